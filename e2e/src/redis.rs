@@ -1,4 +1,4 @@
-//! A Redis server for one test, with or without TLS, which the test may kill, pause and restart.
+//! A Redis server for one test, with or without TLS, which the test may fill, kill, pause and restart.
 
 use std::fs;
 use std::net::TcpListener;
@@ -170,6 +170,17 @@ impl Redis {
             text.push_str(&self.ask(&format!("HGETALL {key}")).await);
         }
         text
+    }
+
+    /// Sets a value without a single quote. Returns whether it is stored: the server may not have the slot of its name.
+    pub async fn set(&self, name: &str, value: &str) -> bool {
+        self.ask(&format!("SET {name} '{value}'")).await.starts_with("+OK")
+    }
+
+    /// Removes a value that the server has.
+    pub async fn remove(&self, name: &str) {
+        let reply = self.ask(&format!("DEL {name}")).await;
+        assert!(reply.starts_with(":1"), "{reply}");
     }
 
     async fn ask(&self, command: &str) -> String {

@@ -31,13 +31,23 @@ pub struct ListedKey {
 #[derive(Debug, Clone)]
 pub struct KeyList(Box<[ListedKey]>);
 
+/// Whether a text has the form of a listed key: 16 to 4,096 visible ASCII characters.
+#[must_use]
+pub fn is_listable(key: &[u8]) -> bool {
+    (LISTED_KEY_LEN_MIN..=LISTED_KEY_LEN_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic)
+}
+
 impl ListedKeyHash {
     /// Returns the hash of a key; `None` if no key has this form: 16 to 4,096 visible ASCII characters.
     #[must_use]
     pub fn of(key: &[u8]) -> Option<Self> {
-        let is_valid =
-            (LISTED_KEY_LEN_MIN..=LISTED_KEY_LEN_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
-        is_valid.then(|| Self(Sha256::digest(key).into()))
+        is_listable(key).then(|| Self(Sha256::digest(key).into()))
+    }
+
+    /// Returns the bytes of the hash.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Returns the hash as `sha256sum` writes it.

@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
-//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`signature`] for signed files; [`address`] for client
+//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`signature`] for signed files; [`address`] for client
 //! addresses; [`limits`] for rate limits that nodes share.
 
 pub mod address;
@@ -25,6 +25,7 @@ pub mod password;
 pub mod plan;
 pub mod principal;
 pub mod provider_key;
+pub mod redis_key;
 pub mod refusal;
 pub mod revision;
 pub mod secret;

@@ -2,10 +2,11 @@
 //!
 //! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
 //! are counted here too, so that a client at its limit stays there when Redis fails. [`grants`] serves the limits of the
-//! proxy, of which a node applies its share while Redis is unavailable.
+//! proxy, of which a node applies its share while Redis is unavailable. [`keys`] looks up keys over the same connection.
 
 mod connection;
 pub mod grants;
+pub mod keys;
 mod link;
 mod redis;
 

@@ -65,7 +65,8 @@ pub(crate) fn compile<'a>(
     }
     let upstreams = upstream::upstreams(reader, &traffic.upstreams);
     let plans = plan::plans(reader, &mut traffic.plans);
-    let auth = auth::entries(reader, &mut traffic.auth, &plans);
+    let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
+    let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits };

@@ -244,6 +244,12 @@ impl Snapshot {
                 place: self.at(entry.place),
                 ..of("key", bearer() || keys())
             },
+            // Redis is not asked: it decides.
+            Auth::Redis(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.as_str().to_owned()),
+                place: self.at(entry.place),
+                ..of("key", bearer() || keys())
+            },
             Auth::Jwt(rule) => ExplainedAuthentication {
                 entry: Some(rule.entry.name.to_string()),
                 place: self.at(rule.entry.place),

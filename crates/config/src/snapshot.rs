@@ -21,7 +21,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use auth::{Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan, WithheldHeaders};
+pub use auth::{
+    Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
+};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use forward_auth::{ServiceEntry, ServiceUrl};

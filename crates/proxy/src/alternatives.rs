@@ -1,9 +1,9 @@
 //! The choice among the credentials that a route accepts: the first that the request has, in its form, decides.
 //!
 //! The form of a key of users is that of the brand, and a token has three parts. The form of a listed key is that its
-//! entry lists it. If several entries verify tokens, the token's `iss` selects one.
+//! entry lists it, and that of a key in Redis any other. If several entries verify tokens, the token's `iss` selects one.
 
-use access::jwt;
+use access::{jwt, key_list};
 use config::snapshot::Auth;
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
@@ -24,6 +24,7 @@ pub(crate) fn choose<'a>(head: &Head, alternatives: &'a [Auth]) -> Option<&'a Au
 fn has_exactly(head: &Head, alternative: &Auth) -> bool {
     match alternative {
         Auth::Key => identify::presented(head).any(access::is_key),
+        Auth::Redis(_) => identify::presented(head).any(may_be_in_redis),
         Auth::Listed(entry) => identify::presented(head).any(|key| entry.keys.find(key).is_some()),
         Auth::Jwt(rule) => tokens(head).any(|token| match &rule.entry.terms.issuer {
             Some(issuer) => jwt::claimed_issuer(token).as_ref() == Some(issuer),
@@ -41,10 +42,15 @@ fn has_exactly(head: &Head, alternative: &Auth) -> bool {
 /// Whether the request has a credential that this alternative refuses with a more precise reason than its absence.
 fn has_similar(head: &Head, alternative: &Auth) -> bool {
     match alternative {
-        Auth::Key | Auth::Listed(_) => identify::presented(head).any(|key| !jwt::has_form(key)),
+        Auth::Key | Auth::Listed(_) | Auth::Redis(_) => identify::presented(head).any(|key| !jwt::has_form(key)),
         Auth::Jwt(_) => tokens(head).next().is_some(),
         Auth::Basic(_) | Auth::Forward(_) | Auth::None | Auth::Any(_) => false,
     }
+}
+
+/// Whether a value may be a key in Redis: it is neither a token nor a key of users.
+fn may_be_in_redis(value: &[u8]) -> bool {
+    key_list::is_listable(value) && !jwt::has_form(value) && !access::is_key(value)
 }
 
 fn tokens(head: &Head) -> impl Iterator<Item = &[u8]> {
@@ -72,7 +78,7 @@ pub(crate) fn challenge_response<B>(response: &mut Response<B>, alternatives: &[
 /// Returns the challenge of one credential; `None` if it has none.
 pub(crate) fn challenge(auth: &Auth) -> Option<HeaderValue> {
     match auth {
-        Auth::Key | Auth::Listed(_) | Auth::Jwt(_) => Some(HeaderValue::from_static("Bearer")),
+        Auth::Key | Auth::Listed(_) | Auth::Redis(_) | Auth::Jwt(_) => Some(HeaderValue::from_static("Bearer")),
         Auth::Basic(entry) => basic::challenge(entry),
         Auth::Forward(_) | Auth::None | Auth::Any(_) => None,
     }

@@ -13,7 +13,7 @@ use crate::answer::Problem;
 use crate::capacity::CallBound;
 use crate::phase::{EarlyResponse, Phase};
 use crate::token_client::TokenClient;
-use crate::{alternatives, basic, budget, forward_auth, identify, scope, token};
+use crate::{alternatives, basic, budget, forward_auth, identify, redis_keys, scope, token};
 
 /// A client whose credential is valid.
 pub(crate) struct Client {
@@ -42,6 +42,11 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
         },
         Auth::Listed(entry) => match identify::listed(&account.request, entry) {
             Ok(subject) => return Ok(enter_as(account, subject, entry.plan.as_ref())?),
+            Err(problem) => problem,
+        },
+        // Boxed, because the future is large and other requests do not need it.
+        Auth::Redis(entry) => match Box::pin(redis_keys::identify(&account.request, entry)).await {
+            Ok(client) => return Ok(enter_as(account, client.subject, client.plan.as_ref())?),
             Err(problem) => problem,
         },
         Auth::Jwt(rule) => match token::identify(&account.request, rule) {

@@ -101,7 +101,15 @@ impl<V: Clone> CredentialCache<V> {
         result
     }
 
-    fn get(&self, digest: &CredentialDigest, now: Mono) -> Option<V> {
+    /// Returns the last result for a credential that was cached, if it is no older than `age_max`.
+    pub(crate) fn last(&self, digest: &CredentialDigest, now: Mono, age_max: Duration) -> Option<V> {
+        let generations = self.generations.borrow();
+        let cached = generations.young.get(digest).or_else(|| generations.old.get(digest));
+        cached.filter(|cached| now.since(cached.at) < age_max).map(|cached| cached.result.clone())
+    }
+
+    /// Returns the cached result for a credential.
+    pub(crate) fn get(&self, digest: &CredentialDigest, now: Mono) -> Option<V> {
         let mut generations = self.generations.borrow_mut();
         let is_used = |cached: &CachedResult<V>| now.since(cached.at) < cached.keep;
         if let Some(cached) = generations.young.get(digest) {
@@ -168,6 +176,17 @@ mod tests {
         assert_eq!(cache.find(digests[1], &clock, async || checked(4, Duration::ZERO)).await, 4);
         clock.advance(KEEP);
         assert_eq!(cache.find(digests[0], &clock, async || checked(5, KEEP)).await, 5);
+    }
+
+    #[tokio::test]
+    async fn the_last_result_remains_known_after_its_time() {
+        let (cache, clock, digests) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(2));
+        cache.find(digests[0], &clock, async || checked(1, KEEP)).await;
+        clock.advance(KEEP);
+        cache.find(digests[0], &clock, async || checked(2, Duration::ZERO)).await;
+        assert_eq!(cache.last(&digests[0], clock.mono(), 2 * KEEP), Some(1), "the second result is not cached");
+        assert_eq!(cache.last(&digests[0], clock.mono(), KEEP), None);
+        assert_eq!(cache.last(&digests[1], clock.mono(), KEEP), None);
     }
 
     #[tokio::test]

@@ -64,7 +64,7 @@ pub(crate) fn without_credential(request: &RequestContext) -> Subject {
 }
 
 /// Returns the one credential of a request. A value that is not ASCII is no credential.
-fn credential(head: &Head) -> Result<&[u8], Problem> {
+pub(crate) fn credential(head: &Head) -> Result<&[u8], Problem> {
     let mut found: Option<&[u8]> = None;
     for credential in presented(head) {
         if found.is_some_and(|other| other != credential) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use access::basic::{DigestKey, PasswordChecks};
 use access::issuer::{IssuerKeys, IssuerRegistry};
+use access::redis_key::RedisKeys;
 use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use meter::Meter;
@@ -24,6 +25,7 @@ use crate::handles::{Handles, RequestHandles};
 use crate::limits_cache::LimitsCache;
 use crate::password_cache::{self, PasswordCache};
 use crate::recorder::Recorder;
+use crate::redis_key_cache::{self, RedisKeyCache};
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
 use crate::token_client::TokenCache;
@@ -53,6 +55,8 @@ pub struct Shared {
     pub issuers: Arc<IssuerRegistry>,
     /// The queue of passwords that another thread verifies; `None` if nothing does.
     pub password_checks: Option<PasswordChecks>,
+    /// The queue of keys that another task looks up in Redis; `None` without Redis.
+    pub redis_keys: Option<RedisKeys>,
     /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
     /// The current phase of a shutdown.
@@ -93,6 +97,8 @@ pub(crate) struct Worker {
     pub(crate) digest_key: Option<DigestKey>,
     /// Passwords that were verified, also with an earlier snapshot.
     pub(crate) passwords: PasswordCache,
+    /// Keys in Redis that were looked up.
+    pub(crate) redis_keys: RedisKeyCache,
     /// The number of the worker.
     number: usize,
     snapshot: RefCell<Rc<Pinned>>,
@@ -158,6 +164,7 @@ impl Worker {
             refusals: Refusals::default(),
             digest_key: DigestKey::random(),
             passwords: PasswordCache::new(password_cache::CACHED_MAX),
+            redis_keys: RedisKeyCache::new(redis_key_cache::CACHED_MAX),
         }
     }
 

@@ -53,6 +53,7 @@ mod protocols;
 mod quota;
 mod read_only;
 mod reconcile;
+mod redis_keys;
 mod refusals;
 mod reload;
 mod revoke;

@@ -23,6 +23,9 @@ pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// Interval between checks of an idle Redis.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Minimum timeout of a look-up of a key. Without a result its request is refused, so it is longer than that of limits.
+const LOOKUP: Duration = Duration::from_millis(500);
+
 /// A probe that checks whether Redis responds and accepts writes.
 const PROBE: WindowCheck<'static> =
     WindowCheck { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
@@ -100,6 +103,21 @@ impl RedisLink {
         granted.map_err(|fault| self.note(&up, fault)).ok()
     }
 
+    /// Returns the value of a name, of which at most one byte more than `bytes_max` is read; empty if it does not exist.
+    /// If Redis refuses, the connection remains.
+    pub(super) async fn value(&self, name: &str, bytes_max: usize) -> Result<Vec<u8>, RedisFault> {
+        let up = self.up().ok_or(RedisFault::Late)?;
+        let mut connection = up.connection.clone();
+        let reading = self.server.value(&mut connection, name, bytes_max);
+        let value = within(self.answer.max(LOOKUP), &up, reading).await;
+        if let Err(fault) = &value
+            && !matches!(fault, RedisFault::Refused(_))
+        {
+            self.note(&up, fault.clone());
+        }
+        value
+    }
+
     /// Uncounts a request. If Redis is unavailable, the request still counts there.
     pub(super) async fn give_back(&self, back: &GivenBack) {
         let Some(up) = self.up() else { return };
@@ -129,9 +147,7 @@ impl RedisLink {
         up: &RedisConnection,
         call: impl Future<Output = Result<T, RedisFault>>,
     ) -> Result<T, RedisFault> {
-        let result = timeout(self.answer, call).await.unwrap_or(Err(RedisFault::Late))?;
-        up.late.store(0, Ordering::Relaxed);
-        Ok(result)
+        within(self.answer, up, call).await
     }
 
     /// Records a failure. Single late responses are tolerated; any other failure will recur.
@@ -182,4 +198,15 @@ impl RedisLink {
         }
         Err(up.fault.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(RedisFault::Late))
     }
+}
+
+/// Returns the result of a call that ends in time.
+async fn within<T>(
+    time: Duration,
+    up: &RedisConnection,
+    call: impl Future<Output = Result<T, RedisFault>>,
+) -> Result<T, RedisFault> {
+    let result = timeout(time, call).await.unwrap_or(Err(RedisFault::Late))?;
+    up.late.store(0, Ordering::Relaxed);
+    Ok(result)
 }

@@ -145,6 +145,16 @@ impl Server {
         }
     }
 
+    /// Returns the value of a name, of which at most one byte more than `bytes_max` is read; empty if it does not exist.
+    pub(super) async fn value(
+        &self,
+        connection: &mut Connection,
+        name: &str,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, RedisFault> {
+        Ok(redis::cmd("GETRANGE").arg(name).arg(0).arg(bytes_max).query_async(connection).await?)
+    }
+
     /// Uncounts a request that was granted and not sent.
     pub(super) async fn give_back(&self, connection: &mut Connection, back: &GivenBack) -> Result<(), RedisFault> {
         let mut call = self.scripts.give_back.key(self.shared_name(&back.key));

@@ -2,6 +2,7 @@
 
 mod faults;
 mod grants;
+mod keys;
 mod script;
 
 use std::num::NonZeroU32;

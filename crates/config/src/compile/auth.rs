@@ -3,6 +3,7 @@
 mod basic;
 mod forward;
 mod of_route;
+mod redis;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::input::Input;
 use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{AUTH_KEYS, AUTH_KEYS_OF_TYPES, AuthEntryInput, AuthMethodInput, EntryType};
 use crate::section::Reader;
-use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, ServiceEntry, TokenPlan};
+use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan};
 pub(super) use of_route::of_route;
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
@@ -46,6 +47,7 @@ enum Verifier {
     Key(Arc<KeyEntry>),
     Basic(Arc<BasicEntry>),
     Forward(Arc<ServiceEntry>),
+    Redis(Arc<RedisKeyEntry>),
 }
 
 impl Verifier {
@@ -56,6 +58,8 @@ impl Verifier {
             Self::Key(entry) => entry.plan.is_some(),
             Self::Basic(entry) => entry.plan.is_some(),
             Self::Forward(entry) => entry.plan.is_some(),
+            // The value of a key may name a plan.
+            Self::Redis(_) => true,
         }
     }
 }
@@ -75,7 +79,7 @@ impl AuthEntries {
     fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
         self.list.iter().filter_map(|entry| match &entry.verifier {
             Some(Verifier::Forward(service)) => Some(&**service),
-            Some(Verifier::Jwt(_) | Verifier::Key(_) | Verifier::Basic(_)) | None => None,
+            Some(Verifier::Jwt(_) | Verifier::Key(_) | Verifier::Basic(_) | Verifier::Redis(_)) | None => None,
         })
     }
 
@@ -93,7 +97,18 @@ impl AuthEntries {
     }
 }
 
-pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>, plans: &[Plan]) -> AuthEntries {
+/// The parts of the file that entries refer to.
+pub(super) struct AuthParts<'a> {
+    pub(super) plans: &'a [Plan],
+    /// Whether the file has a Redis.
+    pub(super) has_redis: bool,
+}
+
+pub(super) fn entries(
+    reader: &Reader<'_>,
+    entries: &mut Entries<AuthEntryInput>,
+    AuthParts { plans, has_redis }: AuthParts<'_>,
+) -> AuthEntries {
     let mut taken = UsedNames::default();
     let (mut list, mut issuers) = (Vec::new(), Vec::new());
     for entry in &mut entries.list {
@@ -108,6 +123,11 @@ pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>
             Some(EntryType::Jwt) => {
                 let jwt = jwt(reader, entry, &mut issuers);
                 jwt.map(|jwt| Verifier::Jwt(Arc::new(JwtEntry { plan, ..jwt })))
+            }
+            Some(EntryType::Key) if entry.location.has("redis") => {
+                let plan = named_plan(reader, entry, plan);
+                let keys = redis::keys(reader, entry, has_redis);
+                keys.map(|keys| Verifier::Redis(Arc::new(RedisKeyEntry { plan, ..keys })))
             }
             Some(EntryType::Key) => {
                 let plan = named_plan(reader, entry, plan);
@@ -168,7 +188,7 @@ fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: Entry
 /// Returns the keys of an entry with the type `key`.
 fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> {
     if !entry.keys.is_given {
-        entry.location.missing(reader, &["keys"]);
+        entry.location.missing(reader, &["keys", "redis"]);
     }
     let mut taken = UsedNames::default();
     let mut keys: Vec<ListedKey> = Vec::new();

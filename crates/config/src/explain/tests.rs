@@ -115,6 +115,18 @@ fn responses_of_the_gateway_itself_have_a_status() {
 }
 
 #[test]
+fn a_key_in_redis_is_explained_without_redis() {
+    let source = "redis: redis://127.0.0.1:1\nauth:\n  - {name: shared, type: key, redis: {}}\nroutes: [{path: /a, auth: {type: key, use: shared}, respond: {}}]\n";
+    let snapshot = config(source).unwrap().snapshot;
+    let explain = |pairs| snapshot.explain(&WrittenRequest::parse("GET /a", &fields(pairs)).unwrap());
+    let with_key = explain(&[("x-api-key", "any-key-of-a-client")]);
+    assert_eq!((with_key.status, &with_key.refusal), (None, &None), "Redis decides");
+    let authentication = with_key.authentication.unwrap();
+    assert_eq!((authentication.kind, authentication.place.as_deref()), ("key", Some("t.yaml:3:5")));
+    assert_eq!(explain(&[]).refusal.unwrap().message, "the route needs a key of `shared`");
+}
+
+#[test]
 fn an_endpoint_has_its_format_and_needs_a_key() {
     let explained = explain("POST /v1/messages", &[("x-api-key", "tg_1")]);
     let action = explained.action.unwrap();

@@ -74,7 +74,7 @@ section! {
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.
         lease: LeaseInput = nested::<LeaseInput>();
-        /// A Redis 7 or later, or one server of a Redis Cluster, through which nodes share [rate limits](rate-limits.md#several-nodes).
+        /// A Redis 7 or later, or one server of a Redis Cluster, through which nodes share [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
         restart: RestartKeys::All;
     }

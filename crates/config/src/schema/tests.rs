@@ -132,6 +132,16 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "auth: [{name: ops, type: basic, users: [{name: ada, hash: '$2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.'}]}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: basic}, {type: basic}]}}]",
         "the schema does not compare alternatives",
     ),
+    (
+        "auth: [{name: a, type: key, redis: {}}]",
+        "auth: [{name: a, type: key, redis: {}}]",
+        "the URL of Redis may be in a variable",
+    ),
+    (
+        "any: [{type: key, use: shared}, {type: key, use: ",
+        "redis: redis://h\nauth: [{name: shared, type: key, redis: {}}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: key, use: shared}, {type: key, use: shared}]}}]",
+        "the schema does not compare alternatives",
+    ),
     ("regex: '(", "routes: [{path: {regex: '('}, respond: {}}]", "a pattern cannot parse a regular expression"),
     ("'/{a}/{a}'", "routes: [{path: '/{a}/{a}', respond: {}}]", "a pattern cannot compare two parts of a text"),
     (

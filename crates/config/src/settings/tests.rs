@@ -11,8 +11,9 @@ use crate::schema::{RootInput, SectionInput};
 use crate::spec::{SectionSpec, Shape};
 use crate::{ConfigError, Environment};
 
-/// Every list has an entry; nothing else is set.
+/// Every list has an entry; nothing else is set, except `redis`, which keys in Redis need.
 const BASE: &str = "
+redis: redis://h
 providers: [{name: openai, kind: openai, credential: sk-1}, {name: mock, kind: mock}]
 models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
@@ -20,7 +21,7 @@ prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
-auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', tls: {cert: a, key: b}}]
+auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
 routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}]}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
@@ -144,6 +145,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[7].auth.any[0].type", "jwt", "jwt"),
     ("routes[7].auth.any[0].use", "hmacs", "hmacs"),
     ("routes[7].auth.any[0].require.proxy", "x", "x"),
+    ("auth[7].redis.prefix", "b:", "b:"),
     ("auth[6].url", "https://h/other?a=b", "https://h/other?a=b"),
     ("auth[6].headers_to_upstream[0]", "X-User", "X-User"),
     ("auth[6].subject", "X-User", "X-User"),

@@ -22,6 +22,8 @@ pub enum Auth {
     Jwt(JwtRule),
     /// A key of this entry is required.
     Listed(Arc<KeyEntry>),
+    /// A key in Redis is required.
+    Redis(Arc<RedisKeyEntry>),
     /// The name and the password of a user of this entry are required.
     Basic(Arc<BasicEntry>),
     /// A service decides about the request.
@@ -49,7 +51,7 @@ impl Auth {
             Self::Key | Self::None => WithheldHeaders::default(),
             Self::Jwt(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false, claims: true },
             Self::Basic(_) => WithheldHeaders { authorization: true, keys: false, claims: false },
-            Self::Listed(_) => WithheldHeaders { authorization: true, keys: true, claims: false },
+            Self::Listed(_) | Self::Redis(_) => WithheldHeaders { authorization: true, keys: true, claims: false },
             Self::Any(alternatives) => {
                 alternatives.iter().map(Self::withheld).fold(WithheldHeaders::default(), |all, one| WithheldHeaders {
                     authorization: all.authorization || one.authorization,
@@ -106,6 +108,19 @@ pub struct KeyEntry {
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
     /// The name of the plan of the keys' subjects, which exists; `None` if they have none.
+    pub plan: Option<Arc<str>>,
+}
+
+/// An entry of `auth` with the type `key` whose keys are in Redis.
+#[derive(Debug)]
+pub struct RedisKeyEntry {
+    /// The name of the entry, which is the issuer of the keys' subjects.
+    pub name: SubjectText<512>,
+    /// The beginning of the names of keys in Redis.
+    pub prefix: Arc<str>,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
+    /// The name of the plan of keys whose value has none, which exists; `None` if they have none.
     pub plan: Option<Arc<str>>,
 }
 

@@ -1,5 +1,6 @@
 //! One worker with a caller before it, whose every key lookup is answered here.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use access::basic::{PasswordCheck, PasswordChecks};
 use access::issuer::IssuerKeys;
 use access::limits::SharedLimits;
+use access::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeys};
 use access::{
     ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
     Timestamp,
@@ -32,7 +34,7 @@ use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
 use tls::{ListenerTls, TlsSettings};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::task::JoinSet;
 
 /// The time of the tests: 2026-11-20T12:00:00Z.
@@ -54,8 +56,19 @@ pub(crate) struct Gateway {
     reader: Reader,
     /// The number of verified passwords.
     verified: Arc<AtomicUsize>,
+    redis: InRedis,
     _tasks: JoinSet<()>,
     data: TempDir,
+}
+
+/// The values of keys in Redis by their names, and the number of look-ups.
+type InRedis = Arc<tokio::sync::Mutex<RedisValues>>;
+
+#[derive(Default)]
+pub(crate) struct RedisValues {
+    /// `None` while Redis is unavailable.
+    values: Option<HashMap<String, String>>,
+    lookups: usize,
 }
 
 /// The principal that the lookup of the key returns.
@@ -169,6 +182,9 @@ impl Gateway {
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
         let verified = Arc::<AtomicUsize>::default();
+        let redis = InRedis::default();
+        let (keys, key_lookups) = mpsc::channel(4);
+        tasks.spawn(look_up(key_lookups, redis.clone()));
         let (passwords, checks) = mpsc::channel(4);
         tasks.spawn(verify(checks, verified.clone()));
         let shared = Arc::new(Shared {
@@ -183,6 +199,7 @@ impl Gateway {
             metrics,
             clock,
             issuers: Arc::default(),
+            redis_keys: Some(RedisKeys::new(keys)),
             password_checks: Some(PasswordChecks::new(passwords)),
             tls,
             shutdown: Shutdown::default(),
@@ -192,12 +209,41 @@ impl Gateway {
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
-        Self { address, key, terms, revision, shared, tls: serves, workers, reader, verified, _tasks: tasks, data }
+        Self {
+            address,
+            key,
+            terms,
+            revision,
+            shared,
+            tls: serves,
+            workers,
+            reader,
+            verified,
+            redis,
+            _tasks: tasks,
+            data,
+        }
     }
 
     /// Returns the TLS of the listener.
     pub(crate) fn tls(&self) -> &ListenerTls {
         self.tls.as_deref().unwrap()
+    }
+
+    /// Sets the values of keys in Redis; without values, Redis is unavailable.
+    pub(crate) fn set_redis(&self, values: Option<&[(&str, &str)]>) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.redis.try_lock().unwrap().values = values.map(|values| values.iter().map(owned).collect());
+    }
+
+    /// Stops the responses of Redis until the guard is dropped.
+    pub(crate) fn stop_redis(&self) -> OwnedMutexGuard<RedisValues> {
+        self.redis.clone().try_lock_owned().unwrap()
+    }
+
+    /// Returns the number of keys that were looked up in Redis, not cached.
+    pub(crate) fn redis_lookups(&self) -> usize {
+        self.redis.try_lock().unwrap().lookups
     }
 
     /// Returns the number of passwords that were verified, not cached.
@@ -337,6 +383,19 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
     let flags = Flags { listen, ..Flags::default() };
     let environment = &config::Environment::default();
     config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
+}
+
+/// Looks up keys in Redis.
+async fn look_up(mut lookups: mpsc::Receiver<RedisKeyLookup>, redis: InRedis) {
+    while let Some(RedisKeyLookup { prefix, hash, reply }) = lookups.recv().await {
+        let mut redis = redis.lock().await;
+        redis.lookups += 1;
+        let Some(values) = &redis.values else { continue };
+        let value = values.get(&format!("{prefix}{}", hash.to_hex()));
+        let key = value.map(|value| RedisKey::parse(value.as_bytes()).map(Arc::new)).transpose();
+        // The worker that sent the look-up may have ended.
+        let _ = reply.send(key.map_err(RedisKeyFault::Value));
+    }
 }
 
 /// Verifies passwords, one at a time.

@@ -41,6 +41,8 @@ mod rate_limits;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod redis_keys;
+#[cfg(test)]
 mod repeats;
 #[cfg(test)]
 mod routing;

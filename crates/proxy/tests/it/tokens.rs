@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use spool::Record;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::gateway::{Gateway, NOON};
+use crate::gateway::{Caller, Gateway, NOON};
 use crate::raw::{Conn, Raw};
 use crate::wire;
 
@@ -60,7 +60,12 @@ pub(crate) fn of_ada(more: &str) -> String {
 
 /// Sends a request with these fields. Returns the status, and the head with the body.
 pub(crate) async fn call(gateway: &Gateway, path: &str, fields: &str) -> (u16, String) {
-    let mut stream = gateway.caller().connect().await;
+    call_as(&gateway.caller(), path, fields).await
+}
+
+/// The same as a client that another task may have.
+pub(crate) async fn call_as(caller: &Caller, path: &str, fields: &str) -> (u16, String) {
+    let mut stream = caller.connect().await;
     let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{fields}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();

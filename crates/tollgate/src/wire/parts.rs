@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use access::basic::PasswordChecks;
 use access::issuer::IssuerRegistry;
+use access::redis_key::RedisKeys;
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
 use anyhow::Context;
@@ -45,7 +46,7 @@ use super::jobs::{self as specs, MeterSweep, Readiness};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
 
-/// Maximum number of keys, over all workers, that wait for a look-up.
+/// Maximum number of keys, over all workers, that wait for a look-up in the store, and of those in Redis.
 const LOOKUPS_MAX: usize = 1024;
 /// Maximum number of passwords of the proxy's clients, over all workers, that wait for their verification.
 const PASSWORDS_MAX: usize = 64;
@@ -96,6 +97,8 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 /// The queues to the tasks that check credentials for the proxy.
 pub(crate) struct CredentialChecks {
     pub(crate) passwords: PasswordChecks,
+    /// The look-ups of keys in Redis; `None` without Redis.
+    pub(crate) redis_keys: Option<RedisKeys>,
 }
 
 /// The counters of requests and amounts that nodes share.
@@ -126,6 +129,7 @@ pub(crate) fn shared(
         backends: Arc::new(Backends::new(base.metrics.clone())),
         issuers: base.issuers.clone(),
         password_checks: Some(checks.passwords),
+        redis_keys: checks.redis_keys,
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -303,7 +307,12 @@ impl Services {
     pub(crate) fn credential_checks(&mut self, base: &ServerContext) -> CredentialChecks {
         let (sender, queue) = mpsc::channel(PASSWORDS_MAX);
         self.spawn(base.passwords.clone().serve(queue, self.stopped()));
-        CredentialChecks { passwords: PasswordChecks::new(sender) }
+        let redis_keys = base.windows.has_redis().then(|| {
+            let (sender, queue) = mpsc::channel(LOOKUPS_MAX);
+            self.spawn(cluster::windows::keys::serve(base.windows.clone(), queue, self.stopped()));
+            RedisKeys::new(sender)
+        });
+        CredentialChecks { passwords: PasswordChecks::new(sender), redis_keys }
     }
 
     /// Starts the deletion of expired usage.

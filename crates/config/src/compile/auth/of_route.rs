@@ -41,6 +41,8 @@ fn decides_for(earlier: &Auth, next: &Auth) -> bool {
             let issuer = &earlier.entry.terms.issuer;
             issuer.is_none() || *issuer == next.entry.terms.issuer
         }
+        // Any value may be a key in Redis.
+        (Auth::Redis(_), Auth::Redis(_) | Auth::Listed(_)) => true,
         (Auth::Listed(earlier), Auth::Listed(next)) => Arc::ptr_eq(earlier, next),
         _ => false,
     }
@@ -80,6 +82,7 @@ fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) ->
             Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
         }
         Some(Verifier::Key(entry)) => Auth::Listed(entry),
+        Some(Verifier::Redis(entry)) => Auth::Redis(entry),
         Some(Verifier::Basic(entry)) => Auth::Basic(entry),
         Some(Verifier::Forward(entry)) => Auth::Forward(entry),
         None => Auth::Key,

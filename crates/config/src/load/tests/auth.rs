@@ -19,7 +19,13 @@ const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
 fn rule(auth: &Auth) -> &JwtRule {
     match auth {
         Auth::Jwt(rule) => rule,
-        Auth::Key | Auth::None | Auth::Listed(_) | Auth::Basic(_) | Auth::Forward(_) | Auth::Any(_) => {
+        Auth::Key
+        | Auth::None
+        | Auth::Listed(_)
+        | Auth::Basic(_)
+        | Auth::Forward(_)
+        | Auth::Redis(_)
+        | Auth::Any(_) => {
             panic!("{auth:?}")
         }
     }
@@ -143,11 +149,31 @@ fn invalid_entries_are_refused_at_their_place() {
         (jwt(&format!("{fine}, claims_to_headers: {{sub: X-User, id: x_user}}")), "duplicate", "x_user"),
         (format!("auth: [{{name: a, type: jwt, {fine}}}, {{name: 'a', type: jwt, {fine}}}]"), "duplicate", "'a'"),
     ] {
-        let error = read_text(&source).map(|_| ()).unwrap_err();
-        let found = error.problems.first().unwrap();
-        let column = u32::try_from(source.find(at).unwrap() + 1).unwrap();
-        assert_eq!((found.code.name(), found.place.unwrap().column), (code, column), "{source}\n{error}");
+        check_place(&source, code, at);
     }
+}
+
+/// Checks the code of the first error, and that its column is that of the text `at`.
+#[track_caller]
+fn check_place(source: &str, code: &str, at: &str) {
+    let error = read_text(source).map(|_| ()).unwrap_err();
+    let found = error.problems.first().unwrap();
+    let column = u32::try_from(source.find(at).unwrap() + 1).unwrap();
+    assert_eq!((found.code.name(), found.place.unwrap().column), (code, column), "{source}\n{error}");
+}
+
+#[test]
+fn an_entry_has_one_source_of_keys() {
+    let redis = "redis: 'redis://h'";
+    let both = format!("keys: [{{name: k, value: {LISTED}}}], redis: {{}}");
+    check_place("auth: [{name: a, type: key, redis: {}}]", "missing", "{name");
+    check_place(&format!("{{{redis}, auth: [{{name: a, type: key, {both}}}]}}"), "bad_value", "{name: a");
+    check_place(&format!("{{{redis}, auth: [{{name: a, type: basic, redis: {{}}}}]}}"), "bad_value", "{name: a");
+    check_place(
+        &format!("{{{redis}, auth: [{{name: a, type: key, redis: {{prefix: 'a b'}}}}]}}"),
+        "bad_value",
+        "'a b'",
+    );
 }
 
 #[test]
@@ -178,10 +204,29 @@ fn users_have_hashes_that_do_not_print() {
 }
 
 #[test]
+fn keys_in_redis_need_a_redis_and_any_of_them_may_have_a_plan() {
+    let entry = "auth: [{name: a, type: key, redis: {}}]\nroutes: [{path: /a, auth: {type: key, use: a}, respond: {}}]";
+    check(
+        entry,
+        "
+error[missing]: `auth[0]` has keys in Redis, and the file has no Redis
+ --> t.yaml:1:8
+  |
+1 | auth: [{name: a, type: key, redis: {}}]
+  |        ^ expected the URL of Redis in `redis`",
+    );
+    let snapshot = snapshot(&format!("redis: redis://h\n{entry}"));
+    let Auth::Redis(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
+    assert_eq!((entry.name.as_str(), &*entry.prefix, &entry.plan), ("a", "tollgate:key:", &None));
+    assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of a plan may apply");
+}
+
+#[test]
 fn alternatives_have_different_credentials() {
     let source = |any: &str| {
         format!(
-            "auth: [{{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}}}, {{name: b, type: jwt, algorithms: [HS256], secret: {SECRET}, issuer: i}}, \
+            "redis: redis://h\nauth: [{{name: shared, type: key, redis: {{}}}}, {{name: more, type: key, redis: {{prefix: m}}}}, {{name: listed, type: key, keys: [{{name: k, value: {LISTED}}}]}}, \
+             {{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}}}, {{name: b, type: jwt, algorithms: [HS256], secret: {SECRET}, issuer: i}}, \
              {{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}]}}, {{name: gate, type: forward, url: 'http://h/'}}]\n\
              routes: [{{path: /a, respond: {{}}, auth: {{{any}}}}}]"
         )
@@ -189,6 +234,7 @@ fn alternatives_have_different_credentials() {
     for any in [
         "any: [{type: jwt, use: b}, {type: jwt, use: a}, {type: key}, {type: basic}, {type: none}]",
         "any: [{type: key}, {type: forward}]",
+        "any: [{type: key, use: listed}, {type: key, use: shared}, {type: key}]",
         "any: [{type: key}]",
     ] {
         let snapshot = snapshot(&source(any));
@@ -200,6 +246,8 @@ fn alternatives_have_different_credentials() {
         ("any: [{use: a}]", "missing"),
         ("any: [{type: jwt, use: a}, {type: jwt, use: b}]", "bad_value"),
         ("any: [{type: none}, {type: key}]", "bad_value"),
+        ("any: [{type: key, use: shared}, {type: key, use: more}]", "bad_value"),
+        ("any: [{type: key, use: shared}, {type: key, use: listed}]", "bad_value"),
         ("any: [{type: forward}, {type: key}]", "bad_value"),
         ("any: [{type: basic}, {type: basic, use: ops}]", "bad_value"),
         ("any: [{any: [{type: key}]}]", "missing"),

@@ -67,7 +67,7 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer, a key of `keys`, a name and password of `users`, or what the service at `url` accepts.
+        /// The credential of clients: an access token of an issuer, a key of `keys` or `redis`, a name and password of `users`, or what the service at `url` accepts.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The algorithms of signatures that are accepted. They must fit the key.
         algorithms: Values<Algorithm> =
@@ -109,7 +109,8 @@ section! {
         cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
         /// The TLS to the service.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
-        later: redis;
+        /// With `type: key`, in place of `keys`: the [keys in Redis](authentication.md#keys-in-redis).
+        redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
     }
@@ -124,6 +125,13 @@ section! {
         /// The key itself: `file:/run/secrets/partner`.
         value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
         rules: Rule::ExactlyOne(&["sha256", "value"]);
+    }
+}
+
+section! {
+    RedisKeysInput {
+        /// With `type: key`, in place of `keys`: the beginning of the names of [keys in Redis](authentication.md#keys-in-redis), which their SHA-256 hashes follow.
+        prefix: Input<String> = default(REDIS_PREFIX, || "tollgate:key:".to_owned());
     }
 }
 
@@ -211,7 +219,7 @@ pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
             "claims_to_headers",
         ],
     ),
-    (EntryType::Key, &["keys"]),
+    (EntryType::Key, &["keys", "redis"]),
     (EntryType::Basic, &["users"]),
     (EntryType::Forward, &["url", "headers_to_upstream", "subject", "timeout", "cache_by", "tls"]),
 ];
@@ -225,7 +233,7 @@ fn keys_of_type() -> Json {
         let others: Vec<&str> = others.copied().collect();
         let needs = match of_type {
             EntryType::Jwt => json!({"required": ["algorithms"], "anyOf": [any(&KEYS), json::given("issuer")]}),
-            EntryType::Key => json::given("keys"),
+            EntryType::Key => json!({"oneOf": [json::given("keys"), json::given("redis")]}),
             EntryType::Basic => json::given("users"),
             EntryType::Forward => json::given("url"),
         };
@@ -343,6 +351,16 @@ const RESPONSE_HEADER: TextForm<String> = TextForm {
     cell: "name",
     pattern: "^[A-Za-z0-9_-]{1,64}$",
     scalar: Scalar::Whole,
+};
+const REDIS_PREFIX: TextForm<String> = TextForm {
+    parse: |prefix| {
+        let is_valid = (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        accept(prefix, is_valid, "1 to 128 visible ASCII characters without a space")
+    },
+    shown: |prefix| Value::text(prefix),
+    cell: "1 to 128 visible ASCII characters",
+    pattern: "^[!-~]{1,128}$",
+    scalar: Scalar::Any,
 };
 const USER_NAME: TextForm<String> = TextForm {
     parse: |name| {
