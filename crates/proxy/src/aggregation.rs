@@ -58,7 +58,7 @@ impl Aggregation {
         let key = AggregationKey { subject, route, status_class, minute, day };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
-            self.batches.signal().notify();
+            self.batches.signal().notify_one();
         }
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
             tracing::error!(requests = more_requests, "counts are lost: the spool takes nothing, and too many wait");
@@ -81,7 +81,7 @@ impl Aggregation {
     /// Keeps the last record of a request, which the spool did not store, until the spool stores it.
     pub(crate) fn keep(&self, record: Record, owed: PendingSettlement) {
         self.unwritten.borrow_mut().push(record, owed);
-        self.batches.signal().notify();
+        self.batches.signal().notify_one();
     }
 
     /// Writes all waiting counts, batches and records. Returns whether the spool stored them.
@@ -140,13 +140,13 @@ fn append(recorder: &Recorder, batch: &[Counts]) -> Result<(), SpoolError> {
 pub(crate) async fn flush_forever(aggregation: &Aggregation, recorder: &Recorder) {
     let signal = aggregation.batches.signal();
     loop {
-        signal.filled().await;
+        signal.notified().await;
         sleep(AGGREGATION_DELAY).await;
         while !aggregation.write(recorder, PreloggedBatches::flush_due) {
             sleep(AGAIN_AFTER).await;
         }
-        if signal.is_on() {
-            signal.notify();
+        if aggregation.batches.are_open() {
+            signal.notify_one();
         }
     }
 }

@@ -2,14 +2,15 @@
 //! sent. Thus no crash lets a key exceed its quota.
 //!
 //! One record per request would double the cost of a request. Therefore the first request of a key opens a batch with
-//! credits for several requests, and the following requests use these credits. Within half a second, a record with the
-//! counts of the sent requests closes the batch, and its surplus credits are released. If some of its requests are
-//! still in flight, a new batch with exactly their credits is opened before.
+//! credits for several requests, and the following requests use these credits. Within half a second, or within 5 seconds
+//! if many keys are in use, a record with the counts of the sent requests closes the batch, and its surplus credits are
+//! released. If some of its requests are still in flight, a new batch with exactly their credits is opened before.
 //!
 //! After a crash, the next start charges open batches in full, as it does for LLM requests. Until then, the credits are
 //! reserved: by the requests themselves, and by the batch for further requests.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use meter::{Caller, Charge, Counts, PreloggedCredits, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::unwritten::{PendingSettlement, UnwrittenRecords};
 use crate::recorder::Recorder;
@@ -29,12 +29,17 @@ use crate::recorder::Recorder;
 pub const BATCH_PART_OF_LEFT: u64 = 256;
 /// Maximum number of requests in a batch.
 pub const BATCH_REQUESTS_MAX: u64 = 64;
-/// Maximum age of a batch. A batch is flushed earlier if its credits are used up, if other requests need them, or if
-/// one of its requests was not sent.
+/// Maximum age of a batch that is looked at. A batch is closed earlier if its credits are used up, if other requests need
+/// them, or if one of its requests was not sent.
 const CLOSED_WITHIN: Duration = Duration::from_millis(500);
-/// Maximum number of current batches. If there are more, or the spool has no room for further records, all batches are
-/// closed. The spool reserves room for the close of each batch.
-const CURRENT_MAX: usize = 1_000;
+/// The same if there are more than [`FEW`] batches: each of many keys has few requests in half a second.
+const CLOSED_WITHIN_OF_MANY: Duration = Duration::from_secs(5);
+const FEW: usize = 1_000;
+/// Maximum number of current batches; further batches have no surplus. The spool reserves 4 KiB for the close of each
+/// batch. If it has no room for further records, all batches are closed.
+const CURRENT_MAX: usize = 10_000;
+/// The number of batches that are looked at every 10 ms, so that many of them never stop a worker for long.
+const LOOKED_AT: usize = 512;
 /// Maximum number of different counts that one closing record contains. They fit into the room that the spool reserves
 /// for it.
 const COUNTS_MAX: usize = 16;
@@ -64,38 +69,31 @@ pub(crate) struct PreloggedPart {
 pub(super) struct PreloggedBatches {
     /// The batches that further requests may use, at most one per key and day.
     current: RefCell<FxHashMap<(Caller, Day), Rc<PreloggedBatch>>>,
+    /// The current batches, and some that were current, in the order in which they are looked at.
+    order: RefCell<VecDeque<((Caller, Day), Rc<PreloggedBatch>)>>,
     /// Batches that no further request may use. Their number is bounded by the requests in flight, and by the batches
     /// that are opened between two flushes.
     retired: RefCell<Vec<Rc<PreloggedBatch>>>,
-    signal: Rc<WriteSignal>,
-}
-
-/// Signals when the counts and batches of a worker are to be written.
-#[derive(Debug, Default)]
-pub(super) struct WriteSignal {
-    /// Notifies the writer that there is something to write.
-    filled: Notify,
-    /// The time since which a batch waits to be written.
-    since: Cell<Option<Instant>>,
-    /// Whether the batches are to be written without delay.
-    hurried: Cell<bool>,
+    signal: Rc<Notify>,
 }
 
 /// A batch whose opening record is in the spool.
 #[derive(Debug)]
 struct PreloggedBatch {
     opened: RefCell<OpenRequest>,
+    opened_at: Cell<Mono>,
     /// Credits that no request has taken.
     spare: RefCell<PreloggedCredits>,
     /// Credits of requests in flight.
     under_way: Cell<Credits>,
     /// Whether no further request may use the batch.
     retired: Cell<bool>,
+    /// Whether the batch is to be closed without delay.
+    hurried: Cell<bool>,
     /// The counts of the requests that were sent.
     counts: RefCell<Vec<Counts>>,
     /// Reservations of requests that were not sent. Their credits remain in the spool until the batch is closed.
     unsent: RefCell<Vec<Reservation>>,
-    signal: Rc<WriteSignal>,
 }
 
 /// Credits of a batch that is not closed stay reserved, because the next start charges them.
@@ -103,38 +101,6 @@ impl Drop for PreloggedBatch {
     fn drop(&mut self) {
         self.spare.take().forget();
         self.unsent.take().into_iter().for_each(Reservation::forget);
-    }
-}
-
-impl WriteSignal {
-    pub(super) async fn filled(&self) {
-        self.filled.notified().await;
-    }
-
-    pub(super) fn notify(&self) {
-        self.filled.notify_one();
-    }
-
-    /// Notes that a batch waits to be written.
-    fn begins(&self) {
-        if self.since.get().is_none() {
-            self.since.set(Some(Instant::now()));
-        }
-        self.notify();
-    }
-
-    fn hurry(&self) {
-        self.hurried.set(true);
-        self.begins();
-    }
-
-    fn is_due(&self) -> bool {
-        self.hurried.get() || self.since.get().is_some_and(|since| since.elapsed() >= CLOSED_WITHIN)
-    }
-
-    /// Returns whether a batch waits to be written, now or later.
-    pub(super) fn is_on(&self) -> bool {
-        self.since.get().is_some()
     }
 }
 
@@ -159,7 +125,7 @@ impl PreloggedPart {
     pub(crate) fn unsent(mut self, reservation: Reservation) {
         self.batch.unsent.borrow_mut().push(reservation);
         self.batch.ends(std::mem::take(&mut self.credits));
-        self.batch.signal.hurry();
+        self.batch.hurried.set(true);
     }
 }
 
@@ -186,20 +152,29 @@ impl PreloggedBatch {
     /// Returns whether the batch has no reason to stay open: its surplus is used up, or other requests need it.
     fn gives_way(&self) -> bool {
         let spare = self.spare.borrow();
-        spare.credits().is_zero() || spare.is_needed_by_others()
+        self.hurried.get() || spare.credits().is_zero() || spare.is_needed_by_others()
+    }
+
+    /// Whether a batch that no further request may use is closed now, although some of its requests may be in flight.
+    fn is_over(&self, is_old: bool) -> bool {
+        let has_ended = self.under_way.get().is_zero() || !self.spare.borrow().credits().is_zero();
+        has_ended || self.hurried.get() || is_old
     }
 
     fn ends(&self, credits: Credits) {
         self.under_way.set(self.under_way.get().saturating_sub(credits));
-        if self.retired.get() {
-            self.signal.begins();
-        }
     }
 }
 
 impl PreloggedBatches {
-    pub(super) fn signal(&self) -> &WriteSignal {
+    /// Notifies the writer that there is something to write.
+    pub(super) fn signal(&self) -> &Notify {
         &self.signal
+    }
+
+    /// Returns whether a batch waits to be closed, now or later.
+    pub(super) fn are_open(&self) -> bool {
+        !self.order.borrow().is_empty() || !self.retired.borrow().is_empty()
     }
 
     /// Returns a part of the current batch of the key, or of a new batch, whose record is in the spool when this
@@ -210,25 +185,31 @@ impl PreloggedBatches {
         if let Some(batch) = current.filter(|batch| batch.takes(credits)) {
             return Ok(PreloggedPart { batch, credits });
         }
-        let spare = ask.reservation.prelog(BATCH_REQUESTS_MAX - 1, BATCH_PART_OF_LEFT, ask.now);
+        let has_place = self.current.borrow().len() < CURRENT_MAX;
+        let more_max = if has_place { BATCH_REQUESTS_MAX - 1 } else { 0 };
+        let spare = ask.reservation.prelog(more_max, BATCH_PART_OF_LEFT, ask.now);
         let has_spare = !spare.credits().is_zero();
         let opened = opened(recorder, &ask, credits.saturating_add(spare.credits()));
         recorder.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let batch = Rc::new(PreloggedBatch {
             spare: RefCell::new(spare),
             opened: RefCell::new(opened),
+            opened_at: Cell::new(ask.now),
             under_way: Cell::new(credits),
             retired: Cell::new(false),
+            hurried: Cell::new(false),
             counts: RefCell::default(),
             unsent: RefCell::default(),
-            signal: self.signal.clone(),
         });
-        if !has_spare {
+        if has_spare {
+            self.order.borrow_mut().push_back(((caller, day), batch.clone()));
+            if let Some(before) = self.current.borrow_mut().insert((caller, day), batch.clone()) {
+                self.retire(before);
+            }
+        } else {
             self.retire(batch.clone());
-        } else if let Some(before) = self.current.borrow_mut().insert((caller, day), batch.clone()) {
-            self.retire(before);
         }
-        self.signal.begins();
+        self.signal.notify_one();
         Ok(PreloggedPart { batch, credits })
     }
 
@@ -237,26 +218,36 @@ impl PreloggedBatches {
         self.retired.borrow_mut().push(batch);
     }
 
-    /// Closes batches that have ended, and batches whose surplus other requests need. When a flush is due, flushes all
-    /// batches as [`PreloggedBatches::flush`] does.
+    /// Closes batches that have ended, that are old, or whose surplus other requests need. It looks at some of the current
+    /// batches only, and at the others in later calls.
     pub(super) fn flush_due(&self, recorder: &Recorder, unwritten: &mut UnwrittenRecords) -> bool {
-        let are_many = || self.current.borrow().len() > CURRENT_MAX || !recorder.spool.borrow().has_room();
-        if self.signal.is_due() || are_many() {
+        if !recorder.spool.borrow().has_room() {
             return self.flush(recorder, unwritten);
         }
-        self.current.borrow_mut().extract_if(|_, batch| batch.gives_way()).for_each(|(_, batch)| self.retire(batch));
-        let is_over = |batch: &mut Rc<PreloggedBatch>| {
-            batch.under_way.get().is_zero() || !batch.spare.borrow().credits().is_zero()
-        };
-        let over = self.retired.borrow_mut().extract_if(.., is_over).collect();
+        let now = recorder.clock.mono();
+        let within = if self.current.borrow().len() > FEW { CLOSED_WITHIN_OF_MANY } else { CLOSED_WITHIN };
+        let is_old = |batch: &PreloggedBatch| now.since(batch.opened_at.get()) >= within;
+        let looked_at = self.order.borrow().len().min(LOOKED_AT);
+        for _ in 0..looked_at {
+            let Some((key, batch)) = self.order.borrow_mut().pop_front() else { break };
+            if batch.retired.get() {
+                continue;
+            }
+            if is_old(&batch) || batch.gives_way() {
+                self.current.borrow_mut().remove(&key);
+                self.retire(batch);
+            } else {
+                self.order.borrow_mut().push_back((key, batch));
+            }
+        }
+        let over = self.retired.borrow_mut().extract_if(.., |batch| batch.is_over(is_old(batch))).collect();
         self.settle(recorder, over, unwritten)
     }
 
     /// Closes all batches, and opens new ones for requests still in flight. Returns whether the spool stored every
     /// record; records that it did not store are added to `unwritten`.
     pub(super) fn flush(&self, recorder: &Recorder, unwritten: &mut UnwrittenRecords) -> bool {
-        self.signal.since.set(None);
-        self.signal.hurried.set(false);
+        self.order.borrow_mut().clear();
         let current = std::mem::take(&mut *self.current.borrow_mut());
         current.into_values().for_each(|batch| self.retire(batch));
         let batches = std::mem::take(&mut *self.retired.borrow_mut());
@@ -273,12 +264,10 @@ impl PreloggedBatches {
                 Err(error) => {
                     tracing::error!(%error, "the requests in flight cannot be recorded again yet");
                     took_all = false;
+                    batch.hurried.set(true);
                     self.retired.borrow_mut().push(batch);
                 }
             }
-        }
-        if !took_all {
-            self.signal.hurry();
         }
         took_all
     }
@@ -312,6 +301,8 @@ fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut Unwritten
                 return Err(error);
             }
             *opened = rest;
+            batch.opened_at.set(recorder.clock.mono());
+            batch.hurried.set(false);
         }
         let counts = counts.drain(..now).collect();
         let owed = PendingSettlement::unused(spare.split(), batch.unsent.take());
@@ -336,3 +327,6 @@ fn opened(recorder: &Recorder, ask: &PrelogRequest<'_>, credits: Credits) -> Ope
         price_version: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

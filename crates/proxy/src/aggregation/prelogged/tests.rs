@@ -1,0 +1,80 @@
+use access::{Clock, Ids, KeyBounds, KeyNo, Plan, PlanId, UserNo};
+use meter::{AdmissionRequest, Meter, RateSource, Terms};
+use spool::{Reader, Spool, SpoolOptions};
+
+use super::*;
+
+const AT: Timestamp = Timestamp(1_795_176_000_000_000);
+const CREDIT: Credits = Credits(1);
+
+struct Worker {
+    meter: Meter,
+    recorder: Recorder,
+    reader: Reader,
+    batches: PreloggedBatches,
+    unwritten: UnwrittenRecords,
+    _folder: tempfile::TempDir,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SpoolOptions::new(64 * 1024 * 1024, 1);
+        let Spool { mut writers, reader, .. } = Spool::open(folder.path(), options, &[]).unwrap();
+        let clock = Clock::manual(AT);
+        let (spool, ids) = (RefCell::new(writers.remove(0)), RefCell::new(Ids::new(clock.clone())));
+        let (batches, unwritten) = (PreloggedBatches::default(), UnwrittenRecords::default());
+        let recorder = Recorder { spool, ids, clock };
+        Self { meter: Meter::default(), recorder, reader, batches, unwritten, _folder: folder }
+    }
+
+    /// Sends one request of a user with a large quota, to its end.
+    fn call(&self, user: i64) {
+        let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
+        let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
+        let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &KeyBounds::default(), budgets: &[] });
+        let now = self.recorder.clock.mono();
+        let (charge, rate) = (Some(Charge::credits(CREDIT)), RateSource::Here);
+        let reservation = self.meter.admit(&AdmissionRequest { limits: &limits, charge, at: AT, now, rate }).unwrap();
+        let (route, day) = (&Arc::from("all"), AT.day());
+        let ask = PrelogRequest { caller, day, route, started_at: AT, credits: CREDIT, reservation: &reservation, now };
+        let part = self.batches.take(&self.recorder, ask).unwrap();
+        let (subject, route) = (Subject::Key(caller), route.clone());
+        part.count(Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits: CREDIT });
+        reservation.commit(AT).settle_as_reserved();
+    }
+
+    /// Writes what is due. Returns the numbers of batches that were opened and closed so far.
+    fn flush_due(&mut self) -> (usize, usize) {
+        assert!(self.batches.flush_due(&self.recorder, &mut self.unwritten) && self.unwritten.write(&self.recorder));
+        let records = self.reader.next_batch(100_000).unwrap().records;
+        let opens = records.iter().filter(|record| matches!(record, Record::Open(_))).count();
+        (opens, records.len() - opens)
+    }
+}
+
+#[test]
+fn batches_of_few_keys_close_within_half_a_second() {
+    let mut worker = Worker::new();
+    for user in [1, 2, 1, 1] {
+        worker.call(user);
+    }
+    assert_eq!(worker.flush_due(), (2, 0));
+    worker.recorder.clock.advance(CLOSED_WITHIN);
+    assert_eq!(worker.flush_due(), (2, 2));
+    assert!(!worker.batches.are_open());
+}
+
+#[test]
+fn batches_of_many_keys_stay_open_longer_and_close_a_part_at_a_time() {
+    const KEYS: usize = 2_000;
+    let mut worker = Worker::new();
+    for _ in 0..3 {
+        (1..=2_000).for_each(|user| worker.call(user));
+        assert_eq!(worker.flush_due(), (KEYS, 0));
+        worker.recorder.clock.advance(CLOSED_WITHIN);
+    }
+    worker.recorder.clock.advance(CLOSED_WITHIN_OF_MANY);
+    let closed: Vec<usize> = std::iter::from_fn(|| worker.batches.are_open().then(|| worker.flush_due().1)).collect();
+    assert_eq!(closed, [LOOKED_AT, 2 * LOOKED_AT, 3 * LOOKED_AT, KEYS]);
+}
