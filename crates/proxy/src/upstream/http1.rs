@@ -12,7 +12,7 @@ mod request_writer;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use ::http1::{HeadLimits, ResponseParser};
 
@@ -69,7 +69,10 @@ impl Http1Connection {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.received.poll_read(cx, &mut *self.socket.borrow_mut(), &self.buffers)
+        let mut socket = self.socket.borrow_mut();
+        // A connection that waits for a response takes no buffer.
+        ready!(socket.poll_read_ready(cx))?;
+        self.received.poll_read(cx, &mut *socket, &self.buffers)
     }
 
     /// Returns the memory that an idle connection does not need.

@@ -26,7 +26,7 @@ const IDLE_MAX: usize = 256;
 const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Time after a response in which a connection is checked only by the reactor's reports, for a close or a second response of
 /// the upstream. Later, its socket is read too, because the reactor may not have reported received bytes yet.
-const FRESH_FOR: Duration = Duration::from_millis(1);
+const FRESH_FOR: Duration = Duration::from_millis(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 struct IdleConnection {

@@ -56,6 +56,14 @@ impl Socket {
         }
     }
 
+    /// Ready if a read may find bytes. Of TLS, only a read shows it.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.transport {
+            Transport::Plain(stream) => stream.poll_read_ready(cx),
+            Transport::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     fn note(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &result {
             self.gauge.note_written(u64::try_from(*bytes).unwrap_or(0));
