@@ -138,11 +138,11 @@ pub(crate) static MINUTES: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// Raw usage as a provider reported it.
+/// Raw usage as providers reported it, of several requests per row.
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
-    &["id", "event_id", "no", "raw"],
-    &[("id", SqlType::Uuid), ("event_id", SqlType::Uuid), ("raw", SqlType::Text)],
+    &["id", "raw"],
+    &[("id", SqlType::Uuid), ("raw", SqlType::Text)],
     "ON CONFLICT (id) DO NOTHING",
 );
 

@@ -137,12 +137,10 @@ CREATE TABLE usage_counts (
     UNIQUE (key_no, subject_no, route_no, status_class, minute, day)
 );
 
--- Usage as providers reported it. no: the attempt's, from 1. id: the event's, plus no - 1, so that the primary key also
--- finds the rows of an event and no second index is written.
+-- Usage as providers reported it. raw: a JSON list with one entry per attempt of several requests of one minute,
+-- {"event": id, "attempt": from 1, "usage": as reported}. id: the first event's.
 CREATE TABLE usage_raw (
     id         UUID NOT NULL PRIMARY KEY,
-    event_id   UUID NOT NULL,
-    no         BIGINT NOT NULL,
     raw        TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
