@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::CachedStatement;
 
-use super::{Insert, SHAPES, Shape, Values};
+use super::{Insert, SHAPES, Shape, UsualValue, Values};
 use crate::error::DatabaseError;
 use crate::sql::dialect::file_writer::{FileTransaction, fault};
 use crate::sql::{Cell, StoreKind};
@@ -21,12 +21,14 @@ struct FileRows<'f, 'r> {
     insert: &'f Insert,
     file: &'f FileTransaction,
     now: i64,
-    /// Which columns are rare.
-    rare: Vec<bool>,
+    /// The usual value of each column that has one.
+    usual_values: Vec<Option<UsualValue>>,
+    /// The places of these columns, and their usual values.
+    usual_places: Vec<(usize, UsualValue)>,
     statements: [[Option<CachedStatement<'f>>; ROWS_OF_FILE.len()]; SHAPES],
-    /// The values of fewer than 16 rows with a value in a rare column.
+    /// The values of fewer than 16 rows with another than a usual value.
     full: Vec<Cell<'r>>,
-    /// The values of fewer than 16 other rows, including the NULL values of rare columns.
+    /// The values of fewer than 16 other rows, including usual values.
     usual: Vec<Cell<'r>>,
     written: usize,
 }
@@ -39,11 +41,14 @@ impl Insert {
         rows: &'r [R],
         mut bind: impl FnMut(&'r R, &mut Values<'r>),
     ) -> Result<u64, DatabaseError> {
+        let usual_values = self.usual_values(Shape::Usual);
+        let usual_places = usual_values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))).collect();
         let mut waiting = FileRows {
             insert: self,
             file,
             now,
-            rare: self.columns.iter().map(|column| self.rare.contains(column)).collect(),
+            usual_values,
+            usual_places,
             statements: Default::default(),
             full: Vec::new(),
             usual: Vec::new(),
@@ -69,14 +74,32 @@ impl Insert {
     }
 }
 
+/// Appends the `VALUES` of rows: for each column a parameter, or the value that the text contains, and then twice the
+/// time.
+pub(super) fn push_rows(rows: usize, columns: &[Option<UsualValue>], text: &mut String) {
+    let mut parameters = NOW + 1..;
+    for row in 0..rows {
+        text.push_str(if row == 0 { "VALUES (" } else { ", (" });
+        for column in columns {
+            match column {
+                Some(UsualValue::Null) => text.push_str("NULL, "),
+                Some(UsualValue::Bigint(value)) => text.push_str(&format!("{value}, ")),
+                Some(UsualValue::Text(value)) => text.push_str(&format!("'{value}', ")),
+                None => parameters.by_ref().take(1).for_each(|n| text.push_str(&format!("?{n}, "))),
+            }
+        }
+        text.push_str(&format!("?{NOW}, ?{NOW})"));
+    }
+}
+
 impl<'r> FileRows<'_, 'r> {
     /// Takes the values of one row, and writes the waiting rows if they fill a statement.
     fn add(&mut self, values: &mut Values<'r>) -> Result<(), DatabaseError> {
-        let is_usual = !self.insert.rare.is_empty()
-            && values.cells.iter().zip(&self.rare).all(|(cell, is_rare)| !is_rare || cell.is_null());
+        let has_usual = |(at, usual): &(usize, UsualValue)| values.cells.get(*at).is_some_and(|cell| usual.is(cell));
+        let is_usual = !self.usual_places.is_empty() && self.usual_places.iter().all(has_usual);
         let (shape, waiting) = if is_usual { (Shape::Usual, &mut self.usual) } else { (Shape::Full, &mut self.full) };
         waiting.append(&mut values.cells);
-        if waiting.len() >= self.rare.len() * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
+        if waiting.len() >= self.usual_values.len() * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
     }
 
     /// Writes the waiting rows of a shape.
@@ -87,7 +110,7 @@ impl<'r> FileRows<'_, 'r> {
         });
         let mut rest = cells.as_slice();
         for (nth, rows) in ROWS_OF_FILE.into_iter().enumerate() {
-            while let Some((next, later)) = rest.split_at_checked(rows * self.rare.len()) {
+            while let Some((next, later)) = rest.split_at_checked(rows * self.usual_values.len()) {
                 self.run(shape, nth, next)?;
                 rest = later;
             }
@@ -109,7 +132,7 @@ impl<'r> FileRows<'_, 'r> {
         let statement = match prepared {
             Some(statement) => statement,
             None => {
-                let rows = cells.len() / self.rare.len();
+                let rows = cells.len() / self.usual_values.len();
                 let statement = self.file.prepare(&self.insert.file_text(shape, rows))?;
                 let statement = prepared.insert(statement);
                 statement.raw_bind_parameter(NOW, self.now).map_err(fault)?;
@@ -117,9 +140,9 @@ impl<'r> FileRows<'_, 'r> {
             }
         };
         let mut at = NOW;
-        for row in cells.chunks_exact(self.rare.len()) {
-            for (cell, is_rare) in row.iter().zip(&self.rare) {
-                if *is_rare && shape == Shape::Usual {
+        for row in cells.chunks_exact(self.usual_values.len()) {
+            for (cell, usual) in row.iter().zip(&self.usual_values) {
+                if usual.is_some() && shape == Shape::Usual {
                     continue;
                 }
                 at += 1;
