@@ -7,6 +7,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::ingest::aggregation::CountedEvent;
+use crate::ingest::names::has_nul;
 
 /// Maximum size of the text of a row with several requests. PostgreSQL stores longer texts in another table.
 const ROW_BYTES_MAX: usize = 1_900;
@@ -75,7 +76,7 @@ const fn unix_millis(id: Uuid) -> u128 {
 
 /// Returns a text as PostgreSQL can store it.
 fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+    if has_nul(text) { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ impl Rows {
             }
         }
         // Rows in the order of their primary key are appended to its tree. Partitions are sorted runs.
-        split.events.sort_by_key(|event| event.id.0);
+        split.events.sort_by_key(|event| event.id.0.as_u128());
         split
     }
 
