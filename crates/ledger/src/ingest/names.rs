@@ -69,7 +69,8 @@ pub(crate) struct UnknownNames<'a> {
 #[derive(Debug)]
 pub(crate) struct BatchNames<'n, 'a> {
     names: &'n Names,
-    recent: [Option<RecentName<'a>>; RECENT_MAX],
+    /// A vector of [`RECENT_MAX`] places.
+    recent: Vec<Option<RecentName<'a>>>,
     unknown: UnknownNames<'a>,
 }
 
@@ -87,9 +88,9 @@ impl UnknownNames<'_> {
 }
 
 impl<'n, 'a> BatchNames<'n, 'a> {
-    pub(crate) const fn new(names: &'n Names) -> Self {
+    pub(crate) fn new(names: &'n Names) -> Self {
         let unknown = UnknownNames { names: BTreeSet::new(), subjects: BTreeSet::new() };
-        Self { names, recent: [None; RECENT_MAX], unknown }
+        Self { names, recent: vec![None; RECENT_MAX], unknown }
     }
 
     /// Returns the number of a cached name; other names are unknown.

@@ -13,11 +13,11 @@ const TEXT_BYTES_MAX: usize = 256;
 
 /// The texts that a reader returned last. Equal texts share their memory: an allocation per text and record costs more
 /// than a comparison.
-pub(crate) struct SharedTexts([Cell<Option<Arc<str>>>; SLOTS]);
+pub(crate) struct SharedTexts(Box<[Cell<Option<Arc<str>>>]>);
 
 impl Default for SharedTexts {
     fn default() -> Self {
-        Self([const { Cell::new(None) }; SLOTS])
+        Self((0..SLOTS).map(|_| Cell::new(None)).collect())
     }
 }
 

@@ -42,7 +42,7 @@ enum Conflict {
 /// The value that a column has in most rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsualValue {
-    /// No value.
+    /// The column is NULL.
     Null,
     /// A value of [`SqlType::Bigint`].
     Bigint(i64),

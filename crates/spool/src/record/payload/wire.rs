@@ -143,7 +143,7 @@ impl<'a> PayloadReader<'a> {
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    /// Reads one byte.
+    /// Reads one byte, such as a code.
     #[inline]
     pub(super) fn byte(&mut self) -> Result<u8, InvalidPayload> {
         let (byte, rest) = self.rest.split_first().ok_or(InvalidPayload)?;
@@ -170,7 +170,7 @@ impl<'a> PayloadReader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    /// Reads a text.
+    /// Reads a text without a copy.
     #[inline]
     pub(super) fn str(&mut self) -> Result<&'a str, InvalidPayload> {
         str::from_utf8(self.bytes()?).map_err(|_| InvalidPayload)
@@ -182,7 +182,7 @@ impl<'a> PayloadReader<'a> {
         Ok(self.text(name))
     }
 
-    /// Reads an id.
+    /// Reads the id of a request or plan.
     pub(super) fn uuid(&mut self) -> Result<Uuid, InvalidPayload> {
         Uuid::from_slice(self.bytes()?).map_err(|_| InvalidPayload)
     }

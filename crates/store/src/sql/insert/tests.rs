@@ -10,6 +10,8 @@ static STORED: Insert = Insert::new(
 .with_usual(&[("word", UsualValue::Null), ("state", UsualValue::Text("done")), ("size", UsualValue::Bigint(-1))]);
 
 type StoredRow = (i64, Option<String>, bool, &'static str, i64);
+/// The values of a row, and its times.
+type ReadRow = (i64, Option<String>, bool, String, i64, i64, i64);
 
 fn bind<'r>(stored: &'r StoredRow, row: &mut Values<'r>) {
     let (no, word, flag, state, size) = stored;
@@ -63,7 +65,7 @@ async fn batches_of_every_size_store_each_value_once_in_its_column() {
         }
         let read =
             store.query("SELECT no, word, flag, state, size, created_at, updated_at FROM stored_rows ORDER BY no");
-        let stored: Vec<(i64, Option<String>, bool, String, i64, i64, i64)> = read.all().await.unwrap();
+        let stored: Vec<ReadRow> = read.all().await.unwrap();
         assert_eq!(stored, expected, "{:?}", store.kind());
     }
 }
