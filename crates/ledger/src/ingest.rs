@@ -9,6 +9,7 @@ mod aggregation;
 mod checkpoint;
 mod names;
 mod open_requests;
+mod raw_usage;
 mod tables;
 mod write;
 

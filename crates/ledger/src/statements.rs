@@ -48,8 +48,13 @@ async fn inserts_write_every_column_of_their_tables() {
                 }
             };
             let stored: Vec<(String,)> = store.query(query).bind(table).all().await.unwrap();
-            let stored: BTreeSet<&str> = stored.iter().map(|(name,)| name.as_str()).collect();
-            assert_eq!(stored, columns.collect(), "{table} on {:?}", store.kind());
+            let (stored, columns): (Vec<&str>, Vec<&str>) =
+                (stored.iter().map(|(name,)| name.as_str()).collect(), columns.collect());
+            if table == "usage_events" && store.kind() == StoreKind::Sqlite {
+                assert_eq!(stored, columns, "SQLite copies the values of an INSERT in another order");
+            }
+            let [stored, columns] = [stored, columns].map(BTreeSet::from_iter);
+            assert_eq!(stored, columns, "{table} on {:?}", store.kind());
         }
     }
 }

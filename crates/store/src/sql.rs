@@ -15,5 +15,5 @@ pub use dialect::{
     Arguments, BulkQuery, BulkRow, BulkTransaction, Cell, Query, READERS, ResultRow, SqlType, StoreKind, Transaction,
     Value,
 };
-pub use insert::{Insert, Values};
+pub use insert::{Insert, UsualValue, Values};
 pub use statement::{amount, micros, signed, statements, timestamp, unsigned};

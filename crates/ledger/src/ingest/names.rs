@@ -9,8 +9,10 @@ use store::{DatabaseError, Store};
 
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
-/// Number of names of a batch that are compared.
-const RECENT_MAX: usize = 32;
+/// Number of names of a batch that are remembered by their addresses.
+const RECENT_MAX: usize = 128;
+/// Distributes addresses: 2^64 divided by the golden ratio.
+const ADDRESS_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Maximum number of bytes of a name; clients also choose the length.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -62,11 +64,13 @@ pub(crate) struct UnknownNames<'a> {
     subjects: BTreeSet<SubjectName<'a>>,
 }
 
-/// The numbers of the names in a batch. Most events repeat a few names, which are compared instead of hashed.
+/// The numbers of the names in a batch. Most events repeat a few names, whose memory the reader of the spool shares, so
+/// their addresses are compared instead of the texts.
 #[derive(Debug)]
 pub(crate) struct BatchNames<'n, 'a> {
     names: &'n Names,
-    recent: [Option<RecentName<'a>>; RECENT_MAX],
+    /// A vector of [`RECENT_MAX`] places.
+    recent: Vec<Option<RecentName<'a>>>,
     unknown: UnknownNames<'a>,
 }
 
@@ -84,17 +88,17 @@ impl UnknownNames<'_> {
 }
 
 impl<'n, 'a> BatchNames<'n, 'a> {
-    pub(crate) const fn new(names: &'n Names) -> Self {
+    pub(crate) fn new(names: &'n Names) -> Self {
         let unknown = UnknownNames { names: BTreeSet::new(), subjects: BTreeSet::new() };
-        Self { names, recent: [None; RECENT_MAX], unknown }
+        Self { names, recent: vec![None; RECENT_MAX], unknown }
     }
 
     /// Returns the number of a cached name; other names are unknown.
     pub(crate) fn get(&mut self, kind: NameKind, name: &'a str) -> Option<i64> {
-        let last = name.as_bytes().last().copied().map_or(0, usize::from);
-        let slot = (last.wrapping_mul(7) + name.len() + kind as usize * 5) % RECENT_MAX;
+        let address = (name.as_ptr().addr() as u64).wrapping_add(kind as u64).wrapping_mul(ADDRESS_FACTOR);
+        let slot = (address >> 32) as usize % RECENT_MAX;
         let recent = self.recent.get_mut(slot)?;
-        if let Some(recent) = recent.filter(|recent| recent.kind == kind && recent.name == name) {
+        if let Some(recent) = recent.filter(|recent| recent.kind == kind && std::ptr::eq(recent.name, name)) {
             return Some(recent.no);
         }
         let no = self.names.get(kind, name);
@@ -195,6 +199,11 @@ impl Names {
 /// Returns the part of an external text that is stored: at most 200 bytes, and nothing from a NUL on, which
 /// PostgreSQL's text cannot represent.
 pub(crate) fn clip(text: &str) -> &str {
-    let text = text.split('\0').next().unwrap_or_default();
+    let text = if has_nul(text) { text.split('\0').next().unwrap_or_default() } else { text };
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
+}
+
+/// Returns whether a text contains a NUL. A loop without an early end is vectorized, and external texts are short.
+pub(crate) fn has_nul(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte == 0))
 }

@@ -1,13 +1,13 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
-use meter::usage_columns;
+use meter::{Outcome, Source, usage_columns};
 #[cfg(test)]
 use store::sql::StoreKind;
-use store::sql::{Insert, SqlType};
+use store::sql::{Insert, SqlType, UsualValue};
 
 use crate::usage_columns::inserted;
 
-/// One row per request.
+/// One row per request. The columns are in the order of the table: SQLite copies values in another order once more.
 pub(crate) static EVENTS: Insert = Insert::new(
     "usage_events",
     usage_columns!(inserted
@@ -34,21 +34,26 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
-.with_rare(&[
-    "subject_no",
-    "refusal",
-    "audio_input_tokens",
-    "image_input_tokens",
-    "audio_output_tokens",
-    "image_output_tokens",
-    "billed_unit",
-    "billed_quantity",
-    "searches",
-    "maps_prompts",
-    "maps_queries",
-    "containers",
-    "file_searches",
-    "cost_unknown",
+.with_usual(&[
+    ("subject_no", UsualValue::Null),
+    ("status", UsualValue::Bigint(200)),
+    ("outcome", UsualValue::Text(Outcome::Completed.as_str())),
+    ("refusal", UsualValue::Null),
+    ("attempts", UsualValue::Bigint(1)),
+    ("upstream_status", UsualValue::Bigint(200)),
+    ("usage_source", UsualValue::Text(Source::Reported.as_str())),
+    ("audio_input_tokens", UsualValue::Null),
+    ("image_input_tokens", UsualValue::Null),
+    ("audio_output_tokens", UsualValue::Null),
+    ("image_output_tokens", UsualValue::Null),
+    ("billed_unit", UsualValue::Null),
+    ("billed_quantity", UsualValue::Null),
+    ("searches", UsualValue::Null),
+    ("maps_prompts", UsualValue::Null),
+    ("maps_queries", UsualValue::Null),
+    ("containers", UsualValue::Null),
+    ("file_searches", UsualValue::Null),
+    ("cost_unknown", UsualValue::Null),
 ]);
 
 /// One row per attempt, for requests with several attempts.
@@ -138,11 +143,11 @@ pub(crate) static MINUTES: Insert = Insert::new(
         updated_at = excluded.updated_at",
 );
 
-/// Raw usage as a provider reported it.
+/// Raw usage as providers reported it, of several requests per row.
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
-    &["id", "event_id", "no", "raw"],
-    &[("id", SqlType::Uuid), ("event_id", SqlType::Uuid), ("raw", SqlType::Text)],
+    &["id", "raw"],
+    &[("id", SqlType::Uuid), ("raw", SqlType::Text)],
     "ON CONFLICT (id) DO NOTHING",
 );
 

@@ -185,7 +185,8 @@ async fn each_figure_stands_in_its_column() {
         let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37";
         expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
         let raw = table(&store, "usage_raw").await;
-        expect(&raw[0], &format!("event_id={id} no=1 raw={{}}"));
+        let event = uuid::Uuid::parse_str(&id).unwrap();
+        expect(&raw[0], &format!(r#"raw=[{{"event":"{event}","attempt":1,"usage":{{}}}}]"#));
         let models = table(&store, "daily_models").await;
         expect(
             &models[0],

@@ -1,6 +1,5 @@
 //! One transaction of ingest: the rows of a batch, its totals, and the position in the spool.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{BulkTransaction, StoreKind, Values, micros, signed, unsigned};
+use store::sql::{BulkTransaction, StoreKind, Values, micros, signed};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
@@ -21,6 +20,7 @@ use crate::ingest::aggregation::{
     RouteDay, SeriesHour, SeriesTotals,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
+use crate::ingest::raw_usage;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
 use crate::ingest::{KnownRows, PLACES, places};
 use crate::usage::UsageTotals;
@@ -190,7 +190,7 @@ impl Rows {
             }
         }
         // Rows in the order of their primary key are appended to its tree. Partitions are sorted runs.
-        split.events.sort_by_key(|event| event.id.0);
+        split.events.sort_by_key(|event| event.id.0.as_u128());
         split
     }
 
@@ -280,14 +280,9 @@ impl CountedRecords<'_> {
 
     /// Writes the raw usage that providers reported.
     async fn write_raw(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
-        let attempts = self.events.iter().map(|counted| counted.event);
-        let attempts = attempts.flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
-        let raw: Vec<(Uuid, i64, Cow<'_, str>)> = attempts
-            .filter_map(|(event, (no, attempt))| Some((event, no, without_nul(attempt.raw_usage.as_ref()?))))
-            .collect();
-        let now = store.now();
-        RAW.bulk(transaction, now, &raw, |(event, no, raw), row| {
-            row.put(raw_id(*event, *no)).put(*event).put(*no).put(&**raw);
+        let rows = raw_usage::rows(&self.events);
+        RAW.bulk(transaction, store.now(), &rows, |of, row| {
+            row.put(of.id).put(of.raw.as_str());
         })
         .await?;
         Ok(())
@@ -374,11 +369,6 @@ fn present(kind: StoreKind, events: usize) -> String {
     text
 }
 
-/// Returns a text as PostgreSQL can store it.
-fn without_nul(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
-}
-
 fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     let event = counted.event;
     row.put(event.id.0);
@@ -427,11 +417,6 @@ fn bind_attempt<'r>(attempt: Option<&'r Attempt>, numbers: &AttemptNumbers, row:
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values<'_>) {
     usage_columns::bind(usage.as_ref(), row);
     row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
-}
-
-/// Returns the id of an attempt's raw usage: the event's for the first attempt, and the following numbers.
-fn raw_id(event: Uuid, no: i64) -> Uuid {
-    Uuid::from_u128(event.as_u128().wrapping_add(u128::from(unsigned(no.saturating_sub(1)))))
 }
 
 fn bind_position(read: Position, id: Uuid, node: &Node, row: &mut Values<'_>) {

@@ -5,17 +5,19 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 /// Number of texts that are remembered.
-const SLOTS: usize = 64;
+const SLOTS: usize = 256;
+/// Distributes texts: 2^64 divided by the golden ratio.
+const TEXT_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Maximum size of a remembered text. Clients choose the names of models, and a record has room for 64 KiB.
 const TEXT_BYTES_MAX: usize = 256;
 
 /// The texts that a reader returned last. Equal texts share their memory: an allocation per text and record costs more
 /// than a comparison.
-pub(crate) struct SharedTexts([Cell<Option<Arc<str>>>; SLOTS]);
+pub(crate) struct SharedTexts(Box<[Cell<Option<Arc<str>>>]>);
 
 impl Default for SharedTexts {
     fn default() -> Self {
-        Self([const { Cell::new(None) }; SLOTS])
+        Self((0..SLOTS).map(|_| Cell::new(None)).collect())
     }
 }
 
@@ -28,15 +30,25 @@ impl Debug for SharedTexts {
 impl SharedTexts {
     /// Returns the text, with the memory of the same text in an earlier record if that is remembered.
     pub(super) fn get(&self, text: &str) -> Arc<str> {
-        let (first, last) = (text.bytes().next().unwrap_or(0), text.bytes().next_back().unwrap_or(0));
-        let place = text.len() + usize::from(first) * 5 + usize::from(last) * 11;
-        let Some(slot) = self.0.get(place % SLOTS).filter(|_| text.len() <= TEXT_BYTES_MAX) else {
+        let Some(slot) = self.0.get(place(text) % SLOTS).filter(|_| text.len() <= TEXT_BYTES_MAX) else {
             return Arc::from(text);
         };
         let shared = slot.take().filter(|known| **known == *text).unwrap_or_else(|| Arc::from(text));
         slot.set(Some(Arc::clone(&shared)));
         shared
     }
+}
+
+/// Returns a number that depends on the length, the first byte and the last bytes of a text.
+fn place(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let first = bytes.first().copied().map_or(0, u64::from);
+    let last = match bytes.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    };
+    let all = last.wrapping_add(first << 8).wrapping_add(text.len() as u64);
+    (all.wrapping_mul(TEXT_FACTOR) >> 32) as usize
 }
 
 #[cfg(test)]
@@ -54,8 +66,8 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&texts.get("gpt-5"), &texts.get("gpt-5")));
         // Both have the same place.
-        let (one, other) = (texts.get("chat"), texts.get("chit"));
-        assert!(!Arc::ptr_eq(&one, &texts.get("chat")) && *other == *"chit");
+        let (one, other) = (texts.get("chat-12345678"), texts.get("chit-12345678"));
+        assert!(!Arc::ptr_eq(&one, &texts.get("chat-12345678")) && *other == *"chit-12345678");
         assert!(!Arc::ptr_eq(&texts.get(&long), &texts.get(&long)));
     }
 }

@@ -55,6 +55,9 @@ CREATE TABLE usage_events (
     answered_model_no        BIGINT,
     upstream_status          BIGINT,
     upstream_id              TEXT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT,
     usage_source             TEXT,
     input_tokens             BIGINT,
     cached_input_tokens      BIGINT,
@@ -75,9 +78,6 @@ CREATE TABLE usage_events (
     file_searches            BIGINT,
     cost_nano                BIGINT,
     cost_unknown             TEXT,
-    price_no                 BIGINT,
-    first_byte_us            BIGINT,
-    upstream_us              BIGINT,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL
 );
@@ -93,6 +93,9 @@ CREATE TABLE usage_attempts (
     answered_model_no        BIGINT,
     upstream_status          BIGINT,
     upstream_id              TEXT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT  NOT NULL,
     usage_source             TEXT,
     input_tokens             BIGINT,
     cached_input_tokens      BIGINT,
@@ -113,9 +116,6 @@ CREATE TABLE usage_attempts (
     file_searches            BIGINT,
     cost_nano                BIGINT,
     cost_unknown             TEXT,
-    price_no                 BIGINT,
-    first_byte_us            BIGINT,
-    upstream_us              BIGINT  NOT NULL,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL,
     UNIQUE (event_id, no)
@@ -139,12 +139,10 @@ CREATE TABLE usage_counts (
     UNIQUE (key_no, subject_no, route_no, status_class, minute, day)
 );
 
--- Usage as providers reported it. no: the attempt's, from 1. id: the event's, plus no - 1, so that the primary key also
--- finds the rows of an event and no second index is written.
+-- Usage as providers reported it. raw: a JSON list with one entry per attempt of several requests of one minute,
+-- {"event": id, "attempt": from 1, "usage": as reported}. id: the first event's.
 CREATE TABLE usage_raw (
     id         BLOB NOT NULL PRIMARY KEY,
-    event_id   BLOB NOT NULL,
-    no         BIGINT NOT NULL,
     raw        TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL

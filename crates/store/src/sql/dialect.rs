@@ -22,7 +22,7 @@ use file_writer::FileWriter;
 pub(crate) use postgres::Patience;
 pub use query::{Arguments, Query, ResultRow, Value};
 pub use rows::{Cell, SqlType};
-pub(crate) use rows::{arrays_of, values_of};
+pub(crate) use rows::{arrays_of, push_arrays, values_of};
 
 /// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
 /// connections would only cost memory.

@@ -6,7 +6,7 @@ mod with_sqlx;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::DatabaseError;
-use crate::sql::dialect::BulkSide;
+use crate::sql::dialect::{BulkSide, push_arrays};
 use crate::sql::{BulkTransaction, Cell, SqlType, StoreKind};
 use in_file::ROWS_OF_FILE;
 
@@ -23,8 +23,8 @@ pub struct Insert {
     columns: &'static [&'static str],
     /// The columns of other types than BIGINT.
     types: &'static [(&'static str, SqlType)],
-    /// The columns that are NULL in most rows.
-    rare: &'static [&'static str],
+    /// The columns that have the same value in most rows.
+    usual: &'static [(&'static str, UsualValue)],
     conflict: Conflict,
     sqlite: [[OnceLock<Arc<String>>; ROWS_OF_FILE.len()]; SHAPES],
     postgres: OnceLock<Arc<String>>,
@@ -39,12 +39,35 @@ enum Conflict {
     Add(&'static [&'static str]),
 }
 
-/// The columns that a statement writes.
+/// The value that a column has in most rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsualValue {
+    /// The column is NULL.
+    Null,
+    /// A value of [`SqlType::Bigint`].
+    Bigint(i64),
+    /// A value of [`SqlType::Text`], without quotes.
+    Text(&'static str),
+}
+
+impl UsualValue {
+    /// Returns whether `cell` has the value.
+    fn is(self, cell: &Cell<'_>) -> bool {
+        match (self, cell) {
+            (Self::Null, cell) => cell.is_null(),
+            (Self::Bigint(usual), Cell::Bigint(value)) => *value == Some(usual),
+            (Self::Text(usual), Cell::Text(value)) => *value == Some(usual),
+            (Self::Bigint(_) | Self::Text(_), _) => false,
+        }
+    }
+}
+
+/// The columns that have parameters in a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     /// All columns of the table.
     Full,
-    /// All but the rare columns, which remain NULL.
+    /// All but the columns with a usual value, which the text contains.
     Usual,
 }
 
@@ -98,18 +121,18 @@ impl Insert {
     ) -> Self {
         assert!(columns.len() * ROWS_OF_FILE[0] < StoreKind::Sqlite.parameters_max());
         let sqlite = [const { [const { OnceLock::new() }; ROWS_OF_FILE.len()] }; SHAPES];
-        Self { table, columns, types, rare: &[], conflict, sqlite, postgres: OnceLock::new() }
+        Self { table, columns, types, usual: &[], conflict, sqlite, postgres: OnceLock::new() }
     }
 
-    /// Declares columns that are NULL in most rows. On SQLite, rows without a value in any of them are written by
-    /// statements without these columns: a NULL parameter costs as much as another value.
+    /// Declares the values that columns have in most rows. On SQLite, rows with all of these values are written by
+    /// statements whose texts contain the values: a parameter costs more, also for NULL.
     #[must_use]
-    pub const fn with_rare(mut self, rare: &'static [&'static str]) -> Self {
-        self.rare = rare;
+    pub const fn with_usual(mut self, usual: &'static [(&'static str, UsualValue)]) -> Self {
+        self.usual = usual;
         self
     }
 
-    /// Returns the table and its columns, for the test that compares them with the database.
+    /// Returns the table and its columns in their order on SQLite, for the test that compares them with the database.
     pub fn columns(&self) -> (&'static str, impl Iterator<Item = &'static str>) {
         (self.table, self.columns.iter().chain(&TIMES).copied())
     }
@@ -144,20 +167,26 @@ impl Insert {
         Err(sqlx::Error::Encode(message.into()).into())
     }
 
-    /// Returns the columns that statements of a shape write, with their types.
-    fn shaped(&self, shape: Shape) -> impl Iterator<Item = (&'static str, SqlType)> {
-        let columns = self.columns.iter().filter(move |column| shape == Shape::Full || !self.rare.contains(column));
-        columns.map(|column| {
-            let other = self.types.iter().find(|(name, _)| name == column);
-            (*column, other.map_or(SqlType::Bigint, |(_, of)| *of))
-        })
+    /// Returns the types of the columns.
+    fn column_types(&self) -> Vec<SqlType> {
+        let of =
+            |column: &&str| self.types.iter().find(|(name, _)| name == column).map_or(SqlType::Bigint, |(_, of)| *of);
+        self.columns.iter().map(of).collect()
+    }
+
+    /// Returns, for each column, the value that the text of a shape contains; `None` for columns with a parameter.
+    fn usual_values(&self, shape: Shape) -> Vec<Option<UsualValue>> {
+        let usual = |column: &&str| self.usual.iter().find(|(name, _)| name == column).map(|(_, value)| *value);
+        self.columns.iter().map(|column| usual(column).filter(|_| shape == Shape::Usual)).collect()
     }
 
     fn text(&self, kind: StoreKind, shape: Shape, rows: usize) -> String {
-        let (names, types): (Vec<&str>, Vec<SqlType>) = self.shaped(shape).unzip();
-        let (times, names) = (TIMES.join(", "), names.join(", "));
-        let mut text = format!("{} {} ({times}, {names}) ", kind.insert_into(), self.table);
-        kind.rows(rows, &types, &mut text);
+        let (times, names) = (TIMES.join(", "), self.columns.join(", "));
+        let mut text = format!("{} {} ({names}, {times}) ", kind.insert_into(), self.table);
+        match kind {
+            StoreKind::Sqlite => in_file::push_rows(rows, &self.usual_values(shape), &mut text),
+            StoreKind::Postgres => push_arrays(&self.column_types(), &mut text),
+        }
         text.push(' ');
         match self.conflict {
             Conflict::Text(end) => text.push_str(end),
@@ -189,7 +218,7 @@ impl Insert {
     pub fn all_texts(&self, kind: StoreKind) -> Vec<String> {
         let sizes = |shape| ROWS_OF_FILE.iter().map(move |rows| self.text(kind, shape, *rows));
         match kind {
-            StoreKind::Sqlite if self.rare.is_empty() => sizes(Shape::Full).collect(),
+            StoreKind::Sqlite if self.usual.is_empty() => sizes(Shape::Full).collect(),
             StoreKind::Sqlite => sizes(Shape::Full).chain(sizes(Shape::Usual)).collect(),
             StoreKind::Postgres => vec![self.text(kind, Shape::Full, 1)],
         }

@@ -2,16 +2,17 @@
 
 use access::NanoUsd;
 use meter::{Attempt, UnknownCost};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::codes::Code;
-use super::usage::UsagePayload;
+use super::usage::{UsagePayload, read_usage};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
 /// The tag of the reason why the cost is unknown.
 const UNKNOWN: u32 = 1;
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The base, in the order in which [`read_attempt`] reads it.
+#[derive(Debug, Serialize)]
 pub(super) struct AttemptPayload<'a> {
     provider: &'a str,
     model: Option<&'a str>,
@@ -58,26 +59,25 @@ pub(super) fn write_attempt(writer: &mut PayloadWriter<'_>, attempt: &Attempt) -
 }
 
 pub(super) fn read_attempt(mut reader: PayloadReader<'_>) -> Result<Attempt, InvalidPayload> {
-    let base: AttemptPayload<'_> = reader.value()?;
-    let mut unknown = None;
+    let mut attempt = Attempt {
+        provider: reader.name()?,
+        model: reader.optional(PayloadReader::name)?,
+        answered_model: reader.optional(PayloadReader::name)?,
+        status: reader.optional(PayloadReader::small)?,
+        upstream_id: reader.optional(PayloadReader::str)?.map(Into::into),
+        usage: reader.optional(read_usage)?,
+        raw_usage: reader.optional(PayloadReader::str)?.map(Into::into),
+        cost: reader.optional(PayloadReader::signed)?.map(NanoUsd),
+        price_version: reader.optional(PayloadReader::name)?,
+        first_byte_us: reader.optional(PayloadReader::number)?,
+        duration_us: reader.number()?,
+        unknown: None,
+    };
     let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
         if field.tag == UNKNOWN {
-            unknown = Some(UnknownCost::from_code(field.value()?)?);
+            attempt.unknown = Some(UnknownCost::from_code(field.value()?)?);
         }
     }
-    Ok(Attempt {
-        provider: reader.text(base.provider),
-        model: base.model.map(|name| reader.text(name)),
-        answered_model: base.answered_model.map(|name| reader.text(name)),
-        status: base.status,
-        upstream_id: base.upstream_id.map(Into::into),
-        usage: base.usage.map(TryInto::try_into).transpose()?,
-        raw_usage: base.raw_usage.map(Into::into),
-        cost: base.cost_nano_usd.map(NanoUsd),
-        unknown,
-        price_version: base.price_version.map(|version| reader.text(version)),
-        first_byte_us: base.first_byte_us,
-        duration_us: base.duration_us,
-    })
+    Ok(attempt)
 }

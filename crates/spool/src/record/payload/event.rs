@@ -2,7 +2,7 @@
 
 use access::{Day, RequestId, Timestamp};
 use meter::{Outcome, UsageEvent};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::attempt::{read_attempt, write_attempt};
@@ -16,7 +16,8 @@ const REFUSAL: u32 = 1;
 /// The tag of a subject that is no key.
 const SUBJECT: u32 = 2;
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The base, in the order in which [`read_event`] reads it.
+#[derive(Debug, Serialize)]
 pub(super) struct EventPayload<'a> {
     id: Uuid,
     caller: Option<CallerPayload>,
@@ -75,33 +76,35 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
 }
 
 pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
-    let base: EventPayload<'_> = reader.value()?;
-    let attempts = reader.list(read_attempt)?;
-    let (mut refusal, mut named): (Option<&str>, _) = (None, None);
+    let mut event = UsageEvent {
+        id: RequestId(reader.uuid()?),
+        subject: subject::subject(reader.optional(CallerPayload::read)?, None)?,
+        started_at: Timestamp(reader.number()?),
+        day: Day(reader.small()?),
+        charge: ChargePayload::read(&mut reader)?.into(),
+        route: reader.name()?,
+        format: reader.optional(PayloadReader::name)?,
+        model: reader.optional(PayloadReader::name)?,
+        streamed: reader.flag()?,
+        status: reader.small()?,
+        outcome: Outcome::from_code(reader.byte()?)?,
+        request_bytes: reader.number()?,
+        response_bytes: reader.number()?,
+        duration_us: reader.number()?,
+        attempts: reader.list(read_attempt)?,
+        refusal: None,
+    };
     let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
         match field.tag {
-            REFUSAL => refusal = Some(field.value()?),
-            SUBJECT => named = Some(SubjectPayload::read(field)?),
+            REFUSAL => event.refusal = Some(field.value::<&str>()?.into()),
+            SUBJECT => {
+                let named = SubjectPayload::read(field)?;
+                // A key has no other subject.
+                event.subject = if event.subject.caller().is_some() { return Err(InvalidPayload) } else { named };
+            }
             _ => {}
         }
     }
-    Ok(UsageEvent {
-        id: RequestId(base.id),
-        subject: subject::subject(base.caller, named)?,
-        started_at: Timestamp(base.started_at_us),
-        day: Day(base.day),
-        charge: base.charge.into(),
-        route: reader.text(base.route),
-        format: base.format.map(|name| reader.text(name)),
-        model: base.model.map(|name| reader.text(name)),
-        streamed: base.streamed,
-        status: base.status,
-        outcome: Outcome::from_code(base.outcome)?,
-        request_bytes: base.request_bytes,
-        response_bytes: base.response_bytes,
-        duration_us: base.duration_us,
-        attempts,
-        refusal: refusal.map(Into::into),
-    })
+    Ok(event)
 }

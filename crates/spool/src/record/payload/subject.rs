@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::codes::Code;
-use super::wire::{Field, InvalidPayload};
+use super::wire::{Field, InvalidPayload, PayloadReader};
 
 /// The numbers of a key, its user and the user's plan, in the base.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -28,6 +28,11 @@ impl CallerPayload {
     /// Returns the part of the subject that the base contains.
     pub(super) fn of(subject: &Subject) -> Option<Self> {
         subject.caller().map(|Caller { user, key, plan }| Self { user: user.0, key: key.0, plan: plan.0 })
+    }
+
+    /// Reads the numbers of a key.
+    pub(super) fn read(reader: &mut PayloadReader<'_>) -> Result<Self, InvalidPayload> {
+        Ok(Self { user: reader.signed()?, key: reader.signed()?, plan: reader.uuid()? })
     }
 }
 

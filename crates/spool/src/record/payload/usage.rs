@@ -2,12 +2,13 @@
 
 use access::Tokens;
 use meter::{Billed, Source, ToolCalls, Unit, Usage};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::codes::Code;
-use super::wire::InvalidPayload;
+use super::wire::{InvalidPayload, PayloadReader};
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// The usage, in the order in which [`read_usage`] reads it.
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct UsagePayload {
     source: u8,
     input: Option<Tokens>,
@@ -24,13 +25,13 @@ pub(super) struct UsagePayload {
     tools: ToolCallsPayload,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct BilledPayload {
     unit: u8,
     quantity: u64,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct ToolCallsPayload {
     searches: Option<u64>,
     maps_prompts: Option<u64>,
@@ -75,26 +76,32 @@ impl From<Usage> for UsagePayload {
     }
 }
 
-impl TryFrom<UsagePayload> for Usage {
-    type Error = InvalidPayload;
-
-    fn try_from(payload: UsagePayload) -> Result<Self, InvalidPayload> {
-        let billed = |BilledPayload { unit, quantity }| Ok(Billed { unit: Unit::from_code(unit)?, quantity });
-        let ToolCallsPayload { searches, maps_prompts, maps_queries, containers, file_searches } = payload.tools;
-        Ok(Self {
-            source: Source::from_code(payload.source)?,
-            input: payload.input,
-            cached_input: payload.cached_input,
-            cache_write_short: payload.cache_write_short,
-            cache_write_long: payload.cache_write_long,
-            output: payload.output,
-            reasoning: payload.reasoning,
-            audio_input: payload.audio_input,
-            image_input: payload.image_input,
-            audio_output: payload.audio_output,
-            image_output: payload.image_output,
-            billed: payload.billed.map(billed).transpose()?,
-            tools: ToolCalls { searches, maps_prompts, maps_queries, containers, file_searches },
-        })
+/// Reads what [`UsagePayload`] writes.
+pub(super) fn read_usage(reader: &mut PayloadReader<'_>) -> Result<Usage, InvalidPayload> {
+    fn tokens(reader: &mut PayloadReader<'_>) -> Result<Option<Tokens>, InvalidPayload> {
+        Ok(reader.optional(PayloadReader::number)?.map(Tokens))
     }
+    let calls = |reader: &mut PayloadReader<'_>| reader.optional(PayloadReader::number);
+    Ok(Usage {
+        source: Source::from_code(reader.byte()?)?,
+        input: tokens(reader)?,
+        cached_input: tokens(reader)?,
+        cache_write_short: tokens(reader)?,
+        cache_write_long: tokens(reader)?,
+        output: tokens(reader)?,
+        reasoning: tokens(reader)?,
+        audio_input: tokens(reader)?,
+        image_input: tokens(reader)?,
+        audio_output: tokens(reader)?,
+        image_output: tokens(reader)?,
+        billed: reader
+            .optional(|reader| Ok(Billed { unit: Unit::from_code(reader.byte()?)?, quantity: reader.number()? }))?,
+        tools: ToolCalls {
+            searches: calls(reader)?,
+            maps_prompts: calls(reader)?,
+            maps_queries: calls(reader)?,
+            containers: calls(reader)?,
+            file_searches: calls(reader)?,
+        },
+    })
 }

@@ -178,27 +178,12 @@ impl StoreKind {
             Self::Postgres => "INSERT INTO",
         }
     }
+}
 
-    /// Appends the source of an `INSERT` of rows with two times, which are the first parameter, and columns of these types.
-    pub(crate) fn rows(self, rows: usize, types: &[SqlType], text: &mut String) {
-        match self {
-            Self::Sqlite => {
-                text.push_str("VALUES ");
-                let mut parameters = 2_usize..;
-                for row in 0..rows {
-                    text.push_str(if row == 0 { "(?1, ?1" } else { ", (?1, ?1" });
-                    for n in parameters.by_ref().take(types.len()) {
-                        text.push_str(&format!(", ?{n}"));
-                    }
-                    text.push(')');
-                }
-            }
-            Self::Postgres => {
-                let arrays = (2..).zip(types).map(|(n, of)| format!("${n}::{}", of.array()));
-                text.push_str("SELECT $1::bigint, $1::bigint, * FROM unnest(");
-                text.push_str(&arrays.collect::<Vec<String>>().join(", "));
-                text.push(')');
-            }
-        }
-    }
+/// Appends the source of an `INSERT` on PostgreSQL: columns of these types, and twice the time, which is the first
+/// parameter.
+pub(crate) fn push_arrays(types: &[SqlType], text: &mut String) {
+    let arrays = (2..).zip(types).map(|(n, of)| format!("${n}::{}", of.array()));
+    let arrays = arrays.collect::<Vec<String>>().join(", ");
+    text.push_str(&format!("SELECT *, $1::bigint, $1::bigint FROM unnest({arrays})"));
 }

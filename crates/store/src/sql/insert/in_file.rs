@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rusqlite::CachedStatement;
 
-use super::{Insert, SHAPES, Shape, Values};
+use super::{Insert, SHAPES, Shape, UsualValue, Values};
 use crate::error::DatabaseError;
 use crate::sql::dialect::file_writer::{FileTransaction, fault};
 use crate::sql::{Cell, StoreKind};
 
-/// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared. A row in a statement
-/// of 16 takes 25,000 instructions, of one 34,000, of 64 more than of 16
+/// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared. An event in a statement
+/// of 16 rows takes 17,600 instructions, of 4 rows 18,500, of one 22,000, of 64 18,800
 /// (docs/decisions/0039-batches-of-ingest.md).
 pub(super) const ROWS_OF_FILE: [usize; 3] = [16, 4, 1];
 /// The number of the parameter that has the time of the batch.
@@ -21,12 +21,16 @@ struct FileRows<'f, 'r> {
     insert: &'f Insert,
     file: &'f FileTransaction,
     now: i64,
-    /// Which columns are rare.
-    rare: Vec<bool>,
+    /// The number of columns with values.
+    columns: usize,
+    /// The places of the columns with a usual value, and these values.
+    usual_values: Vec<(usize, UsualValue)>,
+    /// The places of the other columns.
+    other_places: Vec<usize>,
     statements: [[Option<CachedStatement<'f>>; ROWS_OF_FILE.len()]; SHAPES],
-    /// The values of fewer than 16 rows with a value in a rare column.
+    /// The values of fewer than 16 rows with another than a usual value.
     full: Vec<Cell<'r>>,
-    /// The values of fewer than 16 other rows, including the NULL values of rare columns.
+    /// The values of fewer than 16 other rows, including usual values.
     usual: Vec<Cell<'r>>,
     written: usize,
 }
@@ -39,11 +43,15 @@ impl Insert {
         rows: &'r [R],
         mut bind: impl FnMut(&'r R, &mut Values<'r>),
     ) -> Result<u64, DatabaseError> {
+        let usual_values = self.usual_values(Shape::Usual);
+        let places = || usual_values.iter().enumerate();
         let mut waiting = FileRows {
             insert: self,
             file,
             now,
-            rare: self.columns.iter().map(|column| self.rare.contains(column)).collect(),
+            columns: usual_values.len(),
+            usual_values: places().filter_map(|(at, value)| Some((at, (*value)?))).collect(),
+            other_places: places().filter(|(_, value)| value.is_none()).map(|(at, _)| at).collect(),
             statements: Default::default(),
             full: Vec::new(),
             usual: Vec::new(),
@@ -69,14 +77,32 @@ impl Insert {
     }
 }
 
+/// Appends the `VALUES` of rows: for each column a parameter, or the value that the text contains, and then twice the
+/// time.
+pub(super) fn push_rows(rows: usize, columns: &[Option<UsualValue>], text: &mut String) {
+    let mut parameters = NOW + 1..;
+    for row in 0..rows {
+        text.push_str(if row == 0 { "VALUES (" } else { ", (" });
+        for column in columns {
+            match column {
+                Some(UsualValue::Null) => text.push_str("NULL, "),
+                Some(UsualValue::Bigint(value)) => text.push_str(&format!("{value}, ")),
+                Some(UsualValue::Text(value)) => text.push_str(&format!("'{value}', ")),
+                None => parameters.by_ref().take(1).for_each(|n| text.push_str(&format!("?{n}, "))),
+            }
+        }
+        text.push_str(&format!("?{NOW}, ?{NOW})"));
+    }
+}
+
 impl<'r> FileRows<'_, 'r> {
     /// Takes the values of one row, and writes the waiting rows if they fill a statement.
     fn add(&mut self, values: &mut Values<'r>) -> Result<(), DatabaseError> {
-        let is_usual = !self.insert.rare.is_empty()
-            && values.cells.iter().zip(&self.rare).all(|(cell, is_rare)| !is_rare || cell.is_null());
+        let has_usual = |(at, usual): &(usize, UsualValue)| values.cells.get(*at).is_some_and(|cell| usual.is(cell));
+        let is_usual = !self.usual_values.is_empty() && self.usual_values.iter().all(has_usual);
         let (shape, waiting) = if is_usual { (Shape::Usual, &mut self.usual) } else { (Shape::Full, &mut self.full) };
         waiting.append(&mut values.cells);
-        if waiting.len() >= self.rare.len() * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
+        if waiting.len() >= self.columns * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
     }
 
     /// Writes the waiting rows of a shape.
@@ -87,7 +113,7 @@ impl<'r> FileRows<'_, 'r> {
         });
         let mut rest = cells.as_slice();
         for (nth, rows) in ROWS_OF_FILE.into_iter().enumerate() {
-            while let Some((next, later)) = rest.split_at_checked(rows * self.rare.len()) {
+            while let Some((next, later)) = rest.split_at_checked(rows * self.columns) {
                 self.run(shape, nth, next)?;
                 rest = later;
             }
@@ -109,24 +135,36 @@ impl<'r> FileRows<'_, 'r> {
         let statement = match prepared {
             Some(statement) => statement,
             None => {
-                let rows = cells.len() / self.rare.len();
+                let rows = cells.len() / self.columns;
                 let statement = self.file.prepare(&self.insert.file_text(shape, rows))?;
                 let statement = prepared.insert(statement);
                 statement.raw_bind_parameter(NOW, self.now).map_err(fault)?;
                 statement
             }
         };
-        let mut at = NOW;
-        for row in cells.chunks_exact(self.rare.len()) {
-            for (cell, is_rare) in row.iter().zip(&self.rare) {
-                if *is_rare && shape == Shape::Usual {
-                    continue;
+        let mut parameters = NOW + 1..;
+        for row in cells.chunks_exact(self.columns) {
+            match shape {
+                Shape::Full => row.iter().zip(&mut parameters).try_for_each(|(cell, at)| put(statement, at, cell))?,
+                Shape::Usual => {
+                    let cells = self.other_places.iter().filter_map(|place| row.get(*place));
+                    cells.zip(&mut parameters).try_for_each(|(cell, at)| put(statement, at, cell))?;
                 }
-                at += 1;
-                statement.raw_bind_parameter(at, cell).map_err(fault)?;
             }
         }
         self.written += statement.raw_execute().map_err(fault)?;
         Ok(())
     }
+}
+
+/// Binds a parameter. A call per type is shorter than one for any value.
+fn put(statement: &mut CachedStatement<'_>, at: usize, cell: &Cell<'_>) -> Result<(), DatabaseError> {
+    let bound = match cell {
+        Cell::Bigint(Some(value)) => statement.raw_bind_parameter(at, *value),
+        Cell::Text(Some(text)) => statement.raw_bind_parameter(at, *text),
+        Cell::Bigint(None) | Cell::Boolean(_) | Cell::Text(None) | Cell::Uuid(_) | Cell::Bytes(_) => {
+            statement.raw_bind_parameter(at, cell)
+        }
+    };
+    Ok(bound.map_err(fault)?)
 }

@@ -3,17 +3,19 @@ use crate::fixture::{Place, tell};
 
 static STORED: Insert = Insert::new(
     "stored_rows",
-    &["no", "word", "flag"],
-    &[("word", SqlType::Text), ("flag", SqlType::Boolean)],
+    &["no", "word", "flag", "state", "size"],
+    &[("word", SqlType::Text), ("flag", SqlType::Boolean), ("state", SqlType::Text)],
     "ON CONFLICT (no) DO NOTHING",
 )
-.with_rare(&["word"]);
+.with_usual(&[("word", UsualValue::Null), ("state", UsualValue::Text("done")), ("size", UsualValue::Bigint(-1))]);
 
-type StoredRow = (i64, Option<String>, bool);
+type StoredRow = (i64, Option<String>, bool, &'static str, i64);
+/// The values of a row, and its times.
+type ReadRow = (i64, Option<String>, bool, String, i64, i64, i64);
 
 fn bind<'r>(stored: &'r StoredRow, row: &mut Values<'r>) {
-    let (no, word, flag) = stored;
-    row.put(*no).put(word.as_deref()).put(*flag);
+    let (no, word, flag, state, size) = stored;
+    row.put(*no).put(word.as_deref()).put(*flag).put(*state).put(*size);
 }
 
 #[test]
@@ -38,24 +40,32 @@ async fn batches_of_every_size_store_each_value_once_in_its_column() {
         let store = place.open().await;
         tell(
             &store,
-            "CREATE TABLE stored_rows (no BIGINT PRIMARY KEY, word TEXT, flag BOOLEAN NOT NULL, created_at BIGINT NOT NULL,
-            updated_at BIGINT NOT NULL)",
+            "CREATE TABLE stored_rows (no BIGINT PRIMARY KEY, word TEXT, flag BOOLEAN NOT NULL, state TEXT NOT NULL,
+            size BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
         )
         .await;
         let mut expected = Vec::new();
         for count in (0_i64..40).chain([1_030]) {
             let first = i64::try_from(expected.len()).unwrap();
             let word = |no: i64| (no % 3 == 0 || no % 7 == 0).then(|| format!("word {no}"));
-            let rows: Vec<StoredRow> = (first..first + count).map(|no| (no, word(no), no % 2 == 0)).collect();
+            let row = |no: i64| {
+                let (state, size) = (if no % 11 == 0 { "failed" } else { "done" }, if no % 13 == 0 { no } else { -1 });
+                (no, word(no), no % 2 == 0, state, size)
+            };
+            let rows: Vec<StoredRow> = (first..first + count).map(row).collect();
             let mut transaction = store.begin_bulk().await.unwrap();
             let written = STORED.bulk(&mut transaction, count, &rows, bind).await.unwrap();
             let again = STORED.bulk(&mut transaction, -1, &rows, bind).await.unwrap();
             assert_eq!((written, again), (u64::try_from(count).unwrap(), 0), "{:?}", store.kind());
             transaction.commit().await.unwrap();
-            expected.extend(rows.into_iter().map(|(no, word, flag)| (no, word, flag, count, count)));
+            expected.extend(
+                rows.into_iter()
+                    .map(|(no, word, flag, state, size)| (no, word, flag, state.to_owned(), size, count, count)),
+            );
         }
-        let read = store.query("SELECT no, word, flag, created_at, updated_at FROM stored_rows ORDER BY no");
-        let stored: Vec<(i64, Option<String>, bool, i64, i64)> = read.all().await.unwrap();
+        let read =
+            store.query("SELECT no, word, flag, state, size, created_at, updated_at FROM stored_rows ORDER BY no");
+        let stored: Vec<ReadRow> = read.all().await.unwrap();
         assert_eq!(stored, expected, "{:?}", store.kind());
     }
 }
@@ -71,6 +81,6 @@ async fn a_row_with_a_missing_value_is_refused() {
             })
             .await;
         let error = std::error::Error::source(&written.unwrap_err()).unwrap().to_string();
-        assert!(error.contains("stored_rows gets 2 values for 3 columns"), "{error}");
+        assert!(error.contains("stored_rows gets 2 values for 5 columns"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use super::in_file::ROWS_OF_FILE;
 use super::{Insert, Shape, Values};
 use crate::error::DatabaseError;
 use crate::sql::dialect::{arrays_of, values_of};
-use crate::sql::{Arguments, SqlType, StoreKind, Transaction};
+use crate::sql::{Arguments, StoreKind, Transaction};
 
 /// Maximum number of rows per statement of PostgreSQL. The server works on one statement while the next is encoded.
 const ROWS_OF_SERVER_MAX: usize = 1_024;
@@ -65,7 +65,7 @@ impl Insert {
         let (text, arguments) = match kind {
             StoreKind::Sqlite => (self.file_text(Shape::Full, size), values_of(now, &values.cells)),
             StoreKind::Postgres => {
-                let types: Vec<SqlType> = self.shaped(Shape::Full).map(|(_, of)| of).collect();
+                let types = self.column_types();
                 let text = || Arc::new(self.text(kind, Shape::Full, 1));
                 (self.postgres.get_or_init(text).clone(), arrays_of(now, &types, &values.cells))
             }
