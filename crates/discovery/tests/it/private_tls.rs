@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use access::Clock;
+use base64ct::{Base64, Encoding as _};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -25,13 +26,13 @@ impl PrivateTls {
         params.distinguished_name.push(DnType::CommonName, "an authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap().pem();
+        let authority = pem("CERTIFICATE", params.self_signed(&key).unwrap().der());
         let (issuer, own) = (Issuer::new(params, key), KeyPair::generate().unwrap());
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
         let tls = Self { folder: tempfile::tempdir().unwrap() };
         fs::write(tls.path("ca.pem"), authority).unwrap();
-        fs::write(tls.path("me.pem"), certificate.pem()).unwrap();
-        fs::write(tls.path("me.key"), own.serialize_pem()).unwrap();
+        fs::write(tls.path("me.pem"), pem("CERTIFICATE", certificate.der())).unwrap();
+        fs::write(tls.path("me.key"), pem("PRIVATE KEY", &own.serialize_der())).unwrap();
         fs::set_permissions(tls.path("me.key"), fs::Permissions::from_mode(0o600)).unwrap();
         tls
     }
@@ -67,4 +68,9 @@ impl PrivateTls {
     fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Returns the text of a file in PEM (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
 }

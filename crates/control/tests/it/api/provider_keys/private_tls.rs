@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use base64ct::{Base64, Encoding as _};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,11 +19,11 @@ fn write(folder: &Path) {
     let (key, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    fs::write(folder.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(folder.join("ca.pem"), pem("CERTIFICATE", params.self_signed(&key).unwrap().der())).unwrap();
     let certificate = CertificateParams::new(["llm.internal".to_owned()]).unwrap();
     let certificate = certificate.signed_by(&own, &Issuer::new(params, key)).unwrap();
-    fs::write(folder.join("me.pem"), certificate.pem()).unwrap();
-    fs::write(folder.join("me.key"), own.serialize_pem()).unwrap();
+    fs::write(folder.join("me.pem"), pem("CERTIFICATE", certificate.der())).unwrap();
+    fs::write(folder.join("me.key"), pem("PRIVATE KEY", &own.serialize_der())).unwrap();
     fs::set_permissions(folder.join("me.key"), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
@@ -77,4 +78,9 @@ async fn a_credential_is_tested_with_the_private_roots_and_the_client_certificat
         assert_eq!(tested["ok"], json!(says.contains("accepts")), "{tls} {tested}");
         assert!(tested["message"].as_str().unwrap().contains(says), "{tls} {tested}");
     }
+}
+
+/// Returns the text of a file in PEM (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
 }
