@@ -116,10 +116,10 @@ impl IssuerRegistry {
         all.entry(source.clone()).or_default().clone()
     }
 
-    /// Removes the sources that are not among `sources`. Requests with an earlier configuration keep their keys.
-    pub fn retain<'a>(&self, sources: impl Iterator<Item = &'a IssuerSource> + Clone) {
+    /// Removes the sources that are not current. Requests with an earlier configuration keep their keys.
+    pub fn retain(&self, is_current: impl Fn(&IssuerSource) -> bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|known, _| sources.clone().any(|source| source == known));
+        all.retain(|known, _| is_current(known));
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         let keys = registry.of(&kept);
         assert!(keys.load().is_none() && registry.of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
         assert!(keys.store(KeySet::parse(KEYS.as_bytes()).unwrap()));
-        registry.retain([&kept].into_iter());
+        registry.retain(|source| *source == kept);
         assert!(registry.of(&kept).load().is_some());
         assert!(registry.of(&removed).load().is_none());
     }

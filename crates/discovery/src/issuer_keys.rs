@@ -95,7 +95,7 @@ impl IssuerKeyRefresh {
 impl Job for IssuerKeyRefresh {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let sources = (self.sources)();
-        self.registry.retain(sources.iter().map(|fetched| &fetched.source));
+        self.registry.retain(|known| sources.iter().any(|fetched| fetched.source == *known));
         self.schedules.retain(|known, _| sources.iter().any(|fetched| fetched.source == *known));
         let now = self.clock.mono();
         let due = sources.iter().filter(|FetchedSource { source, .. }| {
