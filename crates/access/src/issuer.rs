@@ -6,6 +6,7 @@
 mod url;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -20,6 +21,19 @@ pub struct IssuerSource {
     pub place: IssuerPlace,
     /// Whether the host may have a link-local address, at which clouds serve the credentials of machines.
     pub allow_link_local: bool,
+    /// The TLS settings of the connections. Keys that were fetched with other settings are not used.
+    pub tls: Option<IssuerTls>,
+}
+
+/// The TLS settings of connections to an issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerTls {
+    /// The file with the certificates that sign those of the issuer; `None` means Mozilla's.
+    pub ca: Option<PathBuf>,
+    /// The files of the client certificate and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name in the issuer's certificate; `None` means the host of its URL.
+    pub server_name: Option<String>,
 }
 
 /// The URL that is configured for the keys of an issuer.
@@ -102,9 +116,10 @@ impl IssuerRegistry {
         all.entry(source.clone()).or_default().clone()
     }
 
-    /// Removes the sources that are not among `sources`. Requests with an earlier configuration keep their keys.
-    pub fn retain(&self, sources: &[IssuerSource]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|known, _| sources.contains(known));
+    /// Removes the sources that are not current. Requests with an earlier configuration keep their keys.
+    pub fn retain(&self, is_current: impl Fn(&IssuerSource) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known, _| is_current(known));
     }
 }
 
@@ -115,7 +130,7 @@ mod tests {
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
     fn source(url: &str) -> IssuerSource {
-        IssuerSource { place: IssuerPlace::Keys(IssuerUrl::parse(url).unwrap()), allow_link_local: false }
+        IssuerSource { place: IssuerPlace::Keys(IssuerUrl::parse(url).unwrap()), allow_link_local: false, tls: None }
     }
 
     #[test]
@@ -125,7 +140,7 @@ mod tests {
         let keys = registry.of(&kept);
         assert!(keys.load().is_none() && registry.of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
         assert!(keys.store(KeySet::parse(KEYS.as_bytes()).unwrap()));
-        registry.retain(std::slice::from_ref(&kept));
+        registry.retain(|source| *source == kept);
         assert!(registry.of(&kept).load().is_some());
         assert!(registry.of(&removed).load().is_none());
     }

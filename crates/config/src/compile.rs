@@ -97,7 +97,7 @@ pub(crate) fn compile<'a>(
             budgets: budget::budgets(reader, &traffic.budgets),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
-            auth_tls: auth.tls().collect(),
+            service_tls: auth.service_tls().collect(),
             issuers: auth.issuers.into(),
             health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
             upstreams: upstreams.list,

@@ -261,8 +261,8 @@ impl Traffic {
     /// keeps its name.
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {
-        let provider =
-            Arc::new(Provider { name: MOCK.into(), kind: ProviderKind::Mock, origin, credential: Credential::None });
+        let (kind, credential) = (ProviderKind::Mock, Credential::None);
+        let provider = Arc::new(Provider { name: MOCK.into(), kind, origin, credential, tls: None });
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {

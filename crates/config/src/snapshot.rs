@@ -42,7 +42,7 @@ pub use select::Selection;
 pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use traffic::{
-    Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
+    Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
 };
 pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
 

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
+use tls::UpstreamTls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -52,7 +53,7 @@ pub(crate) enum NoAnswer {
     Late(#[from] Elapsed),
     #[error("it cannot be reached")]
     Connect(#[source] io::Error),
-    #[error("its TLS handshake failed")]
+    #[error("its TLS handshake failed; check its base_url and tls")]
     Tls(#[source] io::Error),
     #[error("its response is not HTTP/1.1")]
     Http(#[from] hyper::Error),
@@ -102,10 +103,22 @@ impl Outbound {
         if origin.scheme == Scheme::Http {
             return exchange(stream, request).await;
         }
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| NoAnswer::Request)?;
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(NoAnswer::Tls)?;
+        let own = provider.tls.as_deref();
+        let name = match own.and_then(UpstreamTls::server_name) {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(origin.host.clone()).map_err(|_| NoAnswer::Request)?,
+        };
+        let tls = own.map_or_else(|| self.tls.clone(), http1_config);
+        let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(NoAnswer::Tls)?;
         exchange(stream, request).await
     }
+}
+
+/// Returns the TLS of a provider for a connection that only speaks HTTP/1.1.
+fn http1_config(tls: &UpstreamTls) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::clone(&tls.config());
+    config.alpn_protocols.clear();
+    Arc::new(config)
 }
 
 /// Builds the `GET` request for the list of models.

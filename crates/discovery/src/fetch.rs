@@ -14,6 +14,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tls::UpstreamTls;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -37,6 +38,8 @@ const HTTP1: &[u8] = b"http/1.1";
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
+    /// The name in the certificates of servers; `None` means the host of the URL.
+    server_name: Option<ServerName<'static>>,
 }
 
 /// A document, with the time for which its server permits caching it.
@@ -54,7 +57,13 @@ impl Fetcher {
     pub fn new(tls: &ClientConfig) -> Self {
         let mut tls = tls.clone();
         tls.alpn_protocols = vec![HTTP1.to_vec()];
-        Self { tls: Arc::new(tls) }
+        Self { tls: Arc::new(tls), server_name: None }
+    }
+
+    /// Creates a fetcher with the files of `tls` that are in use now.
+    #[must_use]
+    pub fn of_upstream(tls: &UpstreamTls) -> Self {
+        Self { server_name: tls.server_name().cloned(), ..Self::new(&tls.config()) }
     }
 
     /// Fetches the document at `url`.
@@ -71,8 +80,11 @@ impl Fetcher {
         match url.scheme() {
             Scheme::Http => exchange(url, TokioIo::new(stream)).await,
             Scheme::Https => {
-                let name = ServerName::try_from(url.host().to_owned());
-                let name = name.map_err(|error| FetchError::Tls(io::Error::other(error)))?;
+                let name = match &self.server_name {
+                    Some(name) => name.clone(),
+                    None => ServerName::try_from(url.host().to_owned())
+                        .map_err(|error| FetchError::Tls(io::Error::other(error)))?,
+                };
                 let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
                 exchange(url, TokioIo::new(stream.map_err(FetchError::Tls)?)).await
             }

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use jobs::{Job, JobError, JobSpec, NextRun, causes};
 use telemetry::Metrics;
 use telemetry::metrics::{IssuerLabels, IssuerOutcomeLabels};
+use tls::UpstreamTls;
 
 use crate::error::FetchError;
 use crate::fetch::{Document, Fetcher};
@@ -21,8 +22,17 @@ use crate::schedule::Schedule;
 /// Fetches the keys that are due. A run without one costs a few comparisons.
 pub const SPEC: JobSpec = JobSpec::every("issuer_keys", Duration::from_secs(1));
 
+/// A source of keys, with the TLS of the connections to it.
+#[derive(Debug, Clone)]
+pub struct FetchedSource {
+    /// The place of the keys.
+    pub source: IssuerSource,
+    /// The TLS; `None` means that of the [`Fetcher`].
+    pub tls: Option<Arc<UpstreamTls>>,
+}
+
 /// Returns the sources of the current configuration.
-type Sources = Arc<dyn Fn() -> Arc<[IssuerSource]> + Send + Sync>;
+type Sources = Arc<dyn Fn() -> Vec<FetchedSource> + Send + Sync>;
 
 /// The metrics that the job sets, and the clock of its schedule.
 #[derive(Debug, Clone)]
@@ -85,10 +95,10 @@ impl IssuerKeyRefresh {
 impl Job for IssuerKeyRefresh {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let sources = (self.sources)();
-        self.registry.retain(&sources);
-        self.schedules.retain(|known, _| sources.contains(known));
+        self.registry.retain(|known| sources.iter().any(|fetched| fetched.source == *known));
+        self.schedules.retain(|known, _| sources.iter().any(|fetched| fetched.source == *known));
         let now = self.clock.mono();
-        let due = sources.iter().filter(|source| {
+        let due = sources.iter().filter(|FetchedSource { source, .. }| {
             let keys = self.registry.of(source);
             let is_due = self.schedules.get(source).is_none_or(|known| known.is_due(now, keys.is_requested()));
             if is_due {
@@ -97,7 +107,10 @@ impl Job for IssuerKeyRefresh {
             is_due
         });
         let fetcher = &self.fetcher;
-        let fetches = due.map(|source| async move { (source.clone(), fetch(fetcher, source).await) });
+        let fetches = due.map(|FetchedSource { source, tls }| async move {
+            let fetcher = tls.as_ref().map_or_else(|| fetcher.clone(), |tls| Fetcher::of_upstream(tls));
+            (source.clone(), fetch(&fetcher, source).await)
+        });
         for (source, fetched) in join_all(fetches).await {
             self.record(source, fetched);
         }
@@ -113,7 +126,7 @@ impl fmt::Debug for IssuerKeyRefresh {
 
 /// Fetches the keys of a source. The time for which they may be cached is that of their own document.
 async fn fetch(fetcher: &Fetcher, source: &IssuerSource) -> Result<(KeySet, Option<Duration>), FetchError> {
-    let IssuerSource { place, allow_link_local } = source;
+    let IssuerSource { place, allow_link_local, tls: _ } = source;
     let url = match place {
         IssuerPlace::Keys(url) => url.clone(),
         IssuerPlace::Issuer(issuer) => {

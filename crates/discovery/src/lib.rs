@@ -17,4 +17,4 @@ mod schedule;
 
 pub use error::FetchError;
 pub use fetch::Fetcher;
-pub use issuer_keys::{IssuerKeyRefresh, Observation, SPEC};
+pub use issuer_keys::{FetchedSource, IssuerKeyRefresh, Observation, SPEC};

@@ -125,7 +125,7 @@ impl Pinned {
         let destinations = Destinations::new(shared.backends.clone(), pools.clone(), worker);
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
-        let issuers = snapshot.traffic.issuers.iter().map(|source| shared.issuers.of(source)).collect();
+        let issuers = snapshot.traffic.issuers.iter().map(|issuer| shared.issuers.of(&issuer.source)).collect();
         let (requests, tokens, services) = Default::default();
         Rc::new(Self { snapshot, destinations, requests, tokens, services, issuers, limit_counters })
     }

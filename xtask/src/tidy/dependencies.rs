@@ -12,7 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("jobs", &["access"]),
     ("tls", &["access"]),
-    ("discovery", &["jobs", "access"]),
+    ("discovery", &["tls", "jobs", "access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai"]),
     ("config", &["http1", "ai", "tls", "meter", "access"]),

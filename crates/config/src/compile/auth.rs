@@ -8,19 +8,21 @@ mod redis;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
+use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, Scheme};
 use access::jwt::{Algorithm, Key, KeySet, Terms};
 use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
-use tls::UpstreamTls;
+use tls::{UpstreamTls, UpstreamTlsSettings};
 
-use super::UsedNames;
+use super::{UsedNames, upstream_tls};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AUTH_KEYS, AUTH_KEYS_OF_TYPES, AuthEntryInput, AuthMethodInput, EntryType};
+use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthMethodInput, EntryType, auth_keys_of_other_types};
 use crate::section::Reader;
-use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan};
+use crate::snapshot::{
+    BasicEntry, ClaimHeader, Issuer, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan,
+};
 pub(super) use of_route::of_route;
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
@@ -30,7 +32,7 @@ const CLAIMS_MAX: usize = 16;
 pub(super) struct AuthEntries {
     list: Vec<NamedEntry>,
     /// The sources of published keys, each once.
-    pub(super) issuers: Vec<IssuerSource>,
+    pub(super) issuers: Vec<Issuer>,
 }
 
 struct NamedEntry {
@@ -83,8 +85,8 @@ impl AuthEntries {
         })
     }
 
-    /// Returns the TLS of all entries.
-    pub(super) fn tls(&self) -> impl Iterator<Item = Arc<UpstreamTls>> {
+    /// Returns the TLS of all services.
+    pub(super) fn service_tls(&self) -> impl Iterator<Item = Arc<UpstreamTls>> {
         self.services().filter_map(|entry| entry.tls.clone())
     }
 
@@ -151,8 +153,11 @@ pub(super) fn entries(
 }
 
 /// Returns the entry with the type `jwt`; `None` if it is invalid.
-fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSource>) -> Option<JwtEntry> {
+fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -> Option<JwtEntry> {
     let keys = keys(reader, entry);
+    if let (Some(EntryKeys::Configured(_)), Some(tls)) = (&keys, &entry.tls) {
+        upstream_tls::report_unused(reader, tls, "the key is part of the configuration");
+    }
     if !entry.location.has("algorithms") {
         entry.location.missing(reader, &["algorithms"]);
     }
@@ -177,8 +182,7 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSour
 
 /// Reports keys that have no effect on this type of entry.
 fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType) {
-    let others = AUTH_KEYS_OF_TYPES.iter().filter(|(other, _)| *other != of_type).flat_map(|(_, keys)| *keys);
-    for key in others.filter(|key| entry.location.has(key)) {
+    for key in auth_keys_of_other_types(of_type).into_iter().filter(|key| entry.location.has(key)) {
         let message =
             format!("`{}` has the type `{}`, so `{key}` has no effect", entry.location.path, of_type.as_str());
         reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected(format!("no `{key}`")));
@@ -247,7 +251,7 @@ fn named_plan(reader: &Reader<'_>, entry: &AuthEntryInput, plan: Option<TokenPla
 /// The keys of one entry.
 enum EntryKeys {
     Configured(KeySet),
-    Published(IssuerSource),
+    Published(Issuer),
 }
 
 impl EntryKeys {
@@ -260,12 +264,13 @@ impl EntryKeys {
     }
 
     /// Adds the source to `issuers`, unless another entry has the same.
-    fn with_position(self, issuers: &mut Vec<IssuerSource>) -> JwtKeys {
+    fn with_position(self, issuers: &mut Vec<Issuer>) -> JwtKeys {
         match self {
             Self::Configured(keys) => JwtKeys::Configured(keys),
-            Self::Published(source) => {
-                let position = issuers.iter().position(|known| *known == source).unwrap_or_else(|| {
-                    issuers.push(source.clone());
+            Self::Published(issuer) => {
+                let source = issuer.source.clone();
+                let position = issuers.iter().position(|known| known.source == source).unwrap_or_else(|| {
+                    issuers.push(issuer);
                     issuers.len() - 1
                 });
                 JwtKeys::Published { source, position }
@@ -325,12 +330,23 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
         IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::at), "jwks"),
         IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
     };
-    let source = IssuerSource { place, allow_link_local: entry.allow_link_local.value };
+    let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
+    let allow_link_local = entry.allow_link_local.value;
+    let source = IssuerSource { place, allow_link_local, tls: tls.as_deref().map(issuer_tls) };
+    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != Scheme::Https) {
+        upstream_tls::report_unused(reader, tls, &format!("`{key}` is not an `https` URL"));
+    }
     if source.url().is_link_local() && !source.allow_link_local {
         reader.bad(at.unwrap_or(entry.location.at), &entry.location.name(key), IssuerUrlError::LinkLocal);
         return None;
     }
-    Some(EntryKeys::Published(source))
+    Some(EntryKeys::Published(Issuer { source, tls }))
+}
+
+/// Returns the settings with which the keys of a source are fetched.
+fn issuer_tls(tls: &UpstreamTls) -> IssuerTls {
+    let UpstreamTlsSettings { ca, identity, server_name } = tls.settings().clone();
+    IssuerTls { ca, identity: identity.map(|files| (files.certificate, files.key)), server_name }
 }
 
 /// Reports the first entry beyond [`CLAIMS_MAX`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ai::ProviderKind;
 
-use super::UsedNames;
+use super::{UsedNames, upstream_tls};
 use crate::error::{Code, Problem};
 use crate::flags::Flags;
 use crate::input::{Input, Source};
@@ -17,7 +17,7 @@ use crate::schema::traffic::{
     parse_credential,
 };
 use crate::section::{Location, Reader};
-use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Timeouts};
+use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
 
 /// The result of compiling `providers`.
 pub(super) struct Providers {
@@ -67,13 +67,17 @@ pub(super) fn providers(
     let mut providers = Providers { on: Vec::new(), names: Vec::new(), mock: Mock::default() };
     let entries = &mut traffic.providers;
     let given = entries.list.len();
+    traffic.mock.set_flag(flags.mock.then_some(true), "--mock");
+    let forced = traffic.mock.value;
+    if forced {
+        // The mock replaces the providers, so the files of their TLS may be missing.
+        entries.list.iter_mut().for_each(|entry| entry.tls = None);
+    }
     if entries.is_given {
         from_file(reader, entries, &mut providers, notes);
     } else {
         from_environment(reader, entries, &mut providers, notes);
     }
-    traffic.mock.set_flag(flags.mock.then_some(true), "--mock");
-    let forced = traffic.mock.value;
     if forced {
         entries.list.clear();
         let off = std::mem::take(&mut providers.on).into_iter();
@@ -102,6 +106,7 @@ fn builtin_mock(nth: usize, source: &Source) -> ProviderInput {
         name: Some(name),
         base_url: None,
         credential: None,
+        tls: None,
     }
 }
 
@@ -134,9 +139,11 @@ fn from_environment(
                 kind: Some(credential.derived(kind)),
                 base_url: Some(credential.derived(url.to_owned())),
                 credential: Some(credential.clone()),
+                tls: None,
             });
-            providers.on.push(Arc::new(Provider { name: name.into(), kind, origin, credential: credential.value }));
-            notes.push(Note::ProviderFromEnvironment { provider: name.to_owned(), variable });
+            let (name, credential) = (name.into(), credential.value);
+            providers.on.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
+            notes.push(Note::ProviderFromEnvironment { provider: kind.as_str().to_owned(), variable });
         }
     }
 }
@@ -157,6 +164,9 @@ fn from_file(
         let location = &entry.location;
         if kind == ProviderKind::Mock && entry.base_url.is_none() {
             if name.value == MOCK {
+                if let Some(tls) = &entry.tls {
+                    upstream_tls::report_unused(reader, tls, "the built-in mock is part of this process");
+                }
                 providers.mock.on = true;
                 return true;
             }
@@ -174,6 +184,9 @@ fn from_file(
             }
         };
         url.value = base_url(kind, &origin);
+        if let Some(tls) = entry.tls.as_ref().filter(|_| origin.scheme != Scheme::Https) {
+            upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
+        }
         let credential = match &entry.credential {
             Some(credential) => credential.value.clone(),
             None if kind == ProviderKind::Mock => Credential::None,
@@ -182,7 +195,8 @@ fn from_file(
                 return false;
             }
         };
-        providers.on.push(Arc::new(Provider { name: name.value.into(), kind, origin, credential }));
+        let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
+        providers.on.push(Arc::new(Provider { name: name.value.into(), kind, origin, credential, tls }));
         true
     });
 }

@@ -1,4 +1,4 @@
-//! Compiles the TLS of an upstream: its files are read, so that a startup reports those that cannot be used.
+//! Compiles the TLS of upstreams, providers, issuers and services: its files are read, so that a startup reports those that cannot be used.
 
 use std::sync::Arc;
 
@@ -17,12 +17,17 @@ pub(super) fn upstream_tls(
     backends: &[Backend],
 ) -> Option<Arc<UpstreamTls>> {
     let input = upstream.tls.as_ref()?;
-    let location = &input.location;
     if !backends.is_empty() && backends.iter().all(|backend| backend.origin.scheme != Scheme::Https) {
-        let message = format!("`{}` has no effect: no backend of the upstream has an `https` URL", location.path);
-        reader.report(Problem::new(Code::BadValue, location.at, message).expected("`https` in a `url`, or no `tls`"));
+        report_unused(reader, input, "no backend of the upstream has an `https` URL");
     }
     load(reader, input)
+}
+
+/// Reports TLS that no connection uses, because of `reason`.
+pub(super) fn report_unused(reader: &Reader<'_>, input: &UpstreamTlsInput, reason: &str) {
+    let location = &input.location;
+    let message = format!("`{}` has no effect: {reason}", location.path);
+    reader.report(Problem::new(Code::BadValue, location.at, message).expected("an `https` URL, or no `tls`"));
 }
 
 /// Returns the TLS that a section describes; `None` if it has files that have been reported.

@@ -9,6 +9,7 @@ use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, Si
 
 mod actions;
 mod auth;
+mod client_tls;
 mod control;
 mod errors;
 mod listen;

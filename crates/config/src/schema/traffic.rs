@@ -29,7 +29,7 @@ use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus
 use crate::spec::{RestartKeys, Rule};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
-    KEYS_OF_TYPES as AUTH_KEYS_OF_TYPES,
+    keys_of_other_types as auth_keys_of_other_types,
 };
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
@@ -168,6 +168,8 @@ section! {
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`; `vault` or `vault:LABEL`: the newest or the named shared one in the [vault](vault.md).
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
+        /// The TLS to an `https` URL only.
+        tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         rules: Rule::Values(base_url_of_kind), Rule::Values(name_of_mock);
     }
 }
@@ -294,13 +296,13 @@ section! {
 
 section! {
     UpstreamTlsInput {
-        /// The certificates that sign those of the backends, in PEM.
+        /// The certificates that sign those of the servers, in PEM.
         ca: Option<Input<PathBuf>> = optional(FILE, "Mozilla's");
         /// The client certificate, in PEM.
         cert: Option<Input<PathBuf>> = optional(FILE, "none");
         /// Its private key, in PEM.
         key: Option<Input<PathBuf>> = optional(FILE, "none");
-        /// The name in the certificates of the backends, also sent as SNI.
+        /// The name in the certificates of the servers, also sent as SNI.
         server_name: Option<Input<String>> = optional(SERVER_NAME, "the host of the URL");
         rules: Rule::Requires("cert", "key"), Rule::Requires("key", "cert");
     }

@@ -56,10 +56,10 @@ pub struct Traffic {
     pub quota_status: QuotaStatus,
     /// The headers that claims become, of all entries of `auth`: no client may set them.
     pub claim_headers: Arc<[Box<str>]>,
-    /// The TLS of entries of `auth`.
-    pub auth_tls: Box<[Arc<UpstreamTls>]>,
+    /// The TLS of entries of `auth` with a service.
+    pub service_tls: Box<[Arc<UpstreamTls>]>,
     /// The issuers whose keys are fetched, each once.
-    pub issuers: Arc<[IssuerSource]>,
+    pub issuers: Box<[Issuer]>,
     /// Exact paths of routes that need no credentials for GET and HEAD.
     pub health_paths: Box<[Box<str>]>,
     /// Upstreams of ordinary routes.
@@ -69,9 +69,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Returns the TLS of all upstreams and services, whose files may change.
+    /// Returns the TLS of all upstreams, providers, issuers and services, whose files may change.
     pub fn tls(&self) -> impl Iterator<Item = &Arc<UpstreamTls>> {
-        self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()).chain(&self.auth_tls)
+        let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
+        let providers = self.providers.iter().filter_map(|provider| provider.tls.as_ref());
+        let issuers = self.issuers.iter().filter_map(|issuer| issuer.tls.as_ref());
+        upstreams.chain(providers).chain(issuers).chain(&self.service_tls)
     }
 
     /// Whether the address is that of a trusted proxy.
@@ -138,6 +141,17 @@ pub struct Provider {
     pub origin: Origin,
     /// The credential for requests to this provider only.
     pub credential: Credential,
+    /// The TLS of connections to it; `None` means Mozilla's root certificates and no client certificate.
+    pub tls: Option<Arc<UpstreamTls>>,
+}
+
+/// An issuer of access tokens that publishes its keys.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// The place of the keys.
+    pub source: IssuerSource,
+    /// The TLS of connections to it; `None` means Mozilla's root certificates and no client certificate.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// The setting `providers[].credential`. A user's own credential in the vault overrides it.

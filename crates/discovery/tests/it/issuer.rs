@@ -3,13 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// A running issuer; dropping it closes its port.
 pub(crate) struct Issuer {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<State>>,
     _tasks: JoinSet<()>,
 }
@@ -24,12 +27,32 @@ struct State {
 
 impl Issuer {
     pub(crate) async fn start() -> Self {
+        Self::accepting("http", |stream| async move { Some(stream) }).await
+    }
+
+    /// Starts an issuer with TLS.
+    pub(crate) async fn start_tls(config: ServerConfig) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::accepting("https", move |stream| {
+            let acceptor = acceptor.clone();
+            async move { acceptor.accept(stream).await.ok() }
+        })
+        .await
+    }
+
+    /// Serves each connection as the stream that `open` returns; without one, it is closed.
+    async fn accepting<S, F>(scheme: &'static str, open: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = Option<S>> + Send,
+    {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let (mut tasks, shared) = (JoinSet::new(), state.clone());
         tasks.spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Some(mut stream) = open(stream).await else { continue };
                 let (mut head, mut part) = (Vec::new(), [0; 4_096]);
                 while !head.ends_with(b"\r\n\r\n") {
                     match stream.read(&mut part).await {
@@ -49,11 +72,11 @@ impl Issuer {
                 let _ = stream.shutdown().await;
             }
         });
-        Self { address, state, _tasks: tasks }
+        Self { address, scheme, state, _tasks: tasks }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Sets the whole response of a path.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use access::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
 use access::{Clock, Timestamp};
-use discovery::{Fetcher, IssuerKeyRefresh, Observation};
+use discovery::{FetchedSource, Fetcher, IssuerKeyRefresh, Observation};
 use jobs::{Job as _, NextRun};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use telemetry::Metrics;
+use tls::UpstreamTls;
 
 use crate::issuer::Issuer;
+use crate::private_tls::PrivateTls;
 
 const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,7 +28,12 @@ struct Refresh {
 
 impl Refresh {
     fn new(place: IssuerPlace) -> Self {
-        let source = IssuerSource { place, allow_link_local: false };
+        Self::with_tls(place, None)
+    }
+
+    fn with_tls(place: IssuerPlace, tls: Option<Arc<UpstreamTls>>) -> Self {
+        let source = IssuerSource { place, allow_link_local: false, tls: None };
+        let own_tls = tls;
         let (registry, clock, metrics) = (Arc::new(IssuerRegistry::default()), Clock::manual(NOON), Metrics::new());
         let keys = registry.of(&source);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -34,8 +41,7 @@ impl Refresh {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let sources: Arc<[IssuerSource]> = [source].into();
-        let sources = Arc::new(move || sources.clone());
+        let sources = Arc::new(move || vec![FetchedSource { source: source.clone(), tls: own_tls.clone() }]);
         let job = IssuerKeyRefresh::new(
             registry,
             sources,
@@ -174,4 +180,36 @@ async fn keys_at_a_link_local_address_are_never_requested() {
     let mut refresh = Refresh::new(IssuerPlace::Keys(url("https://169.254.169.254/keys")));
     assert_eq!(refresh.run().await, None);
     assert!(refresh.metrics.encode().contains("outcome=\"failed\"} 1"));
+}
+
+#[tokio::test]
+async fn keys_and_metadata_behind_a_private_authority_are_fetched_with_its_certificate_only() {
+    const METADATA: &str = "/.well-known/openid-configuration";
+    let private = PrivateTls::new("127.0.0.1");
+    let issuer = Issuer::start_tls(private.server(false)).await;
+    issuer.serve("/keys", "", &document(1));
+    issuer.serve(METADATA, "", &format!(r#"{{"issuer":"{0}","jwks_uri":"{0}/keys"}}"#, issuer.url("")));
+    for (tls, expected) in [
+        (Some(private.upstream_tls(None, false)), Some(1)),
+        (None, None),
+        (Some(PrivateTls::new("127.0.0.1").upstream_tls(None, false)), None),
+        (Some(private.upstream_tls(Some("other.internal"), false)), None),
+    ] {
+        for place in [IssuerPlace::Keys(url(&issuer.url("/keys"))), IssuerPlace::Issuer(url(&issuer.url("")))] {
+            assert_eq!(Refresh::with_tls(place.clone(), tls.clone()).run().await, expected, "{place:?} {tls:?}");
+        }
+    }
+    assert_eq!(issuer.requested(), ["/keys", METADATA, "/keys"]);
+}
+
+#[tokio::test]
+async fn issuer_that_requires_a_client_certificate_gets_it_under_its_own_name() {
+    let private = PrivateTls::new("keys.internal");
+    let issuer = Issuer::start_tls(private.server(true)).await;
+    issuer.serve("/keys", "", &document(1));
+    let place = || IssuerPlace::Keys(url(&issuer.url("/keys")));
+    let tls = |has_identity| Some(private.upstream_tls(Some("keys.internal"), has_identity));
+    assert_eq!(Refresh::with_tls(place(), tls(false)).run().await, None);
+    assert_eq!(Refresh::with_tls(place(), tls(true)).run().await, Some(1));
+    assert_eq!(issuer.requested(), ["/keys"]);
 }

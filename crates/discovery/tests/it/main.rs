@@ -4,3 +4,5 @@
 mod issuer;
 #[cfg(test)]
 mod issuer_keys;
+#[cfg(test)]
+mod private_tls;

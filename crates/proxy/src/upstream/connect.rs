@@ -80,16 +80,16 @@ fn remedy(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {
         // An authority that was replaced by one of the same name makes a bad signature.
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
-            " (`tls.ca` of the upstream must name the authority that signed its certificate)"
+            " (`tls.ca` must name the authority that signed its certificate)"
         }
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => " (`tls.server_name` of the upstream must be a name in its certificate)",
+        )) => " (`tls.server_name` must be a name in its certificate)",
         Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
             " (the upstream needs a new certificate)"
         }
         Some(Error::AlertReceived(alert)) if is_refused_by_upstream(alert) => {
-            " (the upstream refuses the client certificate: check `tls.cert` and `tls.key` of the upstream)"
+            " (the upstream refuses the client certificate: check `tls.cert` and `tls.key`)"
         }
         Some(_) | None => "",
     }

@@ -92,7 +92,7 @@ impl Destinations {
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
-        let pool = self.pools.of(&provider.origin, None);
+        let pool = self.pools.of(&provider.origin, provider.tls.as_ref());
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend: None });
         self.known.borrow_mut().insert(address, Selection::One(destination.clone()));
         Ok(destination.into())

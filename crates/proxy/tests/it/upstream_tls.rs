@@ -162,3 +162,50 @@ async fn changed_files_are_used_for_new_connections_and_broken_ones_are_not() {
     assert!(tls.reload(now).iter().all(|state| !state.has_failed) && !Arc::ptr_eq(&first, &tls.config()));
     assert!(!format!("{tls:?}").contains("PRIVATE"));
 }
+
+/// Posts a chat completion through a gateway to an LLM provider with these keys of `tls`.
+async fn complete(upstream: &Upstream, tls: &str, folder: &TempDir) -> (StatusCode, String) {
+    let tls = tls.replace("FOLDER", &folder.path().display().to_string());
+    let gateway = Gateway::plain(&format!(
+        "timeouts: {{connect: 5s}}\nproviders: [{{name: far, kind: openai, base_url: \"https://localhost:{}/v1\", \
+         credential: sk-far, tls: {{{tls}}}}}]\n",
+        upstream.address.port()
+    ));
+    let response = gateway.post("/v1/chat/completions", r#"{"model":"far/m","messages":[]}"#).await;
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn llm_call_uses_the_private_roots_and_the_client_certificate_of_its_provider() {
+    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    write(&folder, &authority, &clients);
+    for (server, tls) in [
+        (authority.server("localhost"), "ca: FOLDER/ca.pem"),
+        (authority.server("llm.internal"), "ca: FOLDER/ca.pem, server_name: llm.internal"),
+        (demanding(&authority, "localhost", &clients), "ca: FOLDER/ca.pem, cert: FOLDER/me.pem, key: FOLDER/me.key"),
+    ] {
+        let upstream = Upstream::start(server).await;
+        let (status, body) = complete(&upstream, tls, &folder).await;
+        assert!(status == StatusCode::OK && body.contains("\"model\":\"m\""), "{tls} {status} {body}");
+        assert_eq!(upstream.notes().requests.len(), 1, "{tls}");
+    }
+}
+
+#[tokio::test]
+async fn llm_call_is_refused_without_the_roots_or_the_client_certificate_of_its_provider() {
+    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    write(&folder, &authority, &clients);
+    for (server, tls, code) in [
+        (authority.server("localhost"), "server_name: localhost", "upstream_connect"),
+        (authority.server("localhost"), "ca: FOLDER/me.pem", "upstream_connect"),
+        (authority.server("llm.internal"), "ca: FOLDER/ca.pem", "upstream_connect"),
+        (demanding(&authority, "localhost", &clients), "ca: FOLDER/ca.pem", "upstream_"),
+    ] {
+        let upstream = Upstream::start(server).await;
+        let (status, body) = complete(&upstream, tls, &folder).await;
+        assert!(status == StatusCode::BAD_GATEWAY && body.contains(&format!("\"code\":\"{code}")), "{tls} {body}");
+        assert!(upstream.notes().requests.is_empty(), "{tls}");
+    }
+}

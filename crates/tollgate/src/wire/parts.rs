@@ -16,11 +16,11 @@ use cluster::leases::cleanup::{self, LeaseCleanup};
 use cluster::revision::{self, RevisionPoll};
 use cluster::windows::Windows;
 use cluster::{Cluster, Counting, DecryptedCredentials};
-use config::Live;
 use config::snapshot::{Origin, Scheme};
+use config::{Live, Snapshot};
 use control::configuration::Configurator;
 use control::{Passwords, Serves};
-use discovery::{Fetcher, IssuerKeyRefresh, Observation};
+use discovery::{FetchedSource, Fetcher, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -298,7 +298,7 @@ impl Services {
         let live = base.live.clone();
         self.jobs.add(discovery::SPEC, move || {
             let live = live.clone();
-            let sources = Arc::new(move || live.load().traffic.issuers.clone());
+            let sources = Arc::new(move || key_sources(&live.load()));
             IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), observation.clone())
         });
     }
@@ -405,4 +405,10 @@ impl Services {
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     }
+}
+
+/// Returns the sources of the keys of issuers.
+fn key_sources(snapshot: &Snapshot) -> Vec<FetchedSource> {
+    let issuers = snapshot.traffic.issuers.iter();
+    issuers.map(|issuer| FetchedSource { source: issuer.source.clone(), tls: issuer.tls.clone() }).collect()
 }

@@ -3,7 +3,6 @@
 use access::SubjectText;
 
 use crate::compile::upstream_tls;
-use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Values;
 use crate::schema::traffic::AuthEntryInput;
@@ -18,8 +17,7 @@ pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Ser
     let name = SubjectText::parse(&entry.name.as_ref()?.value)?;
     let url = entry.url.as_ref()?.value.clone();
     if let Some(tls) = entry.tls.as_ref().filter(|_| url.origin.scheme != Scheme::Https) {
-        let message = format!("`{}` has no effect: `url` is not an `https` URL", tls.location.path);
-        reader.report(Problem::new(Code::BadValue, tls.location.at, message).expected("an `https` URL, or no `tls`"));
+        upstream_tls::report_unused(reader, tls, "`url` is not an `https` URL");
     }
     Some(ServiceEntry {
         name,

@@ -1,5 +1,6 @@
 //! The keys of `auth[]` and of `routes[].auth`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use access::Secret;
@@ -107,12 +108,14 @@ section! {
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
         /// Headers of requests by which a response with `max-age` is cached.
         cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
-        /// The TLS to the service.
+        /// The TLS to the service, or to the hosts of `jwks` and of the metadata of `issuer`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// With `type: key`, in place of `keys`: the [keys in Redis](authentication.md#keys-in-redis).
         redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
-            Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
+            Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]),
+            Rule::NotAll(&["secret", "tls"]), Rule::NotAll(&["public_key", "tls"]),
+            Rule::Values(key_of_algorithms);
     }
 }
 
@@ -203,8 +206,8 @@ fn key_of_algorithms() -> Json {
     ]})
 }
 
-/// The types of entries, each with the keys that no other type has.
-pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
+/// The types of entries, each with the keys that not all types have.
+const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
     (
         EntryType::Jwt,
         &[
@@ -217,6 +220,7 @@ pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
             "audience",
             "leeway",
             "claims_to_headers",
+            "tls",
         ],
     ),
     (EntryType::Key, &["keys", "redis"]),
@@ -224,13 +228,21 @@ pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
     (EntryType::Forward, &["url", "headers_to_upstream", "subject", "timeout", "cache_by", "tls"]),
 ];
 
+/// Returns the keys that an entry of this type does not have.
+pub(crate) fn keys_of_other_types(of_type: EntryType) -> Vec<&'static str> {
+    let own = || KEYS_OF_TYPES.iter().filter(|(other, _)| *other == of_type).flat_map(|(_, keys)| *keys);
+    let others = KEYS_OF_TYPES.iter().filter(|(other, _)| *other != of_type).flat_map(|(_, keys)| *keys);
+    // Two other types may have the same key.
+    let others: BTreeSet<&str> = others.filter(|key| own().all(|own| own != *key)).copied().collect();
+    others.into_iter().collect()
+}
+
 /// The keys that each type of entry needs, and those that it does not have.
 fn keys_of_type() -> Json {
     let is = |of_type: EntryType| json!({"required": ["type"], "properties": {"type": {"const": of_type.as_str()}}});
     let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
     let rules = KEYS_OF_TYPES.iter().map(|(of_type, _)| {
-        let others = KEYS_OF_TYPES.iter().filter(|(other, _)| other != of_type).flat_map(|(_, keys)| *keys);
-        let others: Vec<&str> = others.copied().collect();
+        let others = keys_of_other_types(*of_type);
         let needs = match of_type {
             EntryType::Jwt => json!({"required": ["algorithms"], "anyOf": [any(&KEYS), json::given("issuer")]}),
             EntryType::Key => json!({"oneOf": [json::given("keys"), json::given("redis")]}),

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::client::{Answer, call, get, post};
 use crate::world::{Holder, World};
 
+mod private_tls;
 mod test;
 
 const PATH: &str = "/api/provider-keys";
