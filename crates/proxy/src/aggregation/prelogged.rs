@@ -64,13 +64,16 @@ pub(crate) struct PreloggedPart {
     credits: Credits,
 }
 
+/// A key and the day to which its requests count.
+type KeyDay = (Caller, Day);
+
 /// The open batches of a worker.
 #[derive(Debug, Default)]
 pub(super) struct PreloggedBatches {
     /// The batches that further requests may use, at most one per key and day.
-    current: RefCell<FxHashMap<(Caller, Day), Rc<PreloggedBatch>>>,
+    current: RefCell<FxHashMap<KeyDay, Rc<PreloggedBatch>>>,
     /// The current batches, and some that were current, in the order in which they are looked at.
-    order: RefCell<VecDeque<((Caller, Day), Rc<PreloggedBatch>)>>,
+    order: RefCell<VecDeque<(KeyDay, Rc<PreloggedBatch>)>>,
     /// Batches that no further request may use. Their number is bounded by the requests in flight, and by the batches
     /// that are opened between two flushes.
     retired: RefCell<Vec<Rc<PreloggedBatch>>>,

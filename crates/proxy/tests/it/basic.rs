@@ -143,7 +143,8 @@ async fn a_right_password_is_not_called_wrong_over_the_limit() {
     let (queue, mut questions) = mpsc::channel::<RateLimitRequest>(1);
     let gateway = Gateway::sharing(&yaml(&raw, "").replace("rate_limits: []", limit), Some(SharedLimits::new(queue)));
     // The nodes together would still allow what this process does not.
-    let shared = tokio::spawn(async move {
+    let mut shared = tokio::task::JoinSet::new();
+    shared.spawn(async move {
         while let Some(question) = questions.recv().await {
             let (reset, retry_after) = (Duration::from_secs(60), Duration::ZERO);
             let result = RateLimitResult { allowed: true, check: 0, remaining: 1, reset, retry_after };
@@ -156,7 +157,6 @@ async fn a_right_password_is_not_called_wrong_over_the_limit() {
     let (status, answer) = call(&gateway, "/ops", &of("bob", "swordfish")).await;
     assert!(status == 429 && answer.contains("\r\nretry-after: ") && answer.contains("rate_limited"), "{answer}");
     assert_eq!(gateway.verified(), 2);
-    shared.abort();
 }
 
 #[tokio::test]
