@@ -74,8 +74,11 @@ fn view(packed: u64, window: Window, now: Mono) -> WindowView {
     unpack(packed, now_ms / window.length_ms()).at(window, now_ms)
 }
 
-/// Returns the count; of the windows that `packed` may mean, the one nearest to `index_now`.
+/// Returns the count; of the windows that `packed` may mean, the one nearest to `index_now`. A new word counts in none.
 fn unpack(packed: u64, index_now: u64) -> WindowCount {
+    if packed == 0 {
+        return WindowCount { index: index_now, ..WindowCount::default() };
+    }
     let ahead = (packed >> (2 * COUNT_BITS)).wrapping_sub(index_now) & INDEX_MASK;
     let index = if ahead <= INDEX_MASK / 2 {
         index_now.saturating_add(ahead)

@@ -117,6 +117,15 @@ fn threads_share_a_limit_exactly() {
 }
 
 #[test]
+fn a_new_key_counts_in_the_current_window_whatever_its_number_is() {
+    // The last window before the stored numbers repeat.
+    let (counters, terms, now_ms) = (LimitCounters::default(), sliding(1, 64), (1_u64 << 24) * 64 - 1);
+    assert!(counters.take(b"a", terms, Mono(now_ms * MILLI)).is_ok());
+    let refused = counters.take(b"a", terms, Mono(now_ms * MILLI)).unwrap_err();
+    assert_eq!(refused.retry_after, Duration::from_millis(65));
+}
+
+#[test]
 fn counts_of_a_window_are_kept_while_the_number_of_windows_is_large() {
     let (counters, terms) = (LimitCounters::default(), sliding(5, 1_000));
     for start in [0, (1_u64 << 24) - 1, (1 << 24) + 100, (1 << 25) + 7] {
