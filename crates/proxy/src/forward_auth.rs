@@ -1,7 +1,7 @@
 //! The identification of clients by a service that decides about each request, as the forward authentication of other
 //! gateways does. The service gets the head of the request without its body.
 
-mod service;
+mod service_call;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::identify;
 use crate::phase::{EarlyResponse, Phase};
 use crate::request::RequestContext;
 use crate::upstream::response_head::UpstreamHead;
-use service::{ServiceResponse, exchange};
+use service_call::{ServiceResponse, exchange};
 
 /// Maximum time for which a response is cached.
 const CACHED_FOR_MAX: Duration = Duration::from_secs(3_600);
@@ -114,7 +114,7 @@ fn judge(
     };
     let client = ServiceClient::new(entry, subject, &head).map_err(|_| ServiceError::Header)?;
     // The subject of an address belongs to this request only.
-    let keep = if entry.subject.is_some() { service::max_age(&head).min(CACHED_FOR_MAX) } else { Duration::ZERO };
+    let keep = if entry.subject.is_some() { service_call::max_age(&head).min(CACHED_FOR_MAX) } else { Duration::ZERO };
     Ok((Decision::Admitted(Rc::new(client)), keep))
 }
 
@@ -125,7 +125,7 @@ fn relayed(head: &UpstreamHead, body: Bytes) -> Result<Response<Bytes>, ServiceE
     for field in HeadEdits::for_forwarding().kept(head.fields()) {
         let name = HeaderName::from_bytes(field.name).map_err(|_| ServiceError::Header)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| ServiceError::Header)?;
-        if !service::is_of_gateway(name.as_str()) {
+        if !service_call::is_of_gateway(name.as_str()) {
             response.headers_mut().append(name, value);
         }
     }

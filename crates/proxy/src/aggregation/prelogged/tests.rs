@@ -44,7 +44,7 @@ impl Worker {
         reservation.commit(AT).settle_as_reserved();
     }
 
-    /// Writes what is due. Returns the numbers of batches that were opened and closed so far.
+    /// Closes the batches that are due. Returns the numbers of batches that were opened and closed so far.
     fn flush_due(&mut self) -> (usize, usize) {
         assert!(self.batches.flush_due(&self.recorder, &mut self.unwritten) && self.unwritten.write(&self.recorder));
         let records = self.reader.next_batch(100_000).unwrap().records;
