@@ -21,7 +21,7 @@ const SDK_HEADERS: [(&str, &str); 9] = [
     ("X-Stainless-Async", "false"),
 ];
 
-/// The script builds all requests before the first one is sent.
+/// The script builds all requests before the first one is sent; `NEXT` selects one of them.
 const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
 init = function()
   for nth, key in ipairs(keys) do
@@ -30,28 +30,18 @@ init = function()
   end
 end
 request = function()
-  at = at % #requests + 1
+  NEXT
   return requests[at]
 end
 "#;
 
-/// As [`IN_TURNS`], but without repetition: the run ends before the last keys are used. When wrk stops, each connection may
-/// have one more request.
-const ONCE: &str = r#"local keys, requests, at = {KEYS}, {}, 0
-init = function()
-  for nth, key in ipairs(keys) do
-    wrk.headers["Authorization"] = "Bearer " .. key
-    requests[nth] = wrk.format()
-  end
-end
-request = function()
-  at = at + 1
+const FROM_THE_BEGINNING: &str = "at = at % #requests + 1";
+
+/// The run ends before the last keys are used. When wrk stops, each connection may have one more request.
+const ONCE: &str = "at = at + 1
   if at >= #requests - RESERVE then
     wrk.thread:stop()
-  end
-  return requests[at]
-end
-"#;
+  end";
 /// The number of keys for the requests after the stop: the maximum of connections.
 const RESERVE: usize = 2_000;
 
@@ -251,14 +241,15 @@ impl BenchScenario {
         for (name, value) in self.headers {
             lua.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
         }
-        let list = || format!("\"{}\"", keys.join("\",\""));
+        let script =
+            |next: &str| IN_TURNS.replace("NEXT", next).replace("KEYS", &format!("\"{}\"", keys.join("\",\"")));
         match keys {
             _ if self.credential == Credential::None => {}
             keys if self.once => {
-                lua.push_str(&ONCE.replace("RESERVE", &RESERVE.min(keys.len()).to_string()).replace("KEYS", &list()));
+                lua.push_str(&script(&ONCE.replace("RESERVE", &RESERVE.min(keys.len()).to_string())));
             }
             [key] => lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n")),
-            _ => lua.push_str(&IN_TURNS.replace("KEYS", &list())),
+            _ => lua.push_str(&script(FROM_THE_BEGINNING)),
         }
         if let Some(body) = &self.body {
             lua.push_str("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n");
