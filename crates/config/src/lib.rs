@@ -46,7 +46,9 @@ pub use catalog::CatalogModel;
 pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
-pub use explain::{ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation, WrittenRequest};
+pub use explain::{
+    ExplainedAuthentication, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation, WrittenRequest,
+};
 pub use first_call::FirstCall;
 pub use flags::Flags;
 pub use live::Live;

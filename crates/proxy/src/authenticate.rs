@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use access::{Principal, Refusal, Subject};
-use config::snapshot::{Auth, JwtRule};
+use config::snapshot::{Auth, JwtRule, choose};
 use http::{HeaderValue, StatusCode, header};
 use meter::Limits;
 
@@ -74,7 +74,7 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
 
 /// Identifies the client with the first alternative whose credential the request has.
 async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<Option<Client>> {
-    let problem = match alternatives::choose(&account.request.head, list) {
+    let problem = match choose(&*account.request.head, list) {
         Some(chosen) => match Box::pin(authenticate(account, chosen)).await {
             Ok(client) => return Ok(client),
             Err(EarlyResponse::Refuse(problem)) => return Err(alternatives::challenged(problem, list).into()),
