@@ -251,7 +251,7 @@ impl Snapshot {
                 require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
                 ..of_entry(&rule.entry.name, rule.entry.place, of("jwt", request.bearers().next().is_some()))
             },
-            Auth::Basic(entry) => of_entry(&entry.name, entry.place, of("basic", request.has_basic())),
+            Auth::Basic(entry) => of_entry(entry.name.as_str(), entry.place, of("basic", request.has_basic())),
             // The service decides, also about requests without a credential.
             Auth::Forward(entry) => of_entry(entry.name.as_str(), entry.place, of("forward", true)),
             Auth::Any(alternatives) => {

@@ -127,8 +127,8 @@ pub struct RedisKeyEntry {
 /// An entry of `auth` with the type `basic`.
 #[derive(Debug)]
 pub struct BasicEntry {
-    /// The name of the entry, which is the realm of its challenge.
-    pub name: Box<str>,
+    /// The name of the entry, which is the realm of its challenge and the issuer of its subjects.
+    pub name: SubjectText<512>,
     /// The users that it lists.
     pub users: BasicUsers,
     /// Its position in the file; `None` if a variable has it.
