@@ -33,6 +33,7 @@ pub mod reload;
 pub mod resolve;
 mod running;
 mod schema;
+mod secret_text;
 mod section;
 pub mod settings;
 pub mod snapshot;
