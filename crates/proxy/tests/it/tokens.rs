@@ -189,7 +189,12 @@ async fn guesses_are_limited_per_address() {
     for expected in [401, 401, 401, 429] {
         assert_eq!(with_token(&gateway, "/users", "a.b.c").await.0, expected);
     }
-    assert_eq!(with_token(&gateway, "/users", &of_ada("")).await.0, 200);
+    assert_eq!(with_token(&gateway, "/users", &cached).await.0, 200, "a verified token needs no verification");
+    let (status, answer) = with_token(&gateway, "/users", &of_ada(r#","team":"red""#)).await;
+    assert!(status == 429 && answer.contains("\r\nretry-after: "), "no other token is verified: {answer}");
+    assert!(gateway.metrics().contains("tollgate_limits_refused_total{limit=\"strangers\"} 2\n"));
+    let cached = of_ada("");
+    assert_eq!(with_token(&gateway, "/users", &cached).await.0, 200);
 }
 
 #[tokio::test]
