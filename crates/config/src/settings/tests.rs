@@ -14,7 +14,7 @@ use crate::{ConfigError, Environment};
 /// Every list has an entry; nothing else is set, except `redis`, which keys in Redis need.
 const BASE: &str = "
 redis: redis://h
-providers: [{name: openai, kind: openai, credential: sk-1}, {name: mock, kind: mock}]
+providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b}}, {name: mock, kind: mock}]
 models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
@@ -72,7 +72,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("on_hangup", "cancel", "cancel"),
     ("providers[0].name", "openai", "openai"),
     ("providers[0].kind", "openai", "openai"),
-    ("providers[0].base_url", "http://h:1/x/v1", "http://h:1/x/v1"),
+    ("providers[0].base_url", "https://h:1/x/v1", "https://h:1/x/v1"),
     ("providers[0].credential", "S3CRET", "***"),
     ("models[0].targets[0].provider", "mock", "mock"),
     ("prices[0].model", "mock/x", "mock/x"),
