@@ -27,15 +27,17 @@ pub struct Caller {
 pub enum Subject {
     /// A key of Tollgate.
     Key(Caller),
-    /// An access token of an external issuer (RFC 7519, 4.1).
+    /// An access token of an external issuer (RFC 7519, 4.1), or another credential of an entry of `auth`.
     Token {
-        /// The `iss` claim of the token.
+        /// The `iss` claim of the token, or the name of the entry.
         issuer: SubjectText<512>,
         /// The `sub` claim; at most 255 characters in OpenID Connect (Core 1.0, 2).
         sub: SubjectText<255>,
     },
     /// The user name of a `Basic` credential (RFC 7617).
     Basic {
+        /// The name of the entry of `auth` that lists the user.
+        issuer: SubjectText<512>,
         /// The name, without the password.
         name: SubjectText<255>,
     },
@@ -148,7 +150,7 @@ impl Subject {
         let (issuer, name) = match self {
             Self::Key(_) | Self::Anonymous { .. } => return None,
             Self::Token { issuer, sub } => (issuer.as_str(), sub.as_str()),
-            Self::Basic { name } => ("", name.as_str()),
+            Self::Basic { issuer, name } => (issuer.as_str(), name.as_str()),
             Self::Certificate { subject } => ("", subject.as_str()),
         };
         Some(SubjectName { kind: self.kind(), issuer, name })
@@ -160,7 +162,7 @@ impl Subject {
 pub struct SubjectName<'a> {
     /// The kind of the subject.
     pub kind: SubjectKind,
-    /// The issuer of a token; empty for other kinds.
+    /// The issuer of a token, or the name of the entry that lists a user; empty for certificates.
     pub issuer: &'a str,
     /// The `sub` of a token, the name, or the subject of the certificate.
     pub name: &'a str,
@@ -174,13 +176,13 @@ impl SubjectName<'_> {
             SubjectKind::Token => {
                 Some(Subject::Token { issuer: SubjectText::parse(self.issuer)?, sub: SubjectText::parse(self.name)? })
             }
-            SubjectKind::Basic if self.issuer.is_empty() => {
-                Some(Subject::Basic { name: SubjectText::parse(self.name)? })
+            SubjectKind::Basic => {
+                Some(Subject::Basic { issuer: SubjectText::parse(self.issuer)?, name: SubjectText::parse(self.name)? })
             }
             SubjectKind::Certificate if self.issuer.is_empty() => {
                 Some(Subject::Certificate { subject: SubjectText::parse(self.name)? })
             }
-            SubjectKind::Key | SubjectKind::Basic | SubjectKind::Certificate | SubjectKind::Anonymous => None,
+            SubjectKind::Key | SubjectKind::Certificate | SubjectKind::Anonymous => None,
         }
     }
 }
@@ -210,7 +212,7 @@ mod tests {
     fn subject_is_found_again_by_its_name() {
         for (kind, issuer, name) in [
             (SubjectKind::Token, "https://id.example.com", "ada"),
-            (SubjectKind::Basic, "", "ada@example.com"),
+            (SubjectKind::Basic, "ops", "ada@example.com"),
             (SubjectKind::Certificate, "", "CN=ada,O=Example"),
         ] {
             let subject = named(kind, issuer, name).unwrap();
@@ -229,11 +231,12 @@ mod tests {
             (SubjectKind::Token, &text[..], "ada"),
             (SubjectKind::Token, "https://id", &text[..256]),
             (SubjectKind::Token, "", "ada"),
-            (SubjectKind::Basic, "", &text[..256]),
-            (SubjectKind::Basic, "issuer", "ada"),
+            (SubjectKind::Basic, "ops", &text[..256]),
+            (SubjectKind::Basic, "", "ada"),
+            (SubjectKind::Certificate, "issuer", "CN=ada"),
             (SubjectKind::Certificate, "", &text[..]),
             (SubjectKind::Certificate, "", ""),
-            (SubjectKind::Basic, "", "a\0b"),
+            (SubjectKind::Basic, "ops", "a\0b"),
             (SubjectKind::Key, "", "ada"),
             (SubjectKind::Anonymous, "", "ada"),
         ] {

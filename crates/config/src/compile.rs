@@ -69,7 +69,8 @@ pub(crate) fn compile<'a>(
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
-    let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits };
+    let parts =
+        route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits, notes: &mut notes };
     let routes = route::routes(reader, &mut traffic.routes, parts);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);

@@ -1,9 +1,8 @@
 //! Prepares the line of a problem for display: secrets are masked, control characters replaced, long lines cut.
 
 use crate::place::Place;
+use crate::secret_text::{secret_comment, secret_values};
 
-/// Keys whose values are not shown.
-const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
 const MASK: &str = "***";
 /// Longest line that is shown, in bytes: the time to find secrets grows with the square of the length.
 const LINE_BYTES_MAX: usize = 4 * 1024;
@@ -120,25 +119,6 @@ impl OpenSecret {
     }
 }
 
-/// Returns the byte offsets of each secret's key and of its value, on one line.
-fn secret_values(line: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for (colon, _) in line.match_indices(':') {
-        let before = line.get(..colon).unwrap_or("").trim_end().trim_end_matches(['"', '\'']);
-        let name_len = before.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
-        let key = before.len() - name_len;
-        // `${TOKEN:-}` is a variable of that name.
-        let is_variable = before.get(..key).is_some_and(|before| before.ends_with("${"));
-        if is_variable {
-            continue;
-        }
-        if before.get(key..).is_some_and(|name| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(name))) {
-            found.push((key, colon + 1));
-        }
-    }
-    found
-}
-
 /// Returns the byte ranges of a line that are hidden.
 fn hidden(line: &str) -> Vec<(usize, usize)> {
     let mut ranges = Vec::new();
@@ -172,6 +152,7 @@ fn hidden(line: &str) -> Vec<(usize, usize)> {
             ranges.push((key, key + len));
         }
     }
+    ranges.extend(secret_comment(line).map(|at| (at, line.len())));
     ranges
 }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
 
 use crate::place::Place;
-use crate::snapshot::{Auth, LimitTier, RateLimit, Selection, Snapshot};
+use crate::snapshot::{Auth, LimitTier, PresentedCredentials as _, RateLimit, Selection, Snapshot, position};
 
 /// What the gateway does with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -89,6 +89,8 @@ pub struct ExplainedAuthentication {
     pub require: Vec<String>,
     /// Whether the request has a credential of this type; it may be invalid.
     pub has_credential: bool,
+    /// Whether this credential decides about the request. Of alternatives, at most one does.
+    pub decides: bool,
     /// The credentials of which the route needs one, in their order. The first that the request has decides.
     #[schema(no_recursion)]
     pub alternatives: Vec<ExplainedAuthentication>,
@@ -224,52 +226,42 @@ impl Snapshot {
     }
 
     fn authentication(&self, auth: &Auth, request: &WrittenRequest) -> ExplainedAuthentication {
-        let bearer = || request.field("authorization").any(is_bearer);
-        let keys =
-            || ["x-api-key", "api-key", "x-goog-api-key"].into_iter().any(|name| request.field(name).any(is_text));
+        let has_key = || request.keys().any(|key| !key.is_empty());
         let of = |kind, has_credential| ExplainedAuthentication {
             kind,
             entry: None,
             place: None,
             require: Vec::new(),
             has_credential,
+            decides: true,
             alternatives: Vec::new(),
         };
-        let basic = || request.field("authorization").any(is_basic);
+        let of_entry = |entry: &str, place, explained: ExplainedAuthentication| ExplainedAuthentication {
+            entry: Some(entry.to_owned()),
+            place: self.at(place),
+            ..explained
+        };
         match auth {
             Auth::None => of("none", false),
-            Auth::Key => of("key", request.has_key || bearer() || keys()),
-            Auth::Listed(entry) => ExplainedAuthentication {
-                entry: Some(entry.name.as_str().to_owned()),
-                place: self.at(entry.place),
-                ..of("key", bearer() || keys())
-            },
+            Auth::Key => of("key", request.has_key || has_key()),
+            Auth::Listed(entry) => of_entry(entry.name.as_str(), entry.place, of("key", has_key())),
             // Redis is not asked: it decides.
-            Auth::Redis(entry) => ExplainedAuthentication {
-                entry: Some(entry.name.as_str().to_owned()),
-                place: self.at(entry.place),
-                ..of("key", bearer() || keys())
-            },
+            Auth::Redis(entry) => of_entry(entry.name.as_str(), entry.place, of("key", has_key())),
             Auth::Jwt(rule) => ExplainedAuthentication {
-                entry: Some(rule.entry.name.to_string()),
-                place: self.at(rule.entry.place),
                 require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
-                ..of("jwt", bearer())
+                ..of_entry(&rule.entry.name, rule.entry.place, of("jwt", request.bearers().next().is_some()))
             },
-            Auth::Basic(entry) => ExplainedAuthentication {
-                entry: Some(entry.name.to_string()),
-                place: self.at(entry.place),
-                ..of("basic", basic())
-            },
+            Auth::Basic(entry) => of_entry(entry.name.as_str(), entry.place, of("basic", request.has_basic())),
             // The service decides, also about requests without a credential.
-            Auth::Forward(entry) => ExplainedAuthentication {
-                entry: Some(entry.name.as_str().to_owned()),
-                place: self.at(entry.place),
-                ..of("forward", true)
-            },
+            Auth::Forward(entry) => of_entry(entry.name.as_str(), entry.place, of("forward", true)),
             Auth::Any(alternatives) => {
-                let alternatives: Vec<_> = alternatives.iter().map(|one| self.authentication(one, request)).collect();
-                let has_credential = alternatives.iter().any(|one| one.has_credential);
+                let decides = position(request, alternatives);
+                let explained = |(at, one)| ExplainedAuthentication {
+                    decides: decides == Some(at),
+                    ..self.authentication(one, request)
+                };
+                let alternatives: Vec<_> = alternatives.iter().enumerate().map(explained).collect();
+                let has_credential = alternatives.iter().any(|one| one.decides && one.has_credential);
                 ExplainedAuthentication { alternatives, ..of("any", has_credential) }
             }
         }
@@ -319,24 +311,6 @@ impl Snapshot {
     fn at(&self, place: Option<Place>) -> Option<String> {
         place.map(|Place { line, column, .. }| format!("{}:{line}:{column}", self.file))
     }
-}
-
-/// Whether a value of `Authorization` is a bearer token (RFC 6750, 2.1).
-fn is_bearer(value: &str) -> bool {
-    has_scheme(value, "bearer")
-}
-
-/// Whether a value of `Authorization` is a name with a password (RFC 7617, 2).
-fn is_basic(value: &str) -> bool {
-    has_scheme(value, "basic")
-}
-
-fn has_scheme(value: &str, expected: &str) -> bool {
-    value.split_once(' ').is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(expected) && is_text(rest))
-}
-
-fn is_text(value: &str) -> bool {
-    !value.trim().is_empty()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub mod reload;
 pub mod resolve;
 mod running;
 mod schema;
+mod secret_text;
 mod section;
 pub mod settings;
 pub mod snapshot;
@@ -46,7 +47,9 @@ pub use catalog::CatalogModel;
 pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
-pub use explain::{ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation, WrittenRequest};
+pub use explain::{
+    ExplainedAuthentication, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation, WrittenRequest,
+};
 pub use first_call::FirstCall;
 pub use flags::Flags;
 pub use live::Live;

@@ -1,6 +1,8 @@
 //! Finds secrets that a text contains, in place of a reference to a variable or a file.
 
-use crate::error::{Code, Problem};
+use crate::error::{At, Code, Problem};
+use crate::place::Place;
+use crate::secret_text::secret_comment;
 use crate::section::Reader;
 use crate::settings::{Setting, Value};
 use crate::yaml::{Kind, Node};
@@ -21,6 +23,23 @@ pub(crate) fn check(reader: &Reader<'_>, root: &Node, settings: &[Setting], is_r
             let message =
                 format!("`{}` contains a secret: a configuration that is stored must refer to it", setting.key);
             reader.report(Problem::new(Code::LiteralSecret, node.at, message).expected(EXPECTED));
+        }
+    }
+    is_found
+}
+
+/// Returns whether a comment of the text contains a secret. If it `is_refused`, each one is reported.
+pub(crate) fn check_comments(reader: &Reader<'_>, text: &str, is_refused: bool) -> bool {
+    let mut is_found = false;
+    for (line, number) in text.split('\n').zip(1..) {
+        let Some((before, comment)) = secret_comment(line).and_then(|at| line.split_at_checked(at)) else { continue };
+        is_found = true;
+        if is_refused {
+            let chars = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+            let place =
+                Place { line: number, column: chars(before).saturating_add(1), width: chars(comment.trim_end()) };
+            let message = "a comment contains a secret: a configuration is stored with its comments";
+            reader.report(Problem::new(Code::LiteralSecret, At::File(place), message).expected("a comment without it"));
         }
     }
     is_found

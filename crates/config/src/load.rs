@@ -112,7 +112,8 @@ pub(crate) fn load_in_place_of(
             if let Some(running) = running {
                 running.check(&reader, root, compiled);
             }
-            literal_secrets::check(&reader, root, &compiled.settings, posted.is_some())
+            let in_comments = literal_secrets::check_comments(&reader, source, posted.is_some());
+            literal_secrets::check(&reader, root, &compiled.settings, posted.is_some()) || in_comments
         }
         _ => false,
     };

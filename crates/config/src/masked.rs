@@ -16,7 +16,9 @@ const MASK: &str = "***";
 pub fn masked(text: &str, settings: &[Setting]) -> String {
     let environment = Environment::default();
     let Ok(root) = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return String::new() };
-    if !literal_secrets::check(&Reader::new(String::new(), text, &environment), &root, settings, false) {
+    let reader = Reader::new(String::new(), text, &environment);
+    let in_comments = literal_secrets::check_comments(&reader, text, false);
+    if !(in_comments || literal_secrets::check(&reader, &root, settings, false)) {
         return text.to_owned();
     }
     let secrets = settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_)));
@@ -77,6 +79,16 @@ mod tests {
         let (changed, _) = crate::reload::changes(loaded.settings(), again.settings());
         let keys: Vec<&str> = changed.iter().map(|change| change.key.as_str()).collect();
         assert_eq!(keys, ["metrics.token", "providers[o].credential"]);
+    }
+
+    #[test]
+    fn a_text_with_a_secret_in_a_comment_is_written_without_comments() {
+        let text = "sizes: {body: 1MiB} # before: sk-proj-S3CRETS3CRET\n";
+        let environment = Environment::default();
+        let loaded = load_text("", text, Sources { file: None, environment: &environment, flags: Flags::default() });
+        let loaded = loaded.unwrap();
+        assert!(loaded.has_literal_secrets);
+        assert_eq!(masked(text, loaded.settings()), "\"sizes\":\n  \"body\": \"1MiB\"\n");
     }
 
     #[test]

@@ -25,6 +25,13 @@ pub enum Note {
         /// The name of the variable.
         variable: &'static str,
     },
+    /// Requests of a route cost credits, but no client of it has a quota.
+    CreditsUnused {
+        /// The file, with the line and the column of the credits.
+        place: String,
+        /// The name of the route.
+        route: String,
+    },
     /// A variable chooses another store than the file.
     StoreFromEnvironment {
         /// The name of the variable.
@@ -111,6 +118,11 @@ impl fmt::Display for Note {
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
+            Self::CreditsUnused { place, route } => write!(
+                f,
+                "{place}: `credits` of the route {route} has no effect, as no client of it has a plan: set `plan` of its \
+                 entry of `auth`, or remove `credits`"
+            ),
             Self::StoreFromEnvironment { variable } => {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }

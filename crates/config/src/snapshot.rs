@@ -1,5 +1,6 @@
 //! The checked configuration: immutable, plain data, which no code validates again.
 
+mod alternatives;
 mod auth;
 mod budgets;
 mod conditions;
@@ -21,6 +22,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use alternatives::position;
+pub use alternatives::{PresentedCredentials, choose};
 pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };

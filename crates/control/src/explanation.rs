@@ -6,9 +6,10 @@
 mod limit_state;
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use access::{Clock, KeyBounds, KeyId, Refusal, Role, Subject, Timestamp, UserId, UserStatus};
-use config::{ExplainedRefusal, Explanation, Snapshot, WrittenRequest};
+use config::{ExplainedAuthentication, ExplainedRefusal, Explanation, Snapshot, WrittenRequest};
 use meter::{Caller, Meter};
 use serde::Serialize;
 use store::{DatabaseError, Key, Store, User, UserRef};
@@ -40,8 +41,8 @@ pub struct LiveCounters<'a> {
     pub meter: &'a Meter,
     /// The requests without a valid key.
     pub unauthenticated: &'a meter::window::counts::WindowCounts,
-    /// Whether nodes share the rate limits through Redis.
-    pub is_shared: bool,
+    /// The number of nodes that share the rate limits through Redis; `None` if this process counts alone.
+    pub nodes: Option<NonZeroU32>,
 }
 
 /// A request that is to be explained.
@@ -116,7 +117,8 @@ impl StatefulExplanation {
         let request = if holder.is_some() { request.with_key() } else { request };
         let mut explanation = sources.snapshot.explain(&request);
         // Keys that the configuration lists, and access tokens, are no keys of the store.
-        let is_by_key = explanation.authentication.as_ref().is_some_and(|of| of.kind == "key" && of.entry.is_none());
+        let deciding = explanation.authentication.as_ref().and_then(ExplainedAuthentication::deciding);
+        let is_by_key = deciding.is_some_and(|of| of.kind == "key" && of.entry.is_none());
         let client = holder.as_ref().filter(|_| is_by_key);
         if let (Some(holder), None) = (client, &explanation.refusal) {
             explanation.refusal = holder.refusal(&explanation, address, sources.clock.now());

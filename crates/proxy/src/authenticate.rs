@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use access::{Principal, Refusal, Subject};
-use config::snapshot::{Auth, JwtRule};
+use config::snapshot::{Auth, JwtRule, choose};
 use http::{HeaderValue, StatusCode, header};
 use meter::Limits;
 
@@ -68,13 +68,12 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
         },
         Auth::Any(list) => return Box::pin(authenticate_any(account, list)).await,
     };
-    account.subject = identify::anonymous(&account.request);
-    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await.into())
+    Err(identify::refuse_unauthenticated(account, problem).await.into())
 }
 
 /// Identifies the client with the first alternative whose credential the request has.
 async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<Option<Client>> {
-    let problem = match alternatives::choose(&account.request.head, list) {
+    let problem = match choose(&*account.request.head, list) {
         Some(chosen) => match Box::pin(authenticate(account, chosen)).await {
             Ok(client) => return Ok(client),
             Err(EarlyResponse::Refuse(problem)) => return Err(alternatives::challenged(problem, list).into()),
@@ -85,9 +84,8 @@ async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<
         },
         None => Problem::new(Refusal::Unauthorized, "the request has no credential that this route accepts"),
     };
-    account.subject = identify::anonymous(&account.request);
     let problem = alternatives::challenged(problem, list);
-    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await.into())
+    Err(identify::refuse_unauthenticated(account, problem).await.into())
 }
 
 /// Returns the response of a service. One with the status 401 counts in the limits of unauthenticated clients.
@@ -96,7 +94,7 @@ async fn refused_by_service(account: &mut RequestAccount, early: EarlyResponse) 
     match early {
         EarlyResponse::Respond(response) if response.status() == StatusCode::UNAUTHORIZED => {
             let problem = Problem::new(Refusal::Unauthorized, "a service has refused the request");
-            let problem = identify::refuse_unauthenticated(&account.request, &account.subject, problem).await;
+            let problem = identify::refuse_unauthenticated(account, problem).await;
             let is_limited = problem.refusal == Refusal::RateLimited;
             if is_limited { problem.into() } else { EarlyResponse::Respond(response) }
         }

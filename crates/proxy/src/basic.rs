@@ -65,7 +65,7 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
     let found = timeout(VERIFY_MAX, worker.passwords.find(digest, &worker.shared.clock, check)).await;
     request.read_clock();
     match (found.unwrap_or(PasswordResult::Unknown), &user) {
-        (PasswordResult::Valid, Some(name)) => Ok(Subject::Basic { name: name.clone() }),
+        (PasswordResult::Valid, Some(name)) => Ok(Subject::Basic { issuer: entry.name.clone(), name: name.clone() }),
         (PasswordResult::Valid, None) | (PasswordResult::Invalid, _) => Err(invalid()),
         (PasswordResult::OverLimit(wait), _) => Err(identify::too_many_calls(request, wait)),
         (PasswordResult::Unknown, _) => Err(busy()),
@@ -74,7 +74,7 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
 
 /// Returns the challenge of an entry (RFC 7617, 2.1). The name of an entry has no quote.
 pub(crate) fn challenge(entry: &BasicEntry) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", entry.name)).ok()
+    HeaderValue::try_from(format!("Basic realm=\"{}\", charset=\"UTF-8\"", entry.name.as_str())).ok()
 }
 
 /// Whether the request has a credential of this scheme.

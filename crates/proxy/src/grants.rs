@@ -15,9 +15,14 @@ const WAIT_MAX: Duration = Duration::from_millis(18);
 /// The ids of the rates of plans and keys, for requests that use credits and for free ones.
 const RATE_IDS: [&str; 2] = ["rate", "free rate"];
 
+/// Returns the time for which the request may still wait for Redis.
+pub(crate) fn time_left(account: &RequestAccount) -> Duration {
+    account.rate_limits.as_ref().map_or(WAIT_MAX, |counted| WAIT_MAX.saturating_sub(counted.waited))
+}
+
 /// Whether the request has waited for Redis as long as it may.
 pub(crate) fn is_late(account: &RequestAccount) -> bool {
-    account.rate_limits.as_ref().is_some_and(|counted| counted.waited >= WAIT_MAX)
+    time_left(account).is_zero()
 }
 
 /// Waits for a grant in the time that the request has left for Redis.
@@ -26,8 +31,7 @@ pub(crate) async fn wait(
     grant: PendingGrant,
 ) -> Option<Result<(RateLevel, SharedRequest), RateExceeded>> {
     let began = account.request.read_clock();
-    let left = WAIT_MAX.saturating_sub(account.counted_limits().waited);
-    let result = timeout(left, grant.result()).await;
+    let result = timeout(time_left(account), grant.result()).await;
     let waited = account.request.read_clock() - began;
     account.counted_limits().waited += waited;
     result.ok().flatten()

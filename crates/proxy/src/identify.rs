@@ -13,11 +13,12 @@ use http1::KnownName;
 use meter::rate::RateLevel;
 use tokio::time::timeout;
 
+use crate::account::RequestAccount;
 use crate::answer::{Problem, limit_headers};
 use crate::head::{Head, bearer};
 use crate::request::RequestContext;
 use crate::seconds::seconds_up;
-use crate::unauthenticated;
+use crate::{grants, unauthenticated};
 
 /// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
@@ -132,14 +133,15 @@ pub(crate) fn too_many_calls(request: &RequestContext, wait: Duration) -> Proble
 }
 
 /// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
-/// client did not cause are not counted.
-pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &Subject, problem: Problem) -> Problem {
+/// client did not cause are not counted. The request has no subject then.
+pub(crate) async fn refuse_unauthenticated(account: &mut RequestAccount, problem: Problem) -> Problem {
+    account.subject = anonymous(&account.request);
+    let request = &account.request;
     let limit = request.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
-    let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, subject) else {
-        return problem;
-    };
+    let Some(limit) = limit else { return problem };
     let shared = &request.worker().shared;
-    match shared.unauthenticated.wait(*address, limit, &shared.clock).await {
+    let time_left = grants::time_left(account);
+    match shared.unauthenticated.wait(request.client_address(), limit, &shared.clock, time_left).await {
         None => problem,
         Some(wait) => too_many_calls(request, wait),
     }

@@ -12,6 +12,7 @@ use http1::KnownName;
 
 use crate::answer::Problem;
 use crate::head::{Head, bearer};
+use crate::identify;
 use crate::request::RequestContext;
 use crate::token_client::{InvalidClaim, TokenClient, TokenKey};
 
@@ -21,7 +22,8 @@ const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"inva
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const INSUFFICIENT_SCOPE: HeaderValue = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
 
-/// Returns the client of a request whose token is valid. Verified tokens are cached, and refused ones for a short time.
+/// Returns the client of a request whose token is valid. Verified tokens are cached, and refused ones for a short time. No
+/// other token of an address over its limit is verified.
 pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<TokenClient>, Problem> {
     let (token, entry, cache) = (token(&request.head)?, &rule.entry, &request.snapshot.tokens);
     let issuer = issuer(request, entry)?;
@@ -31,6 +33,9 @@ pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<To
     }
     if let Some(error) = cache.refusal(&key, request.started_at) {
         return Err(refuse(error, entry));
+    }
+    if let Some(wait) = identify::wait_before_check(request) {
+        return Err(identify::too_many_calls(request, wait));
     }
     let verified = verify(token, entry, issuer, request.started_at)?.map_err(|error| {
         cache.refuse(key, error, request.started_at);

@@ -14,8 +14,6 @@ use meter::window::counts::{WindowCheck, WindowCounts};
 
 /// The limit's name in metrics and in Redis.
 pub(crate) const NAME: &str = access::limits::UNAUTHENTICATED;
-/// Maximum wait for the shared limits: a request that is refused anyway must not be delayed further.
-const ANSWER: Duration = Duration::from_millis(20);
 
 /// The counters of requests without a valid key, per network of the client's address.
 #[derive(Debug)]
@@ -32,14 +30,21 @@ impl UnauthenticatedClients {
         Self { here, shared }
     }
 
-    /// Counts a request, and returns how long its address must wait if it is over the limit.
-    pub(crate) async fn wait(&self, address: IpAddr, limit: WindowLimit, clock: &Clock) -> Option<Duration> {
+    /// Counts a request, and returns how long its address must wait if it is over the limit. The shared limits have
+    /// `time_left` to respond.
+    pub(crate) async fn wait(
+        &self,
+        address: IpAddr,
+        limit: WindowLimit,
+        clock: &Clock,
+        time_left: Duration,
+    ) -> Option<Duration> {
         let key = address::network(address).to_string();
         let (limit, window) = (limit.limit, limit.window);
-        if let Some(limits) = &self.shared {
+        if let Some(limits) = self.shared.as_ref().filter(|_| !time_left.is_zero()) {
             let taken = limits.take(vec![RateLimitCheck { name: NAME, key: key.clone(), limit, window }]);
             // If the shared limits fail or respond too late, this process counts alone.
-            if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, taken).await {
+            if let Ok(Some(answer)) = tokio::time::timeout(time_left, taken).await {
                 if answer.allowed {
                     // The nodes together have counted at least as much as this process.
                     self.here.note(&[WindowCheck { name: NAME, key: &key, limit, window }], clock.mono());

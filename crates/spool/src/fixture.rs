@@ -60,7 +60,7 @@ pub(crate) fn subjects() -> [Subject; 5] {
     [
         opened(Uuid::nil()).subject,
         named(SubjectKind::Token, "https://id.example.com", "ada"),
-        named(SubjectKind::Basic, "", "ada"),
+        named(SubjectKind::Basic, "ops", "ada"),
         named(SubjectKind::Certificate, "", "CN=ada"),
         Subject::ANONYMOUS,
     ]

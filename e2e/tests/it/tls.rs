@@ -12,15 +12,16 @@ use base64ct::{Base64, Encoding as _};
 use e2e::child::Process;
 use e2e::gateway::listening;
 use e2e::setup::Folder;
-use e2e::{Gateway, Setup, commands, eventually_within, vitals};
+use e2e::{Call, Gateway, Setup, commands, eventually_within, vitals};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// The pause between two runs of the job, and time for a busy machine.
 const RELOADED_WITHIN: Duration = Duration::from_secs(30);
@@ -110,6 +111,65 @@ async fn control_is_served_over_tls_only() {
     let mut received = String::new();
     plain.read_to_string(&mut received).await.unwrap();
     assert!(received.starts_with("HTTP/1.1 400") && received.contains("accepts only TLS"), "{received}");
+}
+
+/// Starts a provider with the certificate of `identity`, whose response to each request is a chat completion.
+async fn provider(identity: &Identity) -> (SocketAddr, JoinSet<()>) {
+    let (certificate, key) = (identity.path("cert.pem"), identity.path("key.pem"));
+    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut received = vec![0; 64 * 1024];
+            let _ = stream.read(&mut received).await;
+            let body = r#"{"id":"c","object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (address, tasks)
+}
+
+#[tokio::test]
+async fn a_changed_authority_of_a_provider_is_used_while_requests_run() {
+    let (identity, other) = (Identity::new(), Identity::new());
+    identity.renew();
+    other.renew();
+    let ca = identity.path("ca.pem");
+    fs::copy(other.path("cert.pem"), &ca).unwrap();
+    let (address, _provider) = provider(&identity).await;
+    let setup = Setup::new().section(
+        "providers",
+        &format!(
+            "[{{name: far, kind: openai, base_url: \"https://{address}/v1\", credential: sk-far, tls: {{ca: {}}}}}]",
+            ca.display()
+        ),
+    );
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let body = serde_json::json!({"model": "far/m", "messages": []});
+    let status = async || gateway.call(Call::json("/v1/chat/completions", &body).key(&key)).await.status();
+    assert_eq!(status().await, 502, "another authority has signed the certificate");
+    fs::copy(identity.path("cert.pem"), &ca).unwrap();
+    eventually_within(RELOADED_WITHIN, "the changed file is used", async || (status().await == 200).then_some(()))
+        .await;
+    fs::write(&ca, "no certificate").unwrap();
+    let failures = format!("tollgate_tls_reload_failures_total{{file=\"{}\"}}", ca.display());
+    eventually_within(RELOADED_WITHIN, "the metric counts the broken file", async || {
+        let metrics = gateway.metrics().await;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&failures)?.trim().parse::<u64>().ok());
+        count.filter(|count| *count > 0)
+    })
+    .await;
+    assert_eq!(status().await, 200, "the last valid file remains in use");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod basic;
 mod forward;
 mod of_route;
 mod redis;
+mod subject_issuer;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -149,6 +150,7 @@ pub(super) fn entries(
         };
         list.push(NamedEntry { name: name.value.clone(), of_type, verifier });
     }
+    subject_issuer::check(reader, entries);
     AuthEntries { list, issuers }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Two routes of the same host and path are reported if one request can match both with the same precedence: they accept
 //! a common method under equal conditions. A regular expression is reported if it cannot match a path, and if a prefix
-//! of the same host takes each path that it matches. Not reported are routes that only several others hide together, and
-//! expressions that match the same paths with different texts.
+//! or a template with `{*name}` of the same host takes each path that it matches, or any other path the only one. Not reported are routes that only
+//! several others hide together, expressions that match the same paths with different texts, and expressions whose paths
+//! do not all begin with one literal text.
 
 use std::collections::HashMap;
 
@@ -31,6 +32,8 @@ pub(super) struct RouteMatches {
 pub(super) struct KnownMatches {
     by_path: HashMap<HostAndPath, Vec<RouteMatches>>,
     expressions: Vec<RouteMatches>,
+    /// The routes whose template ends with `{*name}`.
+    rests: Vec<RouteMatches>,
     expressions_count: usize,
 }
 
@@ -136,8 +139,10 @@ impl KnownMatches {
             return false;
         }
         same.push(matches.clone());
-        if matches!(matches.path, PathMatch::Regex(_)) {
-            self.expressions.push(matches.clone());
+        match &matches.path {
+            PathMatch::Regex(_) => self.expressions.push(matches.clone()),
+            PathMatch::Template(template) if template.ends_with_rest() => self.rests.push(matches.clone()),
+            PathMatch::Template(_) | PathMatch::Exact(_) | PathMatch::Prefix(_) => {}
         }
         true
     }
@@ -156,20 +161,25 @@ impl KnownMatches {
         }
     }
 
-    /// Reports the regular expressions that match no path, or only paths that a prefix takes first. It needs all routes,
-    /// because prefixes come before expressions, wherever they are in the file.
+    /// Reports the regular expressions that match no path, or only paths that a prefix or a rest takes first. It needs all
+    /// routes, because prefixes and templates come before expressions, wherever they are in the file.
     pub(super) fn check_expressions(&self, reader: &Reader<'_>) {
         for matches in &self.expressions {
             let PathMatch::Regex(pattern) = &matches.path else { continue };
             if pattern.literal_start().is_some_and(|start| !start.is_empty() && !start.starts_with('/')) {
                 let problem = Problem::new(Code::Unreachable, matches.at, "no path matches this regular expression");
                 reader.report(problem.expected("`^/`: each path begins with a slash"));
-            } else if let Some(first) = self.prefix_before(matches, pattern) {
-                let message = "no request reaches this route: a prefix takes all its paths first";
-                let problem = Problem::new(Code::Unreachable, matches.at, message);
-                let expected = "a path with parameters, or a shorter prefix on the other route";
-                reader.report(problem.expected(expected).first(first.at));
+                continue;
             }
+            let (first, of) = match (self.prefix_before(matches, pattern), self.path_before(matches, pattern)) {
+                (Some(prefix), _) => (prefix, "a prefix"),
+                (None, Some(other)) => (other, "the path of another route"),
+                (None, None) => continue,
+            };
+            let message = format!("no request reaches this route: {of} takes all its paths first");
+            let problem = Problem::new(Code::Unreachable, matches.at, message);
+            let expected = "a path with parameters, or a narrower path or condition on the other route";
+            reader.report(problem.expected(expected).first(first.at));
         }
     }
 
@@ -179,10 +189,35 @@ impl KnownMatches {
         let ends = start.char_indices().filter(|(at, octet)| *at > 0 && *octet == '/').map(|(at, _)| at);
         ends.filter_map(|end| start.get(..end)).find_map(|prefix| {
             let key = (matches.host.clone(), paths_text(&PathMatch::Prefix(prefix.to_owned())));
-            let takes_all =
-                |other: &&RouteMatches| other.conditions.is_none() && covers(&other.methods, &matches.methods);
-            self.by_path.get(&key)?.iter().find(takes_all)
+            self.by_path.get(&key)?.iter().find(|other| other.takes_all_of(matches))
         })
+    }
+
+    /// Returns the first route that takes every request of a regular expression: one with `{*name}`, or any if the
+    /// expression matches only one path.
+    fn path_before(&self, matches: &RouteMatches, pattern: &Pattern) -> Option<&RouteMatches> {
+        let start = pattern.literal_start()?;
+        if let Some(path) = pattern.only_match() {
+            let of_host = self.by_path.iter().filter(|((host, _), _)| *host == matches.host).flat_map(|(_, same)| same);
+            let takes = |other: &&RouteMatches| {
+                other.path.precedes_expressions() && other.path.is_match(path) && other.takes_all_of(matches)
+            };
+            return of_host.filter(takes).min_by_key(|other| other.at);
+        }
+        let takes_start = |other: &&RouteMatches| match &other.path {
+            PathMatch::Template(template) => template.takes_all_below(start),
+            PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => false,
+        };
+        let mut of_host = self.rests.iter().filter(|other| other.host == matches.host);
+        of_host.find(|other| takes_start(other) && other.takes_all_of(matches))
+    }
+}
+
+impl RouteMatches {
+    /// Whether each request that meets the conditions of `other` meets those of this route too.
+    fn takes_all_of(&self, other: &Self) -> bool {
+        let is_met = self.conditions.is_none() || self.conditions == other.conditions;
+        is_met && covers(&self.methods, &other.methods)
     }
 }
 

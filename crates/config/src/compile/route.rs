@@ -16,10 +16,11 @@ use super::upstream::Upstreams;
 use super::weighted::forward;
 use crate::error::{Code, Problem};
 use crate::input::Input;
+use crate::note::Note;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{RespondInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, FixedResponse, HostMatch, PathMatch, Redirect, Route};
+use crate::snapshot::{Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, Route};
 
 /// The parts of the file that routes refer to.
 pub(super) struct RouteParts<'a> {
@@ -27,10 +28,11 @@ pub(super) struct RouteParts<'a> {
     pub(super) auth: &'a AuthEntries,
     /// Gets the limits of the routes.
     pub(super) rate_limits: &'a mut RateLimitList,
+    pub(super) notes: &'a mut Vec<Note>,
 }
 
 pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, parts: RouteParts<'_>) -> Vec<Arc<Route>> {
-    let RouteParts { upstreams, auth: auth_entries, rate_limits } = parts;
+    let RouteParts { upstreams, auth: auth_entries, rate_limits, notes } = parts;
     let mut names = UsedNames::default();
     let mut known = KnownMatches::default();
     let mut routes = Vec::new();
@@ -49,6 +51,9 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
         };
         let RouteMatches { host, path, methods, conditions, .. } = matches;
         let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path))).value.clone();
+        notes.extend(
+            unused_credits(reader, route, &auth).map(|place| Note::CreditsUnused { place, route: name.clone() }),
+        );
         let scope = format!("{name} {path:?} {} {conditions:?}", methods.join(" "));
         let own_limits = rate_limits.of_route(reader, route, &scope);
         routes.push(Arc::new(Route {
@@ -70,6 +75,13 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
     }
     known.check_expressions(reader);
     routes
+}
+
+/// Returns the position of credits that no request uses: no client of the route has a quota.
+fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Option<String> {
+    let is_unused = route.location.has("credits") && route.credits.value > 0 && !auth.may_have_plan();
+    let place = route.credits.at().filter(|_| is_unused)?.place()?;
+    Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.

@@ -8,9 +8,16 @@ use super::{ExplainedAction, ExplainedAuthentication, ExplainedRateLimit, Explan
 const LABEL: usize = 15;
 
 impl ExplainedAuthentication {
-    /// Whether a request without a credential is refused.
-    pub(super) fn is_required(&self) -> bool {
-        self.kind != "none" && !self.alternatives.iter().any(|one| one.kind == "none")
+    /// Returns the credential that decides about the request; `None` if the request has none of the alternatives.
+    #[must_use]
+    pub fn deciding(&self) -> Option<&Self> {
+        if self.alternatives.is_empty() { Some(self) } else { self.alternatives.iter().find(|one| one.decides) }
+    }
+
+    /// Whether the request is refused without a valid credential.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.deciding().is_none_or(|deciding| deciding.kind != "none")
     }
 
     /// Returns the needed credential in words.

@@ -216,6 +216,23 @@ fn tests_that_cannot_be_are_errors_of_the_file() {
 }
 
 #[test]
+fn a_test_that_names_no_route_is_an_error_with_its_place() {
+    let source = "routes: [{name: users, path: /users, respond: {}}]
+tests:
+  - {request: GET /users, expect: {route: user}}
+";
+    assert_eq!(
+        config(source).unwrap_err().to_string(),
+        "error[unknown_name]: no route is named `user`
+ --> t.yaml:3:43
+  |
+3 |   - {request: GET /users, expect: {route: user}}
+  |                                           ^^^^ expected `users`
+  = did you mean `users`?"
+    );
+}
+
+#[test]
 fn alternatives_are_explained_in_their_order() {
     let source = "
 auth:

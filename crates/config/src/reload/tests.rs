@@ -103,6 +103,23 @@ fn a_stored_text_refers_to_its_secrets() {
 }
 
 #[test]
+fn no_stored_comment_contains_a_secret() {
+    let old = loaded("");
+    let text = "# the limits of today\nsizes: {body: 1MiB} # key: tollgate_0123456789abcdef0123456789abcdef\n";
+    let error = replace(&old, text, true).unwrap_err();
+    assert_eq!(
+        error,
+        "error[literal_secret]: a comment contains a secret: a configuration is stored with its comments
+ --> new.yaml:2:21
+  |
+2 | sizes: {body: 1MiB} ***
+  |                     ^^^ expected a comment without it"
+    );
+    assert!(replace(&old, text, false).unwrap().has_literal_secrets, "the text of a file is not stored");
+    assert!(!replace(&old, "# the limits of today\nsizes: {body: 1MiB}\n", true).unwrap().has_literal_secrets);
+}
+
+#[test]
 fn the_mock_does_not_begin_to_run() {
     let old = loaded("providers: [{name: o, kind: openai, credential: x}]");
     let error = replace(&old, "providers: [{name: o, kind: openai, credential: x}]\nmock: true\n", false).unwrap_err();

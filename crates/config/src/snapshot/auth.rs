@@ -44,6 +44,21 @@ pub struct WithheldHeaders {
 }
 
 impl Auth {
+    /// Whether a client of the route may have a plan, whose quota its requests use.
+    #[must_use]
+    pub fn may_have_plan(&self) -> bool {
+        match self {
+            // The value of a key in Redis may name a plan.
+            Self::Key | Self::Redis(_) => true,
+            Self::None => false,
+            Self::Jwt(rule) => rule.entry.plan.is_some(),
+            Self::Listed(entry) => entry.plan.is_some(),
+            Self::Basic(entry) => entry.plan.is_some(),
+            Self::Forward(entry) => entry.plan.is_some(),
+            Self::Any(alternatives) => alternatives.iter().any(Self::may_have_plan),
+        }
+    }
+
     /// Returns the headers that the route does not forward. Keys of users are recognized by their form instead.
     #[must_use]
     pub fn withheld(&self) -> WithheldHeaders {
@@ -127,8 +142,8 @@ pub struct RedisKeyEntry {
 /// An entry of `auth` with the type `basic`.
 #[derive(Debug)]
 pub struct BasicEntry {
-    /// The name of the entry, which is the realm of its challenge.
-    pub name: Box<str>,
+    /// The name of the entry, which is the realm of its challenge and the issuer of its subjects.
+    pub name: SubjectText<512>,
     /// The users that it lists.
     pub users: BasicUsers,
     /// Its position in the file; `None` if a variable has it.

@@ -79,12 +79,25 @@ impl Pattern {
     #[must_use]
     pub fn literal_start(&self) -> Option<&str> {
         let rest = self.as_str().strip_prefix('^').filter(|rest| !rest.contains('|'))?;
-        let is_literal = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'/' | b'-' | b'_' | b'%' | b'~');
         let len = rest.bytes().position(|octet| !is_literal(octet)).unwrap_or(rest.len());
         // A repetition follows the octet that it repeats.
         let is_repeated = matches!(rest.as_bytes().get(len), Some(b'?' | b'*' | b'+' | b'{'));
         rest.get(..if is_repeated { len.saturating_sub(1) } else { len })
     }
+}
+
+impl Pattern {
+    /// Returns the only text that the expression matches, if it obviously matches one.
+    #[must_use]
+    pub fn only_match(&self) -> Option<&str> {
+        let text = self.as_str().strip_prefix('^')?.strip_suffix('$')?;
+        text.bytes().all(is_literal).then_some(text)
+    }
+}
+
+/// Whether an octet of an expression matches itself. Some others do too, such as `.` after a backslash.
+const fn is_literal(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'/' | b'-' | b'_' | b'%' | b'~')
 }
 
 impl fmt::Display for Pattern {

@@ -189,6 +189,16 @@ impl Match<'_> {
 }
 
 impl PathMatch {
+    /// Whether routes of the path come before those of regular expressions, as all do but those of every path.
+    pub(crate) fn precedes_expressions(&self) -> bool {
+        match self {
+            Self::Exact(_) => true,
+            Self::Prefix(prefix) => !prefix.trim_end_matches('/').is_empty(),
+            Self::Template(template) => template.segments().len() > 1 || !template.ends_with_rest(),
+            Self::Regex(_) => false,
+        }
+    }
+
     /// Whether it matches a path, which is normalized.
     pub(crate) fn is_match(&self, path: &str) -> bool {
         match self {

@@ -81,6 +81,35 @@ impl Template {
         rest.is_none().then_some(values)
     }
 
+    /// Whether the last segment is `{*name}`.
+    pub(crate) fn ends_with_rest(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Rest(_)))
+    }
+
+    /// Whether the template comes before regular expressions and matches each path that begins with `start`. The last
+    /// segment of `start` may continue, so only `{*name}` matches it, and only if it is not empty.
+    pub(crate) fn takes_all_below(&self, start: &str) -> bool {
+        // `/{*rest}` comes after regular expressions.
+        let Some((Segment::Rest(_), before)) = self.segments.split_last().filter(|(_, before)| !before.is_empty())
+        else {
+            return false;
+        };
+        let Some(mut rest) = start.strip_prefix('/') else { return false };
+        for segment in before {
+            let Some((first, after)) = rest.split_once('/') else { return false };
+            let is_match = match segment {
+                Segment::Literal(text) => **text == *first,
+                Segment::Parameter(_) => !first.is_empty(),
+                Segment::Rest(_) => false,
+            };
+            if !is_match {
+                return false;
+            }
+            rest = after;
+        }
+        !rest.is_empty()
+    }
+
     /// Returns the template without the names of its parameters. Templates of the same shape match the same paths.
     #[must_use]
     pub fn shape(&self) -> String {

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use access::limits::UNAUTHENTICATED;
 use access::{Mono, Subject, address};
 use config::snapshot::{LimitDimension, LimitTier, RateLimit, TierBy, WindowLimit};
-use config::{Explanation, WrittenRequest};
+use config::{ExplainedAuthentication, Explanation, WrittenRequest};
 use meter::limiter::LimitTerms;
 use meter::limiter::key::{LimitKey, push, push_address, push_client, push_end, push_user};
 use meter::rate::RateLevel;
@@ -15,13 +15,18 @@ use meter::window::counts::WindowCheck;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ExplanationSources, KeyHolder, LiveCounters};
+use super::{ExplanationSources, KeyHolder};
 use crate::moment::rfc3339;
 
 /// The reason for an unknown state in a process without the proxy.
 const NO_PROXY: &str = "another process serves the proxy and counts the requests";
-/// The reason for an unknown state if nodes share the limit.
-const SHARED: &str = "nodes share the limit through Redis, and each of them knows only its part";
+/// The part of a shared limit that this node counts.
+struct NodePart {
+    /// The requests that the node admits without Redis: its share of the limit.
+    share: u32,
+    /// Those that it would admit now.
+    remaining: u32,
+}
 
 /// The kind of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -90,6 +95,14 @@ impl LimitState {
     fn because(self, reason: &str) -> Self {
         Self { reason: Some(reason.to_owned()), ..self }
     }
+
+    /// Reports the part of the state that this node knows.
+    fn of_node(self, NodePart { share, remaining }: NodePart) -> Self {
+        self.because(&format!(
+            "nodes share the limit through Redis; without Redis, this node would now admit {remaining} of its share of \
+             {share} requests"
+        ))
+    }
 }
 
 impl StateSources<'_> {
@@ -106,7 +119,7 @@ impl StateSources<'_> {
         // Requests to which the gateway itself responds are free.
         let is_free = explanation.action.as_ref().is_some_and(|action| !matches!(action.kind, "forward" | "inference"));
         states.extend(self.client.and_then(|holder| self.requests_per_minute(holder, is_free)));
-        let needs_credential = explanation.authentication.as_ref().is_some_and(|of| of.kind != "none");
+        let needs_credential = explanation.authentication.as_ref().is_some_and(ExplainedAuthentication::is_required);
         if needs_credential && self.client.is_none() {
             states.extend(self.sources.snapshot.traffic.unauthenticated.map(|limit| self.without_key(limit)));
         }
@@ -122,15 +135,7 @@ impl StateSources<'_> {
                 .because("the tier of the client is not limited, or not known");
         };
         let unknown = LimitState::unknown(kind, name, Some(terms.limit()));
-        let counters = match (self.sources.counters, terms) {
-            // Requests in flight are counted by each process.
-            (Some(counters), LimitTerms::Concurrent(_)) => Ok(counters),
-            _ => self.counters(),
-        };
-        let counters = match counters {
-            Ok(counters) => counters,
-            Err(reason) => return unknown.because(reason),
-        };
+        let Some(counters) = self.sources.counters else { return unknown.because(NO_PROXY) };
         let mut key = match self.key(rule, route) {
             Ok(key) => key,
             Err(reason) => return unknown.because(reason),
@@ -138,10 +143,17 @@ impl StateSources<'_> {
         if let Some(tier) = tier.filter(|tier| rule.listed(tier).is_some()) {
             push(&mut key, tier.as_bytes());
         }
-        let now = self.sources.clock.mono();
-        match counters.meter.rules().find(&rule.id) {
-            Some(counters) => self.known(unknown, counters.level(&key, *terms, now)),
-            None => LimitState { remaining: Some(terms.at_once()), ..unknown },
+        // Requests in flight are counted by each process.
+        let nodes = counters.nodes.filter(|_| matches!(terms, LimitTerms::Requests(_)));
+        let counted = nodes.map_or(*terms, |nodes| terms.share(nodes));
+        let level = counters.meter.rules().find(&rule.id).map(|rules| rules.level(&key, counted, self.now()));
+        match (nodes, level) {
+            (Some(_), level) => {
+                let share = counted.at_once();
+                unknown.of_node(NodePart { share, remaining: level.map_or(share, |level| level.remaining) })
+            }
+            (None, Some(level)) => self.known(unknown, level),
+            (None, None) => LimitState { remaining: Some(terms.at_once()), ..unknown },
         }
     }
 
@@ -184,25 +196,35 @@ impl StateSources<'_> {
             [holder.user.plan.requests_per_minute, holder.key.bounds.requests_per_minute];
         let limit = limits.into_iter().flatten().min()?;
         let (kind, name) = (LimitStateKind::RequestsPerMinute, "requests_per_minute".to_owned());
-        Some(match self.counters() {
-            Ok(counters) => {
-                let level = counters.meter.rate_level(holder.key.no, limit, is_free, self.now());
-                self.known(LimitState::unknown(kind, name, Some(level.limit)), level)
+        let Some(counters) = self.sources.counters else {
+            return Some(LimitState::unknown(kind, name, Some(limit.get())).because(NO_PROXY));
+        };
+        let level = |limit| counters.meter.rate_level(holder.key.no, limit, is_free, self.now());
+        let whole = level(limit);
+        let unknown = LimitState::unknown(kind, name, Some(whole.limit));
+        Some(match counters.nodes {
+            Some(nodes) => {
+                let of_node = level(NonZeroU32::new(limit.get() / nodes).unwrap_or(NonZeroU32::MIN));
+                unknown.of_node(NodePart { share: of_node.limit, remaining: of_node.remaining })
             }
-            Err(reason) => LimitState::unknown(kind, name, Some(limit.get())).because(reason),
+            None => self.known(unknown, whole),
         })
     }
 
     fn without_key(&self, WindowLimit { limit, window, .. }: WindowLimit) -> LimitState {
         let unknown = LimitState::unknown(LimitStateKind::WithoutKey, UNAUTHENTICATED.to_owned(), Some(limit.get()));
-        let (counters, client) = match (self.counters(), self.address) {
-            (Err(reason), _) => return unknown.because(reason),
-            (Ok(_), None) => return unknown.because("the address of the client is not given"),
-            (Ok(counters), Some(client)) => (counters, client),
+        let (counters, client) = match (self.sources.counters, self.address) {
+            (None, _) => return unknown.because(NO_PROXY),
+            (Some(_), None) => return unknown.because("the address of the client is not given"),
+            (Some(counters), Some(client)) => (counters, client),
         };
         let key = address::network(client).to_string();
         let check = WindowCheck { name: UNAUTHENTICATED, key: &key, limit, window };
         let level = counters.unauthenticated.peek(&[check], self.now());
+        if counters.nodes.is_some() {
+            // Without Redis, each node applies the whole limit.
+            return unknown.of_node(NodePart { share: level.limit, remaining: level.remaining });
+        }
         self.known(unknown, RateLevel { limit: level.limit, remaining: level.remaining, reset: level.reset })
     }
 
@@ -210,12 +232,6 @@ impl StateSources<'_> {
         let is_full = state.limit.is_some_and(|limit| level.remaining >= limit) || level.reset.is_zero();
         let resets_at = (!is_full).then(|| rfc3339(self.sources.clock.now().after(level.reset)));
         LimitState { remaining: Some(level.remaining), resets_at, ..state }
-    }
-
-    /// Returns the counters of this process, or the reason why they do not know the state.
-    fn counters(&self) -> Result<LiveCounters<'_>, &'static str> {
-        let counters = self.sources.counters.ok_or(NO_PROXY)?;
-        if counters.is_shared { Err(SHARED) } else { Ok(counters) }
     }
 
     fn now(&self) -> Mono {

@@ -68,7 +68,7 @@ impl From<ExplanationError> for Problem {
         "others": [{"name": "all", "place": "tollgate.yaml:20:5",
             "because": "another route comes first in the order of precedence"}],
         "authentication": {"type": "key", "entry": null, "place": null, "require": [], "alternatives": [],
-            "has_credential": false},
+            "has_credential": false, "decides": true},
         "rate_limits": [{"name": "ip", "policy": "\"ip\";q=100;w=60", "tiers": [], "after_authentication": false,
             "place": "tollgate.yaml:8:5"}],
         "action": {"kind": "forward", "target": "/users/7", "location": null, "format": null, "upstreams": [
@@ -94,7 +94,7 @@ pub(super) async fn explain(
     let counters = app.meter.as_deref().map(|meter| LiveCounters {
         meter,
         unauthenticated: app.windows.tally(),
-        is_shared: app.windows.has_redis(),
+        nodes: app.windows.sharing_state().map(|state| state.nodes()),
     });
     let sources = ExplanationSources { store: &app.store, snapshot: &snapshot, clock: &app.clock, counters };
     let query = ExplanationQuery { request, key: key.map(KeyId), address };

@@ -246,7 +246,7 @@ fn user<'a>(kind: &[u8], next: &mut impl FnMut() -> Option<&'a [u8]>) -> Option<
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     Some(match kind {
         b"key" => RawValue::User(UserNo(number(next()?)?)),
-        b"token" => {
+        b"token" | b"basic" => {
             let issuer = text(next()?);
             RawValue::Text(format!("{} ({issuer})", text(next()?)))
         }

@@ -113,6 +113,7 @@ async fn last_keys_stay_in_use_while_the_issuer_is_away_or_returns_garbage() {
     let issuer = Issuer::start().await;
     let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
     let large = format!("{{\"x\":\"{}\",{}", "x".repeat(1024 * 1024), &document(1)[1..]);
+    let larger = format!("{{\"x\":\"{}\",{}", "x".repeat(10 * 1024 * 1024), &document(1)[1..]);
     let with_length = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let garbage = [
         String::new(),
@@ -125,6 +126,7 @@ async fn last_keys_stay_in_use_while_the_issuer_is_away_or_returns_garbage() {
         with_length("{\"keys\":[]}"),
         with_length(&document(65)),
         with_length(&large),
+        with_length(&larger),
     ];
     for first in &garbage {
         issuer.respond("/keys", first);

@@ -286,7 +286,7 @@ async fn subjects_without_a_key_are_stored_once_and_keys_not_at_all() {
         let subjects = [
             named(SubjectKind::Token, "https://a", "ada"),
             named(SubjectKind::Token, "https://b", "ada"),
-            named(SubjectKind::Basic, "", "ada"),
+            named(SubjectKind::Basic, "ops", "ada"),
             named(SubjectKind::Certificate, "", "ada"),
         ];
         let others = [event().subject, Subject::Anonymous { address: Some([203, 0, 113, 9].into()) }];
@@ -305,7 +305,7 @@ async fn subjects_without_a_key_are_stored_once_and_keys_not_at_all() {
         let expected = [
             ["1", "token", "https://a", "ada"],
             ["2", "token", "https://b", "ada"],
-            ["3", "basic", "", "ada"],
+            ["3", "basic", "ops", "ada"],
             ["4", "certificate", "", "ada"],
         ];
         assert_eq!(stored, expected.map(|row| row.map(str::to_owned)).into());

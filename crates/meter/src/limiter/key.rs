@@ -53,11 +53,10 @@ pub fn push_user(key: &mut LimitKey, subject: &Subject) -> Option<()> {
     push(key, subject.kind().as_str().as_bytes());
     match subject {
         Subject::Key(caller) => push(key, &caller.user.0.to_be_bytes()),
-        Subject::Token { issuer, sub } => {
+        Subject::Token { issuer, sub: name } | Subject::Basic { issuer, name } => {
             push(key, issuer.as_str().as_bytes());
-            push(key, sub.as_str().as_bytes());
+            push(key, name.as_str().as_bytes());
         }
-        Subject::Basic { name } => push(key, name.as_str().as_bytes()),
         Subject::Certificate { subject } => push(key, subject.as_str().as_bytes()),
         Subject::Anonymous { .. } => return None,
     }

@@ -48,6 +48,10 @@ struct KeyLease {
     refusal: Option<LeaseRefusal>,
 }
 
+/// docs/rate-limits.md has this figure. A map has a power of two of places, of which 7/8 are used, with one further byte
+/// each.
+const _: () = assert!(PARTS * (KEYS_MAX * 2) * (size_of::<(u64, KeyLease)>() + 1) < 28_000_000);
+
 /// Requests of one grant.
 #[derive(Debug, Clone, Copy, Default)]
 struct Lot {

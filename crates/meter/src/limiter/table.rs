@@ -43,6 +43,9 @@ struct Way {
     bucket: Bucket,
 }
 
+/// docs/rate-limits.md has this figure.
+const _: () = assert!(CHUNKS * (SETS_PER_CHUNK * size_of::<BucketSet>() + size_of::<OnceLock<Chunk>>()) < 2_300_000);
+
 impl BucketTable {
     /// Counts a request of the key with this tag.
     pub(super) fn take(&self, tag: u64, terms: RequestTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {

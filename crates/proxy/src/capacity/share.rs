@@ -338,7 +338,7 @@ mod tests {
         let subjects = [
             named(SubjectKind::Token, "https://a", "ada"),
             named(SubjectKind::Token, "https://b", "ada"),
-            named(SubjectKind::Basic, "", "ada"),
+            named(SubjectKind::Basic, "ops", "ada"),
             named(SubjectKind::Certificate, "", "ada"),
             at([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1]),
             at([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1]),

@@ -57,10 +57,23 @@ async fn a_user_is_a_subject_and_the_upstream_gets_no_credential() {
         .iter()
         .filter_map(|record| {
             let Record::Event(event) = record else { return None };
-            event.subject.name().map(|name| (name.kind.as_str(), name.name.to_owned()))
+            event.subject.name().map(|name| [name.kind.as_str(), name.issuer, name.name].join(" "))
         })
         .collect();
-    assert_eq!(subjects, [("basic", "ada".to_owned()), ("basic", "bob".to_owned()), ("basic", "ada".to_owned())]);
+    assert_eq!(subjects, ["basic ops ada", "basic ops bob", "basic ops ada"]);
+}
+
+#[tokio::test]
+async fn users_of_one_name_in_two_entries_are_two_subjects() {
+    let raw = upstream().await;
+    let limits = "rate_limits: [{dimension: user, limit: 1, window: 60s}]";
+    let gateway = Gateway::plain(&yaml(&raw, "").replace("rate_limits: []", limits));
+    let (of_ops, of_other) = (of("bob", "swordfish"), of("bob", "open sesame"));
+    for (path, fields, expected) in
+        [("/ops", &of_ops, 200), ("/other", &of_other, 200), ("/ops", &of_ops, 429), ("/other", &of_other, 429)]
+    {
+        assert_eq!(call(&gateway, path, fields).await.0, expected, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -144,6 +144,12 @@ impl Gateway {
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
     }
 
+    /// Starts a gateway that shares its limits through `sharing`, and that of unauthenticated clients through `limits`.
+    pub(crate) fn with_redis(yaml: &str, sharing: LimitSharing, limits: SharedLimits) -> Self {
+        let counters = SharedCounters { limits: Some(limits), sharing: Some(sharing) };
+        Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
+    }
+
     /// Returns the keys of the first issuer of the configuration.
     pub(crate) fn issuer_keys(&self) -> Arc<IssuerKeys> {
         self.shared.issuers.of(&self.shared.live.load().traffic.issuers[0].source)

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::limits::{RateLimitRequest, SharedLimits};
 use access::{Credits, Mono, Plan};
 use meter::limiter::GrantedRequests;
 use meter::limiter::sharing::{GrantRequest, LimitSharing, SharingMessage, SharingState};
@@ -341,6 +342,26 @@ async fn without_a_result_a_request_waits_20_ms_in_all_and_counts_in_the_share_o
     }
     assert!(messages.try_recv().is_err());
     assert!(state.fallbacks() > 0);
+}
+
+#[tokio::test]
+async fn the_waits_of_all_limits_of_one_request_have_one_bound() {
+    let (queue, mut messages) = mpsc::channel(8);
+    let (limits, mut questions) = mpsc::channel::<RateLimitRequest>(8);
+    let state = Arc::new(SharingState::default());
+    state.set_nodes(2);
+    state.set_up(true);
+    let gateway = Gateway::with_redis(
+        "trusted_proxies: [127.0.0.1]\n\
+         rate_limits: [{dimension: ip, limit: 9, window: 60s}, {dimension: ip, limit: 5, window: 60s, without: key}]\n\
+         routes: [{path: /key, respond: {}}]\n",
+        LimitSharing::new(queue, state),
+        SharedLimits::new(limits),
+    );
+    // Redis does not respond to the first limit, so the request has no time left for the second one.
+    let (status, request) = tokio::join!(status(&gateway, "/key", "192.0.2.1"), next(&mut messages));
+    assert_eq!((status, request.is_abandoned()), (401, true));
+    assert!(questions.try_recv().is_err(), "the request waits once");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use spool::Record;
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
 use crate::tokens::{call, upstream};
+use crate::upstream::{Authority, Upstream};
 use crate::wire;
 
 /// A service that admits clients with the cookie `session`, under the name that the cookie has.
@@ -162,6 +163,30 @@ async fn a_decision_is_cached_only_with_max_age_and_by_the_named_headers() {
         call(&gateway, "/app", "x-other: 1\r\n").await;
         assert_eq!(service.asked().len(), expected + 4, "a refusal is not cached");
     }
+}
+
+#[tokio::test]
+async fn a_service_over_tls_is_verified_with_its_private_roots() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let raw = upstream().await;
+    let service = Upstream::start(authority.server("localhost")).await;
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.path().join("other.pem"), Authority::new().pem()).unwrap();
+    for (tls, expected, asked) in [
+        (", tls: {ca: FOLDER/ca.pem}", 200, 1),
+        (", tls: {ca: FOLDER/ca.pem, server_name: other.internal}", 503, 1),
+        (", tls: {ca: FOLDER/other.pem}", 503, 1),
+        ("", 503, 1),
+    ] {
+        let tls = tls.replace("FOLDER", &folder.path().display().to_string());
+        let url = format!("https://localhost:{}", service.address.port());
+        let text = yaml(&raw, "URL", &tls).replace("http://URL", &url).replace(", subject: X-User", "");
+        let gateway = Gateway::plain(&text.replace("headers_to_upstream", "timeout: 5s, headers_to_upstream"));
+        let (status, answer) = call(&gateway, "/app", "").await;
+        assert_eq!(status, expected, "{tls} {answer}");
+        assert_eq!(service.notes().requests.len(), asked, "{tls}");
+    }
+    assert_eq!(raw.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -127,6 +127,8 @@ async fn invalid_tokens_are_refused_with_the_challenge_of_rfc_6750() {
         (bearer(&token(&format!(r#"{{"sub":"ada","aud":"cli","exp":{exp}}}"#), SECRET)), "token_invalid", invalid),
         (bearer(&token(r#"{"sub":"ada","aud":"api","exp":1}"#, SECRET)), "token_expired", invalid),
         (bearer(&of_ada(r#","team":["red"]"#)), "token_invalid", invalid),
+        (bearer(&of_ada(r#","team":{"name":"red"}"#)), "token_invalid", invalid),
+        (bearer(&token(&format!(r#"{{"sub":{{"a":1}},"aud":"api","exp":{exp}}}"#), SECRET)), "token_invalid", invalid),
         (bearer(&of_ada(r#","team":"red\r\nx-user-id: root""#)), "token_invalid", invalid),
         (bearer(&of_ada(&format!(r#","team":"{}""#, "x".repeat(2_000)))), "token_invalid", invalid),
     ] {
@@ -134,6 +136,8 @@ async fn invalid_tokens_are_refused_with_the_challenge_of_rfc_6750() {
         assert_eq!(status, 401, "{answer}");
         assert!(answer.contains(&format!("\"code\":\"{code}\"")) && answer.contains(challenge), "{code} {answer}");
     }
+    let (status, answer) = call(&gateway, "/users", &bearer(&"a".repeat(100 * 1024))).await;
+    assert!(status == 431 && answer.contains("header_too_large"), "a token of 100 KB: {answer}");
     let two = format!("{}{}", bearer(&of_ada("")), bearer(&of_ada(r#","n":1"#)));
     let (status, answer) = call(&gateway, "/users", &two).await;
     assert!(status == 400 && answer.contains("ambiguous_credentials"), "{answer}");
@@ -186,10 +190,15 @@ async fn guesses_are_limited_per_address() {
     let limited =
         yaml(&raw, "").replace("rate_limits: []", "rate_limits: [{dimension: ip, limit: 3, window: 1m, without: key}]");
     let gateway = Gateway::plain(&limited);
+    let cached = of_ada("");
+    assert_eq!(with_token(&gateway, "/users", &cached).await.0, 200);
     for expected in [401, 401, 401, 429] {
         assert_eq!(with_token(&gateway, "/users", "a.b.c").await.0, expected);
     }
-    assert_eq!(with_token(&gateway, "/users", &of_ada("")).await.0, 200);
+    assert_eq!(with_token(&gateway, "/users", &cached).await.0, 200, "a verified token needs no verification");
+    let (status, answer) = with_token(&gateway, "/users", &of_ada(r#","team":"red""#)).await;
+    assert!(status == 429 && answer.contains("\r\nretry-after: "), "no other token is verified: {answer}");
+    assert!(gateway.metrics().contains("tollgate_limits_refused_total{limit=\"strangers\"} 2\n"));
 }
 
 #[tokio::test]

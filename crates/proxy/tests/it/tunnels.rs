@@ -90,6 +90,39 @@ async fn bytes_pass_in_both_directions_until_the_upstream_ends() {
 }
 
 #[tokio::test]
+async fn a_service_decides_once_about_a_tunnel() {
+    let raw = shouting(ACCEPTED).await;
+    let service = Raw::start(|mut conn: Conn| async move {
+        while let Some(head) = conn.whole_head().await {
+            let is_known = head.lines().any(|line| line == "cookie: session=ada");
+            let status = if is_known { "200 OK" } else { "403 Forbidden" };
+            conn.say(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\n\
+         auth: [{{name: gate, type: forward, url: \"http://{}/verify\"}}]\n\
+         upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\n\
+         routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: forward}}, upgrades: [websocket]}}]\n",
+        service.address, raw.address
+    ));
+    let mut stranger = Client::sending(&gateway, OPEN).await;
+    assert_eq!(stranger.interim_or_final("GET").await.unwrap().status, 403);
+    assert!(noted(&raw).is_empty(), "the upstream gets no request that the service refuses");
+    let mut client = Client::sending(&gateway, OPEN.replace("host: x\r\n", "host: x\r\ncookie: session=ada\r\n")).await;
+    assert_eq!(client.interim_or_final("GET").await.unwrap().status, 101);
+    for piece in ["hello", "again"] {
+        client.send(piece).await;
+        client.reads(&piece.to_ascii_uppercase()).await;
+    }
+    let asked = service.asked();
+    assert_eq!(asked.len(), 2, "the bytes of a tunnel are not decided about: {asked:?}");
+    let heads: Vec<&str> = asked.iter().map(|(_, head)| head.as_str()).collect();
+    assert!(heads.iter().all(|head| !head.contains("upgrade")), "the service is not asked to switch: {heads:?}");
+}
+
+#[tokio::test]
 async fn megabytes_pass_at_once_in_both_directions() {
     let raw = shouting(ACCEPTED).await;
     let gateway = permitting(&raw, "");

@@ -139,21 +139,57 @@ async fn two_nodes_share_the_rates_of_plans() {
     assert!((80..=100).contains(&sum), "{sum}");
 }
 
+/// Sends a request to one of the nodes. Returns its duration and status.
+async fn timed(nodes: &[Gateway; 2], nth: usize, call: Call) -> (Canary, u16) {
+    let since = Canary::new();
+    let answer = nodes[nth % 2].call(call).await;
+    (since, answer.status())
+}
+
+/// Returns the longest time of a request while Redis is available, which is the overhead of this machine.
+async fn usual_duration(nodes: &[Gateway; 2]) -> Duration {
+    let mut usual = SERVED;
+    for nth in 0..50 {
+        usual = usual.max(timed(nodes, nth, Call::get("/leased").header("x-try", "warm")).await.0.elapsed());
+    }
+    usual
+}
+
+#[tokio::test]
+async fn a_dead_server_of_a_cluster_delays_no_request_and_its_keys_count_in_shares() {
+    let mut servers = Redis::cluster().await;
+    let nodes = start(limited_routes(&servers[0]), &servers[0]).await;
+    let usual = usual_duration(&nodes).await;
+    let reported = |node: &Gateway| {
+        node.stderr().lines().filter(|line| line.contains("\"redis\"") && line.contains("ERROR")).count()
+    };
+    let before = (fallbacks(&nodes).await, [reported(&nodes[0]), reported(&nodes[1])]);
+    servers[2].kill();
+    // The keys are divided among the servers.
+    for attempt in 0..12 {
+        let mut passed = 0;
+        for nth in 0..50 {
+            let call = Call::get("/small").header("x-try", &format!("dead {attempt}"));
+            let (since, status) = timed(&nodes, nth, call).await;
+            since.assert_within(WAIT_MAX + usual, "a request");
+            assert!([200, 429].contains(&status), "{status}");
+            passed += u32::from(status == 200);
+        }
+        assert!((40..=50).contains(&passed), "each node admits at least its half: {passed}");
+    }
+    assert!(fallbacks(&nodes).await > before.0);
+    for (node, before) in nodes.iter().zip(before.1) {
+        eventually("the failure is logged", async || (reported(node) > before).then_some(())).await;
+        shared(node, 0).await;
+    }
+}
+
 #[tokio::test]
 async fn without_redis_each_node_admits_its_share_and_no_request_waits_longer_than_20_ms() {
     let mut redis = Redis::start().await;
     let nodes = start(limited_routes(&redis), &redis).await;
     let call = |path: &str, attempt: &str| Call::get(path).header("x-try", attempt);
-    let timed = async |nth: usize, call: Call| {
-        let since = Canary::new();
-        let answer = nodes[nth % 2].call(call).await;
-        (since, answer.status())
-    };
-    // The time of requests while Redis is available, of which the longest is the overhead of this machine.
-    let mut usual = Duration::ZERO;
-    for nth in 0..50 {
-        usual = usual.max(timed(nth, call("/leased", "warm")).await.0.elapsed());
-    }
+    let usual = usual_duration(&nodes).await;
     for (attempt, stops) in [("frozen", true), ("killed", false)] {
         for node in &nodes {
             shared(node, 1).await;
@@ -165,8 +201,8 @@ async fn without_redis_each_node_admits_its_share_and_no_request_waits_longer_th
         }
         let mut passed = 0;
         for nth in 0..100 {
-            let (since, status) = timed(nth, call("/small", attempt)).await;
-            since.assert_within(WAIT_MAX + usual.max(SERVED), "a request");
+            let (since, status) = timed(&nodes, nth, call("/small", attempt)).await;
+            since.assert_within(WAIT_MAX + usual, "a request");
             passed += u32::from(status == 200);
         }
         assert_eq!(passed, 40, "each node admits its half");

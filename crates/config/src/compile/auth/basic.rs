@@ -23,7 +23,7 @@ pub(super) fn basic(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Basic
         users.push(BasicUser { name: SubjectText::parse(&name.value)?, hash: Arc::new(hash.value.clone()) });
     }
     Some(BasicEntry {
-        name: entry.name.as_ref()?.value.as_str().into(),
+        name: SubjectText::parse(&entry.name.as_ref()?.value)?,
         users: BasicUsers::new(users)?,
         place: entry.location.at.place(),
         plan: None,

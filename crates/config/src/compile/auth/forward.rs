@@ -3,6 +3,7 @@
 use access::SubjectText;
 
 use crate::compile::upstream_tls;
+use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Values;
 use crate::schema::traffic::AuthEntryInput;
@@ -18,6 +19,13 @@ pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Ser
     let url = entry.url.as_ref()?.value.clone();
     if let Some(tls) = entry.tls.as_ref().filter(|_| url.origin.scheme != Scheme::Https) {
         upstream_tls::report_unused(reader, tls, "`url` is not an `https` URL");
+    }
+    if let Some(header) =
+        entry.cache_by.list.first().filter(|_| entry.subject.is_none() && !entry.location.has("subject"))
+    {
+        let message = format!("`{}` has no effect without `subject`", entry.location.name("cache_by"));
+        let expected = "`subject`, the header of the response that contains the subject, or no `cache_by`";
+        reader.report(Problem::new(Code::BadValue, header.at(), message).expected(expected));
     }
     Some(ServiceEntry {
         name,

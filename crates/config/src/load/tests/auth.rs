@@ -105,6 +105,7 @@ fn invalid_entries_are_refused_at_their_place() {
         (forward("url: 'http://h/', timeout: 31s"), "bad_value", "31s"),
         (forward("url: 'http://h/', headers_to_upstream: [Host]"), "bad_value", "Host"),
         (forward("url: 'http://h/', tls: {server_name: h}"), "bad_value", "tls:"),
+        (forward("url: 'http://h/', cache_by: [Cookie]"), "bad_value", "Cookie"),
         (forward("url: 'http://h/', users: [{name: u, hash: x}]"), "bad_value", "{name: a"),
         ("auth: [{name: a, type: basic}]".to_owned(), "missing", "{name"),
         ("auth: [{name: a, type: basic, users: []}]".to_owned(), "bad_value", "users"),
@@ -163,6 +164,91 @@ fn check_place(source: &str, code: &str, at: &str) {
 }
 
 #[test]
+fn no_issuer_of_tokens_is_the_name_of_another_entry() {
+    let tokens = |name: &str, more: &str| {
+        format!("  - {{name: {name}, type: jwt, algorithms: [HS256], secret: {SECRET}{more}}}\n")
+    };
+    let of_issuer = tokens("a", ", issuer: partners");
+    let keys = format!("  - {{name: partners, type: key, keys: [{{name: ada, value: {LISTED}}}]}}\n");
+    check(
+        &format!("auth:\n{of_issuer}{keys}"),
+        "
+error[duplicate]: `auth[0].issuer` is the name of another entry: clients of both would be one subject
+ --> t.yaml:2:97
+  |
+2 |   - {name: a, type: jwt, algorithms: [HS256], secret: ***, issuer: partners}
+  |                                                                    ^^^^^^^^ expected another name of that entry
+  = the first is at t.yaml:3:12",
+    );
+    let forward = "  - {name: partners, type: forward, url: 'http://h/'}\n";
+    let users = format!("  - {{name: partners, type: basic, users: [{{name: ada, hash: '{HASH}'}}]}}\n");
+    for (other, is_valid) in [
+        (tokens("partners", ""), false),
+        (tokens("partners", ", issuer: other"), true),
+        (forward.to_owned(), false),
+        (users, true),
+    ] {
+        let source = format!("auth:\n{other}{of_issuer}");
+        assert_eq!(read_text(&source).is_ok(), is_valid, "{source}");
+    }
+    assert!(read_text(&format!("auth:\n{}", tokens("own", ", issuer: own"))).is_ok());
+}
+
+#[test]
+fn credits_that_no_quota_counts_are_noted() {
+    let source = |plan: &str, route: &str| {
+        format!(
+            "{UPSTREAM}auth:\n  - {{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}{plan}}}\n  \
+             - {{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}]}}\n\
+             routes:\n  - {{path: /a, credits: 5, {route}, upstreams: u}}\n"
+        )
+    };
+    let notes = |plan: &str, route: &str| {
+        let environment = Environment::default();
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        let notes = load_text("t.yaml", &source(plan, route), sources).unwrap().notes;
+        notes.iter().filter(|note| matches!(note, Note::CreditsUnused { .. })).map(Note::to_string).collect::<Vec<_>>()
+    };
+    let noted = [
+        "t.yaml:6:25: `credits` of the route /a has no effect, as no client of it has a plan: set `plan` of its entry of \
+         `auth`, or remove `credits`",
+    ];
+    assert_eq!(notes("", "auth: {type: jwt}"), noted);
+    assert_eq!(notes("", "auth: {type: none}"), noted);
+    assert_eq!(notes(", plan: pro", "auth: {any: [{type: basic}, {type: none}]}"), noted);
+    for (plan, route) in [
+        (", plan: pro", "auth: {type: jwt}"),
+        (", plan: {claim: plan}", "auth: {any: [{type: basic}, {type: jwt}]}"),
+        ("", "auth: {any: [{type: jwt}, {type: key}]}"),
+        ("", "methods: [GET]"),
+    ] {
+        assert!(notes(plan, route).is_empty(), "{plan} {route}");
+    }
+}
+
+/// The schema cannot compare addresses.
+#[test]
+fn key_sets_at_metadata_addresses_are_refused_at_their_place() {
+    let environment = Environment::default();
+    for (url, more, is_valid) in [
+        ("jwks: 'https://169.254.169.254/keys'", "", false),
+        ("jwks: 'https://[fe80::1]/keys'", "", false),
+        ("issuer: 'https://169.254.169.254/'", "", false),
+        ("jwks: 'http://example.com/keys'", "", false),
+        ("jwks: 'https://169.254.169.254/keys'", ", allow_link_local: true", true),
+        ("jwks: 'https://example.com/keys'", "", true),
+    ] {
+        let source = format!("auth: [{{name: a, type: jwt, algorithms: [RS256], {url}{more}}}]");
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        let error = load_text("t.yaml", &source, sources).err();
+        let found =
+            error.and_then(|error| error.problems.first().map(|found| (found.code, found.place.unwrap().column)));
+        let column = u32::try_from(source.find("'http").unwrap() + 1).unwrap();
+        assert_eq!(found, (!is_valid).then_some((Code::BadValue, column)), "{source}");
+    }
+}
+
+#[test]
 fn an_entry_has_one_source_of_keys() {
     let redis = "redis: 'redis://h'";
     let both = format!("keys: [{{name: k, value: {LISTED}}}], redis: {{}}");
@@ -198,7 +284,7 @@ fn users_have_hashes_that_do_not_print() {
     let entry = format!("{{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}], plan: starter}}");
     let snapshot = snapshot(&format!("auth: [{entry}]\nroutes: [{{path: /a, auth: {{type: basic}}, respond: {{}}}}]"));
     let Auth::Basic(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
-    assert_eq!((&*entry.name, entry.plan.as_deref()), ("ops", Some("starter")));
+    assert_eq!((entry.name.as_str(), entry.plan.as_deref()), ("ops", Some("starter")));
     assert!(!format!("{entry:?}").contains("swordfish") && !format!("{entry:?}").contains("$2b$"), "{entry:?}");
     assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of the plan applies");
 }

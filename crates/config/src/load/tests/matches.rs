@@ -128,7 +128,7 @@ error[unreachable]: no request reaches this route: a prefix takes all its paths 
  --> t.yaml:3:20
   |
 3 |   - {path: {regex: '^/v1/[a-z]'}, upstreams: u}
-  |                    ^^^^^^^^^^^^ expected a path with parameters, or a shorter prefix on the other route
+  |                    ^^^^^^^^^^^^ expected a path with parameters, or a narrower path or condition on the other route
   = the first is at t.yaml:4:21",
     );
     check(
@@ -150,8 +150,39 @@ error[unreachable]: no path matches this regular expression
     ] {
         read_text(&routes(lines)).unwrap_or_else(|error| panic!("{lines}\n{error}"));
     }
-    let covered = "path: {regex: ^/v1/a}, methods: [GET]\npath: {prefix: /v1}, methods: [GET, PUT]";
-    check_codes(&routes(covered), &[("unreachable", 3, 20)]);
+    for covered in [
+        "path: {regex: ^/v1/a}, methods: [GET]\npath: {prefix: /v1}, methods: [GET, PUT]",
+        "path: {regex: ^/v1/a}, headers: {a: b}\npath: {prefix: /v1}, headers: {A: b}",
+        "path: {regex: ^/v1/a}\npath: '/v1/{*rest}'",
+        "path: {regex: '^/v1/a/[0-9]+$'}\npath: '/{version}/{*rest}'",
+        "path: {regex: ^/v1$}\npath: /v1",
+        "path: {regex: ^/v1$}\npath: {prefix: /v1}",
+        "path: {regex: ^/v1/a$}, headers: {a: b}\npath: '/{version}/{name}', headers: {a: b}",
+        "path: {regex: '^/v1/a/bc+'}, methods: [GET], query: {q: x}\npath: '/v1/{kind}/{*rest}', query: {q: x}",
+    ] {
+        let error = read_text(&routes(covered)).map(|_| ()).expect_err(covered);
+        let [problem] = error.problems.as_slice() else { panic!("{error}") };
+        let found = (problem.code, problem.place.map(|at| (at.line, at.column)), problem.first.map(|at| at.line));
+        assert_eq!(found, (Code::Unreachable, Some((3, 20)), Some(4)), "{error}");
+    }
+    for reached in [
+        // `/v1/` is a path of the expression, but no `{*rest}`.
+        "path: {regex: ^/v1/}\npath: '/v1/{*rest}'",
+        "path: {regex: ^/v1/a}\npath: '/{*rest}'",
+        "path: {regex: ^/v1/a}\npath: '/v1/{id}/{*rest}'",
+        "path: {regex: ^/v1//a}\npath: '/v1/{id}/{*rest}'",
+        "path: {regex: ^/v1/a}\npath: '/v2/{*rest}'",
+        "path: {regex: ^/v1/a}\npath: '/v1/{*rest}', methods: [GET]",
+        "path: {regex: ^/v1/a}\npath: '/v1/{*rest}', headers: {a: b}",
+        "path: {regex: ^/v1/a}\npath: '/v1/{*rest}', host: a.b",
+        "path: {regex: /v1/a}\npath: '/v1/{*rest}'",
+        "path: {regex: ^/v1}\npath: /v1",
+        "path: {regex: ^/v1$}\npath: /v1, methods: [GET]",
+        "path: {regex: ^/v1$}\npath: {prefix: /}\npath: '/{*rest}'",
+        "path: {regex: ^/v1.$}\npath: /v1",
+    ] {
+        read_text(&routes(reached)).unwrap_or_else(|error| panic!("{reached}\n{error}"));
+    }
 }
 
 fn weighted(list: &str) -> String {

@@ -106,7 +106,7 @@ section! {
         subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
         /// Maximum time for the service's response.
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
-        /// Headers of requests by which a response with `max-age` is cached.
+        /// Headers of requests by which a response with `max-age` is cached. They need `subject`.
         cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
         /// The TLS to the service, or to the hosts of `jwks` and of the metadata of `issuer`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
@@ -114,7 +114,7 @@ section! {
         redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]),
-            Rule::NotAll(&["secret", "tls"]), Rule::NotAll(&["public_key", "tls"]),
+            Rule::Requires("cache_by", "subject"), Rule::NotAll(&["secret", "tls"]), Rule::NotAll(&["public_key", "tls"]),
             Rule::Values(key_of_algorithms);
     }
 }

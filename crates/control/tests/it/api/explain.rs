@@ -1,4 +1,5 @@
 use access::Role;
+use control::explanation::{ExplanationQuery, ExplanationSources, LiveCounters, StatefulExplanation};
 use serde_json::{Value, json};
 
 use crate::client::post;
@@ -114,6 +115,70 @@ async fn a_key_that_is_not_valid_for_the_request_is_refused() {
     let body = json!({"url": "/a", "as": ada.key.0}).to_string();
     let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
     assert_eq!((&explained["refusal"]["code"], &explained["status"]), (&json!("key_revoked"), &json!(401)));
+}
+
+#[tokio::test]
+async fn a_key_decides_about_a_route_that_accepts_several_credentials() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let yaml = LIMITED.replace(
+        "{name: a, path: /a, respond: {}}",
+        "{name: a, path: /a, auth: {any: [{type: key}, {type: none}]}, respond: {}}",
+    );
+    world.configure(|running| running.traffic = limited(&yaml).traffic);
+    let body = json!({"url": "/a", "as": ada.key.0, "address": "192.0.2.1"}).to_string();
+    let explain = async |body: &str| post(world.address, PATH, &[&session.bearer()], body).await.json();
+    let valid = explain(&body).await;
+    assert_eq!(
+        (&valid["refusal"], &valid["authentication"]["alternatives"][0]["decides"]),
+        (&Value::Null, &json!(true))
+    );
+    assert_eq!(valid["limits"][1]["remaining"], json!(8), "the limit of keys counts it: {valid}");
+    world.store.revoke_key(&store::Actor::SYSTEM, ada.key).await.unwrap();
+    let revoked = explain(&body).await;
+    assert_eq!((&revoked["refusal"]["code"], &revoked["status"]), (&json!("key_revoked"), &json!(401)));
+    let without = explain(&json!({"url": "/a"}).to_string()).await;
+    assert_eq!((&without["status"], &without["limits"][2]), (&json!(200), &Value::Null), "no credential is needed");
+}
+
+#[tokio::test]
+async fn a_node_that_shares_limits_says_what_it_has_counted() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let snapshot = limited(LIMITED);
+    let now = world.clock.mono();
+    let rule = &snapshot.traffic.rate_limits.all()[0];
+    let counters = world.meter.rules().counters(std::iter::once(&rule.id));
+    let mut key = meter::limiter::key::LimitKey::new();
+    meter::limiter::key::push_address(&mut key, "192.0.2.1".parse().unwrap());
+    let nodes = std::num::NonZeroU32::new(2).unwrap();
+    counters[0].take(&key, rule.usual.as_ref().unwrap().terms.share(nodes), now).unwrap();
+    let unauthenticated = meter::window::counts::WindowCounts::default();
+    let counters = LiveCounters { meter: &world.meter, unauthenticated: &unauthenticated, nodes: Some(nodes) };
+    let sources =
+        ExplanationSources { store: &world.store, snapshot: &snapshot, clock: &world.clock, counters: Some(counters) };
+    let query = |key| ExplanationQuery {
+        request: config::WrittenRequest::parse("/a", &[]).unwrap(),
+        key,
+        address: Some("192.0.2.1".parse().unwrap()),
+    };
+    let part = |remaining, share| {
+        format!(
+            "nodes share the limit through Redis; without Redis, this node would now admit {remaining} of its share of \
+             {share} requests"
+        )
+    };
+    for (key, expected) in [(Some(ada.key), [part(1, 2), part(4, 4)]), (None, [part(1, 2), part(9, 9)])] {
+        let explained = StatefulExplanation::of(sources, query(key)).await.unwrap();
+        let explained = serde_json::to_value(explained).unwrap();
+        let limits = explained["limits"].as_array().unwrap();
+        let parts: Vec<&str> = limits.iter().filter_map(|limit| limit["reason"].as_str()).collect();
+        let parts: Vec<&str> = parts.into_iter().filter(|reason| reason.starts_with("nodes")).collect();
+        assert_eq!(parts, expected, "{explained}");
+        assert!(limits.iter().all(|limit| limit["remaining"].is_null()), "no node knows the rest: {explained}");
+    }
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ fn fields_of_subjects_are_frozen() {
     let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
     for (subject, content) in [
         (named(SubjectKind::Token, "https://i", "ada"), &b"\x01\x09https://i\x03ada"[..]),
-        (named(SubjectKind::Basic, "", "ada"), b"\x02\x00\x03ada"),
+        (named(SubjectKind::Basic, "ops", "ada"), b"\x02\x03ops\x03ada"),
         (named(SubjectKind::Certificate, "", "CN=ada"), b"\x03\x00\x06CN=ada"),
         (Subject::ANONYMOUS, b""),
     ] {
@@ -158,24 +158,25 @@ fn invalid_subjects_are_damage() {
     let bytes =
         |event: &UsageEvent, content: &[u8]| [written(|writer| write_event(writer, event)), field(2, content)].concat();
     assert_eq!(
-        event_of(&bytes(&anonymous, b"\x02\x00\x03ada")).map(|event| event.subject.kind()),
+        event_of(&bytes(&anonymous, b"\x02\x03ops\x03ada")).map(|event| event.subject.kind()),
         Ok(SubjectKind::Basic)
     );
-    let long = [b"\x02\x00\x80\x02".as_slice(), &[b'a'; 256]].concat();
+    let long = [b"\x02\x01i\x80\x02".as_slice(), &[b'a'; 256]].concat();
     for content in [
         &b"\x05\x00\x03ada"[..],
         b"\x00\x00\x03ada",
         b"\x04\x00\x00",
         b"\x02\x00\x00",
-        b"\x02\x01i\x03ada",
+        b"\x02\x00\x03ada",
         b"\x01\x00\x03ada",
-        b"\x02\x00\x03a\0a",
+        b"\x03\x01i\x03ada",
+        b"\x02\x01i\x03a\0a",
         &long,
     ] {
         assert_eq!(event_of(&bytes(&anonymous, content)), Err(InvalidPayload), "{content:?}");
     }
     let of_key = UsageEvent { refusal: None, ..event() };
-    assert_eq!(event_of(&bytes(&of_key, b"\x02\x00\x03ada")), Err(InvalidPayload), "a key and a name");
+    assert_eq!(event_of(&bytes(&of_key, b"\x02\x01i\x03ada")), Err(InvalidPayload), "a key and a name");
 }
 
 #[test]
@@ -273,7 +274,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         key,
         Just(Subject::ANONYMOUS),
         named(SubjectKind::Token, "[a-z:/.]{1,512}", "[a-zä]{1,127}"),
-        named(SubjectKind::Basic, "", "[a-z@.]{1,255}"),
+        named(SubjectKind::Basic, "[a-z.]{1,64}", "[a-z@.]{1,255}"),
         named(SubjectKind::Certificate, "", "[a-zA-Z=, ]{1,512}"),
     ]
 }

@@ -1,0 +1,118 @@
+//! Finds secrets in the text of a line: the values of secret keys, and comments that contain a secret. A configuration that
+//! is posted is stored with its comments.
+
+/// Keys whose values are not shown.
+const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
+/// The shortest value after the name of a secret, such as `token: `, that is not a word of a sentence.
+const VALUE_LEN_MIN: usize = 8;
+/// The shortest key of a provider.
+const PROVIDER_KEY_LEN_MIN: usize = 16;
+/// The beginnings of keys of providers.
+const PROVIDER_KEYS: [&str; 5] = ["sk-", "sk_", "AIza", "gsk_", "xai-"];
+
+/// Returns the byte at which a comment of the line begins, if it contains a text in the form of a secret: a key of
+/// Tollgate or of a provider, a signed token, a private key, a URL with a password, or the value of a key such as
+/// `secret`. A `#` within a quoted text counts as a comment.
+pub(crate) fn secret_comment(line: &str) -> Option<usize> {
+    let begins = |at: &usize| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
+    let at = line.match_indices('#').map(|(at, _)| at).find(begins)?;
+    let comment = line.get(at + 1..)?;
+    (has_secret_word(comment) || has_secret_value(comment)).then_some(at)
+}
+
+/// Returns the byte offsets of each secret's key and of its value, on one line.
+pub(crate) fn secret_values(line: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (colon, _) in line.match_indices(':') {
+        let before = line.get(..colon).unwrap_or("").trim_end().trim_end_matches(['"', '\'']);
+        let name_len = before.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let key = before.len() - name_len;
+        // `${TOKEN:-}` is a variable of that name.
+        let is_variable = before.get(..key).is_some_and(|before| before.ends_with("${"));
+        if is_variable {
+            continue;
+        }
+        if before.get(key..).is_some_and(|name| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(name))) {
+            found.push((key, colon + 1));
+        }
+    }
+    found
+}
+
+fn has_secret_word(comment: &str) -> bool {
+    let is_private_key = comment.contains("-----BEGIN ") && comment.contains("PRIVATE KEY");
+    let parts =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | '=' | '(' | ')' | '[' | ']' | '<' | '>');
+    is_private_key || comment.split(parts).any(|word| is_secret(word) || word.split(':').any(is_secret))
+}
+
+fn is_secret(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ';', '}']);
+    let is_provider_key = || {
+        let is_key = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        word.len() >= PROVIDER_KEY_LEN_MIN && PROVIDER_KEYS.iter().any(|start| word.starts_with(start)) && is_key(word)
+    };
+    let is_token = || word.starts_with("eyJ") && access::jwt::has_form(word.as_bytes());
+    let has_password = || {
+        let authority = word.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+        let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+        let password = user.and_then(|user| user.split_once(':')).map_or("", |(_, password)| password);
+        !(password.is_empty() || password.contains('$'))
+    };
+    access::is_key(word.as_bytes()) || is_provider_key() || is_token() || has_password()
+}
+
+/// Whether the comment ends with the value of a secret's key, such as `# token: 1f2e…`: a single long word with a digit
+/// that refers to nothing.
+fn has_secret_value(comment: &str) -> bool {
+    secret_values(comment).into_iter().any(|(_, value)| {
+        let rest = comment.get(value..).unwrap_or_default().trim();
+        let value = rest.trim_end_matches(['}', ']', ',']).trim_matches(['"', '\'']);
+        let is_reference = ["${", "file:", "vault"].iter().any(|start| value.starts_with(start));
+        let is_word = value.len() >= VALUE_LEN_MIN && !value.contains(char::is_whitespace);
+        is_word && !is_reference && value.bytes().any(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_with_secrets_are_found() {
+        for (line, at) in [
+            ("# sk-proj-abcdefghijklmnop", 0),
+            ("a: b # the old key is tollgate_0123456789abcdef0123456789abcdef.", 5),
+            ("  #key=AIzaSyA1234567890abcdef", 2),
+            ("# -----BEGIN PRIVATE KEY-----", 0),
+            ("# -----BEGIN EC PRIVATE KEY-----", 0),
+            ("# Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln", 0),
+            ("# store: {url: postgres://u:pa55@db/t}", 0),
+            ("# secret: 0123456789abcdef", 0),
+            ("#  - {name: x, token: \"abcdefgh1\"}", 0),
+        ] {
+            assert_eq!(secret_comment(line), Some(at), "{line}");
+        }
+    }
+
+    #[test]
+    fn other_comments_are_no_secrets() {
+        for line in [
+            "a: sk-proj-abcdefghijklmnop",
+            "a#sk-proj-abcdefghijklmnop",
+            "# the token: see the vault",
+            "# secret: ${SECRET}",
+            "# secret: file:/run/secrets/jwt1",
+            "# credential: vault:openai-2",
+            "# store: {url: postgres://u:${PASSWORD}@db/t}",
+            "# https://example.com/users/7",
+            "# -----BEGIN PUBLIC KEY-----",
+            "# ask-someone-who-knows-this",
+            "# sk-short",
+            "# 1.2.3",
+            "#",
+        ] {
+            assert_eq!(secret_comment(line), None, "{line}");
+        }
+    }
+}
