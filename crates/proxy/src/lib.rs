@@ -80,6 +80,7 @@ mod scope;
 mod seconds;
 mod settle;
 mod shutdown;
+mod subject_quota;
 mod task;
 mod threads;
 mod token;
