@@ -37,7 +37,7 @@ pub struct Terms<'a> {
 /// The sources of the limits of a subject without a user.
 #[derive(Debug, Clone, Copy)]
 pub struct SubjectTerms<'a> {
-    /// The subject.
+    /// The id of the subject.
     pub subject: SubjectId,
     /// The plan of the subject. Its rate limit is one of the configuration, not of the meter.
     pub plan: &'a Plan,

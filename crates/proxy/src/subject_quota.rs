@@ -1,46 +1,14 @@
 //! The quota and the budgets of a client without a user: those of its plan, which count for its subject.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use access::subject_budgets::BeginError;
-use access::{Plan, Refusal, Subject, SubjectId};
+use access::{Plan, Refusal, SubjectId};
 use http::{HeaderValue, header};
 use meter::{Limits, Meter, SubjectTerms};
-use rustc_hash::FxHashMap;
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
-
-/// Maximum number of subjects whose limits a worker caches. If one more subject arrives, the cache is cleared.
-const KNOWN_MAX: usize = 20_000;
-
-/// The limits of the subjects that a worker has seen.
-#[derive(Debug, Default)]
-pub(crate) struct SubjectLimitsCache(RefCell<FxHashMap<Subject, SubjectLimits>>);
-
-/// The plan of a subject, and the limits that it defines.
-#[derive(Debug)]
-struct SubjectLimits {
-    plan: Plan,
-    limits: Arc<Limits>,
-}
-
-impl SubjectLimitsCache {
-    /// Returns the limits of a subject that has the same plan as when they were cached.
-    fn get(&self, subject: &Subject, plan: &Plan) -> Option<Arc<Limits>> {
-        let known = self.0.borrow();
-        known.get(subject).filter(|known| known.plan == *plan).map(|known| known.limits.clone())
-    }
-
-    fn insert(&self, subject: &Subject, plan: &Plan, limits: Arc<Limits>) {
-        let mut known = self.0.borrow_mut();
-        if known.len() >= KNOWN_MAX && !known.contains_key(subject) {
-            known.clear();
-        }
-        known.insert(subject.clone(), SubjectLimits { plan: plan.clone(), limits });
-    }
-}
 
 /// Returns the limits of the client's subject; `None` if the client has no plan, or one without quota and budgets.
 pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits>>, Problem> {
@@ -90,42 +58,4 @@ fn refuse(error: BeginError) -> Problem {
         }
     };
     problem.header(header::RETRY_AFTER, HeaderValue::from(1)).because(&error)
-}
-
-#[cfg(test)]
-mod tests {
-    use access::{Credits, SubjectKind, SubjectName, Timestamp};
-
-    use super::*;
-
-    fn subject(name: &str) -> Subject {
-        SubjectName { kind: SubjectKind::Basic, issuer: "", name }.subject().unwrap()
-    }
-
-    fn limits(meter: &Meter, subject: &Subject, plan: &Plan) -> Arc<Limits> {
-        meter.limits_of_subject(&SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan }).unwrap()
-    }
-
-    #[test]
-    fn limits_are_cached_for_a_subject_until_its_plan_changes() {
-        let (known, meter, ada) = (SubjectLimitsCache::default(), Meter::default(), subject("ada"));
-        let small = Plan { credits_per_day: Some(Credits(5)), ..Plan::unlimited("small") };
-        let large = Plan { credits_per_day: Some(Credits(6)), ..small.clone() };
-        let of_ada = limits(&meter, &ada, &small);
-        known.insert(&ada, &small, of_ada.clone());
-        assert!(Arc::ptr_eq(&of_ada, &known.get(&ada, &small).unwrap()));
-        assert!(known.get(&ada, &large).is_none() && known.get(&subject("bob"), &small).is_none());
-        known.insert(&ada, &large, limits(&meter, &ada, &large));
-        assert_eq!(known.get(&ada, &large).unwrap().left(Timestamp(1)).credits, Credits(6));
-    }
-
-    #[test]
-    fn limits_that_are_cached_are_bounded() {
-        let (known, meter, plan) = (SubjectLimitsCache::default(), Meter::default(), Plan::unlimited("test"));
-        let of_one = limits(&meter, &subject("ada"), &plan);
-        for number in 0..=KNOWN_MAX {
-            known.insert(&subject(&number.to_string()), &plan, of_one.clone());
-        }
-        assert_eq!(known.0.borrow().len(), 1);
-    }
 }

@@ -29,7 +29,7 @@ use crate::recorder::Recorder;
 use crate::redis_key_cache::{self, RedisKeyCache};
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
-use crate::subject_quota::SubjectLimitsCache;
+use crate::subject_limits::SubjectLimitsCache;
 use crate::token_client::TokenCache;
 use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::backend::Backends;

@@ -129,9 +129,9 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
         let subject = access::Subject::Basic { name: access::SubjectText::parse("ada").unwrap() };
         let month = meter::Period::of(meter::Per::Month, NOW.day());
         let scope = meter::BudgetScope::Subject(access::SubjectId::of(&subject).unwrap());
-        let of_subject = |record: Record| match record {
-            Record::Event(event) => Record::Event(UsageEvent { subject: subject.clone(), ..event }),
-            other => other,
+        let of_subject = |record: Record| {
+            let Record::Event(event) = record else { return record };
+            Record::Event(UsageEvent { subject: subject.clone(), ..event })
         };
         let records: Vec<Record> = records(&clock, 2).into_iter().map(of_subject).collect();
         let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());

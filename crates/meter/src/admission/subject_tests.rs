@@ -10,7 +10,7 @@ const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const SUBJECT: SubjectId = SubjectId(uuid::Uuid::from_u128(7));
 const QUOTA: BudgetId = BudgetId::credits_a_day(BudgetScope::Subject(SUBJECT));
 
-fn plan(credits_per_day: Option<u64>, per_month: &[(Measure, u64)]) -> Plan {
+fn plan(credits_per_day: Option<Credits>, per_month: &[(Measure, u64)]) -> Plan {
     let budget = |(measure, amount): &(Measure, u64)| access::Budget {
         measure: *measure,
         per: Per::Month,
@@ -18,12 +18,7 @@ fn plan(credits_per_day: Option<u64>, per_month: &[(Measure, u64)]) -> Plan {
     };
     let budgets = per_month.iter().map(budget).collect();
     let unlimited = Plan::unlimited("test");
-    Plan {
-        credits_per_day: credits_per_day.map(Credits),
-        requests_per_minute: Some(NonZeroU32::MIN),
-        budgets,
-        ..unlimited
-    }
+    Plan { credits_per_day, requests_per_minute: Some(NonZeroU32::MIN), budgets, ..unlimited }
 }
 
 fn of_subject(meter: &Meter, plan: &Plan) -> Arc<Limits> {
@@ -36,7 +31,7 @@ fn request(limits: &Arc<Limits>, charge: Charge) -> AdmissionRequest<'_> {
 
 #[test]
 fn a_subject_has_the_quota_and_budgets_of_its_plan_and_no_rate_in_the_meter() {
-    let (meter, plan) = (Meter::default(), plan(Some(3), &[(Measure::Credits, 5)]));
+    let (meter, plan) = (Meter::default(), plan(Some(Credits(3)), &[(Measure::Credits, 5)]));
     let limits = of_subject(&meter, &plan);
     let one = Charge::credits(Credits(1));
     for _ in 0..3 {
@@ -75,7 +70,7 @@ proptest! {
     /// Whatever a subject and a user with the same plan do, the same requests are admitted, and the same amounts are used.
     #[test]
     fn a_subject_counts_as_a_user_does(steps in prop::collection::vec((0_u8..4, 0_u64..4, 0_i64..40, 0_u32..3), 1..60)) {
-        let (meter, plan) = (Meter::default(), plan(Some(9), &[(Measure::Credits, 14), (Measure::Money, 200)]));
+        let (meter, plan) = (Meter::default(), plan(Some(Credits(9)), &[(Measure::Credits, 14), (Measure::Money, 200)]));
         let (user, bounds) = (BudgetScope::User(UserNo(1)), KeyBounds::default());
         let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
         let budgets: Vec<_> = plan.budgets.iter().map(|budget| budget.of(user)).collect();

@@ -30,10 +30,10 @@ impl RequestAccount {
     /// share one record.
     pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
         let BudgetHold::Reserved(reservation) = &self.hold else { return Ok(()) };
-        let subject = match &self.subject {
-            Subject::Anonymous { .. } => return Ok(()),
-            subject => subject,
-        };
+        let subject = &self.subject;
+        if matches!(subject, Subject::Anonymous { .. }) {
+            return Ok(());
+        }
         let durable = {
             let worker = self.request.worker();
             let (day, route, started_at) = (self.day(), &self.policy.route, self.request.started_at);

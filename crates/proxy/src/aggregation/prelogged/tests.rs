@@ -106,9 +106,9 @@ fn closes_of_a_subject_with_the_longest_name_fit_into_the_room_of_a_close() {
     let ends: Vec<u32> = batch.record_positions().map(|position| position.offset).collect();
     let lengths = std::iter::zip(&ends, ends.iter().skip(1)).map(|(start, end)| end - start);
     assert!(lengths.clone().all(|bytes| bytes <= spool::CLOSE_BYTES_MAX), "{:?}", lengths.collect::<Vec<_>>());
-    let counts = batch.records.iter().filter_map(|record| match record {
-        Record::CloseBatch { counts, .. } => Some(counts),
-        _ => None,
+    let counts = batch.records.iter().filter_map(|record| {
+        let Record::CloseBatch { counts, .. } = record else { return None };
+        Some(counts)
     });
     assert_eq!(counts.flatten().filter(|counts| counts.subject == subject).count(), 10);
 }
