@@ -53,6 +53,7 @@ mod server;
 mod services;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
 mod subject_quotas;
 #[cfg(test)]
 mod tls;
