@@ -145,11 +145,13 @@ async fn a_task_begins_the_subjects_of_its_queue() {
         Arc::new(Counting::new(Some((meter.clone(), used(&store, &place, [TODAY; 3]).await)), |_| Vec::new()));
     let (sender, queue) = tokio::sync::mpsc::channel(4);
     let subjects = SubjectBudgets::new(sender);
-    let task = tokio::spawn(crate::subject_budgets::serve(store, counting, queue, std::future::pending()));
-    let (one, other) =
-        tokio::join!(subjects.begin(budgets_of_ada().to_vec()), subjects.begin(budgets_of_ada().to_vec()));
-    assert_eq!((one, other), (Ok(()), Ok(())));
+    let serving = crate::subject_budgets::serve(store, counting, queue, std::future::pending());
+    let asking = async move {
+        let begin = || subjects.begin(budgets_of_ada().to_vec());
+        tokio::join!(begin(), begin())
+    };
+    // The task ends with the sender of its queue.
+    let (begun, ()) = tokio::join!(asking, serving);
+    assert_eq!(begun, (Ok(()), Ok(())));
     assert_eq!(meter.used(budgets_of_ada()[0], TODAY), Amount(9), "it began once");
-    drop(subjects);
-    task.await.unwrap();
 }
