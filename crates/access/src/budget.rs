@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::id::{KeyNo, PlanId, UserNo};
+use crate::subject_id::SubjectId;
 use crate::usd;
 
 /// The scope of a budget. Budgets are checked in the order of the variants.
@@ -15,6 +16,8 @@ pub enum BudgetScope {
     Key(KeyNo),
     /// One user with all of their keys.
     User(UserNo),
+    /// One subject without a user, such as that of an access token.
+    Subject(SubjectId),
     /// All users of a plan together.
     Plan(PlanId),
     /// All users of Tollgate together.

@@ -3,9 +3,9 @@
 //! This crate performs no I/O, SQL or HTTP. It uses only the module `sync` of Tokio.
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
-//! [`budget`], [`user`], [`subject`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
+//! [`budget`], [`user`], [`subject`], [`subject_id`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`signature`] for signed files; [`address`] for client
-//! addresses; [`limits`] for rate limits that nodes share.
+//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user.
 
 pub mod address;
 pub mod amount;
@@ -31,6 +31,8 @@ pub mod revision;
 pub mod secret;
 pub mod signature;
 pub mod subject;
+pub mod subject_budgets;
+pub mod subject_id;
 pub mod text;
 pub mod ticket;
 pub mod token;
@@ -55,6 +57,7 @@ pub use revision::Revision;
 pub use secret::Secret;
 pub use signature::PublicKey;
 pub use subject::{Caller, Subject, SubjectKind, SubjectName, SubjectText};
+pub use subject_id::SubjectId;
 pub use ticket::{Ticket, TicketHash};
 pub use user::{Role, UserStatus};
 pub use vault::{Fingerprint, MasterKey, SealedCredential, Vault, VaultError};

@@ -43,6 +43,12 @@ impl Plan {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
     }
 
+    /// Whether the plan has a quota or a budget.
+    #[must_use]
+    pub const fn limits_usage(&self) -> bool {
+        self.credits_per_day.is_some() || !self.budgets.is_empty()
+    }
+
     /// Returns a plan without limits.
     #[must_use]
     pub fn unlimited(name: &str) -> Self {

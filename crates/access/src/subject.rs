@@ -22,7 +22,8 @@ pub struct Caller {
 /// The identity that a request was made as. Limits apply to it, and usage is recorded under it.
 ///
 /// A [`Principal`](crate::Principal) is what a key resolves to, with its plan, budgets and restrictions; its subject is
-/// [`Subject::Key`]. The other subjects have no user, and so no plan and no budgets. A clone allocates nothing.
+/// [`Subject::Key`]. The other subjects have no user. If they have a plan, its budgets apply to the subject
+/// ([`SubjectId`](crate::SubjectId)). A clone allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A key of Tollgate.

@@ -1,10 +1,11 @@
-//! Budgets that apply to a principal, including those of the configuration, and the amounts charged before the meter
-//! created a counter.
+//! Budgets that apply to a principal, including those of the configuration, and the amounts that were charged to a
+//! principal or a subject before the meter created a counter.
 
 use std::fmt;
 use std::sync::Arc;
 
-use access::{Amount, BudgetId, BudgetScope, Day, Principal};
+use access::subject_budgets::BeginError;
+use access::{Amount, BudgetId, BudgetScope, Day, Per, Principal, SubjectId};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::backlog::Backlog;
@@ -54,18 +55,58 @@ impl Counting {
             let of_user = meter.counter(BudgetId::credits_a_day(BudgetScope::User(principal.user_no)));
             let today = store.clock().now().day();
             let today = of_user.map_or(today, |cell| cell.period().first().max(today));
-            // A counter of this period, or of a later one after a clock jumped, was created earlier and has counted
-            // since.
-            let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
-            let is_new =
-                |budget: &BudgetId| meter.counter(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
-            let new: Vec<BudgetId> = budgets.iter().map(|(budget, _)| *budget).filter(is_new).collect();
+            let new = new(meter, budgets.iter().map(|(budget, _)| *budget), today);
             if !new.is_empty() {
                 count(store, meter, node.backlog(), &new, today).await?;
             }
         }
         Ok(Principal { budgets, ..principal })
     }
+
+    /// Begins the counters of a subject's budgets that do not exist. Requests with the subject wait for it, so the
+    /// counters contain all of its usage.
+    pub(crate) async fn begin(&self, store: &Store, budgets: &[BudgetId]) -> Result<(), BeginError> {
+        let Some((meter, node)) = &self.meter else { return Ok(()) };
+        let Some(BudgetScope::Subject(subject)) = budgets.first().map(|budget| budget.scope) else { return Ok(()) };
+        let of_subject = meter.counter(BudgetId::credits_a_day(BudgetScope::Subject(subject)));
+        let mut today = store.clock().now().day();
+        match &of_subject {
+            Some(counter) => today = counter.period().first().max(today),
+            None if !meter.has_room_for(subject) => return Err(BeginError::Full),
+            None => {}
+        }
+        let new = new(meter, budgets.iter().copied(), today);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let begun = async {
+            // The clock may have been ahead before the start: a subject with usage of tomorrow is not metered for today.
+            if of_subject.is_none() && is_used(store, node.backlog(), subject, today.next()).await? {
+                today = today.next();
+            }
+            count(store, meter, node.backlog(), &new, today).await
+        };
+        begun.await.map_err(|error: BacklogError| {
+            tracing::debug!(%error, "the budgets of a subject cannot begin");
+            BeginError::Unavailable
+        })
+    }
+}
+
+/// Returns the budgets without a counter of `today`. A counter of this period, or of a later one after a clock jumped,
+/// was created earlier and has counted since.
+fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Vec<BudgetId> {
+    let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
+    let is_new = |budget: &BudgetId| meter.counter(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
+    budgets.filter(is_new).collect()
+}
+
+/// Returns whether a subject has usage of `day`.
+async fn is_used(store: &Store, backlog: &Backlog, subject: SubjectId, day: Day) -> Result<bool, BacklogError> {
+    let (scope, period) = (BudgetScope::Subject(subject), Period::of(Per::Day, day));
+    let waiting = backlog.waiting().await?;
+    let charge = store.charge_of(scope, period).await?.and(&waiting.charge_of(scope, period));
+    Ok(charge != Charge::default())
 }
 
 /// Reads the charge of each scope and period once, for all measures together.

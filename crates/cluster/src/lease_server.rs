@@ -37,7 +37,7 @@ statements! {
     HEAR = "INSERT INTO lease_holders (id, heard_at, created_at, updated_at) VALUES ($1, $2, $2, $2)
         ON CONFLICT (id) DO UPDATE SET heard_at = excluded.heard_at, updated_at = excluded.updated_at";
     HEARD = "SELECT id, heard_at FROM lease_holders WHERE heard_at >= $1";
-    RECALLED = "SELECT b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day, l.recalled
+    RECALLED = "SELECT b.scope, b.scope_no, b.scope_id, b.measure, b.per, b.first_day, l.recalled
         FROM leases l JOIN lease_books b ON b.id = l.book_id
         WHERE l.node_id = $1 AND l.incarnation = $2 AND l.recalled > l.ceded AND NOT l.told";
 }

@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`heartbeat`] and [`revision`] (how nodes notice each other and each
 //! change), [`lease_server`] (grants parts of budgets) and [`leases`] (requests them), [`directory`] (answers look-ups of
-//! keys) with [`counting`] and [`decrypted_credentials`], [`job_claims`] (the node that runs a job), [`last_use`], and [`windows`] (rate limits, in Redis or in
+//! keys) with [`counting`] and [`decrypted_credentials`], [`subject_budgets`] (budgets of clients without a user), [`job_claims`] (the node that runs a job), [`last_use`], and [`windows`] (rate limits, in Redis or in
 //! process). A test of `statements` prepares every SQL text.
 
 pub mod counting;
@@ -25,6 +25,7 @@ pub mod leases;
 pub mod revision;
 #[cfg(test)]
 mod statements;
+pub mod subject_budgets;
 #[cfg(test)]
 #[path = "../../ledger/src/usage_fixture.rs"]
 #[allow(dead_code, reason = "the tests of leases use a part of the fixture")]

@@ -213,7 +213,10 @@ impl BudgetView {
         let StoredBudget { id: _, scope, scope_id, name, budget } = stored;
         let (dimension, id) = match scope {
             access::BudgetScope::Key(_) => (BudgetDimension::Key, scope_id.to_string()),
-            access::BudgetScope::User(_) => (BudgetDimension::User, scope_id.to_string()),
+            // A subject has the budgets of its plan only, so none is stored for it.
+            access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => {
+                (BudgetDimension::User, scope_id.to_string())
+            }
             access::BudgetScope::Plan(_) => (BudgetDimension::Plan, scope_id.to_string()),
             access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
@@ -280,7 +283,9 @@ pub(crate) async fn holding(
     for (scope, budget, source) in found {
         let (dimension, id) = match scope {
             access::BudgetScope::Key(_) => (BudgetDimension::Key, key.map(|key| key.id.to_string())),
-            access::BudgetScope::User(_) => (BudgetDimension::User, Some(usage.user.to_string())),
+            access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => {
+                (BudgetDimension::User, Some(usage.user.to_string()))
+            }
             access::BudgetScope::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
             access::BudgetScope::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
         };
@@ -299,7 +304,7 @@ pub(crate) async fn holding(
 /// users. A plan's own list (`plans[].budgets`) is counted for each user, so its scope is the user.
 const fn is_shared(scope: access::BudgetScope) -> bool {
     match scope {
-        access::BudgetScope::Key(_) | access::BudgetScope::User(_) => false,
+        access::BudgetScope::Key(_) | access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => false,
         access::BudgetScope::Plan(_) | access::BudgetScope::Global => true,
     }
 }

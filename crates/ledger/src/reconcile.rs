@@ -5,7 +5,7 @@
 //! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of
 //! changes by users is [`audit`](store::audit).)
 //!
-//! Read in this order: `totals` (the compared columns), `comparison` (the comparison), `accounts` (leases), `unresolved` (facts
+//! Read in this order: `totals` (the compared columns), `comparison` (the comparison), `subjects` (charges of clients without a user), `accounts` (leases), `unresolved` (facts
 //! to report that are no differences), `repair` (correction of totals from events), `recorded` (figures for comparison
 //! with a provider's).
 
@@ -14,12 +14,13 @@ mod comparison;
 mod recorded;
 mod repair;
 mod row;
+mod subjects;
 mod totals;
 mod unresolved;
 
 use std::time::Duration;
 
-use access::{Amount, Day, KeyNo, PlanId, Timestamp, UserNo};
+use access::{Amount, Day, KeyNo, PlanId, SubjectId, Timestamp, UserNo};
 use meter::lease::CounterId;
 use store::DatabaseError;
 use store::sql::{Transaction, statements, timestamp};
@@ -134,6 +135,13 @@ pub enum Place {
         /// Id of the plan.
         plan: PlanId,
     },
+    /// One subject without a user on one day.
+    Subject {
+        /// Day of the figures.
+        day: Day,
+        /// Id of the subject.
+        subject: SubjectId,
+    },
     /// All users together on one day.
     Day(Day),
     /// A budget that nodes share, in one period.
@@ -214,6 +222,7 @@ impl Ledger {
         };
         if let Some(days) = compared {
             comparison::compare(&mut snapshot, days, &mut found).await?;
+            subjects::compare(&mut snapshot, days, &mut found).await?;
         }
         accounts::compare(&mut snapshot, days, &mut found).await?;
         snapshot.rollback().await?;
@@ -246,7 +255,7 @@ async fn comparable_from(on: &mut Transaction) -> Result<Day, DatabaseError> {
 pub(crate) fn texts() -> Vec<String> {
     let lists = [STATEMENTS, comparison::STATEMENTS, accounts::STATEMENTS, unresolved::STATEMENTS, repair::STATEMENTS];
     let fixed = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned());
-    fixed.chain(totals::texts()).chain(recorded::texts()).collect()
+    fixed.chain(totals::texts()).chain(subjects::texts()).chain(recorded::texts()).collect()
 }
 
 #[cfg(test)]

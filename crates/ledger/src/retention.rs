@@ -1,8 +1,9 @@
-//! Retention: deletes old rows of usage in small batches, totals of hours included, and keeps the totals of days.
+//! Retention: deletes old rows of usage in small batches, totals of hours and of subjects included, and keeps the other
+//! totals of days.
 //! `accounts` deletes old sessions and links.
 //!
 //! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt, of a
-//! minute's counts or of an hour's totals is created when the row is written, which is later. The oldest rows are
+//! minute's counts, of an hour's totals or of a subject's charges is created when the row is written, which is later. The oldest rows are
 //! therefore the first of each table, and no further index is needed.
 
 mod accounts;
@@ -44,6 +45,8 @@ statements! {
         (SELECT id FROM usage_counts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     HOURS = "DELETE FROM hourly_usage WHERE id IN
         (SELECT id FROM hourly_usage WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    SUBJECTS = "DELETE FROM daily_subjects WHERE id IN
+        (SELECT id FROM daily_subjects WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     RAW = "DELETE FROM usage_raw WHERE id IN
         (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
@@ -52,20 +55,24 @@ statements! {
     NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
 }
 
+/// Minimum time for which the charges of subjects are kept: a month, and the error of clocks. Budgets of a month begin
+/// with them.
+const SUBJECTS_KEPT: Duration = Duration::from_hours(64 * 24);
 /// Statements for the rows that `retention.events` limits.
 const USAGE: [&str; 4] = [EVENTS, ATTEMPTS, COUNTS, HOURS];
 
 /// Counters of retention since the process began.
 #[derive(Debug, Default)]
 pub struct RetentionStats {
-    /// Deleted rows of events, attempts, counts, hours and raw usage.
+    /// Deleted rows of events, attempts, counts, hours, charges of subjects and raw usage.
     pub rows: AtomicU64,
 }
 
 /// Time for which usage is kept; `None` keeps it forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Applies to rows of events, attempts, counts and hours.
+    /// Applies to rows of events, attempts, counts and hours, and to the charges of subjects, which are kept for at least
+    /// 64 days.
     pub events: Option<Duration>,
     /// Applies to raw usage as providers reported it.
     pub raw_usage: Option<Duration>,
@@ -225,7 +232,9 @@ impl Rounds {
             told(store, now.before(keep)).await?;
         }
         let mut rows = 0;
-        for (tables, keep) in [(&USAGE[..], keep.events), (&[RAW], keep.raw_usage)] {
+        // Subjects are unbounded, unlike keys. An audit does not expect their charges once their events are deleted.
+        let of_subjects = keep.events.map(|keep| keep.max(SUBJECTS_KEPT));
+        for (tables, keep) in [(&USAGE[..], keep.events), (&[SUBJECTS], of_subjects), (&[RAW], keep.raw_usage)] {
             if let Some(keep) = keep {
                 rows += expire(store, tables, now.before(keep), stats).await?;
             }

@@ -66,6 +66,7 @@ fn hot() -> Vec<(String, &'static str)> {
         (text(ingest::NAMES, "FIND"), "(kind=? AND name=?)"),
         (text(ingest::STATEMENTS, "PLACES"), "(node_id=?)"),
         (text(retention::STATEMENTS, "EVENTS"), "sqlite_autoindex_usage_events_1 (id>? AND id<?)"),
+        (text(retention::STATEMENTS, "SUBJECTS"), "sqlite_autoindex_daily_subjects_1 (id>? AND id<?)"),
         (text(retention::STATEMENTS, "RAW"), "sqlite_autoindex_usage_raw_1 (id>? AND id<?)"),
         (text(retention::STATEMENTS, "ATTEMPTS"), "sqlite_autoindex_usage_attempts_1 (id>? AND id<?)"),
         (text(retention::ACCOUNTS, "TOKENS"), "sqlite_autoindex_refresh_tokens_1 (id>? AND id<?)"),

@@ -1,4 +1,4 @@
-//! Admission of a request under every limit that applies to its key and user: it takes from all limits or from none.
+//! Admission of a request under every limit that applies to its client: it takes from all limits or from none.
 //!
 //! The rate is checked first, then the budgets in the order of their ids, so that the limits that refuse most often
 //! come first. Because all requests use this order, one of two requests that compete for the last units of several
@@ -8,18 +8,22 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use access::{Amount, Day, KeyNo, Mono, Timestamp};
+use access::{Amount, Day, KeyNo, Mono, SubjectId, Timestamp};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
-use crate::limits::{self, BucketKind, Budget, Limits, RateOwner, Terms};
+use crate::limits::{self, BucketKind, Budget, Limits, RateOwner, SubjectTerms, Terms};
 use crate::rate::{Rate, RateExceeded, RateLevel};
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
+
+/// Maximum number of subjects without a user that have counters in one process. Their counters are removed when their
+/// periods have ended. With a daily quota, one needs about 250 bytes.
+pub const SUBJECTS_MAX: usize = 1_000_000;
 
 /// The rate buckets and budget counters of all scopes, shared by all workers of the process.
 #[derive(Debug, Default)]
@@ -33,7 +37,7 @@ pub struct Meter {
 /// The arguments of one admission.
 #[derive(Debug, Clone, Copy)]
 pub struct AdmissionRequest<'a> {
-    /// The limits of the key and its user.
+    /// The limits of the client.
     pub limits: &'a Arc<Limits>,
     /// The maximum that the request may use; `None` for a free request, which only has a rate limit.
     pub charge: Option<Charge>,
@@ -102,7 +106,7 @@ impl AdmissionRequest<'_> {
                 && (counter.free() < amount || self.now >= counter.deadline());
             is_short.then_some(LeaseShortfall { id, counter, amount })
         };
-        self.limits.counters(not_before_user(self)).filter_map(shortfall).collect()
+        self.limits.counters(not_before_owner(self)).filter_map(shortfall).collect()
     }
 }
 
@@ -140,6 +144,20 @@ impl Meter {
         Arc::new(Limits::new(terms, &self.counters, self.authority, self.stats.slice()))
     }
 
+    /// Returns the limits of a subject without a user; `None` if it is new and there are [`SUBJECTS_MAX`] others. Call it
+    /// once per subject, not per request.
+    #[must_use]
+    pub fn limits_of_subject(&self, terms: &SubjectTerms<'_>) -> Option<Arc<Limits>> {
+        let limits = || Limits::of_subject(terms, &self.counters, self.authority, self.stats.slice());
+        self.has_room_for(terms.subject).then(|| Arc::new(limits()))
+    }
+
+    /// Returns whether the subject has counters, or may get them.
+    #[must_use]
+    pub fn has_room_for(&self, subject: SubjectId) -> bool {
+        self.counters.subjects.find(subject).is_some() || self.counters.subjects.len() < SUBJECTS_MAX
+    }
+
     /// Returns the counters of the rate limits of the configuration.
     #[must_use]
     pub const fn rules(&self) -> &LimitRegistry {
@@ -167,13 +185,7 @@ impl Meter {
     /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
     pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
-        let scope = match budget.scope {
-            BudgetScope::Key(no) => self.counters.keys.find(no)?,
-            BudgetScope::User(no) => self.counters.users.find(no)?,
-            BudgetScope::Plan(id) => self.counters.plans.find(id)?,
-            BudgetScope::Global => self.counters.global.clone(),
-        };
-        scope.newest(budget.measure, budget.per)
+        self.counters.find(budget.scope)?.newest(budget.measure, budget.per)
     }
 
     /// Returns the state of `requests_per_minute` of a key in this process, without counting a request. `limit` is that of
@@ -198,13 +210,8 @@ impl Meter {
     /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
     /// period is kept.
     pub fn begin(&self, budget: BudgetId, day: Day, spent: Amount) {
-        let scope = match budget.scope {
-            BudgetScope::Key(no) => self.counters.keys.get(no),
-            BudgetScope::User(no) => self.counters.users.get(no),
-            BudgetScope::Plan(id) => self.counters.plans.get(id),
-            BudgetScope::Global => self.counters.global.clone(),
-        };
-        let BudgetId { measure, per, .. } = budget;
+        let BudgetId { scope, measure, per } = budget;
+        let scope = self.counters.get(scope);
         scope.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
     }
 
@@ -251,7 +258,7 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
     let charge = request.charge.unwrap_or_default();
     let mut reserved_charge =
         ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
-    for (budget, counter) in request.limits.counters(not_before_user(request)) {
+    for (budget, counter) in request.limits.counters(not_before_owner(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
         let amount = if counts { charge.of(budget.id.measure) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
@@ -270,13 +277,16 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
     Ok(reserved_charge)
 }
 
-/// Returns the wall-clock time, but not before the newest day of the user's counters: around midnight, a key and its
-/// user count on the same day, although the clocks of workers differ.
-fn not_before_user(request: &AdmissionRequest<'_>) -> Timestamp {
-    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.scope, BudgetScope::User(_)));
-    let newest = of_user.and_then(|budget| budget.scope_counters.newest(Measure::Credits, Per::Day));
+/// Returns the wall-clock time, but not before the newest day of the counters of the user or the subject: around
+/// midnight, a key and its user count on the same day, although the clocks of workers differ.
+fn not_before_owner(request: &AdmissionRequest<'_>) -> Timestamp {
+    let is_owner = |budget: &&Budget| matches!(budget.id.scope, BudgetScope::User(_) | BudgetScope::Subject(_));
+    let of_owner = request.limits.budgets.iter().find(is_owner);
+    let newest = of_owner.and_then(|budget| budget.scope_counters.newest(Measure::Credits, Per::Day));
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 
+#[cfg(test)]
+mod subject_tests;
 #[cfg(test)]
 mod tests;

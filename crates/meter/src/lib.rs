@@ -3,7 +3,7 @@
 //! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
 //! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records). Then [`rate`] and
-//! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal), [`admission`],
+//! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal or a subject), [`admission`],
 //! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
 //! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
 //! control API and unauthenticated clients.
@@ -28,10 +28,10 @@ mod usage_columns;
 pub mod window;
 
 pub use access::Caller;
-pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter, RateSource};
+pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter, RateSource, SUBJECTS_MAX};
 pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
-pub use limits::{Limits, RateOwner, Terms};
+pub use limits::{Limits, RateOwner, SubjectTerms, Terms};
 pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};
 pub use reservation::{AdmissionInfo, CommittedRequest, Reservation, ReservedPart};

@@ -1,10 +1,11 @@
-//! The rate limit and the budgets of a key and its user, determined once per principal.
+//! The rate limit and the budgets of a key and its user, determined once per principal, and the budgets of a subject
+//! without a user.
 
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, Timestamp, Tokens};
+use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::counter::BudgetCounter;
@@ -33,13 +34,26 @@ pub struct Terms<'a> {
     pub budgets: &'a [(BudgetId, Amount)],
 }
 
-/// The limits of a principal with their counters, so that a request needs no map and no lock.
+/// The sources of the limits of a subject without a user.
+#[derive(Debug, Clone, Copy)]
+pub struct SubjectTerms<'a> {
+    /// The id of the subject.
+    pub subject: SubjectId,
+    /// The plan of the subject. Its rate limit is one of the configuration, not of the meter.
+    pub plan: &'a Plan,
+}
+
+/// A budget with its limit; `None` counts usage without limiting it.
+type LimitedBudget = (BudgetId, Option<Amount>);
+
+/// The limits of a principal or a subject with their counters, so that a request needs no map and no lock.
 ///
 /// Call [`Meter::limits`](crate::Meter::limits) again after the terms have changed.
 #[derive(Debug)]
 pub struct Limits {
     pub(crate) rate: Option<(NonZeroU32, RateOwner)>,
-    pub(crate) key: Arc<ScopeCounters>,
+    /// The counters of the key or the subject, which contain the buckets of the rate limit.
+    pub(crate) rate_counters: Arc<ScopeCounters>,
     /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 24.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
@@ -86,22 +100,27 @@ impl Limits {
             (BudgetId::credits_a_day(BudgetScope::User(user)), terms.plan.credits_per_day.map(Amount::of_credits)),
         ];
         budgets.extend(terms.budgets.iter().map(|(id, limit)| (*id, Some(*limit))));
-        // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
-        budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
-        budgets.dedup_by_key(|(id, _)| *id);
         let mut plan = None;
-        let budget = |(id, limit): (BudgetId, Option<Amount>)| {
-            let scope_counters = match id.scope {
-                BudgetScope::Key(no) => (no == key).then(|| registry.keys.get(no)),
-                BudgetScope::User(no) => (no == user).then(|| registry.users.get(no)),
-                // A user has one plan: the one of the first budget.
-                BudgetScope::Plan(id) => (*plan.get_or_insert(id) == id).then(|| registry.plans.get(id)),
-                BudgetScope::Global => Some(registry.global.clone()),
-            };
-            scope_counters.map(|scope_counters| Budget { id, limit, scope_counters })
-        };
-        let budgets = budgets.into_iter().filter_map(budget).collect();
-        Self { rate: slower(terms), key: registry.keys.get(key), budgets, authority, stats }
+        budgets.retain(|(id, _)| match id.scope {
+            BudgetScope::Key(no) => no == key,
+            BudgetScope::User(no) => no == user,
+            // A user has one plan: the first one.
+            BudgetScope::Plan(id) => *plan.get_or_insert(id) == id,
+            BudgetScope::Global => true,
+            BudgetScope::Subject(_) => false,
+        });
+        let (budgets, rate_counters) = (with_counters(budgets, registry), registry.keys.get(key));
+        Self { rate: slower(terms), rate_counters, budgets, authority, stats }
+    }
+
+    pub(crate) fn of_subject(
+        terms: &SubjectTerms<'_>,
+        registry: &CounterRegistry,
+        authority: Authority,
+        stats: Arc<StatsSlice>,
+    ) -> Self {
+        let budgets = with_counters(terms.budgets().collect(), registry);
+        Self { rate: None, rate_counters: registry.subjects.get(terms.subject), budgets, authority, stats }
     }
 
     /// Returns the rate limit of a request, its bucket and its owner.
@@ -118,7 +137,7 @@ impl Limits {
     }
 
     pub(crate) fn bucket(&self, which: BucketKind) -> &Bucket {
-        bucket_of(&self.key, which)
+        bucket_of(&self.rate_counters, which)
     }
 
     /// Returns the current counters in the order of the budgets.
@@ -154,6 +173,34 @@ impl Limits {
     pub fn limits(&self, measure: Measure) -> bool {
         self.budgets.iter().any(|budget| budget.limit.is_some() && budget.id.measure == measure)
     }
+}
+
+impl<'a> SubjectTerms<'a> {
+    /// Returns the budgets of the subject. The quota is counted even without a limit: its day is that of the request.
+    fn budgets(&self) -> impl Iterator<Item = LimitedBudget> + use<'a> {
+        let scope = BudgetScope::Subject(self.subject);
+        let quota = (BudgetId::credits_a_day(scope), self.plan.credits_per_day.map(Amount::of_credits));
+        let of_plan = move |budget: &access::Budget| {
+            let (id, limit) = budget.of(scope);
+            (id, Some(limit))
+        };
+        std::iter::once(quota).chain(self.plan.budgets.iter().map(of_plan))
+    }
+
+    /// Returns the ids of the budgets whose counters the subject needs.
+    #[must_use]
+    pub fn budget_ids(&self) -> Vec<BudgetId> {
+        self.budgets().map(|(id, _)| id).collect()
+    }
+}
+
+/// Returns each budget once, with its counters, in the order of their ids.
+fn with_counters(mut budgets: Vec<LimitedBudget>, registry: &CounterRegistry) -> Box<[Budget]> {
+    // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
+    budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
+    budgets.dedup_by_key(|(id, _)| *id);
+    let budget = |(id, limit): LimitedBudget| Budget { id, limit, scope_counters: registry.get(id.scope) };
+    budgets.into_iter().map(budget).collect()
 }
 
 /// Returns the rate of a request and its bucket, under a limit of `requests_per_minute`.

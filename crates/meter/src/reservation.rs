@@ -111,6 +111,12 @@ impl Reservation {
         self.reserved_charge.as_ref().map(|reserved| reserved.charge).unwrap_or_default()
     }
 
+    /// Returns whether a budget limits a measure of the request.
+    #[must_use]
+    pub fn limits(&self, measure: Measure) -> bool {
+        self.reserved_charge.as_ref().is_some_and(|reserved| reserved.limits.limits(measure))
+    }
+
     /// Returns the counters of the budgets that limit a measure, with their limits.
     pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, Amount)> {
         let parts = self
@@ -133,13 +139,14 @@ impl Reservation {
         self.reserved_charge.iter().flat_map(|reserved| reserved.parts())
     }
 
-    /// Returns the day on which the request counts: the day of its user's credits, or of `at` on a route without
-    /// authentication.
+    /// Returns the day on which the request counts: the day of the credits of its user or subject, or of `at` on a route
+    /// without authentication.
     #[must_use]
     pub fn day(&self, at: Timestamp) -> Day {
-        let of_user =
-            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.scope, BudgetScope::User(_));
-        self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
+        let is_of_owner = |part: &ReservedPart| {
+            part.period.per() == Per::Day && matches!(part.budget.scope, BudgetScope::User(_) | BudgetScope::Subject(_))
+        };
+        self.parts().find(is_of_owner).map_or_else(|| at.day(), |part| part.period.first())
     }
 
     /// Drops the reservation without releasing it, because another record counts it.

@@ -1,13 +1,13 @@
-//! The rate buckets and the current budget counters of each key, user and plan, and of all users together.
+//! The rate buckets and the current budget counters of each key, user, subject and plan, and of all users together.
 
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use access::{Amount, Day, KeyNo, PlanId, UserNo};
+use access::{Amount, Day, KeyNo, PlanId, SubjectId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
-use crate::budget::{Measure, Per, Period};
+use crate::budget::{BudgetScope, Measure, Per, Period};
 use crate::counter::BudgetCounter;
 use crate::rate::Bucket;
 
@@ -124,15 +124,39 @@ const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
 pub(crate) struct CounterRegistry {
     pub(crate) keys: Shards<KeyNo>,
     pub(crate) users: Shards<UserNo>,
+    pub(crate) subjects: Shards<SubjectId>,
     pub(crate) plans: Shards<PlanId>,
     pub(crate) global: Arc<ScopeCounters>,
 }
 
 impl CounterRegistry {
+    /// Returns the counters of a scope, if they exist.
+    pub(crate) fn find(&self, scope: BudgetScope) -> Option<Arc<ScopeCounters>> {
+        match scope {
+            BudgetScope::Key(no) => self.keys.find(no),
+            BudgetScope::User(no) => self.users.find(no),
+            BudgetScope::Subject(id) => self.subjects.find(id),
+            BudgetScope::Plan(id) => self.plans.find(id),
+            BudgetScope::Global => Some(self.global.clone()),
+        }
+    }
+
+    /// Returns the counters of a scope; missing ones are created.
+    pub(crate) fn get(&self, scope: BudgetScope) -> Arc<ScopeCounters> {
+        match scope {
+            BudgetScope::Key(no) => self.keys.get(no),
+            BudgetScope::User(no) => self.users.get(no),
+            BudgetScope::Subject(id) => self.subjects.get(id),
+            BudgetScope::Plan(id) => self.plans.get(id),
+            BudgetScope::Global => self.global.clone(),
+        }
+    }
+
     /// Removes scopes whose periods ended before `today` and that no request references.
     pub(crate) fn sweep(&self, today: Day) {
         self.keys.sweep(today);
         self.users.sweep(today);
+        self.subjects.sweep(today);
         self.plans.sweep(today);
     }
 }
@@ -164,6 +188,12 @@ impl ShardKey for KeyNo {
     }
 }
 
+impl ShardKey for SubjectId {
+    fn number(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+}
+
 impl ShardKey for PlanId {
     fn number(self) -> u64 {
         self.0.as_u64_pair().1
@@ -186,6 +216,11 @@ impl<K: ShardKey> Shards<K> {
             return scope;
         }
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    /// Returns the number of scopes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
     /// Two sets of counters for one scope would admit its limit twice, so a referenced one is kept.

@@ -9,7 +9,7 @@ use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use meter::rate::RateLevel;
-use meter::{Billed, Charge, CommittedRequest, Outcome, Reservation};
+use meter::{Billed, Charge, CommittedRequest, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admitted_client::ServiceClient;
@@ -193,6 +193,11 @@ impl RequestAccount {
 
     pub(crate) fn reserved(&mut self, reservation: Reservation) {
         self.hold = BudgetHold::Reserved(reservation);
+    }
+
+    /// Returns whether a budget with this measure limits the request, which is not sent yet.
+    pub(crate) fn is_limited(&self, measure: Measure) -> bool {
+        matches!(&self.hold, BudgetHold::Reserved(reservation) if reservation.limits(measure))
     }
 
     /// Returns the UTC day to which the request counts.

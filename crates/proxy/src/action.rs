@@ -20,6 +20,7 @@ use crate::authenticate::Client;
 use crate::budget;
 use crate::forward::UpstreamResponse;
 use crate::relay::TappedResponse;
+use crate::subject_quota;
 
 /// The action of the route that a request matches.
 pub(crate) enum Action<'a> {
@@ -53,14 +54,18 @@ pub(crate) struct RelayedResponse {
 }
 
 /// Reserves the maximum usage of the request in every limit and budget of its client; `charge` is `None` for a free
-/// request. An anonymous client has no limits.
+/// request. A client without a user has the quota and the budgets of its plan, an anonymous client no limits.
 async fn limit(
     account: &mut RequestAccount,
     client: Option<&Client>,
     charge: Option<Charge>,
 ) -> Result<AdmissionInfo, Problem> {
-    let reservation = match client {
-        Some(client) => budget::reserve(account, &client.limits, charge).await?,
+    let of_subject = match client {
+        None if charge.is_some_and(|charge| charge != Charge::default()) => subject_quota::limits(account).await?,
+        None | Some(_) => None,
+    };
+    let reservation = match client.map(|client| &client.limits).or(of_subject.as_ref()) {
+        Some(limits) => budget::reserve(account, limits, charge).await?,
         None => Reservation::open(),
     };
     let admission = reservation.info();

@@ -1,6 +1,6 @@
 //! The aggregation of plain requests, and the records that the spool did not store at once.
 //!
-//! Counts per subject, route, status class and minute are written within 10 ms. Requests of keys with a quota are
+//! Counts per subject, route, status class and minute are written within 10 ms. Requests of clients with a quota are
 //! pre-logged in batches.
 
 mod prelogged;

@@ -215,7 +215,7 @@ impl Problem {
 const fn is_shared(budget: BudgetId) -> bool {
     match budget.scope {
         BudgetScope::Plan(_) | BudgetScope::Global => true,
-        BudgetScope::Key(_) | BudgetScope::User(_) => false,
+        BudgetScope::Key(_) | BudgetScope::User(_) | BudgetScope::Subject(_) => false,
     }
 }
 
@@ -230,7 +230,7 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
     let of = measure_word(measure);
     let quota = match scope {
         BudgetScope::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
-        BudgetScope::User(_) => format!("the {period}'s quota of {limit_written}"),
+        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s quota of {limit_written}"),
         BudgetScope::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
         BudgetScope::Global => format!("the {period}'s quota of {of} for this gateway"),
     };

@@ -6,14 +6,14 @@
 //! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
 //! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`,
 //! `authenticate` (with `alternatives`, `identify`, `token`, `basic`, `redis_keys`, `forward_auth` and `scope`), and an
-//! `action`. `rate_limits` refuses requests before and after `authenticate`. Each action limits the request (`budget`). The
+//! `action`. `rate_limits` refuses requests before and after `authenticate`. Each action limits the request (`budget`; `subject_quota` for a client without a user). The
 //! actions `forward` and `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
 //! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
 //! responds at once.
 //!
 //! The state of a request has three parts: `request` (facts that do not change), `account` (reservation, attempts, bytes
 //! and outcome; its `Drop` settles it) and `attempt` (the current call to an upstream). `deadlines` has the deadlines of
-//! connections and of requests. The state of a worker is `worker`, with `recorder`, `handles`, `limits_cache`, `token_client`,
+//! connections and of requests. The state of a worker is `worker`, with `recorder`, `handles`, `limits_cache`, `subject_limits`, `token_client`,
 //! `password_cache`, `redis_key_cache`, `decisions`, `refusals`, `wall_clock`, `capacity`, `aggregation` and `unauthenticated`. `handler` and `drain` serve clients that disconnect; `shutdown` has
 //! the phases of a shutdown. Both sides share `receive_buffer`, `content`, `write_queue` and `buffers`. No module imports
 //! a module that imports it.
@@ -80,6 +80,8 @@ mod scope;
 mod seconds;
 mod settle;
 mod shutdown;
+mod subject_limits;
+mod subject_quota;
 mod task;
 mod threads;
 mod token;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use access::basic::{DigestKey, PasswordChecks};
 use access::issuer::{IssuerKeys, IssuerRegistry};
 use access::redis_key::RedisKeys;
+use access::subject_budgets::SubjectBudgets;
 use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use meter::Meter;
@@ -28,6 +29,7 @@ use crate::recorder::Recorder;
 use crate::redis_key_cache::{self, RedisKeyCache};
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
+use crate::subject_limits::SubjectLimitsCache;
 use crate::token_client::TokenCache;
 use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::backend::Backends;
@@ -57,6 +59,8 @@ pub struct Shared {
     pub password_checks: Option<PasswordChecks>,
     /// The queue of keys that another task looks up in Redis; `None` without Redis.
     pub redis_keys: Option<RedisKeys>,
+    /// The queue of subjects whose budget counters another task begins; `None` if leases begin them.
+    pub subject_budgets: Option<SubjectBudgets>,
     /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
     /// The current phase of a shutdown.
@@ -92,6 +96,7 @@ pub(crate) struct Worker {
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
     pub(crate) limits: LimitsCache,
+    pub(crate) subject_limits: SubjectLimitsCache,
     pub(crate) refusals: Refusals,
     /// The key of cached credentials; `None` if the operating system returned no random bytes.
     pub(crate) digest_key: Option<DigestKey>,
@@ -161,6 +166,7 @@ impl Worker {
             deadlines: WorkerDeadlines::default(),
             aggregation: Aggregation::default(),
             limits: LimitsCache::default(),
+            subject_limits: SubjectLimitsCache::default(),
             refusals: Refusals::default(),
             digest_key: DigestKey::random(),
             passwords: PasswordCache::new(password_cache::CACHED_MAX),

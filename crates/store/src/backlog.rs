@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use access::{BudgetScope, Day, Subject};
+use access::{BudgetScope, Day, Subject, SubjectId};
 use meter::budget::Period;
 use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
@@ -28,7 +28,7 @@ pub enum BacklogError {
     Database(#[from] DatabaseError),
 }
 
-/// Charges by scope and period; bounded by the keys whose records wait.
+/// Charges by scope and period; bounded by the keys and subjects whose records wait.
 type ScopeCharges = FxHashMap<(BudgetScope, Period), Charge>;
 
 /// Charges of records, collected while a spool opens.
@@ -200,15 +200,21 @@ fn add(charges: &mut ScopeCharges, record: &Record) {
 }
 
 fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge) {
-    let Some(Caller { user, key, plan }) = subject.caller() else { return };
     if *more == Charge::default() {
         return;
     }
-    for per in [Per::Day, Per::Month] {
-        for scope in [BudgetScope::Key(key), BudgetScope::User(user), BudgetScope::Plan(plan), BudgetScope::Global] {
+    let mut add = |scope| {
+        for per in [Per::Day, Per::Month] {
             let of = charges.entry((scope, Period::of(per, day))).or_default();
             *of = of.and(more);
         }
+    };
+    match subject.caller() {
+        Some(Caller { user, key, plan }) => {
+            let scopes = [BudgetScope::Key(key), BudgetScope::User(user), BudgetScope::Plan(plan), BudgetScope::Global];
+            scopes.into_iter().for_each(add);
+        }
+        None => SubjectId::of(subject).map(BudgetScope::Subject).into_iter().for_each(&mut add),
     }
 }
 
@@ -270,6 +276,28 @@ mod tests {
         leaving(&records, 20).await;
         let waiting = backlog.waiting().await.unwrap();
         assert_eq!(waiting.charges(day).count() + waiting.charges(month).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn charges_of_a_subject_without_a_user_wait_for_it_alone() {
+        let Record::Counts { id, counts } = counted(1, 3) else { unreachable!() };
+        let subject = Subject::Basic {
+            issuer: access::SubjectText::parse("ops").unwrap(),
+            name: access::SubjectText::parse("ada").unwrap(),
+        };
+        let counts = counts.into_iter().map(|counts| Counts { subject: subject.clone(), ..counts }).collect();
+        let (gathered, backlog, record) =
+            (GatheredCharges::default(), Backlog::default(), Record::Counts { id, counts });
+        gathered.note(&record);
+        backlog.begin(gathered, vec![at(10)]).await;
+        let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
+        let periods = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
+        for period in periods {
+            let waiting = backlog.waiting().await.unwrap();
+            assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits(3)))]);
+        }
+        backlog.leaving(&[(at(10), record)]).await.unwrap().hold(&[at(10)]).await.stored();
+        assert_eq!(backlog.waiting().await.unwrap().charge_of(scope, periods[1]), Charge::default());
     }
 
     #[tokio::test]

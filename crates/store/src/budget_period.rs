@@ -1,6 +1,6 @@
 //! A budget and its period as columns, and the id of its budget account.
 
-use access::{Day, KeyNo, PlanId, UserNo};
+use access::{Day, KeyNo, PlanId, SubjectId, UserNo};
 use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use crate::sql::unsigned;
 pub struct BudgetPeriodRow {
     scope: String,
     scope_no: i64,
-    plan_id: Option<Uuid>,
+    scope_id: Option<Uuid>,
     measure: String,
     per: String,
     first_day: i64,
@@ -24,9 +24,10 @@ impl BudgetPeriodRow {
     /// Converts the columns to a budget and period.
     pub fn cell(&self) -> Result<CounterId, DatabaseError> {
         let unreadable = |column| DatabaseError::Unreadable { table: "lease_books", column };
-        let scope = match (self.scope.as_str(), self.plan_id) {
+        let scope = match (self.scope.as_str(), self.scope_id) {
             ("key", _) => BudgetScope::Key(KeyNo(self.scope_no)),
             ("user", _) => BudgetScope::User(UserNo(self.scope_no)),
+            ("subject", Some(subject)) => BudgetScope::Subject(SubjectId(subject)),
             ("plan", Some(plan)) => BudgetScope::Plan(PlanId(plan)),
             ("everybody", _) => BudgetScope::Global,
             _ => return Err(unreadable("scope")),
@@ -46,11 +47,11 @@ impl BudgetPeriodRow {
 
 impl From<CounterId> for BudgetPeriodRow {
     fn from(cell: CounterId) -> Self {
-        let (scope, scope_no, plan_id) = scope_values(cell.budget.scope);
+        let (scope, scope_no, scope_id) = scope_values(cell.budget.scope);
         Self {
             scope: scope.to_owned(),
             scope_no,
-            plan_id,
+            scope_id,
             measure: measure_word(cell.budget.measure).to_owned(),
             per: per_word(cell.budget.per).to_owned(),
             first_day: i64::from(cell.period.first().0),
@@ -61,17 +62,18 @@ impl From<CounterId> for BudgetPeriodRow {
 impl BudgetPeriodRow {
     /// Adds the values of a budget and period, in the order of the columns.
     pub fn put(CounterId { budget, period }: CounterId, row: &mut crate::sql::Values<'_>) {
-        let (scope, scope_no, plan_id) = scope_values(budget.scope);
-        row.put(scope).put(scope_no).put(plan_id);
+        let (scope, scope_no, scope_id) = scope_values(budget.scope);
+        row.put(scope).put(scope_no).put(scope_id);
         row.put(measure_word(budget.measure)).put(per_word(budget.per)).put(i64::from(period.first().0));
     }
 }
 
-/// Returns the word, the number and the plan of a scope.
+/// Returns the word, the number and the id of a scope.
 const fn scope_values(scope: BudgetScope) -> (&'static str, i64, Option<Uuid>) {
     match scope {
         BudgetScope::Key(no) => ("key", no.0, None),
         BudgetScope::User(no) => ("user", no.0, None),
+        BudgetScope::Subject(id) => ("subject", 0, Some(id.0)),
         BudgetScope::Plan(id) => ("plan", 0, Some(id.0)),
         BudgetScope::Global => ("everybody", 0, None),
     }
@@ -95,9 +97,9 @@ const fn per_word(per: Per) -> &'static str {
 /// Returns the id of a budget account: the first half of a hash of the budget and period, so that a list of ids finds
 /// and locks accounts.
 pub fn book_id(cell: CounterId) -> Uuid {
-    let BudgetPeriodRow { scope, scope_no, plan_id, measure, per, first_day } = cell.into();
-    let plan = plan_id.unwrap_or_default();
-    let hash = Sha256::digest(format!("{scope} {scope_no} {plan} {measure} {per} {first_day}"));
+    let BudgetPeriodRow { scope, scope_no, scope_id, measure, per, first_day } = cell.into();
+    let scope_id = scope_id.unwrap_or_default();
+    let hash = Sha256::digest(format!("{scope} {scope_no} {scope_id} {measure} {per} {first_day}"));
     let mut first = [0; 16];
     first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
     Builder::from_custom_bytes(first).into_uuid()

@@ -31,6 +31,7 @@ statements! {
     CHARGES_OF_KEY = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND key_no = $3
         AND user_no = (SELECT u.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.no = $3)");
     CHARGES_OF_USER = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND user_no = $3");
+    CHARGES_OF_SUBJECT = concat!("SELECT ", sums!(), " FROM daily_subjects WHERE day >= $1 AND day < $2 AND subject_id = $3");
     CHARGES_OF_PLAN = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 AND plan_id = $3");
     CHARGES_OF_ALL = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2");
 }
@@ -129,6 +130,7 @@ impl Store {
         let query = match scope {
             BudgetScope::Key(no) => of(CHARGES_OF_KEY).bind(no.0),
             BudgetScope::User(no) => of(CHARGES_OF_USER).bind(no.0),
+            BudgetScope::Subject(id) => of(CHARGES_OF_SUBJECT).bind(id.0),
             BudgetScope::Plan(id) => of(CHARGES_OF_PLAN).bind(id.0),
             BudgetScope::Global => of(CHARGES_OF_ALL),
         };

@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 29] = [
+pub(crate) const TABLES: [&str; 30] = [
     "plans",
     "users",
     "api_keys",
@@ -34,6 +34,7 @@ pub(crate) const TABLES: [&str; 29] = [
     "usage_counts",
     "daily_usage",
     "daily_plans",
+    "daily_subjects",
     "daily_models",
     "hourly_usage",
     "daily_routes",

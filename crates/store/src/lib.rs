@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
-//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids for row numbers), [`audit`],
+//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
 //! [`configurations`], [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
@@ -73,7 +73,7 @@ pub use options::Options;
 pub use plans::{NoPlan, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, ProviderKeyError, StoredProviderKey};
 pub use running_servers::RunningServers;
-pub use scope_ids::ScopeIds;
+pub use scope_ids::{ScopeIds, StoredSubject};
 pub use session_end::CredentialGone;
 pub use sessions::{
     Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionError, SessionKey, SessionState,

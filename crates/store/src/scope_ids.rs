@@ -1,17 +1,27 @@
-//! Public ids of the keys, users and plans that budgets and leases refer to by row number.
+//! Public ids and names of the keys, users, subjects and plans that budgets and leases refer to.
 
 use std::collections::{BTreeSet, HashMap};
 
-use access::{BudgetScope, KeyId, KeyNo, PlanId, UserId, UserNo};
+use access::{BudgetScope, KeyId, KeyNo, PlanId, SubjectId, UserId, UserNo};
 use uuid::Uuid;
 
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::sql::{ASKED_MAX, StoreKind, Texts, padded};
+use crate::sql::{ASKED_MAX, StoreKind, Texts, Value, padded};
 
 pub(crate) static KEYS: Texts =
     Texts::new(|kind, count| text(kind, count, "SELECT no, id, last4 FROM api_keys WHERE no IN "));
 pub(crate) static USERS: Texts = Texts::new(|kind, count| text(kind, count, "SELECT no, id FROM users WHERE no IN "));
+
+pub(crate) static SUBJECTS: Texts =
+    Texts::new(|kind, count| text(kind, count, "SELECT id, kind, issuer, name FROM subjects WHERE id IN "));
+
+#[derive(sqlx::FromRow)]
+struct SubjectRow {
+    id: Uuid,
+    #[sqlx(flatten)]
+    subject: StoredSubject,
+}
 
 /// Maps scopes to the ids under which lists and the control API show them. Scopes that the store does not know are
 /// missing.
@@ -19,7 +29,19 @@ pub(crate) static USERS: Texts = Texts::new(|kind, count| text(kind, count, "SEL
 pub struct ScopeIds {
     keys: HashMap<KeyNo, (KeyId, String)>,
     users: HashMap<UserNo, UserId>,
+    subjects: HashMap<SubjectId, StoredSubject>,
     plans: HashMap<PlanId, String>,
+}
+
+/// A subject without a user, as the store names it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredSubject {
+    /// The kind, as [`SubjectKind::as_str`](access::SubjectKind::as_str) spells it.
+    pub kind: String,
+    /// The issuer of a token; empty for other kinds.
+    pub issuer: String,
+    /// The name within the issuer.
+    pub name: String,
 }
 
 impl ScopeIds {
@@ -35,6 +57,12 @@ impl ScopeIds {
         self.users.get(&no).copied()
     }
 
+    /// The kind, the issuer and the name of a subject.
+    #[must_use]
+    pub fn subject(&self, id: SubjectId) -> Option<&StoredSubject> {
+        self.subjects.get(&id)
+    }
+
     /// The name of a plan.
     #[must_use]
     pub fn plan(&self, id: PlanId) -> Option<&str> {
@@ -48,11 +76,13 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn scope_ids(&self, scopes: impl IntoIterator<Item = BudgetScope>) -> Result<ScopeIds, DatabaseError> {
-        let (mut keys, mut users, mut has_plans) = (BTreeSet::new(), BTreeSet::new(), false);
+        let (mut keys, mut users, mut subjects) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut has_plans = false;
         for scope in scopes {
             match scope {
                 BudgetScope::Key(KeyNo(no)) => keys.extend([no]),
                 BudgetScope::User(UserNo(no)) => users.extend([no]),
+                BudgetScope::Subject(SubjectId(id)) => subjects.extend([id]),
                 BudgetScope::Plan(_) => has_plans = true,
                 BudgetScope::Global => {}
             }
@@ -66,13 +96,20 @@ impl Store {
             let rows: Vec<(i64, Uuid)> = self.numbered(&USERS, some).all().await?;
             ids.users.extend(rows.into_iter().map(|(no, id)| (UserNo(no), UserId(id))));
         }
+        for some in subjects.into_iter().collect::<Vec<_>>().chunks(ASKED_MAX) {
+            let rows: Vec<SubjectRow> = self.numbered(&SUBJECTS, some).all().await?;
+            ids.subjects.extend(rows.into_iter().map(|row| (SubjectId(row.id), row.subject)));
+        }
         if has_plans {
             ids.plans = self.stored_plans().await?.into_iter().map(|stored| (stored.id, stored.plan.name)).collect();
         }
         Ok(ids)
     }
 
-    fn numbered(&self, texts: &'static Texts, numbers: &[i64]) -> crate::sql::Query<'_> {
+    fn numbered<I>(&self, texts: &'static Texts, numbers: &[I]) -> crate::sql::Query<'_>
+    where
+        I: for<'t> Value<'t> + Copy,
+    {
         let numbers = padded(numbers);
         let query = self.query(texts.of(self.kind(), numbers.len()));
         numbers.into_iter().fold(query, |query, no| query.bind(no))

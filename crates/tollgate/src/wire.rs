@@ -38,7 +38,7 @@ use crate::terminal::say;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 use listeners::OpenListeners;
-use parts::{ControlListener, ServerContext, Services, SharedCounters};
+use parts::{ControlListener, ServerContext, Services, SharedCounters, StoreQueues};
 use shutdown::{RunningProxy, RunningServer};
 
 /// Time before the end of a price at which `serve` and `check` warn.
@@ -186,7 +186,7 @@ async fn join(
     let configurator = reload::configurator(&base, durable.started.running, durable.mock, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
-    let keys = services.start(&base).await?;
+    let StoreQueues { keys, subject_budgets } = services.start(&base).await?;
     let (mut proxying, mut lease_task) = (None, None);
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         parts::set_interrupted(&base, &metered.interrupted);
@@ -198,7 +198,7 @@ async fn join(
         }
         let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
         let checks = services.credential_checks(&base);
-        let counters = SharedCounters { unauthenticated, sharing, leases };
+        let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;

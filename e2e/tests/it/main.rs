@@ -63,6 +63,7 @@ mod spending;
 mod start;
 mod store;
 mod storms;
+mod subject_quotas;
 mod telemetry;
 mod texts;
 mod tls;

@@ -1,4 +1,5 @@
-use access::{Amount, KeyId, Plan, UserId};
+use access::subject_budgets::SubjectBudgets;
+use access::{Amount, KeyId, Plan, Subject, SubjectText, UserId};
 use meter::{Measure, Per, UsageEvent};
 use spool::Record;
 use store::backlog::GatheredCharges;
@@ -79,4 +80,78 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let tokens = budget(BudgetScope::User(of.user), Measure::Tokens, Per::Day);
     counting.hold(&store, principal(of, &[(tokens, Amount(9))])).await.unwrap();
     assert_eq!(meter.used(tokens, tomorrow), Amount(700));
+}
+
+fn ada() -> Subject {
+    Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name: SubjectText::parse("ada").unwrap() }
+}
+
+fn budgets_of_ada() -> [BudgetId; 2] {
+    let scope = BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
+    [BudgetId::credits_a_day(scope), budget(scope, Measure::Credits, Per::Month)]
+}
+
+/// Creates two events of a subject on these days in the store, and one in the backlog.
+async fn used(store: &Store, place: &Place, days: [Day; 3]) -> Node {
+    let mut made = UsageFixture::on(TODAY);
+    let mut event = |day| Record::Event(UsageEvent { day, subject: ada(), ..made.event(None, vec![attempt(1)]) });
+    let [first, second, third] = days.map(&mut event);
+    IngestNode::of(store, place.folder.path()).await.write(&[first, second]).await;
+    let gathered = GatheredCharges::default();
+    gathered.note(&third);
+    let node = place.join(store).await;
+    node.backlog().begin(gathered, Vec::new()).await;
+    node
+}
+
+#[tokio::test]
+async fn a_subject_begins_with_what_is_in_the_store_and_what_waits_for_it_and_is_read_once() {
+    for place in Place::both().await {
+        let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+        let yesterday = Day(TODAY.0 - 1);
+        let counting =
+            Counting::new(Some((meter.clone(), used(&store, &place, [yesterday, TODAY, TODAY]).await)), |_| Vec::new());
+        let used = || budgets_of_ada().map(|budget| meter.used(budget, TODAY));
+        counting.begin(&store, &budgets_of_ada()[..1]).await.unwrap();
+        assert_eq!(used(), [Amount(6), Amount(0)]);
+        counting.begin(&store, &budgets_of_ada()).await.unwrap();
+        assert_eq!(used(), [Amount(6), Amount(9)], "a budget of the month was added");
+        // Without the store, counters that exist are used, and others cannot begin.
+        store.close().await;
+        counting.begin(&store, &budgets_of_ada()).await.unwrap();
+        let other = BudgetId::credits_a_day(BudgetScope::Subject(SubjectId(Uuid::nil())));
+        assert_eq!(counting.begin(&store, &[other]).await, Err(BeginError::Unavailable));
+        assert!(meter.counter(other).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_subject_with_usage_of_tomorrow_counts_for_tomorrow_as_a_user_does() {
+    let place = Place::sqlite();
+    let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+    let tomorrow = TODAY.next();
+    let node = used(&store, &place, [TODAY, TODAY, tomorrow]).await;
+    let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
+    counting.begin(&store, &budgets_of_ada()).await.unwrap();
+    let [quota, month] = budgets_of_ada();
+    assert_eq!((meter.used(quota, tomorrow), meter.used(month, tomorrow)), (Amount(3), Amount(9)));
+}
+
+#[tokio::test]
+async fn a_task_begins_the_subjects_of_its_queue() {
+    let place = Place::sqlite();
+    let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+    let counting =
+        Arc::new(Counting::new(Some((meter.clone(), used(&store, &place, [TODAY; 3]).await)), |_| Vec::new()));
+    let (sender, queue) = tokio::sync::mpsc::channel(4);
+    let subjects = SubjectBudgets::new(sender);
+    let serving = crate::subject_budgets::serve(store, counting, queue, std::future::pending());
+    let asking = async move {
+        let begin = || subjects.begin(budgets_of_ada().to_vec());
+        tokio::join!(begin(), begin())
+    };
+    // The task ends with the sender of its queue.
+    let (begun, ()) = tokio::join!(asking, serving);
+    assert_eq!(begun, (Ok(()), Ok(())));
+    assert_eq!(meter.used(budgets_of_ada()[0], TODAY), Amount(9), "it began once");
 }

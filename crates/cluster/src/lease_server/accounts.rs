@@ -34,7 +34,7 @@ const BOOK_COLUMNS: [&str; 13] = [
     "id",
     "scope",
     "scope_no",
-    "plan_id",
+    "scope_id",
     "measure",
     "per",
     "first_day",
@@ -48,7 +48,7 @@ const BOOK_COLUMNS: [&str; 13] = [
 const BOOK_TYPES: [(&str, SqlType); 6] = [
     ("id", SqlType::Uuid),
     ("scope", SqlType::Text),
-    ("plan_id", SqlType::Uuid),
+    ("scope_id", SqlType::Uuid),
     ("measure", SqlType::Text),
     ("per", SqlType::Text),
     ("pressed_id", SqlType::Uuid),

@@ -21,10 +21,10 @@ use crate::handle::Cluster;
 pub const SILENT: Duration = Duration::from_secs(60);
 
 statements! {
-    OPEN = "SELECT b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day, l.node_id, l.incarnation, l.granted,
+    OPEN = "SELECT b.scope, b.scope_no, b.scope_id, b.measure, b.per, b.first_day, l.node_id, l.incarnation, l.granted,
             l.used, l.spent, l.heard_at
         FROM leases l JOIN lease_books b ON b.id = l.book_id WHERE NOT l.told AND b.ends_at > $1
-        ORDER BY l.node_id, l.incarnation, b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day";
+        ORDER BY l.node_id, l.incarnation, b.scope, b.scope_no, b.scope_id, b.measure, b.per, b.first_day";
 }
 
 /// An open lease of a node.

@@ -1,6 +1,6 @@
 mod audit;
 
-use access::{Amount, Credits, Day, KeyNo, PlanId, UserNo};
+use access::{Amount, Credits, Day, KeyNo, PlanId, SubjectId, UserNo};
 use ledger::IngestStats;
 use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
@@ -28,6 +28,7 @@ fn every_kind() -> Vec<CounterId> {
     vec![
         cell(BudgetScope::Key(KeyNo(7)), Measure::Credits, Per::Day),
         cell(BudgetScope::User(UserNo(1)), Measure::Tokens, Per::Month),
+        cell(BudgetScope::Subject(SubjectId(Uuid::from_u128(8))), Measure::Credits, Per::Month),
         cell(BudgetScope::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
         cell(BudgetScope::Global, Measure::Money, Per::Month),
     ]
@@ -232,6 +233,45 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         assert_eq!(closed.closed, [(user, 1)]);
         let last = Tick { incarnation: 2, ..tick(2, 100) };
         assert_eq!(heard(lend(&store, &last, TTL, Some(at(4))).await.unwrap()).grants[0].left, Amount(63));
+    }
+}
+
+#[tokio::test]
+async fn charges_of_a_subject_are_not_lent_again_whichever_node_made_them() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let subject = access::Subject::Basic {
+            issuer: access::SubjectText::parse("ops").unwrap(),
+            name: access::SubjectText::parse("ada").unwrap(),
+        };
+        let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
+        let budgets = [cell(scope, Measure::Credits, Per::Day), cell(scope, Measure::Credits, Per::Month)];
+        let charged = |credits| {
+            let Record::Counts { id, counts } = counts(credits) else { unreachable!() };
+            Record::Counts { id, counts: vec![Counts { subject: subject.clone(), ..counts[0].clone() }] }
+        };
+        let mut spool = spool(&place);
+        spool.writers[0].append(&charged(30)).unwrap();
+        ledger::ingest::drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
+        // The next start finds further records, which count as well.
+        let gathered = GatheredCharges::default();
+        gathered.note(&charged(5));
+        let next = place.join(&store).await;
+        next.backlog().begin(gathered, Vec::new()).await;
+        for (of, need) in [(NODES[1], 40), (next.lessee(), 60)] {
+            let requests = budgets.iter().map(|budget| wants(*budget, 1, need)).collect();
+            let incarnation = if of == next.lessee() { next.incarnation() } else { 1 };
+            let tick = Tick { requests, ..empty(of, incarnation) };
+            let told =
+                heard(Cluster::new(store.clone()).lend_beside(&tick, TTL, Some(at(0)), next.backlog()).await.unwrap());
+            for grant in &told.grants {
+                // 35 of 100 are charged, and 40 are leased to the first node.
+                let expected = if need == 40 { 40 } else { 25 };
+                assert!(grant.granted <= Amount(expected), "{grant:?}");
+            }
+            assert_eq!(told.grants.len(), 2);
+        }
     }
 }
 

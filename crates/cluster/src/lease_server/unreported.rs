@@ -16,7 +16,7 @@ use crate::lease_server::LeaseError;
 pub(crate) const CLOSED_MAX: usize = 256;
 
 statements! {
-    UNTOLD = "SELECT b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
+    UNTOLD = "SELECT b.scope, b.scope_no, b.scope_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
             (SELECT n.base FROM leases n WHERE n.book_id = l.book_id AND n.node_id = l.node_id
                 AND n.incarnation > l.incarnation ORDER BY n.incarnation LIMIT 1) AS next_base
         FROM leases l JOIN lease_books b ON b.id = l.book_id

@@ -224,7 +224,7 @@ section! {
     PlanInput {
         /// The name of the plan, without capital letters.
         name: Option<Input<String>> = required(PLAN);
-        /// Credits per user, over all keys and one UTC day.
+        /// Credits per user, over all keys, or per [subject](authentication.md#plans), in one UTC day.
         credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.0), "no limit");
         /// Requests per key; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =

@@ -1,6 +1,6 @@
 //! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
-use access::{Credits, NanoUsd, PlanId, Subject, Timestamp};
+use access::{Credits, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
@@ -64,6 +64,13 @@ pub(crate) struct CallerTotals {
 pub(crate) struct PlanDay {
     pub(crate) day: i64,
     pub(crate) plan: PlanId,
+}
+
+/// Key of a row in `daily_subjects`, in the order of its unique index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SubjectDay {
+    pub(crate) subject: SubjectId,
+    pub(crate) day: i64,
 }
 
 /// Key of a row in `daily_models`, in the order of its unique index; `model` is 0 if the model has no name.
@@ -218,6 +225,21 @@ pub(crate) fn plans(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Pla
         }
     }
     sorted(plans)
+}
+
+/// Adds up the charges of subjects without a user. A subject without a quota is charged nothing, and has no row.
+pub(crate) fn subjects(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(SubjectDay, Charge)> {
+    let events = events.iter().map(|counted| counted.event).filter(|event| event.counts());
+    let events = events.map(|event| (&event.subject, event.day, event.charge));
+    let counts = counts.iter().map(|counts| (&counts.subject, counts.day, Charge::credits(counts.credits)));
+    let mut subjects: FxHashMap<SubjectDay, Charge> = FxHashMap::default();
+    for (subject, day, charge) in events.chain(counts).filter(|(.., charge)| *charge != Charge::default()) {
+        if let Some(subject) = SubjectId::of(subject) {
+            let of = subjects.entry(SubjectDay { subject, day: day.0.into() }).or_default();
+            *of = of.and(&charge);
+        }
+    }
+    sorted(subjects)
 }
 
 /// Adds up the totals of LLM requests with a key.

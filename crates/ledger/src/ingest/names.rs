@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use access::{Subject, SubjectName};
+use access::{Subject, SubjectId, SubjectName};
 use store::sql::{BulkTransaction, statements};
 use store::{DatabaseError, Store};
 
@@ -164,7 +164,8 @@ impl Names {
         for named in unknown.subjects {
             let SubjectName { kind, issuer, name } = named;
             let kind = kind.as_str();
-            let add = transaction.query(ADD_SUBJECT).bind(store.new_id()).bind(kind).bind(issuer).bind(name);
+            let id = SubjectId::of_name(named).0;
+            let add = transaction.query(ADD_SUBJECT).bind(id).bind(kind).bind(issuer).bind(name);
             add.bind(store.now()).run().await?;
             let (no,) = transaction.query(FIND_SUBJECT).bind(kind).bind(issuer).bind(name).one().await?;
             self.subjects.extend(named.subject().map(|subject| (subject, no)));

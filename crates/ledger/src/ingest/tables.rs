@@ -106,6 +106,14 @@ pub(crate) static PLANS: Insert = Insert::adding(
     &["day", "plan_id", "node_id"],
 );
 
+/// Charges for the budgets of subjects without a user.
+pub(crate) static SUBJECTS: Insert = Insert::adding(
+    "daily_subjects",
+    &["id", "subject_id", "day", "node_id", "credits", "charged_tokens", "charged_nano"],
+    &[("id", SqlType::Uuid), ("subject_id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
+    &["subject_id", "day", "node_id"],
+);
+
 /// Totals of LLM requests per model.
 pub(crate) static MODELS: Insert = Insert::adding(
     "daily_models",
@@ -171,8 +179,8 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns all statements of this module.
 #[cfg(test)]
-pub(crate) fn inserts() -> [&'static Insert; 11] {
-    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &HOURS, &ROUTES, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
+pub(crate) fn inserts() -> [&'static Insert; 12] {
+    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &SUBJECTS, &MODELS, &HOURS, &ROUTES, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
 }
 
 /// Returns every text of these statements.

@@ -1,6 +1,7 @@
 mod neighbours;
 mod open_requests;
 mod refused;
+mod subjects;
 
 use std::collections::{BTreeMap, BTreeSet};
 

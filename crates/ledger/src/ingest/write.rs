@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use crate::ingest::aggregation::{
     self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
-    RouteDay, SeriesHour, SeriesTotals,
+    RouteDay, SeriesHour, SeriesTotals, SubjectDay,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
 use crate::ingest::raw_usage;
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS};
 use crate::ingest::{KnownRows, PLACES, places};
 use crate::usage::UsageTotals;
 use crate::usage_columns;
@@ -288,7 +288,7 @@ impl CountedRecords<'_> {
         Ok(())
     }
 
-    /// Writes the usage of each key per day, and its charges for budgets.
+    /// Writes the usage of each key per day, and the charges for budgets.
     async fn write_charges(&self, node: &Node, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let (store, now) = (node.store(), node.store().now());
         let days = aggregation::days(&self.events, &self.counts);
@@ -304,6 +304,12 @@ impl CountedRecords<'_> {
             row.put(signed(charge.tokens.0)).put(charge.money.0);
         };
         PLANS.bulk(transaction, now, &plans, bind_plan).await?;
+        let subjects = aggregation::subjects(&self.events, &self.counts);
+        let bind_subject = |(at, charge): &(SubjectDay, Charge), row: &mut Values<'_>| {
+            row.put(store.new_id()).put(at.subject.0).put(at.day).put(node.id()).put(signed(charge.credits.0));
+            row.put(signed(charge.tokens.0)).put(charge.money.0);
+        };
+        SUBJECTS.bulk(transaction, now, &subjects, bind_subject).await?;
         Ok(())
     }
 

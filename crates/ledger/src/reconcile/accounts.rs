@@ -21,7 +21,7 @@ const PAGE: usize = 256;
 const SPOOLED_WITHIN: Duration = Duration::from_secs(60);
 
 statements! {
-    BOOKS = "SELECT scope, scope_no, plan_id, measure, per, first_day, id, carried, most FROM lease_books
+    BOOKS = "SELECT scope, scope_no, scope_id, measure, per, first_day, id, carried, most FROM lease_books
         WHERE ends_at > $1 AND first_day <= $2 AND id > $3 ORDER BY id LIMIT $4";
     LEASES = "SELECT l.book_id, l.node_id, l.incarnation, l.granted, l.used, l.spent, l.closed, l.told, l.base, l.updated_at,
             n.left_at IS NOT NULL AS has_left, n.ingested_until

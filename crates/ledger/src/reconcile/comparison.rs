@@ -18,11 +18,11 @@ statements! {
     NAME = "SELECT name FROM names WHERE no = $1 AND kind = $2";
 }
 
-/// Columns of the totals of plans, in order.
+/// Columns of the totals of plans and of subjects, in order.
 pub(super) const PLAN_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
 
 const MICROS_PER_HOUR: u64 = 3_600_000_000;
-const EVENTS: &str = "events";
+pub(super) const EVENTS: &str = "events";
 const TOTALS: &str = "totals";
 const TOTALS_OF_PLANS: &str = "totals of plans";
 

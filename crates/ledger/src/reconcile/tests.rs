@@ -1,4 +1,5 @@
 mod repair;
+mod subjects;
 
 use access::{Credits, NanoUsd, Tokens};
 use meter::{Attempt, Charge, UsageEvent};

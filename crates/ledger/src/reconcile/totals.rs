@@ -11,6 +11,7 @@ macro_rules! counts {
         "(attempts > 0 OR outcome = 'interrupted')"
     };
 }
+pub(super) use counts;
 
 /// A column of totals, with its expression for one event and for one row of counts.
 #[derive(Debug, PartialEq)]

@@ -122,6 +122,37 @@ async fn rows_that_are_too_old_go_and_totals_stay() {
 }
 
 #[tokio::test]
+async fn charges_of_subjects_are_kept_for_64_days_at_least() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        let subject = access::Subject::Basic {
+            issuer: access::SubjectText::parse("ops").unwrap(),
+            name: access::SubjectText::parse("ada").unwrap(),
+        };
+        let month = meter::Period::of(meter::Per::Month, NOW.day());
+        let scope = meter::BudgetScope::Subject(access::SubjectId::of(&subject).unwrap());
+        let of_subject = |record: Record| {
+            let Record::Event(event) = record else { return record };
+            Record::Event(UsageEvent { subject: subject.clone(), ..event })
+        };
+        let records: Vec<Record> = records(&clock, 2).into_iter().map(of_subject).collect();
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        ingest(&place, &store, &records).await;
+        let keep = Keep { events: Some(DAY), raw_usage: None };
+        for (days, credits) in [(2, 2), (62, 2), (1, 0)] {
+            // The guard of retention trusts a clock that advances by days, not by months.
+            for _ in 0..days {
+                clock.advance(DAY);
+                rounds.next(&store, keep, &stats).await.unwrap();
+            }
+            assert_eq!(store.charge_of(scope, month).await.unwrap().credits, Credits(credits));
+            assert_eq!(rows(&store).await[0], 0, "events have gone");
+        }
+    }
+}
+
+#[tokio::test]
 async fn many_rows_go_in_many_transactions() {
     for place in Place::both().await {
         let clock = Clock::manual(NOW);

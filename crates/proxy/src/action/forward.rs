@@ -48,7 +48,7 @@ pub(crate) async fn forward_to(
     }
     let charge = Charge::credits(route.credits);
     let admission = limit(account, client, Some(charge)).await?;
-    if client.is_some_and(|client| !charge.credits.is_zero() && client.limits.limits(Measure::Credits)) {
+    if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
         match route.events {
             Events::Folded => account.prelog(charge.credits).await?,
             Events::Rows => account.open_record(charge).await?,

@@ -1,9 +1,9 @@
-//! Pre-logged batches of plain requests: the credits of keys with a quota are in the spool before the requests are
-//! sent. Thus no crash lets a key exceed its quota.
+//! Pre-logged batches of plain requests: the credits of clients with a quota are in the spool before the requests are
+//! sent. Thus no crash lets a client exceed its quota.
 //!
-//! One record per request would double the cost of a request. Therefore the first request of a key opens a batch with
+//! One record per request would double the cost of a request. Therefore the first request of a client opens a batch with
 //! credits for several requests, and the following requests use these credits. Within half a second, or within 5 seconds
-//! if many keys are in use, a record with the counts of the sent requests closes the batch, and its surplus credits are
+//! if many clients are active, a record with the counts of the sent requests closes the batch, and its surplus credits are
 //! released. If some of its requests are still in flight, a new batch with exactly their credits is opened before.
 //!
 //! After a crash, the next start charges open batches in full, as it does for LLM requests. Until then, the credits are
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Day, Mono, RequestId, Subject, Timestamp};
-use meter::{Caller, Charge, Counts, PreloggedCredits, Reservation};
+use meter::{Charge, Counts, PreloggedCredits, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
 use tokio::sync::Notify;
@@ -43,11 +43,14 @@ const LOOKED_AT: usize = 512;
 /// Maximum number of different counts that one closing record contains. They fit into the room that the spool reserves
 /// for it.
 const COUNTS_MAX: usize = 16;
+/// The same for a subject with a name, which each of the counts contains.
+const NAMED_COUNTS_MAX: usize = 4;
 
 /// A request that is to be pre-logged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PrelogRequest<'a> {
-    pub(crate) caller: Caller,
+    /// The key or the named subject of the request.
+    pub(crate) subject: &'a Subject,
     pub(crate) day: Day,
     pub(crate) route: &'a Arc<str>,
     pub(crate) started_at: Timestamp,
@@ -64,16 +67,16 @@ pub(crate) struct PreloggedPart {
     credits: Credits,
 }
 
-/// A key and the day to which its requests count.
-type KeyDay = (Caller, Day);
+/// A key or a named subject, and the day to which its requests count. A clone allocates nothing.
+type SubjectDay = (Subject, Day);
 
 /// The open batches of a worker.
 #[derive(Debug, Default)]
 pub(super) struct PreloggedBatches {
-    /// The batches that further requests may use, at most one per key and day.
-    current: RefCell<FxHashMap<KeyDay, Rc<PreloggedBatch>>>,
+    /// The batches that further requests may use, at most one per subject and day.
+    current: RefCell<FxHashMap<SubjectDay, Rc<PreloggedBatch>>>,
     /// The current batches, and some that were current, in the order in which they are looked at.
-    order: RefCell<VecDeque<(KeyDay, Rc<PreloggedBatch>)>>,
+    order: RefCell<VecDeque<(SubjectDay, Rc<PreloggedBatch>)>>,
     /// Batches that no further request may use. Their number is bounded by the requests in flight, and by the batches
     /// that are opened between two flushes.
     retired: RefCell<Vec<Rc<PreloggedBatch>>>,
@@ -180,11 +183,12 @@ impl PreloggedBatches {
         !self.order.borrow().is_empty() || !self.retired.borrow().is_empty()
     }
 
-    /// Returns a part of the current batch of the key, or of a new batch, whose record is in the spool when this
+    /// Returns a part of the current batch of the subject, or of a new batch, whose record is in the spool when this
     /// function returns.
     pub(super) fn take(&self, recorder: &Recorder, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
-        let PrelogRequest { caller, day, credits, .. } = ask;
-        let current = self.current.borrow().get(&(caller, day)).cloned();
+        let PrelogRequest { subject, day, credits, .. } = ask;
+        let of = (subject.clone(), day);
+        let current = self.current.borrow().get(&of).cloned();
         if let Some(batch) = current.filter(|batch| batch.takes(credits)) {
             return Ok(PreloggedPart { batch, credits });
         }
@@ -205,8 +209,8 @@ impl PreloggedBatches {
             unsent: RefCell::default(),
         });
         if has_spare {
-            self.order.borrow_mut().push_back(((caller, day), batch.clone()));
-            if let Some(before) = self.current.borrow_mut().insert((caller, day), batch.clone()) {
+            self.order.borrow_mut().push_back((of.clone(), batch.clone()));
+            if let Some(before) = self.current.borrow_mut().insert(of, batch.clone()) {
                 self.retire(before);
             }
         } else {
@@ -280,7 +284,7 @@ impl PreloggedBatches {
 fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
     loop {
         let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());
-        let mut now = counts.len().min(COUNTS_MAX);
+        let mut now = counts.len().min(counts_max(&batch.opened.borrow().subject));
         let later_counts = counts.iter().skip(now).map(|one| one.credits);
         let mut later = later_counts.fold(batch.under_way.get(), Credits::saturating_add);
         let mut opened = batch.opened.borrow_mut();
@@ -316,11 +320,19 @@ fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut Unwritten
     }
 }
 
+/// Returns the maximum number of counts of a subject that one closing record contains.
+const fn counts_max(subject: &Subject) -> usize {
+    match subject {
+        Subject::Key(_) | Subject::Anonymous { .. } => COUNTS_MAX,
+        Subject::Token { .. } | Subject::Basic { .. } | Subject::Certificate { .. } => NAMED_COUNTS_MAX,
+    }
+}
+
 /// Returns the opening record of a batch with `credits`, for the request `ask` and further requests.
 fn opened(recorder: &Recorder, ask: &PrelogRequest<'_>, credits: Credits) -> OpenRequest {
     OpenRequest {
         id: RequestId(recorder.ids.borrow_mut().next_uuid()),
-        subject: Subject::Key(ask.caller),
+        subject: ask.subject.clone(),
         started_at: ask.started_at,
         day: ask.day,
         reserved: Charge::credits(credits),

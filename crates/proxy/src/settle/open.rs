@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Refusal};
+use access::{Credits, Refusal, Subject};
 use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
@@ -29,14 +29,16 @@ impl RequestAccount {
     /// Records a plain request that costs `credits` of a quota, and waits like [`RequestAccount::open_record`]. Several requests
     /// share one record.
     pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
-        let (Some(caller), BudgetHold::Reserved(reservation)) = (self.subject.caller(), &self.hold) else {
+        let BudgetHold::Reserved(reservation) = &self.hold else { return Ok(()) };
+        let subject = &self.subject;
+        if matches!(subject, Subject::Anonymous { .. }) {
             return Ok(());
-        };
+        }
         let durable = {
             let worker = self.request.worker();
             let (day, route, started_at) = (self.day(), &self.policy.route, self.request.started_at);
             let now = worker.shared.clock.mono_at(self.request.read_at().into_std());
-            let ask = PrelogRequest { caller, day, route, started_at, credits, reservation, now };
+            let ask = PrelogRequest { subject, day, route, started_at, credits, reservation, now };
             self.prelogged =
                 Some(worker.aggregation.prelog(&worker.recorder, ask).map_err(|error| unrecorded(&error))?);
             worker.recorder.spool.borrow_mut().durable()

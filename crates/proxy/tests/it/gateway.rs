@@ -11,6 +11,7 @@ use access::basic::{PasswordCheck, PasswordChecks};
 use access::issuer::IssuerKeys;
 use access::limits::SharedLimits;
 use access::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeys};
+use access::subject_budgets::{BeginRequest, SubjectBudgets};
 use access::{
     ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
     Timestamp,
@@ -94,6 +95,7 @@ pub(crate) struct ReservationCounts {
 struct SharedCounters {
     limits: Option<SharedLimits>,
     sharing: Option<LimitSharing>,
+    subject_budgets: Option<SubjectBudgets>,
 }
 
 impl Gateway {
@@ -146,8 +148,16 @@ impl Gateway {
 
     /// Starts a gateway that shares its limits through `sharing`, and that of unauthenticated clients through `limits`.
     pub(crate) fn with_redis(yaml: &str, sharing: LimitSharing, limits: SharedLimits) -> Self {
-        let counters = SharedCounters { limits: Some(limits), sharing: Some(sharing) };
+        let counters = SharedCounters { limits: Some(limits), sharing: Some(sharing), ..SharedCounters::default() };
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
+    }
+
+    /// Starts a gateway whose subjects begin their budgets over the returned queue.
+    pub(crate) fn with_subject_budgets(yaml: &str) -> (Self, mpsc::Receiver<BeginRequest>) {
+        let (sender, queue) = mpsc::channel(4);
+        let counters =
+            SharedCounters { subject_budgets: Some(SubjectBudgets::new(sender)), ..SharedCounters::default() };
+        (Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters), queue)
     }
 
     /// Returns the keys of the first issuer of the configuration.
@@ -164,7 +174,7 @@ impl Gateway {
     }
 
     fn with(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds, counters: SharedCounters) -> Self {
-        let SharedCounters { limits, sharing } = counters;
+        let SharedCounters { limits, sharing, subject_budgets } = counters;
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         let data = tempfile::tempdir().unwrap();
         let snapshot = snapshot(data.path(), yaml);
@@ -206,6 +216,7 @@ impl Gateway {
             clock,
             issuers: Arc::default(),
             redis_keys: Some(RedisKeys::new(keys)),
+            subject_budgets,
             password_checks: Some(PasswordChecks::new(passwords)),
             tls,
             shutdown: Shutdown::default(),

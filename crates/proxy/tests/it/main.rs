@@ -54,6 +54,8 @@ mod services;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod subject_quotas;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod tokens;

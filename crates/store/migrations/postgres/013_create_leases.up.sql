@@ -1,11 +1,11 @@
--- Budgets that nodes share, one row a budget and period. id: made of the columns from scope to first_day, so that everybody
+-- Budgets that nodes share, one row a budget and period. scope_id: the plan or the subject. id: made of the columns from scope to first_day, so that everybody
 -- names it alike; carried: charged before anything was lent, none before that was looked up; most: the largest limit by which anything
 -- was lent; recall: the latest one; pressed: whose requests waited in vain last, and until when others get no more than theirs need.
 CREATE TABLE lease_books (
     id            UUID   NOT NULL PRIMARY KEY,
-    scope       TEXT   NOT NULL CHECK (scope IN ('key', 'user', 'plan', 'everybody')),
+    scope       TEXT   NOT NULL CHECK (scope IN ('key', 'user', 'subject', 'plan', 'everybody')),
     scope_no    BIGINT NOT NULL,
-    plan_id       UUID,
+    scope_id      UUID,
     measure       TEXT   NOT NULL CHECK (measure IN ('credits', 'tokens', 'money')),
     per           TEXT   NOT NULL CHECK (per IN ('day', 'month')),
     first_day     BIGINT NOT NULL,

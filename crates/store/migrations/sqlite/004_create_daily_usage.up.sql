@@ -37,6 +37,21 @@ CREATE TABLE daily_plans (
     UNIQUE (day, plan_id, node_id)
 );
 
+-- What counts for the budgets of subjects without a user. subject_id: the id in subjects. The unique index begins with the
+-- subject: its counters begin with the rows of a day or of a month.
+CREATE TABLE daily_subjects (
+    id             BLOB NOT NULL PRIMARY KEY,
+    subject_id     BLOB NOT NULL,
+    day            BIGINT NOT NULL,
+    node_id        BLOB NOT NULL,
+    credits        BIGINT NOT NULL,
+    charged_tokens BIGINT NOT NULL,
+    charged_nano   BIGINT NOT NULL,
+    created_at     BIGINT NOT NULL,
+    updated_at     BIGINT NOT NULL,
+    UNIQUE (subject_id, day, node_id)
+);
+
 -- The same of LLM calls by user and model, for overviews. model_no: 0 where no model is known by name; refused: what never
 -- reached a provider, and is in no other column but errors: answers of 400 and more, and all of ours.
 CREATE TABLE daily_models (

@@ -9,7 +9,8 @@ CREATE TABLE names (
     UNIQUE (kind, name)
 );
 
--- Identities without a key that requests were made as, by number. issuer: of a token; of other kinds it is empty.
+-- Identities without a key that requests were made as, by number. id: made of kind, issuer and name, as budgets name them;
+-- issuer: of a token, or the name of the entry of auth; it is empty for certificates.
 CREATE TABLE subjects (
     id         BLOB NOT NULL PRIMARY KEY,
     no         BIGINT NOT NULL UNIQUE,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, Tokens, UserNo};
+use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, SubjectId, Tokens, UserNo};
 use meter::budget::{BudgetScope, Charge, Period};
 use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
@@ -10,8 +10,12 @@ use uuid::Uuid;
 
 use crate::backlog::{Backlog, BacklogError, BacklogReader};
 use crate::error::DatabaseError;
-use crate::sql::{StoreKind, Transaction, unsigned};
+use crate::sql::{ResultRow, StoreKind, Transaction, Value, unsigned};
 
+/// A list of ids and the days follow, as in the other texts.
+const OF_SUBJECTS: &str =
+    "SELECT d.subject_id, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM daily_subjects d
+    WHERE d.subject_id IN ";
 /// A list of numbers and the days follow.
 const OF_USERS: &str = "SELECT d.user_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM daily_usage d
     WHERE d.user_no IN ";
@@ -24,8 +28,8 @@ const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charge
 /// Maximum number of scopes in one query.
 const ASKED_MAX: usize = 256;
 
-type ChargedRow = (i64, Uuid, i64, i64, i64);
-type ChargedPlanRow = (Uuid, Uuid, i64, i64, i64);
+/// A number or an id of a scope, the node, and the amounts.
+type ChargedRow<I> = (I, Uuid, i64, i64, i64);
 
 /// Charges by scope and period, then by node.
 #[derive(Debug, Default)]
@@ -88,11 +92,12 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
         asked.entry(cell.period).or_default().insert(cell.budget.scope);
     }
     for (period, scopes) in asked {
-        let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);
+        let (mut keys, mut users, mut subjects, mut plans) = (Vec::new(), Vec::new(), Vec::new(), false);
         for scope in scopes {
             match scope {
                 BudgetScope::Key(KeyNo(no)) => keys.push(no),
                 BudgetScope::User(UserNo(no)) => users.push(no),
+                BudgetScope::Subject(SubjectId(id)) => subjects.push(id),
                 BudgetScope::Plan(_) | BudgetScope::Global => plans = true,
             }
         }
@@ -106,9 +111,14 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
                 charged.add((BudgetScope::User(UserNo(no)), period), node, charge);
             }
         }
+        for subjects in subjects.chunks(ASKED_MAX) {
+            for (id, node, charge) in rows(transaction, OF_SUBJECTS, period, subjects).await? {
+                charged.add((BudgetScope::Subject(SubjectId(id)), period), node, charge);
+            }
+        }
         if plans {
             let (first, end) = days(period);
-            let rows: Vec<ChargedPlanRow> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
+            let rows: Vec<ChargedRow<Uuid>> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
             for (plan, node, credits, tokens, money) in rows {
                 let (node, charge) = (NodeId(node.as_u128()), charge(credits, tokens, money));
                 charged.add((BudgetScope::Plan(PlanId(plan)), period), node, charge);
@@ -119,21 +129,27 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
     Ok(charged)
 }
 
-async fn rows(
+/// Returns the charges of the scopes with these numbers or ids.
+async fn rows<I>(
     transaction: &mut Transaction,
     question: &str,
     period: Period,
-    numbers: &[i64],
-) -> Result<Vec<(i64, NodeId, Charge)>, DatabaseError> {
-    let text = text(transaction.kind(), question, numbers.len().next_power_of_two());
+    scopes: &[I],
+) -> Result<Vec<(I, NodeId, Charge)>, DatabaseError>
+where
+    I: for<'t> Value<'t> + Copy,
+    ChargedRow<I>: ResultRow,
+{
+    let text = text(transaction.kind(), question, scopes.len().next_power_of_two());
     let (first, end) = days(period);
     let mut query = transaction.query(AssertSqlSafe(text));
-    for number in crate::sql::padded(numbers) {
-        query = query.bind(number);
+    for scope in crate::sql::padded(scopes) {
+        query = query.bind(scope);
     }
-    let rows: Vec<ChargedRow> = query.bind(first).bind(end).all().await?;
-    let row =
-        |(no, node, credits, tokens, money): ChargedRow| (no, NodeId(node.as_u128()), charge(credits, tokens, money));
+    let rows: Vec<ChargedRow<I>> = query.bind(first).bind(end).all().await?;
+    let row = |(of, node, credits, tokens, money): ChargedRow<I>| {
+        (of, NodeId(node.as_u128()), charge(credits, tokens, money))
+    };
     Ok(rows.into_iter().map(row).collect())
 }
 
@@ -158,5 +174,5 @@ fn text(kind: StoreKind, question: &str, numbers: usize) -> String {
 /// Returns every text that this module sends.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    vec![text(kind, OF_KEYS, 2), text(kind, OF_USERS, 2), OF_PLANS.to_owned()]
+    vec![text(kind, OF_KEYS, 2), text(kind, OF_USERS, 2), text(kind, OF_SUBJECTS, 2), OF_PLANS.to_owned()]
 }

@@ -52,7 +52,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs"] {
         insert(store, &mut on, table, &[]).await;
     }
-    let totals = ["daily_usage", "daily_plans", "daily_models", "hourly_usage", "daily_routes"];
+    let totals = ["daily_usage", "daily_plans", "daily_subjects", "daily_models", "hourly_usage", "daily_routes"];
     for table in ["usage_counts", "ingested", "open_requests"].into_iter().chain(totals) {
         let columns = [user.clone(), key.clone(), day.clone(), plan.clone(), node.clone()];
         insert(store, &mut on, table, &columns).await;

@@ -100,6 +100,7 @@ impl BudgetUsage {
         let scope = match scope {
             BudgetScope::Key(no) => format!("key {scope_id}{} {name}", last4(ids, *no)),
             BudgetScope::User(_) => format!("user {name}"),
+            BudgetScope::Subject(_) => format!("subject {name}"),
             BudgetScope::Plan(_) => format!("plan {name}"),
             BudgetScope::Global => "all users".to_owned(),
         };
@@ -112,6 +113,7 @@ impl BudgetUsage {
         let scope = match scope {
             BudgetScope::Key(_) => "key",
             BudgetScope::User(_) => "user",
+            BudgetScope::Subject(_) => "subject",
             BudgetScope::Plan(_) => "plan",
             BudgetScope::Global => "global",
         };

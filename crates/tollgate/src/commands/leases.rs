@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use access::Amount;
+use access::{Amount, SubjectId};
 use cluster::{Cluster, LeaseError, OpenLease};
 use config::Flags;
 use meter::lease::CounterId;
 use meter::{BudgetScope, Measure, Per};
 use serde_json::json;
-use store::{Actor, ScopeIds, Store};
+use store::{Actor, ScopeIds, Store, StoredSubject};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
 use crate::commands::{block_on, load, moment, open, printable};
@@ -72,6 +72,7 @@ fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
                 ("key", id.map(|id| id.0), last4)
             }
             BudgetScope::User(no) => ("user", ids.user(no).map(|id| id.0), None),
+            BudgetScope::Subject(id) => ("subject", Some(id.0), None),
             BudgetScope::Plan(id) => ("plan", Some(id.0), None),
             BudgetScope::Global => ("global", None, None),
         };
@@ -101,6 +102,7 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &ScopeIds) -
             Some(id) => format!("user {id}"),
             None => format!("a deleted user (number {})", no.0),
         },
+        BudgetScope::Subject(id) => subject_name(id, ids),
         BudgetScope::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
         BudgetScope::Global => "all users".to_owned(),
     };
@@ -113,12 +115,34 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &ScopeIds) -
     format!("{unit} of {owner} in the {per} of {first}")
 }
 
+/// Describes a subject without a user by its kind, issuer and name.
+pub(super) fn subject_name(id: SubjectId, ids: &ScopeIds) -> String {
+    match ids.subject(id) {
+        Some(StoredSubject { kind, issuer, name }) if issuer.is_empty() => format!("{kind} {:?}", printable(name)),
+        Some(StoredSubject { kind, issuer, name }) => {
+            format!("{kind} {:?} of {:?}", printable(name), printable(issuer))
+        }
+        None => format!("subject {id}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use access::{Day, KeyNo};
     use meter::{BudgetId, Period};
 
     use super::*;
+
+    #[test]
+    fn a_subject_without_a_row_is_printed_by_its_id() {
+        let id = SubjectId(uuid::Uuid::from_u128(7));
+        let budget = BudgetId::credits_a_day(BudgetScope::Subject(id));
+        let cell = CounterId { budget, period: Period::of(Per::Day, Day(20_412)) };
+        assert_eq!(
+            of_what(cell, &ScopeIds::default()),
+            "credits of subject 00000000-0000-0000-0000-000000000007 in the day of 2025-11-20"
+        );
+    }
 
     #[test]
     fn a_lease_is_printed_as_text() {

@@ -87,6 +87,7 @@ async fn read(store: &Store, snapshot: &Snapshot) -> anyhow::Result<(LimitTopolo
         let scope = match stored.scope {
             BudgetScope::Key(no) => format!("key {}{} {name}", stored.scope_id, last4(&ids, no)),
             BudgetScope::User(_) => format!("user {name}"),
+            BudgetScope::Subject(_) => format!("subject {name}"),
             BudgetScope::Plan(_) => format!("all users of plan {name}"),
             BudgetScope::Global => "all users together".to_owned(),
         };

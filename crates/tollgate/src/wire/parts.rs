@@ -8,6 +8,7 @@ use std::time::Duration;
 use access::basic::PasswordChecks;
 use access::issuer::IssuerRegistry;
 use access::redis_key::RedisKeys;
+use access::subject_budgets::SubjectBudgets;
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
 use anyhow::Context;
@@ -106,6 +107,14 @@ pub(crate) struct SharedCounters {
     pub(crate) unauthenticated: UnauthenticatedClients,
     pub(crate) sharing: Option<LimitSharing>,
     pub(crate) leases: Option<LeaseQueue>,
+    /// The subjects whose counters begin; `None` if leases begin them.
+    pub(crate) subject_budgets: Option<SubjectBudgets>,
+}
+
+/// The queues to the tasks that read the store for the proxy.
+pub(crate) struct StoreQueues {
+    pub(crate) keys: Directory,
+    pub(crate) subject_budgets: Option<SubjectBudgets>,
 }
 
 /// Returns the state that the workers share.
@@ -115,7 +124,7 @@ pub(crate) fn shared(
     counters: SharedCounters,
     checks: CredentialChecks,
 ) -> Arc<Shared> {
-    let (snapshot, SharedCounters { unauthenticated, sharing, leases }) = (base.live.load(), counters);
+    let (snapshot, SharedCounters { unauthenticated, sharing, leases, subject_budgets }) = (base.live.load(), counters);
     Arc::new(Shared {
         live: base.live.clone(),
         meter,
@@ -130,6 +139,7 @@ pub(crate) fn shared(
         issuers: base.issuers.clone(),
         password_checks: Some(checks.passwords),
         redis_keys: checks.redis_keys,
+        subject_budgets,
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -242,8 +252,8 @@ impl Services {
         Ok(address)
     }
 
-    /// Starts the tasks of the store, and returns a directory of keys.
-    pub(crate) async fn start(&mut self, base: &ServerContext) -> anyhow::Result<Directory> {
+    /// Starts the tasks of the store, and returns the queues to them.
+    pub(crate) async fn start(&mut self, base: &ServerContext) -> anyhow::Result<StoreQueues> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.live_state.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
@@ -251,15 +261,27 @@ impl Services {
         watch_vault(base, decrypted_credentials.clone());
         let live = base.live.clone();
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
+        let counts_here = counts.is_some();
         let counting = Arc::new(Counting::new(counts, move |caller| live.load().traffic.budgets.of(caller).collect()));
-        let answering =
-            cluster::directory::serve(base.store.clone(), decrypted_credentials, counting, lookups, self.stopped());
+        let answering = cluster::directory::serve(
+            base.store.clone(),
+            decrypted_credentials,
+            counting.clone(),
+            lookups,
+            self.stopped(),
+        );
         self.tasks.spawn(answering);
+        let subject_budgets = counts_here.then(|| {
+            let (sender, queue) = mpsc::channel(LOOKUPS_MAX);
+            self.spawn(cluster::subject_budgets::serve(base.store.clone(), counting, queue, self.stopped()));
+            SubjectBudgets::new(sender)
+        });
         self.background(base);
         self.retention(base).await;
         self.limits(base);
         let stale_for = base.live.load().process.store.stale_for;
-        Ok(Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for))
+        let keys = Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for);
+        Ok(StoreQueues { keys, subject_budgets })
     }
 
     /// Starts the jobs that keep the state of this node.

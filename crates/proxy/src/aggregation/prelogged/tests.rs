@@ -1,5 +1,5 @@
-use access::{Clock, Ids, KeyBounds, KeyNo, Plan, PlanId, UserNo};
-use meter::{AdmissionRequest, Meter, RateSource, Terms};
+use access::{Clock, Ids, KeyBounds, KeyNo, Plan, PlanId, SubjectId, SubjectText, UserNo};
+use meter::{AdmissionRequest, Caller, Limits, Meter, RateSource, SubjectTerms, Terms};
 use spool::{Reader, Spool, SpoolOptions};
 
 use super::*;
@@ -33,13 +33,19 @@ impl Worker {
         let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
         let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &KeyBounds::default(), budgets: &[] });
+        self.send(&Subject::Key(caller), &limits, "all");
+    }
+
+    /// Sends one request of a subject with these limits, to its end.
+    fn send(&self, subject: &Subject, limits: &Arc<Limits>, route: &str) {
         let now = self.recorder.clock.mono();
         let (charge, rate) = (Some(Charge::credits(CREDIT)), RateSource::Here);
-        let reservation = self.meter.admit(&AdmissionRequest { limits: &limits, charge, at: AT, now, rate }).unwrap();
-        let (route, day) = (&Arc::from("all"), AT.day());
-        let ask = PrelogRequest { caller, day, route, started_at: AT, credits: CREDIT, reservation: &reservation, now };
+        let reservation = self.meter.admit(&AdmissionRequest { limits, charge, at: AT, now, rate }).unwrap();
+        let (route, day) = (&Arc::from(route), AT.day());
+        let ask =
+            PrelogRequest { subject, day, route, started_at: AT, credits: CREDIT, reservation: &reservation, now };
         let part = self.batches.take(&self.recorder, ask).unwrap();
-        let (subject, route) = (Subject::Key(caller), route.clone());
+        let (subject, route) = (subject.clone(), route.clone());
         part.count(Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits: CREDIT });
         reservation.commit(AT).settle_as_reserved();
     }
@@ -77,4 +83,32 @@ fn batches_of_many_keys_stay_open_longer_and_close_a_part_at_a_time() {
     worker.recorder.clock.advance(CLOSED_WITHIN_OF_MANY);
     let closed: Vec<usize> = std::iter::from_fn(|| worker.batches.are_open().then(|| worker.flush_due().1)).collect();
     assert_eq!(closed, [LOOKED_AT, 2 * LOOKED_AT, 3 * LOOKED_AT, KEYS]);
+}
+
+#[test]
+fn closes_of_a_subject_with_the_longest_name_fit_into_the_room_of_a_close() {
+    let mut worker = Worker::new();
+    let subject = Subject::Token {
+        issuer: SubjectText::parse(&"i".repeat(512)).unwrap(),
+        sub: SubjectText::parse(&"s".repeat(255)).unwrap(),
+    };
+    let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
+    let terms = SubjectTerms { subject: SubjectId::of(&subject).unwrap(), plan: &plan };
+    let limits = worker.meter.limits_of_subject(&terms).unwrap();
+    for nth in 0..10 {
+        // The longest name of a route.
+        worker.send(&subject, &limits, &format!("{nth:0>64}"));
+    }
+    worker.recorder.clock.advance(CLOSED_WITHIN);
+    assert!(worker.batches.flush_due(&worker.recorder, &mut worker.unwritten));
+    assert!(worker.unwritten.write(&worker.recorder));
+    let batch = worker.reader.next_batch(100_000).unwrap();
+    let ends: Vec<u32> = batch.record_positions().map(|position| position.offset).collect();
+    let lengths = std::iter::zip(&ends, ends.iter().skip(1)).map(|(start, end)| end - start);
+    assert!(lengths.clone().all(|bytes| bytes <= spool::CLOSE_BYTES_MAX), "{:?}", lengths.collect::<Vec<_>>());
+    let counts = batch.records.iter().filter_map(|record| {
+        let Record::CloseBatch { counts, .. } = record else { return None };
+        Some(counts)
+    });
+    assert_eq!(counts.flatten().filter(|counts| counts.subject == subject).count(), 10);
 }

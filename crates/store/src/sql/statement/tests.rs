@@ -45,6 +45,7 @@ fn all(kind: StoreKind) -> Vec<String> {
     texts.extend_from_slice(budgets::TEXTS.all(kind));
     texts.extend_from_slice(scope_ids::KEYS.all(kind));
     texts.extend_from_slice(scope_ids::USERS.all(kind));
+    texts.extend_from_slice(scope_ids::SUBJECTS.all(kind));
     texts.extend(charges::texts(kind));
     texts.extend(dialect::texts(kind));
     if kind == StoreKind::Postgres {
@@ -71,6 +72,7 @@ fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
         (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
         (text(charges::STATEMENTS, "CHARGES_OF_KEY"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_OF_USER"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_OF_SUBJECT"), "(subject_id=? AND day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_OF_PLAN"), "(day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_OF_ALL"), "(day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_BY_KEY"), "(day>? AND day<?)"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::ScopeIds;
 
 use super::AuditReport;
-use crate::commands::leases::of_what;
+use crate::commands::leases::{of_what, subject_name};
 use crate::commands::{moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
@@ -87,6 +87,7 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
             let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
             format!("{day} plan {name}")
         }
+        Place::Subject { day, subject } => format!("{day} {}", subject_name(*subject, ids)),
         Place::Day(day) => format!("{day} all plans"),
         Place::BudgetAccount(cell) => of_what(*cell, ids),
         Place::Lease { cell, node, incarnation } => {
@@ -126,6 +127,7 @@ pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<B
     let of_place = |difference: &Difference| match difference.place {
         Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.scope),
         Place::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
+        Place::Subject { subject, .. } => Some(BudgetScope::Subject(subject)),
         Place::Key { .. } | Place::Model { .. } | Place::Hour { .. } | Place::Route { .. } | Place::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
@@ -184,6 +186,9 @@ fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
             "of": "route", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "route": route,
         }),
         Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
+        Place::Subject { day, subject } => {
+            json!({"of": "subject", "day": day.to_string(), "subject_id": subject.0, "subject": subject_name(*subject, ids)})
+        }
         Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
         Place::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
         Place::Lease { cell, node, incarnation } => {

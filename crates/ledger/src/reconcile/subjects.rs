@@ -1,0 +1,103 @@
+//! Comparison of the charges of subjects without a user with the events and counts that they were added up from.
+
+use access::SubjectId;
+use sqlx::AssertSqlSafe;
+use store::DatabaseError;
+use store::sql::Transaction;
+use uuid::Uuid;
+
+use super::comparison::{EVENTS, PLAN_MEASURES, day};
+use super::row::NumberRowWithId;
+use super::totals::counts;
+use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
+
+const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
+
+/// Compares each subject's charges of each day.
+pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
+    let suspects = rows(on, days, days.ids(), None).await?;
+    found.more |= suspects.len() > DIFFERENCES_MAX;
+    for suspect in suspects {
+        let only = day(suspect.numbers.at(0));
+        let only = Days { first: only, last: only };
+        // Reads all ids: events of a clock that jumped have ids outside the range.
+        for row in rows(on, only, [Uuid::nil(), Uuid::max()], suspect.id).await? {
+            found.tell(differences(&row));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the days and subjects whose sums differ: the day, the sums of both sides, and the id.
+async fn rows(
+    on: &mut Transaction,
+    days: Days,
+    [from, end]: [Uuid; 2],
+    subject: Option<Uuid>,
+) -> Result<Vec<NumberRowWithId>, DatabaseError> {
+    let [first, last] = days.numbers();
+    let query = on.query(AssertSqlSafe(text(subject.is_some()))).bind(first).bind(last).bind(from).bind(end);
+    let query = query.bind(i64::try_from(DIFFERENCES_MAX + 1).unwrap_or(i64::MAX));
+    match subject {
+        Some(subject) => query.bind(subject).all().await,
+        None => query.all().await,
+    }
+}
+
+fn differences(row: &NumberRowWithId) -> Vec<Difference> {
+    let (sums, most) = (row.numbers.sums(1), i128::from(i64::MAX));
+    let place = Place::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
+    // Totals saturate at the end of their type.
+    let compared = PLAN_MEASURES.iter().zip(sums.chunks(2)).filter_map(|(measure, sides)| match sides {
+        [found, expected] => Some((*measure, (*found).min(most), (*expected).min(most))),
+        _ => None,
+    });
+    let differing = compared.filter(|(_, found, expected)| found != expected);
+    let difference = |(measure, found, expected)| Difference {
+        place: place.clone(),
+        measure,
+        expected: (EVENTS, expected),
+        found: (TOTALS_OF_SUBJECTS, found),
+    };
+    differing.map(difference).collect()
+}
+
+/// Builds the query for the subjects whose charges on days `$1` to `$2` differ, from events whose ids are from `$3` to
+/// `$4`; at most `$5` of them. With `of_one`, only the subject `$6` is compared. Each sum has two columns, billions and
+/// remainder.
+fn text(of_one: bool) -> String {
+    let part = |measure: &str, side: u8, of: &str| {
+        format!("CAST(sum(CASE WHEN side = {side} THEN {measure} {of} 1000000000 ELSE 0 END) AS BIGINT)")
+    };
+    let sums: Vec<String> = PLAN_MEASURES
+        .iter()
+        .flat_map(|measure| [0, 1].map(|side| format!("{}, {}", part(measure, side, "/"), part(measure, side, "%"))))
+        .collect();
+    let differs = PLAN_MEASURES.map(|measure| {
+        let difference = |of: &str| {
+            format!("sum(CASE WHEN side = 1 THEN {measure} {of} 1000000000 ELSE -({measure} {of} 1000000000) END)")
+        };
+        format!("{} * 1000000000 + {} <> 0", difference("/"), difference("%"))
+    });
+    let [of_totals, of_subject] = if of_one { [" AND subject_id = $6", " AND s.id = $6"] } else { [""; 2] };
+    let counts = counts!();
+    format!(
+        "SELECT day, {}, subject_id FROM (
+            SELECT 0 AS side, day, subject_id, credits, charged_tokens, charged_nano FROM daily_subjects
+            WHERE day >= $1 AND day <= $2{of_totals}
+            UNION ALL SELECT 1, e.day, s.id, e.credits, e.charged_tokens, e.charged_nano
+            FROM usage_events e JOIN subjects s ON s.no = e.subject_no
+            WHERE e.day >= $1 AND e.day <= $2 AND e.id >= $3 AND e.id < $4 AND {counts}{of_subject}
+            UNION ALL SELECT 1, c.day, s.id, c.credits, 0, 0 FROM usage_counts c JOIN subjects s ON s.no = c.subject_no
+            WHERE c.day >= $1 AND c.day <= $2 AND c.id >= $3 AND c.credits <> 0{of_subject}) sides
+        GROUP BY day, subject_id HAVING {} ORDER BY day, subject_id LIMIT $5",
+        sums.join(", "),
+        differs.join(" OR "),
+    )
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts() -> [String; 2] {
+    [text(false), text(true)]
+}
