@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Credits;
-use crate::budget::Budget;
+use crate::budget::{Budget, Measure, Per};
 
 /// The limits of a plan. `None` means unlimited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +43,16 @@ impl Plan {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
     }
 
-    /// Whether the plan has a quota or a budget.
+    /// Whether the plan limits credits: it has a quota, or a budget of credits.
     #[must_use]
-    pub const fn limits_usage(&self) -> bool {
-        self.credits_per_day.is_some() || !self.budgets.is_empty()
+    pub fn limits_credits(&self) -> bool {
+        self.credits_per_day.is_some() || self.budgets.iter().any(|budget| budget.measure == Measure::Credits)
+    }
+
+    /// Whether the plan has a budget of credits per month.
+    #[must_use]
+    pub fn limits_credits_a_month(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.measure == Measure::Credits && budget.per == Per::Month)
     }
 
     /// Returns a plan without limits.

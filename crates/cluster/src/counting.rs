@@ -63,8 +63,8 @@ impl Counting {
         Ok(Principal { budgets, ..principal })
     }
 
-    /// Begins the counters of a subject's budgets that do not exist. Requests with the subject wait for it, so the
-    /// counters contain all of its usage.
+    /// Begins the counters of a subject's budgets that do not exist. The first requests with the subject wait for it, so
+    /// the counters contain all of its usage; of a budget that a reload adds, all usage that is stored or in the backlog.
     pub(crate) async fn begin(&self, store: &Store, budgets: &[BudgetId]) -> Result<(), BeginError> {
         let Some((meter, node)) = &self.meter else { return Ok(()) };
         let Some(BudgetScope::Subject(subject)) = budgets.first().map(|budget| budget.scope) else { return Ok(()) };

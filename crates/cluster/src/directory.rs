@@ -46,7 +46,7 @@ pub async fn serve(
                 let asked = std::mem::take(&mut queued);
                 questions.spawn(answer(store.clone(), decrypted_credentials.clone(), counting.clone(), asked));
             }
-            Some(Ok(answered)) = questions.join_next() => outage.note(&answered),
+            Some(answered) = questions.join_next() => if let Ok(answered) = answered { outage.note(&answered) },
             () = &mut cancel => break,
         }
     }

@@ -34,7 +34,7 @@ pub async fn serve(
                 Some(request) => drop(beginning.spawn(begin(store.clone(), counting.clone(), request))),
                 None => break,
             },
-            Some(Ok(begun)) = beginning.join_next() => outage.note(&begun),
+            Some(begun) = beginning.join_next() => if let Ok(begun) = begun { outage.note(&begun) },
             () = &mut cancel => break,
         }
     }

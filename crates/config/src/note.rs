@@ -120,8 +120,8 @@ impl fmt::Display for Note {
             }
             Self::CreditsUnused { place, route } => write!(
                 f,
-                "{place}: `credits` of the route {route} has no effect, as no client of it has a plan: set `plan` of its \
-                 entry of `auth`, or remove `credits`"
+                "{place}: `credits` of the route {route} has no effect, as no client of it has a quota: set `auth` to an \
+                 entry with `plan`, or remove `credits`"
             ),
             Self::StoreFromEnvironment { variable } => {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")

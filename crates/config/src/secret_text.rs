@@ -65,7 +65,7 @@ fn is_secret(word: &str) -> bool {
 /// Whether the comment ends with the value of a secret's key, such as `# token: 1f2e…`: a single long word with a digit
 /// that refers to nothing.
 fn has_secret_value(comment: &str) -> bool {
-    secret_values(comment).into_iter().any(|(_, value)| {
+    secret_values(comment).last().is_some_and(|&(_, value)| {
         let rest = comment.get(value..).unwrap_or_default().trim();
         let value = rest.trim_end_matches(['}', ']', ',']).trim_matches(['"', '\'']);
         let is_reference = ["${", "file:", "vault"].iter().any(|start| value.starts_with(start));

@@ -22,7 +22,7 @@ use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
 
 /// Maximum number of subjects without a user that have counters in one process. Their counters are removed when their
-/// periods have ended. With a daily quota, one needs about 250 bytes.
+/// periods have ended for two days. One with a daily quota needs less than 1 KiB.
 pub const SUBJECTS_MAX: usize = 1_000_000;
 
 /// The rate buckets and budget counters of all scopes, shared by all workers of the process.
@@ -156,6 +156,14 @@ impl Meter {
     #[must_use]
     pub fn has_room_for(&self, subject: SubjectId) -> bool {
         self.counters.subjects.find(subject).is_some() || self.counters.subjects.len() < SUBJECTS_MAX
+    }
+
+    /// Returns whether each budget of the subject has a counter of the period that contains `day`, or of a later one.
+    #[must_use]
+    pub fn has_begun(&self, terms: &SubjectTerms<'_>, day: Day) -> bool {
+        let is_current =
+            |id: BudgetId| self.counter(id).is_some_and(|of| of.period().first() >= Period::of(id.per, day).first());
+        terms.budget_ids().into_iter().all(is_current)
     }
 
     /// Returns the counters of the rate limits of the configuration.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
-use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use crate::counter::BudgetCounter;
 use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate};
@@ -41,6 +41,9 @@ pub struct SubjectTerms<'a> {
     pub subject: SubjectId,
     /// The plan of the subject. Its rate limit is one of the configuration, not of the meter.
     pub plan: &'a Plan,
+    /// Whether the credits of the month are counted even without a limit, because the subject may get another plan, which
+    /// limits them.
+    pub counts_month: bool,
 }
 
 /// A budget with its limit; `None` counts usage without limiting it.
@@ -184,7 +187,9 @@ impl<'a> SubjectTerms<'a> {
             let (id, limit) = budget.of(scope);
             (id, Some(limit))
         };
-        std::iter::once(quota).chain(self.plan.budgets.iter().map(of_plan))
+        let credits_a_month = (BudgetId { scope, measure: Measure::Credits, per: Per::Month }, None);
+        let counted = self.counts_month.then_some(credits_a_month);
+        std::iter::once(quota).chain(counted).chain(self.plan.budgets.iter().map(of_plan))
     }
 
     /// Returns the ids of the budgets whose counters the subject needs.

@@ -114,7 +114,7 @@ fn enter_as(
     Ok(None)
 }
 
-/// Counts a request with a valid token for its subject, which has no user, plan or budgets.
+/// Counts a request with a valid token for its subject, with the name of its plan.
 fn enter_with_token(
     account: &mut RequestAccount,
     rule: &JwtRule,

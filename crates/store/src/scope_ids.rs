@@ -38,7 +38,7 @@ pub struct ScopeIds {
 pub struct StoredSubject {
     /// The kind, as [`SubjectKind::as_str`](access::SubjectKind::as_str) spells it.
     pub kind: String,
-    /// The issuer of a token; empty for other kinds.
+    /// The issuer of a token, or the name of an entry of `auth`; empty for certificates.
     pub issuer: String,
     /// The name within the issuer.
     pub name: String,

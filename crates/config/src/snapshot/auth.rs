@@ -54,7 +54,7 @@ impl Auth {
             Self::Jwt(rule) => rule.entry.plan.is_some(),
             Self::Listed(entry) => entry.plan.is_some(),
             Self::Basic(entry) => entry.plan.is_some(),
-            Self::Forward(entry) => entry.plan.is_some(),
+            Self::Forward(entry) => entry.plan.is_some() && entry.subject.is_some(),
             Self::Any(alternatives) => alternatives.iter().any(Self::may_have_plan),
         }
     }

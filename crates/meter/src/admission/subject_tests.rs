@@ -22,7 +22,7 @@ fn plan(credits_per_day: Option<Credits>, per_month: &[(Measure, u64)]) -> Plan 
 }
 
 fn of_subject(meter: &Meter, plan: &Plan) -> Arc<Limits> {
-    meter.limits_of_subject(&SubjectTerms { subject: SUBJECT, plan }).unwrap()
+    meter.limits_of_subject(&SubjectTerms { subject: SUBJECT, plan, counts_month: false }).unwrap()
 }
 
 fn request(limits: &Arc<Limits>, charge: Charge) -> AdmissionRequest<'_> {
@@ -53,6 +53,24 @@ fn a_subject_has_the_quota_and_budgets_of_its_plan_and_no_rate_in_the_meter() {
         tomorrow.day(),
         "days never go back"
     );
+}
+
+#[test]
+fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
+    let (meter, of_day, of_month) =
+        (Meter::default(), plan(Some(Credits(10)), &[]), plan(None, &[(Measure::Credits, 5)]));
+    let one = Charge::credits(Credits(1));
+    let [first, second] = [&of_day, &of_month].map(|plan| SubjectTerms { subject: SUBJECT, plan, counts_month: true });
+    assert!(!meter.has_begun(&first, AT.day()));
+    let limits = meter.limits_of_subject(&first).unwrap();
+    for _ in 0..4 {
+        meter.admit(&request(&limits, one)).unwrap().commit(AT).settle_as_reserved();
+    }
+    assert!(meter.has_begun(&second, AT.day()) && !meter.has_begun(&second, AT.day().next()));
+    let limits = meter.limits_of_subject(&second).unwrap();
+    meter.admit(&request(&limits, one)).unwrap().commit(AT).settle_as_reserved();
+    let Err(AdmissionRefusal::Budget(refused)) = meter.admit(&request(&limits, one)) else { panic!("not refused") };
+    assert_eq!((refused.budget.per, refused.used), (Per::Month, Amount(5)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Quotas of clients without a user: the plan of an entry of `auth` limits the credits of its subjects.
 
-use access::{Amount, BudgetId, BudgetScope, Credits, Subject, SubjectId};
+use access::{Amount, BudgetId, BudgetScope, Credits, Measure, Per, Subject, SubjectId};
 use spool::Record;
 
 use crate::gateway::Gateway;
@@ -165,4 +165,27 @@ async fn a_subject_is_begun_once_per_worker_with_the_budgets_of_its_plan() {
     tokio::join!(calls, begin);
     assert!(beginnings.try_recv().is_err());
     assert_eq!(used(&gateway, "acme"), Amount(5));
+}
+
+#[tokio::test]
+async fn a_subject_whose_counters_have_begun_needs_no_store() {
+    let raw = upstream().await;
+    let (gateway, beginnings) = Gateway::with_subject_budgets(&yaml(&raw, 5, 100));
+    drop(beginnings);
+    let scope = BudgetScope::Subject(SubjectId::of(&subject("shared", "acme")).unwrap());
+    for per in [Per::Day, Per::Month] {
+        let budget = BudgetId { scope, measure: Measure::Credits, per };
+        gateway.meter().begin(budget, gateway.clock().now().day(), Amount(4));
+    }
+    for (key, expected) in [(ACME, 200), (ACME, 429), (BOLT, 503)] {
+        assert_eq!(call(&gateway, "/one", key).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_respond_delays_a_request_for_a_bounded_time() {
+    let raw = upstream().await;
+    let (gateway, _beginnings) = Gateway::with_subject_budgets(&yaml(&raw, 5, 100));
+    let (status, answer) = call(&gateway, "/one", ACME).await;
+    assert!(status == 503 && answer.contains("\"code\":\"unavailable\""), "{answer}");
 }

@@ -93,7 +93,7 @@ fn closes_of_a_subject_with_the_longest_name_fit_into_the_room_of_a_close() {
         sub: SubjectText::parse(&"s".repeat(255)).unwrap(),
     };
     let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
-    let terms = SubjectTerms { subject: SubjectId::of(&subject).unwrap(), plan: &plan };
+    let terms = SubjectTerms { subject: SubjectId::of(&subject).unwrap(), plan: &plan, counts_month: false };
     let limits = worker.meter.limits_of_subject(&terms).unwrap();
     for nth in 0..10 {
         // The longest name of a route.
