@@ -13,6 +13,9 @@ use super::{fallbacks, number, shared, sharing};
 const WAIT_MAX: Duration = Duration::from_millis(20);
 /// Maximum time that a request takes besides, on an idle machine.
 const SERVED: Duration = Duration::from_millis(10);
+/// Number of requests in a loop that may be late, because other programs use this machine. If requests waited for Redis,
+/// most would be late.
+const LATE_MAX: u32 = 2;
 const CLIENTS: u32 = 8;
 
 /// A route with a limit of each value of a header.
@@ -146,6 +149,11 @@ async fn timed(nodes: &[Gateway; 2], nth: usize, call: Call) -> (Canary, u16) {
     (since, answer.status())
 }
 
+/// Whether a request waited longer than it may, besides the delay of this machine.
+fn is_late(since: &Canary, usual: Duration) -> bool {
+    since.elapsed() >= since.allows(WAIT_MAX + usual)
+}
+
 /// Returns the longest time of a request while Redis is available, which is the overhead of this machine.
 async fn usual_duration(nodes: &[Gateway; 2]) -> Duration {
     let mut usual = SERVED;
@@ -166,17 +174,19 @@ async fn a_dead_server_of_a_cluster_delays_no_request_and_its_keys_count_in_shar
     let before = (fallbacks(&nodes).await, [reported(&nodes[0]), reported(&nodes[1])]);
     servers[2].kill();
     // The keys are divided among the servers.
+    let mut late = 0;
     for attempt in 0..12 {
         let mut passed = 0;
         for nth in 0..50 {
             let call = Call::get("/small").header("x-try", &format!("dead {attempt}"));
             let (since, status) = timed(&nodes, nth, call).await;
-            since.assert_within(WAIT_MAX + usual, "a request");
+            late += u32::from(is_late(&since, usual));
             assert!([200, 429].contains(&status), "{status}");
             passed += u32::from(status == 200);
         }
         assert!((40..=50).contains(&passed), "each node admits at least its half: {passed}");
     }
+    assert!(late <= LATE_MAX, "{late} requests were late");
     assert!(fallbacks(&nodes).await > before.0);
     for (node, before) in nodes.iter().zip(before.1) {
         eventually("the failure is logged", async || (reported(node) > before).then_some(())).await;
@@ -199,12 +209,13 @@ async fn without_redis_each_node_admits_its_share_and_no_request_waits_longer_th
         } else {
             redis.kill();
         }
-        let mut passed = 0;
+        let (mut passed, mut late) = (0, 0);
         for nth in 0..100 {
             let (since, status) = timed(&nodes, nth, call("/small", attempt)).await;
-            since.assert_within(WAIT_MAX + usual, "a request");
+            late += u32::from(is_late(&since, usual));
             passed += u32::from(status == 200);
         }
+        assert!(late <= LATE_MAX, "{attempt}: {late} requests were late");
         assert_eq!(passed, 40, "each node admits its half");
         for node in &nodes {
             shared(node, 0).await;
