@@ -2,6 +2,7 @@
 //! without a user.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -192,10 +193,11 @@ impl<'a> SubjectTerms<'a> {
         std::iter::once(quota).chain(counted).chain(self.plan.budgets.iter().map(of_plan))
     }
 
-    /// Returns the ids of the budgets whose counters the subject needs.
+    /// Returns the ids of the budgets whose counters the subject needs, in order.
     #[must_use]
     pub fn budget_ids(&self) -> Vec<BudgetId> {
-        self.budgets().map(|(id, _)| id).collect()
+        let ids: BTreeSet<BudgetId> = self.budgets().map(|(id, _)| id).collect();
+        ids.into_iter().collect()
     }
 }
 

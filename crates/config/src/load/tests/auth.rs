@@ -210,8 +210,8 @@ fn credits_that_no_quota_counts_are_noted() {
         notes.iter().filter(|note| matches!(note, Note::CreditsUnused { .. })).map(Note::to_string).collect::<Vec<_>>()
     };
     let noted = [
-        "t.yaml:6:25: `credits` of the route /a has no effect, as no client of it has a plan: set `plan` of its entry of \
-         `auth`, or remove `credits`",
+        "t.yaml:6:25: `credits` of the route /a has no effect, as no client of it has a quota: set `auth` to an entry \
+         with `plan`, or remove `credits`",
     ];
     assert_eq!(notes("", "auth: {type: jwt}"), noted);
     assert_eq!(notes("", "auth: {type: none}"), noted);
