@@ -66,11 +66,14 @@ test.describe("in Indonesian", () => {
       expect(items.length).toBeGreaterThan(0);
       for (const { label, last4 } of items) {
         const cell = page.getByRole("cell").filter({ hasText: label });
-        const [text, box] = [await cell.getByText(last4, { exact: true }).boundingBox(), await cell.boundingBox()];
-        if (!text || !box) throw new Error(`${label}: ${last4} is not drawn`);
-        const padding = await cell.evaluate((node) => parseFloat(getComputedStyle(node).paddingRight));
-        expect(text.x, label).toBeGreaterThanOrEqual(box.x);
-        expect(text.x + text.width, label).toBeLessThanOrEqual(box.x + box.width - padding + 0.5);
+        // The table may be drawn anew between two measurements.
+        await expect(async () => {
+          const [text, box] = [await cell.getByText(last4, { exact: true }).boundingBox(), await cell.boundingBox()];
+          if (!text || !box) throw new Error(`${label}: ${last4} is not drawn`);
+          const padding = await cell.evaluate((node) => parseFloat(getComputedStyle(node).paddingRight));
+          expect(text.x, label).toBeGreaterThanOrEqual(box.x);
+          expect(text.x + text.width, label).toBeLessThanOrEqual(box.x + box.width - padding + 0.5);
+        }).toPass({ timeout: 8_000 });
       }
     }
   });
