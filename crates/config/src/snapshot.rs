@@ -4,6 +4,7 @@ mod alternatives;
 mod auth;
 mod budgets;
 mod conditions;
+pub mod credentials;
 mod forward_auth;
 mod pattern;
 mod process;

@@ -56,10 +56,12 @@ impl PreloggedCredits {
         self.credits
     }
 
-    /// Returns whether other requests need the credits: less is free in one of the budgets than is pre-logged.
+    /// Returns whether other requests need the credits: less is free in one of the budgets than is pre-logged. The limit
+    /// of the last request may be smaller, because a subject may have several plans.
     #[must_use]
     pub fn is_needed_by_others(&self) -> bool {
         let is_needed_by_others = |(counter, limit): &(Arc<BudgetCounter>, Amount)| {
+            let limit = counter.limit().min(*limit);
             let free = counter.free().min(limit.saturating_sub(counter.used()));
             free < counter.prelogged()
         };

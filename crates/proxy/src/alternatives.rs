@@ -1,12 +1,13 @@
 //! The challenges of a route that accepts several credentials, and the credentials of a request among which
 //! `config::snapshot::choose` decides.
 
+use config::snapshot::credentials::bearer;
 use config::snapshot::{Auth, PresentedCredentials};
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
 use crate::answer::Problem;
-use crate::head::{Head, bearer};
+use crate::head::Head;
 use crate::{basic, challenge, identify};
 
 impl PresentedCredentials for Head {

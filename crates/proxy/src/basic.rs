@@ -7,13 +7,14 @@ use access::basic::{BasicCandidate, PASSWORD_LEN_MAX};
 use access::{Refusal, Secret, Subject};
 use base64ct::{Base64, Encoding};
 use config::snapshot::BasicEntry;
+use config::snapshot::credentials::of_scheme;
 use http::{HeaderValue, header};
 use http1::KnownName;
 use tokio::time::timeout;
 
 use crate::answer::Problem;
 use crate::credential_cache::CheckedCredential;
-use crate::head::{Head, scheme};
+use crate::head::Head;
 use crate::identify;
 use crate::password_cache::PasswordResult;
 use crate::request::RequestContext;
@@ -79,12 +80,12 @@ pub(crate) fn challenge(entry: &BasicEntry) -> Option<HeaderValue> {
 
 /// Whether the request has a credential of this scheme.
 pub(crate) fn is_present(head: &Head) -> bool {
-    head.fields().all(KnownName::Authorization).any(|value| scheme(value, b"basic").is_some())
+    head.fields().all(KnownName::Authorization).any(|value| of_scheme(value, b"basic").is_some())
 }
 
 /// Returns the one credential of a request in base64.
 fn encoded(head: &Head) -> Result<Option<&[u8]>, Problem> {
-    let mut found = head.fields().all(KnownName::Authorization).filter_map(|value| scheme(value, b"basic"));
+    let mut found = head.fields().all(KnownName::Authorization).filter_map(|value| of_scheme(value, b"basic"));
     let first = found.next();
     if found.any(|other| Some(other) != first) {
         let message = "two different credentials were sent: send one, as Authorization: Basic";

@@ -187,17 +187,6 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
     str::from_utf8(value).ok().filter(|text| text.is_ascii())
 }
 
-/// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
-pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
-    scheme(value, b"bearer")
-}
-
-/// Returns the rest of a credential of this scheme, which is compared in any case (RFC 9110, 11.1).
-pub(crate) fn scheme<'a>(value: &'a [u8], expected: &[u8]) -> Option<&'a [u8]> {
-    let (scheme, rest) = value.trim_ascii().split_at_checked(expected.len())?;
-    (scheme.eq_ignore_ascii_case(expected) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
-}
-
 /// Whether the client asks to change to a WebSocket (RFC 6455, 4.1).
 pub(crate) fn requests_websocket(head: &Head) -> bool {
     head.upgrade().is_some_and(is_websocket)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use access::{KeyHash, NotFound, Principal, Refusal, Subject};
 use config::snapshot::KeyEntry;
+use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http::{HeaderValue, header};
 use http1::KnownName;
 use meter::rate::RateLevel;
@@ -15,16 +16,13 @@ use tokio::time::timeout;
 
 use crate::account::RequestAccount;
 use crate::answer::{Problem, limit_headers};
-use crate::head::{Head, bearer};
+use crate::head::Head;
 use crate::request::RequestContext;
 use crate::seconds::seconds_up;
 use crate::{grants, unauthenticated};
 
 /// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
-
-/// Headers that may contain a key, besides `Authorization: Bearer`.
-pub(crate) const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
 /// Looks the client's credential up.
 pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {

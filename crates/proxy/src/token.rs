@@ -6,12 +6,13 @@ use std::sync::Arc;
 use access::issuer::IssuerKeys;
 use access::jwt::{self, JwtError, Requirement, Verified};
 use access::{Plan, Refusal, Timestamp};
+use config::snapshot::credentials::bearer;
 use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
 use crate::answer::Problem;
-use crate::head::{Head, bearer};
+use crate::head::Head;
 use crate::identify;
 use crate::request::RequestContext;
 use crate::token_client::{InvalidClaim, TokenClient, TokenKey};

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
+use config::snapshot::credentials::bearer;
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::client_context::ClientOrigin;
-use crate::head::{Head, bearer, is_one_of, text};
+use crate::head::{Head, is_one_of, text};
 use crate::trusted::{CLIENT_SUBJECT, is_client_subject, is_trusted_by_backends};
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;

@@ -12,8 +12,8 @@ mod statement;
 
 pub use batch::{ASKED_MAX, Texts, padded};
 pub use dialect::{
-    Arguments, BulkQuery, BulkRow, BulkTransaction, Cell, Query, READERS, ResultRow, SqlType, StoreKind, Transaction,
-    Value,
+    Arguments, BulkQuery, BulkRow, BulkTransaction, Cell, Query, READERS, ResultRow, SUBJECT_READERS, SqlType,
+    StoreKind, Transaction, Value,
 };
 pub use insert::{Insert, UsualValue, Values};
 pub use statement::{amount, micros, signed, statements, timestamp, unsigned};

@@ -29,7 +29,7 @@ async fn start(redis: &Redis) -> Gateway {
 }
 
 /// Waits until the node knows whether Redis is available.
-async fn available(gateway: &Gateway, value: i64) {
+pub(crate) async fn available(gateway: &Gateway, value: i64) {
     let what = format!("tollgate_limits_shared is {value}");
     let is = async || (gateway.gauge("tollgate_limits_shared").await == value).then_some(());
     eventually(&what, is).await;

@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::reconcile::agrees;
 
+mod kinds;
+
 const QUOTA: usize = 40;
 const ACME: &str = "0123456789abcdef";
 const BOLT: &str = "fedcba9876543210";

@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
+use crate::snapshot::credentials::{self, KEY_HEADERS, bearer};
 use crate::snapshot::{PresentedCredentials, RequestParts, Requested};
 
 /// Maximum number of header fields.
@@ -130,36 +131,27 @@ impl RequestParts for WrittenRequest {
     }
 }
 
-/// The headers that may contain a key, besides `Authorization: Bearer`.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
-
 impl PresentedCredentials for WrittenRequest {
     fn has_authorization(&self) -> bool {
         self.field("authorization").next().is_some()
     }
 
     fn bearers(&self) -> impl Iterator<Item = &[u8]> {
-        self.field("authorization").filter_map(|value| credential(value, "bearer")).map(str::as_bytes)
+        self.field("authorization").map(str::as_bytes).filter_map(bearer)
     }
 
     fn has_basic(&self) -> bool {
-        self.field("authorization").any(|value| credential(value, "basic").is_some())
+        self.field("authorization").any(|value| credentials::of_scheme(value.as_bytes(), b"basic").is_some())
     }
 
     fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        let of_headers = KEY_HEADERS.into_iter().flat_map(|name| self.field(name)).map(str::as_bytes);
+        let of_headers = KEY_HEADERS.into_iter().flat_map(|name| self.field(name.as_str())).map(str::as_bytes);
         self.bearers().chain(of_headers).filter(|value| value.is_ascii())
     }
 
     fn has_key_of_user(&self) -> bool {
         self.has_key || self.keys().any(access::is_key)
     }
-}
-
-/// Returns the rest of a value of `Authorization` with this scheme, which is compared in any case (RFC 9110, 11.1).
-fn credential<'a>(value: &'a str, expected: &str) -> Option<&'a str> {
-    let (scheme, rest) = value.split_once(' ')?;
-    Some(rest.trim()).filter(|rest| scheme.eq_ignore_ascii_case(expected) && !rest.is_empty())
 }
 
 /// Splits a URL into its host with a port, if it has one, and the rest from its path.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{Day, PlanId, UserNo};
+use access::{Day, PlanId, SubjectId, UserNo};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
@@ -19,11 +19,13 @@ use uuid::Uuid;
 use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
 use super::row::NumberRowWithId;
 use super::totals::{self, TotalsKind, TotalsTable};
-use super::{Days, comparable_from};
+use super::{Days, comparable_from, subjects};
 use crate::handle::Ledger;
 
 /// Maximum number of users whose day one transaction corrects.
 const USERS_MAX: usize = 200;
+/// Maximum number of subjects whose day one transaction corrects.
+pub(super) const SUBJECTS_MAX: usize = 500;
 /// A transaction stops after this number of rows and the rows of one further user.
 const ROWS_MAX: usize = 500;
 /// Node id of rows whose node is unknown.
@@ -40,6 +42,15 @@ statements! {
         updated_at = excluded.updated_at, credits = daily_plans.credits + excluded.credits,
         charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
         charged_nano = daily_plans.charged_nano + excluded.charged_nano";
+    SUBJECT_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_subjects WHERE day = $1 AND subject_id = $2
+        ORDER BY credits DESC, id";
+    ADD_TO_SUBJECT = "UPDATE daily_subjects SET credits = credits + $3, charged_tokens = charged_tokens + $4,
+        charged_nano = charged_nano + $5, updated_at = $2 WHERE id = $1";
+    NEW_SUBJECT = "INSERT INTO daily_subjects (id, created_at, updated_at, day, subject_id, node_id, credits, charged_tokens,
+        charged_nano) VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (subject_id, day, node_id) DO UPDATE SET
+        updated_at = excluded.updated_at, credits = daily_subjects.credits + excluded.credits,
+        charged_tokens = daily_subjects.charged_tokens + excluded.charged_tokens,
+        charged_nano = daily_subjects.charged_nano + excluded.charged_nano";
 }
 
 /// The error of a correction of totals.
@@ -67,6 +78,8 @@ pub struct RepairedTotals {
     pub models: u64,
     /// Corrected totals of plans.
     pub plans: u64,
+    /// Corrected totals of subjects without a user.
+    pub subjects: u64,
     /// Corrected totals of hours.
     pub hours: u64,
     /// Corrected totals of routes.
@@ -84,6 +97,7 @@ impl RepairedTotals {
         self.keys += more.keys;
         self.models += more.models;
         self.plans += more.plans;
+        self.subjects += more.subjects;
         self.hours += more.hours;
         self.routes += more.routes;
     }
@@ -116,7 +130,7 @@ impl Ledger {
                 let kept_from = comparable_from(&mut snapshot).await?;
                 snapshot.rollback().await?;
                 // Retention records the deletion before it deletes, so the events may be incomplete now.
-                if kept_from > day || (lacking.rows.is_empty() && lacking.plans.is_empty()) {
+                if kept_from > day || (lacking.rows.is_empty() && lacking.charges.is_empty()) {
                     break;
                 }
                 if last.as_ref() == Some(&lacking) {
@@ -151,18 +165,22 @@ impl Ledger {
             self.repair(&mut transaction, day, row).await?;
             repaired.count(row.totals.kind);
         }
-        for (plan, lacks) in &lacking.plans {
-            self.mend_plan(&mut transaction, day, *plan, lacks).await?;
-            repaired.plans += 1;
+        for charges in &lacking.charges {
+            self.repair_charges(&mut transaction, day, charges).await?;
+            match charges.of {
+                ChargedScope::Plan(_) => repaired.plans += 1,
+                ChargedScope::Subject(_) => repaired.subjects += 1,
+            }
         }
         for row in lacking.rows.iter().filter(|row| !row.totals.has_nodes()) {
             self.repair(&mut transaction, day, row).await?;
             repaired.count(row.totals.kind);
         }
-        let RepairedTotals { keys, models, plans, hours, routes } = repaired;
-        let day = day.to_string();
-        let detail =
-            json!({"day": day, "keys": keys, "models": models, "plans": plans, "hours": hours, "routes": routes});
+        let RepairedTotals { keys, models, plans, subjects, hours, routes } = repaired;
+        let detail = json!({
+            "day": day.to_string(), "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours,
+            "routes": routes,
+        });
         self.store.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
         transaction.commit().await?;
         Ok(Some(repaired))
@@ -187,34 +205,51 @@ impl Ledger {
         Ok(())
     }
 
-    async fn mend_plan(
+    async fn repair_charges(
         &self,
         on: &mut Transaction,
         day: Day,
-        plan: PlanId,
-        lacks: &[i128],
+        MissingCharges { of, lacks }: &MissingCharges,
     ) -> Result<(), DatabaseError> {
-        let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
-        let rows: Vec<NumberRowWithId> =
-            on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
+        let (id, [rows, add, insert]) = match *of {
+            ChargedScope::Plan(PlanId(id)) => (id, [PLAN_ROWS, ADD_TO_PLAN, NEW_PLAN]),
+            ChargedScope::Subject(SubjectId(id)) => (id, [SUBJECT_ROWS, ADD_TO_SUBJECT, NEW_SUBJECT]),
+        };
+        let text = format!("{rows}{}", on.kind().for_update());
+        let rows: Vec<NumberRowWithId> = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(id).all().await?;
         for (id, adds) in spread(&rows, lacks) {
-            let add = on.query(ADD_TO_PLAN).bind(id).bind(self.store.now());
+            let add = on.query(add).bind(id).bind(self.store.now());
             adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
         }
         if rows.is_empty() {
-            let insert = on.query(NEW_PLAN).bind(self.store.new_id()).bind(self.store.now()).bind(i64::from(day.0));
-            let insert = insert.bind(plan.0).bind(NO_NODE);
+            let insert = on.query(insert).bind(self.store.new_id()).bind(self.store.now()).bind(i64::from(day.0));
+            let insert = insert.bind(id).bind(NO_NODE);
             lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
         }
         Ok(())
     }
 }
 
-/// Missing amounts in the totals of a day, for several users at a time, in one snapshot.
+/// Missing amounts in the totals of a day, for several users and subjects at a time, in one snapshot.
 #[derive(PartialEq)]
 struct MissingAmounts {
     rows: Vec<MissingAmountsRow>,
-    plans: BTreeMap<PlanId, Vec<i128>>,
+    /// Missing charges: of plans, then of subjects, each in the order of their ids.
+    charges: Vec<MissingCharges>,
+}
+
+/// A scope whose charges have a table of totals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum ChargedScope {
+    Plan(PlanId),
+    Subject(SubjectId),
+}
+
+/// The missing charges of one scope, in the order of [`PLAN_MEASURES`].
+#[derive(PartialEq)]
+struct MissingCharges {
+    of: ChargedScope,
+    lacks: Vec<i128>,
 }
 
 #[derive(PartialEq)]
@@ -232,13 +267,17 @@ impl MissingAmounts {
         for totals in totals::ALL {
             rows.extend(Self::rows(on, totals, day).await?);
         }
-        let mut plans = BTreeMap::new();
+        let mut charges = Vec::new();
         let of_ids = comparison::plans(on, only, only.ids()).await?;
         if of_ids.values().any(|of| !comparison::differing_plans(of).is_empty()) {
             let all = comparison::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
-            plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
+            let plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
+            let of_plan = |(plan, lacks)| MissingCharges { of: ChargedScope::Plan(plan), lacks };
+            charges.extend(plans.into_iter().map(of_plan));
         }
-        Ok(Self { rows, plans })
+        let of_subject = |(subject, lacks)| MissingCharges { of: ChargedScope::Subject(subject), lacks };
+        charges.extend(subjects::lacks(on, day, SUBJECTS_MAX).await?.into_iter().map(of_subject));
+        Ok(Self { rows, charges })
     }
 
     /// Returns the first rows with missing amounts. If none of the suspects has any, twice as many are read.

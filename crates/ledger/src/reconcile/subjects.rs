@@ -1,6 +1,6 @@
 //! Comparison of the charges of subjects without a user with the events and counts that they were added up from.
 
-use access::SubjectId;
+use access::{Day, SubjectId};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::Transaction;
@@ -13,47 +13,92 @@ use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
 
 const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
 
+/// Days and subjects that a query compares.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    days: Days,
+    /// The first id of the events, and the end of their ids.
+    ids: [Uuid; 2],
+    /// The only subject; `None` for all.
+    subject: Option<Uuid>,
+    /// Maximum number of days and subjects.
+    most: usize,
+}
+
+/// The missing amounts in the totals of one subject on one day, in the order of [`PLAN_MEASURES`].
+pub(super) type SubjectLacks = (SubjectId, Vec<i128>);
+
 /// Compares each subject's charges of each day.
 pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
-    let suspects = rows(on, days, days.ids(), None).await?;
+    let suspects = Compared { days, ids: days.ids(), subject: None, most: DIFFERENCES_MAX + 1 }.rows(on).await?;
     found.more |= suspects.len() > DIFFERENCES_MAX;
     for suspect in suspects {
-        let only = day(suspect.numbers.at(0));
-        let only = Days { first: only, last: only };
-        // Reads all ids: events of a clock that jumped have ids outside the range.
-        for row in rows(on, only, [Uuid::nil(), Uuid::max()], suspect.id).await? {
+        if let Some(row) = checked(on, &suspect).await? {
             found.tell(differences(&row));
         }
     }
     Ok(())
 }
 
-/// Returns the days and subjects whose sums differ: the day, the sums of both sides, and the id.
-async fn rows(
-    on: &mut Transaction,
-    days: Days,
-    [from, end]: [Uuid; 2],
-    subject: Option<Uuid>,
-) -> Result<Vec<NumberRowWithId>, DatabaseError> {
-    let [first, last] = days.numbers();
-    let query = on.query(AssertSqlSafe(text(subject.is_some()))).bind(first).bind(last).bind(from).bind(end);
-    let query = query.bind(i64::try_from(DIFFERENCES_MAX + 1).unwrap_or(i64::MAX));
-    match subject {
-        Some(subject) => query.bind(subject).all().await,
-        None => query.all().await,
+/// Returns the first subjects with missing amounts on `day`, at most `most`. If none of the suspects has any, twice as
+/// many are read.
+pub(super) async fn lacks(on: &mut Transaction, day: Day, most: usize) -> Result<Vec<SubjectLacks>, DatabaseError> {
+    let days = Days { first: day, last: day };
+    let (mut found, mut asked, mut known) = (Vec::new(), most, 0);
+    loop {
+        let suspects = Compared { days, ids: days.ids(), subject: None, most: asked }.rows(on).await?;
+        for suspect in suspects.iter().skip(known) {
+            let Some(row) = checked(on, suspect).await? else { continue };
+            let lacks: Vec<i128> = sides(&row).map(|(found, expected)| expected - found).collect();
+            if lacks.iter().any(|lack| *lack != 0) {
+                found.push((SubjectId(row.id.unwrap_or_default()), lacks));
+            }
+        }
+        if !found.is_empty() || suspects.len() < asked {
+            found.truncate(most);
+            return Ok(found);
+        }
+        (known, asked) = (asked, asked.saturating_mul(2));
     }
 }
 
+/// Compares the day and the subject of a suspect again, with all ids: events of a clock that jumped have ids outside the
+/// range. Returns `None` if the sums agree.
+async fn checked(on: &mut Transaction, suspect: &NumberRowWithId) -> Result<Option<NumberRowWithId>, DatabaseError> {
+    let only = day(suspect.numbers.at(0));
+    let days = Days { first: only, last: only };
+    let rows = Compared { days, ids: [Uuid::nil(), Uuid::max()], subject: suspect.id, most: 1 }.rows(on).await?;
+    Ok(rows.into_iter().next())
+}
+
+impl Compared {
+    /// Returns the days and subjects whose sums differ: the day, the sums of both sides, and the id.
+    async fn rows(self, on: &mut Transaction) -> Result<Vec<NumberRowWithId>, DatabaseError> {
+        let Self { days, ids: [from, end], subject, most } = self;
+        let [first, last] = days.numbers();
+        let query = on.query(AssertSqlSafe(text(subject.is_some()))).bind(first).bind(last).bind(from).bind(end);
+        let query = query.bind(i64::try_from(most).unwrap_or(i64::MAX));
+        match subject {
+            Some(subject) => query.bind(subject).all().await,
+            None => query.all().await,
+        }
+    }
+}
+
+/// Returns the actual and the expected sum of each measure. Totals saturate at the end of their type.
+fn sides(row: &NumberRowWithId) -> impl Iterator<Item = (i128, i128)> {
+    let most = i128::from(i64::MAX);
+    let sums = row.numbers.sums(1);
+    (0..PLAN_MEASURES.len()).map(move |nth| {
+        let at = |at: usize| sums.get(at).copied().unwrap_or(0).min(most);
+        (at(2 * nth), at(2 * nth + 1))
+    })
+}
+
 fn differences(row: &NumberRowWithId) -> Vec<Difference> {
-    let (sums, most) = (row.numbers.sums(1), i128::from(i64::MAX));
     let place = Place::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
-    // Totals saturate at the end of their type.
-    let compared = PLAN_MEASURES.iter().zip(sums.chunks(2)).filter_map(|(measure, sides)| match sides {
-        [found, expected] => Some((*measure, (*found).min(most), (*expected).min(most))),
-        _ => None,
-    });
-    let differing = compared.filter(|(_, found, expected)| found != expected);
-    let difference = |(measure, found, expected)| Difference {
+    let differing = PLAN_MEASURES.into_iter().zip(sides(row)).filter(|(_, (found, expected))| found != expected);
+    let difference = |(measure, (found, expected))| Difference {
         place: place.clone(),
         measure,
         expected: (EVENTS, expected),

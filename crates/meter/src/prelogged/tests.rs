@@ -1,8 +1,10 @@
-use access::{Amount, Credits, KeyBounds, KeyNo, Plan, PlanId, Timestamp, UserNo};
+use access::{Amount, Credits, KeyBounds, KeyNo, Plan, PlanId, SubjectId, Timestamp, UserNo};
 
 use super::*;
 use crate::scope_counters::Authority;
-use crate::{AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, RateSource, Terms};
+use crate::{
+    AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, RateSource, SubjectTerms, Terms,
+};
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -114,6 +116,22 @@ fn prelogged_credits_are_needed_by_others_when_less_is_free() {
     assert!(prelogged.is_needed_by_others() && !none.is_needed_by_others());
     drop((next, most));
     assert!(!prelogged.is_needed_by_others());
+}
+
+#[test]
+fn prelogged_credits_are_needed_by_a_request_under_a_plan_with_a_smaller_limit() {
+    let (meter, subject) = (Meter::default(), SubjectId(uuid::Uuid::from_u128(7)));
+    let [large, small] = [100_000, 20].map(|credits| {
+        let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
+        meter.limits_of_subject(&SubjectTerms { subject, plan: &plan, counts_month: false }).unwrap()
+    });
+    let prelogged = admitted(&meter, &large, 1).prelog(63, 256, NOW);
+    assert!(prelogged.credits() == Credits(63) && !prelogged.is_needed_by_others());
+    let charge = Some(Charge::credits(Credits(1)));
+    let of_small = AdmissionRequest { limits: &small, charge, at: AT, now: NOW, rate: RateSource::Here };
+    assert!(meter.admit(&of_small).is_err() && prelogged.is_needed_by_others());
+    drop(prelogged);
+    assert!(meter.admit(&of_small).is_ok());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::Refusal;
+use config::snapshot::credentials::KEY_HEADERS;
 use config::snapshot::{Events, Route, Split, Upstream};
 use http1::KnownName;
 use meter::{Charge, Measure};
@@ -15,7 +16,6 @@ use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
 use crate::head::is_one_of;
-use crate::identify::KEY_HEADERS;
 use crate::request::RequestContext;
 use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
 use crate::upload::Upload;

@@ -27,7 +27,8 @@ use crate::recorder::Recorder;
 /// The divisor that limits the credits of a batch for further requests: they are at most this part of the amount that
 /// is left of the quota. At most these unused credits of a batch are charged after a crash.
 pub const BATCH_PART_OF_LEFT: u64 = 256;
-/// Maximum number of requests in a batch.
+/// Maximum number of requests in a batch, also if some cost less than its first request. If each has other counts, and the
+/// longest name, one closing record can contain them.
 pub const BATCH_REQUESTS_MAX: u64 = 64;
 /// Maximum age of a batch that is looked at. A batch is closed earlier if its credits are used up, if other requests need
 /// them, or if one of its requests was not sent.
@@ -88,6 +89,8 @@ pub(super) struct PreloggedBatches {
 struct PreloggedBatch {
     opened: RefCell<OpenRequest>,
     opened_at: Cell<Mono>,
+    /// The number of requests that have used the batch.
+    requests: Cell<u64>,
     /// Credits that no request has taken.
     spare: RefCell<PreloggedCredits>,
     /// Credits of requests in flight.
@@ -147,8 +150,9 @@ impl Drop for PreloggedPart {
 impl PreloggedBatch {
     fn takes(&self, credits: Credits) -> bool {
         let mut spare = self.spare.borrow_mut();
-        let takes = spare.credits() >= credits;
+        let takes = spare.credits() >= credits && self.requests.get() < BATCH_REQUESTS_MAX;
         if takes {
+            self.requests.set(self.requests.get() + 1);
             spare.release(credits);
             self.under_way.set(self.under_way.get().saturating_add(credits));
         }
@@ -202,6 +206,7 @@ impl PreloggedBatches {
             spare: RefCell::new(spare),
             opened: RefCell::new(opened),
             opened_at: Cell::new(ask.now),
+            requests: Cell::new(1),
             under_way: Cell::new(credits),
             retired: Cell::new(false),
             hurried: Cell::new(false),
@@ -293,7 +298,9 @@ fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut Unwritten
         }
         let id = opened.id;
         // Until the close is written, the credits of requests in flight are in two open batches and are reserved twice.
-        // If the quota has no room for that, the batch is closed when the last of these requests ends.
+        // If the quota has no room for that, the batch is closed when the last of these requests ends, with all counts in
+        // one record. It may need more room than the spool reserves, as the opening record of a rest does: without that
+        // room, the batch remains open in the spool, and its counts wait.
         if !later.is_zero() && !spare.take_more(later, recorder.clock.mono()) {
             if !batch.under_way.get().is_zero() {
                 return Ok(false);

@@ -189,13 +189,12 @@ impl Soak {
     /// Compares the usage of both users with the observations of clients and backends.
     async fn assert_counted(&self, mock: &Mock) {
         let keyed = self.model.keyed();
-        let plain = self.gateway.usage(&self.target.plain_key).await;
-        let requests = plain["requests"].as_u64().unwrap();
+        let [requests, credits] = self.used(&self.target.plain_key).await;
         tell(&format!("keyed: {requests} counted, {} received, {} unsure", keyed.seen, keyed.unsure));
         assert!((keyed.seen..=keyed.seen + keyed.unsure).contains(&requests), "{requests} of {keyed:?} are counted");
-        assert_eq!(plain["credits"], requests * CREDITS);
+        assert_eq!(credits, requests * CREDITS);
 
-        let chat = self.gateway.usage(&self.target.chat_key).await["requests"].as_u64().unwrap();
+        let [chat, _] = self.used(&self.target.chat_key).await;
         let (sent, answered) = (self.model.counted("chat sent"), self.model.counted("chat answered"));
         let received = mock.models().await.values().sum::<u64>() + self.model.counted("chat received");
         let attempts =
@@ -209,6 +208,14 @@ impl Soak {
         assert!((received..=received + sent / 10).contains(&attempts), "{attempts} attempts, {received} received");
         assert_counts_agree(self.gateway.folder()).await;
         assert_audited(self.gateway.folder()).await;
+    }
+
+    /// Returns the requests and credits of the key's user on all days: the load may begin before midnight.
+    async fn used(&self, key: &str) -> [u64; 2] {
+        let call = Call::get("/api/usage/history?days=366").key(key);
+        let history = self.gateway.ask(call).await.expect(200).json();
+        let days = history["days"].as_array().unwrap();
+        ["requests", "credits"].map(|name| days.iter().map(|day| day[name].as_u64().unwrap()).sum())
     }
 
     /// Waits until sockets are as before the load, and threads are few. The database may keep a few more files open.

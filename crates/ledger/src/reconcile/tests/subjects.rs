@@ -1,8 +1,11 @@
 //! Charges of subjects without a user.
 
 use access::{Subject, SubjectText};
+use store::Actor;
 
 use super::*;
+use crate::reconcile::repair::SUBJECTS_MAX;
+use crate::usage_fixture::number;
 
 fn ada() -> Subject {
     Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name: SubjectText::parse("ada").unwrap() }
@@ -65,4 +68,64 @@ async fn an_event_of_a_subject_is_found_although_a_clock_jumped() {
         node.write(&[Record::Event(UsageEvent { day: TODAY, subject: ada(), ..event })]).await;
         assert_eq!(differences(&store).await, []);
     }
+}
+
+/// A statement that changes the totals of today, and the number of differences that it causes.
+const PLANTED: [(&str, usize); 5] = [
+    ("UPDATE daily_subjects SET credits = credits - 1, charged_nano = 0 WHERE day = {today}", 2),
+    ("UPDATE daily_subjects SET charged_tokens = charged_tokens + 8 WHERE day = {today}", 1),
+    ("DELETE FROM daily_subjects WHERE day = {today}", 3),
+    // A row of a subject without any request.
+    ("INSERT INTO daily_subjects SELECT {id}, {id}, day, node_id, 7, 0, 0, created_at, updated_at FROM daily_subjects
+        WHERE day = {today} LIMIT 1", 1),
+    ("UPDATE usage_counts SET credits = credits + 5 WHERE day = {today} AND minute = (SELECT min(minute)
+        FROM usage_counts WHERE day = {today})", 1),
+];
+
+#[tokio::test]
+async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        charged(&database, &store).await;
+        let spent = async || {
+            let scope = access::BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
+            store.charge_of(scope, meter::Period::of(access::Per::Day, TODAY)).await.unwrap()
+        };
+        let before = spent().await;
+        let id = if store.kind() == StoreKind::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+        for (nth, (planted, count)) in PLANTED.into_iter().enumerate() {
+            let sql = planted.replace("{today}", &TODAY.0.to_string()).replace("{id}", id);
+            tell(&store, &sql).await;
+            assert_eq!(differences(&store).await.len(), count, "{sql}");
+            let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+            assert_eq!(repaired, RepairedTotals { subjects: 1, ..RepairedTotals::default() }, "{sql}");
+            assert_eq!(differences(&store).await, [], "{sql}");
+            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
+            assert_eq!(lines, i64::try_from(nth).unwrap() + 1, "{sql}");
+        }
+        assert_eq!(spent().await, Charge { credits: Credits(before.credits.0 + 5), ..before });
+        let again = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!(again, RepairedTotals::default());
+    }
+}
+
+#[tokio::test]
+async fn charges_of_more_subjects_than_a_transaction_repairs_are_all_repaired() {
+    const SUBJECTS: usize = 2 * SUBJECTS_MAX + 1;
+    let database = Database::sqlite();
+    let store = database.open().await;
+    let mut node = IngestNode::of(&store, database.folder.path()).await;
+    let mut made = UsageFixture::on(TODAY);
+    let mut counts = |name: usize| {
+        let name = SubjectText::parse(&name.to_string()).unwrap();
+        let subject = Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name };
+        meter::Counts { subject, ..made.counts(None, TODAY) }
+    };
+    let counts = (0..SUBJECTS).map(&mut counts).collect();
+    node.write(&[Record::Counts { id: store.new_id(), counts }]).await;
+    tell(&store, "UPDATE daily_subjects SET credits = credits + 1").await;
+    let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+    assert_eq!(repaired.subjects, u64::try_from(SUBJECTS).unwrap());
+    assert_eq!(number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await, 3);
+    assert_eq!(differences(&store).await, []);
 }

@@ -18,8 +18,13 @@ struct Worker {
 
 impl Worker {
     fn new() -> Self {
+        Self::with_spool(64 * 1024 * 1024)
+    }
+
+    /// Returns a worker whose spool has at most `bytes`, in at least two segments.
+    fn with_spool(bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SpoolOptions::new(64 * 1024 * 1024, 1);
+        let options = SpoolOptions::new(bytes, 1);
         let Spool { mut writers, reader, .. } = Spool::open(folder.path(), options, &[]).unwrap();
         let clock = Clock::manual(AT);
         let (spool, ids) = (RefCell::new(writers.remove(0)), RefCell::new(Ids::new(clock.clone())));
@@ -38,15 +43,19 @@ impl Worker {
 
     /// Sends one request of a subject with these limits, to its end.
     fn send(&self, subject: &Subject, limits: &Arc<Limits>, route: &str) {
+        self.send_for(CREDIT, subject, limits, route);
+    }
+
+    /// The same for a request with this cost.
+    fn send_for(&self, credits: Credits, subject: &Subject, limits: &Arc<Limits>, route: &str) {
         let now = self.recorder.clock.mono();
-        let (charge, rate) = (Some(Charge::credits(CREDIT)), RateSource::Here);
+        let (charge, rate) = (Some(Charge::credits(credits)), RateSource::Here);
         let reservation = self.meter.admit(&AdmissionRequest { limits, charge, at: AT, now, rate }).unwrap();
         let (route, day) = (&Arc::from(route), AT.day());
-        let ask =
-            PrelogRequest { subject, day, route, started_at: AT, credits: CREDIT, reservation: &reservation, now };
+        let ask = PrelogRequest { subject, day, route, started_at: AT, credits, reservation: &reservation, now };
         let part = self.batches.take(&self.recorder, ask).unwrap();
         let (subject, route) = (subject.clone(), route.clone());
-        part.count(Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits: CREDIT });
+        part.count(Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits });
         reservation.commit(AT).settle_as_reserved();
     }
 
@@ -85,16 +94,95 @@ fn batches_of_many_keys_stay_open_longer_and_close_a_part_at_a_time() {
     assert_eq!(closed, [LOOKED_AT, 2 * LOOKED_AT, 3 * LOOKED_AT, KEYS]);
 }
 
+/// Returns the subject with the longest name.
+fn longest() -> Subject {
+    Subject::Token {
+        issuer: SubjectText::parse(&"i".repeat(512)).unwrap(),
+        sub: SubjectText::parse(&"s".repeat(255)).unwrap(),
+    }
+}
+
+/// Returns the limits of a subject with a quota.
+fn limits_of(meter: &Meter, subject: &Subject, credits_per_day: u64) -> Arc<Limits> {
+    let plan = Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("large") };
+    let terms = SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan: &plan, counts_month: false };
+    meter.limits_of_subject(&terms).unwrap()
+}
+
+#[test]
+fn a_batch_has_a_bounded_number_of_requests_although_some_cost_less_than_its_first() {
+    let mut worker = Worker::new();
+    let (subject, requests) = (longest(), usize::try_from(BATCH_REQUESTS_MAX).unwrap());
+    let limits = limits_of(&worker.meter, &subject, 1_000_000);
+    worker.send_for(Credits(10), &subject, &limits, "first");
+    (1..requests).for_each(|_| worker.send(&subject, &limits, "all"));
+    assert_eq!(worker.flush_due(), (1, 0));
+    worker.send(&subject, &limits, "all");
+    // The next request opens another batch; the first one is closed, although it has surplus credits.
+    assert_eq!(worker.flush_due(), (2, 1));
+}
+
+/// Sends as many requests as a batch may have, each with other counts and the longest name of a route, and uses the rest of
+/// the quota. Returns the subject.
+fn fill_quota(worker: &Worker) -> Subject {
+    const QUOTA: u64 = 20_000;
+    let (subject, now) = (longest(), worker.recorder.clock.mono());
+    let limits = limits_of(&worker.meter, &subject, QUOTA);
+    (0..BATCH_REQUESTS_MAX).for_each(|nth| worker.send(&subject, &limits, &format!("{nth:0>64}")));
+    let charge = Some(Charge::credits(Credits(QUOTA - BATCH_REQUESTS_MAX)));
+    let rest = AdmissionRequest { limits: &limits, charge, at: AT, now, rate: RateSource::Here };
+    worker.meter.admit(&rest).unwrap().commit(AT).settle_as_reserved();
+    subject
+}
+
+/// Asserts that one record closes the batch, with the counts of all its requests.
+fn is_closed_once(records: &[Record]) {
+    let closes = records.iter().filter_map(|record| {
+        let Record::CloseBatch { id, counts } = record else { return None };
+        Some((*id, counts.len(), counts.iter().map(|of| of.credits.0).sum::<u64>()))
+    });
+    let opens = records.iter().filter_map(|record| {
+        let Record::Open(opened) = record else { return None };
+        Some((opened.id.0, usize::try_from(BATCH_REQUESTS_MAX).unwrap(), opened.reserved.credits.0))
+    });
+    assert_eq!(closes.collect::<Vec<_>>(), opens.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_batch_of_a_full_quota_is_closed_with_all_its_counts() {
+    let mut worker = Worker::new();
+    fill_quota(&worker);
+    assert_eq!(worker.flush_due(), (1, 1));
+    assert!(!worker.batches.are_open());
+    is_closed_once(&worker.reader.next_batch(100_000).unwrap().records);
+}
+
+#[test]
+fn a_large_close_that_a_full_spool_does_not_store_waits_for_room() {
+    let mut worker = Worker::with_spool(512 * 1024);
+    let subject = fill_quota(&worker);
+    let count = |nth: usize| {
+        let route = format!("{nth:0>64}").into();
+        let (subject, day) = (subject.clone(), AT.day());
+        Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits: Credits::ZERO }
+    };
+    let id = worker.recorder.ids.borrow_mut().next_uuid();
+    let fill = Record::Counts { id, counts: (0..NAMED_COUNTS_MAX).map(count).collect() };
+    while worker.recorder.spool.borrow_mut().append(&fill).is_ok() {}
+    assert!(worker.batches.flush_due(&worker.recorder, &mut worker.unwritten));
+    assert!(!worker.unwritten.write(&worker.recorder), "the spool has no room");
+    let stored = worker.reader.next_batch(100_000).unwrap();
+    assert!(!stored.records.iter().any(|record| matches!(record, Record::CloseBatch { .. })));
+    worker.reader.release(&stored).unwrap();
+    assert!(worker.unwritten.write(&worker.recorder));
+    is_closed_once(&[stored.records, worker.reader.next_batch(100_000).unwrap().records].concat());
+}
+
 #[test]
 fn closes_of_a_subject_with_the_longest_name_fit_into_the_room_of_a_close() {
     let mut worker = Worker::new();
-    let subject = Subject::Token {
-        issuer: SubjectText::parse(&"i".repeat(512)).unwrap(),
-        sub: SubjectText::parse(&"s".repeat(255)).unwrap(),
-    };
-    let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
-    let terms = SubjectTerms { subject: SubjectId::of(&subject).unwrap(), plan: &plan, counts_month: false };
-    let limits = worker.meter.limits_of_subject(&terms).unwrap();
+    let subject = longest();
+    let limits = limits_of(&worker.meter, &subject, 100_000);
     for nth in 0..10 {
         // The longest name of a route.
         worker.send(&subject, &limits, &format!("{nth:0>64}"));

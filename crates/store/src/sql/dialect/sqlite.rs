@@ -10,7 +10,7 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use super::{LOOKUPS, READERS};
+use super::{LOOKUPS, READERS, SUBJECT_READERS};
 
 /// Maximum time that a writer waits for another process to end its transaction.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ pub(crate) async fn readers(file: &Path) -> Result<SqlitePool, sqlx::Error> {
 
 /// Opens the read-only connections for look-ups.
 pub(crate) async fn lookups(file: &Path) -> Result<SqlitePool, sqlx::Error> {
-    pool(LOOKUPS).connect_with(connect(file).read_only(true)).await
+    pool(LOOKUPS + SUBJECT_READERS).connect_with(connect(file).read_only(true)).await
 }
 
 /// Begins a transaction that may write. `IMMEDIATE` takes the lock at once: a transaction that began with a read cannot

@@ -14,9 +14,10 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> String {
     let mut lines = Vec::new();
-    if let Some(RepairedTotals { keys, models, plans, hours, routes }) = repaired {
+    if let Some(RepairedTotals { keys, models, plans, subjects, hours, routes }) = repaired {
         lines.push(format!(
-            "repaired: daily totals of {keys} keys, {models} models, {plans} plans and {routes} routes, and {hours} totals of hours"
+            "repaired: daily totals of {keys} keys, {models} models, {plans} plans, {subjects} subjects and {routes} routes, \
+             and {hours} totals of hours"
         ));
     }
     lines.extend(found.differences.iter().map(|one| difference(one, ids)));
@@ -152,8 +153,10 @@ pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &Au
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
         "mended": repaired.map(|repaired| {
-            let RepairedTotals { keys, models, plans, hours, routes } = repaired;
-            json!({"keys": keys, "models": models, "plans": plans, "hours": hours, "routes": routes})
+            let RepairedTotals { keys, models, plans, subjects, hours, routes } = repaired;
+            json!({
+                "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours, "routes": routes,
+            })
         }),
         "interrupted": {
             "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
