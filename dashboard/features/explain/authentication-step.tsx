@@ -19,14 +19,13 @@ export function AuthenticationStep({ authentication }: { authentication: Authent
           <ul className="reasons">
             {alternatives.map((one) => (
               <li key={`${one.type}-${one.entry ?? ""}`}>
-                <Credential authentication={one} />
-                {one.decides && <span className="tag">{t.explain.decides}</span>} <Place place={one.place} />
+                <Credential authentication={one} /> <Place place={one.place} />
               </li>
             ))}
           </ul>
+          <p>{t.explain.decidedBy}: {deciding ? <Credential authentication={deciding} /> : t.explain.noneDecides}</p>
         </>
       )}
-      {alternatives.length > 0 && !deciding && <p className="t2 md">{t.explain.noneDecides}</p>}
       {deciding && deciding.type !== "none" && <p className="t2 md">{deciding.has_credential ? t.explain.hasCredential : t.explain.noCredential}</p>}
       {deciding?.plan && <PlanOfClients plan={deciding.plan} />}
     </Step>

@@ -103,11 +103,14 @@ describe("ExplainPage", () => {
     answering({ body: { ...EXPLANATION, authentication, as: null, budgets: [budget], budgets_reason: "the plan may be another" } });
     show(<ExplainPage />);
     await userEvent.type(await screen.findByLabelText("URL"), "/x{Enter}");
-    const deciding = (await screen.findByText("decides")).closest("li");
-    expect(deciding).toHaveTextContent("An access token of the entry accounts");
+    const deciding = await screen.findByText(/^Decided by/);
+    expect(deciding).toHaveTextContent("Decided by: An access token of the entry accounts");
     expect(screen.getByText(/Plan forty: 40 credits a day for each subject/)).toBeVisible();
     expect(screen.getByText(new RegExp(reason)).closest("li")).toHaveTextContent("Credits per day (Subject, from the plan)");
     expect(screen.getByText(/the plan may be another/)).toBeVisible();
+    answering({ body: { ...EXPLANATION, authentication: { ...authentication, alternatives: [{ ...credential, type: "key" }, { ...token, decides: false }] } } });
+    await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
+    expect(await screen.findByText("Decided by: none, as the request has no credential of an alternative")).toBeVisible();
   });
 
   it("refuses what is no request before it is sent, and keeps it", async () => {
