@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::state::State;
 use crate::usage_scope::UsageScope;
 use crate::words::{DimensionWord, PerWord, SourceWord};
-pub(crate) use explained::{ExplainedBudget, SubjectBudgets};
+pub(crate) use explained::{ExplainedBudget, SubjectQuotas};
 
 /// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";

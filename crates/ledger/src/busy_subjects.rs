@@ -14,10 +14,11 @@ use crate::retention::first_id;
 const SLACK: Duration = Duration::from_hours(1);
 
 statements! {
-    // A sum may overflow although its parts do not, so billions and remainders are summed separately.
-    BUSIEST = "SELECT subject_id, CAST(sum(credits / 1000000000) AS BIGINT) AS billions,
+    // A sum may overflow although its parts do not, so billions and remainders are summed separately. SQLite would group by
+    // the index of subjects, and read all days, if the group were the column itself.
+    BUSIEST = "SELECT coalesce(subject_id, subject_id) AS subject_id, CAST(sum(credits / 1000000000) AS BIGINT) AS billions,
         CAST(sum(credits % 1000000000) AS BIGINT) AS credits FROM daily_subjects WHERE id >= $1 AND day = $2
-        GROUP BY subject_id ORDER BY sum(credits / 1000000000.0) DESC, subject_id LIMIT $3";
+        GROUP BY 1 ORDER BY sum(credits / 1000000000.0) DESC, 1 LIMIT $3";
 }
 
 /// The credits that a client without a user has used on a day.

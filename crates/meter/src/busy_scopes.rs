@@ -21,7 +21,7 @@ const BUSY_THOUSANDTHS: u64 = 250;
 /// A key that has used a part of its `requests_per_minute`, whatever that limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusyRate {
-    /// The key.
+    /// The number of the key.
     pub key: KeyNo,
     /// The used part of the limit, in thousandths.
     pub fullness: u64,
@@ -30,7 +30,7 @@ pub struct BusyRate {
 /// A subject that has used a part of its daily quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusyQuota {
-    /// The subject.
+    /// The id of the subject.
     pub subject: SubjectId,
     /// The quota at the subject's last request.
     pub limit: Amount,

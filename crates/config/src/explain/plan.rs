@@ -4,7 +4,6 @@ use access::{Plan, Subject};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::place::Place;
 use crate::snapshot::{Auth, BudgetLimit, Snapshot, TokenPlan};
 
 /// The plan of the clients of an entry of `auth`. Its quota and its budgets count for each subject.
@@ -45,12 +44,14 @@ impl Snapshot {
             Auth::Listed(of) if of.name.as_str() == entry => {
                 let sub = of.keys.names().find(|known| known.as_str() == name)?;
                 let subject = Subject::Token { issuer: of.name.clone(), sub: sub.clone() };
-                Some(self.client((of.name.as_str(), sub.as_str()), subject, (of.plan.as_deref(), of.place)))
+                let (entry, plan, place) = (of.name.as_str(), self.plan_named(of.plan.as_deref()), self.at(of.place));
+                Some(ListedClient { entry, name: sub.as_str(), subject, plan, place })
             }
             Auth::Basic(of) if of.name.as_str() == entry => {
                 let user = of.users.names().find(|known| known.as_str() == name)?;
                 let subject = Subject::Basic { issuer: of.name.clone(), name: user.clone() };
-                Some(self.client((of.name.as_str(), user.as_str()), subject, (of.plan.as_deref(), of.place)))
+                let (entry, plan, place) = (of.name.as_str(), self.plan_named(of.plan.as_deref()), self.at(of.place));
+                Some(ListedClient { entry, name: user.as_str(), subject, plan, place })
             }
             Auth::Key
             | Auth::None
@@ -63,13 +64,8 @@ impl Snapshot {
         })
     }
 
-    fn client<'a>(
-        &'a self,
-        (entry, name): (&'a str, &'a str),
-        subject: Subject,
-        (plan, place): (Option<&str>, Option<Place>),
-    ) -> ListedClient<'a> {
-        ListedClient { entry, name, subject, plan: plan.and_then(|plan| self.plan(plan)), place: self.at(place) }
+    fn plan_named(&self, name: Option<&str>) -> Option<&Plan> {
+        name.and_then(|name| self.plan(name))
     }
 
     /// Returns the authentication of each route, with each alternative.

@@ -24,7 +24,7 @@ pub struct WrittenRequest {
     pub(super) names_websocket: bool,
     /// Whether the request is made with a valid key, also if no field contains one.
     pub(super) has_key: bool,
-    /// The entry of `auth` of whose clients one makes the request, also if no field contains its credential.
+    /// The entry of `auth` with the client that makes the request, also if no field contains its credential.
     pub(super) entry: Option<String>,
 }
 

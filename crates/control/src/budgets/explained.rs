@@ -55,7 +55,7 @@ pub(crate) struct ExplainedBudget {
 
 /// The quota and the budgets of a subject without a user.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SubjectBudgets<'a> {
+pub(crate) struct SubjectQuotas<'a> {
     /// The plan of the configuration.
     pub(crate) plan: &'a Plan,
     /// The subject, or the reason why it is unknown.
@@ -65,7 +65,7 @@ pub(crate) struct SubjectBudgets<'a> {
 impl ExplainedBudget {
     /// Adds the place of a budget that applies to a user; `plan` is the name of the user's plan.
     pub(crate) fn of_user(view: BudgetView, plan: &str, snapshot: &Snapshot) -> Self {
-        let BudgetView { dimension, id, per, used, remaining, resets_at, source, budget, .. } = view;
+        let BudgetView { dimension, id, used, remaining, resets_at, source, budget, .. } = view;
         let place = if source == Source::Plan.as_str() {
             // The store may have other limits for a plan than the file.
             let is_in_file = snapshot.plan(plan).is_some_and(|plan| plan.quotas().any(|of_plan| of_plan == budget));
@@ -77,23 +77,24 @@ impl ExplainedBudget {
         } else {
             None
         };
-        Self { id, used, remaining, place, resets_at, ..Self::new(dimension, budget, (per, source)) }
+        Self { dimension, id, used, remaining, place, resets_at, source, ..Self::of_subject(budget) }
     }
 
-    fn new(dimension: &'static str, budget: Budget, (per, source): (&'static str, &'static str)) -> Self {
-        let Budget { measure, amount, .. } = budget;
+    /// Returns a budget of the plan of a subject, without its use.
+    fn of_subject(budget: Budget) -> Self {
+        let Budget { measure, per, amount } = budget;
         let of = |other| (measure == other).then_some(amount.0);
         Self {
-            dimension,
+            dimension: "subject",
             id: None,
-            per,
+            per: per.as_str(),
             money: (measure == Measure::Money).then(|| usd::written_money(amount.money())),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
             used: None,
             remaining: None,
             resets_at: String::new(),
-            source,
+            source: Source::Plan.as_str(),
             place: None,
             reason: None,
             budget,
@@ -107,7 +108,7 @@ impl ExplainedBudget {
     }
 }
 
-impl SubjectBudgets<'_> {
+impl SubjectQuotas<'_> {
     /// Returns the quota and the budgets of credits with their use.
     ///
     /// # Errors
@@ -120,11 +121,10 @@ impl SubjectBudgets<'_> {
         let place = sources.snapshot.place_of_plan(&self.plan.name);
         let mut explained = Vec::new();
         for budget in self.plan.subject_quotas() {
-            let words = (budget.per.as_str(), Source::Plan.as_str());
             let mut view = ExplainedBudget {
                 place: place.clone(),
                 resets_at: rfc3339(Period::of(budget.per, day).end()),
-                ..ExplainedBudget::new("subject", budget, words)
+                ..ExplainedBudget::of_subject(budget)
             };
             match self.subject {
                 Ok(subject) => {
@@ -142,7 +142,7 @@ impl SubjectBudgets<'_> {
 
 impl fmt::Display for ExplainedBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = match self.dimension {
+        let holder = match self.dimension {
             "key" => "the key",
             "user" => "the user",
             "subject" => "the subject",
@@ -156,7 +156,7 @@ impl fmt::Display for ExplainedBudget {
             _ => "the configuration",
         };
         let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        write!(f, "{} for {whose}, from {origin}{place}", self.budget)?;
+        write!(f, "{} for {holder}, from {origin}{place}", self.budget)?;
         match (&self.used, &self.remaining, &self.reason) {
             (Some(used), Some(remaining), _) => write!(f, ": {used} used, {remaining} left")?,
             (_, _, Some(reason)) => write!(f, ": use unknown: {reason}")?,

@@ -10,7 +10,7 @@ use store::{DatabaseError, Key, Store, User, UserRef};
 use utoipa::ToSchema;
 
 use super::{ExplanationError, ExplanationSources};
-use crate::budgets::{self, BudgetKey, BudgetQuery, ExplainedBudget, SubjectBudgets};
+use crate::budgets::{self, BudgetKey, BudgetQuery, ExplainedBudget, SubjectQuotas};
 use crate::usage_scope::UsageScope;
 
 /// The name of a client: `as` of the API, `--as` of the command.
@@ -105,7 +105,7 @@ impl<'a> Holder<'a> {
             Self::Listed(ListedClient { subject, plan: Some(plan), .. }) => {
                 let subject = SubjectId::of(subject).ok_or("the client has no name");
                 let day = sources.clock.now().day();
-                SubjectBudgets { plan, subject }.explained(sources.budgets(), day).await
+                SubjectQuotas { plan, subject }.explained(sources.budgets(), day).await
             }
             Self::Listed(ListedClient { plan: None, .. }) => Ok(Vec::new()),
         }

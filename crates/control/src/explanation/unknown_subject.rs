@@ -4,7 +4,7 @@ use config::{ExplainedAuthentication, ExplainedPlan, Explanation};
 use store::DatabaseError;
 
 use super::ExplanationSources;
-use crate::budgets::{ExplainedBudget, SubjectBudgets};
+use crate::budgets::{ExplainedBudget, SubjectQuotas};
 
 /// The budgets that are known, and the reason why others may apply.
 type KnownBudgets = (Vec<ExplainedBudget>, Option<String>);
@@ -28,7 +28,7 @@ pub(super) async fn budgets(
     let plan = name.as_deref().and_then(|name| sources.snapshot.plan(name));
     let Some(plan) = plan else { return Ok((Vec::new(), reason)) };
     let (subject, day) = (Err(dependence(deciding)), sources.clock.now().day());
-    Ok((SubjectBudgets { plan, subject }.explained(sources.budgets(), day).await?, reason))
+    Ok((SubjectQuotas { plan, subject }.explained(sources.budgets(), day).await?, reason))
 }
 
 /// Returns the reason why the subject of the request is unknown.

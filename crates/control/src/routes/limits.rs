@@ -25,7 +25,7 @@ use crate::caller::Admin;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
-use of_plans::{BusyClients, Shown};
+use of_plans::{BusyClients, KeyBound};
 
 /// Maximum number of keys in one response, over all limits.
 const KEYS_MAX: usize = 50;
@@ -176,7 +176,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
     });
     let mut items: Vec<LimitView> =
         items.chain(snapshot.traffic.unauthenticated.map(|limit| without_key(&app, limit))).collect();
-    items.extend(of_plans.views(&app, &snapshot, Shown { least, left }).await?);
+    items.extend(of_plans.views(&app, &snapshot, KeyBound { least, left }).await?);
     Ok(Json(LimitsView { is_live: app.meter.is_some(), is_shared, items, next: None }))
 }
 

@@ -24,9 +24,9 @@ pub(super) struct BusyClients {
     quotas: (Vec<BusyQuota>, usize),
 }
 
-/// The keys that are shown of all limits.
+/// The bound of the keys in the response, which those of `rate_limits` have used in part.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shown {
+pub(super) struct KeyBound {
     /// The minimum fullness, in thousandths.
     pub(super) least: u64,
     /// Maximum number of keys.
@@ -53,7 +53,7 @@ impl BusyClients {
         self,
         app: &Arc<App>,
         snapshot: &Snapshot,
-        Shown { least, left }: Shown,
+        KeyBound { least, left }: KeyBound,
     ) -> Result<Vec<LimitView>, DatabaseError> {
         let Self { rates: (mut rates, all_rates), quotas: (mut quotas, all_quotas) } = self;
         rates.retain(|rate| rate.fullness >= least);
