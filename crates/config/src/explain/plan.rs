@@ -70,9 +70,8 @@ impl Snapshot {
 
     /// Returns the authentication of each route, with each alternative.
     fn auths(&self) -> impl Iterator<Item = &Auth> {
-        self.traffic.router.routes().iter().flat_map(|route| match &route.auth {
-            Auth::Any(alternatives) => &**alternatives,
-            one => std::slice::from_ref(one),
+        self.traffic.router.routes().iter().flat_map(|route| {
+            if let Auth::Any(alternatives) = &route.auth { alternatives } else { std::slice::from_ref(&route.auth) }
         })
     }
 
