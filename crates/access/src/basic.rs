@@ -174,6 +174,11 @@ impl BasicUsers {
         Some(Self { users: users.into(), last })
     }
 
+    /// Returns the names of the users.
+    pub fn names(&self) -> impl Iterator<Item = &SubjectText<255>> {
+        self.users.iter().map(|user| &user.name)
+    }
+
     /// Returns the hash for a presented name. An unknown name gets the hash of one of the users, which depends on the
     /// name and on `digest`, a keyed hash: its verification takes as long as that of some user, each time the same.
     #[must_use]

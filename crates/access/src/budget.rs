@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::amount::Amount;
+use crate::amount::{Amount, Credits};
 use crate::id::{KeyNo, PlanId, UserNo};
 use crate::subject_id::SubjectId;
 use crate::usd;
@@ -129,6 +129,12 @@ pub struct Budget {
 impl Budget {
     /// The largest amount that the store's integers can represent.
     pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
+
+    /// Returns a daily quota of credits.
+    #[must_use]
+    pub const fn quota(credits: Credits) -> Self {
+        Self { measure: Measure::Credits, per: Per::Day, amount: Amount::of_credits(credits) }
+    }
 
     /// Returns the id and the amount of this budget for `scope`.
     #[must_use]

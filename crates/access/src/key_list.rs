@@ -75,6 +75,11 @@ impl KeyList {
         Self(keys.into())
     }
 
+    /// Returns the names of the keys.
+    pub fn names(&self) -> impl Iterator<Item = &SubjectText<255>> {
+        self.0.iter().map(|listed| &listed.name)
+    }
+
     /// Returns the name of a key. The time does not depend on the position of the key or on equal bytes.
     #[must_use]
     pub fn find(&self, key: &[u8]) -> Option<&SubjectText<255>> {

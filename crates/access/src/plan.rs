@@ -43,6 +43,16 @@ impl Plan {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
     }
 
+    /// Returns the quota as a budget, and the budgets.
+    pub fn quotas(&self) -> impl Iterator<Item = Budget> {
+        self.credits_per_day.map(Budget::quota).into_iter().chain(self.budgets.iter().copied())
+    }
+
+    /// Returns the quota and the budgets that limit clients without a user: those of credits.
+    pub fn subject_quotas(&self) -> impl Iterator<Item = Budget> {
+        self.quotas().filter(|budget| budget.measure == Measure::Credits)
+    }
+
     /// Whether the plan limits credits: it has a quota, or a budget of credits.
     #[must_use]
     pub fn limits_credits(&self) -> bool {

@@ -96,6 +96,7 @@ pub(crate) fn compile<'a>(
             ai,
             plans,
             budgets: budget::budgets(reader, &traffic.budgets),
+            limit_places: budget::limit_places(traffic),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
             service_tls: auth.service_tls().collect(),

@@ -5,12 +5,14 @@
 
 mod action;
 mod display;
+mod plan;
 mod request;
 mod routes;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use plan::{ExplainedPlan, ListedClient};
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
 
 use crate::place::Place;
@@ -87,6 +89,8 @@ pub struct ExplainedAuthentication {
     pub place: Option<String>,
     /// Claims that are required, with their values: `scope = users.read`.
     pub require: Vec<String>,
+    /// The plan of the clients of the entry; null if they have none. A key of users has the plan of its user.
+    pub plan: Option<ExplainedPlan>,
     /// Whether the request has a credential of this type; it may be invalid.
     pub has_credential: bool,
     /// Whether this credential decides about the request. Of alternatives, at most one does.
@@ -227,11 +231,13 @@ impl Snapshot {
 
     fn authentication(&self, auth: &Auth, request: &WrittenRequest) -> ExplainedAuthentication {
         let has_key = || request.keys().any(|key| !key.is_empty());
+        let is_client_of = |entry: &str| request.entry() == Some(entry);
         let of = |kind, has_credential| ExplainedAuthentication {
             kind,
             entry: None,
             place: None,
             require: Vec::new(),
+            plan: self.plan_of(auth),
             has_credential,
             decides: true,
             alternatives: Vec::new(),
@@ -244,14 +250,19 @@ impl Snapshot {
         match auth {
             Auth::None => of("none", false),
             Auth::Key => of("key", request.has_key || has_key()),
-            Auth::Listed(entry) => of_entry(entry.name.as_str(), entry.place, of("key", has_key())),
+            Auth::Listed(entry) => {
+                of_entry(entry.name.as_str(), entry.place, of("key", is_client_of(entry.name.as_str()) || has_key()))
+            }
             // Redis is not asked: it decides.
             Auth::Redis(entry) => of_entry(entry.name.as_str(), entry.place, of("key", has_key())),
             Auth::Jwt(rule) => ExplainedAuthentication {
                 require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
                 ..of_entry(&rule.entry.name, rule.entry.place, of("jwt", request.bearers().next().is_some()))
             },
-            Auth::Basic(entry) => of_entry(entry.name.as_str(), entry.place, of("basic", request.has_basic())),
+            Auth::Basic(entry) => {
+                let has_credential = is_client_of(entry.name.as_str()) || request.has_basic();
+                of_entry(entry.name.as_str(), entry.place, of("basic", has_credential))
+            }
             // The service decides, also about requests without a credential.
             Auth::Forward(entry) => of_entry(entry.name.as_str(), entry.place, of("forward", true)),
             Auth::Any(alternatives) => {
@@ -308,7 +319,7 @@ impl Snapshot {
     }
 
     /// Returns a position in the file as errors write it.
-    fn at(&self, place: Option<Place>) -> Option<String> {
+    pub(crate) fn at(&self, place: Option<Place>) -> Option<String> {
         place.map(|Place { line, column, .. }| format!("{}:{line}:{column}", self.file))
     }
 }

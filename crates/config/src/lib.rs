@@ -48,7 +48,8 @@ pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
 pub use explain::{
-    ExplainedAuthentication, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation, WrittenRequest,
+    ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation,
+    ListedClient, WrittenRequest,
 };
 pub use first_call::FirstCall;
 pub use flags::Flags;

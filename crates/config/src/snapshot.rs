@@ -28,7 +28,7 @@ pub use alternatives::{PresentedCredentials, choose};
 pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
-pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
+pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use pattern::{Pattern, PatternError};

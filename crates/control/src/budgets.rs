@@ -1,5 +1,7 @@
 //! Budgets as the API shows them: the scope, the amount, and the part in use.
 
+mod explained;
+
 use std::fmt;
 
 use access::{Budget, BudgetId, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
@@ -18,6 +20,7 @@ use crate::problem::Problem;
 use crate::state::State;
 use crate::usage_scope::UsageScope;
 use crate::words::{DimensionWord, PerWord, SourceWord};
+pub(crate) use explained::{ExplainedBudget, SubjectQuotas};
 
 /// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";
@@ -61,6 +64,8 @@ pub(crate) struct BudgetView {
     /// The origin of the budget.
     #[schema(value_type = SourceWord)]
     source: &'static str,
+    #[serde(skip)]
+    budget: Budget,
 }
 
 /// An amount, or null if the caller may not see it. The field is present in both cases, because its name is the measure.
@@ -128,24 +133,6 @@ impl BudgetKey {
     }
 }
 
-impl fmt::Display for BudgetView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |count: &Option<Visible<u64>>, unit| {
-            count
-                .as_ref()
-                .map(|Visible(count)| format!("{} {unit}", count.map_or("hidden".to_owned(), |n| n.to_string())))
-        };
-        let money =
-            self.money.as_ref().map(|Visible(money)| money.clone().unwrap_or_else(|| "hidden money".to_owned()));
-        let amount = money.or_else(|| count(&self.credits, "credits")).or_else(|| count(&self.tokens, "tokens"));
-        write!(f, "{} a {} ({} of {})", amount.unwrap_or_default(), self.per, self.source, self.dimension)?;
-        if let Some(remaining) = &self.remaining {
-            write!(f, ", {remaining} left")?;
-        }
-        write!(f, ", until {}", self.resets_at)
-    }
-}
-
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -191,6 +178,7 @@ impl BudgetView {
             remaining: None,
             resets_at: rfc3339(Period::of(per, day).end()),
             source: source.as_str(),
+            budget,
         }
     }
 
@@ -256,16 +244,10 @@ pub(crate) async fn holding(
     let plan = sources.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
-    let credits = |credits| Budget {
-        measure: Measure::Credits,
-        per: access::Per::Day,
-        amount: access::Amount::of_credits(credits),
-    };
     let of_user = access::BudgetScope::User(usage.no);
-    let quota = usage.plan.credits_per_day.map(credits);
-    found.extend(quota.iter().chain(&usage.plan.budgets).map(|budget| (of_user, *budget, Source::Plan)));
-    if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
-        found.push((access::BudgetScope::Key(no), credits(amount), Source::Key));
+    found.extend(usage.plan.quotas().map(|budget| (of_user, budget, Source::Plan)));
+    if let Some(BudgetKey { no, credits_per_day: Some(credits), .. }) = key {
+        found.push((access::BudgetScope::Key(no), Budget::quota(credits), Source::Key));
     }
     let stored = sources.store.budgets_of(ids).await?;
     found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
@@ -311,7 +293,11 @@ const fn is_shared(scope: access::BudgetScope) -> bool {
 
 /// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
 /// nodes share the budget, the higher of both figures is used.
-async fn used(sources: BudgetSources<'_>, budget: BudgetId, day: Day) -> Result<access::Amount, DatabaseError> {
+pub(crate) async fn used(
+    sources: BudgetSources<'_>,
+    budget: BudgetId,
+    day: Day,
+) -> Result<access::Amount, DatabaseError> {
     let period = Period::of(budget.per, day);
     let live = sources.meter.and_then(|meter| {
         let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;

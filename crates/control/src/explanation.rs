@@ -3,21 +3,24 @@
 //! `config` explains the effect of the configuration. This module adds the key that the request is made with, and the
 //! remaining part of its limits and budgets.
 
+mod holder;
 mod limit_state;
+mod unknown_subject;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use access::{Clock, KeyBounds, KeyId, Refusal, Role, Subject, Timestamp, UserId, UserStatus};
-use config::{ExplainedAuthentication, ExplainedRefusal, Explanation, Snapshot, WrittenRequest};
-use meter::{Caller, Meter};
+use access::Clock;
+use config::{ExplainedAuthentication, Explanation, Snapshot, WrittenRequest};
+use meter::Meter;
 use serde::Serialize;
-use store::{DatabaseError, Key, Store, User, UserRef};
+use store::{DatabaseError, Store};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::budgets::{self, BudgetKey, BudgetQuery, BudgetSources, BudgetView};
-use crate::usage_scope::UsageScope;
+use crate::budgets::{BudgetSources, ExplainedBudget};
+pub use holder::HolderName;
+use holder::{ExplainedKey, ExplainedSubject, Holder};
 use limit_state::StateSources;
 pub use limit_state::{LimitState, LimitStateKind};
 
@@ -50,8 +53,8 @@ pub struct LiveCounters<'a> {
 pub struct ExplanationQuery {
     /// The request without its client.
     pub request: WrittenRequest,
-    /// The key with which it is made.
-    pub key: Option<KeyId>,
+    /// The client that makes it.
+    pub holder: Option<HolderName>,
     /// The address of the client.
     pub address: Option<IpAddr>,
 }
@@ -62,6 +65,9 @@ pub enum ExplanationError {
     /// The key does not exist.
     #[error("the key does not exist")]
     NoKey,
+    /// No entry of `auth` that a route uses lists the client.
+    #[error("no entry of `auth` that a route uses lists this name; expected ENTRY/NAME")]
+    NotListed,
     /// An error of the store.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -73,34 +79,27 @@ pub enum ExplanationError {
 pub struct StatefulExplanation {
     #[serde(flatten)]
     explanation: Explanation,
-    /// The key that the request is made with; null without `as`.
+    /// The key that the request is made with; null if `as` names none.
     #[serde(rename = "as")]
     key: Option<ExplainedKey>,
+    /// The key or the user of an entry of `auth` that the request is made as; null if `as` names none.
+    subject: Option<ExplainedSubject>,
     /// The rate limits of the request with their present state, in the order in which they apply.
     limits: Vec<LimitState>,
-    /// The quotas and budgets that apply to the key, with their use.
-    budgets: Vec<BudgetView>,
+    /// The quotas and budgets that apply to the client, with their use.
+    budgets: Vec<ExplainedBudget>,
+    /// The reason why other quotas and budgets may apply; null if `budgets` has all.
+    budgets_reason: Option<String>,
 }
 
-/// The key that a request is made with.
-#[derive(Debug, Serialize, ToSchema)]
-struct ExplainedKey {
-    #[schema(value_type = Uuid)]
-    id: KeyId,
-    label: String,
-    last4: String,
-    #[schema(value_type = Uuid)]
-    user_id: UserId,
-    user_name: String,
-    /// The name of the user's plan.
-    plan: String,
-}
-
-/// A key with its user.
-#[derive(Debug)]
-struct KeyHolder {
-    key: Key,
-    user: User,
+impl<'a> ExplanationSources<'a> {
+    const fn budgets(self) -> BudgetSources<'a> {
+        let meter = match self.counters {
+            Some(counters) => Some(counters.meter),
+            None => None,
+        };
+        BudgetSources { store: self.store, meter, snapshot: self.snapshot }
+    }
 }
 
 impl StatefulExplanation {
@@ -109,29 +108,36 @@ impl StatefulExplanation {
     /// # Errors
     /// [`ExplanationError`].
     pub async fn of(sources: ExplanationSources<'_>, query: ExplanationQuery) -> Result<Self, ExplanationError> {
-        let ExplanationQuery { request, key, address } = query;
-        let holder = match key {
-            Some(key) => Some(KeyHolder::find(sources.store, key).await?),
+        let ExplanationQuery { request, holder, address } = query;
+        let holder = match &holder {
+            Some(name) => Some(Holder::find(sources, name).await?),
             None => None,
         };
-        let request = if holder.is_some() { request.with_key() } else { request };
+        let request = match &holder {
+            Some(Holder::Key(_)) => request.with_key(),
+            Some(Holder::Listed(client)) => request.with_credential_of(client.entry),
+            None => request,
+        };
         let mut explanation = sources.snapshot.explain(&request);
-        // Keys that the configuration lists, and access tokens, are no keys of the store.
         let deciding = explanation.authentication.as_ref().and_then(ExplainedAuthentication::deciding);
-        let is_by_key = deciding.is_some_and(|of| of.kind == "key" && of.entry.is_none());
-        let client = holder.as_ref().filter(|_| is_by_key);
-        if let (Some(holder), None) = (client, &explanation.refusal) {
+        let client = holder.as_ref().filter(|holder| deciding.is_some_and(|deciding| accepts(deciding, holder)));
+        if let (Some(Holder::Key(holder)), None) = (client, &explanation.refusal) {
             explanation.refusal = holder.refusal(&explanation, address, sources.clock.now());
             explanation.status =
                 explanation.refusal.as_ref().map_or(explanation.status, |refusal| Some(refusal.status));
         }
         let states = StateSources { sources, request: &request, client, address };
         let limits = states.limits(&explanation);
-        let budgets = match client {
-            Some(holder) => holder.budgets(sources).await?,
-            None => Vec::new(),
+        let (budgets, budgets_reason) = match client {
+            Some(holder) => (holder.budgets(sources).await?, None),
+            None => unknown_subject::budgets(sources, &explanation).await?,
         };
-        Ok(Self { explanation, key: holder.map(ExplainedKey::from), limits, budgets })
+        let (key, subject) = match &holder {
+            Some(Holder::Key(holder)) => (Some(ExplainedKey::from(&**holder)), None),
+            Some(Holder::Listed(client)) => (None, Some(ExplainedSubject::from(client))),
+            None => (None, None),
+        };
+        Ok(Self { explanation, key, subject, limits, budgets, budgets_reason })
     }
 
     /// Returns the explanation of the configuration.
@@ -144,64 +150,21 @@ impl StatefulExplanation {
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
-        if let Some(ExplainedKey { id, label, last4, user_name, plan, .. }) = &self.key {
-            lines.push(("as", format!("key {id} (…{last4}, {label}) of {user_name}, plan {plan}")));
-        }
+        lines.extend(self.key.as_ref().map(|key| ("as", key.line())));
+        lines.extend(self.subject.as_ref().map(|subject| ("as", subject.line())));
         lines.extend(self.limits.iter().map(|limit| ("limit", limit.to_string())));
-        lines.extend(self.budgets.iter().map(|budget| ("budget", budget.to_string())));
+        let label = |budget: &ExplainedBudget| if budget.is_quota() { "quota" } else { "budget" };
+        lines.extend(self.budgets.iter().map(|budget| (label(budget), budget.to_string())));
+        lines.extend(self.budgets_reason.iter().map(|reason| ("budgets", format!("unknown: {reason}"))));
         lines
     }
 }
 
-impl From<KeyHolder> for ExplainedKey {
-    fn from(KeyHolder { key, user }: KeyHolder) -> Self {
-        let (id, label, last4) = (key.id, key.label, key.last4);
-        Self { id, label, last4, user_id: user.id, user_name: user.name, plan: user.plan.name }
-    }
-}
-
-impl KeyHolder {
-    async fn find(store: &Store, id: KeyId) -> Result<Self, ExplanationError> {
-        let key = store.find_key(id).await?.ok_or(ExplanationError::NoKey)?;
-        let user = store.find_user(&UserRef::Id(key.user)).await?.ok_or(ExplanationError::NoKey)?;
-        Ok(Self { key, user })
-    }
-
-    fn subject(&self) -> Subject {
-        Subject::Key(Caller { user: self.user.no, key: self.key.no, plan: access::PlanId::NIL })
-    }
-
-    /// Returns the refusal of the key, if it is not valid for the request.
-    fn refusal(&self, of: &Explanation, address: Option<IpAddr>, now: Timestamp) -> Option<ExplainedRefusal> {
-        let refused = |refusal: Refusal, message: &str| {
-            Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message: message.to_owned() })
-        };
-        let Key { revoked_at, expires_at, bounds, .. } = &self.key;
-        let is_bound_elsewhere = |bounds: &KeyBounds| {
-            of.route.as_ref().is_some_and(|route| !route.is_endpoint && !bounds.opens_route(&route.name))
-        };
-        if revoked_at.is_some() {
-            refused(Refusal::KeyRevoked, "the key was revoked")
-        } else if expires_at.is_some_and(|end| end <= now) {
-            refused(Refusal::KeyExpired, "the key has expired")
-        } else if self.user.status == UserStatus::Suspended {
-            refused(Refusal::UserSuspended, "the user of the key is suspended")
-        } else if address.is_some_and(|address| !bounds.opens_from(address)) {
-            refused(Refusal::Forbidden, "the key is bound to networks, and the address is in none of them")
-        } else if is_bound_elsewhere(bounds) {
-            refused(Refusal::Forbidden, "the key is bound to routes, and this is not one of them")
-        } else {
-            None
-        }
-    }
-
-    async fn budgets(&self, sources: ExplanationSources<'_>) -> Result<Vec<BudgetView>, DatabaseError> {
-        let ExplanationSources { store, snapshot, clock, counters } = sources;
-        let Self { key, user } = self;
-        let scope = UsageScope { user: user.id, no: user.no, plan: std::sync::Arc::new(user.plan.clone()) };
-        let key = BudgetKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day };
-        let query = BudgetQuery { role: Role::Admin, scope: &scope, key: Some(key) };
-        let meter = counters.map(|counters| counters.meter);
-        budgets::holding(BudgetSources { store, meter, snapshot }, query, clock.now().day()).await
+/// Whether the credential of the client is one of those that decide about the request.
+fn accepts(deciding: &ExplainedAuthentication, holder: &Holder<'_>) -> bool {
+    match holder {
+        // Keys that the configuration lists, and access tokens, are no keys of the store.
+        Holder::Key(_) => deciding.kind == "key" && deciding.entry.is_none(),
+        Holder::Listed(client) => deciding.entry.as_deref() == Some(client.entry),
     }
 }

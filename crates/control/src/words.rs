@@ -50,6 +50,19 @@ pub(crate) enum DimensionWord {
     Global,
 }
 
+/// The scope of a budget in an explanation: one key, one user, one client without a user (`subject`), all users of one plan
+/// together, or all users (`global`).
+#[derive(ToSchema)]
+#[schema(as = ExplainedBudgetDimension, rename_all = "snake_case")]
+#[expect(dead_code, reason = "the words of `budgets::explained` in the document")]
+pub(crate) enum ExplainedDimensionWord {
+    Key,
+    User,
+    Subject,
+    Plan,
+    Global,
+}
+
 /// The origin of a budget: the configuration, the API or a command (`api`), the user's plan, or the key's own quota.
 #[derive(ToSchema)]
 #[schema(as = BudgetSource, rename_all = "snake_case")]
@@ -82,6 +95,9 @@ mod tests {
         );
         let dimensions = config::snapshot::BudgetDimension::ALL.map(|dimension| dimension.as_str().to_owned());
         assert_eq!(words(&DimensionWord::schema()), dimensions);
+        let explained: Vec<String> =
+            words(&ExplainedDimensionWord::schema()).into_iter().filter(|word| word != "subject").collect();
+        assert_eq!(explained, dimensions);
         assert_eq!(words(&SourceWord::schema()), ["configuration", "api", "plan", "key"]);
         assert_eq!(words(&PerWord::schema()), Per::ALL.map(|per| per.as_str().to_owned()));
         assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));

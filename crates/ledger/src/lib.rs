@@ -13,6 +13,7 @@
 extern crate self as ledger;
 
 mod batch_sizer;
+mod busy_subjects;
 #[cfg(test)]
 #[path = "../../store/src/fixture.rs"]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
@@ -30,6 +31,7 @@ mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
 
+pub use busy_subjects::SubjectCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{

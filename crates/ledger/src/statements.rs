@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use store::sql::StoreKind;
 
 use crate::fixture::{Place, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
-use crate::{ingest, reconcile, retention, usage};
+use crate::{busy_subjects, ingest, reconcile, retention, usage};
 
 /// Returns every text that the crate sends.
 fn all(kind: StoreKind) -> Vec<String> {
@@ -16,6 +16,7 @@ fn all(kind: StoreKind) -> Vec<String> {
         retention::STATEMENTS,
         retention::ACCOUNTS,
         usage::STATEMENTS,
+        busy_subjects::STATEMENTS,
     ];
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
     texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
@@ -67,6 +68,7 @@ fn hot() -> Vec<(String, &'static str)> {
         (text(ingest::STATEMENTS, "PLACES"), "(node_id=?)"),
         (text(retention::STATEMENTS, "EVENTS"), "sqlite_autoindex_usage_events_1 (id>? AND id<?)"),
         (text(retention::STATEMENTS, "SUBJECTS"), "sqlite_autoindex_daily_subjects_1 (id>? AND id<?)"),
+        (text(busy_subjects::STATEMENTS, "BUSIEST"), "sqlite_autoindex_daily_subjects_1 (id>?)"),
         (text(retention::STATEMENTS, "RAW"), "sqlite_autoindex_usage_raw_1 (id>? AND id<?)"),
         (text(retention::STATEMENTS, "ATTEMPTS"), "sqlite_autoindex_usage_attempts_1 (id>? AND id<?)"),
         (text(retention::ACCOUNTS, "TOKENS"), "sqlite_autoindex_refresh_tokens_1 (id>? AND id<?)"),

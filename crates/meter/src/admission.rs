@@ -166,6 +166,11 @@ impl Meter {
         terms.budget_ids().into_iter().all(is_current)
     }
 
+    /// Returns the counters of all scopes.
+    pub(crate) const fn counters(&self) -> &CounterRegistry {
+        &self.counters
+    }
+
     /// Returns the counters of the rate limits of the configuration.
     #[must_use]
     pub const fn rules(&self) -> &LimitRegistry {

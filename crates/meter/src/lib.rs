@@ -6,11 +6,12 @@
 //! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal or a subject), [`admission`],
 //! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
 //! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
-//! control API and unauthenticated clients.
+//! control API and unauthenticated clients. [`busy_scopes`] finds the keys and subjects that are near a limit of their plan.
 
 pub mod admission;
 mod atomic_amount;
 pub mod budget;
+pub mod busy_scopes;
 pub mod counter;
 pub mod event;
 pub mod lease;
@@ -30,6 +31,7 @@ pub mod window;
 pub use access::Caller;
 pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter, RateSource, SUBJECTS_MAX};
 pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, SubjectTerms, Terms};
 pub use prelogged::PreloggedCredits;

@@ -218,6 +218,13 @@ impl<K: ShardKey> Shards<K> {
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
 
+    /// Calls `see` with each scope.
+    pub(crate) fn for_each(&self, mut see: impl FnMut(K, &ScopeCounters)) {
+        for shard in &self.0 {
+            shard.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(key, counters)| see(*key, counters));
+        }
+    }
+
     /// Returns the number of scopes.
     pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()

@@ -40,7 +40,7 @@ function number(amount: Schemas["BudgetAmount"]): number {
   return isCost(amount) ? amount.amount_nano : amount;
 }
 
-export function figuresOf(budget: Budget, format: Format): Figures {
+export function figuresOf(budget: Pick<Budget, "money" | "credits" | "tokens" | "used" | "remaining">, format: Format): Figures {
   const measure = measureOf(budget);
   const whole = measure === "money" ? nanoOf(budget.money ?? "0") : (budget[measure] ?? 0);
   const amount = measure === "money" ? format.total({ amount_nano: whole, currency: "USD" }) : format.count(whole);

@@ -1,19 +1,26 @@
 "use client";
 
 import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
-import type { Budget } from "@/features/budgets/use-budgets";
-import { NONE } from "@/lib/format";
+import { Place } from "@/features/explain/step";
+import type { ExplainedBudget } from "@/features/explain/use-explanation";
 import { useFormat, useMessages } from "@/lib/language";
 
-/** One budget with what is left of it. */
-export function BudgetState({ budget }: { budget: Budget }) {
+/** One quota or budget with what is used and left of it, its end and its place. */
+export function BudgetState({ budget }: { budget: ExplainedBudget }) {
   const t = useMessages();
   const format = useFormat();
-  const figures = figuresOf(budget, format);
+  const { amount, used, remaining } = figuresOf(budget, format);
+  const whose = budget.dimension === "subject" ? t.explain.subject : t.budgets.dimensions[budget.dimension];
   return (
     <li>
       {t.budgets.per[budget.per](t.budgets.measures[measureOf(budget)])}
-      <span className="t3"> ({t.budgets.dimensions[budget.dimension]})</span>: <b className="med num">{t.explain.budgetLeft(figures.remaining ?? NONE, figures.amount)}</b>
+      <span className="t3"> ({whose}, {t.explain.sources[budget.source]})</span>:{" "}
+      {used !== undefined && remaining !== undefined ? (
+        <><b className="med num">{t.explain.budgetLeft(remaining, amount)}</b>, <span className="num">{t.explain.budgetUsed(used)}</span></>
+      ) : (
+        <><b className="med num">{amount}</b> <span className="tag">{t.explain.unknown}</span> {budget.reason}</>
+      )}
+      <span className="t3">, {t.explain.until(format.time(budget.resets_at))}</span> <Place place={budget.place} />
     </li>
   );
 }

@@ -45,7 +45,7 @@ const EXPLANATION = {
   request: { method: "GET", host: "api.example.com", path: "/users/7", query: "a=b" },
   route: { name: "users", is_endpoint: false, place: "tollgate.yaml:12:5", because: ["the path matches /users/{id}"] },
   others: [{ name: "all", place: "tollgate.yaml:20:5", because: "another route comes first in the order of precedence" }],
-  authentication: { type: "key", entry: null, place: null, require: [], has_credential: true },
+  authentication: { type: "key", entry: null, place: null, require: [], plan: null, has_credential: true, decides: true, alternatives: [] },
   rate_limits: [{ name: "ip", policy: "\"ip\";q=100;w=60", tiers: [], after_authentication: false, place: "tollgate.yaml:8:5" }],
   action: { kind: "forward", target: "/v2/users/7?a=b", location: null, format: null, upstreams: [{ name: "users", weight: 1, strategy: "round_robin", place: "tollgate.yaml:2:5", backends: [{ url: "http://127.0.0.1:9001/v2/users/7", weight: 1 }] }] },
   refusal: null,
@@ -55,7 +55,9 @@ const EXPLANATION = {
     { kind: "rate_limit", name: "ip", limit: 100, remaining: null, resets_at: null, reason: "the address of the client is not given", place: "tollgate.yaml:8:5" },
     { kind: "requests_per_minute", name: "requests_per_minute", limit: 60, remaining: 12, resets_at: null, reason: null, place: null },
   ],
-  budgets: [{ dimension: "user", id: "u1", name: null, per: "day", credits: 1_000, used: 12, remaining: 988, resets_at: "2026-11-21T00:00:00Z", source: "plan" }],
+  subject: null,
+  budgets: [{ dimension: "user", id: "u1", per: "day", credits: 1_000, used: 12, remaining: 988, resets_at: "2026-11-21T00:00:00Z", source: "plan", place: "tollgate.yaml:30:5", reason: null }],
+  budgets_reason: null,
 };
 
 function answering(explained: Answer): ReturnType<typeof serve> {
@@ -86,7 +88,29 @@ describe("ExplainPage", () => {
     expect(within(limits).getByRole("row", { name: /Requests per minute.*60.*12/ })).toBeVisible();
     expect(screen.getByText("tollgate.yaml:12:5")).toBeVisible();
     expect(screen.getByText("988 of 1,000 left")).toBeVisible();
+    expect(screen.getByText("12 used")).toBeVisible();
+    expect(screen.getByText("tollgate.yaml:30:5")).toBeVisible();
     expect(screen.getByText("rewritten from /users/7?a=b")).toBeVisible();
+  });
+
+  it("shows the alternative that decides, and why the use of a quota is unknown", async () => {
+    const credential = { entry: null, place: null, require: [], plan: null, has_credential: false, decides: false, alternatives: [] };
+    const plan = { name: "forty", named_by: null, limits: ["40 credits a day"], place: "tollgate.yaml:3:5" };
+    const token = { ...credential, type: "jwt", entry: "accounts", place: "tollgate.yaml:9:5", plan, has_credential: true, decides: true };
+    const authentication = { ...credential, type: "any", has_credential: true, decides: true, alternatives: [{ ...credential, type: "key" }, token] };
+    const reason = "it depends on the subject of the access token";
+    const budget = { dimension: "subject", id: null, per: "day", credits: 40, used: null, remaining: null, resets_at: "2026-11-21T00:00:00Z", source: "plan", place: null, reason };
+    answering({ body: { ...EXPLANATION, authentication, as: null, budgets: [budget], budgets_reason: "the plan may be another" } });
+    show(<ExplainPage />);
+    await userEvent.type(await screen.findByLabelText("URL"), "/x{Enter}");
+    const deciding = await screen.findByText(/^Decided by/);
+    expect(deciding).toHaveTextContent("Decided by: An access token of the entry accounts");
+    expect(screen.getByText(/Plan forty: 40 credits a day for each subject/)).toBeVisible();
+    expect(screen.getByText(new RegExp(reason)).closest("li")).toHaveTextContent("Credits per day (Subject, from the plan)");
+    expect(screen.getByText(/the plan may be another/)).toBeVisible();
+    answering({ body: { ...EXPLANATION, authentication: { ...authentication, alternatives: [{ ...credential, type: "key" }, { ...token, decides: false }] } } });
+    await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
+    expect(await screen.findByText("Decided by: none, as the request has no credential of an alternative")).toBeVisible();
   });
 
   it("refuses what is no request before it is sent, and keeps it", async () => {
@@ -111,7 +135,7 @@ describe("ExplainPage", () => {
 
   it("says which route is missing", async () => {
     const refused = { status: 404, code: "route_not_found", message: "no route matches" };
-    answering({ body: { ...EXPLANATION, route: null, others: [], authentication: null, rate_limits: [], action: null, refusal: refused, status: 404, as: null, limits: [], budgets: [] } });
+    answering({ body: { ...EXPLANATION, route: null, others: [], authentication: null, rate_limits: [], action: null, refusal: refused, status: 404, as: null, subject: null, limits: [], budgets: [], budgets_reason: null } });
     show(<ExplainPage />);
     await userEvent.type(await screen.findByLabelText("URL"), "/x{Enter}");
     expect(await screen.findByText("No route")).toBeVisible();

@@ -1,12 +1,12 @@
 "use client";
 
-import { clsx } from "clsx";
-import type { ReactNode } from "react";
-
 import { measureOf } from "@/features/budgets/budget-figures";
+import { AuthenticationStep } from "@/features/explain/authentication-step";
 import { BudgetState } from "@/features/explain/budget-state";
 import { LimitTable } from "@/features/explain/limit-table";
+import { Place, Step } from "@/features/explain/step";
 import type { Explanation } from "@/features/explain/use-explanation";
+import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
 /** The explanation as steps, in the order in which the gateway takes them. */
@@ -18,6 +18,7 @@ export function ExplanationSteps({ explanation }: { explanation: Explanation }) 
     <ol className="trace">
       <Step title={t.explain.request}>
         <code className="mono break-all">{`${request.method} ${request.host ?? ""}${request.path}${query}`}</code>
+        {explanation.subject && <p className="t2 md">{t.explain.asSubject(explanation.subject.name, explanation.subject.entry, explanation.subject.plan ?? NONE)}</p>}
         {explanation.as && <p className="t2 md">{t.explain.asKey(`${explanation.as.label} …${explanation.as.last4}`, explanation.as.user_name, explanation.as.plan)}</p>}
       </Step>
       <Step title={t.explain.route} place={route?.place}>
@@ -35,24 +36,20 @@ export function ExplanationSteps({ explanation }: { explanation: Explanation }) 
           </details>
         )}
       </Step>
-      {authentication && (
-        <Step title={t.explain.authentication} place={authentication.place}>
-          <b className="med">{t.explain.auth[authentication.type] ?? authentication.type}</b>
-          {authentication.entry && <span className="t2">{t.explain.entry(authentication.entry)}</span>}
-          {authentication.type !== "none" && <p className="t2 md">{authentication.has_credential ? t.explain.hasCredential : t.explain.noCredential}</p>}
-          {authentication.require.length > 0 && <p className="t2 md">{t.explain.require}: <code className="mono">{authentication.require.join(", ")}</code></p>}
-        </Step>
-      )}
+      {authentication && <AuthenticationStep authentication={authentication} />}
       {authentication && (
         <Step title={t.explain.limits}>
           {explanation.limits.length === 0 ? <p className="t2 md">{t.explain.noLimits}</p> : <LimitTable explanation={explanation} />}
         </Step>
       )}
-      {explanation.budgets.length > 0 && (
+      {(explanation.budgets.length > 0 || explanation.budgets_reason) && (
         <Step title={t.explain.budgets}>
-          <ul className="reasons">
-            {explanation.budgets.map((budget) => <BudgetState key={`${budget.dimension}-${budget.per}-${measureOf(budget)}-${budget.source}`} budget={budget} />)}
-          </ul>
+          {explanation.budgets.length > 0 && (
+            <ul className="reasons">
+              {explanation.budgets.map((budget) => <BudgetState key={`${budget.dimension}-${budget.per}-${measureOf(budget)}-${budget.source}`} budget={budget} />)}
+            </ul>
+          )}
+          {explanation.budgets_reason && <p className="t2 md"><span className="tag">{t.explain.unknown}</span> {explanation.budgets_reason}</p>}
         </Step>
       )}
       {action && <ActionStep explanation={explanation} />}
@@ -62,25 +59,6 @@ export function ExplanationSteps({ explanation }: { explanation: Explanation }) 
       </Step>
     </ol>
   );
-}
-
-function Step({ title, place, tone, children }: { title: string; place?: string | null | undefined; tone?: "bad" | undefined; children: ReactNode }) {
-  return (
-    <li className={clsx(tone)}>
-      <div className="row wrap">
-        <h3>{title}</h3>
-        <Place place={place} />
-      </div>
-      <div className="step-b">{children}</div>
-    </li>
-  );
-}
-
-/** The position in the configuration: file, line and column. */
-export function Place({ place }: { place: string | null | undefined }) {
-  const t = useMessages();
-  if (!place) return null;
-  return <code className="mono t3 sm break-all" title={t.explain.place}>{place}</code>;
 }
 
 function ActionStep({ explanation: { request, action } }: { explanation: Explanation }) {

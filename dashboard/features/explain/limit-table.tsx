@@ -1,6 +1,6 @@
 "use client";
 
-import { Place } from "@/features/explain/explanation-steps";
+import { Place } from "@/features/explain/step";
 import type { Explanation, LimitState } from "@/features/explain/use-explanation";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";

@@ -39,7 +39,7 @@ export function RequestForm({ isBusy, onSubmit }: RequestFormProps) {
   const errors = {
     url: values.url.trim() === "" ? t.explain.urlMissing : undefined,
     headers: typeof fields === "number" ? t.explain.headersWrong(String(fields)) : undefined,
-    key: values.key.trim() === "" || ID.safeParse(values.key.trim()).success ? undefined : t.explain.asWrong,
+    key: values.key.trim() === "" || values.key.includes("/") || ID.safeParse(values.key.trim()).success ? undefined : t.explain.asWrong,
   };
   const shown = isChecked ? errors : { url: undefined, headers: undefined, key: undefined };
   const read = (text: string): boolean => {

@@ -23,10 +23,22 @@ function windowText(seconds: number, t: Messages, format: Format): string {
 }
 
 /** The maximum of a limit in words, with its tiers. */
-export function maximumText({ policy, tiers }: RateLimit, t: Messages, format: Format): string {
-  const usual = policy ? [policyText(policy, t, format)] : [];
-  const named = tiers.map((tier) => `${tier.name}: ${policyText(tier.policy, t, format)}`);
+export function maximumText({ kind, policy, tiers }: RateLimit, t: Messages, format: Format): string {
+  const text = (of: string): string => (kind === "credits_per_day" ? t.limits.credits(format.count(policyOf(of).limit)) : policyText(of, t, format));
+  const usual = policy ? [text(policy)] : [];
+  const named = tiers.map((tier) => `${tier.name}: ${text(tier.policy)}`);
   return [...usual, ...named].join(" · ") || NONE;
+}
+
+/** What a limit counts, in words where its dimensions do not say it. */
+export function countsText({ kind, dimensions }: RateLimit, t: Messages): string {
+  return t.limits.kinds[kind] ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? dimensions.join(" + ");
+}
+
+/** The part of the configuration that has a limit. */
+export function whereText({ kind, route, place }: RateLimit, t: Messages): string {
+  const isOfPlans = kind === "requests_per_minute" || kind === "credits_per_day";
+  return [isOfPlans ? t.limits.ofPlans : (route ?? t.limits.allRoutes), place].filter(Boolean).join(" · ");
 }
 
 /** The values that a limit counts in one counter. */
@@ -48,5 +60,5 @@ export function busiest(limits: readonly RateLimit[]): LimitedKey[] {
     const named = busy.values.map(({ value, id }) => id ?? value ?? "").join("|");
     return { id: `${at}-${named}-${named.replaceAll("|", "") === "" ? nth : ""}`, limit, busy };
   }));
-  return all.sort((one, other) => other.busy.used / other.busy.limit - one.busy.used / one.busy.limit || other.busy.refused - one.busy.refused || one.id.localeCompare(other.id));
+  return all.sort((one, other) => other.busy.used / other.busy.limit - one.busy.used / one.busy.limit || (other.busy.refused ?? 0) - (one.busy.refused ?? 0) || one.id.localeCompare(other.id));
 }

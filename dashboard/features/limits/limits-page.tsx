@@ -7,8 +7,9 @@ import { Meter } from "@/components/ui/meter";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { type LimitedKey, busiest, keyText, maximumText } from "@/features/limits/limit-words";
+import { type LimitedKey, busiest, countsText, keyText, maximumText, whereText } from "@/features/limits/limit-words";
 import { type LimitStates, type RateLimit, useLimits } from "@/features/limits/use-limits";
+import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 
@@ -99,7 +100,7 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
       </td>
       <td className="r num">{format.count(busy.remaining)}</td>
       <td className="r num x2">{seconds === 0 ? t.limits.now : left}</td>
-      <td className="r num">{format.count(busy.refused)}</td>
+      <td className="r num">{typeof busy.refused === "number" ? format.count(busy.refused) : NONE}</td>
     </tr>
   );
 }
@@ -132,19 +133,20 @@ function RuleRow({ limit }: { limit: RateLimit }) {
   const t = useMessages();
   const format = useFormat();
   const maximum = maximumText(limit, t, format);
-  const where = [limit.route ?? t.limits.allRoutes, limit.place].filter(Boolean).join(" · ");
+  const where = whereText(limit, t);
+  const shared = limit.kind === "credits_per_day" ? t.limits.sharedInStore : t.limits.shared;
   return (
     <tr>
       <td className="grow pad">
-        <span className={limit.is_without_key ? "med" : "med mono"}>{limit.is_without_key ? t.explain.kinds.without_key : limit.dimensions.join(" + ")}</span>
+        <span className={limit.kind === "rate_limit" ? "med mono" : "med"}>{countsText(limit, t)}</span>
         <span className="sub" title={where}>{where}</span>
         <span className="sub m-only">{maximum}</span>
       </td>
       <td className="x3 num cut" title={maximum}>{maximum}</td>
       <td className="x2 t2">{t.limits.algorithms[limit.algorithm] ?? limit.algorithm}</td>
-      <td className="x1 t2">{limit.is_shared ? t.limits.shared : t.limits.local}</td>
+      <td className="x1 t2">{limit.is_shared ? shared : t.limits.local}</td>
       <td className="r num x4">{format.count(limit.busy_keys)}</td>
-      <td className="r num">{format.count(limit.refused)}</td>
+      <td className="r num">{typeof limit.refused === "number" ? format.count(limit.refused) : NONE}</td>
     </tr>
   );
 }

@@ -1,7 +1,7 @@
 import { screen, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 
-import { busiest, keyText, maximumText, policyOf } from "@/features/limits/limit-words";
+import { busiest, countsText, keyText, maximumText, policyOf, whereText } from "@/features/limits/limit-words";
 import { LimitsPage } from "@/features/limits/limits-page";
 import type { BusyKey, RateLimit } from "@/features/limits/use-limits";
 import { formatter } from "@/lib/format";
@@ -15,7 +15,7 @@ const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter",
 const format = formatter("en");
 const busy = (value: string | null, used: number, refused = 0): BusyKey => ({ values: [{ dimension: "ip", value, id: null }], limit: 100, used, remaining: 100 - used, resets_at: null, refused });
 const LIMIT: RateLimit = {
-  name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
+  kind: "rate_limit", name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
 };
 
 function answering(limits: Answer): void {
@@ -35,6 +35,12 @@ describe("the words of a limit", () => {
     expect([text("\"ip\";q=100;w=60"), text("\"ip\";q=5;w=90"), text("\"ip\";q=1000;w=3600"), text("\"user\";q=20;qu=\"concurrent-requests\"")]).toEqual(["100 per 1 min", "5 per 90 s", "1,000 per 1 h", "20 in flight"]);
     expect(text(null, [{ name: "free", policy: "\"user\";q=10;w=1" }, { name: "pro", policy: "\"user\";q=90;w=1" }])).toBe("free: 10 per 1 s · pro: 90 per 1 s");
     expect(text(null)).toBe("–");
+  });
+
+  it("name the limits of plans", () => {
+    const quota: RateLimit = { ...LIMIT, kind: "credits_per_day", dimensions: ["subject"], policy: null, tiers: [{ name: "forty", policy: "\"credits_per_day\";q=40;w=86400" }], place: null };
+    expect([countsText(quota, en), whereText(quota, en), maximumText(quota, en, format)]).toEqual(["Credits per day of each client without a user", "Plans and keys", "forty: 40 credits per day"]);
+    expect([countsText(LIMIT, en), whereText(LIMIT, en)]).toEqual(["ip", "All routes · tollgate.yaml:8:5"]);
   });
 
   it("name the counted values", () => {
@@ -57,6 +63,17 @@ describe("LimitsPage", () => {
     expect(within(keys).getByRole("row", { name: /203\.0\.113\.9.*93 of 100.*7.*4/ })).toBeVisible();
     expect(within(keys).getByRole("meter")).toHaveAttribute("aria-valuenow", "93");
     expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /ip.*100 per 1 min.*Sliding window.*This process.*1.*12/ })).toBeVisible();
+  });
+
+  it("shows keys and clients without a user that are near the limits of their plans", async () => {
+    const near = (value: string, used: number): BusyKey => ({ ...busy(value, used), refused: null });
+    const rates: RateLimit = { ...LIMIT, kind: "requests_per_minute", name: "requests_per_minute", policy: null, refused: null, keys: [near("…9f3c", 40)] };
+    const quotas: RateLimit = { ...rates, kind: "credits_per_day", name: "credits_per_day", algorithm: "daily", keys: [near("acme (partners)", 80)] };
+    answering({ body: { is_live: true, is_shared: false, items: [rates, quotas], next: null } });
+    show(<LimitsPage />);
+    const keys = await screen.findByRole("table", { name: "Keys near their limit" });
+    expect(within(keys).getByRole("row", { name: /acme \(partners\).*credits_per_day.*80 of 100.*20.*–/ })).toBeVisible();
+    expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /Credits per day of each client without a user.*Per UTC day.*–/ })).toBeVisible();
   });
 
   it("says that another process counts", async () => {

@@ -1,8 +1,10 @@
 //! `tollgate explain`, `POST /api/explain`, and tests of a configuration.
 
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup, commands};
+use e2e::{Call, Gateway, Setup, Upstream, commands, eventually};
 use serde_json::{Value, json};
+
+use crate::audit::must;
 
 const CONFIG: &str = "\
 upstreams:
@@ -61,4 +63,55 @@ async fn check_runs_the_tests_of_the_file_and_serve_ignores_their_failures() {
     let gateway = Gateway::start(Setup::bare().flag("--config").flag(file.to_str().unwrap())).await;
     let unknown = gateway.call(Call::get("/users/7")).await.expect(404);
     assert_eq!(unknown.json()["error"]["code"], "route_not_found");
+}
+
+/// A listed key, which no explanation contains.
+const ACME: &str = "0123456789abcdef";
+
+#[tokio::test]
+async fn explain_shows_what_keys_have_used_of_their_quotas() {
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let routes =
+        "{path: /listed, auth: {type: key, use: partners}, upstreams: backend}, {path: /key, upstreams: backend}";
+    let setup = Setup::routed(upstream.address(), routes)
+        .plans("{name: forty, credits_per_day: 40, requests_per_minute: 600, budgets: [{credits: 60, per: month}]}")
+        .section(
+            "auth",
+            &format!("[{{name: partners, type: key, plan: forty, keys: [{{name: acme, value: {ACME}}}]}}]"),
+        );
+    let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
+    let account = gateway.account("forty").await;
+    for _ in 0..3 {
+        gateway.call(Call::get("/key").key(&account.key)).await.expect(200);
+    }
+    for _ in 0..5 {
+        gateway.call(Call::get("/listed").header("x-api-key", ACME)).await.expect(200);
+    }
+    let folder = gateway.folder();
+    let keys = must(folder, &["keys", "list", "--user", &account.email]).await;
+    let id = keys.lines().find(|line| line.ends_with("  e2e")).unwrap().split_whitespace().next().unwrap();
+    for (path, client, whose, used) in [("/key", id, "user", 3), ("/listed", "partners/acme", "subject", 5)] {
+        let words = ["explain", "--config", "tollgate.yaml", path, "--as", client];
+        let quota = format!("40 credits a day for the {whose}, from the plan (");
+        let state = format!("): {used} used, {} left, until ", 40 - used);
+        // Usage reaches the store a moment after the response.
+        let text = eventually(&format!("{quota}…{state}"), async || {
+            let text = must(folder, &words).await;
+            let line = text.lines().find(|line| line.starts_with("quota "));
+            line.is_some_and(|line| line.contains(&quota) && line.contains(&state)).then_some(text)
+        })
+        .await;
+        assert!(text.contains(&format!("60 credits a month for the {whose}, from the plan (")), "{text}");
+        let json: Value = serde_json::from_str(&must(folder, &[&words[..], &["--json"]].concat()).await).unwrap();
+        assert_eq!((&json["budgets"][0]["used"], &json["budgets"][0]["remaining"]), (&json!(used), &json!(40 - used)));
+        assert!(!format!("{text}{json}").contains(ACME) && !text.contains(&account.key), "{text}");
+    }
+    let listed: Value =
+        serde_json::from_str(&must(folder, &["limits", "--config", "tollgate.yaml", "--json"]).await).unwrap();
+    let expected = json!([{"client": "acme (partners)", "plan": "forty", "limit": 40, "used": 5, "remaining": 35}]);
+    assert_eq!(listed["quotas"], expected, "{listed}");
+    let of_clients = |limit: &Value| limit["whose"] == "each client without a user on plan forty";
+    assert_eq!(listed["limits"].as_array().unwrap().iter().filter(|limit| of_clients(limit)).count(), 3, "{listed}");
+    let unknown = must(folder, &["explain", "--config", "tollgate.yaml", "/listed"]).await;
+    assert!(unknown.contains(": 40 credits a day, 60 credits a month for each subject\n"), "{unknown}");
 }

@@ -4,9 +4,9 @@ use access::{Amount, Budget, Credits, Measure, Tokens};
 
 use crate::error::{At, Code, Problem};
 use crate::schema::field::Entries;
-use crate::schema::traffic::{BudgetInput, BudgetsInput, PlanBudgetInput};
+use crate::schema::traffic::{BudgetInput, BudgetsInput, PlanBudgetInput, TrafficInput};
 use crate::section::{Location, Reader};
-use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets};
+use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
 
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
 
@@ -27,6 +27,15 @@ pub(super) fn budgets(reader: &Reader<'_>, input: &BudgetsInput) -> Budgets {
         clamp: input.clamp.value,
         server_tool_rounds: input.server_tool_rounds.value,
     }
+}
+
+/// Returns the positions of the plans and the budgets. An entry that is missing in the snapshot is an error, so the
+/// positions are in the same order.
+pub(super) fn limit_places(traffic: &TrafficInput) -> LimitPlaces {
+    let place = |location: &Location| location.at.place().filter(|_| location.is_given());
+    let plans = traffic.plans.list.iter().map(|plan| place(&plan.location));
+    let budgets = traffic.budgets.limits.list.iter().map(|budget| place(&budget.location));
+    LimitPlaces { plans: plans.collect(), budgets: budgets.collect() }
 }
 
 /// Returns the budgets of each user of a plan.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ExplainedAction, ExplainedAuthentication, ExplainedRateLimit, Explanation};
+use super::{ExplainedAction, ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, Explanation};
 
 /// Width of the column of labels.
 const LABEL: usize = 15;
@@ -18,6 +18,14 @@ impl ExplainedAuthentication {
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.deciding().is_none_or(|deciding| deciding.kind != "none")
+    }
+
+    /// Returns in words which of several alternatives decides; `None` without alternatives.
+    pub(super) fn decision(&self) -> Option<String> {
+        (!self.alternatives.is_empty()).then(|| match self.deciding() {
+            Some(deciding) => format!("decided by: {}", placed(&deciding.needed(), deciding.place.as_deref())),
+            None => "decided by: none, as the request has no credential of an alternative".to_owned(),
+        })
     }
 
     /// Returns the needed credential in words.
@@ -55,6 +63,9 @@ impl fmt::Display for Explanation {
             line(f, "authentication", &placed(&authentication.needed(), authentication.place.as_deref()))?;
             let claims = authentication.alternatives.iter().chain([authentication]).flat_map(|one| &one.require);
             claims.into_iter().try_for_each(|claim| line(f, "", &format!("with the claim {claim}")))?;
+            authentication.decision().map_or(Ok(()), |decision| line(f, "", &decision))?;
+            let plan = authentication.deciding().and_then(|deciding| deciding.plan.as_ref());
+            plan.map_or(Ok(()), |plan| line(f, "", &plan.to_string()))?;
         }
         for (at, limit) in self.rate_limits.iter().enumerate() {
             line(f, if at == 0 { "rate limits" } else { "" }, &limit.to_string())?;
@@ -72,6 +83,18 @@ impl fmt::Display for Explanation {
             }
             (None, None) => line(f, "response", "depends on the credential"),
         }
+    }
+}
+
+impl fmt::Display for ExplainedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.name.as_ref().map(|name| placed(&format!("plan {name}"), self.place.as_deref()));
+        match (&named, &self.named_by) {
+            (Some(named), None) => f.write_str(named)?,
+            (Some(named), Some(by)) => write!(f, "{named}, unless {by} names another plan")?,
+            (None, by) => write!(f, "plan: {} names it", by.as_deref().unwrap_or("the credential"))?,
+        }
+        if self.limits.is_empty() { Ok(()) } else { write!(f, ": {} for each subject", self.limits.join(", ")) }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct WrittenRequest {
     pub(super) names_websocket: bool,
     /// Whether the request is made with a valid key, also if no field contains one.
     pub(super) has_key: bool,
+    /// The entry of `auth` with the client that makes the request, also if no field contains its credential.
+    pub(super) entry: Option<String>,
 }
 
 /// The reason why a text is not a [`WrittenRequest`].
@@ -99,6 +101,7 @@ impl WrittenRequest {
             requests_websocket: request.upgrade().is_some_and(is_websocket),
             names_websocket: request.fields().get(KnownName::Upgrade).is_some_and(is_websocket),
             has_key: false,
+            entry: None,
         })
     }
 
@@ -106,6 +109,12 @@ impl WrittenRequest {
     #[must_use]
     pub fn with_key(self) -> Self {
         Self { has_key: true, ..self }
+    }
+
+    /// Returns the request as one with a valid credential of the entry of `auth` with this name.
+    #[must_use]
+    pub fn with_credential_of(self, entry: &str) -> Self {
+        Self { entry: Some(entry.to_owned()), ..self }
     }
 
     /// Returns the values of a field, whose name is in lowercase.
@@ -151,6 +160,10 @@ impl PresentedCredentials for WrittenRequest {
 
     fn has_key_of_user(&self) -> bool {
         self.has_key || self.keys().any(access::is_key)
+    }
+
+    fn entry(&self) -> Option<&str> {
+        self.entry.as_deref()
     }
 }
 

@@ -257,3 +257,63 @@ routes:
     assert_eq!(explained("/optional", &[]), ("basic none".into(), false, None));
     assert_eq!(explained("/gate", &[]), ("key forward".into(), true, None));
 }
+
+#[test]
+fn the_plan_of_clients_without_a_user_and_the_deciding_alternative_are_explained() {
+    let source = "
+plans:
+  - {name: forty, credits_per_day: 40, budgets: [{credits: 60, per: month}, {tokens: 5, per: day}]}
+auth:
+  - {name: partners, type: key, plan: forty, keys: [{name: acme, value: 0123456789abcdef}]}
+  - {name: accounts, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef, plan: {claim: tier}}
+routes:
+  - {path: /listed, auth: {type: key, use: partners}, respond: {}}
+  - {path: /any, auth: {any: [{type: key, use: partners}, {type: jwt}]}, respond: {}}
+";
+    let snapshot = config(source).unwrap().snapshot;
+    let lines = |request: &WrittenRequest| {
+        let text = snapshot.explain(request).to_string();
+        let from = text.lines().skip_while(|line| !line.starts_with("authentication"));
+        let own = from.take_while(|line| line.starts_with("authentication") || line.starts_with(' '));
+        own.map(|line| line.chars().skip(16).collect::<String>()).collect::<Vec<_>>()
+    };
+    let request = |path: &str, pairs: &[(&str, &str)]| WrittenRequest::parse(path, &fields(pairs)).unwrap();
+    let plan = "plan forty (t.yaml:3:5): 40 credits a day, 60 credits a month for each subject";
+    let by_claim = "plan: the claim `tier` of the token names it";
+    assert_eq!(lines(&request("/listed", &[])), ["a key of `partners` (t.yaml:5:5)", plan]);
+    let any = "a key of `partners`, or an access token of `accounts`";
+    let none = "decided by: none, as the request has no credential of an alternative";
+    assert_eq!(lines(&request("/any", &[])), [any, none]);
+    let key = "decided by: a key of `partners` (t.yaml:5:5)";
+    assert_eq!(lines(&request("/any", &[("x-api-key", "0123456789abcdef")])), [any, key, plan]);
+    let as_acme = request("/any", &[]).with_credential_of("partners");
+    assert_eq!(lines(&as_acme), [any, key, plan]);
+    let token = "decided by: an access token of `accounts` (t.yaml:6:5)";
+    assert_eq!(lines(&request("/any", &[("authorization", "Bearer a.b.c")])), [any, token, by_claim]);
+}
+
+#[test]
+fn a_listed_client_is_found_by_the_name_of_its_entry_and_its_own() {
+    let source = "
+plans: [{name: forty, credits_per_day: 40}]
+auth:
+  - {name: partners, type: key, plan: forty, keys: [{name: acme, value: 0123456789abcdef}]}
+  - {name: ops, type: basic, users: [{name: eu/ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}
+  - {name: unused, type: key, keys: [{name: acme, value: 0123456789abcdef}]}
+routes:
+  - {path: /any, auth: {any: [{type: key, use: partners}, {type: basic}]}, respond: {}}
+";
+    let snapshot = config(source).unwrap().snapshot;
+    let found = |text: &str| {
+        let client = snapshot.listed_client(text)?;
+        Some((client.name, client.subject.kind().as_str(), client.plan.map(|plan| plan.name.as_str())))
+    };
+    assert_eq!(found("partners/acme"), Some(("acme", "token", Some("forty"))));
+    assert_eq!(found("ops/eu/ada"), Some(("eu/ada", "basic", None)));
+    for text in ["partners/ada", "unused/acme", "partners", "ops/", "/ada"] {
+        assert!(found(text).is_none(), "{text}");
+    }
+    assert_eq!(snapshot.subject_plans().len(), 1);
+    let plan = |issuer: &str| snapshot.plan_of_issuer(issuer).map(|plan| plan.name.as_str());
+    assert_eq!([plan("partners"), plan("ops"), plan("unused")], [Some("forty"), None, None]);
+}

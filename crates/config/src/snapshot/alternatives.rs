@@ -22,6 +22,10 @@ pub trait PresentedCredentials {
     fn has_key_of_user(&self) -> bool {
         self.keys().any(access::is_key)
     }
+    /// Returns the name of the entry of `auth` whose credential the request is made with, also if no header contains one.
+    fn entry(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Returns the alternative that decides about a request; `None` if the request has no credential of any.
@@ -42,12 +46,15 @@ fn has_exactly(request: &impl PresentedCredentials, alternative: &Auth) -> bool 
     match alternative {
         Auth::Key => request.has_key_of_user(),
         Auth::Redis(_) => request.keys().any(may_be_in_redis),
-        Auth::Listed(entry) => request.keys().any(|key| entry.keys.find(key).is_some()),
+        Auth::Listed(entry) => {
+            request.entry() == Some(entry.name.as_str()) || request.keys().any(|key| entry.keys.find(key).is_some())
+        }
         Auth::Jwt(rule) => tokens(request).any(|token| match &rule.entry.terms.issuer {
             Some(issuer) => jwt::claimed_issuer(token).as_ref() == Some(issuer),
             None => true,
         }),
-        Auth::Basic(_) => request.has_basic(),
+        Auth::Basic(entry) => request.entry() == Some(entry.name.as_str()) || request.has_basic(),
+        Auth::None if request.entry().is_some() => false,
         Auth::None => !request.has_authorization() && request.keys().next().is_none() && !request.has_key_of_user(),
         // The service decides also about requests without a credential, so it is the last alternative.
         Auth::Forward(_) => true,

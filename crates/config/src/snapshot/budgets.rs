@@ -3,6 +3,8 @@
 use access::{Amount, Budget, BudgetId, BudgetScope};
 use meter::Caller;
 
+use crate::place::Place;
+
 /// The section `budgets` of the file.
 #[derive(Debug, Clone)]
 pub struct Budgets {
@@ -21,6 +23,15 @@ impl Default for Budgets {
         let (limits, unbounded) = (Vec::new(), Unbounded::Refuse);
         Self { limits, unbounded, clamp: false, server_tool_rounds: ai::bound::TOOL_ROUNDS }
     }
+}
+
+/// The positions in the file of plans and budgets; `None` for a default, and if a variable has the entry.
+#[derive(Debug, Clone, Default)]
+pub struct LimitPlaces {
+    /// The positions of [`Traffic::plans`](super::Traffic::plans), in their order.
+    pub plans: Box<[Option<Place>]>,
+    /// The positions of [`Budgets::limits`], in their order.
+    pub budgets: Box<[Option<Place>]>,
 }
 
 /// One entry of `budgets.limits`.

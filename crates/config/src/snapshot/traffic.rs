@@ -13,7 +13,7 @@ use tls::UpstreamTls;
 
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
-use super::{Budgets, QuotaStatus, RateLimits, WindowLimit};
+use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, WindowLimit};
 
 /// What a reload may change.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub struct Traffic {
     pub plans: Vec<Plan>,
     /// Budgets of keys and users, beside those of plans.
     pub budgets: Budgets,
+    /// The positions of the plans and the budgets in the file.
+    pub limit_places: LimitPlaces,
     /// The status of the proxy's response if a quota or budget is exhausted.
     pub quota_status: QuotaStatus,
     /// The headers that claims become, of all entries of `auth`: no client may set them.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use access::limits::UNAUTHENTICATED;
-use access::{Mono, Subject, address};
+use access::{Mono, address};
 use config::snapshot::{LimitDimension, LimitTier, RateLimit, TierBy, WindowLimit};
 use config::{ExplainedAuthentication, Explanation, WrittenRequest};
 use meter::limiter::LimitTerms;
@@ -15,7 +15,8 @@ use meter::window::counts::WindowCheck;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ExplanationSources, KeyHolder};
+use super::ExplanationSources;
+use super::holder::{Holder, KeyHolder};
 use crate::moment::rfc3339;
 
 /// The reason for an unknown state in a process without the proxy.
@@ -64,8 +65,8 @@ pub struct LimitState {
 pub(super) struct StateSources<'a> {
     pub(super) sources: ExplanationSources<'a>,
     pub(super) request: &'a WrittenRequest,
-    /// The key of the request, if the route accepts it.
-    pub(super) client: Option<&'a KeyHolder>,
+    /// The client of the request, if the route accepts its credential.
+    pub(super) client: Option<&'a Holder<'a>>,
     pub(super) address: Option<IpAddr>,
 }
 
@@ -118,7 +119,9 @@ impl StateSources<'_> {
             .collect();
         // Requests to which the gateway itself responds are free.
         let is_free = explanation.action.as_ref().is_some_and(|action| !matches!(action.kind, "forward" | "inference"));
-        states.extend(self.client.and_then(|holder| self.requests_per_minute(holder, is_free)));
+        if let Some(Holder::Key(holder)) = self.client {
+            states.extend(self.requests_per_minute(holder, is_free));
+        }
         let needs_credential = explanation.authentication.as_ref().is_some_and(ExplainedAuthentication::is_required);
         if needs_credential && self.client.is_none() {
             states.extend(self.sources.snapshot.traffic.unauthenticated.map(|limit| self.without_key(limit)));
@@ -127,8 +130,10 @@ impl StateSources<'_> {
     }
 
     fn rule(&self, rule: &RateLimit, route: &str) -> LimitState {
-        let plan = self.client.map(|holder| holder.user.plan.name.as_str());
-        let tier = plan.filter(|_| rule.tier_by == TierBy::Plan);
+        let tier = match (&rule.tier_by, self.client) {
+            (TierBy::Plan, Some(client)) | (TierBy::TokenPlan, Some(client @ Holder::Listed(_))) => client.plan(),
+            _ => None,
+        };
         let (kind, name) = (LimitStateKind::RateLimit, rule.name.to_string());
         let Some(LimitTier { terms, .. }) = rule.tier(tier) else {
             return LimitState::unknown(kind, name, None)
@@ -161,14 +166,15 @@ impl StateSources<'_> {
     fn key(&self, rule: &RateLimit, route: &str) -> Result<LimitKey, &'static str> {
         const NEEDS_ADDRESS: &str = "the address of the client is not given";
         const NEEDS_KEY: &str = "the key of the client is not given, or the route accepts no keys";
-        let subject = self.client.map(KeyHolder::subject);
+        const NO_KEY: &str = "the client has no key of a user, so the limit does not count it";
+        let subject = self.client.map(Holder::subject);
         let mut key = LimitKey::new();
         for dimension in &rule.dimensions {
             match dimension {
                 LimitDimension::Address => push_address(&mut key, self.address.ok_or(NEEDS_ADDRESS)?),
                 LimitDimension::User => push_user(&mut key, subject.as_ref().ok_or(NEEDS_KEY)?).ok_or(NEEDS_KEY)?,
                 LimitDimension::Key => {
-                    let caller = subject.as_ref().and_then(Subject::caller).ok_or(NEEDS_KEY)?;
+                    let caller = subject.as_ref().ok_or(NEEDS_KEY)?.caller().ok_or(NO_KEY)?;
                     push(&mut key, &caller.key.0.to_be_bytes());
                 }
                 LimitDimension::Client => match (&subject, self.address) {

@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::{KeyId, Refusal};
+use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
 use config::WrittenRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::caller::Admin;
-use crate::explanation::{ExplanationError, ExplanationQuery, ExplanationSources, LiveCounters, StatefulExplanation};
+use crate::explanation::{
+    ExplanationError, ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation,
+};
 use crate::input;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::App;
+
+/// The message about a client that is no client.
+const NO_HOLDER: &str = "expected `as` with the id of a key, or ENTRY/NAME of a client that the configuration lists";
 
 /// A request to explain.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -33,9 +37,11 @@ struct ExplainRequest {
     /// Header fields, at most 100.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// The id of a key, with which the request is made. The response then has the state of its limits and budgets.
+    /// The client that makes the request: the id of a key, or `ENTRY/NAME` of a key or a user that an entry of `auth` lists. The
+    /// response then has the state of its limits, quotas and budgets.
     #[serde(default, rename = "as")]
-    key: Option<Uuid>,
+    #[schema(max_length = 512)]
+    holder: Option<String>,
     /// The IP address of the client, for limits that count addresses.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "ip")]
@@ -50,6 +56,7 @@ impl From<ExplanationError> for Problem {
     fn from(error: ExplanationError) -> Self {
         match error {
             ExplanationError::NoKey => Self::new(Refusal::NotFound, NO_KEY),
+            ExplanationError::NotListed => Self::new(Refusal::NotFound, error.to_string()),
             ExplanationError::Database(error) => error.into(),
         }
     }
@@ -67,7 +74,7 @@ impl From<ExplanationError> for Problem {
             "because": ["the host is api.example.com", "the path matches /users/{id}"]},
         "others": [{"name": "all", "place": "tollgate.yaml:20:5",
             "because": "another route comes first in the order of precedence"}],
-        "authentication": {"type": "key", "entry": null, "place": null, "require": [], "alternatives": [],
+        "authentication": {"type": "key", "entry": null, "place": null, "require": [], "plan": null, "alternatives": [],
             "has_credential": false, "decides": true},
         "rate_limits": [{"name": "ip", "policy": "\"ip\";q=100;w=60", "tiers": [], "after_authentication": false,
             "place": "tollgate.yaml:8:5"}],
@@ -77,19 +84,23 @@ impl From<ExplanationError> for Problem {
         "refusal": {"status": 401, "code": "unauthorized", "message": "the route needs a key"},
         "status": 401,
         "as": null,
+        "subject": null,
         "limits": [{"kind": "rate_limit", "name": "ip", "limit": 100, "remaining": null, "resets_at": null,
             "reason": "the address of the client is not given", "place": "tollgate.yaml:8:5"}],
-        "budgets": []
+        "budgets": [],
+        "budgets_reason": "they depend on the key, which is not given"
     }))))]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
     _: Admin,
     request: Request,
 ) -> Result<Json<StatefulExplanation>, Problem> {
-    let ExplainRequest { method, url, headers, key, address } = input::required(request, app.limits.body).await?;
+    let ExplainRequest { method, url, headers, holder, address } = input::required(request, app.limits.body).await?;
     let fields: Vec<(String, String)> = headers.into_iter().collect();
     let request = WrittenRequest::new(&method, &url, &fields)
         .map_err(|error| Problem::new(Refusal::Unprocessable, format!("expected {error}")))?;
+    let parsed = |text: &str| HolderName::parse(text).ok_or_else(|| Problem::new(Refusal::Unprocessable, NO_HOLDER));
+    let holder = holder.as_deref().map(parsed).transpose()?;
     let snapshot = app.live.load_full();
     let counters = app.meter.as_deref().map(|meter| LiveCounters {
         meter,
@@ -97,6 +108,6 @@ pub(super) async fn explain(
         nodes: app.windows.sharing_state().map(|state| state.nodes()),
     });
     let sources = ExplanationSources { store: &app.store, snapshot: &snapshot, clock: &app.clock, counters };
-    let query = ExplanationQuery { request, key: key.map(KeyId), address };
+    let query = ExplanationQuery { request, holder, address };
     Ok(Json(StatefulExplanation::of(sources, query).await?))
 }

@@ -1,4 +1,7 @@
-//! `GET /api/limits`: the rate limits of the configuration, and the keys that have used the largest part of them.
+//! `GET /api/limits`: the rate limits of the configuration, those of plans and keys, and the quotas of subjects, with the keys
+//! that have used the largest part of them.
+
+mod of_plans;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,6 +25,7 @@ use crate::caller::Admin;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
+use of_plans::{BusyClients, KeyBound};
 
 /// Maximum number of keys in one response, over all limits.
 const KEYS_MAX: usize = 50;
@@ -42,15 +46,31 @@ pub(super) struct LimitsView {
     next: Option<String>,
 }
 
+/// The kind of a listed limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RateLimitKind)]
+enum LimitKind {
+    /// A limit of `rate_limits`.
+    RateLimit,
+    /// The limit of requests without a valid key.
+    WithoutKey,
+    /// `requests_per_minute` of plans and keys.
+    RequestsPerMinute,
+    /// `credits_per_day` of plans, for clients without a user.
+    CreditsPerDay,
+}
+
 /// A rate limit with the keys that are near it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RateLimitState)]
 struct LimitView {
+    kind: LimitKind,
     /// Its name in metrics and headers, such as `ip+route`.
     name: String,
     /// The route that has it; null for a limit of all routes.
     route: Option<String>,
-    /// The values that requests of one counter have in common: `ip`, `header X-Tenant`.
+    /// The values that requests of one counter have in common: `ip`, `header X-Tenant`, `subject`.
     dimensions: Vec<String>,
     /// The number of requests with its window, as in `RateLimit-Policy`; null if only some tiers are limited.
     policy: Option<String>,
@@ -58,15 +78,17 @@ struct LimitView {
     tiers: Vec<ExplainedTier>,
     /// Whether it counts only requests without a valid key, by their addresses. Its keys are not listed.
     is_without_key: bool,
-    /// `sliding_window`, `token_bucket` or `concurrent`.
+    /// `sliding_window`, `token_bucket`, `concurrent`, or `daily` for a quota of credits.
     algorithm: &'static str,
-    /// Whether nodes share it through Redis.
+    /// Whether nodes share it: through Redis, or a quota through PostgreSQL.
     is_shared: bool,
     /// The position in the file.
     place: Option<String>,
-    /// The number of requests that this process has refused since its start, over all limits with this name.
-    refused: u64,
-    /// The number of keys that have used at least a quarter of the limit, or were refused within a minute.
+    /// The number of requests that this process has refused since its start, over all limits with this name; null for limits
+    /// of plans, whose refusals are not counted by limit.
+    refused: Option<u64>,
+    /// The number of keys that have used at least a quarter of the limit, or were refused within a minute. For limits of plans,
+    /// only the first counts.
     busy_keys: usize,
     /// Of these keys, those that have used the largest part: at most 50 over all limits.
     keys: Vec<BusyKeyView>,
@@ -78,17 +100,17 @@ struct LimitView {
 struct BusyKeyView {
     /// The values of the dimensions, in their order.
     values: Vec<KeyValue>,
-    /// The maximum number of requests at once.
-    limit: u32,
-    /// The number of requests that are counted.
-    used: u32,
-    /// The number of further requests that would be admitted now.
-    remaining: u32,
+    /// The maximum number of requests at once, or of credits per day.
+    limit: u64,
+    /// The number of requests or credits that are counted.
+    used: u64,
+    /// The number of further requests that would be admitted now, or of credits that are left.
+    remaining: u64,
     /// The time at which the whole limit is available again; null if it is now.
     #[schema(format = DateTime)]
     resets_at: Option<String>,
-    /// The minimum number of its requests that were refused since it was noted.
-    refused: u32,
+    /// The minimum number of its requests that were refused since it was noted; null for limits of plans.
+    refused: Option<u32>,
 }
 
 /// A value of a dimension.
@@ -97,7 +119,7 @@ struct BusyKeyView {
 struct KeyValue {
     /// The dimension, as in `dimensions`.
     dimension: String,
-    /// The value: an address, a name, the end of a key. Null if it is a secret, or too long.
+    /// The value: an address, a name, the end of a key. Null if it is a secret, too long, or not recorded yet.
     value: Option<String>,
     /// The id of the key or the user; null for other values.
     id: Option<String>,
@@ -112,12 +134,13 @@ enum RawValue {
     Unknown,
 }
 
-/// Lists the rate limits of the running configuration, and the keys that are near them in this process.
+/// Lists the rate limits of the running configuration, `requests_per_minute` of plans and keys, and the quotas of clients without
+/// a user, with the keys that are near them in this process.
 #[utoipa::path(get, path = "/api/limits", tag = "admin", security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = LimitsView, example = json!({
         "is_live": true, "is_shared": false,
-        "items": [{"name": "ip", "route": null, "dimensions": ["ip"], "policy": "\"ip\";q=100;w=60", "tiers": [],
+        "items": [{"kind": "rate_limit", "name": "ip", "route": null, "dimensions": ["ip"], "policy": "\"ip\";q=100;w=60", "tiers": [],
             "is_without_key": false, "algorithm": "sliding_window", "is_shared": false, "place": "tollgate.yaml:8:5", "refused": 12, "busy_keys": 1,
             "keys": [{"values": [{"dimension": "ip", "value": "203.0.113.9", "id": null}], "limit": 100, "used": 93,
                 "remaining": 7, "resets_at": "2026-11-20T08:04:33Z", "refused": 0}]}],
@@ -125,7 +148,10 @@ enum RawValue {
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<LimitsView>, Problem> {
     let snapshot = app.live.load_full();
-    let busy = busiest(&app, &snapshot);
+    let of_plans = BusyClients::of(&app);
+    let busy = busiest(&app, &snapshot, of_plans.fullness());
+    let (least, left) = (busy.least, busy.left);
+    let busy = busy.keys;
     let names = Names::of(&app, busy.iter().flat_map(|(_, keys)| keys).flat_map(|key| &key.values)).await?;
     let is_shared = app.windows.has_redis();
     let rules = snapshot.traffic.rate_limits.all();
@@ -133,6 +159,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
         let keys = keys.into_iter().map(|key| view(&app, rule, key, &names)).collect();
         let explained = snapshot.limit(rule);
         LimitView {
+            kind: LimitKind::RateLimit,
             route: route_of(&snapshot, position),
             dimensions: rule.dimensions.iter().map(dimension_name).collect(),
             policy: explained.policy,
@@ -141,13 +168,15 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
             algorithm: algorithm(rule),
             is_shared: is_shared && algorithm(rule) != "concurrent",
             place: explained.place,
-            refused: refused(&app, &rule.name),
+            refused: Some(refused(&app, &rule.name)),
             name: explained.name,
             busy_keys,
             keys,
         }
     });
-    let items = items.chain(snapshot.traffic.unauthenticated.map(|limit| without_key(&app, limit))).collect();
+    let mut items: Vec<LimitView> =
+        items.chain(snapshot.traffic.unauthenticated.map(|limit| without_key(&app, limit))).collect();
+    items.extend(of_plans.views(&app, &snapshot, KeyBound { least, left }).await?);
     Ok(Json(LimitsView { is_live: app.meter.is_some(), is_shared, items, next: None }))
 }
 
@@ -159,6 +188,7 @@ fn refused(app: &App, name: &str) -> u64 {
 /// Returns the limit of requests without a valid key.
 fn without_key(app: &App, WindowLimit { limit, window, .. }: WindowLimit) -> LimitView {
     LimitView {
+        kind: LimitKind::WithoutKey,
         name: UNAUTHENTICATED.to_owned(),
         route: None,
         dimensions: vec![dimension_name(&LimitDimension::Address)],
@@ -168,7 +198,7 @@ fn without_key(app: &App, WindowLimit { limit, window, .. }: WindowLimit) -> Lim
         algorithm: "sliding_window",
         is_shared: app.windows.has_redis(),
         place: None,
-        refused: refused(app, UNAUTHENTICATED),
+        refused: Some(refused(app, UNAUTHENTICATED)),
         busy_keys: 0,
         keys: Vec::new(),
     }
@@ -180,15 +210,24 @@ struct CountedKey {
     values: Vec<RawValue>,
 }
 
-/// Returns the number of busy keys of each limit, and those that have used the largest parts.
-fn busiest(app: &App, snapshot: &Snapshot) -> Vec<(usize, Vec<CountedKey>)> {
+/// The number of busy keys of each limit, and those that are shown.
+struct BusyKeys {
+    keys: Vec<(usize, Vec<CountedKey>)>,
+    /// The fullness of the last key that is shown, in thousandths.
+    least: u64,
+    /// The number of further keys that may be shown.
+    left: usize,
+}
+
+/// Returns the keys of `rate_limits` that have used the largest parts, beside those of plans with this `fullness`.
+fn busiest(app: &App, snapshot: &Snapshot, of_plans: impl Iterator<Item = u64>) -> BusyKeys {
     let now = app.clock.mono();
     let of_rule = |rule: &RateLimit| {
         let counters = app.meter.as_ref().and_then(|meter| meter.rules().find(&rule.id));
         counters.map_or_else(|| (Vec::new(), 0), |counters| counters.busiest(KEYS_MAX, now))
     };
     let found: Vec<(Vec<BusyKey>, usize)> = snapshot.traffic.rate_limits.all().iter().map(of_rule).collect();
-    let mut parts: Vec<u64> = found.iter().flat_map(|(keys, _)| keys).map(BusyKey::fullness).collect();
+    let mut parts: Vec<u64> = found.iter().flat_map(|(keys, _)| keys).map(BusyKey::fullness).chain(of_plans).collect();
     parts.sort_unstable_by_key(|part| Reverse(*part));
     let least = parts.get(KEYS_MAX - 1).copied().unwrap_or(0);
     let mut left = KEYS_MAX;
@@ -203,7 +242,8 @@ fn busiest(app: &App, snapshot: &Snapshot) -> Vec<(usize, Vec<CountedKey>)> {
         left -= kept.len();
         (all, kept)
     };
-    snapshot.traffic.rate_limits.all().iter().zip(found).map(with_values).collect()
+    let keys = snapshot.traffic.rate_limits.all().iter().zip(found).map(with_values).collect();
+    BusyKeys { keys, least, left }
 }
 
 /// Reads the values of the dimensions from a counted key.
@@ -311,11 +351,11 @@ fn view(app: &App, rule: &RateLimit, key: CountedKey, names: &Names) -> BusyKeyV
     let level = busy.level;
     BusyKeyView {
         values: rule.dimensions.iter().zip(values).map(|(of, value)| names.of_value(of, value)).collect(),
-        limit: busy.terms.at_once(),
-        used: busy.used(),
-        remaining: level.remaining,
+        limit: busy.terms.at_once().into(),
+        used: busy.used().into(),
+        remaining: level.remaining.into(),
         resets_at: (!level.reset.is_zero()).then(|| rfc3339(app.clock.now().after(level.reset))),
-        refused: busy.refused,
+        refused: Some(busy.refused),
     }
 }
 

@@ -7,14 +7,17 @@ use std::time::Duration;
 use access::token::Signer;
 use access::{
     ApiKey, Clock, Credits, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId,
-    Revision, Secret, Timestamp, Tokens, UserId, UserNo, UserStatus, Vault,
+    Revision, Secret, SubjectId, Timestamp, Tokens, UserId, UserNo, UserStatus, Vault,
 };
 use cluster::DecryptedCredentials;
 use config::Live;
 use control::configuration::Configurator;
 use control::{Limits, Serves, State};
 use ledger::ingest::IngestStats;
-use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, Terms, Usage, UsageEvent};
+use meter::{
+    AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, SubjectTerms, Terms, Usage,
+    UsageEvent,
+};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::{Email, NewKey, NewUser, Store, UserRef};
@@ -86,6 +89,16 @@ impl World {
             rate: RateSource::Here,
         };
         self.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
+    }
+
+    /// Makes the live meter count credits for a client without a user.
+    pub(crate) fn subject_has_spent(&self, subject: SubjectId, plan: &Plan, credits: u64) {
+        let terms = SubjectTerms { subject, plan, counts_month: false };
+        let limits = self.meter.limits_of_subject(&terms).unwrap();
+        let charge = Some(Charge::credits(Credits(credits)));
+        let at = self.clock.now();
+        let ask = AdmissionRequest { limits: &limits, charge, at, now: Mono(1), rate: RateSource::Here };
+        self.meter.admit(&ask).unwrap().commit(at).settle_as_reserved();
     }
 
     pub(crate) async fn start() -> Self {

@@ -12,6 +12,8 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
   # With a key, and the use of its quotas and budgets
   tollgate explain --config tollgate.yaml /users/7 \\
       --as 0199aa00-0000-7000-8000-000000000001
+  # As the key `acme` of the entry `partners` of auth
+  tollgate explain --config tollgate.yaml /users/7 --as partners/acme
   # As JSON, as POST /api/explain responds
   tollgate explain --json --config tollgate.yaml /v1/models
 
@@ -26,9 +28,10 @@ pub(crate) struct Explain {
     /// Header field of the request; can be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
-    /// Id of the key with which the request is made; the store is read
-    #[arg(long = "as", value_name = "KEY")]
-    pub(crate) key: Option<String>,
+    /// Client that makes the request: the id of a key, or ENTRY/NAME of a key or a user that an entry of `auth` lists; the
+    /// store is read
+    #[arg(long = "as", value_name = "CLIENT")]
+    pub(crate) holder: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -11,8 +11,11 @@ pub(super) const LIMITS_EXAMPLES: &str = "Examples:
   tollgate limits --workers 4
 
 Overshoot is the maximum use beyond a limit. Stranded is the maximum amount that is unusable until a dead server \
-restarts. Both depend on the store, the live servers, Redis and the configuration. Redis shares control.rate_limits \
-and rate_limits between servers. Each server counts requests_per_minute of plans and keys separately.";
+restarts. Both depend on the store, the live servers, Redis and the configuration. Redis shares control.rate_limits, \
+rate_limits, and requests_per_minute of plans and keys between servers.
+
+The use of quotas of clients without a user is that in the store: a running server records it within a second. The \
+counts of requests per minute are known to running servers only: GET /api/limits reports them.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Limits {

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use access::{Clock, KeyId};
-use anyhow::anyhow;
+use access::Clock;
+use anyhow::{Context as _, anyhow};
 use config::{Snapshot, WrittenRequest};
-use control::explanation::{ExplanationQuery, ExplanationSources, StatefulExplanation};
+use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, StatefulExplanation};
 use serde::Serialize;
 
 use crate::cli::Explain;
-use crate::commands::keys::id;
 use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
 
@@ -20,11 +19,11 @@ const LABEL: usize = 15;
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     let request = WrittenRequest::parse(&args.request, &args.headers).map_err(|error| anyhow!("expected {error}"))?;
     let snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
-    let Some(key) = args.key.as_deref() else {
+    let Some(holder) = args.holder.as_deref() else {
         let explanation = snapshot.explain(&request);
         return print(args, &explanation, &explanation.to_string());
     };
-    let explanation = with_key(&snapshot, request, id(key)?)?;
+    let explanation = of_holder(&snapshot, request, holder)?;
     let mut text = explanation.explanation().to_string();
     for (label, line) in explanation.lines() {
         text.push_str(&format!("{label:LABEL$} {line}\n"));
@@ -32,13 +31,16 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     print(args, &explanation, &text)
 }
 
-/// Explains a request of a key. The counts of rate limits are in the running servers, those of budgets in the store.
-fn with_key(snapshot: &Snapshot, request: WrittenRequest, key: KeyId) -> anyhow::Result<StatefulExplanation> {
+/// Explains a request of a client. The counts of rate limits are in the running servers, those of budgets in the store.
+fn of_holder(snapshot: &Snapshot, request: WrittenRequest, holder: &str) -> anyhow::Result<StatefulExplanation> {
+    let holder = HolderName::parse(holder).with_context(|| {
+        format!("{holder} is neither the id of a key nor ENTRY/NAME of a client that the configuration lists")
+    })?;
     block_on(async {
         let store = open(&snapshot.process).await?;
         let clock = Clock::system();
         let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None };
-        let query = ExplanationQuery { request, key: Some(key), address: None };
+        let query = ExplanationQuery { request, holder: Some(holder), address: None };
         let explanation = StatefulExplanation::of(sources, query).await;
         store.close().await;
         Ok(explanation?)

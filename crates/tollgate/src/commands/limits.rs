@@ -1,6 +1,7 @@
 //! `tollgate limits`: each limit with its maximum overshoot and the amount that may become unusable, for the running
-//! servers.
+//! servers, and the clients without a user that have used the most of their quotas.
 
+mod quotas;
 mod reasons;
 mod table;
 
@@ -21,6 +22,7 @@ use crate::commands::{block_on, last4, load, open, printable};
 use crate::failure;
 use crate::terminal;
 use crate::terminal::say;
+use quotas::UsedQuota;
 use reasons::ReasonedAmount;
 
 /// Runs the command against the store.
@@ -29,14 +31,18 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     block_on(async {
         let store = open(&snapshot.process).await?;
         let read = read(&store, &snapshot).await;
+        let used = quotas::read(&store, &snapshot).await;
         store.close().await;
-        let (topology, lines) = read?;
+        let ((topology, lines), used) = (read?, used.map_err(|error| failure::of_store(&snapshot.process, error))?);
         say(&if args.json {
             let lines: Vec<Value> = lines.iter().map(LimitLine::json).collect();
-            format!("{:#}\n", json!({"topology": topology.json(), "limits": lines}))
+            let quotas: Vec<Value> = used.iter().map(UsedQuota::json).collect();
+            format!("{:#}\n", json!({"topology": topology.json(), "limits": lines, "quotas": quotas}))
         } else {
             let columns = terminal::width();
-            format!("{}\n{}", topology.text(table::text_width(columns)), table::text(&lines, columns))
+            let width = table::text_width(columns);
+            let quotas = quotas::text(&used, width);
+            format!("{}\n{}{quotas}", topology.text(width), table::text(&lines, columns))
         });
         Ok(ExitCode::SUCCESS)
     })
@@ -63,6 +69,9 @@ async fn read(store: &Store, snapshot: &Snapshot) -> anyhow::Result<(LimitTopolo
     }
     for stored in store.stored_plans().await.map_err(failed)? {
         lines.extend(topology.of_plan(&stored.plan));
+    }
+    for plan in snapshot.subject_plans() {
+        lines.extend(topology.of_subjects(plan));
     }
     let keys = store.bound_keys().await.map_err(failed)?;
     lines.extend(topology.of_keys(&keys));
@@ -171,6 +180,15 @@ impl LimitTopology {
         lines
     }
 
+    /// Returns the limits of clients without a user, whose plan is that of the configuration.
+    fn of_subjects(self, plan: &Plan) -> Vec<LimitLine> {
+        let scope = format!("each client without a user on plan {}", printable(&plan.name));
+        let rate = plan.requests_per_minute.map(|limit| self.rate(limit, scope.clone()));
+        let quotas = plan.subject_quotas();
+        let quotas = quotas.map(|of| self.budget(of.to_string(), scope.clone(), of.measure, of.amount));
+        rate.into_iter().chain(quotas).collect()
+    }
+
     /// Returns the limits of keys. There may be many keys, so that only the largest value is shown.
     fn of_keys(self, keys: &BoundKeys) -> Vec<LimitLine> {
         let (rates, quotas) = (keys.requests_per_minute, keys.credits_per_day);
@@ -190,7 +208,7 @@ impl LimitTopology {
             "SQLite; one server applies all limits".to_owned()
         };
         let redis = if self.redis {
-            "shares control.rate_limits and rate_limits between servers, not requests_per_minute of plans and keys"
+            "shares control.rate_limits, rate_limits, and requests_per_minute of plans and keys between servers"
         } else {
             "none; each server counts requests separately"
         };

@@ -1,5 +1,5 @@
 use access::Role;
-use control::explanation::{ExplanationQuery, ExplanationSources, LiveCounters, StatefulExplanation};
+use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation};
 use serde_json::{Value, json};
 
 use crate::client::post;
@@ -104,6 +104,113 @@ async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
     explain(&json!({"url": "/a", "as": "0199aa00-0000-7000-8000-00000000dead"})).await.refuses(404, "not_found");
 }
 
+/// Routes whose clients have a plan, and no user.
+const SUBJECTS: &str = "\
+rate_limits: []
+plans:
+  - {name: forty, credits_per_day: 40, requests_per_minute: 60, budgets: [{credits: 60, per: month}]}
+  - {name: starter, credits_per_day: 1000}
+budgets: {limits: [{dimension: user, tokens: 500, per: day}]}
+auth:
+  - {name: partners, type: key, plan: forty, keys: [{name: acme, value: 0123456789abcdef}]}
+  - {name: named, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef, plan: forty}
+  - {name: claimed, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdeF, plan: {claim: tier}}
+routes:
+  - {path: /listed, auth: {type: key, use: partners}, respond: {}}
+  - {path: /named, auth: {type: jwt, use: named}, respond: {}}
+  - {path: /claimed, auth: {type: jwt, use: claimed}, respond: {}}
+  - {path: /key, respond: {}}
+  - {path: /any, auth: {any: [{type: key}, {type: key, use: partners}]}, respond: {}}
+  - {path: /open, auth: {type: none}, respond: {}}
+";
+
+#[tokio::test]
+async fn a_listed_key_has_the_quota_and_the_budgets_of_its_plan() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let snapshot = limited(SUBJECTS);
+    let acme = snapshot.listed_client("partners/acme").unwrap();
+    let subject = access::SubjectId::of(&acme.subject).unwrap();
+    world.subject_has_spent(subject, acme.plan.unwrap(), 15);
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let explain = async |body: &Value| post(world.address, PATH, &[&session.bearer()], &body.to_string()).await;
+    for path in ["/listed", "/any"] {
+        let explained = explain(&json!({"url": path, "as": "partners/acme"})).await.json();
+        assert_eq!((&explained["refusal"], &explained["as"]), (&Value::Null, &Value::Null), "{explained}");
+        assert_eq!((&explained["subject"]["name"], &explained["subject"]["plan"]), (&json!("acme"), &json!("forty")));
+        let [quota, month] = explained["budgets"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+        assert_eq!((&quota["dimension"], &quota["source"]), (&json!("subject"), &json!("plan")), "{explained}");
+        let state = |of: &Value| [&of["credits"], &of["used"], &of["remaining"]].map(|n| n.as_u64().unwrap());
+        assert_eq!((state(quota), state(month)), ([40, 15, 25], [60, 15, 45]), "{explained}");
+        assert_eq!(
+            (&quota["resets_at"], &month["resets_at"]),
+            (&json!("2026-11-21T00:00:00Z"), &json!("2026-12-01T00:00:00Z"))
+        );
+        assert_eq!(quota["place"], json!(":3:5"), "the running configuration has no file: {explained}");
+        assert_eq!((&quota["reason"], &explained["budgets_reason"]), (&Value::Null, &Value::Null), "{explained}");
+        let rate = explained["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "plan").unwrap();
+        assert_eq!((&rate["limit"], &rate["remaining"]), (&json!(60), &json!(60)), "{explained}");
+    }
+    let elsewhere = explain(&json!({"url": "/key", "as": "partners/acme"})).await.json();
+    assert_eq!((&elsewhere["status"], &elsewhere["budgets"]), (&json!(401), &json!([])), "{elsewhere}");
+    explain(&json!({"url": "/listed", "as": "partners/bolt"})).await.refuses(404, "not_found");
+    explain(&json!({"url": "/listed", "as": "acme"})).await.refuses(422, "unprocessable");
+}
+
+#[tokio::test]
+async fn quotas_of_an_unknown_client_have_the_reason_why_their_use_is_unknown() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    world.configure(|running| running.traffic = limited(SUBJECTS).traffic);
+    let explain = async |path: &str| {
+        post(world.address, PATH, &[&session.bearer()], &json!({"url": path}).to_string()).await.json()
+    };
+    for (path, reason) in
+        [("/named", "the subject of the access token"), ("/listed", "it depends on the key, which is not given")]
+    {
+        let explained = explain(path).await;
+        let [quota, _] = explained["budgets"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+        assert_eq!((&quota["credits"], &quota["used"], &quota["remaining"]), (&json!(40), &Value::Null, &Value::Null));
+        assert!(quota["reason"].as_str().unwrap().contains(reason), "{explained}");
+        assert_eq!(explained["budgets_reason"], Value::Null, "{explained}");
+    }
+    for (path, reason) in [("/claimed", "the claim `tier` of the token"), ("/key", "the key, which is not given")] {
+        let explained = explain(path).await;
+        assert_eq!(explained["budgets"], json!([]), "{explained}");
+        assert!(explained["budgets_reason"].as_str().unwrap().contains(reason), "{explained}");
+    }
+    let open = explain("/open").await;
+    assert_eq!((&open["budgets"], &open["budgets_reason"]), (&json!([]), &Value::Null), "{open}");
+}
+
+#[tokio::test]
+async fn budgets_of_a_key_have_their_lines_in_the_file() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    world.configure(|running| running.traffic = limited(SUBJECTS).traffic);
+    let explain = async || {
+        let body = json!({"url": "/key", "as": ada.key.0}).to_string();
+        post(world.address, PATH, &[&session.bearer()], &body).await.json()
+    };
+    let explained = explain().await;
+    let places: Vec<(&str, &str)> = explained["budgets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| (of["source"].as_str().unwrap(), of["place"].as_str().unwrap()))
+        .collect();
+    assert_eq!(places, [("plan", ":4:5"), ("configuration", ":5:20")], "{explained}");
+    let plan = access::Plan { credits_per_day: Some(access::Credits(7)), ..access::Plan::unlimited("starter") };
+    world.configure(|running| {
+        running.traffic.plans.iter_mut().filter(|of| of.name == "starter").for_each(|of| *of = plan.clone());
+    });
+    assert_eq!(explain().await["budgets"][0]["place"], Value::Null, "the store has another quota than the file");
+}
+
 #[tokio::test]
 async fn a_key_that_is_not_valid_for_the_request_is_refused() {
     let world = World::start().await;
@@ -159,9 +266,9 @@ async fn a_node_that_shares_limits_says_what_it_has_counted() {
     let counters = LiveCounters { meter: &world.meter, unauthenticated: &unauthenticated, nodes: Some(nodes) };
     let sources =
         ExplanationSources { store: &world.store, snapshot: &snapshot, clock: &world.clock, counters: Some(counters) };
-    let query = |key| ExplanationQuery {
+    let query = |key: Option<access::KeyId>| ExplanationQuery {
         request: config::WrittenRequest::parse("/a", &[]).unwrap(),
-        key,
+        holder: key.map(HolderName::Key),
         address: Some("192.0.2.1".parse().unwrap()),
     };
     let part = |remaining, share| {

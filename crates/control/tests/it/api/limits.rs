@@ -1,4 +1,6 @@
-use access::Role;
+use std::num::NonZeroU32;
+
+use access::{Credits, Plan, Role};
 use serde_json::{Value, json};
 
 use crate::api::explain::limited;
@@ -44,13 +46,62 @@ async fn limits_are_listed_with_the_keys_that_are_near_them() {
 }
 
 #[tokio::test]
+async fn keys_and_subjects_near_the_limits_of_their_plans_are_listed() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let limit = NonZeroU32::new(10);
+    let plan = Plan { requests_per_minute: limit, credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
+    world.store.apply_plans(&store::Actor::SYSTEM, &[plan.clone()]).await.unwrap();
+    let snapshot = limited(
+        "rate_limits: []
+plans: [{name: forty, credits_per_day: 40}]
+auth: [{name: partners, type: key, plan: forty, keys: [{name: acme, value: 0123456789abcdef}]}]
+routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
+",
+    );
+    let acme = snapshot.listed_client("partners/acme").unwrap();
+    world.subject_has_spent(access::SubjectId::of(&acme.subject).unwrap(), acme.plan.unwrap(), 30);
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let terms = meter::Terms { caller: ada.caller, plan: &plan, bounds: &access::KeyBounds::default(), budgets: &[] };
+    let limits = world.meter.limits(&terms);
+    for _ in 0..4 {
+        let ask = meter::AdmissionRequest {
+            limits: &limits,
+            charge: Some(meter::Charge::default()),
+            at: world.clock.now(),
+            now: world.clock.mono(),
+            rate: meter::RateSource::Here,
+        };
+        world.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
+    }
+    let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
+    let of = |kind: &str| listed["items"].as_array().unwrap().iter().find(|limit| limit["kind"] == kind).unwrap();
+    let (rates, quotas) = (of("requests_per_minute"), of("credits_per_day"));
+    assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["key"]), &json!(1)), "{listed}");
+    assert_eq!(rates["tiers"], json!([{"name": "starter", "policy": "\"requests_per_minute\";q=10;w=60"}]));
+    let key = &rates["keys"][0];
+    assert_eq!((&key["limit"], &key["used"], &key["remaining"]), (&json!(10), &json!(4), &json!(6)), "{listed}");
+    assert_eq!((&key["values"][0]["id"], &key["refused"]), (&json!(ada.key.0), &Value::Null), "{listed}");
+    assert_eq!((&quotas["dimensions"], &quotas["busy_keys"]), (&json!(["subject"]), &json!(1)), "{listed}");
+    assert_eq!(quotas["tiers"][0], json!({"name": "forty", "policy": "\"credits_per_day\";q=40;w=86400"}), "{listed}");
+    let client = &quotas["keys"][0];
+    assert_eq!((&client["limit"], &client["used"], &client["remaining"]), (&json!(40), &json!(30), &json!(10)));
+    assert_eq!(client["resets_at"], json!("2026-11-21T00:00:00Z"), "{listed}");
+    assert!(!listed.to_string().contains("0123456789abcdef"), "{listed}");
+}
+
+#[tokio::test]
 async fn a_process_without_the_proxy_lists_limits_without_their_state() {
     let world = World::start_apart().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     world.configure(|running| running.traffic = limited(LIMITED).traffic);
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    assert_eq!((&listed["is_live"], listed["items"].as_array().unwrap().len()), (&json!(false), 4), "{listed}");
+    let kinds: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|limit| &limit["kind"]).collect();
+    let expected = ["rate_limit", "rate_limit", "rate_limit", "without_key"];
+    assert_eq!((&listed["is_live"], kinds.as_slice()), (&json!(false), &expected.map(Value::from).each_ref()[..]));
 }
 
 #[tokio::test]

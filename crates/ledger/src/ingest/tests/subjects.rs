@@ -58,6 +58,26 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
 }
 
 #[tokio::test]
+async fn subjects_are_listed_by_the_credits_of_a_day() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let day = Day(20_833);
+        let named = |name: &str| Subject::Basic {
+            issuer: SubjectText::parse("ops").unwrap(),
+            name: SubjectText::parse(name).unwrap(),
+        };
+        let of_day = [("bob", 9), ("carl", 1), ("dora", 7)].map(|(name, credits)| counted(&named(name), day, credits));
+        ingest(&node, Vec::new(), [of_day.to_vec(), vec![counted(&ada(), day.next(), 70)]].concat()).await;
+        ingest(&node, Vec::new(), vec![counted(&named("dora"), day, 4)]).await;
+        let listed = crate::Ledger::new(store.clone()).busiest_subjects(day, 2).await.unwrap();
+        let of = |name, credits| (SubjectId::of(&named(name)).unwrap(), Credits(credits));
+        let listed: Vec<_> = listed.iter().map(|one| (one.subject, one.credits)).collect();
+        assert_eq!(listed, [of("dora", 11), of("bob", 9)]);
+    }
+}
+
+#[tokio::test]
 async fn a_batch_whose_charges_of_subjects_fail_is_charged_once_by_the_next_attempt() {
     for place in Place::both().await {
         let store = place.open().await;

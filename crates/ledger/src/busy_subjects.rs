@@ -1,0 +1,60 @@
+//! The clients without a user that have used the most credits of a day.
+
+use std::time::Duration;
+
+use access::{Credits, Day, SubjectId};
+use store::DatabaseError;
+use store::sql::statements;
+use uuid::Uuid;
+
+use crate::Ledger;
+use crate::retention::first_id;
+
+/// Maximum error of the clock of a node, whose rows of a day may have earlier ids.
+const SLACK: Duration = Duration::from_hours(1);
+
+statements! {
+    // A sum may overflow although its parts do not, so billions and remainders are summed separately. SQLite would group by
+    // the index of subjects, and read all days, if the group were the column itself.
+    BUSIEST = "SELECT coalesce(subject_id, subject_id) AS subject_id, CAST(sum(credits / 1000000000) AS BIGINT) AS billions,
+        CAST(sum(credits % 1000000000) AS BIGINT) AS credits FROM daily_subjects WHERE id >= $1 AND day = $2
+        GROUP BY 1 ORDER BY sum(credits / 1000000000.0) DESC, 1 LIMIT $3";
+}
+
+/// The credits that a client without a user has used on a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubjectCredits {
+    /// The id of the subject.
+    pub subject: SubjectId,
+    /// The credits, as far as ingest has stored them.
+    pub credits: Credits,
+}
+
+#[derive(sqlx::FromRow)]
+struct SubjectRow {
+    subject_id: Uuid,
+    billions: i64,
+    credits: i64,
+}
+
+impl From<SubjectRow> for SubjectCredits {
+    fn from(SubjectRow { subject_id, billions, credits }: SubjectRow) -> Self {
+        let total = i128::from(billions) * 1_000_000_000 + i128::from(credits);
+        let most = if total < 0 { 0 } else { u64::MAX };
+        Self { subject: SubjectId(subject_id), credits: Credits(u64::try_from(total).unwrap_or(most)) }
+    }
+}
+
+impl Ledger {
+    /// Returns the clients without a user that have used the most credits of `day`, at most `max`, the largest number first.
+    /// It reads all rows of the day.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn busiest_subjects(&self, day: Day, max: u32) -> Result<Vec<SubjectCredits>, DatabaseError> {
+        let from = first_id(day.start().before(SLACK));
+        let query = self.store.query(BUSIEST).bind(from).bind(i64::from(day.0)).bind(i64::from(max));
+        let rows: Vec<SubjectRow> = query.all().await?;
+        Ok(rows.into_iter().map(SubjectCredits::from).collect())
+    }
+}
