@@ -53,7 +53,7 @@ async fn keys_and_subjects_near_the_limits_of_their_plans_are_listed() {
     let ada = world.holder("ada", "starter").await;
     let limit = NonZeroU32::new(10);
     let plan = Plan { requests_per_minute: limit, credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
-    world.store.apply_plans(&store::Actor::SYSTEM, &[plan.clone()]).await.unwrap();
+    world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
     let snapshot = limited(
         "rate_limits: []
 plans: [{name: forty, credits_per_day: 40}]
