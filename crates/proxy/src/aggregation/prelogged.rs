@@ -151,7 +151,7 @@ impl Drop for PreloggedPart {
 impl PreloggedBatch {
     fn takes(&self, credits: Credits) -> bool {
         let mut spare = self.spare.borrow_mut();
-        let takes = spare.credits() >= credits && self.requests.get() < BATCH_REQUESTS_MAX;
+        let takes = spare.credits() >= credits && !self.is_full();
         if takes {
             self.requests.set(self.requests.get() + 1);
             spare.release(credits);
@@ -160,10 +160,16 @@ impl PreloggedBatch {
         takes
     }
 
-    /// Returns whether the batch has no reason to stay open: its surplus is used up, or other requests need it.
+    /// Returns whether the batch has had as many requests as it may have.
+    fn is_full(&self) -> bool {
+        self.requests.get() >= BATCH_REQUESTS_MAX
+    }
+
+    /// Returns whether the batch has no reason to stay open: no further request may use it, its surplus is used up, or other
+    /// requests need it.
     fn gives_way(&self) -> bool {
         let spare = self.spare.borrow();
-        self.hurried.get() || spare.credits().is_zero() || spare.is_needed_by_others()
+        self.hurried.get() || self.is_full() || spare.credits().is_zero() || spare.is_needed_by_others()
     }
 
     /// Whether a batch that no further request may use is closed now, although some of its requests may be in flight.

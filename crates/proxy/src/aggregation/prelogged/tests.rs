@@ -116,10 +116,10 @@ fn a_batch_has_a_bounded_number_of_requests_although_some_cost_less_than_its_fir
     let (subject, requests) = (longest(), usize::try_from(BATCH_REQUESTS_MAX).unwrap());
     let limits = limits_of(&worker.meter, &subject, 1_000_000);
     worker.send_for(Credits(10), &subject, &limits, "first");
-    (1..requests).for_each(|_| worker.send(&subject, &limits, "all"));
+    (2..requests).for_each(|_| worker.send(&subject, &limits, "all"));
     assert_eq!(worker.flush_due(), (1, 0));
-    worker.send(&subject, &limits, "all");
-    // The next request opens another batch; the first one is closed, although it has surplus credits.
+    // The next request is the last one of the batch, although there are surplus credits, and one more opens another.
+    (0..2).for_each(|_| worker.send(&subject, &limits, "all"));
     assert_eq!(worker.flush_due(), (2, 1));
 }
 
