@@ -91,6 +91,9 @@ async fn a_sign_out_after_a_renewal_in_doubt_is_no_theft() {
     assert_eq!(page.lines[0].action, "session.end");
 }
 
+/// Maximum number of renewals in the next test; on a busy machine, many are done at the first poll.
+const ATTEMPTS_MAX: u32 = 200;
+
 /// A client may disconnect at any point of a renewal: the token remains valid, unless the client received the renewal.
 #[tokio::test]
 async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
@@ -98,7 +101,7 @@ async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
         let store = world.store().await;
         let ada = user(&store, "ada@example.com").await;
         let (mut polls, mut dropped) = (0, 0);
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             polls += 1 + polls / 4;
             let (_, first) = sign_in(&world, &store, ada.id).await;
             let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
@@ -115,13 +118,18 @@ async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
                 }
                 told
             };
-            if told {
+            if told && dropped > 0 {
                 break;
+            }
+            if told {
+                // Each response was there before the poll looked for it: nothing was dropped.
+                polls = 0;
+                continue;
             }
             let (again, _) = renew(&world, &store, first).await;
             assert!(matches!(again, RefreshResult::Renewed(_)), "dropped after {polls} polls: {again:?}");
             dropped += 1;
         }
-        assert!(dropped > 0, "it was done at the first poll");
+        assert!(dropped > 0, "{ATTEMPTS_MAX} renewals were done at the first poll");
     }
 }
