@@ -53,6 +53,12 @@ impl Plan {
         self.quotas().filter(|budget| budget.measure == Measure::Credits)
     }
 
+    /// Returns the credits per day that limit a client without a user: the smaller one of the quota and a budget of the day.
+    #[must_use]
+    pub fn subject_credits_per_day(&self) -> Option<Credits> {
+        self.subject_quotas().filter(|budget| budget.per == Per::Day).map(|budget| Credits(budget.amount.0)).min()
+    }
+
     /// Whether the plan limits credits: it has a quota, or a budget of credits.
     #[must_use]
     pub fn limits_credits(&self) -> bool {
@@ -75,5 +81,27 @@ impl Plan {
             budgets: Vec::new(),
             shared_keys: true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Amount;
+
+    #[test]
+    fn the_smaller_of_quota_and_budget_limits_the_day_of_a_client_without_a_user() {
+        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+        let plan = |quota: Option<u64>, budgets| Plan {
+            credits_per_day: quota.map(Credits),
+            budgets,
+            ..Plan::unlimited("partner")
+        };
+        let of_day = budget(Measure::Credits, Per::Day, 50);
+        let others = vec![budget(Measure::Tokens, Per::Day, 1), budget(Measure::Credits, Per::Month, 2)];
+        assert_eq!(plan(Some(100), vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
+        assert_eq!(plan(Some(20), vec![of_day]).subject_credits_per_day(), Some(Credits(20)));
+        assert_eq!(plan(None, vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
+        assert_eq!(plan(None, others).subject_credits_per_day(), None);
     }
 }

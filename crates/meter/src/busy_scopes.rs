@@ -1,8 +1,8 @@
 //! The keys and the subjects that have used the largest part of the limit of their plan. Operators see them; no decision
 //! depends on them.
 //!
-//! Requests note nothing for this: a search reads the counters of all keys, or of all subjects. It locks a sixteenth of
-//! them at a time, and only new keys and subjects wait for it.
+//! Requests note nothing for this: a search reads the counters of all keys, or of all subjects, and belongs on a thread that
+//! may block. It copies a sixteenth of the entries at a time under a lock, for which only new keys and subjects wait.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -218,10 +218,14 @@ impl<K: ShardKey> Shards<K> {
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
 
-    /// Calls `see` with each scope.
+    /// Calls `see` with each scope. A shard is locked only while its entries are copied.
     pub(crate) fn for_each(&self, mut see: impl FnMut(K, &ScopeCounters)) {
         for shard in &self.0 {
-            shard.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(key, counters)| see(*key, counters));
+            let scopes: Vec<(K, Arc<ScopeCounters>)> = {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.iter().map(|(key, counters)| (*key, counters.clone())).collect()
+            };
+            scopes.iter().for_each(|(key, counters)| see(*key, counters));
         }
     }
 

@@ -19,7 +19,7 @@ use crate::input;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::App;
 
-/// The message about a client that is no client.
+/// The message about a value of `as` that names no client.
 const NO_HOLDER: &str = "expected `as` with the id of a key, or ENTRY/NAME of a client that the configuration lists";
 
 /// A request to explain.

@@ -148,7 +148,7 @@ enum RawValue {
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<LimitsView>, Problem> {
     let snapshot = app.live.load_full();
-    let of_plans = BusyClients::of(&app);
+    let of_plans = BusyClients::search(&app).await.map_err(Problem::fault)?;
     let busy = busiest(&app, &snapshot, of_plans.fullness());
     let (least, left) = (busy.least, busy.left);
     let busy = busy.keys;

@@ -1,5 +1,7 @@
 //! Comparison of the charges of subjects without a user with the events and counts that they were added up from.
 
+use std::collections::BTreeSet;
+
 use access::{Day, SubjectId};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
@@ -13,76 +15,52 @@ use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
 
 const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
 
-/// Days and subjects that a query compares.
-#[derive(Debug, Clone, Copy)]
-struct Compared {
-    days: Days,
-    /// The first id of the events, and the end of their ids.
-    ids: [Uuid; 2],
-    /// The only subject; `None` for all.
-    subject: Option<Uuid>,
-    /// Maximum number of days and subjects.
-    most: usize,
-}
-
 /// The missing amounts in the totals of one subject on one day, in the order of [`PLAN_MEASURES`].
 pub(super) type SubjectLacks = (SubjectId, Vec<i128>);
 
 /// Compares each subject's charges of each day.
 pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
-    let suspects = Compared { days, ids: days.ids(), subject: None, most: DIFFERENCES_MAX + 1 }.rows(on).await?;
+    let suspects = rows(on, days, days.ids(), DIFFERENCES_MAX + 1).await?;
+    let suspected: BTreeSet<Day> = suspects.iter().map(|row| day(row.numbers.at(0))).collect();
     found.more |= suspects.len() > DIFFERENCES_MAX;
-    for suspect in suspects {
-        if let Some(row) = checked(on, &suspect).await? {
-            found.tell(differences(&row));
-        }
+    for day in suspected {
+        let rows = of_day(on, day, DIFFERENCES_MAX + 1).await?;
+        found.more |= rows.len() > DIFFERENCES_MAX;
+        rows.iter().for_each(|row| found.tell(differences(row)));
     }
     Ok(())
 }
 
-/// Returns the first subjects with missing amounts on `day`, at most `most`. If none of the suspects has any, twice as
-/// many are read.
+/// Returns the first subjects with missing amounts on `day`, at most `most`.
 pub(super) async fn lacks(on: &mut Transaction, day: Day, most: usize) -> Result<Vec<SubjectLacks>, DatabaseError> {
     let days = Days { first: day, last: day };
-    let (mut found, mut asked, mut known) = (Vec::new(), most, 0);
-    loop {
-        let suspects = Compared { days, ids: days.ids(), subject: None, most: asked }.rows(on).await?;
-        for suspect in suspects.iter().skip(known) {
-            let Some(row) = checked(on, suspect).await? else { continue };
-            let lacks: Vec<i128> = sides(&row).map(|(found, expected)| expected - found).collect();
-            if lacks.iter().any(|lack| *lack != 0) {
-                found.push((SubjectId(row.id.unwrap_or_default()), lacks));
-            }
-        }
-        if !found.is_empty() || suspects.len() < asked {
-            found.truncate(most);
-            return Ok(found);
-        }
-        (known, asked) = (asked, asked.saturating_mul(2));
+    if rows(on, days, days.ids(), 1).await?.is_empty() {
+        return Ok(Vec::new());
     }
+    let of_row = |row: &NumberRowWithId| {
+        let lacks: Vec<i128> = sides(row).map(|(found, expected)| expected - found).collect();
+        lacks.iter().any(|lack| *lack != 0).then(|| (SubjectId(row.id.unwrap_or_default()), lacks))
+    };
+    Ok(of_day(on, day, most).await?.iter().filter_map(of_row).collect())
 }
 
-/// Compares the day and the subject of a suspect again, with all ids: events of a clock that jumped have ids outside the
-/// range. Returns `None` if the sums agree.
-async fn checked(on: &mut Transaction, suspect: &NumberRowWithId) -> Result<Option<NumberRowWithId>, DatabaseError> {
-    let only = day(suspect.numbers.at(0));
-    let days = Days { first: only, last: only };
-    let rows = Compared { days, ids: [Uuid::nil(), Uuid::max()], subject: suspect.id, most: 1 }.rows(on).await?;
-    Ok(rows.into_iter().next())
+/// Compares a day with all ids: events of a clock that jumped have ids outside the day's range. It reads all events, so it
+/// is called only for a day on which the ids of the range show a difference.
+async fn of_day(on: &mut Transaction, day: Day, most: usize) -> Result<Vec<NumberRowWithId>, DatabaseError> {
+    rows(on, Days { first: day, last: day }, [Uuid::nil(), Uuid::max()], most).await
 }
 
-impl Compared {
-    /// Returns the days and subjects whose sums differ: the day, the sums of both sides, and the id.
-    async fn rows(self, on: &mut Transaction) -> Result<Vec<NumberRowWithId>, DatabaseError> {
-        let Self { days, ids: [from, end], subject, most } = self;
-        let [first, last] = days.numbers();
-        let query = on.query(AssertSqlSafe(text(subject.is_some()))).bind(first).bind(last).bind(from).bind(end);
-        let query = query.bind(i64::try_from(most).unwrap_or(i64::MAX));
-        match subject {
-            Some(subject) => query.bind(subject).all().await,
-            None => query.all().await,
-        }
-    }
+/// Returns the days and subjects whose sums differ, at most `most`: the day, the sums of both sides, and the id. The events
+/// are those whose ids are in the range.
+async fn rows(
+    on: &mut Transaction,
+    days: Days,
+    [from, end]: [Uuid; 2],
+    most: usize,
+) -> Result<Vec<NumberRowWithId>, DatabaseError> {
+    let [first, last] = days.numbers();
+    let query = on.query(AssertSqlSafe(text())).bind(first).bind(last).bind(from).bind(end);
+    query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await
 }
 
 /// Returns the actual and the expected sum of each measure. Totals saturate at the end of their type.
@@ -108,9 +86,8 @@ fn differences(row: &NumberRowWithId) -> Vec<Difference> {
 }
 
 /// Builds the query for the subjects whose charges on days `$1` to `$2` differ, from events whose ids are from `$3` to
-/// `$4`; at most `$5` of them. With `of_one`, only the subject `$6` is compared. Each sum has two columns, billions and
-/// remainder.
-fn text(of_one: bool) -> String {
+/// `$4`; at most `$5` of them. Each sum has two columns, billions and remainder.
+fn text() -> String {
     let part = |measure: &str, side: u8, of: &str| {
         format!("CAST(sum(CASE WHEN side = {side} THEN {measure} {of} 1000000000 ELSE 0 END) AS BIGINT)")
     };
@@ -124,17 +101,16 @@ fn text(of_one: bool) -> String {
         };
         format!("{} * 1000000000 + {} <> 0", difference("/"), difference("%"))
     });
-    let [of_totals, of_subject] = if of_one { [" AND subject_id = $6", " AND s.id = $6"] } else { [""; 2] };
     let counts = counts!();
     format!(
         "SELECT day, {}, subject_id FROM (
             SELECT 0 AS side, day, subject_id, credits, charged_tokens, charged_nano FROM daily_subjects
-            WHERE day >= $1 AND day <= $2{of_totals}
+            WHERE day >= $1 AND day <= $2
             UNION ALL SELECT 1, e.day, s.id, e.credits, e.charged_tokens, e.charged_nano
             FROM usage_events e JOIN subjects s ON s.no = e.subject_no
-            WHERE e.day >= $1 AND e.day <= $2 AND e.id >= $3 AND e.id < $4 AND {counts}{of_subject}
+            WHERE e.day >= $1 AND e.day <= $2 AND e.id >= $3 AND e.id < $4 AND {counts}
             UNION ALL SELECT 1, c.day, s.id, c.credits, 0, 0 FROM usage_counts c JOIN subjects s ON s.no = c.subject_no
-            WHERE c.day >= $1 AND c.day <= $2 AND c.id >= $3 AND c.credits <> 0{of_subject}) sides
+            WHERE c.day >= $1 AND c.day <= $2 AND c.id >= $3 AND c.credits <> 0) sides
         GROUP BY day, subject_id HAVING {} ORDER BY day, subject_id LIMIT $5",
         sums.join(", "),
         differs.join(" OR "),
@@ -143,6 +119,6 @@ fn text(of_one: bool) -> String {
 
 /// Returns every SQL text of this module.
 #[cfg(test)]
-pub(super) fn texts() -> [String; 2] {
-    [text(false), text(true)]
+pub(super) fn texts() -> [String; 1] {
+    [text()]
 }

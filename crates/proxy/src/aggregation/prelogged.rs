@@ -39,8 +39,8 @@ const FEW: usize = 1_000;
 /// Maximum number of current batches; further batches have no surplus. The spool reserves 4 KiB for the close of each
 /// batch. If it has no room for further records, all batches are closed.
 const CURRENT_MAX: usize = 10_000;
-/// The number of batches that are looked at every 10 ms, so that many of them never stop a worker for long: 10,000 are
-/// looked at within 0.8 s. Each look reads memory that no cache of the processor has.
+/// The number of current batches that are looked at every 10 ms, so that many of them never stop a worker for long: 10,000
+/// are looked at within about a second. Each look reads memory that no cache of the processor has.
 const LOOKED_AT: usize = 128;
 /// Maximum number of different counts that one closing record contains. They fit into the room that the spool reserves
 /// for it.
@@ -77,7 +77,8 @@ type SubjectDay = (Subject, Day);
 pub(super) struct PreloggedBatches {
     /// The batches that further requests may use, at most one per subject and day.
     current: RefCell<FxHashMap<SubjectDay, Rc<PreloggedBatch>>>,
-    /// The current batches, and some that were current, in the order in which they are looked at.
+    /// The current batches, and those that were replaced since they were last looked at, in the order in which they are
+    /// looked at.
     order: RefCell<VecDeque<(SubjectDay, Rc<PreloggedBatch>)>>,
     /// Batches that no further request may use. Their number is bounded by the requests in flight, and by the batches
     /// that are opened between two flushes.
@@ -203,7 +204,9 @@ impl PreloggedBatches {
         if let Some(batch) = current.filter(|batch| batch.takes(credits)) {
             return Ok(PreloggedPart { batch, credits });
         }
-        let has_place = self.current.borrow().len() < CURRENT_MAX;
+        let current = self.current.borrow();
+        let has_place = current.len() < CURRENT_MAX || current.contains_key(&of);
+        drop(current);
         let more_max = if has_place { BATCH_REQUESTS_MAX - 1 } else { 0 };
         let spare = ask.reservation.prelog(more_max, BATCH_PART_OF_LEFT, ask.now);
         let has_spare = !spare.credits().is_zero();
@@ -246,7 +249,9 @@ impl PreloggedBatches {
         let now = recorder.clock.mono();
         let within = if self.current.borrow().len() > FEW { CLOSED_WITHIN_OF_MANY } else { CLOSED_WITHIN };
         let is_old = |batch: &PreloggedBatch| now.since(batch.opened_at.get()) >= within;
-        let looked_at = self.order.borrow().len().min(LOOKED_AT);
+        // The more batches were replaced, the more are looked at, so that their number remains bounded.
+        let replaced = self.order.borrow().len().saturating_sub(self.current.borrow().len());
+        let looked_at = self.order.borrow().len().min(LOOKED_AT + replaced);
         for _ in 0..looked_at {
             let Some((key, batch)) = self.order.borrow_mut().pop_front() else { break };
             if batch.retired.get() {

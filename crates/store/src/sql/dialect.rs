@@ -30,8 +30,8 @@ pub const READERS: u32 = 4;
 /// Connections reserved for look-ups, so that no slow read delays the proxy's look-up of a key: [`READERS`], and one to
 /// read the revision, without which cached look-ups expire.
 const LOOKUPS: u32 = READERS + 1;
-/// Number of subjects whose usage is read at a time, from a SQLite file. It has as many connections for look-ups besides
-/// [`LOOKUPS`], so that a subject delays no look-up of a key. With PostgreSQL, no usage of subjects is read.
+/// Number of subjects whose counters begin at a time, from a SQLite file. It has as many connections for look-ups besides
+/// [`LOOKUPS`], so that the first use of a subject delays no look-up of a key. With PostgreSQL, leases replace these reads.
 pub const SUBJECT_READERS: u32 = 2;
 
 /// Connections to an open database.

@@ -13,7 +13,8 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
   tollgate explain --config tollgate.yaml /users/7 \\
       --as 0199aa00-0000-7000-8000-000000000001
   # As the key `acme` of the entry `partners` of auth
-  tollgate explain --config tollgate.yaml /users/7 --as partners/acme
+  tollgate explain --config tollgate.yaml /users/7 \\
+      --as partners/acme
   # As JSON, as POST /api/explain responds
   tollgate explain --json --config tollgate.yaml /v1/models
 

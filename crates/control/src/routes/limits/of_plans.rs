@@ -7,6 +7,7 @@ use access::{BudgetScope, KeyId, Plan};
 use config::{ExplainedTier, Snapshot};
 use meter::{BudgetId, BusyQuota, BusyRate};
 use store::{DatabaseError, ScopeIds, UserRef};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::{BusyKeyView, KEYS_MAX, KeyValue, LimitKind, LimitView};
 use crate::budgets;
@@ -34,13 +35,18 @@ pub(super) struct KeyBound {
 }
 
 impl BusyClients {
-    /// Searches the counters of this process.
-    pub(super) fn of(app: &App) -> Self {
-        let none = || Self { rates: (Vec::new(), 0), quotas: (Vec::new(), 0) };
-        app.meter.as_ref().map_or_else(none, |meter| Self {
-            rates: meter.busiest_rates(KEYS_MAX, app.clock.mono()),
-            quotas: meter.busiest_quotas(KEYS_MAX, app.clock.now().day()),
-        })
+    /// Searches the counters of this process, on a thread that may block: there may be a million of them.
+    ///
+    /// # Errors
+    /// The search panicked.
+    pub(super) async fn search(app: &App) -> Result<Self, JoinError> {
+        let Some(meter) = app.meter.clone() else {
+            return Ok(Self { rates: (Vec::new(), 0), quotas: (Vec::new(), 0) });
+        };
+        let (now, day) = (app.clock.mono(), app.clock.now().day());
+        let search =
+            move || Self { rates: meter.busiest_rates(KEYS_MAX, now), quotas: meter.busiest_quotas(KEYS_MAX, day) };
+        spawn_blocking(search).await
     }
 
     /// Returns the used parts of the limits, in thousandths.
@@ -129,7 +135,7 @@ fn rate_tiers(plans: &[Plan]) -> Vec<ExplainedTier> {
 /// Returns `credits_per_day` of each plan of clients without a user.
 fn quota_tiers(plans: &[&Plan]) -> Vec<ExplainedTier> {
     let tier = |plan: &&Plan| {
-        let policy = format!("\"credits_per_day\";q={};w=86400", plan.credits_per_day?.0);
+        let policy = format!("\"credits_per_day\";q={};w=86400", plan.subject_credits_per_day()?.0);
         Some(ExplainedTier { name: plan.name.clone(), policy })
     };
     plans.iter().filter_map(tier).collect()

@@ -16,6 +16,10 @@ struct Worker {
     _folder: tempfile::TempDir,
 }
 
+const fn caller(user: i64) -> Caller {
+    Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL }
+}
+
 impl Worker {
     fn new() -> Self {
         Self::with_spool(64 * 1024 * 1024)
@@ -35,7 +39,7 @@ impl Worker {
 
     /// Sends one request of a user with a large quota, to its end.
     fn call(&self, user: i64) {
-        let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
+        let caller = caller(user);
         let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("large") };
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &KeyBounds::default(), budgets: &[] });
         self.send(&Subject::Key(caller), &limits, "all");
@@ -93,6 +97,31 @@ fn batches_of_many_keys_stay_open_longer_and_close_a_part_at_a_time() {
     let closed: Vec<usize> = std::iter::from_fn(|| worker.batches.are_open().then(|| worker.flush_due().1)).collect();
     let parts: Vec<usize> = (1..=KEYS.div_ceil(LOOKED_AT)).map(|part| KEYS.min(part * LOOKED_AT)).collect();
     assert_eq!(closed, parts);
+}
+
+#[test]
+fn replaced_batches_leave_within_two_flushes() {
+    const KEYS: usize = 3 * LOOKED_AT;
+    let mut worker = Worker::new();
+    for user in 1..=i64::try_from(KEYS).unwrap() {
+        (0..=BATCH_REQUESTS_MAX).for_each(|_| worker.call(user));
+    }
+    assert_eq!(worker.batches.order.borrow().len(), 2 * KEYS);
+    assert_eq!(worker.flush_due(), (2 * KEYS, KEYS));
+    assert_eq!(worker.flush_due(), (2 * KEYS, KEYS));
+    assert_eq!(worker.batches.order.borrow().len(), KEYS);
+}
+
+#[test]
+fn a_key_keeps_its_place_among_the_current_batches() {
+    let worker = Worker::new();
+    let keys = i64::try_from(CURRENT_MAX).unwrap();
+    (1..=keys).for_each(|user| worker.call(user));
+    (0..BATCH_REQUESTS_MAX).for_each(|_| worker.call(1));
+    worker.call(keys + 1);
+    let has_place = |key: i64| worker.batches.current.borrow().keys().any(|(of, _)| *of == Subject::Key(caller(key)));
+    assert!(has_place(1) && !has_place(keys + 1));
+    assert_eq!(worker.batches.order.borrow().len(), CURRENT_MAX + 1, "the second batch of the first key is current");
 }
 
 /// Returns the subject with the longest name.

@@ -19,7 +19,8 @@ const LEGEND: &str = "Requests a minute of keys and clients are counted by the r
 pub(super) struct UsedQuota {
     /// The name of the client, with its issuer or its entry of `auth`.
     client: String,
-    /// The name of its plan; `None` if its credential decides the plan.
+    /// The name of its plan; `None` if it does not follow from the configuration: its credential names the plan, or no entry
+    /// of `auth` accepts the client any more.
     plan: Option<String>,
     /// Credits per day; `None` if the plan is unknown or has no quota.
     limit: Option<Credits>,
@@ -59,7 +60,7 @@ impl UsedQuota {
         Self {
             client,
             plan: plan.map(|plan| plan.name.clone()),
-            limit: plan.and_then(|plan| plan.credits_per_day),
+            limit: plan.and_then(Plan::subject_credits_per_day),
             used: credits,
         }
     }
@@ -75,7 +76,7 @@ impl UsedQuota {
                 format!("{client}: {used} of {} credits, {left} left, plan {}", limit.0, printable(plan), left = left.0)
             }
             (Some(plan), ..) => format!("{client}: {used} credits, no quota, plan {}", printable(plan)),
-            (None, ..) => format!("{client}: {used} credits, plan unknown: its credential names the plan"),
+            (None, ..) => format!("{client}: {used} credits, its plan does not follow from the configuration"),
         }
     }
 
@@ -100,7 +101,7 @@ mod tests {
         let line = |plan, limit| quota(plan, limit).line();
         assert_eq!(line(Some("forty"), Some(40)), "acme (partners): 15 of 40 credits, 25 left, plan forty");
         assert_eq!(line(Some("open"), None), "acme (partners): 15 credits, no quota, plan open");
-        let unknown = "acme (partners): 15 credits, plan unknown: its credential names the plan";
+        let unknown = "acme (partners): 15 credits, its plan does not follow from the configuration";
         assert_eq!(line(None, None), unknown);
         assert_eq!(quota(Some("forty"), Some(40)).json()["remaining"], 25);
         assert!(text(&[], 100).starts_with("\nRequests a minute"));
