@@ -31,7 +31,7 @@ pub const READERS: u32 = 4;
 /// read the revision, without which cached look-ups expire.
 const LOOKUPS: u32 = READERS + 1;
 /// Number of subjects whose counters begin at a time, from a SQLite file. It has as many connections for look-ups besides
-/// [`LOOKUPS`], so that the first use of a subject delays no look-up of a key. With PostgreSQL, leases replace these reads.
+/// those of keys, so that the first use of a subject delays no look-up of a key. With PostgreSQL, leases replace these reads.
 pub const SUBJECT_READERS: u32 = 2;
 
 /// Connections to an open database.
