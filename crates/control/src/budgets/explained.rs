@@ -77,11 +77,11 @@ impl ExplainedBudget {
         } else {
             None
         };
-        Self { dimension, id, used, remaining, place, resets_at, source, ..Self::of_subject(budget) }
+        Self { dimension, id, used, remaining, place, source, ..Self::of_subject(budget, resets_at) }
     }
 
-    /// Returns a budget of the plan of a subject, without its use.
-    fn of_subject(budget: Budget) -> Self {
+    /// Returns a budget of the plan of a subject, without its use and its place.
+    fn of_subject(budget: Budget, resets_at: String) -> Self {
         let Budget { measure, per, amount } = budget;
         let of = |other| (measure == other).then_some(amount.0);
         Self {
@@ -93,7 +93,7 @@ impl ExplainedBudget {
             tokens: of(Measure::Tokens),
             used: None,
             remaining: None,
-            resets_at: String::new(),
+            resets_at,
             source: Source::Plan.as_str(),
             place: None,
             reason: None,
@@ -121,11 +121,8 @@ impl SubjectQuotas<'_> {
         let place = sources.snapshot.place_of_plan(&self.plan.name);
         let mut explained = Vec::new();
         for budget in self.plan.subject_quotas() {
-            let mut view = ExplainedBudget {
-                place: place.clone(),
-                resets_at: rfc3339(Period::of(budget.per, day).end()),
-                ..ExplainedBudget::of_subject(budget)
-            };
+            let resets_at = rfc3339(Period::of(budget.per, day).end());
+            let mut view = ExplainedBudget { place: place.clone(), ..ExplainedBudget::of_subject(budget, resets_at) };
             match self.subject {
                 Ok(subject) => {
                     let used = used(sources, budget.of(BudgetScope::Subject(subject)).0, day).await?;

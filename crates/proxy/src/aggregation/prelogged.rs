@@ -250,9 +250,9 @@ impl PreloggedBatches {
         let within = if self.current.borrow().len() > FEW { CLOSED_WITHIN_OF_MANY } else { CLOSED_WITHIN };
         let is_old = |batch: &PreloggedBatch| now.since(batch.opened_at.get()) >= within;
         // The more batches were replaced, the more are looked at, so that their number remains bounded.
-        let replaced = self.order.borrow().len().saturating_sub(self.current.borrow().len());
-        let looked_at = self.order.borrow().len().min(LOOKED_AT + replaced);
-        for _ in 0..looked_at {
+        let ordered = self.order.borrow().len();
+        let replaced = ordered.saturating_sub(self.current.borrow().len());
+        for _ in 0..ordered.min(LOOKED_AT + replaced) {
             let Some((key, batch)) = self.order.borrow_mut().pop_front() else { break };
             if batch.retired.get() {
                 continue;
