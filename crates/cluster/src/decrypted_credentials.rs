@@ -53,7 +53,7 @@ struct SharedCredentials {
     any_own: bool,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SealedCredentialRow {
     id: Uuid,
     user_id: Option<Uuid>,

@@ -81,7 +81,7 @@ pub struct LastRun {
 }
 
 /// A row of `jobs`.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct Row {
     name: String,
     node_id: Uuid,

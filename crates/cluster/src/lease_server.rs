@@ -59,7 +59,7 @@ pub enum LeaseError {
     Database(#[from] DatabaseError),
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct RecalledRow {
     #[sqlx(flatten)]
     cell: BudgetPeriodRow,

@@ -30,7 +30,7 @@ pub struct SubjectCredits {
     pub credits: Credits,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SubjectRow {
     subject_id: Uuid,
     billions: i64,

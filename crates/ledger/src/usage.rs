@@ -132,7 +132,7 @@ pub struct KeyUsage {
     pub total: UsageTotals,
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct DayRow {
     key_no: i64,
     key_id: Option<Uuid>,

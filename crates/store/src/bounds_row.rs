@@ -9,7 +9,7 @@ use crate::error::DatabaseError;
 use crate::sql::unsigned;
 
 /// The columns of a key's bounds.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 pub(crate) struct BoundsRow {
     key_credits_per_day: Option<i64>,
     key_requests_per_minute: Option<i64>,

@@ -10,7 +10,7 @@ use crate::error::DatabaseError;
 use crate::sql::unsigned;
 
 /// The columns of a budget and its period.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx_macros::FromRow)]
 pub struct BudgetPeriodRow {
     scope: String,
     scope_no: i64,

@@ -148,7 +148,7 @@ impl ApplicableBudget {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct BudgetRow {
     scope: String,
     measure: String,
@@ -169,14 +169,14 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct HoldingRow {
     key_id: Uuid,
     #[sqlx(flatten)]
     budget: BudgetRow,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ListedRow {
     id: Uuid,
     scope_id: Uuid,

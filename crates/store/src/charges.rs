@@ -52,7 +52,7 @@ pub struct Charges {
 }
 
 /// Sums, which are null if there were no rows.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct ChargeRow {
     credit_billions: Option<i64>,
     credits: Option<i64>,
@@ -62,7 +62,7 @@ struct ChargeRow {
     nano: Option<i64>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ChargesKeyRow {
     user_no: i64,
     key_no: i64,
@@ -70,7 +70,7 @@ struct ChargesKeyRow {
     sums: ChargeRow,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ChargesPlanRow {
     plan_id: Uuid,
     #[sqlx(flatten)]

@@ -90,7 +90,7 @@ pub struct StoredConfiguration {
     pub applied_at: Timestamp,
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct ConfigurationRow {
     id: Uuid,
     number: i64,

@@ -124,7 +124,7 @@ impl Identity {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct IdentityRow {
     asked: Vec<u8>,
     until: Option<i64>,

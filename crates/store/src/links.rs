@@ -156,7 +156,7 @@ pub struct Link {
     pub created_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LinkRow {
     id: Uuid,
     kind: String,

@@ -19,8 +19,8 @@ use crate::running_servers::{self, RunningServers};
 use crate::sql::dialect::{postgres, sqlite};
 use crate::sql::{StoreKind, Transaction, statements, unsigned};
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx_macros::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx_macros::migrate!("migrations/postgres");
 
 statements! {
     FLOOR = "SELECT max(version) FROM schema_floor";

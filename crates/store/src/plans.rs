@@ -152,7 +152,7 @@ impl PlanChange {
 }
 
 /// The columns of a plan, in any position of a row.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 pub(crate) struct PlanRow {
     name: String,
     credits_per_day: Option<i64>,
@@ -177,7 +177,7 @@ impl TryFrom<PlanRow> for Plan {
     }
 }
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct StoredRow {
     id: Uuid,
     created_at: i64,

@@ -126,7 +126,7 @@ impl StoredProviderKey {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 pub(crate) struct ProviderKeyRow {
     id: Uuid,
     user_id: Option<Uuid>,

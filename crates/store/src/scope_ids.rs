@@ -16,7 +16,7 @@ pub(crate) static USERS: Texts = Texts::new(|kind, count| text(kind, count, "SEL
 pub(crate) static SUBJECTS: Texts =
     Texts::new(|kind, count| text(kind, count, "SELECT id, kind, issuer, name FROM subjects WHERE id IN "));
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SubjectRow {
     id: Uuid,
     #[sqlx(flatten)]
@@ -34,7 +34,7 @@ pub struct ScopeIds {
 }
 
 /// A subject without a user, as the store names it.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct StoredSubject {
     /// The kind, as [`SubjectKind::as_str`](access::SubjectKind::as_str) spells it.
     pub kind: String,

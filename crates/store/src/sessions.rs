@@ -116,7 +116,7 @@ pub struct Session {
     pub created_at: Timestamp,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SessionRow {
     session_id: Uuid,
     user_id: Uuid,

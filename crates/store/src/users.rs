@@ -177,7 +177,7 @@ impl UserRef {
 }
 
 /// A row of [`user_columns!`](crate::user_columns).
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 pub struct UserRow {
     id: Uuid,
     no: i64,

@@ -111,7 +111,7 @@ pub struct ResealResult {
     pub next: Option<ProviderKeyId>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct MasterKeyRow {
     id: Uuid,
     fingerprint: Vec<u8>,
@@ -120,7 +120,7 @@ struct MasterKeyRow {
     sealed: i64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SealedRow {
     id: Uuid,
     user_id: Option<Uuid>,

@@ -51,6 +51,7 @@ const UNRESTRICTED: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 /// External crates that only some workspace crates may use, with the reason.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store", "ledger", "cluster"], "only store, ledger and cluster use SQL"),
+    ("sqlx-macros", &["store", "ledger", "cluster"], "only store, ledger and cluster use SQL"),
     ("rusqlite", &["store"], "only store opens a SQLite file: see decision 0032"),
     ("redis", &["cluster"], "only cluster uses Redis"),
     ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),

@@ -88,7 +88,7 @@ static LOANS: Insert = Insert::new(
         closed = excluded.closed, told = excluded.told, updated_at = excluded.updated_at",
 );
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AccountRow {
     id: Uuid,
     carried: Option<i64>,
@@ -98,7 +98,7 @@ struct AccountRow {
     pressed_until: Option<i64>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LeaseRow {
     book_id: Uuid,
     node_id: Uuid,

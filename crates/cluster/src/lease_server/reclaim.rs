@@ -48,7 +48,7 @@ pub struct OpenLease {
     pub stranded: bool,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct OpenLeaseRow {
     #[sqlx(flatten)]
     cell: BudgetPeriodRow,

@@ -34,7 +34,7 @@ pub struct UnreportedLease {
     pub spent: Amount,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct UnreportedLeaseRow {
     #[sqlx(flatten)]
     cell: BudgetPeriodRow,

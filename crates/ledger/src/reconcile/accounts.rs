@@ -30,7 +30,7 @@ statements! {
         ORDER BY l.book_id, l.node_id, l.incarnation";
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AuditedAccountRow {
     #[sqlx(flatten)]
     cell: BudgetPeriodRow,
@@ -39,7 +39,7 @@ struct AuditedAccountRow {
     most: i64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AuditedLeaseRow {
     book_id: Uuid,
     node_id: Uuid,

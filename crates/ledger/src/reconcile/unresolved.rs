@@ -73,7 +73,7 @@ pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<Unp
     Ok(unpriced.collect())
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct UnpricedRow {
     reason: String,
     requests: i64,

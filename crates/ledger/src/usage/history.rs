@@ -14,7 +14,7 @@ statements! {
         AND key_no = $4 GROUP BY day");
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct HistoryRow {
     day: i64,
     #[sqlx(flatten)]

@@ -109,7 +109,7 @@ pub struct OverviewModel {
     pub duration_us: u64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct OverviewKeyRow {
     key_no: Option<i64>,
     day_is_last: Option<i64>,
@@ -126,7 +126,7 @@ struct OverviewKeyRow {
     user: UserRow,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct OverviewModelRow {
     name: Option<String>,
     refused: i64,

@@ -47,7 +47,7 @@ pub struct ProviderResponse {
     pub is_complete: bool,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct ProviderRow {
     provider: Option<String>,
     model: Option<String>,

@@ -211,7 +211,7 @@ pub struct RequestAttempt {
     pub duration_us: u64,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct FiguresRow {
     #[sqlx(flatten)]
     usage: UsageRow,
@@ -219,7 +219,7 @@ struct FiguresRow {
     cost_unknown: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct LineRow {
     id: Uuid,
     user_no: Option<i64>,
@@ -253,7 +253,7 @@ struct LineRow {
     unpriced: bool,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AttemptRow {
     provider: Option<String>,
     model: Option<String>,

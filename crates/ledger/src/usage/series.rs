@@ -132,7 +132,7 @@ pub struct SeriesFigures {
     pub quantiles_us: Option<[u64; 3]>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SeriesRow {
     place: i64,
     point: i64,

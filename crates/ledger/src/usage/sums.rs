@@ -47,7 +47,7 @@ pub(crate) use sums_of_sums;
 const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 
 /// Sums, which are null if there were no rows.
-#[derive(Debug, Default, sqlx::FromRow)]
+#[derive(Debug, Default, sqlx_macros::FromRow)]
 #[sqlx(default)]
 pub(crate) struct SumsRow {
     requests: Option<i64>,

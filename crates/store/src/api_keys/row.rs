@@ -19,7 +19,7 @@ macro_rules! key_columns {
 }
 pub(crate) use key_columns;
 
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 pub(crate) struct KeyRow {
     id: Uuid,
     no: i64,

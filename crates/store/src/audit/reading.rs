@@ -94,7 +94,7 @@ pub struct AuditPage {
     pub next: Option<AuditPlace>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct AuditRow {
     id: Uuid,
     actor: String,

@@ -82,7 +82,7 @@ impl SessionState {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct StateRow {
     #[sqlx(flatten)]
     session: SessionRow,
@@ -93,7 +93,7 @@ struct StateRow {
 }
 
 /// Columns of a key, all null if there is no key.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct SessionKeyRow {
     key_id: Option<Uuid>,
     key_no: Option<i64>,

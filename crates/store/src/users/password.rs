@@ -43,7 +43,7 @@ pub struct PasswordChange<'a> {
     pub keep: Option<SessionId>,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx_macros::FromRow)]
 struct CredentialsRow {
     password: Option<String>,
     #[sqlx(flatten)]
