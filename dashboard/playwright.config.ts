@@ -6,15 +6,15 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 
 export default defineConfig({
   testDir: "./e2e",
-  globalSetup: "./e2e/server.ts",
-  workers: 1,
+  // Each worker has a server of its own, and a file of tests stays in one worker.
+  workers: 2,
   timeout: 30_000,
   expect: { timeout: 8_000 },
   forbidOnly: true,
   reporter: "list",
   outputDir: "./test-results",
   snapshotPathTemplate: "../docs/screenshots/{arg}{ext}",
-  // Screenshots show the seeded data alone, so that they are drawn before other tests change it.
+  // Screenshots show the seeded data alone: workers, and so servers, are not shared between projects.
   projects: [{ name: "screenshots", testMatch: "screenshots.spec.ts" }, { name: "pages", testIgnore: "screenshots.spec.ts" }],
   use: {
     browserName: "chromium",

@@ -1,5 +1,7 @@
 import { type Page, test as base } from "@playwright/test";
 
+import { startSeeded } from "./server";
+
 export { expect } from "@playwright/test";
 
 /** The address of the started server. */
@@ -26,7 +28,15 @@ export async function showTheme(page: Page, colorScheme: "light" | "dark"): Prom
 }
 
 /** A test that fails if the page logs an error, such as a violation of the Content-Security-Policy. */
-export const test = base.extend<{ expected: string[] }>({
+export const test = base.extend<{ expected: string[] }, { server: undefined }>({
+  server: [
+    async ({}, use) => {
+      const stop = await startSeeded();
+      await use(undefined);
+      await stop();
+    },
+    { scope: "worker", auto: true, timeout: 120_000 },
+  ],
   expected: async ({}, use) => use([]),
   page: async ({ page, expected }, use) => {
     const errors: string[] = [];

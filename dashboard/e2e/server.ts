@@ -1,4 +1,4 @@
-/** Starts the built binary on SQLite with a user, a budget, keys and some requests, before all tests. */
+/** Starts the built binary on SQLite with a user, a budget, keys and some requests: one server for each worker of the tests. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -62,7 +62,8 @@ export function run(flags: string[], input = ""): string {
   return execFileSync(BINARY, flags, { encoding: "utf8", input });
 }
 
-export default async function start(): Promise<() => Promise<void>> {
+/** Starts the server of a worker; its addresses, key and session are in the worker's environment. Returns the function that stops it. */
+export async function startSeeded(): Promise<() => Promise<void>> {
   const { url, proxyUrl, stop } = await startServer(CONFIGURATION, (data) => createUser(EMAIL, "Ada Example", ["--admin", ...data]));
   const key = await seed(url, proxyUrl);
   Object.assign(process.env, { DASHBOARD_URL: url, PROXY_URL: proxyUrl, SEEDED_KEY: key });
