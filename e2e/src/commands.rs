@@ -27,12 +27,12 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// Builds a `tollgate` command. Of the environment of this process, only `PATH`, `TMPDIR` and `LLVM_PROFILE_FILE` are
-/// kept.
+/// Builds a `tollgate` command. Of the environment of this process, only `PATH`, `TMPDIR`, `LLVM_PROFILE_FILE` and the
+/// mark with which `scripts/step` finds processes that a killed run left behind are kept.
 pub(crate) fn tollgate(folder: &Folder) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().current_dir(folder.path()).stdin(Stdio::null());
-    for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
+    for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE", "TEST_RUN_MARK"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -68,6 +68,12 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// Returns whether tests of crashes, faults and outages run at length, as in `make soak`.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1")
+}
+
 /// Returns the SHA-256 hash in lowercase hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {

@@ -37,8 +37,7 @@ fn chat(key: &str) -> Call {
 
 /// Returns how long PostgreSQL is down.
 fn length() -> Duration {
-    let is_long = std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1");
-    Duration::from_secs(if is_long { 60 } else { 5 })
+    Duration::from_secs(if e2e::is_long() { 60 } else { 5 })
 }
 
 /// A server on PostgreSQL with a mock and two users: one key is cached, the other was never used.

@@ -225,7 +225,7 @@ async fn after_any_failed_write_of_a_start_the_next_start_loses_nothing() {
     }
     let mock = Arc::new(Mock::start().await);
     let killed = torn::killed(setup(&mock), 20).await;
-    let every = if std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1") { 1 } else { EVERY };
+    let every = if e2e::is_long() { 1 } else { EVERY };
     let (step, lanes) = (usize::try_from(LANES * every).unwrap(), (0..LANES).map(|lane| 1 + lane * every));
     let starts = |lane: u64| {
         let (mock, data, load) = (Arc::clone(&mock), killed.folder.data(), Arc::clone(&killed.load));

@@ -10,7 +10,9 @@ use super::rounds::{Load, tell};
 use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::store;
 
-const ROUNDS: usize = 6;
+/// Power cuts in `make test` and in `make soak`.
+const ROUNDS: usize = 2;
+const ROUNDS_LONG: usize = 6;
 
 fn setup(mock: &Mock) -> Setup {
     Setup::provider("mock", mock.address())
@@ -31,7 +33,8 @@ async fn a_power_cut_takes_no_event_of_a_request_that_went_upstream() {
     shim.set_power();
     let setup = || shim.over(setup(&mock), &data);
     let mut gateway = Gateway::start_in(folder, setup()).await;
-    for round in 1..=ROUNDS {
+    let rounds = if e2e::is_long() { ROUNDS_LONG } else { ROUNDS };
+    for round in 1..=rounds {
         let callers = load.begin(gateway.proxy);
         load.goes_on(50 + dice.below(100)).await;
         let folder = gateway.crash().folder;
@@ -50,7 +53,7 @@ async fn a_power_cut_takes_no_event_of_a_request_that_went_upstream() {
     assert_audited(gateway.folder()).await;
     assert_eq!(store::integrity(gateway.folder()).await, "ok");
     tell(&format!(
-        "{} events, {} interrupted, {} of them unsent; {doubtful} writes in doubt, {lost} lost in {ROUNDS} power cuts",
+        "{} events, {} interrupted, {} of them unsent; {doubtful} writes in doubt, {lost} lost in {rounds} power cuts",
         tally.count(),
         tally.interrupted,
         tally.unsent
