@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test soak clients check quick bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots test unit soak clients check quick bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -20,18 +20,11 @@ LOCKED ?=
 # would be compiled again. Therefore xtask is excluded, and binaries and tests are built together.
 TESTED := --workspace --exclude xtask
 
-# Modules of e2e whose results do not depend on the database: formats, parsers, upstreams, settings, official clients.
-# `make test` runs them on SQLite only; `make soak` also on PostgreSQL.
-SAME_ON_BOTH := $(addprefix --skip ,bodies:: brand:: bytes:: clients:: endpoints:: examples:: formats:: framing:: hostile:: \
-	install:: openapi:: plain:: prices:: protocols:: refusals:: settings:: upstream::)
-
-# Tests of whole processes mostly wait, so more of them run than there are cores.
-MANY_AT_ONCE := env RUST_TEST_THREADS=$(shell expr $$(nproc) + 2)
-
-# Starts a temporary PostgreSQL for one command.
-BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
-
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# Runs parts of the suite beside a temporary PostgreSQL. Tests that fail run once more, alone (xtask/src/suite.rs).
+BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
+SUITE := $(BESIDE_POSTGRES) $(TARGET)/debug/xtask test
 # The Node that scripts/setup.sh installed, if it had to; and cargo, if it is not yet in PATH.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
@@ -61,35 +54,38 @@ dashboard: ## build the dashboard, if its sources changed; the next cargo build 
 
 pages: ## test the dashboard's pages in Chromium, against the built binary
 	@scripts/setup.sh pages
-	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test $(ARGS)
+	@scripts/pages.sh $(ARGS)
 
 screenshots: ## draw docs/screenshots again, with which `make pages` compares the pages
 	@scripts/setup.sh pages
 	@mkdir -p docs/screenshots
 	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test screenshots --grep compared --update-snapshots=all
 
-test: ## run all tests; on PostgreSQL those whose result may depend on the database
+test: ## run all tests; on PostgreSQL those whose result may depend on the database; ONLY='build|pages' runs the steps whose names match
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
 	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
-	@scripts/step "pages in Chromium" $(MAKE) --no-print-directory pages
-	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) cargo test $(LOCKED) $(TESTED) -- --skip storms::
-	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
-	@scripts/step "random load" cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
-	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) TOLLGATE_TEST_STORE=postgres \
-		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms:: $(SAME_ON_BOTH)
-	@scripts/step "crashes and faults on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
+	@scripts/step "pages in Chromium" scripts/pages.sh
+	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
+	@scripts/step "tests on PostgreSQL" $(SUITE) postgres
+	@scripts/step "crashes and faults" $(SUITE) crashes
+	@scripts/step "random load" $(SUITE) load
+	@scripts/step --summary
+
+unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)
+	@scripts/setup.sh build
+	@scripts/step "unit tests" cargo test $(LOCKED) $(TESTED) --lib
 
 soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, and 10 minutes of random load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms::
-	@scripts/step "a fault at every call on SQLite" env TOLLGATE_TEST_LONG=1 \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
+	@scripts/step "simulated nodes" env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test simulation
+	@scripts/step "crashes and faults on SQLite" env TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
@@ -109,12 +105,11 @@ check: quick ## check formatting, lints, house rules, the dashboard, generated d
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
 	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 
-quick: ## check formatting, lints, house rules and documents of the settings (the pre-commit hook; under two minutes if nothing else changed)
+quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
 	@scripts/step "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
-	@scripts/step "documents of the settings" cargo run --quiet $(LOCKED) --package xtask -- config-docs --check
 
 bench: ## measure the cost of a request beside nginx, HAProxy, Envoy and Traefik (builds the optimized release; 90 minutes; ARGS=--help)
 	@scripts/release.sh

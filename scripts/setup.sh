@@ -10,7 +10,8 @@
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
 #   setup.sh all        all of these
 #
-# Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails.
+# Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails. Prints one
+# line for each thing that it installs, and what an installer printed only if it failed. Several may run at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,6 +30,23 @@ fail() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# quietly COMMAND…: runs it, and prints its output only if it fails.
+quietly() {
+    local output
+    output=$("$@" 2>&1) || {
+        printf '%s\n' "$output" >&2
+        return 1
+    }
+}
+
+# alone NAME: waits until no other setup.sh installs NAME; the lock is released by `together`.
+alone() {
+    mkdir -p "$tools"
+    exec 8>"$tools/.$1.lock"
+    flock 8
+}
+together() { exec 8>&-; }
+
 # install PACKAGE…: installs them with apt-get, or fails and names them.
 install() {
     local root=()
@@ -38,11 +56,14 @@ install() {
     fi
     has apt-get || fail "missing: $* (their Debian names). Install them, then run this again"
     say "installing $*"
+    alone apt
     if [ -z "$apt_is_fresh" ]; then
-        "${root[@]}" apt-get update -q >&2
+        quietly "${root[@]}" apt-get update -q || fail "the lists of Debian packages could not be read: check the network"
         apt_is_fresh=yes
     fi
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
+    quietly "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" ||
+        fail "$* could not be installed: check the network"
+    together
 }
 
 rust() {
@@ -133,21 +154,27 @@ install_node() {
 
 node_here() {
     if node_works; then return; fi
+    alone node
+    if node_works; then together && return; fi
     if ! install_node || ! node_works; then
         fail "Node $NODE_MAJOR_MIN or later with npm is missing and could not be installed: add it to PATH, or check the network"
     fi
+    together
 }
 
 # packages FOLDER [INTO]: installs the packages of its lock file there or in INTO, unless they are installed.
 packages() {
     local from=$1 into=${2:-$1}
     cmp -s "$from/package-lock.json" "$into/node_modules/.installed" && return
+    alone "${from//\//-}"
+    cmp -s "$from/package-lock.json" "$into/node_modules/.installed" && together && return
     say "installing the packages of $from"
     mkdir -p "$into"
     if [ "$from" != "$into" ]; then cp "$from/package.json" "$from/package-lock.json" "$into/"; fi
     (cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
         fail "the packages of $from could not be installed: check the network"
     cp "$from/package-lock.json" "$into/node_modules/.installed"
+    together
 }
 
 # Codex and Claude Code are executables of some hundred MB each, so they are installed in the build folder.

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod postgres;
+mod suite;
 mod tidy;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,11 @@ const USAGE: &str = "usage: cargo run -p xtask -- TASK
   cycles [CRATE]        list all import cycles between modules, also the pending ones
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
-                        `postgres --durable COMMAND…` syncs commits to disk";
+                        `postgres --durable COMMAND…` syncs commits to disk
+  test [PART…] [-- TEXT]
+                        run tests: crates, sqlite, postgres, crashes, load (all without a part), those whose names contain
+                        TEXT; each failed test runs once more, alone. `postgres` starts the server that most of them need:
+                        cargo run -p xtask -- postgres target/debug/xtask test postgres -- vault::";
 
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["language"] => language(),
         ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
         ["postgres", command, arguments @ ..] => postgres::run(command, arguments, false),
+        ["test", words @ ..] => suite::run(words, &root()?),
         _ => {
             writeln!(std::io::stdout(), "{USAGE}")?;
             Ok(ExitCode::from(2))

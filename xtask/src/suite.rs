@@ -1,0 +1,103 @@
+//! Runs the tests of the workspace: many at once, each failure once more alone, with the duration of every test.
+//!
+//! A test that fails and then passes alone is flaky: the run succeeds and reports it, with both outputs kept.
+
+mod binary;
+mod job;
+mod parts;
+mod pool;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use tokio::signal::unix::{SignalKind, signal};
+
+use binary::Binary;
+use job::{Job, Outcome};
+use parts::Part;
+use report::Report;
+
+/// Tests of whole processes mostly wait, so more of them run than there are cores.
+const BESIDE_EACH_CORE: usize = 2;
+/// More failures than this have one cause, which a second run would only repeat.
+const RERUNS_MAX: usize = 20;
+
+/// Runs the parts that `words` name (all, without a name), of which only tests whose names contain the filter after
+/// `--` are selected.
+pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
+    let (names, filter) = match words.iter().position(|word| *word == "--") {
+        Some(at) => (&words[..at], words.get(at + 1).copied()),
+        None => (words, None),
+    };
+    let parts = parts::named(names)?;
+    let folder = target(root).join("tests");
+    let binaries = binary::build(root)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        // What is dropped then kills its processes.
+        tokio::select! {
+            ended = run_parts(&parts, &binaries, filter, &folder) => ended,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("terminated"),
+        }
+    })
+}
+
+/// The folder of build outputs.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
+async fn run_parts(
+    parts: &[Part],
+    binaries: &[Binary],
+    filter: Option<&str>,
+    folder: &Path,
+) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let slots = std::thread::available_parallelism()?.get() * BESIDE_EACH_CORE;
+    let mut jobs = Vec::new();
+    for part in parts {
+        jobs.extend(part.jobs(binaries, filter, slots).await?);
+    }
+    ensure!(!jobs.is_empty(), "no test is selected");
+    let mut report = Report::new(folder, jobs.len())?;
+    let (last, first): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::needs_the_others);
+    let logs = tempfile::tempdir()?;
+    let mut failed = Vec::new();
+    for jobs in [first, last] {
+        let mut ended = |job: Job, outcome: Outcome| {
+            failed.extend(outcome.failed.iter().map(|test| (job.again(test), outcome.output.clone())));
+            report.add(&job, &outcome)
+        };
+        pool::run(jobs, slots, logs.path(), &mut ended).await?;
+    }
+    rerun(failed, &mut report, &logs.path().join("again.log")).await?;
+    report.finish(began.elapsed())
+}
+
+/// Runs each failed test alone.
+async fn rerun(failed: Vec<(Job, String)>, report: &mut Report, log: &Path) -> anyhow::Result<()> {
+    if failed.len() > RERUNS_MAX {
+        report.note(&format!("{} tests failed; none of them runs again", failed.len()))?;
+        return failed.into_iter().try_for_each(|(job, first)| report.failed(&job, &first, None));
+    }
+    for (job, first) in failed {
+        let second = job.run(log).await?;
+        if second.failed.is_empty() && second.passed > 0 {
+            report.flaky(&job, &first, &second)?;
+        } else {
+            report.failed(&job, &first, Some(&second))?;
+        }
+    }
+    Ok(())
+}
+
+/// Formats a duration as seconds with one decimal.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}

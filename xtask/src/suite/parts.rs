@@ -1,0 +1,169 @@
+//! The parts of the suite: which tests run on which database, and how many of them at once.
+
+use anyhow::{bail, ensure};
+
+use super::binary::Binary;
+use super::job::{Database, Job, Selection};
+
+/// A part of the suite, as in `xtask test unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Tests of crates, without the built binary; those of the store also use PostgreSQL.
+    Crates,
+    /// Tests of the binary on SQLite.
+    Sqlite,
+    /// Tests whose result may depend on the database, on PostgreSQL.
+    Postgres,
+    /// Crashes and faults, on both databases.
+    Crashes,
+    /// Random load.
+    Load,
+}
+
+const PARTS: [(&str, Part); 5] = [
+    ("crates", Part::Crates),
+    ("sqlite", Part::Sqlite),
+    ("postgres", Part::Postgres),
+    ("crashes", Part::Crashes),
+    ("load", Part::Load),
+];
+
+/// The tests of the binary.
+const E2E: &str = "e2e";
+/// Servers that are killed or run out of disk: each uses a core of its own.
+const CRASHES: &str = "storms::";
+const LOAD: &str = "storms::soak::";
+
+/// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
+/// upstreams and official clients are the same on both.
+const ON_POSTGRES: [&str; 34] = [
+    "accounts::",
+    "audit::",
+    "auth::",
+    "backlog::",
+    "budgets::",
+    "copies::",
+    "crash::",
+    "demo::",
+    "effective_limits::",
+    "foreign::",
+    "from_document::",
+    "jobs::",
+    "keys::",
+    "killed::",
+    "leaks::",
+    "leases::",
+    "limits::",
+    "migrate::",
+    "nodes::",
+    "outage::",
+    "quota::",
+    "read_only::",
+    "reconcile::",
+    "redis_keys::",
+    "reload::",
+    "revoke::",
+    "roles::",
+    "spending::",
+    "start::",
+    "subject_quotas::",
+    "texts::",
+    "usage::",
+    "usage_requests::",
+    "vault::",
+];
+
+/// Returns the parts with these names, or all parts without a name.
+pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
+    if names.is_empty() {
+        return Ok(PARTS.into_iter().map(|(_, part)| part).collect());
+    }
+    let find = |name: &&str| match PARTS.into_iter().find(|(known, _)| known == name) {
+        Some((_, part)) => Ok(part),
+        None => bail!("no part is named {name}: crates, sqlite, postgres, crashes, load"),
+    };
+    names.iter().map(find).collect()
+}
+
+impl Part {
+    /// Returns the jobs of this part. A pool has `slots`.
+    pub(super) async fn jobs(
+        self,
+        binaries: &[Binary],
+        filter: Option<&str>,
+        slots: usize,
+    ) -> anyhow::Result<Vec<Job>> {
+        match self {
+            Self::Crates => Ok(whole(binaries, |name| name != E2E, filter, Database::Sqlite)),
+            Self::Sqlite => {
+                let is_selected = |test: &str| !test.starts_with(CRASHES);
+                single(binaries, is_selected, filter, Each { database: Database::Sqlite, slots: 1 }).await
+            }
+            Self::Postgres => {
+                let mut jobs = whole(binaries, |name| name.starts_with("control/"), filter, Database::Postgres);
+                let is_selected = |test: &str| ON_POSTGRES.iter().any(|module| test.starts_with(module));
+                jobs.extend(
+                    single(binaries, is_selected, filter, Each { database: Database::Postgres, slots: 1 }).await?,
+                );
+                Ok(jobs)
+            }
+            Self::Crashes => {
+                let is_selected = |test: &str| test.starts_with(CRASHES) && !test.starts_with(LOAD);
+                let mut jobs = Vec::new();
+                for database in [Database::Sqlite, Database::Postgres] {
+                    let each = Each { database, slots: slots.div_ceil(2) };
+                    jobs.extend(single(binaries, is_selected, filter, each).await?);
+                }
+                Ok(jobs)
+            }
+            Self::Load => {
+                let is_selected = |test: &str| test.starts_with(LOAD);
+                single(binaries, is_selected, filter, Each { database: Database::Sqlite, slots }).await
+            }
+        }
+    }
+}
+
+/// One job per executable, for tests that take milliseconds.
+fn whole(
+    binaries: &[Binary],
+    is_selected: impl Fn(&str) -> bool,
+    filter: Option<&str>,
+    database: Database,
+) -> Vec<Job> {
+    let selection = filter.map_or(Selection::All, |text| Selection::Containing(text.to_owned()));
+    let selected = binaries.iter().filter(|binary| is_selected(&binary.name));
+    let job = |binary: &Binary| Job { binary: binary.clone(), selection: selection.clone(), database, slots: 2 };
+    selected.map(job).collect()
+}
+
+/// The database and the share of the machine of each test.
+#[derive(Debug, Clone, Copy)]
+struct Each {
+    database: Database,
+    slots: usize,
+}
+
+/// One job per test of the binary, for tests that take seconds.
+async fn single(
+    binaries: &[Binary],
+    is_selected: impl Fn(&str) -> bool,
+    filter: Option<&str>,
+    each: Each,
+) -> anyhow::Result<Vec<Job>> {
+    let Some(binary) = binaries.iter().find(|binary| binary.name == E2E) else {
+        bail!("the package {E2E} has no tests")
+    };
+    let tests = binary.tests().await?;
+    for module in ON_POSTGRES {
+        ensure!(tests.iter().any(|test| test.starts_with(module)), "{module} is listed in ON_POSTGRES and has no test");
+    }
+    let is_wanted = |test: &String| is_selected(test) && filter.is_none_or(|text| test.contains(text));
+    let job = |test| Job {
+        binary: binary.clone(),
+        selection: Selection::One(test),
+        database: each.database,
+        slots: each.slots,
+    };
+    Ok(tests.into_iter().filter(is_wanted).map(job).collect())
+}
