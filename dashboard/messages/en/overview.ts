@@ -43,7 +43,7 @@ export const overview = {
   noModels: "No model was called this month.",
   attention: "Needs attention",
   quotaUsed: "The credits of today are used up",
-  quotaUsedText: (reset: string) => `Calls are refused with 429 quota_exceeded until the quota resets in ${reset}.`,
+  quotaUsedText: (reset: string) => `Calls are refused until the quota resets in ${reset}: with 429 quota_exceeded, which OpenAI clients see as insufficient_quota.`,
   budgetUsed: "A budget is used up",
   budgetOver: "A budget is exceeded",
   budgetNearly: "A budget is nearly used up",

@@ -59,6 +59,8 @@ export const usage = {
   charged: "Charged",
   notPriced: "No price is known for this call; it is part of no sum.",
   prices: (version: string, source: string) => `Prices: ${version}, from ${source}`,
+  seenAs: (code: string) => `Clients of the OpenAI format see the code ${code}.`,
+  failedCounts: "A request counts against the quota once it is sent to a provider, also if it fails there.",
   nothingCharged: "Nothing was charged.",
   refusedTitle: "Refused before any provider was called",
   aboutCode: (code: string) => `About ${code}`,

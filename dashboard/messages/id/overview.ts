@@ -45,7 +45,7 @@ export const overview: Messages["overview"] = {
   noModels: "Tidak ada model yang dipanggil bulan ini.",
   attention: "Perlu perhatian",
   quotaUsed: "Kredit hari ini habis",
-  quotaUsedText: (reset) => `Panggilan ditolak dengan 429 quota_exceeded sampai kuota diatur ulang dalam ${reset}.`,
+  quotaUsedText: (reset) => `Panggilan ditolak sampai kuota diatur ulang dalam ${reset}: dengan 429 quota_exceeded, yang dilihat klien OpenAI sebagai insufficient_quota.`,
   budgetUsed: "Sebuah anggaran habis",
   budgetOver: "Sebuah anggaran terlampaui",
   budgetNearly: "Sebuah anggaran hampir habis",

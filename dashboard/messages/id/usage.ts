@@ -61,6 +61,8 @@ export const usage: Messages["usage"] = {
   charged: "Ditagih",
   notPriced: "Harga panggilan ini tidak diketahui; tidak masuk dalam jumlah mana pun.",
   prices: (version, source) => `Harga: ${version}, dari ${source}`,
+  seenAs: (code) => `Klien format OpenAI melihat kode ${code}.`,
+  failedCounts: "Permintaan dihitung terhadap kuota begitu dikirim ke penyedia, juga bila gagal di sana.",
   nothingCharged: "Tidak ada yang ditagih.",
   refusedTitle: "Ditolak sebelum penyedia dipanggil",
   aboutCode: (code) => `Tentang ${code}`,
