@@ -21,7 +21,10 @@ export function useIsWaiting(): boolean {
     };
     check();
     const timer = setInterval(check, CHECK_MS);
-    const unsubscribe = client.getQueryCache().subscribe(check);
+    // Other events are sent while components are drawn.
+    const unsubscribe = client.getQueryCache().subscribe(({ type }) => {
+      if (type === "updated") check();
+    });
     return () => {
       clearInterval(timer);
       unsubscribe();

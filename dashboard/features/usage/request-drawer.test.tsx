@@ -34,6 +34,12 @@ describe("RequestDrawer", () => {
     expect(screen.queryByText(/insufficient_quota/)).toBeNull();
   });
 
+  it("leads an admin to the explanation of an LLM request", async () => {
+    open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" } });
+    const link = await screen.findByRole("link", { name: "Explain this request" });
+    expect(link).toHaveAttribute("href", "/dashboard/explain?method=POST&url=%2Fv1%2Fchat%2Fcompletions&key=k1");
+  });
+
   it("says why a failed request costs a credit", async () => {
     open({ refusal: null, status: 502, credits: 1 });
     expect(await screen.findByText(/counts against the quota once it is sent/)).toBeVisible();

@@ -1,11 +1,14 @@
 "use client";
 
 import { Link2 } from "lucide-react";
+import NextLink from "next/link";
 
+import { buttonClass } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
 import { Drawer } from "@/components/ui/drawer";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
+import { explainLink } from "@/features/explain/address";
 import { RequestCosts } from "@/features/usage/request-costs";
 import { RequestFacts } from "@/features/usage/request-facts";
 import { Timeline } from "@/features/usage/timeline";
@@ -13,6 +16,7 @@ import { useRequest } from "@/features/usage/use-requests";
 import type { Schemas } from "@/lib/api";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
 
 /** The codes that OpenAI clients receive in place of those of the gateway: see docs/errors. */
 const OPENAI_CODES: Record<string, string> = { quota_exceeded: "insufficient_quota", budget_exceeded: "insufficient_quota", rate_limited: "rate_limit_exceeded" };
@@ -63,6 +67,8 @@ function Outcome({ request }: { request: Schemas["RequestDetail"] }) {
 function Content({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
   const format = useFormat();
+  const isAdmin = useMe().data?.acts_as === "admin";
+  const link = explainLink(request);
   const { refusal } = request;
   const clientCode = refusal && isOfOpenAi(request) ? OPENAI_CODES[refusal.code] : undefined;
   const figures = [
@@ -101,6 +107,11 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
       {request.attempts.length > 0 && <Timeline request={request} />}
       {request.attempts.length > 0 && <RequestCosts request={request} />}
       <RequestFacts request={request} />
+      {isAdmin && link && (
+        <section>
+          <NextLink className={buttonClass({ size: "small" })} href={link}>{t.usage.explainRequest}</NextLink>
+        </section>
+      )}
     </>
   );
 }

@@ -63,6 +63,7 @@ export const usage = {
   failedCounts: "A request counts against the quota once it is sent to a provider, also if it fails there.",
   nothingCharged: "Nothing was charged.",
   refusedTitle: "Refused before any provider was called",
+  explainRequest: "Explain this request",
   aboutCode: (code: string) => `About ${code}`,
   request: "Request",
   at: "Time",

@@ -65,6 +65,7 @@ export const usage: Messages["usage"] = {
   failedCounts: "Permintaan dihitung terhadap kuota begitu dikirim ke penyedia, juga bila gagal di sana.",
   nothingCharged: "Tidak ada yang ditagih.",
   refusedTitle: "Ditolak sebelum penyedia dipanggil",
+  explainRequest: "Jelaskan permintaan ini",
   aboutCode: (code) => `Tentang ${code}`,
   request: "Permintaan",
   at: "Waktu",
