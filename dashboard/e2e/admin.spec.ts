@@ -181,8 +181,8 @@ test("the audit log shows the old value beside the new one", async ({ page }) =>
 
 test("long names leave the change and the address in the audit log", async ({ page }) => {
   const long = "A very long name ".repeat(8).trim();
-  const user = await json(at("/api/users"), accessToken(), { email: "long@example.com", name: long, plan: "starter" });
-  await json(at(`/api/users/${String(user.id)}`), accessToken(), { name: `${long} too` }, "PATCH");
+  const created = await json(at("/api/users"), accessToken(), { email: "long@example.com", name: long, plan: "starter" });
+  await json(at(`/api/users/${(created.user as { id: string }).id}`), accessToken(), { name: `${long} too` }, "PATCH");
   await signIn(page);
   await page.goto(at("/dashboard/audit"));
   await expect(page.getByRole("row", { name: new RegExp(long) }).first()).toBeVisible();

@@ -7,6 +7,7 @@ import { EMAIL, PASSWORD } from "./server";
 const PAGES = [
   ["/", "One address for every model and API"],
   ["/docs", "Documentation"],
+  ["/docs/api", "Tollgate control API"],
   ["/dashboard/login", "Sign in"],
   ["/dashboard/overview", "Overview"],
   ["/dashboard/keys", "Keys"],
@@ -173,6 +174,14 @@ test("the submit button of a new key is on the screen, and stays there with all 
   await form.getByText("More", { exact: true }).click();
   await expect(form.getByLabel("Money per month")).toBeVisible();
   await expect(submit).toBeInViewport({ ratio: 1 });
+});
+
+test("the API reference has the type of the dashboard, and leads back", async ({ page }) => {
+  await page.goto(at("/docs/api"));
+  await expect(page.getByRole("heading", { name: "Tollgate control API", level: 1 })).toBeVisible();
+  await expect.poll(() => page.evaluate(() => document.fonts.check("14px 'Geist Variable'"))).toBe(true);
+  await page.getByRole("link", { name: "Documentation" }).click();
+  await expect(page).toHaveURL(/\/docs$/);
 });
 
 test("the first call of the landing page is shown whole", async ({ page, expected }) => {
