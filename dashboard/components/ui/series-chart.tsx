@@ -63,7 +63,8 @@ function bar({ name, colour, isHollow = false }: ChartColumn, nth: number, rows:
   const hasGaps = columns > 1 && rows.length <= WIDE_BARS_MAX;
   const look = isHollow ? { fill: "var(--surface)", stroke: colour } : { fill: colour, ...(hasGaps && { stroke: "var(--surface)" }) };
   return (
-    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth]} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)} {...look} />
+    // An empty part would be drawn as its outline.
+    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth] || null} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)} {...look} />
   );
 }
 
