@@ -141,11 +141,13 @@ mod tests {
                 assert!(page.contains(&format!("<{element}>")), "{element}");
             }
             let lower = page.to_lowercase();
-            for outside in ["http:", "https:", "src=", "@import", "style=", "onclick", "onload", "innerhtml", "eval("] {
+            for outside in
+                ["http:", "https:", "src=", "@import", ":url(", "style=", "onclick", "onload", "innerhtml", "eval("]
+            {
                 assert!(!lower.contains(outside), "{outside}");
             }
             // The fonts of the dashboard, from this server.
-            assert_eq!(lower.matches("url(").count(), lower.matches("url(/dashboard/fonts/").count());
+            assert_eq!(lower.matches(" url(").count(), lower.matches(" url(/dashboard/fonts/").count());
             for storage in ["localstorage", "sessionstorage", "indexeddb", "document.cookie"] {
                 assert!(!lower.contains(storage), "{storage}");
             }
