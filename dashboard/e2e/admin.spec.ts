@@ -179,6 +179,20 @@ test("the audit log shows the old value beside the new one", async ({ page }) =>
   await page.request.delete(budget, { headers: { Authorization: `Bearer ${accessToken()}` } });
 });
 
+test("long names leave the change and the address in the audit log", async ({ page }) => {
+  const long = "A very long name ".repeat(8).trim();
+  const created = await json(at("/api/users"), accessToken(), { email: "long@example.com", name: long, plan: "starter" });
+  await json(at(`/api/users/${(created.user as { id: string }).id}`), accessToken(), { name: `${long} too` }, "PATCH");
+  await signIn(page);
+  await page.goto(at("/dashboard/audit"));
+  await expect(page.getByRole("row", { name: new RegExp(long) }).first()).toBeVisible();
+  await expect(page.getByRole("columnheader", { name: "Address" })).toBeInViewport({ ratio: 1 });
+  const change = page.getByRole("columnheader", { name: "Values" });
+  await expect.poll(async () => (await change.boundingBox())?.width ?? 0).toBeGreaterThan(120);
+  const table = page.locator(".tw", { has: page.getByRole("table", { name: "Audit log" }) });
+  await expect.poll(() => table.evaluate((box) => box.scrollWidth - box.clientWidth)).toBeLessThanOrEqual(0);
+});
+
 test("dialogs and drawers have no serious accessibility problem, in both themes", async ({ page }) => {
   test.setTimeout(60_000);
   await signIn(page);

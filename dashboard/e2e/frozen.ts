@@ -27,6 +27,15 @@ function day(text: string): string {
   return new Date(NOW + days * DAY).toISOString().slice(0, 10);
 }
 
+/** The page counts the days of a series from its frozen time, and the server from today. */
+function realSince(url: string): string {
+  const moved = new URL(url);
+  const since = moved.searchParams.get("since");
+  const today = Date.parse(new Date().toISOString().slice(0, 10));
+  if (since) moved.searchParams.set("since", new Date(Date.parse(since) + today - Date.parse(new Date(NOW).toISOString().slice(0, 10))).toISOString());
+  return moved.href;
+}
+
 /** One value of a response. Ids keep their differences, because pages join by them. */
 function frozen(name: string, value: unknown, ids: Map<string, string>): unknown {
   if (Array.isArray(value)) return value.map((item) => frozen(name, item, ids));
@@ -56,7 +65,7 @@ export async function freeze(page: Page): Promise<void> {
   const ids = new Map<string, string>();
   await page.clock.setFixedTime(NOW);
   await page.route(at("/api/**"), async (route) => {
-    const response = await route.fetch();
+    const response = await route.fetch({ url: realSince(route.request().url()) });
     if (!response.headers()["content-type"]?.startsWith("application/json")) return route.fulfill({ response });
     const headers = { ...response.headers(), date: new Date(NOW).toUTCString() };
     await route.fulfill({ response, headers, json: frozen("", await response.json(), ids) });

@@ -96,6 +96,7 @@ test("limits, scopes, addresses, expiry and budgets of a key are changed and rem
   await page.goto(at("/dashboard/keys?create=1"));
   const create = page.getByRole("dialog", { name: "Create key" });
   await create.getByLabel("Label").fill("edited");
+  await create.getByText("More", { exact: true }).click();
   await create.getByLabel("Models", { exact: true }).fill("mock/*");
   await create.getByLabel("Money per month").fill("2.50");
   await create.getByRole("button", { name: "Create key" }).click();

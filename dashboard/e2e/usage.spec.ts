@@ -4,7 +4,7 @@ import { at, expect, signIn, test } from "./pages";
 
 test("usage is shown by model, key and route; range, step and measure are in the address", async ({ page }) => {
   await signIn(page);
-  await page.goto(at("/dashboard/usage"));
+  await page.goto(at("/dashboard/usage?range=14d"));
   const models = page.getByRole("table", { name: "by model" });
   await expect(models.getByRole("row", { name: /mock\/tokens-400 / })).toContainText("834");
   await expect(models.getByRole("row", { name: /mock\/500/ })).toContainText("100.00 %");

@@ -50,7 +50,10 @@ export function useForm<Values extends Record<string, string>, Output>(
       if (!checked.success) {
         visit(Object.keys(values));
         const first = String(checked.error.issues[0]?.path[0] ?? "");
-        event.currentTarget.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus();
+        const field = event.currentTarget.querySelector<HTMLInputElement>(`[name="${first}"]`);
+        // A hidden field takes no focus.
+        field?.closest("details")?.setAttribute("open", "");
+        field?.focus();
         return;
       }
       setBusy(true);

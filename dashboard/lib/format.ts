@@ -18,12 +18,15 @@ const PICO = 1_000_000_000_000;
 const SMALLEST = 0.000001;
 /** Prices such as $0.025 would be wrong with 2 decimals. */
 const PRICE_DECIMALS = [2, 3, 4, 5] as const;
+const TICK_DECIMALS = [2, 3, 4, 5, 6, 7, 8] as const;
 const CENT_NANO = 10_000_000;
 const DAY_S = 86_400;
 
 export interface Format {
   /** 2 decimals: for sums. */
   total(money: Money): string;
+  /** The label of an axis whose ticks are `step` billionths apart: as many decimals as the step needs, but at least 2. */
+  tick(money: Schemas["Cost"], stepNano: number): string;
   /** 6 decimals: for one request. */
   exact(money: Money): string;
   /** The price of 1,000,000 units, from the rate of one in trillionths: 2 decimals, or as many as it needs. */
@@ -79,6 +82,10 @@ export function formatter(locale: Locale): Format {
       // A cost below one cent is shown as "< $0.01", because "$0.00" means no cost.
       const isTiny = "amount_nano" in money && money.amount_nano > 0 && money.amount_nano < CENT_NANO;
       return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
+    },
+    tick: (money, stepNano) => {
+      const decimals = TICK_DECIMALS.find((digits) => isWhole((stepNano / NANO) * 10 ** digits)) ?? 9;
+      return moneyOf(money.amount_nano / NANO, money.currency, decimals);
     },
     exact: (money) => ("amount_nano" in money ? small(money.amount_nano / NANO, money.currency) : amount(money, 6)),
     rate: (ratePico, currency) => {

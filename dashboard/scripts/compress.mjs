@@ -1,7 +1,7 @@
 // Compresses the exported files ahead of time and lists them for the binary: path, media type, hash, whether it is
 // compressed, and the CSP hashes of inline scripts. A page with an inline style fails, because the policy forbids it.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -41,6 +41,11 @@ function scripts(path, html) {
     return `sha256-${createHash("sha256").update(text).digest("base64")}`;
   });
   return [...new Set(hashes)];
+}
+
+/** The fonts at addresses without a hash, for the API reference, which is no page of Next. */
+for (const font of ["geist", "geist-mono"]) {
+  cpSync(join(root, "node_modules", `@fontsource-variable/${font}/files/${font}-latin-wght-normal.woff2`), join(out, "dashboard", "fonts", `${font}.woff2`));
 }
 
 const lines = [];

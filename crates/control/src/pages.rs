@@ -15,6 +15,8 @@ const DOCS: &str = include_str!("pages/docs.html");
 const HOME: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/home.html"));
 /// The page at the dashboard's paths of a build without the dashboard.
 const UNBUILT: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/unbuilt.html"));
+/// The page at unknown paths of a build without the dashboard.
+const NOT_FOUND: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/not-found.html"));
 /// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
 /// The placeholder of the brand's name in a page.
@@ -28,6 +30,7 @@ static LINK_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(LINK));
 static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
 /// The policy of a page without scripts, which sends no requests.
 static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
+static NOT_FOUND_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(NOT_FOUND));
 static UNBUILT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(UNBUILT));
 
 /// The page behind a one-time link. The link's token is in the fragment, which browsers do not send to the server.
@@ -43,6 +46,11 @@ pub(crate) fn docs(brand: &str) -> Response {
 /// The page of a build without the dashboard: how to build it.
 pub(crate) fn unbuilt(brand: &str) -> Response {
     (StatusCode::NOT_FOUND, page(UNBUILT, &UNBUILT_POLICY, brand)).into_response()
+}
+
+/// The page at unknown paths of a build without the dashboard.
+pub(crate) fn not_found(brand: &str) -> Response {
+    (StatusCode::NOT_FOUND, page(NOT_FOUND, &NOT_FOUND_POLICY, brand)).into_response()
 }
 
 /// The page at `/` of a build without the dashboard: links to the other pages, and with LLM endpoints their base URLs
@@ -88,8 +96,9 @@ fn policy(page: &str) -> HeaderValue {
     } else {
         String::new()
     };
+    let font = if page.contains("@font-face") { "font-src 'self'; " } else { "" };
     let policy = format!(
-        "default-src 'none'; {script}style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+        "default-src 'none'; {script}{font}style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'"
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
@@ -132,21 +141,13 @@ mod tests {
                 assert!(page.contains(&format!("<{element}>")), "{element}");
             }
             let lower = page.to_lowercase();
-            for outside in [
-                "http:",
-                "https:",
-                "src=",
-                "@import",
-                " url(",
-                ":url(",
-                "style=",
-                "onclick",
-                "onload",
-                "innerhtml",
-                "eval(",
-            ] {
+            for outside in
+                ["http:", "https:", "src=", "@import", ":url(", "style=", "onclick", "onload", "innerhtml", "eval("]
+            {
                 assert!(!lower.contains(outside), "{outside}");
             }
+            // The fonts of the dashboard, from this server.
+            assert_eq!(lower.matches(" url(").count(), lower.matches(" url(/dashboard/fonts/").count());
             for storage in ["localstorage", "sessionstorage", "indexeddb", "document.cookie"] {
                 assert!(!lower.contains(storage), "{storage}");
             }

@@ -53,6 +53,11 @@ impl Problem {
         Self { problems: Some(problems), ..self }
     }
 
+    /// No handler is registered for the path of the request.
+    pub(crate) fn unknown_path() -> Self {
+        Self::new(Refusal::NotFound, "nothing is found at this path")
+    }
+
     /// The request exceeded its maximum duration.
     pub(crate) fn late() -> Self {
         Self::new(Refusal::Unavailable, "the response took too long; try again")

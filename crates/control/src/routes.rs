@@ -45,7 +45,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().process.brand.name);
     let (call, guarding) = (app.limits.call, app.clone());
     let router = match app.serves {
-        Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0,
+        Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0.fallback(not_found),
         Serves::Api => {
             let (router, mut document, _) = api().into_parts();
             openapi::complete(&mut document, app.version);
@@ -58,9 +58,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/dashboard/", get(site::overview))
                 .route(static_file::DASHBOARD, get(site::dashboard))
                 .layer(Extension(DocumentText(openapi::text(&document))))
+                .fallback(site::unknown)
         }
     };
-    let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(app);
+    let router = router.method_not_allowed_fallback(method_not_allowed).with_state(app);
     layers::around(router, Arc::new(observer), call, |router| layers::guard(router, &guarding))
 }
 
@@ -137,7 +138,7 @@ async fn document(
 }
 
 async fn not_found() -> Problem {
-    Problem::new(Refusal::NotFound, "nothing is found at this path")
+    Problem::unknown_path()
 }
 
 /// The response for an unknown method of a path; axum adds `Allow`.

@@ -10,7 +10,7 @@ export function LanguageSelect() {
   const locale = useLocale();
   const setLocale = usePreferences((state) => state.setLocale);
   return (
-    <Button look="ghost" icon aria-label={`${t.frame.language}: ${locale === "en" ? "English" : "Indonesia"}`} onClick={() => setLocale(locale === "en" ? "id" : "en")}>
+    <Button look="ghost" icon aria-label={`${t.frame.language}: ${locale === "en" ? "English" : "Indonesia, ID"}`} onClick={() => setLocale(locale === "en" ? "id" : "en")}>
       <span className="text-xs uppercase">{locale}</span>
     </Button>
   );

@@ -1,9 +1,10 @@
 "use client";
 
 import type { ReactElement } from "react";
-import { Bar, CartesianGrid, Cell, ComposedChart, Line, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+import { Bar, CartesianGrid, ComposedChart, Line, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 
 import { type ChartColumn, type ChartRow, Swatch } from "@/components/ui/chart-parts";
+import { ticksOf } from "@/components/ui/chart-ticks";
 
 interface SeriesChartProps {
   /** Stacked bars for amounts, lines for durations. */
@@ -16,6 +17,8 @@ interface SeriesChartProps {
   /** The text that replaces the chart for screen readers. */
   summary: string;
   format(value: number): string;
+  /** The label of a tick of the axis, of which two are `step` apart. */
+  formatTick(value: number, step: number): string;
 }
 
 const AXIS = { fontSize: 11, fill: "var(--axis)" };
@@ -23,8 +26,9 @@ const AXIS = { fontSize: 11, fill: "var(--axis)" };
 const WIDE_BARS_MAX = 60;
 const TOP = { top: 4, right: 12, bottom: 0, left: 0 };
 
-/** Series over time; the last step is not over yet. The focus moves from step to step with the arrow keys. */
-export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary, format }: SeriesChartProps) {
+/** Series over time. The focus moves from step to step with the arrow keys. */
+export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary, format, formatTick }: SeriesChartProps) {
+  const ticks = ticksOf(mostOf(rows, kind), hasDecimals);
   // Steps without a label need no room on the axis.
   const hasGaps = rows.some(({ label }) => label === "");
   return (
@@ -33,7 +37,7 @@ export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary,
         <ComposedChart data={rows} margin={TOP} barCategoryGap={rows.length > WIDE_BARS_MAX ? 0.5 : "26%"}>
           <CartesianGrid vertical={false} stroke="var(--grid)" />
           <XAxis dataKey="label" tick={AXIS} tickLine={false} axisLine={{ stroke: "var(--line-3)" }} interval={hasGaps ? "preserveStart" : "equidistantPreserveStart"} minTickGap={hasGaps ? 4 : 28} />
-          <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={(value: number) => (value === 0 ? "0" : format(value))} width="auto" allowDecimals={hasDecimals} tickCount={5} />
+          <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={(value: number) => (value === 0 ? "0" : formatTick(value, ticks.step))} width="auto" ticks={ticks.values} domain={[0, ticks.values.at(-1) ?? 1]} interval={0} />
           <Tooltip
             cursor={{ stroke: "var(--text-3)" }}
             isAnimationActive={false}
@@ -46,15 +50,21 @@ export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary,
   );
 }
 
+/** The height of the highest bar, or the largest value of a line. */
+function mostOf(rows: ChartRow[], kind: "bars" | "lines"): number {
+  const of = ({ values }: ChartRow): number => {
+    const known = values.filter((value) => value !== null);
+    return kind === "bars" ? known.reduce((sum, value) => sum + value, 0) : Math.max(0, ...known);
+  };
+  return Math.max(0, ...rows.map(of));
+}
+
 function bar({ name, colour, isHollow = false }: ChartColumn, nth: number, rows: ChartRow[], columns: number): ReactElement {
   const hasGaps = columns > 1 && rows.length <= WIDE_BARS_MAX;
   const look = isHollow ? { fill: "var(--surface)", stroke: colour } : { fill: colour, ...(hasGaps && { stroke: "var(--surface)" }) };
   return (
-    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth]} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)}>
-      {rows.map((row, at) => (
-        <Cell key={row.title} {...look} fillOpacity={at === rows.length - 1 && !isHollow ? 0.6 : 1} />
-      ))}
-    </Bar>
+    // An empty part would be drawn as its outline.
+    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth] || null} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)} {...look} />
   );
 }
 

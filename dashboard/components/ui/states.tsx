@@ -1,5 +1,6 @@
 "use client";
 
+import { CancelledError } from "@tanstack/react-query";
 import { RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 
@@ -27,6 +28,7 @@ export function Empty({ title, children, action }: { title: string; children?: R
 export function useReason(): (error: unknown) => { title: string; text: string } {
   const t = useMessages();
   return (error) => {
+    if (error instanceof CancelledError) return { title: t.errors.cancelled, text: t.errors.cancelledText };
     if (!(error instanceof ApiError)) return { title: t.errors.unknown, text: String(error) };
     if (error.code === "offline") return { title: t.errors.offline, text: t.errors.offlineText };
     if (error.code === "late") return { title: t.errors.late, text: t.errors.lateText };

@@ -35,14 +35,14 @@ export function AuditTable({ lines, openId, onOpen }: AuditTableProps) {
     column.display({
       id: "actor",
       header: t.audit.actor,
-      meta: { className: "cut x4" },
+      meta: { className: "cut tight x4" },
       cell: ({ row: { original } }) => <bdi title={actorName(original, t)}>{actorName(original, t)}</bdi>,
     }),
     column.display({ id: "action", header: t.audit.action, meta: { className: "med grow end" }, cell: ({ row: { original } }) => actionName(original.action, t) }),
     column.display({
       id: "owner",
       header: t.audit.concerns,
-      meta: { className: "x2 cut" },
+      meta: { className: "x2 cut tight" },
       cell: ({ row: { original } }) => original.user_name ? <bdi title={original.user_name}>{original.user_name}</bdi> : NONE,
     }),
     column.display({
@@ -54,7 +54,7 @@ export function AuditTable({ lines, openId, onOpen }: AuditTableProps) {
         return text === "" ? NONE : <span title={text}>{text}</span>;
       },
     }),
-    column.display({ id: "address", header: t.audit.address, meta: { className: "x1 t3 num" }, cell: ({ row: { original } }) => original.actor.address ?? NONE }),
+    column.display({ id: "address", header: t.audit.address, meta: { className: "x1 cut tight t3 num" }, cell: ({ row: { original: { actor } } }) => actor.address ? <span title={actor.address}>{actor.address}</span> : NONE }),
   ], [t, format]);
   return <DataTable label={t.frame.audit} rows={lines} columns={columns} rowHeight={34} rowId={({ id }) => id} onOpen={({ id }) => onOpen(id)} openId={openId} />;
 }

@@ -32,7 +32,7 @@ function ConfigurationViews() {
   const view = VIEWS.find((name) => name === get("view")) ?? "running";
   const show = (name: (typeof VIEWS)[number]) => set({ view: name === "running" ? "" : name });
   return (
-    <section className="panel" aria-label={t.frame.configuration}>
+    <section className="panel">
       <div className="ph flex-wrap">
         <Segments label={t.configuration.view} value={view} onChange={show} options={VIEWS.map((name) => ({ name, label: t.configuration.views[name] }))} />
       </div>

@@ -121,7 +121,7 @@ describe("ExplainPage", () => {
     await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
     expect(screen.getByText("Enter a URL or a path such as /users/7")).toBeVisible();
     expect(screen.getByText("Line 1 is not a field: write NAME: VALUE")).toBeVisible();
-    expect(screen.getByText(/Enter the id of a key/)).toBeVisible();
+    expect(screen.getByText(/Enter a key, its id/)).toBeVisible();
     expect(screen.getByLabelText("Header fields")).toHaveValue("no field");
     expect(seen.some(({ line }) => line.startsWith("POST"))).toBe(false);
   });

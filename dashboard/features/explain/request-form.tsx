@@ -1,45 +1,43 @@
 "use client";
 
-import { type ClipboardEvent, useState } from "react";
+import { type ClipboardEvent, useEffect, useEffectEvent, useState } from "react";
 import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
 import { FieldFrame } from "@/components/ui/field-frame";
+import { type Values, isKey, secretOf } from "@/features/explain/address";
 import { fieldsOf, pastedRequest } from "@/features/explain/pasted";
+import type { Question } from "@/features/explain/use-explanation";
 import { useKeys } from "@/features/keys/use-keys";
-import type { Schemas } from "@/lib/api";
 import { useMessages } from "@/lib/language";
+import { useSite } from "@/lib/queries";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const ID = z.uuid();
 
-interface Values {
-  method: string;
-  url: string;
-  headers: string;
-  key: string;
-  address: string;
-}
-
 interface RequestFormProps {
+  /** The values of the address. With a URL, the request is explained at once. */
+  initial: Values;
   isBusy: boolean;
-  onSubmit(request: Schemas["ExplainRequest"]): void;
+  onSubmit(values: Values, question: Question): void;
 }
 
 /** A request to explain. A curl command or the head of a request that is pasted as the URL fills the form. */
-export function RequestForm({ isBusy, onSubmit }: RequestFormProps) {
+export function RequestForm({ initial, isBusy, onSubmit }: RequestFormProps) {
   const t = useMessages();
   const keys = useKeys();
-  const [values, setValues] = useState<Values>({ method: "GET", url: "", headers: "", key: "", address: "" });
+  const prefix = useSite().data?.key_prefix ?? "";
+  const [values, setValues] = useState(initial);
   const [isChecked, setChecked] = useState(false);
   const [isPasted, setPasted] = useState(false);
   const set = (change: Partial<Values>) => setValues((before) => ({ ...before, ...change }));
   const fields = fieldsOf(values.headers);
+  const typed = values.key.trim();
   const errors = {
     url: values.url.trim() === "" ? t.explain.urlMissing : undefined,
     headers: typeof fields === "number" ? t.explain.headersWrong(String(fields)) : undefined,
-    key: values.key.trim() === "" || values.key.includes("/") || ID.safeParse(values.key.trim()).success ? undefined : t.explain.asWrong,
+    key: typed === "" || typed.includes("/") || isKey(typed, prefix) || ID.safeParse(typed).success ? undefined : t.explain.asWrong,
   };
   const shown = isChecked ? errors : { url: undefined, headers: undefined, key: undefined };
   const read = (text: string): boolean => {
@@ -52,12 +50,19 @@ export function RequestForm({ isBusy, onSubmit }: RequestFormProps) {
     // A plain URL is pasted as it is.
     if (read(event.clipboardData.getData("text/plain"))) event.preventDefault();
   };
-  const submit = () => {
-    setChecked(true);
+  const ask = () => {
     if (typeof fields === "number" || errors.url !== undefined || errors.key !== undefined) return;
-    const [key, address] = [values.key.trim(), values.address.trim()];
-    onSubmit({ method: values.method, url: values.url.trim(), headers: fields, ...(key !== "" && { as: key }), ...(address !== "" && { address }) });
+    const address = values.address.trim();
+    // A pasted key stays in this form: the address and the request have its id.
+    const key = isKey(typed, prefix) ? "" : typed;
+    const secret = isKey(typed, prefix) ? typed : key === "" ? secretOf(values, prefix) : undefined;
+    const request = { method: values.method, url: values.url.trim(), headers: fields, ...(key !== "" && { as: key }), ...(address !== "" && { address }) };
+    onSubmit({ ...values, key, address }, { request, secret });
   };
+  const begin = useEffectEvent(() => {
+    if (initial.url !== "") ask();
+  });
+  useEffect(() => begin(), []);
   return (
     <form
       className="pb stack"
@@ -65,7 +70,8 @@ export function RequestForm({ isBusy, onSubmit }: RequestFormProps) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        submit();
+        setChecked(true);
+        ask();
       }}
     >
       <div className="request-line">
@@ -93,7 +99,7 @@ export function RequestForm({ isBusy, onSubmit }: RequestFormProps) {
         )}
       </FieldFrame>
       <div className="request-line even">
-        <Field label={t.explain.as} hint={t.explain.asHint} error={shown.key} name="key" list="keys" className="mono" autoComplete="off" spellCheck={false} value={values.key} onChange={(event) => set({ key: event.target.value })} />
+        <Field label={t.explain.as} hint={t.explain.asHint} error={shown.key} name="key" type={isKey(typed, prefix) ? "password" : "text"} list="keys" className="mono" autoComplete="off" spellCheck={false} value={values.key} onChange={(event) => set({ key: event.target.value })} />
         <datalist id="keys">
           {(keys.data ?? []).filter(({ revoked_at }) => !revoked_at).map(({ id, label, last4 }) => <option key={id} value={id}>{`${label} …${last4}`}</option>)}
         </datalist>

@@ -23,6 +23,7 @@ export function Navigation({ page }: { page: PageName }) {
   const t = useMessages();
   const me = useMe();
   const adminPages = useAdminPages();
+  const plan = me.data && t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"]);
   const entry = ({ href, icon: Icon, name }: (typeof PAGES)[number]) => (
     <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
       <Icon className="i" aria-hidden />
@@ -48,14 +49,15 @@ export function Navigation({ page }: { page: PageName }) {
         </a>
         {me.data && (
           <div className="row gap-0">
-            <Link className="me min-w-0 flex-1" href={ACCOUNT} aria-current={page === "account" ? "page" : undefined} aria-label={`${t.frame.account}: ${me.data.user.name}`}>
+            <Link className="me min-w-0 flex-1" href={ACCOUNT} aria-current={page === "account" ? "page" : undefined}>
               <span className="ava" aria-hidden>
                 {initials(me.data.user.name)}
               </span>
               <span className="trunc">
+                <span className="vh">{t.frame.account}: </span>
                 <b className="med" title={me.data.user.email}>{me.data.user.name}</b>
                 <br />
-                <span className="t3 sm">{t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"])}</span>
+                <span className="t3 sm">{plan}</span>
               </span>
             </Link>
             <SignOut place="wide-only" />

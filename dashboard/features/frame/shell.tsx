@@ -13,6 +13,7 @@ import { ClockBar } from "@/features/frame/clock-bar";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import type { PageName } from "@/features/frame/pages";
 import { UserBar } from "@/features/frame/user-bar";
+import { WaitingBar } from "@/features/frame/waiting-bar";
 import { useSession } from "@/features/session/session-state";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
@@ -70,6 +71,7 @@ export function Shell({ page, actions, children }: ShellProps) {
             </div>
           </header>
           <OfflineBar />
+          <WaitingBar />
           <ClockBar />
           <UserBar />
           <main className="page" id="main">

@@ -1,7 +1,9 @@
 "use client";
 
+import { useState } from "react";
+
 import { Field } from "@/components/ui/field";
-import { BUDGET_FIELDS, type KeyFields as Fields } from "@/features/keys/key-form";
+import { BUDGET_FIELDS, type KeyFields as Fields, MORE_FIELDS } from "@/features/keys/key-form";
 import type { ApiKey } from "@/features/keys/key-state";
 import type { Form } from "@/lib/form";
 import { useFormat, useMessages } from "@/lib/language";
@@ -15,18 +17,18 @@ interface KeyFieldsProps {
   currency: string;
 }
 
-/** The fields of a key: its label, expiry, limits, scopes and addresses; for admins, its budgets. */
+/** The label and the limits of a key. Its other fields are behind a summary, which is open if one of them is set or wrong. */
 export function KeyFields({ form, apiKey, currency }: KeyFieldsProps) {
   const t = useMessages();
   const format = useFormat();
   const quota = useOverview().data?.plan.credits_per_day;
-  const isAdmin = useMe().data?.acts_as === "admin";
-  const { models, routes } = apiKey?.scopes ?? {};
+  const isSet = MORE_FIELDS.some((name) => form.field(name).value !== "");
+  const isWrong = MORE_FIELDS.some((name) => form.field(name).error !== undefined);
+  const [isOpen, setOpen] = useState(isSet);
   return (
     <>
+      <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" autoFocus {...form.field("label")} />
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" autoFocus {...form.field("label")} />
-        <Field label={t.keys.expiry} hint={t.keys.expiryHint} type="date" {...form.field("expires")} />
         <Field
           label={t.keys.credits}
           hint={quota ? t.keys.creditsOf(format.count(quota)) : undefined}
@@ -36,6 +38,26 @@ export function KeyFields({ form, apiKey, currency }: KeyFieldsProps) {
         />
         <Field label={t.keys.rate} inputMode="numeric" placeholder={t.keys.noLimit} {...form.field("rate")} />
       </div>
+      <details className="more" open={isOpen || isWrong} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>
+          <span className="med">{t.keys.more}</span> <span className="t3 sm">{t.keys.moreText}</span>
+        </summary>
+        <div className="stack">
+          <MoreFields form={form} {...(apiKey && { apiKey })} currency={currency} />
+        </div>
+      </details>
+    </>
+  );
+}
+
+/** The expiry, the scopes and the addresses of a key; for admins, its budgets. */
+function MoreFields({ form, apiKey, currency }: KeyFieldsProps) {
+  const t = useMessages();
+  const isAdmin = useMe().data?.acts_as === "admin";
+  const { models, routes } = apiKey?.scopes ?? {};
+  return (
+    <>
+      <Field label={t.keys.expiry} hint={t.keys.expiryHint} type="date" {...form.field("expires")} />
       <Field label={t.keys.modelsField} hint={models?.length === 0 ? t.keys.noModels : t.keys.modelsHint} placeholder={models?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("models")} />
       <Field label={t.keys.routesField} hint={routes?.length === 0 ? t.keys.noRoutes : t.keys.routesHint} placeholder={routes?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("routes")} />
       <Field label={t.keys.addresses} hint={t.keys.addressesHint} placeholder={t.keys.noLimit} className="mono" {...form.field("addresses")} />

@@ -11,6 +11,9 @@ const RATE_MAX = 2_147_483_647;
 export const BUDGET_FIELDS = ["money_day", "money_month", "tokens_day", "tokens_month"] as const;
 export type BudgetField = (typeof BUDGET_FIELDS)[number];
 
+/** The fields that most keys leave empty. */
+export const MORE_FIELDS = ["expires", "models", "routes", "addresses", ...BUDGET_FIELDS] as const;
+
 /** The texts of the form. An empty one is no limit. */
 export type KeyFields = Record<"label" | "expires" | "credits" | "rate" | "models" | "routes" | "addresses" | BudgetField, string>;
 

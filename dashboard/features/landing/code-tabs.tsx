@@ -36,7 +36,7 @@ export function CodeTabs({ example }: { example?: { url: string; body: string } 
 
 /** Comments and strings are set apart; a full highlighter would cost more than it explains. */
 function Code({ snippet }: { snippet: Snippet }) {
-  const parts = snippet.text.split(/(^#.*$|"[^"\n]*"|'[^'\n]*')/m);
+  const parts = snippet.text.split(/(^#.*$|"[^"\n]*"|'[^']*')/m);
   return (
     <pre className="min-h-[146px]" tabIndex={0} aria-label={snippet.label}>
       {parts.map((part, at) => {

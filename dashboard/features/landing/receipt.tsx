@@ -21,7 +21,7 @@ export function Receipt() {
   return (
     <div className="panel px-[18px] py-4">
       <div className="row mb-3">
-        <h3>{t.landing.receipt}</h3>
+        <h2 className="text-sm">{t.landing.receipt}</h2>
         <span className="tag push">{t.landing.receiptExample}</span>
       </div>
       <table className="lines">

@@ -38,8 +38,9 @@ export function snippets(site: Site, words: Words): Snippet[] {
   return all;
 }
 
-/** The example request for a shell. */
-export function curl(url: string, body: string, variable: string): string {
+/** The example request for a shell. The JSON of a chat has two lines, because one is longer than the box. */
+export function curl(url: string, json: string, variable: string): string {
+  const body = json.replace(',"messages":', ',\n       "messages":');
   return `curl -N '${url}' \\\n  -H "Authorization: Bearer $${variable}" \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
 }
 

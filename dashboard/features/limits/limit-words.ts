@@ -32,13 +32,31 @@ export function maximumText({ kind, policy, tiers }: RateLimit, t: Messages, for
 
 /** What a limit counts, in words where its dimensions do not say it. */
 export function countsText({ kind, dimensions }: RateLimit, t: Messages): string {
-  return t.limits.kinds[kind] ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? dimensions.join(" + ");
+  const ofDimensions = dimensions.join() === "global" ? t.limits.allTogether : t.limits.requestsPer(dimensionsText(dimensions, t));
+  return t.limits.kinds[kind] ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? ofDimensions;
+}
+
+/** What distinguishes the counters of a limit: `client address and route`. A dimension may have a name: `header X-Tenant`. */
+function dimensionsText(dimensions: readonly string[], t: Messages): string {
+  const words = dimensions.map((dimension) => {
+    const [kind = "", name] = dimension.split(" ");
+    return [t.limits.dimensions[kind] ?? kind, name].filter(Boolean).join(" ");
+  });
+  return words.length > 1 ? t.limits.and(words.slice(0, -1).join(", "), words.at(-1) ?? "") : (words[0] ?? "");
 }
 
 /** The part of the configuration that has a limit. */
 export function whereText({ kind, route, place }: RateLimit, t: Messages): string {
   const isOfPlans = kind === "requests_per_minute" || kind === "credits_per_day";
   return [isOfPlans ? t.limits.ofPlans : (route ?? t.limits.allRoutes), place].filter(Boolean).join(" · ");
+}
+
+/** The page about a counted value: of a user, or of one of the reader's own keys. The pages of other keys are their users'. */
+export function linkOf({ dimension, id }: BusyKey["values"][number], own: readonly { id: string; last4: string }[]): string | undefined {
+  if (!id) return undefined;
+  if (dimension === "user") return `/dashboard/users?id=${id}`;
+  const key = own.find((one) => one.id === id);
+  return key && `/dashboard/keys?show=all&q=${key.last4}`;
 }
 
 /** The values that a limit counts in one counter. */

@@ -7,8 +7,10 @@ import { Meter } from "@/components/ui/meter";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { type LimitedKey, busiest, countsText, keyText, maximumText, whereText } from "@/features/limits/limit-words";
-import { type LimitStates, type RateLimit, useLimits } from "@/features/limits/use-limits";
+import { useKeys } from "@/features/keys/use-keys";
+import { type LimitedKey, busiest, countsText, keyText, linkOf, maximumText, whereText } from "@/features/limits/limit-words";
+import { NearBudgets } from "@/features/limits/near-budgets";
+import { type BusyKey, type LimitStates, type RateLimit, useLimits } from "@/features/limits/use-limits";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -37,17 +39,21 @@ function LiveLimits() {
   }
   if (limits.data.items.length === 0) {
     return (
-      <section className="panel">
-        <Empty title={t.limits.none} action={<Link className={buttonClass({ look: "primary" })} href="/dashboard/configuration">{t.limits.openConfiguration}</Link>}>
-          {t.limits.noneText}
-        </Empty>
-      </section>
+      <>
+        <section className="panel">
+          <Empty title={t.limits.none} action={<Link className={buttonClass({ look: "primary" })} href="/dashboard/configuration">{t.limits.openConfiguration}</Link>}>
+            {t.limits.noneText}
+          </Empty>
+        </section>
+        <NearBudgets />
+      </>
     );
   }
   return (
     <>
       {!limits.data.is_live && <Note title={t.limits.elsewhere}>{t.limits.elsewhereText}</Note>}
       {limits.data.is_live && <BusyKeys limits={limits.data} />}
+      <NearBudgets />
       <Rules limits={limits.data} />
     </>
   );
@@ -88,12 +94,13 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
   const format = useFormat();
   const now = useNow(1_000);
   const name = keyText(busy, t);
+  const counts = countsText(limit, t);
   const seconds = busy.resets_at ? Math.max(0, Math.ceil((Date.parse(busy.resets_at) - now.getTime()) / 1_000)) : 0;
   const left = seconds < LONG_S ? t.limits.seconds(format.count(seconds)) : format.left(busy.resets_at ?? now, now);
   return (
     <tr>
-      <td className="grow mono"><bdi title={name}>{name}</bdi><span className="sub m-only">{limit.name}</span></td>
-      <td className="x3"><bdi>{limit.name}</bdi>{limit.route && <span className="sub">{limit.route}</span>}</td>
+      <td className="grow"><CountedValues busy={busy} /><span className="sub m-only">{counts}</span></td>
+      <td className="x3"><span title={limit.name}>{counts}</span>{limit.route && <span className="sub">{limit.route}</span>}</td>
       <td className="x4">
         <span className="num sm">{t.limits.usedOf(format.count(busy.used), format.count(busy.limit))}</span>
         <Meter size="mini" label={`${name}: ${t.limits.used}`} share={busy.used / busy.limit} />
@@ -102,6 +109,22 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
       <td className="r num x2">{seconds === 0 ? t.limits.now : left}</td>
       <td className="r num">{typeof busy.refused === "number" ? format.count(busy.refused) : NONE}</td>
     </tr>
+  );
+}
+
+/** The counted values; a user and an own key lead to their pages. */
+function CountedValues({ busy }: { busy: BusyKey }) {
+  const t = useMessages();
+  const keys = useKeys().data ?? [];
+  return (
+    <span className="med" title={keyText(busy, t)}>
+      {busy.values.map((value, at) => {
+        const href = linkOf(value, keys);
+        const label = keys.find(({ id }) => id === value.id)?.label;
+        const text = <bdi>{label && `${label} `}{keyText({ ...busy, values: [value] }, t)}</bdi>;
+        return <span key={value.dimension}>{at > 0 && " · "}{href ? <Link className="link" href={href}>{text}</Link> : text}</span>;
+      })}
+    </span>
   );
 }
 
@@ -138,7 +161,7 @@ function RuleRow({ limit }: { limit: RateLimit }) {
   return (
     <tr>
       <td className="grow pad">
-        <span className={limit.kind === "rate_limit" ? "med mono" : "med"}>{countsText(limit, t)}</span>
+        <span className="med" title={limit.name}>{countsText(limit, t)}</span>
         <span className="sub" title={where}>{where}</span>
         <span className="sub m-only">{maximum}</span>
       </td>

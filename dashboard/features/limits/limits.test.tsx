@@ -1,7 +1,8 @@
 import { screen, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 
-import { busiest, countsText, keyText, maximumText, policyOf, whereText } from "@/features/limits/limit-words";
+import type { Budget } from "@/features/budgets/use-budgets";
+import { busiest, countsText, keyText, linkOf, maximumText, policyOf, whereText } from "@/features/limits/limit-words";
 import { LimitsPage } from "@/features/limits/limits-page";
 import type { BusyKey, RateLimit } from "@/features/limits/use-limits";
 import { formatter } from "@/lib/format";
@@ -18,12 +19,13 @@ const LIMIT: RateLimit = {
   kind: "rate_limit", name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
 };
 
-function answering(limits: Answer): void {
+function answering(limits: Answer, budgets: Budget[] = []): void {
   serve({
     "GET /api/me": { body: { user: USER, acts_as: "admin" } },
     "GET /api/site": { body: SITE },
     "GET /api/keys": { body: { items: [], next: null } },
     "GET /api/models": { body: { items: [], next: null } },
+    "GET /api/budgets": { body: { items: budgets, next: null } },
     "GET /api/limits": limits,
   });
 }
@@ -40,7 +42,19 @@ describe("the words of a limit", () => {
   it("name the limits of plans", () => {
     const quota: RateLimit = { ...LIMIT, kind: "credits_per_day", dimensions: ["subject"], policy: null, tiers: [{ name: "forty", policy: "\"credits_per_day\";q=40;w=86400" }], place: null };
     expect([countsText(quota, en), whereText(quota, en), maximumText(quota, en, format)]).toEqual(["Credits per day of each client without a user", "Plans and keys", "forty: 40 credits per day"]);
-    expect([countsText(LIMIT, en), whereText(LIMIT, en)]).toEqual(["ip", "All routes · tollgate.yaml:8:5"]);
+    expect([countsText(LIMIT, en), whereText(LIMIT, en)]).toEqual(["Requests of each client address", "All routes · tollgate.yaml:8:5"]);
+  });
+
+  it("say in words what distinguishes the counters", () => {
+    const text = (...dimensions: string[]) => countsText({ ...LIMIT, dimensions }, en);
+    expect([text("ip", "route"), text("header X-Tenant", "key", "route"), text("global")]).toEqual(["Requests of each client address and route", "Requests of each header X-Tenant, key and route", "All requests together"]);
+    for (const dimension of ["ip", "user", "key", "client", "subject", "header", "claim", "route"]) expect(en.limits.dimensions).toHaveProperty(dimension);
+  });
+
+  it("lead to the page of a user and of an own key", () => {
+    const own = [{ id: "k1", last4: "9f3c" }];
+    const of = (dimension: string, id: string | null) => linkOf({ dimension, id, value: "x" }, own);
+    expect([of("user", "u1"), of("key", "k1"), of("key", "k2"), of("ip", null)]).toEqual(["/dashboard/users?id=u1", "/dashboard/keys?show=all&q=9f3c", undefined, undefined]);
   });
 
   it("name the counted values", () => {
@@ -62,7 +76,7 @@ describe("LimitsPage", () => {
     const keys = await screen.findByRole("table", { name: "Keys near their limit" });
     expect(within(keys).getByRole("row", { name: /203\.0\.113\.9.*93 of 100.*7.*4/ })).toBeVisible();
     expect(within(keys).getByRole("meter")).toHaveAttribute("aria-valuenow", "93");
-    expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /ip.*100 per 1 min.*Sliding window.*This process.*1.*12/ })).toBeVisible();
+    expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /Requests of each client address.*100 per 1 min.*Sliding window.*This process.*1.*12/ })).toBeVisible();
   });
 
   it("shows keys and clients without a user that are near the limits of their plans", async () => {
@@ -72,8 +86,19 @@ describe("LimitsPage", () => {
     answering({ body: { is_live: true, is_shared: false, items: [rates, quotas], next: null } });
     show(<LimitsPage />);
     const keys = await screen.findByRole("table", { name: "Keys near their limit" });
-    expect(within(keys).getByRole("row", { name: /acme \(partners\).*credits_per_day.*80 of 100.*20.*–/ })).toBeVisible();
+    expect(within(keys).getByRole("row", { name: /acme \(partners\).*Credits per day of each client without a user.*80 of 100.*20.*–/ })).toBeVisible();
     expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /Credits per day of each client without a user.*Per UTC day.*–/ })).toBeVisible();
+  });
+
+  it("shows the budgets of which most is used, also those over their limit", async () => {
+    const budget: Budget = { dimension: "user", id: "u7", name: "bob@example.com", per: "month", money: "0.05 USD", used: { amount_nano: 210_000_000, currency: "USD" }, remaining: { amount_nano: 0, currency: "USD" }, resets_at: "2026-12-01T00:00:00Z", source: "api" };
+    const idle: Budget = { ...budget, id: "u8", name: "idle@example.com", money: "9 USD" };
+    answering({ body: { is_live: true, is_shared: false, items: [LIMIT], next: null } }, [idle, budget]);
+    show(<LimitsPage />);
+    const table = await screen.findByRole("table", { name: "Budgets near their limit" });
+    expect(within(table).getByRole("row", { name: /bob@example\.com.*\$0\.21 of \$0\.05/ })).toBeVisible();
+    expect(within(table).getByRole("link", { name: "bob@example.com" })).toHaveAttribute("href", "/dashboard/users?id=u7");
+    expect(within(table).queryByText("idle@example.com")).toBeNull();
   });
 
   it("says that another process counts", async () => {

@@ -43,9 +43,10 @@ export function matters(overview: Overview, { t, format, now }: Words): Matter[]
     const budget = moneyBudget(budgets, per);
     if (!budget || budget.used < budget.limit * NEARLY) continue;
     const isUsed = budget.used >= budget.limit;
+    const title = budget.used > budget.limit ? t.overview.budgetOver : isUsed ? t.overview.budgetUsed : t.overview.budgetNearly;
     const money = (nano: number): string => format.total({ amount_nano: nano, currency: budget.currency });
     const text = t.overview.budgetText(money(budget.used), money(budget.limit), format.left(budget.resetsAt, now));
-    found.push({ id: per, tone: isUsed ? "bad" : "warn", icon: Wallet, title: isUsed ? t.overview.budgetUsed : t.overview.budgetNearly, text });
+    found.push({ id: per, tone: isUsed ? "bad" : "warn", icon: Wallet, title, text });
   }
   for (const key of keys) {
     if (!key.expires_at || key.revoked_at) continue;

@@ -7,13 +7,13 @@ import { Empty, Failure } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { MEASURES, type Measure, type Row, merged, overallColumns, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
-import { useSeries } from "@/features/usage/use-series";
+import { useSeries, useUsualRange } from "@/features/usage/use-series";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 
-const RANGES = ["24h", "14d"] as const;
+const RANGES = ["24h", "7d", "14d"] as const;
 
 interface FigureTexts {
   label: string;
@@ -78,12 +78,14 @@ function Figure({ label, value, detail }: FigureTexts) {
   );
 }
 
-/** A measure of all requests: per hour of the last day, or per day of the last two weeks. */
+/** A measure of all requests: per hour of the last day, or per day of the last week or two. */
 function OverTime({ measure }: { measure: Measure }) {
   const t = useMessages();
   const format = useFormat();
   const { get, set } = useUrlState();
-  const span = spanOf(RANGES.find((name) => name === get("range")) ?? "14d", "", "14d");
+  const usual = useUsualRange();
+  const range = RANGES.find((name) => name === get("range")) ?? usual;
+  const span = spanOf(range, "", usual);
   const by = span.step === "day" && (measure === "errors" || measure === "latency") ? "model" : undefined;
   const series = useSeries(span, by);
   const current = series.data?.step === span.step && (series.data.by ?? undefined) === by ? series.data : undefined;
@@ -92,7 +94,7 @@ function OverTime({ measure }: { measure: Measure }) {
   const rows = points?.map((point): Row => ({ at: point.at, values: columns.map(({ of }) => of(point)) }));
   if (series.isError && !current) return <Failure error={series.error} onRetry={() => void series.refetch()} />;
   const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };
-  const choice = <Segments label={t.usage.range} value={span.range === "24h" ? "24h" : "14d"} onChange={(name) => set({ range: name === "14d" ? "" : name })} options={RANGES.map((name) => ({ name, label: t.usage.ranges[name] }))} />;
+  const choice = <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === usual ? "" : name })} options={RANGES.map((name) => ({ name, label: t.usage.ranges[name] }))} />;
   return (
     <>
       {current?.truncated && (

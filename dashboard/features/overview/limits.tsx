@@ -3,6 +3,7 @@
 import type { ReactNode } from "react";
 
 import { Meter, NEARLY } from "@/components/ui/meter";
+import { nanoOf } from "@/features/budgets/budget-figures";
 import type { Schemas } from "@/lib/api";
 import type { Money } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -21,15 +22,19 @@ export interface MoneyBudget {
   resetsAt: string;
 }
 
-/** Reads the tightest budget of money of a period; `used` and `remaining` are amounts of money there. */
+/** Reads the budget of money of a period of which the largest part is used. It may be more than the whole: then `remaining` is 0. */
 export function moneyBudget(budgets: readonly Schemas["Budget"][], per: "day" | "month"): MoneyBudget | undefined {
   const all = budgets.flatMap((budget): MoneyBudget[] => {
-    const { used, remaining } = budget;
-    if (budget.per !== per || !budget.money || !isCost(used) || !isCost(remaining)) return [];
-    const limit = used.amount_nano + remaining.amount_nano;
-    return [{ used: used.amount_nano, limit, currency: used.currency, resetsAt: budget.resets_at }];
+    const { used, money } = budget;
+    if (budget.per !== per || !money || !isCost(used)) return [];
+    return [{ used: used.amount_nano, limit: nanoOf(money), currency: used.currency, resetsAt: budget.resets_at }];
   });
-  return all.sort((a, b) => b.used / b.limit - a.used / a.limit)[0];
+  return all.sort((a, b) => shareOf(b) - shareOf(a))[0];
+}
+
+/** The used part of a limit. A limit of 0 is used up before the first request. */
+function shareOf({ used, limit }: { used: number; limit: number }): number {
+  return limit === 0 ? Math.max(1, used) : used / limit;
 }
 
 function isCost(amount: Schemas["BudgetAmount"] | null | undefined): amount is Schemas["Cost"] {
@@ -114,7 +119,8 @@ function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
-  const share = limit ? limit.used / Math.max(1, limit.limit) : 0;
+  const share = limit ? shareOf(limit) : 0;
+  const over = limit ? limit.used - limit.limit : 0;
   const pace = limit && limit.passed >= PASSED_MIN ? limit.used / limit.passed : undefined;
   return (
     <div className="mt">
@@ -132,7 +138,11 @@ function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
             <Meter label={`${title}: ${format.percent(share)}`} share={share} passed={limit.passed} />
           </span>
           <div className="note num">
-            <span>{t.overview.left(text(Math.max(0, limit.limit - limit.used)), format.left(limit.resetsAt, now))}</span>
+            {over > 0 ? (
+              <span className="bad">{t.overview.overBy(text(over), format.left(limit.resetsAt, now))}</span>
+            ) : (
+              <span>{t.overview.left(text(-over), format.left(limit.resetsAt, now))}</span>
+            )}
             {pace !== undefined && <span className={pace > limit.limit || share >= NEARLY ? "warn" : undefined}>{t.overview.pace(text(pace))}</span>}
           </div>
         </>

@@ -35,6 +35,11 @@ function titles(change: Partial<Overview>): string[] {
   return matters(overview(change), { t: en, format: formatter("en"), now: NOW }).map(({ title }) => title);
 }
 
+/** A budget of 10 nano-USD a day, of which `used` are used. */
+function budget(used: number): Overview["budgets"][number] {
+  return { dimension: "user", per: "day", money: "0.00000001 USD", used: usd(used), remaining: usd(10 - used), resets_at: "", source: "api" };
+}
+
 describe("matters", () => {
   it("is empty if all is well", () => {
     expect(titles({})).toEqual([]);
@@ -54,10 +59,21 @@ describe("matters", () => {
 
 describe("Limits", () => {
   it("shows the tightest budget of money", () => {
-    const budget = (used: number, remaining: number) => ({ dimension: "user" as const, per: "day" as const, money: "x", used: usd(used), remaining: usd(remaining), resets_at: "", source: "api" as const });
-    expect(moneyBudget([budget(1, 9), budget(5, 5)], "day")).toMatchObject({ used: 5, limit: 10 });
-    expect(moneyBudget([budget(1, 9)], "month")).toBeUndefined();
-    expect(moneyBudget([{ ...budget(1, 9), used: 4, money: null }], "day")).toBeUndefined();
+    expect(moneyBudget([budget(1), budget(5)], "day")).toMatchObject({ used: 5, limit: 10 });
+    expect(moneyBudget([budget(1), { ...budget(0), money: "0 USD" }], "day")).toMatchObject({ used: 0, limit: 0 });
+    expect(moneyBudget([budget(1)], "month")).toBeUndefined();
+    expect(moneyBudget([{ ...budget(1), used: 4, money: null }], "day")).toBeUndefined();
+  });
+
+  it("shows an amount over its limit as over, and the limit as it is set", () => {
+    const spent = { ...budget(0), money: "0.05 USD", used: usd(210_000_000), remaining: usd(0), resets_at: "2026-11-22T00:00:00Z" };
+    const over = overview({ budgets: [spent], quota: { limit: 10, used: 12, remaining: 0, resets_at: "2026-11-22T00:00:00Z" } });
+    show(<Limits overview={over} />);
+    expect(screen.getByText("of $0.05")).toBeVisible();
+    expect(screen.getByText(/^\$0\.16 over the limit · resets in/)).toHaveClass("bad");
+    expect(screen.getByText(/^2 over the limit/)).toHaveClass("bad");
+    expect(screen.getByText("of 10")).toBeVisible();
+    expect(titles({ budgets: [spent] })).toEqual(["A budget is exceeded"]);
   });
 
   it("knows the part of a period that has passed", () => {

@@ -34,10 +34,10 @@ export function Jump() {
   }, [router]);
   return (
     <>
-      <button type="button" className="jump" aria-label={t.palette.title} aria-haspopup="dialog" aria-keyshortcuts="Control+K Meta+K" onClick={() => setOpen("palette")}>
+      <button type="button" className="jump" aria-haspopup="dialog" aria-keyshortcuts="Control+K Meta+K" onClick={() => setOpen("palette")}>
         <Search className="i s" aria-hidden />
         <span>{t.palette.title}</span>
-        <kbd className="kbd push">Ctrl K</kbd>
+        <kbd className="kbd push" aria-hidden>Ctrl K</kbd>
       </button>
       {open === "palette" && <Palette onClose={() => setOpen(undefined)} onHelp={() => setOpen("help")} />}
       {open === "help" && <ShortcutsDialog onClose={() => setOpen(undefined)} />}

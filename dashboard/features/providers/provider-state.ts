@@ -3,13 +3,17 @@ import type { Schemas } from "@/lib/api";
 export type Provider = Schemas["Provider"];
 
 /** What a reader must know about a provider first. */
-export type ProviderState = "ok" | "failing" | "refused" | "limited" | "unknown" | "missing";
+export type ProviderState = "ok" | "unsteady" | "failing" | "refused" | "limited" | "unknown" | "missing";
 
-export const TONES: Record<ProviderState, "" | "ok" | "warn" | "bad"> = { ok: "ok", failing: "bad", refused: "bad", limited: "warn", unknown: "", missing: "warn" };
+export const TONES: Record<ProviderState, "" | "ok" | "warn" | "bad"> = { ok: "ok", unsteady: "warn", failing: "bad", refused: "bad", limited: "warn", unknown: "", missing: "warn" };
+
+/** From this share of failed requests on, a provider is not called healthy. */
+const UNSTEADY = 0.05;
 
 /** A missing credential explains all failures, so it comes first. */
 export function stateOf({ credential, health }: Provider): ProviderState {
   if (credential.state === "missing") return "missing";
+  if (health.status === "ok") return health.failures > 0 && health.failures >= UNSTEADY * health.requests ? "unsteady" : "ok";
   if (health.status !== "failing") return health.status;
   const status = health.last_failure_status;
   if (status === 401 || status === 403) return "refused";

@@ -61,9 +61,7 @@ function columnsOf(words: Words): ColumnDef<Provider>[] {
       meta: { className: "x1 t2" },
       cell: ({ row: { original: { health } } }) => {
         if (!health.last_failure_at) return NONE;
-        const ago = format.ago(health.last_failure_at, now);
-        const status = health.last_failure_status;
-        return <span title={format.moment(health.last_failure_at)}>{status ? t.providers.failureStatus(status, ago) : t.providers.noResponse(ago)}</span>;
+        return <span title={format.moment(health.last_failure_at)}>{failureText(health.last_failure_status, format.ago(health.last_failure_at, now), t)}</span>;
       },
     }),
     column.display({
@@ -83,6 +81,12 @@ function columnsOf(words: Words): ColumnDef<Provider>[] {
       ),
     }),
   ];
+}
+
+/** The newest failure in words. With a status of success, the response began and was not complete. */
+export function failureText(status: number | null | undefined, ago: string, t: Messages): string {
+  if (!status) return t.providers.noResponse(ago);
+  return status < 400 ? t.providers.incomplete(ago) : t.providers.failureStatus(status, ago);
 }
 
 function StateTag({ state, t }: { state: ProviderState; t: Messages }) {

@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 
 import { AddCredential, newCredentialShape } from "@/features/providers/credential-forms";
 import { type Provider, stateOf, successOf, withoutCredential } from "@/features/providers/provider-state";
+import { failureText } from "@/features/providers/provider-table";
 import { en } from "@/messages/en";
 import { refusal, serve } from "@/tests/server";
 
@@ -19,7 +20,10 @@ function failing(status: number | null): Provider {
 
 describe("stateOf", () => {
   it.each([
-    ["ok", PROVIDER],
+    ["ok", { ...PROVIDER, health: { ...HEALTH, requests: 100, failures: 4 } }],
+    ["ok", { ...PROVIDER, health: { ...HEALTH, requests: 1, failures: 0 } }],
+    ["unsteady", { ...PROVIDER, health: { ...HEALTH, requests: 1000, failures: 101 } }],
+    ["unsteady", PROVIDER],
     ["unknown", { ...PROVIDER, health: { ...HEALTH, status: "unknown" } }],
     ["refused", failing(401)],
     ["refused", failing(403)],
@@ -40,6 +44,12 @@ describe("stateOf", () => {
   it("has no share of success without requests", () => {
     expect(successOf(PROVIDER)).toBe(0.75);
     expect(successOf({ ...PROVIDER, health: { ...HEALTH, requests: 0, failures: 0 } })).toBeUndefined();
+  });
+});
+
+describe("the newest failure", () => {
+  it("has no status of success: such a response was not complete", () => {
+    expect([failureText(200, "now", en), failureText(429, "now", en), failureText(null, "now", en)]).toEqual(["Incomplete response, now", "429, now", "No response, now"]);
   });
 });
 

@@ -55,6 +55,17 @@ describe("SignInForm", () => {
     expect(seen.filter(({ line }) => line.startsWith("POST"))).toHaveLength(0);
   });
 
+  it("does not show a key in clear, and keeps its error apart from the tabs", async () => {
+    serve({ "GET /api/site": { body: SITE }, "POST /api/auth/login": refusal("unauthorized", 401) });
+    show(<SignInForm onDone={vi.fn()} />);
+    await userEvent.click(screen.getByRole("tab", { name: "API key" }));
+    await screen.findByPlaceholderText("acme_…");
+    const field = screen.getByLabelText("API key", { selector: "input" });
+    expect(field).toHaveAttribute("type", "password");
+    await userEvent.type(field, "acme_secret{Enter}");
+    expect((await screen.findByRole("alert")).parentElement).toHaveClass("mb-5");
+  });
+
   it("checks the shape of a key", async () => {
     serve({ "GET /api/site": { body: SITE } });
     show(<SignInForm onDone={vi.fn()} />);

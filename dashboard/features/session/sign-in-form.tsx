@@ -41,7 +41,11 @@ export function SignInForm({ onDone }: { onDone(): void }) {
   ] as const;
   return (
     <>
-      {problem && (problem.code !== "rate_limited" || wait > 0) && <SignInProblem problem={problem} way={way} wait={wait} />}
+      {problem && (problem.code !== "rate_limited" || wait > 0) && (
+        <div className="mb-5">
+          <SignInProblem problem={problem} way={way} wait={wait} />
+        </div>
+      )}
       <Tabs label={t.signIn.way} tabs={tabs} value={way} onChange={change} listClass="seg full mb-5">
         {way === "password" ? <ByPassword onSubmit={submit} wait={wait} /> : <ByKey onSubmit={submit} wait={wait} />}
       </Tabs>
@@ -82,6 +86,7 @@ function ByKey({ onSubmit, wait }: FormProps) {
       <Field
         label={t.signIn.key}
         className="lg mono"
+        type="password"
         autoComplete="off"
         spellCheck={false}
         placeholder={`${prefix}_…`}

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import { clsx } from "clsx";
 
-import { type By, type Group, type Measure, type Totals, colourOf, errorRateOf, groupName, totalsOf } from "@/features/usage/series";
+import { type By, type Group, type Measure, type Totals, colourOf, errorRateOf, groupName, isRest, totalsOf } from "@/features/usage/series";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
@@ -19,11 +19,11 @@ interface GroupTableProps {
 /** An error rate that deserves a look. */
 const HIGH_RATE = 0.05;
 
-/** The figures of each group over the whole range, the largest first. */
+/** The figures of each group over the whole range, the largest first; the sum of the others is last, as in the chart. */
 export function GroupTable({ groups, by, measure, currency, onChoose }: GroupTableProps) {
   const t = useMessages();
   const format = useFormat();
-  const lines = groups.map((group) => ({ group, totals: totalsOf(group.points) })).sort((a, b) => (amount(b.totals, measure) ?? -1) - (amount(a.totals, measure) ?? -1));
+  const lines = groups.map((group) => ({ group, totals: totalsOf(group.points) })).sort((a, b) => Number(isRest(a.group)) - Number(isRest(b.group)) || (amount(b.totals, measure) ?? -1) - (amount(a.totals, measure) ?? -1));
   const all = totalsOf(groups.flatMap((group) => group.points));
   const whole = amount(all, measure) ?? 0;
   const share = (totals: Totals): string => {
@@ -50,7 +50,7 @@ export function GroupTable({ groups, by, measure, currency, onChoose }: GroupTab
             return (
               <tr key={group.key?.id ?? group.name ?? name}>
                 <td className="grow" title={name}>
-                  <i className="sw mr-2.5" style={{ background: colourOf(groups, group) }} />
+                  {isRest(group) ? <i className="sw rest mr-2.5" /> : <i className="sw mr-2.5" style={{ background: colourOf(groups, group) }} />}
                   <GroupName group={group} by={by} name={name} onChoose={onChoose} />
                 </td>
                 <Cells totals={totals} currency={currency} share={share(totals)} />

@@ -1,11 +1,14 @@
 "use client";
 
 import { Link2 } from "lucide-react";
+import NextLink from "next/link";
 
+import { buttonClass } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
 import { Drawer } from "@/components/ui/drawer";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
+import { explainLink } from "@/features/explain/address";
 import { RequestCosts } from "@/features/usage/request-costs";
 import { RequestFacts } from "@/features/usage/request-facts";
 import { Timeline } from "@/features/usage/timeline";
@@ -13,6 +16,16 @@ import { useRequest } from "@/features/usage/use-requests";
 import type { Schemas } from "@/lib/api";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
+
+/** The codes that OpenAI clients receive in place of those of the gateway: see docs/errors. */
+const OPENAI_CODES: Record<string, string> = { quota_exceeded: "insufficient_quota", budget_exceeded: "insufficient_quota", rate_limited: "rate_limit_exceeded" };
+
+const OTHER_FORMATS = ["messages", "generate_content", "embed_content"];
+
+function isOfOpenAi({ format }: Schemas["RequestDetail"]): boolean {
+  return typeof format === "string" && !OTHER_FORMATS.includes(format);
+}
 
 /** One request in full. */
 export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) {
@@ -54,7 +67,10 @@ function Outcome({ request }: { request: Schemas["RequestDetail"] }) {
 function Content({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
   const format = useFormat();
+  const isAdmin = useMe().data?.acts_as === "admin";
+  const link = explainLink(request);
   const { refusal } = request;
+  const clientCode = refusal && isOfOpenAi(request) ? OPENAI_CODES[refusal.code] : undefined;
   const figures = [
     [t.usage.cost, request.cost ? format.exact(request.cost) : NONE],
     [t.requests.tokens, request.tokens ? format.count(request.tokens.total) : NONE],
@@ -67,6 +83,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
         <section>
           <Note tone="warn" title={t.usage.refusedTitle}>
             <p>{refusal.message}</p>
+            {clientCode && <p className="mt-1">{t.usage.seenAs(clientCode)}</p>}
             <p className="row mt-2">
               <code className="mono">{refusal.code}</code>
               <a className="link sm" href="/docs#errors">
@@ -86,9 +103,15 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
           ))}
         </section>
       )}
+      {!refusal && request.status >= 400 && request.credits > 0 && <section><p className="hint">{t.usage.failedCounts}</p></section>}
       {request.attempts.length > 0 && <Timeline request={request} />}
       {request.attempts.length > 0 && <RequestCosts request={request} />}
       <RequestFacts request={request} />
+      {isAdmin && link && (
+        <section>
+          <NextLink className={buttonClass({ size: "small" })} href={link}>{t.usage.explainRequest}</NextLink>
+        </section>
+      )}
     </>
   );
 }

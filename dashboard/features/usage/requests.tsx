@@ -14,6 +14,7 @@ import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useOverview } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
+import { useIsWaiting } from "@/lib/waiting";
 import type { Messages } from "@/messages/en";
 
 const STATUSES = ["", "2xx", "4xx", "5xx"] as const;
@@ -30,14 +31,17 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
   const columns = useMemo(() => columnsOf(t, format), [t, format]);
   const rows = useMemo(() => requests.data?.pages.flatMap((page) => page.items) ?? [], [requests.data]);
   const isFiltered = Object.values(filters).some((filter) => filter !== "");
-  const isLive = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
+  const isWaiting = useIsWaiting();
+  const isPolled = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
+  const isLive = isPolled && requests.isSuccess && !isWaiting;
+  const state = isLive ? t.requests.live : !isPolled ? t.usage.paused : requests.isPending && !isWaiting ? t.requests.loading : t.requests.notLive;
   return (
     <section className="panel" aria-labelledby="requests">
       <div className="ph flex-wrap">
         <h2 id="requests">{t.requests.title}</h2>
         <span className="key">
           <i className={isLive ? "dot live" : "dot"} />
-          {isLive ? t.requests.live : t.usage.paused}
+          {state}
         </span>
         <div className="row wrap push">
           <Segments label={t.usage.filterStatus} value={filters.status} onChange={(status) => set({ status })} options={STATUSES.map((name) => ({ name, label: t.usage.statuses[name] }))} />

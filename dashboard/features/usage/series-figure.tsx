@@ -45,6 +45,12 @@ export function amountOf(value: number, measure: Measure, format: Format, curren
   return value !== 0 && Math.abs(value) < 0.01 ? format.exact(money) : format.total(money);
 }
 
+/** The label of a tick. All ticks of an axis have as many decimals as its step needs. */
+export function tickOf(value: number, { step, measure, currency }: { step: number; measure: Measure; currency: string }, format: Format): string {
+  if (measure !== "spend") return amountOf(value, measure, format, currency);
+  return format.tick({ amount_nano: Math.round(value * NANO), currency }, Math.round(step * NANO));
+}
+
 /** One measure over time as a chart, or as a table. */
 export function SeriesFigure({ heading, measure, step, columns, rows, currency, empty, trailing, hasList = false }: SeriesFigureProps) {
   const t = useMessages();
@@ -77,7 +83,7 @@ export function SeriesFigure({ heading, measure, step, columns, rows, currency, 
       {!isEmpty && !labelled && <ChartSkeleton />}
       {!isEmpty && labelled && asTable && <StepTable heading={heading} columns={columns} rows={labelled} format={text} />}
       {!isEmpty && labelled && !asTable && (
-        <SeriesChart kind={measure === "latency" ? "lines" : "bars"} columns={columns} rows={labelled} height={HEIGHT} hasDecimals={measure === "spend" || measure === "latency"} summary={summary} format={text} />
+        <SeriesChart kind={measure === "latency" ? "lines" : "bars"} columns={columns} rows={labelled} height={HEIGHT} hasDecimals={measure === "spend" || measure === "latency"} summary={summary} format={text} formatTick={(value, size) => tickOf(value, { step: size, measure, currency }, format)} />
       )}
     </>
   );

@@ -12,16 +12,16 @@ import { Segments } from "@/components/ui/tabs";
 import { GroupTable } from "@/features/usage/group-table";
 import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, groupName, ranked, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
-import { seriesAsCsv, useSeries } from "@/features/usage/use-series";
+import { seriesAsCsv, useSeries, useUsualRange } from "@/features/usage/use-series";
 import { useFormat, useMessages } from "@/lib/language";
 import { save } from "@/lib/save";
 import { useUrlState } from "@/lib/url-state";
 
 const GROUPINGS: readonly By[] = ["model", "key", "route"];
-const USUAL: Range = "14d";
 
 interface Choice {
   span: Span;
+  usual: Range;
   by: By;
   measure: Measure;
   set(changes: Record<string, string>): void;
@@ -30,8 +30,10 @@ interface Choice {
 /** The choice of the reader, which is in the address; the usual values are left out. */
 function useChoice(): Choice {
   const { get, set } = useUrlState();
+  const usual = useUsualRange();
   return {
-    span: spanOf(get("range"), get("step"), USUAL),
+    span: spanOf(get("range"), get("step"), usual),
+    usual,
     by: GROUPINGS.find((name) => name === get("by")) ?? "model",
     measure: MEASURES.find((name) => name === get("measure")) ?? "spend",
     set,
@@ -94,7 +96,7 @@ function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }
   return <Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} action={measure === "errors" ? undefined : wider} />;
 }
 
-function Controls({ choice: { span, by, set } }: { choice: Choice }) {
+function Controls({ choice: { span, usual, by, set } }: { choice: Choice }) {
   const t = useMessages();
   const { range, step } = span;
   const steps: readonly Step[] = RANGES[range];
@@ -102,7 +104,7 @@ function Controls({ choice: { span, by, set } }: { choice: Choice }) {
   return (
     <>
       <div className="row wrap">
-        <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === USUAL ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
+        <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === usual ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
         {steps.length > 1 && (
           <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
         )}

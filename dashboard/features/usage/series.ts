@@ -33,6 +33,16 @@ export function spanOf(range: string, step: string, usual: Range): Span {
   return { range: chosen, step: steps.find((name) => name === step) ?? steps[0] ?? "day" };
 }
 
+const YOUNG_MS = 2 * 86_400_000;
+const WEEK_MS = 7 * 86_400_000;
+
+/** The range that shows all use of a young account without two weeks of empty days. */
+export function usualRange(createdAt: string | undefined, now: Date): "24h" | "7d" | "14d" {
+  const age = createdAt === undefined ? WEEK_MS : now.getTime() - new Date(createdAt).getTime();
+  if (age < YOUNG_MS) return "24h";
+  return age < WEEK_MS ? "7d" : "14d";
+}
+
 /** The start of the first step, so that the range ends with the current step. */
 export function sinceOf({ range, step }: Span, now: Date): Date {
   const length = STEP_MS[step];
@@ -83,7 +93,8 @@ export function colourOf(groups: readonly Group[], group: Group): string {
   return isRest(group) || place >= COLOURS_MAX ? "var(--c-other)" : `var(--c-${place + 1})`;
 }
 
-function isRest(group: Group): boolean {
+/** Whether a group is the sum of all groups that the response does not name. */
+export function isRest(group: Group): boolean {
   return group.other_groups !== null && group.other_groups !== undefined;
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 
-import { type Group, type Point, colourOf, columnsOf, errorRateOf, groupName, merged, overallColumns, ranked, sinceOf, spanOf, totalsOf, valueOf } from "@/features/usage/series";
+import { type Group, type Point, colourOf, columnsOf, errorRateOf, groupName, merged, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
+import { amountOf, tickOf } from "@/features/usage/series-figure";
 import { barsOf } from "@/features/usage/timeline";
+import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
 
 const TOKENS = { input: 1, cached_input: 2, cache_write: 3, output: 4, reasoning: 5, total: 15 };
@@ -24,6 +26,12 @@ describe("the range of a series", () => {
     ["forever", "x", { range: "14d", step: "day" }],
   ] as const)("reads %s and %s", (range, step, span) => {
     expect(spanOf(range, step, "14d")).toEqual(span);
+  });
+
+  it("is short for an account without two weeks of use", () => {
+    const now = new Date("2026-11-21T12:00:00Z");
+    const usual = (createdAt?: string) => usualRange(createdAt, now);
+    expect([usual("2026-11-20T12:00:01Z"), usual("2026-11-16T00:00:00Z"), usual("2026-11-01T00:00:00Z"), usual()]).toEqual(["24h", "7d", "14d", "14d"]);
   });
 
   it("ends with the current step", () => {
@@ -88,6 +96,17 @@ describe("groups", () => {
     expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 1], ["Refused", 2]]);
     expect(overallColumns("latency", "day", en).map(({ of }) => of(point()))).toEqual([100]);
     expect(overallColumns("tokens", "day", en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
+  });
+});
+
+describe("the ticks of money", () => {
+  it("have as many decimals as their step needs, all the same", () => {
+    const format = formatter("en");
+    const texts = (step: number, values: number[]) => values.map((value) => tickOf(value, { step, measure: "spend", currency: "USD" }, format));
+    expect(texts(0.01, [0.01, 0.02, 0.03, 0.04])).toEqual(["$0.01", "$0.02", "$0.03", "$0.04"]);
+    expect(texts(0.002, [0.002, 0.004, 0.006])).toEqual(["$0.002", "$0.004", "$0.006"]);
+    expect(texts(500, [500, 1000])).toEqual(["$500.00", "$1,000.00"]);
+    expect(amountOf(0.004, "spend", format, "USD")).toBe("$0.004000");
   });
 });
 

@@ -2,8 +2,10 @@
 
 import { type UseQueryResult, keepPreviousData, useQuery } from "@tanstack/react-query";
 
-import { type By, type Series, type Span, type Step, sinceOf } from "@/features/usage/series";
+import { type By, type Series, type Span, type Step, sinceOf, usualRange } from "@/features/usage/series";
 import { type ApiError, api, apiText } from "@/lib/api";
+import { useNow } from "@/lib/now";
+import { useMe } from "@/lib/queries";
 
 /** The pause between two reads: a step of a minute changes more often than a day. */
 const REFRESH_MS: Record<Step, number> = { minute: 10_000, hour: 30_000, day: 60_000 };
@@ -16,6 +18,12 @@ export function useSeries({ range, step }: Span, by?: By): UseQueryResult<Series
     refetchInterval: REFRESH_MS[step],
     placeholderData: keepPreviousData,
   });
+}
+
+/** The range of the charts until the reader chooses one. */
+export function useUsualRange(): ReturnType<typeof usualRange> {
+  const now = useNow();
+  return usualRange(useMe().data?.user.created_at, now);
 }
 
 /** The same series as a table, which the server writes. */

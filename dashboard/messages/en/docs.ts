@@ -16,7 +16,7 @@ export const docs = {
   agentsText: "These commands ask for a key and configure the agent on your machine. Add --undo to take it back.",
   demo: "Demo keys",
   demoText:
-    "A server that was started with --demo prints one key for each of its demo users. They call the model mock, which costs nothing and sends nothing to a provider.",
+    "A server that was started with --demo prints one key for each of its demo users. They call the model mock, which sends nothing to a provider. Its prices are examples.",
   errors: "Errors",
   errorsText: "A refused request has a JSON body with a code, a message and the status. On LLM paths the body has the format of the provider's API.",
   errorCodes: [
@@ -24,8 +24,8 @@ export const docs = {
     ["403 forbidden", "The key may not use this model, route or network."],
     ["404 model_not_found", "No provider serves this model name."],
     ["429 rate_limited", "Too many requests in a minute. Wait as long as Retry-After says."],
-    ["429 quota_exceeded", "The credits of the day are used up. They return at midnight UTC."],
-    ["429 budget_exceeded", "A budget of money or tokens is used up until its period ends."],
+    ["429 quota_exceeded", "The credits of the day are used up. They return at midnight UTC. OpenAI clients see insufficient_quota."],
+    ["429 budget_exceeded", "A budget of money or tokens is used up until its period ends. OpenAI clients see insufficient_quota."],
     ["502, 503, 504", "The provider failed or is not reachable. Try again later."],
   ] as readonly (readonly [string, string])[],
   limits: "Limits",

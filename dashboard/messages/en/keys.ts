@@ -42,6 +42,8 @@ export const keys = {
   labelHint: "The application or person that uses it",
   labelMissing: "Enter a label",
   labelLong: "A label has at most 200 characters",
+  more: "More",
+  moreText: "Expiry, models, routes, addresses, budgets",
   expiry: "Expires on",
   expiryHint: "Empty: the key does not expire",
   expiryPast: "Choose a date in the future",

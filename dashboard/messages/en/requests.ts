@@ -1,6 +1,8 @@
 export const requests = {
   title: "Requests",
   live: "Live",
+  loading: "Loading",
+  notLive: "Not up to date",
   time: "Time",
   status: "Status",
   model: "Model",

@@ -18,7 +18,7 @@ export const docs: Messages["docs"] = {
   agentsText: "Perintah ini meminta kunci dan mengatur agen di komputer Anda. Tambahkan --undo untuk membatalkan.",
   demo: "Kunci demo",
   demoText:
-    "Server yang dijalankan dengan --demo mencetak satu kunci untuk setiap pengguna demo. Kunci itu memanggil model mock, yang tidak berbiaya dan tidak mengirim apa pun ke penyedia.",
+    "Server yang dijalankan dengan --demo mencetak satu kunci untuk setiap pengguna demo. Kunci itu memanggil model mock, yang tidak mengirim apa pun ke penyedia. Harganya hanya contoh.",
   errors: "Kesalahan",
   errorsText: "Permintaan yang ditolak memiliki isi JSON dengan kode, pesan, dan status. Pada jalur LLM, isinya memakai format API penyedia.",
   errorCodes: [
@@ -26,8 +26,8 @@ export const docs: Messages["docs"] = {
     ["403 forbidden", "Kunci tidak boleh memakai model, rute, atau jaringan ini."],
     ["404 model_not_found", "Tidak ada penyedia yang melayani nama model ini."],
     ["429 rate_limited", "Terlalu banyak permintaan dalam satu menit. Tunggu selama yang disebut Retry-After."],
-    ["429 quota_exceeded", "Kredit hari ini habis. Kredit kembali pada tengah malam UTC."],
-    ["429 budget_exceeded", "Anggaran uang atau token habis sampai periodenya berakhir."],
+    ["429 quota_exceeded", "Kredit hari ini habis. Kredit kembali pada tengah malam UTC. Klien OpenAI melihat insufficient_quota."],
+    ["429 budget_exceeded", "Anggaran uang atau token habis sampai periodenya berakhir. Klien OpenAI melihat insufficient_quota."],
     ["502, 503, 504", "Penyedia gagal atau tidak terjangkau. Coba lagi nanti."],
   ],
   limits: "Batas",

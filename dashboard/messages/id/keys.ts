@@ -44,6 +44,8 @@ export const keys: Messages["keys"] = {
   labelHint: "Aplikasi atau orang yang memakainya",
   labelMissing: "Isi sebuah label",
   labelLong: "Label paling panjang 200 karakter",
+  more: "Lainnya",
+  moreText: "Masa berlaku, model, rute, alamat, anggaran",
   expiry: "Berakhir pada",
   expiryHint: "Kosong: kunci tidak berakhir",
   expiryPast: "Pilih tanggal di masa depan",

@@ -3,6 +3,8 @@ import type { Messages } from "@/messages/en";
 export const requests: Messages["requests"] = {
   title: "Permintaan",
   live: "Langsung",
+  loading: "Memuat",
+  notLive: "Tidak mutakhir",
   time: "Waktu",
   status: "Status",
   model: "Model",

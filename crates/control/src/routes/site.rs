@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use config::Snapshot;
 use config::snapshot::SignupMode;
 use dashboard::File;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -127,8 +126,17 @@ pub(super) async fn overview() -> Redirect {
     Redirect::permanent(OVERVIEW)
 }
 
-/// A page of the dashboard, or one of its files.
-pub(super) async fn dashboard(State(app): State<Arc<App>>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+/// A page of the dashboard, or one of its files. A path with a slash at its end is redirected to the path without it.
+pub(super) async fn dashboard(
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if path.ends_with('/') {
+        let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
+        return Redirect::permanent(&format!("{}{query}", uri.path().trim_end_matches('/'))).into_response();
+    }
     if app.dashboard.is_empty() {
         return pages::unbuilt(&app.live.load().process.brand.name);
     }
@@ -138,8 +146,31 @@ pub(super) async fn dashboard(State(app): State<Arc<App>>, Path(path): Path<Stri
     let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
     match app.dashboard.find("404.html") {
         Some(page) if is_page => static_file::respond(page, StatusCode::NOT_FOUND, &request(&app, &headers)),
-        _ => Problem::new(Refusal::NotFound, "nothing is found at this path").into_response(),
+        _ => Problem::unknown_path().into_response(),
     }
+}
+
+/// The response at unknown paths: a page for browsers that open one outside the API, and an error for other clients.
+pub(super) async fn unknown(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    if !is_read || uri.path().starts_with("/api/") || !accepts_pages(&headers) {
+        return Problem::unknown_path().into_response();
+    }
+    let mut response = match app.dashboard.find("404.html") {
+        Some(page) => static_file::respond(page, StatusCode::NOT_FOUND, &request(&app, &headers)),
+        None => pages::not_found(&app.live.load().process.brand.name),
+    };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// Whether `Accept` lists HTML, as browsers do when they open a page (RFC 9110, 12.5.1).
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case("text/html")
+    })
 }
 
 /// Returns a request for a file. Its page may call the proxy if the proxy allows it, and nothing else.

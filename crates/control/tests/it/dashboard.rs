@@ -138,6 +138,34 @@ async fn unknown_pages_get_a_page_and_unknown_files_an_error() {
 }
 
 #[tokio::test]
+async fn browsers_get_a_page_at_unknown_paths_and_other_clients_an_error() {
+    const BROWSER: &str = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
+    for (files, text) in [(Files::new(&BUILT), "<p>unknown"), (Files::new(&[]), "This page does not exist")] {
+        let world = World::start_with_dashboard(files).await;
+        for path in ["/nope", "/docs/", "/nope/none"] {
+            let page = get(world.address, path, &[BROWSER]).await;
+            assert!(page.status == 404 && page.body.contains(text), "{path}: {page:?}");
+            assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+            assert!(page.headers.contains_key("content-security-policy"), "{path}");
+            get(world.address, path, &["Accept: */*"]).await.refuses(404, "not_found");
+        }
+        get(world.address, "/api/nope", &[BROWSER]).await.refuses(404, "not_found");
+        call(world.address, "POST /nope", &[BROWSER], "").await.refuses(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_page_leads_to_the_page() {
+    let world = World::start_with_dashboard(Files::new(&BUILT)).await;
+    for (path, target) in
+        [("/dashboard/keys/", "/dashboard/keys"), ("/dashboard/keys/?id=1&x=%0A", "/dashboard/keys?id=1&x=%0A")]
+    {
+        let moved = get(world.address, path, &[]).await;
+        assert_eq!((moved.status, moved.headers["location"].as_str()), (308, target), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_build_without_the_dashboard_says_how_to_build_it() {
     let world = World::start().await;
     world.configure(|snapshot| "Codexible".clone_into(&mut snapshot.process.brand.name));

@@ -1,0 +1,47 @@
+import { screen } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
+
+import { RequestDrawer } from "@/features/usage/request-drawer";
+import type { Schemas } from "@/lib/api";
+import { SITE, show } from "@/tests/render";
+import { serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/usage", useSearchParams: () => new URLSearchParams() }));
+
+const ID = "0199aa00-0000-7000-8000-000000000009";
+const REQUEST: Schemas["RequestDetail"] = {
+  id: ID, started_at: "2026-11-21T12:00:00Z", status: 429, outcome: "completed", route: "/v1/chat/completions", format: "chat", model: "fast", provider: null, key: null, subject: null,
+  refusal: { code: "quota_exceeded", message: "the credits of the day are used up", page: "x" }, streamed: false, credits: 0, tokens: null, cost: null, unpriced: false, unknown_reason: null,
+  attempt_count: 0, attempts: [], bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
+} as unknown as Schemas["RequestDetail"];
+
+function open(change: Partial<Schemas["RequestDetail"]> = {}) {
+  serve({
+    "GET /api/site": { body: SITE },
+    "GET /api/me": { body: { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin" } },
+    [`GET /api/usage/requests/${ID}`]: { body: { ...REQUEST, ...change } },
+  });
+  return show(<RequestDrawer id={ID} onClose={() => undefined} />);
+}
+
+describe("RequestDrawer", () => {
+  it("names the code that OpenAI clients see in place of the gateway's", async () => {
+    const { unmount } = open();
+    expect(await screen.findByText("Clients of the OpenAI format see the code insufficient_quota.")).toBeVisible();
+    unmount();
+    open({ format: "messages" });
+    expect(await screen.findByText("quota_exceeded")).toBeVisible();
+    expect(screen.queryByText(/insufficient_quota/)).toBeNull();
+  });
+
+  it("leads an admin to the explanation of an LLM request", async () => {
+    open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" } });
+    const link = await screen.findByRole("link", { name: "Explain this request" });
+    expect(link).toHaveAttribute("href", "/dashboard/explain?method=POST&url=%2Fv1%2Fchat%2Fcompletions&key=k1");
+  });
+
+  it("says why a failed request costs a credit", async () => {
+    open({ refusal: null, status: 502, credits: 1 });
+    expect(await screen.findByText(/counts against the quota once it is sent/)).toBeVisible();
+  });
+});
