@@ -171,7 +171,7 @@ packages() {
     say "installing the packages of $from"
     mkdir -p "$into"
     if [ "$from" != "$into" ]; then cp "$from/package.json" "$from/package-lock.json" "$into/"; fi
-    (cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
+    (cd "$into" && quietly npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
         fail "the packages of $from could not be installed: check the network"
     cp "$from/package-lock.json" "$into/node_modules/.installed"
     together
