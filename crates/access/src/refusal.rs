@@ -116,7 +116,7 @@ refusals! {
     UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
     /// The request is well-formed, but the value of a field is invalid.
     Unprocessable = "unprocessable", 422, Caller, Never;
-    /// A WebSocket was requested from an endpoint that supports only HTTP.
+    /// A WebSocket was requested from an endpoint that supports only HTTP, or in an unsupported version.
     UpgradeRequired = "upgrade_required", 426, Caller, Never;
     /// A rate limit is exceeded.
     RateLimited = "rate_limited", 429, Caller, Later;
