@@ -62,8 +62,10 @@ pub(super) struct ResponseWriter {
     /// Whether trailers are written. Otherwise they are dropped (RFC 9110, 6.5.1).
     has_trailers: bool,
     has_ended: bool,
-    /// Whether the connection can serve another request after this response.
+    /// The reason to abort the response. What was queued before, such as the head, is written first.
+    failed: Option<WriteEnd>,
     pub(super) persists: bool,
+    /// Whether the connection can serve another request after this response.
 }
 
 impl ResponseWriter {
@@ -102,7 +104,7 @@ impl ResponseWriter {
         });
         let Ok(()) = written;
         let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
-        Self { queue, framing, body: response.body, has_trailers, has_ended, persists }
+        Self { queue, framing, body: response.body, has_trailers, has_ended, failed: None, persists }
     }
 
     /// Returns the memory of the queue for another response, after this one was written.
@@ -110,13 +112,20 @@ impl ResponseWriter {
         self.queue
     }
 
-    /// Writes as much as possible. Ready when the whole response is written.
+    /// Writes as much as possible. Ready when the whole response is written, or
+    /// the part before its failure.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &SharedSocket) -> Poll<Result<(), WriteEnd>> {
         loop {
-            self.fill(cx)?;
+            if self.failed.is_none() {
+                self.failed = self.fill(cx).err();
+            }
             if self.queue.is_empty() {
                 let flushed = socket.borrow_mut().poll_flush(cx).map_err(|_| WriteEnd::ClientGone)?;
-                return if self.has_ended { flushed.map(Ok) } else { Poll::Pending };
+                return match self.failed {
+                    Some(end) => flushed.map(|()| Err(end)),
+                    None if self.has_ended => flushed.map(Ok),
+                    None => Poll::Pending,
+                };
             }
             ready!(socket.borrow_mut().poll_write(cx, &mut self.queue)).map_err(|_| WriteEnd::ClientGone)?;
         }

@@ -96,8 +96,7 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
     };
     let Some(response) = handled else { return };
     let context = StreamContext { responds_to: client.responds_to, deadlines, worker: &at.worker };
-    if let Ok(mut sender) = ResponseSender::begin(&mut client.respond, response, context) {
-        // A reset tells the client that the response is incomplete; its account has recorded the reason.
-        let _ = poll_fn(|cx| sender.poll(cx)).await;
+    if let Ok(sender) = ResponseSender::begin(&mut client.respond, response, context) {
+        sender.send(&at.deadlines).await;
     }
 }
