@@ -19,7 +19,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
 use crate::client::{
-    AcceptedStream, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody, SharedSocket,
+    AcceptedStream, ClientProtocol, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody,
+    SharedSocket,
 };
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
@@ -67,12 +68,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
         }
     };
     let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
+    let protocol = ClientProtocol::of(&stream);
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
         at: Rc::new(ConnectionContext { worker, deadlines, peer, is_http2: Cell::new(false) }),
         closes,
+        protocol,
     };
     if is_refused {
         connection.linger().await;
@@ -104,6 +107,7 @@ struct Connection {
     parser: RequestParser,
     at: Rc<ConnectionContext>,
     /// Whether the connection must end after the current request because of a shutdown.
+    protocol: ClientProtocol,
     closes: Cell<bool>,
 }
 
@@ -129,7 +133,7 @@ struct RequestTraits {
 
 impl Connection {
     async fn run(mut self) {
-        let begins_http2 = self.serve_requests().await;
+        let begins_http2 = self.protocol == ClientProtocol::Http2 || self.serve_requests().await;
         if !begins_http2 {
             self.socket.borrow_mut().rest();
         } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
@@ -143,7 +147,10 @@ impl Connection {
     /// parser has refused the preface then, so that the check costs requests of HTTP/1.1 nothing.
     async fn serve_requests(&mut self) -> bool {
         while let Ok(received) = self.next_request().await {
-            if matches!(received, Received::Refused(_)) && self.socket.borrow().begins_http2() {
+            if matches!(received, Received::Refused(_))
+                && self.protocol == ClientProtocol::FirstBytes
+                && self.socket.borrow().begins_http2()
+            {
                 return true;
             }
             let (head, traits) = self.head(received);
@@ -173,7 +180,7 @@ impl Connection {
 
     /// Waits for the head of the next request.
     async fn next_request(&mut self) -> Result<Received, ConnectionEnd> {
-        let Self { socket, parser, at, closes } = self;
+        let Self { socket, parser, at, closes, .. } = self;
         let mut receive = |cx: &mut Context<'_>| {
             let mut socket = socket.borrow_mut();
             loop {
