@@ -17,7 +17,7 @@ use access::Refusal;
 use http1::{HeadLimits, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 
-use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
+use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd, write_interim};
 use crate::client::{
     AcceptedStream, ClientProtocol, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody,
     SharedSocket,
@@ -30,6 +30,7 @@ use crate::head::{FIELDS_MAX, Head};
 use crate::http2;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
+use crate::write_queue::WriteQueue;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
@@ -67,15 +68,15 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
             Some(Err(RefusedStream::Unanswered)) | None => return,
         }
     };
-    let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
     let protocol = ClientProtocol::of(&stream);
+    let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
         at: Rc::new(ConnectionContext { worker, deadlines, peer, is_http2: Cell::new(false) }),
-        closes,
         protocol,
+        closes,
     };
     if is_refused {
         connection.linger().await;
@@ -106,8 +107,8 @@ struct Connection {
     socket: SharedSocket,
     parser: RequestParser,
     at: Rc<ConnectionContext>,
-    /// Whether the connection must end after the current request because of a shutdown.
     protocol: ClientProtocol,
+    /// Whether the connection must end after the current request because of a shutdown.
     closes: Cell<bool>,
 }
 
@@ -117,6 +118,9 @@ enum Received {
     /// The head is invalid. Nothing after it is read as a request.
     Refused(Violation),
 }
+
+/// The interim responses that are not written yet; `None` if there was none.
+type UnwrittenInterim = Option<Box<WriteQueue>>;
 
 /// The end of the connection: nothing more is read or written.
 struct ConnectionEnd;
@@ -154,8 +158,8 @@ impl Connection {
                 return true;
             }
             let (head, traits) = self.head(received);
-            let Ok(response) = self.respond(head).await else { return false };
-            match self.write(response, traits).await {
+            let Ok((response, interim)) = self.respond(head).await else { return false };
+            match self.write(response, interim, traits).await {
                 Ok(true) => {}
                 Ok(false) => {
                     // The client may still send the rest of this request, or further requests.
@@ -225,20 +229,51 @@ impl Connection {
         }
     }
 
-    /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
-    async fn respond(&self, head: Rc<Head>) -> Result<Box<ClientResponse>, ConnectionEnd> {
+    /// Lets `handle` respond, and sends interim responses. Returns also what is unwritten of these. The request ends early
+    /// if its client disconnects, unless it may outlive the client.
+    async fn respond(&self, head: Rc<Head>) -> Result<(Box<ClientResponse>, UnwrittenInterim), ConnectionEnd> {
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());
         let body = RequestBody::of_socket(self.socket.clone());
         let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
-        let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Ok(response)),
-            Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),
+        let mut interim: UnwrittenInterim = None;
+        let mut respond = |cx: &mut Context<'_>| {
+            let polled = handling.as_mut().poll(cx);
+            for head in handling.take_interim() {
+                if self.socket.borrow().takes_interim() {
+                    write_interim(interim.get_or_insert_default(), &head);
+                }
+            }
+            if let Poll::Ready(response) = polled {
+                return Poll::Ready(Ok((response, interim.take())));
+            }
+            if let Some(unwritten) = &mut interim
+                && self.send_interim(cx, unwritten).is_err()
+            {
+                return Poll::Ready(Err(ConnectionEnd));
+            }
+            self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd))
         };
         poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut respond)).await?
     }
 
-    /// Writes a response. Returns whether the connection can serve another request.
-    async fn write(&self, response: Box<ClientResponse>, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
+    /// Writes as much of the interim responses as the socket takes.
+    fn send_interim(&self, cx: &mut Context<'_>, unwritten: &mut WriteQueue) -> std::io::Result<()> {
+        let mut socket = self.socket.borrow_mut();
+        while !unwritten.is_empty() {
+            if socket.poll_write(cx, unwritten)?.is_pending() {
+                return Ok(());
+            }
+        }
+        if let Poll::Ready(flushed) = socket.poll_flush(cx) { flushed } else { Ok(()) }
+    }
+
+    /// Writes a response after the rest of interim responses. Returns whether the connection can serve another request.
+    async fn write(
+        &self,
+        response: Box<ClientResponse>,
+        interim: UnwrittenInterim,
+        traits: RequestTraits,
+    ) -> Result<bool, ConnectionEnd> {
         let context = ResponseContext {
             version: traits.version,
             responds_to: traits.responds_to,
@@ -246,7 +281,8 @@ impl Connection {
             worker: &self.at.worker,
         };
         let first = self.socket.borrow_mut().begin_response();
-        let mut writer = ResponseWriter::new(first, response, &context);
+        let queue = interim.map_or_else(|| self.at.worker.buffers.take_queue(), |unwritten| *unwritten);
+        let mut writer = ResponseWriter::new(queue, first, response, &context);
         let mut write = |cx: &mut Context<'_>| match writer.poll(cx, &self.socket) {
             Poll::Ready(written) => Poll::Ready(written),
             Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(WriteEnd::ClientGone)),

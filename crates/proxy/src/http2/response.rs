@@ -19,6 +19,7 @@ use crate::content::{allowed_trailers, length};
 use crate::deadlines::{ConnectionDeadlines, RequestDeadlines};
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::response_body::Body;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// The reason for an incomplete response.
@@ -183,6 +184,14 @@ impl ResponseSender {
     }
 }
 
+/// Returns an interim response of an upstream.
+pub(super) fn interim(relayed: &RelayedHead) -> Option<Response<()>> {
+    let mut sent = Response::new(());
+    *sent.status_mut() = StatusCode::from_u16(relayed.head.status()).ok()?;
+    write_relayed(sent.headers_mut(), relayed);
+    Some(sent)
+}
+
 /// Returns the length that a response without content may announce (RFC 9110, 8.6), as over HTTP/1.1.
 fn announced(head: &ClientHead, length: Option<u64>) -> Option<u64> {
     match head.announced(length) {
@@ -199,11 +208,13 @@ fn write_fields(to: &mut HeaderMap, head: &ClientHead) {
                 write(to, name.as_str().as_bytes(), value.as_bytes());
             }
         }
-        ClientHead::Relayed(relayed) => {
-            for field in relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added()) {
-                write(to, field.name, field.value);
-            }
-        }
+        ClientHead::Relayed(relayed) => write_relayed(to, relayed),
+    }
+}
+
+fn write_relayed(to: &mut HeaderMap, relayed: &RelayedHead) {
+    for field in relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added()) {
+        write(to, field.name, field.value);
     }
 }
 

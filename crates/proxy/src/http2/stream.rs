@@ -11,8 +11,8 @@ use h2::server::SendResponse;
 use http::{Request, Response, StatusCode};
 use http1::{Announced, HeadLimits, ResponseTo};
 
-use super::head;
 use super::response::{ResponseSender, StreamContext};
+use super::{head, response};
 use crate::client::{ContentWanted, RequestBody, StreamBody};
 use crate::client_context::ConnectionContext;
 use crate::exchange::ReceivedRequest;
@@ -84,6 +84,10 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
                 return Poll::Ready(None);
             }
             let polled = handling.as_mut().poll(cx);
+            for interim in handling.take_interim().iter().filter_map(|head| response::interim(head)) {
+                // The call fails only for a stream that has ended, which `poll_reset` reports.
+                let _ = client.respond.send_informational(interim);
+            }
             if polled.is_pending() && client.wanted.take() {
                 let mut interim = Response::new(());
                 *interim.status_mut() = StatusCode::CONTINUE;
