@@ -145,7 +145,14 @@ impl Call {
     pub async fn over(&self, mut wire: Wire, to: SocketAddr) -> io::Result<Exchange> {
         // An early response may close the connection before the body is written: the response decides.
         let written = wire.write(&self.bytes(to)).await;
-        match wire.head().await {
+        let head = loop {
+            match wire.head().await {
+                // Interim responses of an upstream are relayed.
+                Some(head) if matches!(head.word(1), "102" | "103") => {}
+                head => break head,
+            }
+        };
+        match head {
             Some(head) => Ok(Exchange::new(wire, head, &self.method)),
             None => Err(written.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
         }

@@ -116,7 +116,7 @@ refusals! {
     UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
     /// The request is well-formed, but the value of a field is invalid.
     Unprocessable = "unprocessable", 422, Caller, Never;
-    /// A WebSocket was requested from an endpoint that supports only HTTP.
+    /// A WebSocket was requested from an endpoint that supports only HTTP, or in an unsupported version.
     UpgradeRequired = "upgrade_required", 426, Caller, Never;
     /// A rate limit is exceeded.
     RateLimited = "rate_limited", 429, Caller, Later;
@@ -140,6 +140,8 @@ refusals! {
     IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
     /// The service that decides about requests of a route did not respond.
     AuthUnavailable = "auth_unavailable", 503, Us, Later;
+    /// No backend of the upstream accepted a connection; none received anything.
+    NoHealthyUpstream = "no_healthy_upstream", 503, Upstream, Later;
     /// Too many keys are being looked up, or too many passwords are being checked.
     DirectoryBusy = "directory_busy", 503, Us, Later;
     /// Usage cannot be recorded, so requests that are metered are refused.

@@ -59,14 +59,6 @@ impl ResponseParser {
         self.step(bytes).inspect_err(|violation| self.violation = Some(*violation))
     }
 
-    /// Takes a head that is no longer needed, and uses its memory for the next one.
-    pub fn recycle(&mut self, head: ResponseHead) {
-        if self.fields.list.capacity() == 0 {
-            self.fields = head.fields;
-            self.fields.clear();
-        }
-    }
-
     /// Whether a head has begun to arrive.
     #[must_use]
     pub const fn has_begun(&self) -> bool {

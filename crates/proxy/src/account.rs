@@ -21,6 +21,7 @@ use crate::counted_limits::{CountedLimits, ReportedLimit};
 use crate::request::RequestContext;
 use crate::token_client::TokenClient;
 use crate::upstream::destination::DestinationInUse;
+use crate::upstream::response_head::UpstreamHead;
 
 /// The account of one request, from its head to the end of its response. If it is dropped before the end, the client has
 /// disconnected, unless the shutdown ends the request.
@@ -218,6 +219,13 @@ impl RequestAccount {
     pub(crate) fn spend(&mut self) {
         if let BudgetHold::Reserved(reservation) = std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
             reservation.commit(self.request.started_at).settle_as_reserved();
+        }
+    }
+
+    /// Relays an interim response of an upstream. Clients of LLM APIs expect none.
+    pub(crate) fn relay_interim(&self, head: UpstreamHead) {
+        if self.inference.is_none() {
+            self.request.relay_interim(head);
         }
     }
 

@@ -8,7 +8,7 @@ mod socket;
 mod stream_body;
 
 pub use accepted::ALPN;
-pub(crate) use accepted::{AcceptedStream, ConnectingPeer, OpenedStream, ProxyFailures, RefusedStream};
+pub(crate) use accepted::{AcceptedStream, ClientProtocol, ConnectingPeer, OpenedStream, ProxyFailures, RefusedStream};
 pub(crate) use request_body::RequestBody;
 pub(crate) use request_body_error::RequestBodyError;
 pub(crate) use socket::{ClientSocket, SharedSocket};

@@ -17,9 +17,10 @@ use access::Refusal;
 use http1::{HeadLimits, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 
-use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
+use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd, write_interim};
 use crate::client::{
-    AcceptedStream, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody, SharedSocket,
+    AcceptedStream, ClientProtocol, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody,
+    SharedSocket,
 };
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
@@ -29,6 +30,7 @@ use crate::head::{FIELDS_MAX, Head};
 use crate::http2;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
+use crate::write_queue::WriteQueue;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
@@ -66,12 +68,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
             Some(Err(RefusedStream::Unanswered)) | None => return,
         }
     };
+    let protocol = ClientProtocol::of(&stream);
     let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
         at: Rc::new(ConnectionContext { worker, deadlines, peer, is_http2: Cell::new(false) }),
+        protocol,
         closes,
     };
     if is_refused {
@@ -103,6 +107,7 @@ struct Connection {
     socket: SharedSocket,
     parser: RequestParser,
     at: Rc<ConnectionContext>,
+    protocol: ClientProtocol,
     /// Whether the connection must end after the current request because of a shutdown.
     closes: Cell<bool>,
 }
@@ -113,6 +118,9 @@ enum Received {
     /// The head is invalid. Nothing after it is read as a request.
     Refused(Violation),
 }
+
+/// The interim responses that are not written yet; `None` if there was none.
+type UnwrittenInterim = Option<Box<WriteQueue>>;
 
 /// The end of the connection: nothing more is read or written.
 struct ConnectionEnd;
@@ -129,7 +137,7 @@ struct RequestTraits {
 
 impl Connection {
     async fn run(mut self) {
-        let begins_http2 = self.serve_requests().await;
+        let begins_http2 = self.protocol == ClientProtocol::Http2 || self.serve_requests().await;
         if !begins_http2 {
             self.socket.borrow_mut().rest();
         } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
@@ -143,12 +151,15 @@ impl Connection {
     /// parser has refused the preface then, so that the check costs requests of HTTP/1.1 nothing.
     async fn serve_requests(&mut self) -> bool {
         while let Ok(received) = self.next_request().await {
-            if matches!(received, Received::Refused(_)) && self.socket.borrow().begins_http2() {
+            if matches!(received, Received::Refused(_))
+                && self.protocol == ClientProtocol::FirstBytes
+                && self.socket.borrow().begins_http2()
+            {
                 return true;
             }
             let (head, traits) = self.head(received);
-            let Ok(response) = self.respond(head).await else { return false };
-            match self.write(response, traits).await {
+            let Ok((response, interim)) = self.respond(head).await else { return false };
+            match self.write(response, interim, traits).await {
                 Ok(true) => {}
                 Ok(false) => {
                     // The client may still send the rest of this request, or further requests.
@@ -173,7 +184,7 @@ impl Connection {
 
     /// Waits for the head of the next request.
     async fn next_request(&mut self) -> Result<Received, ConnectionEnd> {
-        let Self { socket, parser, at, closes } = self;
+        let Self { socket, parser, at, closes, .. } = self;
         let mut receive = |cx: &mut Context<'_>| {
             let mut socket = socket.borrow_mut();
             loop {
@@ -218,20 +229,51 @@ impl Connection {
         }
     }
 
-    /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
-    async fn respond(&self, head: Rc<Head>) -> Result<Box<ClientResponse>, ConnectionEnd> {
+    /// Lets `handle` respond, and sends interim responses. Returns also what is unwritten of these. The request ends early
+    /// if its client disconnects, unless it may outlive the client.
+    async fn respond(&self, head: Rc<Head>) -> Result<(Box<ClientResponse>, UnwrittenInterim), ConnectionEnd> {
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());
         let body = RequestBody::of_socket(self.socket.clone());
         let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
-        let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Ok(response)),
-            Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),
+        let mut interim: UnwrittenInterim = None;
+        let mut respond = |cx: &mut Context<'_>| {
+            let polled = handling.as_mut().poll(cx);
+            for head in handling.take_interim() {
+                if self.socket.borrow().takes_interim() {
+                    write_interim(interim.get_or_insert_default(), &head);
+                }
+            }
+            if let Poll::Ready(response) = polled {
+                return Poll::Ready(Ok((response, interim.take())));
+            }
+            if let Some(unwritten) = &mut interim
+                && self.send_interim(cx, unwritten).is_err()
+            {
+                return Poll::Ready(Err(ConnectionEnd));
+            }
+            self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd))
         };
         poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut respond)).await?
     }
 
-    /// Writes a response. Returns whether the connection can serve another request.
-    async fn write(&self, response: Box<ClientResponse>, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
+    /// Writes as much of the interim responses as the socket takes.
+    fn send_interim(&self, cx: &mut Context<'_>, unwritten: &mut WriteQueue) -> std::io::Result<()> {
+        let mut socket = self.socket.borrow_mut();
+        while !unwritten.is_empty() {
+            if socket.poll_write(cx, unwritten)?.is_pending() {
+                return Ok(());
+            }
+        }
+        if let Poll::Ready(flushed) = socket.poll_flush(cx) { flushed } else { Ok(()) }
+    }
+
+    /// Writes a response after the rest of interim responses. Returns whether the connection can serve another request.
+    async fn write(
+        &self,
+        response: Box<ClientResponse>,
+        interim: UnwrittenInterim,
+        traits: RequestTraits,
+    ) -> Result<bool, ConnectionEnd> {
         let context = ResponseContext {
             version: traits.version,
             responds_to: traits.responds_to,
@@ -239,7 +281,8 @@ impl Connection {
             worker: &self.at.worker,
         };
         let first = self.socket.borrow_mut().begin_response();
-        let mut writer = ResponseWriter::new(first, response, &context);
+        let queue = interim.map_or_else(|| self.at.worker.buffers.take_queue(), |unwritten| *unwritten);
+        let mut writer = ResponseWriter::new(queue, first, response, &context);
         let mut write = |cx: &mut Context<'_>| match writer.poll(cx, &self.socket) {
             Poll::Ready(written) => Poll::Ready(written),
             Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(WriteEnd::ClientGone)),

@@ -9,6 +9,7 @@ use crate::client::RequestBody;
 use crate::client_context::ConnectionContext;
 use crate::deadlines::ActiveRequest;
 use crate::head::Head;
+use crate::interim::InterimResponses;
 use crate::response::ClientResponse;
 
 /// A request whose head has arrived.
@@ -24,6 +25,8 @@ pub(crate) struct ReceivedRequest {
 pub(crate) struct Exchange {
     received: Cell<Option<ReceivedRequest>>,
     response: Cell<Option<Box<ClientResponse>>>,
+    /// The interim responses before the response.
+    pub(crate) interim: Rc<InterimResponses>,
 }
 
 impl Exchange {

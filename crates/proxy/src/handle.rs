@@ -39,7 +39,8 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let ReceivedRequest { at, active, head, body } = exchange.next_request().await;
         let permit = at.worker.shared.capacity.enter();
         let mut body = IncomingBody::new(&head, body);
-        let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head));
+        let mut account =
+            RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone()));
         let (id, head) = (account.request.id, &account.request.head);
         tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
         let page = PageRequest::of(head, &account.request.snapshot);

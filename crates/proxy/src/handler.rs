@@ -12,6 +12,7 @@ use crate::exchange::{Exchange, ReceivedRequest};
 use crate::handle::handle_all;
 use crate::response::ClientResponse;
 use crate::task::spawn;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// Maximum number of unused handlers of a thread. Each has a few KiB.
@@ -34,6 +35,8 @@ pub(crate) struct Handling {
     worker: Rc<Worker>,
     deadlines: Rc<RequestDeadlines>,
     handler: Option<Handler>,
+    /// Interim responses that were not taken yet.
+    interim: Vec<Box<RelayedHead>>,
 }
 
 impl Handler {
@@ -68,7 +71,12 @@ impl Handling {
         let (worker, deadlines) = (received.at.worker.clone(), received.active.deadlines.clone());
         let handler = Handler::take();
         handler.exchange.give(received);
-        Self { worker, deadlines, handler: Some(handler) }
+        Self { worker, deadlines, handler: Some(handler), interim: Vec::new() }
+    }
+
+    /// Takes the interim responses that were relayed before or during the last poll.
+    pub(crate) fn take_interim(&mut self) -> Vec<Box<RelayedHead>> {
+        std::mem::take(&mut self.interim)
     }
 }
 
@@ -76,8 +84,10 @@ impl Future for Handling {
     type Output = Box<ClientResponse>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Box<ClientResponse>> {
-        let Some(handler) = &mut self.handler else { return Poll::Pending };
+        let this = &mut *self;
+        let Some(handler) = &mut this.handler else { return Poll::Pending };
         let polled = handler.poll(cx);
+        handler.exchange.interim.move_to(&mut this.interim);
         if polled.is_ready()
             && let Some(handler) = self.handler.take()
         {

@@ -58,8 +58,11 @@ const RESET_STREAMS_FOR: Duration = Duration::from_secs(10);
 /// Time that a client without requests has to acknowledge a GOAWAY. Requests in transit arrive meanwhile.
 const GOAWAY_MAX: Duration = Duration::from_secs(1);
 
+/// GOAWAY with PROTOCOL_ERROR, before any stream (RFC 9113, 3.4 and 6.8).
+const INVALID_PREFACE: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
 /// Serves a connection on which the client speaks HTTP/2, to its end. `received` are the bytes that were already read from
-/// `stream`, beginning with the connection preface. If `closes` is true, the connection accepts no further streams.
+/// `stream`. If `closes` is true, the connection accepts no further streams.
 pub(crate) async fn serve<S>(at: Rc<ConnectionContext>, stream: S, received: BytesMut, mut closes: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -80,10 +83,19 @@ where
                 DeadlineAction::Cut => return Poll::Ready(None),
             }
         }
-        handshake.as_mut().poll(cx).map(Result::ok)
+        handshake.as_mut().poll(cx).map(Some)
     });
-    // Otherwise the client did not send a preface, or not in time.
-    let Some(h2) = opened.await else { return };
+    let h2 = match opened.await {
+        Some(Ok(h2)) => h2,
+        Some(Err(error)) if !error.is_io() => {
+            // h2 sends no GOAWAY after an invalid preface. Nothing waits for a socket that accepts no bytes.
+            let _ =
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream.borrow_mut()).poll_write(cx, INVALID_PREFACE))).await;
+            return socket::linger(&stream, &deadlines).await;
+        }
+        // The client sent no preface in time, or has disconnected.
+        Some(Err(_)) | None => return,
+    };
     let limits = HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX);
     let mut connection = ServerConnection { h2, streams: FuturesUnordered::new(), at, state, limits, closing: None };
     if closes {

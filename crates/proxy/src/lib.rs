@@ -59,6 +59,7 @@ mod head;
 mod http2;
 mod identify;
 mod inflate;
+mod interim;
 mod limits_cache;
 mod listener;
 mod password_cache;

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use crate::client_context::{ClientOrigin, ConnectionContext};
 use crate::deadlines::RequestDeadlines;
 use crate::head::Head;
+use crate::interim::InterimResponses;
 use crate::request_id::RequestIdText;
+use crate::upstream::response_head::UpstreamHead;
 use crate::worker::{Pinned, Worker};
 
 /// A request whose head has arrived.
@@ -30,17 +32,23 @@ pub(crate) struct RequestContext {
     pub(crate) started_at: Timestamp,
     read_at: Cell<Instant>,
     pub(crate) head: Rc<Head>,
+    interim: Rc<InterimResponses>,
 }
 
 impl RequestContext {
-    pub(crate) fn new(at: Rc<ConnectionContext>, deadlines: Rc<RequestDeadlines>, head: Rc<Head>) -> Self {
+    pub(crate) fn new(
+        at: Rc<ConnectionContext>,
+        deadlines: Rc<RequestDeadlines>,
+        head: Rc<Head>,
+        interim: Rc<InterimResponses>,
+    ) -> Self {
         let worker = &at.worker;
         let begun = Instant::now();
         let started_at = worker.wall_clock.at(begun);
         let snapshot = worker.snapshot();
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
-        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head }
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim }
     }
 
     pub(crate) fn worker(&self) -> &Worker {
@@ -87,6 +95,13 @@ impl RequestContext {
             _ if self.at.is_http2.get() => "2",
             Version::Http11 => "1.1",
             Version::Http10 => "1.0",
+        }
+    }
+
+    /// Relays an interim response of an upstream, unless the client speaks HTTP/1.0 (RFC 9110, 15.2).
+    pub(crate) fn relay_interim(&self, head: UpstreamHead) {
+        if self.at.is_http2.get() || self.head.version() == Version::Http11 {
+            self.interim.relay(head);
         }
     }
 

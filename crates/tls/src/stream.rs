@@ -38,6 +38,15 @@ impl ServerStream {
         distinguished_name::subject(certificate)
     }
 
+    /// Returns the protocol that ALPN selected; `None` without TLS, or if the client offered no protocol.
+    #[must_use]
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
     /// Whether the client's bytes are encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {

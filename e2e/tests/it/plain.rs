@@ -71,7 +71,8 @@ async fn routes_match_by_path_and_method() {
     check(&answer, 405, "method_not_allowed");
     let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(", ").collect();
     allowed.sort_unstable();
-    assert_eq!(allowed, ["GET", "POST"]);
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+    call("HEAD", "/items").await.expect(200);
 }
 
 #[tokio::test]

@@ -73,7 +73,9 @@ async fn sighup_applies_a_changed_file_and_open_connections_stay() {
 #[tokio::test]
 async fn a_websocket_stays_open_over_reloads() {
     let upstream = Upstream::start(|mut turn| async move {
-        turn.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n").await;
+        let accepted = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+            sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        turn.write(accepted.as_bytes()).await;
         while turn.write(b"x").await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -47,7 +47,7 @@ fn reasons(route: &Route) -> Vec<String> {
         PathMatch::Template(template) => format!("the path matches {template}"),
         PathMatch::Regex(pattern) => format!("the path matches the expression {pattern}"),
     };
-    let methods = (!route.methods.is_empty()).then(|| format!("the method is one of {}", route.methods.join(", ")));
+    let methods = (!route.methods.is_empty()).then(|| format!("the method is one of {}", methods(route)));
     let conditions = route.conditions.iter().flat_map(|conditions| conditions.all());
     host.into_iter()
         .chain([path])
@@ -70,10 +70,14 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
     others.take(OTHERS_MAX).map(other).collect()
 }
 
+fn methods(route: &Route) -> String {
+    route.accepted_methods().collect::<Vec<_>>().join(", ")
+}
+
 /// Returns the reason why a route of the same host and path is not used.
 fn unused(route: &Route, request: &WrittenRequest) -> String {
-    if !route.takes(&request.method) {
-        return format!("the method is not one of {}", route.methods.join(", "));
+    if route.accepts(&request.method).is_none() {
+        return format!("the method is not one of {}", methods(route));
     }
     match route.conditions.as_ref().and_then(|conditions| conditions.first_unmet(request)) {
         Some(unmet) => format!("it needs: {unmet}"),

@@ -52,7 +52,7 @@ GET api.example.com/users/7?x=1
 route           user (t.yaml:10:5)
                 the host is api.example.com
                 the path matches /users/{id}
-                the method is one of GET
+                the method is one of GET, HEAD
 not used        beta (t.yaml:11:5): it needs: header x-preview is `on`
                 all (t.yaml:14:5): another route comes first in the order of precedence
 authentication  a key
@@ -76,7 +76,7 @@ route           beta (t.yaml:11:5)
                 the host is api.example.com
                 the path matches /users/{id}
                 the header x-preview is `on`
-not used        user (t.yaml:10:5): the method is not one of GET
+not used        user (t.yaml:10:5): the method is not one of GET, HEAD
                 all (t.yaml:14:5): another route comes first in the order of precedence
 authentication  an access token of `accounts` (t.yaml:5:5)
                 with the claim scope = write

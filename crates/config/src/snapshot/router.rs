@@ -59,6 +59,17 @@ pub enum Match<'a> {
     None,
 }
 
+/// The way in which a route accepts a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    /// The route accepts all methods.
+    All,
+    /// The route lists the method.
+    Listed,
+    /// The method is HEAD, and the route lists GET, which includes it (RFC 9110, 9.3.2).
+    AsGet,
+}
+
 impl Router {
     /// Compiles `routes`. If two of the same precedence match a request, the first is used.
     #[must_use]
@@ -146,10 +157,23 @@ fn domains(host: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Route {
-    /// Whether the route accepts `method`.
-    #[must_use]
-    pub fn takes(&self, method: &str) -> bool {
-        self.methods.is_empty() || self.methods.iter().any(|taken| taken == method)
+    /// Returns how the route accepts `method`; `None` if it does not.
+    pub(crate) fn accepts(&self, method: &str) -> Option<Accepts> {
+        let lists = |method: &str| self.methods.iter().any(|listed| listed == method);
+        if self.methods.is_empty() {
+            Some(Accepts::All)
+        } else if lists(method) {
+            Some(Accepts::Listed)
+        } else {
+            (method == "HEAD" && lists("GET")).then_some(Accepts::AsGet)
+        }
+    }
+
+    /// The methods that the route accepts: the listed ones, and HEAD with GET. None means all.
+    pub(crate) fn accepted_methods(&self) -> impl Iterator<Item = &str> {
+        let listed = || self.methods.iter().map(String::as_str);
+        let head = listed().any(|method| method == "GET") && !listed().any(|method| method == "HEAD");
+        listed().flat_map(move |method| [Some(method), (head && method == "GET").then_some("HEAD")]).flatten()
     }
 
     /// Whether the route matches this host and this path, which is normalized.

@@ -126,9 +126,7 @@ fn response(
         Framing::Tunnel => " tunnel",
         Framing::Empty | Framing::Length(_) | Framing::Chunked => "",
     };
-    let (len, framing) = (head.len(), head.framing(to));
-    parser.recycle(head);
-    Ok(Some((line, len, framing)))
+    Ok(Some((line, head.len(), head.framing(to))))
 }
 
 fn traits(persists: bool, announced: Announced) -> String {

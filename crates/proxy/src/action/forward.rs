@@ -44,6 +44,7 @@ pub(crate) async fn forward_to(
     let ForwardedRoute { route, upstream } = to;
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
     if upgrades {
+        tunnel::check(&account.request.head)?;
         account.tunnel = Some(tunnel::permit(account)?);
     }
     let charge = Charge::credits(route.credits);

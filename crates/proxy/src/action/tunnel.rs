@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use access::Refusal;
+use base64ct::{Base64, Encoding as _};
+use http::{HeaderValue, header};
 use http1::{HeadEdits, InvalidPart, KnownName};
+use sha1_smol::Sha1;
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
@@ -13,15 +16,64 @@ use crate::capacity::TunnelPermit;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::head::{Head, is_websocket, requests_websocket};
 use crate::upload::Upload;
+use crate::upstream::response_head::UpstreamHead;
 
 /// The status of a response that opens a tunnel.
 pub(super) const SWITCHING_PROTOCOLS: u16 = 101;
 /// Maximum time of a tunnel.
 const TUNNEL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The only version of the protocol (RFC 6455, 4.1).
+const VERSION: &str = "13";
+/// The size of the nonce that `Sec-WebSocket-Key` encodes.
+const NONCE_BYTES: usize = 16;
+/// The text that the upstream hashes together with the key (RFC 6455, 1.3).
+const ACCEPT_TEXT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Whether the request asks for a WebSocket (RFC 6455, 4.1).
 pub(super) fn is_requested(head: &Head, body: &IncomingBody) -> bool {
     head.method_bytes() == b"GET" && matches!(body, IncomingBody::Empty(_)) && requests_websocket(head)
+}
+
+/// Checks the version and the key of a request for a WebSocket (RFC 6455, 4.2.1 and 4.4).
+pub(super) fn check(head: &Head) -> Result<(), Problem> {
+    let mut versions = head.fields().named(b"sec-websocket-version");
+    match (versions.next(), versions.next()) {
+        (Some(version), None) if version == VERSION.as_bytes() => {}
+        (Some(_), None) => {
+            let message = "only version 13 of WebSockets is supported";
+            return Err(Problem::new(Refusal::UpgradeRequired, message)
+                .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION))
+                .header(header::UPGRADE, HeaderValue::from_static("websocket"))
+                .header(header::CONNECTION, HeaderValue::from_static("upgrade")));
+        }
+        (None | Some(_), _) => {
+            let message = "a WebSocket requires one Sec-WebSocket-Version";
+            return Err(Problem::new(Refusal::BadRequest, message));
+        }
+    }
+    let is_valid = key(head).is_some_and(|key| {
+        let mut nonce = [0; NONCE_BYTES];
+        Base64::decode(key, &mut nonce).is_ok_and(|nonce| nonce.len() == NONCE_BYTES)
+    });
+    let message = "a WebSocket requires one Sec-WebSocket-Key of 16 bytes in base64";
+    if is_valid { Ok(()) } else { Err(Problem::new(Refusal::BadRequest, message)) }
+}
+
+/// Returns the key of the request, if there is exactly one.
+fn key(head: &Head) -> Option<&[u8]> {
+    let mut keys = head.fields().all(KnownName::SecWebsocketKey);
+    keys.next().filter(|_| keys.next().is_none())
+}
+
+/// Whether the upstream has accepted this request: the response has the hash of its key (RFC 6455, 4.1).
+fn is_accepted(head: &Head, response: &UpstreamHead) -> bool {
+    let Some(key) = key(head) else { return false };
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(ACCEPT_TEXT);
+    let expected = Base64::encode_string(&hash.digest().bytes());
+    let mut accepted = response.fields().all(KnownName::SecWebsocketAccept);
+    accepted.next() == Some(expected.as_bytes()) && accepted.next().is_none()
 }
 
 /// Counts the tunnel that the request asks for.
@@ -49,6 +101,10 @@ pub(super) fn open(
     };
     if !answered.head.head.text(KnownName::Upgrade).is_some_and(|protocol| is_websocket(protocol.as_bytes())) {
         return Err(refuse());
+    }
+    if !is_accepted(&account.request.head, &answered.head.head) {
+        let message = "the upstream's Sec-WebSocket-Accept does not match the request";
+        return Err(Problem::new(Refusal::UpstreamProtocol, message));
     }
     let incoming = body.take_tunnel().ok_or_else(refuse)?;
     name_websocket(&mut answered.head.edits).map_err(unwritable)?;

@@ -17,9 +17,9 @@ use crate::capacity::ConnectionPermit;
 use crate::failure_log::FailureLog;
 use crate::handles::Handles;
 
-/// The protocols that listeners with TLS offer, in order of preference. The connection finds out which one the client
-/// speaks, as without TLS.
-pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const ALPN_HTTP2: &[u8] = b"h2";
+/// The protocols that listeners with TLS offer, in order of preference.
+pub const ALPN: [&[u8]; 2] = [ALPN_HTTP2, b"http/1.1"];
 
 const UNTRUSTED_PROXY: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n\
     content-length: 166\r\nconnection: close\r\n\r\n\
@@ -74,6 +74,28 @@ pub(crate) enum RefusedStream {
     Answered(TcpStream),
     /// The client can read no response.
     Unanswered,
+}
+
+/// The protocol of a client's connection, as far as it is known before the first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientProtocol {
+    /// ALPN selected HTTP/1.1.
+    Http1,
+    /// ALPN selected HTTP/2.
+    Http2,
+    /// There was no ALPN: the client speaks HTTP/2 if it begins with its preface.
+    FirstBytes,
+}
+
+impl ClientProtocol {
+    /// Returns the protocol of a connection before its first byte.
+    pub(crate) fn of(stream: &ServerStream) -> Self {
+        match stream.alpn_protocol() {
+            None => Self::FirstBytes,
+            Some(ALPN_HTTP2) => Self::Http2,
+            Some(_) => Self::Http1,
+        }
+    }
 }
 
 impl OpenedStream {

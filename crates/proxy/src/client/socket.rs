@@ -180,6 +180,12 @@ impl ClientSocket {
         }
     }
 
+    /// Whether the client can read an interim response of an upstream. While it waits for `100 Continue`, it would take
+    /// another one for that.
+    pub(crate) const fn takes_interim(&self) -> bool {
+        matches!(self.interim, InterimResponse::NotExpected | InterimResponse::Writing([]))
+    }
+
     /// Begins the response. Returns the unwritten rest of an interim response that was partly written; no other one
     /// follows.
     pub(crate) fn begin_response(&mut self) -> &'static [u8] {

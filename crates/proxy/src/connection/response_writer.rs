@@ -16,6 +16,7 @@ use crate::answer;
 use crate::client::SharedSocket;
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::response_body::Body;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
@@ -62,13 +63,21 @@ pub(super) struct ResponseWriter {
     /// Whether trailers are written. Otherwise they are dropped (RFC 9110, 6.5.1).
     has_trailers: bool,
     has_ended: bool,
+    /// The reason to abort the response. What was queued before, such as the head, is written first.
+    failed: Option<WriteEnd>,
     /// Whether the connection can serve another request after this response.
     pub(super) persists: bool,
 }
 
 impl ResponseWriter {
-    /// Creates the writer without writing anything. `first` is sent before the head.
-    pub(super) fn new(first: &'static [u8], mut response: Box<ClientResponse>, context: &ResponseContext<'_>) -> Self {
+    /// Creates the writer without writing anything. `queue` may contain interim responses; `first` is sent after them and
+    /// before the head.
+    pub(super) fn new(
+        mut queue: WriteQueue,
+        first: &'static [u8],
+        mut response: Box<ClientResponse>,
+        context: &ResponseContext<'_>,
+    ) -> Self {
         let ClientResponse { head, gateway, body, closes } = &mut *response;
         // Only a response that opens a tunnel has this status.
         let is_tunnel = head.status() == 101;
@@ -86,7 +95,6 @@ impl ResponseWriter {
         // The edits of a tunnel's head have the option `upgrade`.
         let option = persistence_option(context.version, persists).filter(|_| !is_tunnel);
         let announced = framing.announced(head.announced(length));
-        let mut queue = context.worker.buffers.take_queue();
         let written: Result<(), Infallible> = queue.write(|out| {
             out.extend_from_slice(first);
             write_head(out, head);
@@ -102,7 +110,7 @@ impl ResponseWriter {
         });
         let Ok(()) = written;
         let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
-        Self { queue, framing, body: response.body, has_trailers, has_ended, persists }
+        Self { queue, framing, body: response.body, has_trailers, has_ended, failed: None, persists }
     }
 
     /// Returns the memory of the queue for another response, after this one was written.
@@ -110,13 +118,20 @@ impl ResponseWriter {
         self.queue
     }
 
-    /// Writes as much as possible. Ready when the whole response is written.
+    /// Writes as much as possible. Ready when the whole response is written, or
+    /// the part before its failure.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &SharedSocket) -> Poll<Result<(), WriteEnd>> {
         loop {
-            self.fill(cx)?;
+            if self.failed.is_none() {
+                self.failed = self.fill(cx).err();
+            }
             if self.queue.is_empty() {
                 let flushed = socket.borrow_mut().poll_flush(cx).map_err(|_| WriteEnd::ClientGone)?;
-                return if self.has_ended { flushed.map(Ok) } else { Poll::Pending };
+                return match self.failed {
+                    Some(end) => flushed.map(|()| Err(end)),
+                    None if self.has_ended => flushed.map(Ok),
+                    None => Poll::Pending,
+                };
             }
             ready!(socket.borrow_mut().poll_write(cx, &mut self.queue)).map_err(|_| WriteEnd::ClientGone)?;
         }
@@ -205,6 +220,16 @@ impl ContentFraming {
     }
 }
 
+/// Queues an interim response of an upstream.
+pub(super) fn write_interim(queue: &mut WriteQueue, interim: &RelayedHead) {
+    let written: Result<(), Infallible> = queue.write(|out| {
+        write_relayed(out, interim);
+        write_framing(out, Announced::Nothing);
+        Ok(())
+    });
+    let Ok(()) = written;
+}
+
 /// Writes the status line and the fields of the response itself.
 fn write_head(out: &mut Vec<u8>, head: &ClientHead) {
     match head {
@@ -212,12 +237,14 @@ fn write_head(out: &mut Vec<u8>, head: &ClientHead) {
             write_status(out, *status, b"");
             write_headers(out, headers);
         }
-        ClientHead::Relayed(relayed) => {
-            let status = StatusCode::from_u16(relayed.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-            write_status(out, status, relayed.head.reason());
-            write_edited_fields(out, relayed.head.fields(), &relayed.edits);
-        }
+        ClientHead::Relayed(relayed) => write_relayed(out, relayed),
     }
+}
+
+fn write_relayed(out: &mut Vec<u8>, relayed: &RelayedHead) {
+    let status = StatusCode::from_u16(relayed.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    write_status(out, status, relayed.head.reason());
+    write_edited_fields(out, relayed.head.fields(), &relayed.edits);
 }
 
 /// Writes the fields of the gateway, which replace those of the upstream.

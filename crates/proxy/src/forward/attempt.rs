@@ -69,7 +69,7 @@ impl SendAttempt<'_> {
         })?;
         let probe = call.probe();
         account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
-        let error = match wait(account, progress, |cx| call.poll_head(cx)).await? {
+        let error = match wait(account, progress, |cx| call.poll_head(cx, |head| account.relay_interim(head))).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
                 let body = Download::Http1(body);
@@ -114,7 +114,7 @@ impl SendAttempt<'_> {
             SilenceGuard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
         account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
         let error = match wait(account, progress, |cx| {
-            let polled = call.poll_head(cx);
+            let polled = call.poll_head(cx, |head| account.relay_interim(head));
             // After a call has ended, the copy is needed for a retry.
             if is_large && polled.is_pending() && call.is_sent() {
                 spare = None;

@@ -48,7 +48,8 @@ impl Retries {
     /// Counts a connection to `to` that could not be opened. Returns another backend that was not tried.
     ///
     /// # Errors
-    /// `problem`, if there is no such backend, or the time of the request is used up.
+    /// `problem`, if the upstream has one backend or the request may not be retried, and `no_healthy_upstream` if
+    /// none of several backends accepted a connection.
     pub(super) fn after_connect_failure(
         &mut self,
         account: &RequestAccount,
@@ -64,8 +65,10 @@ impl Retries {
             backend.state.log_connect_failure(problem.source.as_deref());
         }
         let is_in_time = Instant::now() < account.total_at();
-        let other = group.filter(|_| is_in_time && self.may_retry()).and_then(|group| self.other(to, group));
-        let Some(other) = other else { return Err(problem) };
+        let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
+        let Some(other) = self.other(to, group) else {
+            return Err(if self.attempts == 0 { no_healthy_upstream(problem) } else { problem });
+        };
         self.connects += 1;
         account.request.worker().handles.upstream_failed(&to.name, problem.refusal);
         Ok(other)
@@ -75,4 +78,13 @@ impl Retries {
         self.tried.add(to);
         group.other(&self.tried).cloned()
     }
+}
+
+/// Returns the refusal of a request after no backend of its upstream accepted a connection; `last` is the failure of the
+/// last one.
+fn no_healthy_upstream(last: Problem) -> Problem {
+    let message = "no backend of the upstream can be reached; none received anything";
+    let mut problem = Problem::new(Refusal::NoHealthyUpstream, message);
+    problem.source = last.source;
+    problem
 }

@@ -56,7 +56,7 @@ async fn send(
 ) -> Result<ServiceResponse, ServiceError> {
     let (nothing, _) = Upload::segments(std::iter::empty(), Instant::now());
     let mut call = Http1Call::start(link, outgoing, nothing).map_err(ServiceError::Request)?;
-    let head = poll_fn(|cx| call.poll_head(cx)).await.map_err(ServiceError::Call)?;
+    let head = poll_fn(|cx| call.poll_head(cx, drop)).await.map_err(ServiceError::Call)?;
     let (relayed, mut download) = call.into_response(head);
     let mut body = BytesMut::new();
     while let Some(data) = poll_fn(|cx| download.poll_data(cx)).await {

@@ -1,5 +1,6 @@
 //! The response on a stream: its head without the fields of a connection, and its content as the client's windows allow.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -11,12 +12,14 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body as _;
 use http1::{Announced, KnownName, ResponseTo};
+use tokio::task::yield_now;
 
 use crate::answer;
 use crate::content::{allowed_trailers, length};
-use crate::deadlines::RequestDeadlines;
+use crate::deadlines::{ConnectionDeadlines, RequestDeadlines};
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::response_body::Body;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// The reason for an incomplete response.
@@ -24,8 +27,10 @@ use crate::worker::Worker;
 pub(super) enum SendEnd {
     /// The client has reset the stream, or the connection has ended.
     ClientGone,
-    /// The stream must be reset: the content failed, or the client does not read it in time.
-    Aborted(Reason),
+    /// The content failed.
+    ContentFailed,
+    /// The client does not read the content in time.
+    Stalled,
 }
 
 /// The properties of a request that its response needs.
@@ -82,22 +87,31 @@ impl ResponseSender {
         Ok(Self { to, body, waiting, left, has_trailers, has_ended, deadlines: context.deadlines })
     }
 
-    /// Sends as much as possible. Ready when the whole response was passed to h2.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendEnd>> {
-        let sent = ready!(self.poll_send(cx));
-        if let Err(SendEnd::Aborted(reason)) = sent {
-            self.to.send_reset(reason);
+    /// Sends the response. If it remains incomplete, resets the stream, so that the client detects it.
+    pub(super) async fn send(mut self, connection: &ConnectionDeadlines) {
+        match poll_fn(|cx| self.poll(cx)).await {
+            Ok(()) | Err(SendEnd::ClientGone) => {}
+            Err(SendEnd::Stalled) => self.to.send_reset(Reason::CANCEL),
+            Err(SendEnd::ContentFailed) => {
+                // An explicit reset discards what h2 has not written, which may be the head. The next poll of the
+                // connection writes before it polls its streams.
+                yield_now().await;
+                if !connection.write_blocked.get() {
+                    self.to.send_reset(Reason::INTERNAL_ERROR);
+                }
+                // If the client does not read, dropping `to` resets the stream with `CANCEL` after these frames.
+            }
         }
-        Poll::Ready(sent)
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendEnd>> {
+    /// Sends as much as possible. Ready when the whole response was passed to h2.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendEnd>> {
         loop {
             if self.has_ended {
                 return Poll::Ready(Ok(()));
             }
             if self.deadlines.is_stalled() {
-                return Poll::Ready(Err(SendEnd::Aborted(Reason::CANCEL)));
+                return Poll::Ready(Err(SendEnd::Stalled));
             }
             if self.to.poll_reset(cx).is_ready() {
                 return Poll::Ready(Err(SendEnd::ClientGone));
@@ -117,7 +131,7 @@ impl ResponseSender {
                     }
                     Err(_) => {}
                 },
-                Some(Err(_)) => return Poll::Ready(Err(SendEnd::Aborted(Reason::INTERNAL_ERROR))),
+                Some(Err(_)) => return Poll::Ready(Err(SendEnd::ContentFailed)),
                 None => {
                     self.check_whole()?;
                     self.to.send_data(Bytes::new(), true).map_err(|_| SendEnd::ClientGone)?;
@@ -131,7 +145,7 @@ impl ResponseSender {
     fn take(&mut self, data: Bytes) -> Result<(), SendEnd> {
         if let Some(left) = &mut self.left {
             // The client would treat surplus bytes as a violation of the protocol.
-            *left = left.checked_sub(length(&data)).ok_or(SendEnd::Aborted(Reason::INTERNAL_ERROR))?;
+            *left = left.checked_sub(length(&data)).ok_or(SendEnd::ContentFailed)?;
         }
         self.to.reserve_capacity(data.len());
         self.waiting = data;
@@ -164,10 +178,18 @@ impl ResponseSender {
 
     fn check_whole(&self) -> Result<(), SendEnd> {
         match self.left {
-            Some(1..) => Err(SendEnd::Aborted(Reason::INTERNAL_ERROR)),
+            Some(1..) => Err(SendEnd::ContentFailed),
             Some(0) | None => Ok(()),
         }
     }
+}
+
+/// Returns an interim response of an upstream.
+pub(super) fn interim(relayed: &RelayedHead) -> Option<Response<()>> {
+    let mut sent = Response::new(());
+    *sent.status_mut() = StatusCode::from_u16(relayed.head.status()).ok()?;
+    write_relayed(sent.headers_mut(), relayed);
+    Some(sent)
 }
 
 /// Returns the length that a response without content may announce (RFC 9110, 8.6), as over HTTP/1.1.
@@ -186,11 +208,13 @@ fn write_fields(to: &mut HeaderMap, head: &ClientHead) {
                 write(to, name.as_str().as_bytes(), value.as_bytes());
             }
         }
-        ClientHead::Relayed(relayed) => {
-            for field in relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added()) {
-                write(to, field.name, field.value);
-            }
-        }
+        ClientHead::Relayed(relayed) => write_relayed(to, relayed),
+    }
+}
+
+fn write_relayed(to: &mut HeaderMap, relayed: &RelayedHead) {
+    for field in relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added()) {
+        write(to, field.name, field.value);
     }
 }
 

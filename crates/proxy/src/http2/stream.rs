@@ -11,8 +11,8 @@ use h2::server::SendResponse;
 use http::{Request, Response, StatusCode};
 use http1::{Announced, HeadLimits, ResponseTo};
 
-use super::head;
 use super::response::{ResponseSender, StreamContext};
+use super::{head, response};
 use crate::client::{ContentWanted, RequestBody, StreamBody};
 use crate::client_context::ConnectionContext;
 use crate::exchange::ReceivedRequest;
@@ -84,6 +84,10 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
                 return Poll::Ready(None);
             }
             let polled = handling.as_mut().poll(cx);
+            for interim in handling.take_interim().iter().filter_map(|head| response::interim(head)) {
+                // The call fails only for a stream that has ended, which `poll_reset` reports.
+                let _ = client.respond.send_informational(interim);
+            }
             if polled.is_pending() && client.wanted.take() {
                 let mut interim = Response::new(());
                 *interim.status_mut() = StatusCode::CONTINUE;
@@ -96,8 +100,7 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
     };
     let Some(response) = handled else { return };
     let context = StreamContext { responds_to: client.responds_to, deadlines, worker: &at.worker };
-    if let Ok(mut sender) = ResponseSender::begin(&mut client.respond, response, context) {
-        // A reset tells the client that the response is incomplete; its account has recorded the reason.
-        let _ = poll_fn(|cx| sender.poll(cx)).await;
+    if let Ok(sender) = ResponseSender::begin(&mut client.respond, response, context) {
+        sender.send(&at.deadlines).await;
     }
 }

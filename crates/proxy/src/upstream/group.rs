@@ -13,6 +13,9 @@ pub(crate) struct Group {
     first: Rc<Destination>,
     backends: Box<[Rc<Destination>]>,
     rotation: Rotation,
+    /// The turns of retries. They do not move `rotation`: otherwise, the request after a retry would get the backend that
+    /// has just failed.
+    retries: Rotation,
 }
 
 /// The state of round robin. After any number of turns, an entry has had at most one more than its exact share of them,
@@ -46,7 +49,8 @@ impl Group {
     /// choices, so that workers begin with different backends.
     pub(crate) fn round_robin(backends: Vec<Rc<Destination>>, weights: &[u32], begin: usize) -> Option<Self> {
         let first = backends.first()?.clone();
-        Some(Self { first, backends: backends.into(), rotation: Rotation::new(weights, begin) })
+        let (rotation, retries) = (Rotation::new(weights, begin), Rotation::new(weights, begin));
+        Some(Self { first, backends: backends.into(), rotation, retries })
     }
 
     /// Returns the backend of a new request.
@@ -54,17 +58,12 @@ impl Group {
         self.backends.get(self.rotation.next(self.backends.len())).unwrap_or(&self.first)
     }
 
-    /// Returns a backend that the request has not tried, if there is one: the next in turn, or one that follows it.
+    /// Returns a backend that the request has not tried, if there is one: the next in turn of the retries.
     pub(crate) fn other(&self, tried: &TriedBackends) -> Option<&Rc<Destination>> {
         if tried.0.len() >= self.backends.len() {
             return None;
         }
-        let first = self.rotation.next(self.backends.len());
-        let (before, after) = self.backends.split_at_checked(first)?;
-        after
-            .iter()
-            .chain(before)
-            .find(|destination| destination.backend.as_ref().is_some_and(|backend| !tried.0.contains(&backend.index)))
+        self.backends.get(self.retries.next_except(self.backends.len(), &tried.0)?)
     }
 }
 
@@ -95,6 +94,13 @@ impl Rotation {
             }
             Self::Weighted(smooth) => smooth.borrow_mut().next(),
         }
+    }
+
+    /// Returns the index of the next of `len` entries that is not in `except`, if there is one. Entries take turns by
+    /// their weights, as far as `len` turns reach them.
+    fn next_except(&self, len: usize, except: &[usize]) -> Option<usize> {
+        let in_turn = (0..len).map(|_| self.next(len)).find(|index| !except.contains(index));
+        in_turn.or_else(|| (0..len).find(|index| !except.contains(index)))
     }
 }
 
@@ -128,6 +134,32 @@ mod tests {
         assert_eq!(run(&[1, 1, 1], 0, 7), [0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(run(&[5, 5], 3, 3), [1, 0, 1], "begins elsewhere");
         assert_eq!(run(&[1], 4, 2), [0, 0]);
+    }
+
+    /// Returns how many of 12 requests begin at each entry, and how many of them then retry at each, if the entries in
+    /// `dead` fail.
+    fn retried(weights: &[u32], dead: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let (rotation, retries) = (Rotation::new(weights, 0), Rotation::new(weights, 0));
+        let (mut begun, mut moved) = (vec![0; weights.len()], vec![0; weights.len()]);
+        for _ in 0..12 {
+            let mut tried = vec![rotation.next(weights.len())];
+            begun[tried[0]] += 1;
+            while dead.contains(tried.last().unwrap()) {
+                let Some(next) = retries.next_except(weights.len(), &tried) else { break };
+                moved[next] += 1;
+                tried.push(next);
+            }
+        }
+        (begun, moved)
+    }
+
+    #[test]
+    fn retries_do_not_move_the_rotation_and_take_turns_themselves() {
+        assert_eq!(retried(&[1, 1], &[0]), (vec![6, 6], vec![0, 6]));
+        assert_eq!(retried(&[1, 1, 1], &[0]), (vec![4, 4, 4], vec![0, 2, 2]));
+        assert_eq!(retried(&[1, 1], &[0, 1]), (vec![6, 6], vec![6, 6]));
+        assert_eq!(retried(&[3, 1], &[0]), (vec![9, 3], vec![0, 9]));
+        assert_eq!(retried(&[1_000, 1], &[0]), (vec![12, 0], vec![0, 12]), "its turn is far away");
     }
 
     #[test]

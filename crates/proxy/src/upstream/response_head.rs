@@ -65,7 +65,12 @@ impl UpstreamHead {
         Ok(Self::new(Bytes::from(bytes), parsed))
     }
 
-    /// The status, from 200 to 999.
+    /// The number of bytes of the head.
+    pub(crate) const fn len(&self) -> usize {
+        self.parsed.len()
+    }
+
+    /// The status: from 200 to 999, or less in an interim response.
     pub(crate) const fn status(&self) -> u16 {
         self.parsed.status()
     }

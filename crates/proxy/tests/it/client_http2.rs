@@ -1,6 +1,7 @@
 //! HTTP/2 from clients: requests of good clients, and frames of hostile ones.
 
 mod bounds;
+mod cut_responses;
 mod floods;
 mod frame_client;
 mod heads;

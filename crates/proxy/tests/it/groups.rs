@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::gateway::{CREDITS, Caller, Gateway};
 use crate::raw::{Conn, Raw, call};
@@ -138,7 +139,7 @@ async fn a_request_goes_to_another_backend_if_the_first_refuses_the_connection()
 async fn a_request_fails_after_every_backend_has_refused_once() {
     let gone = [refusing().await, refusing().await, refusing().await];
     let gateway = before(&gone.map(|address| (address, 1)));
-    call(&gateway.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
+    call(&gateway.caller(), Method::GET).await.is_refusal(503, "no_healthy_upstream");
     for address in gone {
         assert_eq!(metric(&gateway, CONNECT_FAILURES, address), 1);
     }
@@ -148,6 +149,43 @@ async fn a_request_fails_after_every_backend_has_refused_once() {
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(gateway.used(), 0);
+}
+
+#[tokio::test]
+async fn a_backend_that_refuses_connections_meets_its_share_of_requests() {
+    let (gone, alive) = (refusing().await, backend().await);
+    let gateway = before(&[(gone, 1), (alive.address, 1)]);
+    let caller = gateway.caller();
+    for _ in 0..40 {
+        assert_eq!(get(&caller).await, (StatusCode::OK, alive.address.to_string()));
+    }
+    assert_eq!(metric(&gateway, CONNECT_FAILURES, gone), 20, "every second request begins there");
+}
+
+/// Returns an address at which the kernel drops every SYN, because nobody accepts the connections before.
+async fn swallowing() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+        assert!(waiting.len() < 100, "the backlog is not bounded");
+    }
+    (address, (listener, waiting))
+}
+
+#[tokio::test]
+async fn a_backend_that_swallows_connections_meets_its_share_of_requests() {
+    let ((silent, _waiting), alive) = (swallowing().await, backend().await);
+    let gateway =
+        Gateway::plain(&yaml(&listed(&[(silent, 1), (alive.address, 1)])).replace("connect: 1s", "connect: 100ms"));
+    let caller = gateway.caller();
+    for _ in 0..16 {
+        assert_eq!(get(&caller).await, (StatusCode::OK, alive.address.to_string()));
+    }
+    assert_eq!(metric(&gateway, CONNECT_FAILURES, silent), 8, "every second request begins there");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client_http2::StreamClient;
+use crate::frames::{PROTOCOL_ERROR, SETTINGS, frame, goaway};
 use crate::gateway::Gateway;
 use crate::raw::Raw;
 use crate::upstream::Authority;
@@ -151,6 +152,32 @@ async fn alpn_selects_http2_if_the_client_offers_it() {
         };
         assert!(received.to_ascii_lowercase().contains("\r\nx-forwarded-proto: https\r\n"), "{received}");
     }
+}
+
+/// Sends bytes after the handshake of `client`. Returns all that the client receives.
+async fn sent_after_alpn(gateway: &Gateway, client: &TlsConnector, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(gateway, client, "a.test").await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut received = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the connection ends").unwrap();
+    received
+}
+
+#[tokio::test]
+async fn alpn_decides_which_protocol_is_served() {
+    let certificates = Certificates::new();
+    let (gateway, _upstream) = start(&certificates.write("a", &["a.test"], 2100), "").await;
+    let goaway = goaway(0, PROTOCOL_ERROR);
+    for preface in
+        [&b"GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"[..], b"INVALID CONNECTION PREFACE\r\n\r\n"]
+    {
+        let received = sent_after_alpn(&gateway, &certificates.client_of(&[b"h2"]), preface).await;
+        assert_eq!(received.get(3), Some(&SETTINGS), "the gateway begins with SETTINGS: {received:?}");
+        assert!(received.ends_with(&goaway), "{received:?}");
+    }
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, [])[..]].concat();
+    let received = sent_after_alpn(&gateway, &certificates.client_of(&[b"http/1.1"]), &preface).await;
+    assert!(received.starts_with(b"HTTP/1.1 400 Bad Request\r\n"), "{received:?}");
 }
 
 fn leaf(stream: &TlsStream<TcpStream>) -> Vec<u8> {

@@ -13,6 +13,8 @@ mod client_certificates;
 #[cfg(test)]
 mod client_http2;
 #[cfg(test)]
+mod closed_streams;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod frames;
@@ -30,6 +32,8 @@ mod hostile_responses;
 mod http1;
 #[cfg(test)]
 mod http2;
+#[cfg(test)]
+mod interim;
 #[cfg(test)]
 mod listener_tls;
 #[cfg(test)]

@@ -195,6 +195,50 @@ async fn switch_to_another_protocol_is_upstream_protocol() {
 }
 
 #[tokio::test]
+async fn request_without_a_valid_key_or_version_opens_no_tunnel() {
+    const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const VERSION: &str = "sec-websocket-version: 13\r\n";
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "");
+    let bad_requests = [
+        OPEN.replace(KEY, ""),
+        OPEN.replace(KEY, "sec-websocket-key: \r\n"),
+        OPEN.replace(KEY, "sec-websocket-key: dGhlIHNhbXBsZSBub25j\r\n"),
+        OPEN.replace(KEY, "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ\r\n"),
+        OPEN.replace(KEY, "sec-websocket-key: dGhlIHNhbXBsZSBub25jZWVl\r\n"),
+        OPEN.replace(KEY, &KEY.repeat(2)),
+        OPEN.replace(VERSION, ""),
+        OPEN.replace(VERSION, &VERSION.repeat(2)),
+    ];
+    for request in bad_requests {
+        Client::connect(&gateway).await.call(request).await.is_refusal(400, "bad_request");
+    }
+    for version in ["8", "14", "13, 8"] {
+        let request = OPEN.replace("version: 13", &format!("version: {version}"));
+        let received = Client::connect(&gateway).await.call(request).await;
+        received.is_refusal(426, "upgrade_required");
+        assert_eq!(received.one("sec-websocket-version"), Some("13"));
+        assert_eq!((received.one("upgrade"), received.options()), (Some("websocket"), vec!["upgrade".to_owned()]));
+    }
+    assert_eq!(noted(&raw), [""; 0], "the upstream is not asked");
+}
+
+#[tokio::test]
+async fn switch_without_the_hash_of_the_key_is_upstream_protocol() {
+    const HASH: &str = "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    for accept in [
+        "",
+        "sec-websocket-accept: \r\n",
+        "sec-websocket-accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+        HASH.repeat(2).as_str(),
+    ] {
+        let raw = shouting(Box::leak(ACCEPTED.replace(HASH, accept).into_boxed_str())).await;
+        let gateway = permitting(&raw, "");
+        Client::connect(&gateway).await.call(OPEN).await.is_refusal(502, "upstream_protocol");
+    }
+}
+
+#[tokio::test]
 async fn request_without_the_option_or_over_http_1_0_gets_no_tunnel() {
     let raw = echo().await;
     let gateway = permitting(&raw, "");

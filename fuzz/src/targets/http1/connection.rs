@@ -74,9 +74,7 @@ fn head(
         }
         ReaderSide::Responses(to) => {
             let Some(head) = responses.parse(buffer)? else { return Ok(None) };
-            let found = (head.len(), head.framing(to));
-            responses.recycle(head);
-            Ok(Some(found))
+            Ok(Some((head.len(), head.framing(to))))
         }
     }
 }

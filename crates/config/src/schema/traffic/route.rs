@@ -29,7 +29,7 @@ section! {
         host: Option<Input<HostMatch>> = optional(HOST, "all");
         /// `/users` matches this path only, `/users/{id}` any segment in place of `{id}`, and `/files/{*rest}` any rest ([routing](routing.md)).
         path: Option<Either<PathMatch, PathInput>> = single_or(PATH_MATCH, nested::<PathInput>(), None);
-        /// The methods of the route, in capitals.
+        /// The methods of the route, in capitals. `GET` includes HEAD.
         methods: Values<String> =
             list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
         /// [Conditions](routing.md#headers-and-query-parameters) on headers: a value, `{present: true}` or `{regex: "^a"}`.

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
 use super::super::template::Segment;
-use super::{Requested, normalized};
+use super::{Accepts, Requested, normalized};
 
 /// The routes of one host.
 #[derive(Debug, Clone)]
@@ -224,20 +224,26 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
     routes.insert(at, Arc::clone(route));
 }
 
-/// Returns the first route that accepts the request. Adds the methods of those that fit otherwise to `allow`.
+/// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Adds
+/// the methods of those that fit otherwise to `allow`.
 fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+    let mut implied = None;
     for route in routes {
         if !route.fits(requested) {
             continue;
         }
-        if route.takes(requested.method) {
-            return Some(route);
-        }
-        for method in &route.methods {
-            if !allow.contains(&method.as_str()) {
-                allow.push(method);
+        match route.accepts(requested.method) {
+            Some(Accepts::Listed) => return Some(route),
+            Some(Accepts::All) => return implied.or(Some(route)),
+            Some(Accepts::AsGet) => implied = implied.or(Some(route)),
+            None => {
+                for method in route.accepted_methods() {
+                    if !allow.contains(&method) {
+                        allow.push(method);
+                    }
+                }
             }
         }
     }
-    None
+    implied
 }

@@ -124,8 +124,32 @@ fn a_method_that_no_route_takes_is_told_apart_from_an_unknown_path() {
             ("DELETE", "/users", "below"),
             ("PUT", "/users", "allow GET,HEAD,POST,DELETE"),
             ("get", "/users", "allow GET,HEAD,POST,DELETE"),
-            ("PUT", "/users/1", "allow DELETE,GET"),
+            ("PUT", "/users/1", "allow DELETE,GET,HEAD"),
             ("PUT", "/other", "none"),
+        ],
+    );
+}
+
+#[test]
+fn get_includes_head_unless_another_route_of_the_path_lists_it() {
+    let router = Router::new(vec![
+        route("read", exact("/a"), &["GET"]),
+        route("rest", exact("/a"), &[]),
+        route("get", exact("/b"), &["GET", "POST"]),
+        route("head", exact("/b"), &["HEAD"]),
+        route("write", exact("/c"), &["POST"]),
+        route("below", prefix("/"), &["HEAD"]),
+    ]);
+    check(
+        &router,
+        &[
+            ("GET", "/a", "read"),
+            ("HEAD", "/a", "read"),
+            ("PUT", "/a", "rest"),
+            ("GET", "/b", "get"),
+            ("HEAD", "/b", "head"),
+            ("HEAD", "/c", "below"),
+            ("head", "/b", "allow GET,HEAD,POST"),
         ],
     );
 }

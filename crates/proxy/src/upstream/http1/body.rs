@@ -34,7 +34,6 @@ pub(crate) struct Http1Download {
     persists: bool,
     /// The connection after the end of the content, if another request may use it.
     reusable: Option<Box<Http1Connection>>,
-    failed: Option<Http1BodyError>,
 }
 
 impl Http1Download {
@@ -47,7 +46,7 @@ impl Http1Download {
         persists: bool,
     ) -> Self {
         let connection = Some(connection);
-        let mut download = Self { connection, content, upload, persists, reusable: None, failed: None };
+        let mut download = Self { connection, content, upload, persists, reusable: None };
         download.leave_if_ended();
         download
     }
@@ -75,14 +74,11 @@ impl Http1Download {
 
     /// Returns the next piece of the content, or `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
-        if let Some(failed) = self.failed.take() {
-            return Poll::Ready(Some(Err(failed)));
-        }
         loop {
             match self.next() {
                 Ok(Some(data)) => return Poll::Ready(Some(Ok(data))),
                 Ok(None) => {}
-                Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
+                Err(violation) => return self.fail(Http1BodyError::Violation(violation)),
             }
             let Some(connection) = &mut self.connection else {
                 let is_whole = self.content.is_over();
@@ -92,25 +88,22 @@ impl Http1Download {
             match connection.poll_receive(cx) {
                 Poll::Ready(Ok(0)) => match self.content.close() {
                     Ok(()) => self.leave_if_ended(),
-                    Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
+                    Err(violation) => return self.fail(Http1BodyError::Violation(violation)),
                 },
                 Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return self.fail(cx, Http1BodyError::Io(error)),
+                Poll::Ready(Err(error)) => return self.fail(Http1BodyError::Io(error)),
                 Poll::Pending => {
                     let failed = self.upload.as_ref().and_then(|upload| upload.poll_failed(cx));
-                    return failed.map_or(Poll::Pending, |failed| self.fail(cx, failed.into()));
+                    return failed.map_or(Poll::Pending, |failed| self.fail(failed.into()));
                 }
             }
         }
     }
 
-    /// Closes the connection. The next poll returns the error, so that earlier bytes of the response reach the client
-    /// first.
-    fn fail(&mut self, cx: &Context<'_>, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
+    /// Closes the connection.
+    fn fail(&mut self, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
         self.connection = None;
-        self.failed = Some(error);
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Poll::Ready(Some(Err(error)))
     }
 
     fn next(&mut self) -> Result<Option<Bytes>, Violation> {

@@ -61,7 +61,12 @@ impl Http1Call {
     }
 
     /// Writes the request and reads the head of the response, which may arrive before the request is written.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1CallError>> {
+    /// `relay` gets the interim responses before it.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        relay: impl Fn(UpstreamHead),
+    ) -> Poll<Result<ResponseHead, Http1CallError>> {
         self.poll_send(cx)?;
         if !self.probe.anything_written() {
             // A response before the first byte of the request would belong to another request.
@@ -75,7 +80,7 @@ impl Http1Call {
                     _ if !head.is_interim() => return Poll::Ready(Ok(head)),
                     _ => {}
                 }
-                self.skip_interim(head)?;
+                relay(self.take_interim(head)?);
             }
             match ready!(self.connection.poll_receive(cx)) {
                 Ok(0) => return Poll::Ready(Err(self.refused())),
@@ -120,15 +125,14 @@ impl Http1Call {
         parser.parse(&received.bytes).map_err(Http1CallError::Violation)
     }
 
-    fn skip_interim(&mut self, head: ResponseHead) -> Result<(), Http1CallError> {
+    fn take_interim(&mut self, head: ResponseHead) -> Result<UpstreamHead, Http1CallError> {
         self.interim_responses += 1;
         self.interim_bytes += head.len();
-        drop(self.connection.received.bytes.split_to(head.len()));
-        self.connection.parser.recycle(head);
+        let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         if self.interim_responses > INTERIM_RESPONSES_MAX || self.interim_bytes > HEAD_BYTES_MAX {
             return Err(Http1CallError::Interim);
         }
-        Ok(())
+        Ok(UpstreamHead::new(bytes, head))
     }
 
     /// Returns the response to this request.

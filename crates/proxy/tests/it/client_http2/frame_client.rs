@@ -11,8 +11,6 @@ use crate::gateway::Gateway;
 use crate::wire::PATIENCE;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-pub(super) const PROTOCOL_ERROR: u32 = 1;
-pub(super) const FLOW_CONTROL_ERROR: u32 = 3;
 pub(super) const CANCEL: u32 = 8;
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -83,6 +81,12 @@ impl FrameClient {
         self.send(get(stream, path)).await;
     }
 
+    /// Sends a GET request with a credential.
+    pub(super) async fn get_keyed(&mut self, stream: u32, path: &str, authorization: &str) {
+        let fields = [&pseudo(path)[..], &[("authorization", authorization)]].concat();
+        self.send(frame(HEADERS, END_STREAM | END_HEADERS, stream, block(&fields))).await;
+    }
+
     /// The next frame; settings and pings are acknowledged. `None` at the end of the connection.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         let frame = timeout(PATIENCE, self.read()).await.expect("a frame, or the end")?;
@@ -132,6 +136,27 @@ impl FrameClient {
                 return (status, String::from_utf8(body).unwrap());
             }
         }
+    }
+
+    /// Reads until the stream or the connection has ended. Returns also whether a head with status 200 arrived, and the
+    /// content.
+    pub(super) async fn until_end(&mut self, stream: u32) -> (bool, String, End) {
+        let (mut has_head, mut content) = (false, Vec::new());
+        while let Some(frame) = self.next().await {
+            if frame.stream != stream {
+                continue;
+            }
+            match frame.kind {
+                HEADERS => has_head = status_of(&frame.payload) == "200",
+                DATA => content.extend_from_slice(&frame.payload),
+                RST_STREAM => {
+                    let reason = u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
+                    return (has_head, String::from_utf8(content).unwrap(), End::Reset(reason));
+                }
+                _ => {}
+            }
+        }
+        (has_head, String::from_utf8(content).unwrap(), End::Closed)
     }
 
     /// Reads until the stream or the connection has ended. A stream is complete also if it is reset afterwards.

@@ -1,7 +1,7 @@
 //! Heads of requests that violate RFC 9113, 8.1 to 8.3, or the rules that HTTP/2 and HTTP/1.1 share.
 
-use crate::client_http2::frame_client::{End, FrameClient, PROTOCOL_ERROR, pseudo};
-use crate::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, block, frame};
+use crate::client_http2::frame_client::{End, FrameClient, pseudo};
+use crate::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, PROTOCOL_ERROR, block, frame};
 use crate::wire::{before, echo, noted};
 
 const METHOD: (&str, &str) = (":method", "GET");
@@ -77,6 +77,19 @@ async fn names_and_values_that_http2_forbids_end_the_request() {
         assert!(matches!(end, End::Reset(_) | End::GoneAway(_)), "{field:?} {end:?}");
         assert!(noted(&raw).is_empty(), "{field:?}");
     }
+}
+
+#[tokio::test]
+async fn fragment_of_a_path_reaches_no_upstream() {
+    let raw = echo().await;
+    let gateway = before(&raw);
+    let mut client = FrameClient::connect(&gateway, &[]).await;
+    for (stream, path) in [(1, "/api/x#y"), (3, "/api/x#/../../y?z"), (5, "/api/x?a#b")] {
+        client.get(stream, path).await;
+        let forwarded = format!("GET {}", path.split('#').next().unwrap());
+        assert_eq!(client.answer(stream).await, ("200".to_owned(), forwarded));
+    }
+    assert_eq!(noted(&raw), ["GET /api/x", "GET /api/x", "GET /api/x?a"]);
 }
 
 #[tokio::test]

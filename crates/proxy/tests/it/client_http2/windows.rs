@@ -7,9 +7,9 @@ use http::Method;
 use tokio::time::{Instant, sleep};
 
 use crate::client_http2::before_streams;
-use crate::client_http2::frame_client::{CANCEL, End, FLOW_CONTROL_ERROR, FrameClient, get, post, settings};
+use crate::client_http2::frame_client::{CANCEL, End, FrameClient, get, post, settings};
 use crate::client_http2::stream_client::{StreamClient, request};
-use crate::frames::{DATA, END_STREAM, HEADERS, WINDOW_UPDATE, frame};
+use crate::frames::{DATA, END_STREAM, FLOW_CONTROL_ERROR, HEADERS, WINDOW_UPDATE, frame};
 use crate::streams::{Plan, Server, StreamRequest};
 use crate::wire::{always, answer, before, configured};
 

@@ -166,22 +166,6 @@ async fn own_responses_name_their_status() {
 }
 
 #[tokio::test]
-async fn interim_responses_of_an_upstream_are_skipped() {
-    let response = format!(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n{}",
-        answer("hello")
-    );
-    for version in ["1.1", "1.0"] {
-        let raw = always(response.clone(), false).await;
-        let gateway = before(&raw);
-        let mut client = Client::sending(&gateway, format!("GET /api/x HTTP/{version}\r\nhost: x\r\n\r\n")).await;
-        let received = client.interim_or_final("GET").await.unwrap();
-        received.is_answer("hello");
-        assert_eq!(received.one("link"), None);
-    }
-}
-
-#[tokio::test]
 async fn own_responses_to_requests_with_a_body_keep_or_announce_the_end_of_the_connection() {
     let gateway = Gateway::plain(
         "ai: {enabled: false}\nroutes: [{path: /old, auth: {type: none}, redirect: {to: /new}}, \

@@ -138,7 +138,7 @@ fn a_route_whose_conditions_are_not_met_accepts_no_method() {
     };
     assert_eq!(find("POST", &[("x", "1")]), "only");
     assert_eq!(find("PUT", &[("x", "1")]), "allow POST");
-    assert_eq!(find("PUT", &[("x", "1"), ("y", "")]), "allow POST,GET");
+    assert_eq!(find("PUT", &[("x", "1"), ("y", "")]), "allow POST,GET,HEAD");
     assert_eq!(find("POST", &[("x", "2")]), "none");
 }
 

@@ -87,13 +87,20 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     });
     let mut ranked: Vec<(Rank, &Arc<Route>)> = ranked.collect();
     ranked.sort_by(|(a, _), (b, _)| b.cmp(a));
-    match ranked.iter().find(|(_, route)| route.takes(requested.method)) {
+    let accepted = ranked.iter().find(|(_, route)| route.accepts(requested.method).is_some());
+    // Among routes of the same host and path, those that list HEAD come first.
+    let listed = accepted.and_then(|(best, _)| {
+        let is_same = |rank: &Rank| (&rank.0, &rank.1) == (&best.0, &best.1);
+        let is_listed = |route: &Route| route.accepts(requested.method) == Some(Accepts::Listed);
+        ranked.iter().find(|(rank, route)| is_same(rank) && is_listed(route))
+    });
+    match listed.or(accepted) {
         Some((_, route)) => route.name.to_string(),
         None if ranked.is_empty() => "none".to_owned(),
         None => {
             let mut allow: Vec<&str> = Vec::new();
-            for method in ranked.iter().flat_map(|(_, route)| &route.methods) {
-                if !allow.contains(&method.as_str()) {
+            for method in ranked.iter().flat_map(|(_, route)| route.accepted_methods()) {
+                if !allow.contains(&method) {
                     allow.push(method);
                 }
             }
@@ -141,7 +148,7 @@ fn path_match() -> impl Strategy<Value = PathMatch> {
 
 fn any_route() -> impl Strategy<Value = Route> {
     let host = prop::sample::select(&["", "", "h.d.e", "*.d.e", "*.e"][..]);
-    const METHODS: &[&[&str]] = &[&[], &["GET"], &["GET", "POST"]];
+    const METHODS: &[&[&str]] = &[&[], &["GET"], &["GET", "POST"], &["HEAD"]];
     let methods = prop::sample::select(METHODS);
     (host, path_match(), methods, conditions(), conditions()).prop_map(|(host, path, methods, headers, query)| {
         let plain =
@@ -165,7 +172,7 @@ fn any_request() -> impl Strategy<Value = AnyRequest> {
         prop::collection::vec((names, values), 0..3)
     };
     let path = prop::collection::vec(prop::sample::select(&["a", "b", "c", ""][..]), 1..5);
-    let method = prop::sample::select(&["GET", "POST", "PUT"][..]);
+    let method = prop::sample::select(&["GET", "HEAD", "POST", "PUT"][..]);
     let host = prop::sample::select(&["h.d.e", "i.d.e", "e", ""][..]);
     (method, host, path, pairs(), pairs()).prop_map(|(method, host, path, query, fields)| {
         let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();

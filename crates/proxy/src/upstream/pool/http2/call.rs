@@ -15,8 +15,9 @@ use thiserror::Error;
 use super::streams::StreamSlot;
 use crate::probe::Probe;
 use crate::upload::{Upload, UploadError};
-use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
 
 /// Maximum number of bytes of the client's body that are kept until the head of the response arrives, in case the
 /// upstream refuses the stream.
@@ -33,7 +34,7 @@ pub(crate) enum Http2CallError {
     Http2(#[from] h2::Error),
     #[error(transparent)]
     Upload(#[from] UploadError),
-    #[error("more than {INTERIM_RESPONSES_MAX} interim responses")]
+    #[error("more than {INTERIM_RESPONSES_MAX} interim responses, or {HEAD_BYTES_MAX} bytes of them")]
     Informational,
     #[error("the upstream switched protocols, which HTTP/2 cannot")]
     Switched,
@@ -44,6 +45,7 @@ pub(crate) struct Http2Call {
     answer: ResponseFuture,
     upload: Option<Pump>,
     informational: u32,
+    informational_bytes: usize,
 }
 
 /// A request that could not be passed to h2, with its body.
@@ -154,11 +156,15 @@ impl Http2Call {
         let probe = slot.session.gauge.probe_stream();
         let kept = Some(RetainedBody::default());
         let upload = (!ends_here).then(|| Pump { upload, to, kept, waiting: None, state: PumpState::Open });
-        Ok((Self { answer, upload, informational: 0 }, probe))
+        Ok((Self { answer, upload, informational: 0, informational_bytes: 0 }, probe))
     }
 
-    /// Returns the head of the response. The body is sent meanwhile.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Http2CallError>> {
+    /// Returns the head of the response. The body is sent meanwhile. `relay` gets the interim responses before it.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        relay: impl Fn(UpstreamHead),
+    ) -> Poll<Result<Response<RecvStream>, Http2CallError>> {
         if let Some(upload) = &mut self.upload
             && upload.state == PumpState::Open
             && let Poll::Ready(sent) = upload.poll(cx)
@@ -171,9 +177,13 @@ impl Http2Call {
             if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Poll::Ready(Err(Http2CallError::Switched));
             }
-            if self.informational > INTERIM_RESPONSES_MAX {
+            // A head that HTTP/1.1 could not carry is not relayed.
+            let head = UpstreamHead::of_http2(interim.status(), interim.headers()).ok();
+            self.informational_bytes += head.as_ref().map_or(0, UpstreamHead::len);
+            if self.informational > INTERIM_RESPONSES_MAX || self.informational_bytes > HEAD_BYTES_MAX {
                 return Poll::Ready(Err(Http2CallError::Informational));
             }
+            head.into_iter().for_each(&relay);
         }
         Poll::Ready(Ok(ready!(Pin::new(&mut self.answer).poll(cx))?))
     }
