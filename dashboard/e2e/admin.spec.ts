@@ -193,6 +193,30 @@ test("long names leave the change and the address in the audit log", async ({ pa
   await expect.poll(() => table.evaluate((box) => box.scrollWidth - box.clientWidth)).toBeLessThanOrEqual(0);
 });
 
+test("the key of a pasted command is explained, and the address explains it again without the key", async ({ page }) => {
+  const key = process.env.SEEDED_KEY ?? "";
+  await signIn(page);
+  await page.goto(at("/dashboard/explain"));
+  await page.getByLabel("Header fields").fill(`Authorization: Bearer ${key}`);
+  await page.getByLabel("Method").fill("POST");
+  await page.getByLabel("URL").fill("/v1/chat/completions");
+  await page.getByRole("button", { name: "Explain request" }).click();
+  await expect(page.getByText(/As the key laptop …\w{4} of Ada Example/)).toBeVisible();
+  await expect(page).toHaveURL(/key=[0-9a-f-]{36}/);
+  expect(page.url()).not.toContain(key);
+  await page.reload();
+  await expect(page.getByText(/As the key laptop/)).toBeVisible();
+});
+
+test("a request's drawer leads to its explanation", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/usage"));
+  await page.getByRole("table", { name: "Requests" }).getByRole("row", { name: /mock\/echo/ }).first().click();
+  await page.getByRole("link", { name: "Explain this request" }).click();
+  await expect(page).toHaveURL(/\/dashboard\/explain\?/);
+  await expect(page.getByText(/As the key laptop/)).toBeVisible();
+});
+
 test("dialogs and drawers have no serious accessibility problem, in both themes", async ({ page }) => {
   test.setTimeout(60_000);
   await signIn(page);
