@@ -229,7 +229,7 @@ impl Connection {
         }
     }
 
-    /// Lets `handle` respond, and sends interim responses. Returns also what is unwritten of these. The request ends early
+    /// Lets `handle` respond, and sends interim responses. Returns also the unwritten rest of these. The request ends early
     /// if its client disconnects, unless it may outlive the client.
     async fn respond(&self, head: Rc<Head>) -> Result<(Box<ClientResponse>, UnwrittenInterim), ConnectionEnd> {
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());

@@ -36,7 +36,7 @@ pub(crate) struct Handling {
     deadlines: Rc<RequestDeadlines>,
     handler: Option<Handler>,
     /// Interim responses that were not taken yet.
-    interim: Vec<Box<RelayedHead>>,
+    interim: Vec<RelayedHead>,
 }
 
 impl Handler {
@@ -75,7 +75,7 @@ impl Handling {
     }
 
     /// Takes the interim responses that were relayed before or during the last poll.
-    pub(crate) fn take_interim(&mut self) -> Vec<Box<RelayedHead>> {
+    pub(crate) fn take_interim(&mut self) -> Vec<RelayedHead> {
         std::mem::take(&mut self.interim)
     }
 }

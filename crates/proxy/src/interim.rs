@@ -9,7 +9,7 @@ use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 /// The interim responses that the client has not been sent yet. The calls to upstreams limit their number and size.
 #[derive(Debug, Default)]
 pub(crate) struct InterimResponses {
-    heads: RefCell<Vec<Box<RelayedHead>>>,
+    heads: RefCell<Vec<RelayedHead>>,
     /// Whether there are `heads`, which usual requests only ask.
     are_any: Cell<bool>,
 }
@@ -20,7 +20,7 @@ impl InterimResponses {
         if head.status() == 100 {
             return;
         }
-        let mut head = RelayedHead::new(head);
+        let mut head = *RelayedHead::new(head);
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             head.edits.remove(name);
         }
@@ -29,7 +29,7 @@ impl InterimResponses {
     }
 
     /// Moves the interim responses to the end of `to`, in order.
-    pub(crate) fn move_to(&self, to: &mut Vec<Box<RelayedHead>>) {
+    pub(crate) fn move_to(&self, to: &mut Vec<RelayedHead>) {
         if self.are_any.replace(false) {
             to.append(&mut self.heads.borrow_mut());
         }

@@ -79,9 +79,9 @@ pub(crate) enum RefusedStream {
 /// The protocol of a client's connection, as far as it is known before the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientProtocol {
-    /// ALPN selected HTTP/1.1.
+    /// ALPN has selected HTTP/1.1 for the connection.
     Http1,
-    /// ALPN selected HTTP/2.
+    /// ALPN has selected HTTP/2 for the connection.
     Http2,
     /// There was no ALPN: the client speaks HTTP/2 if it begins with its preface.
     FirstBytes,

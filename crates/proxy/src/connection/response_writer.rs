@@ -63,7 +63,7 @@ pub(super) struct ResponseWriter {
     /// Whether trailers are written. Otherwise they are dropped (RFC 9110, 6.5.1).
     has_trailers: bool,
     has_ended: bool,
-    /// The reason to abort the response. What was queued before, such as the head, is written first.
+    /// The reason to abort the response. The queue, which may contain the head, is written first.
     failed: Option<WriteEnd>,
     /// Whether the connection can serve another request after this response.
     pub(super) persists: bool,

@@ -27,7 +27,7 @@ use crate::worker::Worker;
 pub(super) enum SendEnd {
     /// The client has reset the stream, or the connection has ended.
     ClientGone,
-    /// The content failed.
+    /// The content of the response failed.
     ContentFailed,
     /// The client does not read the content in time.
     Stalled,

@@ -84,7 +84,7 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
                 return Poll::Ready(None);
             }
             let polled = handling.as_mut().poll(cx);
-            for interim in handling.take_interim().iter().filter_map(|head| response::interim(head)) {
+            for interim in handling.take_interim().iter().filter_map(response::interim) {
                 // The call fails only for a stream that has ended, which `poll_reset` reports.
                 let _ = client.respond.send_informational(interim);
             }

@@ -100,7 +100,7 @@ impl Http1Download {
         }
     }
 
-    /// Closes the connection.
+    /// Closes the connection and returns the error.
     fn fail(&mut self, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
         self.connection = None;
         Poll::Ready(Some(Err(error)))

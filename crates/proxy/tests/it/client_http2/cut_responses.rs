@@ -25,7 +25,8 @@ const FAILURES: [Failure; 4] = [
 ];
 
 /// Starts an upstream that writes a head, `data` and the frames of `failure` at once.
-async fn upstream(data: &'static str, (_, failure, closes): Failure) -> Raw {
+async fn upstream(data: &'static str, failure: Failure) -> Raw {
+    let (_, failure, closes) = failure;
     Raw::start(move |mut conn: Conn| async move {
         conn.greet(&[]).await;
         while let Some(stream) = conn.asked().await {
