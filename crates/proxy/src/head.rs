@@ -38,7 +38,7 @@ impl Head {
         Some(Self::new(Bytes::from(bytes), parsed))
     }
 
-    /// Returns the head with each run of slashes in its path as one. What is not a valid head then is refused.
+    /// Returns the head with each run of slashes in its path as one, or a refused head if that is invalid.
     pub(crate) fn with_merged_slashes(head: Rc<Self>) -> Rc<Self> {
         let Some(path) = merged(head.path()) else { return head };
         let replaced = head.request().path().and_then(|received| {

@@ -1,13 +1,13 @@
 //! Paths that backends read differently than the gateway: some merge slashes, decode `%2F`, or ignore what follows `;`.
 
-/// The paths that a route refuses because of what they contain.
+/// The forms of paths that a route refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RefusedPaths {
     /// Two slashes in a row.
     pub repeated_slashes: bool,
-    /// `%2F`, `%5C` or `\`.
+    /// Slashes as `%2F`, and backslashes, also as `%5C`.
     pub encoded_slashes: bool,
-    /// `;` or `%3B`.
+    /// Semicolons, as `;` or `%3B`.
     pub semicolons: bool,
 }
 

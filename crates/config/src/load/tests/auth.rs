@@ -251,7 +251,8 @@ fn key_sets_at_metadata_addresses_are_refused_at_their_place() {
 /// The schema cannot compare addresses.
 #[test]
 fn no_url_names_a_metadata_address_unless_the_file_allows_it() {
-    let kinds: [(&str, fn(&str, &str) -> String); 3] = [
+    type Source = fn(&str, &str) -> String;
+    let kinds: [(&str, Source); 3] = [
         ("h2c", |url, more| format!("upstreams: [{{name: u, backends: [{{url: '{url}'}}]{more}}}]")),
         ("http", |url, more| {
             format!("providers: [{{name: p, kind: anthropic, credential: x, base_url: '{url}'{more}}}]")
@@ -407,4 +408,22 @@ fn alternatives_have_different_credentials() {
         let error = read_text(&source(any)).map(|_| ()).unwrap_err();
         assert_eq!(error.problems.first().unwrap().code.name(), code, "{any}\n{error}");
     }
+}
+
+#[test]
+fn one_mistake_in_auth_is_one_error() {
+    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
+    let route = |auth: &str| format!("{upstream}routes: [{{path: /a, upstreams: u, auth: {auth}}}]\n");
+    check(
+        &route("{type: jwt, use: partners}"),
+        "
+error[unknown_name]: no entry of `auth` is named `partners`
+ --> t.yaml:2:58
+  |
+2 | routes: [{path: /a, upstreams: u, auth: {type: jwt, use: partners}}]
+  |                                                          ^^^^^^^^ expected an entry of `auth`, which is empty",
+    );
+    check_codes(&route("{any: [{type: jwt, use: partners}, {type: key}]}"), &[("unknown_name", 2, 65)]);
+    let misspelled = format!("{}auths: [{{name: partners, type: key}}]\n", route("{type: key, use: partners}"));
+    check_codes(&misspelled, &[("unknown_key", 3, 1)]);
 }

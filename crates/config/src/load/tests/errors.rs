@@ -488,21 +488,3 @@ error[unknown_key]: unknown key `names` in `upstreams[0]`
   = did you mean `name`?",
     );
 }
-
-#[test]
-fn one_mistake_in_auth_is_one_error() {
-    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
-    let route = |auth: &str| format!("{upstream}routes: [{{path: /a, upstreams: u, auth: {auth}}}]\n");
-    check(
-        &route("{type: jwt, use: partners}"),
-        "
-error[unknown_name]: no entry of `auth` is named `partners`
- --> t.yaml:2:58
-  |
-2 | routes: [{path: /a, upstreams: u, auth: {type: jwt, use: partners}}]
-  |                                                          ^^^^^^^^ expected an entry of `auth`, which is empty",
-    );
-    check_codes(&route("{any: [{type: jwt, use: partners}, {type: key}]}"), &[("unknown_name", 2, 65)]);
-    let misspelled = format!("{}auths: [{{name: partners, type: key}}]\n", route("{type: key, use: partners}"));
-    check_codes(&misspelled, &[("unknown_key", 3, 1)]);
-}
