@@ -4,10 +4,12 @@
 mod auth;
 mod budget;
 mod limit;
+mod link_local;
 mod listen;
 pub(crate) mod llm;
 mod matches;
 mod model;
+mod paths;
 mod plan;
 mod price;
 mod price_file;
@@ -71,7 +73,8 @@ pub(crate) fn compile<'a>(
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
     let parts =
         route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits, notes: &mut notes };
-    let routes = route::routes(reader, &mut traffic.routes, parts);
+    let mut routes = route::routes(reader, &mut traffic.routes, parts);
+    paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let signup = process::signup(process, &plans, &mut notes);
@@ -103,6 +106,7 @@ pub(crate) fn compile<'a>(
             issuers: auth.issuers.into(),
             health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
             upstreams: upstreams.list,
+            merge_slashes: traffic.paths.merge_slashes.as_ref().is_some_and(|merge| merge.value),
             router: Router::new(routes),
         },
     };

@@ -63,6 +63,8 @@ pub enum Code {
     NeedsRestart,
     /// A text that is stored contains a secret in place of a reference to it.
     LiteralSecret,
+    /// A text of the API refers to a file or a variable that the configuration file does not list for it.
+    ForbiddenReference,
 }
 
 impl Code {
@@ -86,6 +88,7 @@ impl Code {
             Self::Test => "test",
             Self::NeedsRestart => "needs_restart",
             Self::LiteralSecret => "literal_secret",
+            Self::ForbiddenReference => "forbidden_reference",
         }
     }
 }

@@ -178,6 +178,8 @@ impl Snapshot {
     /// Explains what happens to a request.
     #[must_use]
     pub fn explain(&self, request: &WrittenRequest) -> Explanation {
+        let merged = self.traffic.merged_path(&request.path).map(|path| request.with_path(path));
+        let request = merged.as_ref().unwrap_or(request);
         let selection = self.traffic.select(request.requested());
         let mut explanation = Explanation {
             request: ExplainedRequest {
@@ -206,7 +208,9 @@ impl Snapshot {
     /// Adds what follows the choice of the route.
     fn explain_admission(&self, selection: &Selection<'_, '_>, request: &WrittenRequest, to: &mut Explanation) {
         let auth = match selection {
-            Selection::Route(route) => self.traffic.auth_of(route, &request.method, &request.path),
+            Selection::Route(route) => {
+                self.traffic.auth_of(route, &request.method, &request.path, || request.requests_websocket)
+            }
             Selection::Health => &Auth::None,
             Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => &Auth::None,
             Selection::Endpoint(_) => &Auth::Key,

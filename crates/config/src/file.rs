@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Largest configuration file, in bytes.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Reads a file of at most the size of a configuration file.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {

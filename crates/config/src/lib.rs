@@ -9,6 +9,7 @@
 //! [`reload`](mod@reload), [`settings`], which lists the effective settings, [`catalog`], which lists the models, and
 //! [`mod@explain`], which tells what happens to a request.
 
+mod api_references;
 pub mod catalog;
 mod compile;
 pub mod env_file;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::api_references::ApiRule;
 use crate::compile::{CompiledConfig, compile};
 use crate::environment::Environment;
 use crate::error::{Code, Concern, ConfigError, Problem};
@@ -14,6 +15,7 @@ use crate::running::{ConfigText, RunningConfig};
 use crate::section::Reader;
 use crate::settings::Setting;
 use crate::snapshot::Snapshot;
+use crate::yaml::Node;
 use crate::{overlay, yaml};
 
 /// The sources of the configuration.
@@ -89,15 +91,20 @@ pub(crate) fn load_in_place_of(
     ConfigText { name, text: source, posted }: ConfigText<'_>,
     sources: Sources<'_>,
 ) -> Result<LoadedConfig, ConfigError> {
-    let Sources { environment, flags, .. } = sources;
+    let Sources { file, environment, flags } = sources;
     // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let reader = Reader::new(name.to_owned(), source, environment);
-    let reader = reader.in_place_of(running.map(RunningConfig::upstream_tls).unwrap_or_default()).posted(posted);
+    let reader = Reader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
+    let mut reader = reader.in_place_of(running.map(RunningConfig::upstream_tls).unwrap_or_default());
     let mut root = yaml::parse(source);
     let mut notes = Vec::new();
     if let Ok(root) = &mut root {
         overlay::lay(&reader, root, environment, &mut notes);
+        if let Some(accepted) = posted {
+            let allowed = running.map(|running| running.snapshot.process.control.api_references.clone());
+            let accepted: Vec<Node> = accepted.iter().filter_map(|text| with_variables(text, environment)).collect();
+            reader.bound(ApiRule::new(allowed.unwrap_or_default(), root, &accepted));
+        }
     }
     let compiled = match &root {
         Ok(root) => compile(&reader, root, &flags, notes),
@@ -142,6 +149,15 @@ pub(crate) fn load_in_place_of(
         }
         _ => Err(ConfigError::of(problems)),
     }
+}
+
+/// Returns the tree of a text with the settings from variables; `None` if it is not YAML.
+fn with_variables(text: &str, environment: &Environment) -> Option<Node> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut root = yaml::parse(text).ok()?;
+    let reader = Reader::new(String::new(), text, environment).of_api(true);
+    overlay::lay(&reader, &mut root, environment, &mut Vec::new());
+    Some(root)
 }
 
 impl LoadedConfig {

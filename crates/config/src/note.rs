@@ -32,6 +32,18 @@ pub enum Note {
         /// The name of the route.
         route: String,
     },
+    /// An open route and a protected one have a common upstream, and the open one matches other spellings of the protected
+    /// paths.
+    OpenBesideProtected {
+        /// The file, with the line and the column of the open route.
+        place: String,
+        /// The name of the open route.
+        route: String,
+        /// The name of the protected route.
+        protected: String,
+        /// The file, with the line and the column of the protected route.
+        protected_place: String,
+    },
     /// A variable chooses another store than the file.
     StoreFromEnvironment {
         /// The name of the variable.
@@ -122,6 +134,11 @@ impl fmt::Display for Note {
                 f,
                 "{place}: `credits` of the route {route} has no effect, as no client of it has a quota: set `auth` to an \
                  entry with `plan`, or remove `credits`"
+            ),
+            Self::OpenBesideProtected { place, route, protected, protected_place } => write!(
+                f,
+                "{place}: the open route {route} has the upstream of the protected route {protected} ({protected_place}): a \
+                 backend that ignores case serves /ADMIN as /admin without credentials; protect both, or set all of `paths`"
             ),
             Self::StoreFromEnvironment { variable } => {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")

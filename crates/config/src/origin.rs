@@ -1,8 +1,8 @@
 //! Parses an [`Origin`] from a URL.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
+use access::issuer::host_and_port;
 use http::Uri;
 use thiserror::Error;
 
@@ -48,19 +48,12 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err(OriginError::User);
         }
-        let host = authority.host().to_ascii_lowercase();
-        let port = match authority.as_str().get(host.len()..) {
-            Some("") => None,
-            Some(text) => Some(text.strip_prefix(':').and_then(port).ok_or(OriginError::Form)?),
-            None => return Err(OriginError::Form),
-        };
-        let bare = bare(&host).ok_or(OriginError::Form)?;
-        let authority = match port {
-            Some(port) if port != usual => format!("{host}:{port}"),
-            _ => host.clone(),
-        };
+        let (host, port) = host_and_port(authority.as_str(), usual).ok_or(OriginError::Form)?;
+        let host = host.to_ascii_lowercase();
+        let written = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let authority = if port == usual { written } else { format!("{written}:{port}") };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, host: bare.to_owned(), port: port.unwrap_or(usual), authority, path })
+        Ok(Self { scheme, host, port, authority, path, allow_link_local: false })
     }
 }
 
@@ -74,19 +67,6 @@ impl fmt::Display for Origin {
         };
         write!(f, "{scheme}://{}{}", self.authority, self.path)
     }
-}
-
-/// Returns a name, or an address without its brackets; the URL parser accepts brackets around any host.
-fn bare(host: &str) -> Option<&str> {
-    if let Some(address) = host.strip_prefix('[') {
-        return address.strip_suffix(']').filter(|address| address.parse::<Ipv6Addr>().is_ok());
-    }
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    (!host.is_empty() && host.bytes().all(fits)).then_some(host)
-}
-
-fn port(text: &str) -> Option<u16> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(|port| *port > 0)
 }
 
 #[cfg(test)]
@@ -105,8 +85,14 @@ mod tests {
             ("h2c://10.0.0.7:8080/a", Scheme::H2c, "10.0.0.7", 8080, "10.0.0.7:8080", "/a"),
             ("h2c://X:80", Scheme::H2c, "x", 80, "x", ""),
         ] {
-            let origin =
-                Origin { scheme, host: host.to_owned(), port, authority: authority.to_owned(), path: path.to_owned() };
+            let origin = Origin {
+                scheme,
+                host: host.to_owned(),
+                port,
+                authority: authority.to_owned(),
+                path: path.to_owned(),
+                allow_link_local: false,
+            };
             assert_eq!(Origin::parse(&origin.to_string()).as_ref(), Ok(&origin), "{origin}");
             assert_eq!(Origin::parse(url), Ok(origin), "{url}");
         }

@@ -68,7 +68,8 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         let Some(value) = value(reader, setting, at, single) else {
             continue;
         };
-        if shown(&setting.steps) == "store.url" && overrules(root, environment, setting) {
+        // A text of the API has no note, and its references are not checked yet.
+        if shown(&setting.steps) == "store.url" && !reader.is_of_api() && overrules(reader, root, setting) {
             notes.push(Note::StoreFromEnvironment { variable: setting.variable.to_owned() });
         }
         if let Err(len) = set(root, &setting.steps, at, value) {
@@ -200,7 +201,7 @@ fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: boo
 }
 
 /// Whether the file sets this setting to a value other than the variable's.
-fn overrules(root: &Node, environment: &Environment, setting: &VariableSetting<'_>) -> bool {
+fn overrules(reader: &Reader<'_>, root: &Node, setting: &VariableSetting<'_>) -> bool {
     let in_file = setting.steps.iter().try_fold(root, |node, step| match (&node.kind, step) {
         (Kind::Map(entries), KeyPathStep::Key(name)) => {
             entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
@@ -210,8 +211,8 @@ fn overrules(root: &Node, environment: &Environment, setting: &VariableSetting<'
     let Some(Node { kind: Kind::Scalar(text), .. }) = in_file else {
         return false;
     };
-    let env = |name: &str| environment.get(name).map(str::to_owned);
-    match substitute(text, &env) {
+    let env = |name: &str| reader.environment().get(name).map(str::to_owned);
+    match substitute(text, &env, reader.folder()) {
         Ok(there) => !there.text.is_empty() && Some(there.text.as_str()) != setting.value,
         Err(_) => true,
     }

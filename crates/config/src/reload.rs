@@ -35,27 +35,32 @@ pub fn reload(
     load_in_place_of(Some(running), text, sources)?.for_server()
 }
 
-/// Returns the settings that differ, at most [`CHANGES_MAX`], in the order of their names, and the number of the others.
+/// Returns the settings that differ, at most [`CHANGES_MAX`], in the order of their names, and the number of the others. Values
+/// of references are masked.
 #[must_use]
 pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
     let (before, mut after) = (by_name(before), by_name(after));
     let mut all: Vec<Change> = Vec::new();
     for (key, old) in before {
         let new = after.remove(&key);
-        if new != Some(old) {
-            all.push(Change { key, before: Some(old.clone()), after: new.cloned() });
+        if new.is_none_or(|new| new.value != old.value) {
+            all.push(Change { key, before: Some(shown(old)), after: new.map(shown) });
         }
     }
-    all.extend(after.into_iter().map(|(key, new)| Change { key, before: None, after: Some(new.clone()) }));
+    all.extend(after.into_iter().map(|(key, new)| Change { key, before: None, after: Some(shown(new)) }));
     all.sort_by(|a, b| a.key.cmp(&b.key));
     let more = all.len().saturating_sub(CHANGES_MAX);
     all.truncate(CHANGES_MAX);
     (all, more)
 }
 
+fn shown(setting: &Setting) -> Value {
+    setting.without_reference().value
+}
+
 /// Returns the settings by their keys. An entry of a list with a unique name has it in place of the index, so that a new
 /// entry does not change the keys of those behind it.
-fn by_name(settings: &[Setting]) -> BTreeMap<String, &Value> {
+fn by_name(settings: &[Setting]) -> BTreeMap<String, &Setting> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     for Setting { key, value, .. } in settings {
         if let (Some(entry), Value::Text(name)) = (key.strip_suffix("].name"), value)
@@ -64,14 +69,15 @@ fn by_name(settings: &[Setting]) -> BTreeMap<String, &Value> {
             names.insert(entry, name);
         }
     }
-    let mut named: BTreeMap<String, &Value> = BTreeMap::new();
-    for Setting { key, value, .. } in settings {
+    let mut named: BTreeMap<String, &Setting> = BTreeMap::new();
+    for setting in settings {
+        let key = &setting.key;
         let renamed = key.split_once(']').and_then(|(entry, rest)| {
             let (list, _) = entry.split_once('[')?;
             Some(format!("{list}[{}]{rest}", names.get(entry)?))
         });
         let renamed = renamed.filter(|renamed| !named.contains_key(renamed));
-        named.insert(renamed.unwrap_or_else(|| key.clone()), value);
+        named.insert(renamed.unwrap_or_else(|| key.clone()), setting);
     }
     named
 }

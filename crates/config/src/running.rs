@@ -2,7 +2,6 @@
 //! refused.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tls::UpstreamTls;
@@ -23,9 +22,9 @@ pub struct ConfigText<'a> {
     pub name: &'a str,
     /// The YAML that is compiled.
     pub text: &'a str,
-    /// The files that a text of the API may name, besides others in their folders and in `/run/secrets`. `None` if the
-    /// operator of this machine wrote the text: then it may name any file, and contain secrets.
-    pub posted: Option<&'a [PathBuf]>,
+    /// For a text of the API, the texts whose references it may keep. `None` if the operator of this machine wrote the text:
+    /// then it may name any file and variable, and contain secrets.
+    pub posted: Option<&'a [Arc<str>]>,
 }
 
 /// The configuration of the running process.

@@ -1,6 +1,8 @@
 //! Finds secrets in the text of a line: the values of secret keys, and comments that contain a secret. A configuration that
 //! is posted is stored with its comments.
 
+use crate::near::near;
+
 /// Keys whose values are not shown.
 const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
 /// The shortest value after the name of a secret, such as `token: `, that is not a word of a sentence.
@@ -37,6 +39,30 @@ pub(crate) fn secret_values(line: &str) -> Vec<(usize, usize)> {
         }
     }
     found
+}
+
+/// Whether a key that does not exist may have been meant for a secret: a part of its name is, or resembles, a word for one.
+pub(crate) fn names_secret(name: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "credential",
+        "credentials",
+        "token",
+        "password",
+        "passwd",
+        "secret",
+        "secrets",
+        "key",
+        "keys",
+        "apikey",
+        "passphrase",
+        "pem",
+    ];
+    const SHORT: [&str; 4] = ["pass", "pw", "pwd", "auth"];
+    let is_word = |part: &str| {
+        let is_near = near(part, WORDS).is_some_and(|word| part.len() > 3 || word == part);
+        is_near || SHORT.iter().any(|word| word.eq_ignore_ascii_case(part))
+    };
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_word)
 }
 
 fn has_secret_word(comment: &str) -> bool {

@@ -12,14 +12,16 @@ use std::sync::Arc;
 
 use tls::{UpstreamTls, UpstreamTlsSettings};
 
+use crate::api_references::ApiRule;
 use crate::environment::Environment;
 use crate::error::{At, Code, PROBLEMS_MAX, Problem};
 use crate::excerpt::Lines;
 use crate::input::Input;
 use crate::near::near;
 use crate::place::Place;
+use crate::secret_text::names_secret;
 use crate::spec::SectionSpec;
-use crate::substitute::{SubstitutionError, refused_reference, resolve_file, substitute};
+use crate::substitute::{SubstitutionError, resolve_file, substitute};
 use crate::variable::Variable;
 use crate::yaml::{Key, Kind, Node};
 
@@ -32,8 +34,10 @@ pub(crate) struct Reader<'a> {
     named: RefCell<HashSet<String>>,
     /// Variables that are settings themselves; [`At::Variable`] is an index of this list.
     variables: RefCell<Vec<SettingVariable>>,
-    /// Keys that are not read.
+    /// Keys that are not read, and whose values may be secrets.
     unread: RefCell<BTreeSet<Place>>,
+    /// Keys of the whole file that do not exist.
+    unknown_lists: RefCell<Vec<String>>,
     problems: RefCell<Vec<Problem>>,
     /// Problems of another file, in its order.
     elsewhere: RefCell<Vec<Problem>>,
@@ -43,8 +47,14 @@ pub(crate) struct Reader<'a> {
     running_tls: Vec<Arc<UpstreamTls>>,
     /// The files that values name.
     files: RefCell<BTreeSet<PathBuf>>,
-    /// The files that values may name, if they are bounded.
-    posted: Option<&'a [PathBuf]>,
+    /// The positions of values that refer to variables or files.
+    references: RefCell<BTreeSet<At>>,
+    /// The folder at which relative paths begin: that of the configuration file.
+    folder: PathBuf,
+    /// Whether the text is one of the API.
+    is_of_api: bool,
+    /// The rule for the references of a text of the API.
+    api: Option<ApiRule>,
 }
 
 /// A variable that is a setting.
@@ -92,12 +102,16 @@ impl<'a> Reader<'a> {
             named: RefCell::default(),
             variables: RefCell::default(),
             unread: RefCell::default(),
+            unknown_lists: RefCell::default(),
             problems: RefCell::default(),
             elsewhere: RefCell::default(),
             verbatim: false,
             running_tls: Vec::new(),
             files: RefCell::default(),
-            posted: None,
+            references: RefCell::default(),
+            folder: PathBuf::new(),
+            is_of_api: false,
+            api: None,
         }
     }
 
@@ -106,9 +120,52 @@ impl<'a> Reader<'a> {
         Self { running_tls, ..self }
     }
 
-    /// Returns the reader of a text of the API, whose references are bounded.
-    pub(crate) fn posted(self, files: Option<&'a [PathBuf]>) -> Self {
-        Self { posted: files, ..self }
+    /// Returns the reader of a text whose relative paths begin at the folder of `file`.
+    pub(crate) fn beside(self, file: Option<&Path>) -> Self {
+        Self { folder: file.and_then(Path::parent).map(Path::to_owned).unwrap_or_default(), ..self }
+    }
+
+    /// Returns the reader of a text whose sender must not see lines of other files, if it is one of the API.
+    pub(crate) fn of_api(self, is_of_api: bool) -> Self {
+        Self { is_of_api, ..self }
+    }
+
+    /// Bounds the references of a text of the API.
+    pub(crate) fn bound(&mut self, rule: ApiRule) {
+        self.api = Some(rule);
+    }
+
+    /// Whether the text is one of the API, whose sender must not see lines of other files.
+    pub(crate) fn is_of_api(&self) -> bool {
+        self.is_of_api
+    }
+
+    /// Whether the value at `key` may permit what only the operator may.
+    pub(crate) fn may_allow(&self, at: At, key: &str) -> bool {
+        self.api.as_ref().is_none_or(|rule| rule.is_accepted(at, key))
+    }
+
+    /// Returns the folder at which relative paths begin.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the value at this position refers to variables or a file.
+    pub(crate) fn is_reference(&self, at: At) -> bool {
+        self.references.borrow().contains(&at)
+    }
+
+    /// Returns the path of a file that the value of `key` names, relative to the folder of the configuration file; `None` if
+    /// the API may not name it, which is reported.
+    pub(crate) fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
+        let path = self.folder.join(path);
+        match self.api.as_ref().map(|rule| rule.check_file(at, key, &path)) {
+            None | Some(Ok(())) => Some(path),
+            Some(Err(refusal)) => {
+                self.report(refusal.problem(at, key));
+                None
+            }
+        }
     }
 
     /// Returns the TLS that an upstream of the running configuration has with the same settings, so that its connections
@@ -230,8 +287,8 @@ impl<'a> Reader<'a> {
         let unknown = unknown.filter(|name| !names.contains(&name.as_str())).collect();
         let location = Location { at: node.at, path, spec, given, unknown };
         let section = Section { reader: self, location, entries };
-        for (key, _) in entries {
-            section.check_key(key);
+        for (key, value) in entries {
+            section.check_key(key, value);
         }
         Some(section)
     }
@@ -249,23 +306,40 @@ impl<'a> Reader<'a> {
             self.named.borrow_mut().insert(name.to_owned());
             self.environment.get(name).map(str::to_owned)
         };
-        if let Some(path) = text.strip_prefix("file:").filter(|path| path.starts_with('/')) {
-            self.uses_file(Path::new(path));
-        }
-        if let Some(files) = self.posted.filter(|_| node.at.place().is_some())
-            && let Some(refused) = refused_reference(path, text, files)
-        {
-            let message = format!("`{path}` {refused}");
-            let expected = "a variable or a file of this gateway's upstreams and providers";
-            self.report(Problem::new(Code::BadValue, node.at, message).expected(expected));
+        if let Some(Err(refusal)) = self.api.as_ref().map(|rule| rule.check_text(node.at, path, text, &self.folder)) {
+            self.report(refusal.problem(node.at, path));
             return None;
         }
-        let substituted = if self.is_single(node.at) { resolve_file(text) } else { substitute(text, &env) };
+        let (file, is_single) = (text.strip_prefix("file:"), self.is_single(node.at));
+        if let Some(path) = file.filter(|path| !path.contains("${")) {
+            self.uses_file(&self.folder.join(path));
+        }
+        if file.is_some() || (text.contains("${") && !is_single) {
+            self.references.borrow_mut().insert(node.at);
+        }
+        let substituted =
+            if is_single { resolve_file(text, &self.folder) } else { substitute(text, &env, &self.folder) };
         match substituted {
             Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign || is_foreign(node.at) }),
             Err(failed) => {
                 self.report(failure(failed, node.at, path));
                 None
+            }
+        }
+    }
+
+    /// Hides the value of a key that is not read, or the parts of it that may be secrets.
+    fn hide_secrets(&self, key: &Key, value: &Node) {
+        if names_secret(&key.name) {
+            self.unread.borrow_mut().extend(key.at.place());
+            return;
+        }
+        let mut nodes = vec![value];
+        while let Some(node) = nodes.pop() {
+            match &node.kind {
+                Kind::Null | Kind::Scalar(_) => {}
+                Kind::List(items) => nodes.extend(items),
+                Kind::Map(entries) => entries.iter().for_each(|(key, value)| self.hide_secrets(key, value)),
             }
         }
     }
@@ -294,9 +368,6 @@ fn failure(failed: SubstitutionError, at: At, path: &str) -> Problem {
         SubstitutionError::Form => {
             Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
                 .expected(expected)
-        }
-        SubstitutionError::Relative => {
-            Problem::new(Code::File, at, format!("`{path}` names a file by a relative path")).expected("file:/path")
         }
         SubstitutionError::File { reason, .. } if is_foreign(at) => {
             Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
@@ -328,13 +399,22 @@ impl Reader<'_> {
         kind: &str,
         known: impl Iterator<Item = &'n str> + Clone,
     ) {
+        let list = match kind.strip_prefix("entry of ") {
+            Some(list) => list.trim_matches('`').to_owned(),
+            None => format!("{kind}s"),
+        };
+        // The list has probably a misspelled name, which has been reported.
+        let is_meant = |unknown: &String| near(unknown, [list.as_str()]).is_some();
+        if known.clone().next().is_none() && self.unknown_lists.borrow().iter().any(is_meant) {
+            return;
+        }
         let near = if name.foreign { None } else { near(&name.value, known.clone()) };
         let message = match name.foreign {
             true => format!("no {kind} has this name"),
             false => format!("no {kind} is named `{}`", name.value),
         };
         let expected = match known.clone().next() {
-            None => format!("a name from `{kind}s`, which is empty"),
+            None => format!("an entry of `{list}`, which is empty"),
             Some(_) => one_of(known),
         };
         self.report(Problem::new(Code::UnknownName, name.at(), message).expected(expected).near(near));
@@ -391,12 +471,15 @@ impl<'a> Section<'a> {
         &self.location
     }
 
-    fn check_key(&self, key: &Key) {
+    fn check_key(&self, key: &Key, value: &Node) {
         let (name, Location { path, spec, .. }) = (key.name.as_str(), &self.location);
         if spec.key(name).is_some() {
             return;
         }
-        self.reader.unread.borrow_mut().extend(key.at.place());
+        self.reader.hide_secrets(key, value);
+        if path.is_empty() {
+            self.reader.unknown_lists.borrow_mut().push(name.to_owned());
+        }
         if spec.is_later(name) {
             return self.reader.not_yet(key.at, &format!("`{}`", self.name(name)));
         }

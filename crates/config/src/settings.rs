@@ -25,6 +25,18 @@ pub struct Setting {
     /// The source of the value.
     #[serde(serialize_with = "source")]
     pub from: SettingOrigin,
+    /// Whether the value comes from a variable or a file to which the setting refers.
+    #[serde(skip)]
+    pub is_reference: bool,
+}
+
+impl Setting {
+    /// Returns the setting with a mask in place of the value of a reference.
+    #[must_use]
+    pub fn without_reference(&self) -> Self {
+        let value = if self.is_reference { Value::text(MASK) } else { self.value.clone() };
+        Self { value, ..self.clone() }
+    }
 }
 
 /// A setting's value in a form that can be shown.
@@ -171,7 +183,8 @@ impl<'a> Listing<'a> {
             }
             Source::At(at) => self.reader.variable_at(*at).map_or(SettingOrigin::Default, SettingOrigin::Variable),
         };
-        self.settings.push(Setting { key: key.to_owned(), value, from });
+        let is_reference = matches!(source, Source::At(at) if self.reader.is_reference(*at));
+        self.settings.push(Setting { key: key.to_owned(), value, from, is_reference });
     }
 }
 

@@ -1,6 +1,7 @@
 //! The checked configuration: immutable, plain data, which no code validates again.
 
 mod alternatives;
+mod ambiguous;
 mod auth;
 mod budgets;
 mod conditions;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub(crate) use alternatives::position;
 pub use alternatives::{PresentedCredentials, choose};
+pub use ambiguous::{RefusedPaths, merged};
 pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
@@ -33,8 +35,8 @@ pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenPar
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use pattern::{Pattern, PatternError};
 pub use process::{
-    Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
-    PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
+    ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
+    MinVersion, Process, PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::Redirect;

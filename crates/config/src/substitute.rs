@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 /// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -21,62 +21,33 @@ pub(crate) enum SubstitutionError {
     NotSet(String),
     /// `${` without its end, or with an invalid name.
     Form,
-    /// The path after `file:` is not absolute.
-    Relative,
     /// The file cannot be read.
     File { path: String, reason: String },
 }
 
-/// Replaces references in `text` once: the contents of variables and files are not substituted again.
+/// Replaces references in `text` once: the contents of variables and files are not substituted again. Relative paths begin
+/// at `folder`.
 pub(crate) fn substitute(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
+    folder: &Path,
 ) -> Result<SubstitutedValue, SubstitutionError> {
     match text.strip_prefix("file:") {
         None => variables(text, env),
-        Some(named) => file(&variables(named, env)?.text, named),
+        Some(named) => file(&folder.join(variables(named, env)?.text), named),
     }
 }
 
 /// Substitutes the value of a variable: in it, only `file:/path` is a reference.
-pub(crate) fn resolve_file(text: &str) -> Result<SubstitutedValue, SubstitutionError> {
+pub(crate) fn resolve_file(text: &str, folder: &Path) -> Result<SubstitutedValue, SubstitutionError> {
     match text.strip_prefix("file:") {
         None => Ok(SubstitutedValue { text: text.to_owned(), foreign: true }),
-        Some(path) => file(path, path),
+        Some(path) => file(&folder.join(path), path),
     }
-}
-
-/// Variables of the installation, to which a text of the API may refer only at their own keys, if they have one.
-const INSTALLATION_SECRETS: [(&str, &str); 5] = [
-    ("MASTER_ENCRYPTION_KEY", ""),
-    ("MASTER_ENCRYPTION_KEY_PREVIOUS", ""),
-    ("JWT_SECRET", ""),
-    ("DATABASE_URL", "store.url"),
-    ("REDIS_URL", "redis"),
-];
-/// The folder in which containers have their secrets.
-const SECRETS_FOLDER: &str = "/run/secrets";
-
-/// Returns the reason why `key` of a text of the API may not have this value: it names a secret of the installation, or a file
-/// that is neither in `/run/secrets` nor in the folder of one of `files`.
-pub(crate) fn refused_reference(key: &str, text: &str, files: &[PathBuf]) -> Option<&'static str> {
-    let refers_to = |name: &str| text.contains(&format!("${{{name}}}")) || text.contains(&format!("${{{name}:-"));
-    if INSTALLATION_SECRETS.iter().any(|(name, own)| *own != key && refers_to(name)) {
-        return Some("refers to a secret of the installation, which the API cannot use");
-    }
-    let path = Path::new(text.strip_prefix("file:")?);
-    let is_plain = !text.contains("${") && path.components().all(|part| part != Component::ParentDir);
-    let known = files.iter().filter_map(|file| file.parent()).chain([Path::new(SECRETS_FOLDER)]);
-    let is_known = is_plain && path.parent().is_some_and(|folder| known.into_iter().any(|known| known == folder));
-    (!is_known)
-        .then_some("refers to a file that is neither in /run/secrets nor beside a file that the configuration names")
 }
 
 /// Returns the contents of the file at `path`, which a value calls `named`.
-fn file(path: &str, named: &str) -> Result<SubstitutedValue, SubstitutionError> {
-    if !path.starts_with('/') {
-        return Err(SubstitutionError::Relative);
-    }
+fn file(path: &Path, named: &str) -> Result<SubstitutedValue, SubstitutionError> {
     let text = content(path).map_err(|reason| SubstitutionError::File { path: named.to_owned(), reason })?;
     Ok(SubstitutedValue { text, foreign: true })
 }
@@ -88,7 +59,7 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substit
     while let Some((before, after)) = rest.split_once("${") {
         let (inner, behind) = after.split_once('}').ok_or(SubstitutionError::Form)?;
         let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
-        if !is_name(name) {
+        if !is_variable_name(name) {
             return Err(SubstitutionError::Form);
         }
         replaced.push_str(before);
@@ -106,13 +77,14 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substit
     Ok(SubstitutedValue { text: replaced, foreign })
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a variable can have this name.
+pub(crate) fn is_variable_name(name: &str) -> bool {
     name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Returns a file's text without the final line end that editors write.
-fn content(path: &str) -> Result<String, String> {
+fn content(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut text = String::new();
     let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
@@ -137,7 +109,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Result<String, SubstitutionError> {
-        substitute(text, &env).map(|substituted| substituted.text)
+        substitute(text, &env, Path::new("")).map(|substituted| substituted.text)
     }
 
     #[test]
@@ -167,13 +139,17 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, "sk-1\n").unwrap();
         assert_eq!(text(&format!("file:{}", path.display())), Ok("sk-1".to_owned()));
-        assert_eq!(text("file:relative"), Err(SubstitutionError::Relative));
+        let relative = substitute("file:key", &env, dir.path()).map(|substituted| substituted.text);
+        assert_eq!(relative, Ok("sk-1".to_owned()), "the path begins at the folder of the configuration");
         std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
         let large = text(&format!("file:{}", path.display()));
         assert!(matches!(large, Err(SubstitutionError::File { reason, .. }) if reason.contains("larger")));
-        let taken = resolve_file("a${SET}").map(|substituted| substituted.text);
+        let taken = resolve_file("a${SET}", dir.path()).map(|substituted| substituted.text);
         assert_eq!(taken, Ok("a${SET}".to_owned()));
-        assert!(matches!(resolve_file(&format!("file:{}", path.display())), Err(SubstitutionError::File { .. })));
+        assert!(matches!(
+            resolve_file(&format!("file:{}", path.display()), dir.path()),
+            Err(SubstitutionError::File { .. })
+        ));
         assert!(matches!(text(&format!("file:{}/none", dir.path().display())), Err(SubstitutionError::File { .. })));
     }
 }

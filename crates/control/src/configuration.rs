@@ -23,7 +23,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use retired::RetiredSnapshots;
-pub use running::{RunningText, digest};
+pub use running::{FileText, RunningText, digest};
 pub use sources::ConfigSources;
 pub use start::{StartedConfig, StoredConfigError, configuration_at_start};
 
@@ -126,9 +126,10 @@ struct CandidateText {
     /// The name in errors.
     name: String,
     text: String,
-    file_digest: String,
-    /// Whether a client sent it, so that its references are bounded.
-    is_posted: bool,
+    /// The configuration file over which it applies.
+    file: FileText,
+    /// For a text of the API, the texts whose references it may keep; `None` if the text is the file's.
+    accepted: Option<Vec<Arc<str>>>,
 }
 
 impl Configurator {
@@ -153,7 +154,7 @@ impl Configurator {
     pub fn of_defaults(live: Arc<Live>, store: Store, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
         let (variables, flags, clock) = (Environment::default(), Flags::default(), store.clock().clone());
         let loaded = config::load(Sources { file: None, environment: &variables, flags: flags.clone() })?;
-        let running = RunningText::of(&loaded, String::new(), digest(""), clock.now());
+        let running = RunningText::of(&loaded, String::new(), FileText::of(""), clock.now());
         let sources = ConfigSources { file: None, env_file: None, variables, flags };
         let (node, mock) = (Uuid::nil(), None);
         let parts = ConfiguratorParts { live, store, node, metrics, clock, sources, mock, is_without_proxy: true };
@@ -187,13 +188,13 @@ impl Configurator {
     async fn reload_locked(&self) -> Result<ConfigurationResult, ApplyError> {
         let (running, sources) = (self.running(), self.parts.sources.clone());
         let text = tokio::task::spawn_blocking(move || sources.read()).await??;
-        let file_digest = digest(&text);
-        if let Some(stored) = self.stored_over(&file_digest, &running).await {
-            return self.apply_stored(stored, file_digest).await;
+        let file = FileText::of(&text);
+        if let Some(stored) = self.stored_over(&file.digest, &running).await {
+            return self.apply_stored(stored, file).await;
         }
         let name = self.parts.sources.name();
-        let compiled = self.compile(CandidateText { name, text, file_digest, is_posted: false }).await?;
-        let is_new = compiled.running.file_digest != running.file_digest || running.stored.is_some();
+        let compiled = self.compile(CandidateText { name, text, file, accepted: None }).await?;
+        let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
             self.record_file(&result.running, true).await;
@@ -209,11 +210,11 @@ impl Configurator {
     pub async fn follow(&self) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
         let running = self.running();
-        let found = self.parts.store.configuration_over(&running.file_digest, self.parts.node).await?;
+        let found = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
         let known = running.stored.as_ref().map(|stored| stored.number).max(running.refused);
         let Some(stored) = found.filter(|found| known < Some(found.number)) else { return Ok(()) };
         let number = stored.number;
-        let result = self.apply_stored(stored, running.file_digest.clone()).await;
+        let result = self.apply_stored(stored, running.file.clone()).await;
         self.report("store", &result);
         if result.is_err() {
             // The same configuration is not compiled again until the file changes.
@@ -225,20 +226,25 @@ impl Configurator {
     async fn apply_stored(
         &self,
         stored: StoredConfiguration,
-        file_digest: String,
+        file: FileText,
     ) -> Result<ConfigurationResult, ApplyError> {
         let (name, text) = (running::stored_name(&stored), stored.text.clone().ok_or(ApplyError::NotStored)?);
-        let mut compiled = self.compile(CandidateText { name, text, file_digest, is_posted: false }).await?;
+        // Its references were accepted when it was applied.
+        let accepted = Some(vec![text.as_str().into()]);
+        let mut compiled = self.compile(CandidateText { name, text, file, accepted }).await?;
         compiled.running.become_stored(stored);
         Ok(self.publish(compiled).await)
     }
 
-    /// Checks a text of the API as [`apply`](Self::apply) does, and changes nothing.
+    /// Checks a text of the API as [`apply`](Self::apply) does, and changes nothing. The audit log gets a line.
     ///
     /// # Errors
     /// The reason why the text would be refused.
-    pub async fn validate(&self, text: &str) -> Result<ConfigurationResult, ApplyError> {
-        let compiled = self.compile(self.posted(text)).await?;
+    pub async fn validate(&self, by: &Actor, text: &str) -> Result<ConfigurationResult, ApplyError> {
+        let compiled = self.compile(self.posted(text)).await;
+        let is_valid = compiled.is_ok();
+        self.parts.store.note_validation(by, self.parts.node, &digest(text), is_valid).await?;
+        let compiled = compiled?;
         let CompiledText { changes, more, loaded, .. } = compiled;
         Ok(ConfigurationResult { changes, more, notes: loaded.notes.clone(), running: self.running() })
     }
@@ -250,7 +256,7 @@ impl Configurator {
     /// The reason why the running configuration stays. It is logged.
     pub async fn apply(&self, by: &Actor, text: &str, over: Option<&str>) -> Result<ConfigurationResult, ApplyError> {
         let _changing = self.changing.lock().await;
-        let result = self.apply_locked(by, text, over).await;
+        let result = self.apply_locked(by, self.posted(text), over).await;
         self.report("api", &result);
         result
     }
@@ -264,7 +270,12 @@ impl Configurator {
         let result = async {
             let stored = self.parts.store.find_configuration(to).await?.ok_or(ApplyError::Unknown)?;
             let text = stored.text.ok_or(ApplyError::NotStored)?;
-            self.apply_locked(by, &text, over).await
+            let mut candidate = self.posted(&text);
+            if stored.source == ConfigurationSource::File {
+                // The operator wrote all of it.
+                candidate.accepted = Some(vec![text.into()]);
+            }
+            self.apply_locked(by, candidate, over).await
         };
         let result = result.await;
         self.report("rollback", &result);
@@ -274,19 +285,26 @@ impl Configurator {
     async fn apply_locked(
         &self,
         by: &Actor,
-        text: &str,
+        candidate: CandidateText,
         over: Option<&str>,
     ) -> Result<ConfigurationResult, ApplyError> {
         if over.is_some_and(|over| over != self.running().digest) {
             return Err(ApplyError::Changed);
         }
-        let mut compiled = self.compile(self.posted(text)).await?;
+        let text = candidate.text.clone();
+        let mut compiled = match self.compile(candidate).await {
+            Err(ApplyError::Invalid(error)) => {
+                self.parts.store.note_validation(by, self.parts.node, &digest(&text), false).await?;
+                return Err(error.into());
+            }
+            compiled => compiled?,
+        };
         let new = NewConfiguration {
             source: ConfigurationSource::Api,
             node: self.parts.node,
-            file_digest: &compiled.running.file_digest,
+            file_digest: &compiled.running.file.digest,
             digest: &compiled.running.digest,
-            text: Some(text),
+            text: Some(&text),
             is_change: true,
         };
         let stored = self.parts.store.add_configuration(by, new).await?;
@@ -295,14 +313,15 @@ impl Configurator {
     }
 
     fn posted(&self, text: &str) -> CandidateText {
-        let file_digest = self.running().file_digest.clone();
-        CandidateText { name: POSTED.to_owned(), text: text.to_owned(), file_digest, is_posted: true }
+        let running = self.running();
+        let accepted = Some(vec![running.text.clone(), running.file.text.clone()]);
+        CandidateText { name: POSTED.to_owned(), text: text.to_owned(), file: running.file.clone(), accepted }
     }
 
     /// Records the file with which the process has started, unless the store knows it.
     pub async fn record_start(&self) {
         let running = self.running();
-        let is_known = self.parts.store.knows_configuration_file(&running.file_digest).await;
+        let is_known = self.parts.store.knows_configuration_file(&running.file.digest).await;
         if running.stored.is_none() && matches!(is_known, Ok(false)) {
             self.record_file(&running, false).await;
         }
@@ -312,7 +331,7 @@ impl Configurator {
     pub async fn has_read_file(&self) -> bool {
         let sources = self.parts.sources.clone();
         let text = tokio::task::spawn_blocking(move || sources.read()).await;
-        matches!(text, Ok(Ok(text)) if digest(&text) == self.running().file_digest)
+        matches!(text, Ok(Ok(text)) if digest(&text) == self.running().file.digest)
     }
 
     /// Frees replaced snapshots that no request uses any more.
@@ -327,7 +346,7 @@ impl Configurator {
             Ok(stored) => stored,
             Err(error) => {
                 tracing::warn!(%error, "stored configurations cannot be read");
-                running.stored.clone().filter(|_| running.file_digest == file_digest)
+                running.stored.clone().filter(|_| running.file.digest == file_digest)
             }
         }
     }
@@ -337,16 +356,16 @@ impl Configurator {
         let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
         let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
         let compile = move || -> Result<CompiledText, ConfigError> {
-            let CandidateText { name, text, file_digest, is_posted } = candidate;
+            let CandidateText { name, text, file, accepted } = candidate;
             let environment = sources.environment()?;
-            let posted = is_posted.then_some(&running.files[..]);
+            let posted = accepted.as_deref();
             let loaded = config::reload(
                 &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock },
                 ConfigText { name: &name, text: &text, posted },
-                Sources { file: None, environment: &environment, flags: sources.flags.clone() },
+                Sources { file: sources.file.as_deref(), environment: &environment, flags: sources.flags.clone() },
             )?;
             let (changes, more) = config::changes(&running.settings, loaded.settings());
-            let running = RunningText::of(&loaded, name, file_digest, now);
+            let running = RunningText::of(&loaded, name, file, now);
             Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
         };
         let compiled = tokio::task::spawn_blocking(compile).await??;
@@ -404,7 +423,7 @@ impl Configurator {
         let new = NewConfiguration {
             source: ConfigurationSource::File,
             node: self.parts.node,
-            file_digest: &running.file_digest,
+            file_digest: &running.file.digest,
             digest: &running.digest,
             text: (!running.has_literal_secrets).then_some(&*running.text),
             is_change,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::is_link_local;
 use access::{Refusal, Secret, UserId};
 use bytes::Bytes;
 use config::snapshot::{Origin, Provider, Scheme};
@@ -57,6 +58,8 @@ pub(crate) enum NoAnswer {
     Tls(#[source] io::Error),
     #[error("its response is not HTTP/1.1")]
     Http(#[from] hyper::Error),
+    #[error("its host has a link-local or metadata address, which only `allow_link_local: true` permits")]
+    LinkLocal,
     #[error("it is configured as h2c, which is not supported here")]
     H2c,
     #[error("its host name or the credential is not valid in a request")]
@@ -98,7 +101,7 @@ impl Outbound {
         let origin = &provider.origin;
         let stream = match origin.scheme {
             Scheme::H2c => return Err(NoAnswer::H2c),
-            Scheme::Http | Scheme::Https => tcp(origin).await.map_err(NoAnswer::Connect)?,
+            Scheme::Http | Scheme::Https => tcp(origin).await?,
         };
         if origin.scheme == Scheme::Http {
             return exchange(stream, request).await;
@@ -143,13 +146,19 @@ fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<By
     Some(request)
 }
 
-async fn tcp(origin: &Origin) -> io::Result<TcpStream> {
-    if let Ok(address) = origin.host.parse() {
-        return TcpStream::connect(SocketAddr::new(address, origin.port)).await;
+async fn tcp(origin: &Origin) -> Result<TcpStream, NoAnswer> {
+    let found: Vec<SocketAddr> = match origin.host.parse() {
+        Ok(address) => vec![SocketAddr::new(address, origin.port)],
+        Err(_) => {
+            let found = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await;
+            found.map_err(NoAnswer::Connect)?.collect()
+        }
+    };
+    if !origin.allow_link_local && found.iter().any(|address| is_link_local(address.ip())) {
+        return Err(NoAnswer::LinkLocal);
     }
-    let addresses = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await?.take(ADDRESSES_MAX);
     let mut last = io::ErrorKind::NotFound.into();
-    for address in addresses {
+    for address in found.into_iter().take(ADDRESSES_MAX) {
         // Each address gets a part of the whole time, so that a silent address does not use up all of it.
         match timeout(WITHIN / 4, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
@@ -157,7 +166,7 @@ async fn tcp(origin: &Origin) -> io::Result<TcpStream> {
             Err(late) => last = late.into(),
         }
     }
-    Err(last)
+    Err(NoAnswer::Connect(last))
 }
 
 /// Sends the request on a new connection, which ends after the head of the response.

@@ -69,7 +69,7 @@ mod tests {
 
     fn provider(credential: Credential) -> Provider {
         let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
-        let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path };
+        let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
         Provider { name: "openai".into(), kind: ProviderKind::OpenAi, origin, credential, tls: None }
     }
 

@@ -231,6 +231,7 @@ async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtoc
             ConnectError::Tls(_) => "TLS to the upstream failed; it received nothing",
             ConnectError::Resolve(_)
             | ConnectError::NoAddress
+            | ConnectError::LinkLocal
             | ConnectError::Tcp(_)
             | ConnectError::Name
             | ConnectError::Http2(_) => "the upstream cannot be reached; it received nothing",

@@ -1,10 +1,12 @@
 //! The head of a client's request: immutable, as it was received. Changes for an upstream are `http1::HeadEdits`, which are
 //! applied when the head is written.
 
+use std::rc::Rc;
 use std::str;
 
 use bytes::Bytes;
 use config::RequestParts;
+use config::snapshot::merged;
 use http1::{
     Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version,
     Violation,
@@ -34,6 +36,20 @@ impl Head {
     pub(crate) fn written(bytes: Vec<u8>) -> Option<Self> {
         let parsed = parse(&bytes)?;
         Some(Self::new(Bytes::from(bytes), parsed))
+    }
+
+    /// Returns the head with each run of slashes in its path as one, or a refused head if that is invalid.
+    pub(crate) fn with_merged_slashes(head: Rc<Self>) -> Rc<Self> {
+        let Some(path) = merged(head.path()) else { return head };
+        let replaced = head.request().path().and_then(|received| {
+            let at = received.as_ptr().addr().checked_sub(head.bytes.as_ptr().addr())?;
+            let (before, after) = (head.bytes.get(..at)?, head.bytes.get(at + received.len()..)?);
+            Self::written([before, path.as_bytes(), after].concat())
+        });
+        match replaced {
+            Some(replaced) => Rc::new(Self { violation: head.violation, ..replaced }),
+            None => Rc::new(Self::refused(None, Violation::Target)),
+        }
     }
 
     /// Represents a head that the parser refused, by its method and target if they are known. HTTP/1.0 needs no `Host`.
@@ -226,6 +242,20 @@ pub(crate) mod tests {
     /// The head of a GET request with these fields.
     pub(crate) fn get(fields: &[(&str, &str)]) -> Head {
         head("GET /", fields)
+    }
+
+    #[test]
+    fn slashes_are_merged_in_the_path_only() {
+        for (line, path, query) in [
+            ("GET //a///b//?c=//d", "/a/b/", Some("c=//d")),
+            ("GET http://h//a", "/a", None),
+            ("GET /a/b", "/a/b", None),
+        ] {
+            let merged = Head::with_merged_slashes(Rc::new(head(line, &[("host", "h"), ("x-url", "http://x//y")])));
+            assert_eq!((merged.path(), merged.query(), merged.host()), (path, query, &b"h"[..]), "{line}");
+            let fields: Vec<&[u8]> = merged.fields().iter().map(|field| field.value).collect();
+            assert_eq!((fields, merged.violation()), (vec![&b"h"[..], b"http://x//y"], None), "{line}");
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl RequestContext {
         let begun = Instant::now();
         let started_at = worker.wall_clock.at(begun);
         let snapshot = worker.snapshot();
+        let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
         Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim }

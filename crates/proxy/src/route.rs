@@ -42,7 +42,13 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
         Selection::Endpoint(called) => return Ok(built_in(called.into_owned(), traffic, handles)),
         Selection::Health => return Ok(own_health(traffic, handles)),
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
-        Selection::Route(route) => return Ok(configured(route, traffic, traffic.auth_of(route, method, path))),
+        Selection::Route(route) => {
+            if let Some(message) = route.refused_paths.refusal(path) {
+                return Err(Problem::new(Refusal::BadRequest, message).into());
+            }
+            let auth = traffic.auth_of(route, method, path, || requests_websocket(head));
+            return Ok(configured(route, traffic, auth));
+        }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
         Selection::None => not_found(traffic, head),

@@ -139,6 +139,8 @@ actions! {
     LinkRevoke = "link.revoke";
     /// A configuration was applied while Tollgate runs.
     ConfigurationApply = "configuration.apply";
+    /// A configuration was checked, or refused when it was to be applied.
+    ConfigurationValidate = "configuration.validate";
 }
 
 /// A new line of the audit log.

@@ -156,6 +156,23 @@ impl Store {
         row.try_into()
     }
 
+    /// Records in the audit log that the node has checked a text with this digest for the author, and with which result.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn note_validation(
+        &self,
+        by: &Actor,
+        node: Uuid,
+        digest: &str,
+        is_valid: bool,
+    ) -> Result<(), DatabaseError> {
+        let mut transaction = self.addition().await?;
+        let detail = json!({"digest": digest, "valid": is_valid});
+        self.note(&mut transaction, by, Act::of(Action::ConfigurationValidate, node, None).with(detail)).await?;
+        transaction.commit().await
+    }
+
     fn row(&self, by: &Actor, new: &NewConfiguration<'_>, number: i64) -> ConfigurationRow {
         let (actor, actor_user_id, _) = by.columns();
         ConfigurationRow {

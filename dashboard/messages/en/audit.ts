@@ -55,6 +55,7 @@ export const audit = {
     "link.create": "Link created",
     "link.revoke": "Link revoked",
     "configuration.apply": "Configuration applied",
+    "configuration.validate": "Configuration checked",
   } as Record<string, string>,
   fields: {
     name: "Name",

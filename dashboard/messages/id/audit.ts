@@ -57,6 +57,7 @@ export const audit: Messages["audit"] = {
     "link.create": "Tautan dibuat",
     "link.revoke": "Tautan dicabut",
     "configuration.apply": "Konfigurasi diterapkan",
+    "configuration.validate": "Konfigurasi diperiksa",
   },
   fields: {
     name: "Nama",

@@ -33,7 +33,7 @@ pub const WORDS: &[&str] = &[
 pub fn origin(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(origin) = Origin::parse(text) else { return };
-    let Origin { scheme, host, port, authority, path } = &origin;
+    let Origin { scheme, host, port, authority, path, .. } = &origin;
     assert!(!host.is_empty() && *port > 0, "{text:?}");
     assert!(!host.contains(['/', '@', '[', ']', ' ', '?', '#', '\\']), "{text:?} has the host {host:?}");
     assert!(host.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()), "{text:?}");

@@ -75,6 +75,7 @@ fn parse(line: &str) -> Option<Route> {
         websocket: false,
         allow_headers: Vec::new(),
         rate_limits: 0..0,
+        refused_paths: config::snapshot::RefusedPaths::default(),
         place: None,
     })
 }

@@ -9,11 +9,14 @@ use thiserror::Error;
 const URL_LEN_MAX: usize = 2_048;
 /// Maximum length of a host name in bytes (RFC 1035, 2.3.4).
 const HOST_LEN_MAX: usize = 253;
-/// Addresses at which clouds serve the credentials of machines, and which are not link-local: AWS, Alibaba, Oracle.
-const METADATA: [IpAddr; 3] = [
+/// Addresses at which clouds serve the credentials of machines, and which are not link-local: AWS, Google, Alibaba, Oracle,
+/// Azure.
+const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
 ];
 
 /// An `https` URL, or an `http` URL of this machine.
@@ -273,7 +276,9 @@ mod tests {
             ("fe80::1", true),
             ("febf::1", true),
             ("fd00:ec2::254", true),
+            ("fd20:ce::254", true),
             ("100.100.100.200", true),
+            ("168.63.129.16", true),
             ("0.0.0.0", true),
             ("::", true),
             ("127.0.0.1", false),

@@ -15,7 +15,7 @@ use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
 use tls::{UpstreamTls, UpstreamTlsSettings};
 
-use super::{UsedNames, upstream_tls};
+use super::{UsedNames, link_local, upstream_tls};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
@@ -285,6 +285,9 @@ impl EntryKeys {
 fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
     let location = &entry.location;
     let given: Vec<&str> = AUTH_KEYS.into_iter().filter(|key| location.has(key)).collect();
+    if location.has("weak_secret") && !location.has("secret") {
+        location.missing(reader, &["secret"]);
+    }
     match given.as_slice() {
         [] if location.has("issuer") => {
             let issuer = entry.issuer.as_ref()?;
@@ -306,9 +309,10 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
             let secret = entry.secret.as_ref()?;
             let algorithms = entry.algorithms.list.iter().map(|algorithm| algorithm.value);
             let needed = algorithms.map(Algorithm::secret_len_min).max().unwrap_or(0);
-            if secret.value.expose().len() < needed {
+            if secret.value.expose().len() < needed && !entry.weak_secret.value {
                 let name = location.name("secret");
-                reader.bad(secret.at()?, &name, format!("at least {needed} bytes, as `algorithms` requires"));
+                let expected = format!("at least {needed} bytes, as `algorithms` requires, or `weak_secret: true`");
+                reader.bad(secret.at()?, &name, expected);
             }
             Key::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
         }
@@ -333,7 +337,7 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
         IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
     };
     let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
-    let allow_link_local = entry.allow_link_local.value;
+    let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
     let source = IssuerSource { place, allow_link_local, tls: tls.as_deref().map(issuer_tls) };
     if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != Scheme::Https) {
         upstream_tls::report_unused(reader, tls, &format!("`{key}` is not an `https` URL"));

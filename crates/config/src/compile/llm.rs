@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ai::ProviderKind;
 
-use super::{UsedNames, upstream_tls};
+use super::{UsedNames, link_local, upstream_tls};
 use crate::error::{Code, Problem};
 use crate::flags::Flags;
 use crate::input::{Input, Source};
@@ -107,6 +107,7 @@ fn builtin_mock(nth: usize, source: &Source) -> ProviderInput {
         base_url: None,
         credential: None,
         tls: None,
+        allow_link_local: Input::default(false),
     }
 }
 
@@ -140,6 +141,7 @@ fn from_environment(
                 base_url: Some(credential.derived(url.to_owned())),
                 credential: Some(credential.clone()),
                 tls: None,
+                allow_link_local: Input::default(false),
             });
             let (name, credential) = (name.into(), credential.value);
             providers.on.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
@@ -184,6 +186,11 @@ fn from_file(
             }
         };
         url.value = base_url(kind, &origin);
+        let at = url.at().unwrap_or(location.at);
+        let allow = link_local::is_allowed(reader, location, &entry.allow_link_local);
+        let Some(origin) = link_local::checked(reader, &origin, allow, (at, &location.name("base_url"))) else {
+            return false;
+        };
         if let Some(tls) = entry.tls.as_ref().filter(|_| origin.scheme != Scheme::Https) {
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }

@@ -33,7 +33,7 @@ pub(super) fn table(reader: &Reader<'_>, traffic: &TrafficInput, notes: &mut Vec
         }
         return (None, Prices::builtin());
     };
-    let path = PathBuf::from(&named.value);
+    let path = named.value.clone();
     reader.uses_file(&path);
     match read(&path, key, reader.environment()) {
         Ok(read) => {
@@ -46,6 +46,13 @@ pub(super) fn table(reader: &Reader<'_>, traffic: &TrafficInput, notes: &mut Vec
                 false => format!("`prices_file` needs {}, which {what}", file.display()),
             };
             reader.report(Problem::new(code, named.at(), message).expected(expected));
+            (None, Prices::builtin())
+        }
+        // The sender of a text must not see lines of a file.
+        Err(PriceFileError::Rows(problems)) if reader.is_of_api() => {
+            let message = format!("`prices_file` names a file with {} problems", problems.len());
+            let expected = "a valid price file; `tollgate check` shows its problems";
+            reader.report(Problem::new(Code::File, named.at(), message).expected(expected));
             (None, Prices::builtin())
         }
         Err(PriceFileError::Rows(problems)) => {

@@ -14,8 +14,8 @@ use crate::schema::process::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Signup, SignupMode, Spool, Store,
-    TlsSettings,
+    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Signup, SignupMode,
+    Spool, Store, TlsSettings,
 };
 
 /// Returns what a reload cannot change.
@@ -104,6 +104,10 @@ fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSetti
         tls,
         allowed_origins: origins.list.iter().map(|origin| origin.value.clone()).collect(),
         rate_limits: limit::control_limits(reader, &mut control.rate_limits),
+        api_references: ApiReferences {
+            folders: control.config.files.list.iter().map(|folder| folder.value.clone()).collect(),
+            variables: control.config.variables.list.iter().map(|name| name.value.clone()).collect(),
+        },
     }
 }
 

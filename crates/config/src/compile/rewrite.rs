@@ -41,16 +41,19 @@ fn whole(reader: &Reader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Opti
     Some(Composition { from: of_template(from), parts })
 }
 
-/// Returns the number of a parameter of the route's path, and reports one that does not exist.
+/// Returns the number of a parameter of the route's path, and reports one that does not exist. `*name` is the rest of it.
 fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
-    let (name, from) = named;
+    let (written, from) = named;
+    let ends_with_rest = matches!(from, PathMatch::Template(template) if template.ends_with_rest());
+    let name = written.strip_prefix('*').filter(|_| ends_with_rest).unwrap_or(written);
     let names: Vec<&str> = match from {
         PathMatch::Template(template) => template.names().collect(),
         PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => Vec::new(),
     };
     let found = names.iter().position(|known| *known == name);
+    let found = found.filter(|at| name == written || at + 1 == names.len());
     if found.is_none() {
-        let problem = Problem::new(Code::UnknownName, input.at(), format!("the route's path has no `{{{name}}}`"));
+        let problem = Problem::new(Code::UnknownName, input.at(), format!("the route's path has no `{{{written}}}`"));
         let expected = match names.as_slice() {
             [] => "a text without parameters, or a path of the route that has them".to_owned(),
             names => one_of(names.iter().copied()),

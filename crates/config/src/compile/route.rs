@@ -20,7 +20,7 @@ use crate::note::Note;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{RespondInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, Route};
+use crate::snapshot::{Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route};
 
 /// The parts of the file that routes refer to.
 pub(super) struct RouteParts<'a> {
@@ -70,6 +70,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             websocket: !route.upgrades.list.is_empty(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
             rate_limits: own_limits,
+            refused_paths: RefusedPaths::default(),
             place: route.location.at.place(),
         }));
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::UsedNames;
 use super::upstream_tls::upstream_tls;
+use super::{UsedNames, link_local};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
@@ -25,7 +25,8 @@ pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -
     for entry in &entries.list {
         let UpstreamInput { name, backends, strategy, .. } = entry;
         let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
-        let backends = self::backends(reader, backends);
+        let backends =
+            self::backends(reader, backends, link_local::is_allowed(reader, &entry.location, &entry.allow_link_local));
         let tls = upstream_tls(reader, entry, &backends);
         let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
         let upstream = Upstream { name: name_text, backends, strategy: strategy.value, tls, place };
@@ -39,10 +40,10 @@ pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -
 }
 
 /// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
-fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>) -> Vec<Backend> {
+fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>, allow_link_local: bool) -> Vec<Backend> {
     let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
     let mut backends = Vec::new();
-    for BackendInput { url, weight, .. } in &entries.list {
+    for BackendInput { location, url, weight } in &entries.list {
         let Some(url) = url else { continue };
         if let Some(first) = taken.get(&url.value) {
             let problem = Problem::new(Code::Duplicate, url.at(), "a second backend of the upstream has this URL");
@@ -50,7 +51,9 @@ fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>) -> Vec<Backend
             continue;
         }
         taken.insert(&url.value, url.at());
-        backends.push(Backend { origin: url.value.clone(), weight: weight.value });
+        let place = (url.at().unwrap_or(location.at), location.name("url"));
+        let origin = link_local::checked(reader, &url.value, allow_link_local, (place.0, &place.1));
+        backends.extend(origin.map(|origin| Backend { origin, weight: weight.value }));
     }
     backends
 }

@@ -105,6 +105,11 @@ impl WrittenRequest {
         })
     }
 
+    /// Returns the request with another path.
+    pub(super) fn with_path(&self, path: String) -> Self {
+        Self { path, ..self.clone() }
+    }
+
     /// Returns the request as one with a valid key.
     #[must_use]
     pub fn with_key(self) -> Self {

@@ -91,6 +91,10 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
         Selection::Route(route) if !route.websocket && request.requests_websocket => {
             (Refusal::UpgradeRequired, "the route does not support WebSockets".to_owned())
         }
+        Selection::Route(route) if route.refused_paths.refusal(&request.path).is_some() => {
+            let message = route.refused_paths.refusal(&request.path).unwrap_or_default();
+            (Refusal::BadRequest, message.to_owned())
+        }
         Selection::WrongMethod { endpoint: Some(_), .. } if request.names_websocket => {
             (Refusal::UpgradeRequired, "LLM endpoints do not support WebSockets".to_owned())
         }

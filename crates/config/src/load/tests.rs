@@ -8,6 +8,7 @@ use super::*;
 use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
 
 mod actions;
+mod ambiguous_paths;
 mod auth;
 mod client_tls;
 mod control;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+mod references;
 
 use super::*;
 use crate::environment::Environment;
@@ -20,8 +20,8 @@ fn replace(old: &LoadedConfig, text: &str, is_posted: bool) -> Result<LoadedConf
     let running =
         RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: old.snapshot.traffic.mock.on };
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
-    let files = [PathBuf::from("/etc/tollgate/key")];
-    let text = ConfigText { name: "new.yaml", text, posted: is_posted.then_some(&files[..]) };
+    let accepted = [old.text.clone()];
+    let text = ConfigText { name: "new.yaml", text, posted: is_posted.then_some(&accepted[..]) };
     reload(&running, text, sources).map_err(|error| error.to_string())
 }
 
@@ -83,7 +83,8 @@ fn a_changed_secret_is_a_change_without_its_value() {
 
 #[test]
 fn a_stored_text_refers_to_its_secrets() {
-    let old = loaded("");
+    let list = "control: {config: {variables: [KEY, NONE]}}\n";
+    let old = loaded(list);
     for (secret, is_valid) in [
         ("sk-1", false),
         ("${KEY}", true),
@@ -94,7 +95,7 @@ fn a_stored_text_refers_to_its_secrets() {
         ("${JWT_SECRET}", false),
         ("file:/etc/hostname", false),
     ] {
-        let text = format!("providers: [{{name: o, kind: openai, credential: \"{secret}\"}}]");
+        let text = format!("{list}providers: [{{name: o, kind: openai, credential: \"{secret}\"}}]");
         let result = replace(&old, &text, true);
         assert_eq!(result.is_ok(), is_valid, "{secret}: {:?}", result.err());
         let has_literal = secret.contains("sk-");

@@ -1,6 +1,7 @@
 //! The forms of single values: each parses a text, and describes the texts that it accepts.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -420,6 +421,46 @@ impl<T> Form for TextForm<T> {
             Scalar::Number => json!({"anyOf": [text, {"type": "number", "minimum": 0}]}),
             Scalar::Whole => json!({"anyOf": [text, {"type": "integer", "minimum": 0}, {"type": "boolean"}]}),
             Scalar::Any => json!({"anyOf": [text, {"type": ["number", "boolean"]}]}),
+        }
+    }
+}
+
+/// The path of a file, relative to the folder of the configuration file. One rule decides which files the API may name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileForm;
+
+/// The path of a file.
+pub(crate) const FILE: FileForm = FileForm;
+
+impl Form for FileForm {
+    type Value = PathBuf;
+
+    fn parse(&self, text: &str) -> Result<PathBuf, Refusal> {
+        accept(text, !text.is_empty() && !text.contains('\0'), "a file").map(PathBuf::from)
+    }
+
+    fn shown(&self, value: &PathBuf) -> Value {
+        Value::text(value.display())
+    }
+
+    fn cell(&self) -> String {
+        "file".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [{"type": "string", "pattern": "^."}, {"type": ["number", "boolean"]}]})
+    }
+
+    fn read_text(&self, reader: &Reader<'_>, text: &Text, name: &str) -> Option<Input<PathBuf>> {
+        match self.parse(&text.value) {
+            Ok(path) => {
+                let value = reader.file_path(text.at, name, &path)?;
+                Some(Input { value, source: Source::At(text.at), foreign: text.foreign })
+            }
+            Err(refusal) => {
+                refusal.report(reader, text, name);
+                None
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Boolean, Scalar, TextForm, Words, accept, bad};
+use super::form::{Boolean, FILE, Scalar, TextForm, Words, bad};
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;
@@ -68,10 +68,3 @@ pub(super) const ADDRESS: TextForm<SocketAddr> = TextForm {
 const MIN_VERSION: Words<MinVersion> = Words::new(&[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)]);
 const CLIENT_MODE: Words<ClientMode> =
     Words::new(&[("required", ClientMode::Required), ("optional", ClientMode::Optional)]);
-pub(super) const FILE: TextForm<PathBuf> = TextForm {
-    parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a file").map(PathBuf::from),
-    shown: |path| Value::text(path.display()),
-    cell: "file",
-    pattern: "^.",
-    scalar: Scalar::Any,
-};

@@ -193,7 +193,8 @@ fn is_expressible(code: Code) -> bool {
         | Code::Signature
         | Code::Test
         | Code::NeedsRestart
-        | Code::LiteralSecret => false,
+        | Code::LiteralSecret
+        | Code::ForbiddenReference => false,
     }
 }
 

@@ -20,8 +20,7 @@ use super::field::{
     Either, Entries, Values, default, list, maybe_nested, nested, one_entry, optional, or_empty, required, sections,
     single_or,
 };
-use super::form::{Boolean, DurationForm, SizeForm, Whole};
-use super::listen::FILE;
+use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
 use super::price::PriceInput;
 use super::section;
 use crate::input::Input;
@@ -33,8 +32,8 @@ pub(crate) use auth::{
 };
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,
-    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
+    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY, UNBOUNDED, URL,
+    base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use limit::{
@@ -75,7 +74,7 @@ section! {
         /// Prices that replace the built-in ones.
         prices: Entries<PriceInput> = sections::<PriceInput>("none");
         /// A [price file](prices.md#price-files) that is newer than the built-in table.
-        prices_file: Option<Input<String>> = or_empty(PATH_OF_FILE, "none");
+        prices_file: Option<Input<PathBuf>> = or_empty(FILE, "none");
         /// `prices_file` must be signed by this key.
         prices_key: Option<Input<PublicKey>> = optional(PUBLIC_KEY, "none");
         /// The LLM endpoints of the proxy.
@@ -92,8 +91,10 @@ section! {
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
         /// The credentials that routes may require: [access tokens, keys, and users](authentication.md).
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
-        /// Exact paths that need no credentials on routes that serve them, for GET and HEAD; `[]` turns this off.
+        /// Exact paths that need [no credentials](authentication.md#health-checks) on routes of exactly this path, or of a prefix without a rewrite, for GET and HEAD; `[]` turns this off.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
+        /// Paths that backends may read differently than Tollgate ([ambiguous paths](routing.md#ambiguous-paths)).
+        paths: PathsInput = nested::<PathsInput>();
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
         /// Proxies whose `X-Forwarded-For` is trusted ([client addresses](#client-addresses)).
@@ -115,6 +116,26 @@ section! {
 fn health_paths() -> Vec<String> {
     ["/health", "/livez", "/readyz"].map(str::to_owned).into()
 }
+
+section! {
+    PathsInput {
+        /// Whether each run of slashes becomes one before a request is routed and forwarded.
+        merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but open routes beside protected ones refuse `//`");
+        /// Whether routes refuse `%2F`, `%5C` and `\\` in paths with 400, or keep them.
+        encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
+        /// Whether routes refuse `;` and `%3B` in paths with 400, or keep them.
+        semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
+    }
+}
+
+/// What happens to a path that backends may read differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ambiguity {
+    Refuse,
+    Keep,
+}
+
+const AMBIGUITY: Words<Ambiguity> = Words::new(&[("refuse", Ambiguity::Refuse), ("keep", Ambiguity::Keep)]);
 
 section! {
     TimeoutsInput {
@@ -170,6 +191,8 @@ section! {
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
         /// The TLS to an `https` URL only.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
+        /// Whether the host of `base_url` may have a link-local or metadata address. Only the file may set it.
+        allow_link_local: Input<bool> = default(Boolean, || false);
         rules: Rule::Values(base_url_of_kind), Rule::Values(name_of_mock);
     }
 }
@@ -290,6 +313,8 @@ section! {
         strategy: Input<Strategy> = default(STRATEGY, || Strategy::RoundRobin);
         /// The TLS to backends with `https`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
+        /// Whether the hosts of backends may have link-local or metadata addresses. Only the file may set it.
+        allow_link_local: Input<bool> = default(Boolean, || false);
         later: health_check, circuit_breaker, retry, pool, discover;
     }
 }

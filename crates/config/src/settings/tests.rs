@@ -141,6 +141,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("auth[5].users[0].name", "eve", "eve"),
     ("auth[5].users[0].hash", "$2b$04$S3CRETghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.", "***"),
     ("health_paths[0]", "/alive", "/alive"),
+    ("control.config.files[0]", "/etc/tollgate/public", "/etc/tollgate/public"),
     ("routes[6].auth.type", "jwt", "jwt"),
     ("routes[7].auth.any[0].type", "jwt", "jwt"),
     ("routes[7].auth.any[0].use", "hmacs", "hmacs"),

@@ -63,7 +63,7 @@ impl ServiceUrl {
         let host = host.to_ascii_lowercase();
         let written = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let authority = if port == default_port { written } else { format!("{written}:{port}") };
-        let origin = Origin { scheme, host, port, authority, path: String::new() };
+        let origin = Origin { scheme, host, port, authority, path: String::new(), allow_link_local: false };
         Some(Self { text: text.into(), origin, target })
     }
 }

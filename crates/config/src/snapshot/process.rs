@@ -132,6 +132,17 @@ pub struct Control {
     pub allowed_origins: Vec<String>,
     /// Rate limits of control; each one that applies counts.
     pub rate_limits: Vec<WindowLimit>,
+    /// What a configuration of the API may refer to.
+    pub api_references: ApiReferences,
+}
+
+/// The section `control.config` of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiReferences {
+    /// Folders whose files a configuration of the API may name. Default none.
+    pub folders: Vec<PathBuf>,
+    /// Variables that a configuration of the API may name. Default none.
+    pub variables: Vec<String>,
 }
 
 impl Control {

@@ -8,6 +8,7 @@ use access::Credits;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use super::ambiguous::RefusedPaths;
 use super::auth::Auth;
 use super::conditions::Conditions;
 use super::pattern::Pattern;
@@ -47,6 +48,8 @@ pub struct Route {
     pub allow_headers: Vec<Box<str>>,
     /// The positions of the rate limits that only this route has.
     pub rate_limits: Range<usize>,
+    /// The paths that it refuses although it matches them.
+    pub refused_paths: RefusedPaths,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
 }

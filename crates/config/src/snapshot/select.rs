@@ -7,7 +7,7 @@ use ai::endpoint::EndpointMatch;
 use ai::{Endpoint, EndpointCall};
 
 use super::auth::Auth;
-use super::route::Route;
+use super::route::{PathMatch, Route};
 use super::router::{Match, Requested};
 use super::traffic::{Ai, Traffic};
 
@@ -63,10 +63,30 @@ impl Traffic {
         }
     }
 
-    /// Returns the authentication that a route requires for this method and path, as it was sent: none for a health check.
+    /// Returns the authentication that a route requires for this method and path, as it was sent: none for a health check
+    /// that does not ask for an upgrade.
     #[must_use]
-    pub fn auth_of<'t>(&self, route: &'t Route, method: &str, path: &str) -> &'t Auth {
-        if self.is_health_check(method, path) { &NO_AUTH } else { &route.auth }
+    pub fn auth_of<'t>(
+        &self,
+        route: &'t Route,
+        method: &str,
+        path: &str,
+        is_upgrade: impl FnOnce() -> bool,
+    ) -> &'t Auth {
+        let is_open = self.is_health_check(method, path) && route.may_be_health_check() && !is_upgrade();
+        if is_open { &NO_AUTH } else { &route.auth }
+    }
+}
+
+impl Route {
+    /// Whether the upstream receives the path of a health check as such. A parameter, an expression or a rewrite could make
+    /// it another one.
+    fn may_be_health_check(&self) -> bool {
+        match self.path {
+            PathMatch::Exact(_) => true,
+            PathMatch::Prefix(_) => self.rewrite.is_none(),
+            PathMatch::Template(_) | PathMatch::Regex(_) => false,
+        }
     }
 }
 

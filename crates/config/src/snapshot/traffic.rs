@@ -11,6 +11,7 @@ use ai::price::Prices;
 use ipnet::IpNet;
 use tls::UpstreamTls;
 
+use super::ambiguous::merged;
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, WindowLimit};
@@ -64,6 +65,8 @@ pub struct Traffic {
     pub issuers: Box<[Issuer]>,
     /// Exact paths of routes that need no credentials for GET and HEAD.
     pub health_paths: Box<[Box<str>]>,
+    /// Whether each run of slashes in a path is one slash.
+    pub merge_slashes: bool,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Selects the route of a request.
@@ -84,6 +87,12 @@ impl Traffic {
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Returns the path that a request has in place of this one; `None` if it keeps its path.
+    #[must_use]
+    pub fn merged_path(&self, path: &str) -> Option<String> {
+        if self.merge_slashes { merged(path) } else { None }
     }
 
     /// Whether a request is a health check, for which no route requires credentials. `path` is compared as it was sent.

@@ -61,4 +61,6 @@ pub struct Origin {
     pub authority: String,
     /// The path without a final slash; it may be empty.
     pub path: String,
+    /// Whether the host may have a link-local address, at which clouds serve the credentials of machines.
+    pub allow_link_local: bool,
 }

@@ -17,8 +17,8 @@ pub struct RunningText {
     pub(super) text: Arc<str>,
     /// The digest of the text.
     pub digest: String,
-    /// The digest of the configuration file, also if a stored configuration is in force over it.
-    pub file_digest: String,
+    /// The configuration file, also if a stored configuration is in force over it.
+    pub file: FileText,
     /// Every setting that is in effect.
     pub settings: Arc<[Setting]>,
     /// Whether the text contains secrets.
@@ -33,14 +33,31 @@ pub struct RunningText {
     pub(super) refused: Option<u64>,
 }
 
+/// The text of the configuration file of this process, which the operator wrote.
+#[derive(Debug, Clone)]
+pub struct FileText {
+    /// The digest of the text.
+    pub digest: String,
+    /// The YAML. It may contain secrets.
+    pub(super) text: Arc<str>,
+}
+
+impl FileText {
+    /// Returns the text of a file with its digest.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self { digest: digest(text), text: text.into() }
+    }
+}
+
 impl RunningText {
     /// Returns the text of a configuration that is applied at `now`.
-    pub(super) fn of(loaded: &LoadedConfig, name: String, file_digest: String, now: Timestamp) -> Self {
+    pub(super) fn of(loaded: &LoadedConfig, name: String, file: FileText, now: Timestamp) -> Self {
         Self {
             name,
             text: loaded.text.clone(),
             digest: digest(&loaded.text),
-            file_digest,
+            file,
             settings: loaded.settings().into(),
             has_literal_secrets: loaded.has_literal_secrets,
             files: loaded.files.clone().into(),

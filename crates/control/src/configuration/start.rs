@@ -1,11 +1,13 @@
 //! The configuration with which a process starts: the file, or the one of the API that was applied over it.
 
-use config::{ConfigError, ConfigText, Flags, LoadedConfig, RunningConfig, Sources};
+use std::sync::Arc;
+
+use config::{ConfigError, ConfigText, LoadedConfig, RunningConfig, Sources};
 use store::{DatabaseError, Store, StoredConfiguration};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::running::{self, RunningText, digest};
+use super::running::{self, FileText, RunningText};
 use super::sources::ConfigSources;
 
 /// The configuration of a start.
@@ -38,21 +40,28 @@ pub async fn configuration_at_start(
     loaded: LoadedConfig,
     sources: &ConfigSources,
 ) -> Result<StartedConfig, StoredConfigError> {
-    let (file_digest, now) = (digest(&loaded.text), store.clock().now());
-    if let Some(stored) = store.configuration_over(&file_digest, node).await? {
-        let loaded = over(&loaded, &stored, &sources.flags).map_err(StoredConfigError::Invalid)?;
-        let mut running = RunningText::of(&loaded, running::stored_name(&stored), file_digest, now);
+    let (file, now) = (FileText::of(&loaded.text), store.clock().now());
+    if let Some(stored) = store.configuration_over(&file.digest, node).await? {
+        let loaded = over(&loaded, &stored, sources).map_err(StoredConfigError::Invalid)?;
+        let mut running = RunningText::of(&loaded, running::stored_name(&stored), file, now);
         running.become_stored(stored);
         return Ok(StartedConfig { loaded, running });
     }
-    let running = RunningText::of(&loaded, sources.name(), file_digest, now);
+    let running = RunningText::of(&loaded, sources.name(), file, now);
     Ok(StartedConfig { loaded, running })
 }
 
 /// Compiles a stored configuration in place of the file's.
-fn over(file: &LoadedConfig, stored: &StoredConfiguration, flags: &Flags) -> Result<LoadedConfig, ConfigError> {
+fn over(
+    file: &LoadedConfig,
+    stored: &StoredConfiguration,
+    sources: &ConfigSources,
+) -> Result<LoadedConfig, ConfigError> {
     let running = RunningConfig { settings: file.settings(), snapshot: &file.snapshot, has_mock: true };
     let (name, text) = (running::stored_name(stored), stored.text.as_deref().unwrap_or_default());
-    let text = ConfigText { name: &name, text, posted: None };
-    config::reload(&running, text, Sources { file: None, environment: &file.environment, flags: flags.clone() })
+    // Its references were accepted when it was applied.
+    let accepted: [Arc<str>; 1] = [text.into()];
+    let text = ConfigText { name: &name, text, posted: Some(&accepted) };
+    let (path, flags) = (sources.file.as_deref(), sources.flags.clone());
+    config::reload(&running, text, Sources { file: path, environment: &file.environment, flags })
 }

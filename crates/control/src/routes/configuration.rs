@@ -40,7 +40,7 @@ pub(super) struct ConfigurationView {
     applied_at: String,
     /// The text. If it contains secrets, comments are removed and secrets are `***`.
     yaml: String,
-    /// Every effective setting with its source. Secrets are `***`.
+    /// Every effective setting with its source. Secrets and values of references are `***`.
     #[schema(value_type = Vec<SettingView>)]
     settings: Arc<[Setting]>,
 }
@@ -63,7 +63,7 @@ struct SettingView {
 #[schema(as = NewConfiguration, example = json!({"yaml": "log: {level: info}"}))]
 #[serde(deny_unknown_fields)]
 struct ConfigurationRequest {
-    /// The whole configuration. Its secrets are references: `${NAME}` or `file:/path`.
+    /// The whole configuration. References, `${NAME}` and `file:/path`, are those of the configuration file, or listed in `control.config`.
     yaml: String,
 }
 
@@ -161,7 +161,7 @@ impl ConfigurationView {
             digest: running.digest.clone(),
             applied_at: rfc3339(running.applied_at),
             yaml: running.masked(),
-            settings: running.settings.clone(),
+            settings: running.settings.iter().map(Setting::without_reference).collect(),
         }
     }
 }
@@ -290,7 +290,7 @@ pub(super) async fn apply(
     Ok((tag(&result.running.digest), Json(ChangesView::from(result))))
 }
 
-/// Checks a configuration, and returns its changes without applying them.
+/// Checks a configuration, and returns its changes without applying them. The audit log gets a line.
 #[utoipa::path(post, path = "/api/config/validate", tag = "admin", request_body = ConfigurationRequest,
     security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "unprocessable"]))),
@@ -300,11 +300,11 @@ pub(super) async fn apply(
     }))))]
 pub(super) async fn validate(
     State(app): State<Arc<App>>,
-    _: Admin,
+    Admin(caller): Admin,
     request: Request,
 ) -> Result<Json<ChangesView>, Problem> {
     let new: ConfigurationRequest = input::required(request, app.limits.body).await?;
-    Ok(Json(app.configurator.validate(&new.yaml).await?.into()))
+    Ok(Json(app.configurator.validate(&caller.actor(), &new.yaml).await?.into()))
 }
 
 /// Lists the last 20 configurations.

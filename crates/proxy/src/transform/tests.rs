@@ -56,7 +56,14 @@ impl Written {
 
 fn origin() -> Origin {
     let (host, authority) = ("up.example".to_owned(), "up.example".to_owned());
-    Origin { scheme: config::snapshot::Scheme::Http, host, port: 80, authority, path: String::new() }
+    Origin {
+        scheme: config::snapshot::Scheme::Http,
+        host,
+        port: 80,
+        authority,
+        path: String::new(),
+        allow_link_local: false,
+    }
 }
 
 fn to_upstream(fields: &[(&str, &str)]) -> Written {

@@ -1,11 +1,12 @@
 //! A new connection to an origin: name lookup, TCP, TLS, and the choice of the protocol.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::is_link_local;
 use config::snapshot::{Origin, Scheme};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
@@ -32,6 +33,8 @@ pub(crate) enum ConnectError {
     Resolve(#[source] io::Error),
     #[error("the upstream's host name resolves to no IP address")]
     NoAddress,
+    #[error("the upstream's host has a link-local or metadata address, which only `allow_link_local: true` permits")]
+    LinkLocal,
     #[error("the TCP connection to the upstream failed")]
     Tcp(#[source] io::Error),
     #[error("the upstream's name is not valid in a certificate")]
@@ -141,13 +144,13 @@ pub(crate) async fn connect(
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
     if let Ok(address) = origin.host.parse() {
+        check_address(origin, address)?;
         return TcpStream::connect(SocketAddr::new(address, origin.port)).await.map_err(ConnectError::Tcp);
     }
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((origin.host.as_str(), origin.port))
-        .await
-        .map_err(ConnectError::Resolve)?
-        .take(ADDRESSES_MAX)
-        .collect();
+    let found = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
+    let mut addresses: Vec<SocketAddr> = found.collect();
+    addresses.iter().try_for_each(|address| check_address(origin, address.ip()))?;
+    addresses.truncate(ADDRESSES_MAX);
     let mut last = ConnectError::NoAddress;
     let share = within / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     for address in addresses {
@@ -158,6 +161,12 @@ async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectErro
         }
     }
     Err(last)
+}
+
+/// Refuses an address at which clouds serve the credentials of machines, unless the configuration file allows it. A name with
+/// one such address is refused as a whole.
+fn check_address(origin: &Origin, address: IpAddr) -> Result<(), ConnectError> {
+    if is_link_local(address) && !origin.allow_link_local { Err(ConnectError::LinkLocal) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -181,5 +190,17 @@ mod tests {
         }
         let other = ConnectError::Tls(io::ErrorKind::UnexpectedEof.into());
         assert_eq!(other.to_string(), "the upstream's TLS handshake failed");
+    }
+
+    /// The resolver of the system reads `0xa9fea9fe` as 169.254.169.254, as a name of metadata does.
+    #[tokio::test]
+    async fn no_connection_reaches_a_link_local_address_that_is_not_allowed() {
+        for host in ["169.254.169.254", "fe80::1", "::ffff:a9fe:a9fe", "fd00:ec2::254", "0xa9fea9fe", "2852039166"] {
+            let origin = Origin { host: host.to_owned(), ..Origin::parse("http://h:1").unwrap() };
+            let error = tcp(&origin, Duration::from_secs(5)).await.unwrap_err();
+            assert!(matches!(error, ConnectError::LinkLocal), "{host}: {error}");
+            let origin = Origin { allow_link_local: true, ..origin };
+            assert!(check_address(&origin, "169.254.169.254".parse().unwrap()).is_ok());
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::gateway::{Caller, Gateway};
 use crate::raw::{Conn, Raw, got};
@@ -147,4 +148,53 @@ async fn a_redirect_keeps_parameters_of_the_path_and_never_leaves_the_host() {
         let response = caller.send_request(request, Full::default()).await;
         assert_eq!(response.headers()["location"], expected, "{target}");
     }
+}
+
+/// Sends a GET request without a key, and returns the status and the content of the response.
+async fn anonymous(caller: &Caller, target: &str) -> (u16, String) {
+    let mut stream = caller.connect().await;
+    let head = format!("GET {target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), content.to_owned())
+}
+
+/// A backend that merges slashes, decodes `%2F` or ignores what follows `;` serves `/admin` for these.
+#[tokio::test]
+async fn an_open_route_beside_a_protected_one_refuses_other_spellings_of_its_paths() {
+    let raw = backend().await;
+    let yaml = |paths: &str| {
+        format!(
+            "{paths}
+upstreams: [{{name: u, backends: [{{url: \"http://{}\"}}]}}]
+routes:
+  - {{path: {{prefix: /admin}}, upstreams: u, auth: {{type: key}}}}
+  - {{path: {{prefix: /}}, upstreams: u, auth: {{type: none}}}}
+",
+            raw.address
+        )
+    };
+    let (usual, merging) = (Gateway::plain(&yaml("")), Gateway::plain(&yaml("paths: {merge_slashes: true}")));
+    let keeping = yaml("paths: {merge_slashes: false, encoded_slashes: keep, semicolons: keep}");
+    let keeping = Gateway::plain(&keeping);
+    for (target, expected) in [
+        ("/a/b?c=//%2f;", [200, 200, 200]),
+        ("/admin", [401, 401, 401]),
+        ("//admin", [400, 401, 200]),
+        ("/a//b", [400, 200, 200]),
+        ("/%2fadmin", [400, 400, 200]),
+        ("/a%5Cadmin", [400, 400, 200]),
+        ("/x;/admin", [400, 400, 200]),
+        ("/admin;x", [400, 400, 200]),
+    ] {
+        let mut found = Vec::new();
+        for gateway in [&usual, &merging, &keeping] {
+            found.push(anonymous(&gateway.caller(), target).await.0);
+        }
+        assert_eq!(found, expected, "{target}");
+    }
+    let found = anonymous(&merging.caller(), "/a///b//?c=//d").await;
+    assert_eq!(found, (200, "/a/b/?c=//d".to_owned()), "the upstream receives the path that was routed");
 }

@@ -24,14 +24,29 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let snapshot = &loaded.snapshot;
     say(&format!(
-        "{} is valid: {} routes, {} upstreams, {} providers, {} models, {} plans{}\n",
+        "{} is valid: {}, {}, {}, {}, {}{}\n",
         args.file.display(),
-        snapshot.traffic.router.routes().len(),
-        snapshot.traffic.upstreams.len(),
-        snapshot.traffic.providers.len(),
-        snapshot.traffic.models.len(),
-        snapshot.traffic.plans.len(),
-        if tests == 0 { String::new() } else { format!("; {tests} tests passed") },
+        counted(snapshot.traffic.router.routes().len(), "route"),
+        counted(snapshot.traffic.upstreams.len(), "upstream"),
+        counted(snapshot.traffic.providers.len(), "provider"),
+        counted(snapshot.traffic.models.len(), "model"),
+        counted(snapshot.traffic.plans.len(), "plan"),
+        if tests == 0 { String::new() } else { format!("; {} passed", counted(tests, "test")) },
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a number with the noun that it counts.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "route")), ["0 routes", "1 route", "2 routes"]);
+    }
 }

@@ -106,7 +106,7 @@ fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, 
 fn table(settings: &[Setting]) -> String {
     let rows: Vec<[String; 3]> = settings
         .iter()
-        .map(|Setting { key, value, from }| {
+        .map(|Setting { key, value, from, .. }| {
             [key.clone(), value.to_string(), from.to_string()].map(|cell| printable(&cell))
         })
         .collect();

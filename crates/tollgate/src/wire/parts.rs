@@ -92,6 +92,7 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
         port: address.port(),
         authority: address.to_string(),
         path: String::new(),
+        allow_link_local: true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use access::SubjectText;
 
-use crate::compile::upstream_tls;
+use crate::compile::{link_local, upstream_tls};
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Values;
@@ -16,7 +16,11 @@ pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Ser
         entry.location.missing(reader, &["url"]);
     }
     let name = SubjectText::parse(&entry.name.as_ref()?.value)?;
-    let url = entry.url.as_ref()?.value.clone();
+    let input = entry.url.as_ref()?;
+    let mut url = input.value.clone();
+    let allow = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
+    let at = input.at().unwrap_or(entry.location.at);
+    url.origin = link_local::checked(reader, &url.origin, allow, (at, &entry.location.name("url")))?;
     if let Some(tls) = entry.tls.as_ref().filter(|_| url.origin.scheme != Scheme::Https) {
         upstream_tls::report_unused(reader, tls, "`url` is not an `https` URL");
     }

@@ -14,7 +14,7 @@ use crate::snapshot::{Auth, JwtRule};
 /// Returns the authentication of a route. After a problem, the result is not used.
 pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
     if !auth.location.has("any") {
-        return method(reader, &auth.method, entries);
+        return method(reader, &auth.method, entries).unwrap_or(Auth::Key);
     }
     for key in ["type", "use", "require"].into_iter().filter(|key| auth.location.has(key)) {
         let message = format!("`{}` has `{key}` and `any`", auth.location.path);
@@ -22,7 +22,8 @@ pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entrie
     }
     let mut alternatives: Vec<Auth> = Vec::new();
     for AlternativeInput { method: input, .. } in &auth.any.list {
-        let next = method(reader, input, entries);
+        // An alternative with a problem decides about nothing.
+        let Some(next) = method(reader, input, entries) else { continue };
         if alternatives.iter().any(|earlier| decides_for(earlier, &next)) {
             let message = format!("`{}` is never used: an alternative before it decides", input.location.path);
             let expected = "alternatives with different credentials, `none` or `forward` as the last one";
@@ -48,8 +49,8 @@ fn decides_for(earlier: &Auth, next: &Auth) -> bool {
     }
 }
 
-/// Returns the authentication with one credential.
-fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) -> Auth {
+/// Returns the authentication with one credential; `None` if no entry verifies it, which has been reported.
+fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) -> Option<Auth> {
     if !auth.location.has("type") {
         auth.location.missing(reader, &["type"]);
     }
@@ -64,16 +65,16 @@ fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) ->
         reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
     }
     let of_entry = match of_type {
-        AuthType::None => return Auth::None,
+        AuthType::None => return Some(Auth::None),
         // Keys of users need no entry.
-        AuthType::Key if !auth.location.has("type") || !auth.location.has("use") => return Auth::Key,
+        AuthType::Key if !auth.location.has("type") || !auth.location.has("use") => return Some(Auth::Key),
         AuthType::Key => EntryType::Key,
         AuthType::Jwt => EntryType::Jwt,
         AuthType::Basic => EntryType::Basic,
         AuthType::Forward => EntryType::Forward,
     };
-    match entries.find(reader, auth, of_entry) {
-        Some(Verifier::Jwt(entry)) => {
+    Some(match entries.find(reader, auth, of_entry)? {
+        Verifier::Jwt(entry) => {
             check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
             let requirement = |(claim, value): &(String, Input<String>)| Requirement {
                 claim: claim.as_str().into(),
@@ -81,10 +82,9 @@ fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) ->
             };
             Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
         }
-        Some(Verifier::Key(entry)) => Auth::Listed(entry),
-        Some(Verifier::Redis(entry)) => Auth::Redis(entry),
-        Some(Verifier::Basic(entry)) => Auth::Basic(entry),
-        Some(Verifier::Forward(entry)) => Auth::Forward(entry),
-        None => Auth::Key,
-    }
+        Verifier::Key(entry) => Auth::Listed(entry),
+        Verifier::Redis(entry) => Auth::Redis(entry),
+        Verifier::Basic(entry) => Auth::Basic(entry),
+        Verifier::Forward(entry) => Auth::Forward(entry),
+    })
 }

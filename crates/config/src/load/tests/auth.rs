@@ -248,6 +248,72 @@ fn key_sets_at_metadata_addresses_are_refused_at_their_place() {
     }
 }
 
+/// The schema cannot compare addresses.
+#[test]
+fn no_url_names_a_metadata_address_unless_the_file_allows_it() {
+    type Source = fn(&str, &str) -> String;
+    let kinds: [(&str, Source); 3] = [
+        ("h2c", |url, more| format!("upstreams: [{{name: u, backends: [{{url: '{url}'}}]{more}}}]")),
+        ("http", |url, more| {
+            format!("providers: [{{name: p, kind: anthropic, credential: x, base_url: '{url}'{more}}}]")
+        }),
+        ("https", |url, more| format!("auth: [{{name: a, type: forward, url: '{url}'{more}}}]")),
+    ];
+    let read = |source: &str| {
+        let environment = Environment::default();
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        load_text("t.yaml", source, sources).map_err(|error| {
+            let found = &error.problems[0];
+            (error.problems.len(), found.code.name(), found.place.unwrap().column)
+        })
+    };
+    let hosts = [
+        ("169.254.169.254", true),
+        ("169.254.169.254:8080", true),
+        ("[fe80::1]", true),
+        ("[::ffff:169.254.169.254]", true),
+        ("[::ffff:a9fe:a9fe]:80", true),
+        ("[64:ff9b::a9fe:a9fe]", true),
+        ("[fd00:ec2::254]", true),
+        ("100.100.100.200", true),
+        // No URL has these forms, which the resolver of the system reads as addresses.
+        ("0xa9fea9fe", false),
+        ("0251.0376.0251.0376", false),
+        ("2852039166", false),
+        ("169.16689662", false),
+    ];
+    for (host, may_be_allowed) in hosts {
+        for (scheme, source) in kinds {
+            let url = format!("{scheme}://{host}");
+            let refused = read(&source(&url, ""));
+            let column = u32::try_from(source(&url, "").find(&format!("'{url}")).unwrap() + 1).unwrap();
+            assert_eq!(refused.map(|_| ()), Err((1, "bad_value", column)), "{url}");
+            assert_eq!(read(&source(&url, ", allow_link_local: true")).is_ok(), may_be_allowed, "{url}");
+        }
+    }
+    assert!(read(&kinds[0].1("http://10.0.0.1", "")).is_ok());
+}
+
+#[test]
+fn a_short_secret_needs_a_word() {
+    let source = |secret: &str, more: &str| {
+        format!("auth: [{{name: a, type: jwt, algorithms: [HS256], secret: {secret}{more}}}]")
+    };
+    let error = read_text(&source("s3cr3t", "")).map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.problems[0].expected.as_deref(),
+        Some("at least 32 bytes, as `algorithms` requires, or `weak_secret: true`")
+    );
+    assert!(!error.to_string().contains("s3cr3t"), "{error}");
+    assert!(read_text(&source("s3cr3t", ", weak_secret: true")).is_ok());
+    assert!(read_text(&source(SECRET, ", weak_secret: true")).is_ok());
+    check_place(
+        "auth: [{name: a, type: key, weak_secret: true, keys: [{name: k, value: 0123456789abcdef}]}]",
+        "bad_value",
+        "{name: a",
+    );
+}
+
 #[test]
 fn an_entry_has_one_source_of_keys() {
     let redis = "redis: 'redis://h'";
@@ -342,4 +408,22 @@ fn alternatives_have_different_credentials() {
         let error = read_text(&source(any)).map(|_| ()).unwrap_err();
         assert_eq!(error.problems.first().unwrap().code.name(), code, "{any}\n{error}");
     }
+}
+
+#[test]
+fn one_mistake_in_auth_is_one_error() {
+    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
+    let route = |auth: &str| format!("{upstream}routes: [{{path: /a, upstreams: u, auth: {auth}}}]\n");
+    check(
+        &route("{type: jwt, use: partners}"),
+        "
+error[unknown_name]: no entry of `auth` is named `partners`
+ --> t.yaml:2:58
+  |
+2 | routes: [{path: /a, upstreams: u, auth: {type: jwt, use: partners}}]
+  |                                                          ^^^^^^^^ expected an entry of `auth`, which is empty",
+    );
+    check_codes(&route("{any: [{type: jwt, use: partners}, {type: key}]}"), &[("unknown_name", 2, 65)]);
+    let misspelled = format!("{}auths: [{{name: partners, type: key}}]\n", route("{type: key, use: partners}"));
+    check_codes(&misspelled, &[("unknown_key", 3, 1)]);
 }

@@ -48,7 +48,7 @@ fn unknown_key_names_the_near_one() {
 error[unknown_key]: unknown key `conect` in `timeouts`
  --> t.yaml:2:3
   |
-2 |   conect: ***
+2 |   conect: 2s
   |   ^^^^^^ expected `connect`, `first_byte`, `idle` or `total`
   = did you mean `connect`?",
     );
@@ -379,19 +379,19 @@ fn missing_keys_are_named_once() {
 }
 
 #[test]
-fn nothing_is_shown_of_the_value_of_an_unknown_key() {
+fn nothing_is_shown_of_the_value_of_an_unknown_key_that_names_a_secret() {
     for source in [
         "providers: [{apikey: S3CRET}]",
-        "providers: [{name: a, key: 'S3CRET, S3CRET', kind: openai, kindd: S3CRET}]",
+        "providers: [{name: a, key: 'S3CRET, S3CRET', kind: openai, tokenn: S3CRET}]",
         "providers: [{key: [S3CRET, {a: S3CRET}], name: /, kind: x}, {kind: y}]",
         "providers:\n  - key: S3CRET # S3CRET\n    name: /\n",
         "providers:\n  - {key: [S3CRET,\n    S3CRET], name: /, kind: x}\n",
-        "providers:\n  - {key: [\n    S3CRET, S3CRET], name: S3, kind: x,\n  base: S3CRET}\n",
+        "providers:\n  - {key: [\n    S3CRET, S3CRET], name: S3, kind: x,\n  pw: S3CRET}\n",
         "master_encryption_keyy: S3CRET\nredis: redis://S3CRET\n",
-        "\"pass word\" : S3CRET\né: {S3CRET: S3CRET}\n? odd\n: S3CRET\n",
-        "storee: &s {S3CRET: S3CRET}\nbrand: {name: a, nam: *s}",
-        "xs: {a: S3CRET}",
-        "xs: S3CRET",
+        "\"pass word\" : S3CRET\né: {pwd: S3CRET}\n? secrett\n: S3CRET\n",
+        "storee: &s {url: x, passphrase: S3CRET}\nbrand: {name: a, nam: *s}",
+        "xs: {a: [{credentail: S3CRET}]}",
+        "auths: [{token: S3CRET}]",
     ] {
         let error = read_text(source).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("unknown_key") && !error.contains("S3CRET"), "{source}\n{error}");
@@ -402,22 +402,22 @@ fn nothing_is_shown_of_the_value_of_an_unknown_key() {
 error[unknown_key]: unknown key `delai` in `drain`
  --> t.yaml:1:9
   |
-1 | drain: {delai: ***, timeot: ***, timeout: x}
+1 | drain: {delai: [1, 2], timeot: 5s, timeout: x}
   |         ^^^^^ expected `delay` or `timeout`
   = did you mean `delay`?
 
 error[unknown_key]: unknown key `timeot` in `drain`
  --> t.yaml:1:24
   |
-1 | drain: {delai: ***, timeot: ***, timeout: x}
-  |                     ^^^^^^ expected `delay` or `timeout`
+1 | drain: {delai: [1, 2], timeot: 5s, timeout: x}
+  |                        ^^^^^^ expected `delay` or `timeout`
   = did you mean `timeout`?
 
 error[bad_value]: `drain.timeout` has an invalid value
  --> t.yaml:1:45
   |
-1 | drain: {delai: ***, timeot: ***, timeout: x}
-  |                                           ^ expected a duration: 250ms, 5s, 1m, 2h or 1d",
+1 | drain: {delai: [1, 2], timeot: 5s, timeout: x}
+  |                                             ^ expected a duration: 250ms, 5s, 1m, 2h or 1d",
     );
 }
 
@@ -473,4 +473,18 @@ fn unreadable_file_is_named() {
     check("byte 14 is not UTF-8");
     std::fs::write(&path, vec![b'#'; 4 * 1024 * 1024 + 1]).unwrap();
     check("larger");
+}
+
+#[test]
+fn a_line_without_a_secret_is_shown_whole() {
+    check(
+        "upstreams:\n  - names: u\n    backends: [{url: http://h}]\n",
+        "
+error[unknown_key]: unknown key `names` in `upstreams[0]`
+ --> t.yaml:2:5
+  |
+2 |   - names: u
+  |     ^^^^^ expected `name`, `backends`, `strategy`, `tls` or `allow_link_local`
+  = did you mean `name`?",
+    );
 }

@@ -295,3 +295,22 @@ fn problems_of_both_files_are_told_at_once() {
     let found: Vec<_> = error.problems.iter().map(|it| (it.code.name(), it.file.ends_with("p.yaml"))).collect();
     assert_eq!(found, [("unknown_key", false), ("bad_value", true)]);
 }
+
+#[test]
+fn relative_paths_begin_at_the_folder_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("prices.yaml", "as_of: 2027-01-01\nsource: s\n");
+    write("body.txt", "hello\n");
+    write("t.yaml", "prices_file: prices.yaml\nroutes: [{path: /a, respond: {body: \"file:body.txt\"}}]\n");
+    let environment = Environment::of([("TOLLGATE_BRAND__NAME", "file:body.txt")]);
+    let path = folder.path().join("t.yaml");
+    let loaded = load(Sources { file: Some(&path), environment: &environment, flags: Flags::default() }).unwrap();
+    let files: Vec<PathBuf> = ["body.txt", "prices.yaml"].map(|name| folder.path().join(name)).into();
+    assert_eq!((loaded.files, loaded.snapshot.process.brand.name.as_str()), (files, "hello"));
+    write("u.yaml", "upstreams: [{name: u, backends: [{url: https://h}], tls: {ca: none.pem}}]\n");
+    let path = folder.path().join("u.yaml");
+    let sources = Sources { file: Some(&path), environment: &environment, flags: Flags::default() };
+    let error = load(sources).unwrap().for_server().unwrap_err().to_string();
+    assert!(error.contains(&folder.path().join("none.pem").display().to_string()), "{error}");
+}

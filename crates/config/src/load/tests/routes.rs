@@ -94,3 +94,32 @@ fn ten_thousand_routes_load_quickly() {
     // An unoptimized build on a busy machine: a quadratic search would need minutes.
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+/// A parameter or a rewrite could make `/health` another path: `GET /health` reached `/users/health/secrets`.
+#[test]
+fn health_checks_are_open_only_where_the_upstream_receives_their_path() {
+    let rewrite = |path: &str| format!("transformations: {{request: {{rewrite: {{path: {path}}}}}}}");
+    for (route, is_open) in [
+        ("path: /health".to_owned(), true),
+        ("path: {prefix: /}".to_owned(), true),
+        ("path: {prefix: /health}".to_owned(), true),
+        ("path: '/{user}'".to_owned(), false),
+        (format!("path: '/{{user}}', {}", rewrite("'/users/{user}/secrets'")), false),
+        ("path: '/{*rest}'".to_owned(), false),
+        ("path: {regex: '^/h'}".to_owned(), false),
+        (format!("path: {{prefix: /}}, {}", rewrite("{prefix: /admin}")), false),
+        (format!("path: {{prefix: /}}, {}", rewrite("/admin")), false),
+    ] {
+        let source = format!(
+            "upstreams: [{{name: u, backends: [{{url: http://h}}]}}]\nroutes: [{{{route}, upgrades: [websocket], upstreams: u}}]\n"
+        );
+        let traffic = snapshot(&source).traffic;
+        let found = &traffic.router.routes()[0];
+        let is_none = |method, path, is_upgrade: bool| {
+            matches!(traffic.auth_of(found, method, path, || is_upgrade), crate::snapshot::Auth::None)
+        };
+        assert_eq!(is_none("GET", "/health", false), is_open, "{route}");
+        assert!(!is_none("GET", "/health", true) && !is_none("POST", "/health", false), "{route}");
+        assert!(!is_none("GET", "/health/x", false), "{route}");
+    }
+}

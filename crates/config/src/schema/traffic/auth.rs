@@ -75,11 +75,13 @@ section! {
             list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
         /// The shared secret of `HS256` (at least 32 bytes), `HS384` (48) and `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
+        /// Whether `secret` may be shorter than that, although whoever sees a token can then guess it (RFC 7518, 3.2).
+        weak_secret: Input<bool> = default(Boolean, || false);
         /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<Key>> = optional(PUBLIC_KEY, "");
         /// The URL of the issuer's [key set](authentication.md#keys-of-issuers), from which the public keys are fetched.
         jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
-        /// Whether the host of the key set may have a link-local or metadata address.
+        /// Whether the host of the key set, or of the service, may have a link-local or metadata address. Only the file may set it.
         allow_link_local: Input<bool> = default(Boolean, || false);
         /// The required `iss` of tokens. With it, subjects have this issuer, otherwise the entry's name.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
@@ -113,9 +115,9 @@ section! {
         /// With `type: key`, in place of `keys`: the [keys in Redis](authentication.md#keys-in-redis).
         redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
-            Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]),
+            Rule::Requires("weak_secret", "secret"), Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]),
             Rule::Requires("cache_by", "subject"), Rule::NotAll(&["secret", "tls"]), Rule::NotAll(&["public_key", "tls"]),
-            Rule::Values(key_of_algorithms);
+            Rule::Values(key_of_algorithms), Rule::Values(length_of_secret);
     }
 }
 
@@ -206,6 +208,14 @@ fn key_of_algorithms() -> Json {
     ]})
 }
 
+/// The condition of the length of `secret` on `weak_secret`. A character has up to four bytes.
+fn length_of_secret() -> Json {
+    let reference = || json!({"$ref": "#/$defs/reference"});
+    let is_weak = json!({"required": ["weak_secret"], "properties": {"weak_secret": {"anyOf": [{"enum": [true, "true"]}, reference()]}}});
+    let secret = json!({"anyOf": [{"type": "null"}, reference(), {"minLength": 8}]});
+    json!({"if": is_weak, "else": {"properties": {"secret": secret}}})
+}
+
 /// The types of entries, each with the keys that not all types have.
 const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
     (
@@ -213,6 +223,7 @@ const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
         &[
             "algorithms",
             "secret",
+            "weak_secret",
             "public_key",
             "jwks",
             "allow_link_local",
@@ -225,7 +236,7 @@ const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
     ),
     (EntryType::Key, &["keys", "redis"]),
     (EntryType::Basic, &["users"]),
-    (EntryType::Forward, &["url", "headers_to_upstream", "subject", "timeout", "cache_by", "tls"]),
+    (EntryType::Forward, &["url", "headers_to_upstream", "subject", "timeout", "cache_by", "tls", "allow_link_local"]),
 ];
 
 /// Returns the keys that an entry of this type does not have.
@@ -294,12 +305,11 @@ const ALGORITHM: Words<Algorithm> = Words::new(Algorithm::NAMES);
 /// Five minutes hide any useful difference of clocks.
 const LEEWAY: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(300));
 
-/// Lengths of a secret in bytes; the minimum is that of HS256.
-const SECRET_LEN_MIN: usize = 32;
+/// Longest secret, in bytes. The shortest one depends on the algorithm.
 const SECRET_LEN_MAX: usize = 4_096;
 const SECRET: TextForm<Secret> = TextForm {
     parse: |secret| {
-        let has_length = (SECRET_LEN_MIN..=SECRET_LEN_MAX).contains(&secret.len());
+        let has_length = (1..=SECRET_LEN_MAX).contains(&secret.len());
         let secret = accept(secret, has_length, "32 to 4,096 bytes, as `openssl rand -hex 32` writes them")?;
         let secret = Secret::new(secret);
         Key::secret(&secret).map_err(|error| bad(&error.to_string()))?;
@@ -307,7 +317,7 @@ const SECRET: TextForm<Secret> = TextForm {
     },
     shown: Value::secret,
     cell: "32 to 4,096 bytes",
-    pattern: r"^([^-]|-[^-])[\s\S]{8,}$",
+    pattern: r"^([^-]|-[^-]|-$)[\s\S]*$",
     scalar: Scalar::Text,
 };
 const PUBLIC_KEY: TextForm<Key> = TextForm {

@@ -36,13 +36,6 @@ pub(super) const SERVER_NAME: TextForm<String> = TextForm {
     scalar: Scalar::Text,
 };
 
-pub(super) const PATH_OF_FILE: TextForm<String> = TextForm {
-    parse: |path| Ok(path.to_owned()),
-    shown: |path| Value::text(path),
-    cell: "path",
-    pattern: "^.",
-    scalar: Scalar::Any,
-};
 pub(super) const PUBLIC_KEY: TextForm<PublicKey> = TextForm {
     parse: |key| {
         let expected = "an Ed25519 public key in base64, as `openssl pkey -pubout` writes it";

@@ -30,6 +30,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         websocket: false,
         allow_headers: Vec::new(),
         rate_limits: 0..0,
+        refused_paths: crate::snapshot::RefusedPaths::default(),
         place: None,
     })
 }

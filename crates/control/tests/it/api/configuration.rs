@@ -94,7 +94,7 @@ async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(
         ("rutes: []", "unknown_key", 1, 1),
         ("log: {level: info}\nlisten: 127.0.0.1:9", "needs_restart", 2, 9),
         ("metrics: {token: S3CRET}", "literal_secret", 1, 18),
-        ("brand: {name: \"${JWT_SECRET}\"}", "bad_value", 1, 15),
+        ("brand: {name: \"${JWT_SECRET}\"}", "forbidden_reference", 1, 15),
         ("a: [", "yaml", 1, 4),
     ] {
         for path in [PATH, "/api/config/validate"] {
@@ -110,6 +110,35 @@ async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(
         }
     }
     assert!(history(&world, &root).await.is_empty());
+}
+
+/// The request of the audit, in which the excerpt of an error showed the master key.
+#[tokio::test]
+async fn a_validation_shows_no_line_of_a_file_and_is_in_the_audit_log() {
+    let (world, root) = administered().await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("master_key");
+    std::fs::write(&secret, "S3CRETS3CRETS3CRETS3CRETS3CRET=\n").unwrap();
+    let yaml = format!("prices_file: {}\n", secret.display());
+    for path in ["/api/config/validate", PATH] {
+        let answer = send(&world, &root, path, "*", &json!({"yaml": yaml})).await;
+        let body = answer.json();
+        assert_eq!(
+            (answer.status, &body["error"]["problems"][0]["code"]),
+            (422, &json!("forbidden_reference")),
+            "{body}"
+        );
+        assert!(!body.to_string().contains("S3CRET"), "{body}");
+    }
+    assert_eq!(send(&world, &root, "/api/config/validate", "*", &json!({"yaml": ROUTED})).await.status, 200);
+    let audit = get(world.address, "/api/audit?action=configuration.validate", &[&root.bearer()]).await.json();
+    let lines = audit["items"].as_array().unwrap();
+    let valid: Vec<&Value> = lines.iter().map(|line| &line["detail"]["valid"]).collect();
+    assert_eq!(valid, [&json!(true), &json!(false), &json!(false)], "{audit}");
+    assert!(
+        lines.iter().all(|line| line["actor"]["kind"] == "user" && line["detail"]["digest"].is_string()),
+        "{audit}"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,170 @@
+//! The rule for references in texts of the API: which files and variables they may name.
+//!
+//! Accepted values keep their references: an entry that is the same in the configuration file or in the running
+//! configuration, and settings from variables. Every other reference must be listed in `control.config` of the file.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{At, Code, Problem};
+use crate::file::FILE_BYTES_MAX;
+use crate::snapshot::ApiReferences;
+use crate::yaml::{Kind, Node};
+
+/// Variables of the installation, which `control.config.variables` must not list.
+pub(crate) const INSTALLATION_SECRETS: [&str; 5] =
+    ["MASTER_ENCRYPTION_KEY", "MASTER_ENCRYPTION_KEY_PREVIOUS", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"];
+
+/// The rule for one text of the API.
+pub(crate) struct ApiRule {
+    allowed: ApiReferences,
+    /// The keys and the entries of lists that an accepted text has too: `metrics`, `providers[0]`.
+    unchanged: HashSet<String>,
+}
+
+/// The reason why a text of the API may not have a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ReferenceRefusal {
+    /// The variable is not listed.
+    Variable(String),
+    /// The file is in no listed folder.
+    File(PathBuf),
+    /// The file is no regular file, too large, or cannot be read.
+    Unreadable { path: PathBuf, reason: String },
+    /// A variable sets a part of an entry that no accepted text has.
+    Overlay,
+}
+
+impl ApiRule {
+    /// Returns the rule for `posted`. All trees have the settings from variables.
+    pub(crate) fn new(allowed: ApiReferences, posted: &Node, accepted: &[Node]) -> Self {
+        let unchanged = accepted.iter().flat_map(|accepted| unchanged(posted, accepted)).collect();
+        Self { allowed, unchanged }
+    }
+
+    /// Checks the references of a single value at `key`.
+    pub(crate) fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), ReferenceRefusal> {
+        if self.is_accepted(at, key) {
+            return Ok(());
+        }
+        // A setting from a variable has an index: a reordered list would give it to another entry.
+        if at.place().is_none() {
+            return Err(ReferenceRefusal::Overlay);
+        }
+        match text.strip_prefix("file:") {
+            Some(path) => self.file(&folder.join(path)),
+            None => self.variables(text),
+        }
+    }
+
+    /// Checks a file that the value at `key` names by its path.
+    pub(crate) fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), ReferenceRefusal> {
+        if self.is_accepted(at, key) { Ok(()) } else { self.file(path) }
+    }
+
+    /// Whether the value was accepted before, or is a setting from a variable.
+    pub(crate) fn is_accepted(&self, at: At, key: &str) -> bool {
+        let entry = key.split('.').next().unwrap_or_default();
+        let list = entry.split('[').next().unwrap_or_default();
+        self.unchanged.contains(entry) || self.unchanged.contains(list) || (at.place().is_none() && list == entry)
+    }
+
+    fn variables(&self, text: &str) -> Result<(), ReferenceRefusal> {
+        for after in text.split("${").skip(1) {
+            let inner = after.split('}').next().unwrap_or_default();
+            let name = inner.split(":-").next().unwrap_or_default();
+            if !self.allowed.variables.iter().any(|allowed| allowed == name) {
+                return Err(ReferenceRefusal::Variable(name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a folder of the list contains the file, also after symbolic links are followed. The text of the path
+    /// decides first, so that nothing outside of the folders is looked up.
+    fn file(&self, path: &Path) -> Result<(), ReferenceRefusal> {
+        let refused = || ReferenceRefusal::File(path.to_owned());
+        let unreadable = |reason: String| ReferenceRefusal::Unreadable { path: path.to_owned(), reason };
+        let is_plain = path.components().all(|part| part != Component::ParentDir);
+        let mut folders = self.allowed.folders.iter().filter(|folder| path.starts_with(folder)).peekable();
+        if !is_plain || folders.peek().is_none() {
+            return Err(refused());
+        }
+        let real = fs::canonicalize(path).map_err(|error| unreadable(error.to_string()))?;
+        if !folders.any(|folder| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder))) {
+            return Err(refused());
+        }
+        let metadata = fs::metadata(&real).map_err(|error| unreadable(error.to_string()))?;
+        if !metadata.is_file() {
+            return Err(unreadable("it is not a regular file".to_owned()));
+        }
+        if metadata.len() > FILE_BYTES_MAX {
+            return Err(unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+}
+
+impl ReferenceRefusal {
+    /// Returns the problem of the value at `key`.
+    pub(crate) fn problem(self, at: At, key: &str) -> Problem {
+        const SAME: &str = "or the entry as it is in force";
+        let forbidden = |message: String| Problem::new(Code::ForbiddenReference, at, message);
+        match self {
+            Self::Variable(name) => {
+                let expected = format!("{name} in `control.config.variables` of the configuration file, {SAME}");
+                forbidden(format!("`{key}` refers to the variable {name}, which the API may not use"))
+                    .expected(expected)
+            }
+            Self::File(path) => {
+                let expected =
+                    format!("a file in a folder of `control.config.files` of the configuration file, {SAME}");
+                forbidden(format!("`{key}` refers to {}, which the API may not use", path.display())).expected(expected)
+            }
+            Self::Unreadable { path, reason } => {
+                let message = format!("`{key}` names {}, which cannot be read: {reason}", path.display());
+                Problem::new(Code::File, at, message).expected("a regular file")
+            }
+            Self::Overlay => {
+                let message = format!("`{key}` is set by a variable, for another entry than this one");
+                forbidden(message).expected("the entry as it is in force, at the same position")
+            }
+        }
+    }
+}
+
+/// Returns the keys and the entries of lists that both trees have.
+fn unchanged(posted: &Node, accepted: &Node) -> Vec<String> {
+    let (Kind::Map(entries), Kind::Map(known)) = (&posted.kind, &accepted.kind) else { return Vec::new() };
+    let mut unchanged = Vec::new();
+    for (key, value) in entries {
+        let Some((_, known)) = known.iter().find(|(other, _)| other.name == key.name) else { continue };
+        if is_same(value, known) {
+            unchanged.push(key.name.clone());
+        } else if let (Kind::List(items), Kind::List(known)) = (&value.kind, &known.kind) {
+            let same = items.iter().enumerate().filter(|(_, item)| known.iter().any(|known| is_same(item, known)));
+            unchanged.extend(same.map(|(index, _)| format!("{}[{index}]", key.name)));
+        }
+    }
+    unchanged
+}
+
+/// Whether both values are the same, position aside. Values of variables are the same as such only, because they are read
+/// differently.
+fn is_same(a: &Node, b: &Node) -> bool {
+    match (&a.kind, &b.kind) {
+        (Kind::Null, Kind::Null) => true,
+        (Kind::Scalar(one), Kind::Scalar(other)) => one == other && a.at.place().is_some() == b.at.place().is_some(),
+        (Kind::List(one), Kind::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| is_same(a, b))
+        }
+        (Kind::Map(one), Kind::Map(other)) => {
+            let has = |(key, value): &(crate::yaml::Key, Node)| {
+                other.iter().any(|(known, other)| known.name == key.name && is_same(value, other))
+            };
+            one.len() == other.len() && one.iter().all(has)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,110 @@
+//! Compiles `paths`: which routes refuse paths that backends may read differently.
+//!
+//! Without a setting, open routes refuse them whose upstream has protected routes too: a backend that merges slashes serves
+//! `/admin` for `//admin`, which only the open route matches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::note::Note;
+use crate::place::Place;
+use crate::schema::traffic::{Ambiguity, PathsInput};
+use crate::section::Reader;
+use crate::snapshot::{Action, Auth, HostMatch, PathMatch, RefusedPaths, Route, Segment};
+
+/// Sets the paths that each route refuses. Open routes that take all paths of a protected route, in another spelling, are
+/// noted.
+pub(super) fn bound(reader: &Reader<'_>, input: &PathsInput, routes: &mut [Arc<Route>], notes: &mut Vec<Note>) {
+    let mut protected: HashMap<&str, Vec<&Arc<Route>>> = HashMap::new();
+    for route in routes.iter().filter(|route| !is_open(&route.auth)) {
+        upstreams(route).for_each(|name| protected.entry(name).or_default().push(route));
+    }
+    let mut beside = vec![false; routes.len()];
+    let is_silent = [&input.encoded_slashes, &input.semicolons].iter().all(|key| key.is_some());
+    let is_silent = is_silent && input.merge_slashes.is_some();
+    for (route, is_beside) in routes.iter().zip(&mut beside) {
+        if !is_open(&route.auth) || matches!(route.path, PathMatch::Exact(_)) {
+            continue;
+        }
+        let others = upstreams(route).filter_map(|name| protected.get(name)).flatten();
+        let mut others = others.filter(|other| may_share(route.host.as_ref(), other.host.as_ref())).peekable();
+        *is_beside = others.peek().is_some();
+        let covered = others.find(|other| covers(&route.path, &other.path)).filter(|_| !is_silent);
+        notes.extend(covered.map(|other| Note::OpenBesideProtected {
+            place: at(reader, route.place),
+            route: route.name.to_string(),
+            protected: other.name.to_string(),
+            protected_place: at(reader, other.place),
+        }));
+    }
+    let refuses = |setting: Option<Ambiguity>, is_beside| setting.map_or(is_beside, |it| it == Ambiguity::Refuse);
+    for (route, is_beside) in routes.iter_mut().zip(beside) {
+        let refused = RefusedPaths {
+            repeated_slashes: input.merge_slashes.is_none() && is_beside,
+            encoded_slashes: refuses(input.encoded_slashes.as_ref().map(|input| input.value), is_beside),
+            semicolons: refuses(input.semicolons.as_ref().map(|input| input.value), is_beside),
+        };
+        // Nothing else has the routes yet.
+        if let Some(route) = Arc::get_mut(route) {
+            route.refused_paths = refused;
+        }
+    }
+}
+
+/// Whether requests without a credential are admitted.
+fn is_open(auth: &Auth) -> bool {
+    match auth {
+        Auth::None => true,
+        Auth::Any(list) => list.iter().any(is_open),
+        Auth::Key | Auth::Listed(_) | Auth::Redis(_) | Auth::Jwt(_) | Auth::Basic(_) | Auth::Forward(_) => false,
+    }
+}
+
+/// Returns the names of the upstreams of a route.
+fn upstreams(route: &Route) -> impl Iterator<Item = &str> {
+    let (one, several) = match &route.action {
+        Action::Forward(upstream) => (Some(&*upstream.name), None),
+        Action::Split(split) => (None, Some(split.upstreams.iter())),
+        Action::Respond(_) | Action::Redirect(_) => (None, None),
+    };
+    one.into_iter().chain(several.into_iter().flatten().map(|weighted| &*weighted.upstream.name))
+}
+
+/// Whether a host may match both.
+fn may_share(one: Option<&HostMatch>, other: Option<&HostMatch>) -> bool {
+    match (one, other) {
+        (Some(HostMatch::Exact(one)), Some(HostMatch::Exact(other))) => one == other,
+        _ => true,
+    }
+}
+
+/// Whether the open path takes the paths of the protected one if they are written otherwise, such as in capitals.
+fn covers(open: &PathMatch, protected: &PathMatch) -> bool {
+    let Some(open) = start(open) else { return false };
+    let protected = match protected {
+        PathMatch::Exact(path) | PathMatch::Prefix(path) => path.as_str(),
+        PathMatch::Template(_) | PathMatch::Regex(_) => return open == "/",
+    };
+    protected.len() > open.len() && protected.starts_with(&open)
+}
+
+/// Returns the text with which all paths below an open path begin, with a final slash; `None` if it is no prefix.
+fn start(path: &PathMatch) -> Option<String> {
+    match path {
+        PathMatch::Prefix(prefix) => Some(format!("{}/", prefix.trim_end_matches('/'))),
+        PathMatch::Template(template) => {
+            let (last, before) = template.segments().split_last()?;
+            let literals = before.iter().map(|segment| match segment {
+                Segment::Literal(text) => Some(format!("/{text}")),
+                Segment::Parameter(_) | Segment::Rest(_) => None,
+            });
+            let start: String = literals.collect::<Option<_>>()?;
+            matches!(last, Segment::Rest(_)).then(|| format!("{start}/"))
+        }
+        PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+    }
+}
+
+fn at(reader: &Reader<'_>, place: Option<Place>) -> String {
+    place.map_or_else(|| reader.file().to_owned(), |at| format!("{}:{}:{}", reader.file(), at.line, at.column))
+}
