@@ -83,10 +83,17 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
         let rank =
             (host_rank(route, host)?, path_rank(routes, route, requested.path)?, route.specificity(), Reverse(at));
-        route.fits(requested).then_some((rank, route))
+        let fit = route.fit(requested);
+        (fit != Fit::Unmet).then_some((rank, route, fit))
     });
-    let mut ranked: Vec<(Rank, &Arc<Route>)> = ranked.collect();
-    ranked.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let mut ranked: Vec<(Rank, &Arc<Route>, Fit<'_>)> = ranked.collect();
+    ranked.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    let first = ranked.iter().find(|(_, route, _)| route.takes(requested.method));
+    if let Some((_, _, Fit::Disputed(field))) = first {
+        return format!("disputed {field}");
+    }
+    let ranked: Vec<_> =
+        ranked.iter().filter(|(.., fit)| *fit == Fit::Met).map(|(rank, route, _)| (rank, *route)).collect();
     match ranked.iter().find(|(_, route)| route.takes(requested.method)) {
         Some((_, route)) => route.name.to_string(),
         None if ranked.is_empty() => "none".to_owned(),
