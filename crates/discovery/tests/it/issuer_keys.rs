@@ -93,15 +93,21 @@ async fn keys_are_fetched_again_after_their_max_age() {
 }
 
 #[tokio::test]
-async fn a_token_with_an_unknown_key_requests_one_fetch_a_minute() {
+async fn tokens_with_unknown_keys_request_one_fetch_a_second() {
     let issuer = Issuer::start().await;
     let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
     issuer.serve("/keys", "cache-control: max-age=86400\r\n", &document(1));
     refresh.run().await;
     issuer.serve("/keys", "", &document(2));
-    refresh.keys.request_refetch();
-    assert_eq!(refresh.run_after(MINUTE - Duration::from_secs(1)).await, Some(1));
-    assert_eq!(refresh.run_after(Duration::from_secs(1)).await, Some(2));
+    let keys = refresh.keys.clone();
+    let waiting = tokio::spawn(async move { tokio::join!(keys.refetched(), keys.refetched()) });
+    while !refresh.keys.is_requested() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refresh.run_after(Duration::from_millis(999)).await, Some(1));
+    assert!(!waiting.is_finished());
+    assert_eq!(refresh.run_after(Duration::from_millis(1)).await, Some(2));
+    assert_eq!(waiting.await.unwrap(), (true, true), "both waited for one fetch");
     assert_eq!(issuer.requested().len(), 2);
     // The request has ended.
     refresh.run_after(2 * MINUTE).await;
