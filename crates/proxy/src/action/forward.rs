@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use access::{Refusal, contains_key};
 use config::snapshot::credentials::KEY_HEADERS;
-use config::snapshot::{Events, Route, Split, Upstream};
-use http1::KnownName;
+use config::snapshot::{Events, Route, Split, Upstream, WithheldHeaders};
+use http1::{HeadEdits, KnownName};
 use meter::{Charge, Measure};
 
 use super::rewrite::rewritten;
@@ -85,13 +85,7 @@ pub(crate) async fn forward_to(
     if let Some(service) = &account.service {
         service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
     }
-    // A health check may have a credential, which nothing has verified.
-    if withheld.authorization {
-        edits.remove(KnownName::Authorization);
-    }
-    if withheld.keys {
-        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
-    }
+    withhold(&mut edits, withheld);
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();
     let target = match &route.rewrite {
@@ -107,6 +101,16 @@ pub(crate) async fn forward_to(
     }
     account.answered(answered.head.head.status(), None);
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
+}
+
+/// Removes the credentials of the route. A health check may have one, which nothing has verified.
+fn withhold(edits: &mut HeadEdits, withheld: WithheldHeaders) {
+    if withheld.authorization {
+        edits.remove(KnownName::Authorization);
+    }
+    if withheld.keys {
+        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
+    }
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.
