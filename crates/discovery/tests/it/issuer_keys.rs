@@ -11,6 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use telemetry::Metrics;
 use tls::UpstreamTls;
+use tokio::task::JoinSet;
 
 use crate::issuer::Issuer;
 use crate::private_tls::PrivateTls;
@@ -100,14 +101,15 @@ async fn tokens_with_unknown_keys_request_one_fetch_a_second() {
     refresh.run().await;
     issuer.serve("/keys", "", &document(2));
     let keys = refresh.keys.clone();
-    let waiting = tokio::spawn(async move { tokio::join!(keys.refetched(), keys.refetched()) });
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { tokio::join!(keys.refetched(), keys.refetched()) });
     while !refresh.keys.is_requested() {
         tokio::task::yield_now().await;
     }
     assert_eq!(refresh.run_after(Duration::from_millis(999)).await, Some(1));
-    assert!(!waiting.is_finished());
+    assert!(waiting.try_join_next().is_none());
     assert_eq!(refresh.run_after(Duration::from_millis(1)).await, Some(2));
-    assert_eq!(waiting.await.unwrap(), (true, true), "both waited for one fetch");
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), (true, true), "both waited for one fetch");
     assert_eq!(issuer.requested().len(), 2);
     // The request has ended.
     refresh.run_after(2 * MINUTE).await;
