@@ -9,13 +9,13 @@ export function at(path: string): string {
   return `${process.env.DASHBOARD_URL ?? ""}${path}`;
 }
 
-/** Gives the page the session that the setup began. */
-export async function signIn(page: Page): Promise<void> {
+/** Gives the page the session that the setup began, at another name of the server if one is given. */
+export async function signIn(page: Page, url = at("")): Promise<void> {
   const cookies = JSON.parse(process.env.SESSION_COOKIES ?? "[]") as string[];
   await page.context().addCookies(
     cookies.map((cookie) => {
       const [name = "", value = ""] = cookie.split("=", 2);
-      return { name, value, url: at("") };
+      return { name, value, url };
     }),
   );
 }

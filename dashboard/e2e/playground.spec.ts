@@ -25,6 +25,20 @@ test("a key is pasted, a model responds in a stream, and its cost is shown", asy
   expect(stored + addresses.join(" ")).not.toContain(key);
 });
 
+for (const host of ["localhost", "127.0.0.1"]) {
+  test(`with the default configuration, the page at ${host} may call the gateway`, async ({ page, expected }) => {
+    expected.push("404");
+    const url = at("").replace("127.0.0.1", host);
+    await signIn(page, url);
+    await page.goto(`${url}/dashboard/playground?model=mock/tokens-40-5`);
+    await page.getByLabel("Key", { exact: true }).fill(process.env.SEEDED_KEY ?? "");
+    await page.getByLabel("Message").fill("Hello");
+    await expect(page.getByText("This page may not call the gateway")).toBeHidden();
+    await page.getByRole("button", { name: "Send message" }).click();
+    await expect(page.getByRole("region", { name: "This response" }).getByRole("status")).toHaveText("Completed");
+  });
+}
+
 test("a response is stopped, and refusals are explained", async ({ page, expected }) => {
   expected.push("401", "500", "404");
   await signIn(page);

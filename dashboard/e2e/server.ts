@@ -39,7 +39,7 @@ export async function startServer(configuration: string, prepare?: (data: string
   const data = ["--config", file, "--data", join(folder, "data")];
   prepare?.(data);
   const [proxy, control] = [await freePort(), await freePort()];
-  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}`, TOLLGATE_PUBLIC_URL__CONTROL: `http://127.0.0.1:${control}` };
+  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}` };
   const child = spawn(BINARY, ["serve", "--listen", `127.0.0.1:${proxy}`, ...data], { env: environment, stdio: ["ignore", "ignore", openSync(join(folder, "log"), "w")] });
   const [url, proxyUrl] = [`http://127.0.0.1:${control}`, `http://127.0.0.1:${proxy}`];
   await ready(url, child);

@@ -124,9 +124,23 @@ pub fn is_prefix(prefix: &str) -> bool {
 #[must_use]
 pub fn is_key(text: &[u8]) -> bool {
     let Some((prefix, secret)) = text.split_last_chunk::<SECRET_HEX>() else { return false };
+    is_secret(secret) && prefix.strip_suffix(b"_").is_some_and(has_prefix_form)
+}
+
+/// Whether a key with this prefix is part of the text.
+#[must_use]
+pub fn contains_key(text: &[u8], prefix: &str) -> bool {
+    let mut parts = text.split(|octet| *octet == b'_');
+    let mut before = parts.next().unwrap_or_default();
+    parts.any(|after| {
+        let follows = std::mem::replace(&mut before, after).ends_with(prefix.as_bytes());
+        follows && after.first_chunk::<SECRET_HEX>().is_some_and(is_secret)
+    })
+}
+
+fn is_secret(text: &[u8; SECRET_HEX]) -> bool {
     // Every octet is looked at: a loop that stops at the first other one is slower.
-    let is_hex = secret.iter().fold(true, |all, octet| all & matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
-    is_hex && prefix.strip_suffix(b"_").is_some_and(has_prefix_form)
+    text.iter().fold(true, |all, octet| all & matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn has_prefix_form(prefix: &[u8]) -> bool {
@@ -173,6 +187,22 @@ mod tests {
             format!("{}_{hex}", "p".repeat(33)),
         ] {
             assert_eq!(ApiKey::parse(&text).map(|_| ()), Err(KeyError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_within_a_text_is_found_by_its_prefix() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        for (text, expected) in [
+            (format!("tollgate_{hex}"), true),
+            (format!("a_b=1&api_key=tollgate_{hex}&c=2"), true),
+            (format!("_tollgate_{hex}"), true),
+            (format!("tollgate_{}", &hex[1..]), false),
+            (format!("tollgate={hex}"), false),
+            (format!("order_{hex}"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(contains_key(text.as_bytes(), "tollgate"), expected, "{text}");
         }
     }
 

@@ -7,12 +7,16 @@ mod url;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tokio::sync::watch;
 pub use url::{IssuerUrl, IssuerUrlError, Scheme, host_and_port, is_link_local};
 
 use crate::jwt::KeySet;
+
+/// Maximum number of requests that wait for a fetch of one source.
+const WAITING_MAX: usize = 256;
 
 /// The place where an issuer publishes its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +65,15 @@ pub struct IssuerKeys {
     keys: RwLock<Option<Arc<KeySet>>>,
     generation: AtomicU64,
     is_requested: AtomicBool,
+    /// The number of fetches that have begun.
+    begun: AtomicU64,
+    /// The number of the last fetch that has ended.
+    ended: watch::Sender<u64>,
+    waiting: AtomicUsize,
 }
+
+/// A request that waits for a fetch, among at most [`WAITING_MAX`].
+struct WaitingRequest<'a>(&'a AtomicUsize);
 
 impl IssuerKeys {
     /// Returns the keys that were fetched last; `None` if none were fetched yet.
@@ -87,20 +99,46 @@ impl IssuerKeys {
         true
     }
 
-    /// Requests that the keys are fetched soon, because a token names a key that is not among them.
-    pub fn request_refetch(&self) {
-        self.is_requested.store(true, Ordering::Relaxed);
+    /// Requests that the keys are fetched soon, because a token names a key that is not among them, and waits until a
+    /// fetch has ended that began after this call. Returns false at once if too many requests wait. The future may be
+    /// cancelled.
+    pub async fn refetched(&self) -> bool {
+        let Some(_waiting) = WaitingRequest::enter(&self.waiting) else { return false };
+        let mut ended = self.ended.subscribe();
+        // Read first: the fetch of another request may begin before the request is stored.
+        let next = self.begun.load(Ordering::SeqCst) + 1;
+        self.is_requested.store(true, Ordering::SeqCst);
+        ended.wait_for(|ended| *ended >= next).await.is_ok()
     }
 
-    /// Returns whether a fetch was requested since the last call of [`IssuerKeys::take_request`].
+    /// Returns whether a fetch was requested since the last one began.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.is_requested.load(Ordering::Relaxed)
+        self.is_requested.load(Ordering::SeqCst)
     }
 
-    /// Ends the request of a fetch, which begins now.
-    pub fn take_request(&self) {
-        self.is_requested.store(false, Ordering::Relaxed);
+    /// Notes that a fetch begins. It ends the request of one.
+    pub fn begin_fetch(&self) {
+        self.is_requested.store(false, Ordering::SeqCst);
+        self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes that the last fetch that began has ended, and its keys are stored if it succeeded.
+    pub fn end_fetch(&self) {
+        self.ended.send_replace(self.begun.load(Ordering::SeqCst));
+    }
+}
+
+impl<'a> WaitingRequest<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Option<Self> {
+        let one_more = |count| (count < WAITING_MAX).then_some(count + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for WaitingRequest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -143,6 +181,34 @@ mod tests {
         registry.retain(|source| *source == kept);
         assert!(registry.of(&kept).load().is_some());
         assert!(registry.of(&removed).load().is_none());
+    }
+
+    fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_a_fetch_that_begins_after_it() {
+        let keys = IssuerKeys::default();
+        keys.begin_fetch();
+        let mut waiting = std::pin::pin!(keys.refetched());
+        assert!(is_pending(waiting.as_mut()));
+        keys.end_fetch();
+        assert!(is_pending(waiting.as_mut()) && keys.is_requested(), "that fetch began before the request");
+        keys.begin_fetch();
+        assert!(is_pending(waiting.as_mut()) && !keys.is_requested());
+        keys.end_fetch();
+        assert!(waiting.await);
+    }
+
+    #[tokio::test]
+    async fn requests_that_wait_are_bounded_and_leave_when_they_are_cancelled() {
+        let keys = IssuerKeys::default();
+        let mut all: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(keys.refetched())).collect();
+        assert!(all.iter_mut().all(|one| is_pending(one.as_mut())));
+        assert!(!keys.refetched().await);
+        all.pop();
+        assert!(is_pending(std::pin::pin!(keys.refetched())));
     }
 
     #[test]

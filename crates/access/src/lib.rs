@@ -41,7 +41,7 @@ pub mod user;
 pub mod vault;
 
 pub use amount::{Amount, Credits, NanoUsd, Tokens};
-pub use api_key::{ApiKey, KeyHash, is_key};
+pub use api_key::{ApiKey, KeyHash, contains_key, is_key};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use clock::{Clock, Day, Mono, Timestamp};

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 pub use plan::{ExplainedPlan, ListedClient};
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
+pub use routes::disputed;
 
 use crate::place::Place;
 use crate::snapshot::{Auth, LimitTier, PresentedCredentials as _, RateLimit, Selection, Snapshot, position};
@@ -214,7 +215,7 @@ impl Snapshot {
             Selection::Health => &Auth::None,
             Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => &Auth::None,
             Selection::Endpoint(_) => &Auth::Key,
-            Selection::WrongMethod { .. } | Selection::None => return,
+            Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => return,
         };
         let authentication = self.authentication(auth, request);
         to.rate_limits = self.limits_of(selection).map(|rule| self.limit(rule)).collect();
@@ -286,7 +287,7 @@ impl Snapshot {
     #[must_use]
     pub fn rate_limits_of(&self, request: &WrittenRequest) -> Vec<&RateLimit> {
         match self.traffic.select(request.requested()) {
-            Selection::WrongMethod { .. } | Selection::None => Vec::new(),
+            Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
             selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
                 self.limits_of(&selection).collect()
             }
@@ -297,7 +298,11 @@ impl Snapshot {
     fn limits_of<'a>(&'a self, selection: &Selection<'_, '_>) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
         let of_route = match selection {
             Selection::Route(route) => route.rate_limits.clone(),
-            Selection::Endpoint(_) | Selection::Health | Selection::WrongMethod { .. } | Selection::None => 0..0,
+            Selection::Endpoint(_)
+            | Selection::Health
+            | Selection::WrongMethod { .. }
+            | Selection::Disputed { .. }
+            | Selection::None => 0..0,
         };
         let limits = &self.traffic.rate_limits;
         let rules = move || limits.positions(&of_route).filter_map(|position| limits.all().get(position));

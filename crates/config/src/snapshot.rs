@@ -31,7 +31,7 @@ pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
-pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
+pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list};
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use pattern::{Pattern, PatternError};
 pub use process::{

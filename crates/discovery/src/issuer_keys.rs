@@ -8,7 +8,8 @@ use std::time::Duration;
 use access::Clock;
 use access::issuer::{IssuerPlace, IssuerRegistry, IssuerSource};
 use access::jwt::KeySet;
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use jobs::{Job, JobError, JobSpec, NextRun, causes};
 use telemetry::Metrics;
 use telemetry::metrics::{IssuerLabels, IssuerOutcomeLabels};
@@ -20,7 +21,7 @@ use crate::metadata;
 use crate::schedule::Schedule;
 
 /// Fetches the keys that are due. A run without one costs a few comparisons.
-pub const SPEC: JobSpec = JobSpec::every("issuer_keys", Duration::from_secs(1));
+pub const SPEC: JobSpec = JobSpec::every("issuer_keys", Duration::from_millis(250));
 
 /// A source of keys, with the TLS of the connections to it.
 #[derive(Debug, Clone)]
@@ -89,6 +90,7 @@ impl IssuerKeyRefresh {
                 }
             }
         }
+        keys.end_fetch();
     }
 }
 
@@ -102,16 +104,17 @@ impl Job for IssuerKeyRefresh {
             let keys = self.registry.of(source);
             let is_due = self.schedules.get(source).is_none_or(|known| known.is_due(now, keys.is_requested()));
             if is_due {
-                keys.take_request();
+                keys.begin_fetch();
             }
             is_due
         });
-        let fetcher = &self.fetcher;
-        let fetches = due.map(|FetchedSource { source, tls }| async move {
-            let fetcher = tls.as_ref().map_or_else(|| fetcher.clone(), |tls| Fetcher::of_upstream(tls));
-            (source.clone(), fetch(&fetcher, source).await)
+        let fetches = due.map(|FetchedSource { source, tls }| {
+            let fetcher = tls.as_ref().map_or_else(|| self.fetcher.clone(), |tls| Fetcher::of_upstream(tls));
+            async move { (source.clone(), fetch(&fetcher, source).await) }
         });
-        for (source, fetched) in join_all(fetches).await {
+        let mut fetches: FuturesUnordered<_> = fetches.collect();
+        // A slow issuer does not delay the keys of another one.
+        while let Some((source, fetched)) = fetches.next().await {
             self.record(source, fetched);
         }
         Ok(NextRun::Period)

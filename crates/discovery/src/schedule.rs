@@ -9,7 +9,7 @@ const FRESH_MIN: Duration = Duration::from_secs(60);
 const FRESH_MAX: Duration = Duration::from_hours(24);
 const FRESH_DEFAULT: Duration = Duration::from_secs(600);
 /// Minimum time from a fetch to the one that a token with an unknown key requests.
-const REQUESTED_MIN: Duration = Duration::from_secs(60);
+const REQUESTED_MIN: Duration = Duration::from_secs(1);
 /// The pause after the first failure, which doubles with each further one, and the longest pause.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -24,10 +24,10 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Whether a fetch is due. `is_requested` means that a token names an unknown key.
+    /// Whether a fetch is due. `is_requested` means that a token names an unknown key; it shortens no pause after a failure.
     pub(crate) fn is_due(&self, now: Mono, is_requested: bool) -> bool {
         let Some((ended, pause)) = self.last else { return true };
-        let pause = if is_requested { pause.min(REQUESTED_MIN) } else { pause };
+        let pause = if is_requested && !self.is_failing() { pause.min(REQUESTED_MIN) } else { pause };
         now.since(ended) >= pause
     }
 
@@ -70,7 +70,7 @@ mod tests {
         let mut schedule = Schedule::default();
         assert_eq!(due(&schedule, false), 0);
         for (max_age, expected, requested) in
-            [(None, 600, 60), (Some(0), 60, 60), (Some(90), 90, 60), (Some(u64::MAX), 86_400, 60)]
+            [(None, 600, 1), (Some(0), 60, 1), (Some(90), 90, 1), (Some(u64::MAX), 86_400, 1)]
         {
             schedule.succeeded(at(0), max_age.map(Duration::from_secs));
             assert_eq!((due(&schedule, false), due(&schedule, true)), (expected, requested), "{max_age:?}");
@@ -85,6 +85,7 @@ mod tests {
         for _ in 0..9 {
             first.push(schedule.failed(at(0)));
             pauses.push(due(&schedule, false));
+            assert_eq!(due(&schedule, true), due(&schedule, false));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(first.iter().filter(|first| **first).count(), 1);

@@ -1,5 +1,7 @@
 //! Rate limits over a sliding window, from the counts of two fixed windows: the previous window's count is weighted by
-//! the part of it that the sliding window still covers.
+//! the part of it that the sliding window still covers. The weighted count never exceeds the limit. It is the number of
+//! requests in the last window only if those of the previous one were evenly spread: up to twice the limit, less one, may
+//! pass in a span of the window's length.
 //!
 //! All arithmetic is exact and uses integers; a [`WindowCount`] is three of them, in memory or in Redis. The Redis
 //! script of `cluster::windows` computes the same with doubles; the bounds below keep every product within 2^53.
@@ -126,7 +128,8 @@ impl WindowView {
         self.remaining() > 0
     }
 
-    /// Returns the time until a request may pass, if no other request comes before; zero if one may pass now.
+    /// Returns the time until a request may pass, if no other request comes before; zero if one may pass now. It is at most
+    /// the window: a full count may then refuse once more, for at most the window divided by the limit.
     #[must_use]
     pub fn retry_after_ms(self) -> u64 {
         let Window { limit, length_ms } = self.window;
@@ -139,7 +142,8 @@ impl WindowView {
             Some(room @ 1..) => left_ms.saturating_sub(weighs_little_enough(room - 1, previous, length_ms)),
             // No request passes before this window has become the previous one.
             Some(0) | None => {
-                left_ms + length_ms.saturating_sub(weighs_little_enough(limit.saturating_sub(1), current, length_ms))
+                let lighter = weighs_little_enough(limit.saturating_sub(1), current, length_ms);
+                (left_ms + length_ms.saturating_sub(lighter)).min(length_ms)
             }
         }
     }

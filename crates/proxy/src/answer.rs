@@ -292,11 +292,12 @@ pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u6
     ]
 }
 
-/// Returns the `X-RateLimit-*` headers of a budget, in its measure: credits, tokens or nano-USD. `-Remaining` is
-/// omitted if only other nodes know it. For a budget that several users share, only `-Reset` is written.
+/// Returns the `X-RateLimit-*` headers of a budget. `-Limit` and `-Remaining` are in credits: they are omitted for budgets
+/// of tokens and money, whose figures clients would read as requests, and for a budget that several users share.
+/// `-Remaining` is omitted if only other nodes know it.
 fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let left = exceeded.left();
-    let is_own = !is_shared(exceeded.budget);
+    let is_own = exceeded.budget.measure == Measure::Credits && !is_shared(exceeded.budget);
     let remaining =
         (is_own && (left.is_zero() || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left.0));
     let known = [
@@ -403,22 +404,22 @@ mod tests {
             [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
         };
         assert_eq!(of_user(Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
-        assert_eq!(of_user(Measure::Tokens, [1_000, 400, 601], RefusalCause::Limit), headers("1000", Some("600")));
+        assert_eq!(of_user(Measure::Credits, [1_000, 400, 601], RefusalCause::Limit), headers("1000", Some("600")));
         assert_eq!(
-            of_user(Measure::Money, [20_000_000_000, 0, 30_000_000_000], RefusalCause::Limit),
-            headers("20000000000", Some("20000000000"))
-        );
-        assert_eq!(
-            of_user(Measure::Tokens, [1_000, 400, 601], RefusalCause::Lease),
+            of_user(Measure::Credits, [1_000, 400, 601], RefusalCause::Lease),
             headers("1000", None),
             "other nodes have a part"
         );
-        assert_eq!(of_user(Measure::Tokens, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
+        assert_eq!(of_user(Measure::Credits, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
+        let reset_alone = [None, None, Some("1728086400".to_owned())];
+        for measure in [Measure::Tokens, Measure::Money] {
+            let refused = of_user(measure, [20_000_000_000, 19_999_999_000, 30_000_000_000], RefusalCause::Limit);
+            assert_eq!(refused, reset_alone, "a client would read 1000 as requests");
+        }
         let key = BudgetScope::Key(access::KeyNo(1));
         assert_eq!(of(key, Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
         for shared in [BudgetScope::Global, BudgetScope::Plan(access::PlanId::NIL)] {
             for amounts in [[5, 5, 1], [1_000, 400, 601], [0, 0, 1]] {
-                let reset_alone = [None, None, Some("1728086400".to_owned())];
                 assert_eq!(of(shared, Measure::Credits, amounts, RefusalCause::Limit), reset_alone);
             }
         }

@@ -49,7 +49,7 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
             Ok(client) => return Ok(enter_as(account, client.subject, client.plan.as_ref())?),
             Err(problem) => problem,
         },
-        Auth::Jwt(rule) => match token::identify(&account.request, rule) {
+        Auth::Jwt(rule) => match token::identify(&account.request, rule).await {
             Ok(client) => return Ok(enter_with_token(account, rule, client)?),
             Err(problem) => problem,
         },

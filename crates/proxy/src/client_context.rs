@@ -48,6 +48,11 @@ impl Peer {
         let certificate = stream.client_subject().and_then(|subject| SubjectText::parse(&subject));
         Self { address, origin, is_unknown: false, certificate }
     }
+
+    /// Returns the subject of the client's verified certificate, as a field value.
+    pub(crate) fn certificate_subject(&self) -> Option<&[u8]> {
+        self.certificate.as_ref().map(|subject| subject.as_str().as_bytes())
+    }
 }
 
 impl ClientOrigin {

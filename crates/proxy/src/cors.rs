@@ -1,7 +1,7 @@
 //! Cross-origin requests of LLM endpoints by the pages of control, as the Fetch standard defines them.
 //!
-//! Only the origin of `public_url.control` may send them; it is compared byte for byte, as browsers write it. Any other
-//! request costs one lookup of `Origin`, and its response does not change. Browsers never send credentials of their own.
+//! Only the origin of `public_url.control`, or without it those of control's listener, may send them; they are compared byte
+//! for byte, as browsers write them. Any other request costs one lookup of `Origin`, and its response does not change. Browsers never send credentials of their own.
 
 use ai::Endpoint;
 use bytes::Bytes;
@@ -36,8 +36,7 @@ impl PageRequest {
     /// Returns the request if a page of control sent it and its path is an LLM endpoint's.
     pub(crate) fn of(head: &Head, snapshot: &Snapshot) -> Option<Self> {
         let received = only_origin(head)?;
-        let allowed = snapshot.process.public_url.control.as_ref()?;
-        if received != allowed.as_bytes() {
+        if !snapshot.process.control_origins().iter().any(|allowed| received == allowed.as_bytes()) {
             return None;
         }
         let requested_method = preflight_method(head);

@@ -71,6 +71,10 @@ fn digest(request: &RequestContext, entry: &ServiceEntry) -> Option<CredentialDi
             parts.extend([&b"="[..], value]);
         }
     }
+    // The service gets the subject of the certificate too.
+    if let Some(subject) = request.at.peer.certificate_subject() {
+        parts.extend([&b"certificate="[..], subject]);
+    }
     let address = std::ptr::from_ref(entry).addr().to_be_bytes();
     has_any.then(|| key.digest([&address[..]].into_iter().chain(parts)))
 }

@@ -73,7 +73,7 @@ fn take(
         let Some(rule) = limits.all().get(position) else { continue };
         let name = tier_name(rule, &ClientPlans { any: plan, own: own.as_deref() }, token.as_deref());
         let Some(tier) = tier(rule, name.as_deref()) else { continue };
-        let Some(mut key) = key::key(&rule.dimensions, account) else { continue };
+        let Some(mut key) = key::key(&rule.dimensions, account)? else { continue };
         if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {
             // Clients of different tiers do not count together.
             key::push(&mut key, listed.as_bytes());

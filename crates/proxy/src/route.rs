@@ -51,6 +51,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
+        Selection::Disputed { field } => Problem::new(Refusal::BadRequest, config::explain::disputed(field)),
         Selection::None => not_found(traffic, head),
     };
     Err(problem.into())
@@ -61,9 +62,11 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
     let called = match traffic.select(requested(head, method, head.path())) {
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
-        Selection::Route(_) | Selection::Health | Selection::WrongMethod { endpoint: None, .. } | Selection::None => {
-            return None;
-        }
+        Selection::Route(_)
+        | Selection::Health
+        | Selection::WrongMethod { endpoint: None, .. }
+        | Selection::Disputed { .. }
+        | Selection::None => return None,
     };
     Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }

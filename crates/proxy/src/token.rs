@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::issuer::IssuerKeys;
 use access::jwt::{self, JwtError, Requirement, Verified};
@@ -10,6 +11,7 @@ use config::snapshot::credentials::bearer;
 use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};
 use http::{HeaderValue, header};
 use http1::KnownName;
+use tokio::time::timeout;
 
 use crate::answer::Problem;
 use crate::head::Head;
@@ -23,9 +25,44 @@ const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"inva
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const INSUFFICIENT_SCOPE: HeaderValue = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
 
-/// Returns the client of a request whose token is valid. Verified tokens are cached, and refused ones for a short time. No
-/// other token of an address over its limit is verified.
-pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<TokenClient>, Problem> {
+/// Maximum time for which a request with an unknown key waits for the keys of its issuer.
+const REFETCH_MAX: Duration = Duration::from_secs(5);
+
+/// The reason why a token has no client.
+enum TokenRefusal<'a> {
+    Problem(Problem),
+    /// The issuer may have published the key since its keys were fetched.
+    UnknownKey(&'a IssuerKeys),
+}
+
+impl From<Problem> for TokenRefusal<'_> {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// Returns the client of a request whose token is valid. A token with an unknown key waits for one fetch of the keys.
+pub(crate) async fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<TokenClient>, Problem> {
+    let issuer = match find(request, rule, false) {
+        Ok(client) => return Ok(client),
+        Err(TokenRefusal::Problem(problem)) => return Err(problem),
+        Err(TokenRefusal::UnknownKey(issuer)) => issuer,
+    };
+    // Boxed, because the future is large and other requests do not need it.
+    let fetched = Box::pin(timeout(REFETCH_MAX, issuer.refetched())).await;
+    request.read_clock();
+    if fetched == Ok(false) {
+        return Err(unavailable(&rule.entry));
+    }
+    find(request, rule, true).map_err(|refusal| match refusal {
+        TokenRefusal::Problem(problem) => problem,
+        TokenRefusal::UnknownKey(_) => refuse(JwtError::UnknownKey, &rule.entry),
+    })
+}
+
+/// Verified tokens are cached, and refused ones for a short time. No other token of an address over its limit is verified.
+/// `is_last` means that the keys were fetched since the request has arrived.
+fn find<'a>(request: &'a RequestContext, rule: &JwtRule, is_last: bool) -> Result<Rc<TokenClient>, TokenRefusal<'a>> {
     let (token, entry, cache) = (token(&request.head)?, &rule.entry, &request.snapshot.tokens);
     let issuer = issuer(request, entry)?;
     let key = TokenKey::new(entry, issuer.map_or(0, IssuerKeys::generation), token);
@@ -33,15 +70,19 @@ pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<To
         return Ok(client);
     }
     if let Some(error) = cache.refusal(&key, request.started_at) {
-        return Err(refuse(error, entry));
+        return Err(refuse(error, entry).into());
     }
     if let Some(wait) = identify::wait_before_check(request) {
-        return Err(identify::too_many_calls(request, wait));
+        return Err(identify::too_many_calls(request, wait).into());
     }
-    let verified = verify(token, entry, issuer, request.started_at)?.map_err(|error| {
-        cache.refuse(key, error, request.started_at);
-        refuse(error, entry)
-    })?;
+    let verified = match (verify(token, entry, issuer, request.started_at)?, issuer) {
+        (Ok(verified), _) => verified,
+        (Err(JwtError::UnknownKey), Some(issuer)) if !is_last => return Err(TokenRefusal::UnknownKey(issuer)),
+        (Err(error), _) => {
+            cache.refuse(key, error, request.wall_at());
+            return Err(refuse(error, entry).into());
+        }
+    };
     let plan = plan(entry, &verified, &request.snapshot.traffic.plans)?;
     let mut client = TokenClient::new(entry, verified).map_err(invalid_claim)?;
     client.plan = plan;
@@ -74,8 +115,7 @@ fn issuer<'a>(request: &'a RequestContext, entry: &JwtEntry) -> Result<Option<&'
     keys.map(|keys| Some(&**keys)).ok_or_else(|| unavailable(entry))
 }
 
-/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet. A token may be signed
-/// with a new key of its issuer, so one that names an unknown key requests a fetch.
+/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet.
 fn verify(
     token: &[u8],
     entry: &JwtEntry,
@@ -85,13 +125,8 @@ fn verify(
     let verified = match (&entry.keys, issuer) {
         (JwtKeys::Configured(keys), _) => jwt::verify(token, &entry.terms, keys, now),
         (JwtKeys::Published { .. }, issuer) => {
-            let (issuer, keys) =
-                issuer.and_then(|issuer| Some((issuer, issuer.load()?))).ok_or_else(|| unavailable(entry))?;
-            let verified = jwt::verify(token, &entry.terms, &keys, now);
-            if matches!(verified, Err(JwtError::UnknownKey)) {
-                issuer.request_refetch();
-            }
-            verified
+            let keys = issuer.and_then(IssuerKeys::load).ok_or_else(|| unavailable(entry))?;
+            jwt::verify(token, &entry.terms, &keys, now)
         }
     };
     Ok(verified)

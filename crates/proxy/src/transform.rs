@@ -12,8 +12,8 @@ use config::snapshot::credentials::bearer;
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::client_context::ClientOrigin;
-use crate::head::{Head, is_one_of, text};
-use crate::trusted::{CLIENT_SUBJECT, is_client_subject, is_trusted_by_backends};
+use crate::head::{Head, text};
+use crate::trusted::TrustRule;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
@@ -27,14 +27,10 @@ const OF_THE_ACCOUNT: [KnownName; 4] =
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
     pub(crate) origin: &'a ClientOrigin,
-    /// The subject of the certificate that the client presented to this gateway.
-    pub(crate) certificate: Option<&'a [u8]>,
     pub(crate) options: ForwardingOptions<'a>,
     pub(crate) id: RequestId,
     pub(crate) id_text: &'a [u8],
-    pub(crate) trust: Trust<'a>,
-    /// The headers that only claims of access tokens may set.
-    pub(crate) claim_headers: &'a [Box<str>],
+    pub(crate) trust: TrustRule<'a>,
 }
 
 /// The fields that requests to ordinary upstreams get if they are configured.
@@ -44,23 +40,6 @@ pub(crate) struct ForwardingOptions<'a> {
     pub(crate) forwarded: bool,
     /// The protocol of the request and the name of this gateway, for `Via` (RFC 9110, 7.6.3).
     pub(crate) via: Option<[&'a str; 2]>,
-}
-
-/// The rule for headers that backends may trust: which of them are forwarded.
-pub(crate) enum Trust<'a> {
-    /// All of them: the peer is a trusted proxy.
-    Peer,
-    /// Those that the route allows; names in lowercase.
-    Route(&'a [Box<str>]),
-}
-
-impl Trust<'_> {
-    fn allows(&self, name: &[u8]) -> bool {
-        match self {
-            Self::Peer => true,
-            Self::Route(allowed) => allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name)),
-        }
-    }
 }
 
 /// Returns the edits of one request to an ordinary upstream; `edits` are those of the upstream.
@@ -82,18 +61,7 @@ pub(crate) fn to_upstream(
             edits.remove(name);
         }
     }
-    if !matches!(client.trust, Trust::Peer) {
-        // No well-known name is one that backends trust.
-        edits.remove_fields(fields, |field| {
-            // A route cannot allow a client to name its own certificate.
-            let is_allowed = || client.trust.allows(field.name) && !is_client_subject(field.name);
-            let is_claim = || is_one_of(field.name, client.claim_headers);
-            (field.known.is_none() && is_trusted_by_backends(field.name) || is_claim()) && !is_allowed()
-        });
-        if let Some(subject) = client.certificate {
-            edits.append_named(CLIENT_SUBJECT, subject)?;
-        }
-    }
+    client.trust.apply(&mut edits, fields)?;
     edits.append_all(&client.origin.edits)?;
     if let Some(host) = head.get(KnownName::Host) {
         edits.append(KnownName::XForwardedHost, host)?;

@@ -1,8 +1,9 @@
-//! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; `row` maps a key to its
-//! columns.
+//! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; `repeated` recognises repeated
+//! requests; `row` maps a key to its columns.
 
 pub(crate) mod bound;
 pub mod change;
+pub(crate) mod repeated;
 pub(crate) mod row;
 
 use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, Timestamp, UserId};
@@ -15,6 +16,7 @@ use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements, unsigned};
 use crate::users::{self, NoUser};
+use repeated::{PossibleRepeat, REPEATABLE_MAX, RepeatableRequest};
 use row::{KeyRow, key_columns, list};
 
 /// Maximum number of keys of one user that are not revoked.
@@ -72,6 +74,19 @@ pub enum KeyError {
     /// The store already contains the same key.
     #[error("this API key already exists in the store")]
     KeyTaken,
+    /// A repeated request differs from the first one.
+    #[error("this `Idempotency-Key` was sent with another request within 24 hours: use a new one")]
+    OtherRequest,
+    /// The secret of a repeated request was replaced by a later one.
+    #[error(
+        "the secret of this request was replaced by a later rotation: rotate the key again with a new `Idempotency-Key`"
+    )]
+    SecretReplaced,
+    /// The user has the maximum number of requests that may be repeated.
+    #[error(
+        "this user has sent {REPEATABLE_MAX} requests with an `Idempotency-Key` within 24 hours: send none, or wait"
+    )]
+    TooManyRequests,
     /// An error of the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -204,14 +219,44 @@ impl Store {
     /// [`KeyError::Invalid`], [`KeyError::UnfitBound`], [`KeyError::NoUser`], [`KeyError::TooManyKeys`],
     /// [`KeyError::KeyTaken`], and database errors.
     pub async fn create_key(&self, by: &Actor, new: NewKey) -> Result<Key, KeyError> {
-        check_text("a key's label", &new.label)?;
-        new.bounds.check()?;
-        let (id, no) = (self.new_id(), self.next_key_no().await?);
+        check(&new)?;
+        let no = self.next_key_no().await?;
         let mut transaction = self.begin().await?;
-        let mut owned = owned(&mut transaction, new.user).await?;
+        let key = self.add_key(&mut transaction, by, new, no).await?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Stores a key, unless the request is a repeat: then its key gets the secret of `new`, and the secret of the first
+    /// response is invalid on all nodes within one second.
+    ///
+    /// # Errors
+    /// As [`create_key`](Self::create_key), and [`KeyError::OtherRequest`], [`KeyError::SecretReplaced`],
+    /// [`KeyError::KeyRevoked`], [`KeyError::TooManyRequests`].
+    pub async fn create_key_once(&self, by: &Actor, new: NewKey, request: &RepeatableRequest) -> Result<Key, KeyError> {
+        check(&new)?;
+        let no = self.next_key_no().await?;
+        let mut transaction = self.addition().await?;
+        let repeat = PossibleRepeat { store: self, by, request, secret: new.secret.clone() };
+        let key = match repeat.reissue(&mut transaction).await? {
+            Some(key) => key,
+            None => {
+                let key = self.add_key(&mut transaction, by, new, no).await?;
+                repeat.remember(&mut transaction, key.id).await?;
+                key
+            }
+        };
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Adds a key and its line of the audit log.
+    async fn add_key(&self, transaction: &mut Transaction, by: &Actor, new: NewKey, no: i64) -> Result<Key, KeyError> {
+        let id = self.new_id();
+        let mut owned = owned(transaction, new.user).await?;
         if owned >= UNGUARDED_MAX {
-            users::hold(&mut transaction, new.user).await?;
-            owned = self::owned(&mut transaction, new.user).await?;
+            users::hold(transaction, new.user).await?;
+            owned = self::owned(transaction, new.user).await?;
         }
         if owned >= KEYS_MAX {
             return Err(KeyError::TooManyKeys);
@@ -235,8 +280,7 @@ impl Store {
             .bind(self.now());
         let row: KeyRow = add.one().await.map_err(taken)?;
         let act = Act::of(Action::KeyCreate, id, Some(user)).with(detail(expires_at, &bounds));
-        self.note(&mut transaction, by, act).await?;
-        transaction.commit().await?;
+        self.note(transaction, by, act).await?;
         Ok(row.try_into()?)
     }
 
@@ -273,6 +317,11 @@ impl Store {
         let row: Option<KeyRow> = self.query(FIND).bind(id.0).bind(owner.map(|owner| owner.0)).find().await?;
         row.map(Key::try_from).transpose()
     }
+}
+
+fn check(new: &NewKey) -> Result<(), KeyError> {
+    check_text("a key's label", &new.label)?;
+    Ok(new.bounds.check()?)
 }
 
 /// Counts the keys of a user that are not revoked.

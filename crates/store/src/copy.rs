@@ -16,10 +16,11 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 30] = [
+pub(crate) const TABLES: [&str; 31] = [
     "plans",
     "users",
     "api_keys",
+    "key_requests",
     "budgets",
     "sessions",
     "refresh_tokens",

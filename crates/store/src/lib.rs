@@ -52,6 +52,7 @@ pub mod vault;
 
 pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
+pub use api_keys::repeated::{REPEATABLE_MAX, RepeatableRequest};
 pub use api_keys::{
     KEYS_MAX, KEYS_PAGE_MAX, Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, NoKey, PreviousSecret,
 };

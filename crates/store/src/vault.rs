@@ -215,8 +215,16 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn is_vault_unused(&self) -> Result<bool, DatabaseError> {
+        Ok(!self.has_credentials().await? && self.servers().await? == 0)
+    }
+
+    /// Whether a credential is stored, which only a master key decrypts.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn has_credentials(&self) -> Result<bool, DatabaseError> {
         let (sealed,): (i64,) = self.query(ANY).one().await?;
-        Ok(sealed == 0 && self.servers().await? == 0)
+        Ok(sealed > 0)
     }
 
     /// Replaces the known master keys, of which `newest` is the last, by the vault's current one, while no credential

@@ -120,7 +120,7 @@ pub(crate) enum StartFault {
     #[error(
         "vault_key_wrong: the credentials in the store are encrypted with the master key with the fingerprint \
          {newest}, but this server has {current}: give every node the same MASTER_ENCRYPTION_KEY (the first server has \
-         it in the file secrets/master_key). To change the key, set the new one as MASTER_ENCRYPTION_KEY and the old one as \
+         it in the file secrets/master_key; docs/postgresql.md says what nodes share). To change the key, set the new one as MASTER_ENCRYPTION_KEY and the old one as \
          MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is lost, `tollgate vault reset` deletes these credentials"
     )]
     VaultKeyWrong { current: Fingerprint, newest: Fingerprint },
@@ -132,7 +132,7 @@ pub(crate) enum StartFault {
     #[error(
         "vault_key_missing: the credentials in the store are encrypted with a master key, but this server has none: \
          give every node the same MASTER_ENCRYPTION_KEY, or copy the file secrets/master_key of the first server to \
-         {file}. If it is lost, `tollgate vault reset` deletes these credentials"
+         {file} (docs/postgresql.md says what nodes share). If it is lost, `tollgate vault reset` deletes these credentials"
     )]
     VaultKeyMissing { file: String },
     #[error(

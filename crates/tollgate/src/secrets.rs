@@ -46,7 +46,9 @@ pub(crate) struct InstallationSecrets {
 #[derive(Debug)]
 pub(crate) struct AdmittedVault {
     pub(crate) vault: Arc<Vault>,
-    pub(crate) admitted: AdmittedMasterKey,
+    /// `None` if the server has no master key, and no credential was stored when it started. Its vault then has a random key,
+    /// with which the store accepts no credential.
+    pub(crate) admitted: Option<AdmittedMasterKey>,
 }
 
 impl InstallationSecrets {
@@ -70,7 +72,8 @@ impl InstallationSecrets {
     }
 
     /// Returns the vault of a server. If no credential was ever sealed, the first start creates a master key, and a
-    /// different key may replace the one that the store knows.
+    /// different key may replace the one that the store knows. A further server needs the key of the others only if a
+    /// credential is stored.
     pub(crate) async fn open_vault(&self, store: &Store, process: &Process) -> Result<AdmittedVault, StartFault> {
         let of_store = |error| failure::of_store(process, error);
         let (vault, is_new) = match self.vault() {
@@ -78,13 +81,16 @@ impl InstallationSecrets {
             None => {
                 let known = store.master_keys().await.map_err(of_store)?;
                 if !known.is_empty() && !store.is_vault_unused().await.map_err(of_store)? {
-                    return Err(StartFault::VaultKeyMissing { file: self.folder.path(MASTER.file) });
+                    if store.has_credentials().await.map_err(of_store)? {
+                        return Err(StartFault::VaultKeyMissing { file: self.folder.path(MASTER.file) });
+                    }
+                    return Ok(AdmittedVault { vault: Arc::new(self.keyless_vault()?), admitted: None });
                 }
                 (self.make_vault()?, true)
             }
         };
         match admit_or_replace(store, &vault).await {
-            Ok(admitted) => Ok(AdmittedVault { vault: Arc::new(vault), admitted }),
+            Ok(admitted) => Ok(AdmittedVault { vault: Arc::new(vault), admitted: Some(admitted) }),
             Err(refused) => {
                 if is_new {
                     // The first start of another server was faster. No credential is sealed with this key.
@@ -101,6 +107,16 @@ impl InstallationSecrets {
         Ok(Vault::new(&master, self.previous.as_ref()))
     }
 
+    /// Returns a vault with a random key that is not stored.
+    fn keyless_vault(&self) -> Result<Vault, StartFault> {
+        let text = vault::random_text().map_err(|error| StartFault::SecretUnreadable {
+            from: self.folder.path(MASTER.file),
+            source: no_random(error),
+        })?;
+        let master = MASTER.master_key(&SourcedSecret { text, from: self.folder.path(MASTER.file) })?;
+        Ok(Vault::new(&master, None))
+    }
+
     /// Returns the signing secret of access tokens, which the first start creates.
     pub(crate) fn signing(&self) -> Result<Secret, StartFault> {
         match &self.signing {
@@ -114,6 +130,9 @@ impl AdmittedVault {
     /// Checks the master key again after the server has joined: earlier, the first start of another server could
     /// replace it.
     pub(crate) async fn confirm(&self, store: &Store, process: &Process) -> Result<(), StartFault> {
+        if self.admitted.is_none() {
+            return Ok(());
+        }
         let judged = store.confirm_master_key(&Actor::SYSTEM, &self.vault).await;
         judged
             .map(|_| ())

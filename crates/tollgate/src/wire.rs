@@ -236,11 +236,16 @@ fn log_unexpected(notes: &[Note], durable: &DurableState) {
     for cut in cuts {
         tracing::warn!(?cut, "an incomplete record at the end of the spool was removed; this is normal after a crash");
     }
-    if !durable.keys.admitted.newest {
-        tracing::warn!(
+    match durable.keys.admitted {
+        Some(admitted) if admitted.newest => {}
+        Some(_) => tracing::warn!(
             "another server has a newer master key: set it as MASTER_ENCRYPTION_KEY here, and the current one as \
              MASTER_ENCRYPTION_KEY_PREVIOUS"
-        );
+        ),
+        None => tracing::warn!(
+            "this server has no master key, so it can neither store nor use credentials of providers: give it the \
+             MASTER_ENCRYPTION_KEY of the other servers (docs/postgresql.md)"
+        ),
     }
     for lost in lost {
         tracing::error!(?lost, "segments of the spool are missing, and their usage is not in the store: it is lost");

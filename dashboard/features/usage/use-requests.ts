@@ -20,7 +20,7 @@ export function useRequests(filters: Filters, isPaused: boolean): UseInfiniteQue
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) => {
       const { status, key, model } = filters;
-      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }), ...(key && { key }), ...(model && { model }) };
+      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }) };
       return api("get", "/api/usage/requests", { query, signal });
     },
     getNextPageParam: (page) => page.next ?? undefined,

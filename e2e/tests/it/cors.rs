@@ -1,4 +1,4 @@
-//! Pages of `public_url.control` may call LLM endpoints from browsers; pages of other origins and other paths may not.
+//! Pages of control may call LLM endpoints from browsers; pages of other origins and other paths may not.
 
 use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream};
 use serde_json::{Value, json};
@@ -132,13 +132,23 @@ async fn no_other_origin_or_path_is_shared() {
 }
 
 #[tokio::test]
-async fn without_a_public_url_of_control_no_page_is_allowed() {
+async fn without_a_public_url_of_control_the_pages_of_its_listener_are_allowed() {
     let provider = sharing_provider().await;
-    let gateway = Gateway::start(Setup::provider("openai", provider.address())).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let setup = Setup::provider("openai", provider.address()).flag("--addr").flag(&address);
+    let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
-    let control = format!("http://{}", gateway.control);
-    check_unshared(&gateway.call(preflight(CHAT, &control)).await.expect(405));
-    let answer = gateway.call(chat("up/m").key(&key).header("origin", &control)).await.expect(200);
-    check_unshared(&answer);
-    assert_eq!(answer.json()["object"], Value::from("chat.completion"));
+    for host in ["localhost", "127.0.0.1"] {
+        let origin = format!("http://{host}:{port}");
+        let answer = gateway.call(preflight(CHAT, &origin)).await.expect(204);
+        assert_eq!(answer.head.all(ALLOW_ORIGIN), [origin.as_str()]);
+        let answer = gateway.call(chat("up/m").key(&key).header("origin", &origin)).await.expect(200);
+        assert_eq!(answer.head.all(ALLOW_ORIGIN), [origin.as_str()]);
+        assert_eq!(answer.json()["object"], Value::from("chat.completion"));
+    }
+    for origin in [format!("https://localhost:{port}"), "http://localhost:1".to_owned(), format!("http://other:{port}")]
+    {
+        check_unshared(&gateway.call(preflight(CHAT, &origin)).await.expect(405));
+    }
 }

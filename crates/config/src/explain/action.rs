@@ -27,7 +27,7 @@ pub(super) fn action(
             Some(format) => (ExplainedAction { format: Some(format.name()), ..plain("inference") }, None),
             None => (plain("models"), None),
         }),
-        Selection::WrongMethod { .. } | Selection::None => Ok((plain("refuse"), None)),
+        Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Ok((plain("refuse"), None)),
     }
 }
 

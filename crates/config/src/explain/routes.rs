@@ -31,7 +31,7 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
             place: None,
             because: vec!["the path is that of the gateway's own health check".to_owned()],
         }),
-        Selection::WrongMethod { .. } | Selection::None => None,
+        Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => None,
     }
 }
 
@@ -99,8 +99,15 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
             (Refusal::UpgradeRequired, "LLM endpoints do not support WebSockets".to_owned())
         }
         Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
+        Selection::Disputed { field } => (Refusal::BadRequest, disputed(field)),
         Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
         Selection::Route(_) | Selection::Endpoint(_) | Selection::Health => return None,
     };
     Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
+}
+
+/// Returns the reason for which a request is refused whose field of this name has several values.
+#[must_use]
+pub fn disputed(field: &str) -> String {
+    format!("the header {field} has several values, and routes are chosen by it: send it once")
 }

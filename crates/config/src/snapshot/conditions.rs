@@ -47,6 +47,17 @@ impl fmt::Display for ConditionOn<'_> {
     }
 }
 
+/// Whether a request meets the conditions of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit<'a> {
+    /// The request meets all of them.
+    Met,
+    /// The request does not meet one of them.
+    Unmet,
+    /// Some values of the field with this name meet its condition and others do not: an upstream may read any of them.
+    Disputed(&'a str),
+}
+
 /// A condition on the values of a field or a parameter. If there are several values, each one must meet it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueMatch {
@@ -97,19 +108,30 @@ impl RequestParts for WrittenParts<'_> {
 pub(super) type Specificity = [usize; 7];
 
 impl Conditions {
-    /// Whether the request meets all conditions.
-    pub(super) fn hold(&self, parts: &dyn RequestParts) -> bool {
-        self.first_unmet(parts).is_none()
+    /// Returns whether the request meets all conditions.
+    pub(super) fn fit(&self, parts: &dyn RequestParts) -> Fit<'_> {
+        let Some(unmet) = self.first_unmet(parts) else { return Fit::Met };
+        let ConditionOn::Header(first) = unmet else { return Fit::Unmet };
+        let is_disputed = |condition: &Condition| {
+            !is_list(&condition.name) && condition.is_disputed(|see| parts.each_field(&condition.name, see))
+        };
+        let is_met = |condition: &Condition| condition.holds(|see| parts.each_field(&condition.name, see));
+        let may_fit = is_disputed(first)
+            && self.headers.iter().all(|condition| is_met(condition) || is_disputed(condition))
+            && self.first_unmet_parameter(parts).is_none();
+        if may_fit { Fit::Disputed(&first.name) } else { Fit::Unmet }
     }
 
     /// Returns the first condition that the request does not meet.
     pub(crate) fn first_unmet(&self, parts: &dyn RequestParts) -> Option<ConditionOn<'_>> {
         let header =
             self.headers.iter().find(|condition| !condition.holds(|see| parts.each_field(&condition.name, see)));
-        header.map(ConditionOn::Header).or_else(|| {
-            let query = if self.query.is_empty() { "" } else { parts.query().unwrap_or_default() };
-            self.query.iter().find(|condition| !condition.holds_in(query)).map(ConditionOn::Query)
-        })
+        header.map(ConditionOn::Header).or_else(|| self.first_unmet_parameter(parts).map(ConditionOn::Query))
+    }
+
+    fn first_unmet_parameter(&self, parts: &dyn RequestParts) -> Option<&Condition> {
+        let query = if self.query.is_empty() { "" } else { parts.query().unwrap_or_default() };
+        self.query.iter().find(|condition| !condition.holds_in(query))
     }
 
     /// Returns the conditions on headers, then those on the query.
@@ -142,15 +164,55 @@ impl Condition {
         let (mut is_present, mut all_match) = (false, true);
         each(&mut |value| {
             is_present = true;
-            all_match &= match &self.value {
-                ValueMatch::Exact(text) => *value == *text.as_bytes(),
-                ValueMatch::Regex(pattern) => pattern.is_match(value),
-                ValueMatch::Present => true,
-                ValueMatch::Absent => false,
-            };
+            all_match &= self.is_match(value);
         });
         all_match && (is_present || self.value == ValueMatch::Absent)
     }
+
+    /// Whether some of the values that `each` passes meet the condition and others do not.
+    fn is_disputed(&self, each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
+        let (mut any_match, mut all_match) = (false, true);
+        each(&mut |value| {
+            let is_match = self.is_match(value);
+            any_match |= is_match;
+            all_match &= is_match;
+        });
+        any_match && !all_match
+    }
+
+    fn is_match(&self, value: &[u8]) -> bool {
+        match &self.value {
+            ValueMatch::Exact(text) => *value == *text.as_bytes(),
+            ValueMatch::Regex(pattern) => pattern.is_match(value),
+            ValueMatch::Present => true,
+            ValueMatch::Absent => false,
+        }
+    }
+}
+
+/// Whether requests may repeat a field of this name, which is in lowercase: its value is a list (RFC 9110, 5.3), or HTTP/2
+/// divides it (RFC 9113, 8.2.3).
+#[must_use]
+pub fn is_list(name: &str) -> bool {
+    const LISTS: [&str; 16] = [
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "cookie",
+        "expect",
+        "if-match",
+        "if-none-match",
+        "pragma",
+        "prefer",
+        "te",
+        "trailer",
+        "upgrade",
+        "via",
+    ];
+    LISTS.contains(&name)
 }
 
 /// Returns the parameters of a query, decoded as a form encodes them (`%20` and `+` are spaces).
@@ -218,8 +280,32 @@ mod tests {
             (of("x-a", regex), &[], false),
         ] {
             let conditions = Conditions { headers: vec![condition], query: Vec::new() };
-            assert_eq!(conditions.hold(&WrittenParts { query: None, fields }), holds, "{conditions:?} {fields:?}");
+            let is_met = conditions.fit(&WrittenParts { query: None, fields }) == Fit::Met;
+            assert_eq!(is_met, holds, "{conditions:?} {fields:?}");
         }
+    }
+
+    #[test]
+    fn values_that_disagree_about_a_condition_leave_its_route_open() {
+        let (tenant, twice) = (exact("x-a", "1"), [("X-A", "1"), ("x_a", "2")]);
+        let accept = of("accept", ValueMatch::Regex(Pattern::parse("json").unwrap()));
+        for (headers, fields, expected) in [
+            (vec![tenant.clone()], &twice[..], Fit::Disputed("x-a")),
+            (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "1")], Fit::Disputed("x-a")),
+            (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "3")], Fit::Unmet),
+            (vec![tenant.clone()], &[("x-a", "1"), ("x-a", "1")], Fit::Met),
+            (vec![tenant.clone(), exact("x-b", "1")], &twice, Fit::Unmet),
+            (vec![exact("x-b", "1"), tenant], &twice, Fit::Unmet),
+            // Values of a list are the client's choices.
+            (vec![accept], &[("accept", "text/html"), ("accept", "application/json")], Fit::Unmet),
+        ] {
+            let conditions = Conditions { headers, query: Vec::new() };
+            assert_eq!(conditions.fit(&WrittenParts { query: None, fields }), expected, "{conditions:?} {fields:?}");
+        }
+        let query = vec![exact("q", "1")];
+        let conditions = Conditions { headers: vec![exact("x-a", "1")], query };
+        let fit = |query| conditions.fit(&WrittenParts { query: Some(query), fields: &twice });
+        assert_eq!((fit("q=2"), fit("q=1")), (Fit::Unmet, Fit::Disputed("x-a")));
     }
 
     #[test]
@@ -241,7 +327,8 @@ mod tests {
             (of("a", regex), Some("a=12"), true),
         ] {
             let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
-            assert_eq!(conditions.hold(&WrittenParts { query, fields: &[] }), holds, "{conditions:?} {query:?}");
+            let is_met = conditions.fit(&WrittenParts { query, fields: &[] }) == Fit::Met;
+            assert_eq!(is_met, holds, "{conditions:?} {query:?}");
         }
     }
 }

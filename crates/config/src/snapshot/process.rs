@@ -1,6 +1,6 @@
 //! The part of the configuration whose change needs a restart: the keys of `schema::process`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +64,31 @@ impl Process {
             None if listen.ip().is_unspecified() => format!("{scheme}://localhost:{}", listen.port()),
             None => format!("{scheme}://{listen}"),
         }
+    }
+
+    /// Returns the origins of the pages of control, as browsers write them: that of the configured URL, or those at which
+    /// browsers reach the listener. A listener on loopback has the name `localhost` too; one on all addresses is known by
+    /// its loopback addresses only.
+    #[must_use]
+    pub fn control_origins(&self) -> Vec<String> {
+        if let Some(url) = &self.public_url.control {
+            return vec![url.clone()];
+        }
+        let (scheme, listen) = (self.control.scheme(), self.control.listen);
+        let port = match (scheme, listen.port()) {
+            ("http", 80) | ("https", 443) => String::new(),
+            (_, port) => format!(":{port}"),
+        };
+        let (localhost, v4, v6) = ("localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned());
+        let hosts = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => vec![localhost, v4],
+            IpAddr::V6(ip) if ip.is_unspecified() => vec![localhost, v4, v6],
+            IpAddr::V4(ip) if ip.is_loopback() => vec![ip.to_string(), localhost],
+            IpAddr::V6(ip) if ip.is_loopback() => vec![v6, localhost],
+            IpAddr::V4(ip) => vec![ip.to_string()],
+            IpAddr::V6(ip) => vec![format!("[{ip}]")],
+        };
+        hosts.into_iter().map(|host| format!("{scheme}://{host}{port}")).collect()
     }
 }
 
@@ -282,4 +307,30 @@ pub struct Lease {
     pub ttl: Duration,
     /// The time for which a request waits for amounts that are lent to other nodes. Default 250 ms.
     pub recall_wait: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Environment, Flags, Sources};
+
+    #[test]
+    fn pages_of_control_have_the_origins_at_which_browsers_reach_them() {
+        let environment = Environment::default();
+        let loaded = crate::load(Sources { file: None, environment: &environment, flags: Flags::default() }).unwrap();
+        let mut process = loaded.snapshot.process;
+        for (listen, expected) in [
+            ("127.0.0.1:8787", &["http://127.0.0.1:8787", "http://localhost:8787"][..]),
+            ("[::1]:80", &["http://[::1]", "http://localhost"]),
+            ("0.0.0.0:8787", &["http://localhost:8787", "http://127.0.0.1:8787"]),
+            ("[::]:8787", &["http://localhost:8787", "http://127.0.0.1:8787", "http://[::1]:8787"]),
+            ("10.0.0.7:443", &["http://10.0.0.7:443"]),
+            ("[2001:db8::7]:8787", &["http://[2001:db8::7]:8787"]),
+        ] {
+            process.control.listen = listen.parse().unwrap();
+            assert_eq!(process.control_origins(), expected, "{listen}");
+            assert_eq!(process.control_url(process.control.listen).trim_end_matches(":80"), expected[0], "{listen}");
+        }
+        process.public_url.control = Some("https://c.example.com".to_owned());
+        assert_eq!(process.control_origins(), ["https://c.example.com"]);
+    }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use self::paths::Paths;
-use super::conditions::{RequestParts, Specificity};
+use super::conditions::{Fit, RequestParts, Specificity};
 use super::route::{HostMatch, PathMatch, Route};
 
 /// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
@@ -55,6 +55,13 @@ pub enum Match<'a> {
         /// The accepted methods for the `Allow` header, without duplicates.
         allow: Vec<&'a str>,
     },
+    /// The values of the field with this name disagree about a route that would come first.
+    Disputed {
+        /// The name of the field, in lowercase.
+        field: &'a str,
+        /// The route that would come first.
+        route: &'a Arc<Route>,
+    },
     /// No route matches, whatever the method.
     None,
 }
@@ -68,6 +75,27 @@ pub(crate) enum Accepts {
     Listed,
     /// The method is HEAD, and the route lists GET, which includes it (RFC 9110, 9.3.2).
     AsGet,
+}
+
+/// The routes that a search has passed.
+#[derive(Debug, Default)]
+struct Passed<'a> {
+    /// The methods of those that match all but the method.
+    allow: Vec<&'a str>,
+    /// The first route that matches but for a field whose values disagree, with the name of the field.
+    disputed: Option<(&'a str, &'a Arc<Route>)>,
+}
+
+impl<'a> Passed<'a> {
+    /// Returns the result of the search.
+    fn into_match(self, found: Option<&'a Arc<Route>>) -> Match<'a> {
+        match (self.disputed, found) {
+            (Some((field, route)), _) => Match::Disputed { field, route },
+            (None, Some(route)) => Match::Route(route),
+            (None, None) if self.allow.is_empty() => Match::None,
+            (None, None) => Match::WrongMethod { allow: self.allow },
+        }
+    }
 }
 
 impl Router {
@@ -92,22 +120,19 @@ impl Router {
     pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
         let path = normalized(requested.path);
         let requested = Requested { path: &path, ..requested };
-        let mut allow: Vec<&str> = Vec::new();
+        let mut passed = Passed::default();
         if !(self.hosts.is_empty() && self.wildcards.is_empty())
             && let Some(host) = std::str::from_utf8(requested.host).ok().and_then(compared)
         {
             let below = domains(&host).filter_map(|domain| self.wildcards.get(domain));
             for paths in self.hosts.get(&*host).into_iter().chain(below) {
-                if let Some(route) = paths.find(requested, &mut allow) {
-                    return Match::Route(route);
+                if let found @ Some(_) = paths.find(requested, &mut passed) {
+                    return passed.into_match(found);
                 }
             }
         }
-        match self.any_host.find(requested, &mut allow) {
-            Some(route) => Match::Route(route),
-            None if allow.is_empty() => Match::None,
-            None => Match::WrongMethod { allow },
-        }
+        let found = self.any_host.find(requested, &mut passed);
+        passed.into_match(found)
     }
 
     /// Returns every route, in the order of the file.
@@ -187,9 +212,9 @@ impl Route {
         is_host && self.path.is_match(path)
     }
 
-    /// Whether the request meets the conditions of the route.
-    fn fits(&self, requested: Requested<'_>) -> bool {
-        self.conditions.as_ref().is_none_or(|conditions| conditions.hold(requested.parts))
+    /// Returns whether the request meets the conditions of the route.
+    fn fit(&self, requested: Requested<'_>) -> Fit<'_> {
+        self.conditions.as_ref().map_or(Fit::Met, |conditions| conditions.fit(requested.parts))
     }
 
     /// Returns the rank of the route among those of the same host and path.
@@ -206,7 +231,9 @@ impl Match<'_> {
     #[must_use]
     pub fn precedes(&self, endpoint_path: &str) -> bool {
         match self {
-            Self::Route(route) => route.host.is_some() || route.path.precedes(endpoint_path),
+            Self::Route(route) | Self::Disputed { route, .. } => {
+                route.host.is_some() || route.path.precedes(endpoint_path)
+            }
             Self::WrongMethod { .. } | Self::None => false,
         }
     }

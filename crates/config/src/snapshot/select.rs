@@ -31,6 +31,11 @@ pub enum Selection<'t, 'p> {
         /// The LLM endpoint of the path; `None` if the path is one of configured routes.
         endpoint: Option<EndpointCall<'p>>,
     },
+    /// The values of a field disagree about the route.
+    Disputed {
+        /// The name of the field, in lowercase.
+        field: &'t str,
+    },
     /// No route has this path.
     None,
 }
@@ -53,6 +58,7 @@ impl Traffic {
         match (endpoint, matched) {
             (EndpointMatch::Endpoint(called), _) => Selection::Endpoint(called),
             (_, Match::Route(route)) => Selection::Route(route),
+            (_, Match::Disputed { field, .. }) => Selection::Disputed { field },
             (EndpointMatch::WrongMethod { called, allow }, _) => {
                 Selection::WrongMethod { allow: Cow::Borrowed(allow), endpoint: Some(called) }
             }

@@ -149,7 +149,11 @@ impl From<KeyError> for Problem {
             KeyError::UnfitBound(_) => refused(Refusal::Unprocessable, &error),
             KeyError::NoUser(error) => error.into(),
             KeyError::NoKey(error) => error.into(),
-            KeyError::TooManyKeys | KeyError::KeyRevoked => refused(Refusal::Conflict, &error),
+            KeyError::TooManyKeys
+            | KeyError::KeyRevoked
+            | KeyError::OtherRequest
+            | KeyError::SecretReplaced
+            | KeyError::TooManyRequests => refused(Refusal::Conflict, &error),
             // Secrets are random: the same one twice is no error of the client.
             KeyError::KeyTaken => unavailable(TRY_AGAIN, error),
             KeyError::Database(error) => error.into(),

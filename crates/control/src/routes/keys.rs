@@ -1,6 +1,7 @@
 //! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of
 //! users. Only the response that creates a key contains its secret.
 
+mod repeats;
 mod requests;
 pub(super) mod view;
 
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::{Key, KeyPageQuery, KeyRef, KeySecret, NewKey, Rotation};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -22,6 +24,7 @@ use crate::listing;
 use crate::moment::rfc3339;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::App;
+use repeats::{IdempotencyField, IdempotencyKey};
 use requests::{KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
 use view::KeyView;
 
@@ -108,8 +111,10 @@ async fn page(app: &App, user: UserId, query: KeyListQuery) -> Result<Json<Keys>
 
 /// Creates a key, which is valid at once.
 ///
-/// Only this response contains its secret, in `key`.
+/// Only this response contains its secret, in `key`. A repeat with the same `Idempotency-Key` and the same body within 24
+/// hours returns the same key with a new secret, which replaces that of the first response.
 #[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = NewKeyRequest, security(("key" = []), ("cookie" = [])),
+    params(IdempotencyField),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = KeyWithSecret, example = json!({
         "key": "tollgate_0123456789abcdef0123456789abcdef", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
@@ -122,12 +127,22 @@ pub(super) async fn create(
     Owner(caller): Owner,
     request: Request,
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
+    let idempotency = IdempotencyKey::of(request.headers())?;
     let body: NewKeyRequest = input::required(request, app.limits.body).await?;
     let (label, expires_at, bounds) = body.read(app.clock.now())?;
     check_expiry(&caller, expires_at)?;
     let secret = generate(&app)?;
     let new = NewKey { expires_at, bounds, ..NewKey::of(caller.user, label, &secret) };
-    let stored = app.store.create_key(&caller.actor(), new).await?;
+    let stored = match idempotency {
+        None => app.store.create_key(&caller.actor(), new).await?,
+        Some(name) => {
+            let body = json!({"label": new.label, "expires_at": expires_at.map(|end| end.0), "bounds": new.bounds});
+            let request = name.request(caller.user, "create", &body);
+            let stored = app.store.create_key_once(&caller.actor(), new, &request).await?;
+            app.sessions.forget_all_of(caller.user);
+            stored
+        }
+    };
     Ok((StatusCode::CREATED, Json(KeyWithSecret::of(&secret, stored))))
 }
 
@@ -199,9 +214,10 @@ pub(super) async fn revoke(
 /// Replaces the secret of a key; id, label, limits and usage stay.
 ///
 /// The previous secret is refused within a second, or remains valid for `grace`. An older secret becomes invalid at
-/// once. Sessions that began with the key end, except the session of this request.
+/// once. Sessions that began with the key end, except the session of this request. A repeat with the same
+/// `Idempotency-Key` and the same body within 24 hours replaces only the secret of the first response.
 #[utoipa::path(post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<KeyRotationRequest>,
-    security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The key")),
+    security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The key"), IdempotencyField),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = KeyWithSecret, example = json!({
         "key": "tollgate_fedcba9876543210fedcba9876543210", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
@@ -217,13 +233,21 @@ pub(super) async fn rotate(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<KeyWithSecret>, Problem> {
+    let idempotency = IdempotencyKey::of(request.headers())?;
     let body: Option<KeyRotationRequest> = input::json(request, app.limits.body).await?;
     let grace = body.map(KeyRotationRequest::read).transpose()?.unwrap_or_default();
     let key = own(&caller, &id)?;
     check_expiry(&caller, find(&app, key).await?.expires_at)?;
     let secret = generate(&app)?;
     let rotation = Rotation { secret: KeySecret::of(&secret), grace };
-    let stored = app.store.rotate_key(&caller.actor(), key, rotation).await?;
+    let stored = match idempotency {
+        None => app.store.rotate_key(&caller.actor(), key, rotation).await?,
+        Some(name) => {
+            let body = json!({"grace_ms": grace.as_millis()});
+            let request = name.request(caller.user, &format!("rotate {}", key.id.0), &body);
+            app.store.rotate_key_once(&caller.actor(), key, rotation, &request).await?
+        }
+    };
     app.sessions.forget_all_of(caller.user);
     Ok(Json(KeyWithSecret::of(&secret, stored)))
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use config::Snapshot;
-use config::snapshot::SignupMode;
+use config::snapshot::{Process, SignupMode};
 use dashboard::File;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
@@ -50,7 +50,8 @@ pub(super) struct SiteLlm {
     base_url: String,
     /// The name of the environment variable for a key.
     key_variable: String,
-    /// The origin whose pages may call the LLM endpoints from browsers: `public_url.control`. Null allows none.
+    /// The origin whose pages may call the LLM endpoints from browsers: `public_url.control`; by default that of the
+    /// control listener, by the name in the request if the listener has several.
     page_origin: Option<String>,
     /// The URL of the example request; null without a provider.
     example_url: Option<String>,
@@ -66,7 +67,7 @@ pub(super) struct SiteLlm {
         "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
         "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}}))))]
-pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<Site> {
     let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
     let process = &snapshot.process;
@@ -83,21 +84,29 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
         control_url: process.control_url(process.control.listen),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
-        llm: llm(&snapshot),
+        llm: llm(&snapshot, &headers),
     })
 }
 
-fn llm(snapshot: &Snapshot) -> Option<SiteLlm> {
+fn llm(snapshot: &Snapshot, headers: &HeaderMap) -> Option<SiteLlm> {
     let proxy = install::proxy(&snapshot.process);
     let base_url = format!("{proxy}{}", snapshot.traffic.ai.as_ref()?.prefix);
     let example = snapshot.traffic.first_call();
     Some(SiteLlm {
         base_url,
         key_variable: snapshot.process.brand.key_variable(),
-        page_origin: snapshot.process.public_url.control.clone(),
+        page_origin: page_origin(&snapshot.process, headers),
         example_url: example.as_ref().map(|call| format!("{proxy}{}", call.path)),
         example_body: example.map(|call| call.body),
     })
+}
+
+/// Returns the origin of the pages with the host of the request, or else the first one.
+fn page_origin(process: &Process, headers: &HeaderMap) -> Option<String> {
+    let origins = process.control_origins();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_requested = |origin: &&String| origin.split_once("://").map(|(_, own)| own) == host;
+    origins.iter().find(is_requested).or(origins.first()).cloned()
 }
 
 /// The landing page. A build without the dashboard has a plain one.
@@ -175,8 +184,8 @@ fn accepts_pages(headers: &HeaderMap) -> bool {
 
 /// Returns a request for a file. Its page may call the proxy if the proxy allows it, and nothing else.
 fn request<'a>(app: &App, headers: &'a HeaderMap) -> FileRequest<'a> {
-    let process = &app.live.load().process;
-    let proxy_origin = process.public_url.control.as_ref().map(|_| install::proxy_origin(process));
+    let snapshot = app.live.load();
+    let proxy_origin = snapshot.traffic.ai.is_some().then(|| install::proxy_origin(&snapshot.process));
     FileRequest { headers, proxy_origin }
 }
 

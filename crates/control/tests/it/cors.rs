@@ -38,7 +38,10 @@ async fn a_preflight_of_a_listed_origin_is_answered_and_counts_for_nothing() {
         assert_eq!(answer.status, 204, "{answer:?}");
         assert_eq!(answer.headers["access-control-allow-origin"], "https://app.example.com");
         assert_eq!(answer.headers["access-control-allow-methods"], "GET, POST, PUT, PATCH, DELETE, OPTIONS");
-        assert_eq!(answer.headers["access-control-allow-headers"], "Authorization, Content-Type, X-API-Key");
+        assert_eq!(
+            answer.headers["access-control-allow-headers"],
+            "Authorization, Content-Type, Idempotency-Key, X-API-Key"
+        );
         assert_eq!(answer.headers["access-control-allow-credentials"], "true");
         assert_eq!(answer.headers["access-control-max-age"], "3600");
         assert!(answer.headers["vary"].contains("Origin") && answer.headers.contains_key("x-request-id"), "{answer:?}");

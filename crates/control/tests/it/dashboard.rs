@@ -2,7 +2,7 @@
 
 use dashboard::{File, Files};
 
-use crate::client::{call, get};
+use crate::client::{call, get, raw};
 use crate::world::World;
 
 const PAGE: File = File {
@@ -61,13 +61,22 @@ async fn pages_may_call_the_proxy_if_it_allows_them_and_nothing_else() {
         }
     };
     world.configure(|snapshot| snapshot.process.public_url.proxy = Some("https://llm.example.com:8443/v".to_owned()));
-    check("connect-src 'self'").await;
-    world.configure(|snapshot| snapshot.process.public_url.control = Some("https://c.example.com".to_owned()));
     check("connect-src 'self' https://llm.example.com:8443").await;
-    let site = get(world.address, "/api/site", &[]).await.json();
-    assert_eq!(site["llm"]["page_origin"], "https://c.example.com");
+    let origin = async |host: &str| {
+        let request = format!("GET /api/site HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        raw(world.address, request.as_bytes()).await.json()["llm"]["page_origin"].as_str().unwrap().to_owned()
+    };
+    world.configure(|snapshot| snapshot.process.control.listen = "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(origin("localhost:8787").await, "http://localhost:8787");
+    for host in ["127.0.0.1:8787", "localhost:1", "other.example:8787"] {
+        assert_eq!(origin(host).await, "http://127.0.0.1:8787", "{host}");
+    }
+    world.configure(|snapshot| snapshot.process.public_url.control = Some("https://c.example.com".to_owned()));
+    assert_eq!(origin("localhost:8787").await, "https://c.example.com");
     world.configure(|snapshot| snapshot.process.public_url.proxy = None);
     check("connect-src 'self' http://127.0.0.1:8080").await;
+    world.configure(|snapshot| snapshot.traffic.ai = None);
+    check("connect-src 'self'").await;
 }
 
 #[tokio::test]

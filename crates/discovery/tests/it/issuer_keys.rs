@@ -11,6 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use telemetry::Metrics;
 use tls::UpstreamTls;
+use tokio::task::JoinSet;
 
 use crate::issuer::Issuer;
 use crate::private_tls::PrivateTls;
@@ -93,15 +94,22 @@ async fn keys_are_fetched_again_after_their_max_age() {
 }
 
 #[tokio::test]
-async fn a_token_with_an_unknown_key_requests_one_fetch_a_minute() {
+async fn tokens_with_unknown_keys_request_one_fetch_a_second() {
     let issuer = Issuer::start().await;
     let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
     issuer.serve("/keys", "cache-control: max-age=86400\r\n", &document(1));
     refresh.run().await;
     issuer.serve("/keys", "", &document(2));
-    refresh.keys.request_refetch();
-    assert_eq!(refresh.run_after(MINUTE - Duration::from_secs(1)).await, Some(1));
-    assert_eq!(refresh.run_after(Duration::from_secs(1)).await, Some(2));
+    let keys = refresh.keys.clone();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { tokio::join!(keys.refetched(), keys.refetched()) });
+    while !refresh.keys.is_requested() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refresh.run_after(Duration::from_millis(999)).await, Some(1));
+    assert!(waiting.try_join_next().is_none());
+    assert_eq!(refresh.run_after(Duration::from_millis(1)).await, Some(2));
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), (true, true), "both waited for one fetch");
     assert_eq!(issuer.requested().len(), 2);
     // The request has ended.
     refresh.run_after(2 * MINUTE).await;

@@ -122,7 +122,7 @@ fn a_new_key_counts_in_the_current_window_whatever_its_number_is() {
     let (counters, terms, now_ms) = (LimitCounters::default(), sliding(1, 64), (1_u64 << 24) * 64 - 1);
     assert!(counters.take(b"a", terms, Mono(now_ms * MILLI)).is_ok());
     let refused = counters.take(b"a", terms, Mono(now_ms * MILLI)).unwrap_err();
-    assert_eq!(refused.retry_after, Duration::from_millis(65));
+    assert_eq!(refused.retry_after, Duration::from_millis(64));
 }
 
 #[test]

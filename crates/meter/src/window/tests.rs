@@ -34,7 +34,8 @@ fn limit_passes_and_then_nothing_until_the_next_window() {
 fn limit_of_one_waits_for_the_whole_next_window() {
     let (mut count, window) = (WindowCount::default(), window(1, 1_000));
     assert_eq!(burst(&mut count, window, 5_400, 3), 1);
-    assert_eq!(count.at(window, 5_400).retry_after_ms(), 1_600);
+    // A second wait ends after the next window.
+    assert_eq!([5_400, 6_400].map(|at| count.at(window, at).retry_after_ms()), [1_000, 600]);
     assert!(!count.at(window, 6_999).admits());
     assert!(count.at(window, 7_000).admits());
 }
@@ -47,7 +48,7 @@ fn clock_jump_delays_requests_for_at_most_two_windows() {
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
     // The clock goes back by less than a window: time stands still at the window's beginning.
     let back = count.at(window, 2 * day - 1);
-    assert_eq!((back.admits(), back.count(), back.retry_after_ms()), (false, count, 66_000));
+    assert_eq!((back.admits(), back.count(), back.retry_after_ms()), (false, count, 60_000));
     // The clock goes ahead by a day and back again.
     assert_eq!(burst(&mut count, window, 3 * day, 20), 10);
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
@@ -78,9 +79,23 @@ mod property_tests {
                 let (index, left_ms) = (now_ms / length_ms, length_ms - now_ms % length_ms);
                 let of = |index: u64| passed.iter().filter(|at| **at / length_ms == index).count() as u64;
                 prop_assert!(of(index) * length_ms + of(index - 1) * left_ms <= u64::from(limit) * length_ms);
-                // The weight at the last request of any interval of the window's length.
                 let span = passed.iter().filter(|at| now_ms - **at < length_ms).count() as u64;
-                prop_assert!(span <= 2 * u64::from(limit));
+                prop_assert!(span < 2 * u64::from(limit), "the documented bound of any span of the window's length");
+            }
+        }
+
+        #[test]
+        fn evenly_spread_requests_exceed_the_limit_in_no_span(
+            limit in 1_u32..50, interval_ms in 1_u64..200, start_ms in 0_u64..20_000, count in 1_u64..400,
+        ) {
+            // One request at a time, as many as the limit allows in the long run.
+            let (mut state, window) = (WindowCount::default(), window(limit, u64::from(limit) * interval_ms));
+            let mut passed: Vec<u64> = Vec::new();
+            for number in 0..count {
+                let now_ms = 1_000_000 + start_ms + number * interval_ms;
+                passed.extend((0..burst(&mut state, window, now_ms, 1)).map(|_| now_ms));
+                let span = passed.iter().filter(|at| now_ms - **at < window.length_ms()).count();
+                prop_assert!(span <= limit as usize);
             }
         }
 
@@ -93,10 +108,13 @@ mod property_tests {
                 now_ms += gap_ms;
                 burst(&mut count, window, now_ms, many);
                 let wait_ms = count.at(window, now_ms).retry_after_ms();
-                prop_assert!(wait_ms <= 2 * length_ms);
-                prop_assert!(count.at(window, now_ms + wait_ms).admits());
+                prop_assert!(wait_ms <= length_ms && count.at(window, now_ms).reset_ms() >= wait_ms);
+                prop_assert!(count.at(window, now_ms).reset_ms() <= length_ms);
                 prop_assert!(wait_ms == 0 || !count.at(window, now_ms + wait_ms - 1).admits());
-                prop_assert!(count.at(window, now_ms).reset_ms() >= wait_ms);
+                // A full window may refuse a second time, for a short time.
+                let again_ms = count.at(window, now_ms + wait_ms).retry_after_ms();
+                prop_assert!(again_ms == 0 || wait_ms == length_ms && again_ms <= length_ms.div_ceil(u64::from(limit)));
+                prop_assert!(count.at(window, now_ms + wait_ms + again_ms).admits());
             }
         }
 

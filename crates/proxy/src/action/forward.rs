@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{Refusal, contains_key};
 use config::snapshot::credentials::KEY_HEADERS;
-use config::snapshot::{Events, Route, Split, Upstream};
-use http1::KnownName;
+use config::snapshot::{Events, Route, Split, Upstream, WithheldHeaders};
+use http1::{HeadEdits, KnownName};
 use meter::{Charge, Measure};
 
 use super::rewrite::rewritten;
@@ -15,9 +15,9 @@ use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::head::is_one_of;
 use crate::request::RequestContext;
-use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
+use crate::transform::{self, ForwardedClient, ForwardingOptions};
+use crate::trusted::{Trust, TrustRule};
 use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
@@ -42,6 +42,9 @@ pub(crate) async fn forward_to(
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
     let ForwardedRoute { route, upstream } = to;
+    if route.auth.accepts_keys_of_users() {
+        check_key_places(&account.request)?;
+    }
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
     if upgrades {
         tunnel::check(&account.request.head)?;
@@ -58,15 +61,18 @@ pub(crate) async fn forward_to(
     let upstream = choose(account, upstream)?;
     let request = &account.request;
     let to = request.snapshot.destinations.of_upstream(upstream).map_err(unwritable)?;
-    let is_trusted = request.is_peer_trusted();
+    let (is_trusted, withheld) = (request.is_peer_trusted(), route.auth.withheld());
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
-        certificate: request.at.peer.certificate.as_ref().map(|subject| subject.as_str().as_bytes()),
         options: forwarding_options(request),
         id: request.id,
         id_text: request.id_text.as_bytes(),
-        trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
-        claim_headers: &request.snapshot.traffic.claim_headers,
+        trust: TrustRule {
+            trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
+            claim_headers: &request.snapshot.traffic.claim_headers,
+            withholds_claims: withheld.claims,
+            certificate: request.at.peer.certificate_subject(),
+        },
     };
     let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
     if upgrades {
@@ -80,18 +86,7 @@ pub(crate) async fn forward_to(
     if let Some(service) = &account.service {
         service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
     }
-    // A health check may have a credential, which nothing has verified.
-    let withheld = route.auth.withheld();
-    if withheld.authorization {
-        edits.remove(KnownName::Authorization);
-    }
-    if withheld.claims && is_trusted {
-        let names = &request.snapshot.traffic.claim_headers;
-        edits.remove_fields(request.head.fields(), |field| is_one_of(field.name, &**names));
-    }
-    if withheld.keys {
-        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
-    }
+    withhold(&mut edits, withheld);
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();
     let target = match &route.rewrite {
@@ -107,6 +102,31 @@ pub(crate) async fn forward_to(
     }
     account.answered(answered.head.head.status(), None);
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
+}
+
+/// Removes the credentials of the route. A health check may have one, which nothing has verified.
+fn withhold(edits: &mut HeadEdits, withheld: WithheldHeaders) {
+    if withheld.authorization {
+        edits.remove(KnownName::Authorization);
+    }
+    if withheld.keys {
+        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
+    }
+}
+
+/// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.
+fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
+    let (head, prefix) = (&request.head, &request.snapshot.process.brand.key_prefix);
+    let place = if head.query().is_some_and(|query| contains_key(query.as_bytes(), prefix)) {
+        "the query"
+    } else if head.fields().all(KnownName::Cookie).any(|cookie| contains_key(cookie, prefix)) {
+        "a cookie"
+    } else {
+        return Ok(());
+    };
+    let message =
+        format!("{place} contains a key of this gateway, which the upstream would learn: send it as a header");
+    Err(Problem::new(Refusal::BadRequest, message))
 }
 
 /// Returns the upstream that gets an admitted request.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::decisions::ServiceError;
 use crate::head::Head;
 use crate::request::RequestContext;
+use crate::trusted::{Trust, TrustRule};
 use crate::upload::Upload;
 use crate::upstream::connect::{NewConnection, OfferedProtocols, connect};
 use crate::upstream::http1::Http1Connection;
@@ -79,12 +80,20 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
     let mut write =
         |name: &str, value: &[u8]| write_field(&mut bytes, name.as_bytes(), value).map_err(ServiceError::Request);
     write("host", entry.url.origin.authority.as_bytes())?;
-    let mut edits = HeadEdits::for_forwarding();
+    let (mut edits, is_trusted) = (HeadEdits::for_forwarding(), request.is_peer_trusted());
     edits.remove_fields(received.fields(), |field| !is_passed(field.name));
-    for field in edits.kept(received.fields()) {
+    // `allow_headers` of a route is for its upstream: the service decides by nothing that the client claims.
+    let trust = TrustRule {
+        trust: if is_trusted { Trust::Peer } else { Trust::Route(&[]) },
+        claim_headers: &request.snapshot.traffic.claim_headers,
+        withholds_claims: true,
+        certificate: request.at.peer.certificate_subject(),
+    };
+    trust.apply(&mut edits, received.fields()).map_err(ServiceError::Request)?;
+    for field in edits.kept(received.fields()).chain(edits.added()) {
         write(&String::from_utf8_lossy(field.name), field.value)?;
     }
-    let origin = request.origin(request.is_peer_trusted());
+    let origin = request.origin(is_trusted);
     write("x-forwarded-method", received.method_bytes())?;
     write("x-forwarded-uri", &received.path_and_query().concat())?;
     write("x-forwarded-proto", origin.scheme.as_bytes())?;

@@ -1,13 +1,26 @@
 //! The key under which a rate limit counts a request: the values of its dimensions.
 
-use config::snapshot::LimitDimension;
+use access::Refusal;
+use config::snapshot::{LimitDimension, is_list};
 pub(super) use meter::limiter::key::push;
 use meter::limiter::key::{LimitKey, push_address, push_client, push_end, push_user};
 
 use crate::account::RequestAccount;
+use crate::answer::Problem;
+use crate::head::{Head, is_same_name};
 
-/// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply.
-pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<LimitKey> {
+/// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply. A request that
+/// repeats a header that is counted is refused.
+pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Result<Option<LimitKey>, Problem> {
+    for dimension in dimensions {
+        if let LimitDimension::Header(name) = dimension {
+            check_repeats(&account.request.head, name)?;
+        }
+    }
+    Ok(counted(dimensions, account))
+}
+
+fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<LimitKey> {
     let mut key = LimitKey::new();
     for dimension in dimensions {
         match dimension {
@@ -16,8 +29,10 @@ pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Op
             LimitDimension::Key => push(&mut key, &account.subject.caller()?.key.0.to_be_bytes()),
             LimitDimension::Client => push_client(&mut key, &account.subject, account.request.client_address())?,
             LimitDimension::Header(name) => {
-                let values = account.request.head.fields().named(name.as_bytes());
-                values.for_each(|value| push(&mut key, value));
+                // An upstream may read the first value of a list, so a client evades the limit by no other one.
+                if let Some(value) = values(&account.request.head, name).next() {
+                    push(&mut key, value);
+                }
                 push_end(&mut key);
             }
             LimitDimension::Claim(name) => {
@@ -33,4 +48,19 @@ pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Op
         }
     }
     Some(key)
+}
+
+/// Returns the values of a header, also with `_` for `-` in its name, as for backends behind CGI.
+fn values<'a>(head: &'a Head, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    head.fields().iter().filter(move |field| is_same_name(field.name, name.as_bytes())).map(|field| field.value)
+}
+
+/// Refuses a header that is sent twice, unless its value is a list: each number of repetitions would count apart, and the
+/// upstream may read any of the values.
+fn check_repeats(head: &Head, name: &str) -> Result<(), Problem> {
+    if is_list(name) || values(head, name).nth(1).is_none() {
+        return Ok(());
+    }
+    let message = format!("the header {name} is sent several times, and a rate limit counts by it: send it once");
+    Err(Problem::new(Refusal::BadRequest, message))
 }

@@ -6,6 +6,7 @@ use uuid_of::id;
 
 use super::*;
 use crate::head::tests::get;
+use crate::trusted::Trust;
 use crate::upstream::destination::{provider_edits, upstream_edits};
 use crate::upstream::response_head::UpstreamHead;
 
@@ -86,7 +87,8 @@ fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
 
 fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a> {
     let options = ForwardingOptions::default();
-    ForwardedClient { origin, certificate: None, options, id: id(), id_text: b"ours", trust, claim_headers: &[] }
+    let trust = TrustRule { trust, claim_headers: &[], withholds_claims: false, certificate: None };
+    ForwardedClient { origin, options, id: id(), id_text: b"ours", trust }
 }
 
 fn to_provider(fields: &[(&str, &str)], kind: ProviderKind, dialect: Dialect) -> Written {
@@ -194,12 +196,14 @@ fn an_ordinary_upstream_receives_the_client_which_no_client_forges() {
 }
 
 /// Headers that backends trust.
-const TRUSTED: [&str; 24] = [
+const TRUSTED: [&str; 26] = [
+    "client-cert",
     "proxy",
     "x-original-url",
     "x-rewrite-url",
     "x_rewrite_url",
     "x-original-host",
+    "x-original-method",
     "x-http-method-override",
     "x_http_method_override",
     "x-http-method",
@@ -307,6 +311,15 @@ fn our_keys_are_never_forwarded() {
         assert!(written.0.iter().all(|(_, value)| !value.contains("0123456789abcdef")), "{name}");
         assert!(written.has("x-kept"));
     }
+    for name in ["X_API_Key", "x-api_key", "api_key", "x_goog_api_key"] {
+        let sent = [(name, key), ("X_Kept", key), ("Api_Key", "other")];
+        for trust in [Trust::Peer, Trust::Route(&["x-api-key".into()])] {
+            let written = trusting(&sent, trust);
+            let keys = written.0.iter().filter(|(_, value)| value == key).map(|(name, _)| name.as_str());
+            assert_eq!(keys.collect::<Vec<_>>(), ["x_kept"], "{name}");
+            assert_eq!(written.values("api_key"), ["other"]);
+        }
+    }
     let twice = to_upstream(&[("authorization", "Basic dXNlcg=="), ("Authorization", &format!("Bearer {key}"))]);
     assert!(!twice.has("authorization"));
 }
@@ -400,7 +413,8 @@ fn subject_of_a_certificate_replaces_what_the_client_sent() {
     let allowed = [Box::from(NAME)];
     let origin = origin_of("192.0.2.1", "https");
     for trust in [&[][..], &allowed] {
-        let own = ForwardedClient { certificate: Some(b"CN=ada"), ..client(Trust::Route(trust), &origin) };
+        let mut own = client(Trust::Route(trust), &origin);
+        own.trust.certificate = Some(b"CN=ada");
         let written = from_client(&spoofed, &own);
         assert_eq!(written.value(NAME), "CN=ada");
         assert!(!written.has("x_ssl_client_s_dn"), "{written:?}");
@@ -409,7 +423,8 @@ fn subject_of_a_certificate_replaces_what_the_client_sent() {
         assert!(!written.has(NAME) && !written.has("x_ssl_client_s_dn"), "{written:?}");
     }
     // The certificate of a trusted proxy is its own; it names the one of its client.
-    let proxy = ForwardedClient { certificate: Some(b"CN=proxy"), ..client(Trust::Peer, &origin) };
+    let mut proxy = client(Trust::Peer, &origin);
+    proxy.trust.certificate = Some(b"CN=proxy");
     assert_eq!(from_client(&spoofed[..2], &proxy).value(NAME), "CN=root");
 }
 

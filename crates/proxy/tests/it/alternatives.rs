@@ -128,3 +128,46 @@ async fn no_credential_of_any_alternative_is_forwarded() {
     let report = answer.to_ascii_lowercase();
     assert!(status == 200 && !report.contains("authorization") && !report.contains("x-api-key"), "{answer}");
 }
+
+#[tokio::test]
+async fn no_key_of_a_user_reaches_an_upstream_in_another_place() {
+    let raw = Raw::start(|mut conn| async move {
+        while conn.whole_head().await.is_some() {
+            conn.say("HTTP/1.1 204 No Content\r\n\r\n").await;
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}
+upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]
+routes:
+  - {{path: {{prefix: /key}}, upstreams: backend}}
+  - {{path: {{prefix: /any}}, auth: {{any: [{{type: key}}, {{type: none}}]}}, upstreams: backend}}
+  - {{path: {{prefix: /open}}, auth: {{type: none}}, upstreams: backend}}
+",
+        raw.address
+    ));
+    let authorization = gateway.caller().authorization();
+    let key = authorization.strip_prefix("Bearer ").unwrap();
+    let other = key.replace(|digit: char| digit.is_ascii_digit(), "0");
+    for route in ["/key", "/any"] {
+        for (query, fields, place) in [
+            (format!("?a=1&api_key={key}"), String::new(), "the query"),
+            (format!("?{other}"), String::new(), "the query"),
+            (String::new(), format!("cookie: a=b; gateway={key}\r\n"), "a cookie"),
+        ] {
+            let fields = format!("authorization: {authorization}\r\n{fields}");
+            let (status, refusal) = call(&gateway, &format!("{route}{query}"), &fields).await;
+            assert!(status == 400 && refusal.contains("\"code\":\"bad_request\""), "{refusal}");
+            assert!(refusal.contains(&format!("{place} contains a key")) && !refusal.contains(key), "{refusal}");
+        }
+        assert!(raw.asked().is_empty());
+    }
+    let fields =
+        format!("authorization: {authorization}\r\nX_API_Key: {key}\r\ncookie: a=order_{}\r\n", &key[key.len() - 32..]);
+    for route in ["/key", "/any", "/open"] {
+        assert_eq!(call(&gateway, route, &fields).await.0, 204);
+    }
+    let asked = raw.asked();
+    assert!(asked.len() == 3 && asked.iter().all(|(_, head)| !head.contains(key)), "{asked:?}");
+}

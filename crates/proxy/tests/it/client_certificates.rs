@@ -16,6 +16,7 @@ use crate::client_http2::StreamClient;
 use crate::gateway::Gateway;
 use crate::listener_tls::{Certificates, connect, get, start};
 use crate::raw::Raw;
+use crate::tokens;
 use crate::upstream::Authority;
 
 const SPOOFED: &str = "X-SSL-Client-S-DN: CN=root\r\nx_ssl_client_s_dn: CN=root\r\n";
@@ -92,6 +93,41 @@ async fn subject_reaches_the_upstream_whatever_the_client_sends() {
         let answer = StreamClient::over(stream, &h2::client::Builder::new()).await.get("/a").await;
         assert!(answer.body.contains("x-ssl-client-s-dn: CN=ada,O=Example\\, Inc."), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn a_service_that_decides_gets_the_verified_subject_and_no_other() {
+    let (servers, clients, upstream) = (Certificates::new(), Authority::new(), tokens::upstream().await);
+    std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
+    let service = Raw::start(|mut conn| async move {
+        while conn.whole_head().await.is_some() {
+            conn.say("HTTP/1.1 204 No Content\r\nX-User: u\r\nCache-Control: max-age=60\r\n\r\n").await;
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "listen: [{{address: \"127.0.0.1:0\", tls: {{{}, client: {{ca: {}, mode: optional}}}}}}]
+ai: {{enabled: false}}
+auth: [{{name: gate, type: forward, url: \"http://{}/\", subject: X-User, cache_by: [Cookie]}}]
+upstreams: [{{name: up, backends: [{{url: \"http://{}\"}}]}}]
+routes: [{{path: {{prefix: /}}, auth: {{type: forward}}, upstreams: up}}]
+",
+        servers.write("a", &["a.test"], 2100),
+        servers.path("clients.pem").display(),
+        service.address,
+        upstream.address
+    ));
+    let listener = Listener { servers, clients, gateway, _upstream: upstream };
+    let fields = format!("{SPOOFED}Cookie: a\r\n");
+    for identity in [Some((&listener.clients, &ada())), None] {
+        let received = listener.get(&listener.client(identity), &fields).await.unwrap();
+        assert!(received.starts_with("http/1.1 200"), "{received}");
+    }
+    // The decision about one certificate is not that about another client with the same cookie.
+    let asked: Vec<_> = service.asked().into_iter().map(|(_, head)| head).collect();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[0].contains("\r\nx-ssl-client-s-dn: cn=ada,o=example\\, inc.\r\n"), "{}", asked[0]);
+    assert!(asked.iter().all(|head| !head.contains("root")) && !asked[1].contains("s-dn"), "{asked:?}");
 }
 
 #[tokio::test]

@@ -75,6 +75,29 @@ async fn an_address_passes_as_often_as_its_limit_and_each_response_reports_it() 
 }
 
 #[tokio::test]
+async fn a_repeated_header_evades_no_limit_by_it() {
+    let by_tenant = gateway("{dimension: {header: X-Tenant}, limit: 5, window: 60s}", "");
+    let mut admitted = 0;
+    for repeats in 0..12 {
+        let other = if repeats % 2 == 0 { "x-tenant: a\r\n" } else { "X_Tenant: b\r\n" };
+        let fields = format!("x-tenant: a\r\n{}", other.repeat(repeats));
+        let (status, answer) = send(&by_tenant, "/open", "192.0.2.1", &fields).await;
+        assert_eq!(status, if repeats == 0 { 200 } else { 400 }, "{answer}");
+        admitted += usize::from(status == 200);
+    }
+    assert_eq!(admitted, 1);
+    for expected in [200, 200, 200, 200, 429] {
+        assert_eq!(send(&by_tenant, "/open", "192.0.2.1", "X_Tenant: a\r\n").await.0, expected);
+    }
+    // A header that is a list counts by its first value.
+    let by_list = gateway("{dimension: {header: Accept}, limit: 2, window: 60s}", "");
+    for (repeats, expected) in [(0, 200), (1, 200), (2, 429)] {
+        let fields = format!("accept: a\r\n{}", "accept: b\r\n".repeat(repeats));
+        assert_eq!(send(&by_list, "/open", "192.0.2.1", &fields).await.0, expected);
+    }
+}
+
+#[tokio::test]
 async fn limits_of_addresses_apply_before_authentication_and_those_of_users_after_it() {
     let limits = "{dimension: ip, limit: 3, window: 60s}, {dimension: user, limit: 1, window: 60s}, \
                   {dimension: key, limit: 1, window: 60s}";

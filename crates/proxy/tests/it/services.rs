@@ -106,6 +106,28 @@ async fn a_service_gets_the_method_and_no_body() {
     }
 }
 
+/// Names that a receiver may trust, as a client forges them.
+const FORGED: &str = "remote-user: root\r\nRemote_User: root\r\nx-original-url: /root\r\nx-original-method: root\r\n\
+    x_original_method: root\r\nx-user: root\r\nX_Groups: root\r\nx-ssl-client-s-dn: CN=root\r\nx-auth-request-email: root\r\n\
+    client-cert: root\r\n";
+
+#[tokio::test]
+async fn a_service_gets_no_header_by_which_a_client_could_name_itself() {
+    let (raw, service) = (upstream().await, service("").await);
+    let text = yaml(&raw, &service.address.to_string(), "");
+    let gateway = Gateway::plain(&text.replace("events: rows", "allow_headers: [Remote-User, X-User]"));
+    let fields = format!("{FORGED}cookie: session=ada\r\nx-other: 1\r\n");
+    assert_eq!(call(&gateway, "/app", &fields).await.0, 200);
+    let asked = service.asked()[0].1.clone();
+    assert!(!asked.contains("root") && asked.contains("\r\nx-other: 1\r\n"), "{asked}");
+    // A trusted proxy names the client, but no header of the service's response.
+    gateway.reload(&format!("{text}trusted_proxies: [127.0.0.1]\n"));
+    assert_eq!(call(&gateway, "/app", &fields).await.0, 200);
+    let asked = service.asked()[1].1.clone();
+    assert!(asked.contains("\r\nremote-user: root\r\n"), "{asked}");
+    assert!(!asked.contains("\r\nx-user:") && !asked.contains("\r\nx_groups:"), "{asked}");
+}
+
 #[tokio::test]
 async fn any_other_response_goes_to_the_client() {
     let (raw, service) = (upstream().await, service("").await);

@@ -268,11 +268,22 @@ routes: [{path: /a, auth: {type: jwt}, respond: {body: fine}}]
     check(PUBLISHED, 200, "fine").await;
     check("nonsense", 401, "\"code\":\"token_invalid\"").await;
     assert!(!keys.is_requested());
-    // The key was removed: the cached token is verified again.
+    // The key was removed: the cached token is verified again, after the keys were fetched once more.
     keys.store(document("two"));
+    let fetched = async |set: &str| {
+        while !keys.is_requested() {
+            tokio::task::yield_now().await;
+        }
+        keys.begin_fetch();
+        keys.store(document(set));
+        keys.end_fetch();
+    };
+    tokio::join!(check(PUBLISHED, 401, "a key that its issuer does not publish"), fetched("two"));
     check(PUBLISHED, 401, "a key that its issuer does not publish").await;
-    assert!(keys.is_requested());
-    keys.store(document("one"));
+    assert!(!keys.is_requested(), "a refused token is remembered");
+    // The issuer has rotated its keys: the first token of the new one waits for them.
+    keys.store(document("three"));
+    tokio::join!(check(PUBLISHED, 200, "fine"), fetched("one"));
     check(PUBLISHED, 200, "fine").await;
 }
 

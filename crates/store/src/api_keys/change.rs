@@ -7,9 +7,10 @@ use access::{Credits, Timestamp};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
+use crate::api_keys::repeated::{self, PossibleRepeat, RepeatableRequest};
 use crate::api_keys::row::{KeyRow, key_columns, list};
 use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail, taken};
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Act, Action, Actor};
 use crate::error::check_text;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements};
@@ -132,12 +133,52 @@ impl Store {
     /// [`KeyError::NoKey`], [`KeyError::KeyRevoked`], [`KeyError::KeyTaken`], and database errors.
     pub async fn rotate_key(&self, by: &Actor, key: impl Into<KeyRef>, rotation: Rotation) -> Result<Key, KeyError> {
         let mut transaction = self.change().await?;
-        let before = find(&mut transaction, key.into()).await?;
+        let key = self.replace_secret(&mut transaction, by, key.into(), rotation).await?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Rotates a key, unless the request is a repeat: then only the secret of the first response is replaced.
+    ///
+    /// # Errors
+    /// As [`rotate_key`](Self::rotate_key), and [`KeyError::OtherRequest`], [`KeyError::SecretReplaced`],
+    /// [`KeyError::TooManyRequests`].
+    pub async fn rotate_key_once(
+        &self,
+        by: &Actor,
+        key: impl Into<KeyRef>,
+        rotation: Rotation,
+        request: &RepeatableRequest,
+    ) -> Result<Key, KeyError> {
+        let mut transaction = self.addition().await?;
+        let repeat = PossibleRepeat { store: self, by, request, secret: rotation.secret.clone() };
+        let key = match repeat.reissue(&mut transaction).await? {
+            Some(key) => key,
+            None => {
+                self.raise(&mut transaction).await?;
+                let key = self.replace_secret(&mut transaction, by, key.into(), rotation).await?;
+                repeat.remember(&mut transaction, key.id).await?;
+                key
+            }
+        };
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Replaces the secret of a key, within a transaction that has raised the revision.
+    async fn replace_secret(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        key: KeyRef,
+        rotation: Rotation,
+    ) -> Result<Key, KeyError> {
+        let before = find(transaction, key).await?;
         if before.revoked_at.is_some() {
             return Err(KeyError::KeyRevoked);
         }
         // The user's row is locked before the key's row. Beginning a session takes the locks in the same order.
-        users::hold(&mut transaction, before.user).await?;
+        users::hold(transaction, before.user).await?;
         let now = self.clock().now();
         let Rotation { secret, grace } = rotation;
         let until = now.after(grace);
@@ -150,14 +191,10 @@ impl Store {
             .bind(micros(until))
             .bind(micros(now));
         let row: KeyRow = rotate.one().await.map_err(taken)?;
-        let asking = match by.by {
-            By::User { session, .. } => session,
-            By::Command | By::System | By::Key { .. } => None,
-        };
-        let ended = session_end::end_of_key(&mut transaction, before.user, before.id, asking, micros(now)).await?;
+        let asking = repeated::session(by);
+        let ended = session_end::end_of_key(transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
-        self.note(&mut transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
-        transaction.commit().await?;
+        self.note(transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         Ok(row.try_into()?)
     }
 

@@ -10,6 +10,7 @@ use crate::fixture::{Place, catalogue, tell};
 use crate::sql::Arguments;
 use crate::{
     Actor, BudgetHolder, By, Credential, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
+    RepeatableRequest,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -24,7 +25,8 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .create_user(&crate::audit::Actor::COMMAND, NewUser { demo: true, ..NewUser::member(email, "Ada", "pro") })
         .await
         .unwrap();
-    let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
+    let request = RepeatableRequest::new(user.id, "create", b"a", b"{}");
+    let key = store.create_key_once(&crate::audit::Actor::COMMAND, key(user.id), &request).await.unwrap();
     accounts(&store, user.id).await;
     store
         .set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(Amount(7)))

@@ -74,7 +74,10 @@ async fn the_second_start_reads_the_secrets_of_the_first() {
     let second = data.read(&[]).unwrap();
     assert_eq!(second.vault().unwrap().current(), keys.vault.current());
     assert_eq!(second.signing().unwrap(), signing);
-    assert!(keys.admitted.newest && second.open_vault(&store, &snapshot().process).await.unwrap().admitted.newest);
+    assert!(
+        keys.admitted.unwrap().newest
+            && second.open_vault(&store, &snapshot().process).await.unwrap().admitted.unwrap().newest
+    );
     let written = fs::read_to_string(data.path("jwt_secret")).unwrap();
     assert_eq!((written.len(), written.trim_end()), (45, signing.expose()));
 }

@@ -202,10 +202,12 @@ pub(crate) fn watch_log(base: &ServerContext, dropped: DroppedLines) {
 
 /// Copies the age of the master key and the number of failed decryptions at each scrape.
 fn watch_vault(base: &ServerContext, decrypted_credentials: Arc<DecryptedCredentials>) {
-    let (clock, since) = (base.clock.clone(), base.keys.admitted.since);
+    let (clock, since) = (base.clock.clone(), base.keys.admitted.map(|admitted| admitted.since));
     base.metrics.on_scrape(Box::new(move |all| {
-        let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
-        all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
+        if let Some(since) = since {
+            let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
+            all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
+        }
         metrics::set_total(&all.vault.unopened, decrypted_credentials.failures());
     }));
 }

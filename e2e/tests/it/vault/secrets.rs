@@ -143,17 +143,30 @@ async fn a_lost_master_key_loses_only_the_credentials_it_encrypted() {
     again.call(call(&ada, "up", 2)).await.expect(200);
 }
 
-/// Two servers on one PostgreSQL, each with its folder's key.
+/// Two servers on one PostgreSQL, each with its folder's secrets.
 #[tokio::test]
-async fn a_second_node_with_a_key_of_its_own_is_refused() {
+async fn a_second_node_needs_the_key_of_the_first_once_a_credential_is_stored() {
+    let mock = Mock::start().await;
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
-    let first = Gateway::start_in(folder, alone(Setup::mocked())).await;
-    refused(&beside, &alone(Setup::mocked()), &["vault_key_missing", "every node", "MASTER_ENCRYPTION_KEY"]).await;
+    let first = Gateway::start_in(folder, alone(before(&mock))).await;
+    let ada = first.account(OPEN).await.key;
+    let second = Gateway::start_in(beside, alone(before(&mock))).await;
+    second.validate(&ada).await;
+    second.logs("this server has no master key").await;
+    assert!(!file(second.folder(), "master_key").exists());
+    // It stores no credential that the first server could not read.
+    let own = own("any", "mine", "sk-adas-own");
+    second.ask(Call::json("/api/provider-keys", &own).key(&ada)).await.expect(503);
+    put(&first, &ada, &own).await;
+    let beside = second.stop().await.folder;
+    let words = ["vault_key_missing", "every node", "MASTER_ENCRYPTION_KEY", "docs/postgresql.md"];
+    refused(&beside, &alone(before(&mock)), &words).await;
     assert!(!file(&beside, "master_key").exists());
     let other = alone(Setup::mocked()).variable("MASTER_ENCRYPTION_KEY", OTHER);
     refused(&beside, &other, &["vault_key_wrong", "every node", "MASTER_ENCRYPTION_KEY"]).await;
     let key = fs::read_to_string(file(first.folder(), "master_key")).unwrap();
-    let same = alone(Setup::mocked()).variable("MASTER_ENCRYPTION_KEY", key.trim_end());
-    Gateway::start_in(beside, same).await;
+    let same = alone(before(&mock)).variable("MASTER_ENCRYPTION_KEY", key.trim_end());
+    let second = Gateway::start_in(beside, same).await;
+    soon_with(&second, &mock, numbered(&ada, "any", 1), "sk-adas-own").await;
 }

@@ -84,7 +84,7 @@ section! {
         limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
         /// Length of the window; required for `requests`.
         window: Option<Input<Duration>> = optional(WINDOW, "");
-        /// Requests in any window ([sliding window](decisions/0020-sliding-windows.md)), or a bucket that refills evenly.
+        /// Requests in a [sliding window](rate-limits.md#sliding-windows), of which those of the previous window count in part, or a bucket that refills evenly.
         algorithm: Input<LimitAlgorithm> = default(
             Words::new(&[("sliding_window", LimitAlgorithm::SlidingWindow), ("token_bucket", LimitAlgorithm::TokenBucket)]),
             || LimitAlgorithm::SlidingWindow,

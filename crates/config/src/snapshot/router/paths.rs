@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::super::conditions::Fit;
 use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
 use super::super::template::Segment;
-use super::{Accepts, Requested, normalized};
+use super::{Accepts, Passed, Requested, normalized};
 
 /// The routes of one host.
 #[derive(Debug, Clone)]
@@ -124,18 +125,18 @@ impl Paths {
         next
     }
 
-    /// Finds the route of a request. Adds the methods of matching routes that do not accept its method to `allow`.
-    pub(super) fn find<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
-        if self.is_literal { self.find_literal(requested, allow) } else { self.find_any(requested, allow) }
+    /// Finds the route of a request. Notes the routes that match but for its method or a field.
+    pub(super) fn find<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
+        if self.is_literal { self.find_literal(requested, passed) } else { self.find_any(requested, passed) }
     }
 
     /// Finds the route of a request if all paths are exact or prefixes.
-    fn find_literal<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+    fn find_literal<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
         let (mut node, is_whole) = self.deepest(requested.path)?;
         let exact: &[Arc<Route>] = if is_whole { &node.exact } else { &[] };
-        let mut found = first(exact, requested, allow);
+        let mut found = first(exact, requested, passed);
         loop {
-            found = found.or_else(|| first(&node.prefix, requested, allow));
+            found = found.or_else(|| first(&node.prefix, requested, passed));
             if found.is_some() {
                 return found;
             }
@@ -161,23 +162,23 @@ impl Paths {
     }
 
     /// Finds the route of a request among all kinds of paths.
-    fn find_any<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+    fn find_any<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
         let (path, root) = (requested.path, self.nodes.first()?);
         let rest = match path.strip_prefix('/') {
             None if path.is_empty() => "",
             rest => rest?,
         };
-        let mut found = self.walk(root, rest, requested, allow);
+        let mut found = self.walk(root, rest, requested, passed);
         for expression in &self.expressions {
             if found.is_some() {
                 break;
             }
             if expression.pattern.is_match(path.as_bytes()) {
-                found = first(&expression.routes, requested, allow);
+                found = first(&expression.routes, requested, passed);
             }
         }
         let rest = if rest.is_empty() { &[][..] } else { &root.rest };
-        found.or_else(|| first(rest, requested, allow)).or_else(|| first(&root.prefix, requested, allow))
+        found.or_else(|| first(rest, requested, passed)).or_else(|| first(&root.prefix, requested, passed))
     }
 
     /// Finds a route below `node`, or one that has ended at it; `rest` follows the slash after it. A node is visited at
@@ -187,15 +188,15 @@ impl Paths {
         node: &'a Node,
         rest: &str,
         requested: Requested<'_>,
-        allow: &mut Vec<&'a str>,
+        passed: &mut Passed<'a>,
     ) -> Option<&'a Arc<Route>> {
         let (segment, after) = split(rest);
         let literal = node.below.get(segment).copied();
         let parameter = node.parameter.filter(|_| !segment.is_empty());
         for next in [literal, parameter].into_iter().flatten().filter_map(|next| self.nodes.get(next)) {
             let found = match after {
-                Some(after) => self.walk(next, after, requested, allow),
-                None => first(&next.exact, requested, allow).or_else(|| first(&next.prefix, requested, allow)),
+                Some(after) => self.walk(next, after, requested, passed),
+                None => first(&next.exact, requested, passed).or_else(|| first(&next.prefix, requested, passed)),
             };
             if found.is_some() {
                 return found;
@@ -203,7 +204,7 @@ impl Paths {
         }
         node.above?;
         let routes = if rest.is_empty() { &[][..] } else { &node.rest };
-        first(routes, requested, allow).or_else(|| first(&node.prefix, requested, allow))
+        first(routes, requested, passed).or_else(|| first(&node.prefix, requested, passed))
     }
 }
 
@@ -224,22 +225,30 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
     routes.insert(at, Arc::clone(route));
 }
 
-/// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Adds
-/// the methods of those that fit otherwise to `allow`.
-fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+/// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Notes
+/// those that match but for the method or a field.
+fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
     let mut implied = None;
     for route in routes {
-        if !route.fits(requested) {
-            continue;
+        let accepts = route.accepts(requested.method);
+        match route.fit(requested) {
+            Fit::Met => {}
+            Fit::Unmet => continue,
+            Fit::Disputed(field) => {
+                if accepts.is_some() && (implied.is_none() || accepts == Some(Accepts::Listed)) {
+                    passed.disputed.get_or_insert((field, route));
+                }
+                continue;
+            }
         }
-        match route.accepts(requested.method) {
+        match accepts {
             Some(Accepts::Listed) => return Some(route),
             Some(Accepts::All) => return implied.or(Some(route)),
             Some(Accepts::AsGet) => implied = implied.or(Some(route)),
             None => {
                 for method in route.accepted_methods() {
-                    if !allow.contains(&method) {
-                        allow.push(method);
+                    if !passed.allow.contains(&method) {
+                        passed.allow.push(method);
                     }
                 }
             }

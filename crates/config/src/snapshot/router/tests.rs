@@ -59,6 +59,7 @@ fn found(router: &Router, requested: Requested<'_>) -> String {
     match router.find(requested) {
         Match::Route(route) => route.name.to_string(),
         Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
+        Match::Disputed { field, .. } => format!("disputed {field}"),
         Match::None => "none".to_owned(),
     }
 }

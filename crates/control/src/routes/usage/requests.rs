@@ -24,8 +24,9 @@ use crate::usage_scope::UsageScope;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct RequestListQuery {
-    /// Returns only requests of the key with this id.
-    key: Option<Uuid>,
+    /// Returns only requests of the key with this id. `key` is an earlier name of the parameter, which is accepted too.
+    #[serde(alias = "key")]
+    key_id: Option<Uuid>,
     /// Returns only requests for this model, as clients name it.
     model: Option<String>,
     /// Returns only requests with this status, such as `429`, or with this class of statuses, such as `4xx`.
@@ -258,7 +259,7 @@ pub(in crate::routes) async fn list(
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
     }
     let scope = UsageScope::of(&app, &caller, query.user_id).await?;
-    let key = match query.key {
+    let key = match query.key_id {
         Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };

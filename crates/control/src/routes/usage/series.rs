@@ -39,8 +39,9 @@ struct UsageSeriesQuery {
     /// The last step begins before this time (RFC 3339). Default: now.
     #[param(format = DateTime)]
     until: Option<String>,
-    /// Returns only requests of the key with this id.
-    key: Option<Uuid>,
+    /// Returns only requests of the key with this id. `key` is an earlier name of the parameter, which is accepted too.
+    #[serde(alias = "key")]
+    key_id: Option<Uuid>,
     /// Returns only LLM requests for this model, as clients name it.
     model: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
@@ -281,7 +282,7 @@ pub(in crate::routes) async fn series(
     let format = chosen("format", query.format.as_deref(), &FormatParameter::ALL)?.unwrap_or_default();
     let (since, until) = range(&query, step, app.clock.now())?;
     let scope = UsageScope::of(&app, &caller, query.user_id).await?;
-    let key = match query.key {
+    let key = match query.key_id {
         Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };

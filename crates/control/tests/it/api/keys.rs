@@ -8,6 +8,7 @@ use crate::client::{Answer, call, get, post};
 use crate::world::{Holder, NOON, World, event, tidy};
 
 mod bad_input;
+mod repeats;
 mod rotate;
 
 const PATH: &str = "/api/keys";

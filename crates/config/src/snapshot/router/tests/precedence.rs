@@ -143,6 +143,26 @@ fn a_route_whose_conditions_are_not_met_accepts_no_method() {
 }
 
 #[test]
+fn a_repeated_field_does_not_lead_past_the_route_that_it_may_choose() {
+    let router = Router::new(vec![
+        under("closed", &["GET"], &["x=1"], &[]),
+        under("exact", &[], &["x=1", "y=1"], &[]),
+        under("open", &[], &[], &[]),
+    ]);
+    let find = |method, fields: &[(&str, &str)]| {
+        let parts = WrittenParts { query: None, fields };
+        found(&router, Requested { parts: &parts, ..requested(method, "/") })
+    };
+    for fields in [[("x", "1"), ("x", "2")], [("x", "2"), ("X", "1")]] {
+        assert_eq!(find("GET", &fields), "disputed x");
+        assert_eq!(find("PUT", &fields), "open", "no route of the method reads the field");
+    }
+    assert_eq!(find("GET", &[("x", "1"), ("x", "1")]), "closed");
+    assert_eq!(find("GET", &[("x", "2"), ("x", "3")]), "open");
+    assert_eq!(find("PUT", &[("x", "1"), ("x", "2"), ("y", "1")]), "disputed x");
+}
+
+#[test]
 fn templates_and_expressions_have_no_priority_over_endpoints() {
     for path in [template("/v1/{x}"), template("/v1/{*rest}"), regex("^/v1/messages$")] {
         let router = Router::new(vec![route("r", path, &[])]);

@@ -83,23 +83,40 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
         let rank =
             (host_rank(route, host)?, path_rank(routes, route, requested.path)?, route.specificity(), Reverse(at));
-        route.fits(requested).then_some((rank, route))
+        let fit = route.fit(requested);
+        (fit != Fit::Unmet).then_some((rank, route, fit))
     });
-    let mut ranked: Vec<(Rank, &Arc<Route>)> = ranked.collect();
-    ranked.sort_by(|(a, _), (b, _)| b.cmp(a));
-    let accepted = ranked.iter().find(|(_, route)| route.accepts(requested.method).is_some());
-    // Among routes of the same host and path, those that list HEAD come first.
-    let listed = accepted.and_then(|(best, _)| {
-        let is_same = |rank: &Rank| (&rank.0, &rank.1) == (&best.0, &best.1);
-        let is_listed = |route: &Route| route.accepts(requested.method) == Some(Accepts::Listed);
-        ranked.iter().find(|(rank, route)| is_same(rank) && is_listed(route))
-    });
-    match listed.or(accepted) {
-        Some((_, route)) => route.name.to_string(),
+    let mut ranked: Vec<(Rank, &Arc<Route>, Fit<'_>)> = ranked.collect();
+    ranked.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    let mut implied: Option<(&Rank, &Arc<Route>)> = None;
+    let mut found = None;
+    for (rank, route, fit) in &ranked {
+        // Among routes of the same host and path, those that list HEAD come first.
+        if implied.is_some_and(|(best, _)| (&rank.0, &rank.1) != (&best.0, &best.1)) {
+            break;
+        }
+        match (route.accepts(requested.method), fit) {
+            (None, _) | (Some(_), Fit::Unmet) => {}
+            (Some(accepts), Fit::Disputed(field)) if implied.is_none() || accepts == Accepts::Listed => {
+                return format!("disputed {field}");
+            }
+            (Some(_), Fit::Disputed(_)) => {}
+            (Some(Accepts::AsGet), Fit::Met) => implied = implied.or(Some((rank, route))),
+            (Some(Accepts::Listed), Fit::Met) => found = found.or(Some(route)),
+            (Some(Accepts::All), Fit::Met) if implied.is_none() => found = found.or(Some(route)),
+            (Some(Accepts::All), Fit::Met) => {}
+        }
+        if found.is_some() {
+            break;
+        }
+    }
+    let ranked: Vec<_> = ranked.iter().filter(|(.., fit)| *fit == Fit::Met).map(|(_, route, _)| *route).collect();
+    match found.or(implied.map(|(_, route)| route)) {
+        Some(route) => route.name.to_string(),
         None if ranked.is_empty() => "none".to_owned(),
         None => {
             let mut allow: Vec<&str> = Vec::new();
-            for method in ranked.iter().flat_map(|(_, route)| route.accepted_methods()) {
+            for method in ranked.iter().flat_map(|route| route.accepted_methods()) {
                 if !allow.contains(&method) {
                     allow.push(method);
                 }

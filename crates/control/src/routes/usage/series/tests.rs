@@ -8,7 +8,7 @@ fn check(step: StepParameter, since: Option<&str>, until: Option<&str>) -> Resul
         step: None,
         since: since.map(str::to_owned),
         until: until.map(str::to_owned),
-        key: None,
+        key_id: None,
         model: None,
         user_id: None,
         format: None,

@@ -68,9 +68,10 @@ async fn pages_follow_each_other_and_hold_each_request_once() {
 async fn requests_are_chosen_by_key_model_status_and_time() {
     let world = World::start().await;
     let [ada, second, _] = recorded(&world).await;
-    let key = format!("key={}", second.key);
+    let [key, earlier_name] = ["key_id", "key"].map(|name| format!("{name}={}", second.key));
     for (query, expected) in [
         (key.as_str(), &["05Z", "03Z"][..]),
+        (&earlier_name, &["05Z", "03Z"]),
         ("model=smart", &["03Z"]),
         ("model=nobody%27s", &[]),
         ("status=429", &["04Z"]),
@@ -106,8 +107,9 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
         ("cursor=", "cursor"),
         ("cursor=%F0%9F%94%91", "cursor"),
         (&format!("cursor={cut}"), "cursor"),
+        ("key_id=1", "`key_id`"),
         ("key=1", "`key`"),
-        ("key_id=1", "unknown field `key_id`"),
+        (&format!("key={0}&key_id={0}", ada.key), "key"),
         ("page=2", "page"),
         ("limit=1&limit=2", "limit"),
     ] {
