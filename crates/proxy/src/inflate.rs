@@ -145,11 +145,11 @@ mod tests {
     use std::io::Write;
 
     use access::{KeyNo, PlanId, UserNo};
-    use config::snapshot::Connections;
     use meter::Caller;
 
     use super::*;
     use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
     use crate::head::tests::get;
 
     const BOUND: u64 = 1024 * 1024;
@@ -165,8 +165,7 @@ mod tests {
     }
 
     fn check_within(coding: Coding, body: &[u8], bytes_max: u64, buffered_max: u64) -> (Result<Bytes, Refusal>, u64) {
-        let capacity =
-            Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, buffered_max);
+        let capacity = Capacity::new(CONNECTIONS, 10_000, buffered_max);
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let inflated = inflate(coding, body, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
         let counted = capacity.buffered_bytes();

@@ -114,15 +114,14 @@ mod tests {
     use std::sync::Arc;
 
     use access::{KeyNo, PlanId, UserNo};
-    use config::snapshot::Connections;
     use meter::Caller;
 
     use super::*;
     use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
 
     fn capacity(buffered_bytes_max: u64) -> (Arc<Capacity>, Buffer) {
-        let capacity =
-            Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, buffered_bytes_max);
+        let capacity = Capacity::new(CONNECTIONS, 10_000, buffered_bytes_max);
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let buffer = Buffer::new(capacity.hold(&caller));
         (capacity, buffer)
