@@ -41,10 +41,8 @@ pub(crate) async fn identified<T>(
 
 /// Counts a request without a credential for the address of its client.
 pub(crate) fn enter(account: &mut RequestAccount) -> Result<(), Problem> {
-    let address = match &account.subject {
-        Subject::Anonymous { address: Some(address) } => *address,
-        _ => account.request.client_address(),
-    };
+    let known = if let Subject::Anonymous { address } = &account.subject { *address } else { None };
+    let address = known.unwrap_or_else(|| account.request.client_address());
     let Some(permit) = &mut account.permit else { return Ok(()) };
     permit.count_anonymous(address).map_err(|bound| refused(bound, "without a credential"))
 }

@@ -2,6 +2,7 @@
 //! flight and of buffered body bytes that each subject and each address has.
 
 mod address;
+mod inflations;
 mod share;
 
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ use access::address::network;
 
 pub(crate) use self::address::AddressBound;
 use self::address::{AddressBucket, AddressTable, lower, raise};
+pub(crate) use self::inflations::InflationPermit;
+use self::inflations::Inflations;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
 
@@ -48,6 +51,7 @@ pub struct Capacity {
     read_on: AtomicU32,
     tunnels: AtomicU32,
     shares: Shares,
+    inflations: Arc<Inflations>,
 }
 
 /// The permit of a connection. Dropping it releases the connection's place.
@@ -144,6 +148,7 @@ impl Capacity {
             read_on: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
             shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
+            inflations: Inflations::new(),
         })
     }
 
@@ -234,6 +239,11 @@ impl Capacity {
         MemoryPermit { capacity: self.clone(), subject: subject.clone(), bytes: 0, of_request: Arc::default() }
     }
 
+    /// Waits until a body of the subject may be inflated. The future may be cancelled at any point.
+    pub(crate) async fn inflate(&self, subject: &Subject) -> Option<InflationPermit> {
+        self.inflations.permit(subject).await
+    }
+
     /// Returns the size of the largest body that one key may ever use.
     pub(crate) fn body_bytes_max(&self) -> u64 {
         self.shares.body_bytes_max()
@@ -256,7 +266,6 @@ const fn all(in_flight: u64) -> u32 {
 }
 
 /// Returns the number of requests of unidentified clients in a value of [`Capacity::in_flight`].
-#[expect(clippy::cast_possible_truncation, reason = "the upper half has 32 bits")]
 const fn anonymous(in_flight: u64) -> u32 {
     (in_flight >> 32) as u32
 }
