@@ -173,7 +173,7 @@ fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
         "listen: {listen}
 control: {{listen: {control}}}
 log: {{format: json, level: {log_level}}}
-connections: {{max: 20000, per_address: 20000}}
+connections: {{max: 20000, per_address: 20000, in_flight_per_address: 20000}}
 spool: {{max_size: 1GiB}}
 providers:
   - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Timeout of each operation on a socket, after which the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,6 +114,18 @@ impl Wire {
     /// The error of the operating system.
     pub async fn connect(to: SocketAddr) -> io::Result<Self> {
         let stream = patiently("a connection", TcpStream::connect(to)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::new(stream))
+    }
+
+    /// Connects to `to` from another address of this machine.
+    ///
+    /// # Errors
+    /// Those of connecting.
+    pub async fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let stream = patiently("a connection", socket.connect(to)).await?;
         stream.set_nodelay(true)?;
         Ok(Self::new(stream))
     }

@@ -16,7 +16,7 @@ use crate::admitted_client::ServiceClient;
 use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::attempt::Attempt;
-use crate::capacity::{KeyPermit, TunnelPermit};
+use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
 use crate::counted_limits::{CountedLimits, ReportedLimit};
 use crate::request::RequestContext;
 use crate::token_client::TokenClient;
@@ -28,6 +28,9 @@ use crate::upstream::response_head::UpstreamHead;
 pub(crate) struct RequestAccount {
     pub(crate) request: RequestContext,
     pub(crate) policy: RequestPolicy,
+    /// The permit that counts the request among those in flight, until the gateway itself responds or the response of the
+    /// upstream has ended; `None` if too many are in flight.
+    pub(crate) permit: Option<RequestPermit>,
     /// The identity that the request is made as; anonymous until a credential is found.
     pub(crate) subject: Subject,
     /// The public ids of the user and the key, for the log.
@@ -133,7 +136,7 @@ pub(crate) enum BudgetHold {
 
 impl RequestAccount {
     /// Opens the account of a request whose route is still unknown.
-    pub(crate) fn open(request: RequestContext) -> Box<Self> {
+    pub(crate) fn open(request: RequestContext, permit: Option<RequestPermit>) -> Box<Self> {
         let policy = RequestPolicy {
             route: request.worker().handles.unmatched(),
             events: Events::Folded,
@@ -142,6 +145,7 @@ impl RequestAccount {
         Box::new(Self {
             request,
             policy,
+            permit,
             subject: Subject::ANONYMOUS,
             caller_ids: None,
             token: None,

@@ -28,6 +28,9 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
     let problem = match auth {
         Auth::None => {
             account.subject = identify::without_credential(&account.request);
+            if matches!(account.subject, Subject::Certificate { .. }) {
+                enter(account)?;
+            }
             return Ok(None);
         }
         Auth::Key => match identify::identify(&account.request).await {

@@ -53,6 +53,10 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
         if let Some(wait) = identify::wait_before_check(request) {
             return CheckedCredential { is_shared: false, ..checked(PasswordResult::OverLimit(wait), Duration::ZERO) };
         }
+        // The passwords of one address must not fill the queue.
+        let Ok(_permit) = worker.shared.capacity.check_password(request.client_address()) else {
+            return CheckedCredential { is_shared: false, ..checked(PasswordResult::Unknown, Duration::ZERO) };
+        };
         let result = match &worker.shared.password_checks {
             Some(checks) => checks.verify(hash.clone(), password.clone()).await,
             None => None,

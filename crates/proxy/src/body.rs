@@ -92,6 +92,8 @@ impl IncomingBody {
 /// The bounds of reading a request body into memory.
 pub(crate) struct BodyBounds {
     pub(crate) bytes_max: u64,
+    /// The length of the body that its head announces.
+    pub(crate) announced: Option<usize>,
     /// The maximum time between two pieces of the body.
     pub(crate) idle: Duration,
     /// The deadline of the whole request.
@@ -109,12 +111,14 @@ pub(crate) async fn read(
     check_length(length(&first), bounds)?;
     buffer::hold(&mut held, first.len())?;
     let Some(second) = next(&mut incoming, bounds).await? else { return Ok(buffer::counted(first, held)) };
-    let mut body = Buffer::begin(&first, held)?;
+    let mut body = Buffer::begin(&first, bounds.announced, held)?;
     drop(first);
     let mut piece = Some(second);
     while let Some(data) = piece {
         check_length(body.bytes().saturating_add(length(&data)), bounds)?;
         body.push(&data)?;
+        // While the client pauses, the piece would keep the whole buffer of the connection.
+        drop(data);
         piece = next(&mut incoming, bounds).await?;
     }
     Ok(body.finish())

@@ -1,6 +1,8 @@
-//! Bounds over all workers: connections, connections per address, requests in flight, and each subject's share of
-//! requests in flight and of buffered body bytes.
+//! Bounds over all workers: connections, connections per address, requests in flight, and the shares of requests in
+//! flight and of buffered body bytes that each subject and each address has.
 
+mod address;
+mod inflations;
 mod share;
 
 use std::collections::HashMap;
@@ -9,7 +11,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Subject;
+use access::address::network;
 
+pub(crate) use self::address::AddressBound;
+use self::address::{AddressBucket, AddressTable, lower, raise};
+pub(crate) use self::inflations::InflationPermit;
+use self::inflations::Inflations;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
 
@@ -18,6 +25,14 @@ use self::share::Shares;
 const READ_ON_PART: u32 = 10;
 /// The part of the permits for tunnels, which may last long: one in two. The other permits remain for requests.
 const TUNNELS_PART: u32 = 2;
+/// The part of the permits for requests that wait for the identification of their clients: one in four. With those of
+/// unidentified clients, a quarter remains for requests whose client is known.
+const UNIDENTIFIED_PART: u32 = 4;
+/// The number of passwords of one address that wait for their verification. Each takes up to a second, and a request
+/// waits for 5 seconds.
+const PASSWORDS_PER_ADDRESS: u32 = 4;
+/// One unidentified request in [`Capacity::in_flight`], whose lower half counts all requests.
+const ANONYMOUS: u64 = 1 << 32;
 
 /// The bounds of the process, which its workers share.
 #[derive(Debug)]
@@ -26,11 +41,17 @@ pub struct Capacity {
     connections_max: u32,
     addresses: Mutex<HashMap<IpAddr, u32>>,
     per_address_max: u32,
-    in_flight: AtomicU32,
+    /// All requests in flight in the lower half, and those of unidentified clients in the upper half.
+    in_flight: AtomicU64,
     in_flight_max: u32,
+    anonymous_max: u32,
+    anonymous_per_address_max: u32,
+    unidentified: AtomicU32,
+    by_address: AddressTable,
     read_on: AtomicU32,
     tunnels: AtomicU32,
     shares: Shares,
+    inflations: Arc<Inflations>,
 }
 
 /// The permit of a connection. Dropping it releases the connection's place.
@@ -47,7 +68,25 @@ pub(crate) struct TunnelPermit(Arc<Capacity>);
 
 /// The permit of a request. Dropping it releases the request's place.
 #[derive(Debug)]
-pub(crate) struct RequestPermit(Arc<Capacity>);
+pub(crate) struct RequestPermit {
+    capacity: Arc<Capacity>,
+    /// The address for which the request counts; `None` unless its client is unidentified.
+    anonymous: Option<AddressBucket>,
+}
+
+/// The permit of a request that waits for the identification of its client. Dropping it releases the place.
+#[derive(Debug)]
+pub(crate) struct UnidentifiedPermit {
+    capacity: Arc<Capacity>,
+    bucket: AddressBucket,
+}
+
+/// The permit of a password that waits for its verification. Dropping it releases the place.
+#[derive(Debug)]
+pub(crate) struct PasswordPermit {
+    capacity: Arc<Capacity>,
+    bucket: AddressBucket,
+}
 
 /// The permit of a request whose response is read after its client disconnected. Dropping it releases the place.
 #[derive(Debug)]
@@ -100,11 +139,16 @@ impl Capacity {
             connections_max: connections.max,
             addresses: Mutex::default(),
             per_address_max: connections.per_address,
-            in_flight: AtomicU32::new(0),
+            in_flight: AtomicU64::new(0),
             in_flight_max,
+            anonymous_max: connections.in_flight_anonymous,
+            anonymous_per_address_max: connections.in_flight_per_address,
+            unidentified: AtomicU32::new(0),
+            by_address: AddressTable::new(),
             read_on: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
             shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
+            inflations: Inflations::new(),
         })
     }
 
@@ -117,7 +161,7 @@ impl Capacity {
     /// Returns the number of requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        all(self.in_flight.load(Ordering::Relaxed))
     }
 
     /// Returns the number of body bytes in memory.
@@ -135,26 +179,51 @@ impl Capacity {
 
     /// Counts a connection of a trusted proxy in total. The address of its client is not known yet.
     pub(crate) fn connect_proxied(self: &Arc<Self>) -> Result<ConnectionPermit, CapacityExceeded> {
-        raise(&self.connections, self.connections_max)?;
+        count(&self.connections, self.connections_max)?;
         Ok(ConnectionPermit { capacity: self.clone(), address: None })
     }
 
     /// Counts a request in flight. Returns an error if the bound is reached.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<RequestPermit, CapacityExceeded> {
-        raise(&self.in_flight, self.in_flight_max)?;
-        Ok(RequestPermit(self.clone()))
+        if all(self.in_flight.fetch_add(1, Ordering::Relaxed)) >= self.in_flight_max {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return Err(CapacityExceeded);
+        }
+        Ok(RequestPermit { capacity: self.clone(), anonymous: None })
+    }
+
+    /// Counts a request that waits for the identification of its client. Returns the bound that is reached as an error.
+    pub(crate) fn identify(self: &Arc<Self>, address: IpAddr) -> Result<UnidentifiedPermit, AddressBound> {
+        let bucket = self.by_address.bucket(address);
+        let counts = self.by_address.counts(bucket).ok_or(AddressBound::All)?;
+        if !raise(&counts.unidentified, self.anonymous_per_address_max) {
+            return Err(AddressBound::Address(self.anonymous_per_address_max));
+        }
+        if !raise(&self.unidentified, part(self.in_flight_max, UNIDENTIFIED_PART)) {
+            lower(&counts.unidentified);
+            return Err(AddressBound::All);
+        }
+        Ok(UnidentifiedPermit { capacity: self.clone(), bucket })
+    }
+
+    /// Counts a password of the address that waits for its verification. Returns an error if the address has too many.
+    pub(crate) fn check_password(self: &Arc<Self>, address: IpAddr) -> Result<PasswordPermit, CapacityExceeded> {
+        let bucket = self.by_address.bucket(address);
+        let counts = self.by_address.counts(bucket).ok_or(CapacityExceeded)?;
+        count(&counts.passwords, PASSWORDS_PER_ADDRESS)?;
+        Ok(PasswordPermit { capacity: self.clone(), bucket })
     }
 
     /// Counts a request whose response is read after its client disconnected. Returns an error if their
     /// part of the permits is used.
     pub(crate) fn read_on(self: &Arc<Self>) -> Result<DetachedPermit, CapacityExceeded> {
-        raise(&self.read_on, part(self.in_flight_max, READ_ON_PART))?;
+        count(&self.read_on, part(self.in_flight_max, READ_ON_PART))?;
         Ok(DetachedPermit(self.clone()))
     }
 
     /// Counts a tunnel. Returns an error if the tunnels' part of the permits is used.
     pub(crate) fn tunnel(self: &Arc<Self>) -> Result<TunnelPermit, CapacityExceeded> {
-        raise(&self.tunnels, part(self.in_flight_max, TUNNELS_PART))?;
+        count(&self.tunnels, part(self.in_flight_max, TUNNELS_PART))?;
         Ok(TunnelPermit(self.clone()))
     }
 
@@ -170,6 +239,11 @@ impl Capacity {
         MemoryPermit { capacity: self.clone(), subject: subject.clone(), bytes: 0, of_request: Arc::default() }
     }
 
+    /// Waits until a body of the subject may be inflated. The future may be cancelled at any point.
+    pub(crate) async fn inflate(&self, subject: &Subject) -> Option<InflationPermit> {
+        self.inflations.permit(subject).await
+    }
+
     /// Returns the size of the largest body that one key may ever use.
     pub(crate) fn body_bytes_max(&self) -> u64 {
         self.shares.body_bytes_max()
@@ -181,12 +255,39 @@ fn part(permits: u32, parts: u32) -> u32 {
     (permits / parts).max(1)
 }
 
-fn raise(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
-    if count.fetch_add(1, Ordering::Relaxed) >= max {
-        count.fetch_sub(1, Ordering::Relaxed);
-        return Err(CapacityExceeded);
+fn count(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
+    if raise(count, max) { Ok(()) } else { Err(CapacityExceeded) }
+}
+
+/// Returns the number of all requests in a value of [`Capacity::in_flight`].
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+const fn all(in_flight: u64) -> u32 {
+    in_flight as u32
+}
+
+/// Returns the number of requests of unidentified clients in a value of [`Capacity::in_flight`].
+const fn anonymous(in_flight: u64) -> u32 {
+    (in_flight >> 32) as u32
+}
+
+impl RequestPermit {
+    /// Counts the request among those of unidentified clients, in all and of their address. Returns the bound that is
+    /// reached as an error.
+    pub(crate) fn count_anonymous(&mut self, address: IpAddr) -> Result<(), AddressBound> {
+        let Self { capacity, .. } = self;
+        let bucket = capacity.by_address.bucket(address);
+        let counts = capacity.by_address.counts(bucket).ok_or(AddressBound::All)?;
+        if !raise(&counts.anonymous, capacity.anonymous_per_address_max) {
+            return Err(AddressBound::Address(capacity.anonymous_per_address_max));
+        }
+        if anonymous(capacity.in_flight.fetch_add(ANONYMOUS, Ordering::Relaxed)) >= capacity.anonymous_max {
+            capacity.in_flight.fetch_sub(ANONYMOUS, Ordering::Relaxed);
+            lower(&counts.anonymous);
+            return Err(AddressBound::All);
+        }
+        self.anonymous = Some(bucket);
+        Ok(())
     }
-    Ok(())
 }
 
 impl MemoryPermit {
@@ -240,7 +341,29 @@ impl Drop for KeyPermit {
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let Self { capacity, anonymous } = self;
+        let counted = anonymous.take().and_then(|bucket| capacity.by_address.counts(bucket));
+        let ended = match counted {
+            Some(counts) => {
+                lower(&counts.anonymous);
+                ANONYMOUS + 1
+            }
+            None => 1,
+        };
+        capacity.in_flight.fetch_sub(ended, Ordering::Relaxed);
+    }
+}
+
+impl Drop for UnidentifiedPermit {
+    fn drop(&mut self) {
+        lower(&self.capacity.unidentified);
+        self.capacity.by_address.counts(self.bucket).into_iter().for_each(|counts| lower(&counts.unidentified));
+    }
+}
+
+impl Drop for PasswordPermit {
+    fn drop(&mut self) {
+        self.capacity.by_address.counts(self.bucket).into_iter().for_each(|counts| lower(&counts.passwords));
     }
 }
 
@@ -260,7 +383,7 @@ impl ConnectionPermit {
     /// Counts the connection for `address`, for which it does not count yet. Returns an error if the bound is reached.
     pub(crate) fn count(&mut self, address: IpAddr) -> Result<(), CapacityExceeded> {
         let mut addresses = self.capacity.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = address.to_canonical();
+        let address = network(address);
         let count = addresses.entry(address).or_insert(0);
         if *count >= self.capacity.per_address_max {
             return Err(CapacityExceeded);
@@ -286,110 +409,4 @@ impl Drop for ConnectionPermit {
 }
 
 #[cfg(test)]
-mod tests {
-    use config::snapshot::Connections;
-
-    use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-
-    #[test]
-    fn connections_are_bounded_in_all_and_by_address() {
-        let capacity = Capacity::new(Connections { max: 3, per_address: 2, in_flight_per_key: 1 }, 10_000, 0);
-        let permits = [capacity.connect(HERE), capacity.connect(HERE)];
-        assert!(capacity.connect(HERE).is_err());
-        let other = capacity.connect(THERE);
-        assert!(capacity.connect(THERE).is_err());
-        drop((permits, other));
-        assert_eq!(capacity.connections(), 0);
-        assert!(capacity.addresses.lock().unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_is_read_on_has_a_part_of_the_places() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
-        let places: Vec<DetachedPermit> = std::iter::from_fn(|| capacity.read_on().ok()).collect();
-        assert_eq!(places.len(), 1_000);
-        drop(places);
-        assert!(capacity.read_on().is_ok());
-    }
-
-    #[test]
-    fn tunnels_have_a_part_of_the_places() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
-        let places: Vec<TunnelPermit> = std::iter::from_fn(|| capacity.tunnel().ok()).collect();
-        assert_eq!(places.len(), 5_000);
-        drop(places);
-        assert!(capacity.tunnel().is_ok());
-    }
-
-    #[test]
-    fn requests_in_flight_are_bounded_and_one_of_few_may_be_a_tunnel() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 1, 0);
-        let permit = capacity.enter().unwrap();
-        assert!(capacity.enter().is_err());
-        assert!(capacity.tunnel().is_ok() && capacity.read_on().is_ok());
-        drop(permit);
-        assert_eq!(capacity.in_flight(), 0);
-        assert!(capacity.enter().is_ok());
-    }
-
-    #[test]
-    fn buffered_bytes_are_bounded_and_given_back() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 40);
-        let caller = access::Subject::Key(access::Caller {
-            user: access::UserNo(1),
-            key: access::KeyNo(1),
-            plan: access::PlanId::NIL,
-        });
-        let (mut one, mut two) = (capacity.hold(&caller), capacity.hold(&caller));
-        assert!(one.grow(6).is_ok());
-        assert_eq!(two.grow(5), Err(MemoryExceeded::Now { others_of_key: 6, may_hold: 10 }));
-        assert!(two.another().grow(4).is_ok());
-        assert!(two.grow(4).is_ok());
-        drop(one);
-        assert_eq!((capacity.buffered_bytes(), capacity.body_bytes_max()), (4, 10));
-    }
-
-    #[test]
-    fn a_request_that_no_key_may_ever_hold_is_told_apart_from_a_share_that_is_used_up() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 40);
-        let of = |user, key| {
-            access::Subject::Key(access::Caller {
-                user: access::UserNo(user),
-                key: access::KeyNo(key),
-                plan: access::PlanId::NIL,
-            })
-        };
-        let mut packed = capacity.hold(&of(1, 1));
-        let mut inflated = packed.another();
-        packed.grow(6).unwrap();
-        assert_eq!(inflated.grow(5), Err(MemoryExceeded::Ever { bytes_max: 10 }), "6 and 5 are one request's");
-        inflated.grow(3).unwrap();
-        let mut other = capacity.hold(&of(2, 2));
-        other.grow(5).unwrap();
-        assert_eq!(
-            inflated.grow(1),
-            Err(MemoryExceeded::Now { others_of_key: 0, may_hold: 8 }),
-            "another user holds the rest"
-        );
-        assert_eq!(inflated.grow(2), Err(MemoryExceeded::Ever { bytes_max: 10 }));
-        drop(packed);
-        inflated.grow(1).unwrap();
-    }
-
-    #[test]
-    fn calls_of_a_key_are_bounded_until_they_end() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
-        let caller = access::Subject::Key(access::Caller {
-            user: access::UserNo(1),
-            key: access::KeyNo(1),
-            plan: access::PlanId::NIL,
-        });
-        let call = capacity.call(&caller).unwrap();
-        assert_eq!(capacity.call(&caller).err(), Some(CallBound::Key(1)));
-        drop(call);
-        assert!(capacity.call(&caller).is_ok());
-    }
-}
+pub(crate) mod tests;

@@ -9,7 +9,6 @@ use std::future::{Future, poll_fn};
 use config::snapshot::OnHangup;
 use tokio::time::{Instant, sleep_until};
 
-use crate::capacity::RequestPermit;
 use crate::content::length;
 use crate::relay::Relay;
 use crate::shutdown::{ShutdownPhase, reached};
@@ -31,9 +30,8 @@ pub(crate) fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBound
     }
 }
 
-/// Reads the rest of the response that `relay` would have sent to a client. `permit` counts the request among those in
-/// flight.
-pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
+/// Reads the rest of the response that `relay` would have sent to a client.
+pub(crate) fn read_on(mut relay: Box<Relay>) {
     let account = relay.account();
     let (worker, on_hangup) = (account.request.at.worker.clone(), account.request.snapshot.traffic.on_hangup);
     if !relay.has_usage_to_come() || account.request.deadlines.is_ending() {
@@ -42,7 +40,7 @@ pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     let Some(bounds) = bounds(on_hangup, account.request.deadlines.leave()) else { return };
     let Ok(place) = worker.shared.capacity.read_on() else { return };
     spawn(async move {
-        let _places = (permit, place);
+        let _place = place;
         let reading = async {
             let mut bytes_left = bounds.bytes_max;
             while let Some(Ok(bytes)) = poll_fn(|cx| relay.poll_bytes(cx)).await {

@@ -18,6 +18,7 @@ use crate::action::{Action, Handled, RelayedResponse, forward, inference, models
 use crate::answer::{self, Problem, Rendering};
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
+use crate::client_context::ConnectionContext;
 use crate::cors::{self, PageRequest};
 use crate::deadlines::RequestDeadlines;
 use crate::exchange::{Exchange, ReceivedRequest};
@@ -30,29 +31,26 @@ use crate::response::{ClientResponse, GatewayFields};
 use crate::response_body::Body;
 use crate::route::RouteMatch;
 use crate::worker::Worker;
-use crate::{admit, dialect, rate_limits, route, scope};
+use crate::{admit, anonymous, dialect, rate_limits, request, route, scope};
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
 /// because it is large.
 pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
     loop {
         let ReceivedRequest { at, active, head, body } = exchange.next_request().await;
-        let permit = at.worker.shared.capacity.enter();
+        let permit = at.worker.shared.capacity.enter().ok();
         let mut body = IncomingBody::new(&head, body);
-        let mut account =
-            RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone()));
+        let context = RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone());
+        let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
         tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
         let page = PageRequest::of(head, &account.request.snapshot);
-        let served = match &permit {
-            Ok(_) => {
-                let span = tracing::debug_span!("request", request_id = %id);
-                let (worker, deadlines) = (account.request.at.worker.clone(), active.deadlines.clone());
-                let preflight = page.as_ref().and_then(PageRequest::preflight);
-                let mut serving = pin!(serve(&mut account, &mut body, preflight));
-                poll_fn(|cx| span.in_scope(|| poll_guarded(&worker, &deadlines, || serving.as_mut().poll(cx)))).await
-            }
-            Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into()),
+        let served = {
+            let span = tracing::debug_span!("request", request_id = %id);
+            let (at, deadlines) = (account.request.at.clone(), active.deadlines.clone());
+            let preflight = page.as_ref().and_then(PageRequest::preflight);
+            let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, &deadlines, || serving.as_mut().poll(cx)))).await
         };
         let response = match served {
             Ok(Handled::Relayed(relayed)) => relay(account, relayed),
@@ -69,7 +67,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             Some(page) => page.share(response),
             None => response,
         };
-        exchange.respond(response.in_flight(permit.ok(), active));
+        exchange.respond(response.of(active));
     }
 }
 
@@ -96,7 +94,12 @@ fn poll_guarded(
 
 /// The phases: check the head, respond to a preflight request, find the route, authenticate the client, and act. An
 /// action limits the request itself, because only it knows what the request may use.
-async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight: Option<Endpoint>) -> Phase<Handled> {
+async fn serve(
+    account: &mut RequestAccount,
+    body: &mut IncomingBody,
+    at: &ConnectionContext,
+    preflight: Option<Endpoint>,
+) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     if let Some(endpoint) = preflight {
@@ -106,15 +109,27 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight:
     let RouteMatch { policy, auth, is_restrictable, rate_limits, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
-    let is_limited = !snapshot.traffic.rate_limits.is_empty();
-    if is_limited {
-        let waiting = rate_limits::before_authentication(account, &rate_limits)?;
-        if !waiting.is_empty() {
-            // Boxed, because its future is large and other requests do not need it.
-            Box::pin(count_shared(account, waiting)).await?;
-        }
+    // A health check has a response although too many requests are in flight.
+    let is_health_check = matches!(action, Action::Status);
+    if account.permit.is_none() && !is_health_check {
+        return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
-    let client = authenticate(account, auth).await?;
+    let is_limited = !snapshot.traffic.rate_limits.is_empty();
+    let identification = async {
+        if is_limited {
+            let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+            if !waiting.is_empty() {
+                // Boxed, because its future is large and other requests do not need it.
+                Box::pin(count_shared(account, waiting)).await?;
+            }
+        }
+        authenticate(account, auth).await
+    };
+    let client =
+        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;
+    if account.key_permit.is_none() && !is_health_check {
+        anonymous::enter(account)?;
+    }
     if let Some(client) = client.as_ref().filter(|_| is_restrictable) {
         scope::check_route(&client.principal.bounds, &account.policy.route)?;
     }
@@ -170,6 +185,8 @@ struct OwnResponse {
 /// part of a body is unread cannot receive another request.
 async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnResponse) -> Box<ClientResponse> {
     let OwnResponse { response, rate, outcome } = own;
+    // The client may read the response late, but nothing else waits for it.
+    account.permit = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
     account.answers(response.status().as_u16());

@@ -1,13 +1,17 @@
 //! Compressed bodies of the requests that the gateway reads; they are inflated within bounds.
 
+mod effort;
+
 use std::io::{self, Read};
 
 use access::Refusal;
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use http::{HeaderValue, header};
 use http1::KnownName;
 
+use self::effort::{CompressedBody, Effort, EffortExceeded};
+pub(crate) use self::effort::{InflationDemand, InflationGuard};
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::buffer::{self, Buffer};
@@ -21,6 +25,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 const RATIO_MAX: u64 = 100;
 /// A body that inflates to at most this many bytes may have any ratio.
 const RATIO_FREE_BYTES: u64 = 1024 * 1024;
+/// Maximum number of compressed bytes without content.
+const SILENT_BYTES_MAX: usize = 64 * 1024;
+/// A decoder of zstd returns content at the end of a block, which has up to 128 KiB (RFC 8878, 3.1.1.2.4).
+const ZSTD_BLOCK_BYTES_MAX: usize = 128 * 1024;
 /// The base-2 logarithm of the largest `zstd` window on the web, which has 8 MiB (RFC 9659, 3).
 const WINDOW_LOG_MAX: u32 = 23;
 
@@ -48,20 +56,35 @@ pub(crate) fn coding(head: &Head) -> Result<Option<Coding>, Problem> {
     }
 }
 
+/// A compressed body whose client waits for its content.
+pub(crate) struct CompressedContent {
+    pub(crate) coding: Coding,
+    pub(crate) body: Bytes,
+    /// Ends the work when the client has disconnected.
+    pub(crate) demand: InflationDemand,
+}
+
 /// Returns the whole inflated body, which has at most `bytes_max` bytes. `inflated` counts each piece before the next
 /// one is inflated.
-pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: MemoryPermit) -> Result<Bytes, Problem> {
-    let bounds = InflateBounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()) };
+pub(crate) fn inflate(content: CompressedContent, bytes_max: u64, inflated: MemoryPermit) -> Result<Bytes, Problem> {
+    let CompressedContent { coding, body, demand } = content;
+    let silent_bytes_max = match coding {
+        Coding::Gzip => SILENT_BYTES_MAX,
+        Coding::Zstd => SILENT_BYTES_MAX + ZSTD_BLOCK_BYTES_MAX,
+    };
+    let effort = Effort::new(demand, silent_bytes_max);
+    let bounds = InflateBounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()), effort: &effort };
+    let source = CompressedBody::new(&body, &effort);
     match coding {
         // The window of gzip has 32 KiB, which are not counted.
-        Coding::Gzip => drain(&mut MultiGzDecoder::new(body), &bounds, inflated),
+        Coding::Gzip => drain(&mut MultiGzDecoder::new(source), &bounds, inflated),
         Coding::Zstd => {
             let mut window = inflated.another();
-            buffer::hold(&mut window, window_bytes(body))?;
-            let mut decoder = zstd::Decoder::with_buffer(body).map_err(|error| broken(&error))?.single_frame();
+            buffer::hold(&mut window, window_bytes(&body))?;
+            let mut decoder = zstd::Decoder::with_buffer(source).map_err(|error| broken(&error))?.single_frame();
             decoder.window_log_max(WINDOW_LOG_MAX).map_err(|error| broken(&error))?;
             let inflated = drain(&mut decoder, &bounds, inflated)?;
-            if decoder.finish().is_empty() {
+            if decoder.finish().is_at_end() {
                 return Ok(inflated);
             }
             let message = "the body has bytes behind its zstd frame: send it as one frame";
@@ -71,9 +94,10 @@ pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: Mem
 }
 
 /// The bounds of an inflated body.
-struct InflateBounds {
+struct InflateBounds<'a> {
     bytes_max: u64,
     ratio_bytes_max: u64,
+    effort: &'a Effort,
 }
 
 /// Returns the number of bytes to which a body of `compressed` bytes may inflate.
@@ -81,14 +105,18 @@ fn ratio_bytes_max(compressed: usize) -> u64 {
     u64::try_from(compressed).unwrap_or(u64::MAX).saturating_mul(RATIO_MAX).max(RATIO_FREE_BYTES)
 }
 
-fn drain(decoder: &mut impl Read, bounds: &InflateBounds, inflated: MemoryPermit) -> Result<Bytes, Problem> {
+fn drain(decoder: &mut impl Read, bounds: &InflateBounds<'_>, inflated: MemoryPermit) -> Result<Bytes, Problem> {
     let mut inflated = Buffer::new(inflated);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let bytes = decoder.read(&mut piece).map_err(|error| broken(&error))?;
+        let bytes = decoder
+            .read(&mut piece)
+            .map_err(|error| bounds.effort.exceeded().map_or_else(|| broken(&error), too_much_work))?;
         if bytes == 0 {
             return Ok(inflated.finish());
         }
+        bounds.effort.inflated(bytes);
+        bounds.effort.check().map_err(too_much_work)?;
         inflated.push(piece.get(..bytes).unwrap_or_default())?;
         if inflated.bytes() > bounds.bytes_max {
             return Err(admit::too_large(bounds.bytes_max));
@@ -135,6 +163,15 @@ fn content_bytes(descriptor: u8, frame: &[u8]) -> Option<usize> {
     usize::try_from(size.saturating_add(least)).ok()
 }
 
+fn too_much_work(exceeded: EffortExceeded) -> Problem {
+    let message = match exceeded {
+        EffortExceeded::Silent => "the body has too many compressed bytes without content: send it without compression",
+        EffortExceeded::Time => "the body takes too long to inflate: send it without compression",
+        EffortExceeded::Unwanted => "the client has disconnected",
+    };
+    Problem::new(Refusal::PayloadTooLarge, message)
+}
+
 fn broken(error: &io::Error) -> Problem {
     let message = "the body is not what its content-encoding says, or is not whole";
     Problem::new(Refusal::BadRequest, message).because(error)
@@ -145,11 +182,11 @@ mod tests {
     use std::io::Write;
 
     use access::{KeyNo, PlanId, UserNo};
-    use config::snapshot::Connections;
     use meter::Caller;
 
     use super::*;
     use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
     use crate::head::tests::get;
 
     const BOUND: u64 = 1024 * 1024;
@@ -165,10 +202,11 @@ mod tests {
     }
 
     fn check_within(coding: Coding, body: &[u8], bytes_max: u64, buffered_max: u64) -> (Result<Bytes, Refusal>, u64) {
-        let capacity =
-            Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, buffered_max);
+        let capacity = Capacity::new(CONNECTIONS, 10_000, buffered_max);
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
-        let inflated = inflate(coding, body, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
+        let guard = InflationGuard::default();
+        let content = CompressedContent { coding, body: Bytes::copy_from_slice(body), demand: guard.demand() };
+        let inflated = inflate(content, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
         let counted = capacity.buffered_bytes();
         (inflated, counted)
     }
@@ -177,7 +215,8 @@ mod tests {
     fn both_codings_give_the_body_back_and_count_it() {
         let body: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         for (coding, packed) in [(Coding::Gzip, gzip(&body)), (Coding::Zstd, zstd::encode_all(&*body, 3).unwrap())] {
-            assert_eq!(check(coding, &packed, u64::MAX), (Ok(body.clone().into()), 800_000));
+            let (inflated, counted) = check(coding, &packed, u64::MAX);
+            assert!(inflated == Ok(body.clone().into()) && counted == 800_000, "{coding:?} {counted}");
         }
         let two = [gzip(b"ab"), gzip(b"cd")].concat();
         assert_eq!(check(Coding::Gzip, &two, BOUND).0, Ok(Bytes::from_static(b"abcd")));
@@ -192,6 +231,58 @@ mod tests {
             assert_eq!(check(coding, &bomb, u64::MAX), (Err(Refusal::PayloadTooLarge), 0));
             assert_eq!(check(coding, &bomb, 100_000).0, Err(Refusal::PayloadTooLarge), "no key may hold so much");
         }
+    }
+
+    /// Returns a gzip member whose blocks are repeated.
+    fn gzip_of_blocks(blocks: &[u8], times: usize) -> Vec<u8> {
+        let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+        body.extend(blocks.repeat(times));
+        body.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        body
+    }
+
+    /// Four blocks of deflate with fixed codes, which have no content (RFC 1951, 3.2.6): 10 bits each.
+    const EMPTY_BLOCKS: [u8; 5] = [0x02, 0x08, 0x20, 0x80, 0];
+    /// A stored block of one byte.
+    const ONE_BYTE: [u8; 6] = [0, 1, 0, 0xfe, 0xff, b' '];
+
+    fn refusal_of(body: Vec<u8>, demand: InflationDemand) -> String {
+        let capacity = Capacity::new(CONNECTIONS, 10_000, u64::MAX);
+        let content = CompressedContent { coding: Coding::Gzip, body: body.into(), demand };
+        let problem = inflate(content, BOUND, capacity.hold(&access::Subject::ANONYMOUS)).unwrap_err();
+        assert_eq!((problem.refusal, capacity.buffered_bytes()), (Refusal::PayloadTooLarge, 0));
+        problem.message.into_owned()
+    }
+
+    #[test]
+    fn compressed_bytes_without_content_are_bounded() {
+        let guard = InflationGuard::default();
+        let few = gzip_of_blocks(&EMPTY_BLOCKS, 60_000 / EMPTY_BLOCKS.len());
+        assert_eq!(check(Coding::Gzip, &few, u64::MAX).0, Ok(Bytes::new()));
+        let message = refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), guard.demand());
+        assert!(message.contains("too many compressed bytes without content"), "{message}");
+        let members = gzip(b"").repeat(10_000);
+        assert!(refusal_of(members, guard.demand()).contains("without content"));
+    }
+
+    #[test]
+    fn the_processor_time_of_a_body_is_bounded() {
+        let guard = InflationGuard::default();
+        let mut blocks = EMPTY_BLOCKS.repeat(100);
+        blocks.extend(ONE_BYTE);
+        let began = effort::thread_time();
+        let message = refusal_of(gzip_of_blocks(&blocks, 20_000), guard.demand());
+        assert!(message.contains("takes too long"), "{message}");
+        let took = effort::thread_time() - began;
+        assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    }
+
+    #[test]
+    fn a_body_whose_client_has_left_is_not_inflated() {
+        let guard = InflationGuard::default();
+        let demand = guard.demand();
+        drop(guard);
+        assert!(refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), demand).contains("disconnected"));
     }
 
     #[test]

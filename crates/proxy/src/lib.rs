@@ -6,7 +6,7 @@
 //! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
 //! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`,
 //! `authenticate` (with `alternatives`, `identify`, `token`, `basic`, `redis_keys`, `forward_auth` and `scope`), and an
-//! `action`. `rate_limits` refuses requests before and after `authenticate`. Each action limits the request (`budget`; `subject_quota` for a client without a user). The
+//! `action`. `rate_limits` refuses requests before and after `authenticate`; `anonymous` counts those without an identified client. Each action limits the request (`budget`; `subject_quota` for a client without a user). The
 //! actions `forward` and `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
 //! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
 //! responds at once.
@@ -24,6 +24,7 @@ mod admit;
 mod admitted_client;
 mod aggregation;
 mod alternatives;
+mod anonymous;
 mod answer;
 mod attempt;
 mod authenticate;

@@ -6,16 +6,30 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use access::{Mono, RequestId, Timestamp, address};
+use config::Snapshot;
 use http1::{KnownName, Version};
 use tokio::time::Instant;
 
-use crate::client_context::{ClientOrigin, ConnectionContext};
+use crate::client_context::{ClientOrigin, ConnectionContext, Peer};
 use crate::deadlines::RequestDeadlines;
 use crate::head::Head;
 use crate::interim::InterimResponses;
 use crate::request_id::RequestIdText;
 use crate::upstream::response_head::UpstreamHead;
 use crate::worker::{Pinned, Worker};
+
+/// Returns the address of the client that sent `head`: the peer's address, or the one that a trusted proxy reports.
+pub(crate) fn client_address(peer: &Peer, snapshot: &Snapshot, head: &Head) -> IpAddr {
+    if !is_trusted(peer, snapshot) {
+        return peer.address;
+    }
+    let forwarded = head.fields().all(KnownName::XForwardedFor);
+    address::origin(peer.address, &snapshot.traffic.trusted_proxies, forwarded)
+}
+
+fn is_trusted(peer: &Peer, snapshot: &Snapshot) -> bool {
+    !peer.is_unknown && snapshot.traffic.is_trusted_proxy(peer.address)
+}
 
 /// A request whose head has arrived.
 pub(crate) struct RequestContext {
@@ -58,16 +72,12 @@ impl RequestContext {
 
     /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
     pub(crate) fn client_address(&self) -> IpAddr {
-        if !self.is_peer_trusted() {
-            return self.at.peer.address;
-        }
-        let forwarded = self.head.fields().all(KnownName::XForwardedFor);
-        address::origin(self.at.peer.address, &self.snapshot.traffic.trusted_proxies, forwarded)
+        client_address(&self.at.peer, &self.snapshot, &self.head)
     }
 
     /// Whether the peer is a trusted proxy.
     pub(crate) fn is_peer_trusted(&self) -> bool {
-        !self.at.peer.is_unknown && self.snapshot.traffic.is_trusted_proxy(self.at.peer.address)
+        is_trusted(&self.at.peer, &self.snapshot)
     }
 
     /// Returns the client's address and the scheme of the URL that it requested, for upstreams.

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http1::{Announced, KnownName};
 
-use crate::capacity::RequestPermit;
 use crate::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
 use crate::deadlines::ActiveRequest;
 use crate::request_id::RequestIdText;
@@ -110,9 +109,9 @@ impl ClientResponse {
         self
     }
 
-    /// Counts the request as in flight until the response has ended.
-    pub(crate) fn in_flight(mut self: Box<Self>, permit: Option<RequestPermit>, request: ActiveRequest) -> Box<Self> {
-        self.body.in_flight(permit, request);
+    /// Keeps the request in progress until the response has ended.
+    pub(crate) fn of(mut self: Box<Self>, request: ActiveRequest) -> Box<Self> {
+        self.body.keep_active(request);
         self
     }
 }

@@ -6,16 +6,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::capacity::RequestPermit;
 use crate::content::length;
 use crate::deadlines::ActiveRequest;
 use crate::drain;
 use crate::relay::{Relay, ResponseAborted};
 
-/// The body of a response. The request counts as in flight until it is dropped.
+/// The body of a response. The request is in progress until it is dropped.
 pub(crate) struct Body {
     kind: BodyKind,
-    _in_flight: Option<(RequestPermit, ActiveRequest)>,
+    active: Option<ActiveRequest>,
 }
 
 enum BodyKind {
@@ -25,11 +24,11 @@ enum BodyKind {
 
 impl Body {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { kind: BodyKind::Whole((!bytes.is_empty()).then_some(bytes)), _in_flight: None }
+        Self { kind: BodyKind::Whole((!bytes.is_empty()).then_some(bytes)), active: None }
     }
 
     pub(crate) fn relay(relay: Box<Relay>) -> Self {
-        Self { kind: BodyKind::Relay(relay), _in_flight: None }
+        Self { kind: BodyKind::Relay(relay), active: None }
     }
 
     /// Whether the body may end with trailers for its client.
@@ -44,9 +43,9 @@ impl Body {
         }
     }
 
-    /// Counts the request as in flight until the body is dropped.
-    pub(crate) fn in_flight(&mut self, permit: Option<RequestPermit>, busy: ActiveRequest) {
-        self._in_flight = permit.map(|permit| (permit, busy));
+    /// Keeps the request in progress until the body is dropped.
+    pub(crate) fn keep_active(&mut self, active: ActiveRequest) {
+        self.active = Some(active);
     }
 }
 
@@ -55,8 +54,8 @@ impl Drop for Body {
         if let BodyKind::Relay(relay) = std::mem::replace(&mut self.kind, BodyKind::Whole(None))
             && !relay.is_over()
         {
-            let permit = self._in_flight.take().map(|(permit, _)| permit);
-            drain::read_on(permit, relay);
+            self.active = None;
+            drain::read_on(relay);
         }
     }
 }

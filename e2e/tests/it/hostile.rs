@@ -1,5 +1,6 @@
 //! Hostile input: requests with ambiguous boundaries (request smuggling), and input that exhausts resources.
 
+mod addresses;
 mod answers;
 mod backend;
 mod backpressure;

@@ -23,6 +23,7 @@ mod crash;
 mod demo;
 mod drain;
 mod effective_limits;
+mod endings;
 mod endpoints;
 mod examples;
 mod explain;

@@ -58,6 +58,7 @@ async fn the_file_sets_the_numbers_of_workers_and_of_requests_in_flight() {
     eventually("the upstream has the request", async || (!silent.seen().is_empty()).then_some(())).await;
     let over = gateway.call(Call::get("/o")).await;
     assert_eq!((over.status(), over.json()["error"]["code"].as_str()), (503, Some("overloaded")));
+    gateway.call(Call::get("/healthz")).await.expect(200);
     drop(first);
     gateway.at_rest().await;
     // Flags win over the file.

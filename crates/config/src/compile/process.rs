@@ -18,6 +18,11 @@ use crate::snapshot::{
     Spool, Store, TlsSettings,
 };
 
+/// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
+const PARTS_OF_ADDRESS: u32 = 16;
+/// The part of `in_flight` that all such requests together may be: one in two. The others remain for identified clients.
+const PARTS_OF_ANONYMOUS: u32 = 2;
+
 /// Returns what a reload cannot change.
 pub(super) fn process(
     reader: &Reader<'_>,
@@ -36,7 +41,7 @@ pub(super) fn process(
         redis: input.redis.as_ref().map(|url| url.value.clone()),
         workers: input.workers.value,
         in_flight_max: input.in_flight.value,
-        connections: connections(&input.connections),
+        connections: connections(&input.connections, input.in_flight.value),
         drain: drain(&input.drain),
         log: log(&input.log),
         data: input.data.value.clone(),
@@ -75,12 +80,19 @@ fn prefix_of(name: &str) -> String {
     if prefix.is_empty() { "gateway".to_owned() } else { prefix }
 }
 
-fn connections(connections: &ConnectionsInput) -> Connections {
+fn connections(connections: &ConnectionsInput, in_flight: u32) -> Connections {
     Connections {
         max: connections.max.value,
         per_address: connections.per_address.value,
         in_flight_per_key: connections.in_flight_per_key.value,
+        in_flight_per_address: or_part(connections.in_flight_per_address.as_ref(), in_flight, PARTS_OF_ADDRESS),
+        in_flight_anonymous: or_part(connections.in_flight_anonymous.as_ref(), in_flight, PARTS_OF_ANONYMOUS),
     }
+}
+
+/// Returns the configured number, otherwise one in `parts` of `in_flight`, and at least one.
+fn or_part(configured: Option<&Input<u32>>, in_flight: u32, parts: u32) -> u32 {
+    configured.map_or_else(|| (in_flight / parts).max(1), |number| number.value)
 }
 
 fn drain(drain: &DrainInput) -> Drain {

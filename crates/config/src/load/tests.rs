@@ -116,7 +116,7 @@ control: {listen: 127.0.0.1:0}
 brand: {name: Codexible, key_prefix: codexible}
 workers: 3
 in_flight: '70'
-connections: {max: '5', per_address: 2, in_flight_per_key: 3}
+connections: {max: '5', per_address: 2, in_flight_per_key: 3, in_flight_anonymous: 7}
 drain: {delay: 0s, timeout: 1m}
 log: {format: text, level: debug, modules: {proxy: trace, 'ledger::ingest': warn}}
 store: {url: '', migrate: false, stale_for: 2h}
@@ -131,6 +131,8 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     assert_eq!(listen, ["0.0.0.0:9000", "[::1]:9001"]);
     assert_eq!((snapshot.process.connections.max, snapshot.process.connections.per_address), (5, 2));
     assert_eq!(snapshot.process.connections.in_flight_per_key, 3);
+    let connections = snapshot.process.connections;
+    assert_eq!((connections.in_flight_per_address, connections.in_flight_anonymous), (70 / 16, 7));
     assert_eq!((snapshot.process.workers, snapshot.process.in_flight_max), (Some(3), 70));
     assert_eq!(
         (snapshot.process.drain.delay, snapshot.process.drain.timeout),

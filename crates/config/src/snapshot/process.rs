@@ -212,10 +212,14 @@ pub enum SignupMode {
 pub struct Connections {
     /// Maximum number of open client connections, over all workers. Default 20,000.
     pub max: u32,
-    /// Maximum number of open connections from one address. Default 1,000.
+    /// Maximum number of open connections from one address (IPv6: from one /64). Default 1,000.
     pub per_address: u32,
     /// Maximum number of requests of one key in flight, over all workers. Default 1,000.
     pub in_flight_per_key: u32,
+    /// Maximum number of requests in flight of one address whose clients are not identified. Default: a 16th of all.
+    pub in_flight_per_address: u32,
+    /// The same for all addresses together. Default: half of all.
+    pub in_flight_anonymous: u32,
 }
 
 /// The section `drain` of the file.

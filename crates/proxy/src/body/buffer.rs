@@ -39,9 +39,13 @@ impl Buffer {
         Self { bytes: Vec::new(), held }
     }
 
-    /// Returns a buffer that begins with `first`, which `held` counts already.
-    pub(crate) fn begin(first: &[u8], held: MemoryPermit) -> Result<Self, Problem> {
+    /// Returns a buffer that begins with `first`, which `held` counts already. It has room for the announced length of a
+    /// body that remains in the heap: growing by doubling would leave as much unused memory there.
+    pub(crate) fn begin(first: &[u8], announced: Option<usize>, held: MemoryPermit) -> Result<Self, Problem> {
         let mut buffer = Self::new(held);
+        if let Some(bytes) = announced.filter(|bytes| *bytes <= HEAP_BYTES_MAX) {
+            buffer.reserve(bytes)?;
+        }
         buffer.append(first)?;
         Ok(buffer)
     }
@@ -56,14 +60,17 @@ impl Buffer {
         let bytes = self.bytes.len().saturating_add(piece.len());
         if bytes > self.bytes.capacity() {
             let twice = self.bytes.capacity().saturating_mul(2).max(bytes);
-            let capacity = if bytes > HEAP_BYTES_MAX { twice.max(MAPPED_BYTES_MIN) } else { twice };
-            let reserved = self.bytes.try_reserve_exact(capacity - self.bytes.len());
-            reserved.map_err(|error| {
-                Problem::new(Refusal::Overloaded, "there is no memory for the request's body").because(&error)
-            })?;
+            self.reserve(if bytes > HEAP_BYTES_MAX { twice.max(MAPPED_BYTES_MIN) } else { twice })?;
         }
         self.bytes.extend_from_slice(piece);
         Ok(())
+    }
+
+    fn reserve(&mut self, capacity: usize) -> Result<(), Problem> {
+        let reserved = self.bytes.try_reserve_exact(capacity.saturating_sub(self.bytes.len()));
+        reserved.map_err(|error| {
+            Problem::new(Refusal::Overloaded, "there is no memory for the request's body").because(&error)
+        })
     }
 
     /// Returns the number of bytes so far.
@@ -71,8 +78,11 @@ impl Buffer {
         u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the complete body, still counted.
-    pub(crate) fn finish(self) -> Bytes {
+    /// Returns the complete body, still counted. The pages of a mapping that were not written take no memory.
+    pub(crate) fn finish(mut self) -> Bytes {
+        if self.bytes.capacity() <= HEAP_BYTES_MAX {
+            self.bytes.shrink_to_fit();
+        }
         counted(self.bytes, self.held)
     }
 }
@@ -114,15 +124,14 @@ mod tests {
     use std::sync::Arc;
 
     use access::{KeyNo, PlanId, UserNo};
-    use config::snapshot::Connections;
     use meter::Caller;
 
     use super::*;
     use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
 
     fn capacity(buffered_bytes_max: u64) -> (Arc<Capacity>, Buffer) {
-        let capacity =
-            Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, buffered_bytes_max);
+        let capacity = Capacity::new(CONNECTIONS, 10_000, buffered_bytes_max);
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let buffer = Buffer::new(capacity.hold(&caller));
         (capacity, buffer)
@@ -161,6 +170,26 @@ mod tests {
         let body = buffer.finish();
         assert_eq!(capacity.buffered_bytes(), u64::try_from(bytes).unwrap());
         assert!(body.len() == bytes && body.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn a_body_in_the_heap_has_no_unused_room() {
+        let capacity = Capacity::new(CONNECTIONS, 10_000, u64::MAX);
+        let held = || capacity.hold(&access::Subject::ANONYMOUS);
+        let mut announced = Buffer::begin(&[1; 8_192], Some(100_000), held()).unwrap();
+        let at = announced.bytes.as_ptr();
+        for _ in 0..9 {
+            announced.push(&[1; 10_000]).unwrap();
+        }
+        announced.push(&[1; 1_808]).unwrap();
+        assert_eq!((announced.bytes.as_ptr(), announced.bytes.capacity()), (at, 100_000));
+        let large = Buffer::begin(&[1; 8_192], Some(HEAP_BYTES_MAX + 1), held()).unwrap();
+        assert_eq!(large.bytes.capacity(), 8_192, "it will be moved to a mapping");
+        let mut unannounced = Buffer::begin(&[1; 8_192], None, held()).unwrap();
+        unannounced.push(&[1; 1]).unwrap();
+        assert!(unannounced.bytes.capacity() > 8_193);
+        let body = unannounced.finish();
+        assert_eq!(body.len(), 8_193);
     }
 
     #[test]

@@ -44,7 +44,7 @@ struct Shard {
 
 /// The owner of a share: a key, a user with all keys, or another subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Holder {
+pub(super) enum Holder {
     Key(KeyNo),
     User(UserNo),
     /// A subject other than a key. The address of an anonymous client is that of its network.
@@ -66,6 +66,13 @@ impl From<&Subject> for Holders {
             named @ (Subject::Token { .. } | Subject::Basic { .. } | Subject::Certificate { .. }) => named.clone(),
         };
         Self { member: Holder::Other(other.clone()), group: Holder::Other(other) }
+    }
+}
+
+impl Holder {
+    /// Returns the user of a key; any other subject itself.
+    pub(super) fn group_of(subject: &Subject) -> Self {
+        Holders::from(subject).group
     }
 }
 

@@ -47,7 +47,10 @@ impl CrowdServer {
         let base = Setup::routed(upstream.address(), ROUTES)
             .section("upstreams", &upstreams)
             .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", upstream.address())))
-            .section("connections", "{max: 10000, per_address: 5000, in_flight_per_key: 5000}");
+            .section(
+                "connections",
+                "{max: 10000, per_address: 5000, in_flight_per_key: 5000, in_flight_per_address: 5000}",
+            );
         let gateway = Gateway::start(setup(base)).await;
         let key = gateway.key().await;
         let place = Self { gateway, key, before: 0, _upstreams: [upstream, deaf] };

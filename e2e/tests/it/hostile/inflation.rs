@@ -100,6 +100,41 @@ async fn inflated_bodies_have_a_shared_maximum_and_delay_no_other_client() {
     gateway.at_rest().await;
 }
 
+/// Returns a gzip body of `bytes` bytes in blocks without content: four blocks of deflate with fixed codes have 5 bytes
+/// (RFC 1951, 3.2.6).
+fn empty_blocks(bytes: usize) -> Vec<u8> {
+    let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    body.extend([0x02, 0x08, 0x20, 0x80, 0].repeat(bytes / 5));
+    body.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    body
+}
+
+#[tokio::test]
+async fn compressed_bytes_without_content_take_little_processor_time_and_few_threads() {
+    let (upstream, gateway) = line("{}").await;
+    let key = gateway.key().await;
+    let body = empty_blocks(1 << 20);
+    let call = Call::post(Format::Chat.path(), &body).key(&key).header("content-encoding", "gzip");
+    let (cpu, threads) = (gateway.vitals().cpu(), gateway.vitals().threads());
+    let mut sent = JoinSet::new();
+    for _ in 0..40 {
+        let (call, to) = (call.clone(), gateway.proxy);
+        sent.spawn(async move { call.send(to).await });
+    }
+    let mut threads_max = threads;
+    while let Some(answer) = sent.join_next().await {
+        check(&answer.unwrap(), &[(413, "payload_too_large")]);
+        threads_max = threads_max.max(gateway.vitals().threads());
+    }
+    let took = gateway.vitals().cpu() - cpu;
+    say(&format!("40 bodies of 1 MiB without content: {took:?}, {} threads more", threads_max - threads));
+    // Without a bound, they take 1.5 s each.
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(threads_max < threads + 16, "{} threads more", threads_max - threads);
+    assert!(upstream.seen().is_empty());
+    gateway.at_rest().await;
+}
+
 #[tokio::test]
 async fn body_that_does_not_match_its_coding_is_refused() {
     let (upstream, gateway) = line("{}").await;

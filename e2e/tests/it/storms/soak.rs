@@ -131,7 +131,10 @@ fn setup(backend: &Backend, mock: &Mock, seed: u64) -> Setup {
     let timeouts = "connect: 2s, first_byte: 3s, idle: 4s, total: 15s";
     Setup::routed(backend.address, &routes)
         .section("providers", &format!("[{}]", providers.join(", ")))
-        .section("connections", "{max: 10000, per_address: 10000, in_flight_per_key: 10000}")
+        .section(
+            "connections",
+            "{max: 10000, per_address: 10000, in_flight_per_key: 10000, in_flight_per_address: 10000}",
+        )
         .section("timeouts", &format!("{{{timeouts}}}"))
         .section("ai", &format!("{{timeouts: {{{timeouts}}}}}"))
         .section("sizes", "{buffered: 64MiB}")

@@ -2,14 +2,16 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Refusal;
 use ai::bound::Extent;
 use ai::{EndpointCall, Format, RequestFields};
 use bytes::Bytes;
 use config::{ResolveError, ResolvedModel};
-use http1::KnownName;
+use http1::{Announced, KnownName};
 use meter::Charge;
+use tokio::time::{Instant, timeout_at};
 
 use crate::account::{InferenceCall, RequestAccount};
 use crate::answer::Problem;
@@ -18,12 +20,14 @@ use crate::body::{self, BodyBounds, IncomingBody};
 use crate::bound::{self, CallLimits, CallSize};
 use crate::capacity::MemoryPermit;
 use crate::head::{Head, text};
-use crate::inflate::{self, Coding};
+use crate::inflate::{self, Coding, CompressedContent, InflationGuard};
 use crate::scope;
 
 /// Bodies larger than this are parsed outside the worker's thread: at 500 MB/s they would block it for more than half a
 /// millisecond.
 const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
+/// A compressed body waits at most this long for its inflation to begin.
+const INFLATION_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The parts of a request that are known before its body is read.
 pub(crate) struct InferenceRequest<'a> {
@@ -62,7 +66,8 @@ pub(crate) async fn read(
         .sizes
         .body_bytes_max
         .min(account.request.worker().shared.capacity.body_bytes_max());
-    let bounds = BodyBounds { bytes_max, idle: account.timeouts().idle, total_at: account.total_at() };
+    let (idle, total_at) = (account.timeouts().idle, account.total_at());
+    let bounds = BodyBounds { bytes_max, announced: announced(&head), idle, total_at };
     let inflated = held.another();
     let mut content = match body.take() {
         Some(incoming) => body::read(incoming, held, &bounds).await?,
@@ -70,7 +75,7 @@ pub(crate) async fn read(
     };
     *body = IncomingBody::Whole;
     if let Some(coding) = coding {
-        content = plain(coding, content, inflated, bytes_max).await?;
+        content = plain(account, coding, content, InflatedBounds { bytes_max, held: inflated }).await?;
     }
     let mut fields = ask(called, &head, &content).await?;
     let resolved = scope::check_model(&client.principal.bounds, &fields.model).and_then(|()| {
@@ -121,10 +126,38 @@ pub(crate) async fn read(
     Ok(Inference { call, charge, body: rewritten.segments, usage_injected: rewritten.usage_injected })
 }
 
+/// Returns the length of the body that the head announces.
+fn announced(head: &Head) -> Option<usize> {
+    match head.announced() {
+        Announced::Length(bytes) => usize::try_from(bytes).ok(),
+        Announced::Chunked | Announced::Nothing => None,
+    }
+}
+
+/// The bounds of an inflated body.
+struct InflatedBounds {
+    bytes_max: u64,
+    held: MemoryPermit,
+}
+
 /// Returns the body without its content coding. It is always decoded outside the worker's thread, because a small body
-/// can become a large one.
-async fn plain(coding: Coding, body: Bytes, inflated: MemoryPermit, bytes_max: u64) -> Result<Bytes, Problem> {
-    off_worker(move || inflate::inflate(coding, &body, bytes_max, inflated)).await?
+/// can become a large one. The work ends when the client disconnects.
+async fn plain(
+    account: &RequestAccount,
+    coding: Coding,
+    body: Bytes,
+    bounds: InflatedBounds,
+) -> Result<Bytes, Problem> {
+    let until = account.total_at().min(Instant::now() + INFLATION_WAIT_MAX);
+    let permit = timeout_at(until, account.request.worker().shared.capacity.inflate(&account.subject)).await;
+    let permit = permit.map_err(|_| {
+        Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
+    })?;
+    let (guard, InflatedBounds { bytes_max, held }) = (InflationGuard::default(), bounds);
+    let content = CompressedContent { coding, body, demand: guard.demand() };
+    // The permit returns with the result, when the thread is free for the next body.
+    let (inflated, _permit) = off_worker(move || (inflate::inflate(content, bytes_max, held), permit)).await?;
+    inflated
 }
 
 async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<RequestFields, Problem> {
