@@ -10,10 +10,11 @@ mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use binary::Binary;
 use job::{Job, Outcome};
@@ -28,17 +29,15 @@ const RERUNS_MAX: usize = 20;
 /// Runs the parts that `words` name (all, without a name), of which only tests whose names contain the filter after
 /// `--` are selected.
 pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
-    let (names, filter) = match words.iter().position(|word| *word == "--") {
-        Some(at) => (&words[..at], words.get(at + 1).copied()),
-        None => (words, None),
-    };
-    let parts = parts::named(names)?;
+    let mut halves = words.split(|word| *word == "--");
+    let parts = parts::named(halves.next().unwrap_or_default())?;
+    let filter = halves.next().and_then(|filter| filter.first()).copied();
     let folder = target(root).join("tests");
     let binaries = binary::build(root)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        // What is dropped then kills its processes.
+        // A signal drops the running jobs, which kills their processes.
         tokio::select! {
             ended = run_parts(&parts, &binaries, filter, &folder) => ended,
             _ = interrupt.recv() => bail!("interrupted"),

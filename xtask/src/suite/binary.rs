@@ -9,7 +9,7 @@ use serde_json::Value;
 /// One selection of packages for all commands, as in the Makefile: another selection has other features.
 const SELECTION: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--tests"];
 
-/// A test executable.
+/// A test executable of a package.
 #[derive(Debug, Clone)]
 pub(super) struct Binary {
     /// The package and the target, as in `control/it`; `control` alone for the unit tests of a library.
@@ -35,11 +35,11 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Vec<Binary>> {
 }
 
 fn test_executable(message: &Value) -> Option<Binary> {
-    let is_test = message["profile"]["test"].as_bool()?;
-    let path = PathBuf::from(message["executable"].as_str()?);
-    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+    let is_test = message.pointer("/profile/test")?.as_bool()?;
+    let path = PathBuf::from(message.get("executable")?.as_str()?);
+    let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
     let package = folder.file_name()?.to_str()?;
-    let target = message["target"]["name"].as_str()?;
+    let target = message.pointer("/target/name")?.as_str()?;
     let name = if package == target { package.to_owned() } else { format!("{package}/{target}") };
     is_test.then_some(Binary { name, path, folder })
 }

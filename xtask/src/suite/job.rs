@@ -4,11 +4,12 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use super::binary::Binary;
 
@@ -39,7 +40,7 @@ pub(super) enum Selection {
     All,
     /// The tests whose names contain a text.
     Containing(String),
-    /// One test.
+    /// One test, by its name.
     One(String),
     /// One test that failed before. Records about complete runs are not replaced.
     Again(String),
@@ -146,7 +147,7 @@ impl Job {
         outcome
     }
 
-    /// The name for a process that ended without a result of a test: its only test, or no name, which stands for all.
+    /// Returns the failed test of a process that ended without a result: its only test, or an empty name for all tests.
     fn unfinished(&self) -> String {
         match &self.selection {
             Selection::One(test) | Selection::Again(test) => test.clone(),

@@ -10,13 +10,13 @@ use super::job::{Database, Job, Selection};
 pub(super) enum Part {
     /// Tests of crates, without the built binary; those of the store also use PostgreSQL.
     Crates,
-    /// Tests of the binary on SQLite.
+    /// Tests of the binary on SQLite, and those that always use PostgreSQL.
     Sqlite,
     /// Tests whose result may depend on the database, on PostgreSQL.
     Postgres,
     /// Crashes and faults, on both databases.
     Crashes,
-    /// Random load.
+    /// Random load on one server.
     Load,
 }
 
@@ -30,13 +30,13 @@ const PARTS: [(&str, Part); 5] = [
 
 /// The tests of the binary.
 const E2E: &str = "e2e";
-/// Servers that are killed or run out of disk: each uses a core of its own.
+/// Servers that are killed or run out of disk. Each test needs half of the machine.
 const CRASHES: &str = "storms::";
 const LOAD: &str = "storms::soak::";
 
 /// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
-/// upstreams and official clients are the same on both.
-const ON_POSTGRES: [&str; 34] = [
+/// upstreams and official clients are the same on both. Tests of several nodes and of outages always use PostgreSQL.
+const ON_POSTGRES: [&str; 26] = [
     "accounts::",
     "audit::",
     "auth::",
@@ -48,22 +48,14 @@ const ON_POSTGRES: [&str; 34] = [
     "effective_limits::",
     "foreign::",
     "from_document::",
-    "jobs::",
     "keys::",
-    "killed::",
     "leaks::",
-    "leases::",
-    "limits::",
     "migrate::",
-    "nodes::",
-    "outage::",
     "quota::",
     "read_only::",
     "reconcile::",
-    "redis_keys::",
     "reload::",
     "revoke::",
-    "roles::",
     "spending::",
     "start::",
     "subject_quotas::",

@@ -5,7 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::job::{Job, Outcome};
 use super::seconds;
@@ -72,7 +74,7 @@ impl Report {
         Ok(())
     }
 
-    /// Prints a line.
+    /// Prints one line at once.
     pub(super) fn note(&self, line: &str) -> anyhow::Result<()> {
         Ok(writeln!(std::io::stdout(), "{line}")?)
     }

@@ -57,7 +57,7 @@ impl RepeatableRequest {
 }
 
 /// A repeated request, with the state of its key.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, sqlx_macros::FromRow)]
 struct RepeatedRow {
     request_hash: Vec<u8>,
     secret_hash: Vec<u8>,

@@ -91,6 +91,7 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     let mut implied: Option<(&Rank, &Arc<Route>)> = None;
     let mut found = None;
     for (rank, route, fit) in &ranked {
+        let route: &Arc<Route> = route;
         // Among routes of the same host and path, those that list HEAD come first.
         if implied.is_some_and(|(best, _)| (&rank.0, &rank.1) != (&best.0, &best.1)) {
             break;
