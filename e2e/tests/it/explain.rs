@@ -53,7 +53,7 @@ async fn check_runs_the_tests_of_the_file_and_serve_ignores_their_failures() {
     let folder = Folder::new();
     let file = folder.write("tollgate.yaml", CONFIG);
     let passed = commands::check(&folder, &file).await;
-    assert!(passed.status.success() && text(&passed.stdout).contains("; 1 tests passed"), "{passed:?}");
+    assert!(passed.status.success() && text(&passed.stdout).contains("; 1 test passed"), "{passed:?}");
     let file = folder.write("tollgate.yaml", &CONFIG.replace("status: 401", "status: 200"));
     let failed = commands::check(&folder, &file).await;
     let reported = text(&failed.stderr);

@@ -31,6 +31,8 @@ const LLM_PATH: &[u8] = b" /v1/messages ";
 
 const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
     {path: {prefix: /k}, upstreams: backend}";
+/// By default, an open route beside a protected one refuses these paths.
+const PATHS: &str = "{merge_slashes: false, encoded_slashes: keep, semicolons: keep}";
 
 /// A server with a backend that records all requests.
 pub(crate) struct RowJudge {
@@ -78,6 +80,7 @@ impl RowJudge {
         let kinds = [("up", "openai"), ("claude", "anthropic"), ("google", "gemini")];
         let providers = kinds.map(|(name, kind)| e2e::setup::provider(name, kind, address)).join(", ");
         let setup = Setup::routed(address, ROUTES)
+            .section("paths", PATHS)
             .section("providers", &format!("[{providers}]"))
             .section("sizes", "{body: 1MiB}");
         let gateway = Gateway::start(setup).await;

@@ -240,7 +240,8 @@ async fn attempts_are_limited_per_account_even_if_it_does_not_exist() {
     assert!((1..=1_800).contains(&seconds), "{seconds}");
     let bob = world.person("bob").await;
     world.sign_in(&bob).await;
-    world.clock.advance(Duration::from_secs(seconds));
+    // A window that is full with ten attempts may be full for a tenth of it longer than the wait, which is at most the window.
+    world.clock.advance(Duration::from_secs(seconds + seconds.div_ceil(10)));
     world.sign_in(&ada).await;
 }
 
