@@ -4,6 +4,9 @@ import type { Page } from "@playwright/test";
 import { at, expect, showTheme, signIn, test } from "./pages";
 import { EMAIL, PASSWORD } from "./server";
 
+// Each test opens its own page, and none changes the data of the server.
+test.describe.configure({ mode: "parallel" });
+
 const PAGES = [
   ["/", "One address for every model and API"],
   ["/docs", "Documentation"],

@@ -126,7 +126,24 @@ fn the_development_backend_starts_after_its_databases_and_keeps_running() {
 }
 
 #[test]
-fn the_workflow_has_a_timeout_of_90_minutes() {
+fn the_jobs_of_the_workflow_have_a_timeout_and_run_every_step_of_make_test() {
     let workflow: Value = serde_saphyr::from_str(include_str!("../../../../.github/workflows/ci.yml")).unwrap();
-    assert_eq!(workflow["jobs"]["check-and-test"]["timeout-minutes"], 90);
+    let jobs = workflow["jobs"].as_object().unwrap();
+    assert!(jobs.values().all(|job| job["timeout-minutes"].is_number()), "{workflow}");
+    let commands = jobs["test"]["strategy"]["matrix"]["include"].as_array().unwrap();
+    let selections: Vec<&str> = commands
+        .iter()
+        .filter_map(|job| job["run"].as_str()?.split_once("ONLY='")?.1.strip_suffix('\''))
+        .flat_map(|only| only.split('|'))
+        .collect();
+    let makefile = include_str!("../../../../Makefile");
+    let steps = makefile.split_once("\ntest: ").unwrap().1.split_once("\n\n").unwrap().0;
+    let names = steps.lines().filter_map(|line| line.split_once("scripts/step \"")?.1.split('"').next());
+    let is_selected = |name: &&str| {
+        selections
+            .iter()
+            .any(|word| word.strip_prefix('^').map_or(name.contains(word), |start| name.starts_with(start)))
+    };
+    assert!(names.clone().count() > 5);
+    assert_eq!(names.filter(|name| !is_selected(name)).collect::<Vec<_>>(), Vec::<&str>::new());
 }
