@@ -52,10 +52,9 @@ impl ApiRule {
         if at.place().is_none() {
             return Err(ReferenceRefusal::Overlay);
         }
-        match text.strip_prefix("file:") {
-            Some(path) => self.file(&folder.join(path)),
-            None => self.variables(text),
-        }
+        // A path may contain variables, which are replaced before the file is opened.
+        self.variables(text)?;
+        text.strip_prefix("file:").map_or(Ok(()), |path| self.file(&folder.join(path)))
     }
 
     /// Checks a file that the value at `key` names by its path.
