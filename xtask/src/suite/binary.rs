@@ -12,7 +12,7 @@ const SELECTION: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--
 /// A test executable of a package.
 #[derive(Debug, Clone)]
 pub(super) struct Binary {
-    /// The package and the target, as in `control/it`; `control` alone for the unit tests of a library.
+    /// The package and the target, as in `control/control`; `control` alone for the unit tests of a library or binary.
     pub(super) name: String,
     pub(super) path: PathBuf,
     /// The folder of the package, in which Cargo runs its tests.
@@ -40,7 +40,8 @@ fn test_executable(message: &Value) -> Option<Binary> {
     let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
     let package = folder.file_name()?.to_str()?;
     let target = message.pointer("/target/name")?.as_str()?;
-    let name = if package == target { package.to_owned() } else { format!("{package}/{target}") };
+    let is_unit = message.pointer("/target/kind/0")?.as_str()? != "test";
+    let name = if is_unit { package.to_owned() } else { format!("{package}/{target}") };
     is_test.then_some(Binary { name, path, folder })
 }
 
@@ -68,14 +69,15 @@ mod tests {
 
     #[test]
     fn only_test_executables_are_taken_and_named_by_package_and_target() {
-        let message = |executable: &str, test: bool, target: &str| {
+        let message = |executable: &str, test: bool, kind: &str| {
             serde_json::json!({"reason": "compiler-artifact", "profile": {"test": test},
-                "manifest_path": "/r/crates/control/Cargo.toml", "target": {"name": target}, "executable": executable})
+                "manifest_path": "/r/crates/control/Cargo.toml", "target": {"name": "control", "kind": [kind]},
+                "executable": executable})
         };
         let name = |message: &Value| test_executable(message).map(|binary| binary.name);
-        assert_eq!(name(&message("/t/control-1", true, "control")).as_deref(), Some("control"));
-        assert_eq!(name(&message("/t/it-1", true, "it")).as_deref(), Some("control/it"));
-        assert_eq!(name(&message("/t/control", false, "control")), None);
+        assert_eq!(name(&message("/t/control-1", true, "lib")).as_deref(), Some("control"));
+        assert_eq!(name(&message("/t/control-2", true, "test")).as_deref(), Some("control/control"));
+        assert_eq!(name(&message("/t/control", false, "lib")), None);
         assert_eq!(name(&serde_json::json!({"reason": "build-finished", "success": true})), None);
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{bail, ensure};
 use super::binary::Binary;
 use super::job::{Database, Job, Selection};
 
-/// A part of the suite, as in `xtask test unit`.
+/// A part of the suite, as in `xtask test crates`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// Tests of crates, without the built binary; those of the store also use PostgreSQL.
@@ -29,7 +29,9 @@ const PARTS: [(&str, Part); 5] = [
 ];
 
 /// The tests of the binary.
-const E2E: &str = "e2e";
+const E2E: &str = "e2e/e2e";
+/// The tests of control, and the test that reads which responses they met.
+const CONTROL: &str = "control/";
 /// Servers that are killed or run out of disk. Each test needs half of the machine.
 const CRASHES: &str = "storms::";
 const LOAD: &str = "storms::soak::";
@@ -92,7 +94,8 @@ impl Part {
                 single(binaries, is_selected, filter, Each { database: Database::Sqlite, slots: 1 }).await
             }
             Self::Postgres => {
-                let mut jobs = whole(binaries, |name| name.starts_with("control/"), filter, Database::Postgres);
+                let mut jobs = whole(binaries, |name| name.starts_with(CONTROL), filter, Database::Postgres);
+                ensure!(jobs.len() == 2, "the tests of {CONTROL} and of what they met do not run: {jobs:?}");
                 let is_selected = |test: &str| ON_POSTGRES.iter().any(|module| test.starts_with(module));
                 jobs.extend(
                     single(binaries, is_selected, filter, Each { database: Database::Postgres, slots: 1 }).await?,
@@ -143,9 +146,7 @@ async fn single(
     filter: Option<&str>,
     each: Each,
 ) -> anyhow::Result<Vec<Job>> {
-    let Some(binary) = binaries.iter().find(|binary| binary.name == E2E) else {
-        bail!("the package {E2E} has no tests")
-    };
+    let Some(binary) = binaries.iter().find(|binary| binary.name == E2E) else { bail!("{E2E} does not exist") };
     let tests = binary.tests().await?;
     for module in ON_POSTGRES {
         ensure!(tests.iter().any(|test| test.starts_with(module)), "{module} is listed in ON_POSTGRES and has no test");
