@@ -101,7 +101,7 @@ clients: ## run the official clients, and generate docs/clients.md from their re
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
-check: quick ## check formatting, lints, house rules, the dashboard, generated documents and documentation
+check: quick ## check formatting, lints, house rules, the dashboard and documentation
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
 	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 

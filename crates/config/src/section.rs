@@ -3,11 +3,13 @@
 //! The first problem does not stop the compiler: it continues with defaults and fails at the end, so that one start
 //! reports all problems.
 
+mod references;
+
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tls::{UpstreamTls, UpstreamTlsSettings};
@@ -21,7 +23,7 @@ use crate::near::near;
 use crate::place::Place;
 use crate::secret_text::names_secret;
 use crate::spec::SectionSpec;
-use crate::substitute::{SubstitutionError, resolve_file, substitute};
+use crate::substitute::{resolve_file, substitute};
 use crate::variable::Variable;
 use crate::yaml::{Key, Kind, Node};
 
@@ -120,68 +122,10 @@ impl<'a> Reader<'a> {
         Self { running_tls, ..self }
     }
 
-    /// Returns the reader of a text whose relative paths begin at the folder of `file`.
-    pub(crate) fn beside(self, file: Option<&Path>) -> Self {
-        Self { folder: file.and_then(Path::parent).map(Path::to_owned).unwrap_or_default(), ..self }
-    }
-
-    /// Returns the reader of a text whose sender must not see lines of other files, if it is one of the API.
-    pub(crate) fn of_api(self, is_of_api: bool) -> Self {
-        Self { is_of_api, ..self }
-    }
-
-    /// Bounds the references of a text of the API.
-    pub(crate) fn bound(&mut self, rule: ApiRule) {
-        self.api = Some(rule);
-    }
-
-    /// Whether the text is one of the API, whose sender must not see lines of other files.
-    pub(crate) fn is_of_api(&self) -> bool {
-        self.is_of_api
-    }
-
-    /// Whether the value at `key` may permit what only the operator may.
-    pub(crate) fn may_allow(&self, at: At, key: &str) -> bool {
-        self.api.as_ref().is_none_or(|rule| rule.is_accepted(at, key))
-    }
-
-    /// Returns the folder at which relative paths begin.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Whether the value at this position refers to variables or a file.
-    pub(crate) fn is_reference(&self, at: At) -> bool {
-        self.references.borrow().contains(&at)
-    }
-
-    /// Returns the path of a file that the value of `key` names, relative to the folder of the configuration file; `None` if
-    /// the API may not name it, which is reported.
-    pub(crate) fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
-        let path = self.folder.join(path);
-        match self.api.as_ref().map(|rule| rule.check_file(at, key, &path)) {
-            None | Some(Ok(())) => Some(path),
-            Some(Err(refusal)) => {
-                self.report(refusal.problem(at, key));
-                None
-            }
-        }
-    }
-
     /// Returns the TLS that an upstream of the running configuration has with the same settings, so that its connections
     /// remain usable. A job replaces its changed files.
     pub(crate) fn running_tls(&self, settings: &UpstreamTlsSettings) -> Option<Arc<UpstreamTls>> {
         self.running_tls.iter().find(|tls| tls.settings() == settings).cloned()
-    }
-
-    /// Records a file that a value names.
-    pub(crate) fn uses_file(&self, path: &Path) {
-        self.files.borrow_mut().insert(path.to_owned());
-    }
-
-    /// Returns the files that values name.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        self.files.borrow().iter().cloned().collect()
     }
 
     /// Returns a reader of another file, whose values refer to no variables and no files.
@@ -310,19 +254,14 @@ impl<'a> Reader<'a> {
             self.report(refusal.problem(node.at, path));
             return None;
         }
-        let (file, is_single) = (text.strip_prefix("file:"), self.is_single(node.at));
-        if let Some(path) = file.filter(|path| !path.contains("${")) {
-            self.uses_file(&self.folder.join(path));
-        }
-        if file.is_some() || (text.contains("${") && !is_single) {
-            self.references.borrow_mut().insert(node.at);
-        }
+        let is_single = self.is_single(node.at);
+        self.record_references(node.at, text, is_single);
         let substituted =
             if is_single { resolve_file(text, &self.folder) } else { substitute(text, &env, &self.folder) };
         match substituted {
             Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign || is_foreign(node.at) }),
             Err(failed) => {
-                self.report(failure(failed, node.at, path));
+                self.report(failed.problem(node.at, path));
                 None
             }
         }
@@ -354,30 +293,6 @@ impl<'a> Reader<'a> {
 /// Whether errors must not repeat the value at this position.
 const fn is_foreign(at: At) -> bool {
     matches!(at, At::Variable(_))
-}
-
-fn failure(failed: SubstitutionError, at: At, path: &str) -> Problem {
-    let expected = "${NAME}, ${NAME:-default} or file:/path";
-    match failed {
-        SubstitutionError::NotSet(name) => Problem::new(
-            Code::Environment,
-            at,
-            format!("`{path}` needs the environment variable {name}, which is not set"),
-        )
-        .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
-        SubstitutionError::Form => {
-            Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
-                .expected(expected)
-        }
-        SubstitutionError::File { reason, .. } if is_foreign(at) => {
-            Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
-                .expected("a readable text file of at most 64 KiB")
-        }
-        SubstitutionError::File { path: named, reason } => {
-            Problem::new(Code::File, at, format!("`{path}` names {named}, which cannot be read: {reason}"))
-                .expected("a readable text file of at most 64 KiB")
-        }
-    }
 }
 
 impl Reader<'_> {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::error::{At, Code, Problem};
+
 /// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -23,6 +25,31 @@ pub(crate) enum SubstitutionError {
     Form,
     /// The file cannot be read.
     File { path: String, reason: String },
+}
+
+impl SubstitutionError {
+    /// Returns the problem of the value of `path`, which is at `at`.
+    pub(crate) fn problem(self, at: At, path: &str) -> Problem {
+        let expected = "${NAME}, ${NAME:-default} or file:/path";
+        match self {
+            Self::NotSet(name) => Problem::new(
+                Code::Environment,
+                at,
+                format!("`{path}` needs the environment variable {name}, which is not set"),
+            )
+            .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
+            Self::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
+                .expected(expected),
+            Self::File { reason, .. } if matches!(at, At::Variable(_)) => {
+                Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
+                    .expected("a readable text file of at most 64 KiB")
+            }
+            Self::File { path: named, reason } => {
+                Problem::new(Code::File, at, format!("`{path}` names {named}, which cannot be read: {reason}"))
+                    .expected("a readable text file of at most 64 KiB")
+            }
+        }
+    }
 }
 
 /// Replaces references in `text` once: the contents of variables and files are not substituted again. Relative paths begin

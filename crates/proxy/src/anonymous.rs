@@ -2,8 +2,9 @@
 //! the permits of all requests.
 //!
 //! A request that waits before its client is known counts among the unidentified ones of its address, and a request
-//! without a credential among the anonymous ones. Neither reduces what the other may use, so the requests of an address
-//! without a credential do not keep its clients with credentials out.
+//! without a credential among the anonymous ones. Neither reduces what the other may use, so requests without a credential
+//! do not keep the clients of their address with credentials out. Requests with invalid credentials can, while these are
+//! checked, unless the worker has cached the client's own.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! Interim responses (RFC 9110, 15.2) of an upstream that are relayed before the response, such as 103 Early Hints.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use http1::KnownName;
 
@@ -10,8 +10,6 @@ use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 #[derive(Debug, Default)]
 pub(crate) struct InterimResponses {
     heads: RefCell<Vec<RelayedHead>>,
-    /// Whether there are `heads`, which usual requests only ask.
-    are_any: Cell<bool>,
 }
 
 impl InterimResponses {
@@ -25,13 +23,10 @@ impl InterimResponses {
             head.edits.remove(name);
         }
         self.heads.borrow_mut().push(head);
-        self.are_any.set(true);
     }
 
     /// Moves the interim responses to the end of `to`, in order.
     pub(crate) fn move_to(&self, to: &mut Vec<RelayedHead>) {
-        if self.are_any.replace(false) {
-            to.append(&mut self.heads.borrow_mut());
-        }
+        to.append(&mut self.heads.borrow_mut());
     }
 }

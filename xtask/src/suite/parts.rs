@@ -30,7 +30,7 @@ const PARTS: [(&str, Part); 5] = [
 
 /// The tests of the binary.
 const E2E: &str = "e2e/e2e";
-/// The tests of control, and the test that reads which responses they met.
+/// The tests of control, and the test that compares their responses with the document.
 const CONTROL: &str = "control/";
 /// Servers that are killed or run out of disk. Each test needs half of the machine.
 const CRASHES: &str = "storms::";
@@ -95,7 +95,7 @@ impl Part {
             }
             Self::Postgres => {
                 let mut jobs = whole(binaries, |name| name.starts_with(CONTROL), filter, Database::Postgres);
-                ensure!(jobs.len() == 2, "the tests of {CONTROL} and of what they met do not run: {jobs:?}");
+                ensure!(jobs.len() == 2, "{CONTROL} has other tests than expected: {jobs:?}");
                 let is_selected = |test: &str| ON_POSTGRES.iter().any(|module| test.starts_with(module));
                 jobs.extend(
                     single(binaries, is_selected, filter, Each { database: Database::Postgres, slots: 1 }).await?,

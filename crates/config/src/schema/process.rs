@@ -1,13 +1,16 @@
 //! The keys whose change needs a restart: listeners, folders, stores, and the control API.
 
+mod api_references;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Plan, Secret, api_key};
 use meter::window;
 use serde_json::{Value as Json, json};
 
+use self::api_references::ApiReferencesInput;
 use super::color::COLOR;
 use super::field::{
     Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
@@ -18,12 +21,10 @@ use super::form::{
 };
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
-use crate::api_references::INSTALLATION_SECRETS;
 use crate::input::Input;
 use crate::settings::Value;
 use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode, WORKERS_MAX};
 use crate::spec::{RestartKeys, Rule};
-use crate::substitute::is_variable_name;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -141,15 +142,6 @@ section! {
         rate_limits: Entries<ControlLimitInput> = sections::<ControlLimitInput>("three limits");
         /// What a [configuration of the API](live-configuration.md#references-of-the-api) may refer to.
         config: ApiReferencesInput = nested::<ApiReferencesInput>();
-    }
-}
-
-section! {
-    ApiReferencesInput {
-        /// Folders, with those below them, whose regular files of at most 4 MiB a configuration of the API may name: in `file:`, `tls`, `prices_file`.
-        files: Values<PathBuf> = list(PUBLIC_FOLDER, 16, "none");
-        /// Variables that a configuration of the API may name: `API_PORT` for `${API_PORT}`. No secrets of the installation, such as `JWT_SECRET`.
-        variables: Values<String> = list(VARIABLE, 64, "none");
     }
 }
 
@@ -291,29 +283,6 @@ const FOLDER: TextForm<PathBuf> = TextForm {
     shown: |path| Value::text(path.display()),
     cell: "folder",
     pattern: "^.",
-    scalar: Scalar::Any,
-};
-const PUBLIC_FOLDER: TextForm<PathBuf> = TextForm {
-    parse: |path| {
-        let names = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_))).count();
-        let is_plain = Path::new(path).components().all(|part| part != Component::ParentDir);
-        let is_valid = path.starts_with('/') && names > 0 && is_plain && !path.contains('\0');
-        accept(path, is_valid, "the absolute path of a folder: /etc/tollgate/public").map(PathBuf::from)
-    },
-    shown: |path| Value::text(path.display()),
-    cell: "absolute path",
-    pattern: "^/.",
-    scalar: Scalar::Text,
-};
-const VARIABLE: TextForm<String> = TextForm {
-    parse: |name| {
-        accept(name, is_variable_name(name), "the name of a variable: API_PORT")?;
-        let expected = "a variable that is no secret of the installation";
-        accept(name, !INSTALLATION_SECRETS.contains(&name), expected)
-    },
-    shown: |name| Value::text(name),
-    cell: "name",
-    pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
     scalar: Scalar::Any,
 };
 const ORIGIN: TextForm<String> = TextForm {
