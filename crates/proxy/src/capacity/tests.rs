@@ -99,8 +99,40 @@ fn requests_that_wait_for_identification_and_passwords_have_shares_of_their_own(
     let passwords: Vec<PasswordPermit> = std::iter::from_fn(|| capacity.check_password(HERE).ok()).collect();
     assert_eq!(passwords.len(), 4);
     assert!(capacity.check_password(there).is_ok());
-    drop((permit, waiting, other, passwords));
+    let fetch = capacity.await_keys(HERE).unwrap();
+    assert!(capacity.await_keys(there).is_err(), "an eighth of 12 wait for keys");
+    drop((permit, waiting, other, passwords, fetch));
     assert!(capacity.by_address.is_empty() && capacity.identify(HERE).is_ok());
+}
+
+#[test]
+fn four_addresses_leave_room_for_the_identification_of_others() {
+    let waiting = |in_flight_max: u32, per_address: u32| {
+        let connections = Connections { in_flight_per_address: per_address, ..connections(1, 1) };
+        let capacity = Capacity::new(connections, in_flight_max, 0);
+        let mut addresses = vec![HERE];
+        for _ in 1..4 {
+            addresses.push(apart(&capacity, &addresses));
+        }
+        let permits: Vec<Vec<UnidentifiedPermit>> =
+            addresses.iter().map(|address| std::iter::from_fn(|| capacity.identify(*address).ok()).collect()).collect();
+        let is_open = capacity.identify(apart(&capacity, &addresses)).is_ok();
+        (permits.iter().map(Vec::len).collect::<Vec<_>>(), is_open)
+    };
+    assert_eq!(waiting(10_000, 625), (vec![156; 4], true));
+    // An address has at least 16, unless that is more than all may be.
+    assert_eq!(waiting(1_000, 64), (vec![16; 4], true));
+    assert_eq!(waiting(40, 20), (vec![10, 0, 0, 0], false));
+}
+
+#[test]
+fn requests_of_one_address_that_wait_for_keys_leave_room_for_others() {
+    let capacity = Capacity::new(connections(1, 1), 10_000, 0);
+    let fetches: Vec<KeyFetchPermit> = std::iter::from_fn(|| capacity.await_keys(HERE).ok()).collect();
+    assert_eq!(fetches.len(), 16);
+    assert!(capacity.await_keys(apart(&capacity, &[HERE])).is_ok());
+    drop(fetches);
+    assert!(capacity.by_address.is_empty());
 }
 
 #[test]
