@@ -82,6 +82,9 @@ pub enum KeyError {
         "the secret of this request was replaced by a later rotation: rotate the key again with a new `Idempotency-Key`"
     )]
     SecretReplaced,
+    /// The key of a repeated creation has another expiry than the request.
+    #[error("the expiry of the key of this request was changed later: rotate the key instead")]
+    ExpiryChanged,
     /// The user has the maximum number of requests that may be repeated.
     #[error(
         "this user has sent {REPEATABLE_MAX} requests with an `Idempotency-Key` within 24 hours: send none, or wait"
@@ -232,13 +235,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`create_key`](Self::create_key), and [`KeyError::OtherRequest`], [`KeyError::SecretReplaced`],
-    /// [`KeyError::KeyRevoked`], [`KeyError::TooManyRequests`].
+    /// [`KeyError::KeyRevoked`], [`KeyError::ExpiryChanged`], [`KeyError::TooManyRequests`].
     pub async fn create_key_once(&self, by: &Actor, new: NewKey, request: &RepeatableRequest) -> Result<Key, KeyError> {
         check(&new)?;
         let no = self.next_key_no().await?;
         let mut transaction = self.addition().await?;
         let repeat = PossibleRepeat { store: self, by, request, secret: new.secret.clone() };
         let key = match repeat.reissue(&mut transaction).await? {
+            // The permission to create a key with this expiry permits no secret of a key that is valid for longer.
+            Some(key) if key.expires_at != new.expires_at => return Err(KeyError::ExpiryChanged),
             Some(key) => key,
             None => {
                 let key = self.add_key(&mut transaction, by, new, no).await?;
