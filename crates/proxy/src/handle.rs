@@ -109,24 +109,29 @@ async fn serve(
     let RouteMatch { policy, auth, is_restrictable, rate_limits, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
+    // Refusals of rate limits are recorded too, so the account needs the format before they apply.
+    if let Action::Inference(endpoint) = &action {
+        account.inference = Some(endpoint.account());
+    }
     // A health check has a response although too many requests are in flight.
     let is_health_check = matches!(action, Action::Status);
     if account.permit.is_none() && !is_health_check {
         return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
-    let identification = async {
-        if is_limited {
-            let waiting = rate_limits::before_authentication(account, &rate_limits)?;
-            if !waiting.is_empty() {
-                // Boxed, because its future is large and other requests do not need it.
-                Box::pin(count_shared(account, waiting)).await?;
+    let client = {
+        let identification = pin!(async {
+            if is_limited {
+                let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+                if !waiting.is_empty() {
+                    // Boxed, because its future is large and other requests do not need it.
+                    Box::pin(count_shared(account, waiting)).await?;
+                }
             }
-        }
-        authenticate(account, auth).await
+            authenticate(account, auth).await
+        });
+        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?
     };
-    let client =
-        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;
     if account.key_permit.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
