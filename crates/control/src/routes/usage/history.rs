@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{KeyNo, Refusal, UserNo};
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
@@ -43,9 +43,10 @@ pub(in crate::routes) struct History {
     days: Vec<UsageOfDay>,
 }
 
+/// The usage of one day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
-struct UsageOfDay {
+pub(in crate::routes) struct UsageOfDay {
     /// The day in UTC.
     #[schema(format = Date)]
     date: String,
@@ -76,9 +77,19 @@ pub(in crate::routes) async fn history(
         Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };
-    let today = app.clock.now().day();
-    let totals_by_day = app.ledger.usage_of_days(scope.no, key, days, today).await?;
-    let days =
-        totals_by_day.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) });
-    Ok(Json(History { days: days.collect() }))
+    Ok(Json(History { days: days_of(&app, scope.no, key, days).await? }))
+}
+
+/// Returns the usage of a user or of one key for a number of days, today last.
+///
+/// # Errors
+/// `unavailable`.
+pub(in crate::routes) async fn days_of(
+    app: &App,
+    user: UserNo,
+    key: Option<KeyNo>,
+    days: u32,
+) -> Result<Vec<UsageOfDay>, Problem> {
+    let totals = app.ledger.usage_of_days(user, key, days, app.clock.now().day()).await?;
+    Ok(totals.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) }).collect())
 }
