@@ -254,22 +254,26 @@ async fn a_stream_that_exhausts_its_reservation_ends_with_an_error_of_its_format
     let limited = |format: Format, key: &str| {
         let mut body = format.body("mock/tokens-60000-1", true);
         body[key] = 30.into();
-        (format.path(), body)
+        body
     };
     let model = "/v1beta/models/mock/tokens-60000-1";
     let (events, array) = (format!("{model}:streamGenerateContent?alt=sse"), format!("{model}:streamGenerateContent"));
     // Each stream lasts for seconds.
     tokio::join!(
-        exhausts(limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),
-        exhausts(limited(Format::Responses, "max_output_tokens"), "\"reason\":\"max_output_tokens\""),
-        exhausts(limited(Format::Messages, "max_tokens"), "\"stop_reason\":\"max_tokens\""),
-        exhausts((&events, contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
-        exhausts((&array, contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
+        exhausts(Format::Chat.path(), limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),
+        exhausts(
+            Format::Responses.path(),
+            limited(Format::Responses, "max_output_tokens"),
+            "\"reason\":\"max_output_tokens\""
+        ),
+        exhausts(Format::Messages.path(), limited(Format::Messages, "max_tokens"), "\"stop_reason\":\"max_tokens\""),
+        exhausts(&events, contents.clone(), "\"finishReason\":\"MAX_TOKENS\""),
+        exhausts(&array, contents.clone(), "\"finishReason\":\"MAX_TOKENS\""),
     );
 }
 
 /// Sends a call whose response would have 60,000 tokens, with a budget of 5,000. `last` is the reason in its last event.
-async fn exhausts((path, body): (&str, Value), last: &str) {
+async fn exhausts(path: &str, body: Value, last: &str) {
     let gateway = Gateway::start(small("tokens: 5000")).await;
     let key = gateway.account("small").await.key;
     let answer = gateway.call(Call::json(path, &body).key(&key)).await.expect(200);
