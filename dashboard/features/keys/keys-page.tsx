@@ -1,6 +1,6 @@
 "use client";
 
-import { Plus } from "lucide-react";
+import { Plus, Search } from "lucide-react";
 import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
@@ -64,9 +64,15 @@ export function KeysPage() {
       {t.keys.create}
     </Button>
   );
+  const findLeaked = (
+    <Button className="min-w-11" aria-label={t.keys.find} onClick={() => set({ find: "1" })}>
+      <Search className="i" aria-hidden />
+      <span className="hide">{t.keys.find}</span>
+    </Button>
+  );
   const closeTask = () => setTask(undefined);
   return (
-    <Shell page="keys" actions={<>{isAdmin && <Button onClick={() => set({ find: "1" })}>{t.keys.find}</Button>}{create}</>}>
+    <Shell page="keys" actions={<>{isAdmin && findLeaked}{create}</>}>
       <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />
       {isCreating && !secret && (
         <CreateDialog

@@ -67,12 +67,9 @@ const ON_POSTGRES: [&str; 26] = [
     "vault::",
 ];
 
-/// Tests of [`E2E`] that wait for more than 10 seconds, such as for the end of a lease. They start first, so that the
+/// Tests of [`E2E`] that wait for most of 10 seconds or more, such as for the end of a lease. They start first, so that the
 /// end of a run does not wait for them alone.
-const LONG: [&str; 10] = [
-    "clients::every_client",
-    "crash::a_quota_of_plain_calls",
-    "demo::servers_on_one_database",
+const LONG: [&str; 7] = [
     "from_document::",
     "jobs::",
     "leases::leases_of_a_dead_node",
