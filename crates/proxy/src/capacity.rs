@@ -28,11 +28,6 @@ const TUNNELS_PART: u32 = 2;
 /// The part of the permits for requests that wait for the identification of their clients: one in four. With those of
 /// unidentified clients, a quarter remains for requests whose client is known.
 const UNIDENTIFIED_PART: u32 = 4;
-/// The part of the share of an address for the requests of this address that wait for the identification of their clients:
-/// one in four, so that with the defaults 16 addresses have as many as may wait in all.
-const UNIDENTIFIED_PART_OF_ADDRESS: u32 = 4;
-/// The minimum of that part, if the share of an address and the number for all addresses are larger.
-const UNIDENTIFIED_PER_ADDRESS_MIN: u32 = 16;
 /// The number of passwords of one address that wait for their verification. Each takes up to a second, and a request
 /// waits for 5 seconds.
 const PASSWORDS_PER_ADDRESS: u32 = 4;
@@ -167,10 +162,7 @@ impl Capacity {
             anonymous_per_address_max: connections.in_flight_per_address,
             unidentified: AtomicU32::new(0),
             unidentified_max,
-            unidentified_per_address_max: (connections.in_flight_per_address / UNIDENTIFIED_PART_OF_ADDRESS)
-                .max(UNIDENTIFIED_PER_ADDRESS_MIN)
-                .min(connections.in_flight_per_address)
-                .min(unidentified_max),
+            unidentified_per_address_max: connections.in_flight_per_address.min(unidentified_max),
             key_fetches: AtomicU32::new(0),
             by_address: AddressTable::new(),
             read_on: AtomicU32::new(0),

@@ -106,26 +106,6 @@ fn requests_that_wait_for_identification_and_passwords_have_shares_of_their_own(
 }
 
 #[test]
-fn four_addresses_leave_room_for_the_identification_of_others() {
-    let waiting = |in_flight_max: u32, per_address: u32| {
-        let connections = Connections { in_flight_per_address: per_address, ..connections(1, 1) };
-        let capacity = Capacity::new(connections, in_flight_max, 0);
-        let mut addresses = vec![HERE];
-        for _ in 1..4 {
-            addresses.push(apart(&capacity, &addresses));
-        }
-        let permits: Vec<Vec<UnidentifiedPermit>> =
-            addresses.iter().map(|address| std::iter::from_fn(|| capacity.identify(*address).ok()).collect()).collect();
-        let is_open = capacity.identify(apart(&capacity, &addresses)).is_ok();
-        (permits.iter().map(Vec::len).collect::<Vec<_>>(), is_open)
-    };
-    assert_eq!(waiting(10_000, 625), (vec![156; 4], true));
-    // An address has at least 16, unless that is more than all may be.
-    assert_eq!(waiting(1_000, 64), (vec![16; 4], true));
-    assert_eq!(waiting(40, 20), (vec![10, 0, 0, 0], false));
-}
-
-#[test]
 fn requests_of_one_address_that_wait_for_keys_leave_room_for_others() {
     let capacity = Capacity::new(connections(1, 1), 10_000, 0);
     let fetches: Vec<KeyFetchPermit> = std::iter::from_fn(|| capacity.await_keys(HERE).ok()).collect();
