@@ -154,7 +154,7 @@ impl Directory {
     }
 
     /// Records the client of a key: at most once a minute per worker, and whenever the address changes.
-    pub fn note_client(&self, key: KeyNo, address: IpAddr, now: Mono, user_agent: impl FnOnce() -> KeyClient) {
+    pub fn note_client(&self, key: KeyNo, address: IpAddr, now: Mono, client: impl FnOnce() -> KeyClient) {
         let is_new = {
             let mut state = self.state();
             let last = state.clients.get(&key);
@@ -165,7 +165,7 @@ impl Directory {
             is_new
         };
         if is_new {
-            self.clients.note(key, user_agent());
+            self.clients.note(key, client());
         }
     }
 

@@ -8,7 +8,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::task::Poll;
 
 use access::{Refusal, Subject};
@@ -20,14 +20,13 @@ use crate::capacity::AddressBound;
 use crate::client_context::ConnectionContext;
 use crate::phase::Phase;
 
-/// Polls the phases that identify the client. While they wait, the request counts for the address of its client. The
-/// future is pinned by the caller, because moving it copies its whole size, several times for each request.
+/// Polls the phases that identify the client. While they wait, the request counts for the address of its client.
 pub(crate) async fn identified<T>(
-    mut phases: Pin<&mut impl Future<Output = Phase<T>>>,
+    phases: impl Future<Output = Phase<T>>,
     at: &ConnectionContext,
     address: impl Fn() -> IpAddr,
 ) -> Phase<T> {
-    let mut permit = None;
+    let (mut phases, mut permit) = (pin!(phases), None);
     poll_fn(|cx| {
         let polled = phases.as_mut().poll(cx);
         if polled.is_pending() && permit.is_none() {

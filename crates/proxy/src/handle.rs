@@ -119,19 +119,18 @@ async fn serve(
         return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
-    let client = {
-        let identification = pin!(async {
-            if is_limited {
-                let waiting = rate_limits::before_authentication(account, &rate_limits)?;
-                if !waiting.is_empty() {
-                    // Boxed, because its future is large and other requests do not need it.
-                    Box::pin(count_shared(account, waiting)).await?;
-                }
+    let identification = async {
+        if is_limited {
+            let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+            if !waiting.is_empty() {
+                // Boxed, because its future is large and other requests do not need it.
+                Box::pin(count_shared(account, waiting)).await?;
             }
-            authenticate(account, auth).await
-        });
-        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?
+        }
+        authenticate(account, auth).await
     };
+    let client =
+        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;
     if account.key_permit.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }

@@ -1,5 +1,6 @@
-//! `GET` and `POST /api/keys`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of
-//! users. [`detail`] shows one key with its use; [`lookup`] finds a leaked key. Only the response that creates a key contains its secret.
+//! `GET` and `POST /api/keys`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of users.
+//! [`detail`] shows one key with its use, and [`lookup`] finds a leaked key. Only the responses to a creation and a rotation
+//! contain a secret.
 
 pub(super) mod detail;
 pub(super) mod lookup;
@@ -100,7 +101,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: R
     if user != caller.user {
         reach::find_user(&app, user).await?;
     }
-    page(&app, user, query).await
+    let KeyListQuery { revoked, limit, cursor, user_id: _ } = query;
+    page(&app, user, UserKeyListQuery { revoked, limit, cursor }).await
 }
 
 /// Lists the keys of a user, for admins.
@@ -119,13 +121,12 @@ pub(super) async fn of_user(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Keys>, Problem> {
-    let UserKeyListQuery { revoked, limit, cursor } = input::query(request.uri())?;
-    let query = KeyListQuery { revoked, limit, cursor, user_id: None };
+    let query = input::query(request.uri())?;
     page(&app, users::find(&app, &id).await?.id, query).await
 }
 
-async fn page(app: &App, user: UserId, query: KeyListQuery) -> Result<Json<Keys>, Problem> {
-    let KeyListQuery { revoked, limit, cursor, user_id: _ } = query;
+async fn page(app: &App, user: UserId, query: UserKeyListQuery) -> Result<Json<Keys>, Problem> {
+    let UserKeyListQuery { revoked, limit, cursor } = query;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(KeyId);
     let page_query = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };

@@ -6,7 +6,7 @@ use access::UserId;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use store::{Key, User};
+use store::User;
 use utoipa::ToSchema;
 
 use super::view::KeyView;
@@ -32,7 +32,7 @@ pub(in crate::routes) struct KeyDetail {
     /// The use of the key.
     #[serde(rename = "use")]
     uses: KeyUse,
-    /// The secret before the last rotation, while it is valid or if it was used since; null if the key was never rotated.
+    /// The secret before the last rotation; null if the key was never rotated.
     old_secret: Option<OldSecret>,
 }
 
@@ -122,5 +122,5 @@ pub(in crate::routes) async fn show(
         last_used_at: previous.used_at.map(rfc3339),
         ends_at: rfc3339(previous.until),
     });
-    Ok(Json(KeyDetail { user: KeyUser::from(&user), uses, old_secret, view: KeyView::from(Key { ..key }) }))
+    Ok(Json(KeyDetail { user: KeyUser::from(&user), uses, old_secret, view: KeyView::from(key) }))
 }
