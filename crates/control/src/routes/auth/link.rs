@@ -201,7 +201,7 @@ struct PasswordLinkOf {
 /// Returns the plan of new accounts. If the store has no plan of that name, which only open sign-up needs, returns the
 /// first plan.
 async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
-    let wished = app.live.load().process.signup.plan.clone();
+    let wished = app.live.load().traffic.signup.plan.clone();
     let plans = app.store.plans().await?;
     let plan = plans.iter().find(|plan| plan.name == wished).or(plans.first());
     let plan =

@@ -176,7 +176,7 @@ impl Newcomer {
         invitation: Option<Invitation>,
         SignUpInput { email, name, password }: SignUpInput,
     ) -> Result<Self, Problem> {
-        let signup = &app.live.load().process.signup;
+        let signup = &app.live.load().traffic.signup;
         may_sign_up(signup.mode, invitation.is_some())?;
         let email = address_of(&email)?;
         if invitation.as_ref().and_then(|invitation| invitation.email.as_ref()).is_some_and(|own| *own != email) {

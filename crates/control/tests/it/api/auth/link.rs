@@ -14,7 +14,7 @@ const NEW: &str = "another horse, same battery";
 
 async fn world() -> World {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Invite);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = SignupMode::Invite);
     world
 }
 
@@ -105,7 +105,7 @@ async fn an_invitation_makes_an_account() {
 async fn an_invitation_opens_nothing_where_sign_up_is_closed() {
     let world = world().await;
     let token = world.invite(None, None).await;
-    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Closed);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = SignupMode::Closed);
     let requested = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
     redeem(&world, &requested).await.refuses(403, "signup_closed");
 }
