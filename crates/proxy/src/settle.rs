@@ -18,10 +18,11 @@ use meter::{Attempt, Charge, CommittedRequest, Counts, Outcome, Source, UnknownC
 use spool::Record;
 use tokio::time::Instant;
 
+use crate::account::attempt;
+use crate::account::attempt::micros;
 use crate::account::{BudgetHold, RequestAccount};
-use crate::aggregation::{PendingSettlement, settle};
-use crate::attempt::{self, micros};
-use crate::handles::EndedRequest;
+use crate::metrics::EndedRequest;
+use crate::worker::aggregation::{PendingSettlement, settle};
 
 use used::used;
 
