@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
+use crate::result::RequestResult;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
@@ -135,10 +136,10 @@ impl UsageEvent {
         Timestamp(self.started_at.0.saturating_add(self.duration_us))
     }
 
-    /// Returns whether the request is shown as an error: a status of at least 400, or a refusal.
+    /// Returns the result by which the request is counted.
     #[must_use]
-    pub const fn is_error(&self) -> bool {
-        self.status >= 400 || self.refusal.is_some()
+    pub fn result(&self) -> RequestResult {
+        RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
     }
 }
 
@@ -149,7 +150,7 @@ pub struct Counts {
     pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
-    /// The first digit of the status, 1 to 5.
+    /// The first digit of the status, as [`RequestResult::status_class`] returns it.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,

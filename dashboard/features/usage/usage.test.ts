@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Group, type Point, colourOf, columnsOf, errorRateOf, groupName, merged, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
+import { type Group, type Point, colourOf, columnsOf, failureRate, groupName, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
 import { amountOf, tickOf } from "@/features/usage/series-figure";
 import { barsOf } from "@/features/usage/timeline";
 import { formatter } from "@/lib/format";
@@ -72,23 +72,18 @@ describe("groups", () => {
     expect(ranked([rest, free("few", 1), free("many", 9), group("paid")]).map(({ name }) => name)).toEqual(["paid", "many", "few", null]);
   });
 
-  it("are merged step by step", () => {
-    const [both] = merged([group("a"), group("b", { points: [point({ errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } })] })]);
-    expect([both?.requests, both?.errors, both?.latency.mean_ms]).toEqual([16, 4, 200]);
-  });
-
   it("have names", () => {
     expect(groupName(rest, "model", en, String)).toBe("Other, 5");
     expect(groupName(group(null), "route", en, String)).toBe("No route");
     expect(groupName(group("x", { key: { id: "1", label: "laptop", prefix: "a", last4: "0000" } }), "key", en, String)).toBe("laptop");
   });
 
-  it("have totals: a mean weighted by requests, and a rate of all requests", () => {
+  it("have totals: a mean weighted by requests, and a rate of failures among requests that were not refused", () => {
     const slow = point({ requests: 24, refused: 0, errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } });
     const totals = totalsOf([point(), slow]);
-    expect(totals).toEqual({ requests: 32, tokens: 30, spendNano: 3_000_000_000, unpriced: 0, refused: 2, errors: 4, meanMs: 250 });
-    expect(errorRateOf(totals)).toBeCloseTo(4 / 34);
-    expect(errorRateOf(totalsOf([point({ errors: null, refused: null })]))).toBeNull();
+    expect(totals).toEqual({ requests: 32, tokens: 30, spendNano: 3_000_000_000, unpriced: 0, succeeded: 14, refused: 2, errors: 4, meanMs: 250 });
+    expect(failureRate(totals)).toBeCloseTo(4 / 18);
+    expect(failureRate(totalsOf([point({ succeeded: null, errors: null, refused: null })]))).toBeNull();
     expect(totalsOf([]).meanMs).toBeNull();
   });
 
