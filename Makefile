@@ -31,10 +31,10 @@ export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## install missing tools, build, and serve the demo on loopback
-	@scripts/setup.sh build
-	@$(MAKE) --no-print-directory dashboard
-	cargo build $(LOCKED) --package tollgate
+run: ## install missing tools, build, and serve the demo on loopback; V=1 shows the output of the build
+	@QUIET=1 scripts/step "missing tools" scripts/setup.sh build
+	@QUIET=1 scripts/step dashboard $(MAKE) --no-print-directory dashboard
+	@QUIET=1 scripts/step build cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
 
 install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN (OPTIMIZED=1: that of make release)
@@ -69,9 +69,7 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "pages in Chromium" scripts/pages.sh
 	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
-	@scripts/step "tests on PostgreSQL" $(SUITE) postgres
-	@scripts/step "crashes and faults" $(SUITE) crashes
-	@scripts/step "random load" $(SUITE) load
+	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
 	@scripts/step --summary
 
 unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)

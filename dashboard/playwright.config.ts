@@ -8,8 +8,8 @@ export default defineConfig({
   testDir: "./e2e",
   // Each worker has a server of its own, and a file of tests stays in one worker.
   workers: 2,
-  timeout: 30_000,
-  expect: { timeout: 8_000 },
+  timeout: 60_000,
+  expect: { timeout: 16_000 },
   forbidOnly: true,
   reporter: "list",
   outputDir: "./test-results",

@@ -5,6 +5,7 @@
 //! have a cache of their own, so that random keys cannot evict valid ones.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api_key::KeyHash;
 use crate::cache::Cache;
 use crate::clock::{Clock, Mono};
+use crate::id::KeyNo;
+use crate::key_clients::{KeyClient, KeyClients};
 use crate::principal::Principal;
 use crate::revision::Revision;
 
@@ -22,6 +25,8 @@ const MISSED_MAX: usize = 2_000;
 const MISSED_FOR: Duration = Duration::from_secs(5);
 /// Maximum time for which a worker uses its cached result for a replaced secret that is still valid.
 const REPLACED_FOR: Duration = Duration::from_secs(30);
+/// A worker records the client of a key again after this time.
+const CLIENT_AGAIN: Duration = Duration::from_secs(60);
 /// The store is considered available for this time after its last response.
 const STORE_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -73,6 +78,8 @@ pub struct Directory {
     /// The latest results of all workers: while the store is unavailable, a key that one worker knows is accepted by
     /// all.
     shared: Arc<Mutex<Cache<KeyHash, CachedLookup>>>,
+    /// The last clients of keys, which all workers share.
+    clients: Arc<KeyClients>,
     state: Mutex<State>,
 }
 
@@ -81,12 +88,15 @@ struct State {
     known: Cache<KeyHash, CachedLookup>,
     missed: Cache<KeyHash, CachedMiss>,
     flights: HashMap<KeyHash, watch::Receiver<Option<LookupResult>>>,
+    /// The clients that this worker has recorded, with the time.
+    clients: Cache<KeyNo, (IpAddr, Mono)>,
 }
 
 impl State {
     fn empty() -> Mutex<Self> {
         let known = Cache::new(KNOWN_MAX);
-        Mutex::new(Self { known, missed: Cache::new(MISSED_MAX), flights: HashMap::new() })
+        let clients = Cache::new(KNOWN_MAX);
+        Mutex::new(Self { known, missed: Cache::new(MISSED_MAX), flights: HashMap::new(), clients })
     }
 }
 
@@ -119,20 +129,43 @@ impl Directory {
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
         let shared = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
-        Self { queue, revision, clock, stale_for, shared, state: State::empty() }
+        Self { queue, revision, clock, stale_for, shared, clients: Arc::default(), state: State::empty() }
     }
 
     /// Creates the directory of another worker, which shares the results.
     #[must_use]
     pub fn another(&self) -> Self {
-        let Self { queue, revision, clock, stale_for, shared, state: _ } = self;
+        let Self { queue, revision, clock, stale_for, shared, clients, state: _ } = self;
         Self {
             queue: queue.clone(),
             revision: revision.clone(),
             clock: clock.clone(),
             stale_for: *stale_for,
             shared: shared.clone(),
+            clients: clients.clone(),
             state: State::empty(),
+        }
+    }
+
+    /// Returns the last clients of keys, which all workers share.
+    #[must_use]
+    pub fn clients(&self) -> Arc<KeyClients> {
+        self.clients.clone()
+    }
+
+    /// Records the client of a key: at most once a minute per worker, and whenever the address changes.
+    pub fn note_client(&self, key: KeyNo, address: IpAddr, now: Mono, client: impl FnOnce() -> KeyClient) {
+        let is_new = {
+            let mut state = self.state();
+            let last = state.clients.get(&key);
+            let is_new = last.is_none_or(|(from, at)| from != address || now.since(at) >= CLIENT_AGAIN);
+            if is_new {
+                state.clients.insert(key, (address, now));
+            }
+            is_new
+        };
+        if is_new {
+            self.clients.note(key, client());
         }
     }
 

@@ -19,6 +19,7 @@ pub mod directory;
 pub mod id;
 pub mod issuer;
 pub mod jwt;
+pub mod key_clients;
 pub mod key_list;
 pub mod limits;
 pub mod password;

@@ -63,6 +63,8 @@ pub struct Principal {
     pub expires_at: Option<Timestamp>,
     /// Time until which this secret remains valid, if it is the one before the last rotation.
     pub rotated: Option<Timestamp>,
+    /// Whether the key may call what admins call: it has the scope `admin`, and its user is an admin.
+    pub is_admin: bool,
     /// Restrictions of the key.
     pub bounds: Arc<KeyBounds>,
     /// The provider credentials that the user's LLM requests may use.
@@ -91,6 +93,7 @@ impl Principal {
             budgets: Arc::default(),
             expires_at: None,
             rotated: None,
+            is_admin: false,
             bounds: Arc::default(),
             provider_keys: ProviderKeys::default(),
         }

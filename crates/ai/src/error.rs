@@ -169,7 +169,30 @@ struct GoogleError<'a> {
     code: u16,
     message: &'a str,
     status: &'static str,
-    details: [ErrorInfo<'a>; 1],
+    details: Vec<ErrorDetail<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ErrorDetail<'a> {
+    Info(ErrorInfo<'a>),
+    Quota(QuotaFailure<'a>),
+}
+
+/// `google.rpc.QuotaFailure`. gemini-cli repeats a 429, unless the id of its quota contains `PerDay`.
+#[derive(Serialize)]
+struct QuotaFailure<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    violations: [Violation<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Violation<'a> {
+    subject: &'a str,
+    description: &'a str,
+    quota_id: &'static str,
 }
 
 #[derive(Serialize)]
@@ -232,8 +255,15 @@ impl<'a> GoogleBody<'a> {
         let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
+        let mut details = vec![ErrorDetail::Info(info)];
+        if refusal == Refusal::QuotaExceeded {
+            let violation =
+                Violation { subject: problem.domain, description: problem.message, quota_id: "CreditsPerDay" };
+            let kind = "type.googleapis.com/google.rpc.QuotaFailure";
+            details.push(ErrorDetail::Quota(QuotaFailure { kind, violations: [violation] }));
+        }
         let (code, status) = (problem.status, google_status(problem.status));
-        Self { error: GoogleError { code, message: problem.message, status, details: [info] } }
+        Self { error: GoogleError { code, message: problem.message, status, details } }
     }
 }
 

@@ -3,7 +3,7 @@
 use ai::{Endpoint, ProviderKind};
 
 use crate::resolve::MOCK;
-use crate::snapshot::Traffic;
+use crate::snapshot::{Auth, PathMatch, Traffic};
 
 /// The rest of a chat's body.
 const CHAT: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
@@ -48,6 +48,37 @@ impl Traffic {
     }
 }
 
+/// Path of a GET request of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstRouteCall {
+    /// The path, which a shell reads between single quotes.
+    pub path: String,
+    /// Whether the route needs a key of a user.
+    pub needs_key: bool,
+}
+
+impl Traffic {
+    /// Returns a request of the first route that a plain GET can use: without a host, conditions or parameters, and with a
+    /// key or without authentication. `None` without such a route.
+    #[must_use]
+    pub fn first_route_call(&self) -> Option<FirstRouteCall> {
+        self.router.routes().iter().find_map(|route| {
+            let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &route.path else { return None };
+            let needs_key = match route.auth {
+                Auth::Key => true,
+                Auth::None => false,
+                Auth::Listed(_) | Auth::Redis(_) | Auth::Jwt(_) | Auth::Basic(_) | Auth::Forward(_) | Auth::Any(_) => {
+                    return None;
+                }
+            };
+            let accepts_get = route.methods.is_empty() || route.methods.iter().any(|method| method == "GET");
+            let is_plain = accepts_get && route.host.is_none() && route.conditions.is_none() && !path.contains('\'');
+            let path = if path.is_empty() { "/" } else { path.as_str() };
+            is_plain.then(|| FirstRouteCall { path: path.to_owned(), needs_key })
+        })
+    }
+}
+
 /// Returns a model that each kind's own API has, as `PROVIDER/MODEL`.
 fn own_model(kind: ProviderKind, provider: &str) -> String {
     let model = match kind {
@@ -65,16 +96,20 @@ mod tests {
     use crate::snapshot::Origin;
     use crate::{Environment, Sources, load};
 
-    /// Returns the request of a file, and that of the same file when the built-in mock listens.
-    fn calls(source: &str) -> [Option<FirstCall>; 2] {
+    fn traffic(source: &str) -> Traffic {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.yaml");
         std::fs::write(&path, source).unwrap();
         let environment = Environment::default();
         let sources = Sources { file: Some(&path), environment: &environment, flags: crate::Flags::default() };
-        let snapshot = load(sources).unwrap_or_else(|error| panic!("{error}")).snapshot;
-        let mocked = snapshot.clone().traffic.with_mock(Origin::parse("http://127.0.0.1:1").unwrap());
-        [snapshot.traffic.first_call(), mocked.first_call()]
+        load(sources).unwrap_or_else(|error| panic!("{error}")).snapshot.traffic
+    }
+
+    /// Returns the request of a file, and that of the same file when the built-in mock listens.
+    fn calls(source: &str) -> [Option<FirstCall>; 2] {
+        let traffic = traffic(source);
+        let mocked = traffic.clone().with_mock(Origin::parse("http://127.0.0.1:1").unwrap());
+        [traffic.first_call(), mocked.first_call()]
     }
 
     fn check(source: &str, path: &str, model: &str) {
@@ -82,6 +117,23 @@ mod tests {
         assert_eq!(call.path, path, "{source}");
         assert!(call.body.contains(&format!(r#""model":"{model}""#)) || path.contains(model), "{source}: {call:?}");
         assert!(serde_json::from_str::<serde_json::Value>(&call.body).is_ok() && !call.body.contains('\''), "{call:?}");
+    }
+
+    #[test]
+    fn the_first_route_is_one_that_a_plain_get_can_use() {
+        let of = |routes: &str| {
+            let upstreams = "upstreams: [{name: u, backends: [{url: 'http://127.0.0.1:9'}]}]";
+            let yaml = format!("{upstreams}\nroutes: [{routes}]\n");
+            traffic(&yaml).first_route_call().map(|call| (call.path, call.needs_key))
+        };
+        let skipped = "{path: /p, methods: [POST], upstreams: u}, {path: '/x/{id}', upstreams: u}, \
+            {path: /h, host: a.example, upstreams: u}, {path: /c, headers: {X: a}, upstreams: u}";
+        assert_eq!(of(skipped), None);
+        assert_eq!(
+            of(&format!("{skipped}, {{path: {{prefix: /api}}, upstreams: u}}")),
+            Some(("/api".to_owned(), true))
+        );
+        assert_eq!(of("{path: {prefix: /}, upstreams: u, auth: {type: none}}"), Some(("/".to_owned(), false)));
     }
 
     #[test]

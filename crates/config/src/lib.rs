@@ -52,7 +52,7 @@ pub use explain::{
     ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation,
     ListedClient, WrittenRequest,
 };
-pub use first_call::FirstCall;
+pub use first_call::{FirstCall, FirstRouteCall};
 pub use flags::Flags;
 pub use live::Live;
 pub use load::{LoadedConfig, Sources, load, read_file};

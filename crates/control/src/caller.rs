@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::key_clients::KeyClient;
 use access::token::TokenError;
 use access::{ApiKey, KeyHash, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo};
 use axum::extract::FromRequestParts;
@@ -26,7 +27,8 @@ const BEARER: &str = "bearer";
 pub(crate) struct Caller {
     pub(crate) user: UserId,
     pub(crate) user_no: UserNo,
-    /// `Admin` only for admins who signed in with a password, because keys are copied to many places.
+    /// `Admin` only for admins who signed in with a password, and for keys with the scope `admin`, because other keys are
+    /// copied to many places.
     pub(crate) role: Role,
     pub(crate) plan: Arc<Plan>,
     pub(crate) via: Via,
@@ -69,7 +71,8 @@ impl Caller {
         let principal = state.directory.find(hash).await?;
         check_key_address(&principal, address)?;
         let (user, user_no, plan) = (principal.user, principal.user_no, principal.plan.clone());
-        Ok((Self { user, user_no, role: Role::Member, plan, via: Via::Key(principal), address }, hash))
+        let role = if principal.is_admin { Role::Admin } else { Role::Member };
+        Ok((Self { user, user_no, role, plan, via: Via::Key(principal), address }, hash))
     }
 
     /// Authenticates a user by a request's head. A credential in a header field takes precedence over cookies, even if
@@ -81,7 +84,11 @@ impl Caller {
         let address = Address::of(parts, app);
         match presented(&parts.headers)? {
             Some(token) if is_token(token) => Self::signed_in(app, token, address).await,
-            Some(key) => Ok(Self::find(app, key, address).await?.0),
+            Some(key) => {
+                let caller = Self::find(app, key, address).await?.0;
+                caller.note_client(app, parts);
+                Ok(caller)
+            }
             None => {
                 let token = Cookies::of(app).read(&parts.headers)?.session.ok_or_else(|| {
                     missing("send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or sign in")
@@ -90,6 +97,34 @@ impl Caller {
                 Self::signed_in(app, token, address).await
             }
         }
+    }
+
+    /// Records the address and the product of the client for the page of its key.
+    fn note_client(&self, app: &App, parts: &Parts) {
+        let Via::Key(principal) = &self.via else { return };
+        let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+        let client = || KeyClient::of(self.address.0, agent);
+        app.directory.note_client(principal.key_no, self.address.0, app.clock.mono(), client);
+    }
+
+    /// The key with the scope `admin` that the request carries.
+    pub(crate) fn admin_key(&self) -> Option<&Arc<Principal>> {
+        match &self.via {
+            Via::Key(principal) if self.role == Role::Admin => Some(principal),
+            Via::Key(_) | Via::Session { .. } => None,
+        }
+    }
+
+    /// Refuses keys with the scope `admin`, for what only an admin who signed in with a password may do.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_password(&self) -> Result<(), Problem> {
+        if self.role == Role::Admin && self.admin_key().is_none() {
+            return Ok(());
+        }
+        let message = "this needs an admin who signed in with a password; a key is not sufficient";
+        Err(Problem::new(Refusal::Forbidden, message))
     }
 
     /// Authenticates a user by an access token.
@@ -127,6 +162,8 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
         budgets: Arc::default(),
         expires_at: key.expires_at,
         rotated: None,
+        // A key with the scope `admin` begins no session.
+        is_admin: false,
         bounds: key.bounds.clone(),
         // Control sends no requests to providers on behalf of this key.
         provider_keys: ProviderKeys::default(),
@@ -205,6 +242,24 @@ impl FromRequestParts<Arc<App>> for Owner {
     }
 }
 
+/// A caller with the right to change keys and provider credentials: the user's own ones, or for admins those of other
+/// users (`crate::reach`).
+#[derive(Debug)]
+pub(crate) struct KeyOwner(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for KeyOwner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.admin_key().is_some() {
+            return Ok(Self(caller));
+        }
+        let Owner(caller) = Owner::from_request_parts(parts, app).await?;
+        Ok(Self(caller))
+    }
+}
+
 /// A caller who signed in with a password.
 #[derive(Debug)]
 pub(crate) struct Person(pub(crate) Caller);
@@ -221,7 +276,7 @@ impl FromRequestParts<Arc<App>> for Person {
     }
 }
 
-/// An admin who signed in with a password.
+/// An admin who signed in with a password, or a key with the scope `admin`.
 #[derive(Debug)]
 pub(crate) struct Admin(pub(crate) Caller);
 
@@ -229,11 +284,30 @@ impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Person(caller) = Person::from_request_parts(parts, app).await?;
-        match caller.role {
-            Role::Admin => Ok(Self(caller)),
-            Role::Member => Err(Problem::new(Refusal::Forbidden, "only admins may do this")),
+        let caller = Caller::from_request_parts(parts, app).await?;
+        match (caller.role, caller.key()) {
+            (Role::Admin, _) => Ok(Self(caller)),
+            (Role::Member, Some(_)) => Err(Problem::new(
+                Refusal::Forbidden,
+                "this needs an admin who signed in with a password, or a key with the scope `admin`",
+            )),
+            (Role::Member, None) => Err(Problem::new(Refusal::Forbidden, "only admins may do this")),
         }
+    }
+}
+
+/// An admin who signed in with a password. Keys with the scope `admin` are refused: they may not reach admins, sessions,
+/// passwords, and keys with this scope.
+#[derive(Debug)]
+pub(crate) struct AdminPerson(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for AdminPerson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Admin(caller) = Admin::from_request_parts(parts, app).await?;
+        caller.require_password()?;
+        Ok(Self(caller))
     }
 }
 

@@ -39,6 +39,7 @@ mod pages;
 mod passwords;
 mod problem;
 mod quota;
+mod reach;
 mod routes;
 mod scripts;
 pub mod server;

@@ -13,7 +13,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cluster::windows::{Verdict, WindowCheck};
 use config::snapshot::{Dimension, LimitSubject, WindowLimit};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::json;
+use store::{Act, Action};
 
 use crate::address::Address;
 use crate::caller::{Caller, Via};
@@ -117,7 +120,21 @@ pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     if !verdict.allowed {
         return with_limit_fields(refusal(&app, &verdict).into_response(), &verdict);
     }
+    if let Err(problem) = note_admin_key(&app, &parts, path).await {
+        return with_limit_fields(problem.into_response(), &verdict);
+    }
     with_limit_fields(next.run(Request::from_parts(parts, body)).await, &verdict)
+}
+
+/// Writes the line of the audit log for each request with a key with the scope `admin`. Without the line, the request is
+/// refused. The line has the path as the document writes it, without ids and the query.
+async fn note_admin_key(app: &App, parts: &Parts, path: Option<&str>) -> Result<(), Problem> {
+    let Some(Authentication(judged)) = parts.extensions.get() else { return Ok(()) };
+    let Ok(caller) = judged.as_ref() else { return Ok(()) };
+    let Some(key) = caller.admin_key() else { return Ok(()) };
+    let detail = json!({"method": parts.method.as_str(), "path": path.unwrap_or("unknown")});
+    let act = Act::of(Action::KeyUse, key.key.0, Some(caller.user)).with(detail);
+    Ok(app.store.note_alone(&caller.actor(), act).await?)
 }
 
 /// Serves a request whose key may be in the body. If the key is valid, the handler counts the request for it. Otherwise

@@ -16,7 +16,7 @@ use crate::cookies::Cookies;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::words::{RoleWord, StatusWord};
+use crate::words::{RoleWord, StatusWord, UserKindWord};
 
 /// The lifetime of an access token.
 const ACCESS_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -31,8 +31,11 @@ pub(crate) struct Account {
     pub(crate) id: UserId,
     /// The display name of the user.
     pub(crate) name: String,
-    /// The e-mail address, in lowercase.
-    pub(crate) email: String,
+    /// `person`, or `service` for a program that has only keys.
+    #[schema(value_type = UserKindWord)]
+    pub(crate) kind: &'static str,
+    /// The e-mail address, in lowercase; null for a service user.
+    pub(crate) email: Option<String>,
     /// The name of the user's plan.
     pub(crate) plan: String,
     /// The role of the user.
@@ -51,7 +54,8 @@ impl From<&User> for Account {
         Self {
             id: user.id,
             name: user.name.clone(),
-            email: user.email.as_str().to_owned(),
+            kind: if user.email.is_some() { "person" } else { "service" },
+            email: user.email.as_ref().map(|email| email.as_str().to_owned()),
             plan: user.plan.name.clone(),
             role: user.role.as_str(),
             status: user.status.as_str(),

@@ -11,6 +11,15 @@ pub(crate) enum RoleWord {
     Member,
 }
 
+/// The kind of a user: a person, or a program that has only keys.
+#[derive(ToSchema)]
+#[schema(as = UserKind, rename_all = "snake_case")]
+#[expect(dead_code, reason = "the words of `sign_in::Account::kind` in the document")]
+pub(crate) enum UserKindWord {
+    Person,
+    Service,
+}
+
 /// The status of a user: keys and sessions of `suspended` users are refused.
 #[derive(ToSchema)]
 #[schema(as = UserStatus, rename_all = "snake_case")]

@@ -3,15 +3,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use access::key_clients::KeyClient;
 use access::{Principal, Refusal, Subject};
 use config::snapshot::{Auth, JwtRule, choose};
 use http::{HeaderValue, StatusCode, header};
+use http1::KnownName;
 use meter::Limits;
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::capacity::CallBound;
 use crate::phase::{EarlyResponse, Phase};
+use crate::request::RequestContext;
 use crate::token_client::TokenClient;
 use crate::{alternatives, basic, budget, forward_auth, identify, redis_keys, scope, token};
 
@@ -36,6 +39,7 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
         Auth::Key => match identify::identify(&account.request).await {
             Ok(principal) => {
                 account.identified(&principal);
+                note_client(&account.request, &principal);
                 enter(account)?;
                 scope::check_address(&account.request, &principal)?;
                 let limits = budget::limits(&account.request, &principal);
@@ -134,6 +138,14 @@ fn enter_with_token(
 /// Returns the client of a request that requires authentication.
 pub(crate) fn required(client: Option<&Client>) -> Result<&Client, Problem> {
     client.ok_or_else(|| Problem::new(Refusal::Unauthorized, "this endpoint needs a key"))
+}
+
+/// Records the address and the product of the client for the page of its key.
+fn note_client(request: &RequestContext, principal: &Principal) {
+    let address = request.client_address();
+    request.worker().directory.note_client(principal.key_no, address, request.mono(), || {
+        KeyClient::of(address, request.head.fields().all(KnownName::UserAgent).next())
+    });
 }
 
 /// Counts the request among the requests in flight of its subject and, for a key, of its user.

@@ -31,6 +31,12 @@ const UNIDENTIFIED_PART: u32 = 4;
 /// The number of passwords of one address that wait for their verification. Each takes up to a second, and a request
 /// waits for 5 seconds.
 const PASSWORDS_PER_ADDRESS: u32 = 4;
+/// The part of the permits for requests that wait for a fetch of the keys of an issuer: one in eight, half of those that
+/// wait for an identification. A fetch may take 5 seconds, and all other identifications must be possible meanwhile.
+const KEY_FETCHES_PART: u32 = 8;
+/// The number of requests of one address that wait for a fetch of the keys of an issuer. Clients choose the names of keys
+/// in tokens, and at most 256 requests wait for one issuer.
+const KEY_FETCHES_PER_ADDRESS: u32 = 16;
 /// One unidentified request in [`Capacity::in_flight`], whose lower half counts all requests.
 const ANONYMOUS: u64 = 1 << 32;
 
@@ -47,6 +53,9 @@ pub struct Capacity {
     anonymous_max: u32,
     anonymous_per_address_max: u32,
     unidentified: AtomicU32,
+    unidentified_max: u32,
+    unidentified_per_address_max: u32,
+    key_fetches: AtomicU32,
     by_address: AddressTable,
     read_on: AtomicU32,
     tunnels: AtomicU32,
@@ -84,6 +93,13 @@ pub(crate) struct UnidentifiedPermit {
 /// The permit of a password that waits for its verification. Dropping it releases the place.
 #[derive(Debug)]
 pub(crate) struct PasswordPermit {
+    capacity: Arc<Capacity>,
+    bucket: AddressBucket,
+}
+
+/// The permit of a request that waits for the keys of an issuer. Dropping it releases the place.
+#[derive(Debug)]
+pub(crate) struct KeyFetchPermit {
     capacity: Arc<Capacity>,
     bucket: AddressBucket,
 }
@@ -134,6 +150,7 @@ impl Capacity {
     /// Returns the configured bounds: connections, requests in flight, and buffered bytes.
     #[must_use]
     pub fn new(connections: config::snapshot::Connections, in_flight_max: u32, buffered_bytes_max: u64) -> Arc<Self> {
+        let unidentified_max = part(in_flight_max, UNIDENTIFIED_PART);
         Arc::new(Self {
             connections: AtomicU32::new(0),
             connections_max: connections.max,
@@ -144,6 +161,9 @@ impl Capacity {
             anonymous_max: connections.in_flight_anonymous,
             anonymous_per_address_max: connections.in_flight_per_address,
             unidentified: AtomicU32::new(0),
+            unidentified_max,
+            unidentified_per_address_max: connections.in_flight_per_address.min(unidentified_max),
+            key_fetches: AtomicU32::new(0),
             by_address: AddressTable::new(),
             read_on: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
@@ -196,10 +216,10 @@ impl Capacity {
     pub(crate) fn identify(self: &Arc<Self>, address: IpAddr) -> Result<UnidentifiedPermit, AddressBound> {
         let bucket = self.by_address.bucket(address);
         let counts = self.by_address.counts(bucket).ok_or(AddressBound::All)?;
-        if !raise(&counts.unidentified, self.anonymous_per_address_max) {
-            return Err(AddressBound::Address(self.anonymous_per_address_max));
+        if !raise(&counts.unidentified, self.unidentified_per_address_max) {
+            return Err(AddressBound::Address(self.unidentified_per_address_max));
         }
-        if !raise(&self.unidentified, part(self.in_flight_max, UNIDENTIFIED_PART)) {
+        if !raise(&self.unidentified, self.unidentified_max) {
             lower(&counts.unidentified);
             return Err(AddressBound::All);
         }
@@ -212,6 +232,19 @@ impl Capacity {
         let counts = self.by_address.counts(bucket).ok_or(CapacityExceeded)?;
         count(&counts.passwords, PASSWORDS_PER_ADDRESS)?;
         Ok(PasswordPermit { capacity: self.clone(), bucket })
+    }
+
+    /// Counts a request of the address that waits for a fetch of the keys of an issuer. Returns an error if the address has
+    /// too many, or all addresses together.
+    pub(crate) fn await_keys(self: &Arc<Self>, address: IpAddr) -> Result<KeyFetchPermit, CapacityExceeded> {
+        let bucket = self.by_address.bucket(address);
+        let counts = self.by_address.counts(bucket).ok_or(CapacityExceeded)?;
+        count(&counts.key_fetches, KEY_FETCHES_PER_ADDRESS)?;
+        if !raise(&self.key_fetches, part(self.in_flight_max, KEY_FETCHES_PART)) {
+            lower(&counts.key_fetches);
+            return Err(CapacityExceeded);
+        }
+        Ok(KeyFetchPermit { capacity: self.clone(), bucket })
     }
 
     /// Counts a request whose response is read after its client disconnected. Returns an error if their
@@ -364,6 +397,13 @@ impl Drop for UnidentifiedPermit {
 impl Drop for PasswordPermit {
     fn drop(&mut self) {
         self.capacity.by_address.counts(self.bucket).into_iter().for_each(|counts| lower(&counts.passwords));
+    }
+}
+
+impl Drop for KeyFetchPermit {
+    fn drop(&mut self) {
+        lower(&self.capacity.key_fetches);
+        self.capacity.by_address.counts(self.bucket).into_iter().for_each(|counts| lower(&counts.key_fetches));
     }
 }
 

@@ -109,6 +109,10 @@ async fn serve(
     let RouteMatch { policy, auth, is_restrictable, rate_limits, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
+    // Refusals of rate limits are recorded too, so the account needs the format before they apply.
+    if let Action::Inference(endpoint) = &action {
+        account.inference = Some(endpoint.account());
+    }
     // A health check has a response although too many requests are in flight.
     let is_health_check = matches!(action, Action::Status);
     if account.permit.is_none() && !is_health_check {

@@ -3,6 +3,7 @@
 mod effort;
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use access::Refusal;
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use http::{HeaderValue, header};
 use http1::KnownName;
 
-use self::effort::{CompressedBody, Effort, EffortExceeded};
+use self::effort::{CompressedBody, Effort, EffortExceeded, TIME_MAX};
 pub(crate) use self::effort::{InflationDemand, InflationGuard};
 use crate::admit;
 use crate::answer::Problem;
@@ -67,12 +68,22 @@ pub(crate) struct CompressedContent {
 /// Returns the whole inflated body, which has at most `bytes_max` bytes. `inflated` counts each piece before the next
 /// one is inflated.
 pub(crate) fn inflate(content: CompressedContent, bytes_max: u64, inflated: MemoryPermit) -> Result<Bytes, Problem> {
+    inflate_in(TIME_MAX, content, bytes_max, inflated)
+}
+
+/// Does the work of [`inflate`] with another bound of the processor time.
+fn inflate_in(
+    time_max: Duration,
+    content: CompressedContent,
+    bytes_max: u64,
+    inflated: MemoryPermit,
+) -> Result<Bytes, Problem> {
     let CompressedContent { coding, body, demand } = content;
     let silent_bytes_max = match coding {
         Coding::Gzip => SILENT_BYTES_MAX,
         Coding::Zstd => SILENT_BYTES_MAX + ZSTD_BLOCK_BYTES_MAX,
     };
-    let effort = Effort::new(demand, silent_bytes_max);
+    let effort = Effort::new(demand, silent_bytes_max, time_max);
     let bounds = InflateBounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()), effort: &effort };
     let source = CompressedBody::new(&body, &effort);
     match coding {
@@ -190,6 +201,8 @@ mod tests {
     use crate::head::tests::get;
 
     const BOUND: u64 = 1024 * 1024;
+    /// More processor time than any body needs in an unoptimized build, for tests of the other bounds.
+    const AMPLE: Duration = Duration::from_secs(60);
 
     fn gzip(body: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -206,7 +219,7 @@ mod tests {
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let guard = InflationGuard::default();
         let content = CompressedContent { coding, body: Bytes::copy_from_slice(body), demand: guard.demand() };
-        let inflated = inflate(content, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
+        let inflated = inflate_in(AMPLE, content, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
         let counted = capacity.buffered_bytes();
         (inflated, counted)
     }
@@ -246,10 +259,10 @@ mod tests {
     /// A stored block of one byte.
     const ONE_BYTE: [u8; 6] = [0, 1, 0, 0xfe, 0xff, b' '];
 
-    fn refusal_of(body: Vec<u8>, demand: InflationDemand) -> String {
+    fn refusal_of(body: Vec<u8>, demand: InflationDemand, time_max: Duration) -> String {
         let capacity = Capacity::new(CONNECTIONS, 10_000, u64::MAX);
         let content = CompressedContent { coding: Coding::Gzip, body: body.into(), demand };
-        let problem = inflate(content, BOUND, capacity.hold(&access::Subject::ANONYMOUS)).unwrap_err();
+        let problem = inflate_in(time_max, content, BOUND, capacity.hold(&access::Subject::ANONYMOUS)).unwrap_err();
         assert_eq!((problem.refusal, capacity.buffered_bytes()), (Refusal::PayloadTooLarge, 0));
         problem.message.into_owned()
     }
@@ -259,10 +272,10 @@ mod tests {
         let guard = InflationGuard::default();
         let few = gzip_of_blocks(&EMPTY_BLOCKS, 60_000 / EMPTY_BLOCKS.len());
         assert_eq!(check(Coding::Gzip, &few, u64::MAX).0, Ok(Bytes::new()));
-        let message = refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), guard.demand());
+        let message = refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), guard.demand(), AMPLE);
         assert!(message.contains("too many compressed bytes without content"), "{message}");
         let members = gzip(b"").repeat(10_000);
-        assert!(refusal_of(members, guard.demand()).contains("without content"));
+        assert!(refusal_of(members, guard.demand(), AMPLE).contains("without content"));
     }
 
     #[test]
@@ -271,10 +284,10 @@ mod tests {
         let mut blocks = EMPTY_BLOCKS.repeat(100);
         blocks.extend(ONE_BYTE);
         let began = effort::thread_time();
-        let message = refusal_of(gzip_of_blocks(&blocks, 20_000), guard.demand());
+        let message = refusal_of(gzip_of_blocks(&blocks, 20_000), guard.demand(), TIME_MAX);
         assert!(message.contains("takes too long"), "{message}");
         let took = effort::thread_time() - began;
-        assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+        assert!(took < Duration::from_secs(1), "{took:?}");
     }
 
     #[test]
@@ -282,7 +295,7 @@ mod tests {
         let guard = InflationGuard::default();
         let demand = guard.demand();
         drop(guard);
-        assert!(refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), demand).contains("disconnected"));
+        assert!(refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), demand, AMPLE).contains("disconnected"));
     }
 
     #[test]

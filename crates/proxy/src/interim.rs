@@ -2,9 +2,20 @@
 
 use std::cell::RefCell;
 
-use http1::KnownName;
-
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+
+/// The fields of interim responses that are relayed. All others may contradict what the gateway says in the response: its
+/// request id, its limits, the origins that may read it (RFC 8297; resumable uploads: draft-ietf-httpbis-resumable-upload).
+const RELAYED: [&str; 8] = [
+    "link",
+    "content-security-policy",
+    "referrer-policy",
+    "server-timing",
+    "location",
+    "upload-complete",
+    "upload-limit",
+    "upload-offset",
+];
 
 /// The interim responses that the client has not been sent yet. The calls to upstreams limit their number and size.
 #[derive(Debug, Default)]
@@ -19,9 +30,8 @@ impl InterimResponses {
             return;
         }
         let mut head = *RelayedHead::new(head);
-        for name in [KnownName::XRequestId, KnownName::RequestId] {
-            head.edits.remove(name);
-        }
+        let is_relayed = |name: &[u8]| RELAYED.iter().any(|relayed| name.eq_ignore_ascii_case(relayed.as_bytes()));
+        head.edits.remove_fields(head.head.fields(), |field| !is_relayed(field.name));
         self.heads.borrow_mut().push(head);
     }
 

@@ -48,6 +48,10 @@ pub(crate) async fn identify(request: &RequestContext, rule: &JwtRule) -> Result
         Err(TokenRefusal::Problem(problem)) => return Err(problem),
         Err(TokenRefusal::UnknownKey(issuer)) => issuer,
     };
+    // Clients choose the names of keys: requests of one address must not use all places of an issuer.
+    let Ok(_permit) = request.worker().shared.capacity.await_keys(request.client_address()) else {
+        return Err(unavailable(&rule.entry));
+    };
     // Boxed, because the future is large and other requests do not need it.
     let fetched = Box::pin(timeout(REFETCH_MAX, issuer.refetched())).await;
     request.read_clock();

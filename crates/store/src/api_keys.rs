@@ -6,6 +6,7 @@ pub mod change;
 pub(crate) mod repeated;
 pub(crate) mod row;
 
+use access::key_clients::KeyClient;
 use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, Timestamp, UserId};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -24,18 +25,23 @@ pub const KEYS_MAX: u64 = 1_000;
 /// Up to this number of keys, the keys of one user are created concurrently. Even with all connections of many nodes in
 /// use, concurrent inserts cannot exceed [`KEYS_MAX`] from here.
 const UNGUARDED_MAX: u64 = 500;
+/// Maximum number of keys with the same last four characters that one look-up returns.
+pub const KEYS_OF_LAST4_MAX: u32 = 50;
 /// Maximum number of keys in one page, including the extra key that shows that another page exists.
 pub const KEYS_PAGE_MAX: u32 = 201;
 
 statements! {
     ADD = concat!("INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, expires_at, credits_per_day,
-        requests_per_minute, routes, models, addresses, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING ", key_columns!());
+        requests_per_minute, routes, models, addresses, admin, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) RETURNING ", key_columns!());
     KEYS_OF_OWNER = "SELECT (SELECT count(*) FROM api_keys k WHERE k.user_id = u.id AND k.revoked_at IS NULL)
         FROM users u WHERE u.id = $1";
     FIND = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id = $1 AND user_id = coalesce($2, user_id)");
     LIST = concat!("SELECT ", key_columns!(), " FROM api_keys ORDER BY no");
     LIST_OF_USER = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE user_id = $1 ORDER BY no");
+    OF_LAST4 = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE (last4 = $1 OR previous_last4 = $1)
+        ORDER BY id DESC LIMIT $2");
+    OF_HASH = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE (hash = $1 OR previous_hash = $1) LIMIT 1");
     PAGE = concat!("SELECT ", key_columns!(), " FROM api_keys
         WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT $3");
     PAGE_WITH_REVOKED = concat!("SELECT ", key_columns!(), " FROM api_keys
@@ -82,6 +88,9 @@ pub enum KeyError {
         "the secret of this request was replaced by a later rotation: rotate the key again with a new `Idempotency-Key`"
     )]
     SecretReplaced,
+    /// The key of a repeated creation has another expiry than the request.
+    #[error("the expiry of the key of this request was changed later: rotate the key instead")]
+    ExpiryChanged,
     /// The user has the maximum number of requests that may be repeated.
     #[error(
         "this user has sent {REPEATABLE_MAX} requests with an `Idempotency-Key` within 24 hours: send none, or wait"
@@ -105,6 +114,8 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
     /// Limits of the key in addition to those of its owner.
     pub bounds: KeyBounds,
+    /// Whether the key may call what admins call, while its owner is an admin.
+    pub is_admin: bool,
 }
 
 impl NewKey {
@@ -112,7 +123,7 @@ impl NewKey {
     #[must_use]
     pub fn of(user: UserId, label: impl Into<String>, secret: &ApiKey) -> Self {
         let (label, secret) = (label.into(), KeySecret::of(secret));
-        Self { user, label, secret, expires_at: None, bounds: KeyBounds::default() }
+        Self { user, label, secret, expires_at: None, bounds: KeyBounds::default(), is_admin: false }
     }
 }
 
@@ -154,6 +165,10 @@ pub struct Key {
     pub previous: Option<PreviousSecret>,
     /// Limits of the key in addition to those of its owner.
     pub bounds: KeyBounds,
+    /// Whether the key may call what admins call, while its owner is an admin.
+    pub is_admin: bool,
+    /// Last client that used the key, accurate to about one minute; `None` if it is not known.
+    pub used_by: Option<KeyClient>,
     /// Time of the last use, accurate to about one minute; see [`Store::last_use`](crate::Store::last_use).
     pub used_at: Option<Timestamp>,
     /// The key is invalid from this time on.
@@ -232,13 +247,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`create_key`](Self::create_key), and [`KeyError::OtherRequest`], [`KeyError::SecretReplaced`],
-    /// [`KeyError::KeyRevoked`], [`KeyError::TooManyRequests`].
+    /// [`KeyError::KeyRevoked`], [`KeyError::ExpiryChanged`], [`KeyError::TooManyRequests`].
     pub async fn create_key_once(&self, by: &Actor, new: NewKey, request: &RepeatableRequest) -> Result<Key, KeyError> {
         check(&new)?;
         let no = self.next_key_no().await?;
         let mut transaction = self.addition().await?;
         let repeat = PossibleRepeat { store: self, by, request, secret: new.secret.clone() };
         let key = match repeat.reissue(&mut transaction).await? {
+            // The permission to create a key with this expiry permits no secret of a key that is valid for longer.
+            Some(key) if key.expires_at != new.expires_at => return Err(KeyError::ExpiryChanged),
             Some(key) => key,
             None => {
                 let key = self.add_key(&mut transaction, by, new, no).await?;
@@ -261,7 +278,7 @@ impl Store {
         if owned >= KEYS_MAX {
             return Err(KeyError::TooManyKeys);
         }
-        let NewKey { user, label, secret, expires_at, bounds } = new;
+        let NewKey { user, label, secret, expires_at, bounds, is_admin } = new;
         let add = transaction
             .query(ADD)
             .bind(id)
@@ -277,9 +294,10 @@ impl Store {
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))
             .bind(list(bounds.addresses.as_deref()))
+            .bind(is_admin)
             .bind(self.now());
         let row: KeyRow = add.one().await.map_err(taken)?;
-        let act = Act::of(Action::KeyCreate, id, Some(user)).with(detail(expires_at, &bounds));
+        let act = Act::of(Action::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
         self.note(transaction, by, act).await?;
         Ok(row.try_into()?)
     }
@@ -308,6 +326,25 @@ impl Store {
         rows.into_iter().map(Key::try_from).collect()
     }
 
+    /// Returns the keys of all users whose current or previous secret ends with `last4`, newest first; at most
+    /// [`KEYS_OF_LAST4_MAX`].
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn keys_of_last4(&self, last4: &str) -> Result<Vec<Key>, DatabaseError> {
+        let rows: Vec<KeyRow> = self.query(OF_LAST4).bind(last4).bind(i64::from(KEYS_OF_LAST4_MAX)).all().await?;
+        rows.into_iter().map(Key::try_from).collect()
+    }
+
+    /// Returns the key whose current or previous secret has this hash, also if it is not valid.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn key_of_hash(&self, hash: KeyHash) -> Result<Option<Key>, DatabaseError> {
+        let row: Option<KeyRow> = self.query(OF_HASH).bind(hash.0.to_vec()).find().await?;
+        row.map(Key::try_from).transpose()
+    }
+
     /// Returns one key, also if it is revoked; `None` if it does not exist or belongs to another user.
     ///
     /// # Errors
@@ -333,6 +370,15 @@ async fn owned(transaction: &mut Transaction, user: UserId) -> Result<u64, KeyEr
 /// Id and number are new, so only the hash can violate a unique index.
 fn taken(error: DatabaseError) -> KeyError {
     error.or_taken(KeyError::KeyTaken)
+}
+
+/// Returns the details of a new key for the audit log.
+fn detail_of_new(expires_at: Option<Timestamp>, bounds: &KeyBounds, is_admin: bool) -> Value {
+    let mut detail = detail(expires_at, bounds);
+    if is_admin && let Some(fields) = detail.as_object_mut() {
+        fields.insert("scope".to_owned(), "admin".into());
+    }
+    detail
 }
 
 /// Returns the details for the audit log: the bounds of a key and its expiry.

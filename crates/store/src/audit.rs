@@ -115,6 +115,8 @@ actions! {
     KeyRotate = "key.rotate";
     /// A key was revoked.
     KeyRevoke = "key.revoke";
+    /// A key with the scope `admin` was used.
+    KeyUse = "key.use";
     /// A provider's credential was added to the vault.
     ProviderKeyCreate = "provider_key.create";
     /// A provider's credential was replaced or renamed.
@@ -177,6 +179,17 @@ impl Act {
 }
 
 impl Store {
+    /// Writes a line that records no change.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn note_alone(&self, by: &Actor, act: Act) -> Result<(), DatabaseError> {
+        let mut transaction = self.begin().await?;
+        self.note(&mut transaction, by, act).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Writes the line in the transaction of the change that it records.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ pub const EVERYBODY: Uuid = Uuid::nil();
 macro_rules! listed {
     ($condition:literal) => {
         concat!(
-            "SELECT b.id, b.scope, b.scope_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no, u.email,
+            "SELECT b.id, b.scope, b.scope_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no,
+            CASE WHEN u.email LIKE '%@%' THEN u.email ELSE u.name END AS email,
             p.name AS plan_name FROM budgets b LEFT JOIN api_keys k ON k.id = b.scope_id
             LEFT JOIN users u ON u.id = b.scope_id LEFT JOIN plans p ON p.id = b.scope_id",
             $condition

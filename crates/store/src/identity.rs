@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use access::{
     Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId,
-    Principal, Timestamp, UserId, UserNo, UserStatus,
+    Principal, Role, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use crate::users::{self, Email};
 /// replaced.
 const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at,
     k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
-    k.addresses, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.plan_id, p.name, p.credits_per_day,
+    k.addresses, k.admin, u.role, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.plan_id, p.name, p.credits_per_day,
     p.requests_per_minute, p.budgets, p.shared_keys
     FROM api_keys k JOIN users u ON u.id = k.user_id JOIN plans p ON p.id = u.plan_id";
 /// Finds keys by their current and by their previous secret. A list of hashes follows each. For 32 of them, in 300,000
@@ -55,8 +55,8 @@ pub struct IdentityUser {
     pub no: UserNo,
     /// Name that is shown to people.
     pub name: String,
-    /// E-mail address of the user.
-    pub email: Email,
+    /// E-mail address of the user; `None` for a service user.
+    pub email: Option<Email>,
     /// Id of the user's plan.
     pub plan_id: PlanId,
     /// Plan of the user.
@@ -93,6 +93,8 @@ pub struct IdentityKey {
     pub expires_at: Option<Timestamp>,
     /// Expiry of the presented secret if it is the one before the last rotation.
     pub rotated: Option<Timestamp>,
+    /// Whether the key may call what admins call: it has the scope `admin`, and its user is an admin.
+    pub is_admin: bool,
     /// Limits of the key in addition to those of its owner.
     pub bounds: Arc<KeyBounds>,
 }
@@ -118,6 +120,7 @@ impl Identity {
             budgets: self.budgets.clone(),
             expires_at: self.key.expires_at.into_iter().chain(self.key.rotated).min(),
             rotated: self.key.rotated,
+            is_admin: self.key.is_admin,
             bounds: self.key.bounds.clone(),
             provider_keys: access::ProviderKeys::default(),
         }
@@ -136,6 +139,8 @@ struct IdentityRow {
     last4: String,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    admin: bool,
+    role: String,
     user_id: Uuid,
     user_no: i64,
     email: String,
@@ -183,6 +188,7 @@ impl IdentityRow {
             label: self.label,
             expires_at,
             rotated,
+            is_admin: self.admin && users::role(&self.role)? == Role::Admin,
             bounds: if bounds.is_unbounded() { KeyBounds::none() } else { Arc::new(bounds) },
         };
         let of_plan: Vec<_> = user.plan.budgets.iter().map(|budget| budget.of(BudgetScope::User(user.no))).collect();

@@ -56,7 +56,7 @@ pub use api_keys::repeated::{REPEATABLE_MAX, RepeatableRequest};
 pub use api_keys::{
     KEYS_MAX, KEYS_PAGE_MAX, Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, NoKey, PreviousSecret,
 };
-pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use audit::{AUDIT_PAGE_MAX, Act, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
 pub use backlog::{Backlog, BacklogError, GatheredCharges};
 pub use backup::{BackupError, Census};
 pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};

@@ -172,7 +172,7 @@ struct LinkRow {
 impl LinkRow {
     fn read(self) -> Result<Link, DatabaseError> {
         let purpose = match (self.kind.as_str(), self.user_id) {
-            (INVITE, _) => Purpose::Invite { email: self.email.map(Email::stored), plan: self.plan },
+            (INVITE, _) => Purpose::Invite { email: self.email.and_then(Email::stored), plan: self.plan },
             (PASSWORD, Some(user)) => Purpose::Password { user: UserId(user) },
             (FIRST_ADMIN, _) => Purpose::FirstAdmin,
             _ => return Err(DatabaseError::Unreadable { table: "links", column: "kind" }),
@@ -371,7 +371,7 @@ impl Store {
             let invitation = self.redeem(transaction, hash, INVITE).await?;
             link = Some(invitation.id);
             if let Purpose::Invite { email, plan } = invitation.purpose {
-                if email.is_some_and(|email| email != new.email) {
+                if email.is_some() && email != new.email {
                     return Err(RedeemError::NoLink);
                 }
                 new.plan = plan.unwrap_or(new.plan);

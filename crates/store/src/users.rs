@@ -80,8 +80,8 @@ pub enum UserError {
 /// A user that is to be created. `Debug` omits the name, which may be the address.
 #[derive(Clone)]
 pub struct NewUser {
-    /// E-mail address, unique in the store.
-    pub email: Email,
+    /// E-mail address, unique in the store; `None` for a service user.
+    pub email: Option<Email>,
     /// Name that is shown to people.
     pub name: String,
     /// Name of the plan.
@@ -99,7 +99,14 @@ impl NewUser {
     #[must_use]
     pub fn member(email: Email, name: impl Into<String>, plan: impl Into<String>) -> Self {
         let (name, plan) = (name.into(), plan.into());
-        Self { email, name, plan, role: Role::Member, password: None, demo: false }
+        Self { email: Some(email), name, plan, role: Role::Member, password: None, demo: false }
+    }
+
+    /// Describes a service user: a member with keys, without an e-mail address and a password.
+    #[must_use]
+    pub fn service(name: impl Into<String>, plan: impl Into<String>) -> Self {
+        let (name, plan) = (name.into(), plan.into());
+        Self { email: None, name, plan, role: Role::Member, password: None, demo: false }
     }
 }
 
@@ -110,8 +117,8 @@ pub struct User {
     pub id: UserId,
     /// Number that usage events use for the user.
     pub no: UserNo,
-    /// E-mail address of the user.
-    pub email: Email,
+    /// E-mail address of the user; `None` for a service user.
+    pub email: Option<Email>,
     /// Name that is shown to people.
     pub name: String,
     /// Plan of the user.
@@ -124,6 +131,14 @@ pub struct User {
     pub demo: bool,
     /// Time at which the user was created.
     pub created_at: Timestamp,
+}
+
+impl User {
+    /// Returns the text that names the user to people: the e-mail address, or the name of a service user.
+    #[must_use]
+    pub fn address_or_name(&self) -> &str {
+        self.email.as_ref().map_or(&self.name, Email::as_str)
+    }
 }
 
 impl fmt::Debug for NewUser {
@@ -246,7 +261,8 @@ impl Store {
         let add = transaction
             .query(ADD)
             .bind(id)
-            .bind(new.email.as_str())
+            // The column is unique and not null: a service user has its id there.
+            .bind(new.email.as_ref().map_or_else(|| id.to_string(), |email| email.as_str().to_owned()))
             .bind(new.name.as_str())
             .bind(plan.0)
             .bind(UserStatus::Active.as_str())
@@ -259,6 +275,7 @@ impl Store {
         let row: UserRow = transaction.query(FIND_BY_ID).bind(id).one().await?;
         let detail = match link {
             Some(link) => json!({"plan": new.plan, "role": new.role, "link": link}),
+            None if new.email.is_none() => json!({"plan": new.plan, "role": new.role, "kind": "service"}),
             None => json!({"plan": new.plan, "role": new.role}),
         };
         self.note(transaction, by, Act::of(Action::UserCreate, id, Some(UserId(id))).with(detail)).await?;

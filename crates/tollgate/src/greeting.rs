@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use config::snapshot::Listener;
-use config::{FirstCall, Snapshot};
+use config::{FirstCall, FirstRouteCall, Snapshot};
 
 use crate::cli::Place;
 use crate::demo::{self, Demo, DemoKey};
@@ -42,6 +42,9 @@ impl Greeting<'_> {
             writeln!(out, "  proxy    {}://{}", listener.scheme(), listener.address)?;
         }
         writeln!(out, "  control  {}://{}", self.snapshot.process.control.scheme(), self.control)?;
+        if self.serves_api {
+            writeln!(out, "  pages    {}/dashboard/", self.snapshot.process.control_url(self.control))?;
+        }
         match &self.snapshot.process.store.url {
             None => writeln!(out, "  store    SQLite in {}", self.snapshot.process.data.display())?,
             Some(_) => {
@@ -84,6 +87,7 @@ impl Greeting<'_> {
         for demo in keys {
             writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
         }
+        writeln!(out, "\nThe first key as a variable of a shell:\n  export KEY={}", first.key)?;
         self.write_first_call(out, first)
     }
 
@@ -96,7 +100,7 @@ impl Greeting<'_> {
         match (self.mock, names.is_empty()) {
             (None, _) => Ok(()),
             (Some(address), true) => {
-                writeln!(out, "  LLM      mock provider (http://{address}): requests are free.")?;
+                writeln!(out, "  LLM      mock provider (http://{address}), with invented prices.")?;
                 writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY adds a provider")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
@@ -116,6 +120,14 @@ impl Greeting<'_> {
             writeln!(out, "    -d '{body}'")?;
             if self.serves_api {
                 writeln!(out, "\nUsage of the key (with the same Authorization header):\n  {usage}")?;
+            }
+        } else if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.traffic.first_route_call()) {
+            let FirstRouteCall { path, needs_key } = call;
+            writeln!(out, "\nExample request of the first route:\n")?;
+            let end = if needs_key { " \\" } else { "" };
+            writeln!(out, "  curl '{}://{}{path}'{end}", proxy.scheme(), proxy.address)?;
+            if needs_key {
+                writeln!(out, "    -H 'Authorization: Bearer {key}'")?;
             }
         } else if self.serves_api {
             writeln!(out, "\nExample request (today's usage of the key):\n")?;
@@ -180,6 +192,13 @@ mod tests {
         let none = text("ai: {enabled: false}", true);
         assert!(!none.contains("8080/v1") && !none.contains("LLM"), "{none}");
         assert!(none.contains("curl 'http://127.0.0.1:8787/api/usage/today'"), "{none}");
+        assert!(none.contains("  pages    http://127.0.0.1:8787/dashboard/\n"), "{none}");
+        assert!(none.contains(&format!("\n  export KEY=tollgate_{}\n", "0".repeat(32))), "{none}");
+        let routes = "upstreams: [{name: u, backends: [{url: 'http://127.0.0.1:9'}]}]\n\
+            routes: [{path: {prefix: /orders}, upstreams: u}]\nai: {enabled: false}\n";
+        let routed = text(routes, true);
+        assert!(routed.contains("curl 'http://127.0.0.1:8080/orders' \\\n    -H 'Authorization: Bearer"), "{routed}");
+        assert!(!routed.contains("/api/usage/today"), "{routed}");
         // A process that serves only health checks shows no request to the control API.
         let probes = text("ai: {enabled: false}", false);
         assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");

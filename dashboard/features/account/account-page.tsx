@@ -40,7 +40,7 @@ function Profile() {
   const user = useMe().data?.user;
   const lines = [
     [t.account.name, user?.name],
-    [t.account.email, user?.email],
+    [t.account.email, user?.email ?? undefined],
     [t.account.plan, user?.plan],
     [t.account.role, user && t.frame.roles[user.role === "admin" ? "admin" : "member"]],
     [t.account.since, user && format.day(user.created_at)],

@@ -55,7 +55,7 @@ export function Navigation({ page }: { page: PageName }) {
               </span>
               <span className="trunc">
                 <span className="vh">{t.frame.account}: </span>
-                <b className="med" title={me.data.user.email}>{me.data.user.name}</b>
+                <b className="med" title={me.data.user.email ?? me.data.user.name}>{me.data.user.name}</b>
                 <br />
                 <span className="t3 sm">{plan}</span>
               </span>

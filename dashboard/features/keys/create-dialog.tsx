@@ -13,16 +13,18 @@ import { useMessages } from "@/lib/language";
 const CURRENCY = "USD";
 
 interface CreateDialogProps {
+  /** The user of the key, if it is not the reader. */
+  userId?: string | undefined;
   onClose(): void;
   /** `problem` is the reason why the key has no budgets. */
   onCreated(key: Schemas["ApiKeyWithSecret"], problem: string | undefined): void;
 }
 
-export function CreateDialog({ onClose, onCreated }: CreateDialogProps) {
+export function CreateDialog({ userId, onClose, onCreated }: CreateDialogProps) {
   const t = useMessages();
   const { create, budget } = useKeyChanges();
   const form = useForm(keyShape(t, EMPTY_KEY), EMPTY_KEY, async (fields) => {
-    const key = await create.mutateAsync(newKeyOf(fields)).catch(() => undefined);
+    const key = await create.mutateAsync({ ...newKeyOf(fields), ...(userId && { user_id: userId }) }).catch(() => undefined);
     if (!key) return;
     // The secret must be shown, even if a budget is refused.
     const problem = await budget.mutateAsync({ id: key.id, changes: budgetChanges(EMPTY_KEY, fields, CURRENCY) }).then(

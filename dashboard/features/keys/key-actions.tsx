@@ -9,6 +9,8 @@ import { useMessages } from "@/lib/language";
 export interface KeyTask {
   kind: "edit" | "rotate" | "revoke";
   key: ApiKey;
+  /** The reader has looked the key up to stop it. */
+  isLeaked?: boolean;
 }
 
 /** The menu of a key. */

@@ -23,12 +23,14 @@ interface KeyTableProps {
   keys: ApiKey[];
   use: ReadonlyMap<string, Schemas["OverviewKey"]>;
   onTask(task: KeyTask): void;
+  onOpen(id: string): void;
+  openId: string;
 }
 
 const column = createColumnHelper<Row>();
 
 /** Keys with their state, scope, use and expiry; ended keys are dimmed. */
-export function KeyTable({ keys, use, onTask }: KeyTableProps) {
+export function KeyTable({ keys, use, onTask, onOpen, openId }: KeyTableProps) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
@@ -42,6 +44,8 @@ export function KeyTable({ keys, use, onTask }: KeyTableProps) {
       rowHeight={52}
       rowId={({ key }) => key.id}
       rowClass={({ key }) => (hasEnded(key, now) ? "off" : "")}
+      onOpen={({ key }) => onOpen(key.id)}
+      openId={openId}
     />
   );
 }
@@ -117,6 +121,7 @@ function columnsOf({ t, format, now, onTask }: Words): ColumnDef<Row>[] {
 
 function KeyStatus({ row, words: { t, format, now } }: { row: Row; words: Words }) {
   const { key, use } = row;
+  if (key.admin && stateOf(key, now) === "active") return <span className="tag acc" title={t.keys.adminText}>{t.keys.admin}</span>;
   switch (stateOf(key, now, use && { credits: use.today.credits })) {
     case "revoked":
       return <span className="tag">{t.keys.revoked}</span>;

@@ -1,6 +1,6 @@
 "use client";
 
-import { Plus } from "lucide-react";
+import { Plus, Search } from "lucide-react";
 import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
@@ -17,14 +17,18 @@ import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
 import { useNow } from "@/lib/now";
-import { useOverview } from "@/lib/queries";
+import { useMe, useOverview } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 
 const create = () => import("@/features/keys/create-dialog");
 const edit = () => import("@/features/keys/edit-dialog");
 const tasks = () => import("@/features/keys/task-dialogs");
 const secret = () => import("@/features/keys/secret-dialog");
-const dialogs = () => Promise.all([create(), edit(), tasks(), secret()]);
+const drawer = () => import("@/features/keys/key-drawer");
+const find = () => import("@/features/keys/find-dialog");
+const dialogs = () => Promise.all([create(), edit(), tasks(), secret(), drawer(), find()]);
+const KeyDrawer = dynamic(() => drawer().then((module) => module.KeyDrawer));
+const FindDialog = dynamic(() => find().then((module) => module.FindDialog));
 const CreateDialog = dynamic(() => create().then((module) => module.CreateDialog));
 const EditDialog = dynamic(() => edit().then((module) => module.EditDialog));
 const RotateDialog = dynamic(() => tasks().then((module) => module.RotateDialog));
@@ -44,12 +48,13 @@ interface Secret {
 function useListState() {
   const { get, set } = useUrlState();
   const filter = FILTERS.find((name) => name === get("show")) ?? "in-use";
-  return { filter, text: get("q"), isCreating: get("create") !== "", set };
+  return { filter, text: get("q"), isCreating: get("create") !== "", id: get("id"), user: get("user"), isFinding: get("find") !== "", set };
 }
 
 export function KeysPage() {
   const t = useMessages();
-  const { isCreating, set } = useListState();
+  const { isCreating, isFinding, id, user, set } = useListState();
+  const isAdmin = useMe().data?.acts_as === "admin";
   const [task, setTask] = useState<KeyTask>();
   useLater(dialogs);
   const [secret, setSecret] = useState<Secret>();
@@ -59,21 +64,30 @@ export function KeysPage() {
       {t.keys.create}
     </Button>
   );
+  const findLeaked = (
+    <Button className="min-w-11" aria-label={t.keys.find} onClick={() => set({ find: "1" })}>
+      <Search className="i" aria-hidden />
+      <span className="hide">{t.keys.find}</span>
+    </Button>
+  );
   const closeTask = () => setTask(undefined);
   return (
-    <Shell page="keys" actions={create}>
+    <Shell page="keys" actions={<>{isAdmin && findLeaked}{create}</>}>
       <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />
       {isCreating && !secret && (
         <CreateDialog
-          onClose={() => set({ create: "" })}
+          userId={user || undefined}
+          onClose={() => set({ create: "", user: "" })}
           onCreated={(created, problem) => {
             setSecret({ created, isRotation: false, problem });
-            set({ create: "" });
+            set({ create: "", user: "" });
           }}
         />
       )}
       {task?.kind === "edit" && <EditDialog apiKey={task.key} onClose={closeTask} />}
-      {task?.kind === "revoke" && <RevokeDialog apiKey={task.key} onClose={closeTask} />}
+      {isFinding && !task && <FindDialog onRevoke={(key) => setTask({ kind: "revoke", key, isLeaked: true })} onOpen={(found) => set({ find: "", id: found })} onClose={() => set({ find: "" })} />}
+      {id !== "" && !task && !secret && <KeyDrawer id={id} onTask={setTask} onClose={() => set({ id: "" })} />}
+      {task?.kind === "revoke" && <RevokeDialog apiKey={task.key} isLeaked={task.isLeaked ?? false} onClose={closeTask} />}
       {task?.kind === "rotate" && (
         <RotateDialog
           apiKey={task.key}
@@ -95,7 +109,7 @@ function KeyList({ onTask, onCreate }: { onTask(task: KeyTask): void; onCreate()
   const now = useNow();
   const keys = useKeys();
   const overview = useOverview();
-  const { filter, text, set } = useListState();
+  const { filter, text, id, set } = useListState();
   const use = useMemo(() => new Map((overview.data?.keys ?? []).map((key) => [key.id, key])), [overview.data]);
   const groups = useMemo(() => {
     const all = keys.data ?? [];
@@ -137,7 +151,7 @@ function KeyList({ onTask, onCreate }: { onTask(task: KeyTask): void; onCreate()
       {keys.data && shown.length === 0 && (
         <Empty title={t.keys.noneFiltered} action={<Button onClick={() => set({ q: "", show: "all" })}>{t.keys.clear}</Button>} />
       )}
-      {shown.length > 0 && <KeyTable keys={shown} use={use} onTask={onTask} />}
+      {shown.length > 0 && <KeyTable keys={shown} use={use} onTask={onTask} onOpen={(open) => set({ id: open })} openId={id} />}
       {shown.length > 0 && (
         <div className="pf">
           <span className="num">{t.keys.count(format.count(shown.length))}</span>

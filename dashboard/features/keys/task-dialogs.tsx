@@ -52,12 +52,13 @@ export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRot
   );
 }
 
-export function RevokeDialog({ apiKey, onClose }: TaskProps) {
+/** `isLeaked`: the reader has looked the key up to stop it, so nothing has to be typed. */
+export function RevokeDialog({ apiKey, isLeaked = false, onClose }: TaskProps & { isLeaked?: boolean }) {
   const t = useMessages();
   const { revoke } = useKeyChanges();
   const [openedAt] = useState(() => Date.now());
   // Typing the label is asked for only if clients would notice at once.
-  const isRecent = apiKey.last_used_at ? openedAt - new Date(apiKey.last_used_at).getTime() < RECENT_MS : false;
+  const isRecent = !isLeaked && apiKey.last_used_at ? openedAt - new Date(apiKey.last_used_at).getTime() < RECENT_MS : false;
   const shape = z.object({ label: isRecent ? z.string().refine((label) => label.trim() === apiKey.label.trim(), t.keys.revokeWrong) : z.string() });
   const form = useForm(shape, { label: "" }, async () => {
     await revoke.mutateAsync(apiKey.id).then(onClose, () => undefined);

@@ -12,7 +12,7 @@ const PAGES_MAX = 10;
 
 export function useKeys(): UseQueryResult<ApiKey[], ApiError> {
   return useQuery({
-    queryKey: ["keys"],
+    queryKey: ["keys", "list"],
     queryFn: async ({ signal }) => {
       const keys: ApiKey[] = [];
       let cursor: string | null | undefined;
@@ -26,6 +26,19 @@ export function useKeys(): UseQueryResult<ApiKey[], ApiError> {
     },
     refetchInterval: 60_000,
   });
+}
+
+/** One key with its user and its use; 404 if it does not exist or the reader may not see it. */
+export function useKey(id: string): UseQueryResult<Schemas["ApiKeyDetail"], ApiError> {
+  return useQuery({ queryKey: ["keys", "one", id], queryFn: ({ signal }) => api("get", "/api/keys/{id}", { path: { id }, signal }) });
+}
+
+/**
+ * Finds keys of all users. A pasted key is in the body of the request only: browsers hash only on pages over TLS. The result
+ * is not cached, so that no key stays in memory.
+ */
+export function useKeyLookup(): UseMutationResult<Schemas["ApiKeyLookupResult"], ApiError, Schemas["ApiKeyLookup"]> {
+  return useMutation({ mutationFn: (body: Schemas["ApiKeyLookup"]) => api("post", "/api/keys/lookup", { body }), gcTime: 0 });
 }
 
 /** The budgets that apply to a key: its own, and those of its user, plan and all users. */

@@ -16,7 +16,7 @@ const usd = (amount_nano: number) => ({ amount_nano, currency: "USD" });
 
 function overview(change: Partial<Overview> = {}): Overview {
   return {
-    user: { id: "1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" },
+    user: { id: "1", kind: "person", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" },
     plan: { name: "starter", credits_per_day: 1000, requests_per_minute: 60 },
     quota: { limit: 1000, used: 3, remaining: 997, resets_at: "2026-11-22T00:00:00Z" },
     budgets: [],

@@ -76,7 +76,7 @@ function Redeem({ token, kind, link }: RedeemProps) {
     const who = kind === "password" ? {} : { name, email: typed };
     const { user } = await api("post", "/api/auth/link", { body: { token, password, ...who } });
     try {
-      await entry.signIn(user.email, password, kind === "first_admin" ? "/dashboard/setup" : "/dashboard/overview");
+      await entry.signIn(user.email ?? email ?? who.email ?? "", password, kind === "first_admin" ? "/dashboard/setup" : "/dashboard/overview");
     } catch (error) {
       // An invitation for any address does not reveal whether the typed one has an account.
       if (kind === "invite" && error instanceof ApiError && error.isSignedOut) throw maybeTaken();

@@ -73,7 +73,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const key = created ?? usableKey(keys.data, now);
   const credential = added ? t.setup.accepted(added.key.provider, added.key.label, added.key.last4, format.duration(added.test.latency_ms)) : undefined;
   const results: Partial<Record<StepName, string | undefined>> = {
-    admin: me.acts_as === "admin" ? me.user.email : t.setup.adminExists,
+    admin: me.acts_as === "admin" ? (me.user.email ?? me.user.name) : t.setup.adminExists,
     provider: added?.test.ok ? credential : site && !site.llm ? t.setup.noLlm : providerResult(providers.data.items, t.setup),
     key: key && t.setup.keyResult(key.label, `${key.prefix}_…${key.last4}`),
   };

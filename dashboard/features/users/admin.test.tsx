@@ -29,7 +29,7 @@ const PLAN: Plan = {
   id: "p1", name: "team", credits_per_day: 500, requests_per_minute: null, shared_keys: false, created_at: "2026-11-01T00:00:00Z", updated_at: "2026-11-01T00:00:00Z",
   budgets: [{ money: "20 USD", per: "month" }, { credits: 7, per: "day" }],
 };
-const user = (name: string, email: string): User => ({ id: email, name, email, plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" });
+const user = (name: string, email: string): User => ({ id: email, kind: "person", name, email, plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" });
 
 describe("a budget", () => {
   it("shows money with its used share", () => {

@@ -47,17 +47,27 @@ export function CreateUserDialog({ onClose, onLink }: DialogProps) {
   const t = useMessages();
   const { create } = useUserChanges();
   const plans = usePlanOptions();
-  const shape = z.object({ name: nameShape(t), email: emailShape(t), plan: z.string().min(1, t.users.planMissing), role: z.string() });
-  const form = useForm(shape, { name: "", email: "", plan: "", role: "member" }, async ({ role, ...fields }) => {
-    await create.mutateAsync({ ...fields, role: roleOf(role) }).then(
-      ({ user, password_link: { url, expires_at } }) => onLink({ kind: "created", name: user.name, url, expiresAt: expires_at }),
+  // Only a person has an e-mail address and a role.
+  const shape = z
+    .object({ kind: z.string(), name: nameShape(t), email: z.string(), plan: z.string().min(1, t.users.planMissing), role: z.string() })
+    .superRefine(({ kind, email }, context) => {
+      if (kind === "person" && !emailShape(t).safeParse(email).success) context.addIssue({ code: "custom", path: ["email"], message: t.register.emailMissing });
+    });
+  const form = useForm(shape, { kind: "person", name: "", email: "", plan: "", role: "member" }, async ({ kind, name, email, plan, role }) => {
+    const body = kind === "service" ? { kind: "service" as const, name, plan } : { name, email: email.trim(), plan, role: roleOf(role) };
+    await create.mutateAsync(body).then(
+      ({ user, password_link: link }) => {
+        if (link) onLink({ kind: "created", name: user.name, url: link.url, expiresAt: link.expires_at });
+        else onClose();
+      },
       () => undefined,
     );
   });
   return (
     <FormDialog title={t.users.create} text={t.users.createText} action={t.users.create} isBusy={form.busy} error={create.error} onSubmit={form.submit} onClose={onClose}>
+      <SelectField label={t.users.kind} options={[["person", t.users.person], ["service", t.users.service]]} {...form.field("kind")} />
       <Field label={t.register.name} autoComplete="off" autoFocus {...form.field("name")} />
-      <Field label={t.register.email} type="email" autoComplete="off" {...form.field("email")} />
+      {form.field("kind").value === "person" && <Field label={t.register.email} type="email" autoComplete="off" {...form.field("email")} />}
       <div className="grid gap-4 sm:grid-cols-2">
         <SelectField label={t.users.plan} options={[["", t.users.choosePlan], ...plans]} {...form.field("plan")} />
         <SelectField label={t.users.role} hint={t.users.roleHint} options={roles(t)} {...form.field("role")} />

@@ -32,7 +32,7 @@ export function UserDrawer({ id, onTask, onClose }: UserDrawerProps) {
     </>
   ) : t.users.user;
   return (
-    <Drawer title={title} sub={user.data?.email ?? id} onClose={onClose}>
+    <Drawer title={title} sub={user.data?.email ?? (user.data ? t.users.service : id)} onClose={onClose}>
       {user.isPending && <SkeletonRows rows={6} />}
       {user.isError && !user.data && (
         user.error.status === 404 ? <section><Note title={t.users.missing} /></section> : <Failure error={user.error} onRetry={() => void user.refetch()} />
@@ -77,12 +77,12 @@ function UserLimits({ user }: { user: User }) {
   const format = useFormat();
   const now = useNow();
   const overview = useUserOverview(user.id);
-  const set = `/dashboard/budgets?set=user&email=${encodeURIComponent(user.email)}`;
+  const set = `/dashboard/budgets?set=user&email=${encodeURIComponent(user.email ?? "")}`;
   return (
     <section aria-labelledby="user-limits">
       <div className="row">
         <h3 id="user-limits">{t.users.limits}</h3>
-        <Link className="link sm push" href={set}>{t.budgets.set}</Link>
+        {user.email && <Link className="link sm push" href={set}>{t.budgets.set}</Link>}
       </div>
       {overview.isPending && <SkeletonRows rows={2} />}
       {overview.isError && !overview.data && <Failure error={overview.error} onRetry={() => void overview.refetch()} />}
@@ -119,7 +119,10 @@ function UserKeys({ user }: { user: User }) {
   const items = keys.data?.items ?? [];
   return (
     <section aria-labelledby="user-keys">
-      <h3 id="user-keys">{t.frame.keys}</h3>
+      <div className="row">
+        <h3 id="user-keys">{t.frame.keys}</h3>
+        <Link className="link sm push" href={`/dashboard/keys?create=1&user=${user.id}`}>{t.users.createKey}</Link>
+      </div>
       {keys.isPending && <SkeletonRows rows={2} />}
       {keys.isError && !keys.data && <Failure error={keys.error} onRetry={() => void keys.refetch()} />}
       {keys.data && items.length === 0 && <p className="t2 md">{t.users.noKeys}</p>}
@@ -128,7 +131,9 @@ function UserKeys({ user }: { user: User }) {
           {items.slice(0, KEYS_MAX).map((key) => (
             <li key={key.id} className="row md">
               <span className="min-w-0 flex-1">
-                <bdi className={hasEnded(key, now) ? "trunc t3 block" : "trunc block"} title={key.label}>{key.label}</bdi>
+                <Link className={hasEnded(key, now) ? "link trunc t3 block" : "link trunc block"} title={key.label} href={`/dashboard/keys?id=${key.id}`}>
+                  <bdi>{key.label}</bdi>
+                </Link>
                 <ShortKey apiKey={key} className="t3 sm" />
               </span>
               <span className="t3 sm nowrap">

@@ -61,9 +61,9 @@ export function UserTable({ users, openId, onOpen, onTask }: UserTableProps) {
       header: t.users.user,
       meta: { className: "grow" },
       cell: ({ row: { original } }) => (
-        <span title={original.email}>
+        <span title={original.email ?? original.name}>
           <span className="med"><bdi>{original.name}</bdi></span>
-          <span className="sub"><bdi>{original.email}</bdi></span>
+          <span className="sub"><bdi>{original.email ?? t.users.service}</bdi></span>
         </span>
       ),
     }),

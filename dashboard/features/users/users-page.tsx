@@ -71,7 +71,7 @@ export function UsersPage() {
 export function matching(users: readonly User[], text: string, exact: User | null | undefined): User[] {
   const words = text.trim().toLowerCase();
   if (words === "") return [...users];
-  const found = users.filter(({ name, email }) => name.toLowerCase().includes(words) || email.toLowerCase().includes(words));
+  const found = users.filter(({ name, email }) => name.toLowerCase().includes(words) || (email ?? "").toLowerCase().includes(words));
   const isMissing = exact && !found.some(({ id }) => id === exact.id);
   return isMissing ? [...found, exact] : found;
 }

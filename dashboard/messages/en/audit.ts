@@ -39,6 +39,7 @@ export const audit = {
     "session.create": "Signed in",
     "session.end": "Session ended",
     "session.theft": "Session ended: token used twice",
+    "key.use": "Key with the scope admin used",
     "key.create": "Key created",
     "key.change": "Key changed",
     "key.rotate": "Key rotated",

@@ -1,5 +1,9 @@
 export const users = {
   user: "User",
+  kind: "Kind",
+  person: "Person, who signs in",
+  service: "Service user, with keys only",
+  createKey: "Create key",
   search: "Search by name or email",
   status: "Status",
   role: "Role",

@@ -41,6 +41,7 @@ export const audit: Messages["audit"] = {
     "session.create": "Masuk",
     "session.end": "Sesi diakhiri",
     "session.theft": "Sesi diakhiri: token dipakai dua kali",
+    "key.use": "Kunci dengan lingkup admin dipakai",
     "key.create": "Kunci dibuat",
     "key.change": "Kunci diubah",
     "key.rotate": "Kunci dirotasi",

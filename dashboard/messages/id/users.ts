@@ -2,6 +2,10 @@ import type { Messages } from "@/messages/en";
 
 export const users: Messages["users"] = {
   user: "Pengguna",
+  kind: "Jenis",
+  person: "Orang yang masuk",
+  service: "Pengguna layanan, hanya dengan kunci",
+  createKey: "Buat kunci",
   search: "Cari nama atau email",
   status: "Status",
   role: "Peran",

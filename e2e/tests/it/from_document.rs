@@ -116,8 +116,10 @@ impl Walk<'_> {
             if answer.status() < 300 {
                 return Err(wrong(format!("{name} is not refused")));
             }
-            // A refusal before body and query are read cannot name the field; that of an invalid path ends the connection.
+            // A refusal before body and query are read cannot name the field: that of an invalid path ends the connection,
+            // and that of a header names the header.
             if answer.status() == 400
+                && !answer.text().contains("`Idempotency-Key`")
                 && answer.header("connection") != Some("close")
                 && answer.json()["error"]["code"] == "bad_request"
                 && !answer.text().contains(name)

@@ -31,7 +31,7 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
     many_files();
     let setup = Setup::mocked()
         .plans("{name: hundred, credits_per_day: 100}")
-        .section("connections", "{max: 5000, per_address: 5000}");
+        .section("connections", "{max: 5000, per_address: 5000, in_flight_per_address: 2000}");
     let gateway = Gateway::start(setup).await;
     let account = gateway.account("hundred").await;
     // The quota belongs to the user and includes all keys.

@@ -254,31 +254,39 @@ async fn a_stream_that_exhausts_its_reservation_ends_with_an_error_of_its_format
     let limited = |format: Format, key: &str| {
         let mut body = format.body("mock/tokens-60000-1", true);
         body[key] = 30.into();
-        (format.path(), body)
+        body
     };
     let model = "/v1beta/models/mock/tokens-60000-1";
     let (events, array) = (format!("{model}:streamGenerateContent?alt=sse"), format!("{model}:streamGenerateContent"));
-    for ((path, body), last) in [
-        (limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),
-        (limited(Format::Responses, "max_output_tokens"), "\"reason\":\"max_output_tokens\""),
-        (limited(Format::Messages, "max_tokens"), "\"stop_reason\":\"max_tokens\""),
-        ((events.as_str(), contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
-        ((array.as_str(), contents.clone()), "\"finishReason\":\"MAX_TOKENS\""),
-    ] {
-        let gateway = Gateway::start(small("tokens: 5000")).await;
-        let key = gateway.account("small").await.key;
-        let answer = gateway.call(Call::json(path, &body).key(&key)).await.expect(200);
-        assert!(
-            answer.whole && answer.text().contains(last),
-            "{path}: …{:?}",
-            answer.text().split_off(answer.text().len() - 400)
-        );
-        let row = store::row(gateway.folder(), &answer).await;
-        assert_eq!((&row["outcome"], &row["status"]), (&json!("budget_cut"), &json!(200)), "{path} {row}");
-        // The reserved or the reported tokens count, hardly more, although the stream would reach 60,000 tokens.
-        let spent = store::number(gateway.folder(), TOKENS).await;
-        assert!((30..=5_000).contains(&spent), "{path}: {spent} {row}");
-    }
+    // Each stream lasts for seconds.
+    tokio::join!(
+        exhausts(Format::Chat.path(), limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),
+        exhausts(
+            Format::Responses.path(),
+            limited(Format::Responses, "max_output_tokens"),
+            "\"reason\":\"max_output_tokens\""
+        ),
+        exhausts(Format::Messages.path(), limited(Format::Messages, "max_tokens"), "\"stop_reason\":\"max_tokens\""),
+        exhausts(&events, contents.clone(), "\"finishReason\":\"MAX_TOKENS\""),
+        exhausts(&array, contents.clone(), "\"finishReason\":\"MAX_TOKENS\""),
+    );
+}
+
+/// Sends a call whose response would have 60,000 tokens, with a budget of 5,000. `last` is the reason in its last event.
+async fn exhausts(path: &str, body: Value, last: &str) {
+    let gateway = Gateway::start(small("tokens: 5000")).await;
+    let key = gateway.account("small").await.key;
+    let answer = gateway.call(Call::json(path, &body).key(&key)).await.expect(200);
+    assert!(
+        answer.whole && answer.text().contains(last),
+        "{path}: …{:?}",
+        answer.text().split_off(answer.text().len() - 400)
+    );
+    let row = store::row(gateway.folder(), &answer).await;
+    assert_eq!((&row["outcome"], &row["status"]), (&json!("budget_cut"), &json!(200)), "{path} {row}");
+    // The reserved or the reported tokens count, hardly more, although the stream would reach 60,000 tokens.
+    let spent = store::number(gateway.folder(), TOKENS).await;
+    assert!((30..=5_000).contains(&spent), "{path}: {spent} {row}");
 }
 
 /// A stream that its upstream ends early lacks its final usage: the reserved tokens count, in every format.

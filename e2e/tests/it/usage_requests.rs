@@ -39,6 +39,27 @@ fn check_sums(attempt: &Value) {
 }
 
 #[tokio::test]
+async fn calls_that_a_rate_limit_refuses_are_listed() {
+    let limits = "[{dimension: key, limit: 2, window: 1h}]";
+    let gateway = Gateway::start(Setup::mocked().limited().section("rate_limits", limits)).await;
+    let key = gateway.key().await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
+        statuses.push(gateway.call(call).await.status());
+    }
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
+    let lines = requests(&gateway, &key, 5).await;
+    let mut refusals: Vec<&Value> = lines.iter().map(|line| &line["refusal"]["code"]).collect();
+    refusals.sort_by_key(|refusal| refusal.is_null());
+    let limited = json!("rate_limited");
+    assert_eq!(refusals, [&limited, &limited, &limited, &Value::Null, &Value::Null], "{lines:?}");
+    // A request that only counts tokens has no usage, and so no line.
+    let count = Call::json(COUNT_TOKENS, &Format::Messages.body("mock/tokens-1", false)).key(&key);
+    gateway.call(count).await.expect(429);
+}
+
+#[tokio::test]
 async fn a_call_is_returned_in_full_if_streamed_or_not() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let stranger = gateway.key().await;

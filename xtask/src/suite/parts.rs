@@ -67,6 +67,18 @@ const ON_POSTGRES: [&str; 26] = [
     "vault::",
 ];
 
+/// Tests of [`E2E`] that wait for most of 10 seconds or more, such as for the end of a lease. They start first, so that the
+/// end of a run does not wait for them alone.
+const LONG: [&str; 7] = [
+    "from_document::",
+    "jobs::",
+    "leases::leases_of_a_dead_node",
+    "outage::",
+    "reload::under_load::",
+    "spending::a_stream_that_exhausts",
+    "tls::certificate_is_replaced",
+];
+
 /// Returns the parts with these names, or all parts without a name.
 pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
     if names.is_empty() {
@@ -77,6 +89,11 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
         None => bail!("no part is named {name}: crates, sqlite, postgres, crashes, load"),
     };
     names.iter().map(find).collect()
+}
+
+/// Whether the job is a single test of [`LONG`].
+pub(super) fn is_long(job: &Job) -> bool {
+    matches!(&job.selection, Selection::One(test) if LONG.iter().any(|name| test.starts_with(name)))
 }
 
 impl Part {
@@ -148,8 +165,9 @@ async fn single(
 ) -> anyhow::Result<Vec<Job>> {
     let Some(binary) = binaries.iter().find(|binary| binary.name == E2E) else { bail!("{E2E} does not exist") };
     let tests = binary.tests().await?;
-    for module in ON_POSTGRES {
-        ensure!(tests.iter().any(|test| test.starts_with(module)), "{module} is listed in ON_POSTGRES and has no test");
+    for (list, names) in [("ON_POSTGRES", &ON_POSTGRES[..]), ("LONG", &LONG)] {
+        let unused = names.iter().find(|name| !tests.iter().any(|test| test.starts_with(**name)));
+        ensure!(unused.is_none(), "{unused:?} is listed in {list} and has no test");
     }
     let is_wanted = |test: &String| is_selected(test) && filter.is_none_or(|text| test.contains(text));
     let job = |test| Job {

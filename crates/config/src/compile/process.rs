@@ -20,6 +20,9 @@ use crate::snapshot::{
 
 /// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
 const PARTS_OF_ADDRESS: u32 = 16;
+/// The minimum of that part, if it is at most half of `in_flight`: many clients may share the address of a network or of
+/// a proxy that is not trusted.
+const OF_ADDRESS_MIN: u32 = 64;
 /// The part of `in_flight` that all such requests together may be: one in two. The others remain for identified clients.
 const PARTS_OF_ANONYMOUS: u32 = 2;
 
@@ -81,18 +84,15 @@ fn prefix_of(name: &str) -> String {
 }
 
 fn connections(connections: &ConnectionsInput, in_flight: u32) -> Connections {
+    let half = (in_flight / PARTS_OF_ANONYMOUS).max(1);
+    let of_address = (in_flight / PARTS_OF_ADDRESS).max(OF_ADDRESS_MIN).min(half);
     Connections {
         max: connections.max.value,
         per_address: connections.per_address.value,
         in_flight_per_key: connections.in_flight_per_key.value,
-        in_flight_per_address: or_part(connections.in_flight_per_address.as_ref(), in_flight, PARTS_OF_ADDRESS),
-        in_flight_anonymous: or_part(connections.in_flight_anonymous.as_ref(), in_flight, PARTS_OF_ANONYMOUS),
+        in_flight_per_address: connections.in_flight_per_address.as_ref().map_or(of_address, |number| number.value),
+        in_flight_anonymous: connections.in_flight_anonymous.as_ref().map_or(half, |number| number.value),
     }
-}
-
-/// Returns the configured number, otherwise one in `parts` of `in_flight`, and at least one.
-fn or_part(configured: Option<&Input<u32>>, in_flight: u32, parts: u32) -> u32 {
-    configured.map_or_else(|| (in_flight / parts).max(1), |number| number.value)
 }
 
 fn drain(drain: &DrainInput) -> Drain {

@@ -106,6 +106,12 @@ fn an_empty_file_and_empty_sections_are_the_defaults_too() {
 }
 
 #[test]
+fn an_address_may_have_a_part_of_the_requests_in_flight_and_some_in_any_case() {
+    let share = |in_flight: u32| snapshot(&format!("in_flight: {in_flight}")).process.connections.in_flight_per_address;
+    assert_eq!([1, 100, 200, 1_024, 10_000].map(share), [1, 50, 64, 64, 625]);
+}
+
+#[test]
 fn values_of_the_file_arrive() {
     let snapshot = snapshot(
         "
@@ -132,7 +138,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     assert_eq!((snapshot.process.connections.max, snapshot.process.connections.per_address), (5, 2));
     assert_eq!(snapshot.process.connections.in_flight_per_key, 3);
     let connections = snapshot.process.connections;
-    assert_eq!((connections.in_flight_per_address, connections.in_flight_anonymous), (70 / 16, 7));
+    assert_eq!((connections.in_flight_per_address, connections.in_flight_anonymous), (70 / 2, 7));
     assert_eq!((snapshot.process.workers, snapshot.process.in_flight_max), (Some(3), 70));
     assert_eq!(
         (snapshot.process.drain.delay, snapshot.process.drain.timeout),

@@ -103,8 +103,9 @@ section! {
         per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
         /// Maximum number of requests of one key in flight, over all workers; more are `rate_limited`. All keys of one user together may have twice as many.
         in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);
-        /// Maximum number of requests in flight of one address (IPv6: of one /64) whose clients are not identified; more are `rate_limited`. Requests whose credential is being checked have the same number for themselves.
-        in_flight_per_address: Option<Input<u32>> = optional(Whole::u32_from(1), "a 16th of `in_flight`");
+        /// Maximum number of requests in flight of one address (IPv6: of one /64) whose clients are not identified; more are `rate_limited`. As many requests more may wait while their credentials are checked.
+        in_flight_per_address: Option<Input<u32>> =
+            optional(Whole::u32_from(1), "a 16th of `in_flight`, at least 64, at most half of `in_flight`");
         /// The same for all addresses together; more are `overloaded`. Requests whose credential is being checked may be a quarter of `in_flight`.
         in_flight_anonymous: Option<Input<u32>> = optional(Whole::u32_from(1), "half of `in_flight`");
     }

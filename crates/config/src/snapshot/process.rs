@@ -216,7 +216,8 @@ pub struct Connections {
     pub per_address: u32,
     /// Maximum number of requests of one key in flight, over all workers. Default 1,000.
     pub in_flight_per_key: u32,
-    /// Maximum number of requests in flight of one address whose clients are not identified. Default: a 16th of all.
+    /// Maximum number of requests in flight of one address whose clients are not identified. Default: a 16th of
+    /// all, at least 64, at most half of all.
     pub in_flight_per_address: u32,
     /// The same for all addresses together. Default: half of all.
     pub in_flight_anonymous: u32,

@@ -153,6 +153,7 @@ impl From<KeyError> for Problem {
             | KeyError::KeyRevoked
             | KeyError::OtherRequest
             | KeyError::SecretReplaced
+            | KeyError::ExpiryChanged
             | KeyError::TooManyRequests => refused(Refusal::Conflict, &error),
             // Secrets are random: the same one twice is no error of the client.
             KeyError::KeyTaken => unavailable(TRY_AGAIN, error),

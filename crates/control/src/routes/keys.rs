@@ -1,6 +1,9 @@
-//! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of
-//! users. Only the response that creates a key contains its secret.
+//! `GET` and `POST /api/keys`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of users.
+//! [`detail`] shows one key with its use, and [`lookup`] finds a leaked key. Only the responses to a creation and a rotation
+//! contain a secret.
 
+pub(super) mod detail;
+pub(super) mod lookup;
 mod repeats;
 mod requests;
 pub(super) mod view;
@@ -13,25 +16,42 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Key, KeyPageQuery, KeyRef, KeySecret, NewKey, Rotation};
+use store::{Key, KeyError, KeyPageQuery, KeySecret, NewKey, Rotation};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::users;
-use crate::caller::{Admin, Caller, Owner};
+use crate::caller::{Admin, Caller, KeyOwner};
 use crate::input::{self, Segment};
 use crate::listing;
 use crate::moment::rfc3339;
-use crate::problem::{NO_KEY, Problem};
+use crate::problem::Problem;
+use crate::reach;
 use crate::state::App;
+use crate::usage_scope::no_such_user;
 use repeats::{IdempotencyField, IdempotencyKey};
-use requests::{KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
+use requests::{CheckedNewKey, KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
 use view::KeyView;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct KeyListQuery {
+    /// Whether the list includes revoked keys. Default false.
+    revoked: Option<bool>,
+    /// The maximum number of items on the page. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The value of `next` of the previous page. Without it, the first page is returned.
+    cursor: Option<String>,
+    /// The user; only for admins. Default: the authenticated user.
+    user_id: Option<Uuid>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct UserKeyListQuery {
     /// Whether the list includes revoked keys. Default false.
     revoked: Option<bool>,
     /// The maximum number of items on the page. Default 50.
@@ -66,26 +86,32 @@ impl KeyWithSecret {
     }
 }
 
-/// Lists the keys of the authenticated user.
+/// Lists the keys of the authenticated user, or for admins with `?user_id=` of any user.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", params(KeyListQuery), security(("key" = []), ("cookie" = [])),
-    responses((status = 200, body = Keys, example = json!({
-        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+    extensions(("x-codes" = json!(["not_found"]))), responses((status = 200, body = Keys, example = json!({
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
-            "last_used_at": "2026-11-20T09:12:00Z", "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
             "limits": {"credits_per_day": null, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]}],
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Json<Keys>, Problem> {
-    page(&app, caller.user, input::query(request.uri())?).await
+    let query: KeyListQuery = input::query(request.uri())?;
+    let user = reach::user_to_read(&caller, query.user_id)?;
+    if user != caller.user {
+        reach::find_user(&app, user).await?;
+    }
+    let KeyListQuery { revoked, limit, cursor, user_id: _ } = query;
+    page(&app, user, UserKeyListQuery { revoked, limit, cursor }).await
 }
 
 /// Lists the keys of a user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}/keys", tag = "admin", security(("token" = []), ("cookie" = [])),
-    params(("id" = Uuid, Path, description = "The user"), KeyListQuery), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    params(("id" = Uuid, Path, description = "The user"), UserKeyListQuery), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Keys, example = json!({
-        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
-            "last_used_at": "2026-11-20T09:12:00Z", "previous": null, "scopes": {"routes": null, "models": null},
+            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "previous": null, "scopes": {"routes": null, "models": null},
             "limits": {"credits_per_day": null, "requests_per_minute": null}, "addresses": null}],
         "next": null
     }))))]
@@ -99,8 +125,8 @@ pub(super) async fn of_user(
     page(&app, users::find(&app, &id).await?.id, query).await
 }
 
-async fn page(app: &App, user: UserId, query: KeyListQuery) -> Result<Json<Keys>, Problem> {
-    let KeyListQuery { revoked, limit, cursor } = query;
+async fn page(app: &App, user: UserId, query: UserKeyListQuery) -> Result<Json<Keys>, Problem> {
+    let UserKeyListQuery { revoked, limit, cursor } = query;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(KeyId);
     let page_query = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
@@ -112,56 +138,44 @@ async fn page(app: &App, user: UserId, query: KeyListQuery) -> Result<Json<Keys>
 /// Creates a key, which is valid at once.
 ///
 /// Only this response contains its secret, in `key`. A repeat with the same `Idempotency-Key` and the same body within 24
-/// hours returns the same key with a new secret, which replaces that of the first response.
+/// hours returns the same key with a new secret, which replaces that of the first response. Admins create keys of any user
+/// with `user_id`, and keys with the scope `admin`.
 #[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = NewKeyRequest, security(("key" = []), ("cookie" = [])),
     params(IdempotencyField),
-    extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 201, body = KeyWithSecret, example = json!({
         "key": "tollgate_0123456789abcdef0123456789abcdef", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
-        "last4": "cdef", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": "2027-02-18T00:00:00Z",
-        "revoked_at": null, "last_used_at": null, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+        "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "cdef", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": "2027-02-18T00:00:00Z",
+        "revoked_at": null, "last_used_at": null, "admin": false, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
         "limits": {"credits_per_day": 1000, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]
     }))))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     request: Request,
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
     let idempotency = IdempotencyKey::of(request.headers())?;
     let body: NewKeyRequest = input::required(request, app.limits.body).await?;
-    let (label, expires_at, bounds) = body.read(app.clock.now())?;
+    let CheckedNewKey { user_id, label, expires_at, bounds, is_admin } = body.read(app.clock.now())?;
+    if is_admin {
+        caller.require_password()?;
+    }
+    let user = reach::user_to_change(&app, &caller, user_id).await?;
     check_expiry(&caller, expires_at)?;
     let secret = generate(&app)?;
-    let new = NewKey { expires_at, bounds, ..NewKey::of(caller.user, label, &secret) };
+    let new = NewKey { expires_at, bounds, is_admin, ..NewKey::of(user, label, &secret) };
     let stored = match idempotency {
-        None => app.store.create_key(&caller.actor(), new).await?,
+        None => app.store.create_key(&caller.actor(), new).await.map_err(of_a_user)?,
         Some(name) => {
-            let body = json!({"label": new.label, "expires_at": expires_at.map(|end| end.0), "bounds": new.bounds});
+            let body = json!({"user": user, "label": new.label, "expires_at": expires_at.map(|end| end.0), "bounds": new.bounds,
+                "admin": is_admin});
             let request = name.request(caller.user, "create", &body);
-            let stored = app.store.create_key_once(&caller.actor(), new, &request).await?;
-            app.sessions.forget_all_of(caller.user);
+            let stored = app.store.create_key_once(&caller.actor(), new, &request).await.map_err(of_a_user)?;
+            app.sessions.forget_all_of(user);
             stored
         }
     };
     Ok((StatusCode::CREATED, Json(KeyWithSecret::of(&secret, stored))))
-}
-
-/// Returns a key of the authenticated user, including revoked keys.
-#[utoipa::path(get, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
-    params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["not_found"]))),
-    responses((status = 200, body = KeyView, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
-        "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
-        "previous": {"last4": "cdef", "until": "2026-11-20T10:00:00Z", "last_used_at": null},
-        "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
-        "addresses": null
-    }))))]
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Segment(id): Segment,
-) -> Result<Json<KeyView>, Problem> {
-    Ok(Json(find(&app, own(&caller, &id)?).await?.into()))
 }
 
 /// Changes a key's label, expiry, scopes, limits or addresses.
@@ -171,27 +185,30 @@ pub(super) async fn show(
     params(("id" = Uuid, Path, description = "The key")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = KeyView, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "build server",
+        "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "build server",
         "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
-        "previous": null, "scopes": {"routes": null, "models": null},
+        "admin": false, "previous": null, "scopes": {"routes": null, "models": null},
         "limits": {"credits_per_day": 500, "requests_per_minute": null}, "addresses": null
     }))))]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<KeyView>, Problem> {
     let body: KeyChangeRequest = input::required(request, app.limits.body).await?;
     let change = body.read(app.clock.now())?;
-    let key = own(&caller, &id)?;
+    // Whether the key exists is reported first.
+    let key = reach::key_to_change(&app, &caller, &id).await?;
+    if key.is_admin {
+        caller.require_password()?;
+        KeyChangeRequest::check_of_admin(&change, app.clock.now())?;
+    }
     if let Some(expires_at) = change.expires_at {
-        // Whether the key exists is reported first.
-        find(&app, key).await?;
         check_expiry(&caller, expires_at)?;
     }
-    let changed = app.store.change_key(&caller.actor(), key, change).await?;
-    app.sessions.forget_all_of(caller.user);
+    let changed = app.store.change_key(&caller.actor(), key.id, change).await?;
+    app.sessions.forget_all_of(key.user);
     Ok(Json(changed.into()))
 }
 
@@ -203,11 +220,12 @@ pub(super) async fn change(
     responses((status = 204, description = "The key was revoked")))]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    app.store.revoke_key(&caller.actor(), own(&caller, &id)?).await?;
-    app.sessions.forget_all_of(caller.user);
+    let key = reach::key_to_change(&app, &caller, &id).await?;
+    app.store.revoke_key(&caller.actor(), key.id).await?;
+    app.sessions.forget_all_of(key.user);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -221,54 +239,50 @@ pub(super) async fn revoke(
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = KeyWithSecret, example = json!({
         "key": "tollgate_fedcba9876543210fedcba9876543210", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
-        "last4": "3210", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
+        "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "3210", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
         "last_used_at": "2026-11-20T09:12:00Z",
-        "previous": {"last4": "cdef", "until": "2026-11-20T10:12:00Z", "last_used_at": null},
+        "admin": false, "previous": {"last4": "cdef", "until": "2026-11-20T10:12:00Z", "last_used_at": null},
         "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
         "addresses": null
     }))))]
 pub(super) async fn rotate(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<KeyWithSecret>, Problem> {
     let idempotency = IdempotencyKey::of(request.headers())?;
     let body: Option<KeyRotationRequest> = input::json(request, app.limits.body).await?;
     let grace = body.map(KeyRotationRequest::read).transpose()?.unwrap_or_default();
-    let key = own(&caller, &id)?;
-    check_expiry(&caller, find(&app, key).await?.expires_at)?;
+    let key = reach::key_to_change(&app, &caller, &id).await?;
+    if key.is_admin {
+        caller.require_password()?;
+    }
+    check_expiry(&caller, key.expires_at)?;
     let secret = generate(&app)?;
     let rotation = Rotation { secret: KeySecret::of(&secret), grace };
     let stored = match idempotency {
-        None => app.store.rotate_key(&caller.actor(), key, rotation).await?,
+        None => app.store.rotate_key(&caller.actor(), key.id, rotation).await?,
         Some(name) => {
             let body = json!({"grace_ms": grace.as_millis()});
             let request = name.request(caller.user, &format!("rotate {}", key.id.0), &body);
-            app.store.rotate_key_once(&caller.actor(), key, rotation, &request).await?
+            app.store.rotate_key_once(&caller.actor(), key.id, rotation, &request).await?
         }
     };
-    app.sessions.forget_all_of(caller.user);
+    app.sessions.forget_all_of(key.user);
     Ok(Json(KeyWithSecret::of(&secret, stored)))
 }
 
-/// Returns a reference to a key of the caller. An invalid id is reported like a key of another user.
-fn own(caller: &Caller, id: &str) -> Result<KeyRef, Problem> {
-    let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    Ok(KeyRef::of(caller.user, KeyId(id)))
+/// Maps an error of the store: the user of a new key may have been named by the client.
+fn of_a_user(error: KeyError) -> Problem {
+    if let KeyError::NoUser(_) = error { no_such_user() } else { error.into() }
 }
 
-async fn find(app: &App, key: KeyRef) -> Result<Key, Problem> {
-    app.store.find_key(key).await?.ok_or_else(missing)
-}
-
-fn missing() -> Problem {
-    Problem::new(Refusal::NotFound, NO_KEY)
-}
-
-/// Refuses an expiry after the expiry of the caller's own key, because it would circumvent that expiry.
+/// Refuses an expiry after the expiry of the caller's own key, because it would circumvent that expiry. A key with the
+/// scope `admin` changes only keys of other users.
 fn check_expiry(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Problem> {
-    match (caller.key().and_then(|key| key.expires_at), expires_at) {
+    let own = if caller.admin_key().is_some() { None } else { caller.key().and_then(|key| key.expires_at) };
+    match (own, expires_at) {
         (None, _) => Ok(()),
         (Some(own), Some(end)) if end <= own => Ok(()),
         (Some(own), _) => Err(Problem::new(

@@ -326,7 +326,7 @@ impl Names {
                 && let (Some(id), false) = (ids.user(no), users.contains_key(&no))
                 && let Some(user) = app.store.find_user(&UserRef::Id(id)).await?
             {
-                users.insert(no, user.email.as_str().to_owned());
+                users.insert(no, user.address_or_name().to_owned());
             }
         }
         Ok(Self { ids, users })

@@ -18,7 +18,7 @@ use crate::state::App;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
     user: Account,
-    /// The role of this credential: `admin` only if an admin signed in with a password, otherwise `member`.
+    /// The role of this credential: `admin` only if an admin signed in with a password, or for a key with the scope `admin`, otherwise `member`.
     acts_as: &'static str,
     /// The session; null for a key.
     #[schema(value_type = Option<Uuid>)]
@@ -31,7 +31,7 @@ pub(super) struct Me {
 /// Returns the authenticated user.
 #[utoipa::path(get, path = "/api/me", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Me, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
             "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "acts_as": "admin", "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null
     }))))]

@@ -14,7 +14,7 @@ use store::{NewProviderKey, ProviderKeyChange, StoredProviderKey};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::{Caller, Owner};
+use crate::caller::{Caller, KeyOwner};
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::{NO_PROVIDER_KEY, Problem};
@@ -151,7 +151,7 @@ pub(super) async fn list(
     }))))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     request: Request,
 ) -> Result<(StatusCode, Json<ProviderKeyView>), Problem> {
     let NewProviderKeyRequest { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
@@ -174,7 +174,7 @@ pub(super) async fn create(
     }))))]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<ProviderKeyView>, Problem> {
@@ -193,7 +193,7 @@ pub(super) async fn change(
     responses((status = 204, description = "The credential was deleted")))]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let id = own(&app, &caller, &id).await?.id;
@@ -212,7 +212,7 @@ pub(super) async fn delete(
     }))))]
 pub(super) async fn test(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    KeyOwner(caller): KeyOwner,
     Segment(id): Segment,
 ) -> Result<Json<ProviderKeyTestResult>, Problem> {
     let stored = own(&app, &caller, &id).await?;
@@ -270,9 +270,10 @@ fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>
     match (shared.unwrap_or(false), caller.role) {
         (false, _) => Ok(Some(caller.user)),
         (true, Role::Admin) => Ok(None),
-        (true, Role::Member) => {
-            Err(Problem::new(Refusal::Forbidden, "shared credentials are for admins who signed in with their password"))
-        }
+        (true, Role::Member) => Err(Problem::new(
+            Refusal::Forbidden,
+            "shared credentials are for admins, who sign in with their password or use a key with the scope `admin`",
+        )),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::input::{self, Segment};
 use crate::listing::{self, PageQuery};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
+use crate::reach;
 use crate::state::App;
 
 /// A page of valid sessions, newest first.
@@ -65,6 +66,7 @@ pub(super) async fn list(
     caller: Caller,
     request: Request,
 ) -> Result<Json<Sessions>, Problem> {
+    reach::refuse_admin_key(&caller)?;
     let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(SessionId);

@@ -12,15 +12,16 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::auth::register::{address_of, name_of};
-use crate::caller::Admin;
+use crate::caller::{Admin, AdminPerson};
 use crate::figures::UsageFigures;
 use crate::input::Segment;
 use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
 use crate::moment::{first_of_month, rfc3339};
 use crate::problem::Problem;
+use crate::reach;
 use crate::sign_in::Account;
 use crate::state::App;
-use crate::words::{RoleWord, StatusWord};
+use crate::words::{RoleWord, StatusWord, UserKindWord};
 use crate::{input, listing};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -78,24 +79,28 @@ async fn with_usage(app: &App, users: &[User]) -> Result<Vec<UserView>, Problem>
 #[schema(as = NewUser, example = json!({"email": "bob@example.com", "name": "Bob", "plan": "pro", "role": "member"}))]
 #[serde(deny_unknown_fields)]
 struct NewUserRequest {
-    /// The e-mail address, which is also the name for the sign-in.
+    /// `person` (default), or `service` for a program: a user without an e-mail address and a password.
+    #[schema(value_type = Option<UserKindWord>)]
+    kind: Option<String>,
+    /// The e-mail address, which is also the name for the sign-in; not allowed for a service user.
     #[schema(max_length = 254)]
-    email: String,
+    email: Option<String>,
     /// The display name: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// The name of the plan.
     plan: String,
-    /// The role of the user. Default `member`.
+    /// The role of the user. Default `member`; a service user is a member.
     #[schema(value_type = Option<RoleWord>)]
     role: Option<String>,
 }
 
-/// A new user, and the link to choose a password.
+/// A new user, and for a person the link to choose a password.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CreatedUser {
     user: Account,
-    password_link: PasswordLink,
+    /// Null for a service user.
+    password_link: Option<PasswordLink>,
 }
 
 /// Changes of a user. Missing fields stay unchanged.
@@ -120,7 +125,7 @@ struct UserChangeRequest {
 #[utoipa::path(get, path = "/api/users", tag = "admin", params(UserListQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Users, example = json!({
-        "items": [{"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+        "items": [{"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
             "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z",
             "month": {"requests": 12, "credits": 12,
                 "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
@@ -153,11 +158,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     Ok(Json(Users { items: with_usage(&app, &found).await?, next }))
 }
 
-/// Creates a user, and a one-time link to choose a password within a day.
+/// Creates a user: a person with a one-time link to choose a password within a day, or a service user.
+///
+/// A key with the scope `admin` creates members only.
 #[utoipa::path(post, path = "/api/users", tag = "admin", request_body = NewUserRequest, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = CreatedUser, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "password_link": {"url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
             "expires_at": "2026-11-21T08:03:52Z"}
@@ -167,13 +174,18 @@ pub(super) async fn create(
     Admin(caller): Admin,
     request: Request,
 ) -> Result<(StatusCode, Json<CreatedUser>), Problem> {
-    let NewUserRequest { email, name, plan, role } = input::required(request, app.limits.body).await?;
-    let role = role.as_deref().map(role_of).transpose()?.unwrap_or(Role::Member);
-    let new = NewUser { role, ..NewUser::member(address_of(&email)?, name_of(&name)?, plan) };
+    let body: NewUserRequest = input::required(request, app.limits.body).await?;
+    let new = body.read()?;
+    reach::require_below(&caller, new.role)?;
+    if new.email.is_none() {
+        let user = app.store.create_user(&caller.actor(), new).await?;
+        return Ok((StatusCode::CREATED, Json(CreatedUser { user: Account::from(&user), password_link: None })));
+    }
     let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let (user, link) = app.store.create_user_with_link(&caller.actor(), new, hash, expires_at).await?;
-    let created = CreatedUser { user: Account::from(&user), password_link: PasswordLink::of(ticket.url(&app), &link) };
+    let created =
+        CreatedUser { user: Account::from(&user), password_link: Some(PasswordLink::of(ticket.url(&app), &link)) };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -181,7 +193,7 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Account, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
         "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
     }))))]
 pub(super) async fn show(
@@ -197,7 +209,7 @@ pub(super) async fn show(
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = Account, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
+        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
         "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
     }))))]
 pub(super) async fn change(
@@ -213,6 +225,12 @@ pub(super) async fn change(
         status: status.as_deref().map(status_of).transpose()?,
         role: role.as_deref().map(role_of).transpose()?,
     };
+    reach::require_below(&caller, change.role.unwrap_or(Role::Member))?;
+    let found = find(&app, &id).await?;
+    reach::require_below(&caller, found.role)?;
+    if found.email.is_none() && change.role == Some(Role::Admin) {
+        return Err(Problem::new(Refusal::Unprocessable, "a service user is a `member`"));
+    }
     let user = UserRef::Id(UserId(id.parse::<Uuid>().map_err(|_| missing())?));
     let changed = app.store.change_user(&caller.actor(), &user, change).await;
     let changed = changed.map_err(|error| if let UserError::NoUser(_) = error { missing() } else { error.into() })?;
@@ -232,10 +250,14 @@ pub(super) async fn change(
     }))))]
 pub(super) async fn password_link(
     State(app): State<Arc<App>>,
-    Admin(caller): Admin,
+    AdminPerson(caller): AdminPerson,
     Segment(id): Segment,
 ) -> Result<(StatusCode, Json<PasswordLink>), Problem> {
-    let user = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
+    let user = find(&app, &id).await?;
+    if user.email.is_none() {
+        return Err(Problem::new(Refusal::Conflict, "a service user has no password; create a key for it"));
+    }
+    let user = user.id;
     let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Password { user }, hash, expires_at };
@@ -250,13 +272,34 @@ pub(super) async fn password_link(
     responses((status = 204, description = "All sessions have ended")))]
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
-    Admin(caller): Admin,
+    AdminPerson(caller): AdminPerson,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let user = find(&app, &id).await?.id;
     app.store.end_sessions(&caller.actor(), user, None).await?;
     app.sessions.forget_all_of(user);
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl NewUserRequest {
+    /// Validates the fields.
+    ///
+    /// # Errors
+    /// `bad_request` if a service user has an e-mail address, or a person none; `unprocessable`, which names the field.
+    fn read(self) -> Result<NewUser, Problem> {
+        let Self { kind, email, name, plan, role } = self;
+        let role = role.as_deref().map(role_of).transpose()?.unwrap_or(Role::Member);
+        match (kind.as_deref().unwrap_or("person"), email) {
+            ("person", Some(email)) => {
+                Ok(NewUser { role, ..NewUser::member(address_of(&email)?, name_of(&name)?, plan) })
+            }
+            ("person", None) => Err(Problem::new(Refusal::BadRequest, "a person needs `email`")),
+            ("service", None) if role == Role::Member => Ok(NewUser::service(name_of(&name)?, plan)),
+            ("service", None) => Err(Problem::new(Refusal::Unprocessable, "a service user is a `member`")),
+            ("service", Some(_)) => Err(Problem::new(Refusal::BadRequest, "a service user has no `email`")),
+            _ => Err(Problem::new(Refusal::Unprocessable, "`kind` must be `person` or `service`")),
+        }
+    }
 }
 
 const STATUSES: &str = "`status` must be `active` or `suspended`";

@@ -142,6 +142,7 @@ impl World {
         let revision = Arc::new(Revision::default());
         let hour = Duration::from_secs(3600);
         let directory = Arc::new(Directory::new(queue, revision.clone(), clock.clone(), hour));
+        store.last_use().follow(directory.clients());
         let live_state = Arc::new(LiveState::default());
         live_state.set_snapshot(true);
         live_state.set_directory(true);

@@ -26,6 +26,13 @@ pub(crate) struct InferenceEndpoint {
     pub(crate) format: Format,
 }
 
+impl InferenceEndpoint {
+    /// Returns the account of a call. A call that is free of quota has no usage event, and so no format.
+    pub(crate) fn account(&self) -> Box<InferenceAccount> {
+        InferenceAccount::new((!self.called.endpoint.free()).then_some(self.format))
+    }
+}
+
 /// Sends an LLM call to the provider of its model.
 pub(crate) async fn infer(
     endpoint: &InferenceEndpoint,
@@ -35,7 +42,6 @@ pub(crate) async fn infer(
 ) -> Result<Handled, Problem> {
     let InferenceEndpoint { called, format } = endpoint;
     let format = *format;
-    account.inference = Some(InferenceAccount::new((!called.endpoint.free()).then_some(format)));
     let held = account.request.worker().shared.capacity.hold(&account.subject);
     let request = InferenceRequest { called, format, client, held };
     let Inference { call, charge, body, usage_injected } = request::read(account, body, request).await?;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use access::address;
 
-/// The number of buckets: with 16 full ones, one address in 512 shares one of them. The table has 96 KiB.
+/// The number of buckets: with 16 full ones, one address in 512 shares one of them. The table has 128 KiB.
 const BUCKETS: usize = 8_192;
 const BUCKET_BITS: u32 = BUCKETS.ilog2();
 
@@ -22,6 +22,8 @@ pub(super) struct AddressCounts {
     pub(super) unidentified: AtomicU32,
     /// Passwords that wait for their verification.
     pub(super) passwords: AtomicU32,
+    /// Requests that wait for a fetch of the keys of an issuer.
+    pub(super) key_fetches: AtomicU32,
 }
 
 /// The table of counts.
@@ -70,9 +72,10 @@ impl AddressTable {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         let counts = |counts: &AddressCounts| {
-            [&counts.anonymous, &counts.unidentified, &counts.passwords].map(|count| count.load(Ordering::Relaxed))
+            let all = [&counts.anonymous, &counts.unidentified, &counts.passwords, &counts.key_fetches];
+            all.map(|count| count.load(Ordering::Relaxed))
         };
-        self.buckets.iter().all(|bucket| counts(bucket) == [0; 3])
+        self.buckets.iter().all(|bucket| counts(bucket) == [0; 4])
     }
 }
 

@@ -99,8 +99,20 @@ fn requests_that_wait_for_identification_and_passwords_have_shares_of_their_own(
     let passwords: Vec<PasswordPermit> = std::iter::from_fn(|| capacity.check_password(HERE).ok()).collect();
     assert_eq!(passwords.len(), 4);
     assert!(capacity.check_password(there).is_ok());
-    drop((permit, waiting, other, passwords));
+    let fetch = capacity.await_keys(HERE).unwrap();
+    assert!(capacity.await_keys(there).is_err(), "an eighth of 12 wait for keys");
+    drop((permit, waiting, other, passwords, fetch));
     assert!(capacity.by_address.is_empty() && capacity.identify(HERE).is_ok());
+}
+
+#[test]
+fn requests_of_one_address_that_wait_for_keys_leave_room_for_others() {
+    let capacity = Capacity::new(connections(1, 1), 10_000, 0);
+    let fetches: Vec<KeyFetchPermit> = std::iter::from_fn(|| capacity.await_keys(HERE).ok()).collect();
+    assert_eq!(fetches.len(), 16);
+    assert!(capacity.await_keys(apart(&capacity, &[HERE])).is_ok());
+    drop(fetches);
+    assert!(capacity.by_address.is_empty());
 }
 
 #[test]

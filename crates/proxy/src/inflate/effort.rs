@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// The number of compressed bytes that a decoder gets at a time. The bounds are checked between them.
 const STEP_BYTES: usize = 4 * 1024;
 /// Maximum processor time of a body, and the time that each MiB of its content adds. A decoder needs 3 to 10 ms for a MiB.
-const TIME_MAX: Duration = Duration::from_millis(100);
+pub(super) const TIME_MAX: Duration = Duration::from_millis(100);
 const TIME_PER_MIB: Duration = Duration::from_millis(25);
 const MIB: u64 = 1 << 20;
 
@@ -43,6 +43,8 @@ pub(super) struct Effort {
     demand: InflationDemand,
     /// Maximum number of compressed bytes after which a decoder must have returned content.
     silent_bytes_max: usize,
+    /// Maximum processor time of a body without content.
+    time_max: Duration,
     began: Duration,
     inflated_bytes: Cell<u64>,
     silent_bytes: Cell<usize>,
@@ -71,9 +73,9 @@ impl Drop for InflationGuard {
 }
 
 impl Effort {
-    pub(super) fn new(demand: InflationDemand, silent_bytes_max: usize) -> Self {
+    pub(super) fn new(demand: InflationDemand, silent_bytes_max: usize, time_max: Duration) -> Self {
         let (inflated_bytes, silent_bytes, exceeded) = Default::default();
-        Self { demand, silent_bytes_max, began: thread_time(), inflated_bytes, silent_bytes, exceeded }
+        Self { demand, silent_bytes_max, time_max, began: thread_time(), inflated_bytes, silent_bytes, exceeded }
     }
 
     /// Notes that the decoder has returned content.
@@ -89,7 +91,7 @@ impl Effort {
             EffortExceeded::Unwanted
         } else if self.silent_bytes.get() >= self.silent_bytes_max {
             EffortExceeded::Silent
-        } else if thread_time().saturating_sub(self.began) > TIME_MAX + TIME_PER_MIB.saturating_mul(mib) {
+        } else if thread_time().saturating_sub(self.began) > self.time_max + TIME_PER_MIB.saturating_mul(mib) {
             EffortExceeded::Time
         } else {
             return Ok(());

@@ -16,7 +16,8 @@ use crate::raw::{Conn, Raw};
 use crate::wire::{Client, OK, PATIENCE, always, before, yaml};
 
 const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nconnection: x-own\r\nx-own: 1\r\n\
-    x-request-id: of-the-upstream\r\n\r\n";
+    x-request-id: of-the-upstream\r\nX-RateLimit-Remaining: 7\r\nRateLimit: \"x\";r=7\r\n\
+    access-control-allow-origin: *\r\nset-cookie: a=1\r\n\r\n";
 
 /// An upstream that sends hints, and responds once the gate is open.
 async fn hinting(gate: Arc<Semaphore>) -> Raw {

@@ -24,7 +24,7 @@ pub const REPEATABLE_MAX: u64 = 1_000;
 statements! {
     FORGET = "DELETE FROM key_requests WHERE created_at <= $1";
     COUNT = "SELECT count(*) FROM key_requests WHERE user_id = $1";
-    FIND = "SELECT r.request_hash, r.secret_hash, k.hash, k.id, k.revoked_at FROM key_requests r
+    FIND = "SELECT r.request_hash, r.secret_hash, k.hash, k.id, k.user_id, k.revoked_at FROM key_requests r
         JOIN api_keys k ON k.id = r.key_id WHERE r.hash = $1";
     ADD = "INSERT INTO key_requests (id, hash, request_hash, secret_hash, user_id, key_id, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
@@ -63,6 +63,7 @@ struct RepeatedRow {
     secret_hash: Vec<u8>,
     hash: Vec<u8>,
     id: Uuid,
+    user_id: Uuid,
     revoked_at: Option<i64>,
 }
 
@@ -92,7 +93,8 @@ impl PossibleRepeat<'_> {
         };
         repeated.check(request)?;
         store.raise(transaction).await?;
-        users::hold(transaction, request.user).await?;
+        let owner = UserId(repeated.user_id);
+        users::hold(transaction, owner).await?;
         let reissue = transaction
             .query(REISSUE)
             .bind(repeated.id)
@@ -104,8 +106,8 @@ impl PossibleRepeat<'_> {
         let renew = transaction.query(RENEW).bind(request.hash.as_slice()).bind(secret.hash.0.as_slice());
         renew.bind(micros(now)).run().await?;
         let key = KeyId(repeated.id);
-        let ended = session_end::end_of_key(transaction, request.user, key, session(by), micros(now)).await?;
-        let act = Act::of(Action::KeyRotate, repeated.id, Some(request.user));
+        let ended = session_end::end_of_key(transaction, owner, key, session(by), micros(now)).await?;
+        let act = Act::of(Action::KeyRotate, repeated.id, Some(owner));
         store.note(transaction, by, act.with(json!({"repeated": true, "sessions_ended": ended}))).await?;
         Ok(Some(row.try_into()?))
     }

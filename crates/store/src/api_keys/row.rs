@@ -1,5 +1,6 @@
 //! Conversion of a key to and from its columns.
 
+use access::key_clients::KeyClient;
 use access::{KeyId, KeyNo, UserId};
 use serde::Serialize;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ macro_rules! key_columns {
     () => {
         "id, no, user_id, label, prefix, last4, previous_last4, previous_until, previous_used_at,
         credits_per_day AS key_credits_per_day, requests_per_minute AS key_requests_per_minute, routes, models, addresses,
-        used_at, expires_at, revoked_at, created_at"
+        admin, used_at, used_from, used_client, expires_at, revoked_at, created_at"
     };
 }
 pub(crate) use key_columns;
@@ -32,7 +33,10 @@ pub(crate) struct KeyRow {
     previous_used_at: Option<i64>,
     #[sqlx(flatten)]
     bounds: BoundsRow,
+    admin: bool,
     used_at: Option<i64>,
+    used_from: Option<String>,
+    used_client: Option<String>,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     created_at: i64,
@@ -56,7 +60,12 @@ impl TryFrom<KeyRow> for Key {
             last4: row.last4,
             previous,
             bounds: row.bounds.try_into()?,
+            is_admin: row.admin,
             used_at: row.used_at.map(timestamp),
+            used_by: row
+                .used_from
+                .and_then(|from| from.parse().ok())
+                .map(|address| KeyClient { address, client: row.used_client }),
             expires_at: row.expires_at.map(timestamp),
             revoked_at: row.revoked_at.map(timestamp),
             created_at: timestamp(row.created_at),

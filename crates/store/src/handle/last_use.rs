@@ -6,9 +6,10 @@
 //! times that it had not written.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use access::key_clients::{KeyClient, KeyClients};
 use access::{KeyHash, KeyNo, Mono, Timestamp};
 
 use super::Store;
@@ -28,6 +29,7 @@ statements! {
     USED = "UPDATE api_keys SET used_at = $2 WHERE no = $1 AND (used_at IS NULL OR used_at < $2)";
     PREVIOUS_USED = "UPDATE api_keys SET previous_used_at = $2
         WHERE previous_hash = $1 AND (previous_used_at IS NULL OR previous_used_at < $2)";
+    CLIENT = "UPDATE api_keys SET used_from = $2, used_client = $3 WHERE no = $1";
 }
 
 /// The secret that was used. All writers write rows in this order.
@@ -57,9 +59,18 @@ impl UseTimes {
 
 /// Recent uses of keys.
 #[derive(Debug, Default)]
-pub struct LastUse(Mutex<HashMap<UsedSecret, UseTimes>>);
+pub struct LastUse {
+    noted: Mutex<HashMap<UsedSecret, UseTimes>>,
+    /// The clients that the directories of this process have seen.
+    clients: OnceLock<Arc<KeyClients>>,
+}
 
 impl LastUse {
+    /// Lets the store write the clients that the directories of this process record. Only the first call has an effect.
+    pub fn follow(&self, clients: Arc<KeyClients>) {
+        let _ = self.clients.set(clients);
+    }
+
     /// Records a use of a key.
     pub fn note(&self, key: KeyNo, at: Timestamp) {
         self.note_all([(key, at)]);
@@ -67,7 +78,7 @@ impl LastUse {
 
     /// Records uses of several keys.
     pub fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, at) in uses {
             add(&mut noted, UsedSecret::Key(key), at);
         }
@@ -75,12 +86,12 @@ impl LastUse {
 
     /// Records a use of the secret that a key had before its last rotation.
     pub fn note_previous(&self, secret: KeyHash, at: Timestamp) {
-        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), UsedSecret::Previous(secret), at);
+        add(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner), UsedSecret::Previous(secret), at);
     }
 
     /// Returns the times that are due now, in order; with `all`, every time that was not written yet.
     fn due(&self, now: Mono, all: bool) -> Vec<(UsedSecret, Timestamp)> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|_, noted| !noted.is_done(now));
         let unwritten = |noted: &UseTimes| noted.written.is_none_or(|(newest, _)| newest < noted.newest);
         let due = noted.iter().filter(|(_, noted)| if all { unwritten(noted) } else { noted.is_due(now) });
@@ -90,7 +101,7 @@ impl LastUse {
     }
 
     fn written(&self, rows: &[(UsedSecret, Timestamp)], now: Mono) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         for (used, newest) in rows {
             if let Some(noted) = noted.get_mut(used) {
                 noted.written = Some((*newest, now));
@@ -125,6 +136,22 @@ impl Store {
             }
             transaction.commit().await?;
             self.last_use().written(rows, self.clock().mono());
+        }
+        self.write_clients().await
+    }
+
+    /// Writes the last clients of keys that were recorded since the last call. Those of a failed write are lost.
+    async fn write_clients(&self) -> Result<(), DatabaseError> {
+        let Some(clients) = self.last_use().clients.get() else { return Ok(()) };
+        let mut new: Vec<(KeyNo, KeyClient)> = clients.take_new();
+        new.sort_unstable_by_key(|(key, _)| *key);
+        for rows in new.chunks(WRITTEN_MAX) {
+            let mut transaction = self.begin().await?;
+            for (key, KeyClient { address, client }) in rows {
+                let write = transaction.query(CLIENT).bind(key.0).bind(address.to_canonical().to_string());
+                write.bind(client.clone()).run().await?;
+            }
+            transaction.commit().await?;
         }
         Ok(())
     }
@@ -178,7 +205,7 @@ mod tests {
         last.written(&due, at(8).1);
         assert!(last.due(at(9).1, false).is_empty());
         last.due(at(68).1, false);
-        assert!(last.0.lock().unwrap().is_empty());
+        assert!(last.noted.lock().unwrap().is_empty());
     }
 
     #[test]

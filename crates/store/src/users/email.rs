@@ -55,9 +55,9 @@ impl Email {
         &self.0
     }
 
-    /// Wraps an address that was read from the store.
-    pub(crate) const fn stored(text: String) -> Self {
-        Self(text)
+    /// Wraps an address that was read from the store. The column of a service user contains its id, which has no `@`.
+    pub(crate) fn stored(text: String) -> Option<Self> {
+        text.contains('@').then_some(Self(text))
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn a_key_makes_a_principal(world: &World) {
         label: "laptop".to_owned(),
         expires_at: None,
         rotated: None,
+        is_admin: false,
         bounds: KeyBounds::none(),
     };
     assert_eq!(identity.key, shown);

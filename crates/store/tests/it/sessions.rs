@@ -44,7 +44,7 @@ pub(crate) fn new_session(world: &World, user: UserId, credential: Credential) -
 
 /// Signs in with the password whose hash is `old`; sets the password first if the user has no password.
 pub(crate) async fn sign_in(world: &World, store: &Store, user: UserId) -> (Session, TicketHash) {
-    let email = store.find_user(&UserRef::Id(user)).await.unwrap().unwrap().email;
+    let email = store.find_user(&UserRef::Id(user)).await.unwrap().unwrap().email.unwrap();
     if store.credentials_of(&email).await.unwrap().unwrap().1.is_none() {
         store.set_password(&Actor::COMMAND, user, &phc("old"), None).await.unwrap();
     }
@@ -290,7 +290,7 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     assert_eq!(shut(world, &store, other.id).await, Some(InvalidSession::Ended));
     assert_eq!(renew(world, &store, others_token).await.0, RefreshResult::Ended);
     assert!(matches!(renew(world, &store, token).await.0, RefreshResult::Renewed(_)));
-    let (_, stored) = store.credentials_of(&ada.email).await.unwrap().unwrap();
+    let (_, stored) = store.credentials_of(ada.email.as_ref().unwrap()).await.unwrap().unwrap();
     assert_eq!(stored, Some(phc("new")));
     // A sign-in that verified the previous password comes too late.
     let (new, _) = new_session(world, ada.id, Credential::Password(phc("old")));

@@ -7,7 +7,7 @@ use crate::world::{NOW, World, email, key, new_key, plan, user};
 pub(crate) async fn a_user_is_found_by_id_and_by_address(world: &World) {
     let store = world.store().await;
     let made = user(&store, " Ada@Example.com ").await;
-    assert_eq!(made.email.as_str(), "ada@example.com");
+    assert_eq!(made.address_or_name(), "ada@example.com");
     assert_eq!((made.status, made.demo, made.created_at), (UserStatus::Active, false, NOW));
     assert_eq!(made.plan, plan("starter", 1_000));
     for name in [made.id.to_string(), "ADA@example.com".to_owned()] {

@@ -152,6 +152,8 @@ mod tests {
             last4: "9f3c".to_owned(),
             previous: None,
             bounds: KeyBounds::default(),
+            is_admin: false,
+            used_by: None,
             used_at: None,
             expires_at: None,
             revoked_at: None,

@@ -167,7 +167,11 @@ async fn password(process: &Process, args: &UserPassword) -> anyhow::Result<()> 
     let done = async {
         // Checked before the operator types a password.
         let found = user(&store, &args.which.user).await?;
-        let own = [found.email.as_str(), &found.name, &process.brand.name];
+        anyhow::ensure!(
+            found.email.is_some(),
+            "a service user has no password: create a key with `tollgate keys create`"
+        );
+        let own = [found.address_or_name(), &found.name, &process.brand.name];
         let chosen: Option<Password> = match args.by.source() {
             PasswordSource::Link => None,
             PasswordSource::Stdin => Some(terminal::read_password(&own)?),
@@ -220,7 +224,7 @@ impl PasswordFlags {
 }
 
 fn show(user: &User) {
-    let (id, plan, email) = (user.id.to_string(), printable(&user.plan.name), printable(user.email.as_str()));
+    let (id, plan, email) = (user.id.to_string(), printable(&user.plan.name), printable(user.address_or_name()));
     say(&row([&id, user.status.as_str(), user.role.as_str(), &plan, &email]));
 }
 

@@ -284,6 +284,7 @@ impl Services {
         self.limits(base);
         let stale_for = base.live.load().process.store.stale_for;
         let keys = Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for);
+        base.store.last_use().follow(keys.clients());
         Ok(StoreQueues { keys, subject_budgets })
     }
 

@@ -54,7 +54,7 @@ status follows the format of the path:
 
 - OpenAI: `insufficient_quota`
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
-- Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403)
+- Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure` for an exhausted quota
 
 Such a response has `x-should-retry: false` and no `Retry-After`. This table shows how many requests a client sends for one call:
 

@@ -306,7 +306,12 @@ impl Dialect {
                     "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "tollgate",
                     "metadata": {"request_id": id}
                 });
-                assert_eq!(error["details"], json!([info]), "{body}");
+                let quota = json!({
+                    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                    "violations": [{"subject": "tollgate", "description": error["message"], "quotaId": "CreditsPerDay"}]
+                });
+                let details = if code == "quota_exceeded" { json!([info, quota]) } else { json!([info]) };
+                assert_eq!(error["details"], details, "{body}");
             }
         }
     }

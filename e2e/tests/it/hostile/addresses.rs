@@ -24,10 +24,12 @@ async fn upstream() -> Upstream {
     .await
 }
 
-/// Routes without authentication, LLM calls with a key, and room for 160 requests in flight.
+/// Routes without authentication, LLM calls with a key, and room for 160 requests in flight, 10 of them of one address
+/// without a credential.
 fn setup(upstream: &Upstream) -> Setup {
     let routes = "{path: {prefix: /}, upstreams: backend, auth: {type: none}}";
-    Setup::routed(upstream.address(), routes).flag("--mock").section("in_flight", "160")
+    let setup = Setup::routed(upstream.address(), routes).flag("--mock").section("in_flight", "160");
+    setup.section("connections", "{in_flight_per_address: 10}")
 }
 
 /// Sends a request from an address, and reads the response.

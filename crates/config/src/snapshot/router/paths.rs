@@ -226,24 +226,32 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
 }
 
 /// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Notes
-/// those that match but for the method or a field.
+/// those that match but for the method or a field; for HEAD, one that lists GET only if none that lists HEAD accepts the
+/// request.
 fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
-    let mut implied = None;
+    let (mut implied, mut implied_dispute) = (None, None);
     for route in routes {
         let accepts = route.accepts(requested.method);
         match route.fit(requested) {
             Fit::Met => {}
             Fit::Unmet => continue,
             Fit::Disputed(field) => {
-                if accepts.is_some() && (implied.is_none() || accepts == Some(Accepts::Listed)) {
-                    passed.disputed.get_or_insert((field, route));
+                match accepts {
+                    Some(Accepts::Listed) => _ = passed.disputed.get_or_insert((field, route)),
+                    Some(Accepts::AsGet | Accepts::All) if implied.is_none() => {
+                        implied_dispute.get_or_insert((field, route));
+                    }
+                    Some(Accepts::AsGet | Accepts::All) | None => {}
                 }
                 continue;
             }
         }
         match accepts {
             Some(Accepts::Listed) => return Some(route),
-            Some(Accepts::All) => return implied.or(Some(route)),
+            Some(Accepts::All) => {
+                implied = implied.or(Some(route));
+                break;
+            }
             Some(Accepts::AsGet) => implied = implied.or(Some(route)),
             None => {
                 for method in route.accepted_methods() {
@@ -254,5 +262,6 @@ fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, passed: &mut Pa
             }
         }
     }
+    passed.disputed = passed.disputed.or(implied_dispute);
     implied
 }

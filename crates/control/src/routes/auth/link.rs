@@ -99,7 +99,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
         Purpose::Invite { email, .. } => email.clone(),
         Purpose::Password { user } => {
             let user = app.store.find_user(&UserRef::Id(*user)).await?;
-            user.map(|user| user.email)
+            user.and_then(|user| user.email)
         }
         Purpose::FirstAdmin => None,
     };
@@ -119,7 +119,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
         "overloaded"]))),
     responses((status = 200, body = LinkUseResponse, example = json!({
         "kind": "invite",
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"}
     }))))]
 pub(crate) async fn redeem(
@@ -140,7 +140,7 @@ pub(crate) async fn redeem(
             }
             let holder = app.store.find_user(&UserRef::Id(user)).await?;
             let holder = holder.ok_or(RedeemError::NoLink)?;
-            let own = [holder.email.as_str(), &holder.name, &brand];
+            let own = [holder.address_or_name(), &holder.name, &brand];
             let password = chosen("password", body.password, &own)?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;

@@ -50,7 +50,7 @@ enum LoginMethod {
     extensions(("x-codes" = json!(["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "forbidden",
         "user_suspended", "rate_limited", "overloaded", "directory_busy"]))),
     responses((status = 200, body = SignInResponse, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
         "expires_at": "2026-11-21T08:03:52Z"
@@ -127,6 +127,10 @@ async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Cred
     if principal.rotated.is_some() {
         // A session refers to its key and not to a secret, so it would outlive the replaced secret.
         return Err(NotFound::Rotated.into());
+    }
+    if principal.is_admin {
+        let message = "a key with the scope `admin` begins no session; send it as `Authorization: Bearer KEY`";
+        return Err(Problem::new(Refusal::Forbidden, message));
     }
     let user = app.store.find_user(&UserRef::Id(principal.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;

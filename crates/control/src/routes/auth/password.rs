@@ -46,11 +46,13 @@ pub(crate) async fn change(
     let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
-    let new = chosen("new", body.new, &[user.email.as_str(), &user.name, &app.live.load().process.brand.name])?;
+    // A person has an e-mail address.
+    let email = user.email.as_ref().ok_or_else(Problem::internal)?;
+    let new = chosen("new", body.new, &[email.as_str(), &user.name, &app.live.load().process.brand.name])?;
     let seat = app.passwords.seat()?;
     // The holder of a session could guess the password here, so the attempt counts.
-    attempts::take(&app.windows, caller.address, Some(&AccountHash::of(user.email.as_str()))).await?;
-    let found = app.store.credentials_of(&user.email).await?;
+    attempts::take(&app.windows, caller.address, Some(&AccountHash::of(email.as_str()))).await?;
+    let found = app.store.credentials_of(email).await?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
     let (current, stored) = (body.current, before.clone());
     if !seat.work(move || password::verify(&current, &stored)).await? {

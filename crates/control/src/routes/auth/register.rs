@@ -62,7 +62,7 @@ struct RegisterRequest {
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "conflict", "unprocessable", "rate_limited", "overloaded"]))),
     responses((status = 201, body = SignInResponse, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
+        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
         "expires_at": "2026-11-21T08:03:52Z"
@@ -244,8 +244,8 @@ impl Newcomer {
                 }
                 let id = UserId(Ids::new(app.clock.clone()).next_uuid());
                 let created_at = rfc3339(app.clock.now());
-                let (role, status, email) = ("member", "active", email.as_str().to_owned());
-                Ok(SignUpOutcome::Taken(Account { id, name, email, plan, role, status, created_at }))
+                let (role, status, kind, email) = ("member", "active", "person", Some(email.as_str().to_owned()));
+                Ok(SignUpOutcome::Taken(Account { id, name, kind, email, plan, role, status, created_at }))
             }
             Err(RedeemError::NoLink) => Err(not_invited()),
             Err(RedeemError::User(UserError::NoPlan(error))) => Err(Problem::fault(error)),

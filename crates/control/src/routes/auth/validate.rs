@@ -41,7 +41,8 @@ struct User {
     #[schema(value_type = Uuid)]
     id: UserId,
     name: String,
-    email: String,
+    /// The e-mail address; null for a service user.
+    email: Option<String>,
     plan: String,
     status: &'static str,
 }
@@ -101,7 +102,7 @@ pub(crate) async fn validate(
     let user = User {
         id: identity.user.id,
         name: identity.user.name,
-        email: identity.user.email.as_str().to_owned(),
+        email: identity.user.email.as_ref().map(|email| email.as_str().to_owned()),
         plan: identity.user.plan.name.clone(),
         status: identity.user.status.as_str(),
     };

@@ -1,20 +1,26 @@
 //! Request bodies to create, change and rotate keys.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use access::bounds::network;
 use access::{Credits, KeyBounds, Plan, Refusal, Timestamp};
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use store::KeyChange;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::input::{check_name, nullable};
 use crate::moment;
 use crate::problem::Problem;
 
+/// The maximum lifetime of a key with the scope `admin`.
+const ADMIN_KEY_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// The maximum time for which the previous secret stays valid after a rotation.
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
@@ -31,8 +37,12 @@ pub(super) struct NewKeyRequest {
     /// The expiry (RFC 3339). Default: the key does not expire.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// The routes and models that the key may use. Default: everything that its user may use.
-    scopes: Option<NewKeyScopes>,
+    /// The user of the key; only for admins. Default: the authenticated user.
+    user_id: Option<Uuid>,
+    /// The routes and models that the key may use (default: everything that its user may use), or `["admin"]`: a key that
+    /// calls what admins call. Only an admin who signed in with a password may create such a key. It requires
+    /// `expires_at`, and has no other limits than `addresses`.
+    scopes: Option<NewKeyScope>,
     /// The key's own limits; the user's plan applies as well.
     limits: Option<NewKeyLimits>,
     /// Addresses and networks that the key may be used from, at most 64. Default: all addresses.
@@ -97,6 +107,51 @@ pub(super) struct NewKeyLimits {
     requests_per_minute: Option<Option<u64>>,
 }
 
+/// The scopes of a new key.
+#[derive(Debug, ToSchema)]
+#[schema(as = NewApiKeyScope)]
+#[serde(untagged)]
+pub(super) enum NewKeyScope {
+    /// The routes and models that the key may use.
+    Uses(NewKeyScopes),
+    /// The list `["admin"]`: the key calls what admins call.
+    #[schema(example = json!(["admin"]))]
+    Named(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for NewKeyScope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EitherForm;
+
+        impl<'de> Visitor<'de> for EitherForm {
+            type Value = NewKeyScope;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object or a list")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NewKeyScope, A::Error> {
+                NewKeyScopes::deserialize(MapAccessDeserializer::new(map)).map(NewKeyScope::Uses)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<NewKeyScope, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(NewKeyScope::Named)
+            }
+        }
+
+        deserializer.deserialize_any(EitherForm)
+    }
+}
+
+/// A new key, whose fields are valid.
+pub(super) struct CheckedNewKey {
+    pub(super) user_id: Option<Uuid>,
+    pub(super) label: String,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) bounds: KeyBounds,
+    pub(super) is_admin: bool,
+}
+
 /// Options of a rotation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ApiKeyRotation, example = json!({"grace": "1h"}))]
@@ -113,11 +168,25 @@ impl NewKeyRequest {
     ///
     /// # Errors
     /// `unprocessable`, which names the field.
-    pub(super) fn read(self, now: Timestamp) -> Result<(String, Option<Timestamp>, KeyBounds), Problem> {
-        let Self { label, expires_at, scopes, limits, addresses } = self;
+    pub(super) fn read(self, now: Timestamp) -> Result<CheckedNewKey, Problem> {
+        let Self { user_id, label, expires_at, scopes, limits, addresses } = self;
         let label = label_of(label)?;
         let expires_at = expires_at.map(|text| end(&text, now)).transpose()?;
-        let (NewKeyScopes { routes, models }, limits) = (scopes.unwrap_or_default(), limits.unwrap_or_default());
+        let (NewKeyScopes { routes, models }, is_admin) = match scopes {
+            None => (NewKeyScopes::default(), false),
+            Some(NewKeyScope::Uses(scopes)) => (scopes, false),
+            Some(NewKeyScope::Named(names)) => {
+                if names.iter().map(String::as_str).ne(["admin"]) {
+                    return Err(unfit(
+                        "`scopes` must be an object with `routes` and `models`, or the list [\"admin\"]",
+                    ));
+                }
+                check_admin(expires_at, limits.is_some(), user_id.is_some(), now)?;
+                // Such a key sends no requests to upstreams and providers.
+                (NewKeyScopes { routes: Some(Some(Vec::new())), models: Some(Some(Vec::new())) }, true)
+            }
+        };
+        let limits = limits.unwrap_or_default();
         let bounds = KeyBounds {
             credits_per_day: limits.credits_per_day.flatten().map(Credits),
             requests_per_minute: limits.requests_per_minute.flatten().map(rate).transpose()?,
@@ -125,11 +194,39 @@ impl NewKeyRequest {
             models: models.flatten(),
             addresses: addresses.as_deref().map(networks).transpose()?,
         };
-        Ok((label, expires_at, bounds))
+        Ok(CheckedNewKey { user_id, label, expires_at, bounds, is_admin })
     }
 }
 
+/// Checks the fields of a key with the scope `admin`.
+fn check_admin(expires_at: Option<Timestamp>, has_limits: bool, has_user: bool, now: Timestamp) -> Result<(), Problem> {
+    if has_limits || has_user {
+        return Err(unfit("a key with the scope `admin` takes no `limits` and no `user_id`"));
+    }
+    if expires_at.is_none_or(|end| end > now.after(ADMIN_KEY_MAX)) {
+        return Err(unfit("a key with the scope `admin` needs `expires_at`, at most 366 days from now"));
+    }
+    Ok(())
+}
+
 impl KeyChangeRequest {
+    /// Refuses changes that would remove the bounds of a key with the scope `admin`.
+    ///
+    /// # Errors
+    /// `unprocessable`, which names the field.
+    pub(super) fn check_of_admin(change: &KeyChange, now: Timestamp) -> Result<(), Problem> {
+        let KeyChange { label: _, addresses: _, expires_at, credits_per_day, requests_per_minute, routes, models } =
+            change;
+        let has_limits = credits_per_day.is_some() || requests_per_minute.is_some();
+        if has_limits || routes.is_some() || models.is_some() {
+            return Err(unfit("a key with the scope `admin` takes no `scopes` and no `limits`"));
+        }
+        match expires_at {
+            None => Ok(()),
+            Some(end) => check_admin(*end, false, false, now),
+        }
+    }
+
     /// Validates the changes.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A key as responses show it: everything except its secret.
 
-use access::{KeyBounds, KeyId};
+use access::{KeyBounds, KeyId, UserId};
 use serde::Serialize;
 use store::{Key, PreviousSecret};
 use utoipa::ToSchema;
@@ -14,6 +14,9 @@ pub(in crate::routes) struct KeyView {
     /// The id of the key; it does not change on rotation.
     #[schema(value_type = Uuid)]
     id: KeyId,
+    /// The user who owns the key.
+    #[schema(value_type = Uuid)]
+    user_id: UserId,
     /// The part before the underscore.
     prefix: String,
     /// The last four digits of the secret.
@@ -32,6 +35,8 @@ pub(in crate::routes) struct KeyView {
     /// The time of the last use, to about a minute; null if the key was never used.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// Whether the key has the scope `admin`: it calls what admins call, while its user is an admin.
+    admin: bool,
     /// The secret before the last rotation; null if the key was never rotated.
     previous: Option<Previous>,
     #[serde(flatten)]
@@ -86,6 +91,7 @@ impl From<Key> for KeyView {
     fn from(key: Key) -> Self {
         Self {
             id: key.id,
+            user_id: key.user,
             prefix: key.prefix,
             last4: key.last4,
             label: key.label,
@@ -93,6 +99,7 @@ impl From<Key> for KeyView {
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
             last_used_at: key.used_at.map(rfc3339),
+            admin: key.is_admin,
             previous: key.previous.map(Previous::from),
             bound: Bound::of(&key.bounds),
         }

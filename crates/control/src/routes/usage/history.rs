@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{KeyNo, Refusal};
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::UsageOf;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -46,9 +47,10 @@ pub(in crate::routes) struct History {
     days: Vec<UsageOfDay>,
 }
 
+/// The usage of one day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
-struct UsageOfDay {
+pub(in crate::routes) struct UsageOfDay {
     /// The day in UTC.
     #[schema(format = Date)]
     date: String,
@@ -75,9 +77,19 @@ pub(in crate::routes) async fn history(
         _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
     };
     let scope = Scope::of(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
-    let today = app.clock.now().day();
-    let totals_by_day = app.ledger.usage_of_days(scope.of, scope.key_no(), days, today).await?;
-    let days =
-        totals_by_day.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) });
-    Ok(Json(History { days: days.collect() }))
+    Ok(Json(History { days: days_of(&app, scope.of, scope.key_no(), days).await? }))
+}
+
+/// Returns the usage of the users of a scope, or of one key, for a number of days, today last.
+///
+/// # Errors
+/// `unavailable`.
+pub(in crate::routes) async fn days_of(
+    app: &App,
+    of: UsageOf,
+    key: Option<KeyNo>,
+    days: u32,
+) -> Result<Vec<UsageOfDay>, Problem> {
+    let totals = app.ledger.usage_of_days(of, key, days, app.clock.now().day()).await?;
+    Ok(totals.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) }).collect())
 }

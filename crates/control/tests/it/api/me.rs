@@ -11,7 +11,7 @@ async fn a_key_reads_its_own_user() {
     let ada = world.holder("ada", "starter").await;
     let answer = get(world.address, PATH, &[&ada.bearer()]).await;
     let expected = json!({
-        "user": {"id": ada.user, "name": "ada", "email": "ada@example.com", "plan": "starter", "role": "member",
+        "user": {"id": ada.user, "name": "ada", "kind": "person", "email": "ada@example.com", "plan": "starter", "role": "member",
             "status": "active", "created_at": "2026-11-20T12:00:00Z"},
         "acts_as": "member", "session_id": null, "key_id": ada.key,
     });

@@ -50,7 +50,7 @@ async fn an_admin_creates_a_user_and_the_user_sets_the_password() {
     let created = create(&world, &root, &json!({"email": "Bob@Example.com", "name": " Bob ", "plan": "starter"})).await;
     assert_eq!(created.status, 201, "{created:?}");
     let (user, link) = (&created.json()["user"], &created.json()["password_link"]);
-    let expected = json!({"id": user["id"], "name": "Bob", "email": "bob@example.com", "plan": "starter", "role": "member",
+    let expected = json!({"id": user["id"], "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "starter", "role": "member",
         "status": "active", "created_at": "2026-11-20T12:00:00Z"});
     assert_eq!((user, &link["expires_at"]), (&expected, &json!("2026-11-21T12:00:00Z")));
     let use_it = json!({"token": token(link), "password": PASSWORD}).to_string();

@@ -163,6 +163,21 @@ fn a_repeated_field_does_not_lead_past_the_route_that_it_may_choose() {
 }
 
 #[test]
+fn a_repeated_field_of_a_get_route_does_not_hide_the_head_route() {
+    let both = [("x", "1"), ("x", "2")];
+    let get = || under("get", &["GET"], &["x=1"], &[]);
+    let find = |routes: Vec<Arc<Route>>, method| {
+        let parts = WrittenParts { query: None, fields: &both };
+        found(&Router::new(routes), Requested { parts: &parts, ..requested(method, "/") })
+    };
+    assert_eq!(find(vec![get(), under("head", &["HEAD"], &[], &[])], "HEAD"), "head");
+    assert_eq!(find(vec![get(), under("head", &["HEAD"], &[], &[])], "GET"), "disputed x");
+    assert_eq!(find(vec![get(), under("head", &["HEAD"], &["x=2"], &[])], "HEAD"), "disputed x");
+    assert_eq!(find(vec![get(), under("open", &[], &[], &[])], "HEAD"), "disputed x");
+    assert_eq!(find(vec![get(), under("other", &["GET"], &[], &[])], "HEAD"), "disputed x");
+}
+
+#[test]
 fn templates_and_expressions_have_no_priority_over_endpoints() {
     for path in [template("/v1/{x}"), template("/v1/{*rest}"), regex("^/v1/messages$")] {
         let router = Router::new(vec![route("r", path, &[])]);

@@ -89,27 +89,34 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     let mut ranked: Vec<(Rank, &Arc<Route>, Fit<'_>)> = ranked.collect();
     ranked.sort_by(|(a, ..), (b, ..)| b.cmp(a));
     let mut implied: Option<(&Rank, &Arc<Route>)> = None;
-    let mut found = None;
+    let (mut found, mut disputed, mut best) = (None, None, None::<&Rank>);
     for (rank, route, fit) in &ranked {
         let route: &Arc<Route> = route;
         // Among routes of the same host and path, those that list HEAD come first.
-        if implied.is_some_and(|(best, _)| (&rank.0, &rank.1) != (&best.0, &best.1)) {
+        if best.is_some_and(|best| (&rank.0, &rank.1) != (&best.0, &best.1)) {
             break;
         }
         match (route.accepts(requested.method), fit) {
             (None, _) | (Some(_), Fit::Unmet) => {}
-            (Some(accepts), Fit::Disputed(field)) if implied.is_none() || accepts == Accepts::Listed => {
-                return format!("disputed {field}");
+            (Some(Accepts::Listed), Fit::Disputed(field)) => return format!("disputed {field}"),
+            (Some(Accepts::AsGet | Accepts::All), Fit::Disputed(field)) => {
+                best = best.or(Some(rank));
+                disputed = disputed.or(implied.is_none().then_some(field));
             }
-            (Some(_), Fit::Disputed(_)) => {}
-            (Some(Accepts::AsGet), Fit::Met) => implied = implied.or(Some((rank, route))),
+            (Some(Accepts::AsGet), Fit::Met) => {
+                best = best.or(Some(rank));
+                implied = implied.or(Some((rank, route)));
+            }
             (Some(Accepts::Listed), Fit::Met) => found = found.or(Some(route)),
-            (Some(Accepts::All), Fit::Met) if implied.is_none() => found = found.or(Some(route)),
-            (Some(Accepts::All), Fit::Met) => {}
+            (Some(Accepts::All), Fit::Met) => implied = implied.or(Some((rank, route))),
         }
-        if found.is_some() {
+        if found.is_some() || route.accepts(requested.method) == Some(Accepts::All) && *fit == Fit::Met {
             break;
         }
+    }
+    // A route that lists HEAD is used, whatever the fields mean for those that list GET.
+    if let (Some(field), None) = (disputed, found) {
+        return format!("disputed {field}");
     }
     let ranked: Vec<_> = ranked.iter().filter(|(.., fit)| *fit == Fit::Met).map(|(_, route, _)| *route).collect();
     match found.or(implied.map(|(_, route)| route)) {

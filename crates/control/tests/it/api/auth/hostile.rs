@@ -61,7 +61,7 @@ async fn no_text_is_executed_as_sql_or_causes_an_internal_error() {
             }
         }
     }
-    assert!(world.store.users().await.unwrap().iter().any(|user| user.email.as_str() == "ada@example.com"));
+    assert!(world.store.users().await.unwrap().iter().any(|user| user.address_or_name() == "ada@example.com"));
 }
 
 #[tokio::test]

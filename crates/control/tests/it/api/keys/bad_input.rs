@@ -57,7 +57,7 @@ fn unreadable() -> Vec<(&'static str, &'static str)> {
         ("{\"label\":7}", "`label`: expected a string"),
         ("{\"label\":\"x\",\"label\":\"y\"}", "duplicate field `label`"),
         ("{\"label\":\"x\",\"expires_at\":1795176000}", "`expires_at`: expected a string"),
-        ("{\"label\":\"x\",\"scopes\":[]}", "`scopes`: expected an object"),
+        ("{\"label\":\"x\",\"scopes\":7}", "`scopes`: expected an object"),
         (
             "{\"label\":\"x\",\"scopes\":{\"route\":[]}}",
             "`scopes`: unknown field `route`, expected `routes` or `models`",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PATH, delete, rotate, text, validate};
+use super::{PATH, delete, patch, rotate, text, validate};
 use crate::client::{Answer, get, post};
 use crate::world::World;
 
@@ -65,6 +65,22 @@ async fn a_creation_is_another_one_after_a_day_and_none_after_a_rotation_or_the_
     create("c").await.refuses(409, "conflict");
     world.clock.advance(Duration::from_secs(1));
     assert_ne!(text(&create("a").await, "id"), text(&first, "id"));
+}
+
+#[tokio::test]
+async fn a_repeated_creation_gives_no_secret_of_a_key_that_is_valid_for_longer() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let end = "2099-01-01T00:00:00Z";
+    let body = json!({"label": "ci", "expires_at": end}).to_string();
+    let short = text(&super::create(&world, &ada.bearer(), &json!({"label": "short", "expires_at": end})).await, "key");
+    let short = format!("Authorization: Bearer {short}");
+    let first = repeat(&world, &short, PATH, "one", &body).await;
+    let extended = patch(&world, &ada.bearer(), &text(&first, "id"), &json!({"expires_at": null})).await;
+    assert_eq!(extended.status, 200, "{extended:?}");
+    let message = repeat(&world, &short, PATH, "one", &body).await.refuses(409, "conflict");
+    assert!(message.contains("expiry"), "{message}");
+    assert_eq!(validate(&world, &text(&first, "key")).await.status, 200, "the refused repeat changes nothing");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn the_old_secret_ends_at_once_without_a_grace_period() {
     let created = create(&world, &ada.bearer(), &bounds).await;
     let (id, old) = (text(&created, "id"), text(&created, "key"));
     for body in ["", "{}", "{\"grace\":null}", "{\"grace\":\"0s\"}"] {
-        let before = show(&world, &ada.bearer(), &id).await.json();
+        let before = super::view(&show(&world, &ada.bearer(), &id).await);
         let rotated = rotate(&world, &ada.bearer(), &id, body).await;
         let new = text(&rotated, "key");
         assert_ne!(new, old);

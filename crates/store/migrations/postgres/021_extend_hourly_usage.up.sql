@@ -1,11 +1,11 @@
 -- The result of requests in totals: succeeded, refused by Tollgate, or failed (meter::result defines them). Together they are all
 -- requests; requests are those that count for quotas. result: 0 succeeded, 1 refused, 2 failed. Older binaries insert without the
 -- result, so this migration raises the floor.
-UPDATE schema_floor SET version = 20;
+UPDATE schema_floor SET version = 21;
 
 DROP TABLE hourly_usage;
 CREATE TABLE hourly_usage (
-    id                       BLOB NOT NULL PRIMARY KEY,
+    id                       UUID NOT NULL PRIMARY KEY,
     user_no                  BIGINT NOT NULL,
     hour                     BIGINT NOT NULL,
     day                      BIGINT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE hourly_usage (
 INSERT INTO hourly_usage (id, user_no, hour, day, key_no, model_no, route_no, result, requests, succeeded, refused, errors, credits,
     input_tokens, cached_input_tokens, cache_write_short_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens,
     cost_nano, unpriced_requests, timed_requests, duration_us, created_at, updated_at)
-SELECT min(id), user_no, hour, day, key_no, model_no, route_no, result,
+SELECT CAST(min(CAST(id AS TEXT)) AS UUID), user_no, hour, day, key_no, model_no, route_no, result,
     CAST(sum(requests) AS BIGINT),
     CAST(sum(CASE WHEN result = 0 THEN calls ELSE 0 END) AS BIGINT),
     CAST(sum(CASE WHEN result = 1 THEN calls ELSE 0 END) AS BIGINT),
@@ -55,7 +55,7 @@ SELECT min(id), user_no, hour, day, key_no, model_no, route_no, result,
     CAST(sum(unpriced_requests) AS BIGINT),
     CAST(sum(timed_requests) AS BIGINT),
     CAST(sum(duration_us) AS BIGINT),
-    unixepoch() * 1000000, unixepoch() * 1000000
+    CAST(extract(epoch FROM now()) * 1000000 AS BIGINT), CAST(extract(epoch FROM now()) * 1000000 AS BIGINT)
 FROM (
     SELECT id, user_no, started_at / 3600000000 AS hour, day, key_no, CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END AS model_no, route_no,
         CASE WHEN outcome = 'budget_cut' OR refusal IN ('bad_request', 'ambiguous_credentials', 'format_mismatch', 'price_unknown', 'cost_unbounded', 'unauthorized', 'key_malformed',
