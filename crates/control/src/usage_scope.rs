@@ -18,7 +18,7 @@ pub(crate) struct Scope {
     pub(crate) of: UsageOf,
     /// The user; `None` for several users.
     pub(crate) user: Option<UsageScope>,
-    /// The only key.
+    /// The only key whose usage is requested.
     pub(crate) key: Option<Key>,
 }
 
@@ -34,8 +34,8 @@ impl Scope {
     /// Returns the requested usage.
     ///
     /// # Errors
-    /// `not_found` for a user, a plan or a key that does not exist, and for callers who are not admins for each scope but
-    /// `me`, so that no response reveals what exists. `bad_request` for another word, or together with a user.
+    /// `not_found` for a user, a plan or a key that does not exist, and, for clients without the role admin, for each scope
+    /// but `me`, so that no response reveals what exists. `bad_request` for another word, or together with a user.
     pub(crate) async fn of(state: &State, caller: &Caller, selection: Selection<'_>) -> Result<Self, Problem> {
         let Selection { scope, user_id, key_id } = selection;
         let Some(word) = scope.filter(|word| *word != "me") else {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
-use crate::result::RequestResult;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
@@ -135,12 +134,6 @@ impl UsageEvent {
     pub const fn ended_at(&self) -> Timestamp {
         Timestamp(self.started_at.0.saturating_add(self.duration_us))
     }
-
-    /// Returns the result by which the request is counted.
-    #[must_use]
-    pub fn result(&self) -> RequestResult {
-        RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
-    }
 }
 
 /// Aggregated requests of one subject, route, status class and minute.
@@ -150,7 +143,7 @@ pub struct Counts {
     pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
-    /// The first digit of the status, as [`RequestResult::status_class`] returns it.
+    /// The first digit of the status, as `RequestResult::status_class` returns it.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,

@@ -4,7 +4,7 @@
 use access::Refusal;
 use access::refusal::Side;
 
-use crate::event::Outcome;
+use crate::event::{Outcome, UsageEvent};
 
 /// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
 pub const CALLER_GONE: u16 = 499;
@@ -87,6 +87,14 @@ impl RequestResult {
             Self::Refused => 1,
             Self::Failed => 2,
         }
+    }
+}
+
+impl UsageEvent {
+    /// Returns the result by which the request is counted.
+    #[must_use]
+    pub fn result(&self) -> RequestResult {
+        RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
     }
 }
 

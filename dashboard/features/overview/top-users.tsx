@@ -45,7 +45,7 @@ function TopTable({ id, title, name, lists, link }: TopTableProps) {
       <div className="ph flex-wrap">
         <h2 id={id}>{title}</h2>
         <div className="push">
-          <Segments label={t.scope.order} value={order} onChange={setOrder} options={ORDERS.map((key) => ({ name: key, label: t.scope.orders[key] }))} />
+          <Segments<Order> label={t.scope.order} value={order} onChange={setOrder} options={ORDERS.map((key) => ({ name: key, label: t.scope.orders[key] }))} />
         </div>
       </div>
       {rows.length === 0 ? <p className="t3 md border-t border-line px-4 py-6">{t.scope.none}</p> : (

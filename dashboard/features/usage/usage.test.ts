@@ -10,7 +10,7 @@ const TOKENS = { input: 1, cached_input: 2, cache_write: 3, output: 4, reasoning
 
 function point(change: Partial<Point> = {}): Point {
   const latency = { mean_ms: 100, p50_ms: null, p95_ms: null, p99_ms: null };
-  return { at: "2026-11-21T00:00:00Z", requests: 8, credits: 8, tokens: TOKENS, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0, refused: 2, errors: 3, latency, ...change };
+  return { at: "2026-11-21T00:00:00Z", requests: 8, credits: 8, tokens: TOKENS, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0, succeeded: 7, refused: 2, errors: 3, latency, ...change };
 }
 
 function group(name: string | null, change: Partial<Group> = {}): Group {
@@ -88,7 +88,7 @@ describe("groups", () => {
   });
 
   it("split all requests into those that succeeded, failed and were refused", () => {
-    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 1], ["Refused", 2]]);
+    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 3], ["Refused", 2]]);
     expect(overallColumns("latency", "day", en).map(({ of }) => of(point()))).toEqual([100]);
     expect(overallColumns("tokens", "day", en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
   });

@@ -33,7 +33,7 @@ const RECENT: usize = 20;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct OverviewQuery {
-    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users who have the plan `plan:NAME` now, or of
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
     /// the key `key:ID`. Only for admins, except `me`.
     scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.

@@ -49,7 +49,7 @@ pub(super) struct PlanView {
     /// The time of the last change.
     #[schema(format = DateTime)]
     updated_at: String,
-    /// The number of users who have the plan. Only admins see it, and only in the list.
+    /// The number of users with the plan. Only admins see it, and only in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     users: Option<u64>,
 }

@@ -103,10 +103,10 @@ fn stop(of: UsageOf) -> &'static str {
         AND (started_at, id) < ($3, $4) ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5"
 }
 
-/// Filter for requests.
+/// The conditions that select the requests of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestFilter {
-    /// Only requests with this key.
+    /// Returns only requests with this key.
     pub key: Option<KeyNo>,
     /// Only requests for this model, as the client named it.
     pub model: Option<String>,

@@ -11,11 +11,11 @@ pub(super) const ID_SLACK: Duration = Duration::from_secs(60);
 /// The users whose usage is requested. One key of a user is a further condition of each query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageOf {
-    /// All users.
+    /// All users of the store.
     All,
-    /// The users who have this plan now.
+    /// The users with this plan now.
     Plan(PlanId),
-    /// One user.
+    /// One user of the store.
     User(UserNo),
 }
 

@@ -137,7 +137,7 @@ pub enum GroupName {
     Route(Option<String>),
     /// Requests of a user; `None` if the store does not know it.
     User(Option<SeriesUser>),
-    /// Requests of the users who have a plan now; `None` if the store does not know the users.
+    /// Requests of the users with a plan now; `None` if the store does not know the users.
     Plan(Option<String>),
     /// Requests with a result.
     Status(RequestResult),

@@ -44,7 +44,7 @@ macro_rules! sums_of_sums {
 }
 pub(crate) use sums_of_sums;
 
-/// Columns of [`ResultsRow`].
+/// The columns of [`ResultsRow`] in a query.
 macro_rules! results {
     () => {
         "CAST(sum(succeeded) AS BIGINT) AS succeeded, CAST(sum(refused) AS BIGINT) AS refused, CAST(sum(errors) AS BIGINT) AS errors"
@@ -60,7 +60,7 @@ pub struct ResultTotals {
     pub succeeded: u64,
     /// Requests that Tollgate refused.
     pub refused: u64,
-    /// Requests that failed.
+    /// Requests that failed, as `meter::result` defines it.
     pub errors: u64,
 }
 

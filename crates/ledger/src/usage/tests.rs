@@ -91,7 +91,7 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
 fn of_all_users(sql: &str) -> (&'static [&'static str], &'static [&'static str]) {
     let has = |name: &str| sql.contains(name);
     if ["daily_usage", "daily_models", "daily_routes"].into_iter().any(has) {
-        (&["(day"], &["Index Cond: ((day"])
+        (&["(day"], &["Index Cond: ("])
     } else if has("hourly_usage") {
         (&["INDEX hourly_usage_hour (hour>? AND hour<?)"], &["hourly_usage_hour"])
     } else if has("usage_counts") {

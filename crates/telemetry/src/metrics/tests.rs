@@ -60,7 +60,7 @@ fn every_metric_is_shown_as_documented() {
         "tollgate_spool_oldest_seconds 0",
         "tollgate_spool_ingested_total 0",
         "tollgate_spool_ingest_errors_total 0",
-        "api_requests_total{method=\"GET\",path=\"/health\",status=\"200\",result=\"succeeded\"} 1",
+        "api_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 1",
         "api_response_time_seconds_count{method=\"GET\",path=\"/health\"} 1",
         "api_panics_total 0",
         "tollgate_log_lines_dropped_total 0",

@@ -37,7 +37,7 @@ struct RequestListQuery {
     /// Returns only requests that began before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
-    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users who have the plan `plan:NAME` now, or of
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
     /// the key `key:ID`. Only for admins, except `me`.
     scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.

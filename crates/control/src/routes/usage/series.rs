@@ -46,7 +46,7 @@ struct UsageSeriesQuery {
     key_id: Option<Uuid>,
     /// Returns only LLM requests for this model, as clients name it.
     model: Option<String>,
-    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users who have the plan `plan:NAME` now, or of
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
     /// the key `key:ID`. Only for admins, except `me`.
     scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.

@@ -27,7 +27,7 @@ use crate::usage_scope::{Scope, Selection};
 struct UsageTodayQuery {
     /// Returns only the usage of this key.
     key_id: Option<Uuid>,
-    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users who have the plan `plan:NAME` now, or of
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
     /// the key `key:ID`. Only for admins, except `me`.
     scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
