@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use access::{NanoUsd, Refusal};
 use ai::{Endpoint, Format};
-use meter::Usage;
+use meter::{RequestResult, Usage};
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
@@ -20,8 +20,8 @@ const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache
 const MODELS_MAX: usize = 500;
 
 type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
-/// The address of the route's name, the address of the method's name, and the status.
-type RequestHandleKey = (usize, usize, u16);
+/// The address of the route's name, the address of the method's name, the status, and the result.
+type RequestHandleKey = (usize, usize, u16, RequestResult);
 /// The names of a provider and of a model there.
 pub(crate) type ProviderModel = (Arc<str>, Arc<str>);
 
@@ -35,6 +35,7 @@ pub(crate) struct EndedRequest<'a> {
     pub(crate) route: &'a Arc<str>,
     pub(crate) method: &'a [u8],
     pub(crate) status: u16,
+    pub(crate) result: RequestResult,
     pub(crate) duration_us: u64,
 }
 
@@ -89,11 +90,11 @@ impl Handles {
 
     /// Counts a request that has ended; `requests` are the handles of its snapshot.
     pub(crate) fn ended(&self, requests: &RequestHandles, ended: &EndedRequest<'_>) {
-        let EndedRequest { route, method, status, duration_us } = *ended;
+        let EndedRequest { route, method, status, result, duration_us } = *ended;
         let method = metrics::method(method);
-        let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status);
+        let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status, result);
         let make = |_: &RequestHandleKey| {
-            let labels = RequestLabels { route: route.into(), method, status };
+            let labels = RequestLabels { route: route.into(), method, status, result: result.as_str() };
             let duration = RouteLabels { route: route.into() };
             let proxy = &self.metrics.proxy;
             (proxy.requests.get_or_create(&labels), proxy.duration.get_or_create(&duration))

@@ -21,7 +21,7 @@ interface KeyFieldsProps {
 export function KeyFields({ form, apiKey, currency }: KeyFieldsProps) {
   const t = useMessages();
   const format = useFormat();
-  const quota = useOverview().data?.plan.credits_per_day;
+  const quota = useOverview().data?.plan?.credits_per_day;
   const isSet = MORE_FIELDS.some((name) => form.field(name).value !== "");
   const isWrong = MORE_FIELDS.some((name) => form.field(name).error !== undefined);
   const [isOpen, setOpen] = useState(isSet);
