@@ -199,7 +199,7 @@ section! {
 
 section! {
     ModelInput {
-        /// The name that clients request.
+        /// The name that clients request. A `*` at its end represents any further characters: `x/*`.
         name: Option<Input<String>> = required(MODEL);
         /// The credits that a request costs.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
@@ -213,7 +213,7 @@ section! {
     TargetInput {
         /// A provider of `providers`, or `mock`.
         provider: Option<Input<String>> = required(ANY_NAME);
-        /// The provider's name of the model.
+        /// The provider's name of the model. A `*` at its end represents the same characters as that of `name`.
         model: Option<Input<String>> = required(MODEL);
         later: weight;
     }
