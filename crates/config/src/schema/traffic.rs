@@ -85,7 +85,7 @@ section! {
         );
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
-        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry.
+        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry; `auto` chooses by `User-Agent`.
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
