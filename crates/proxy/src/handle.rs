@@ -10,10 +10,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use access::Refusal;
+use access::{ClientProgram, Refusal};
 use ai::Endpoint;
 use bytes::Bytes;
 use http::Response;
+use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
 
@@ -173,7 +174,8 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     let snapshot = &account.request.snapshot;
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
-    let response = problem.into_response(Rendering { dialect, quota_status, domain }, account.request.id);
+    let client = ClientProgram::of(account.request.head.fields().all(KnownName::UserAgent).next());
+    let response = problem.into_response(Rendering { dialect, quota_status, client, domain }, account.request.id);
     finish(account, body, OwnResponse { response, rate: None, outcome }).await
 }
 

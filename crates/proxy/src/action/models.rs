@@ -23,7 +23,10 @@ pub(crate) async fn models(
     names.retain(|name| bounds.opens_model(name));
     let owner = snapshot.process.brand.slug();
     let body = match called.model.as_deref() {
-        None => ai::models::list(dialect, &names, owner),
+        None => {
+            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+            ai::models::list(dialect, &names, owner)
+        }
         Some(name) if snapshot.traffic.serves(name) && bounds.opens_model(name) => {
             ai::models::one(dialect, name, owner)
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use access::{Clock, Refusal, RequestId, Timestamp};
+use access::{ClientProgram, Clock, Refusal, RequestId, Timestamp};
 use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
@@ -53,6 +53,8 @@ pub(crate) struct Rendering<'a> {
     pub(crate) dialect: Option<Dialect>,
     /// The status for a quota or budget that is used up.
     pub(crate) quota_status: QuotaStatus,
+    /// The program of the client, which may determine that status.
+    pub(crate) client: ClientProgram,
     /// The brand's name for machines: the `domain` of Google's `ErrorInfo`.
     pub(crate) domain: &'a str,
 }
@@ -171,7 +173,7 @@ impl Problem {
     /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
     pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
-        let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
+        let status = if is_quota { rendering.quota_status.for_client(rendering.client) } else { self.refusal.status() };
         let request_id = id.to_string();
         let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
         let problem = ai::Problem::new(self.refusal, &self.message, reporter);
@@ -390,11 +392,10 @@ mod tests {
             let refused = AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested, by });
             let clock = Clock::manual(access::Day(20_000).start());
             let problem = Problem::of_limit(&refused, &clock);
-            let response = {
-                let dialect = Some(Dialect::OpenAi);
-                let rendering = Rendering { dialect, quota_status: QuotaStatus::TooManyRequests, domain: "tollgate" };
-                problem.into_response(rendering, RequestId::NIL)
-            };
+            let (dialect, client) = (Some(Dialect::OpenAi), ClientProgram::Unknown);
+            let quota_status = QuotaStatus::TooManyRequests;
+            let rendering = Rendering { dialect, quota_status, client, domain: "tollgate" };
+            let response = problem.into_response(rendering, RequestId::NIL);
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
         };
