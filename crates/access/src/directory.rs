@@ -27,6 +27,8 @@ const MISSED_FOR: Duration = Duration::from_secs(5);
 const REPLACED_FOR: Duration = Duration::from_secs(30);
 /// A worker records the client of a key again after this time.
 const CLIENT_AGAIN: Duration = Duration::from_secs(60);
+/// A worker records another client of the key after this time, since all workers share the record.
+const OTHER_CLIENT_AGAIN: Duration = Duration::from_secs(1);
 /// The store is considered available for this time after its last response.
 const STORE_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -153,12 +155,14 @@ impl Directory {
         self.clients.clone()
     }
 
-    /// Records the client of a key: at most once a minute per worker, and whenever the address changes.
+    /// Records the client of a key: once a minute per worker, or once a second if its addresses alternate.
     pub fn note_client(&self, key: KeyNo, address: IpAddr, now: Mono, client: impl FnOnce() -> KeyClient) {
         let is_new = {
             let mut state = self.state();
             let last = state.clients.get(&key);
-            let is_new = last.is_none_or(|(from, at)| from != address || now.since(at) >= CLIENT_AGAIN);
+            let is_new = last.is_none_or(|(from, at)| {
+                now.since(at) >= if from == address { CLIENT_AGAIN } else { OTHER_CLIENT_AGAIN }
+            });
             if is_new {
                 state.clients.insert(key, (address, now));
             }

@@ -14,6 +14,7 @@ pub mod basic;
 pub mod bounds;
 pub mod budget;
 mod cache;
+pub mod client_program;
 pub mod clock;
 pub mod directory;
 pub mod id;
@@ -45,6 +46,7 @@ pub use amount::{Amount, Credits, NanoUsd, Tokens};
 pub use api_key::{ApiKey, KeyHash, contains_key, is_key};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
+pub use client_program::ClientProgram;
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{

@@ -45,7 +45,7 @@ pub struct ResponseFacts {
     /// that is not read, `true` means only that the upstream did not abort it.
     ///
     /// A chat stream is also complete once its last choice has a finish reason, as some providers do not send `[DONE]`;
-    /// Gemini's streams have no other end.
+    /// Gemini's streams have no other end, and its array is complete if a finish reason precedes its closing bracket.
     pub ended: bool,
 }
 

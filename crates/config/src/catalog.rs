@@ -7,7 +7,7 @@ use access::{Credits, Timestamp};
 use ai::Format;
 use ai::price::{Limits, Price};
 
-use crate::resolve::table_of;
+use crate::resolve::pattern::ANY;
 use crate::snapshot::{Provider, Traffic};
 
 /// A name that clients may request, with the model that serves it.
@@ -48,30 +48,30 @@ impl Traffic {
             return Vec::new();
         }
         let mut names: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
-        let permitted = || self.models.iter().filter(|entry| opens(&entry.name));
-        for entry in permitted() {
-            names.entry((&entry.target.provider.name, &entry.target.model)).or_default().push(&entry.name);
+        let entries = self.listed_models();
+        let permitted = || entries.iter().filter(|listed| opens(&listed.name));
+        for listed in permitted() {
+            names.entry((&listed.entry.target.provider.name, listed.model)).or_default().push(&listed.name);
         }
         // An entry may have the name `PROVIDER/MODEL` and serve another model.
-        let is_full_name = |name: &str| opens(name) && !self.models.iter().any(|entry| *entry.name == *name);
+        let is_full_name = |name: &str| opens(name) && self.entry(name).is_none();
         let mut catalog: Vec<CatalogModel<'_>> = Vec::new();
-        for model in permitted() {
-            let (provider, of) = (&model.target.provider, &*model.target.model);
+        for listed in permitted() {
+            let (provider, of) = (&listed.entry.target.provider, listed.model);
             let others = names.get(&(&*provider.name, of)).into_iter().flatten().map(|name| (*name).to_owned());
             let full = Some(format!("{}/{of}", provider.name)).filter(|name| is_full_name(name));
             catalog.push(CatalogModel {
-                name: model.name.to_string(),
-                aliases: others.chain(full).filter(|name| **name != *model.name).collect(),
+                name: listed.name.to_string(),
+                aliases: others.chain(full).filter(|name| **name != *listed.name).collect(),
                 is_entry: true,
-                credits: model.credits,
+                credits: self.target_of(listed.entry, &listed.name).1,
                 ..self.described(provider, of, at)
             });
         }
         for provider in &self.providers {
-            let targets = self.models.iter().map(|entry| &entry.target);
-            let targets = targets.filter(|target| target.provider.name == provider.name).map(|target| &*target.model);
-            let listed = self.prices.models(&provider.name).chain(self.prices_builtin.models(table_of(provider)));
-            let priced = listed.filter(|model| self.price(provider, (model, None), at).is_some());
+            let targets = entries.iter().filter(|listed| listed.entry.target.provider.name == provider.name);
+            let targets = targets.map(|listed| listed.model).filter(|model| !model.ends_with(ANY));
+            let priced = self.priced_models(provider).filter(|model| self.price(provider, (model, None), at).is_some());
             let unnamed = targets.chain(priced).filter(|model| !names.contains_key(&(&*provider.name, *model)));
             let mut unnamed: Vec<&str> = unnamed.collect();
             unnamed.sort_unstable();
@@ -85,7 +85,7 @@ impl Traffic {
     /// Returns the provider of an entry of `models`, or of `PROVIDER/MODEL`.
     #[must_use]
     pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
-        let entry = self.models.iter().find(|entry| *entry.name == *name).map(|entry| &entry.target.provider);
+        let entry = self.entry(name).map(|entry| &entry.target.provider);
         let named = || {
             let (provider, _) = name.split_once('/')?;
             self.providers.iter().find(|on| *on.name == *provider)

@@ -26,7 +26,7 @@ impl Traffic {
         let is_mocked = self.providers.iter().any(|provider| *provider.name == *MOCK);
         let mock = self.models.iter().find(|model| is_mocked && *model.name == *MOCK);
         // A name is written into a command between single quotes, and into JSON.
-        let is_plain = |name: &str| !name.contains(['\'', '"', '\\']);
+        let is_plain = |name: &str| !name.contains(['\'', '"', '\\', '*']);
         let entry = mock.or_else(|| self.models.iter().find(|model| is_plain(&model.name)));
         let (kind, name) = match entry {
             Some(model) => (model.target.provider.kind, model.name.to_string()),

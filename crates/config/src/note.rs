@@ -78,6 +78,13 @@ pub enum Note {
         /// The name of its provider.
         provider: String,
     },
+    /// The mock serves an entry of `models`, as it replaces all providers.
+    ModelMocked {
+        /// The name of the entry.
+        model: String,
+        /// The name of its provider.
+        provider: String,
+    },
     /// The price file is older than the built-in table.
     PriceFileOlder {
         /// The file, with the line of its day.
@@ -154,6 +161,9 @@ impl fmt::Display for Note {
             }
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
+            }
+            Self::ModelMocked { model, provider } => {
+                write!(f, "the mock serves the model {model}, as its provider {provider} is off")
             }
             Self::PriceFileOlder { place, as_of } => write!(
                 f,

@@ -1,11 +1,13 @@
 //! Resolves a model's name to a provider and a price; adds the mock to the providers.
 
+pub(crate) mod pattern;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Timestamp};
-use ai::price::{Expiry, Limits, Price, Prices, server_tools, undated};
+use ai::price::{Expiry, Limits, Price, Prices, server_tools};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::note::Note;
@@ -40,7 +42,7 @@ pub enum ResolveError {
 }
 
 impl Traffic {
-    /// Resolves `asked` as an entry of `models`, then as `PROVIDER/MODEL`, and otherwise for the only provider that
+    /// Resolves `asked` as an entry of `models` (an exact name, then one with `*`), then as `PROVIDER/MODEL`, and otherwise for the only provider that
     /// supports `format`.
     ///
     /// A name that is not an entry of `models` costs as many credits as the most expensive entry with the same target,
@@ -49,15 +51,15 @@ impl Traffic {
     /// # Errors
     /// Returns an [`ResolveError`], which names the refusal.
     pub fn resolve_model(&self, format: Format, asked: &str) -> Result<ResolvedModel, ResolveError> {
-        if let Some(model) = self.models.iter().find(|model| *model.name == *asked) {
-            let Target { provider, model: name } = &model.target;
-            self.check_format(provider, format)?;
-            return Ok(ResolvedModel {
-                provider: Arc::clone(provider),
-                asked: Arc::clone(&model.name),
-                model: Arc::clone(name),
-                credits: model.credits,
-            });
+        if let Some(entry) = self.entry(asked) {
+            let provider = Arc::clone(&entry.target.provider);
+            self.check_format(&provider, format)?;
+            if entry.prefix().is_none() {
+                let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&entry.target.model));
+                return Ok(ResolvedModel { provider, asked, model, credits: entry.credits });
+            }
+            let (model, credits) = self.target_of(entry, asked);
+            return Ok(ResolvedModel { provider, asked: asked.into(), model: model.into(), credits });
         }
         let named = asked.split_once('/').filter(|(_, model)| !model.is_empty()).and_then(|(name, model)| {
             let provider = self.providers.iter().find(|provider| *provider.name == *name)?;
@@ -85,12 +87,7 @@ impl Traffic {
 
     /// Returns the credits of a request for a provider's own name of a model.
     pub(crate) fn credits(&self, provider: &Provider, model: &str) -> Credits {
-        let model = undated(model);
-        let entries = self
-            .models
-            .iter()
-            .filter(|entry| entry.target.provider.name == provider.name && undated(&entry.target.model) == model);
-        entries.map(|entry| entry.credits).max().unwrap_or(Credits(1))
+        self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
     }
 
     fn check_format(&self, provider: &Provider, format: Format) -> Result<(), ResolveError> {
@@ -106,7 +103,7 @@ impl Traffic {
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         let provider = name.split_once('/').filter(|(_, model)| !model.is_empty());
-        self.models.iter().any(|model| *model.name == *name)
+        self.entry(name).is_some()
             || provider.is_some_and(|(provider, _)| self.providers.iter().any(|on| *on.name == *provider))
     }
 
@@ -118,13 +115,19 @@ impl Traffic {
             let builtin = [table_of(provider), provider.kind.as_str()];
             self.prices.names(&provider.name, model) || builtin.iter().any(|of| self.prices_builtin.names(of, model))
         };
-        self.models.iter().any(|entry| *entry.name == *asked) || target.is_some_and(priced)
+        match self.entry(asked) {
+            // All names of such an entry have the same target.
+            Some(entry) if entry.prefix().is_some() && entry.target.prefix().is_none() => false,
+            Some(entry) if entry.prefix().is_none() => true,
+            Some(_) | None => target.is_some_and(priced),
+        }
     }
 
-    /// Returns the names for `GET /v1/models`, in the order of the file.
+    /// Returns the names for `GET /v1/models`, in the order of the file. An entry with `*` is listed as those of its names
+    /// whose models have a price; without such models, by its own name.
     #[must_use]
-    pub fn model_names(&self) -> Vec<&str> {
-        self.models.iter().map(|model| &*model.name).collect()
+    pub fn model_names(&self) -> Vec<Cow<'_, str>> {
+        self.listed_models().into_iter().map(|listed| listed.name).collect()
     }
 
     /// Returns the price of a request that began at `at` and was sent to `provider` with the first name; the second

@@ -195,8 +195,10 @@ impl JobTask {
             }
         }
         self.report.begun(self.clock.now());
+        // Futures of runs are large (14 KiB), and each layer around one would copy it.
+        let run = Box::pin(job.run());
         tokio::select! {
-            ended = timeout(self.spec.run_max, job.run()) => ended.map_or(RunEnd::TimedOut, RunEnd::Finished),
+            ended = timeout(self.spec.run_max, run) => ended.map_or(RunEnd::TimedOut, RunEnd::Finished),
             lost = self.keep_claim() => lost,
         }
     }

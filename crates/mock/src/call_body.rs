@@ -1,6 +1,7 @@
 //! The fields that the mock reads of a request's body. Unknown fields are ignored.
 
 pub(crate) mod form;
+mod structured;
 
 use std::borrow::Cow;
 
@@ -36,6 +37,16 @@ pub(crate) struct CallBody<'a> {
     requests: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "toolConfig")]
+    tool_config: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output_format: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output_config: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "generationConfig")]
     generation_config: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -142,17 +153,19 @@ impl<'a> CallBody<'a> {
 
     /// The first function among the tools. Tools that a provider runs itself are skipped.
     pub(crate) fn first_tool(&self) -> Option<ToolCall> {
+        self.tool(|_| true)
+    }
+
+    /// The function with this name.
+    fn tool_named(&self, name: &str) -> Option<ToolCall> {
+        self.tool(|declared| declared == name)
+    }
+
+    /// The first function whose name `is_wanted`.
+    fn tool(&self, is_wanted: impl Fn(&str) -> bool) -> Option<ToolCall> {
         let tools: Vec<Value> = read(self.tools)?;
-        tools.iter().find_map(|tool| {
-            let declared = tool.pointer("/functionDeclarations/0").or_else(|| tool.pointer("/function_declarations/0"));
-            let is_function = match field(tool, "type") {
-                None | Some("function") => true,
-                // Anthropic calls a function `custom`; OpenAI's custom tools take text instead of a schema.
-                Some("custom") => tool.get("input_schema").is_some(),
-                Some(_) => false,
-            };
-            let function = declared.or_else(|| tool.get("function")).unwrap_or(tool);
-            let name = field(function, "name").filter(|_| is_function)?;
+        tools.iter().filter(|tool| is_function(tool)).flat_map(functions_of).find_map(|function| {
+            let name = field(function, "name").filter(|name| is_wanted(name))?;
             let schema = ["parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema"]
                 .iter()
                 .find_map(|key| function.get(key));
@@ -240,6 +253,24 @@ impl<'a> CallBody<'a> {
         let raw = self.messages.or(self.input).or(self.contents).or(self.prompt);
         read(raw).unwrap_or_default()
     }
+}
+
+/// Whether a tool is a function of the client, in any format.
+fn is_function(tool: &Value) -> bool {
+    match field(tool, "type") {
+        None | Some("function") => true,
+        // Anthropic calls a function `custom`; OpenAI's custom tools take text instead of a schema.
+        Some("custom") => tool.get("input_schema").is_some(),
+        Some(_) => false,
+    }
+}
+
+/// The functions of a tool: Google declares several in one.
+fn functions_of(tool: &Value) -> impl Iterator<Item = &Value> {
+    let declared = tool.get("functionDeclarations").or_else(|| tool.get("function_declarations"));
+    let declared = declared.and_then(Value::as_array);
+    let single = declared.is_none().then(|| tool.get("function").unwrap_or(tool));
+    declared.into_iter().flatten().chain(single)
 }
 
 /// The value, if it has the type `T`.

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
 //! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
-//! its format (`schema` makes a tool call's arguments); `payload`, the pace; `damage`, `damaged_stream` and
+//! its format (`schema` makes documents and a tool call's arguments); `payload`, the pace; `damage`, `damaged_stream` and
 //! `http_violation`, the misbehaviour; `request_log`, `GET /mock/seen`.
 
 #![expect(

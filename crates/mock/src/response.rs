@@ -232,15 +232,10 @@ impl ResponseContent {
 fn content(request: &CallBody<'_>, format: Format, options: &MockTiming) -> ResponseContent {
     let words = |text| ResponseContent::Text(ResponseText::Words(text));
     match request.behaviour() {
-        Behaviour::Tool if has_tools(format) && !request.ends_with_tool_result() => match request.first_tool() {
-            Some(ToolCall { name, arguments }) => {
-                ResponseContent::ToolCall { tool: name, arguments: ResponseText::Words(arguments.into()) }
-            }
-            None => ResponseContent::ToolCall {
-                tool: String::from("get_weather"),
-                arguments: ResponseText::Words(Cow::Borrowed(CALL_ARGUMENTS)),
-            },
-        },
+        Behaviour::Tool if has_tools(format) && !request.ends_with_tool_result() => {
+            let call = request.demanded_tool().or_else(|| request.first_tool());
+            call.map_or_else(weather_call, tool_call)
+        }
         Behaviour::Tokens { count, .. } => {
             ResponseContent::Text(ResponseText::Repeated { word: "word ", times: count })
         }
@@ -252,8 +247,23 @@ fn content(request: &CallBody<'_>, format: Format, options: &MockTiming) -> Resp
             })
         }
         Behaviour::Echo => words(Cow::Owned(request.last_user_text())),
+        _ if has_tools(format) => {
+            let demanded = || request.demanded_tool().filter(|_| !request.ends_with_tool_result());
+            let document = request.document().map(|document| words(Cow::Owned(document)));
+            document.or_else(|| demanded().map(tool_call)).unwrap_or_else(|| words(Cow::Borrowed(GREETING)))
+        }
         _ => words(Cow::Borrowed(GREETING)),
     }
+}
+
+fn tool_call(ToolCall { name, arguments }: ToolCall) -> ResponseContent {
+    ResponseContent::ToolCall { tool: name, arguments: ResponseText::Words(arguments.into()) }
+}
+
+/// The call if the request declares no tool.
+fn weather_call() -> ResponseContent {
+    let arguments = ResponseText::Words(Cow::Borrowed(CALL_ARGUMENTS));
+    ResponseContent::ToolCall { tool: String::from("get_weather"), arguments }
 }
 
 const fn has_tools(format: Format) -> bool {

@@ -1,5 +1,6 @@
-//! Arguments for a tool call, derived from the JSON Schema of its parameters: the required properties, each with a
-//! value that its schema allows. `pattern`, `not` and `if` are ignored, because no value can be derived from them.
+//! A document derived from a JSON Schema, and the arguments for a tool call, derived from that of its parameters: the
+//! required properties, each with a value that its schema allows. `pattern`, `not` and `if` are ignored, because no
+//! value can be derived from them.
 
 use serde_json::{Map, Value};
 
@@ -7,16 +8,22 @@ use serde_json::{Map, Value};
 const DEPTH_MAX: u32 = 16;
 /// The number of values in all.
 const VALUES_MAX: u32 = 1_000;
-const ITEMS_MAX: u64 = 8;
+const ITEMS_MAX: u64 = 64;
 const TEXT_CHARS_MAX: usize = 1_000;
 const TEXT: &str = "mock";
 
 /// Arguments that satisfy `schema`, as the text of a JSON object with a space after each comma and colon. The object is
 /// empty if the schema asks for another type.
 pub(crate) fn arguments(schema: &Value) -> String {
-    let mut writer = ArgumentWriter { root: schema, out: String::new(), values_left: VALUES_MAX };
+    let document = document(schema);
+    if document.starts_with('{') { document } else { "{}".to_owned() }
+}
+
+/// A document that satisfies `schema`, as JSON text with a space after each comma and colon.
+pub(crate) fn document(schema: &Value) -> String {
+    let mut writer = DocumentWriter { root: schema, out: String::new(), values_left: VALUES_MAX };
     writer.fill(&PropertySchema { name: "", schema }, DEPTH_MAX);
-    if writer.out.starts_with('{') { writer.out } else { "{}".to_owned() }
+    writer.out
 }
 
 /// A schema, and the name of its property.
@@ -25,14 +32,14 @@ struct PropertySchema<'a> {
     schema: &'a Value,
 }
 
-struct ArgumentWriter<'a> {
+struct DocumentWriter<'a> {
     /// The schema that `$ref` pointers start from.
     root: &'a Value,
     out: String,
     values_left: u32,
 }
 
-impl ArgumentWriter<'_> {
+impl DocumentWriter<'_> {
     fn fill(&mut self, named: &PropertySchema<'_>, depth: u32) {
         let PropertySchema { name, schema } = *named;
         let below = depth.saturating_sub(1);
@@ -79,16 +86,26 @@ impl ArgumentWriter<'_> {
         self.out.push('}');
     }
 
+    /// The values of a tuple, then as many items as the schema requires; by default one.
     fn array(&mut self, named: &PropertySchema<'_>, depth: u32) {
-        let items = named.schema.get("items").unwrap_or(&Value::Null);
+        let schema = named.schema;
+        let tuple = list(schema, "prefixItems").or_else(|| list(schema, "items"));
+        let tuple: &[Value] = tuple.map(Vec::as_slice).unwrap_or_default();
+        let items = schema.get("items").filter(|items| items.is_object()).unwrap_or(&Value::Null);
         // Gemini writes numbers as strings.
-        let min = named.schema.get("minItems").and_then(whole).unwrap_or(1).clamp(1, ITEMS_MAX);
+        let bound = |key| schema.get(key).and_then(whole);
+        let default = u64::from(tuple.is_empty()).min(bound("maxItems").unwrap_or(u64::MAX));
+        let min = bound("minItems").unwrap_or(default).min(ITEMS_MAX);
+        let values = usize::try_from(min).unwrap_or_default().max(tuple.len());
         self.out.push('[');
-        for at in 0..min {
+        for at in 0..values {
+            if self.values_left == 0 {
+                break;
+            }
             if at > 0 {
                 self.out.push_str(", ");
             }
-            self.fill(&PropertySchema { name: named.name, schema: items }, depth);
+            self.fill(&PropertySchema { name: named.name, schema: tuple.get(at).unwrap_or(items) }, depth);
         }
         self.out.push(']');
     }
@@ -178,23 +195,49 @@ fn whole(value: &Value) -> Option<u64> {
 /// The smallest allowed number; without a minimum 1, or the maximum if it is smaller.
 fn number(schema: &Value) -> String {
     let bound = |key| schema.get(key).filter(|bound| bound.is_number());
-    if let Some(least) = bound("minimum") {
-        return least.to_string();
+    if matches!(kind(schema), JsonType::Integer) {
+        return integer(schema).to_string();
     }
-    if let Some(above) = bound("exclusiveMinimum") {
-        return match (above.as_i64(), above.as_f64()) {
-            (Some(above), _) => above.saturating_add(1).to_string(),
-            (None, Some(above)) => Value::from(above + 1.0).to_string(),
-            (None, None) => "1".to_owned(),
-        };
+    let real = |key| bound(key).and_then(Value::as_f64);
+    let most = real("maximum").or_else(|| real("exclusiveMaximum").map(|below| below - 1.0));
+    let (least, above) = (bound("minimum"), real("exclusiveMinimum"));
+    let step = real("multipleOf").filter(|step| *step > 0.0);
+    match (least, above, step) {
+        (None, None, None) => {}
+        (Some(least), None, None) => return least.to_string(),
+        (_, None, Some(step)) => {
+            let least = least.and_then(Value::as_f64).unwrap_or(step);
+            return Value::from((least / step).ceil() * step).to_string();
+        }
+        (_, Some(above), step) => {
+            let end = real("maximum").or_else(|| real("exclusiveMaximum")).unwrap_or(f64::INFINITY);
+            let next = step.map_or(above + 1.0, |step| ((above / step).floor() + 1.0) * step);
+            return Value::from(if next < end { next } else { f64::midpoint(above, end) }).to_string();
+        }
     }
-    if let Some(step) = bound("multipleOf") {
-        return step.to_string();
-    }
-    match bound("maximum") {
-        Some(most) if most.as_f64().is_some_and(|most| most < 1.0) => most.to_string(),
+    match most {
+        Some(most) if most < 1.0 => bound("maximum").map_or_else(|| Value::from(most).to_string(), Value::to_string),
         _ => "1".to_owned(),
     }
+}
+
+/// The smallest allowed integer; without a minimum 1, or the maximum if it is smaller.
+fn integer(schema: &Value) -> i64 {
+    let bound = |key| schema.get(key).and_then(|bound| bound.as_i64().or_else(|| floor(bound.as_f64()?)));
+    let least = bound("minimum").max(bound("exclusiveMinimum").map(|above| above.saturating_add(1)));
+    let most = bound("maximum").or_else(|| bound("exclusiveMaximum").map(|below| below.saturating_sub(1)));
+    let step = bound("multipleOf").filter(|step| *step > 0);
+    let first = least.unwrap_or_else(|| most.unwrap_or(1).min(1));
+    let Some(step) = step else { return first };
+    // Without a minimum, zero is a multiple of every number; the number itself is more visible.
+    let first = if least.is_none() && most.is_none_or(|most| most >= step) { step } else { first };
+    first.div_euclid(step).saturating_add(i64::from(first.rem_euclid(step) > 0)).saturating_mul(step)
+}
+
+/// The integer below a number that has a fraction.
+fn floor(number: f64) -> Option<i64> {
+    let text = format!("{:.0}", number.floor());
+    text.parse().ok()
 }
 
 /// Text of the format and length that the schema requires.
@@ -205,6 +248,10 @@ fn text(named: &PropertySchema<'_>) -> String {
         (Some("time"), _) => "00:00:00Z",
         (Some("email"), _) => "mock@example.com",
         (Some("uri" | "url"), _) => "https://example.com/",
+        (Some("duration"), _) => "P1D",
+        (Some("hostname"), _) => "example.com",
+        (Some("ipv4"), _) => "192.0.2.1",
+        (Some("ipv6"), _) => "2001:db8::1",
         (Some("uuid"), _) => "00000000-0000-4000-8000-000000000000",
         (_, "city" | "location") => "Jakarta",
         _ => TEXT,
@@ -314,6 +361,15 @@ mod tests {
             (json!({"type": "integer", "multipleOf": 5}), "5"),
             (json!({"type": "number", "maximum": 0.25}), "0.25"),
             (json!({"type": "integer", "maximum": 100}), "1"),
+            (json!({"type": "integer", "minimum": 7, "multipleOf": 5}), "10"),
+            (json!({"type": "integer", "exclusiveMaximum": 0}), "-1"),
+            (json!({"type": "integer", "exclusiveMinimum": 2.5}), "3"),
+            (json!({"type": "number", "minimum": 0.25, "multipleOf": 0.5}), "0.5"),
+            (json!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}), "0.5"),
+            (json!({"type": "number", "exclusiveMaximum": 0}), "-1.0"),
+            (json!({"type": "array", "maxItems": 0}), "[]"),
+            (json!({"type": "array", "minItems": 9, "items": {"const": 1}}), "[1, 1, 1, 1, 1, 1, 1, 1, 1]"),
+            (json!({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}]}), "[1, false]"),
             (json!({"type": "string", "minLength": 6}), "\"mockxx\""),
             (json!({"type": "string", "maxLength": 2}), "\"mo\""),
             (json!({"type": "string", "format": "date"}), "\"2026-01-01\""),
@@ -331,6 +387,17 @@ mod tests {
             [json!(null), json!({}), json!(true), json!({"type": "object"}), json!({"type": "string"}), json!([1])]
         {
             check(&schema, "{}");
+        }
+    }
+
+    #[test]
+    fn a_document_may_have_any_type() {
+        for (schema, expected) in [
+            (json!({"type": "array", "items": {"type": "string"}}), r#"["mock"]"#),
+            (json!({"type": "STRING", "enum": ["yes", "no"]}), r#""yes""#),
+            (json!({"type": "integer"}), "1"),
+        ] {
+            assert_eq!(document(&schema), expected);
         }
     }
 

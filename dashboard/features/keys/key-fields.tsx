@@ -50,7 +50,7 @@ function AdminFields({ form }: Pick<KeyFieldsProps, "form">) {
 function RequestFields({ form, apiKey, currency }: KeyFieldsProps) {
   const t = useMessages();
   const format = useFormat();
-  const quota = useOverview().data?.plan.credits_per_day;
+  const quota = useOverview().data?.plan?.credits_per_day;
   const isSet = MORE_FIELDS.some((name) => form.field(name).value !== "");
   const isWrong = MORE_FIELDS.some((name) => form.field(name).error !== undefined);
   const [isOpen, setOpen] = useState(isSet);

@@ -422,6 +422,9 @@ async fn llm_openai_streams_from_openai_or_without_a_key_from_the_mock() {
         assert_streamed(&output, "[DONE]");
     }
     assert_eq!(gateway.mock().requests("fast").await, 1);
+    gateway.call(Call::json(CHAT, &Format::Chat.body("smart", false)).key(&key)).await.expect(200);
+    // The mock serves the models of the file for their credits.
+    gateway.uses(&key, 11).await;
 
     let openai = Mock::start().await;
     let gateway = example.start_before(&openai, &example.exports).await;

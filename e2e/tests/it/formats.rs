@@ -120,6 +120,26 @@ async fn models_are_listed_in_the_shape_of_the_asking_client() {
 }
 
 #[tokio::test]
+async fn names_with_a_star_are_routed_listed_and_counted_with_the_credits_of_their_entry() {
+    let mock = Mock::start().await;
+    let setup = Setup::provider("mock", mock.address())
+        .section("models", "[{name: 'x/*', credits: 3, targets: [{provider: up, model: '*'}]}]")
+        .plans("{name: small, credits_per_day: 7}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("small").await.key;
+    let call = |model: &str| Call::json(Format::Chat.path(), &Format::Chat.body(model, false)).key(&key);
+    gateway.call(call("x/foo")).await.expect(200);
+    gateway.call(call("x/bar/baz")).await.expect(200);
+    assert_eq!((mock.requests("foo").await, mock.requests("bar/baz").await), (1, 1));
+    gateway.uses(&key, 6).await;
+    gateway.call(call("x/foo")).await.expect(429);
+    let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
+    let listed = list["data"].as_array().unwrap().iter().filter_map(|model| model["id"].as_str());
+    assert!(listed.clone().any(|name| name.starts_with("x/")), "{list}");
+    gateway.call(Call::get("/v1/models/x/foo").key(&key)).await.expect(200);
+}
+
+#[tokio::test]
 async fn root_answers_without_a_key_and_is_no_failure_of_authentication() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let head = gateway.call(Call::new("HEAD", "/")).await.expect(200);

@@ -30,6 +30,8 @@ enum ArrayState {
     Behind,
     /// After the closing bracket of the array.
     Over,
+    /// After the closing bracket of an array without a finish reason. The bracket is held, so that an error can precede it.
+    Unfinished { comma: bool },
     /// The body is a single object instead of an array, as errors are.
     Object,
     /// The body is another JSON value or invalid.
@@ -48,12 +50,20 @@ impl Array {
                     &[]
                 }
                 ArrayState::Broken => &[],
-                ArrayState::Before | ArrayState::Open { .. } | ArrayState::Behind | ArrayState::Over => {
-                    if self.begins(reading, byte) { rest } else { behind }
+                ArrayState::Before
+                | ArrayState::Open { .. }
+                | ArrayState::Behind
+                | ArrayState::Over
+                | ArrayState::Unfinished { .. } => {
+                    if self.begins(reading, byte) {
+                        rest
+                    } else {
+                        behind
+                    }
                 }
             };
             match self.state {
-                ArrayState::Inside { .. } | ArrayState::InText { .. } => {}
+                ArrayState::Inside { .. } | ArrayState::InText { .. } | ArrayState::Unfinished { .. } => {}
                 ArrayState::Behind
                 | ArrayState::Before
                 | ArrayState::Open { .. }
@@ -96,8 +106,9 @@ impl Array {
     fn last(self, element: &[u8]) -> Bytes {
         let before: &[u8] = match self.state {
             ArrayState::Before => b"[",
-            ArrayState::Open { .. } => b"",
-            ArrayState::Behind => b",",
+            ArrayState::Unfinished { .. } if self.hold.is_passing() => return Bytes::new(),
+            ArrayState::Open { .. } | ArrayState::Unfinished { comma: false } => b"",
+            ArrayState::Behind | ArrayState::Unfinished { comma: true } => b",",
             ArrayState::Inside { .. } | ArrayState::InText { .. } if !self.hold.is_passing() => b"",
             ArrayState::Inside { .. }
             | ArrayState::InText { .. }
@@ -122,8 +133,10 @@ impl Array {
             (ArrayState::Open { .. }, b'{') => (ArrayState::Inside { depth: 0 }, true),
             (ArrayState::Behind, b',') => (ArrayState::Open { comma: true }, false),
             (ArrayState::Behind | ArrayState::Open { comma: false }, b']') => {
-                reading.close();
-                (ArrayState::Over, false)
+                reading.close_array();
+                let comma = self.state == ArrayState::Behind;
+                let is_whole = reading.is_end_known();
+                (if is_whole { ArrayState::Over } else { ArrayState::Unfinished { comma } }, false)
             }
             _ => (ArrayState::Broken, false),
         };

@@ -61,8 +61,10 @@ pub(super) struct Reading {
     events: u64,
     /// The creation time of the response, in Unix seconds.
     created: u64,
-    /// Whether the provider reported an error in a separate event.
+    /// Whether the provider reported an error in a separate event, or in an element of Gemini's array.
     has_failed: bool,
+    /// Whether Gemini reported a finish reason, or the reason for which it blocked the prompt.
+    has_finished: bool,
     facts: ResponseFacts,
 }
 
@@ -84,6 +86,7 @@ impl Reading {
             events: 0,
             created: 0,
             has_failed: false,
+            has_finished: false,
             facts: ResponseFacts::default(),
         }
     }
@@ -140,6 +143,11 @@ impl Reading {
         self.facts.ended = true;
     }
 
+    /// Ends Gemini's array at its closing bracket. Without a finish reason, the response is incomplete.
+    pub(super) const fn close_array(&mut self) {
+        self.facts.ended = self.has_finished;
+    }
+
     /// Returns the facts that were read.
     pub(super) fn facts(mut self) -> ResponseFacts {
         if self.format == Format::Messages {
@@ -186,7 +194,7 @@ impl Reading {
 
     /// Whether only the end of the response is missing.
     pub(super) const fn is_ending(&self) -> bool {
-        self.facts.ended || self.texts.blocks_are_over()
+        self.facts.ended || self.has_finished || self.texts.blocks_are_over()
     }
 
     /// Returns the minimum usage so far, and its terms.
@@ -297,6 +305,10 @@ impl Reading {
         if let Framing::Json | Framing::Opaque = self.framing {
             self.facts.ended = true;
         }
+        if matches!(self.format, Format::GenerateContent | Format::EmbedContent) {
+            let is_text = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
+            self.has_finished |= is_text(FINISH) || is_text(BLOCK);
+        }
         if self.framing != Framing::Events {
             return false;
         }
@@ -308,8 +320,7 @@ impl Reading {
                 has_usage && self.scanner.elements(FINISH) == Some(0)
             }
             Format::GenerateContent | Format::EmbedContent => {
-                let is_text = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
-                self.facts.ended |= is_text(FINISH) || is_text(BLOCK);
+                self.facts.ended |= self.has_finished;
                 false
             }
             Format::Responses | Format::Messages | Format::Images | Format::Speech | Format::Transcription => {
@@ -321,7 +332,7 @@ impl Reading {
 
     /// Reads the creation time of the response, and whether it has failed.
     fn read_state(&mut self) {
-        if self.framing != Framing::Events {
+        if !matches!(self.framing, Framing::Events | Framing::Array) {
             return;
         }
         let has_created = self.has_choices() || self.format == Format::Responses;

@@ -377,12 +377,15 @@ fn the_environment_chooses_the_store_before_the_file() {
 #[test]
 fn an_entry_whose_provider_is_off_is_left_out() {
     let source = "
-providers: [{name: openai, kind: openai, credential: ''}]
+providers: [{name: openai, kind: openai, credential: ''}, {name: other, kind: gemini, credential: k}]
 models: [{name: fast, targets: [{provider: openai, model: gpt-5}]}]
 ";
     let loaded = read_text(source).unwrap();
     assert!(loaded.snapshot.traffic.models.is_empty());
     assert_eq!(loaded.notes[1].to_string(), "the model fast is left out, as its provider openai is off");
+    let alone = read_text(&source.replace(", {name: other, kind: gemini, credential: k}", "")).unwrap();
+    assert_eq!(alone.notes[1].to_string(), "the mock serves the model fast, as its provider openai is off");
+    assert_eq!(alone.snapshot.traffic.mock.models[0].name.as_ref(), "fast");
 }
 
 #[test]

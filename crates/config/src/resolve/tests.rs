@@ -86,6 +86,71 @@ fn going_around_an_entry_costs_what_its_dearest_does() {
     check(&snapshot.traffic, &[(Format::Chat, "openai/gpt-5-mini", dear), (Format::Chat, "gpt-5-mini", dear)]);
 }
 
+const PATTERNS: &str = "
+providers:
+  - {name: openai, kind: openai, credential: sk-1}
+  - {name: b, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: sk-2}
+models:
+  - {name: 'x/*', credits: 2, targets: [{provider: b, model: '*'}]}
+  - {name: 'x/llama-*', credits: 3, targets: [{provider: b, model: 'meta/llama-*'}]}
+  - {name: 'x/own', credits: 4, targets: [{provider: b, model: own-1}]}
+  - {name: 'cheap-*', targets: [{provider: b, model: small}]}
+  - {name: 'big', credits: 10, targets: [{provider: b, model: large}]}
+  - {name: 'o/gpt-5*', targets: [{provider: openai, model: 'gpt-5*'}]}
+";
+
+#[test]
+fn a_star_at_the_end_of_a_name_serves_all_names_with_its_beginning() {
+    let snapshot = loaded(PATTERNS, false).snapshot.traffic;
+    check(
+        &snapshot,
+        &[
+            (Format::Chat, "x/foo", "b:foo for 2"),
+            (Format::Chat, "x/a/b", "b:a/b for 2"),
+            (Format::Chat, "x/llama-4", "b:meta/llama-4 for 3"),
+            (Format::Chat, "x/llama-", "b:llama- for 2"),
+            (Format::Chat, "x/own", "b:own-1 for 4"),
+            (Format::Chat, "x/", "not found"),
+            (Format::Chat, "cheap-anything", "b:small for 1"),
+            (Format::Messages, "x/foo", "/v1/chat/completions"),
+            // No other name avoids the credits of an entry with the same target.
+            (Format::Chat, "x/large", "b:large for 10"),
+            (Format::Chat, "b/foo", "b:foo for 2"),
+            (Format::Chat, "b/meta/llama-4", "b:meta/llama-4 for 3"),
+            (Format::Chat, "b/large", "b:large for 10"),
+        ],
+    );
+    for (name, serves) in [("x/foo", true), ("cheap-1", true), ("x/", false), ("y/foo", false), ("b/any", true)] {
+        assert_eq!(snapshot.serves(name), serves, "{name}");
+    }
+    let names = snapshot.model_names();
+    assert!(names[..5] == ["x/*", "x/llama-*", "x/own", "cheap-*", "big"], "{names:?}");
+    assert!(names[5..].iter().all(|name| name.starts_with("o/gpt-5") && !name.contains('*')), "{names:?}");
+    assert!(names.iter().any(|name| *name == "o/gpt-5-mini"), "{names:?}");
+    let known = |asked: &str| {
+        let found = snapshot.resolve_model(Format::Chat, asked).unwrap();
+        snapshot.names(asked, Some((&found.provider, &found.model)))
+    };
+    assert!(known("o/gpt-5-mini") && known("big") && !known("o/gpt-5-99") && !known("cheap-1") && !known("x/foo"));
+}
+
+#[test]
+fn a_star_elsewhere_or_without_one_in_the_name_is_an_error() {
+    for (name, model, expected) in [
+        ("a*b", "m", "`*` only at the end"),
+        ("a**", "m", "`*` only at the end"),
+        ("a*", "m*x", "`*` only at the end"),
+        ("a", "m*", "a model without `*`, as the name of the entry has none"),
+    ] {
+        let source = format!(
+            "providers: [{{name: p, kind: openai, credential: k}}]\nmodels: [{{name: '{name}', targets: [{{provider: p, model: '{model}'}}]}}]\n"
+        );
+        let sources = Sources { file: None, environment: &Environment::default(), flags: Flags::default() };
+        let error = load_text("t.yaml", &source, sources).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("t.yaml:2"), "{name} {model}: {error}");
+    }
+}
+
 #[test]
 fn another_format_names_the_right_path() {
     check(
@@ -138,8 +203,13 @@ fn a_forced_mock_leaves_no_other_provider() {
     let snapshot = loaded.snapshot.traffic.with_mock(origin());
     check(
         &snapshot,
-        &[(Format::Chat, "fast", "mock:fast for 1"), (Format::Chat, "openai/gpt-5", "mock:openai/gpt-5 for 1")],
+        &[
+            (Format::Chat, "fast", "mock:fast for 2"),
+            (Format::Messages, "fast-too", "mock:fast-too for 5"),
+            (Format::Chat, "openai/gpt-5", "mock:openai/gpt-5 for 1"),
+        ],
     );
+    assert_eq!(snapshot.model_names(), ["fast", "fast-too", "smart", "mock"]);
     assert!(!snapshot.costs_money());
 }
 

@@ -89,7 +89,7 @@ section! {
         signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
-        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry.
+        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry; `auto` chooses by `User-Agent`.
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
@@ -203,7 +203,7 @@ section! {
 
 section! {
     ModelInput {
-        /// The name that clients request.
+        /// The name that clients request. A `*` at its end represents any further characters: `x/*`.
         name: Option<Input<String>> = required(MODEL);
         /// The credits that a request costs.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
@@ -217,7 +217,7 @@ section! {
     TargetInput {
         /// A provider of `providers`, or `mock`.
         provider: Option<Input<String>> = required(ANY_NAME);
-        /// The provider's name of the model.
+        /// The provider's name of the model. A `*` at its end represents the same characters as that of `name`.
         model: Option<Input<String>> = required(MODEL);
         later: weight;
     }

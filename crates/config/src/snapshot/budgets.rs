@@ -1,6 +1,6 @@
 //! Budgets of clients, beside those of their plans.
 
-use access::{Amount, Budget, BudgetId, BudgetScope};
+use access::{Amount, Budget, BudgetId, BudgetScope, ClientProgram};
 use meter::Caller;
 
 use crate::place::Place;
@@ -75,6 +75,8 @@ pub enum QuotaStatus {
     PaymentRequired,
     /// The status 403 Forbidden.
     Forbidden,
+    /// The status after which the client of the request sends the fewest further requests.
+    Auto,
 }
 
 impl Budgets {
@@ -120,15 +122,32 @@ impl Unbounded {
 
 impl QuotaStatus {
     /// Every status, in order of declaration.
-    pub const ALL: [Self; 3] = [Self::TooManyRequests, Self::PaymentRequired, Self::Forbidden];
+    pub const ALL: [Self; 4] = [Self::TooManyRequests, Self::PaymentRequired, Self::Forbidden, Self::Auto];
 
-    /// Returns the HTTP status.
+    /// Returns the HTTP status of a response to `client`. `docs/clients.md` has the measurements for `auto`.
     #[must_use]
-    pub const fn as_u16(self) -> u16 {
+    pub const fn for_client(self, client: ClientProgram) -> u16 {
         match self {
             Self::TooManyRequests => 429,
             Self::PaymentRequired => 402,
             Self::Forbidden => 403,
+            Self::Auto => match client {
+                // They repeat a request after 429. OpenAI's SDK for Python and LiteLLM do not, but programs on them do.
+                ClientProgram::AiSdk
+                | ClientProgram::Aider
+                | ClientProgram::GeminiCli
+                | ClientProgram::LangChainGoogle
+                | ClientProgram::LiteLlm
+                | ClientProgram::OpenAiPython
+                | ClientProgram::Opencode => 402,
+                // Codex repeats a request after 402 and 403.
+                ClientProgram::Codex
+                | ClientProgram::Anthropic
+                | ClientProgram::ClaudeCode
+                | ClientProgram::GoogleGenAi
+                | ClientProgram::OpenAi
+                | ClientProgram::Unknown => 429,
+            },
         }
     }
 
@@ -139,6 +158,7 @@ impl QuotaStatus {
             Self::TooManyRequests => "429",
             Self::PaymentRequired => "402",
             Self::Forbidden => "403",
+            Self::Auto => "auto",
         }
     }
 }

@@ -217,7 +217,7 @@ pub struct PriceFile {
 /// One entry of `models`.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The name that clients request.
+    /// The name that clients request. A `*` at its end represents any further characters.
     pub name: Arc<str>,
     /// The credits that a request costs. Default 1.
     pub credits: Credits,
@@ -230,7 +230,7 @@ pub struct Model {
 pub struct Target {
     /// The provider that is called.
     pub provider: Arc<Provider>,
-    /// The name that is sent to the provider.
+    /// The name that is sent to the provider. A `*` at its end represents what that of the entry's name does.
     pub model: Arc<str>,
 }
 

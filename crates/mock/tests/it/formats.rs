@@ -166,6 +166,50 @@ async fn models_are_listed_in_the_format_of_the_client() {
 }
 
 #[tokio::test]
+async fn a_demanded_schema_is_satisfied_whole_and_streamed() {
+    const SCHEMA: &str = r#"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city","days"],"additionalProperties":false}"#;
+    let mock = start(quick()).await;
+    let expected = json!({"city": "Jakarta", "days": 1});
+    let anthropic = format!(r#","output_format":{{"type":"json_schema","schema":{SCHEMA}}}"#);
+    for (path, more, whole_at, piece_at) in [
+        (
+            CHAT,
+            format!(r#","response_format":{{"type":"json_schema","json_schema":{{"name":"a","schema":{SCHEMA}}}}}"#),
+            "/choices/0/message/content",
+            "/choices/0/delta/content",
+        ),
+        (
+            RESPONSES,
+            format!(r#","text":{{"format":{{"type":"json_schema","name":"a","schema":{SCHEMA}}}}}"#),
+            "/output/0/content/0/text",
+            "/delta",
+        ),
+        (MESSAGES, anthropic, "/content/0/text", "/delta/text"),
+        (
+            MESSAGES,
+            format!(
+                r#","tools":[{{"name":"json","input_schema":{SCHEMA}}}],"tool_choice":{{"type":"tool","name":"json"}}"#
+            ),
+            "/content/0/input",
+            "/delta/partial_json",
+        ),
+    ] {
+        let response = mock.post(path, &ask("mock", &more)).await.json();
+        let value = response.pointer(whole_at).unwrap_or_else(|| panic!("{path}: {response}"));
+        let value = value.as_str().map_or_else(|| value.clone(), |text| serde_json::from_str(text).unwrap());
+        assert_eq!(value, expected, "{path}");
+        let text = joined(&streamed(&mock, path, "mock", &more).await.events(), piece_at);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected, "{path}: {text}");
+    }
+    let body = format!(
+        r#"{{"contents":[{{"parts":[{{"text":"a"}}]}}],"generationConfig":{{"responseMimeType":"application/json","responseSchema":{SCHEMA}}}}}"#
+    );
+    let response = mock.post("/v1beta/models/mock:generateContent", &body).await.json();
+    let text = response.pointer("/candidates/0/content/parts/0/text").and_then(Value::as_str).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected);
+}
+
+#[tokio::test]
 async fn instant_is_small_fixed_and_valid() {
     let mock = start(quick()).await;
     for (path, text) in

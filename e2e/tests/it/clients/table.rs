@@ -58,27 +58,32 @@ status follows the format of the path:
 
 Such a response has `x-should-retry: false` and no `Retry-After`. This table shows how many requests a client sends for one call:
 
-| client | 429 | 402 | 403 |
-|---|--:|--:|--:|
-| SDKs of OpenAI, Anthropic and Google | 1 | 1 | 1 |
-| Claude Code 2.1.197 | 1 | 1 | 1 |
-| Codex 0.169 | 1 (1) | 6 | 6 |
-| AI SDK 6.0.326 (OpenAI, Anthropic, Google) | 3 | 1 | 1 |
-| LiteLLM 1.106.2 (OpenAI, Anthropic) | 1 | 1 | 1 |
-| LangChain OpenAI 1.7.3 | 1 | 1 | 1 |
-| LangChain Google 4.4.1 | 6, in 35 s | 1 | 1 |
-| aider | 8, in 60 s | not measured (2) | not measured (2) |
-| opencode | 9, in 71 s | not measured | not measured |
-| gemini-cli | 4 | not measured | not measured |
+| client | `User-Agent` | 429 | 402 | 403 | `auto` |
+|---|---|--:|--:|--:|--:|
+| SDKs of OpenAI (not Python), Anthropic and Google | `OpenAI/JS`, `Anthropic/…`, `google-genai-sdk/` | 1 | 1 | 1 | 429 |
+| OpenAI, Python, also within LangChain and LiteLLM | `OpenAI/Python`, `AsyncOpenAI/Python` | 1 | 1 | 1 | 402 |
+| LlamaIndex (OpenAI) | `OpenAI/Python` | 3 | 1 | 1 | 402 |
+| aider | `aider/`, `litellm/` or `OpenAI/Python` | 10 and more | 8 (2) | 8 (2) | 402 |
+| Claude Code 2.1.197 | `claude-cli/` | 1 | 1 | 1 | 429 |
+| Codex 0.169 | `codex…` | 1 (1) | 6 | 6 | 429 |
+| AI SDK 6.0.326 (OpenAI, Anthropic, Google) | `ai/`, `ai-sdk/` | 3 | 1 | 1 | 402 |
+| opencode | `opencode/` | 8 and more | 2 | 2 | 402 |
+| LiteLLM 1.106.2 (OpenAI, Anthropic) | `litellm/` or `OpenAI/Python` | 1 | 1 | 1 | 402 |
+| LangChain OpenAI 1.7.3 | `OpenAI/JS` or `OpenAI/Python` | 1 | 1 | 1 | 429 or 402 |
+| LangChain Google 4.4.1 | `langchain-google…` | 6, in 35 s | 1 | 1 | 402 |
+| gemini-cli | `GeminiCLI` | 5 and more (3) | 1 | 1 | 402 |
+| others | | | | | 429 |
 
 (1) Codex shows its own message: \"Quota exceeded. Check your plan and billing details.\" (2) LiteLLM, which aider uses, reports 402 and 403 in OpenAI's
-format as an `APIError`.
+format as an `APIError`. (3) Before Tollgate sent the `google.rpc.QuotaFailure` of an exhausted quota, after which
+gemini-cli ends at once.
 
-With the default, 429, the official SDKs, Claude Code and Codex stop after one request. Choose 402 if clients use the AI SDK or LangChain Google, and
-none uses Codex.
+The default is 429: the official SDKs, Claude Code and Codex stop after one request and raise the error for exhausted quotas. `auto` chooses the status
+in the last column by the products in `User-Agent`: choose it if the programs of your clients differ. With `auto`, OpenAI's SDK for Python raises an `APIStatusError` with
+the code `insufficient_quota` instead of a `RateLimitError`, after which frameworks repeat the request.
 
-The figures were measured on loopback, on 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (others). Those of aider, opencode and gemini-cli are
-from an external audit.
+The figures were measured on loopback, on 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (others). Those of LlamaIndex, aider, opencode and gemini-cli are
+from external audits.
 
 ## Paths that are not served
 

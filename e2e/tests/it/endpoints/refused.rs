@@ -76,6 +76,31 @@ async fn a_configured_quota_status_is_returned_in_each_dialect() {
     }
 }
 
+/// `quota_status: auto`: the status after which the client repeats the fewest requests.
+#[tokio::test]
+async fn an_automatic_quota_status_depends_on_the_program_of_the_client() {
+    let setup = Setup::mocked().plans("{name: nothing, credits_per_day: 0}").section("quota_status", "auto");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("nothing").await.key;
+    for (agent, status) in [
+        ("codex_exec/0.169.0 (Debian 13.0.0; x86_64) xterm-256color", 429),
+        ("claude-cli/2.1.197 (external, cli)", 429),
+        ("OpenAI/JS 7.55.0", 429),
+        ("OpenAI/Python 3.51.0", 402),
+        ("ai/6.0.326 ai-sdk/openai/3.0.1 runtime/node.js/22", 402),
+        ("opencode/1.0.0 ai-sdk/provider-utils/3.0.1", 402),
+        ("GeminiCLI/0.24.0/gemini-2.5-pro (linux; x64)", 402),
+        ("google-genai-sdk/1.75.0 gl-python/3.12 langchain-google-genai/4.4.1", 402),
+        ("curl/8.14.1", 429),
+    ] {
+        let answer = gateway.call(Ask::named("chat").with_key("mock", &key).header("user-agent", agent)).await;
+        let words = ["insufficient_quota", "billing_error", "FAILED_PRECONDITION"];
+        Ask::named("chat").dialect.check(&answer, status, "quota_exceeded", word(Dialect::OpenAi, words));
+    }
+    // A client without a User-Agent is unknown.
+    gateway.call(Ask::named("chat").with_key("mock", &key)).await.expect(429);
+}
+
 #[tokio::test]
 async fn used_up_quota_is_429_everywhere_except_for_free_requests() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: nothing, credits_per_day: 0}")).await;

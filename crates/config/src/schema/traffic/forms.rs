@@ -310,6 +310,7 @@ pub(super) const QUOTA_STATUS: Words<QuotaStatus> = Words::new(&[
     (QuotaStatus::TooManyRequests.as_str(), QuotaStatus::TooManyRequests),
     (QuotaStatus::PaymentRequired.as_str(), QuotaStatus::PaymentRequired),
     (QuotaStatus::Forbidden.as_str(), QuotaStatus::Forbidden),
+    (QuotaStatus::Auto.as_str(), QuotaStatus::Auto),
 ]);
 /// Maximum number of rounds, more than any provider runs for one request.
 pub(super) const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;

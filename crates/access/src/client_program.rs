@@ -1,0 +1,160 @@
+//! The program that sent a request, by its `User-Agent`: a closed list, for statistics and for responses that suit it.
+
+/// Longest part of a `User-Agent` that is read, in bytes.
+const READ_BYTES_MAX: usize = 512;
+
+/// A program or library that calls LLM APIs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ClientProgram {
+    /// No `User-Agent`, or one that names none of the others.
+    #[default]
+    Unknown,
+    /// OpenAI's Codex: `codex_cli_rs/0.169.0`, `codex_exec/…`.
+    Codex,
+    /// Anthropic's Claude Code: `claude-cli/2.1.197`.
+    ClaudeCode,
+    /// Google's Gemini CLI: `GeminiCLI/0.24.0/gemini-2.5-pro`.
+    GeminiCli,
+    /// The agent opencode: `opencode/1.0.0 ai-sdk/…`.
+    Opencode,
+    /// The agent aider.
+    Aider,
+    /// Vercel's AI SDK: `ai/6.0.326 ai-sdk/openai/3.0.1`.
+    AiSdk,
+    /// LangChain's integration of Gemini: `langchain-google-genai/4.4.1`.
+    LangChainGoogle,
+    /// The library LiteLLM: `litellm/1.106.2`.
+    LiteLlm,
+    /// OpenAI's SDK for Python, also within LlamaIndex, LangChain and aider: `OpenAI/Python 3.51.0`.
+    OpenAiPython,
+    /// OpenAI's SDK for another language: `OpenAI/JS 7.55.0`.
+    OpenAi,
+    /// An SDK of Anthropic: `Anthropic/Python 2.10.0`.
+    Anthropic,
+    /// An SDK of Google: `google-genai-sdk/3.1.0`.
+    GoogleGenAi,
+}
+
+/// The beginnings of product names, in lowercase. The first row that matches a product decides: agents and frameworks also
+/// name the SDK that they use.
+const PRODUCTS: [(&str, ClientProgram); 20] = [
+    ("codex", ClientProgram::Codex),
+    ("claude-cli/", ClientProgram::ClaudeCode),
+    ("claude-code/", ClientProgram::ClaudeCode),
+    ("geminicli", ClientProgram::GeminiCli),
+    ("opencode/", ClientProgram::Opencode),
+    ("aider/", ClientProgram::Aider),
+    ("langchain-google", ClientProgram::LangChainGoogle),
+    ("litellm/", ClientProgram::LiteLlm),
+    ("ai-sdk/", ClientProgram::AiSdk),
+    ("ai/", ClientProgram::AiSdk),
+    ("openai/python", ClientProgram::OpenAiPython),
+    ("asyncopenai/python", ClientProgram::OpenAiPython),
+    ("azureopenai/python", ClientProgram::OpenAiPython),
+    ("asyncazureopenai/python", ClientProgram::OpenAiPython),
+    ("openai/", ClientProgram::OpenAi),
+    ("azureopenai/", ClientProgram::OpenAi),
+    ("anthropic/", ClientProgram::Anthropic),
+    ("asyncanthropic/", ClientProgram::Anthropic),
+    ("google-genai-sdk/", ClientProgram::GoogleGenAi),
+    ("google-genai/", ClientProgram::GoogleGenAi),
+];
+
+impl ClientProgram {
+    /// Every program, in order of declaration.
+    pub const ALL: [Self; 13] = [
+        Self::Unknown,
+        Self::Codex,
+        Self::ClaudeCode,
+        Self::GeminiCli,
+        Self::Opencode,
+        Self::Aider,
+        Self::AiSdk,
+        Self::LangChainGoogle,
+        Self::LiteLlm,
+        Self::OpenAiPython,
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::GoogleGenAi,
+    ];
+
+    /// Returns the program that a `User-Agent` names (RFC 9110, 10.1.5); of the field, the first 512 bytes are read.
+    #[must_use]
+    pub fn of(user_agent: Option<&[u8]>) -> Self {
+        let agent = user_agent.unwrap_or_default();
+        let agent = agent.get(..READ_BYTES_MAX).unwrap_or(agent);
+        let begins = |product: &[u8], name: &str| {
+            product.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let names = |name: &str| agent.split(u8::is_ascii_whitespace).any(|product| begins(product, name));
+        PRODUCTS.iter().find(|(name, _)| names(name)).map_or(Self::Unknown, |(_, program)| *program)
+    }
+
+    /// Returns the name of the program, in lowercase.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Codex => "codex",
+            Self::ClaudeCode => "claude-code",
+            Self::GeminiCli => "gemini-cli",
+            Self::Opencode => "opencode",
+            Self::Aider => "aider",
+            Self::AiSdk => "ai-sdk",
+            Self::LangChainGoogle => "langchain-google",
+            Self::LiteLlm => "litellm",
+            Self::OpenAiPython => "openai-python",
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::GoogleGenAi => "google-genai",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_by_its_products() {
+        for (agent, program) in [
+            ("codex_exec/0.169.0 (Debian 13.0.0; x86_64) xterm-256color", "codex"),
+            ("codex_cli_rs/0.169.0 (Debian 13.0.0; x86_64)", "codex"),
+            ("claude-cli/2.1.197 (external, sdk-cli)", "claude-code"),
+            ("GeminiCLI/0.24.0/gemini-2.5-pro (linux; x64) google-genai-sdk/1.30.0 gl-node/v22", "gemini-cli"),
+            ("opencode/1.0.0 ai-sdk/provider-utils/3.0.1 runtime/bun/1.3.0", "opencode"),
+            ("aider/0.86.1", "aider"),
+            ("ai/6.0.326 ai-sdk/openai/3.0.1 ai-sdk/provider-utils/4.0.0 runtime/node.js/22", "ai-sdk"),
+            ("my-app/1.0 ai-sdk/google/3.0.1", "ai-sdk"),
+            ("google-genai-sdk/1.75.0 gl-python/3.12 langchain-google-genai/4.4.1", "langchain-google"),
+            ("litellm/1.106.2", "litellm"),
+            ("OpenAI/Python 3.51.0", "openai-python"),
+            ("AsyncAzureOpenAI/Python 1.109.1", "openai-python"),
+            ("OpenAI/JS 7.55.0", "openai"),
+            ("AzureOpenAI/JS 6.49.0", "openai"),
+            ("Anthropic/JS 1.10.0", "anthropic"),
+            ("AsyncAnthropic/Python 2.10.0", "anthropic"),
+            ("google-genai-sdk/3.1.0 gl-node/v22", "google-genai"),
+            ("curl/8.14.1", "unknown"),
+            ("Mozilla/5.0 (X11; Linux x86_64) openaix/1", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(ClientProgram::of(Some(agent.as_bytes())).as_str(), program, "{agent}");
+        }
+        assert_eq!(ClientProgram::of(None), ClientProgram::Unknown);
+    }
+
+    #[test]
+    fn a_long_user_agent_is_read_in_part() {
+        let agent = format!("{}codex_exec/1", "x ".repeat(READ_BYTES_MAX));
+        assert_eq!(ClientProgram::of(Some(agent.as_bytes())), ClientProgram::Unknown);
+    }
+
+    #[test]
+    fn every_name_is_unique() {
+        let mut names = ClientProgram::ALL.map(ClientProgram::as_str).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ClientProgram::ALL.len());
+    }
+}

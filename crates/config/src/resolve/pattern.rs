@@ -1,0 +1,123 @@
+//! Entries of `models` whose name ends in `*`: one entry for all names with the same beginning.
+
+use std::borrow::Cow;
+
+use access::Credits;
+use ai::price::undated;
+
+use super::table_of;
+use crate::snapshot::{Model, Provider, Target, Traffic};
+
+/// At the end of an entry's name: any further characters. At the end of its target's model: the same characters.
+pub(crate) const ANY: char = '*';
+
+/// A name of the list of models, with the entry that it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedModel<'a> {
+    /// The name that clients request; with `*` if the models of the provider are unknown.
+    pub(crate) name: Cow<'a, str>,
+    /// The provider's own name of the model.
+    pub(crate) model: &'a str,
+    /// The entry of `models`.
+    pub(crate) entry: &'a Model,
+}
+
+impl Model {
+    /// The beginning of the names that the entry serves; `None` if it serves exactly its name.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.name.strip_suffix(ANY)
+    }
+
+    /// Returns the part of `asked` that the `*` of the name represents: at least one character.
+    fn rest<'a>(&self, asked: &'a str) -> Option<&'a str> {
+        asked.strip_prefix(self.prefix()?).filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Target {
+    /// The beginning of the models' names; `None` for one model.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.model.strip_suffix(ANY)
+    }
+
+    /// Whether a request that an entry with this target serves can be sent to `model` of `provider`, dates aside.
+    fn covers(&self, provider: &Provider, model: &str) -> bool {
+        self.provider.name == provider.name
+            && match self.prefix() {
+                Some(prefix) => model.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()),
+                None => undated(&self.model) == undated(model),
+            }
+    }
+}
+
+impl Traffic {
+    /// Returns the entry of `models` that serves `asked`: the one of exactly this name, otherwise the one with the longest
+    /// beginning of it.
+    pub(crate) fn entry(&self, asked: &str) -> Option<&Model> {
+        let exact = self.models.iter().find(|model| *model.name == *asked && model.prefix().is_none());
+        let longest = || {
+            let matching = self.models.iter().filter(|model| model.rest(asked).is_some());
+            matching.max_by_key(|model| model.name.len())
+        };
+        exact.or_else(longest).map(|model| &**model)
+    }
+
+    /// Returns the provider's own name of the model, and the credits of a request, if `entry` serves `asked`.
+    pub(crate) fn target_of(&self, entry: &Model, asked: &str) -> (String, Credits) {
+        let Target { provider, model } = &entry.target;
+        match (entry.target.prefix(), entry.rest(asked)) {
+            (Some(prefix), Some(rest)) => {
+                let model = format!("{prefix}{rest}");
+                let named = self.credits_of(provider, &model, |entry| entry.target.prefix().is_none());
+                (model, named.unwrap_or_default().max(entry.credits))
+            }
+            _ => (model.to_string(), entry.credits),
+        }
+    }
+
+    /// Returns the credits of the most expensive entry among those that `counts` whose target is this model.
+    pub(crate) fn credits_of(
+        &self,
+        provider: &Provider,
+        model: &str,
+        counts: impl Fn(&Model) -> bool,
+    ) -> Option<Credits> {
+        let entries = self.models.iter().filter(|entry| counts(entry) && entry.target.covers(provider, model));
+        entries.map(|entry| entry.credits).max()
+    }
+
+    /// Returns the entries of `models` in the order of the file. An entry with `*` is listed as the models of its provider
+    /// that a price list names; without such models, by its own name.
+    pub(crate) fn listed_models(&self) -> Vec<ListedModel<'_>> {
+        let mut listed = Vec::new();
+        for entry in &self.models {
+            let known = self.known_names(entry);
+            if known.is_empty() {
+                let name = Cow::Borrowed(&*entry.name);
+                listed.push(ListedModel { name, model: &entry.target.model, entry });
+            }
+            listed.extend(known);
+        }
+        listed
+    }
+
+    /// Returns the names of an entry with `*` for which no other entry exists.
+    fn known_names<'a>(&'a self, entry: &'a Model) -> Vec<ListedModel<'a>> {
+        let Some((start, prefix)) = entry.prefix().zip(entry.target.prefix()) else { return Vec::new() };
+        let mut models: Vec<&str> = self.priced_models(&entry.target.provider).collect();
+        models.sort_unstable();
+        models.dedup();
+        let names = models.into_iter().filter_map(|model| {
+            let rest = model.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
+            let name = Cow::Owned(format!("{start}{rest}"));
+            let is_own = self.entry(&name).is_some_and(|serving| serving.name == entry.name);
+            is_own.then_some(ListedModel { name, model, entry })
+        });
+        names.collect()
+    }
+
+    /// Returns the models of a provider that a price list names.
+    pub(crate) fn priced_models<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = &'a str> {
+        self.prices.models(&provider.name).chain(self.prices_builtin.models(table_of(provider)))
+    }
+}
