@@ -104,6 +104,27 @@ async fn without_a_password_an_admin_gets_a_link() {
 }
 
 #[tokio::test]
+async fn a_service_user_has_a_name_and_keys_only() {
+    let folder = Folder::new();
+    let said = must(&folder, &["users", "create", "--service", "Corner Shop", "--plan", "pro"], "").await;
+    let id = said.split_whitespace().next().unwrap();
+    assert!(said.contains("member") && said.contains("pro") && said.trim_end().ends_with("Corner Shop"), "{said}");
+    assert_eq!(must(&folder, &["users", "list"], "").await, said);
+    let key = must(&folder, &["keys", "create", "--user", id, "--label", "shop"], "").await;
+    assert!(key.contains("tollgate_"), "{key}");
+    let reported = refused(&folder, &["users", "password", "--user", id, "--link"], b"").await;
+    assert!(reported.contains("a service user has no password"), "{reported}");
+    for other in [&["--email", ROOT][..], &["--admin"], &["--link"], &["--name", "Shop"]] {
+        let reported = refused(&folder, &[&["users", "create", "--service", "Shop"], other].concat(), b"").await;
+        assert!(reported.contains("cannot be used with"), "{reported}");
+    }
+    let reported = refused(&folder, &["users", "create", "--plan", "pro"], b"").await;
+    assert!(reported.contains("--email"), "{reported}");
+    let reported = refused(&folder, &["users", "create", "--service", "  "], b"").await;
+    assert!(reported.contains("name"), "{reported}");
+}
+
+#[tokio::test]
 async fn a_password_is_requested_twice_and_not_echoed() {
     let folder = Folder::new();
     let data = folder.data().display().to_string();

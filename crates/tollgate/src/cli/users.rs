@@ -9,6 +9,7 @@ use super::Place;
 pub(super) const USERS_EXAMPLES: &str = "Examples:
   tollgate users create --email ada@example.com --plan pro
   tollgate users create --email root@example.com --admin
+  tollgate users create --service shop --plan pro
   tollgate users password --user ada@example.com --link
   tollgate users role --user ada@example.com admin
   tollgate users suspend --user ada@example.com
@@ -21,10 +22,11 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --email root@example.com --admin
   tollgate users create --email root@example.com --admin \\
       --password-stdin < password.txt
+  tollgate users create --service shop --plan pro
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
 it on a terminal, and otherwise prints a one-time link to a page of the control API (at public_url.control, or \
-control.listen).";
+control.listen). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
   # Ask for the password on the terminal
@@ -97,8 +99,11 @@ pub(crate) enum UsersCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CreateUser {
     /// E-mail address, which must be unique
-    #[arg(long)]
-    pub(crate) email: String,
+    #[arg(long, required_unless_present = "service")]
+    pub(crate) email: Option<String>,
+    /// Create a service user with this name: a program without an e-mail address and a password
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["email", "name", "admin", "password_stdin", "link"])]
+    pub(crate) service: Option<String>,
     /// Name for people [default: the address]
     #[arg(long)]
     pub(crate) name: Option<String>,
