@@ -30,10 +30,11 @@ export function useMe(): UseQueryResult<Me, ApiError> {
   return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api("get", "/api/me", { signal }), staleTime: 60_000, refetchOnWindowFocus: "always" });
 }
 
-export function useOverview(): UseQueryResult<Overview, ApiError> {
+/** The overview of the reader, or of a scope, which only admins may name. */
+export function useOverview(scope = ""): UseQueryResult<Overview, ApiError> {
   return useQuery({
-    queryKey: ["overview"],
-    queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { signal }),
+    queryKey: ["overview", scope],
+    queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { query: { ...(scope && { scope }) }, signal }),
     refetchInterval: 15_000,
   });
 }

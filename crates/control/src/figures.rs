@@ -1,6 +1,6 @@
 //! Usage as the API writes it: tokens in disjoint classes, money, and durations.
 
-use access::NanoUsd;
+use access::{NanoUsd, UserId};
 use ledger::UsageTotals;
 use meter::Usage;
 use serde::Serialize;
@@ -176,6 +176,22 @@ impl Cost {
 
     pub(crate) const fn nano(&self) -> NanoUsd {
         self.amount_nano
+    }
+}
+
+/// The user who owns a key.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = KeyOwner)]
+pub(crate) struct KeyOwnerView {
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    /// The display name of the user.
+    name: String,
+}
+
+impl From<ledger::KeyOwner> for KeyOwnerView {
+    fn from(owner: ledger::KeyOwner) -> Self {
+        Self { id: owner.id, name: owner.name }
     }
 }
 

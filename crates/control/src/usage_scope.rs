@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ledger::UsageOf;
+
 use access::{KeyId, KeyNo, Plan, Refusal, Role, UserId, UserNo};
 use store::{Key, KeyRef, UserRef};
 use uuid::Uuid;
@@ -9,6 +11,90 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::State;
+
+/// The usage that is requested: of a user, perhaps with one key only, or of several users.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) of: UsageOf,
+    /// The user; `None` for several users.
+    pub(crate) user: Option<UsageScope>,
+    /// The only key whose usage is requested.
+    pub(crate) key: Option<Key>,
+}
+
+/// The parameters of an endpoint that select usage.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Selection<'a> {
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) user_id: Option<Uuid>,
+    pub(crate) key_id: Option<Uuid>,
+}
+
+impl Scope {
+    /// Returns the requested usage.
+    ///
+    /// # Errors
+    /// `not_found` for a user, a plan or a key that does not exist, and, for clients without the role admin, for each scope
+    /// but `me`, so that no response reveals what exists. `bad_request` for another word, or together with a user.
+    pub(crate) async fn of(state: &State, caller: &Caller, selection: Selection<'_>) -> Result<Self, Problem> {
+        let Selection { scope, user_id, key_id } = selection;
+        let Some(word) = scope.filter(|word| *word != "me") else {
+            let user = UsageScope::of(state, caller, user_id).await?;
+            let key = match key_id {
+                Some(id) => Some(user.find_key(state, id).await?),
+                None => None,
+            };
+            return Ok(Self { of: user.no.into(), user: Some(user), key });
+        };
+        if caller.role != Role::Admin {
+            return Err(no_such_scope());
+        }
+        if user_id.is_some() {
+            return Err(Problem::new(Refusal::BadRequest, "send `scope` or `user_id`, not both"));
+        }
+        let key = match key_id {
+            Some(id) => Some(any_key(state, id).await?),
+            None => None,
+        };
+        let id = |text: &str| Uuid::parse_str(text).map_err(|_| no_such_scope());
+        match word.split_once(':') {
+            None if word == "all" => Ok(Self { of: UsageOf::All, user: None, key }),
+            Some(("plan", name)) => {
+                let plan = state.store.find_plan(name).await?.ok_or_else(no_such_scope)?;
+                Ok(Self { of: UsageOf::Plan(plan), user: None, key })
+            }
+            Some(("user", text)) => {
+                let user = UsageScope::of(state, caller, Some(id(text)?)).await?;
+                if key.as_ref().is_some_and(|key| key.user != user.user) {
+                    return Err(Problem::new(Refusal::NotFound, NO_KEY));
+                }
+                Ok(Self { of: user.no.into(), user: Some(user), key })
+            }
+            Some(("key", text)) => {
+                let key = any_key(state, id(text)?).await?;
+                let user = UsageScope::of(state, caller, Some(key.user.0)).await?;
+                Ok(Self { of: user.no.into(), user: Some(user), key: Some(key) })
+            }
+            None | Some(_) => Err(Problem::new(Refusal::BadRequest, SCOPES)),
+        }
+    }
+
+    /// Returns the number of the only key.
+    pub(crate) fn key_no(&self) -> Option<KeyNo> {
+        self.key.as_ref().map(|key| key.no)
+    }
+}
+
+const SCOPES: &str = "`scope` must be `me`, `all`, `user:ID`, `plan:NAME` or `key:ID`";
+
+async fn any_key(state: &State, id: Uuid) -> Result<Key, Problem> {
+    let found = state.store.find_key(KeyId(id)).await?;
+    found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
+}
+
+fn no_such_scope() -> Problem {
+    Problem::new(Refusal::NotFound, "no usage with this `scope` is visible to you")
+}
 
 /// A user whose usage is requested.
 #[derive(Debug)]
@@ -45,18 +131,10 @@ impl UsageScope {
         }
     }
 
-    /// Returns the number of one of the user's keys, including revoked keys.
-    ///
-    /// # Errors
-    /// `not_found`, also for a key of another user, so that its existence stays secret.
-    pub(crate) async fn key(&self, state: &State, id: Uuid) -> Result<KeyNo, Problem> {
-        self.find_key(state, id).await.map(|key| key.no)
-    }
-
     /// Returns one of the user's keys, including revoked keys.
     ///
     /// # Errors
-    /// The errors of [`key`](Self::key).
+    /// `not_found`, also for a key of another user, so that its existence stays secret.
     pub(crate) async fn find_key(&self, state: &State, id: Uuid) -> Result<Key, Problem> {
         let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await?;
         found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))

@@ -20,7 +20,7 @@ fn all(kind: StoreKind) -> Vec<String> {
     ];
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
     texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
-    texts.extend(usage::built());
+    texts.extend(usage::built(kind));
     texts.extend(ingest::texts(kind));
     texts.extend(reconcile::texts());
     texts

@@ -6,6 +6,8 @@ mod history;
 mod overview;
 mod providers;
 mod requests;
+mod scope;
+mod scope_overview;
 mod series;
 mod sums;
 
@@ -22,9 +24,13 @@ pub use requests::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
     RequestPlace, RequestSubject,
 };
+pub use scope::UsageOf;
+pub use scope_overview::{KeyOwner, RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};
 pub use series::{
-    GroupName, GroupSeries, SERIES_ROWS_MAX, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, UsageSeries,
+    GroupName, GroupSeries, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, SeriesFigures, SeriesFilter, SeriesGroup,
+    SeriesStep, SeriesUser, UsageSeries,
 };
+pub use sums::ResultTotals;
 
 statements! {
     OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
@@ -197,14 +203,13 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [history::STATEMENTS, overview::STATEMENTS, providers::STATEMENTS, requests::STATEMENTS, series::STATEMENTS]
-        .concat()
+    [overview::STATEMENTS, providers::STATEMENTS, requests::STATEMENTS].concat()
 }
 
 /// Returns the SQL texts that the submodules build.
 #[cfg(test)]
-pub(crate) fn built() -> Vec<String> {
-    series::texts()
+pub(crate) fn built(kind: store::sql::StoreKind) -> Vec<String> {
+    [series::texts(), history::texts(), overview::texts(), requests::texts(), scope_overview::texts(kind)].concat()
 }
 
 #[cfg(test)]

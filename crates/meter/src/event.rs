@@ -134,12 +134,6 @@ impl UsageEvent {
     pub const fn ended_at(&self) -> Timestamp {
         Timestamp(self.started_at.0.saturating_add(self.duration_us))
     }
-
-    /// Returns whether the request is shown as an error: a status of at least 400, or a refusal.
-    #[must_use]
-    pub const fn is_error(&self) -> bool {
-        self.status >= 400 || self.refusal.is_some()
-    }
 }
 
 /// Aggregated requests of one subject, route, status class and minute.
@@ -149,7 +143,7 @@ pub struct Counts {
     pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
-    /// The first digit of the status, 1 to 5.
+    /// The first digit of the status, as `RequestResult::status_class` returns it.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,

@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
-//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records). Then [`rate`] and
+//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records), [`result`] (succeeded, refused or failed). Then [`rate`] and
 //! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal or a subject), [`admission`],
 //! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
 //! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
@@ -21,6 +21,7 @@ mod prelogged;
 pub mod rate;
 pub mod rating;
 pub mod reservation;
+pub mod result;
 mod scope_counters;
 pub mod stats;
 mod unknown;
@@ -37,5 +38,6 @@ pub use limits::{Limits, RateOwner, SubjectTerms, Terms};
 pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};
 pub use reservation::{AdmissionInfo, CommittedRequest, Reservation, ReservedPart};
+pub use result::RequestResult;
 pub use unknown::UnknownCost;
 pub use usage::{Billed, Source, ToolCalls, Unit, Usage};

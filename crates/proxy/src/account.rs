@@ -1,5 +1,11 @@
 //! The account of one request: its client, its reservation, its attempts, its bytes and its result. `settle` settles it.
 
+pub(crate) mod attempt;
+pub(crate) mod client;
+pub(crate) mod client_context;
+pub(crate) mod request;
+pub(crate) mod request_id;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,16 +18,16 @@ use meter::rate::RateLevel;
 use meter::{Billed, Charge, CommittedRequest, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 
-use crate::admitted_client::ServiceClient;
-use crate::aggregation::PreloggedPart;
-use crate::answer::Problem;
-use crate::attempt::Attempt;
+use crate::account::attempt::Attempt;
+use crate::account::request::RequestContext;
 use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
-use crate::counted_limits::{CountedLimits, ReportedLimit};
-use crate::request::RequestContext;
-use crate::token_client::TokenClient;
+use crate::refusal::answer::Problem;
+use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::upstream::destination::DestinationInUse;
 use crate::upstream::response_head::UpstreamHead;
+use crate::worker::admitted_client::ServiceClient;
+use crate::worker::aggregation::PreloggedPart;
+use crate::worker::token_client::TokenClient;
 
 /// The account of one request, from its head to the end of its response. If it is dropped before the end, the client has
 /// disconnected, unless the shutdown ends the request.

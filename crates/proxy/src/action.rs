@@ -1,5 +1,7 @@
 //! The actions of routes on admitted requests. Each action has its module.
 
+pub(crate) mod bound;
+pub(crate) mod credential;
 pub(crate) mod forward;
 pub(crate) mod inference;
 pub(crate) mod models;
@@ -15,12 +17,12 @@ use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Reservation};
 
 use crate::account::RequestAccount;
-use crate::answer::Problem;
-use crate::authenticate::Client;
-use crate::budget;
+use crate::account::client::Client;
 use crate::forward::UpstreamResponse;
-use crate::relay::TappedResponse;
-use crate::subject_quota;
+use crate::limits::budget;
+use crate::limits::subject_quota;
+use crate::refusal::answer::Problem;
+use crate::response::relay::TappedResponse;
 
 /// The action of the route that a request matches.
 pub(crate) enum Action<'a> {

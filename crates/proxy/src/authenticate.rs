@@ -1,5 +1,13 @@
 //! The phase in which the client of a request is identified, counted and checked against the bounds of its key.
 
+pub(crate) mod alternatives;
+pub(crate) mod basic;
+pub(crate) mod forward_auth;
+pub(crate) mod identify;
+pub(crate) mod redis_keys;
+pub(crate) mod scope;
+pub(crate) mod token;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,22 +16,15 @@ use access::{Principal, Refusal, Subject};
 use config::snapshot::{Auth, JwtRule, choose};
 use http::{HeaderValue, StatusCode, header};
 use http1::KnownName;
-use meter::Limits;
 
 use crate::account::RequestAccount;
-use crate::answer::Problem;
+use crate::account::client::Client;
+use crate::account::request::RequestContext;
 use crate::capacity::CallBound;
-use crate::phase::{EarlyResponse, Phase};
-use crate::request::RequestContext;
-use crate::token_client::TokenClient;
-use crate::{alternatives, basic, budget, forward_auth, identify, redis_keys, scope, token};
-
-/// A client whose credential is valid.
-pub(crate) struct Client {
-    pub(crate) principal: Arc<Principal>,
-    /// The limits and budgets that apply to it.
-    pub(crate) limits: Arc<Limits>,
-}
+use crate::limits::budget;
+use crate::refusal::answer::Problem;
+use crate::refusal::phase::{EarlyResponse, Phase};
+use crate::worker::token_client::TokenClient;
 
 /// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An
 /// unidentified client is subject to the limits of unauthenticated clients.

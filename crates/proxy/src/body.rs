@@ -1,6 +1,9 @@
 //! The body of a client's request: it is forwarded, read into memory within bounds, or discarded.
 
+pub(crate) mod admit;
 pub(crate) mod buffer;
+pub(crate) mod inflate;
+pub(crate) mod upload;
 
 use std::time::Duration;
 
@@ -11,13 +14,12 @@ use http_body_util::BodyExt;
 use http1::{Announced, KnownName, Violation};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admit;
-use crate::answer::Problem;
 use crate::body::buffer::Buffer;
+use crate::bytes::content::length;
 use crate::capacity::MemoryPermit;
+use crate::client::head::Head;
 use crate::client::{RequestBody, RequestBodyError};
-use crate::content::length;
-use crate::head::Head;
+use crate::refusal::answer::Problem;
 
 /// Maximum number of bytes that are read of a refused request's body. The connection can be reused only if the whole
 /// body is read.

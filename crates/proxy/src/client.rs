@@ -1,11 +1,14 @@
 //! The receiving side of a client's connection: the socket of HTTP/1.1, and the content of requests over either protocol.
 
 mod accepted;
+pub(crate) mod dialect;
+pub(crate) mod head;
 mod proxy_header;
 mod request_body;
 mod request_body_error;
 mod socket;
 mod stream_body;
+pub(crate) mod trusted;
 
 pub use accepted::ALPN;
 pub(crate) use accepted::{AcceptedStream, ClientProtocol, ConnectingPeer, OpenedStream, ProxyFailures, RefusedStream};

@@ -4,7 +4,10 @@
 //! timer per request would noticeably increase the cost of a request. Therefore each connection keeps a record of its
 //! progress, and one task per worker checks all records. It wakes a connection whose deadline has passed, or ends it.
 
+pub(crate) mod probe;
 mod request;
+pub(crate) mod shutdown;
+pub(crate) mod task;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,7 +19,7 @@ use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::request::RequestDeadlines;
-use crate::shutdown::{Shutdown, ShutdownPhase, reached};
+use crate::deadlines::shutdown::{Shutdown, ShutdownPhase, reached};
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
 const HEAD_MAX: Duration = Duration::from_secs(15);

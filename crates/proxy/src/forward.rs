@@ -11,10 +11,10 @@ use http1::{InvalidPart, KnownName};
 use tokio::time::{Instant, timeout};
 
 use crate::account::RequestAccount;
-use crate::answer::Problem;
+use crate::body::upload::{Progress, Upload, UploadError};
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::forward::retries::Retries;
-use crate::upload::{Progress, Upload, UploadError};
+use crate::refusal::answer::Problem;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::destinations::ChosenDestination;

@@ -1,5 +1,9 @@
 //! The phases of a request in their order. Each phase has its own module.
 
+pub(crate) mod anonymous;
+pub(crate) mod cors;
+pub(crate) mod exchange;
+
 use std::future::{Future as _, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -15,24 +19,30 @@ use meter::Outcome;
 use meter::rate::RateLevel;
 
 use crate::account::RequestAccount;
+use crate::account::client_context::ConnectionContext;
+use crate::account::request;
+use crate::account::request::RequestContext;
 use crate::action::{Action, Handled, RelayedResponse, forward, inference, models, respond};
-use crate::answer::{self, Problem, Rendering};
+use crate::authenticate::scope;
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
-use crate::client_context::ConnectionContext;
-use crate::cors::{self, PageRequest};
+use crate::body::admit;
+use crate::client::dialect;
 use crate::deadlines::RequestDeadlines;
-use crate::exchange::{Exchange, ReceivedRequest};
 use crate::forward::UpstreamResponse;
-use crate::phase::{EarlyResponse, Phase};
-use crate::rate_limits::leased::count_shared;
-use crate::relay::Relay;
-use crate::request::RequestContext;
+use crate::handle::cors::PageRequest;
+use crate::handle::exchange::{Exchange, ReceivedRequest};
+use crate::limits::rate_limits;
+use crate::limits::rate_limits::leased::count_shared;
+use crate::refusal::answer;
+use crate::refusal::answer::{Problem, Rendering};
+use crate::refusal::phase::{EarlyResponse, Phase};
+use crate::response::relay::Relay;
+use crate::response::response_body::Body;
 use crate::response::{ClientResponse, GatewayFields};
-use crate::response_body::Body;
+use crate::route;
 use crate::route::RouteMatch;
 use crate::worker::Worker;
-use crate::{admit, anonymous, dialect, rate_limits, request, route, scope};
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
 /// because it is large.

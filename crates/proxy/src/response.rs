@@ -1,14 +1,18 @@
 //! The response to a client before it is framed: one of the gateway, or an upstream's with the edits of its head.
 
+pub(crate) mod drain;
+pub(crate) mod relay;
+pub(crate) mod response_body;
+
 use access::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http1::{Announced, KnownName};
 
-use crate::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
+use crate::account::request_id::RequestIdText;
 use crate::deadlines::ActiveRequest;
-use crate::request_id::RequestIdText;
-use crate::response_body::Body;
+use crate::refusal::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
+use crate::response::response_body::Body;
 use crate::upstream::response_head::RelayedHead;
 
 /// The fields that report the state of the client's rate limit.

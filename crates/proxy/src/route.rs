@@ -14,11 +14,11 @@ use crate::account::RequestPolicy;
 use crate::action::Action;
 use crate::action::forward::{ForwardedRoute, RouteUpstream};
 use crate::action::inference::InferenceEndpoint;
-use crate::answer::{ErrorFormat, Problem};
-use crate::dialect::dialect_by;
-use crate::handles::Handles;
-use crate::head::{Head, is_websocket, requests_websocket};
-use crate::phase::Phase;
+use crate::client::dialect::dialect_by;
+use crate::client::head::{Head, is_websocket, requests_websocket};
+use crate::metrics::Handles;
+use crate::refusal::answer::{ErrorFormat, Problem};
+use crate::refusal::phase::Phase;
 
 /// The authentication of LLM endpoints, and that of the gateway's own status.
 static KEY: Auth = Auth::Key;

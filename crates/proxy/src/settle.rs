@@ -14,14 +14,18 @@ use access::{Credits, Day, NanoUsd};
 use ai::ResponseFacts;
 use ai::price::Terms;
 use config::snapshot::Events;
-use meter::{Attempt, Charge, CommittedRequest, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
+use meter::result::CALLER_GONE;
+use meter::{
+    Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, UnknownCost, Usage, UsageEvent,
+};
 use spool::Record;
 use tokio::time::Instant;
 
+use crate::account::attempt;
+use crate::account::attempt::micros;
 use crate::account::{BudgetHold, RequestAccount};
-use crate::aggregation::{PendingSettlement, settle};
-use crate::attempt::{self, micros};
-use crate::handles::EndedRequest;
+use crate::metrics::EndedRequest;
+use crate::worker::aggregation::{PendingSettlement, settle};
 
 use used::used;
 
@@ -32,9 +36,6 @@ struct RequestSettlement {
     outcome: Outcome,
     duration_us: u64,
 }
-
-/// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
-const CALLER_GONE: u16 = 499;
 
 impl RequestAccount {
     /// Settles the request once; later calls have no effect.
@@ -65,7 +66,9 @@ impl RequestAccount {
         }
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy.route, self.request.head.method_bytes());
-        let ended = EndedRequest { route, method, status: self.status, duration_us };
+        let refusal = self.refusal.as_ref().map(|(refusal, _)| refusal.code());
+        let result = RequestResult::of(self.status, outcome, refusal.filter(|_| outcome != Outcome::CallerGone));
+        let ended = EndedRequest { route, method, status: self.status, result, duration_us };
         handles.ended(&self.request.snapshot.requests, &ended);
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
@@ -174,7 +177,7 @@ impl RequestAccount {
         let (charge, estimated) = self.charge(&committed.reserved());
         match self.policy.events {
             Events::Folded => {
-                let counts = self.counts(&committed);
+                let counts = self.counts(&committed, outcome);
                 match self.prelogged.take() {
                     Some(prelogged) => prelogged.count(counts),
                     // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
@@ -204,11 +207,11 @@ impl RequestAccount {
         (charge, estimated.and(&rest))
     }
 
-    fn counts(&self, committed: &CommittedRequest) -> Counts {
+    fn counts(&self, committed: &CommittedRequest, outcome: Outcome) -> Counts {
         Counts {
             subject: self.subject.recorded(),
             route: self.policy.route.clone(),
-            status_class: u8::try_from(self.status / 100).unwrap_or(0),
+            status_class: RequestResult::status_class(self.status, outcome),
             minute: u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
             day: committed.day(),
             requests: 1,

@@ -11,9 +11,9 @@ use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::credentials::bearer;
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
-use crate::client_context::ClientOrigin;
-use crate::head::{Head, text};
-use crate::trusted::TrustRule;
+use crate::account::client_context::ClientOrigin;
+use crate::client::head::{Head, text};
+use crate::client::trusted::TrustRule;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 

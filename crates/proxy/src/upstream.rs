@@ -11,6 +11,7 @@ pub(crate) mod destinations;
 pub(crate) mod download;
 pub(crate) mod group;
 pub(crate) mod http1;
+pub(crate) mod interim;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;

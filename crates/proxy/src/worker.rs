@@ -1,5 +1,20 @@
 //! The state of a worker: each serves its requests on its own thread, with its own connection pools and caches.
 
+pub(crate) mod admitted_client;
+pub(crate) mod aggregation;
+pub(crate) mod credential_cache;
+pub(crate) mod date;
+pub(crate) mod decisions;
+pub(crate) mod limits_cache;
+pub(crate) mod password_cache;
+pub(crate) mod recorder;
+pub(crate) mod redis_key_cache;
+pub(crate) mod refusals;
+pub(crate) mod subject_limits;
+pub(crate) mod token_client;
+pub(crate) mod unauthenticated;
+pub(crate) mod wall_clock;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,27 +31,27 @@ use meter::limiter::LimitCounters;
 use meter::limiter::sharing::LimitSharing;
 use telemetry::Metrics;
 
-use crate::aggregation::Aggregation;
-use crate::buffers::Buffers;
+use crate::bytes::buffers::Buffers;
 use crate::capacity::Capacity;
-use crate::date::DateCache;
 use crate::deadlines::WorkerDeadlines;
-use crate::decisions::Services;
-use crate::handles::{Handles, RequestHandles};
-use crate::limits_cache::LimitsCache;
-use crate::password_cache::{self, PasswordCache};
-use crate::recorder::Recorder;
-use crate::redis_key_cache::{self, RedisKeyCache};
-use crate::refusals::Refusals;
-use crate::shutdown::Shutdown;
-use crate::subject_limits::SubjectLimitsCache;
-use crate::token_client::TokenCache;
-use crate::unauthenticated::UnauthenticatedClients;
+use crate::deadlines::shutdown::Shutdown;
+use crate::metrics::{Handles, RequestHandles};
 use crate::upstream::backend::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;
-use crate::wall_clock::WallClock;
+use crate::worker::aggregation::Aggregation;
+use crate::worker::date::DateCache;
+use crate::worker::decisions::Services;
+use crate::worker::limits_cache::LimitsCache;
+use crate::worker::password_cache::PasswordCache;
+use crate::worker::recorder::Recorder;
+use crate::worker::redis_key_cache::RedisKeyCache;
+use crate::worker::refusals::Refusals;
+use crate::worker::subject_limits::SubjectLimitsCache;
+use crate::worker::token_client::TokenCache;
+use crate::worker::unauthenticated::UnauthenticatedClients;
+use crate::worker::wall_clock::WallClock;
 
 /// The state that all workers share.
 #[derive(Debug)]

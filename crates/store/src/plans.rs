@@ -27,6 +27,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     SET = "UPDATE plans SET credits_per_day = $2, requests_per_minute = $3, budgets = $4, shared_keys = $5, updated_at = $6
         WHERE id = $1";
+    USERS = "SELECT plan_id, count(*) FROM users GROUP BY plan_id";
     FIND = concat!("SELECT ", plan_columns!(), " WHERE name = $1");
     LIST = concat!("SELECT ", plan_columns!(), " ORDER BY name");
     COUNT = "SELECT count(*) FROM plans";
@@ -372,6 +373,24 @@ impl Store {
     pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, DatabaseError> {
         let rows: Vec<StoredRow> = self.query(LIST).all().await?;
         rows.into_iter().map(StoredPlan::try_from).collect()
+    }
+
+    /// Returns the id of the plan with this name.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn find_plan(&self, name: &str) -> Result<Option<PlanId>, DatabaseError> {
+        let row: Option<StoredRow> = self.query(FIND).bind(name).find().await?;
+        Ok(row.map(StoredPlan::try_from).transpose()?.map(|stored| stored.id))
+    }
+
+    /// Returns the number of users of each plan that has users. It reads each user's plan.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn users_by_plan(&self) -> Result<Vec<(PlanId, u64)>, DatabaseError> {
+        let rows: Vec<(Uuid, i64)> = self.query(USERS).all().await?;
+        Ok(rows.into_iter().map(|(plan, users)| (PlanId(plan), unsigned(users))).collect())
     }
 
     async fn add_plan(&self, transaction: &mut Transaction, by: &Actor, plan: &Plan) -> Result<(), PlanError> {

@@ -9,6 +9,7 @@ import { useKeyChanges } from "@/features/keys/use-keys";
 import type { Schemas } from "@/lib/api";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
 
 const CURRENCY = "USD";
 
@@ -23,6 +24,8 @@ interface CreateDialogProps {
 export function CreateDialog({ userId, onClose, onCreated }: CreateDialogProps) {
   const t = useMessages();
   const { create, budget } = useKeyChanges();
+  // Such a key acts as the admin who signed in with a password.
+  const offersAdmin = useMe().data?.acts_as === "admin" && !userId;
   const form = useForm(keyShape(t, EMPTY_KEY), EMPTY_KEY, async (fields) => {
     const key = await create.mutateAsync({ ...newKeyOf(fields), ...(userId && { user_id: userId }) }).catch(() => undefined);
     if (!key) return;
@@ -45,7 +48,7 @@ export function CreateDialog({ userId, onClose, onCreated }: CreateDialogProps) 
     <Dialog title={t.keys.createTitle} description={t.keys.createText} onClose={onClose} footer={footer}>
       <FailedNote title={t.keys.refused} error={create.error} />
       <form id="create-key" className="stack" onSubmit={form.submit} noValidate>
-        <KeyFields form={form} currency={CURRENCY} />
+        <KeyFields form={form} currency={CURRENCY} offersAdmin={offersAdmin} />
       </form>
     </Dialog>
   );

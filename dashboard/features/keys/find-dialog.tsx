@@ -6,6 +6,7 @@ import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
 import { FormDialog } from "@/components/ui/form-dialog";
 import { Note } from "@/components/ui/note";
+import { AdminTag } from "@/features/keys/admin-tag";
 import { type ApiKey, hasEnded } from "@/features/keys/key-state";
 import { ShortKey } from "@/features/keys/short-key";
 import { useKeyLookup } from "@/features/keys/use-keys";
@@ -52,6 +53,7 @@ export function FindDialog({ onRevoke, onOpen, onClose }: FindDialogProps) {
               <span className="min-w-0 flex-1">
                 <bdi className="trunc block med" title={key.label}>{key.label}</bdi>
                 <ShortKey apiKey={key} className="t3 sm" />
+                {key.admin && <AdminTag />}
                 <bdi className="trunc block t2 sm">{key.user.email ?? key.user.name}</bdi>
               </span>
               <Button size="small" onClick={() => onOpen(key.id)}>{t.keys.open}</Button>

@@ -49,7 +49,7 @@ function KeyFacts({ apiKey, onTask }: { apiKey: Schemas["ApiKeyDetail"]; onTask(
         <dt>{t.keys.user}</dt>
         <dd>{isAdmin ? <Link className="link" href={`/dashboard/users?id=${user.id}`}><bdi>{name}</bdi></Link> : <bdi>{name}</bdi>}</dd>
         <dt>{t.keys.scope}</dt>
-        <dd>{apiKey.admin ? t.keys.adminText : scopeOf(apiKey, t, format)}</dd>
+        <dd>{<span title={apiKey.admin ? t.keys.adminText : undefined}>{scopeOf(apiKey, t, format)}</span>}</dd>
         <dt>{t.keys.lastUsed}</dt>
         <dd className="num">{use.at ? <span title={format.moment(use.at)}>{format.ago(use.at, now)}</span> : t.keys.never}</dd>
         <dt>{t.keys.lastClient}</dt>

@@ -1,4 +1,4 @@
-import { screen } from "@testing-library/react";
+import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 
@@ -10,13 +10,14 @@ vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 
-function open() {
+function open({ acts_as = "admin", userId }: { acts_as?: string; userId?: string } = {}) {
   const seen = serve({
     "GET /api/site": { body: SITE },
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as } },
     "GET /api/dashboard/overview": { body: { plan: { name: "starter", credits_per_day: 1000 } } },
+    "POST /api/keys": { status: 201, body: { id: "k1" } },
   });
-  show(<CreateDialog onClose={() => undefined} onCreated={() => undefined} />);
+  show(<CreateDialog userId={userId} onClose={() => undefined} onCreated={() => undefined} />);
   return seen;
 }
 
@@ -27,6 +28,30 @@ describe("the form of a new key", () => {
     for (const name of ["Expires on", "Models", "Routes", "Addresses and networks"]) expect(screen.getByLabelText(name)).not.toBeVisible();
     await userEvent.click(screen.getByText("More"));
     expect(screen.getByLabelText("Expires on")).toBeVisible();
+  });
+
+  it("creates a key with the scope admin, which needs an expiry and has no other limits than addresses", async () => {
+    const seen = open();
+    await userEvent.type(screen.getByLabelText("Label"), "shop");
+    await userEvent.selectOptions(await screen.findByLabelText("Scope"), "Administration");
+    expect(screen.queryByLabelText("Credits per day")).toBeNull();
+    expect(screen.queryByText("More")).toBeNull();
+    await userEvent.click(screen.getByRole("button", { name: "Create key" }));
+    expect(screen.getByLabelText("Expires on")).toHaveFocus();
+    const day = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+    await userEvent.type(screen.getByLabelText("Expires on"), day);
+    await userEvent.type(screen.getByLabelText("Addresses and networks"), "203.0.113.7");
+    await userEvent.click(screen.getByRole("button", { name: "Create key" }));
+    await waitFor(() => expect(seen.find(({ line }) => line === "POST /api/keys")?.body).toEqual({
+      label: "shop", scopes: ["admin"], expires_at: new Date(`${day}T23:59:59`).toISOString(), addresses: ["203.0.113.7"],
+    }));
+  });
+
+  it.each([{ acts_as: "member" }, { userId: "u2" }])("offers the scope admin only to admins for themselves: %o", async (reader) => {
+    const seen = open(reader);
+    await waitFor(() => expect(seen.some(({ line }) => line === "GET /api/me")).toBe(true));
+    await screen.findByText("Your plan has 1,000 a day for all keys");
+    expect(screen.queryByLabelText("Scope")).toBeNull();
   });
 
   it("opens the rest if one of its fields is wrong, and moves the focus there", async () => {

@@ -3,6 +3,7 @@
 import { useState } from "react";
 
 import { Field } from "@/components/ui/field";
+import { SelectField } from "@/components/ui/select-field";
 import { BUDGET_FIELDS, type KeyFields as Fields, MORE_FIELDS } from "@/features/keys/key-form";
 import type { ApiKey } from "@/features/keys/key-state";
 import type { Form } from "@/lib/form";
@@ -15,19 +16,46 @@ interface KeyFieldsProps {
   apiKey?: ApiKey;
   /** The currency of budgets in money. */
   currency: string;
+  /** Whether the reader may create a key with the scope `admin`. */
+  offersAdmin?: boolean;
 }
 
 /** The label and the limits of a key. Its other fields are behind a summary, which is open if one of them is set or wrong. */
-export function KeyFields({ form, apiKey, currency }: KeyFieldsProps) {
+export function KeyFields({ offersAdmin, ...props }: KeyFieldsProps) {
+  const t = useMessages();
+  const { form } = props;
+  const isAdminKey = form.field("scope").value === "admin";
+  return (
+    <>
+      <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" autoFocus {...form.field("label")} />
+      {offersAdmin && (
+        <SelectField label={t.keys.scope} hint={isAdminKey ? t.keys.adminText : t.keys.scopeHint} options={[["requests", t.keys.scopeRequests], ["admin", t.keys.scopeAdmin]]} {...form.field("scope")} />
+      )}
+      {isAdminKey ? <AdminFields form={form} /> : <RequestFields {...props} />}
+    </>
+  );
+}
+
+/** The fields of a key with the scope `admin`, which has no other limits. */
+function AdminFields({ form }: Pick<KeyFieldsProps, "form">) {
+  const t = useMessages();
+  return (
+    <>
+      <Field label={t.keys.expiry} hint={t.keys.expiryOfAdmin} type="date" required {...form.field("expires")} />
+      <Field label={t.keys.addresses} hint={t.keys.addressesOfAdmin} placeholder={t.keys.noLimit} className="mono" {...form.field("addresses")} />
+    </>
+  );
+}
+
+function RequestFields({ form, apiKey, currency }: KeyFieldsProps) {
   const t = useMessages();
   const format = useFormat();
-  const quota = useOverview().data?.plan.credits_per_day;
+  const quota = useOverview().data?.plan?.credits_per_day;
   const isSet = MORE_FIELDS.some((name) => form.field(name).value !== "");
   const isWrong = MORE_FIELDS.some((name) => form.field(name).error !== undefined);
   const [isOpen, setOpen] = useState(isSet);
   return (
     <>
-      <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" autoFocus {...form.field("label")} />
       <div className="grid gap-4 sm:grid-cols-2">
         <Field
           label={t.keys.credits}

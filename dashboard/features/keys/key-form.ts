@@ -1,3 +1,4 @@
+import { addDays } from "date-fns";
 import { z } from "zod";
 
 import type { ApiKey } from "@/features/keys/key-state";
@@ -6,6 +7,8 @@ import type { Messages } from "@/messages/en";
 
 const LABEL_MAX = 200;
 const RATE_MAX = 2_147_483_647;
+/** The maximum lifetime of a key with the scope `admin`. */
+const ADMIN_DAYS_MAX = 366;
 
 /** A budget that the form sets: `money_day` is the one in money per day. */
 export const BUDGET_FIELDS = ["money_day", "money_month", "tokens_day", "tokens_month"] as const;
@@ -14,11 +17,11 @@ export type BudgetField = (typeof BUDGET_FIELDS)[number];
 /** The fields that most keys leave empty. */
 export const MORE_FIELDS = ["expires", "models", "routes", "addresses", ...BUDGET_FIELDS] as const;
 
-/** The texts of the form. An empty one is no limit. */
-export type KeyFields = Record<"label" | "expires" | "credits" | "rate" | "models" | "routes" | "addresses" | BudgetField, string>;
+/** The texts of the form. An empty one is no limit; `scope` is `requests` or `admin`. */
+export type KeyFields = Record<"label" | "scope" | "expires" | "credits" | "rate" | "models" | "routes" | "addresses" | BudgetField, string>;
 
 export const EMPTY_KEY: KeyFields = {
-  label: "", expires: "", credits: "", rate: "", models: "", routes: "", addresses: "",
+  label: "", scope: "requests", expires: "", credits: "", rate: "", models: "", routes: "", addresses: "",
   money_day: "", money_month: "", tokens_day: "", tokens_month: "",
 };
 
@@ -27,6 +30,7 @@ export function keyShape(t: Messages, initial: KeyFields): z.ZodType<KeyFields, 
   const money = z.string().trim().regex(/^(\d{1,9}(\.\d{1,9})?)?$/, t.keys.moneyWrong);
   return z.object({
     label: z.string().trim().min(1, t.keys.labelMissing).max(LABEL_MAX, t.keys.labelLong),
+    scope: z.string(),
     expires: z.string().refine((day) => day === "" || day === initial.expires || endOf(day) > new Date(), t.keys.expiryPast),
     credits: whole,
     rate: z.string().trim().refine((text) => text === "" || (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= RATE_MAX), t.keys.rateWrong),
@@ -37,7 +41,15 @@ export function keyShape(t: Messages, initial: KeyFields): z.ZodType<KeyFields, 
     money_month: money,
     tokens_day: whole,
     tokens_month: whole,
+  }).superRefine(({ scope, expires }, context) => {
+    if (scope === "admin" && (expires === "" || endOf(expires) > lastAdminEnd())) {
+      context.addIssue({ code: "custom", path: ["expires"], message: t.keys.expiryOfAdmin });
+    }
   });
+}
+
+function lastAdminEnd(): Date {
+  return addDays(new Date(), ADMIN_DAYS_MAX);
 }
 
 /** The texts of an existing key. */
@@ -46,6 +58,7 @@ export function fieldsOf(key: ApiKey, budgets: readonly Schemas["Budget"][]): Ke
   return {
     ...EMPTY_KEY,
     label: key.label,
+    scope: key.admin ? "admin" : "requests",
     expires: key.expires_at ? dayOf(key.expires_at) : "",
     credits: limits.credits_per_day?.toString() ?? "",
     rate: limits.requests_per_minute?.toString() ?? "",
@@ -69,12 +82,17 @@ function budgetFields(id: string, budgets: readonly Schemas["Budget"][]): Partia
 /** A new key; empty fields are left out. */
 export function newKeyOf(fields: KeyFields): Schemas["NewApiKey"] {
   const { credits, rate } = fields;
+  const expires = fields.expires && { expires_at: endOf(fields.expires).toISOString() };
+  if (fields.scope === "admin") {
+    const networks = list(fields.addresses);
+    return { label: fields.label, scopes: ["admin"], ...expires, ...(networks && { addresses: networks }) };
+  }
   const [models, routes, addresses] = [list(fields.models), list(fields.routes), list(fields.addresses)];
   const limits = { ...(credits && { credits_per_day: Number(credits) }), ...(rate && { requests_per_minute: Number(rate) }) };
   const scopes = { ...(models && { models }), ...(routes && { routes }) };
   return {
     label: fields.label,
-    ...(fields.expires && { expires_at: endOf(fields.expires).toISOString() }),
+    ...expires,
     ...(Object.keys(limits).length > 0 && { limits }),
     ...(Object.keys(scopes).length > 0 && { scopes }),
     ...(addresses && { addresses }),
@@ -105,6 +123,8 @@ export interface BudgetChange {
 
 /** The budgets to set and to remove. */
 export function budgetChanges(before: KeyFields, after: KeyFields, currency: string): BudgetChange[] {
+  // A key with the scope `admin` sends no requests that a budget could count.
+  if (after.scope === "admin") return [];
   return BUDGET_FIELDS.filter((name) => before[name] !== after[name]).map((name) => {
     const [measure, per] = name.split("_") as ["money" | "tokens", "day" | "month"];
     const text = after[name];

@@ -32,10 +32,12 @@ export function hasEnded(key: ApiKey, now: Date): boolean {
 
 /** The restrictions of a key in one line. */
 export function scopeOf(key: ApiKey, t: Messages, format: Format): string {
+  const from = key.addresses && t.keys.networks(key.addresses.join(", "));
+  if (key.admin) return [t.keys.scopeAdmin, from].filter((part) => part).join(" · ");
   const parts = [
     key.scopes.models && t.keys.models(key.scopes.models.join(", ")),
     key.scopes.routes && t.keys.routes(key.scopes.routes.join(", ")),
-    key.addresses && t.keys.networks(key.addresses.join(", ")),
+    from,
     key.limits.requests_per_minute && t.keys.perMinute(format.count(key.limits.requests_per_minute)),
   ];
   return parts.filter((part) => part).join(" · ") || t.keys.everything;

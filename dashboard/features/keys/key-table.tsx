@@ -7,6 +7,7 @@ import { DataTable } from "@/components/ui/data-table";
 import { Meter } from "@/components/ui/meter";
 import { KeyActions, type KeyTask } from "@/features/keys/key-actions";
 import { type ApiKey, hasEnded, scopeOf, stateOf } from "@/features/keys/key-state";
+import { AdminTag } from "@/features/keys/admin-tag";
 import { ShortKey } from "@/features/keys/short-key";
 import type { Schemas } from "@/lib/api";
 import { type Format, NONE } from "@/lib/format";
@@ -65,7 +66,7 @@ function columnsOf({ t, format, now, onTask }: Words): ColumnDef<Row>[] {
       meta: { className: "grow" },
       cell: ({ row: { original: { key } } }) => (
         <span title={key.label}>
-          <span className="med"><bdi>{key.label}</bdi></span>
+          <span className="med"><bdi>{key.label}</bdi>{key.admin && <AdminTag />}</span>
           <ShortKey apiKey={key} className="sub" />
         </span>
       ),
@@ -121,7 +122,6 @@ function columnsOf({ t, format, now, onTask }: Words): ColumnDef<Row>[] {
 
 function KeyStatus({ row, words: { t, format, now } }: { row: Row; words: Words }) {
   const { key, use } = row;
-  if (key.admin && stateOf(key, now) === "active") return <span className="tag acc" title={t.keys.adminText}>{t.keys.admin}</span>;
   switch (stateOf(key, now, use && { credits: use.today.credits })) {
     case "revoked":
       return <span className="tag">{t.keys.revoked}</span>;

@@ -34,6 +34,8 @@ describe("a key in a list", () => {
     const limited = { ...KEY, scopes: { models: ["openai/*", "fast"] }, limits: { requests_per_minute: 60 }, addresses: ["203.0.113.0/24"] };
     expect(scopeOf(limited, en, format)).toBe("Models: openai/*, fast · From 203.0.113.0/24 · 60 requests a minute");
     expect(shortened(KEY)).toBe("acme_…9f3c");
+    const admin = { ...KEY, admin: true, scopes: { models: [], routes: [] }, addresses: ["203.0.113.7/32"] };
+    expect(scopeOf(admin, en, format)).toBe("Administration · From 203.0.113.7/32");
   });
 });
 
@@ -64,6 +66,18 @@ describe("the form of a key", () => {
 
   it.each([{ credits: "0" }, { rate: "2147483647" }, { money_day: "0.50" }, { tokens_month: "5000000" }])("accepts %o", (fields) => {
     expect(read(fields).success).toBe(true);
+  });
+
+  it("sends only expiry and addresses of a key with the scope admin", () => {
+    const day = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+    const { data } = read({ scope: "admin", expires: day, addresses: "203.0.113.7", credits: "5", models: "fast", money_day: "1" });
+    const expires_at = new Date(`${day}T23:59:59`).toISOString();
+    expect(data && newKeyOf(data)).toEqual({ label: "a", scopes: ["admin"], expires_at, addresses: ["203.0.113.7"] });
+    expect(data && budgetChanges(EMPTY_KEY, data, "USD")).toEqual([]);
+  });
+
+  it.each([{ expires: "" }, { expires: "2126-01-31" }])("refuses a key with the scope admin and %o", (fields) => {
+    expect(read({ scope: "admin", ...fields }).success).toBe(false);
   });
 
   it("accepts the expiry that the key has", () => {

@@ -36,7 +36,7 @@ interface Words {
 export function matters(overview: Overview, { t, format, now }: Words): Matter[] {
   const found: Matter[] = [];
   const { quota, budgets, keys, errors } = overview;
-  if (quota.limit && quota.used >= quota.limit) {
+  if (quota?.limit && quota.used >= quota.limit) {
     found.push({ id: "quota", tone: "bad", icon: CircleAlert, title: t.overview.quotaUsed, text: t.overview.quotaUsedText(format.left(quota.resets_at, now)) });
   }
   for (const per of ["day", "month"] as const) {

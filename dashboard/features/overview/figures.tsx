@@ -5,7 +5,8 @@ import { clsx } from "clsx";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
-import { MEASURES, type Measure, type Row, merged, overallColumns, spanOf } from "@/features/usage/series";
+import { useScope } from "@/features/scope/use-scope";
+import { MEASURES, type Measure, type Row, overallColumns, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { useSeries, useUsualRange } from "@/features/usage/use-series";
 import { NONE } from "@/lib/format";
@@ -86,11 +87,10 @@ function OverTime({ measure }: { measure: Measure }) {
   const usual = useUsualRange();
   const range = RANGES.find((name) => name === get("range")) ?? usual;
   const span = spanOf(range, "", usual);
-  const by = span.step === "day" && (measure === "errors" || measure === "latency") ? "model" : undefined;
-  const series = useSeries(span, by);
-  const current = series.data?.step === span.step && (series.data.by ?? undefined) === by ? series.data : undefined;
+  const series = useSeries(span, undefined, useScope().scope);
+  const current = series.data?.step === span.step ? series.data : undefined;
   const columns = overallColumns(measure, span.step, t);
-  const points = current && (by ? merged(current.series) : (current.series[0]?.points ?? []));
+  const points = current && (current.series[0]?.points ?? []);
   const rows = points?.map((point): Row => ({ at: point.at, values: columns.map(({ of }) => of(point)) }));
   if (series.isError && !current) return <Failure error={series.error} onRetry={() => void series.refetch()} />;
   const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };
@@ -103,7 +103,7 @@ function OverTime({ measure }: { measure: Measure }) {
         </div>
       )}
       <SeriesFigure
-        heading={by ? t.usage.over(names[measure], t.usage.per[span.step], t.overview.ofModels) : t.overview.over(names[measure], t.usage.per[span.step])}
+        heading={t.overview.over(names[measure], t.usage.per[span.step])}
         measure={measure}
         step={span.step}
         columns={columns.map(({ column }) => column)}

@@ -59,7 +59,7 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
   const creditText = (value: number): string => format.count(Math.round(value));
   return (
     <section className="panel meters" aria-label={t.overview.limits}>
-      <Limit
+      {quota && plan && <Limit
         title={t.overview.credits}
         note={<span className="tag">{plan.name}</span>}
         value={format.count(quota.used)}
@@ -67,7 +67,7 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
         calls={t.overview.calls(format.count(today.requests))}
         text={creditText}
         limit={quota.limit === null || quota.limit === undefined ? undefined : { used: quota.used, limit: quota.limit, resetsAt: quota.resets_at, passed: passedOf(quota.resets_at, "day", now) }}
-      />
+      />}
       <Spend title={t.overview.spendToday} figures={today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
       <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
     </section>

@@ -12,19 +12,26 @@ import { Figures } from "@/features/overview/figures";
 import { Latest } from "@/features/overview/latest";
 import { Limits } from "@/features/overview/limits";
 import { TopKeys, TopModels } from "@/features/overview/top-lists";
+import { TopRoutes, TopUsers } from "@/features/overview/top-users";
+import { ScopeSwitch } from "@/features/scope/scope-switch";
+import { useScope } from "@/features/scope/use-scope";
 import { useMessages } from "@/lib/language";
 import { useOverview } from "@/lib/queries";
 
 /** Whether the reader can continue, what it costs, and what needs attention. */
 export function OverviewPage() {
   const t = useMessages();
-  const overview = useOverview();
+  const { scope } = useScope();
+  const overview = useOverview(scope);
   const { data } = overview;
   const create = (
+    <>
+    <ScopeSwitch />
     <Link className={`${buttonClass({ look: "primary" })} hide`} href="/dashboard/keys?create=1">
       <Plus className="i" aria-hidden />
       {t.overview.createKey}
     </Link>
+    </>
   );
   return (
     <Shell page="overview" actions={create}>
@@ -46,6 +53,12 @@ export function OverviewPage() {
             <TopModels overview={data} />
             <TopKeys overview={data} />
           </div>
+          {data?.users && (
+            <div className="grid2">
+              <TopUsers overview={data} />
+              <TopRoutes overview={data} />
+            </div>
+          )}
           <Latest overview={data} />
         </>
       )}

@@ -25,7 +25,7 @@ function overview(change: Partial<Overview> = {}): Overview {
     keys: [],
     models: [],
     latency: { basis: "newest_requests", requests: 0, p50_ms: null, p95_ms: null },
-    errors: { today: 0, requests: 3, rate: 0 },
+    errors: { today: 0, refused: 0, requests: 3, rate: 0 },
     recent: [],
     ...change,
   };
@@ -51,7 +51,7 @@ describe("matters", () => {
       keys: [key],
       quota: { limit: 10, used: 10, remaining: 0, resets_at: "2026-11-22T00:00:00Z" },
       budgets: [{ dimension: "user", per: "month", money: "10 USD", used: usd(8_500_000_000), remaining: usd(1_500_000_000), resets_at: "2026-12-01T00:00:00Z", source: "api" }],
-      errors: { today: 5, requests: 20, rate: 0.25 },
+      errors: { today: 5, refused: 9, requests: 20, rate: 0.25 },
     });
     expect(found).toEqual(["The credits of today are used up", "A budget is nearly used up", "Key “ci” expires in 23 h 0 min", "25.0 % of today's requests failed"]);
   });

@@ -97,7 +97,8 @@ export function TopKeys({ overview }: { overview: Overview | undefined }) {
               {keys.map((key) => (
                 <tr key={key.id} className={key.revoked_at ? "off" : undefined}>
                   <td className="grow" title={key.label}>
-                    <span className="med">{key.label}</span> <span className="mono t3">…{key.last4}</span>
+                    {key.user ? <Link className="med hover:underline" href={`/dashboard/usage?scope=key:${key.id}`}>{key.label}</Link> : <span className="med">{key.label}</span>} <span className="mono t3">…{key.last4}</span>
+                    {key.user && <span className="sub"><bdi>{key.user.name}</bdi></span>}
                   </td>
                   <td className="r x4">{format.count(key.today.requests)}</td>
                   <td className="r x3">{format.count(key.month.requests)}</td>

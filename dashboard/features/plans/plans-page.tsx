@@ -3,6 +3,7 @@
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
 import { Pencil, Plus } from "lucide-react";
 import dynamic from "next/dynamic";
+import Link from "next/link";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
@@ -86,6 +87,12 @@ function PlanList({ onEdit }: { onEdit(plan: Plan): void }) {
       header: t.plans.sharedColumn,
       meta: { className: "x2 t2" },
       cell: ({ row: { original } }) => (original.shared_keys ? t.plans.allowed : t.plans.notAllowed),
+    }),
+    column.display({
+      id: "users",
+      header: t.scope.users,
+      meta: { className: "r x4" },
+      cell: ({ row: { original } }) => <Link className="hover:underline" title={t.scope.showUsage(original.name)} href={`/dashboard/overview?scope=plan:${original.name}`}>{format.count(original.users ?? 0)}</Link>,
     }),
     column.display({
       id: "changed",

@@ -1,9 +1,10 @@
 "use client";
 
+import Link from "next/link";
 import type { ReactNode } from "react";
 import { clsx } from "clsx";
 
-import { type By, type Group, type Measure, type Totals, colourOf, errorRateOf, groupName, isRest, totalsOf } from "@/features/usage/series";
+import { type By, type Group, type Measure, type Totals, colourOf, failureRate, groupName, isRest, totalsOf } from "@/features/usage/series";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
@@ -87,7 +88,7 @@ function amount(totals: Totals, measure: Measure): number | null {
 function Cells({ totals, currency, share }: { totals: Totals; currency: string; share: string }) {
   const t = useMessages();
   const format = useFormat();
-  const rate = errorRateOf(totals);
+  const rate = failureRate(totals);
   const spend = format.total({ amount_nano: totals.spendNano, currency });
   return (
     <>
@@ -117,6 +118,8 @@ function GroupName({ group, by, name, onChoose }: GroupNameProps): ReactNode {
   const t = useMessages();
   const key = by === "key" ? group.key : undefined;
   const model = by === "model" ? group.name : undefined;
+  if (by === "user" && group.user_id) return <ScopeLink scope={`user:${group.user_id}`} name={name} />;
+  if (by === "plan" && group.name) return <ScopeLink scope={`plan:${group.name}`} name={name} />;
   if (!key && !model) return <span className="t2">{name}</span>;
   return (
     <>
@@ -125,5 +128,15 @@ function GroupName({ group, by, name, onChoose }: GroupNameProps): ReactNode {
       </button>
       {key && <span className="mono t3"> …{key.last4}</span>}
     </>
+  );
+}
+
+/** A user or a plan leads to its own usage. */
+function ScopeLink({ scope, name }: { scope: string; name: string }) {
+  const t = useMessages();
+  return (
+    <Link className="med hover:underline" title={t.scope.showUsage(name)} href={`/dashboard/usage?scope=${scope}`}>
+      <bdi>{name}</bdi>
+    </Link>
   );
 }

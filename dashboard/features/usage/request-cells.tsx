@@ -9,8 +9,8 @@ import type { Messages } from "@/messages/en";
 export type RequestLine = Schemas["RequestLine"];
 
 /** The mark of a status: refused requests are hollow, because nothing passed; failures are square. */
-export function StatusMark({ request }: { request: Pick<RequestLine, "status" | "refusal"> }) {
-  const mark = request.refusal ? "hollow" : request.status >= 400 ? "bad" : "ok";
+export function StatusMark({ request }: { request: Pick<RequestLine, "status" | "result"> }) {
+  const mark = request.result === "refused" ? "hollow" : request.result === "failed" ? "bad" : "ok";
   return (
     <span className="st">
       <i className={clsx("dot", mark)} />

@@ -8,6 +8,7 @@ import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { useScope } from "@/features/scope/use-scope";
 import { Reason, type RequestLine, Sender, StatusMark, costOf } from "@/features/usage/request-cells";
 import { useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
@@ -26,11 +27,12 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
   const format = useFormat();
   const { get, set } = useUrlState();
   const [isPaused, setIsPaused] = useState(false);
-  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model") };
+  const { scope } = useScope();
+  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model"), scope };
   const requests = useRequests(filters, isPaused);
   const columns = useMemo(() => columnsOf(t, format), [t, format]);
   const rows = useMemo(() => requests.data?.pages.flatMap((page) => page.items) ?? [], [requests.data]);
-  const isFiltered = Object.values(filters).some((filter) => filter !== "");
+  const isFiltered = [filters.status, filters.key, filters.model].some((filter) => filter !== "");
   const isWaiting = useIsWaiting();
   const isPolled = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
   const isLive = isPolled && requests.isSuccess && !isWaiting;
@@ -80,9 +82,9 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
 }
 
 /** The choice of a key and of a model, from those that the user used this month. */
-function Choices({ filters, onChange }: { filters: { key: string; model: string }; onChange(changes: Record<string, string>): void }) {
+function Choices({ filters, onChange }: { filters: { key: string; model: string; scope: string }; onChange(changes: Record<string, string>): void }) {
   const t = useMessages();
-  const overview = useOverview().data;
+  const overview = useOverview(filters.scope).data;
   const keys = (overview?.keys ?? []).map((key): [string, string] => [key.id, `${key.label} …${key.last4}`]);
   const models = (overview?.models ?? []).flatMap(({ model }): [string, string][] => (model ? [[model, model]] : []));
   return (

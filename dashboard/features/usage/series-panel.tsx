@@ -9,6 +9,7 @@ import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
+import { isWide, useScope } from "@/features/scope/use-scope";
 import { GroupTable } from "@/features/usage/group-table";
 import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, groupName, ranked, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
@@ -17,12 +18,16 @@ import { useFormat, useMessages } from "@/lib/language";
 import { save } from "@/lib/save";
 import { useUrlState } from "@/lib/url-state";
 
-const GROUPINGS: readonly By[] = ["model", "key", "route"];
+const GROUPINGS: readonly By[] = ["model", "key", "route", "status"];
+/** The groupings of the usage of several users. */
+const WIDE_GROUPINGS: readonly By[] = ["user", "plan", "model", "key", "route", "status"];
 
 interface Choice {
   span: Span;
   usual: Range;
   by: By;
+  groupings: readonly By[];
+  scope: string;
   measure: Measure;
   set(changes: Record<string, string>): void;
 }
@@ -31,10 +36,14 @@ interface Choice {
 function useChoice(): Choice {
   const { get, set } = useUrlState();
   const usual = useUsualRange();
+  const { scope } = useScope();
+  const groupings = isWide(scope) ? WIDE_GROUPINGS : GROUPINGS;
   return {
+    groupings,
+    scope,
     span: spanOf(get("range"), get("step"), usual),
     usual,
-    by: GROUPINGS.find((name) => name === get("by")) ?? "model",
+    by: groupings.find((name) => name === get("by")) ?? "model",
     measure: MEASURES.find((name) => name === get("measure")) ?? "spend",
     set,
   };
@@ -45,8 +54,8 @@ export function SeriesPanel() {
   const t = useMessages();
   const format = useFormat();
   const choice = useChoice();
-  const { span, by, measure, set } = choice;
-  const series = useSeries(span, by);
+  const { span, by, groupings, scope, measure, set } = choice;
+  const series = useSeries(span, by, scope);
   const { data } = series;
   // The series of another grouping stays until this one is read; its groups would get wrong names.
   const current = data?.by === by && data.step === span.step ? data : undefined;
@@ -62,7 +71,7 @@ export function SeriesPanel() {
         <div className="ph flex-wrap">
           <Segments label={t.usage.measure} value={measure} onChange={(name) => set({ measure: name === "spend" ? "" : name })} options={MEASURES.map((name) => ({ name, label: names[name] }))} />
           <div className="push">
-            <Segments label={t.usage.groupBy} value={by} onChange={(name) => set({ by: name === "model" ? "" : name })} options={GROUPINGS.map((name) => ({ name, label: t.usage.group[name] }))} />
+            <Segments label={t.usage.groupBy} value={by} onChange={(name) => set({ by: name === "model" ? "" : name })} options={groupings.map((name) => ({ name, label: t.usage.group[name] }))} />
           </div>
         </div>
         {series.isError && !current ? <Failure error={series.error} onRetry={() => void series.refetch()} /> : (
@@ -96,11 +105,11 @@ function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }
   return <Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} action={measure === "errors" ? undefined : wider} />;
 }
 
-function Controls({ choice: { span, usual, by, set } }: { choice: Choice }) {
+function Controls({ choice: { span, usual, by, scope, set } }: { choice: Choice }) {
   const t = useMessages();
   const { range, step } = span;
   const steps: readonly Step[] = RANGES[range];
-  const csv = useMutation({ mutationFn: () => seriesAsCsv(span, by), onSuccess: (text) => save(`usage-by-${by}-${range}-per-${step}.csv`, text) });
+  const csv = useMutation({ mutationFn: () => seriesAsCsv(span, by, scope), onSuccess: (text) => save(`usage-by-${by}-${range}-per-${step}.csv`, text) });
   return (
     <>
       <div className="row wrap">

@@ -5,7 +5,7 @@ export type Series = Schemas["UsageSeries"];
 export type Group = Schemas["UsageSeriesGroup"];
 export type Point = Schemas["UsageSeriesPoint"];
 export type Step = "minute" | "hour" | "day";
-export type By = "model" | "key" | "route";
+export type By = "model" | "key" | "route" | "user" | "plan" | "status";
 
 /** The steps that a range may have, the usual one first. */
 export const RANGES = { "1h": ["minute"], "24h": ["hour"], "7d": ["day", "hour"], "14d": ["day"], "30d": ["day"], "90d": ["day"] } as const satisfies Record<string, readonly Step[]>;
@@ -129,6 +129,7 @@ export interface Totals {
   tokens: number;
   spendNano: number;
   unpriced: number;
+  succeeded: number | null;
   refused: number | null;
   errors: number | null;
   /** The mean duration, weighted by requests. */
@@ -145,16 +146,17 @@ export function totalsOf(points: readonly Point[]): Totals {
     tokens: all((point) => point.tokens.total),
     spendNano: all((point) => point.cost.amount_nano),
     unpriced: all((point) => point.unpriced_requests),
+    succeeded: sum(points.map((point) => point.succeeded)),
     refused: sum(points.map((point) => point.refused)),
     errors: sum(points.map((point) => point.errors)),
     meanMs: weight === 0 ? null : duration / weight,
   };
 }
 
-/** The share of all requests, refused ones included, that failed or were refused. */
-export function errorRateOf({ requests, refused, errors }: Totals): number | null {
-  const count = requests + (refused ?? 0);
-  return errors === null || count === 0 ? null : errors / count;
+/** The share of failed requests among those that succeeded or failed; refused requests are in neither. */
+export function failureRate({ succeeded, errors }: Pick<Totals, "succeeded" | "errors">): number | null {
+  if (succeeded === null || errors === null || succeeded + errors === 0) return null;
+  return errors / (succeeded + errors);
 }
 
 /** The name of a group in tables, legends and tooltips. */
@@ -164,26 +166,16 @@ export function groupName(group: Group, by: By, t: Messages, count: (value: numb
   return group.name ?? t.usage.unknown[by];
 }
 
-/** The steps of all groups together. Daily totals count errors and durations per model only. */
-export function merged(groups: readonly Group[]): Point[] {
-  return (groups[0]?.points ?? []).map((first, nth): Point => {
-    const totals = totalsOf(groups.flatMap((group) => group.points[nth] ?? []));
-    const latency = { mean_ms: totals.meanMs, p50_ms: null, p95_ms: null, p99_ms: null };
-    return { ...first, requests: totals.requests, refused: totals.refused, errors: totals.errors, latency };
-  });
-}
-
 /** The columns of all requests together, for the overview. */
 export function overallColumns(measure: Measure, step: Step, t: Messages): { column: Column; of(point: Point): number | null }[] {
-  const failed = { column: { name: t.usage.failed, colour: "var(--bad-mark)" }, of: ({ errors, refused }: Point) => (errors === null || errors === undefined ? null : Math.max(0, errors - (refused ?? 0))) };
+  const failed = { column: { name: t.usage.failed, colour: "var(--bad-mark)" }, of: ({ errors }: Point) => errors ?? null };
   const refused = { column: { name: t.usage.refused, colour: "var(--text-3)", isHollow: true }, of: (point: Point) => point.refused ?? null };
   const { input, cached_input: cached, output, reasoning } = t.usage.classes;
   switch (measure) {
     case "spend":
       return [{ column: { name: t.overview.spend, colour: "var(--c-base)" }, of: (point) => valueOf(point, "spend") }];
     case "requests":
-      if (step === "day") return [{ column: { name: t.overview.requests, colour: "var(--c-base)" }, of: (point) => valueOf(point, "requests") }];
-      return [{ column: { name: t.usage.succeeded, colour: "var(--c-base)" }, of: (point) => point.requests - (failed.of(point) ?? 0) }, failed, refused];
+      return [{ column: { name: t.usage.succeeded, colour: "var(--c-base)" }, of: (point) => point.succeeded ?? null }, failed, refused];
     case "tokens":
       return [
         { column: { name: input ?? "", colour: "var(--c-1)" }, of: ({ tokens }) => tokens.input },
@@ -193,7 +185,7 @@ export function overallColumns(measure: Measure, step: Step, t: Messages): { col
         { column: { name: reasoning ?? "", colour: "var(--c-4)" }, of: ({ tokens }) => tokens.reasoning },
       ];
     case "errors":
-      return [failed, refused];
+      return [failed];
     case "latency":
       if (step === "day") return [{ column: { name: t.usage.mean, colour: "var(--c-1)" }, of: ({ latency }) => latency.mean_ms ?? null }];
       return [

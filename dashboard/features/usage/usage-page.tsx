@@ -1,6 +1,7 @@
 "use client";
 
 import { Shell } from "@/features/frame/shell";
+import { ScopeSwitch } from "@/features/scope/scope-switch";
 import { RequestDrawer } from "@/features/usage/request-drawer";
 import { Requests } from "@/features/usage/requests";
 import { SeriesPanel } from "@/features/usage/series-panel";
@@ -11,7 +12,7 @@ export function UsagePage() {
   const { get, set } = useUrlState();
   const open = get("id");
   return (
-    <Shell page="usage">
+    <Shell page="usage" actions={<ScopeSwitch />}>
       <SeriesPanel />
       <Requests openId={open} onOpen={(id) => set({ id })} />
       {open !== "" && <RequestDrawer key={open} id={open} onClose={() => set({ id: "" })} />}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Group, type Point, colourOf, columnsOf, errorRateOf, groupName, merged, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
+import { type Group, type Point, colourOf, columnsOf, failureRate, groupName, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
 import { amountOf, tickOf } from "@/features/usage/series-figure";
 import { barsOf } from "@/features/usage/timeline";
 import { formatter } from "@/lib/format";
@@ -10,7 +10,7 @@ const TOKENS = { input: 1, cached_input: 2, cache_write: 3, output: 4, reasoning
 
 function point(change: Partial<Point> = {}): Point {
   const latency = { mean_ms: 100, p50_ms: null, p95_ms: null, p99_ms: null };
-  return { at: "2026-11-21T00:00:00Z", requests: 8, credits: 8, tokens: TOKENS, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0, refused: 2, errors: 3, latency, ...change };
+  return { at: "2026-11-21T00:00:00Z", requests: 8, credits: 8, tokens: TOKENS, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0, succeeded: 7, refused: 2, errors: 3, latency, ...change };
 }
 
 function group(name: string | null, change: Partial<Group> = {}): Group {
@@ -72,28 +72,23 @@ describe("groups", () => {
     expect(ranked([rest, free("few", 1), free("many", 9), group("paid")]).map(({ name }) => name)).toEqual(["paid", "many", "few", null]);
   });
 
-  it("are merged step by step", () => {
-    const [both] = merged([group("a"), group("b", { points: [point({ errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } })] })]);
-    expect([both?.requests, both?.errors, both?.latency.mean_ms]).toEqual([16, 4, 200]);
-  });
-
   it("have names", () => {
     expect(groupName(rest, "model", en, String)).toBe("Other, 5");
     expect(groupName(group(null), "route", en, String)).toBe("No route");
     expect(groupName(group("x", { key: { id: "1", label: "laptop", prefix: "a", last4: "0000" } }), "key", en, String)).toBe("laptop");
   });
 
-  it("have totals: a mean weighted by requests, and a rate of all requests", () => {
+  it("have totals: a mean weighted by requests, and a rate of failures among requests that were not refused", () => {
     const slow = point({ requests: 24, refused: 0, errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } });
     const totals = totalsOf([point(), slow]);
-    expect(totals).toEqual({ requests: 32, tokens: 30, spendNano: 3_000_000_000, unpriced: 0, refused: 2, errors: 4, meanMs: 250 });
-    expect(errorRateOf(totals)).toBeCloseTo(4 / 34);
-    expect(errorRateOf(totalsOf([point({ errors: null, refused: null })]))).toBeNull();
+    expect(totals).toEqual({ requests: 32, tokens: 30, spendNano: 3_000_000_000, unpriced: 0, succeeded: 14, refused: 2, errors: 4, meanMs: 250 });
+    expect(failureRate(totals)).toBeCloseTo(4 / 18);
+    expect(failureRate(totalsOf([point({ succeeded: null, errors: null, refused: null })]))).toBeNull();
     expect(totalsOf([]).meanMs).toBeNull();
   });
 
   it("split all requests into those that succeeded, failed and were refused", () => {
-    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 1], ["Refused", 2]]);
+    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 3], ["Refused", 2]]);
     expect(overallColumns("latency", "day", en).map(({ of }) => of(point()))).toEqual([100]);
     expect(overallColumns("tokens", "day", en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
   });

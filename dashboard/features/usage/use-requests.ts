@@ -8,6 +8,8 @@ export interface Filters {
   status: string;
   key: string;
   model: string;
+  /** Empty for the reader's own requests. */
+  scope: string;
 }
 
 const PAGE = 50;
@@ -19,8 +21,8 @@ export function useRequests(filters: Filters, isPaused: boolean): UseInfiniteQue
     queryKey: ["requests", filters],
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) => {
-      const { status, key, model } = filters;
-      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }) };
+      const { status, key, model, scope } = filters;
+      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(scope && { scope }) };
       return api("get", "/api/usage/requests", { query, signal });
     },
     getNextPageParam: (page) => page.next ?? undefined,

@@ -11,10 +11,10 @@ import { useMe } from "@/lib/queries";
 const REFRESH_MS: Record<Step, number> = { minute: 10_000, hour: 30_000, day: 60_000 };
 
 /** Usage over time; without `by`, of all requests together. The last series stays until another range is read. */
-export function useSeries({ range, step }: Span, by?: By): UseQueryResult<Series, ApiError> {
+export function useSeries({ range, step }: Span, by?: By, scope = ""): UseQueryResult<Series, ApiError> {
   return useQuery({
-    queryKey: ["series", range, step, by],
-    queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, since: since({ range, step }), ...(by && { by }) }, signal }),
+    queryKey: ["series", range, step, by, scope],
+    queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, since: since({ range, step }), ...(by && { by }), ...(scope && { scope }) }, signal }),
     refetchInterval: REFRESH_MS[step],
     placeholderData: keepPreviousData,
   });
@@ -27,8 +27,8 @@ export function useUsualRange(): ReturnType<typeof usualRange> {
 }
 
 /** The same series as a table, which the server writes. */
-export function seriesAsCsv(span: Span, by: By): Promise<string> {
-  return apiText("/api/usage/series", { query: { step: span.step, since: since(span), by, format: "csv" } });
+export function seriesAsCsv(span: Span, by: By, scope: string): Promise<string> {
+  return apiText("/api/usage/series", { query: { step: span.step, since: since(span), by, format: "csv", ...(scope && { scope }) } });
 }
 
 function since(span: Span): string {

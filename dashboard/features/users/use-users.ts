@@ -13,7 +13,7 @@ import {
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
 
-export type User = Schemas["Account"];
+export type User = Schemas["Account"] & Partial<Pick<Schemas["ListedUser"], "month" | "last_used_at">>;
 export type Invite = Schemas["Invite"];
 
 const PAGE = 200;

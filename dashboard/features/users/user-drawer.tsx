@@ -9,6 +9,7 @@ import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { figuresOf } from "@/features/budgets/budget-figures";
 import { hasEnded } from "@/features/keys/key-state";
+import { AdminTag } from "@/features/keys/admin-tag";
 import { ShortKey } from "@/features/keys/short-key";
 import { UserStatusMark, type UserTask, userActions } from "@/features/users/user-table";
 import { type User, useUser, useUserKeys, useUserOverview } from "@/features/users/use-users";
@@ -134,6 +135,7 @@ function UserKeys({ user }: { user: User }) {
                 <Link className={hasEnded(key, now) ? "link trunc t3 block" : "link trunc block"} title={key.label} href={`/dashboard/keys?id=${key.id}`}>
                   <bdi>{key.label}</bdi>
                 </Link>
+                {key.admin && <AdminTag />}
                 <ShortKey apiKey={key} className="t3 sm" />
               </span>
               <span className="t3 sm nowrap">

@@ -2,6 +2,7 @@
 
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
 import { Ban, CircleCheck, Link2, LogOut, Pencil } from "lucide-react";
+import Link from "next/link";
 import { useMemo } from "react";
 
 import { ActionMenu, type MenuAction } from "@/components/ui/action-menu";
@@ -78,9 +79,21 @@ export function UserTable({ users, openId, onOpen, onTask }: UserTableProps) {
     }),
     column.display({ id: "plan", header: t.users.plan, meta: { className: "x3 t2 cut" }, cell: ({ row: { original } }) => original.plan }),
     column.display({
+      id: "month",
+      header: t.scope.month,
+      meta: { className: "r x3" },
+      cell: ({ row: { original } }) => original.month && <Link className="hover:underline" title={t.scope.showUsage(original.name)} href={`/dashboard/overview?scope=user:${original.id}`}>{format.total(original.month.cost)}</Link>,
+    }),
+    column.display({
+      id: "used",
+      header: t.scope.lastUse,
+      meta: { className: "x2 t2" },
+      cell: ({ row: { original } }) => (original.last_used_at ? <span title={format.moment(original.last_used_at)}>{format.day(original.last_used_at)}</span> : t.scope.never),
+    }),
+    column.display({
       id: "created",
       header: t.users.created,
-      meta: { className: "x2 t2" },
+      meta: { className: "x1 t2" },
       cell: ({ row: { original } }) => <span title={format.moment(original.created_at)}>{format.day(original.created_at)}</span>,
     }),
     column.display({

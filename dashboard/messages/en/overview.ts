@@ -52,7 +52,7 @@ export const overview = {
   keyExpired: (label: string) => `Key “${label}” has expired`,
   keyExpiresText: "Its clients are refused from then on. Create another key, or extend this one.",
   manyErrors: (rate: string) => `${rate} of today's requests failed`,
-  manyErrorsText: "Failed and refused requests are listed with their reasons.",
+  manyErrorsText: "Failed requests are listed with their reasons. Requests that were refused, for example over a quota, are not part of this share.",
   showRequests: "Show requests",
   showKeys: "Show keys",
 };

@@ -54,7 +54,7 @@ export const overview: Messages["overview"] = {
   keyExpired: (label) => `Kunci “${label}” sudah berakhir`,
   keyExpiresText: "Sejak itu kliennya ditolak. Buat kunci lain, atau perpanjang yang ini.",
   manyErrors: (rate) => `${rate} permintaan hari ini gagal`,
-  manyErrorsText: "Permintaan yang gagal dan ditolak tercantum dengan alasannya.",
+  manyErrorsText: "Permintaan yang gagal tercantum dengan alasannya. Permintaan yang ditolak, misalnya melewati kuota, tidak termasuk.",
   showRequests: "Lihat permintaan",
   showKeys: "Lihat kunci",
 };

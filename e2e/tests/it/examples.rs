@@ -19,10 +19,11 @@ use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 
 mod agents;
 mod installs;
+mod reselling;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "canary",
@@ -35,9 +36,12 @@ const EXAMPLES: [&str; 12] = [
     "openai-sdk",
     "plain-api",
     "rate-limits",
+    "reselling",
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
+/// The address of the control API in the examples.
+const PRINTED_CONTROL: &str = "http://127.0.0.1:8787";
 /// Makes a failing `curl` fail the script.
 const SHELL: &str = r#"set -eu
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
@@ -71,7 +75,7 @@ struct Example {
     installs: Vec<String>,
     /// The command that starts the API behind Tollgate; empty if the example needs none.
     backend: String,
-    /// The command that reads a demo key into `KEY`.
+    /// The command that reads a demo key into `KEY`; empty if the example uses no demo key.
     key: String,
     /// The arguments of `tollgate serve`, including the path of the file.
     serve: Vec<String>,
@@ -176,7 +180,7 @@ impl Example {
         let own = folder.path().join("examples").join(&self.name);
         fs::create_dir_all(&own).unwrap();
         for (name, text) in self.files() {
-            fs::write(own.join(name), text.replace(PRINTED, &format!("http://{}", gateway.proxy))).unwrap();
+            fs::write(own.join(name), started_at(gateway, &text)).unwrap();
         }
         fs::create_dir(folder.path().join("home")).unwrap();
         symlink(sdk::folder("sdk").join("node_modules"), folder.path().join("node_modules")).unwrap();
@@ -202,14 +206,7 @@ impl Example {
         let workspace = self.workspace(gateway);
         let mut outputs = Vec::new();
         for call in &self.calls {
-            let command = call.replace(PRINTED, &format!("http://{}", gateway.proxy));
-            let mut child = shell(&command, &workspace);
-            child.env("KEY", key);
-            let output = tokio::time::timeout(COMMAND_TIMEOUT, child.output()).await;
-            outputs.push((
-                call.clone(),
-                output.unwrap_or_else(|_| panic!("not within {COMMAND_TIMEOUT:?}: {call}")).unwrap(),
-            ));
+            outputs.push((call.clone(), run_in(&workspace, gateway, call, [("KEY", key)]).await));
         }
         outputs
     }
@@ -227,6 +224,20 @@ impl Example {
     fn only(&self, names: &[&str]) -> Vec<(String, String)> {
         self.exports.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned().collect()
     }
+}
+
+/// Returns the text of an example with the addresses of the started server.
+fn started_at(gateway: &Gateway, text: &str) -> String {
+    let text = text.replace(PRINTED_CONTROL, &format!("http://{}", gateway.control));
+    text.replace(PRINTED, &format!("http://{}", gateway.proxy))
+}
+
+/// Runs one printed command with a key in a variable.
+async fn run_in(workspace: &Folder, gateway: &Gateway, call: &str, variables: [(&str, &str); 1]) -> Output {
+    let mut child = shell(&started_at(gateway, call), workspace);
+    child.envs(variables);
+    let output = tokio::time::timeout(COMMAND_TIMEOUT, child.output()).await;
+    output.unwrap_or_else(|_| panic!("not within {COMMAND_TIMEOUT:?}: {call}")).unwrap()
 }
 
 /// Builds `command` as a user's shell would run it.
@@ -297,7 +308,9 @@ async fn every_example_starts_and_prints_whether_calls_cost_money() {
         for variables in [&[], example.exports.as_slice()] {
             let gateway = example.start(variables).await;
             let costs = has_keys && !variables.is_empty();
-            assert_eq!(example.finds_key(&gateway).await, first_key(&gateway), "{name}");
+            if !example.key.is_empty() {
+                assert_eq!(example.finds_key(&gateway).await, first_key(&gateway), "{name}");
+            }
             assert_eq!(gateway.stdout().contains("requests cost money"), costs, "{name}: {}", gateway.stdout());
             let secret = variables.iter().find(|(variable, _)| variable.ends_with("_API_KEY"));
             let reported = format!("{}{}", gateway.stdout(), gateway.stderr());

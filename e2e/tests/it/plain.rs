@@ -178,7 +178,11 @@ async fn folded_events_are_counted_with_their_credits() {
     assert_eq!((by_key.len(), &by_key[0]["requests"]), (1, &json!(30)), "{usage}");
     assert_eq!(gateway.used(&account.key).await, 80);
     let metrics = gateway.metrics().await;
-    assert!(metrics.contains("tollgate_requests_total{route=\"dear\",method=\"GET\",status=\"200\"} 10"), "{metrics}");
+    assert!(
+        metrics
+            .contains("tollgate_requests_total{route=\"dear\",method=\"GET\",status=\"200\",result=\"succeeded\"} 10"),
+        "{metrics}"
+    );
 
     // Aggregated counts are in the spool at once: they survive a crash.
     let again = Gateway::start_in(gateway.crash().folder, Setup::routed(upstream.address(), routes)).await;

@@ -58,9 +58,9 @@ async fn metrics_count_served_and_refused_requests_and_usage() {
     gateway.call(Call::post(CHAT, "{").key(&key)).await.expect(400);
     gateway.call(Call::get("/nowhere/at/all")).await.expect(404);
     for expected_value in [
-        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"200\"} 2",
-        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"500\"} 1",
-        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"400\"} 1",
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"200\",result=\"succeeded\"} 2",
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"500\",result=\"failed\"} 1",
+        "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"400\",result=\"refused\"} 1",
         "tollgate_refusals_total{code=\"bad_request\"} 1",
         "tollgate_refusals_total{code=\"route_not_found\"} 1",
         "tollgate_tokens_total{provider=\"mock\",model=\"tokens-5\",class=\"output\"} 10",

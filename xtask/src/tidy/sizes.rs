@@ -1,4 +1,6 @@
-//! File sizes: 300 lines are the aim, more than 500 a warning, more than 800 a failure.
+//! File sizes: 300 lines are the aim, more than 500 a warning, more than 800 a failure. Modules at the top of `proxy`: 20.
+
+use std::collections::BTreeSet;
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -6,12 +8,28 @@ use super::tree::{File, Tree};
 const LINES_WARN: usize = 500;
 const LINES_MAX: usize = 800;
 const ARCHITECTURE_LINES_MAX: usize = 200;
+/// The crate whose modules read from the top as the walk of a request.
+const WALK: &str = "crates/proxy/src/";
+const WALK_MODULES_MAX: usize = 20;
 const REASON: &str = "Long because: ";
 
-/// Checks source files and the size of `ARCHITECTURE.md`.
+/// Checks source files, the size of `ARCHITECTURE.md`, and the number of folders of the data plane.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let sources = tree.files.iter().filter(|file| file.is(&["rs", "ts", "tsx"]));
-    sources.filter_map(source).chain(tree.file("ARCHITECTURE.md").and_then(architecture)).collect()
+    let documents = tree.file("ARCHITECTURE.md").and_then(architecture);
+    sources.filter_map(source).chain(documents).chain(walk(tree)).collect()
+}
+
+/// Checks the number of modules at the top of the data plane. A file and the folder of its children are one module.
+fn walk(tree: &Tree) -> Option<Finding> {
+    let below = tree.files.iter().filter_map(|file| Some((file, file.path.strip_prefix(WALK)?)));
+    let modules: BTreeSet<&str> =
+        below.clone().filter_map(|(_, path)| path.split(['/', '.']).next()).filter(|module| *module != "lib").collect();
+    let (library, _) = below.into_iter().find(|(_, path)| *path == "lib.rs")?;
+    (modules.len() > WALK_MODULES_MAX).then(|| {
+        let what = format!("has {} modules, at most {WALK_MODULES_MAX} are allowed", modules.len());
+        library.whole().fails(what, "move the new module into the folder of its layer")
+    })
 }
 
 fn source(file: &File) -> Option<Finding> {
@@ -53,6 +71,20 @@ mod tests {
             assert!(check_lines(path, "//! Long because: a flat table.", 801).is_empty());
         }
         assert!(check_lines("data.json", "{", 5_000).is_empty());
+    }
+
+    #[test]
+    fn the_data_plane_has_at_most_20_folders() {
+        let files = |count: usize| -> Vec<(String, &str)> {
+            let modules = (0..count).flat_map(|nth| [format!("{WALK}m{nth}.rs"), format!("{WALK}m{nth}/part.rs")]);
+            modules.chain([format!("{WALK}lib.rs")]).map(|path| (path, "")).collect()
+        };
+        let check = |files: &[(String, &str)]| {
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+            messages(&check(&Tree::of(&files))).len()
+        };
+        assert_eq!(check(&files(20)), 0);
+        assert_eq!(check(&files(21)), 1);
     }
 
     #[test]

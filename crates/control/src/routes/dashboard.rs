@@ -1,11 +1,13 @@
 //! `GET /api/dashboard/overview`: the data of a user's overview page.
 
+mod of_scope;
+
 use std::sync::Arc;
 
 use access::{Credits, Day, KeyId, Plan, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
-use ledger::{Overview, OverviewKey, OverviewModel, RequestLine};
+use ledger::{Overview, OverviewKey, OverviewModel, RequestLine, ResultTotals};
 use meter::BudgetId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
-use crate::figures::{UsageFigures, ms};
+use crate::figures::{KeyOwnerView, UsageFigures, ms};
 use crate::input;
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
@@ -21,7 +23,8 @@ use crate::quota::{self, Quota};
 use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
 use crate::state::App;
-use crate::usage_scope::{self, UsageScope};
+use crate::usage_scope::{self, Scope, Selection, UsageScope};
+use of_scope::{TopRoutes, TopUsers};
 
 /// The number of newest requests that the overview shows.
 const RECENT: usize = 20;
@@ -30,6 +33,9 @@ const RECENT: usize = 20;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct OverviewQuery {
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
+    /// the key `key:ID`. Only for admins, except `me`.
+    scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
@@ -38,14 +44,25 @@ struct OverviewQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Overview)]
 pub(super) struct OverviewResponse {
-    user: Account,
-    plan: OverviewPlanView,
-    quota: Quota,
+    /// The user; absent for several users, as are the plan and the quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Account>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<OverviewPlanView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<Quota>,
+    /// This month's users, only for several users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users: Option<TopUsers>,
+    /// This month's routes, only for several users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<TopRoutes>,
     /// The budgets that apply to the user's requests, as in `usage/today`.
     budgets: Vec<budgets::BudgetView>,
     today: Today,
     month: Month,
-    /// The user's keys: keys used this month first, by credits; then other keys that are not revoked, newest first. At most 100.
+    /// The user's keys: keys used this month first, by credits; then other keys that are not revoked, newest first. Of several
+    /// users: the keys with the highest cost of this month. At most 100.
     keys: Vec<OverviewKeyView>,
     /// This month's models, the most used ones first. At most 20.
     models: Vec<OverviewModelView>,
@@ -103,6 +120,9 @@ struct OverviewKeyView {
     expires_at: Option<String>,
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
+    /// The user who owns the key; only with several users, or one key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<KeyOwnerView>,
     today: UsageFigures,
     month: UsageFigures,
 }
@@ -114,9 +134,11 @@ struct OverviewModelView {
     model: Option<String>,
     #[serde(flatten)]
     used: UsageFigures,
-    /// The number of requests that were refused before they reached a provider. `requests` does not include them.
+    /// The number of requests that neither were refused nor failed.
+    succeeded: u64,
+    /// The number of requests that the gateway refused.
     refused: u64,
-    /// The number of requests with a status of 400 or more, including refused requests.
+    /// The number of failed requests. The rate of failures is `errors` divided by the sum of `errors` and `succeeded`.
     errors: u64,
     /// The mean duration of `requests`, from the request's head to the end of the response; null without requests.
     mean_ms: Option<f64>,
@@ -136,14 +158,17 @@ struct Latency {
     requests: usize,
 }
 
-/// Today's LLM requests with a status of 400 or more.
+/// Today's failed requests, of LLM endpoints and ordinary routes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewErrors)]
 struct OverviewErrorRate {
+    /// The number of failed requests.
     today: u64,
-    /// The number of today's LLM requests, including refused ones.
+    /// The number of requests that succeeded or failed.
     requests: u64,
-    /// The number of errors divided by the number of requests; null without requests.
+    /// The number of requests that the gateway refused. `requests` does not include them.
+    refused: u64,
+    /// `today` divided by `requests`; null without requests.
     rate: Option<f64>,
 }
 
@@ -167,6 +192,7 @@ impl From<OverviewKey> for OverviewKeyView {
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
+            user: None,
             today: UsageFigures::from(&key.today),
             month: UsageFigures::from(&key.month),
         }
@@ -177,7 +203,8 @@ impl From<OverviewModel> for OverviewModelView {
     fn from(model: OverviewModel) -> Self {
         let mean_ms = model.duration_us.checked_div(model.total.requests).map(ms);
         let used = UsageFigures::from(&model.total);
-        Self { model: model.name, used, refused: model.refused, errors: model.errors, mean_ms }
+        let ResultTotals { succeeded, refused, errors } = model.results;
+        Self { model: model.name, used, succeeded, refused, errors, mean_ms }
     }
 }
 
@@ -197,13 +224,15 @@ impl Latency {
 
 impl OverviewErrorRate {
     #[expect(clippy::cast_precision_loss, reason = "a rate of a day's requests")]
-    fn of(requests: u64, today: u64) -> Self {
+    fn of(results: ResultTotals) -> Self {
+        let ResultTotals { succeeded, refused, errors: today } = results;
+        let requests = succeeded + today;
         let rate = (requests > 0).then(|| today as f64 / requests as f64);
-        Self { today, requests, rate }
+        Self { today, requests, refused, rate }
     }
 }
 
-/// Returns the data of the overview page.
+/// Returns the data of the overview page: of a user, or for admins of any scope.
 ///
 /// It contains plan and quota, today's usage and this month's by key and by model, latency, errors, and the newest
 /// requests. The cost of this request does not depend on the number of requests.
@@ -225,10 +254,10 @@ impl OverviewErrorRate {
         "keys": [],
         "models": [{"model": "fast", "requests": 3, "credits": 3,
             "tokens": {"input": 300, "cached_input": 60, "cache_write": 21, "output": 150, "reasoning": 30, "total": 561},
-            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0, "refused": 1, "errors": 1,
+            "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0, "succeeded": 3, "refused": 1, "errors": 1,
             "mean_ms": 812.5}],
         "latency": {"p50_ms": 790.25, "p95_ms": 1204.5, "basis": "newest_requests", "requests": 3},
-        "errors": {"today": 1, "requests": 4, "rate": 0.25},
+        "errors": {"today": 1, "requests": 4, "refused": 1, "rate": 0.25},
         "recent": []
     }))))]
 pub(super) async fn overview(
@@ -236,7 +265,19 @@ pub(super) async fn overview(
     caller: Caller,
     request: Request,
 ) -> Result<Json<OverviewResponse>, Problem> {
-    let OverviewQuery { user_id } = input::query(request.uri())?;
+    let OverviewQuery { scope, user_id } = input::query(request.uri())?;
+    let of_scope = scope.as_deref().filter(|word| *word != "me" && !word.starts_with("user:"));
+    if let Some(word) = of_scope {
+        let selection = Selection { scope: Some(word), user_id, key_id: None };
+        return of_scope::overview(&app, Scope::of(&app, &caller, selection).await?).await.map(Json);
+    }
+    let user_id = match scope.as_deref() {
+        None | Some("me") => user_id,
+        Some(_) => {
+            let selection = Selection { scope: scope.as_deref(), user_id, key_id: None };
+            Scope::of(&app, &caller, selection).await?.user.map(|user| user.user.0)
+        }
+    };
     let user = UsageScope::id(&caller, user_id)?;
     let today = app.clock.now().day();
     let since = first_of_month(today);
@@ -267,11 +308,12 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
     let latency = Latency::of(&overview.newest);
-    let (requests, errors) = overview.llm_today;
     OverviewResponse {
-        user: Account::from(user),
-        plan: OverviewPlanView::from(&user.plan),
-        quota,
+        user: Some(Account::from(user)),
+        plan: Some(OverviewPlanView::from(&user.plan)),
+        quota: Some(quota),
+        users: None,
+        routes: None,
         budgets,
         today: Today {
             date: date(today),
@@ -282,7 +324,7 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),
         latency,
-        errors: OverviewErrorRate::of(requests, errors),
+        errors: OverviewErrorRate::of(overview.results_today),
         recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
     }
 }

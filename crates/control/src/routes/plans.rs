@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Tokens, usd};
+use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Role, Tokens, usd};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
@@ -49,6 +49,9 @@ pub(super) struct PlanView {
     /// The time of the last change.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// The number of users with the plan. Only admins see it, and only in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users: Option<u64>,
 }
 
 impl From<StoredPlan> for PlanView {
@@ -62,6 +65,7 @@ impl From<StoredPlan> for PlanView {
             shared_keys: plan.shared_keys,
             created_at: rfc3339(created_at),
             updated_at: rfc3339(updated_at),
+            users: None,
         }
     }
 }
@@ -169,9 +173,16 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
             "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"}],
         "next": null
     }))))]
-pub(super) async fn list(State(app): State<Arc<App>>, _: Caller) -> Result<Json<Plans>, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Plans>, Problem> {
     let plans = app.store.stored_plans().await?;
-    Ok(Json(Plans { items: plans.into_iter().map(PlanView::from).collect(), next: None }))
+    let mut items: Vec<PlanView> = plans.into_iter().map(PlanView::from).collect();
+    if caller.role == Role::Admin {
+        let users = app.store.users_by_plan().await?;
+        for plan in &mut items {
+            plan.users = Some(users.iter().find(|(id, _)| *id == plan.id).map_or(0, |(_, users)| *users));
+        }
+    }
+    Ok(Json(Plans { items, next: None }))
 }
 
 /// Creates a plan, which users can have at once.

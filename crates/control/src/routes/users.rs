@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Refusal, Role, UserId, UserStatus};
+use access::{Refusal, Role, UserId, UserNo, UserStatus};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 use super::auth::register::{address_of, name_of};
 use crate::caller::{Admin, AdminPerson};
+use crate::figures::UsageFigures;
 use crate::input::Segment;
 use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
+use crate::moment::{first_of_month, rfc3339};
 use crate::problem::Problem;
 use crate::reach;
 use crate::sign_in::Account;
@@ -41,9 +43,35 @@ struct UserListQuery {
 /// A page of users, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Users {
-    items: Vec<Account>,
+    items: Vec<UserView>,
     /// The cursor of the next page; null on the last page.
     next: Option<String>,
+}
+
+/// A user with the usage of this month.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedUser)]
+struct UserView {
+    #[serde(flatten)]
+    account: Account,
+    /// The usage of all keys since the first day of this month (UTC).
+    month: UsageFigures,
+    /// The time of the newest request with any of the user's keys; null without one.
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
+}
+
+/// Adds the usage of this month. It reads one row per user, day, key and node, and the keys of the users.
+async fn with_usage(app: &App, users: &[User]) -> Result<Vec<UserView>, Problem> {
+    let today = app.clock.now().day();
+    let numbers: Vec<UserNo> = users.iter().map(|user| user.no).collect();
+    let used = app.ledger.usage_of_users(&numbers, [first_of_month(today), today]).await?;
+    let views = users.iter().zip(used).map(|(user, used)| UserView {
+        account: Account::from(user),
+        month: UsageFigures::from(&used.total),
+        last_used_at: used.used_at.map(rfc3339),
+    });
+    Ok(views.collect())
 }
 
 /// A user to create.
@@ -98,7 +126,11 @@ struct UserChangeRequest {
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Users, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z"}],
+            "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z",
+            "month": {"requests": 12, "credits": 12,
+                "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
+                "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced_requests": 0},
+            "last_used_at": "2026-11-20T09:12:00Z"}],
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Users>, Problem> {
@@ -111,7 +143,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
         let email = Email::sought(&email).map_err(|error| unreadable(format!("`email`: {error}")))?;
         let found = app.store.find_user(&UserRef::Email(email)).await?;
         let found = found.filter(|user| status.is_none_or(|status| user.status == status));
-        return Ok(Json(Users { items: found.iter().map(Account::from).collect(), next: None }));
+        let items = with_usage(&app, found.as_slice()).await?;
+        return Ok(Json(Users { items, next: None }));
     }
     let after = match listing::after(cursor.as_deref())? {
         Some(id) => {
@@ -122,7 +155,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     };
     let mut found = app.store.users_after(after, status, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |user| user.id.0);
-    Ok(Json(Users { items: found.iter().map(Account::from).collect(), next }))
+    Ok(Json(Users { items: with_usage(&app, &found).await?, next }))
 }
 
 /// Creates a user: a person with a one-time link to choose a password within a day, or a service user.

@@ -1,7 +1,7 @@
 //! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
 use access::{Credits, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
-use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
+use meter::{Attempt, Charge, Counts, RequestResult, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
 
@@ -85,10 +85,8 @@ pub(crate) struct ModelDay {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ModelTotals {
     pub(crate) totals: UsageTotals,
-    /// Number of requests that reached no upstream; they are in no total.
-    pub(crate) refused: u64,
-    /// Number of requests, including refused ones, with an error response.
-    pub(crate) errors: u64,
+    /// Number of all requests by result, including those that are in no total.
+    pub(crate) results: ResultCounts,
     /// Total duration of the requests in the total, in microseconds.
     pub(crate) duration_us: u64,
 }
@@ -103,6 +101,8 @@ pub(crate) struct SeriesHour {
     pub(crate) model: i64,
     pub(crate) route: i64,
     pub(crate) day: i64,
+    /// Number of the [`RequestResult`].
+    pub(crate) result: i64,
 }
 
 /// Key of a row in `daily_routes`, in the order of its unique index.
@@ -113,14 +113,37 @@ pub(crate) struct RouteDay {
     pub(crate) route: i64,
 }
 
+/// The number of requests with each result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ResultCounts {
+    pub(crate) succeeded: u64,
+    pub(crate) refused: u64,
+    pub(crate) errors: u64,
+}
+
+impl ResultCounts {
+    fn of(result: RequestResult, requests: u64) -> Self {
+        let of = |other| if result == other { requests } else { 0 };
+        Self {
+            succeeded: of(RequestResult::Succeeded),
+            refused: of(RequestResult::Refused),
+            errors: of(RequestResult::Failed),
+        }
+    }
+
+    const fn add(&mut self, more: Self) {
+        self.succeeded = self.succeeded.saturating_add(more.succeeded);
+        self.refused = self.refused.saturating_add(more.refused);
+        self.errors = self.errors.saturating_add(more.errors);
+    }
+}
+
 /// Values of a row with the key [`SeriesHour`] or [`RouteDay`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SeriesTotals {
     pub(crate) totals: UsageTotals,
-    /// Number of requests that reached no upstream; they are in no total.
-    pub(crate) refused: u64,
-    /// Number of requests, including refused ones, with an error response.
-    pub(crate) errors: u64,
+    /// Number of all requests by result, including those that are in no total.
+    pub(crate) results: ResultCounts,
     /// Number of requests whose duration is added up: those with an attempt.
     pub(crate) timed: u64,
     /// Total duration of these requests in microseconds.
@@ -250,12 +273,10 @@ pub(crate) fn models(events: &[CountedEvent<'_>]) -> Vec<(ModelDay, ModelTotals)
         let Some(caller) = event.subject.caller() else { continue };
         let model = counted.model.unwrap_or(0);
         let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
-        of.errors = of.errors.saturating_add(event.is_error().into());
+        of.results.add(ResultCounts::of(event.result(), 1));
         if event.counts() {
             of.totals.add(&counted.totals);
             of.duration_us = of.duration_us.saturating_add(event.duration_us);
-        } else {
-            of.refused = of.refused.saturating_add(1);
         }
     }
     sorted(models)
@@ -278,11 +299,13 @@ pub(crate) fn hours(
             model: if event.format.is_some() { counted.model.unwrap_or(0) } else { NO_MODEL },
             route: counted.route,
             day: event.day.0.into(),
+            result: event.result().number(),
         };
         hours.entry(hour).or_default().add(&SeriesTotals::of(counted));
     }
     for counts in counts {
         let Some(caller) = counts.subject.caller() else { continue };
+        let result = RequestResult::of_class(counts.status_class);
         let hour = SeriesHour {
             user: caller.user.0,
             hour: i64::from(counts.minute) / MINUTES_PER_HOUR,
@@ -290,10 +313,11 @@ pub(crate) fn hours(
             model: NO_MODEL,
             route: route_no(&counts.route).unwrap_or(0),
             day: counts.day.0.into(),
+            result: result.number(),
         };
-        let errors = if counts.status_class >= 4 { counts.requests } else { 0 };
+        let results = ResultCounts::of(result, counts.requests);
         let totals = UsageTotals { requests: counts.requests, credits: counts.credits.0, ..UsageTotals::default() };
-        hours.entry(hour).or_default().add(&SeriesTotals { totals, errors, ..SeriesTotals::default() });
+        hours.entry(hour).or_default().add(&SeriesTotals { totals, results, ..SeriesTotals::default() });
     }
     sorted(hours)
 }
@@ -313,8 +337,7 @@ impl SeriesTotals {
         let (counts, is_timed) = (event.counts(), !event.attempts.is_empty());
         Self {
             totals: if counts { counted.totals } else { UsageTotals::default() },
-            refused: (!counts).into(),
-            errors: event.is_error().into(),
+            results: ResultCounts::of(event.result(), 1),
             timed: is_timed.into(),
             duration_us: if is_timed { event.duration_us } else { 0 },
         }
@@ -322,8 +345,7 @@ impl SeriesTotals {
 
     fn add(&mut self, more: &Self) {
         self.totals.add(&more.totals);
-        self.refused = self.refused.saturating_add(more.refused);
-        self.errors = self.errors.saturating_add(more.errors);
+        self.results.add(more.results);
         self.timed = self.timed.saturating_add(more.timed);
         self.duration_us = self.duration_us.saturating_add(more.duration_us);
     }

@@ -117,7 +117,7 @@ pub(crate) static SUBJECTS: Insert = Insert::adding(
 /// Totals of LLM requests per model.
 pub(crate) static MODELS: Insert = Insert::adding(
     "daily_models",
-    totals!(["user_no", "day", "model_no", "requests", "refused", "errors",] ["duration_us",]),
+    totals!(["user_no", "day", "model_no", "requests", "succeeded", "refused", "errors",] ["duration_us",]),
     &[("id", SqlType::Uuid)],
     &["user_no", "day", "model_no"],
 );
@@ -126,17 +126,17 @@ pub(crate) static MODELS: Insert = Insert::adding(
 pub(crate) static HOURS: Insert = Insert::adding(
     "hourly_usage",
     totals!(
-        ["user_no", "hour", "key_no", "model_no", "route_no", "day", "requests", "refused", "errors",]
+        ["user_no", "hour", "key_no", "model_no", "route_no", "day", "result", "requests", "succeeded", "refused", "errors",]
         ["timed_requests", "duration_us",]
     ),
     &[("id", SqlType::Uuid)],
-    &["user_no", "hour", "key_no", "model_no", "route_no", "day"],
+    &["user_no", "hour", "key_no", "model_no", "route_no", "day", "result"],
 );
 
 /// Totals per route and day.
 pub(crate) static ROUTES: Insert = Insert::adding(
     "daily_routes",
-    totals!(["user_no", "day", "route_no", "requests", "refused", "errors",] ["timed_requests", "duration_us",]),
+    totals!(["user_no", "day", "route_no", "requests", "succeeded", "refused", "errors",] ["timed_requests", "duration_us",]),
     &[("id", SqlType::Uuid)],
     &["user_no", "day", "route_no"],
 );

@@ -191,7 +191,7 @@ async fn each_figure_stands_in_its_column() {
         let models = table(&store, "daily_models").await;
         expect(
             &models[0],
-            "user_no=31 model_no=fast day=34 requests=1 refused=0 errors=0 credits=35 input_tokens=43 cached_input_tokens=42
+            "user_no=31 model_no=fast day=34 requests=1 succeeded=1 refused=0 errors=0 credits=35 input_tokens=43 cached_input_tokens=42
          cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=50 reasoning_tokens=0 cost_nano=46
          unpriced_requests=0 duration_us=38",
         );

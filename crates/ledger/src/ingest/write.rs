@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::ingest::aggregation::{
     self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
-    RouteDay, SeriesHour, SeriesTotals, SubjectDay,
+    ResultCounts, RouteDay, SeriesHour, SeriesTotals, SubjectDay,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
 use crate::ingest::raw_usage;
@@ -318,7 +318,8 @@ impl CountedRecords<'_> {
         let models = aggregation::models(&self.events);
         let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
-            row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
+            row.put(signed(of.totals.requests));
+            bind_results(of.results, row);
             bind_totals(&of.totals, row);
             row.put(signed(of.duration_us));
         };
@@ -338,6 +339,7 @@ impl CountedRecords<'_> {
         let routes = aggregation::routes(&hours);
         let bind_hour = |(at, of): &(SeriesHour, SeriesTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.user).put(at.hour).put(at.key).put(at.model).put(at.route).put(at.day);
+            row.put(at.result);
             bind_series(of, row);
         };
         HOURS.bulk(transaction, now, &hours, bind_hour).await?;
@@ -402,9 +404,15 @@ fn bind_totals(totals: &UsageTotals, row: &mut Values<'_>) {
     row.put(totals.cost.0).put(signed(totals.unpriced_requests));
 }
 
+/// Adds the columns from `succeeded` to `errors`.
+fn bind_results(of: ResultCounts, row: &mut Values<'_>) {
+    row.put(signed(of.succeeded)).put(signed(of.refused)).put(signed(of.errors));
+}
+
 /// Adds the columns from `requests` to `duration_us`.
 fn bind_series(of: &SeriesTotals, row: &mut Values<'_>) {
-    row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
+    row.put(signed(of.totals.requests));
+    bind_results(of.results, row);
     bind_totals(&of.totals, row);
     row.put(signed(of.timed)).put(signed(of.duration_us));
 }

@@ -148,7 +148,7 @@ async fn place(on: &mut Transaction, totals: &TotalsTable, of: UserDay, part: &[
         (TotalsKind::Keys, [key]) => Place::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
         (TotalsKind::Models, [model]) => Place::Model { day, user, model: name(on, *model, "model").await? },
         (TotalsKind::Routes, [route]) => Place::Route { day, user, route: name(on, *route, "route").await? },
-        (TotalsKind::Hours, [hour, key, model, route]) => Place::Hour {
+        (TotalsKind::Hours, [hour, key, model, route, _result]) => Place::Hour {
             at: Timestamp(unsigned(*hour).saturating_mul(MICROS_PER_HOUR)),
             user,
             key: (KeyNo(*key), id(on, KEY, *key).await?),

@@ -1,8 +1,10 @@
 //! The totals that an audit compares with events and counts: their columns, and the statements built from them.
 
+use meter::RequestResult;
 use meter::usage::TokenTotal;
 
 use super::row::summed;
+use crate::results;
 use crate::usage_columns::sum_of;
 
 /// Condition for a request that totals contain: it reached an upstream or was interrupted.
@@ -25,7 +27,7 @@ pub(super) struct TotalsColumn {
 #[derive(Debug, PartialEq)]
 pub(super) struct GroupingColumn {
     name: &'static str,
-    of_event: &'static str,
+    of_event: EventValue,
     of_counts: &'static str,
 }
 
@@ -73,6 +75,10 @@ enum EventValue {
     Text(&'static str),
     /// The sum of the classes that a total contains.
     Tokens(TokenTotal),
+    /// 1 for a request with this result.
+    Is(RequestResult),
+    /// The number of the result.
+    Result,
 }
 
 impl EventValue {
@@ -80,12 +86,18 @@ impl EventValue {
         match self {
             Self::Text(text) => text.to_owned(),
             Self::Tokens(total) => sum_of("", |of| of == total),
+            Self::Is(result) => results::is(result),
+            Self::Result => results::of_event().to_owned(),
         }
     }
 }
 
 const fn column(name: &'static str, of_event: &'static str) -> TotalsColumn {
     TotalsColumn { name, of_event: EventValue::Text(of_event), of_counts: "0" }
+}
+
+const fn result(name: &'static str, result: RequestResult) -> TotalsColumn {
+    TotalsColumn { name, of_event: EventValue::Is(result), of_counts: "0" }
 }
 
 const fn tokens(name: &'static str, total: TokenTotal) -> TotalsColumn {
@@ -107,11 +119,18 @@ const UNPRICED: TotalsColumn = column(
         THEN 1 ELSE 0 END"),
 );
 
-const KEY: GroupingColumn = GroupingColumn { name: "key_no", of_event: "key_no", of_counts: "key_no" };
-const ROUTE: GroupingColumn = GroupingColumn { name: "route_no", of_event: "route_no", of_counts: "route_no" };
+const fn grouping(name: &'static str, of_event: &'static str, of_counts: &'static str) -> GroupingColumn {
+    GroupingColumn { name, of_event: EventValue::Text(of_event), of_counts }
+}
+
+const KEY: GroupingColumn = grouping("key_no", "key_no", "key_no");
+const ROUTE: GroupingColumn = grouping("route_no", "route_no", "route_no");
+const RESULT: GroupingColumn =
+    GroupingColumn { name: "result", of_event: EventValue::Result, of_counts: results::OF_COUNTS };
 const REQUESTS: TotalsColumn = column("requests", concat!("CASE WHEN ", counts!(), " THEN 1 ELSE 0 END"));
-const REFUSED: TotalsColumn = column("refused", concat!("CASE WHEN ", counts!(), " THEN 0 ELSE 1 END"));
-const ERRORS: TotalsColumn = column("errors", "CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END");
+const SUCCEEDED: TotalsColumn = result("succeeded", RequestResult::Succeeded);
+const REFUSED: TotalsColumn = result("refused", RequestResult::Refused);
+const ERRORS: TotalsColumn = result("errors", RequestResult::Failed);
 const CREDITS: TotalsColumn = column("credits", concat!("CASE WHEN ", counts!(), " THEN credits ELSE 0 END"));
 
 /// Totals of each key.
@@ -142,12 +161,13 @@ pub(super) static KEYS: TotalsTable = TotalsTable {
 pub(super) static MODELS: TotalsTable = TotalsTable {
     kind: TotalsKind::Models,
     table: "daily_models",
-    by: &[GroupingColumn { name: "model_no", of_event: "coalesce(model_no, 0)", of_counts: "0" }],
+    by: &[grouping("model_no", "coalesce(model_no, 0)", "0")],
     events: "format IS NOT NULL",
     has_counts: false,
     unique: "user_no, day, model_no",
     columns: &[
         REQUESTS,
+        SUCCEEDED,
         REFUSED,
         ERRORS,
         CREDITS,
@@ -168,18 +188,15 @@ pub(super) static HOURS: TotalsTable = TotalsTable {
     kind: TotalsKind::Hours,
     table: "hourly_usage",
     by: &[
-        GroupingColumn { name: "hour", of_event: "started_at / 3600000000", of_counts: "minute / 60" },
+        grouping("hour", "started_at / 3600000000", "minute / 60"),
         KEY,
-        GroupingColumn {
-            name: "model_no",
-            of_event: "CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END",
-            of_counts: "-1",
-        },
+        grouping("model_no", "CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END", "-1"),
         ROUTE,
+        RESULT,
     ],
     events: "TRUE",
     has_counts: true,
-    unique: "user_no, hour, key_no, model_no, route_no, day",
+    unique: "user_no, hour, key_no, model_no, route_no, day, result",
     columns: SERIES,
 };
 
@@ -197,6 +214,7 @@ pub(super) static ROUTES: TotalsTable = TotalsTable {
 /// Columns of totals that time series read.
 const SERIES: &[TotalsColumn] = &[
     TotalsColumn { of_counts: "requests", ..REQUESTS },
+    TotalsColumn { of_counts: "CASE WHEN status_class >= 4 THEN 0 ELSE requests END", ..SUCCEEDED },
     REFUSED,
     TotalsColumn { of_counts: "CASE WHEN status_class >= 4 THEN requests ELSE 0 END", ..ERRORS },
     TotalsColumn { of_counts: "credits", ..CREDITS },
@@ -306,7 +324,7 @@ impl TotalsTable {
                     UNION SELECT d.key_no FROM daily_usage d WHERE d.day = $1 AND d.user_no = $2)",
             ),
         };
-        let by = |of: fn(&GroupingColumn) -> &'static str| self.by.iter().map(of).collect::<Vec<_>>().join(", ");
+        let by = |of: fn(&GroupingColumn) -> String| self.by.iter().map(of).collect::<Vec<_>>().join(", ");
         let Self { table, events, .. } = self;
         let mut sides = format!(
             "SELECT 0 AS side, day, user_no, {}, {} FROM {table} WHERE {days}
@@ -314,14 +332,14 @@ impl TotalsTable {
             WHERE {days}{ids} AND user_no IS NOT NULL AND {events}",
             self.by_names(),
             columns(|column| column.name.to_owned()),
-            by(|by| by.of_event),
+            by(|by| by.of_event.text()),
             columns(|column| column.of_event.text())
         );
         if self.has_counts {
             let counts = columns(|column| column.of_counts.to_owned());
             sides.push_str(&format!(
                 " UNION ALL SELECT 1, day, user_no, {}, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0",
-                by(|by| by.of_counts)
+                by(|by| by.of_counts.to_owned())
             ));
         }
         sides

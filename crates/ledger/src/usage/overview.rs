@@ -1,9 +1,10 @@
-//! Data of a user's first page, in three queries whose cost does not depend on the number of requests.
+//! Data of a user's first page, in four queries whose cost does not depend on the number of requests.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use access::{Day, KeyId, KeyNo, Timestamp, UserId};
+use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{statements, timestamp, unsigned};
 use store::users::{User, UserRow, user_columns};
@@ -11,20 +12,20 @@ use uuid::Uuid;
 
 use super::UsageTotals;
 use super::requests::RequestLine;
-use super::sums::{SumsRow, sums, sums_of_sums};
+use super::scope::UsageOf;
+use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums, sums_of_sums};
 use crate::handle::Ledger;
 
 /// Maximum number of keys in the overview; keys that were used in the month come first.
 const KEYS_MAX: u32 = 100;
 /// Maximum number of models in the overview.
-const MODELS_MAX: u32 = 20;
+pub(super) const MODELS_MAX: u32 = 20;
 /// Maximum number of newest requests in the overview.
-const REQUESTS_MAX: u32 = 50;
+pub(super) const REQUESTS_MAX: u32 = 50;
 
 // KEYS joins the user with rows of three kinds. First, usage per key, today and in the month (both if the day is
 // today), for the keys that used the most credits. Second, usage of all other keys together, whose number is null.
-// Third, the newest keys that are not revoked, used or not. MODELS: `sum(…) OVER ()` is the sum over all models,
-// including those past the limit.
+// Third, the newest keys that are not revoked, used or not.
 statements! {
     KEYS = concat!("WITH used AS MATERIALIZED (SELECT key_no, CAST(CASE WHEN day = $4 THEN 1 ELSE 0 END AS BIGINT) AS day_is_last, ",
             sums!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
@@ -40,13 +41,36 @@ statements! {
             k.id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at
         FROM (SELECT * FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2) k) d ON TRUE
         WHERE u.id = $1");
-    MODELS = concat!("SELECT n.name, m.* FROM (SELECT model_no, CAST(sum(refused) AS BIGINT) AS refused,
-            CAST(sum(errors) AS BIGINT) AS errors, CAST(sum(duration_us) AS BIGINT) AS duration_us,
-            CAST(sum(sum(CASE WHEN day = $3 THEN requests + refused ELSE 0 END)) OVER () AS BIGINT) AS answered_on_last,
-            CAST(sum(sum(CASE WHEN day = $3 THEN errors ELSE 0 END)) OVER () AS BIGINT) AS errors_on_last, ", sums!(), "
-            FROM daily_models WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY model_no
-            ORDER BY requests DESC, model_no LIMIT $4) m
-        LEFT JOIN names n ON n.no = m.model_no ORDER BY m.requests DESC, m.model_no");
+}
+
+/// Builds the query for the totals of LLM requests per model of days `$2` to `$3`, the `$4` most used ones. It reads one row
+/// per user, day and model. With a key (`$5`), only totals per hour have it, so their rows are read instead.
+fn models(of: UsageOf, has_key: bool) -> String {
+    let (of, sums, results) = (of.condition(), sums!(), results!());
+    let from = if has_key {
+        format!(
+            "hourly_usage WHERE {of} AND hour >= ($2 - 1) * 24 AND hour < ($3 + 2) * 24 AND key_no = $5 AND model_no >= 0 AND"
+        )
+    } else {
+        format!("daily_models WHERE {of} AND")
+    };
+    format!(
+        "SELECT n.name, m.* FROM (SELECT model_no, {results}, CAST(sum(duration_us) AS BIGINT) AS duration_us, {sums}
+            FROM {from} day >= $2 AND day <= $3 GROUP BY model_no ORDER BY requests DESC, model_no LIMIT $4) m
+        LEFT JOIN names n ON n.no = m.model_no ORDER BY m.requests DESC, m.model_no"
+    )
+}
+
+/// Builds the query for the results of all requests of the day `$2`. It reads one row per user and route; with a key
+/// (`$3`), one row per hour, model, route and result.
+fn results_of_day(of: UsageOf, has_key: bool) -> String {
+    let (of, results) = (of.condition(), results!());
+    let from = if has_key {
+        format!("hourly_usage WHERE {of} AND hour >= ($2 - 1) * 24 AND hour < ($2 + 2) * 24 AND key_no = $3 AND")
+    } else {
+        format!("daily_routes WHERE {of} AND")
+    };
+    format!("SELECT {results} FROM {from} day = $2")
 }
 
 /// Usage of a user in a month and on its last day.
@@ -63,8 +87,8 @@ pub struct Overview {
     pub keys: Vec<OverviewKey>,
     /// Models of the month, most used first. At most 20.
     pub models: Vec<OverviewModel>,
-    /// LLM requests of the last day, including refused ones, and the number of them with an error response.
-    pub llm_today: (u64, u64),
+    /// All requests of the last day by result.
+    pub results_today: ResultTotals,
     /// The newest requests, at most 50.
     pub newest: Vec<RequestLine>,
 }
@@ -101,10 +125,8 @@ pub struct OverviewModel {
     pub name: Option<String>,
     /// Total usage of the model.
     pub total: UsageTotals,
-    /// Requests that reached no provider; they are in no total.
-    pub refused: u64,
-    /// Requests, including refused ones, with an error response.
-    pub errors: u64,
+    /// All requests by result, including those that are in no total.
+    pub results: ResultTotals,
     /// Total duration of the requests in the total, in microseconds.
     pub duration_us: u64,
 }
@@ -129,11 +151,9 @@ struct OverviewKeyRow {
 #[derive(sqlx_macros::FromRow)]
 struct OverviewModelRow {
     name: Option<String>,
-    refused: i64,
-    errors: i64,
+    #[sqlx(flatten)]
+    results: ResultsRow,
     duration_us: i64,
-    answered_on_last: i64,
-    errors_on_last: i64,
     #[sqlx(flatten)]
     sums: SumsRow,
 }
@@ -166,25 +186,57 @@ impl Ledger {
         let keys: Vec<OverviewKeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
         let Some(mut overview) = gather(keys)? else { return Ok(None) };
         let no = overview.user.no;
-        let models = self.store.query(MODELS).bind(no.0).bind(i64::from(since.0)).bind(i64::from(today.0));
-        let models: Vec<OverviewModelRow> = models.bind(i64::from(MODELS_MAX)).all().await?;
-        if let Some(any) = models.first() {
-            overview.llm_today = (unsigned(any.answered_on_last), unsigned(any.errors_on_last));
-        }
-        overview.models = models.into_iter().map(OverviewModel::from).collect();
+        overview.models = self.models(no.into(), None, [since, today]).await?;
+        overview.results_today = self.results_of_day(no.into(), None, today).await?;
         overview.newest = self.newest_requests(no, REQUESTS_MAX).await?;
         Ok(Some(overview))
     }
+
+    /// Returns the models of a scope, or of one key of it, that were used most from the first to the last day.
+    pub(super) async fn models(
+        &self,
+        of: UsageOf,
+        key: Option<KeyNo>,
+        [first, last]: [Day; 2],
+    ) -> Result<Vec<OverviewModel>, DatabaseError> {
+        let query = of.bind(self.store.query(AssertSqlSafe(models(of, key.is_some()))));
+        let query = query.bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(MODELS_MAX));
+        let rows: Vec<OverviewModelRow> = match key {
+            Some(key) => query.bind(key.0).all().await?,
+            None => query.all().await?,
+        };
+        Ok(rows.into_iter().map(OverviewModel::from).collect())
+    }
+
+    /// Returns the results of the requests of a scope, or of one key of it, on a day.
+    pub(super) async fn results_of_day(
+        &self,
+        of: UsageOf,
+        key: Option<KeyNo>,
+        day: Day,
+    ) -> Result<ResultTotals, DatabaseError> {
+        let query = of.bind(self.store.query(AssertSqlSafe(results_of_day(of, key.is_some())))).bind(i64::from(day.0));
+        let row: ResultsRow = match key {
+            Some(key) => query.bind(key.0).one().await?,
+            None => query.one().await?,
+        };
+        Ok(ResultTotals::from(&row))
+    }
+}
+
+/// Returns the SQL texts that this module builds.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    let of = |of| [models(of, false), models(of, true), results_of_day(of, false), results_of_day(of, true)];
+    UsageOf::KINDS.into_iter().flat_map(of).collect()
 }
 
 impl From<OverviewModelRow> for OverviewModel {
     fn from(row: OverviewModelRow) -> Self {
-        let (refused, errors) = (unsigned(row.refused), unsigned(row.errors));
         Self {
             name: row.name,
             total: UsageTotals::from(&row.sums),
-            refused,
-            errors,
+            results: ResultTotals::from(&row.results),
             duration_us: unsigned(row.duration_us),
         }
     }
@@ -223,5 +275,5 @@ fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> 
     keys.sort_by_key(|key| Reverse((key.month.credits, key.month.requests, key.no.0)));
     keys.truncate(usize::try_from(KEYS_MAX).unwrap_or(usize::MAX));
     let (user, models, newest) = (user.try_into()?, Vec::new(), Vec::new());
-    Ok(Some(Overview { user, today, month, keys, models, llm_today: (0, 0), newest }))
+    Ok(Some(Overview { user, today, month, keys, models, results_today: ResultTotals::default(), newest }))
 }

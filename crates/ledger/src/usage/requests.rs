@@ -1,13 +1,16 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
 use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserNo};
-use meter::{Usage, usage_columns};
+use meter::{Outcome, RequestResult, Usage, usage_columns};
+use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
 use crate::handle::Ledger;
 use crate::ingest::clip;
+use crate::retention::first_id;
+use crate::usage::scope::{ID_SLACK, UsageOf};
 use crate::usage_columns::{UsageRow, selected};
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
@@ -61,23 +64,49 @@ macro_rules! attempt {
 statements! {
     NEWEST = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 ORDER BY started_at DESC, id DESC LIMIT $2)",
         named!(), "ORDER BY e.started_at DESC, e.id DESC");
-    // From the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive.
-    PAGE = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
-        AND (started_at > $2 OR id >= $3) AND (started_at, id) < ($4, $5) AND status >= $6 AND status <= $7
-        AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL) ORDER BY started_at DESC, id DESC LIMIT $10)",
-        named!(), "ORDER BY e.started_at DESC, e.id DESC");
-    STOP = "SELECT started_at, id FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND (started_at, id) < ($3, $4)
-        ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5";
     ONE = concat!(line!(), "(SELECT * FROM usage_events WHERE id = $1)", named!());
     MODEL = "SELECT no FROM names WHERE kind = 'model' AND name = $1";
     ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
 }
 
-/// Filter for a user's requests.
+/// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
+/// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond.
+fn page(of: UsageOf) -> String {
+    let (line, named, filters) = (
+        line!(),
+        named!(),
+        "AND status >= $6 AND status <= $7
+        AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL)",
+    );
+    if of.is_wide() {
+        let condition = of.condition_of_requests();
+        return format!(
+            "{line}(SELECT * FROM usage_events WHERE {condition} AND id >= $3 AND id < $5 AND started_at >= $2 AND started_at < $4
+            {filters} ORDER BY id DESC LIMIT $10){named}ORDER BY e.id DESC"
+        );
+    }
+    format!(
+        "{line}(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
+        AND (started_at > $2 OR id >= $3) AND (started_at, id) < ($4, $5) {filters} ORDER BY started_at DESC, id DESC LIMIT $10)
+        {named}ORDER BY e.started_at DESC, e.id DESC"
+    )
+}
+
+/// Builds the query for the place of the `$6`th event in the same range.
+fn stop(of: UsageOf) -> &'static str {
+    if of.is_wide() {
+        return "SELECT started_at, id FROM usage_events WHERE id >= $2 AND id < $4 AND started_at >= $1 AND started_at < $3
+        ORDER BY id DESC LIMIT 1 OFFSET $5";
+    }
+    "SELECT started_at, id FROM usage_events WHERE user_no = $6 AND started_at >= $1 AND (started_at > $1 OR id >= $2)
+        AND (started_at, id) < ($3, $4) ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5"
+}
+
+/// The conditions that select the requests of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestFilter {
-    /// Only requests with this key.
+    /// Returns only requests with this key.
     pub key: Option<KeyNo>,
     /// Only requests for this model, as the client named it.
     pub model: Option<String>,
@@ -330,6 +359,14 @@ impl From<AttemptRow> for RequestAttempt {
 }
 
 impl RequestLine {
+    /// Returns the result by which the request is counted. An outcome of a later version is a failure.
+    #[must_use]
+    pub fn result(&self) -> RequestResult {
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
+        outcome
+            .map_or(RequestResult::Failed, |outcome| RequestResult::of(self.status, outcome, self.refusal.as_deref()))
+    }
+
     fn place(&self) -> RequestPlace {
         RequestPlace { at: self.started_at, id: self.id.0 }
     }
@@ -343,18 +380,19 @@ impl RequestFilter {
 }
 
 impl Ledger {
-    /// Returns a page of a user's requests: at most `limit` of those after the place `after`, or from the newest on if
+    /// Returns a page of a scope's requests: at most `limit` of those after the place `after`, or from the newest on if
     /// it is `None`.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn requests_page(
         &self,
-        user: UserNo,
+        of: impl Into<UsageOf>,
         filter: &RequestFilter,
         after: Option<RequestPlace>,
         limit: u32,
     ) -> Result<RequestPage, DatabaseError> {
+        let of = of.into();
         let limit = usize::try_from(limit.min(REQUESTS_PAGE_MAX)).unwrap_or(usize::MAX);
         let model = match filter.model.as_deref().map(|name| self.model_no(name)) {
             None => None,
@@ -364,11 +402,12 @@ impl Ledger {
                 None => return Ok(RequestPage::default()),
             },
         };
-        let range = Range::of(filter, after);
-        let stop = if filter.chooses() { self.stop(user, &range).await? } else { None };
-        let from = stop.unwrap_or(range.from);
+        let range = Range::of(of, filter, after);
+        let is_scan = filter.chooses() || matches!(of, UsageOf::Plan(_));
+        let stop = if is_scan { self.stop(of, &range).await? } else { None };
+        let from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
         let (low, high) = filter.status.unwrap_or((0, u16::MAX));
-        let page = self.store.query(PAGE).bind(user.0).bind(micros(from.at)).bind(from.id);
+        let page = of.bind(self.store.query(AssertSqlSafe(page(of)))).bind(micros(from.at)).bind(from.id);
         let page = page.bind(micros(range.until.at)).bind(range.until.id).bind(i64::from(low)).bind(i64::from(high));
         let page = page.bind(filter.key.map(|key| key.0)).bind(model);
         let rows: Vec<LineRow> = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX)).all().await?;
@@ -398,15 +437,14 @@ impl Ledger {
         user: UserNo,
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
-        self.request(Some(user), id).await
+        self.request(Some(user.0), id).await
     }
 
-    /// Returns one request that was made without a key, with its attempts in order; `None` if the id does not exist or
-    /// belongs to a user.
+    /// Returns one request of any user, or without a user, with its attempts in order; `None` if the id does not exist.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn find_request_without_key(
+    pub async fn find_any_request(
         &self,
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
@@ -415,11 +453,11 @@ impl Ledger {
 
     async fn request(
         &self,
-        user: Option<UserNo>,
+        user: Option<i64>,
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
-        let row = row.filter(|row| row.user_no == user.map(|user| user.0));
+        let row = row.filter(|row| user.is_none() || row.user_no == user);
         let Some(line) = row.map(RequestLine::from) else { return Ok(None) };
         let rows: Vec<AttemptRow> = match line.attempts {
             0 => Vec::new(),
@@ -436,10 +474,14 @@ impl Ledger {
     }
 
     /// Returns the place at which the scan of a page must stop; `None` if fewer rows exist.
-    async fn stop(&self, user: UserNo, range: &Range) -> Result<Option<RequestPlace>, DatabaseError> {
-        let stop = self.store.query(STOP).bind(user.0).bind(micros(range.from.at)).bind(micros(range.until.at));
-        let stop = stop.bind(range.until.id).bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
-        let row: Option<(i64, Uuid)> = stop.find().await?;
+    async fn stop(&self, of: UsageOf, range: &Range) -> Result<Option<RequestPlace>, DatabaseError> {
+        let stop = self.store.query(stop(of)).bind(micros(range.from.at)).bind(range.from.id);
+        let stop = stop.bind(micros(range.until.at)).bind(range.until.id);
+        let stop = stop.bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
+        let row: Option<(i64, Uuid)> = match of {
+            UsageOf::User(user) => stop.bind(user.0).find().await?,
+            UsageOf::All | UsageOf::Plan(_) => stop.find().await?,
+        };
         Ok(row.map(|(at, id)| RequestPlace { at: timestamp(at), id }))
     }
 }
@@ -451,10 +493,34 @@ struct Range {
 }
 
 impl Range {
-    fn of(filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
+    fn of(of: UsageOf, filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
+        if of.is_wide() {
+            return Self::of_ids(filter, after);
+        }
         let end = Timestamp(u64::try_from(i64::MAX).unwrap_or(u64::MAX));
         let until = RequestPlace { at: filter.until.unwrap_or(end), id: Uuid::nil() };
         let from = RequestPlace { at: filter.since.unwrap_or_default(), id: Uuid::nil() };
         Self { from, until: after.map_or(until, |after| after.min(until)) }
     }
+
+    /// The range of ids that a query for several users reads, besides the times of the filter.
+    fn of_ids(filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
+        let end = Timestamp(u64::try_from(i64::MAX).unwrap_or(u64::MAX));
+        let first = filter.since.map_or(Uuid::nil(), |since| first_id(since.before(ID_SLACK)));
+        let last = filter.until.map_or(Uuid::max(), |until| first_id(until.after(ID_SLACK)));
+        let from = RequestPlace { at: filter.since.unwrap_or_default(), id: first };
+        let id = after.map_or(last, |after| after.id.min(last));
+        Self { from, until: RequestPlace { at: filter.until.unwrap_or(end), id } }
+    }
+
+    /// The begin of the range if it may not be read beyond `stop`.
+    const fn begin_at(&self, of: UsageOf, stop: RequestPlace) -> RequestPlace {
+        if of.is_wide() { RequestPlace { at: self.from.at, id: stop.id } } else { stop }
+    }
+}
+
+/// Returns the SQL texts that this module builds.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    UsageOf::KINDS.into_iter().flat_map(|of| [page(of), stop(of).to_owned()]).collect()
 }

@@ -1,4 +1,4 @@
-//! Time series of a user's usage: figures per step of time and group.
+//! Time series of usage: figures per step of time and group.
 //!
 //! Steps of a day read daily totals, and steps of an hour totals per hour, key, model and route: their number does not
 //! depend on the number of requests. Steps of a minute read events and counts per minute. Percentiles of hours read
@@ -6,37 +6,54 @@
 
 mod text;
 
-use access::{KeyNo, Timestamp, UserNo};
+use access::{KeyNo, Timestamp, UserId};
+use meter::RequestResult;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
-use store::sql::{micros, statements, timestamp, unsigned};
+use store::sql::{Query, micros, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::UsageTotals;
 use super::requests::RequestKey;
-use super::sums::SumsRow;
+use super::scope::{ID_SLACK, UsageOf};
+use super::sums::{ResultTotals, ResultsRow, SumsRow};
 use crate::handle::Ledger;
+use crate::retention::first_id;
 
-#[cfg(test)]
-pub(super) use text::texts;
 use text::{GROUPS_MAX, SeriesSource};
 
 /// Maximum number of events, of rows of counts, and of totals per hour that one answer reads: a row costs at most about
 /// 4 µs. A series of more rows begins later than requested; percentiles of more events begin later than their series.
 pub const SERIES_ROWS_MAX: u32 = 8_000;
+/// The same for series of several users, which only admins read.
+pub const SERIES_ROWS_OF_SEVERAL_MAX: u32 = 100_000;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
 const MICROS_PER_HOUR: u64 = 60 * MICROS_PER_MINUTE;
 const MICROS_PER_DAY: u64 = 24 * MICROS_PER_HOUR;
 
-statements! {
-    EVENTS_STOP = "SELECT started_at FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3
-        ORDER BY started_at DESC LIMIT 1 OFFSET $4";
-    COUNTS_STOP = "SELECT minute FROM usage_counts WHERE user_no = $1 AND minute >= $2 AND minute < $3
-        ORDER BY minute DESC LIMIT 1 OFFSET $4";
-    HOURS_STOP = "SELECT hour FROM hourly_usage WHERE user_no = $1 AND hour >= $2 AND hour < $3
-        ORDER BY hour DESC LIMIT 1 OFFSET $4";
+/// Builds the query for the time of the newest event that an answer does not read: of events between `$2` and `$3`, the one
+/// after `$4` newer ones. Ids are in the order of their requests (UUIDv7), so events of several users are found by id.
+fn events_stop(of: UsageOf) -> String {
+    let condition = of.condition();
+    let (ids, order) = if of.is_wide() { (" AND id >= $5 AND id < $6", "id") } else { ("", "started_at") };
+    format!(
+        "SELECT started_at FROM usage_events WHERE {condition} AND started_at >= $2 AND started_at < $3{ids}
+        ORDER BY {order} DESC LIMIT 1 OFFSET $4"
+    )
 }
+
+/// Builds the same query for rows of counts, or of totals per hour.
+fn totals_stop(of: UsageOf, [table, column]: [&str; 2]) -> String {
+    let condition = of.condition();
+    format!(
+        "SELECT {column} FROM {table} WHERE {condition} AND {column} >= $2 AND {column} < $3
+        ORDER BY {column} DESC LIMIT 1 OFFSET $4"
+    )
+}
+
+const COUNTS: [&str; 2] = ["usage_counts", "minute"];
+const HOURS: [&str; 2] = ["hourly_usage", "hour"];
 
 /// The property by which requests are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +64,12 @@ pub enum SeriesGroup {
     Key,
     /// The route of the request.
     Route,
+    /// The user of the request's key.
+    User,
+    /// The plan that this user has now.
+    Plan,
+    /// The result of the request.
+    Status,
 }
 
 /// The length of a step.
@@ -112,8 +135,23 @@ pub enum GroupName {
     Key(Option<RequestKey>),
     /// Requests of a route.
     Route(Option<String>),
+    /// Requests of a user; `None` if the store does not know it.
+    User(Option<SeriesUser>),
+    /// Requests of the users with a plan now; `None` if the store does not know the users.
+    Plan(Option<String>),
+    /// Requests with a result.
+    Status(RequestResult),
     /// Requests of this number of groups, which have fewer requests than the others.
     Rest(u64),
+}
+
+/// The user of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesUser {
+    /// Public id of the user.
+    pub id: UserId,
+    /// Name that is shown to people.
+    pub name: String,
 }
 
 /// Figures of a group in a step.
@@ -121,10 +159,8 @@ pub enum GroupName {
 pub struct SeriesFigures {
     /// Usage of requests that count.
     pub totals: UsageTotals,
-    /// Requests that reached no upstream, which are in no total; `None` if the source does not count them.
-    pub refused: Option<u64>,
-    /// Requests, including refused ones, with an error response; `None` if the source does not count them.
-    pub errors: Option<u64>,
+    /// All requests by result, including those that are in no total; `None` if the source does not count them.
+    pub results: Option<ResultTotals>,
     /// Mean duration in microseconds; `None` without requests, and if the source does not record durations.
     pub mean_us: Option<u64>,
     /// 50th, 95th and 99th percentile (nearest rank) of the duration in microseconds, of events that reached an upstream.
@@ -137,10 +173,11 @@ struct SeriesRow {
     place: i64,
     point: i64,
     group_count: i64,
+    group_no: i64,
     /// Number of requests with a duration.
     timed: i64,
-    refused: i64,
-    errors: i64,
+    #[sqlx(flatten)]
+    results: ResultsRow,
     duration_us: Option<i64>,
     #[sqlx(flatten)]
     sums: SumsRow,
@@ -155,6 +192,8 @@ struct SeriesRow {
     prefix: Option<String>,
     #[sqlx(default)]
     last4: Option<String>,
+    #[sqlx(default)]
+    user_id: Option<Uuid>,
 }
 
 impl SeriesStep {
@@ -190,22 +229,32 @@ impl SeriesFilter {
         match (self.step, self.by, self.key, &self.model) {
             (SeriesStep::Minute, ..) => SeriesSource::Requests,
             (SeriesStep::Hour, ..) => SeriesSource::Hours,
-            (SeriesStep::Day, None | Some(SeriesGroup::Key), _, None) => SeriesSource::DailyKeys,
+            (SeriesStep::Day, Some(SeriesGroup::Key), _, None)
+            | (SeriesStep::Day, None | Some(SeriesGroup::User | SeriesGroup::Plan), Some(_), None) => {
+                SeriesSource::DailyKeys
+            }
             (SeriesStep::Day, Some(SeriesGroup::Model), None, _) | (SeriesStep::Day, None, None, Some(_)) => {
                 SeriesSource::DailyModels
             }
-            (SeriesStep::Day, Some(SeriesGroup::Route), None, None) => SeriesSource::DailyRoutes,
+            (SeriesStep::Day, None | Some(SeriesGroup::Route | SeriesGroup::User | SeriesGroup::Plan), None, None) => {
+                SeriesSource::DailyRoutes
+            }
             (SeriesStep::Day, ..) => SeriesSource::HoursOfDays,
         }
     }
 }
 
 impl Ledger {
-    /// Returns time series of a user's usage, as far as ingest has stored it.
+    /// Returns time series of a scope's usage, as far as ingest has stored it.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn usage_series(&self, user: UserNo, filter: &SeriesFilter) -> Result<UsageSeries, DatabaseError> {
+    pub async fn usage_series(
+        &self,
+        of: impl Into<UsageOf>,
+        filter: &SeriesFilter,
+    ) -> Result<UsageSeries, DatabaseError> {
+        let of = of.into();
         let (since, until) = (filter.step.start(filter.since), filter.step.start_from(filter.until));
         let source = filter.source();
         let (unused, until) = (SeriesFigures::unused(source), until.max(since));
@@ -218,12 +267,12 @@ impl Ledger {
                 None => return Ok(series.with(Vec::new(), filter)),
             },
         };
-        if let Some(from) = self.complete_from(user, &series, filter).await? {
+        if let Some(from) = self.complete_from(of, &series, filter).await? {
             series.since = from.min(series.until);
             series.truncated = true;
         }
-        let text = text::text(source, filter.by);
-        let query = self.store.query(AssertSqlSafe(text)).bind(user.0);
+        let text = text::text(source, filter.by, of);
+        let query = of.bind(self.store.query(AssertSqlSafe(text)));
         let key = filter.key.map(|key| key.0);
         let days = |at: Timestamp| i64::from(at.day().0);
         let query = match source {
@@ -234,13 +283,15 @@ impl Ledger {
                 query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model)
             }
             SeriesSource::Hours => {
-                let timed = self.events_from(user, &series, filter.step).await?.unwrap_or(series.since);
+                let timed = self.events_from(of, &series, filter.step).await?.unwrap_or(series.since);
                 let query = query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model);
-                query.bind(micros(timed)).bind(micros(series.until))
+                let query = query.bind(micros(timed)).bind(micros(series.until));
+                bind_ids(query, of, timed, series.until)
             }
             SeriesSource::Requests => {
                 let query = query.bind(micros(series.since)).bind(micros(series.until)).bind(key).bind(model);
-                query.bind(micros(Timestamp(filter.step.micros())))
+                let query = query.bind(micros(Timestamp(filter.step.micros())));
+                bind_ids(query, of, series.since, series.until)
             }
         };
         let rows: Vec<SeriesRow> = query.all().await?;
@@ -250,21 +301,21 @@ impl Ledger {
     /// Returns the start of the first step whose rows an answer can read completely; `None` if it can read all.
     async fn complete_from(
         &self,
-        user: UserNo,
+        of: UsageOf,
         range: &UsageSeries,
         filter: &SeriesFilter,
     ) -> Result<Option<Timestamp>, DatabaseError> {
         match filter.source() {
             SeriesSource::DailyKeys | SeriesSource::DailyModels | SeriesSource::DailyRoutes => Ok(None),
             SeriesSource::Hours | SeriesSource::HoursOfDays => {
-                let stop = self.series_stop(HOURS_STOP, user, [hours(range.since), hours(range.until)]).await?;
+                let stop = self.series_stop(HOURS, of, [hours(range.since), hours(range.until)]).await?;
                 let stop = stop.map(|hour| Timestamp(unsigned(hour).saturating_mul(MICROS_PER_HOUR)));
                 Ok(stop.map(|at| filter.step.after(at)))
             }
             SeriesSource::Requests => {
-                let events = self.events_from(user, range, filter.step).await?;
+                let events = self.events_from(of, range, filter.step).await?;
                 let minute = |at: Timestamp| micros(Timestamp(at.0 / MICROS_PER_MINUTE));
-                let counts = self.series_stop(COUNTS_STOP, user, [minute(range.since), minute(range.until)]).await?;
+                let counts = self.series_stop(COUNTS, of, [minute(range.since), minute(range.until)]).await?;
                 let counts = counts.map(|minute| Timestamp(unsigned(minute).saturating_mul(MICROS_PER_MINUTE)));
                 Ok(events.max(counts.map(|at| filter.step.after(at))))
             }
@@ -274,25 +325,47 @@ impl Ledger {
     /// Returns the start of the first step whose events an answer can read completely; `None` if it can read all.
     async fn events_from(
         &self,
-        user: UserNo,
+        of: UsageOf,
         range: &UsageSeries,
         step: SeriesStep,
     ) -> Result<Option<Timestamp>, DatabaseError> {
-        let stop = self.series_stop(EVENTS_STOP, user, [micros(range.since), micros(range.until)]).await?;
-        Ok(stop.map(|at| step.after(timestamp(at))))
+        let query = of.bind(self.store.query(AssertSqlSafe(events_stop(of))));
+        let query = query.bind(micros(range.since)).bind(micros(range.until)).bind(rows_max(of));
+        let stop: Option<(i64,)> = bind_ids(query, of, range.since, range.until).find().await?;
+        Ok(stop.map(|(at,)| step.after(timestamp(at))))
     }
 
     /// Returns the place of the newest row that an answer does not read.
     async fn series_stop(
         &self,
-        text: &'static str,
-        user: UserNo,
+        table: [&str; 2],
+        of: UsageOf,
         [since, until]: [i64; 2],
     ) -> Result<Option<i64>, DatabaseError> {
-        let query = self.store.query(text).bind(user.0).bind(since).bind(until);
-        let stop: Option<(i64,)> = query.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
+        let query = of.bind(self.store.query(AssertSqlSafe(totals_stop(of, table)))).bind(since).bind(until);
+        let stop: Option<(i64,)> = query.bind(rows_max(of)).find().await?;
         Ok(stop.map(|(at,)| at))
     }
+}
+
+/// Returns the number of rows that an answer reads at most.
+fn rows_max(of: UsageOf) -> i64 {
+    i64::from(if of.is_wide() { SERIES_ROWS_OF_SEVERAL_MAX } else { SERIES_ROWS_MAX })
+}
+
+/// Binds the ids between which the events of several users are searched.
+fn bind_ids(query: Query<'_>, of: UsageOf, since: Timestamp, until: Timestamp) -> Query<'_> {
+    if !of.is_wide() {
+        return query;
+    }
+    query.bind(first_id(since.before(ID_SLACK))).bind(first_id(until.after(ID_SLACK)))
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    let stops = |of| [events_stop(of), totals_stop(of, COUNTS), totals_stop(of, HOURS)];
+    UsageOf::KINDS.into_iter().flat_map(stops).chain(text::texts()).collect()
 }
 
 /// Returns the number of the hour that begins at `at`, or contains it.
@@ -321,8 +394,8 @@ impl UsageSeries {
 
 impl SeriesFigures {
     fn unused(source: SeriesSource) -> Self {
-        let none = (source != SeriesSource::DailyKeys).then_some(0);
-        Self { refused: none, errors: none, ..Self::default() }
+        let results = (source != SeriesSource::DailyKeys).then(ResultTotals::default);
+        Self { results, ..Self::default() }
     }
 }
 
@@ -335,6 +408,12 @@ impl SeriesRow {
         match by {
             SeriesGroup::Model => GroupName::Model(self.name.clone()),
             SeriesGroup::Route => GroupName::Route(self.name.clone()),
+            SeriesGroup::Plan => GroupName::Plan(self.name.clone()),
+            SeriesGroup::User => {
+                let named = self.user_id.zip(self.name.clone());
+                GroupName::User(named.map(|(id, name)| SeriesUser { id: UserId(id), name }))
+            }
+            SeriesGroup::Status => GroupName::Status(RequestResult::of_number(self.group_no)),
             SeriesGroup::Key => {
                 let named = (self.key_id, self.name.clone(), self.prefix.clone(), self.last4.clone());
                 GroupName::Key(match named {
@@ -352,8 +431,7 @@ impl SeriesRow {
         let quantiles = self.p50_us.zip(self.p95_us).zip(self.p99_us);
         SeriesFigures {
             totals: UsageTotals::from(&self.sums),
-            refused: has_errors.then(|| unsigned(self.refused)),
-            errors: has_errors.then(|| unsigned(self.errors)),
+            results: has_errors.then(|| ResultTotals::from(&self.results)),
             mean_us: self.duration_us.and_then(|sum| unsigned(sum).checked_div(unsigned(self.timed))),
             quantiles_us: quantiles.map(|((p50, p95), p99)| [p50, p95, p99].map(unsigned)),
         }

@@ -44,6 +44,49 @@ macro_rules! sums_of_sums {
 }
 pub(crate) use sums_of_sums;
 
+/// The columns of [`ResultsRow`] in a query.
+macro_rules! results {
+    () => {
+        "CAST(sum(succeeded) AS BIGINT) AS succeeded, CAST(sum(refused) AS BIGINT) AS refused, CAST(sum(errors) AS BIGINT) AS errors"
+    };
+}
+pub(crate) use results;
+
+/// The number of requests by result, as `meter::result` defines it. Together they are all requests, including those that do
+/// not count for a quota.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResultTotals {
+    /// Requests that neither were refused nor failed.
+    pub succeeded: u64,
+    /// Requests that Tollgate refused.
+    pub refused: u64,
+    /// Requests that failed, as `meter::result` defines it.
+    pub errors: u64,
+}
+
+impl ResultTotals {
+    /// Returns the number of all requests.
+    #[must_use]
+    pub const fn all(&self) -> u64 {
+        self.succeeded.saturating_add(self.refused).saturating_add(self.errors)
+    }
+}
+
+/// Sums by result, which are null if there were no rows.
+#[derive(Debug, Default, sqlx_macros::FromRow)]
+pub(crate) struct ResultsRow {
+    succeeded: Option<i64>,
+    refused: Option<i64>,
+    errors: Option<i64>,
+}
+
+impl From<&ResultsRow> for ResultTotals {
+    fn from(row: &ResultsRow) -> Self {
+        let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
+        Self { succeeded: of(row.succeeded), refused: of(row.refused), errors: of(row.errors) }
+    }
+}
+
 const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 
 /// Sums, which are null if there were no rows.

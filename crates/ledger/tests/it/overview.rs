@@ -1,5 +1,5 @@
 use access::{Credits, Day, KeyNo, NanoUsd, PlanId, UserId};
-use ledger::{Ledger, Overview, UsageTotals};
+use ledger::{Ledger, Overview, ResultTotals};
 use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
 use store::{Actor, Store, User};
@@ -115,11 +115,19 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
     let by_model: Vec<_> = told
         .models
         .iter()
-        .map(|model| (model.name.as_deref(), model.total.requests, model.refused, model.errors, model.duration_us))
+        .map(|model| {
+            (
+                model.name.as_deref(),
+                model.total.requests,
+                model.results.refused,
+                model.results.errors,
+                model.duration_us,
+            )
+        })
         .collect();
-    assert_eq!(by_model, [(Some("fast"), 3, 1, 2, 3_000), (Some("mock"), 1, 0, 0, 1_000), (None, 0, 1, 1, 0)]);
+    assert_eq!(by_model, [(Some("fast"), 3, 1, 1, 3_000), (Some("mock"), 1, 0, 0, 1_000), (None, 0, 1, 0, 0)]);
     assert_eq!((told.models[0].total.credits, told.models[0].total.output), (9, 15));
-    assert_eq!(told.llm_today, (5, 3));
+    assert_eq!(told.results_today, ResultTotals { succeeded: 2, refused: 2, errors: 1 });
     assert_eq!(told.newest.len(), 7);
     assert!(told.newest.iter().is_sorted_by_key(|line| std::cmp::Reverse((line.started_at, line.id))));
 }
@@ -128,7 +136,7 @@ pub(crate) async fn without_use_an_overview_is_zeros_and_of_nobody_there_is_none
     let store = world.store().await;
     let bare = user(&store, "ada@example.com").await;
     let told = overview(&store, &bare).await;
-    assert_eq!((told.today, told.month, told.llm_today), (UsageTotals::default(), UsageTotals::default(), (0, 0)));
+    assert_eq!((told.today, told.month, told.results_today), Default::default());
     assert!(told.keys.is_empty() && told.models.is_empty() && told.newest.is_empty());
     assert_eq!(Ledger::new(store.clone()).overview(UserId(world.id().0), day(9), NOW.day()).await.unwrap(), None);
 }
@@ -152,7 +160,10 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     world.ingest(&store, &events.chain([unknown]).map(Record::Event).collect::<Vec<_>>()).await;
     let told = overview(&store, &user).await;
     assert_eq!((told.keys.len(), told.models.len(), told.newest.len()), (100, 20, 50));
-    assert_eq!((told.today.requests, told.llm_today), (104, (104, 103)));
+    assert_eq!(
+        (told.today.requests, told.results_today),
+        (104, ResultTotals { succeeded: 1, refused: 0, errors: 103 })
+    );
     assert!(told.keys.iter().all(|key| key.today.requests == 1));
     assert!(told.keys.iter().map(|key| key.id).eq(keys.iter().take(100).map(|key| key.id)), "the revoked one too");
     assert_eq!(told.month.credits, (1..=103).sum::<u64>() + 1);

@@ -1,6 +1,7 @@
 use access::{Credits, NanoUsd, PlanId, Timestamp};
 use ledger::{
-    GroupName, GroupSeries, Ledger, SERIES_ROWS_MAX, SeriesFilter, SeriesGroup, SeriesStep, UsageSeries, UsageTotals,
+    GroupName, GroupSeries, Ledger, SERIES_ROWS_MAX, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, UsageSeries,
+    UsageTotals,
 };
 use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 use spool::Record;
@@ -36,9 +37,13 @@ async fn series(store: &Store, caller: Caller, filter: &SeriesFilter) -> UsageSe
     Ledger::new(store.clone()).usage_series(caller.user, filter).await.unwrap()
 }
 
-/// The number of each step with its requests, refused requests and errors.
+/// The number of each step with its requests, refused and failed requests.
 fn points(series: &GroupSeries) -> Vec<(u64, u64, Option<u64>, Option<u64>)> {
-    series.points.iter().map(|(nth, of)| (*nth, of.totals.requests, of.refused, of.errors)).collect()
+    let of = |(nth, of): &(u64, SeriesFigures)| {
+        let results = of.results;
+        (*nth, of.totals.requests, results.map(|results| results.refused), results.map(|results| results.errors))
+    };
+    series.points.iter().map(of).collect()
 }
 
 fn sum_of_requests(series: &UsageSeries) -> u64 {
@@ -49,6 +54,9 @@ fn names(series: &UsageSeries) -> Vec<String> {
     let name = |series: &GroupSeries| match &series.name {
         GroupName::All => "all".to_owned(),
         GroupName::Model(name) | GroupName::Route(name) => name.clone().unwrap_or_else(|| "-".to_owned()),
+        GroupName::User(user) => user.as_ref().map_or_else(|| "-".to_owned(), |user| user.name.clone()),
+        GroupName::Plan(name) => name.clone().unwrap_or_else(|| "-".to_owned()),
+        GroupName::Status(result) => result.as_str().to_owned(),
         GroupName::Key(key) => key.as_ref().map_or_else(|| "-".to_owned(), |key| key.id.to_string()),
         GroupName::Rest(count) => format!("{count} more"),
     };
@@ -79,9 +87,9 @@ pub(crate) async fn steps_of_a_day_are_the_daily_totals(world: &World) {
         |by| SeriesFilter { since: Timestamp(at(0).0 - 2 * DAY + 5), until: at(1), ..filter(by, SeriesStep::Day) };
     let of_all = series(&store, one, &week(None)).await;
     assert_eq!((of_all.since, of_all.until, of_all.truncated), (Timestamp(at(0).0 - 2 * DAY), at(DAY), false));
-    // Totals of keys count neither refused requests nor errors.
-    assert_eq!(points(&of_all.series[0]), [(1, 2, None, None), (2, 2 + 4, None, None)]);
+    assert_eq!(points(&of_all.series[0]), [(1, 2, Some(0), Some(0)), (2, 2 + 4, Some(1), Some(2))]);
     assert_eq!(of_all.series[0].points[0].1.quantiles_us, None);
+    // Totals of keys count no results.
     let by_key = series(&store, one, &week(Some(SeriesGroup::Key))).await;
     assert_eq!(names(&by_key), [second.id.to_string(), first.id.to_string()]);
     assert_eq!(points(&by_key.series[0]), [(1, 1, None, None), (2, 4, None, None)]);
@@ -90,7 +98,7 @@ pub(crate) async fn steps_of_a_day_are_the_daily_totals(world: &World) {
 
     let by_model = series(&store, one, &week(Some(SeriesGroup::Model))).await;
     assert_eq!(names(&by_model), ["mock", "slow"]);
-    assert_eq!(points(&by_model.series[0]), [(1, 1, Some(0), Some(0)), (2, 2, Some(1), Some(1))]);
+    assert_eq!(points(&by_model.series[0]), [(1, 1, Some(0), Some(0)), (2, 2, Some(1), Some(0))]);
     let slow = by_model.series[1].points[0].1;
     assert_eq!((slow.mean_us, slow.totals.cost, slow.totals.reasoning), (Some(9_000), NanoUsd(1_000), 6));
     let of_model = SeriesFilter { model: Some("slow".into()), ..week(None) };
@@ -153,7 +161,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
 
     let minutes = SeriesFilter { until: at(2 * HOUR), key: Some(second.no), ..filter(None, SeriesStep::Minute) };
     let minutes = series(&store, one, &minutes).await;
-    assert_eq!(points(&minutes.series[0]), [(60, 6, Some(1), Some(1)), (119, 2, Some(0), Some(2))]);
+    assert_eq!(points(&minutes.series[0]), [(60, 6, Some(1), Some(0)), (119, 2, Some(0), Some(2))]);
     let of_model = SeriesFilter { model: Some("mock".into()), ..hours(Some(SeriesGroup::Key)) };
     let of_model = series(&store, one, &of_model).await;
     assert_eq!(names(&of_model), [first.id.to_string(), second.id.to_string()], "counts have no model");
@@ -161,7 +169,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
     let days = series(&store, one, &filter(Some(SeriesGroup::Route), SeriesStep::Day)).await;
     assert_eq!((names(&days), points(&days.series[1])), (names(&by_route), vec![(0, 4, Some(1), Some(1))]));
     let days = SeriesFilter { key: Some(second.no), ..filter(Some(SeriesGroup::Model), SeriesStep::Day) };
-    assert_eq!(points(&series(&store, one, &days).await.series[0]), [(0, 1, Some(1), Some(1))]);
+    assert_eq!(points(&series(&store, one, &days).await.series[0]), [(0, 1, Some(1), Some(0))]);
 }
 
 pub(crate) async fn percentiles_are_exact(world: &World) {

@@ -11,14 +11,15 @@ use meter::{Charge, Measure};
 use super::rewrite::rewritten;
 use super::{Handled, RelayedResponse, limit, tunnel};
 use crate::account::RequestAccount;
-use crate::answer::Problem;
-use crate::authenticate::Client;
+use crate::account::client::Client;
+use crate::account::request::RequestContext;
 use crate::body::IncomingBody;
+use crate::body::upload::Upload;
+use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::request::RequestContext;
-use crate::transform::{self, ForwardedClient, ForwardingOptions};
-use crate::trusted::{Trust, TrustRule};
-use crate::upload::Upload;
+use crate::refusal::answer::Problem;
+use crate::transform;
+use crate::transform::{ForwardedClient, ForwardingOptions};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.

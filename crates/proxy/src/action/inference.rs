@@ -8,15 +8,16 @@ use http1::KnownName;
 
 use self::request::{Inference, InferenceRequest};
 use super::{Handled, RelayedResponse, limit};
+use crate::account::client::Client;
 use crate::account::{InferenceAccount, RequestAccount};
-use crate::answer::Problem;
-use crate::authenticate::Client;
+use crate::action::credential;
 use crate::body::IncomingBody;
-use crate::credential;
+use crate::body::upload::Upload;
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::relay::TappedResponse;
-use crate::transform::{self, ProviderTarget};
-use crate::upload::Upload;
+use crate::refusal::answer::Problem;
+use crate::response::relay::TappedResponse;
+use crate::transform;
+use crate::transform::ProviderTarget;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
 

@@ -5,9 +5,10 @@ use ai::EndpointCall;
 use super::inference::request;
 use super::{Handled, limit_free};
 use crate::account::RequestAccount;
-use crate::answer::{self, Problem};
-use crate::authenticate::Client;
-use crate::dialect::dialect_of;
+use crate::account::client::Client;
+use crate::client::dialect::dialect_of;
+use crate::refusal::answer;
+use crate::refusal::answer::Problem;
 
 /// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
 pub(crate) async fn models(

@@ -6,9 +6,9 @@ use http::{Response, header};
 
 use super::{Handled, limit_free};
 use crate::account::RequestAccount;
-use crate::answer::Problem;
-use crate::authenticate::Client;
-use crate::head::Head;
+use crate::account::client::Client;
+use crate::client::head::Head;
+use crate::refusal::answer::Problem;
 
 /// Responds as the configuration says.
 pub(crate) async fn respond(

@@ -3,8 +3,8 @@
 use access::Refusal;
 use config::snapshot::{ReceivedTarget, Rewrite, normalized};
 
-use crate::answer::Problem;
-use crate::head::Head;
+use crate::client::head::Head;
+use crate::refusal::answer::Problem;
 use crate::upstream::outgoing::OutgoingTarget;
 
 /// Returns the rewritten target. One that no client could send is refused.

@@ -10,12 +10,12 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use sha1_smol::Sha1;
 
 use crate::account::RequestAccount;
-use crate::answer::Problem;
 use crate::body::IncomingBody;
+use crate::body::upload::Upload;
 use crate::capacity::TunnelPermit;
+use crate::client::head::{Head, is_websocket, requests_websocket};
 use crate::forward::{UpstreamResponse, unwritable};
-use crate::head::{Head, is_websocket, requests_websocket};
-use crate::upload::Upload;
+use crate::refusal::answer::Problem;
 use crate::upstream::response_head::UpstreamHead;
 
 /// The status of a response that opens a tunnel.

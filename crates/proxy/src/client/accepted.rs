@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::proxy_header::{self, ProxiedSource, ProxyHeaderError};
-use crate::answer::TOO_MANY_CONNECTIONS;
 use crate::capacity::ConnectionPermit;
-use crate::failure_log::FailureLog;
-use crate::handles::Handles;
+use crate::metrics::Handles;
+use crate::metrics::failure_log::FailureLog;
+use crate::refusal::answer::TOO_MANY_CONNECTIONS;
 
 const ALPN_HTTP2: &[u8] = b"h2";
 /// The protocols that listeners with TLS offer, in order of preference.

@@ -13,12 +13,12 @@ use tls::ServerStream;
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 
 use super::request_body_error::RequestBodyError;
-use crate::buffers::Buffers;
-use crate::content::{ContentReader, Trailers};
+use crate::bytes::buffers::Buffers;
+use crate::bytes::content::{ContentReader, Trailers};
+use crate::bytes::receive_buffer::ReceiveBuffer;
+use crate::bytes::write_queue::WriteQueue;
+use crate::client::head::Head;
 use crate::deadlines::ConnectionDeadlines;
-use crate::head::Head;
-use crate::receive_buffer::ReceiveBuffer;
-use crate::write_queue::WriteQueue;
 
 /// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
 const LINGER_BYTES_MAX: usize = 1 << 20;

@@ -9,7 +9,7 @@ use h2::RecvStream;
 use http_body::{Frame, SizeHint};
 
 use super::request_body_error::RequestBodyError;
-use crate::content::{allowed_trailers, length};
+use crate::bytes::content::{allowed_trailers, length};
 
 /// Whether the gateway wants the content for which the client waits with `Expect: 100-continue`.
 pub(crate) type ContentWanted = Rc<Cell<bool>>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::probe::Probe;
+use crate::deadlines::probe::Probe;
 
 /// The deadlines of one request, and whether its client has disconnected.
 #[derive(Debug, Default)]

@@ -8,9 +8,9 @@ use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
 use crate::account::{BudgetHold, RequestAccount};
-use crate::aggregation::PrelogRequest;
-use crate::answer::Problem;
-use crate::budget;
+use crate::limits::budget;
+use crate::refusal::answer::Problem;
+use crate::worker::aggregation::PrelogRequest;
 
 impl RequestAccount {
     /// Appends an open record to the spool, and waits until it is as durable as the spool guarantees. The end of the

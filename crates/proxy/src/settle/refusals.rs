@@ -1,4 +1,4 @@
-//! Usage events of refused LLM requests. Their number is limited ([`Refusals`](crate::refusals::Refusals)). Metrics count
+//! Usage events of refused LLM requests. Their number is limited ([`Refusals`](crate::worker::refusals::Refusals)). Metrics count
 //! every refusal.
 
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use meter::{Charge, Outcome};
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
-use crate::aggregation::PendingSettlement;
 use crate::settle::RequestSettlement;
+use crate::worker::aggregation::PendingSettlement;
 
 impl RequestAccount {
     /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a

@@ -5,8 +5,8 @@ use http1::{HeadLimits, ResponseParser};
 use uuid_of::id;
 
 use super::*;
-use crate::head::tests::get;
-use crate::trusted::Trust;
+use crate::client::head::tests::get;
+use crate::client::trusted::Trust;
 use crate::upstream::destination::{provider_edits, upstream_edits};
 use crate::upstream::response_head::UpstreamHead;
 

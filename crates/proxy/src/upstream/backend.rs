@@ -11,7 +11,7 @@ use telemetry::Metrics;
 use telemetry::metrics::{BackendLabels, Counter, Gauge};
 use tokio::time::Instant;
 
-use crate::failure_log::FailureLog;
+use crate::metrics::failure_log::FailureLog;
 
 /// The states of all backends that are configured or in use.
 #[derive(Debug)]

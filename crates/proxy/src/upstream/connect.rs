@@ -14,11 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::buffers::Buffers;
-use crate::probe::Gauge;
+use crate::bytes::buffers::Buffers;
+use crate::deadlines::probe::Gauge;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::pool::Pool;
-use crate::upstream::pool::http2::{self, NewHttp2Connection};
+use crate::upstream::pool::http2;
+use crate::upstream::pool::http2::NewHttp2Connection;
 use crate::upstream::socket::{Socket, Transport};
 
 /// Maximum number of a name's addresses that are tried.

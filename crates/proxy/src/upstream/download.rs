@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::task::spawn;
+use crate::deadlines::task::spawn;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
 use crate::upstream::pool::http2::call::Pump;

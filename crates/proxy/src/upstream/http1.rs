@@ -16,9 +16,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use ::http1::{HeadLimits, ResponseParser};
 
-use crate::buffers::Buffers;
-use crate::probe::{Gauge, Probe};
-use crate::receive_buffer::ReceiveBuffer;
+use crate::bytes::buffers::Buffers;
+use crate::bytes::receive_buffer::ReceiveBuffer;
+use crate::deadlines::probe::{Gauge, Probe};
 use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::socket::{IdleSocket, Socket};
 

@@ -7,8 +7,8 @@ use http::uri;
 use http_body::Body as _;
 use http1::{Announced, HeadEdits};
 
-use crate::head::Head;
-use crate::upload::Upload;
+use crate::body::upload::Upload;
+use crate::client::head::Head;
 
 /// A request head on its way to a destination.
 pub(crate) struct OutgoingHead {
@@ -69,7 +69,7 @@ pub(crate) mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::head::tests::head;
+    use crate::client::head::tests::head;
 
     /// The head of a request to an origin with the path `base`, without other edits than those of forwarding.
     pub(crate) fn outgoing(head: Head, base: &str, target: OutgoingTarget) -> OutgoingHead {

@@ -8,7 +8,7 @@ use http1::{
 };
 use thiserror::Error;
 
-use crate::head::text;
+use crate::client::head::text;
 
 /// A response head with its bytes.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::probe::Gauge;
+use crate::deadlines::probe::Gauge;
 
 /// The transport of a connection: TCP, with or without TLS.
 pub(crate) enum Transport {

@@ -85,7 +85,7 @@ async fn bytes_pass_in_both_directions_until_the_upstream_ends() {
         client.ends().await;
     }
     assert_eq!(noted(&raw)[0], "GET /api/ws HTTP/1.1 upgrade|websocket|dGhlIHNhbXBsZSBub25jZQ==");
-    let counted = "tollgate_requests_total{route=\"open\",method=\"GET\",status=\"101\"} 2";
+    let counted = "tollgate_requests_total{route=\"open\",method=\"GET\",status=\"101\",result=\"succeeded\"} 2";
     assert!(gateway.metrics().contains(counted), "{}", gateway.metrics());
 }
 

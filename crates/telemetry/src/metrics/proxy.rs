@@ -26,6 +26,8 @@ pub struct RequestLabels {
     pub method: &'static str,
     /// The status that the client received.
     pub status: u16,
+    /// The result of the request: `succeeded`, `refused` or `failed`.
+    pub result: &'static str,
 }
 
 /// Labels of one route.
@@ -89,7 +91,7 @@ pub struct ModelLabels {
 
 impl LabelSet for RequestLabels {
     fn overflow(&self) -> Self {
-        Self { route: LabelValue::other(), method: OTHER, status: self.status }
+        Self { route: LabelValue::other(), method: OTHER, status: self.status, result: self.result }
     }
 }
 
@@ -193,7 +195,7 @@ impl ProxyMetrics {
             panics: Counter::default(),
         };
         // The text encoder appends `_total` to the name of a counter and a full stop to its help.
-        registry.register("tollgate_requests", "Requests by route, method and status", proxy.requests.clone());
+        registry.register("tollgate_requests", "Requests by route, method, status and result", proxy.requests.clone());
         registry.register(
             "tollgate_request_duration_seconds",
             "Time from the head of a request to the end of its response",

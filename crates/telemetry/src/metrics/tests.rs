@@ -5,7 +5,7 @@ fn every_metric_is_shown_as_documented() {
     let metrics = Metrics::new();
     let (proxy, control) = (&metrics.proxy, &metrics.control);
     let route = LabelValue::from("users");
-    let labels = RequestLabels { route: route.clone(), method: "GET", status: 200 };
+    let labels = RequestLabels { route: route.clone(), method: "GET", status: 200, result: "succeeded" };
     proxy.requests.get_or_create(&labels).inc();
     proxy.duration.get_or_create(&RouteLabels { route }).observe_us(1_500);
     proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: "u".into() }).observe_us(1_500);
@@ -25,7 +25,7 @@ fn every_metric_is_shown_as_documented() {
     let text = metrics.encode();
     for line in [
         "tollgate_build_info{version=\"0.1.0\"} 1",
-        "tollgate_requests_total{route=\"users\",method=\"GET\",status=\"200\"} 1",
+        "tollgate_requests_total{route=\"users\",method=\"GET\",status=\"200\",result=\"succeeded\"} 1",
         "tollgate_request_duration_seconds_bucket{le=\"0.0025\",route=\"users\"} 1",
         "tollgate_request_duration_seconds_sum{route=\"users\"} 0.0015",
         "tollgate_upstream_duration_seconds_count{upstream=\"u\"} 1",

@@ -115,8 +115,12 @@ fn details(key: &Key) -> Vec<String> {
     let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses } = &key.bounds;
     say(key.used_at.map(|at| format!("used {}", moment(at))));
     say(key.expires_at.map(|at| format!("expires {}", moment(at))));
-    say(routes.as_deref().map(|names| format!("routes {}", named(names))));
-    say(models.as_deref().map(|names| format!("models {}", named(names))));
+    if key.is_admin {
+        say(Some("scope admin".to_owned()));
+    } else {
+        say(routes.as_deref().map(|names| format!("routes {}", named(names))));
+        say(models.as_deref().map(|names| format!("models {}", named(names))));
+    }
     say(addresses.as_deref().map(|networks| format!("from {}", named(networks))));
     say(credits_per_day.map(|credits| format!("{} credits a day", credits.0)));
     say(requests_per_minute.map(|requests| format!("{requests} requests a minute")));
@@ -178,5 +182,8 @@ mod tests {
             "used 2026-11-20T12:00:01Z; expires 2026-11-20T12:00:09Z; routes none; models a, b/*; from 10.0.0.1/32; \
              9 credits a day; secret …0000 until 2026-11-20T12:01:00Z, not used since"
         );
+        let bounds = KeyBounds { routes: Some(Vec::new()), models: Some(Vec::new()), ..KeyBounds::default() };
+        let admin = Key { is_admin: true, bounds, used_at: None, previous: None, ..full };
+        assert!(line(&admin, at(8)).ends_with("    expires 2026-11-20T12:00:09Z; scope admin\n"));
     }
 }

@@ -109,7 +109,7 @@ pub(in crate::routes) async fn show(
 ) -> Result<Json<KeyDetail>, Problem> {
     let key = reach::key_to_read(&app, &caller, &id).await?;
     let user = reach::find_user(&app, key.user).await?;
-    let days = days_of(&app, user.no, Some(key.no), DAYS).await?;
+    let days = days_of(&app, user.no.into(), Some(key.no), DAYS).await?;
     let client = app.directory.clients().get(key.no).or_else(|| key.used_by.clone());
     let uses = KeyUse {
         at: key.used_at.map(rfc3339),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use access::{KeyNo, Refusal, UserNo};
+use access::{KeyNo, Refusal};
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::UsageOf;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::usage_scope::UsageScope;
+use crate::usage_scope::{Scope, Selection};
 
 /// The default number of days.
 const DAYS: u32 = 30;
@@ -31,6 +32,9 @@ struct UsageHistoryQuery {
     days: Option<u32>,
     /// Returns only the usage of this key.
     key_id: Option<Uuid>,
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
+    /// the key `key:ID`. Only for admins, except `me`.
+    scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
@@ -54,7 +58,7 @@ pub(in crate::routes) struct UsageOfDay {
     used: UsageFigures,
 }
 
-/// Returns the usage of a user per day, of all keys or with `?key_id=` of one key.
+/// Returns the usage of a user per day, of all keys or with `?key_id=` of one key; for admins also of several users.
 #[utoipa::path(get, path = "/api/usage/history", tag = "usage", params(UsageHistoryQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, body = History, example = json!({"days": [{
@@ -67,29 +71,25 @@ pub(in crate::routes) async fn history(
     caller: Caller,
     request: Request,
 ) -> Result<Json<History>, Problem> {
-    let UsageHistoryQuery { days, key_id, user_id } = input::query(request.uri())?;
+    let UsageHistoryQuery { days, key_id, scope, user_id } = input::query(request.uri())?;
     let days = match days.unwrap_or(DAYS) {
         days @ 1..=DAYS_MAX => days,
         _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
     };
-    let scope = UsageScope::of(&app, &caller, user_id).await?;
-    let key = match key_id {
-        Some(id) => Some(scope.key(&app, id).await?),
-        None => None,
-    };
-    Ok(Json(History { days: days_of(&app, scope.no, key, days).await? }))
+    let scope = Scope::of(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
+    Ok(Json(History { days: days_of(&app, scope.of, scope.key_no(), days).await? }))
 }
 
-/// Returns the usage of a user or of one key for a number of days, today last.
+/// Returns the usage of the users of a scope, or of one key, for a number of days, today last.
 ///
 /// # Errors
 /// `unavailable`.
 pub(in crate::routes) async fn days_of(
     app: &App,
-    user: UserNo,
+    of: UsageOf,
     key: Option<KeyNo>,
     days: u32,
 ) -> Result<Vec<UsageOfDay>, Problem> {
-    let totals = app.ledger.usage_of_days(user, key, days, app.clock.now().day()).await?;
+    let totals = app.ledger.usage_of_days(of, key, days, app.clock.now().day()).await?;
     Ok(totals.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) }).collect())
 }

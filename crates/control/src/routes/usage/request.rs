@@ -186,7 +186,7 @@ impl Price {
         "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
         "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
         "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
-        "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
+        "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
         "tokens": {"input": 7, "cached_input": 0, "cache_write": 0, "output": 3, "reasoning": 0, "total": 10},
         "cost": {"amount_nano": 7750, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
         "charged": {"tokens": 10, "cost": {"amount_nano": 7750, "currency": "USD"}},
@@ -219,7 +219,7 @@ pub(in crate::routes) async fn show(
     if let Ok(id) = id.parse().map(RequestId) {
         found = app.ledger.find_request(scope.no, id).await?;
         if found.is_none() && user_id.is_none() && caller.role == Role::Admin {
-            found = app.ledger.find_request_without_key(id).await?;
+            found = app.ledger.find_any_request(id).await?;
         }
     }
     let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;

@@ -18,7 +18,7 @@ use crate::listing::{self, Place};
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::usage_scope::UsageScope;
+use crate::usage_scope::{Scope, Selection};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -37,6 +37,9 @@ struct RequestListQuery {
     /// Returns only requests that began before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
+    /// the key `key:ID`. Only for admins, except `me`.
+    scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
     /// The maximum number of items on the page. Default 50.
@@ -83,6 +86,10 @@ pub(in crate::routes) struct RequestItem {
     streamed: bool,
     /// The status that the client received.
     status: u16,
+    /// The result: `succeeded`, `refused` (by the gateway, because the request is invalid, its key is not accepted or a
+    /// limit is exhausted) or `failed` (the upstream responded with an error, cut its response or could not be reached, or
+    /// the gateway failed).
+    result: &'static str,
     /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
     outcome: String,
     /// The refusal or error, if the gateway created the response; null otherwise.
@@ -187,6 +194,7 @@ impl From<String> for RequestRefusalView {
 
 impl From<RequestLine> for RequestItem {
     fn from(line: RequestLine) -> Self {
+        let result = line.result();
         let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
         let interrupted = is_lost.then(|| line.outcome.clone());
         Self {
@@ -204,6 +212,7 @@ impl From<RequestLine> for RequestItem {
             provider: line.provider,
             streamed: line.streamed,
             status: line.status,
+            result: result.as_str(),
             outcome: line.outcome,
             refusal: line.refusal.map(RequestRefusalView::from),
             credits: line.credits,
@@ -223,7 +232,7 @@ impl From<RequestLine> for RequestItem {
     }
 }
 
-/// Lists the requests of a user.
+/// Lists the requests of a user; for admins also those of several users.
 ///
 /// The list contains LLM requests, including refused ones, and requests of routes that record each request.
 #[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(RequestListQuery), security(("key" = []), ("cookie" = [])),
@@ -233,7 +242,7 @@ impl From<RequestLine> for RequestItem {
             "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
             "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
             "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": true,
-            "status": 200, "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
+            "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
             "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
             "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
             "charged": {"tokens": 1450, "cost": {"amount_nano": 1234000, "currency": "USD"}},
@@ -258,14 +267,12 @@ pub(in crate::routes) async fn list(
     {
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
     }
-    let scope = UsageScope::of(&app, &caller, query.user_id).await?;
-    let key = match query.key_id {
-        Some(id) => Some(scope.key(&app, id).await?),
-        None => None,
-    };
-    let filter = RequestFilter { key, model: query.model, status, since, until };
+    let RequestListQuery { scope, user_id, key_id, .. } = &query;
+    let selection = Selection { scope: scope.as_deref(), user_id: *user_id, key_id: *key_id };
+    let scope = Scope::of(&app, &caller, selection).await?;
+    let filter = RequestFilter { key: scope.key_no(), model: query.model, status, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let page = app.ledger.requests_page(scope.no, &filter, after, limit).await?;
+    let page = app.ledger.requests_page(scope.of, &filter, after, limit).await?;
     let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
     Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
 }

@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use access::{Credits, KeyId};
+use access::{Credits, Day, KeyId};
 use axum::Json;
-use axum::extract::{Request, State};
-use ledger::{DayUsage, KeyUsage};
+use axum::extract::{Request, State as Extracted};
+use ledger::{DayUsage, KeyUsage, UsageOf};
 use serde::{Deserialize, Serialize};
+use store::Key;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
-use crate::figures::UsageFigures;
+use crate::figures::{KeyOwnerView, UsageFigures};
 use crate::input;
-use crate::moment::date;
+use crate::moment::{date, rfc3339};
 use crate::problem::Problem;
 use crate::quota::{self, SpentCredits};
-use crate::state::App;
-use crate::usage_scope::UsageScope;
+use crate::state::{App, State};
+use crate::usage_scope::{Scope, Selection};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -26,6 +27,9 @@ use crate::usage_scope::UsageScope;
 struct UsageTodayQuery {
     /// Returns only the usage of this key.
     key_id: Option<Uuid>,
+    /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
+    /// the key `key:ID`. Only for admins, except `me`.
+    scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
@@ -40,12 +44,14 @@ pub(in crate::routes) struct Today {
     used: UsageFigures,
     /// Credits of requests that are in flight or not recorded yet.
     pending_credits: u64,
+    /// The quota of the user; null without one, and for several users.
     limit: Option<u64>,
     remaining: Option<u64>,
     resets_at: String,
     /// The budgets that apply to the user's requests, including the quota: of the user, the plan, all users together,
     /// and of the authenticating or selected key.
     budgets: Vec<budgets::BudgetView>,
+    /// The keys that were used; of several users, those with the highest cost, at most 100.
     by_key: Vec<UsageOfKey>,
 }
 
@@ -56,6 +62,9 @@ struct UsageOfKey {
     label: String,
     prefix: String,
     last4: String,
+    /// The user who owns the key; only with several users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<KeyOwnerView>,
     #[serde(flatten)]
     used: UsageFigures,
 }
@@ -63,11 +72,11 @@ struct UsageOfKey {
 impl From<KeyUsage> for UsageOfKey {
     fn from(usage: KeyUsage) -> Self {
         let used = UsageFigures::from(&usage.total);
-        Self { key_id: usage.key, label: usage.label, prefix: usage.prefix, last4: usage.last4, used }
+        Self { key_id: usage.key, label: usage.label, prefix: usage.prefix, last4: usage.last4, user: None, used }
     }
 }
 
-/// Returns the usage of a user since midnight UTC, of all keys or with `?key_id=` of one key.
+/// Returns the usage since midnight UTC: of a user, of all keys or with `?key_id=` of one key; for admins also of several users.
 #[utoipa::path(get, path = "/api/usage/today", tag = "usage", params(UsageTodayQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Today, example = json!({
@@ -80,17 +89,15 @@ impl From<KeyUsage> for UsageOfKey {
         "by_key": []
     }))))]
 pub(in crate::routes) async fn today(
-    State(app): State<Arc<App>>,
+    Extracted(app): Extracted<Arc<App>>,
     caller: Caller,
     request: Request,
 ) -> Result<Json<Today>, Problem> {
-    let UsageTodayQuery { key_id, user_id } = input::query(request.uri())?;
-    let scope = UsageScope::of(&app, &caller, user_id).await?;
-    let key = match key_id {
-        Some(id) => Some(scope.find_key(&app, id).await?),
-        None => None,
-    };
+    let UsageTodayQuery { key_id, scope, user_id } = input::query(request.uri())?;
+    let scope = Scope::of(&app, &caller, Selection { scope: scope.as_deref(), user_id, key_id }).await?;
     let day = app.clock.now().day();
+    let Scope { of, user, key } = scope;
+    let Some(scope) = user else { return of_several(&app, of, key, day).await };
     let usage = quota::recorded(&app, scope.no, day).await?;
     let quota = SpentCredits::or(&app, scope.no, &usage, day).of_user(&scope.plan);
     let requested_key = key.as_ref().map(|key| budgets::BudgetKey {
@@ -115,5 +122,26 @@ pub(in crate::routes) async fn today(
         resets_at: quota.resets_at,
         budgets,
         by_key: by_key.into_iter().map(UsageOfKey::from).collect(),
+    }))
+}
+
+/// Returns the usage of several users, or of one key among them.
+async fn of_several(app: &State, of: UsageOf, key: Option<Key>, day: Day) -> Result<Json<Today>, Problem> {
+    let (mut total, mut keys) = app.ledger.scope_day(of, day).await?;
+    if let Some(key) = key {
+        keys.retain(|(usage, _)| usage.no == key.no);
+        let days = app.ledger.usage_of_days(of, Some(key.no), 1, day).await?;
+        total = days.last().map_or(total, |(_, used)| *used);
+    }
+    let by_key = keys.into_iter().map(|(usage, owner)| UsageOfKey { user: Some(owner.into()), ..usage.into() });
+    Ok(Json(Today {
+        date: date(day),
+        used: UsageFigures::from(&total),
+        pending_credits: 0,
+        limit: None,
+        remaining: None,
+        resets_at: rfc3339(day.next().start()),
+        budgets: Vec::new(),
+        by_key: by_key.collect(),
     }))
 }

@@ -112,8 +112,7 @@ fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
         assert_eq!(plans(&counted, &[]), one_by_one(&counted, |one| plans(one, &[]), add_plan));
         let add_model = |sum: &mut ModelTotals, more: &ModelTotals| {
             sum.totals.add(&more.totals);
-            sum.refused += more.refused;
-            sum.errors += more.errors;
+            sum.results.add(more.results);
             sum.duration_us += more.duration_us;
         };
         assert_eq!(models(&counted), one_by_one(&counted, models, add_model));

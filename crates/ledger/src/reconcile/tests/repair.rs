@@ -22,13 +22,13 @@ const PLANTED: [(&str, usize, &str, i128); 16] = [
     ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 8),
     ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),
     ("UPDATE usage_counts SET requests = requests + 5 WHERE minute = (SELECT min(minute) FROM usage_counts WHERE day = {day})
-        AND day = {day} AND key_no = 1", 3, "requests", -5),
+        AND day = {day} AND key_no = 1", 5, "requests", -5),
     ("UPDATE hourly_usage SET duration_us = duration_us + 6 WHERE day = {day} AND key_no = 1 AND duration_us = 2000
         AND model_no = -1", 1,
         "duration_us", 6),
     ("DELETE FROM hourly_usage WHERE day = {day} AND user_no = 2 AND model_no = 0", 6, "requests", 0),
     ("UPDATE daily_routes SET errors = errors - 1 WHERE day = {day} AND user_no = 3 AND refused > 0", 1, "errors", -1),
-    ("DELETE FROM daily_routes WHERE day = {day} AND user_no = 3", 16, "requests", 0),
+    ("DELETE FROM daily_routes WHERE day = {day} AND user_no = 3", 18, "requests", 0),
 ];
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn totals_for_series_are_added_up_from_stored_requests() {
         };
         let written = rows(&store).await;
         store.close().await;
-        for version in [20, 19, 18, 17, 16] {
+        for version in [21, 20, 19, 18, 17, 16] {
             assert!(store::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;

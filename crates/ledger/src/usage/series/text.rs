@@ -1,30 +1,34 @@
 //! SQL of time series: the rows of a source, the largest groups, sums per group and step, and percentiles of durations.
 
+use meter::RequestResult;
 use meter::usage::TokenTotal;
 
 use super::SeriesGroup;
-use crate::usage::sums::sums;
+use crate::results;
+use crate::usage::scope::UsageOf;
+use crate::usage::sums::{results, sums};
 use crate::usage_columns::sum_of;
 
 /// Maximum number of groups with a series of their own.
 pub(super) const GROUPS_MAX: i64 = 10;
 
-/// The tables that a series is read from.
+/// The tables that a series is read from. `$1` is the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SeriesSource {
     /// Daily totals per key. `$1`: user, `$2`: first day, `$3`: day after the last, `$4`: key or null.
     DailyKeys,
     /// Daily totals of LLM requests per model. Parameters as above, `$4`: model or null.
     DailyModels,
-    /// Daily totals of routes. Parameters as for keys, without `$4`.
+    /// Daily totals of routes, which contain all requests of users. Parameters as for keys, without `$4`.
     DailyRoutes,
     /// Totals per hour in steps of an hour, and events for percentiles. `$1`: user, `$2`: first hour, `$3`: hour after the
-    /// last, `$4`: key or null, `$5`: model or null, `$6` and `$7`: start and end of the events.
+    /// last, `$4`: key or null, `$5`: model or null, `$6` and `$7`: start and end of the events;
+    /// of several users, `$8` and `$9`: their first id, and the id after the last.
     Hours,
     /// Totals per hour in steps of a day. `$1` to `$5` as above.
     HoursOfDays,
     /// Events, and counts per minute. `$1`: user, `$2`: start, `$3`: end, `$4`: key or null, `$5`: model or null, `$6`: the
-    /// length of a step.
+    /// length of a step; of several users, `$7` and `$8`: the first id of events, and the id after the last.
     Requests,
 }
 
@@ -47,8 +51,19 @@ const TOKENS: [(&str, TokenTotal); 6] = [
 
 /// Builds the query. Its rows are ordered by group and step. A group is a place: 1 has the most requests, and the place
 /// after [`GROUPS_MAX`] has all remaining groups. No join is between two results with a row per request.
-pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>) -> String {
-    let (read, sums) = (read(source, by), sums!());
+pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> String {
+    let (sums, results) = (sums!(), results!());
+    let read = Reading { by, of }.source(source);
+    let (plans, read) = match by {
+        // Totals have no plan, so the present plan of the user counts.
+        Some(SeriesGroup::Plan) => (
+            PLANS,
+            format!(
+                "SELECT coalesce(plan_no, 0) AS group_no, of_user.* FROM ({read}) of_user LEFT JOIN user_plans ON of_no = user_no"
+            ),
+        ),
+        _ => ("", read),
+    };
     let Places { top, place, join, count } = Places::of(by);
     let (names, names_join) = named(by);
     let timed = match source {
@@ -57,15 +72,20 @@ pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>) -> String {
         SeriesSource::DailyRoutes | SeriesSource::Hours | SeriesSource::HoursOfDays => "sum(timed_requests)",
         SeriesSource::Requests => "count(duration_us)",
     };
-    let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by);
+    let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by, of);
     format!(
-        "WITH source AS MATERIALIZED ({read}){top},
-        figures AS MATERIALIZED (SELECT {place} AS place, point, min(group_no) AS group_no,
-            CAST({timed} AS BIGINT) AS timed, CAST(sum(refused) AS BIGINT) AS refused, CAST(sum(errors) AS BIGINT) AS errors,
+        "WITH {plans}source AS MATERIALIZED ({read}){top},
+        figures AS MATERIALIZED (SELECT {place} AS place, point, CAST(min(group_no) AS BIGINT) AS group_no,
+            CAST({timed} AS BIGINT) AS timed, {results},
             CAST(sum(duration_us) AS BIGINT) AS duration_us, {sums} FROM source{join} GROUP BY 1, 2){latency}
         SELECT f.*, {count} AS group_count, {columns}, {names} FROM figures f{latency_join}{names_join} ORDER BY f.place, f.point"
     )
 }
+
+/// The plan of each user. Plans have no numbers, so each gets its position.
+const PLANS: &str = "numbered AS MATERIALIZED (SELECT id, name, row_number() OVER (ORDER BY id) AS no FROM plans),
+        user_plans AS MATERIALIZED (SELECT u.no AS user_no, p.no AS plan_no FROM users u JOIN numbered p ON p.id = u.plan_id),
+        ";
 
 /// The parts of the query that select the largest groups.
 struct Places {
@@ -95,102 +115,126 @@ impl Places {
     }
 }
 
-/// Builds the query for the rows of a source, with the columns that the sums need.
-fn read(source: SeriesSource, by: Option<SeriesGroup>) -> String {
-    let group = |of: SeriesGroup, column: &'static str| if by == Some(of) { column } else { "0" };
-    let summed = TOKENS.map(|(column, _)| column).join(", ");
-    match source {
-        SeriesSource::DailyKeys => {
-            let group = group(SeriesGroup::Key, "key_no");
-            format!(
-                "SELECT {group} AS group_no, day - $2 AS point, requests, 0 AS refused, 0 AS errors,
-                CAST(NULL AS BIGINT) AS duration_us, credits, {summed}, cost_nano, unpriced_requests
-                FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day < $3 AND (key_no = $4 OR $4 IS NULL)"
-            )
+/// The grouping and the scope of the rows that are read.
+#[derive(Clone, Copy)]
+struct Reading {
+    by: Option<SeriesGroup>,
+    of: UsageOf,
+}
+
+impl Reading {
+    /// The column by which the rows are grouped. A plan is found by its user, which has another name until then.
+    fn group(self, model: &str, status: &str) -> String {
+        match self.by {
+            None => "0 AS group_no".to_owned(),
+            Some(SeriesGroup::Model) => format!("{model} AS group_no"),
+            Some(SeriesGroup::Key) => "coalesce(key_no, 0) AS group_no".to_owned(),
+            Some(SeriesGroup::Route) => "route_no AS group_no".to_owned(),
+            Some(SeriesGroup::User) => "user_no AS group_no".to_owned(),
+            Some(SeriesGroup::Plan) => "user_no AS of_no".to_owned(),
+            Some(SeriesGroup::Status) => format!("{status} AS group_no"),
         }
-        SeriesSource::DailyModels => {
-            let group = group(SeriesGroup::Model, "model_no");
-            format!(
-                "SELECT {group} AS group_no, day - $2 AS point, requests, refused, errors, duration_us, credits, {summed},
-                cost_nano, unpriced_requests
-                FROM daily_models WHERE user_no = $1 AND day >= $2 AND day < $3 AND (model_no = $4 OR $4 IS NULL)"
-            )
-        }
-        SeriesSource::DailyRoutes => {
-            let group = group(SeriesGroup::Route, "route_no");
-            format!(
-                "SELECT {group} AS group_no, day - $2 AS point, requests, refused, errors, timed_requests, duration_us, credits,
-                {summed}, cost_nano, unpriced_requests
-                FROM daily_routes WHERE user_no = $1 AND day >= $2 AND day < $3"
-            )
-        }
-        SeriesSource::Hours => hours(by, "hour - $2"),
-        SeriesSource::HoursOfDays => hours(by, "(hour - $2) / 24"),
-        SeriesSource::Requests => match by {
-            Some(SeriesGroup::Model) => events("coalesce(model_no, 0)", " AND format IS NOT NULL"),
-            Some(SeriesGroup::Key) => format!("{} UNION ALL {}", events("coalesce(key_no, 0)", ""), minutes("key_no")),
-            Some(SeriesGroup::Route) => format!("{} UNION ALL {}", events("route_no", ""), minutes("route_no")),
-            None => format!("{} UNION ALL {}", events("0", ""), minutes("0")),
-        },
     }
-}
 
-fn hours(by: Option<SeriesGroup>, point: &str) -> String {
-    let summed = TOKENS.map(|(column, _)| column).join(", ");
-    let (group, only) = match by {
-        None => ("0", ""),
+    /// Builds the query for the rows of a source, with the columns that the sums need.
+    fn source(self, source: SeriesSource) -> String {
+        let summed = TOKENS.map(|(column, _)| column).join(", ");
+        let of = self.of.condition();
+        let results = "succeeded, refused, errors";
+        match source {
+            SeriesSource::DailyKeys => format!(
+                "SELECT {}, day - $2 AS point, requests, 0 AS succeeded, 0 AS refused, 0 AS errors,
+                CAST(NULL AS BIGINT) AS duration_us, credits, {summed}, cost_nano, unpriced_requests
+                FROM daily_usage WHERE {of} AND day >= $2 AND day < $3 AND (key_no = $4 OR $4 IS NULL)",
+                self.group("0", "0")
+            ),
+            SeriesSource::DailyModels => format!(
+                "SELECT {}, day - $2 AS point, requests, {results}, duration_us, credits, {summed},
+                cost_nano, unpriced_requests
+                FROM daily_models WHERE {of} AND day >= $2 AND day < $3 AND (model_no = $4 OR $4 IS NULL)",
+                self.group("model_no", "0")
+            ),
+            SeriesSource::DailyRoutes => format!(
+                "SELECT {}, day - $2 AS point, requests, {results}, timed_requests, duration_us, credits,
+                {summed}, cost_nano, unpriced_requests
+                FROM daily_routes WHERE {of} AND day >= $2 AND day < $3",
+                self.group("0", "0")
+            ),
+            SeriesSource::Hours => self.hours("hour - $2"),
+            SeriesSource::HoursOfDays => self.hours("(hour - $2) / 24"),
+            SeriesSource::Requests if self.by == Some(SeriesGroup::Model) => self.events(),
+            SeriesSource::Requests => format!("{} UNION ALL {}", self.events(), self.minutes()),
+        }
+    }
+
+    fn hours(self, point: &str) -> String {
+        let summed = TOKENS.map(|(column, _)| column).join(", ");
+        let (of, group) = (self.of.condition(), self.group("model_no", "result"));
         // The number of requests that are no LLM requests is negative.
-        Some(SeriesGroup::Model) => ("model_no", " AND model_no >= 0"),
-        Some(SeriesGroup::Key) => ("key_no", ""),
-        Some(SeriesGroup::Route) => ("route_no", ""),
-    };
-    format!(
-        "SELECT {group} AS group_no, {point} AS point, requests, refused, errors, timed_requests, duration_us, credits, {summed},
+        let only = if self.by == Some(SeriesGroup::Model) { " AND model_no >= 0" } else { "" };
+        format!(
+            "SELECT {group}, {point} AS point, requests, succeeded, refused, errors, timed_requests, duration_us, credits, {summed},
             cost_nano, unpriced_requests
-            FROM hourly_usage WHERE user_no = $1 AND hour >= $2 AND hour < $3 AND (key_no = $4 OR $4 IS NULL)
+            FROM hourly_usage WHERE {of} AND hour >= $2 AND hour < $3 AND (key_no = $4 OR $4 IS NULL)
             AND (model_no = $5 OR $5 IS NULL){only}"
-    )
-}
+        )
+    }
 
-/// Builds the query for durations of events, which reads no more than the index `usage_events_user` has.
-fn durations(by: Option<SeriesGroup>) -> String {
-    let (group, only) = match by {
-        None => ("0", ""),
-        Some(SeriesGroup::Model) => ("coalesce(model_no, 0)", " AND format IS NOT NULL"),
-        Some(SeriesGroup::Key) => ("coalesce(key_no, 0)", ""),
-        Some(SeriesGroup::Route) => ("route_no", ""),
-    };
-    format!(
-        "(SELECT {group} AS group_no, started_at / 3600000000 - $2 AS point, duration_us FROM usage_events
-            WHERE user_no = $1 AND started_at >= $6 AND started_at < $7 AND attempts > 0 AND (key_no = $4 OR $4 IS NULL)
-            AND (model_no = $5 OR $5 IS NULL){only}) timed"
-    )
-}
+    /// The condition for events of the scope, whose ids are between two parameters if it has several users.
+    fn of_events(self, ids: [u32; 2]) -> String {
+        let of = self.of.condition();
+        let [first, end] = ids;
+        let only = if self.by == Some(SeriesGroup::Model) { " AND format IS NOT NULL" } else { "" };
+        let ids = if self.of.is_wide() { format!(" AND id >= ${first} AND id < ${end}") } else { String::new() };
+        format!("{of}{ids} AND (key_no = $4 OR $4 IS NULL) AND (model_no = $5 OR $5 IS NULL){only}")
+    }
 
-fn events(group: &str, only: &str) -> String {
-    let tokens = TOKENS.map(|(column, total)| format!("{} AS {column}", sum_of("", |of| of == total))).join(", ");
-    let counts = counts!();
-    format!(
-        "SELECT {group} AS group_no, (started_at - $2) / $6 AS point, CASE WHEN {counts} THEN 1 ELSE 0 END AS requests,
-            CASE WHEN {counts} THEN 0 ELSE 1 END AS refused,
-            CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END AS errors,
+    /// Builds the query for durations of events. Of one user it reads no more than the index `usage_events_user` has, except
+    /// for the result.
+    fn durations(self) -> String {
+        let (group, of) = (self.group("coalesce(model_no, 0)", results::of_event()), self.of_events([8, 9]));
+        let read = format!(
+            "SELECT {group}, started_at / 3600000000 - $2 AS point, duration_us FROM usage_events
+            WHERE {of} AND started_at >= $6 AND started_at < $7 AND attempts > 0"
+        );
+        match self.by {
+            Some(SeriesGroup::Plan) => {
+                format!(
+                    "(SELECT coalesce(plan_no, 0) AS group_no, of_user.* FROM ({read}) of_user LEFT JOIN user_plans ON of_no = user_no) timed"
+                )
+            }
+            _ => format!("({read}) timed"),
+        }
+    }
+
+    fn events(self) -> String {
+        let tokens = TOKENS.map(|(column, total)| format!("{} AS {column}", sum_of("", |of| of == total))).join(", ");
+        let counts = counts!();
+        let group = self.group("coalesce(model_no, 0)", results::of_event());
+        let [succeeded, refused, errors] = RequestResult::ALL.map(results::is);
+        let of = self.of_events([7, 8]);
+        format!(
+            "SELECT {group}, (started_at - $2) / $6 AS point, CASE WHEN {counts} THEN 1 ELSE 0 END AS requests,
+            {succeeded} AS succeeded, {refused} AS refused, {errors} AS errors,
             CASE WHEN attempts > 0 THEN duration_us END AS duration_us, CASE WHEN {counts} THEN credits ELSE 0 END AS credits,
             {tokens}, coalesce(cost_nano, 0) AS cost_nano,
             CASE WHEN {counts} AND format IS NOT NULL AND (attempts = 0 OR cost_nano IS NULL OR attempts > 1 AND EXISTS
                 (SELECT 1 FROM usage_attempts t WHERE t.event_id = usage_events.id AND t.cost_nano IS NULL)) THEN 1 ELSE 0
                 END AS unpriced_requests
-            FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3 AND (key_no = $4 OR $4 IS NULL)
-                AND (model_no = $5 OR $5 IS NULL){only}"
-    )
-}
+            FROM usage_events WHERE {of} AND started_at >= $2 AND started_at < $3"
+        )
+    }
 
-fn minutes(group: &str) -> String {
-    // Counts are of requests without a model.
-    format!(
-        "SELECT {group}, (minute * 60000000 - $2) / $6, requests, 0, CASE WHEN status_class >= 4 THEN requests ELSE 0 END,
-            CAST(NULL AS BIGINT), credits, 0, 0, 0, 0, 0, 0, 0, 0 FROM usage_counts WHERE user_no = $1
+    fn minutes(self) -> String {
+        // Counts are of requests without a model.
+        let (group, of) = (self.group("0", results::OF_COUNTS), self.of.condition());
+        format!(
+            "SELECT {group}, (minute * 60000000 - $2) / $6, requests, CASE WHEN status_class >= 4 THEN 0 ELSE requests END, 0,
+            CASE WHEN status_class >= 4 THEN requests ELSE 0 END,
+            CAST(NULL AS BIGINT), credits, 0, 0, 0, 0, 0, 0, 0, 0 FROM usage_counts WHERE {of}
             AND minute >= $2 / 60000000 AND minute < $3 / 60000000 AND (key_no = $4 OR $4 IS NULL) AND $5 IS NULL"
-    )
+        )
+    }
 }
 
 /// The parts of the query that compute percentiles of durations.
@@ -201,10 +245,10 @@ struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(source: SeriesSource, by: Option<SeriesGroup>) -> Self {
+    fn of(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> Self {
         let from = match source {
             SeriesSource::Requests => "source".to_owned(),
-            SeriesSource::Hours => durations(by),
+            SeriesSource::Hours => Reading { by, of }.durations(),
             SeriesSource::DailyKeys
             | SeriesSource::DailyModels
             | SeriesSource::DailyRoutes
@@ -242,6 +286,9 @@ fn named(by: Option<SeriesGroup>) -> (&'static str, &'static str) {
         Some(SeriesGroup::Key) => {
             ("k.label AS name, k.id AS key_id, k.prefix, k.last4", " LEFT JOIN api_keys k ON k.no = f.group_no")
         }
+        Some(SeriesGroup::User) => ("u.name AS name, u.id AS user_id", " LEFT JOIN users u ON u.no = f.group_no"),
+        Some(SeriesGroup::Plan) => ("p.name AS name", " LEFT JOIN numbered p ON p.no = f.group_no"),
+        Some(SeriesGroup::Status) => ("NULL AS name", ""),
         Some(SeriesGroup::Model | SeriesGroup::Route) => ("n.name", " LEFT JOIN names n ON n.no = f.group_no"),
     }
 }
@@ -249,19 +296,20 @@ fn named(by: Option<SeriesGroup>) -> (&'static str, &'static str) {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(in crate::usage) fn texts() -> Vec<String> {
-    use SeriesGroup::{Key, Model, Route};
+    use SeriesGroup::{Key, Model, Plan, Route, Status, User};
     use SeriesSource::{DailyKeys, DailyModels, DailyRoutes, Hours, HoursOfDays, Requests};
-    let daily = [
-        (DailyKeys, None),
-        (DailyKeys, Some(Key)),
-        (DailyModels, None),
-        (DailyModels, Some(Model)),
-        (DailyRoutes, Some(Route)),
+    let groups = |source, groups: &[SeriesGroup]| {
+        let groups = groups.iter().map(|by| Some(*by)).chain([None]);
+        groups.map(move |by| (source, by)).collect::<Vec<_>>()
+    };
+    let all = [
+        groups(DailyKeys, &[Key]),
+        groups(DailyModels, &[Model]),
+        groups(DailyRoutes, &[Route, User, Plan]),
+        groups(Hours, &[Key, Model, Plan, Route, Status, User]),
+        groups(HoursOfDays, &[Key, Model, Plan, Route, Status, User]),
+        groups(Requests, &[Key, Model, Plan, Route, Status, User]),
     ];
-    let of_any = |source| [None, Some(Model), Some(Key), Some(Route)].map(|by| (source, by));
-    daily
-        .into_iter()
-        .chain([Hours, HoursOfDays, Requests].into_iter().flat_map(of_any))
-        .map(|(source, by)| text(source, by))
-        .collect()
+    let all = all.concat().into_iter();
+    all.flat_map(|(source, by)| UsageOf::KINDS.map(|of| text(source, by, of))).collect()
 }

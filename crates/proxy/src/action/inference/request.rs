@@ -13,15 +13,18 @@ use http1::{Announced, KnownName};
 use meter::Charge;
 use tokio::time::{Instant, timeout_at};
 
+use crate::account::client::Client;
 use crate::account::{InferenceCall, RequestAccount};
-use crate::answer::Problem;
-use crate::authenticate::Client;
-use crate::body::{self, BodyBounds, IncomingBody};
-use crate::bound::{self, CallLimits, CallSize};
+use crate::action::bound;
+use crate::action::bound::{CallLimits, CallSize};
+use crate::authenticate::scope;
+use crate::body;
+use crate::body::inflate;
+use crate::body::inflate::{Coding, CompressedContent, InflationGuard};
+use crate::body::{BodyBounds, IncomingBody};
 use crate::capacity::MemoryPermit;
-use crate::head::{Head, text};
-use crate::inflate::{self, Coding, CompressedContent, InflationGuard};
-use crate::scope;
+use crate::client::head::{Head, text};
+use crate::refusal::answer::Problem;
 
 /// Bodies larger than this are parsed outside the worker's thread: at 500 MB/s they would block it for more than half a
 /// millisecond.

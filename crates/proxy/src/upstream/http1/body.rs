@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::Http1Connection;
 use super::request_writer::{RequestWriter, UploadTask};
-use crate::content::{ContentReader, Trailers};
-use crate::upload::{Upload, UploadError};
+use crate::body::upload::{Upload, UploadError};
+use crate::bytes::content::{ContentReader, Trailers};
 
 /// The reason for an incomplete response.
 #[derive(Debug, Error)]

@@ -5,7 +5,7 @@ use std::io;
 use ::http1::Violation;
 use thiserror::Error;
 
-use crate::upload::UploadError;
+use crate::body::upload::UploadError;
 use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
 
 /// The reason for a missing response.

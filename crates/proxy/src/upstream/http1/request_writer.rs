@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 
 use super::Http1Connection;
 use super::error::Http1CallError;
-use crate::task::spawn;
-use crate::upload::{Upload, UploadError};
+use crate::body::upload::{Upload, UploadError};
+use crate::bytes::write_queue::WriteQueue;
+use crate::deadlines::task::spawn;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
-use crate::write_queue::WriteQueue;
 
 /// A request that is being written.
 pub(super) struct RequestWriter {

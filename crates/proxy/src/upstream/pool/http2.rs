@@ -16,8 +16,8 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::probe::Gauge;
-use crate::task::spawn;
+use crate::deadlines::probe::Gauge;
+use crate::deadlines::task::spawn;
 use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::pool::Pool;
 use crate::upstream::socket::Socket;

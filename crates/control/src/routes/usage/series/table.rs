@@ -1,26 +1,28 @@
 //! Time series as CSV (RFC 4180).
 
+use access::{NanoUsd, usd};
 use axum::response::{IntoResponse, Response};
 use http::header;
 
 use super::{GroupSeriesView, SeriesPoint, UsageSeriesView};
 use crate::figures::CURRENCY;
 
-const HEAD: &str = "at,name,key_id,other_groups,requests,refused,errors,credits,input,cached_input,cache_write,output,reasoning,total,cost_nano,currency,unpriced_requests,mean_ms,p50_ms,p95_ms,p99_ms\r\n";
+const HEAD: &str = "at,name,key_id,other_groups,requests,succeeded,refused,errors,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced_requests,mean_ms,p50_ms,p95_ms,p99_ms\r\n";
 
-/// Returns the table as a file: one row per series and step, after a header line. Unknown figures are empty.
-pub(super) fn response(series: &UsageSeriesView) -> Response {
+/// Returns the table as a file: one row per series and step with requests, after a header line; `with_empty` adds
+/// the other steps. Unknown figures are empty.
+pub(super) fn response(series: &UsageSeriesView, with_empty: bool) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"usage.csv\""),
     ];
-    (headers, text(series)).into_response()
+    (headers, text(series, with_empty)).into_response()
 }
 
-pub(super) fn text(series: &UsageSeriesView) -> String {
+pub(super) fn text(series: &UsageSeriesView, with_empty: bool) -> String {
     let mut text = HEAD.to_owned();
     for group in &series.series {
-        for point in &group.points {
+        for point in group.points.iter().filter(|point| with_empty || !point.is_empty()) {
             let cells = row(group, point);
             text.push_str(&cells.join(","));
             text.push_str("\r\n");
@@ -39,14 +41,20 @@ fn row(group: &GroupSeriesView, point: &SeriesPoint) -> Vec<String> {
         group.key.as_ref().map(|key| key.id.to_string()).unwrap_or_default(),
         count(group.other_groups),
         used.requests.to_string(),
+        count(point.succeeded),
         count(point.refused),
         count(point.errors),
         used.credits.to_string(),
     ];
     cells.extend(used.tokens.classes().map(|tokens| tokens.to_string()));
-    cells.extend([used.cost.nano().0.to_string(), CURRENCY.to_owned(), used.unpriced_requests.to_string()]);
+    cells.extend([decimal(used.cost.nano()), CURRENCY.to_owned(), used.unpriced_requests.to_string()]);
     cells.extend([latency.mean_ms, latency.p50_ms, latency.p95_ms, latency.p99_ms].map(ms));
     cells
+}
+
+/// Writes money as a decimal number: `0.001234`.
+fn decimal(money: NanoUsd) -> String {
+    usd::written_money(money).trim_end_matches(" USD").to_owned()
 }
 
 /// Writes a text as one cell. Spreadsheets evaluate cells that begin like a formula, and names come from clients, so that

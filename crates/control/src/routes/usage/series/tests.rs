@@ -10,7 +10,9 @@ fn check(step: StepParameter, since: Option<&str>, until: Option<&str>) -> Resul
         until: until.map(str::to_owned),
         key_id: None,
         model: None,
+        scope: None,
         user_id: None,
+        empty: None,
         format: None,
     };
     let seconds = |at: Timestamp| (NOW.0 - at.0) / 1_000_000;

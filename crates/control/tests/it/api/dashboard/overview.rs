@@ -84,7 +84,7 @@ async fn latency_and_recent_requests_are_those_of_the_newest() {
     let expected = json!({"p50_ms": 54.0, "p95_ms": 76.0, "basis": "newest_requests", "requests": 49});
     assert_eq!((&reported["latency"], reported["recent"].as_array().unwrap().len()), (&expected, 20));
     assert_eq!(reported["recent"][0]["refusal"]["code"], "rate_limited");
-    assert_eq!(reported["errors"], json!({"today": 1, "requests": 80, "rate": 0.0125}));
+    assert_eq!(reported["errors"], json!({"today": 0, "refused": 1, "requests": 79, "rate": 0.0}));
 }
 
 #[tokio::test]

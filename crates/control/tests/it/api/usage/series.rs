@@ -53,15 +53,15 @@ async fn a_series_has_every_step_and_every_group() {
     let days = found(&world, &ada, "by=model&since=2026-11-19T00:00:00Z").await;
     assert_eq!(requests(&days), [("fast".to_owned(), vec![1, 2]), ("smart".to_owned(), vec![0, 1])]);
     let point = &days["series"][0]["points"][1];
-    assert_eq!(
-        (&point["refused"], &point["errors"], &point["latency"]["mean_ms"]),
-        (&json!(1), &json!(1), &json!(2.0))
-    );
+    let results = [&point["succeeded"], &point["refused"], &point["errors"]];
+    assert_eq!((results, &point["latency"]["mean_ms"]), ([&json!(2), &json!(1), &json!(0)], &json!(2.0)));
     assert_eq!((&point["latency"]["p95_ms"], &days["truncated"]), (&json!(null), &json!(false)));
-    // Daily totals of keys count no errors, and days without use are not known better.
+    // Daily totals of keys have no results, those of all requests have.
     let days = found(&world, &ada, "").await;
     let points = days["series"][0]["points"].as_array().unwrap();
-    assert_eq!((points.len(), &points[0]["errors"], &points[30]["requests"]), (31, &json!(null), &json!(3)));
+    assert_eq!((points.len(), &points[0]["errors"], &points[30]["requests"]), (31, &json!(0), &json!(3)));
+    let of_key = found(&world, &ada, &format!("key_id={}", ada.key)).await;
+    assert_eq!(of_key["series"][0]["points"][0]["errors"], json!(null));
 }
 
 #[tokio::test]
@@ -100,14 +100,16 @@ async fn a_table_has_the_same_rows() {
     let lines: Vec<&str> = answer.body.split("\r\n").collect();
     let [head, first, other, ""] = lines.as_slice() else { panic!("{lines:?}") };
     assert!(head.starts_with("at,name,key_id,") && head.ends_with(",p99_ms"), "{head}");
-    let expected = format!("2026-11-20T12:00:00Z,ada,{},,1,1,1,3,100,20,7,50,10,187,1500,USD,0,2,2,2,2", ada.key);
+    let expected =
+        format!("2026-11-20T12:00:00Z,ada,{},,1,1,1,0,3,100,20,7,50,10,187,0.0000015,USD,0,2,2,2,2", ada.key);
     assert_eq!(*first, expected);
     assert_eq!(head.split(',').count(), first.split(',').count());
-    let cells = format!("2026-11-20T12:00:00Z,\"'=second, \"\"key\"\"\",{},,1,0,1,3,", second.key);
+    let cells = format!("2026-11-20T12:00:00Z,\"'=second, \"\"key\"\"\",{},,1,0,0,1,3,", second.key);
     assert!(other.starts_with(&cells), "{other}");
     // Unknown figures are empty.
     let day = ask(&world, &ada, &format!("{PATH}?since=2026-11-20T00:00:00Z&format=csv")).await;
-    assert!(day.body.ends_with("\r\n2026-11-20T00:00:00Z,,,,3,,,9,300,60,21,150,30,561,4500,USD,0,,,,\r\n"), "{day:?}");
+    let row = "\r\n2026-11-20T00:00:00Z,,,,3,2,1,1,9,300,60,21,150,30,561,0.0000045,USD,0,3.166,,,\r\n";
+    assert!(day.body.ends_with(row), "{day:?}");
 }
 
 #[tokio::test]
@@ -115,7 +117,7 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     for (query, name) in [
-        ("by=user", "by"),
+        ("by=colour", "by"),
         ("by=", "by"),
         ("by=model&by=key", "by"),
         ("step=second", "step"),

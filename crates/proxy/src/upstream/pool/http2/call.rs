@@ -13,8 +13,8 @@ use http1::{Announced, KnownName};
 use thiserror::Error;
 
 use super::streams::StreamSlot;
-use crate::probe::Probe;
-use crate::upload::{Upload, UploadError};
+use crate::body::upload::{Upload, UploadError};
+use crate::deadlines::probe::Probe;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
@@ -329,7 +329,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::head::tests::head as received;
+    use crate::client::head::tests::head as received;
     use crate::upstream::outgoing::OutgoingTarget;
     use crate::upstream::outgoing::tests::outgoing;
 

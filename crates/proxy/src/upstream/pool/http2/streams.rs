@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Http2Session, NewHttp2Connection, STREAMS_MAX};
-use crate::task::spawn;
+use crate::deadlines::task::spawn;
 use crate::upstream::pool::Pool;
 
 /// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
@@ -244,8 +244,8 @@ mod tests {
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
-    use crate::probe::Gauge;
-    use crate::task::spawn;
+    use crate::deadlines::probe::Gauge;
+    use crate::deadlines::task::spawn;
     use crate::upstream::pool::http2;
     use crate::upstream::socket::{Socket, Transport};
 

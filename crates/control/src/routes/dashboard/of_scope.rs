@@ -1,0 +1,171 @@
+//! The overview of several users, or of one key.
+
+use access::UserId;
+use ledger::{RankedRoute, RankedUser, ResultTotals, ScopeKey, TopLists};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Latency, Month, OverviewErrorRate, OverviewKeyView, OverviewModelView, OverviewPlanView, OverviewResponse, RECENT,
+    Today,
+};
+use crate::figures::{UsageFigures, ms};
+use crate::moment::{date, first_of_month, rfc3339};
+use crate::problem::Problem;
+use crate::quota::SpentCredits;
+use crate::routes::usage::requests::RequestItem;
+use crate::sign_in::Account;
+use crate::state::State;
+use crate::usage_scope::{self, Scope};
+
+/// This month's users in three orders, at most ten each.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewUsers)]
+pub(super) struct TopUsers {
+    /// The highest cost first.
+    most_spent: Vec<TopUser>,
+    /// The most requests first, including refused ones.
+    most_requests: Vec<TopUser>,
+    /// The most failed requests first.
+    most_errors: Vec<TopUser>,
+}
+
+/// A user with the usage of this month.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewUser)]
+struct TopUser {
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    /// The display name of the user.
+    name: String,
+    /// The name of the plan that the user has now.
+    plan: String,
+    #[serde(flatten)]
+    used: UsageFigures,
+    #[serde(flatten)]
+    results: ResultCounts,
+}
+
+/// This month's routes in three orders, at most ten each.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewRoutes)]
+pub(super) struct TopRoutes {
+    /// The highest cost first.
+    most_spent: Vec<TopRoute>,
+    /// The most requests first, including refused ones.
+    most_requests: Vec<TopRoute>,
+    /// The most failed requests first.
+    most_errors: Vec<TopRoute>,
+}
+
+/// A route with the usage of this month.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewRoute)]
+struct TopRoute {
+    /// The name of the route.
+    name: String,
+    #[serde(flatten)]
+    used: UsageFigures,
+    #[serde(flatten)]
+    results: ResultCounts,
+    /// The mean duration of requests that are stored one by one; null without such requests.
+    mean_ms: Option<f64>,
+}
+
+/// The number of requests by result. Together they are all requests; the rate of failures is `errors` divided by the sum of
+/// `errors` and `succeeded`.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = RequestResults)]
+struct ResultCounts {
+    /// The number of requests that neither were refused nor failed.
+    succeeded: u64,
+    /// The number of requests that the gateway refused.
+    refused: u64,
+    /// The number of failed requests.
+    errors: u64,
+}
+
+impl From<ResultTotals> for ResultCounts {
+    fn from(ResultTotals { succeeded, refused, errors }: ResultTotals) -> Self {
+        Self { succeeded, refused, errors }
+    }
+}
+
+impl From<RankedUser> for TopUser {
+    fn from(user: RankedUser) -> Self {
+        let used = UsageFigures::from(&user.total);
+        Self { id: user.id, name: user.name, plan: user.plan, used, results: user.results.into() }
+    }
+}
+
+impl From<RankedRoute> for TopRoute {
+    fn from(route: RankedRoute) -> Self {
+        let used = UsageFigures::from(&route.total);
+        Self { name: route.name, used, results: route.results.into(), mean_ms: route.mean_us.map(ms) }
+    }
+}
+
+impl From<TopLists<RankedUser>> for TopUsers {
+    fn from(TopLists { most_spent, most_requests, most_errors }: TopLists<RankedUser>) -> Self {
+        let views = |users: Vec<RankedUser>| users.into_iter().map(TopUser::from).collect();
+        Self { most_spent: views(most_spent), most_requests: views(most_requests), most_errors: views(most_errors) }
+    }
+}
+
+impl From<TopLists<RankedRoute>> for TopRoutes {
+    fn from(TopLists { most_spent, most_requests, most_errors }: TopLists<RankedRoute>) -> Self {
+        let views = |routes: Vec<RankedRoute>| routes.into_iter().map(TopRoute::from).collect();
+        Self { most_spent: views(most_spent), most_requests: views(most_requests), most_errors: views(most_errors) }
+    }
+}
+
+impl From<ScopeKey> for OverviewKeyView {
+    fn from(key: ScopeKey) -> Self {
+        Self {
+            id: key.id,
+            label: key.label,
+            prefix: key.prefix,
+            last4: key.last4,
+            created_at: rfc3339(key.created_at),
+            expires_at: key.expires_at.map(rfc3339),
+            revoked_at: key.revoked_at.map(rfc3339),
+            user: Some(key.owner.into()),
+            today: UsageFigures::from(&key.today),
+            month: UsageFigures::from(&key.month),
+        }
+    }
+}
+
+/// Returns the overview of several users, or of one key of a user.
+pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewResponse, Problem> {
+    let today = app.clock.now().day();
+    let since = first_of_month(today);
+    let overview = app.ledger.scope_overview(scope.of, scope.key_no(), [since, today]).await?;
+    let owner = match &scope.user {
+        Some(owner) => {
+            let user = app.store.find_user(&store::UserRef::Id(owner.user)).await?;
+            Some(user.ok_or_else(usage_scope::no_such_user)?)
+        }
+        None => None,
+    };
+    let quota = match &owner {
+        Some(user) => Some(SpentCredits::of(app, user.no, today).await?.of_user(&user.plan)),
+        None => None,
+    };
+    let latency = Latency::of(&overview.newest);
+    Ok(OverviewResponse {
+        plan: owner.as_ref().map(|user| OverviewPlanView::from(&user.plan)),
+        users: owner.is_none().then(|| overview.users.into()),
+        routes: owner.is_none().then(|| overview.routes.into()),
+        user: owner.as_ref().map(Account::from),
+        quota,
+        budgets: Vec::new(),
+        today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits: 0 },
+        month: Month { since: date(since), used: UsageFigures::from(&overview.month) },
+        keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
+        models: overview.models.into_iter().map(OverviewModelView::from).collect(),
+        latency,
+        errors: OverviewErrorRate::of(overview.results_today),
+        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
+    })
+}

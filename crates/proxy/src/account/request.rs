@@ -1,0 +1,142 @@
+//! The facts of one request that do not change: where and when it arrived, its head, and its configuration.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use access::{Mono, RequestId, Timestamp, address};
+use config::Snapshot;
+use http1::{KnownName, Version};
+use tokio::time::Instant;
+
+use crate::account::client_context::{ClientOrigin, ConnectionContext, Peer};
+use crate::account::request_id::RequestIdText;
+use crate::client::head::Head;
+use crate::deadlines::RequestDeadlines;
+use crate::upstream::interim::InterimResponses;
+use crate::upstream::response_head::UpstreamHead;
+use crate::worker::{Pinned, Worker};
+
+/// Returns the address of the client that sent `head`: the peer's address, or the one that a trusted proxy reports.
+pub(crate) fn client_address(peer: &Peer, snapshot: &Snapshot, head: &Head) -> IpAddr {
+    if !is_trusted(peer, snapshot) {
+        return peer.address;
+    }
+    let forwarded = head.fields().all(KnownName::XForwardedFor);
+    address::origin(peer.address, &snapshot.traffic.trusted_proxies, forwarded)
+}
+
+fn is_trusted(peer: &Peer, snapshot: &Snapshot) -> bool {
+    !peer.is_unknown && snapshot.traffic.is_trusted_proxy(peer.address)
+}
+
+/// A request whose head has arrived.
+pub(crate) struct RequestContext {
+    /// The connection on which it arrived.
+    pub(crate) at: Rc<ConnectionContext>,
+    /// The request's own deadlines.
+    pub(crate) deadlines: Rc<RequestDeadlines>,
+    /// The configuration that the request uses to its end.
+    pub(crate) snapshot: Rc<Pinned>,
+    pub(crate) id: RequestId,
+    pub(crate) id_text: RequestIdText,
+    /// The time at which the head had arrived. Deadlines and durations begin at it.
+    pub(crate) begun: Instant,
+    pub(crate) started_at: Timestamp,
+    read_at: Cell<Instant>,
+    pub(crate) head: Rc<Head>,
+    interim: Rc<InterimResponses>,
+}
+
+impl RequestContext {
+    pub(crate) fn new(
+        at: Rc<ConnectionContext>,
+        deadlines: Rc<RequestDeadlines>,
+        head: Rc<Head>,
+        interim: Rc<InterimResponses>,
+    ) -> Self {
+        let worker = &at.worker;
+        let begun = Instant::now();
+        let started_at = worker.wall_clock.at(begun);
+        let snapshot = worker.snapshot();
+        let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
+        let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
+        let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim }
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.at.worker
+    }
+
+    /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
+    pub(crate) fn client_address(&self) -> IpAddr {
+        client_address(&self.at.peer, &self.snapshot, &self.head)
+    }
+
+    /// Whether the peer is a trusted proxy.
+    pub(crate) fn is_peer_trusted(&self) -> bool {
+        is_trusted(&self.at.peer, &self.snapshot)
+    }
+
+    /// Returns the client's address and the scheme of the URL that it requested, for upstreams.
+    pub(crate) fn origin(&self, is_peer_trusted: bool) -> Cow<'_, ClientOrigin> {
+        if is_peer_trusted {
+            Cow::Owned(ClientOrigin::new(self.client_address(), self.reported_scheme()))
+        } else {
+            Cow::Borrowed(&self.at.peer.origin)
+        }
+    }
+
+    /// Returns the scheme that a trusted proxy reports; without a report, that of the connection.
+    fn reported_scheme(&self) -> &'static str {
+        // The trusted proxy wrote the last value; the values before it are those that it received.
+        let reported = self.head.fields().all(KnownName::XForwardedProto).last();
+        match reported.and_then(|value| value.rsplit(|&octet| octet == b',').next()).map(<[u8]>::trim_ascii) {
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => "http",
+            Some(_) | None => self.at.peer.origin.scheme,
+        }
+    }
+
+    /// Returns the version of HTTP over which the request arrived, as `Via` has it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        match self.head.version() {
+            _ if self.at.is_http2.get() => "2",
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
+        }
+    }
+
+    /// Relays an interim response of an upstream, unless the client speaks HTTP/1.0 (RFC 9110, 15.2).
+    pub(crate) fn relay_interim(&self, head: UpstreamHead) {
+        if self.at.is_http2.get() || self.head.version() == Version::Http11 {
+            self.interim.relay(head);
+        }
+    }
+
+    /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next
+    /// step.
+    pub(crate) fn read_clock(&self) -> Instant {
+        let now = Instant::now();
+        self.read_at.set(now);
+        now
+    }
+
+    /// Returns the time at which the request last read the monotonic clock. The request has not waited since.
+    pub(crate) fn read_at(&self) -> Instant {
+        self.read_at.get()
+    }
+
+    /// Returns the same time on the clock of rate limits.
+    pub(crate) fn mono(&self) -> Mono {
+        self.worker().shared.clock.mono_at(self.read_at().into_std())
+    }
+
+    /// Returns the wall time at which the monotonic clock was last read.
+    pub(crate) fn wall_at(&self) -> Timestamp {
+        let elapsed = self.read_at.get() - self.begun;
+        self.worker().shared.clock.wall_after(self.started_at, elapsed)
+    }
+}

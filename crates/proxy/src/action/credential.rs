@@ -1,0 +1,143 @@
+//! The credential of an LLM request: the user's own, otherwise one that the user's plan may share.
+
+use access::{Principal, ProviderKey, Refusal, Secret};
+use config::snapshot::{Credential, Provider};
+
+use crate::refusal::answer::Problem;
+
+/// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it. The
+/// result is borrowed from the configuration or the principal, which the request holds, so nothing is copied.
+///
+/// If the user's own credential cannot be decrypted, no other credential replaces it.
+pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Result<Option<&'a Secret>, Problem> {
+    let keys = &principal.provider_keys;
+    if let Some(own) = keys.own(&provider.name) {
+        return opened(own);
+    }
+    let shares = principal.plan.shared_keys;
+    if provider.credential == Credential::None {
+        let shared = keys.shared(&provider.name, None).filter(|_| shares);
+        return shared.map_or(Ok(None), opened);
+    }
+    if !shares {
+        return Err(missing(provider, "your plan comes without credentials of providers"));
+    }
+    match &provider.credential {
+        Credential::None => Ok(None),
+        Credential::Fixed(secret) => Ok(Some(secret)),
+        Credential::Vault { label } => match keys.shared(&provider.name, label.as_deref()) {
+            Some(shared) => opened(shared),
+            None => Err(missing(provider, "there is no shared credential")),
+        },
+    }
+}
+
+fn opened(key: &ProviderKey) -> Result<Option<&Secret>, Problem> {
+    key.secret.as_ref().map(Some).ok_or_else(|| {
+        let message = "the provider's credential cannot be used at the moment: try again later, or put it in anew";
+        Problem::new(Refusal::Unavailable, message)
+    })
+}
+
+fn missing(provider: &Provider, why: &str) -> Problem {
+    let message = format!("{why}: add your own for the provider {} (POST /api/provider-keys)", provider.name);
+    Problem::new(Refusal::Forbidden, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use access::{Clock, Ids, KeyId, KeyNo, Plan, ProviderKeyId, ProviderKeys, Timestamp, UserId, UserNo};
+    use ai::ProviderKind;
+    use config::snapshot::{Origin, Scheme};
+
+    use super::*;
+
+    fn key(provider: &str, label: &str, secret: Option<&str>) -> ProviderKey {
+        let secret = secret.map(|text| Secret::new(text.to_owned()));
+        let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
+        ProviderKey { id: ProviderKeyId(id), provider: provider.into(), label: label.into(), secret }
+    }
+
+    fn principal(shared_keys: bool, own: Vec<ProviderKey>, shared: Vec<ProviderKey>) -> Principal {
+        let plan = Arc::new(Plan { shared_keys, ..Plan::unlimited("pro") });
+        let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
+        let principal = Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(1)), plan);
+        Principal { provider_keys: ProviderKeys { own: own.into(), shared: shared.into() }, ..principal }
+    }
+
+    fn provider(credential: Credential) -> Provider {
+        let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
+        let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
+        Provider { name: "openai".into(), kind: ProviderKind::OpenAi, origin, credential, tls: None }
+    }
+
+    fn check(credential: &Credential, principal: &Principal, expected: Result<Option<&str>, Refusal>) {
+        let provider = provider(credential.clone());
+        let chosen = choose(&provider, principal).map(|secret| secret.map(Secret::expose));
+        assert_eq!(chosen.map_err(|problem| problem.refusal), expected, "{credential:?} {principal:?}");
+    }
+
+    #[test]
+    fn own_comes_before_shared_and_shared_is_for_plans_that_share() {
+        let fixed = Credential::Fixed(Secret::new("fixed".to_owned()));
+        let any = Credential::Vault { label: None };
+        let labelled = Credential::Vault { label: Some("team".into()) };
+        let own = || {
+            vec![
+                key("anthropic", "a", Some("other")),
+                key("openai", "new", Some("own")),
+                key("openai", "old", Some("old")),
+            ]
+        };
+        let shared = || {
+            vec![
+                key("openai", "all", Some("all")),
+                key("openai", "team", Some("team")),
+                key("anthropic", "x", Some("x")),
+            ]
+        };
+        for credential in [&fixed, &any, &labelled] {
+            for shares in [true, false] {
+                check(credential, &principal(shares, own(), shared()), Ok(Some("own")));
+                let unopened =
+                    principal(shares, vec![key("openai", "new", None), key("openai", "old", Some("old"))], shared());
+                check(credential, &unopened, Err(Refusal::Unavailable));
+            }
+            check(credential, &principal(false, Vec::new(), shared()), Err(Refusal::Forbidden));
+            check(
+                credential,
+                &principal(false, vec![key("anthropic", "a", Some("a"))], shared()),
+                Err(Refusal::Forbidden),
+            );
+        }
+        check(&fixed, &principal(true, Vec::new(), shared()), Ok(Some("fixed")));
+        check(&any, &principal(true, Vec::new(), shared()), Ok(Some("all")));
+        check(&labelled, &principal(true, Vec::new(), shared()), Ok(Some("team")));
+        check(&any, &principal(true, Vec::new(), vec![key("anthropic", "x", Some("x"))]), Err(Refusal::Forbidden));
+        check(
+            &labelled,
+            &principal(true, Vec::new(), vec![key("openai", "all", Some("all"))]),
+            Err(Refusal::Forbidden),
+        );
+        check(&any, &principal(true, Vec::new(), vec![key("openai", "all", None)]), Err(Refusal::Unavailable));
+    }
+
+    #[test]
+    fn a_provider_that_needs_no_credential_gets_one_from_the_vault_alone() {
+        let shared = || vec![key("openai", "all", Some("all"))];
+        for shares in [true, false] {
+            check(&Credential::None, &principal(shares, Vec::new(), Vec::new()), Ok(None));
+            check(
+                &Credential::None,
+                &principal(shares, vec![key("openai", "new", Some("own"))], shared()),
+                Ok(Some("own")),
+            );
+            let unopened = principal(shares, vec![key("openai", "new", None)], shared());
+            check(&Credential::None, &unopened, Err(Refusal::Unavailable));
+        }
+        check(&Credential::None, &principal(true, Vec::new(), shared()), Ok(Some("all")));
+        check(&Credential::None, &principal(false, Vec::new(), shared()), Ok(None));
+    }
+}

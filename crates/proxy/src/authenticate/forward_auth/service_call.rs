@@ -1,0 +1,149 @@
+//! One request to a service: a GET with the fields of the client's request, over a connection of the worker's pool.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use config::snapshot::ServiceEntry;
+use http1::{HeadEdits, InvalidPart, KnownName, write_field};
+use tokio::time::Instant;
+
+use crate::account::request::RequestContext;
+use crate::body::upload::Upload;
+use crate::client::head::Head;
+use crate::client::trusted::{Trust, TrustRule};
+use crate::upstream::connect::{NewConnection, OfferedProtocols, connect};
+use crate::upstream::http1::Http1Connection;
+use crate::upstream::http1::call::Http1Call;
+use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
+use crate::upstream::pool::Pool;
+use crate::upstream::response_head::UpstreamHead;
+use crate::worker::decisions::ServiceError;
+
+/// Maximum size of a response's body.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The response of a service.
+pub(super) struct ServiceResponse {
+    pub(super) head: UpstreamHead,
+    pub(super) body: Bytes,
+}
+
+/// Asks the service about a request. A connection that was closed while it was idle is replaced once.
+pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ServiceResponse, ServiceError> {
+    let worker = request.worker();
+    let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref());
+    let head = Rc::new(head(request, entry)?);
+    let (edits, target) = (HeadEdits::for_forwarding(), OutgoingTarget::Received { prefix_len: 0 });
+    let outgoing = OutgoingHead { head, edits, target, origin: pool.target.clone(), upgrades: false };
+    if let Some(idle) = pool.take(Instant::now(), true).await {
+        match send(idle, &outgoing, &pool).await {
+            Err(ServiceError::Call(error)) if !error.is_protocol() => {}
+            result => return result,
+        }
+    }
+    let opened = connect(&worker.connector, &pool, OfferedProtocols::Http1, entry.timeout).await;
+    match opened.map_err(ServiceError::Connect)? {
+        NewConnection::Http1(link) => send(link, &outgoing, &pool).await,
+        NewConnection::Http2(_) => Err(ServiceError::Protocol),
+    }
+}
+
+async fn send(
+    link: Box<Http1Connection>,
+    outgoing: &OutgoingHead,
+    pool: &Pool,
+) -> Result<ServiceResponse, ServiceError> {
+    let (nothing, _) = Upload::segments(std::iter::empty(), Instant::now());
+    let mut call = Http1Call::start(link, outgoing, nothing).map_err(ServiceError::Request)?;
+    let head = poll_fn(|cx| call.poll_head(cx, drop)).await.map_err(ServiceError::Call)?;
+    let (relayed, mut download) = call.into_response(head);
+    let mut body = BytesMut::new();
+    while let Some(data) = poll_fn(|cx| download.poll_data(cx)).await {
+        body.extend_from_slice(&data.map_err(ServiceError::Body)?);
+        if body.len() > BODY_BYTES_MAX {
+            return Err(ServiceError::TooLarge);
+        }
+    }
+    drop(download.take_trailers());
+    if let Some(link) = download.take_reusable() {
+        pool.give_back(link, Instant::now());
+    }
+    Ok(ServiceResponse { head: relayed.head, body: body.freeze() })
+}
+
+/// Returns the head of the request to the service.
+fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceError> {
+    let received = &request.head;
+    let mut bytes = [b"GET ", entry.url.target.as_bytes(), b" HTTP/1.1\r\n"].concat();
+    let mut write =
+        |name: &str, value: &[u8]| write_field(&mut bytes, name.as_bytes(), value).map_err(ServiceError::Request);
+    write("host", entry.url.origin.authority.as_bytes())?;
+    let (mut edits, is_trusted) = (HeadEdits::for_forwarding(), request.is_peer_trusted());
+    edits.remove_fields(received.fields(), |field| !is_passed(field.name));
+    // `allow_headers` of a route is for its upstream: the service decides by nothing that the client claims.
+    let trust = TrustRule {
+        trust: if is_trusted { Trust::Peer } else { Trust::Route(&[]) },
+        claim_headers: &request.snapshot.traffic.claim_headers,
+        withholds_claims: true,
+        certificate: request.at.peer.certificate_subject(),
+    };
+    trust.apply(&mut edits, received.fields()).map_err(ServiceError::Request)?;
+    for field in edits.kept(received.fields()).chain(edits.added()) {
+        write(&String::from_utf8_lossy(field.name), field.value)?;
+    }
+    let origin = request.origin(is_trusted);
+    write("x-forwarded-method", received.method_bytes())?;
+    write("x-forwarded-uri", &received.path_and_query().concat())?;
+    write("x-forwarded-proto", origin.scheme.as_bytes())?;
+    write("x-forwarded-for", origin.address.as_bytes())?;
+    write("x-request-id", request.id_text.as_bytes())?;
+    if !received.host().is_empty() {
+        write("x-forwarded-host", received.host())?;
+    }
+    bytes.extend_from_slice(b"\r\n");
+    Head::written(bytes).ok_or(ServiceError::Request(InvalidPart::Value))
+}
+
+/// Whether a field of the client's request is passed to the service. Fields of the body and its transfer, those that make
+/// a response conditional or partial, and those that the gateway writes are not.
+fn is_passed(name: &[u8]) -> bool {
+    const REMOVED: [&str; 6] = ["host", "expect", "forwarded", "range", "x-real-ip", "x-request-id"];
+    const PREFIXES: [&str; 3] = ["content-", "if-", "x-forwarded-"];
+    let plain: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect();
+    !REMOVED.iter().any(|removed| removed.as_bytes() == plain)
+        && !PREFIXES.iter().any(|prefix| plain.starts_with(prefix.as_bytes()))
+}
+
+/// Whether the gateway writes this field of its responses itself.
+pub(super) fn is_of_gateway(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "date",
+        "x-request-id",
+        "request-id",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "ratelimit",
+        "ratelimit-policy",
+    ];
+    NAMES.contains(&name)
+}
+
+/// Returns the time for which the response may be cached: `max-age` without `no-store` and `no-cache` (RFC 9111, 5.2.2).
+pub(super) fn max_age(head: &UpstreamHead) -> Duration {
+    let values = head.fields().all(KnownName::CacheControl).filter_map(|value| std::str::from_utf8(value).ok());
+    let mut age = None;
+    for directive in values.flat_map(|value| value.split(',')) {
+        let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
+        if name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache") {
+            return Duration::ZERO;
+        }
+        let digits = value.trim_matches('"');
+        if name.eq_ignore_ascii_case("max-age") && age.is_none() {
+            age = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().unwrap_or(0));
+        }
+    }
+    Duration::from_secs(age.unwrap_or(0))
+}

@@ -1,0 +1,49 @@
+//! Buffers of a worker, used again by the next connection that reads or writes. An idle connection holds none.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+use crate::bytes::write_queue::WriteQueue;
+
+/// Unused buffers of each kind.
+const BUFFERS_MAX: usize = 64;
+/// A larger buffer is freed. With [`BUFFERS_MAX`], a worker keeps at most 1 MiB of each kind.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
+
+/// Unused buffers of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    received: RefCell<Vec<BytesMut>>,
+    queues: RefCell<Vec<WriteQueue>>,
+}
+
+impl Buffers {
+    /// Returns an empty buffer for received bytes. Its memory is used again once nobody holds a slice of it.
+    pub(crate) fn take(&self) -> BytesMut {
+        self.received.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next reader.
+    pub(crate) fn give_back(&self, mut buffer: BytesMut) {
+        let mut unused = self.received.borrow_mut();
+        if unused.len() < BUFFERS_MAX && buffer.capacity() <= KEPT_BYTES_MAX {
+            buffer.clear();
+            unused.push(buffer);
+        }
+    }
+
+    /// Returns an empty queue.
+    pub(crate) fn take_queue(&self) -> WriteQueue {
+        self.queues.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps a queue for the next writer.
+    pub(crate) fn give_back_queue(&self, mut queue: WriteQueue) {
+        let mut unused = self.queues.borrow_mut();
+        if unused.len() < BUFFERS_MAX && queue.is_reusable() {
+            queue.clear();
+            unused.push(queue);
+        }
+    }
+}

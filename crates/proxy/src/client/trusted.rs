@@ -1,0 +1,142 @@
+//! Headers that a receiver may trust because a proxy in front of it writes them: another path or method, the client's
+//! address, or the signed-in user. A client could write them too, so [`TrustRule`] removes them for every receiver.
+
+use access::is_key;
+use config::snapshot::credentials::KEY_HEADERS;
+use http1::{Field, Fields, HeadEdits, InvalidPart, KnownName};
+
+use crate::client::head::is_one_of;
+
+/// A part of a header's name, in lowercase.
+enum NamePattern {
+    Whole(&'static str),
+    Begins(&'static str),
+}
+
+/// Another target or method than that of the request, which backends take after the gateway has chosen the route.
+const OVERRIDES: [NamePattern; 10] = [
+    NamePattern::Whole("x-original-url"),
+    NamePattern::Whole("x-original-uri"),
+    NamePattern::Whole("x-original-host"),
+    NamePattern::Whole("x-original-method"),
+    NamePattern::Whole("x-rewrite-url"),
+    NamePattern::Whole("x-host"),
+    NamePattern::Whole("x-http-host-override"),
+    NamePattern::Whole("x-http-method-override"),
+    NamePattern::Whole("x-http-method"),
+    NamePattern::Whole("x-method-override"),
+];
+
+/// Addresses and identities, in the words of CDNs, cloud load balancers and proxies that sign users in. `Proxy` becomes
+/// `HTTP_PROXY` in a CGI backend (CVE-2016-5385).
+const IDENTITIES: [NamePattern; 22] = [
+    NamePattern::Whole("proxy"),
+    NamePattern::Begins("cf-connecting-ip"),
+    NamePattern::Whole("true-client-ip"),
+    NamePattern::Whole("client-ip"),
+    NamePattern::Begins("client-cert"),
+    NamePattern::Whole("x-client-ip"),
+    NamePattern::Whole("x-cluster-client-ip"),
+    NamePattern::Whole("x-originating-ip"),
+    NamePattern::Whole("fastly-client-ip"),
+    NamePattern::Whole("fly-client-ip"),
+    NamePattern::Begins("x-azure-"),
+    NamePattern::Begins("x-appengine-"),
+    NamePattern::Begins("x-envoy-"),
+    NamePattern::Begins("remote-"),
+    NamePattern::Begins("x-remote-"),
+    NamePattern::Begins("x-authenticated-"),
+    NamePattern::Begins("x-auth-request-"),
+    NamePattern::Begins("x-webauth-"),
+    NamePattern::Begins("x-goog-authenticated-user-"),
+    NamePattern::Begins("x-amzn-oidc-"),
+    NamePattern::Begins("x-ms-client-principal"),
+    NamePattern::Begins("x-ssl-client-"),
+];
+
+/// The header with the subject of the client's certificate (RFC 4514), as nginx and other proxies name it.
+const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
+
+/// Which headers that receivers may trust are forwarded.
+pub(crate) enum Trust<'a> {
+    /// All of them: the peer is a trusted proxy.
+    Peer,
+    /// Those that the route allows; names in lowercase.
+    Route(&'a [Box<str>]),
+}
+
+/// The rule for the headers that a receiver may trust.
+pub(crate) struct TrustRule<'a> {
+    pub(crate) trust: Trust<'a>,
+    /// The headers that only claims of access tokens and services may set.
+    pub(crate) claim_headers: &'a [Box<str>],
+    /// Whether not even a trusted proxy may set those.
+    pub(crate) withholds_claims: bool,
+    /// The subject of the certificate that the client presented to this gateway.
+    pub(crate) certificate: Option<&'a [u8]>,
+}
+
+impl TrustRule<'_> {
+    /// Removes the received headers that the receiver must not trust, and keys of this gateway in headers whose names are
+    /// written with underscores. Adds the subject of the client's certificate.
+    ///
+    /// # Errors
+    /// The subject is not a field value.
+    pub(crate) fn apply(&self, edits: &mut HeadEdits, fields: Fields<'_>) -> Result<(), InvalidPart> {
+        let Trust::Route(allowed) = self.trust else {
+            let is_claim = |name| self.withholds_claims && is_one_of(name, self.claim_headers);
+            edits.remove_fields(fields, |field| is_misspelt_key(&field) || is_claim(field.name));
+            return Ok(());
+        };
+        // No well-known name is one that receivers trust.
+        edits.remove_fields(fields, |field| {
+            // A route cannot allow a client to name its own certificate.
+            let is_allowed = || {
+                let is_named = allowed.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(field.name));
+                is_named && !is_client_subject(field.name)
+            };
+            let is_claim = || is_one_of(field.name, self.claim_headers);
+            let is_trusted = || field.known.is_none() && is_trusted_by_backends(field.name);
+            is_misspelt_key(&field) || (is_trusted() || is_claim()) && !is_allowed()
+        });
+        match self.certificate {
+            Some(subject) => edits.append_named(CLIENT_SUBJECT, subject),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a header has a key of this gateway, and the name of a header of keys with underscores.
+fn is_misspelt_key(field: &Field<'_>) -> bool {
+    field.known.is_none()
+        && is_key(field.value.trim_ascii())
+        && is_one_of(field.name, KEY_HEADERS.map(KnownName::as_str))
+}
+
+/// Whether a backend may read a header of this name as [`CLIENT_SUBJECT`].
+fn is_client_subject(name: &[u8]) -> bool {
+    NamePattern::Whole("x-ssl-client-s-dn").is(name)
+}
+
+/// Whether backends may trust a header of this name, in any case.
+pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
+    // Most names begin with another letter.
+    let first = name.first().map(u8::to_ascii_lowercase);
+    matches!(first, Some(b'c' | b'f' | b'p' | b'r' | b't' | b'x'))
+        && OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
+}
+
+/// Whether `name` begins with `known`, in any case, as a backend behind CGI or WSGI reads it: underscores are hyphens there.
+fn begins_like(name: &[u8], known: &str) -> bool {
+    let same = |(octet, known): (&u8, u8)| octet.eq_ignore_ascii_case(&known) || (*octet == b'_' && known == b'-');
+    name.len() >= known.len() && name.iter().zip(known.bytes()).all(same)
+}
+
+impl NamePattern {
+    fn is(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Whole(known) => name.len() == known.len() && begins_like(name, known),
+            Self::Begins(known) => begins_like(name, known),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The threads that serve requests. Each worker has its own runtime and its own listeners.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use thiserror::Error;
+use tls::ListenerTls;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::Instant;
+
+use crate::client::{AcceptedStream, ProxyFailures};
+use crate::connection::http1;
+use crate::connection::listener::{BACKLOG, BoundSocket, Listeners};
+use crate::deadlines;
+use crate::deadlines::shutdown::{LAST_WORDS, ShutdownPhase, reached};
+use crate::deadlines::task::spawn;
+use crate::metrics::failure_log::FailureLog;
+use crate::upstream::pool;
+use crate::worker::aggregation;
+use crate::worker::{Shared, Worker, WorkerResources};
+
+/// Pause after a failed `accept`, for example without free file descriptors: a persistent error must not cause a busy
+/// loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Number of attempts, and the pause between them, to write the remaining records at the end. After the last attempt,
+/// opened requests count as interrupted at the next start, and other records are lost.
+const LAST_FLUSHES: u32 = 10;
+const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(100);
+/// Maximum number of unsent bytes that the kernel buffers for a client. It bounds memory, and a slow client's progress
+/// is visible in steps of this size.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+/// Pause between a panic of a housekeeping task and its next run.
+const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
+/// Maximum number of threads per worker that parse large bodies and resolve names.
+const BLOCKING_THREADS_MAX: usize = 16;
+/// Time after which an unused blocking thread ends.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The threads of the running workers.
+#[derive(Debug)]
+pub struct Workers(Vec<JoinHandle<()>>);
+
+/// The reason why the workers cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The operating system did not create a thread.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The number of lanes (the resources of one worker each) differs from the number of listeners.
+    #[error("{listeners} workers have listeners, {lanes} have a spool partition")]
+    Lanes {
+        /// The number of workers with listeners.
+        listeners: usize,
+        /// The number of workers with a lane.
+        lanes: usize,
+    },
+}
+
+/// Starts one thread per lane.
+///
+/// # Errors
+/// [`StartError`] if a thread cannot be created, or the numbers of lanes and listeners differ.
+pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResources>) -> Result<Workers, StartError> {
+    let sockets = listeners.by_worker;
+    if sockets.len() != lanes.len() {
+        return Err(StartError::Lanes { listeners: sockets.len(), lanes: lanes.len() });
+    }
+    let accept_failures = Arc::new(FailureLog::default());
+    let mut threads = Vec::new();
+    for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
+        let sockets = Sockets { all: sockets, accept_failures: accept_failures.clone() };
+        let (shared, lane) = (shared.clone(), Lane { number, resources: lane });
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || run(shared, sockets, lane))
+            .map_err(StartError::Thread)?;
+        threads.push(thread);
+    }
+    Ok(Workers(threads))
+}
+
+/// Returns the number of workers: the configured one, otherwise one per core and at most eight.
+#[must_use]
+pub fn workers(configured: Option<u32>) -> usize {
+    let configured = configured.and_then(|number| usize::try_from(number).ok());
+    configured.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8))
+}
+
+impl Workers {
+    /// Blocks the calling thread until every worker has ended. Returns the number of workers that panicked.
+    #[must_use]
+    pub fn join(self) -> usize {
+        self.0.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    }
+}
+
+/// The sockets on which a worker listens.
+struct Sockets {
+    all: Vec<BoundSocket>,
+    accept_failures: Arc<FailureLog>,
+}
+
+/// The number and the resources of a worker.
+struct Lane {
+    number: usize,
+    resources: WorkerResources,
+}
+
+fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(BLOCKING_KEEP_ALIVE)
+        .build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => {
+            let worker = runtime.block_on(work(shared, sockets, lane));
+            // A name lookup that hangs must not delay the shutdown. Requests that are still in flight settle when they
+            // are dropped.
+            runtime.shutdown_background();
+            last_flush(&worker);
+        }
+        Err(error) => tracing::error!(%error, "worker has no runtime"),
+    }
+}
+
+/// Accepts connections until the shutdown closes the listeners, then lets requests in flight end. Returns the worker's
+/// state.
+async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
+    let worker = Rc::new(Worker::new(shared, lane.resources, lane.number));
+    drop(spawn(keep_up(worker.clone(), async |worker| {
+        aggregation::flush_forever(&worker.aggregation, &worker.recorder).await;
+    })));
+    drop(spawn(keep_up(worker.clone(), async |worker| pool::sweep_forever(&worker.pools).await)));
+    drop(spawn(keep_up(worker.clone(), async |worker| {
+        deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
+    })));
+    let mut accepting = Vec::new();
+    for BoundSocket { socket, tls, proxy_protocol } in sockets.all {
+        match TcpListener::from_std(socket) {
+            Ok(listener) => {
+                let proxied = proxy_protocol.then(Rc::default);
+                let opener = Opener { worker: worker.clone(), tls, proxied };
+                accepting.push(spawn(accept(opener, listener, sockets.accept_failures.clone())));
+            }
+            Err(error) => tracing::error!(%error, "listener is not usable"),
+        }
+    }
+    let shutdown = &worker.shared.shutdown;
+    reached(shutdown.follow(), ShutdownPhase::Closing).await;
+    for task in accepting {
+        // The task ends by itself at `Closing`; only a panic makes this an error.
+        let _ = task.await;
+    }
+    let ending = reached(shutdown.follow(), ShutdownPhase::Ending);
+    tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
+    // Requests whose clients did not read the last event in time settle here.
+    worker.deadlines.cut();
+    last_words(&worker).await;
+    worker
+}
+
+/// Writes the counts and events that are not in the spool yet.
+#[expect(clippy::disallowed_methods, reason = "the worker's runtime is gone: there is nobody to be kept waiting")]
+fn last_flush(worker: &Worker) {
+    for _ in 0..LAST_FLUSHES {
+        if worker.aggregation.flush(&worker.recorder) {
+            return;
+        }
+        std::thread::sleep(LAST_FLUSH_PAUSE);
+    }
+    tracing::error!(
+        "the spool accepted no records before the worker ended: requests with an open record count as interrupted, the \
+         counts of others are lost"
+    );
+}
+
+/// Runs an endless task. A panic in it is logged and counted, and the task starts again after a pause.
+async fn keep_up(worker: Rc<Worker>, task: impl AsyncFn(Rc<Worker>)) {
+    loop {
+        if AssertUnwindSafe(task(worker.clone())).catch_unwind().await.is_err() {
+            worker.handles.panicked();
+            tracing::error!("a worker's housekeeping panicked; it starts again");
+            tokio::time::sleep(KEEP_UP_PAUSE).await;
+        }
+    }
+}
+
+/// Waits until this worker has no open connection.
+async fn idle(worker: &Worker) {
+    while worker.deadlines.open() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits up to [`LAST_WORDS`] until this worker has no open connection.
+async fn last_words(worker: &Worker) {
+    // An error means that some clients did not read their last event in time; their connections are ended.
+    let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
+}
+
+async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
+    let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Closing));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut closing => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => opener.open(stream, peer),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if let Some(failures) = accept_failures.of(Instant::now()) {
+                    tracing::error!(%error, failures, "cannot accept connections: clients wait");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // Closing the listener would reset connections that the kernel has already completed. At most as many as its
+    // backlog holds are accepted, because clients that keep connecting must not delay the shutdown.
+    if let Ok(listener) = listener.into_std() {
+        for _ in 0..BACKLOG {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                    if let Ok(stream) = stream {
+                        opener.open(stream, peer);
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+/// Starts the tasks of a listener's connections.
+struct Opener {
+    worker: Rc<Worker>,
+    tls: Option<Arc<ListenerTls>>,
+    proxied: Option<Rc<ProxyFailures>>,
+}
+
+impl Opener {
+    fn open(&self, stream: TcpStream, peer: SocketAddr) {
+        // Both calls fail only on a connection that has already ended; serving it detects that.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let tls = self.tls.as_ref().map(|tls| tls.config());
+        let accepted = AcceptedStream { stream, tls, proxied: self.proxied.clone() };
+        drop(spawn(http1::serve(self.worker.clone(), accepted, peer)));
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,140 @@
+//! The client's limits and budgets: a reservation covers all of them or none.
+
+use std::sync::Arc;
+
+use access::{Amount, Principal, Refusal};
+use meter::admission::{BudgetExceeded, LeaseShortfall};
+use meter::counter::RefusalCause;
+use meter::lease::{LeaseQueue, Verdict, WaitDecision};
+use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSource, Reservation};
+
+use crate::account::RequestAccount;
+use crate::account::request::RequestContext;
+use crate::limits::grants::count_rate;
+use crate::refusal::answer::Problem;
+
+/// Returns the limits of the request's principal.
+pub(crate) fn limits(request: &RequestContext, principal: &Arc<Principal>) -> Arc<Limits> {
+    let worker = request.worker();
+    worker.limits.limits(&worker.shared.meter, principal)
+}
+
+/// Reserves the maximum usage of the request; `charge` is `None` for a free request. If this node's leases are too
+/// small, the request waits for more.
+pub(crate) async fn reserve(
+    account: &mut RequestAccount,
+    limits: &Arc<Limits>,
+    charge: Option<Charge>,
+) -> Result<Reservation, Problem> {
+    let worker = account.request.worker();
+    let counted = limits.limits_budgets() || account.leaves_a_row();
+    if counted && charge.is_some() && !worker.recorder.spool.borrow().has_room() {
+        return Err(unrecordable());
+    }
+    let rate = if worker.shared.sharing.is_none() {
+        RateSource::Here
+    } else {
+        // Boxed, because its future is large and other requests do not need it.
+        Box::pin(count_rate(account, limits, charge.is_none())).await?
+    };
+    let account = &*account;
+    let shared = &account.request.worker().shared;
+    let ask = || {
+        let now = shared.clock.mono_at(account.request.read_at().into_std());
+        let at = shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.at(&shared.clock));
+        AdmissionRequest { limits, charge, at, now, rate }
+    };
+    let ask_after_wait = || {
+        account.request.read_clock();
+        ask()
+    };
+    match (shared.meter.admit(&ask()), &shared.leases) {
+        (Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })), Some(leases)) => {
+            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(account))
+        }
+        (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
+        (Err(refused), None) => Err(Problem::of_limit(&refused, &shared.clock)),
+        (Ok(reservation), _) => Ok(reservation),
+    }
+}
+
+/// The reason why a request was not admitted after it had waited.
+#[derive(Debug, PartialEq, Eq)]
+enum AdmissionFailure {
+    /// A limit refuses the request.
+    AdmissionRefusal(AdmissionRefusal),
+    /// The result was unknown at the end of the wait, or other nodes hold the rest.
+    Withheld,
+}
+
+impl AdmissionFailure {
+    fn problem(self, account: &RequestAccount) -> Problem {
+        match self {
+            Self::AdmissionRefusal(refused) => {
+                Problem::of_limit(&of_many(refused), &account.request.worker().shared.clock)
+            }
+            Self::Withheld => Problem::new(
+                Refusal::QuotaWithheld,
+                "the rest of a quota is leased to other servers, or is unknown at the moment: try again",
+            ),
+        }
+    }
+}
+
+/// Waits for the amounts that a request lacks, and reserves them. The lease queue decides about each waiting request in
+/// time, so the wait ends.
+async fn borrow<'a>(
+    meter: &Meter,
+    leases: &LeaseQueue,
+    ask: impl Fn() -> AdmissionRequest<'a>,
+) -> Result<Reservation, AdmissionFailure> {
+    let mut request = ask();
+    let mut wait = leases.wait(request.now);
+    loop {
+        match meter.admit(&request) {
+            Ok(reservation) => return Ok(reservation),
+            Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })) => {}
+            Err(refused) => return Err(AdmissionFailure::AdmissionRefusal(refused)),
+        }
+        let lacks = request.shortfalls();
+        if lacks.is_empty() {
+            // The leases grew between the two checks.
+            request = ask();
+            continue;
+        }
+        match wait.verdict(lacks.clone()).await {
+            Some(WaitDecision { verdict: Verdict::Retry, .. }) => request = ask(),
+            Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, .. }) => {
+                let lack = lacks.iter().find(|lack| lack.id == cell);
+                return Err(lack.map_or(AdmissionFailure::Withheld, |lack| {
+                    AdmissionFailure::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)))
+                }));
+            }
+            Some(WaitDecision { verdict: Verdict::Withheld, .. }) | None => return Err(AdmissionFailure::Withheld),
+        }
+    }
+}
+
+/// Returns a refusal of a budget that nodes share. The amount that is left on this node is not all that is left, so it
+/// is not reported to the client.
+fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
+    match refused {
+        AdmissionRefusal::Budget(exceeded) => {
+            AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, ..exceeded })
+        }
+        rate @ AdmissionRefusal::Rate(..) => rate,
+    }
+}
+
+/// Returns the refusal of a budget that is exhausted on all nodes; `used` is the minimum that must be used.
+fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
+    let (limit, requested) = (lack.counter.limit(), lack.amount);
+    let used = limit.saturating_sub(requested).saturating_add(Amount(u64::from(limit >= requested)));
+    BudgetExceeded { budget: lack.id.budget, period: lack.id.period, limit, used, requested, by: RefusalCause::Limit }
+}
+
+/// Returns the refusal of a request whose usage cannot be recorded. Such requests are not served.
+pub(crate) fn unrecordable() -> Problem {
+    let message = "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon";
+    Problem::new(Refusal::SpoolFull, message)
+}

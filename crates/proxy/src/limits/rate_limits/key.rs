@@ -1,0 +1,66 @@
+//! The key under which a rate limit counts a request: the values of its dimensions.
+
+use access::Refusal;
+use config::snapshot::{LimitDimension, is_list};
+pub(super) use meter::limiter::key::push;
+use meter::limiter::key::{LimitKey, push_address, push_client, push_end, push_user};
+
+use crate::account::RequestAccount;
+use crate::client::head::{Head, is_same_name};
+use crate::refusal::answer::Problem;
+
+/// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply. A request that
+/// repeats a header that is counted is refused.
+pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Result<Option<LimitKey>, Problem> {
+    for dimension in dimensions {
+        if let LimitDimension::Header(name) = dimension {
+            check_repeats(&account.request.head, name)?;
+        }
+    }
+    Ok(counted(dimensions, account))
+}
+
+fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<LimitKey> {
+    let mut key = LimitKey::new();
+    for dimension in dimensions {
+        match dimension {
+            LimitDimension::Address => push_address(&mut key, account.request.client_address()),
+            LimitDimension::User => push_user(&mut key, &account.subject)?,
+            LimitDimension::Key => push(&mut key, &account.subject.caller()?.key.0.to_be_bytes()),
+            LimitDimension::Client => push_client(&mut key, &account.subject, account.request.client_address())?,
+            LimitDimension::Header(name) => {
+                // An upstream may read the first value of a list, so a client evades the limit by no other one.
+                if let Some(value) = values(&account.request.head, name).next() {
+                    push(&mut key, value);
+                }
+                push_end(&mut key);
+            }
+            LimitDimension::Claim(name) => {
+                // Values that are no single text count together, as those of tokens without the claim do.
+                let value = account.token.as_ref()?.verified.claims.field_value(name).ok().flatten();
+                match value {
+                    Some(value) => push(&mut key, value.as_bytes()),
+                    None => push_end(&mut key),
+                }
+            }
+            LimitDimension::Route => push(&mut key, account.policy.route.as_bytes()),
+            LimitDimension::Global => {}
+        }
+    }
+    Some(key)
+}
+
+/// Returns the values of a header, also with `_` for `-` in its name, as for backends behind CGI.
+fn values<'a>(head: &'a Head, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    head.fields().iter().filter(move |field| is_same_name(field.name, name.as_bytes())).map(|field| field.value)
+}
+
+/// Refuses a header that is sent twice, unless its value is a list: each number of repetitions would count apart, and the
+/// upstream may read any of the values.
+fn check_repeats(head: &Head, name: &str) -> Result<(), Problem> {
+    if is_list(name) || values(head, name).nth(1).is_none() {
+        return Ok(());
+    }
+    let message = format!("the header {name} is sent several times, and a rate limit counts by it: send it once");
+    Err(Problem::new(Refusal::BadRequest, message))
+}

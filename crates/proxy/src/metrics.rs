@@ -1,0 +1,176 @@
+//! The metric handles of one worker: a request looks up no metric that workers share.
+
+pub(crate) mod failure_log;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use access::{NanoUsd, Refusal};
+use ai::{Endpoint, Format};
+use meter::{RequestResult, Usage};
+use rustc_hash::FxHashMap;
+use telemetry::Metrics;
+use telemetry::metrics::{
+    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
+};
+
+/// The token classes in the order of [`Usage::summary_classes`].
+const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];
+/// Maximum number of models whose handles a worker keeps, because clients choose the names of models.
+const MODELS_MAX: usize = 500;
+
+type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
+/// The address of the route's name, the address of the method's name, the status, and the result.
+type RequestHandleKey = (usize, usize, u16, RequestResult);
+/// The names of a provider and of a model there.
+pub(crate) type ProviderModel = (Arc<str>, Arc<str>);
+
+/// Handles of the requests that use one snapshot. The names of routes belong to the snapshot or to [`Handles`], which
+/// both live longer. So an address identifies a name, and no name is hashed or compared.
+#[derive(Default)]
+pub(crate) struct RequestHandles(MetricHandles<RequestHandleKey, (Counter, Histogram)>);
+
+/// A request that has ended, as metrics count it.
+pub(crate) struct EndedRequest<'a> {
+    pub(crate) route: &'a Arc<str>,
+    pub(crate) method: &'a [u8],
+    pub(crate) status: u16,
+    pub(crate) result: RequestResult,
+    pub(crate) duration_us: u64,
+}
+
+/// Handles and names that requests share.
+pub(crate) struct Handles {
+    metrics: Arc<Metrics>,
+    models: MetricHandles<ProviderModel, ModelHandles>,
+    unmatched: Arc<str>,
+    healthz: Arc<str>,
+    endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
+    formats: [(Format, Arc<str>); Format::ALL.len()],
+}
+
+#[derive(Clone)]
+struct ModelHandles {
+    tokens: [Counter; 6],
+    cost: Counter,
+    unpriced: Counter,
+}
+
+impl Handles {
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            models: RefCell::default(),
+            unmatched: Arc::from("unmatched"),
+            healthz: Arc::from("healthz"),
+            endpoints: Endpoint::ALL.map(|endpoint| (endpoint, Arc::from(endpoint.path()))),
+            formats: Format::ALL.map(|format| (format, Arc::from(format.name()))),
+        }
+    }
+
+    /// Returns the route name of a request that matches no route.
+    pub(crate) fn unmatched(&self) -> Arc<str> {
+        self.unmatched.clone()
+    }
+
+    /// Returns the route name of the gateway's own health check.
+    pub(crate) fn healthz(&self) -> Arc<str> {
+        self.healthz.clone()
+    }
+
+    /// Returns the route name of an LLM endpoint.
+    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Arc<str> {
+        named(&self.endpoints, endpoint).unwrap_or_else(|| self.unmatched())
+    }
+
+    /// Returns the format's name.
+    pub(crate) fn format(&self, format: Format) -> Arc<str> {
+        named(&self.formats, format).unwrap_or_else(|| Arc::from(format.name()))
+    }
+
+    /// Counts a request that has ended; `requests` are the handles of its snapshot.
+    pub(crate) fn ended(&self, requests: &RequestHandles, ended: &EndedRequest<'_>) {
+        let EndedRequest { route, method, status, result, duration_us } = *ended;
+        let method = metrics::method(method);
+        let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status, result);
+        let make = |_: &RequestHandleKey| {
+            let labels = RequestLabels { route: route.into(), method, status, result: result.as_str() };
+            let duration = RouteLabels { route: route.into() };
+            let proxy = &self.metrics.proxy;
+            (proxy.requests.get_or_create(&labels), proxy.duration.get_or_create(&duration))
+        };
+        with(&requests.0, key, make, |(requests, duration)| {
+            requests.inc();
+            duration.observe_us(duration_us);
+        });
+    }
+
+    pub(crate) fn upstream_failed(&self, upstream: &Arc<str>, refusal: Refusal) {
+        let labels = UpstreamCodeLabels { upstream: upstream.into(), code: refusal.code() };
+        self.metrics.proxy.upstream_errors.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.metrics.proxy.refusals.get_or_create(&CodeLabels { code: refusal.code() }).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.metrics.proxy.panics.inc();
+    }
+
+    /// Counts the usage of an attempt of this model at this provider.
+    pub(crate) fn used(&self, model: ProviderModel, usage: Option<&Usage>, cost: Option<NanoUsd>) {
+        if self.models.borrow().len() >= MODELS_MAX {
+            self.models.borrow_mut().clear();
+        }
+        with(
+            &self.models,
+            model,
+            |(provider, model)| self.model(provider, model),
+            |model| {
+                let classes = usage.map(Usage::summary_classes).unwrap_or_default();
+                for (counter, tokens) in model.tokens.iter().zip(classes) {
+                    counter.inc_by(tokens.unwrap_or_default().0);
+                }
+                match cost {
+                    Some(cost) => model.cost.inc_by(u64::try_from(cost.0).unwrap_or(0)),
+                    None => model.unpriced.inc(),
+                };
+            },
+        );
+    }
+
+    fn model(&self, provider: &Arc<str>, model: &Arc<str>) -> ModelHandles {
+        let proxy = &self.metrics.proxy;
+        let labels = ModelLabels { provider: provider.into(), model: model.into() };
+        ModelHandles {
+            tokens: CLASSES.map(|class| {
+                proxy.tokens.get_or_create(&TokenLabels { provider: provider.into(), model: model.into(), class })
+            }),
+            cost: proxy.cost.get_or_create(&labels),
+            unpriced: proxy.unpriced.get_or_create(&labels),
+        }
+    }
+}
+
+fn named<T: Copy + PartialEq>(names: &[(T, Arc<str>)], which: T) -> Option<Arc<str>> {
+    names.iter().find(|(named, _)| *named == which).map(|(_, name)| name.clone())
+}
+
+/// Passes the handle under `key` to `then`. A missing handle is created first.
+fn with<K: Eq + std::hash::Hash, V>(
+    kept: &MetricHandles<K, V>,
+    key: K,
+    make: impl FnOnce(&K) -> V,
+    then: impl FnOnce(&V),
+) {
+    let mut kept = kept.borrow_mut();
+    match kept.get(&key) {
+        Some(value) => then(value),
+        None => {
+            let value = make(&key);
+            then(&value);
+            kept.insert(key, value);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The response on its way to the client: it is forwarded as it arrives, and a tap reads the responses of LLM requests.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use ai::Tap;
+use bytes::Bytes;
+use http_body::{Body as _, SizeHint};
+use meter::Outcome;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::account::RequestAccount;
+use crate::bytes::content::Trailers;
+use crate::forward::{BorrowedConnection, UpstreamContent};
+
+/// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
+/// the end of a shutdown.
+pub(crate) struct Relay {
+    content: Box<UpstreamContent>,
+    account: Box<RequestAccount>,
+    tap: Option<Box<TappedResponse>>,
+    /// Bytes that are sent after the end of the upstream's body.
+    last: Option<Bytes>,
+    /// The trailers of a response without a tap, which follow its last byte.
+    trailers: Option<Trailers>,
+    moved: bool,
+    /// Whether time may have passed since the head of the response was read.
+    has_waited: bool,
+    /// The value of [`Tap::news`] when the usage was last compared with the reservation; `None` if no budget limits the
+    /// usage.
+    news: Option<u32>,
+    used_up: bool,
+}
+
+/// The response was aborted. Its connection is closed without a regular end, so that the client detects it.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the response was aborted")]
+pub(crate) struct ResponseAborted;
+
+/// An LLM response and the tap that reads it.
+pub(crate) struct TappedResponse {
+    pub(crate) tap: Tap,
+    /// Whether the response is a stream, whose format marks its end. The tap may remove or add an event, so the length
+    /// of a stream is unknown.
+    pub(crate) streamed: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        content: Box<UpstreamContent>,
+        account: Box<RequestAccount>,
+        tap: Option<Box<TappedResponse>>,
+    ) -> Box<Self> {
+        let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
+        let (news, used_up) = (is_held.then_some(0), false);
+        let mut relay =
+            Self { content, account, tap, last: None, trailers: None, moved: false, has_waited: false, news, used_up };
+        if relay.content.body.is_end_stream() {
+            relay.end();
+        }
+        Box::new(relay)
+    }
+
+    pub(crate) const fn account(&self) -> &RequestAccount {
+        &self.account
+    }
+
+    /// Returns whether the rest of the response may report the usage of the request.
+    pub(crate) const fn has_usage_to_come(&self) -> bool {
+        self.content.connection.is_some() && self.tap.is_some()
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.content.connection.is_none() && self.last.is_none()
+    }
+
+    /// Whether the response may end with trailers for its client. A tap may change the content that they describe.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        self.tap.is_none() && self.account.request.head.accepts_trailers()
+    }
+
+    /// Keeps trailers that follow content of an announced length.
+    pub(crate) const fn keep_trailers(&mut self) {
+        self.content.body.keep_trailers();
+    }
+
+    /// Whether trailers follow the last byte.
+    pub(crate) const fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
+    /// Takes the trailers after the last byte.
+    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
+        self.trailers.take()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match &self.tap {
+            Some(tapped) if tapped.streamed => SizeHint::default(),
+            _ => self.content.body.size_hint(),
+        }
+    }
+
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
+        loop {
+            if let Some(last) = self.last.take() {
+                return Poll::Ready(Some(Ok(last)));
+            }
+            if self.content.connection.is_none() {
+                return Poll::Ready(None);
+            }
+            if self.used_up {
+                return self.break_off(Outcome::BudgetCut);
+            }
+            match Pin::new(&mut self.content.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        let bytes = self.pass(data);
+                        if !bytes.is_empty() {
+                            return Poll::Ready(Some(Ok(bytes)));
+                        }
+                    }
+                    Err(frame) => {
+                        let is_relayed = self.tap.is_none();
+                        self.trailers = frame.into_trailers().ok().filter(|_| is_relayed).map(Box::new);
+                        // Nothing follows the trailers.
+                        self.end();
+                    }
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
+                    let client_aborted =
+                        self.content.connection.as_ref().is_some_and(BorrowedConnection::client_aborted);
+                    let outcome = if client_aborted { Outcome::CallerGone } else { Outcome::UpstreamCut };
+                    return self.break_off(outcome);
+                }
+                Poll::Ready(None) => self.end(),
+                Poll::Pending => {
+                    self.has_waited = true;
+                    return self.interrupted().map_or(Poll::Pending, |outcome| self.break_off(outcome));
+                }
+            }
+        }
+    }
+
+    /// Returns the bytes of `data` that are sent to the client.
+    fn pass(&mut self, data: Bytes) -> Bytes {
+        self.moved = true;
+        let bytes = match &mut self.tap {
+            Some(tapped) => {
+                let bytes = tapped.tap.push(data);
+                if let Some(before) = &mut self.news
+                    && std::mem::replace(before, tapped.tap.news()) != *before
+                {
+                    self.used_up = self.account.has_used_up(&tapped.tap);
+                }
+                bytes
+            }
+            None => data,
+        };
+        self.account.relayed(bytes.len());
+        // If the length is known, the body is not polled after its last byte, so the response ends now.
+        if self.content.body.is_end_stream() {
+            self.end();
+        }
+        self.has_waited = true;
+        bytes
+    }
+
+    /// Ends a complete response.
+    fn end(&mut self) {
+        let mut outcome = Outcome::Completed;
+        let seen = self.tap.take().map(|tapped| {
+            let streamed = tapped.streamed;
+            let (rest, seen) = if streamed { self.account.close(tapped.tap) } else { tapped.tap.finish() };
+            self.account.relayed(rest.len());
+            self.last = (!rest.is_empty()).then_some(rest);
+            if streamed && !seen.ended {
+                // The upstream closed the body regularly, but the stream lacks its format's last event.
+                outcome = Outcome::UpstreamCut;
+            }
+            seen
+        });
+        let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
+        let UpstreamContent { body, connection } = &mut *self.content;
+        if let Some(connection) = connection.take() {
+            connection.give_back(body, now);
+        }
+        self.account.finish_at(now, outcome, seen);
+    }
+
+    /// Ends an incomplete response. A stream ends with an error event or its format's regular end; any other response
+    /// is aborted.
+    fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
+        self.content.connection = None;
+        let Some(tapped) = self.tap.take() else {
+            self.account.finish(outcome, None);
+            return Poll::Ready(Some(Err(ResponseAborted)));
+        };
+        let (last, seen) = self.account.cut(tapped.tap, outcome);
+        self.account.finish(outcome, Some(seen));
+        Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
+    }
+
+    /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
+    /// because the clock is not read for each byte.
+    fn interrupted(&mut self) -> Option<Outcome> {
+        let deadlines = &self.account.request.deadlines;
+        if deadlines.is_ending() {
+            return Some(Outcome::Drained);
+        }
+        if deadlines.take_late() {
+            let (now, total_at) = (Instant::now(), self.account.total_at());
+            let idle = self.account.timeouts().idle;
+            // The request may still be sent: then only both directions together are idle.
+            let is_sending =
+                self.content.connection.as_ref().is_some_and(|connection| connection.moved_at() + idle > now);
+            if !(std::mem::take(&mut self.moved) || is_sending) || now >= total_at {
+                return Some(Outcome::TimedOut);
+            }
+            deadlines.wait_until((now + idle).min(total_at));
+        }
+        None
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.content.connection.take().is_some() {
+            let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
+            let outcome =
+                if self.account.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            self.account.finish(outcome, seen);
+        }
+    }
+}

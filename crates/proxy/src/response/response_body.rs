@@ -1,0 +1,93 @@
+//! The body of a response to a client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::bytes::content::length;
+use crate::deadlines::ActiveRequest;
+use crate::response::drain;
+use crate::response::relay::{Relay, ResponseAborted};
+
+/// The body of a response. The request is in progress until it is dropped.
+pub(crate) struct Body {
+    kind: BodyKind,
+    active: Option<ActiveRequest>,
+}
+
+enum BodyKind {
+    Whole(Option<Bytes>),
+    Relay(Box<Relay>),
+}
+
+impl Body {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { kind: BodyKind::Whole((!bytes.is_empty()).then_some(bytes)), active: None }
+    }
+
+    pub(crate) fn relay(relay: Box<Relay>) -> Self {
+        Self { kind: BodyKind::Relay(relay), active: None }
+    }
+
+    /// Whether the body may end with trailers for its client.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        matches!(&self.kind, BodyKind::Relay(relay) if relay.may_have_trailers())
+    }
+
+    /// Keeps trailers that follow content of an announced length, which only HTTP/2 can carry.
+    pub(crate) fn keep_trailers(&mut self) {
+        if let BodyKind::Relay(relay) = &mut self.kind {
+            relay.keep_trailers();
+        }
+    }
+
+    /// Keeps the request in progress until the body is dropped.
+    pub(crate) fn keep_active(&mut self, active: ActiveRequest) {
+        self.active = Some(active);
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let BodyKind::Relay(relay) = std::mem::replace(&mut self.kind, BodyKind::Whole(None))
+            && !relay.is_over()
+        {
+            self.active = None;
+            drain::read_on(relay);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = ResponseAborted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+        match &mut self.kind {
+            BodyKind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodyKind::Relay(relay) => {
+                let data = ready!(relay.poll_bytes(cx)).map(|data| data.map(Frame::data));
+                Poll::Ready(data.or_else(|| relay.take_trailers().map(|trailers| Ok(Frame::trailers(*trailers)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            BodyKind::Whole(bytes) => bytes.is_none(),
+            BodyKind::Relay(relay) => relay.is_over() && !relay.has_trailers(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
+            BodyKind::Relay(relay) => relay.size_hint(),
+        }
+    }
+}

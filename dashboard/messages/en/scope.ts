@@ -1,0 +1,18 @@
+export const scope = {
+  label: "Usage of",
+  all: "All users",
+  me: "Only me",
+  users: "Users",
+  plans: "Plans",
+  keys: "Keys",
+  user: "User",
+  topUsers: "Users this month",
+  topRoutes: "Routes this month",
+  order: "Order",
+  orders: { most_spent: "Spend", most_requests: "Requests", most_errors: "Failed" },
+  none: "No requests this month",
+  month: "Spend this month",
+  lastUse: "Last use",
+  never: "Never",
+  showUsage: (name: string) => `Show the usage of ${name}`,
+};
