@@ -47,10 +47,11 @@ be demoted.";
 pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
   tollgate setup-link --data /var/lib/tollgate
   docker compose exec tollgate tollgate setup-link
+  tollgate setup-link --user root@example.com
 
-The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. The command \
-fails if an admin with a password exists: `tollgate users create --admin` and `tollgate users password --link` create \
-further admins and reset passwords.";
+The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. Without an admin, \
+the link creates the first one. Otherwise an admin chooses a password with it; this also lifts the limits on failed \
+sign-ins, and open sessions continue if the password stays the same.";
 
 /// Arguments of `tollgate setup-link`.
 #[derive(Debug, Args)]
@@ -58,6 +59,9 @@ pub(crate) struct SetupLink {
     /// Address of the control API, if a flag of the server sets it [default: public_url.control, else control.listen]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
+    /// Address or id of the admin, if several exist
+    #[arg(long)]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) place: Place,
 }
