@@ -14,7 +14,7 @@ use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::forward::retries::Retries;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::destinations::ChosenDestination;
@@ -118,7 +118,7 @@ pub(crate) async fn forward(
             Ok(opened) => opened,
             Err(problem) => {
                 to = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
-                redirect(account, head, &to)?;
+                direct_to(account, head, &to)?;
                 continue;
             }
         };
@@ -136,7 +136,7 @@ pub(crate) async fn forward(
                 upload = again;
                 if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
                     to = other;
-                    redirect(account, head, &to)?;
+                    direct_to(account, head, &to)?;
                 }
             }
         }
@@ -144,7 +144,7 @@ pub(crate) async fn forward(
 }
 
 /// Directs the request to another backend of its upstream.
-fn redirect(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
+fn direct_to(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
     account.destination = Some(DestinationInUse::new(to.clone()));
     head.origin = to.pool.target.clone();
     head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)

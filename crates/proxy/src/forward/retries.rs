@@ -6,7 +6,7 @@ use access::Refusal;
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::destination::Destination;
 use crate::upstream::group::{Group, TriedBackends};
 
