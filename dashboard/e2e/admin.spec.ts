@@ -76,7 +76,7 @@ test("a closed server offers the setting in place of an invitation", async ({ pa
   await expect(page.getByRole("dialog")).toBeHidden();
   await expect(page.getByRole("button", { name: "Invite user" })).toBeHidden();
   await page.getByRole("link", { name: "Allow invitations" }).first().click();
-  await expect(page.getByText("This needs signup: invite")).toBeVisible();
+  await expect(page.getByText("Invitations need signup: invite")).toBeVisible();
 });
 
 test("a plan is created and its limits are changed", async ({ page, expected }) => {

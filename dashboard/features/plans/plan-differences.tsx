@@ -76,15 +76,13 @@ function DifferenceRows({ plan, onApply }: { plan: PlanDifference; onApply(): vo
   const rows = differingLimits(plan, t, useFormat());
   return rows.map(({ limit, stored, configured }, at) => (
     <tr key={limit}>
-      {at === 0 && <th scope="rowgroup" rowSpan={rows.length} className="med">{plan.name}</th>}
+      <td className="med">{at === 0 ? plan.name : <span className="vh">{plan.name}</span>}</td>
       <td>{limit}</td>
       <td className="num">{stored}</td>
       <td className="num">{configured}</td>
-      {at === 0 && (
-        <td className="r" rowSpan={rows.length}>
-          <Button size="small" aria-label={t.plans.applyTitle(plan.name)} onClick={onApply}>{t.plans.apply}</Button>
-        </td>
-      )}
+      <td className="r">
+        {at === 0 && <Button size="small" aria-label={t.plans.applyTitle(plan.name)} onClick={onApply}>{t.plans.apply}</Button>}
+      </td>
     </tr>
   ));
 }

@@ -17,7 +17,7 @@ export const configuration = {
   lines: (lines: string) => `Lines: ${lines}`,
   editor: "New configuration",
   editorHint: "The text stays in this tab until it is applied or discarded, also if the page is reloaded.",
-  wanted: (setting: string) => `This needs ${setting}`,
+  wanted: (setting: string) => `Invitations need ${setting}`,
   wantedText: "Write the setting into the text, compare, and apply. It is in force at once.",
   wantedDone: "The text has the setting. Apply it.",
   wantedWrite: (setting: string) => `Write ${setting}`,

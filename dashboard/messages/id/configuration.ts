@@ -19,7 +19,7 @@ export const configuration: Messages["configuration"] = {
   lines: (lines) => `${lines} baris`,
   editor: "Konfigurasi baru",
   editorHint: "Teks tetap ada di tab ini sampai diterapkan atau dibuang, juga jika halaman dimuat ulang.",
-  wanted: (setting) => `Ini memerlukan ${setting}`,
+  wanted: (setting) => `Undangan memerlukan ${setting}`,
   wantedText: "Tulis setelan ke dalam teks, bandingkan, lalu terapkan. Setelan langsung berlaku.",
   wantedDone: "Teks sudah memuat setelan itu. Terapkan.",
   wantedWrite: (setting) => `Tulis ${setting}`,
