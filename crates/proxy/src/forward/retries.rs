@@ -60,10 +60,6 @@ impl Retries {
         if problem.refusal != Refusal::UpstreamConnect {
             return Err(problem);
         }
-        if let Some(backend) = &to.backend {
-            backend.counts.connect_failed();
-            backend.state.log_connect_failure(problem.source.as_deref());
-        }
         let is_in_time = Instant::now() < account.total_at();
         let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
         let Some(other) = self.other(to, group) else {
