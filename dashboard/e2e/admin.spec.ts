@@ -69,6 +69,44 @@ test("a user is created, gets a link, is changed, suspended and activated", asyn
   await expect(page.getByRole("dialog")).toBeHidden();
 });
 
+test("the overview shows all users, leads to one of them, and to the requests that failed", async ({ page }) => {
+  const token = accessToken();
+  const user = await json(at("/api/users"), token, { name: "Dora", email: "dora@example.com", plan: "starter" });
+  const id = String((user.user as { id: string } | undefined)?.id ?? user.id);
+  const key = await json(at("/api/keys"), token, { label: "dora-laptop", user_id: id });
+  for (const model of ["mock/echo", "mock/500", "mock/no-such"]) {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${String(key.key)}` };
+    const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
+    await fetch(`${process.env.PROXY_URL ?? ""}/v1/chat/completions`, { method: "POST", headers, body }).then((response) => response.text());
+  }
+  await signIn(page);
+  await page.goto(at("/dashboard/overview"));
+  await expect(page.getByLabel("Usage of")).toHaveValue("all");
+  const users = page.getByRole("region", { name: "Users this month" });
+  await expect(users.getByRole("link", { name: "Ada Example" })).toBeVisible();
+  await users.getByRole("link", { name: "Dora" }).click();
+  await expect(page).toHaveURL(new RegExp(`scope=user(:|%3A)${id}`));
+  await expect(page.getByRole("row", { name: /dora-laptop/ }).first()).toBeVisible();
+  await expect(page.getByText("Finish the setup")).toBeHidden();
+
+  await page.goto(at("/dashboard/usage?range=24h&by=user"));
+  const table = page.getByRole("table", { name: "by user" });
+  await expect(table.getByRole("row", { name: /Dora/ })).toBeVisible();
+  await table.getByRole("link", { name: "Dora" }).click();
+  const requests = page.getByRole("table", { name: "Requests" });
+  await page.getByRole("button", { name: "Failed", exact: true }).click();
+  await expect(requests.getByRole("row", { name: /mock\/500/ })).toHaveCount(1);
+  await expect(requests.getByRole("row", { name: /mock\/echo/ })).toBeHidden();
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download CSV" }).last().click();
+  expect((await download).suggestedFilename()).toBe("requests.csv");
+
+  await page.goto(at("/dashboard/users"));
+  await expect(page.getByRole("row", { name: /Dora/ }).getByRole("link")).toHaveAttribute("href", `/dashboard/overview?scope=user:${id}`);
+  await page.goto(at("/dashboard/plans"));
+  await expect(page.getByRole("row", { name: /starter/ }).getByRole("link")).toHaveAttribute("href", "/dashboard/overview?scope=plan:starter");
+});
+
 test("a closed server offers the setting in place of an invitation", async ({ page }) => {
   await signIn(page);
   await page.goto(at("/dashboard/users?show=invites&new=invite"));

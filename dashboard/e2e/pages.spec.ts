@@ -75,7 +75,7 @@ test("a request opens with its timeline and cost, and a failure with its reason"
   await page.keyboard.press("Escape");
   await expect(drawer).toBeHidden();
   await page.getByRole("button", { name: "Failed", exact: true }).click();
-  await expect(page).toHaveURL(/status=5xx/);
+  await expect(page).toHaveURL(/status=failed/);
   await expect(requests.getByRole("row", { name: /mock\/500/ })).toBeVisible();
   await expect(requests.getByRole("row", { name: /mock\/echo/ })).toBeHidden();
 });

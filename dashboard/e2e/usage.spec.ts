@@ -43,16 +43,17 @@ test("the series is downloaded as the server writes it", async ({ page, expected
   await signIn(page);
   await page.goto(at("/dashboard/usage?range=24h&by=key"));
   const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download CSV" }).click();
+  await page.getByRole("button", { name: "Download CSV" }).first().click();
   const file = await download;
   expect(file.suggestedFilename()).toBe("usage-by-key-24h-per-hour.csv");
   const lines = readFileSync(await file.path(), "utf8").split("\r\n");
   expect(lines[0]).toMatch(/^at,name,key_id,/);
-  expect(lines.filter((line) => line.includes(",laptop,"))).toHaveLength(24);
+  // Hours without requests have no rows; the requests of the set-up may be in two hours.
+  expect([1, 2]).toContain(lines.filter((line) => line.includes(",laptop,")).length);
 
   expected.push("ERR_FAILED");
   await page.route("**/api/usage/series?**format=csv**", (route) => route.abort());
-  await page.getByRole("button", { name: "Download CSV" }).click();
+  await page.getByRole("button", { name: "Download CSV" }).first().click();
   await expect(page.getByRole("alert").first()).toContainText("The table was not downloaded");
 });
 

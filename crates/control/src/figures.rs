@@ -173,10 +173,6 @@ impl Cost {
     pub(crate) const fn of(amount_nano: NanoUsd) -> Self {
         Self { amount_nano, currency: CURRENCY }
     }
-
-    pub(crate) const fn nano(&self) -> NanoUsd {
-        self.amount_nano
-    }
 }
 
 /// The user who owns a key.
@@ -184,9 +180,9 @@ impl Cost {
 #[schema(as = KeyOwner)]
 pub(crate) struct KeyOwnerView {
     #[schema(value_type = Uuid)]
-    id: UserId,
+    pub(crate) id: UserId,
     /// The display name of the user.
-    name: String,
+    pub(crate) name: String,
 }
 
 impl From<ledger::KeyOwner> for KeyOwnerView {

@@ -23,6 +23,7 @@ mod cookies;
 mod cors;
 mod credentials;
 mod csrf;
+mod csv;
 pub mod explanation;
 mod figures;
 mod holder_permits;

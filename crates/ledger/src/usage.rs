@@ -24,8 +24,8 @@ pub use requests::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
     RequestPlace, RequestSubject,
 };
-pub use scope::UsageOf;
-pub use scope_overview::{KeyOwner, RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};
+pub use scope::{KeyOwner, UsageOf};
+pub use scope_overview::{RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};
 pub use series::{
     GroupName, GroupSeries, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, SeriesFigures, SeriesFilter, SeriesGroup,
     SeriesStep, SeriesUser, UsageSeries,

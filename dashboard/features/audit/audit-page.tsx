@@ -4,11 +4,12 @@ import { X } from "lucide-react";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
+import { CsvButton } from "@/components/ui/csv-button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { AuditDrawer } from "@/features/audit/audit-drawer";
 import { AuditTable } from "@/features/audit/audit-table";
-import { type AuditFilters, useAudit } from "@/features/audit/use-audit";
+import { type AuditFilters, auditAsCsv, useAudit } from "@/features/audit/use-audit";
 import { AdminShell } from "@/features/frame/admin-shell";
 import { useUser } from "@/features/users/use-users";
 import { useFormat, useMessages } from "@/lib/language";
@@ -44,6 +45,9 @@ function AuditLog() {
             <option value="">{t.audit.allActions}</option>
             {Object.entries(t.audit.actions).map(([name, text]) => <option key={name} value={name}>{text}</option>)}
           </select>
+          <div className="push">
+            <CsvButton name="audit.csv" read={() => auditAsCsv(filters)} size="small" />
+          </div>
           {filters.user && <UserChip id={filters.user} onClear={() => set({ user: "" })} />}
         </div>
         {log.isError && !log.data && <Failure error={log.error} onRetry={() => void log.refetch()} />}

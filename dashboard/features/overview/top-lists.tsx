@@ -44,7 +44,7 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
             <tbody>
               {models.map((model) => (
                 <tr key={model.model ?? ""}>
-                  <td className="grow med" title={model.model ?? undefined}>{model.model ?? t.requests.ordinary}</td>
+                  <td className="grow med" title={model.model ?? undefined}>{model.model ?? t.usage.unknown.model}</td>
                   <td className="r x4">{format.count(model.requests)}</td>
                   <td className="r x3">{format.count(model.tokens.total)}</td>
                   <td className="r">{format.total(model.cost)}</td>
@@ -96,9 +96,9 @@ export function TopKeys({ overview }: { overview: Overview | undefined }) {
             <tbody>
               {keys.map((key) => (
                 <tr key={key.id} className={key.revoked_at ? "off" : undefined}>
-                  <td className="grow" title={key.label}>
+                  <td className="grow" title={key.user ? `${key.label} · ${key.user.name}` : key.label}>
                     {key.user ? <Link className="med hover:underline" href={`/dashboard/usage?scope=key:${key.id}`}>{key.label}</Link> : <span className="med">{key.label}</span>} <span className="mono t3">…{key.last4}</span>
-                    {key.user && <span className="sub"><bdi>{key.user.name}</bdi></span>}
+                    {key.user && <span className="t2"> · <bdi>{key.user.name}</bdi></span>}
                   </td>
                   <td className="r x4">{format.count(key.today.requests)}</td>
                   <td className="r x3">{format.count(key.month.requests)}</td>

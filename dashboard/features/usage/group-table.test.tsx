@@ -8,11 +8,19 @@ import { show } from "@/tests/render";
 function group(name: string | null, spend: number, others: number | null = null): Group {
   const tokens = { input: 1, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 1 };
   const latency = { mean_ms: 100, p50_ms: null, p95_ms: null, p99_ms: null };
-  const point = { at: "2026-11-21T00:00:00Z", requests: 1, credits: 1, tokens, cost: { amount_nano: spend, currency: "USD" }, unpriced_requests: 0, refused: 0, errors: 0, latency };
+  const point = { at: "2026-11-21T00:00:00Z", requests: 1, credits: 1, tokens, cost: { amount_nano: spend, currency: "USD" }, unpriced_requests: 0, succeeded: 1, refused: 0, errors: 0, latency };
   return { name, key: null, other_groups: others, points: [point] };
 }
 
 describe("GroupTable", () => {
+  it("shows refused requests in a column of their own, and no rate of failures without others", () => {
+    const unknown = group(null, 0);
+    for (const point of unknown.points) Object.assign(point, { requests: 0, succeeded: 0, refused: 3 });
+    show(<GroupTable groups={[unknown]} by="model" measure="spend" currency="USD" onChoose={() => undefined} />);
+    const cells = screen.getAllByRole<HTMLTableRowElement>("row")[1]?.cells ?? [];
+    expect(Array.from(cells, (cell) => cell.textContent).slice(0, 5)).toEqual(["Unknown model", "0", "3", "1", "–"]);
+  });
+
   it("lists the sum of the others below all named groups, with a mark of its own", () => {
     const groups = ranked([group(null, 900, 4), ...Array.from({ length: 8 }, (_, nth) => group(`m${nth}`, 100 - nth))]);
     show(<GroupTable groups={groups} by="model" measure="spend" currency="USD" onChoose={() => undefined} />);

@@ -28,12 +28,13 @@ export function Reason({ request }: { request: RequestLine }) {
 
 /** The key of a request, or the identity that took its place. */
 export function Sender({ request, t }: { request: RequestLine; t: Messages }) {
-  const { key, subject } = request;
-  if (!key) return <>{subject?.name ?? t.requests.anonymous}</>;
+  const { key, subject, user } = request;
+  if (!key) return <>{subject?.name ?? user?.name ?? t.requests.anonymous}</>;
   return (
-    <>
+    <span title={user ? `${user.name} · ${key.label}` : key.label}>
+      {user && <><bdi>{user.name}</bdi> · </>}
       {key.label} <span className="mono t3">…{key.last4}</span>
-    </>
+    </span>
   );
 }
 

@@ -5,12 +5,13 @@ import { Pause, Play } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
+import { CsvButton } from "@/components/ui/csv-button";
 import { DataTable } from "@/components/ui/data-table";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { useScope } from "@/features/scope/use-scope";
 import { Reason, type RequestLine, Sender, StatusMark, costOf } from "@/features/usage/request-cells";
-import { useRequests } from "@/features/usage/use-requests";
+import { requestsAsCsv, useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useOverview } from "@/lib/queries";
@@ -18,7 +19,8 @@ import { useUrlState } from "@/lib/url-state";
 import { useIsWaiting } from "@/lib/waiting";
 import type { Messages } from "@/messages/en";
 
-const STATUSES = ["", "2xx", "4xx", "5xx"] as const;
+/** The results of requests, by which the list is filtered; the API accepts them as statuses. */
+const STATUSES = ["", "succeeded", "refused", "failed"] as const;
 const column = createColumnHelper<RequestLine>();
 
 /** The live list of requests with its filters. */
@@ -52,6 +54,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
             {isPaused ? <Play className="i s" aria-hidden /> : <Pause className="i s" aria-hidden />}
             {isPaused ? t.usage.resume : t.usage.pause}
           </Button>
+          <CsvButton name="requests.csv" read={() => requestsAsCsv(filters)} size="small" />
         </div>
       </div>
       {requests.isError && !requests.data && <Failure error={requests.error} onRetry={() => void requests.refetch()} />}

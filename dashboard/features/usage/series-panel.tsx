@@ -1,11 +1,9 @@
 "use client";
 
-import { useMutation } from "@tanstack/react-query";
-import { Download } from "lucide-react";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
-import { FailedNote } from "@/components/ui/failed-note";
+import { CsvButton } from "@/components/ui/csv-button";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
@@ -15,7 +13,6 @@ import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type 
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { seriesAsCsv, useSeries, useUsualRange } from "@/features/usage/use-series";
 import { useFormat, useMessages } from "@/lib/language";
-import { save } from "@/lib/save";
 import { useUrlState } from "@/lib/url-state";
 
 const GROUPINGS: readonly By[] = ["model", "key", "route", "status"];
@@ -109,20 +106,15 @@ function Controls({ choice: { span, usual, by, scope, set } }: { choice: Choice 
   const t = useMessages();
   const { range, step } = span;
   const steps: readonly Step[] = RANGES[range];
-  const csv = useMutation({ mutationFn: () => seriesAsCsv(span, by, scope), onSuccess: (text) => save(`usage-by-${by}-${range}-per-${step}.csv`, text) });
   return (
-    <>
-      <div className="row wrap">
-        <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === usual ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
-        {steps.length > 1 && (
-          <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
-        )}
-        <Button className="push" disabled={csv.isPending} onClick={() => csv.mutate()}>
-          <Download className="i" aria-hidden />
-          {t.usage.csv}
-        </Button>
+    <div className="row wrap">
+      <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === usual ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
+      {steps.length > 1 && (
+        <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
+      )}
+      <div className="push">
+        <CsvButton name={`usage-by-${by}-${range}-per-${step}.csv`} read={() => seriesAsCsv(span, by, scope)} />
       </div>
-      <FailedNote title={t.usage.csvFailed} error={csv.error} />
-    </>
+    </div>
   );
 }

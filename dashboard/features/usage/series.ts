@@ -159,10 +159,19 @@ export function failureRate({ succeeded, errors }: Pick<Totals, "succeeded" | "e
   return errors / (succeeded + errors);
 }
 
+/** The results of requests, as the API names them. */
+const RESULT_NAMES = ["succeeded", "refused", "failed"] as const;
+
+function resultName(name: string | null | undefined, t: Messages): string {
+  const known = RESULT_NAMES.find((result) => result === name);
+  return known ? t.usage[known] : t.usage.unknown.status;
+}
+
 /** The name of a group in tables, legends and tooltips. */
 export function groupName(group: Group, by: By, t: Messages, count: (value: number) => string): string {
   if (group.other_groups !== null && group.other_groups !== undefined) return t.usage.others(count(group.other_groups));
   if (group.key) return group.key.label;
+  if (by === "status") return resultName(group.name, t);
   return group.name ?? t.usage.unknown[by];
 }
 

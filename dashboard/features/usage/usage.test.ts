@@ -76,6 +76,7 @@ describe("groups", () => {
     expect(groupName(rest, "model", en, String)).toBe("Other, 5");
     expect(groupName(group(null), "route", en, String)).toBe("No route");
     expect(groupName(group("x", { key: { id: "1", label: "laptop", prefix: "a", last4: "0000" } }), "key", en, String)).toBe("laptop");
+    expect([groupName(group("refused"), "status", en, String), groupName(group("later"), "status", en, String)]).toEqual(["Refused", "Unknown"]);
   });
 
   it("have totals: a mean weighted by requests, and a rate of failures among requests that were not refused", () => {

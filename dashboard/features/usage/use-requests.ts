@@ -2,7 +2,7 @@
 
 import { type InfiniteData, type UseInfiniteQueryResult, type UseQueryResult, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 
-import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type ApiError, type Schemas, api, apiText } from "@/lib/api";
 
 export interface Filters {
   status: string;
@@ -15,16 +15,22 @@ export interface Filters {
 const PAGE = 50;
 const LIVE_MS = 5_000;
 
+/** The filters as parameters of the API. */
+function parameters({ status, key, model, scope }: Filters): { status?: string; key_id?: string; model?: string; scope?: string } {
+  return { ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(scope && { scope }) };
+}
+
+/** The requests of the list as a table, which the server writes: the newest 10,000. */
+export function requestsAsCsv(filters: Filters): Promise<string> {
+  return apiText("/api/usage/requests", { query: { ...parameters(filters), format: "csv" } });
+}
+
 /** Requests, newest first, page by page. While only the first page is shown, it is read again every few seconds. */
 export function useRequests(filters: Filters, isPaused: boolean): UseInfiniteQueryResult<InfiniteData<Schemas["RequestPage"]>, ApiError> {
   return useInfiniteQuery({
     queryKey: ["requests", filters],
     initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => {
-      const { status, key, model, scope } = filters;
-      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(scope && { scope }) };
-      return api("get", "/api/usage/requests", { query, signal });
-    },
+    queryFn: ({ pageParam, signal }) => api("get", "/api/usage/requests", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...parameters(filters) }, signal }),
     getNextPageParam: (page) => page.next ?? undefined,
     refetchInterval: ({ state }) => (isPaused || (state.data?.pages.length ?? 0) > 1 ? false : LIVE_MS),
   });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Refusal, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Action, Actor, AuditFilter, AuditLine, AuditPlace, By};
@@ -12,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::Admin;
+use crate::csv::{self, Table};
 use crate::listing::Place;
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
@@ -32,11 +34,14 @@ struct AuditQuery {
     /// Returns only changes before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
-    /// The maximum number of items on the page. Default 50.
-    #[param(minimum = 1, maximum = 200)]
+    /// The maximum number of items on the page: at most 200, default 50; of a table at most 10,000, which is also the
+    /// default.
+    #[param(minimum = 1, maximum = 10_000)]
     limit: Option<u32>,
     /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
+    /// The format of the response: `json` (the default) or `csv`.
+    format: Option<String>,
 }
 
 /// A page of changes, newest first.
@@ -125,23 +130,24 @@ impl From<AuditLine> for AuditEntry {
 /// Lists the audit log.
 ///
 /// It contains every change of users, keys, plans, budgets, sessions, links and provider keys, with its actor.
+///
+/// With `format=csv`, the response is a table with one row per change; `detail` is JSON. If more rows follow, its `Link` header
+/// with `rel="next"` has their address.
 #[utoipa::path(get, path = "/api/audit", tag = "admin", params(AuditQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
-    responses((status = 200, body = AuditLogPage, example = json!({
+    responses((status = 200, content((AuditLogPage = "application/json", example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000009", "at": "2026-11-20T08:03:52.000120Z",
             "actor": {"kind": "user", "user_id": "0199aa00-0000-7000-8000-000000000000", "user_name": "Ada",
                 "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null, "address": "203.0.113.9"},
             "action": "user.change", "target_id": "0199aa00-0000-7000-8000-000000000004",
             "user_id": "0199aa00-0000-7000-8000-000000000004", "user_name": "Bob", "detail": {"plan": "pro", "before": {"plan": "starter"}}}],
         "next": null
-    }))))]
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    _: Admin,
-    request: Request,
-) -> Result<Json<AuditLogPage>, Problem> {
+    })), (String = "text/csv", example = "id,at,actor,…\r\n")))))]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Response, Problem> {
     let query: AuditQuery = input::query(request.uri())?;
-    let limit = usize::try_from(listing::limit(query.limit)?).unwrap_or(usize::MAX);
+    let is_table = csv::is_chosen(query.format.as_deref())?;
+    let limit = if is_table { csv::limit(query.limit)? } else { listing::limit(query.limit)? };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let filter = AuditFilter {
         user: query.user_id.map(UserId),
         action: query.action.as_deref().map(action).transpose()?,
@@ -149,10 +155,66 @@ pub(super) async fn list(
         until: moment::parse_query("until", query.until.as_deref())?,
     };
     let after = query.cursor.as_deref().map(Place::read).transpose()?.map(|Place { at, id }| AuditPlace { at, id });
+    let cursor = |AuditPlace { at, id }: AuditPlace| Place { at, id }.cursor();
+    if is_table {
+        let (lines, next) = rows(&app, &filter, after, limit).await?;
+        let mut table = Table::new(HEAD);
+        for line in lines {
+            table.push(&row(&AuditEntry::from(line)));
+        }
+        return Ok(table.response("audit.csv", next.map(|next| csv::next_address(request.uri(), &cursor(next)))));
+    }
     let page = app.store.audit_page(&filter, after, limit).await?;
-    let next = page.next.map(|AuditPlace { at, id }| Place { at, id }.cursor());
-    Ok(Json(AuditLogPage { items: page.lines.into_iter().map(AuditEntry::from).collect(), next }))
+    let next = page.next.map(cursor);
+    Ok(Json(AuditLogPage { items: page.lines.into_iter().map(AuditEntry::from).collect(), next }).into_response())
 }
+
+/// The columns of the log as a table.
+const HEAD: &str = "id,at,actor,actor_user_id,actor_user,actor_key_id,address,action,target_id,user_id,user,detail";
+
+fn row(entry: &AuditEntry) -> Vec<String> {
+    let actor = &entry.actor;
+    vec![
+        entry.id.to_string(),
+        entry.at.clone(),
+        actor.kind.to_owned(),
+        csv::figure(actor.user_id),
+        csv::quoted_or_empty(actor.user_name.as_deref()),
+        csv::figure(actor.key_id),
+        csv::quoted_or_empty(actor.address.as_deref()),
+        csv::quoted(&entry.action),
+        entry.target_id.to_string(),
+        csv::figure(entry.user_id),
+        csv::quoted_or_empty(entry.user_name.as_deref()),
+        csv::quoted(&entry.detail.to_string()),
+    ]
+}
+
+/// Reads the lines of a table page by page, at most `limit`, and the place after which more follow.
+async fn rows(
+    app: &App,
+    filter: &AuditFilter,
+    mut after: Option<AuditPlace>,
+    limit: usize,
+) -> Result<(Vec<AuditLine>, Option<AuditPlace>), Problem> {
+    let mut lines = Vec::new();
+    for _ in 0..csv::PAGES_MAX {
+        let rest = limit.saturating_sub(lines.len());
+        if rest == 0 {
+            break;
+        }
+        let page = app.store.audit_page(filter, after, rest.min(PAGE_ROWS)).await?;
+        lines.extend(page.lines);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok((lines, after))
+}
+
+/// The number of lines that one query for a table reads.
+const PAGE_ROWS: usize = 200;
 
 fn action(word: &str) -> Result<Action, Problem> {
     let found = Action::ALL.iter().copied().find(|action| action.as_str() == word);

@@ -1,6 +1,6 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserNo};
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserId, UserNo};
 use meter::{Outcome, RequestResult, Usage, usage_columns};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::handle::Ledger;
 use crate::ingest::clip;
+use crate::results;
 use crate::retention::first_id;
-use crate::usage::scope::{ID_SLACK, UsageOf};
+use crate::usage::scope::{ID_SLACK, KeyOwner, UsageOf};
 use crate::usage_columns::{UsageRow, selected};
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
@@ -23,7 +24,7 @@ pub const REQUESTS_PAGE_MAX: u32 = 1_000;
 macro_rules! line {
     () => {
         concat!(
-            "SELECT e.id, e.user_no, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
+            "SELECT e.id, e.user_no, u.id AS user_id, u.name AS user_name, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
             model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.credits,
             e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, ",
             usage_columns!(selected "e."),
@@ -38,7 +39,7 @@ macro_rules! line {
 /// Joins for the names in a line.
 macro_rules! named {
     () => {
-        " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN names route ON route.no = e.route_no
+        " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
             LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
             LEFT JOIN subjects subject ON subject.no = e.subject_no "
     };
@@ -72,12 +73,12 @@ statements! {
 
 /// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
 /// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond.
-fn page(of: UsageOf) -> String {
-    let (line, named, filters) = (
-        line!(),
-        named!(),
-        "AND status >= $6 AND status <= $7
-        AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL)",
+fn page(of: UsageOf, result: Option<RequestResult>) -> String {
+    let (line, named) = (line!(), named!());
+    let of_result =
+        result.map(|result| format!("AND {} = {}", results::of_event(), result.number())).unwrap_or_default();
+    let filters = format!(
+        "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL) {of_result}"
     );
     if of.is_wide() {
         let condition = of.condition_of_requests();
@@ -112,6 +113,8 @@ pub struct RequestFilter {
     pub model: Option<String>,
     /// Only responses with a status in this range, both ends included.
     pub status: Option<(u16, u16)>,
+    /// Only requests with this result.
+    pub result: Option<RequestResult>,
     /// Only requests that began at or after this time.
     pub since: Option<Timestamp>,
     /// Only requests that began before this time.
@@ -169,6 +172,8 @@ pub struct RequestLine {
     pub started_at: Timestamp,
     /// Key of the request; `None` if the store does not know it.
     pub key: Option<RequestKey>,
+    /// User of the request; `None` if the store does not know one.
+    pub user: Option<KeyOwner>,
     /// Identity that the request was made as; `None` for a key.
     pub subject: Option<RequestSubject>,
     /// Name of the route.
@@ -252,6 +257,8 @@ struct FiguresRow {
 struct LineRow {
     id: Uuid,
     user_no: Option<i64>,
+    user_id: Option<Uuid>,
+    user_name: Option<String>,
     subject_kind: Option<String>,
     issuer: Option<String>,
     subject_name: Option<String>,
@@ -315,6 +322,7 @@ impl From<LineRow> for RequestLine {
             id: RequestId(row.id),
             started_at: timestamp(row.started_at),
             key,
+            user: row.user_id.zip(row.user_name).map(|(id, name)| KeyOwner { id: UserId(id), name }),
             subject: kind.map(|kind| RequestSubject { kind, issuer, name: row.subject_name }),
             route: row.route,
             format: row.format,
@@ -375,7 +383,7 @@ impl RequestLine {
 impl RequestFilter {
     /// Whether a scan may meet rows that do not match the filter.
     const fn chooses(&self) -> bool {
-        self.key.is_some() || self.model.is_some() || self.status.is_some()
+        self.key.is_some() || self.model.is_some() || self.status.is_some() || self.result.is_some()
     }
 }
 
@@ -407,7 +415,8 @@ impl Ledger {
         let stop = if is_scan { self.stop(of, &range).await? } else { None };
         let from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
         let (low, high) = filter.status.unwrap_or((0, u16::MAX));
-        let page = of.bind(self.store.query(AssertSqlSafe(page(of)))).bind(micros(from.at)).bind(from.id);
+        let page =
+            of.bind(self.store.query(AssertSqlSafe(page(of, filter.result)))).bind(micros(from.at)).bind(from.id);
         let page = page.bind(micros(range.until.at)).bind(range.until.id).bind(i64::from(low)).bind(i64::from(high));
         let page = page.bind(filter.key.map(|key| key.0)).bind(model);
         let rows: Vec<LineRow> = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX)).all().await?;
@@ -522,5 +531,8 @@ impl Range {
 /// Returns the SQL texts that this module builds.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS.into_iter().flat_map(|of| [page(of), stop(of).to_owned()]).collect()
+    UsageOf::KINDS
+        .into_iter()
+        .flat_map(|of| [page(of, None), page(of, Some(RequestResult::Failed)), stop(of).to_owned()])
+        .collect()
 }

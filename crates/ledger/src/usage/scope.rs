@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use access::{PlanId, UserNo};
+use access::{PlanId, UserId, UserNo};
 use store::sql::Query;
 
 /// Maximum difference between the time in the id of a request and the time at which it began.
 pub(super) const ID_SLACK: Duration = Duration::from_secs(60);
+
+/// The user who owns a key, or made a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOwner {
+    /// Public id of the user.
+    pub id: UserId,
+    /// Name that is shown to people.
+    pub name: String,
+}
 
 /// The users whose usage is requested. One key of a user is a further condition of each query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::overview::{OverviewModel, REQUESTS_MAX};
 use super::requests::{RequestFilter, RequestLine};
-use super::scope::UsageOf;
+use super::scope::{KeyOwner, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
 use super::{KeyUsage, UsageTotals};
 use crate::handle::Ledger;
@@ -107,15 +107,6 @@ pub struct ScopeKey {
     pub today: UsageTotals,
     /// Usage on all days.
     pub month: UsageTotals,
-}
-
-/// The user who owns a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOwner {
-    /// Public id of the user.
-    pub id: UserId,
-    /// Name that is shown to people.
-    pub name: String,
 }
 
 /// The usage of a user in some days.

@@ -1,6 +1,6 @@
 use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
 use ledger::{Ledger, REQUESTS_LOOKED_AT_MAX, RequestFilter, RequestLine, RequestPlace};
-use meter::{Attempt, Caller, Charge, Source, ToolCalls, UnknownCost, Usage, UsageEvent};
+use meter::{Attempt, Caller, Charge, RequestResult, Source, ToolCalls, UnknownCost, Usage, UsageEvent};
 use spool::Record;
 use store::Store;
 
@@ -89,6 +89,10 @@ pub(crate) async fn requests_are_chosen_by_key_model_status_and_time(world: &Wor
     check(RequestFilter { status: Some((429, 429)), ..any() }, &[id[3]]).await;
     check(RequestFilter { status: Some((200, 299)), key: Some(second.no), ..any() }, &[id[1]]).await;
     check(RequestFilter { status: Some((400, 599)), ..any() }, &[id[3], id[2]]).await;
+    let of = |result| RequestFilter { result: Some(result), ..any() };
+    check(of(RequestResult::Succeeded), &[id[1], id[0]]).await;
+    check(of(RequestResult::Refused), &[id[3]]).await;
+    check(of(RequestResult::Failed), &[id[2]]).await;
     check(RequestFilter { since: Some(at(2)), until: Some(at(4)), ..any() }, &[id[2], id[1]]).await;
     check(RequestFilter { since: Some(at(4)), until: Some(at(2)), ..any() }, &[]).await;
     check(RequestFilter { since: Some(Timestamp(u64::MAX)), ..any() }, &[]).await;

@@ -166,6 +166,6 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),
         latency,
         errors: OverviewErrorRate::of(overview.results_today),
-        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
+        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::with_user).collect(),
     })
 }

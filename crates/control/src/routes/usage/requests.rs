@@ -1,18 +1,22 @@
 //! `GET /api/usage/requests`: one item per request, newest first.
 
+mod table;
+
 use std::sync::Arc;
 
 use access::{Credits, KeyId, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
-use ledger::{RequestFilter, RequestKey, RequestLine, RequestPlace, RequestSubject};
-use meter::Outcome;
+use axum::response::{IntoResponse, Response};
+use ledger::{REQUESTS_PAGE_MAX, RequestFilter, RequestKey, RequestLine, RequestPlace, RequestSubject, UsageOf};
+use meter::{Outcome, RequestResult};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::figures::{Cost, Tokens, ms};
+use crate::csv;
+use crate::figures::{Cost, KeyOwnerView, Tokens, ms};
 use crate::input;
 use crate::listing::{self, Place};
 use crate::moment::{self, rfc3339};
@@ -29,7 +33,8 @@ struct RequestListQuery {
     key_id: Option<Uuid>,
     /// Returns only requests for this model, as clients name it.
     model: Option<String>,
-    /// Returns only requests with this status, such as `429`, or with this class of statuses, such as `4xx`.
+    /// Returns only requests with this status, such as `429`, with this class of statuses, such as `4xx`, or with this
+    /// result: `succeeded`, `refused` or `failed`.
     status: Option<String>,
     /// Returns only requests that began at or after this time (RFC 3339).
     #[param(format = DateTime)]
@@ -42,11 +47,14 @@ struct RequestListQuery {
     scope: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
-    /// The maximum number of items on the page. Default 50.
-    #[param(minimum = 1, maximum = 200)]
+    /// The maximum number of items on the page: at most 200, default 50; of a table at most 10,000, which is also the
+    /// default.
+    #[param(minimum = 1, maximum = 10_000)]
     limit: Option<u32>,
     /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
+    /// The format of the response: `json` (the default) or `csv`.
+    format: Option<String>,
 }
 
 /// A page of requests, newest first.
@@ -71,6 +79,9 @@ pub(in crate::routes) struct RequestItem {
     started_at: String,
     /// The key; null if the request was made without one, or if the store no longer contains it.
     key: Option<RequestKeyView>,
+    /// The user of the request; only in lists of several users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<KeyOwnerView>,
     /// The identity of a request that was made without a key. Only admins see such requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<RequestSubjectView>,
@@ -201,6 +212,7 @@ impl From<RequestLine> for RequestItem {
             id: line.id,
             started_at: rfc3339(line.started_at),
             key: line.key.map(RequestKeyView::from),
+            user: None,
             subject: line.subject.map(|RequestSubject { kind, issuer, name }| RequestSubjectView {
                 kind,
                 issuer,
@@ -232,12 +244,23 @@ impl From<RequestLine> for RequestItem {
     }
 }
 
+impl RequestItem {
+    /// Returns the request with its user, for lists of several users.
+    pub(in crate::routes) fn with_user(mut line: RequestLine) -> Self {
+        let user = line.user.take().map(KeyOwnerView::from);
+        Self { user, ..Self::from(line) }
+    }
+}
+
 /// Lists the requests of a user; for admins also those of several users.
 ///
 /// The list contains LLM requests, including refused ones, and requests of routes that record each request.
+///
+/// With `format=csv`, the response is a table with one row per request. If more rows follow, its `Link` header with
+/// `rel="next"` has their address.
 #[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(RequestListQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
-    responses((status = 200, body = RequestListPage, example = json!({
+    responses((status = 200, content((RequestListPage = "application/json", example = json!({
         "items": [{
             "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
             "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
@@ -250,16 +273,17 @@ impl From<RequestLine> for RequestItem {
             "bytes": {"request": 512, "response": 16384}
         }],
         "next": null
-    }))))]
+    })), (String = "text/csv", example = "id,started_at,user,key_id,…\r\n")))))]
 pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<RequestListPage>, Problem> {
+) -> Result<Response, Problem> {
     let query: RequestListQuery = input::query(request.uri())?;
-    let limit = listing::limit(query.limit)?;
+    let is_table = csv::is_chosen(query.format.as_deref())?;
+    let limit = if is_table { csv::limit(query.limit)? } else { listing::limit(query.limit)? };
     let after = query.cursor.as_deref().map(Place::read).transpose()?;
-    let status = query.status.as_deref().map(statuses).transpose()?;
+    let (status, result) = query.status.as_deref().map(status_filter).transpose()?.unwrap_or_default();
     let (since, until) =
         (moment::parse_query("since", query.since.as_deref())?, moment::parse_query("until", query.until.as_deref())?);
     if let (Some(since), Some(until)) = (since, until)
@@ -270,11 +294,53 @@ pub(in crate::routes) async fn list(
     let RequestListQuery { scope, user_id, key_id, .. } = &query;
     let selection = Selection { scope: scope.as_deref(), user_id: *user_id, key_id: *key_id };
     let scope = Scope::of(&app, &caller, selection).await?;
-    let filter = RequestFilter { key: scope.key_no(), model: query.model, status, since, until };
+    let filter = RequestFilter { key: scope.key_no(), model: query.model, status, result, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
+    let item = if scope.user.is_none() { RequestItem::with_user } else { RequestItem::from };
+    let cursor = |RequestPlace { at, id }: RequestPlace| Place { at, id }.cursor();
+    if is_table {
+        let (items, next) = rows(&app, scope.of, &filter, after, limit).await?;
+        let next = next.map(|next| csv::next_address(request.uri(), &cursor(next)));
+        return Ok(table::response(items.into_iter().map(item), next));
+    }
     let page = app.ledger.requests_page(scope.of, &filter, after, limit).await?;
-    let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
-    Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
+    let next = page.next.map(cursor);
+    Ok(Json(RequestListPage { items: page.lines.into_iter().map(item).collect(), next }).into_response())
+}
+
+/// Reads the requests of a table page by page, at most `limit`, and the place after which more follow.
+async fn rows(
+    app: &App,
+    of: UsageOf,
+    filter: &RequestFilter,
+    mut after: Option<RequestPlace>,
+    limit: u32,
+) -> Result<(Vec<RequestLine>, Option<RequestPlace>), Problem> {
+    let mut lines = Vec::new();
+    for _ in 0..csv::PAGES_MAX {
+        let rest = limit - u32::try_from(lines.len()).unwrap_or(limit).min(limit);
+        if rest == 0 {
+            break;
+        }
+        let page = app.ledger.requests_page(of, filter, after, rest.min(REQUESTS_PAGE_MAX)).await?;
+        lines.extend(page.lines);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok((lines, after))
+}
+
+/// Statuses from the first to the last, or a result.
+type StatusFilter = (Option<(u16, u16)>, Option<RequestResult>);
+
+/// Parses a filter by status: a status, a class of statuses, or the word for a result.
+fn status_filter(text: &str) -> Result<StatusFilter, Problem> {
+    match RequestResult::ALL.into_iter().find(|result| result.as_str() == text) {
+        Some(result) => Ok((None, Some(result))),
+        None => Ok((Some(statuses(text)?), None)),
+    }
 }
 
 /// Parses a status filter into the first and the last status.
@@ -286,7 +352,10 @@ fn statuses(text: &str) -> Result<(u16, u16), Problem> {
             let status = digit(class) * 100 + digit(tens) * 10 + digit(ones);
             Ok((status, status))
         }
-        _ => Err(Problem::new(Refusal::BadRequest, "`status` must be a status such as 429 or a class such as 4xx")),
+        _ => Err(Problem::new(
+            Refusal::BadRequest,
+            "`status` must be a status such as 429, a class such as 4xx, or `succeeded`, `refused` or `failed`",
+        )),
     }
 }
 

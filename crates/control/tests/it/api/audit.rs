@@ -49,6 +49,35 @@ async fn a_line_has_actor_action_target_time_and_address() {
 }
 
 #[tokio::test]
+async fn the_log_is_a_table_with_the_address_of_the_next_rows() {
+    let (world, root) = administered().await;
+    world.person("ada").await;
+    let all = ask(&world, &root, "format=csv").await;
+    assert_eq!(all.headers["content-disposition"], "attachment; filename=\"audit.csv\"");
+    let lines: Vec<&str> = all.body.trim_end().split("\r\n").collect();
+    assert_eq!(
+        lines[0],
+        "id,at,actor,actor_user_id,actor_user,actor_key_id,address,action,target_id,user_id,user,detail"
+    );
+    let page = ask(&world, &root, "").await.json();
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(lines.len() - 1, items.len());
+    for (line, item) in lines[1..].iter().zip(items) {
+        assert!(
+            line.starts_with(&format!("{},{},", item["id"].as_str().unwrap(), item["at"].as_str().unwrap())),
+            "{line}"
+        );
+        assert!(line.contains(item["action"].as_str().unwrap()), "{line}");
+    }
+    let first = ask(&world, &root, "format=csv&limit=1").await;
+    let next = first.headers["link"].strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+    let second = get(world.address, &next, &[&root.bearer()]).await;
+    assert_eq!(second.body.trim_end().split("\r\n").nth(1), Some(lines[2]));
+    ask(&world, &root, "format=xml").await.refuses(400, "bad_request");
+    assert!(!first.headers["link"].is_empty() && !all.headers.contains_key("link"));
+}
+
+#[tokio::test]
 async fn lines_are_filtered_by_user_action_and_time_and_paged() {
     let (world, root) = administered().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);

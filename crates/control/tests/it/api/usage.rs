@@ -1,6 +1,7 @@
 mod history;
 mod request;
 mod requests;
+mod scope;
 mod series;
 mod today;
 

@@ -76,6 +76,9 @@ async fn requests_are_chosen_by_key_model_status_and_time() {
         ("model=nobody%27s", &[]),
         ("status=429", &["04Z"]),
         ("status=4xx", &["05Z", "04Z"]),
+        ("status=refused", &["05Z", "04Z"]),
+        ("status=failed", &["03Z"]),
+        ("status=succeeded", &["02Z", "01Z"]),
         ("status=2xx&model=fast", &["02Z", "01Z"]),
         ("since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:04Z", &["03Z", "02Z"]),
         ("since=2026-11-20T19:00:04%2B07:00", &["05Z", "04Z"]),
@@ -111,11 +114,35 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
         ("key=1", "`key`"),
         (&format!("key={0}&key_id={0}", ada.key), "key"),
         ("page=2", "page"),
+        ("format=xml", "format"),
+        ("format=csv&limit=10001", "limit"),
         ("limit=1&limit=2", "limit"),
     ] {
         let message = ask(&world, &ada, &format!("{PATH}?{query}")).await.refuses(400, "bad_request");
         assert!(message.contains(name), "{query}: {message}");
     }
+}
+
+#[tokio::test]
+async fn a_table_has_a_row_per_request_and_the_address_of_the_next() {
+    let world = World::start().await;
+    let [ada, second, _] = recorded(&world).await;
+    let mut path = format!("{PATH}?limit=2&format=csv");
+    let mut rows = Vec::new();
+    loop {
+        let answer = ask(&world, &ada, &path).await;
+        assert_eq!(answer.headers["content-disposition"], "attachment; filename=\"requests.csv\"");
+        let lines: Vec<&str> = answer.body.trim_end().split("\r\n").collect();
+        assert!(lines[0].starts_with("id,started_at,user_id,user,key_id,key,"), "{answer:?}");
+        assert!(lines.iter().all(|line| line.split(',').count() == lines[0].split(',').count()), "{answer:?}");
+        rows.extend(lines[1..].iter().map(|line| (*line).to_owned()));
+        let Some(link) = answer.headers.get("link") else { break };
+        path = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+    }
+    assert_eq!(rows.len(), 5);
+    assert!(rows[1].contains(",429,refused,completed,quota_exceeded,0,"), "{}", rows[1]);
+    let failed = format!(",,{},second,ai,chat,smart,openai,500,failed,completed,,3,100,20,7,50,10,187,", second.key);
+    assert!(rows[2].contains(&failed) && rows[2].contains(",0.0000015,USD,false,"), "{}", rows[2]);
 }
 
 #[tokio::test]

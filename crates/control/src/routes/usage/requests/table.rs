@@ -1,0 +1,51 @@
+//! Requests as CSV.
+
+use axum::response::Response;
+
+use super::RequestItem;
+use crate::csv::{Table, decimal, figure, quoted, quoted_or_empty};
+use crate::figures::CURRENCY;
+
+const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes";
+/// The number of columns of tokens.
+const CLASSES: usize = 6;
+
+/// Returns one row per request, newest first.
+pub(super) fn response(items: impl Iterator<Item = RequestItem>, next: Option<String>) -> Response {
+    let mut table = Table::new(HEAD);
+    for item in items {
+        table.push(&row(&item));
+    }
+    table.response("requests.csv", next)
+}
+
+fn row(item: &RequestItem) -> Vec<String> {
+    let (key, user) = (item.key.as_ref(), item.user.as_ref());
+    let mut cells = vec![
+        item.id.0.to_string(),
+        item.started_at.clone(),
+        figure(user.map(|user| user.id)),
+        quoted_or_empty(user.map(|user| user.name.as_str())),
+        figure(key.map(|key| key.id)),
+        quoted_or_empty(key.map(|key| key.label.as_str())),
+        quoted_or_empty(item.route.as_deref()),
+        quoted_or_empty(item.format.as_deref()),
+        quoted_or_empty(item.model.as_deref()),
+        quoted_or_empty(item.provider.as_deref()),
+        item.status.to_string(),
+        item.result.to_owned(),
+        quoted(&item.outcome),
+        quoted_or_empty(item.refusal.as_ref().map(|refusal| refusal.code.as_str())),
+        item.credits.0.to_string(),
+    ];
+    match &item.tokens {
+        Some(tokens) => cells.extend(tokens.classes().map(|tokens| tokens.to_string())),
+        None => cells.extend(vec![String::new(); CLASSES]),
+    }
+    let cost = item.cost.as_ref().map(|cost| decimal(cost.nano_usd()));
+    let currency = if cost.is_some() { CURRENCY } else { "" };
+    cells.extend([cost.unwrap_or_default(), currency.to_owned(), item.unpriced.to_string()]);
+    cells.extend([figure(item.phases.first_byte_ms), item.phases.total_ms.to_string()]);
+    cells.extend([item.bytes.request, item.bytes.response].map(|bytes| bytes.to_string()));
+    cells
+}
