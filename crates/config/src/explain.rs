@@ -182,12 +182,14 @@ impl Snapshot {
         let merged = self.traffic.merged_path(&request.path).map(|path| request.with_path(path));
         let request = merged.as_ref().unwrap_or(request);
         let selection = self.traffic.select(request.requested());
+        let without_key = self.traffic.key_places(&selection).map(|places| request.without_keys(places));
+        let shown = without_key.as_ref().unwrap_or(request);
         let mut explanation = Explanation {
             request: ExplainedRequest {
                 method: request.method.clone(),
                 host: Some(request.host.clone()).filter(|host| !host.is_empty()),
                 path: request.path.clone(),
-                query: request.query.clone(),
+                query: shown.query.clone(),
             },
             route: routes::selected(self, &selection),
             others: routes::others(self, &selection, request),
@@ -198,7 +200,7 @@ impl Snapshot {
             status: None,
         };
         if explanation.refusal.is_none() {
-            self.explain_admission(&selection, request, &mut explanation);
+            self.explain_admission(&selection, shown, &mut explanation);
         }
         if let Some(refusal) = &explanation.refusal {
             explanation.status = Some(refusal.status);

@@ -7,6 +7,7 @@ mod budgets;
 mod conditions;
 pub mod credentials;
 mod forward_auth;
+mod key_places;
 mod pattern;
 mod process;
 mod rate_limit;
@@ -34,6 +35,7 @@ pub use auth::{
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list};
 pub use forward_auth::{ServiceEntry, ServiceUrl};
+pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use pattern::{Pattern, PatternError};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,

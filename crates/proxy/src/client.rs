@@ -3,6 +3,8 @@
 mod accepted;
 pub(crate) mod dialect;
 pub(crate) mod head;
+pub(crate) mod key_removal;
+pub(crate) mod moved_keys;
 mod proxy_header;
 mod request_body;
 mod request_body_error;

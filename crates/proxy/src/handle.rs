@@ -27,7 +27,7 @@ use crate::authenticate::scope;
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
 use crate::body::admit;
-use crate::client::dialect;
+use crate::client::{dialect, key_removal};
 use crate::deadlines::RequestDeadlines;
 use crate::forward::UpstreamResponse;
 use crate::handle::cors::PageRequest;
@@ -118,9 +118,15 @@ async fn serve(
         account.policy.route = account.request.worker().handles.endpoint(endpoint);
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
-    let RouteMatch { policy, auth, is_restrictable, rate_limits, action } =
+    let RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
+    let head = match key_places {
+        Some(places) => key_removal::moved(&head, places)
+            .ok_or_else(|| Problem::new(Refusal::BadRequest, "the request is invalid without its key"))?,
+        None => head,
+    };
+    account.request.head = head.clone();
     // Refusals of rate limits are recorded too, so the account needs the format before they apply.
     if let Action::Inference(endpoint) = &action {
         account.inference = Some(endpoint.account());

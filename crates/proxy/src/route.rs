@@ -6,7 +6,7 @@ use access::Refusal;
 use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
 use config::Requested;
-use config::snapshot::{self, Auth, Events, Route, Selection, Traffic};
+use config::snapshot::{self, Auth, Events, KeyPlaces, Route, Selection, Traffic};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -28,6 +28,8 @@ static NO_AUTH: Auth = Auth::None;
 pub(crate) struct RouteMatch<'a> {
     pub(crate) policy: RequestPolicy,
     pub(crate) auth: &'a Auth,
+    /// The places in which the request may have a key; `None` if these are headers only.
+    pub(crate) key_places: Option<&'a KeyPlaces>,
     /// Whether a key that is restricted to routes needs this one among them.
     pub(crate) is_restrictable: bool,
     /// The positions of the rate limits that only this route has.
@@ -38,8 +40,12 @@ pub(crate) struct RouteMatch<'a> {
 /// Finds the route of a request.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
-    let problem = match traffic.select(requested(head, method, path)) {
-        Selection::Endpoint(called) => return Ok(built_in(called.into_owned(), traffic, handles)),
+    let selection = traffic.select(requested(head, method, path));
+    let key_places = traffic.key_places(&selection);
+    let problem = match selection {
+        Selection::Endpoint(called) => {
+            return Ok(RouteMatch { key_places, ..built_in(called.into_owned(), traffic, handles) });
+        }
         Selection::Health => return Ok(own_health(traffic, handles)),
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
         Selection::Route(route) => {
@@ -47,7 +53,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
                 return Err(Problem::new(Refusal::BadRequest, message).into());
             }
             let auth = traffic.auth_of(route, method, path, || requests_websocket(head));
-            return Ok(configured(route, traffic, auth));
+            return Ok(RouteMatch { key_places, ..configured(route, traffic, auth) });
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
@@ -87,30 +93,32 @@ fn configured<'a>(route: &'a Route, traffic: &Traffic, auth: &'a Auth) -> RouteM
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     };
-    RouteMatch { policy, auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
+    let rate_limits = route.rate_limits.clone();
+    RouteMatch { policy, auth, key_places: None, is_restrictable: true, rate_limits, action }
 }
 
 /// Returns the gateway's own health check.
 fn own_health<'a>(traffic: &Traffic, handles: &Handles) -> RouteMatch<'a> {
     let policy = RequestPolicy { route: handles.healthz(), events: Events::Folded, timeouts: traffic.timeouts };
-    RouteMatch { policy, auth: &NO_AUTH, is_restrictable: false, rate_limits: 0..0, action: Action::Status }
+    let (auth, key_places) = (&NO_AUTH, None);
+    RouteMatch { policy, auth, key_places, is_restrictable: false, rate_limits: 0..0, action: Action::Status }
 }
 
 /// Returns the route of an LLM endpoint.
 fn built_in<'a>(called: EndpointCall<'static>, traffic: &'a Traffic, handles: &Handles) -> RouteMatch<'a> {
     let timeouts = traffic.ai.as_ref().map_or(traffic.timeouts, |ai| ai.timeouts);
     let policy = RequestPolicy { route: handles.endpoint(called.endpoint), events: Events::Rows, timeouts };
-    let (auth, is_restrictable, rate_limits) = (&KEY, false, 0..0);
+    let (auth, key_places, is_restrictable, rate_limits) = (&KEY, None, false, 0..0);
     match called.endpoint.format() {
         _ if called.endpoint == Endpoint::Root => {
             let policy = RequestPolicy { events: Events::Folded, timeouts: traffic.timeouts, ..policy };
-            RouteMatch { policy, auth: &NO_AUTH, is_restrictable, rate_limits, action: Action::Status }
+            RouteMatch { policy, auth: &NO_AUTH, key_places, is_restrictable, rate_limits, action: Action::Status }
         }
         Some(format) => {
             let action = Action::Inference(InferenceEndpoint { called, format });
-            RouteMatch { policy, auth, is_restrictable, rate_limits, action }
+            RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action }
         }
-        None => RouteMatch { policy, auth, is_restrictable, rate_limits, action: Action::Models(called) },
+        None => RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action: Action::Models(called) },
     }
 }
 

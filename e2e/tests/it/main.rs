@@ -13,6 +13,7 @@ mod auth;
 mod backlog;
 mod bodies;
 mod brand;
+mod browser_keys;
 mod budgets;
 mod bytes;
 mod callers;

@@ -60,6 +60,7 @@ fn parse(line: &str) -> Option<Route> {
         host: None,
         path,
         conditions: None,
+        key_places: None,
         methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
         action: Action::Forward(Arc::new(Upstream {
             name: Arc::from("x"),

@@ -24,7 +24,7 @@ use crate::section::Reader;
 use crate::snapshot::{
     BasicEntry, ClaimHeader, Issuer, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan,
 };
-pub(super) use of_route::of_route;
+pub(super) use of_route::{key_places, of_route};
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;

@@ -65,6 +65,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             action,
             rewrite,
             auth,
+            key_places: auth::key_places(&route.auth),
             credits: Credits(route.credits.value.into()),
             events: route.events.value,
             websocket: !route.upgrades.list.is_empty(),

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
 use crate::snapshot::credentials::{self, KEY_HEADERS, bearer};
-use crate::snapshot::{PresentedCredentials, RequestParts, Requested};
+use crate::snapshot::{KeyPlaces, PresentedCredentials, RequestParts, Requested};
 
 /// Maximum number of header fields.
 pub const FIELDS_MAX: usize = 100;
@@ -103,6 +103,24 @@ impl WrittenRequest {
             has_key: false,
             entry: None,
         })
+    }
+
+    /// Returns the request without its keys in these places; it is then made with a key.
+    pub(super) fn without_keys(&self, places: &KeyPlaces) -> Self {
+        let mut request = self.clone();
+        if let Some(without) = self.query.as_deref().and_then(|query| places.in_query(query)) {
+            request.query = Some(without.rest).filter(|rest| !rest.is_empty());
+            request.has_key = true;
+        }
+        for (name, value) in &mut request.fields {
+            if name.eq_ignore_ascii_case("sec-websocket-protocol")
+                && let Some(without) = places.in_protocols(value)
+            {
+                *value = without.rest;
+                request.has_key = true;
+            }
+        }
+        request
     }
 
     /// Returns the request with another path.

@@ -19,7 +19,7 @@ use crate::yaml::Kind;
 
 pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, one_entry, sections};
 pub(crate) use maps::{MapEntry, MapKeys, MapOf, map_of};
-pub(crate) use one_or_more::{OneOrMore, one_or_more};
+pub(crate) use one_or_more::{OneOrMore, one_or_more, optional_one_or_more};
 
 /// One key of a section.
 pub(crate) trait Field: Describe {

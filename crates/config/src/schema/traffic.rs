@@ -2,6 +2,7 @@
 
 mod auth;
 mod forms;
+mod key_place;
 mod limit;
 mod matches;
 mod request_test;
@@ -36,6 +37,7 @@ use forms::{
     STRATEGY, UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
     RateLimitInput, TierValue,

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use super::ambiguous::RefusedPaths;
 use super::auth::Auth;
 use super::conditions::Conditions;
+use super::key_places::KeyPlaces;
 use super::pattern::Pattern;
 use super::redirect::Redirect;
 use super::rewrite::Rewrite;
@@ -38,6 +39,8 @@ pub struct Route {
     pub rewrite: Option<Box<Rewrite>>,
     /// The authentication that it requires.
     pub auth: Auth,
+    /// The places in which clients may send keys; `None` if these are headers only.
+    pub key_places: Option<Box<KeyPlaces>>,
     /// The credits that a request costs. Default 1.
     pub credits: Credits,
     /// The form in which its usage is recorded. Default folded.

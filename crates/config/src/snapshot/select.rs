@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ai::endpoint::EndpointMatch;
-use ai::{Endpoint, EndpointCall};
+use ai::{Dialect, Endpoint, EndpointCall};
 
 use super::auth::Auth;
+use super::key_places::{KeyPlaces, OF_GOOGLE};
 use super::route::{PathMatch, Route};
 use super::router::{Match, Requested};
 use super::traffic::{Ai, Traffic};
@@ -81,6 +82,16 @@ impl Traffic {
     ) -> &'t Auth {
         let is_open = self.is_health_check(method, path) && route.may_be_health_check() && !is_upgrade();
         if is_open { &NO_AUTH } else { &route.auth }
+    }
+
+    /// Returns the places of a selected request in which it may have a key besides headers; `None` if these are headers only.
+    #[must_use]
+    pub fn key_places<'a>(&self, selection: &Selection<'a, '_>) -> Option<&'a KeyPlaces> {
+        match selection {
+            Selection::Route(route) => route.key_places.as_deref(),
+            Selection::Endpoint(called) => (called.dialect == Some(Dialect::Google)).then(|| &*OF_GOOGLE),
+            Selection::Health | Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => None,
+        }
     }
 }
 

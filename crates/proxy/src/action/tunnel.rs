@@ -14,6 +14,7 @@ use crate::body::IncomingBody;
 use crate::body::upload::Upload;
 use crate::capacity::TunnelPermit;
 use crate::client::head::{Head, is_websocket, requests_websocket};
+use crate::client::moved_keys::MovedKeys;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::response_head::UpstreamHead;
@@ -24,6 +25,8 @@ pub(super) const SWITCHING_PROTOCOLS: u16 = 101;
 const TUNNEL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The only version of the protocol (RFC 6455, 4.1).
 const VERSION: &str = "13";
+/// The field with the protocols that the client offers, and the one that the server accepts.
+const PROTOCOL: &[u8] = b"sec-websocket-protocol";
 /// The size of the nonce that `Sec-WebSocket-Key` encodes.
 const NONCE_BYTES: usize = 16;
 /// The text that the upstream hashes together with the key (RFC 6455, 1.3).
@@ -108,6 +111,11 @@ pub(super) fn open(
     }
     let incoming = body.take_tunnel().ok_or_else(refuse)?;
     name_websocket(&mut answered.head.edits).map_err(unwritable)?;
+    if let Some(protocol) = account.request.head.keys().and_then(MovedKeys::only_protocol)
+        && answered.head.head.fields().named(PROTOCOL).next().is_none()
+    {
+        answered.head.edits.append_named(PROTOCOL, protocol).map_err(unwritable)?;
+    }
     let (upload, progress) = Upload::stream(Some(incoming), u64::MAX, account.request.read_clock());
     answered.tunnel(upload, progress.clone());
     if let Some(attempt) = &mut account.attempt {

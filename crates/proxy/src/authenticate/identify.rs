@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
 use crate::client::head::Head;
+use crate::client::moved_keys::MovedKeys;
 use crate::limits::grants;
 use crate::refusal::limit_fields::limit_headers;
 use crate::refusal::problem::Problem;
@@ -81,12 +82,14 @@ pub(crate) fn credential(head: &Head) -> Result<&[u8], Problem> {
     })
 }
 
-/// Returns the values that may be keys, in the order of their headers.
+/// Returns the values that may be keys: in the order of their headers, then those that the head does not contain.
 pub(crate) fn presented(head: &Head) -> impl Iterator<Item = &[u8]> {
     let fields = head.fields();
     let bearers = fields.all(KnownName::Authorization).filter_map(bearer);
     let keys = KEY_HEADERS.into_iter().flat_map(move |name| fields.all(name)).map(<[u8]>::trim_ascii);
-    bearers.chain(keys).filter(|value| value.is_ascii())
+    let counts = !head.keys().is_some_and(MovedKeys::ignores_headers);
+    let moved = head.keys().into_iter().flat_map(MovedKeys::iter);
+    bearers.chain(keys).filter(move |_| counts).chain(moved).filter(|value| value.is_ascii())
 }
 
 fn malformed(prefix: &str) -> Problem {

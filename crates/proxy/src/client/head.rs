@@ -12,6 +12,8 @@ use http1::{
     Violation,
 };
 
+use super::moved_keys::MovedKeys;
+
 /// The maximum length of a correlation id.
 const CORRELATION_LEN_MAX: usize = 128;
 /// Maximum number of fields in a request's head.
@@ -24,12 +26,13 @@ pub(crate) struct Head {
     bytes: Bytes,
     parsed: RequestHead,
     violation: Option<Violation>,
+    keys: Option<Box<MovedKeys>>,
 }
 
 impl Head {
     /// Joins a parsed head with the bytes from which it was parsed.
     pub(crate) const fn new(bytes: Bytes, parsed: RequestHead) -> Self {
-        Self { bytes, parsed, violation: None }
+        Self { bytes, parsed, violation: None, keys: None }
     }
 
     /// Returns the head that the gateway has written itself; `None` if it breaks a rule.
@@ -57,7 +60,17 @@ impl Head {
         let line = line.map(|(method, target)| [method, b" ", target, b" HTTP/1.0\r\n\r\n"].concat());
         let parsed = line.and_then(|line| Some((parse(&line)?, Bytes::from(line))));
         let (parsed, bytes) = parsed.unwrap_or_else(unreadable);
-        Self { bytes, parsed, violation: Some(violation) }
+        Self { bytes, parsed, violation: Some(violation), keys: None }
+    }
+
+    /// Returns the head as one whose keys are elsewhere.
+    pub(crate) fn with_keys(self, keys: MovedKeys) -> Self {
+        Self { keys: Some(Box::new(keys)), ..self }
+    }
+
+    /// The keys that the head does not contain.
+    pub(crate) fn keys(&self) -> Option<&MovedKeys> {
+        self.keys.as_deref()
     }
 
     /// The rule that the received head breaks. The head then has no fields.

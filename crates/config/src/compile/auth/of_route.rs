@@ -7,16 +7,17 @@ use access::jwt::Requirement;
 use super::{AuthEntries, CLAIMS_MAX, Verifier, check_count};
 use crate::error::{Code, Problem};
 use crate::input::Input;
-use crate::schema::traffic::{AlternativeInput, AuthInput, AuthMethodInput, AuthType, EntryType};
+use crate::schema::field::Either;
+use crate::schema::traffic::{AlternativeInput, AuthInput, AuthMethodInput, AuthType, EntryType, KeyPlaceWord};
 use crate::section::Reader;
-use crate::snapshot::{Auth, JwtRule};
+use crate::snapshot::{Auth, JwtRule, KeyPlaces};
 
 /// Returns the authentication of a route. After a problem, the result is not used.
 pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
     if !auth.location.has("any") {
         return method(reader, &auth.method, entries).unwrap_or(Auth::Key);
     }
-    for key in ["type", "use", "require"].into_iter().filter(|key| auth.location.has(key)) {
+    for key in ["type", "use", "require", "from"].into_iter().filter(|key| auth.location.has(key)) {
         let message = format!("`{}` has `{key}` and `any`", auth.location.path);
         reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected("one of them"));
     }
@@ -32,6 +33,28 @@ pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entrie
         alternatives.push(next);
     }
     Auth::Any(alternatives.into())
+}
+
+/// Returns the places in which a route accepts keys; `None` if these are headers only. With alternatives, headers are among
+/// them, because they contain the credentials of other alternatives.
+pub(in crate::compile) fn key_places(auth: &AuthInput) -> Option<Box<KeyPlaces>> {
+    let has_alternatives = auth.location.has("any");
+    let alternatives = auth.any.list.iter().map(|alternative| &alternative.method);
+    let methods = alternatives.chain((!has_alternatives).then_some(&auth.method));
+    let mut places = KeyPlaces { header: has_alternatives, query: None, protocol: false };
+    let mut is_given = false;
+    for place in methods.flat_map(|method| &method.from) {
+        is_given = true;
+        match place {
+            Either::Single(word) => match word.value {
+                KeyPlaceWord::Header => places.header = true,
+                KeyPlaceWord::Protocol => places.protocol = true,
+            },
+            Either::Nested(of) => places.query = of.query.as_ref().map(|query| query.value.as_str().into()),
+        }
+    }
+    let is_usual = places.header && places.query.is_none() && !places.protocol;
+    (is_given && !is_usual).then(|| Box::new(places))
 }
 
 /// Whether an alternative decides about each request about which `next` would decide.
@@ -56,9 +79,10 @@ fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) ->
     }
     let of_type = auth.r#type.value;
     let others: &[&str] = match of_type {
-        AuthType::None => &["use", "require"],
-        AuthType::Key | AuthType::Basic | AuthType::Forward => &["require"],
-        AuthType::Jwt => &[],
+        AuthType::None => &["use", "require", "from"],
+        AuthType::Key => &["require"],
+        AuthType::Basic | AuthType::Forward => &["require", "from"],
+        AuthType::Jwt => &["from"],
     };
     for key in others.iter().filter(|key| auth.location.has(key)) {
         let message = format!("`{}` has the type `{}`, so `{key}` has no effect", auth.location.path, of_type.as_str());

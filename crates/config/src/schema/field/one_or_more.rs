@@ -12,12 +12,14 @@ use crate::settings::Listing;
 use crate::spec::{Describe, Shape};
 use crate::yaml::{Kind, Node};
 
-/// A required key that holds a single value, a mapping, or a list of them, which is not empty.
+/// A key that holds a single value, a mapping, or a list of them, which is not empty.
 pub(crate) struct OneOrMore<F, S> {
     form: F,
     /// A description of valid values.
     expected: &'static str,
     entries_max: usize,
+    /// The value without the key, for documents; `None` if the key is required.
+    absent: Option<&'static str>,
     section: PhantomData<fn() -> S>,
 }
 
@@ -26,7 +28,17 @@ pub(crate) const fn one_or_more<F: Form, S: SectionInput>(
     expected: &'static str,
     entries_max: usize,
 ) -> OneOrMore<F, S> {
-    OneOrMore { form, expected, entries_max, section: PhantomData }
+    OneOrMore { form, expected, entries_max, absent: None, section: PhantomData }
+}
+
+/// Describes a key that may be absent; `absent` is its value then, for documents.
+pub(crate) const fn optional_one_or_more<F: Form, S: SectionInput>(
+    form: F,
+    expected: &'static str,
+    entries_max: usize,
+    absent: &'static str,
+) -> OneOrMore<F, S> {
+    OneOrMore { form, expected, entries_max, absent: Some(absent), section: PhantomData }
 }
 
 impl<F: Form, S: SectionInput> OneOrMore<F, S> {
@@ -55,11 +67,11 @@ impl<F: Form, S: SectionInput> Describe for OneOrMore<F, S> {
     }
 
     fn default_cell(&self) -> String {
-        "required".to_owned()
+        self.absent.unwrap_or("required").to_owned()
     }
 
     fn is_required(&self) -> bool {
-        true
+        self.absent.is_none()
     }
 
     fn schema(&self) -> Json {
@@ -75,6 +87,7 @@ impl<F: Form, S: SectionInput> Field for OneOrMore<F, S> {
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
         let (reader, name) = (section.reader(), section.name(key));
         match section.get(key) {
+            None if self.absent.is_some() => Vec::new(),
             None => {
                 section.location().missing(reader, &[key]);
                 Vec::new()

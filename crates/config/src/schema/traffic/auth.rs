@@ -17,6 +17,7 @@ use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept,
 use super::super::{json, section};
 use super::UpstreamTlsInput;
 use super::forms::{ANY_NAME, NAME};
+use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
 use crate::input::Input;
 use crate::settings::Value;
 use crate::snapshot::ServiceUrl;
@@ -167,6 +168,8 @@ section! {
         /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
+        /// Where clients may send a key: in a header, in a query parameter, or [for WebSockets](authentication.md#keys-of-browsers) in `Sec-WebSocket-Protocol`.
+        from: Vec<Either<KeyPlaceWord, KeyPlaceInput>> = KEY_PLACES;
         rules: Rule::Values(type_of_conditions);
     }
 }
@@ -178,7 +181,7 @@ section! {
         any: Entries<AlternativeInput> =
             sections::<AlternativeInput>("none").not_empty("at least one alternative").at_most(ALTERNATIVES_MAX);
         rules: Rule::RequiredUnless("type", &["any"]), Rule::NotAll(&["type", "any"]), Rule::NotAll(&["use", "any"]),
-            Rule::NotAll(&["require", "any"]);
+            Rule::NotAll(&["require", "any"]), Rule::NotAll(&["from", "any"]);
     }
 }
 

@@ -29,6 +29,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         events: Events::Folded,
         websocket: false,
         allow_headers: Vec::new(),
+        key_places: None,
         rate_limits: 0..0,
         refused_paths: crate::snapshot::RefusedPaths::default(),
         place: None,
