@@ -85,6 +85,17 @@ test("a key with the scope admin needs an expiry, administers, and is marked in 
   await expect(row).toBeHidden();
 });
 
+test("the page of a key draws its calls by day, and leads to an explanation with the key", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/keys?q=laptop"));
+  await page.getByRole("row", { name: /laptop/ }).click();
+  const drawer = page.getByRole("complementary");
+  await expect(drawer.getByRole("figure", { name: /^\d+ calls in 30 days/ })).toBeVisible();
+  if (process.env.PAGE_SCREENSHOTS) await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/key-drawer.png`, animations: "disabled" });
+  await drawer.getByRole("link", { name: "Explain a request" }).click();
+  await expect(page.getByLabel("Key", { exact: true })).toHaveValue(/^[0-9a-f-]{36}$/);
+});
+
 test.describe("in Indonesian", () => {
   test.use({ locale: "id-ID" });
 
