@@ -147,6 +147,37 @@ test("a text is validated, compared, applied and rolled back, and survives error
   await expect.poll(async () => (await fetch(`${server.proxyUrl}/hello`)).text()).toBe("hi");
 });
 
+test("invitations are allowed and plans are applied without a restart and without a shell", async ({ page }) => {
+  test.setTimeout(180_000);
+  await open(page, "users");
+  await page.getByRole("link", { name: "Allow invitations" }).first().click();
+  await page.getByRole("button", { name: "Write signup: invite" }).click();
+  const editor = page.getByLabel("New configuration");
+  await expect(editor).toHaveValue(`${CONFIGURATION}signup: invite\n`);
+  await looksRight(page, "configuration-setting");
+  await editor.fill(`${CONFIGURATION}signup: invite\nplans:\n  - {name: starter, credits_per_day: 70}\n`);
+  await page.getByRole("button", { name: "Apply configuration" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Apply configuration" }).click();
+  const table = page.getByRole("table", { name: "Plans that differ from the configuration" });
+  await expect(table.getByRole("row", { name: /starter.*Credits per day.*70/ })).toBeVisible();
+  await looksRight(page, "configuration-plans");
+  await page.goto(`${server.url}/dashboard/plans`);
+  await looksRight(page, "plans-differ");
+  await table.getByRole("button", { name: "Apply starter from the configuration" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Apply" }).click();
+  await expect(table).toBeHidden();
+  await expect(page.getByRole("table", { name: "Plans" }).getByRole("row", { name: /starter/ })).toContainText("70");
+
+  await page.goto(`${server.url}/dashboard/users`);
+  await page.getByRole("button", { name: "Invite user" }).first().click();
+  const form = page.getByRole("dialog", { name: "Invite user" });
+  await form.getByLabel("Email").fill("eve@example.com");
+  await looksRight(page, "invite");
+  await form.getByRole("button", { name: "Create invitation" }).click();
+  await expect(page.getByText("Invitation for eve@example.com")).toBeVisible();
+  await applyElsewhere(CONFIGURATION);
+});
+
 test("a pasted request is explained, as a key too", async ({ page, expected }) => {
   test.setTimeout(90_000);
   expected.push("422", "404");

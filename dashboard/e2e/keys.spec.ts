@@ -53,6 +53,38 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   await expect(renamed).toContainText("Revoked");
 });
 
+test("a key with the scope admin needs an expiry, administers, and is marked in the list", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/keys?create=1"));
+  const form = page.getByRole("dialog", { name: "Create key" });
+  await form.getByLabel("Label").fill("shop");
+  await form.getByLabel("Scope").selectOption("Administration");
+  await form.getByRole("button", { name: "Create key" }).click();
+  await expect(form.getByLabel("Expires on")).toBeFocused();
+  await form.getByLabel("Expires on").fill(new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10));
+  await form.getByLabel("Addresses and networks").fill("127.0.0.0/8");
+  if (process.env.PAGE_SCREENSHOTS) await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/admin-key.png` });
+  await form.getByRole("button", { name: "Create key" }).click();
+  const secret = page.getByRole("dialog", { name: "Key “shop” is ready" });
+  const key = await secret.getByTestId("secret").innerText();
+  await secret.getByLabel("I have stored the key").check();
+  await secret.getByRole("button", { name: "Done" }).click();
+  const users = await fetch(at("/api/users"), { headers: { Authorization: `Bearer ${key}` } });
+  expect(users.status).toBe(200);
+  const row = page.getByRole("row", { name: /shop/ });
+  await expect(row).toContainText("Admin");
+  await expect(row).toContainText("Administration · From 127.0.0.0/8");
+  if (process.env.PAGE_SCREENSHOTS) await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/keys.png` });
+  await row.getByRole("button", { name: "Actions for shop" }).click();
+  await page.getByRole("menuitem", { name: "Revoke key" }).click();
+  const revoke = page.getByRole("dialog", { name: "Revoke “shop”?" });
+  await expect(revoke).toBeVisible();
+  const confirm = revoke.getByLabel("Label of the key");
+  if (await confirm.isVisible()) await confirm.fill("shop");
+  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await expect(row).toBeHidden();
+});
+
 test.describe("in Indonesian", () => {
   test.use({ locale: "id-ID" });
 

@@ -17,7 +17,7 @@ pub enum ClientProgram {
     GeminiCli,
     /// The agent opencode: `opencode/1.0.0 ai-sdk/…`.
     Opencode,
-    /// The agent aider.
+    /// The coding agent aider: `aider/0.86.1`.
     Aider,
     /// Vercel's AI SDK: `ai/6.0.326 ai-sdk/openai/3.0.1`.
     AiSdk,

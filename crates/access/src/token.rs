@@ -20,6 +20,8 @@ const TOKEN_LEN_MAX: usize = 1_024;
 /// The audience of every token. Other services that share the secret must not accept these tokens, and Tollgate rejects
 /// theirs.
 const AUDIENCE: &str = "control";
+/// The audience of the tokens of known browsers, which begin no session.
+const BROWSERS: &str = "browser";
 /// Maximum difference between the clocks of two nodes.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 
@@ -61,6 +63,7 @@ pub struct ShortSecret;
 #[derive(Clone)]
 pub struct Signer {
     issuer: String,
+    audience: &'static str,
     signs: EncodingKey,
     reads: DecodingKey,
     validation: Validation,
@@ -98,7 +101,16 @@ impl Signer {
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[AUDIENCE]);
         let (signs, reads) = (EncodingKey::from_secret(bytes), DecodingKey::from_secret(bytes));
-        Ok(Self { issuer: issuer.to_owned(), signs, reads, validation })
+        Ok(Self { issuer: issuer.to_owned(), audience: AUDIENCE, signs, reads, validation })
+    }
+
+    /// Returns the signer of the tokens that mark a browser in which a user has signed in before. It has the same secret;
+    /// neither signer reads tokens of the other.
+    #[must_use]
+    pub fn of_browsers(&self) -> Self {
+        let mut signer = Self { audience: BROWSERS, ..self.clone() };
+        signer.validation.set_audience(&[BROWSERS]);
+        signer
     }
 
     /// Signs a token with `claims`.
@@ -110,7 +122,7 @@ impl Signer {
     pub fn sign(&self, claims: &Claims) -> Secret {
         let written = SerializedClaims {
             iss: self.issuer.clone(),
-            aud: AUDIENCE.to_owned(),
+            aud: self.audience.to_owned(),
             jti: claims.id,
             sub: claims.user,
             sid: claims.session,

@@ -18,6 +18,7 @@ mod rate_limit;
 mod request_test;
 mod rewrite;
 mod route;
+mod signup;
 mod upstream;
 mod upstream_tls;
 mod weighted;
@@ -77,10 +78,10 @@ pub(crate) fn compile<'a>(
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
-    let signup = process::signup(process, &plans, &mut notes);
+    let signup = signup::signup(traffic, &plans, &mut notes);
     let snapshot = Snapshot {
         file: reader.file().into(),
-        process: process::process(reader, process, listeners, signup),
+        process: process::process(reader, process, listeners),
         traffic: Traffic {
             trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
             forwarded: traffic.forwarded.value,
@@ -98,6 +99,7 @@ pub(crate) fn compile<'a>(
             prices_builtin,
             ai,
             plans,
+            signup,
             budgets: budget::budgets(reader, &traffic.budgets),
             limit_places: budget::limit_places(traffic),
             quota_status: traffic.quota_status.value,

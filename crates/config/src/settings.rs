@@ -37,6 +37,13 @@ impl Setting {
         let value = if self.is_reference { Value::text(MASK) } else { self.value.clone() };
         Self { value, ..self.clone() }
     }
+
+    /// Returns the value if it is a text that a file, a variable or a flag sets.
+    #[must_use]
+    pub fn given_text(&self) -> Option<&str> {
+        let Value::Text(text) = &self.value else { return None };
+        (self.from != SettingOrigin::Default).then_some(text.as_str())
+    }
 }
 
 /// A setting's value in a form that can be shown.

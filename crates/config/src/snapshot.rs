@@ -15,6 +15,7 @@ mod rewrite;
 mod route;
 mod router;
 mod select;
+mod signup;
 mod split;
 pub(crate) mod template;
 mod traffic;
@@ -36,7 +37,7 @@ pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use pattern::{Pattern, PatternError};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
-    MinVersion, Process, PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
+    MinVersion, Process, PublicUrl, Retention, Spool, Store, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::Redirect;
@@ -45,6 +46,7 @@ pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrit
 pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
 pub use select::Selection;
+pub use signup::{Signup, SignupMode};
 pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use traffic::{

@@ -1,36 +1,49 @@
-//! Limits on sign-in attempts, per account (existing or not) and per IP address.
+//! Limits on sign-in attempts: per address and account (existing or not), per IP address, and per known browser. Attempts
+//! for one account from everywhere are delayed, and not refused, so that nobody can lock the owner out.
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::Refusal;
 use access::address::network;
-use cluster::windows::{WindowCheck, Windows};
+use access::{Refusal, Secret, TokenId};
+use cluster::windows::{Verdict, WindowCheck, Windows};
 use sha2::{Digest, Sha256};
 
 use crate::address::Address;
+use crate::passwords::HashPermit;
 use crate::problem::Problem;
+use crate::state::App;
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Attempts per account and window. With a higher limit, passwords could be guessed from many addresses at once. With
-/// this limit, anyone who knows the e-mail address can block its owner's password sign-in for as long as the attempts
-/// continue.
+/// Attempts per window of one address, or of one known browser, for one account. They count before the password is
+/// verified: otherwise, concurrent attempts would pass uncounted.
 const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Attempts per IP address and window. Several people may share one address.
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// Attempts per account and window, from all addresses together, without a delay.
+const UNDELAYED: u32 = 10;
+/// The delay of each further attempt.
+const DELAY_STEP: Duration = Duration::from_millis(200);
+/// The maximum delay. It is shorter than the time of calls at a shutdown.
+const DELAY_MAX: Duration = Duration::from_secs(4);
+/// The number of attempts that are counted for the delay, which is at its maximum long before.
+const COUNTED_MAX: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 
-/// The account that an attempt is for: a hash of its e-mail address, so that neither counters nor Redis store
-/// addresses.
+/// The account that an attempt is for: a hash of its e-mail address and of its stored password, so that neither counters
+/// nor Redis store addresses. A new password is a new hash, so that it lifts each limit of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccountHash(String);
 
 impl AccountHash {
     /// The account of an e-mail address as a client writes it. Case and surrounding spaces make no difference, and the
-    /// text does not have to be a valid address.
-    pub(crate) fn of(email: &str) -> Self {
-        let hash = Sha256::digest(email.trim().to_lowercase().as_bytes());
-        let hex = hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+    /// text does not have to be a valid address. `phc` is `None` for an account that does not exist or has no password.
+    pub(crate) fn of(email: &str, phc: Option<&Secret>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(email.trim().to_lowercase().as_bytes());
+        hash.update([0]);
+        hash.update(phc.map_or("", Secret::expose).as_bytes());
+        let hex = hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
             // Writing to a `String` cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -39,7 +52,32 @@ impl AccountHash {
     }
 }
 
-/// Counts one attempt, even if it succeeds later. `account` is `None` if the attempt guesses no password.
+/// An attempt to guess the password of an account.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PasswordAttempt<'a> {
+    pub(crate) address: Address,
+    pub(crate) account: &'a AccountHash,
+    /// The browser, if the user of the account has signed in with it before.
+    pub(crate) browser: Option<TokenId>,
+}
+
+/// Counts an attempt to guess a password, waits for its delay, and takes a permit to verify the password. Without a permit,
+/// the attempt is not counted. A waiting attempt holds no permit, and may be cancelled.
+///
+/// # Errors
+/// `rate_limited`; `overloaded`.
+pub(crate) async fn seat<'a>(app: &'a App, attempt: PasswordAttempt<'_>) -> Result<HashPermit<'a>, Problem> {
+    let seat = app.passwords.seat()?;
+    let delay = take_password(&app.windows, attempt).await?;
+    if delay.is_zero() {
+        return Ok(seat);
+    }
+    drop(seat);
+    tokio::time::sleep(delay).await;
+    app.passwords.seat()
+}
+
+/// Counts an attempt that guesses no password, even if it succeeds later: by key, by link, or to create the account.
 ///
 /// # Errors
 /// `rate_limited`; a refused attempt is not counted.
@@ -48,75 +86,43 @@ pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&A
     let by_address = WindowCheck { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
     let verdict = match account {
         Some(AccountHash(hash)) => {
-            let by_account = WindowCheck { name: "sign_in_account", key: hash, limit: PER_ACCOUNT, window: WINDOW };
+            let pair = format!("{hash} {network}");
+            let by_account = WindowCheck { name: "sign_in_account", key: &pair, limit: PER_ACCOUNT, window: WINDOW };
             windows.take(&[by_address, by_account]).await
         }
         None => windows.take(&[by_address]).await,
     };
+    check(&verdict)
+}
+
+/// Counts an attempt to guess a password, and returns the time to wait before the password is verified.
+///
+/// # Errors
+/// `rate_limited`; a refused attempt is not counted.
+async fn take_password(windows: &Windows, attempt: PasswordAttempt<'_>) -> Result<Duration, Problem> {
+    let PasswordAttempt { address, account, browser } = attempt;
+    let AccountHash(hash) = account;
+    if let Some(browser) = browser {
+        // Attempts of others do not count for a known browser.
+        let key = format!("{hash} {browser}");
+        let own = WindowCheck { name: "sign_in_browser", key: &key, limit: PER_ACCOUNT, window: WINDOW };
+        return check(&windows.take(&[own]).await).map(|()| Duration::ZERO);
+    }
+    take(windows, address, Some(account)).await?;
+    let everywhere = WindowCheck { name: "sign_in_everywhere", key: hash, limit: COUNTED_MAX, window: WINDOW };
+    let verdict = windows.take(&[everywhere]).await;
+    let counted = if verdict.allowed { verdict.limit.saturating_sub(verdict.remaining) } else { verdict.limit };
+    Ok(DELAY_STEP.saturating_mul(counted.saturating_sub(UNDELAYED)).min(DELAY_MAX))
+}
+
+fn check(verdict: &Verdict) -> Result<(), Problem> {
     if verdict.allowed {
         return Ok(());
     }
-    // Both limits and all accounts share one message, so that it reveals nothing.
+    // All limits and all accounts share one message, so that it reveals nothing.
     let refused = Problem::new(Refusal::RateLimited, "too many attempts to sign in; wait and try again");
     Err(refused.retry_after(verdict.retry_after))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use access::{Clock, Timestamp};
-    use axum::response::IntoResponse;
-    use http::header::RETRY_AFTER;
-
-    use super::*;
-
-    fn windows() -> (Windows, Clock) {
-        let clock = Clock::manual(Timestamp(1_795_176_000_000_000));
-        (Windows::here(clock.clone()), clock)
-    }
-
-    fn address(n: u8) -> Address {
-        Address(Ipv4Addr::new(203, 0, 113, n).into())
-    }
-
-    #[tokio::test]
-    async fn an_account_may_be_tried_ten_times_from_wherever() {
-        let (windows, clock) = windows();
-        let ada = AccountHash::of(" Ada@Example.COM");
-        for n in 0..10 {
-            take(&windows, address(n), Some(&AccountHash::of("ada@example.com"))).await.unwrap();
-        }
-        // A full window may refuse a second time, for at most a tenth of it.
-        for seconds_max in [900, 90] {
-            let refused = take(&windows, address(99), Some(&ada)).await.unwrap_err().into_response();
-            assert_eq!(refused.status().as_u16(), 429);
-            let seconds: u64 = refused.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
-            assert!((1..=seconds_max).contains(&seconds), "{seconds}");
-            take(&windows, address(99), Some(&AccountHash::of("bob@example.com"))).await.unwrap();
-            clock.advance(Duration::from_secs(seconds));
-        }
-        take(&windows, address(99), Some(&ada)).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn an_address_may_try_thirty_times_whomever() {
-        let (windows, _) = windows();
-        for n in 0..30 {
-            take(&windows, address(1), (n % 2 == 0).then(|| AccountHash::of(&n.to_string())).as_ref()).await.unwrap();
-        }
-        assert!(take(&windows, address(1), None).await.is_err());
-        assert!(take(&windows, address(1), Some(&AccountHash::of("new"))).await.is_err());
-        take(&windows, address(2), None).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_network_of_ipv6_is_one_address() {
-        let (windows, _) = windows();
-        let at = |n: u16| Address(std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, 2, n, 0, 0, 1).into());
-        for n in 0..30 {
-            take(&windows, at(n), None).await.unwrap();
-        }
-        assert!(take(&windows, at(31), None).await.is_err());
-    }
-}
+mod tests;

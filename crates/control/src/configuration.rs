@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Clock;
-use config::snapshot::Origin;
+use config::snapshot::{Origin, Signup, SignupMode};
 use config::{
     Change, ConfigError, ConfigText, Environment, Flags, Live, LoadedConfig, Note, RunningConfig, Snapshot, Sources,
 };
@@ -105,6 +105,12 @@ pub enum ApplyError {
         "demo_keys_exposed: the store has demo users, and the configuration adds a provider that costs money to a public listener"
     )]
     DemoKeysExposed,
+    /// The plan of users who register does not exist.
+    #[error("signup_plan is {plan}, which neither `plans` nor the store has")]
+    NoSignupPlan {
+        /// The name of the plan.
+        plan: String,
+    },
     /// An error of the store.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -370,6 +376,7 @@ impl Configurator {
         };
         let compiled = tokio::task::spawn_blocking(compile).await??;
         self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
+        self.refuse_lost_signup_plan(&compiled.loaded.snapshot).await?;
         Ok(compiled)
     }
 
@@ -383,6 +390,18 @@ impl Configurator {
             return Err(ApplyError::DemoKeysExposed);
         }
         Ok(())
+    }
+
+    /// Refuses a registration whose plan neither the configuration nor the store has, as a start does.
+    async fn refuse_lost_signup_plan(&self, new: &Snapshot) -> Result<(), ApplyError> {
+        let (Signup { mode, plan }, running) = (&new.traffic.signup, self.parts.live.load_full());
+        let is_known = *mode == SignupMode::Closed
+            || (running.traffic.signup.mode != SignupMode::Closed && running.traffic.signup.plan == *plan)
+            || new.traffic.plans.iter().any(|configured| configured.name == *plan);
+        if is_known || self.parts.store.plans().await?.iter().any(|stored| stored.name == *plan) {
+            return Ok(());
+        }
+        Err(ApplyError::NoSignupPlan { plan: plan.clone() })
     }
 
     /// Replaces the snapshot. The new one keeps the running process's settings, which are equal or known only since the

@@ -1,4 +1,5 @@
-//! The two cookies of a signed-in browser: one carries the access token, the other one the refresh token.
+//! The cookies of a browser: one carries the access token, one the refresh token of its session, and one marks it as known
+//! to a user (`known_browser`).
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub(crate) struct Cookies {
     session: String,
     /// The name of the cookie with the refresh token.
     refresh: String,
+    /// The name of the cookie that marks a known browser.
+    known: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +36,14 @@ pub(crate) struct CookieTokens<'a> {
     pub(crate) session: Option<&'a str>,
     /// The refresh token, if present.
     pub(crate) refresh: Option<&'a str>,
+    /// The token of a known browser, if present.
+    pub(crate) known: Option<&'a str>,
 }
 
 impl CookieTokens<'_> {
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Whether the request has no token of a session.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.session.is_none() && self.refresh.is_none()
     }
 }
 
@@ -58,7 +64,8 @@ impl Cookies {
             Kind::Host => "__Host-",
             Kind::Plain => "",
         };
-        Self { kind, session: format!("{guard}{brand}_session"), refresh: format!("{guard}{brand}_refresh") }
+        let name = |what| format!("{guard}{brand}_{what}");
+        Self { kind, session: name("session"), refresh: name("refresh"), known: name("known") }
     }
 
     /// Whether browsers reach the server over TLS, as far as the configuration says.
@@ -80,6 +87,7 @@ impl Cookies {
                 _ if value.is_empty() => continue,
                 _ if name == self.session => &mut tokens.session,
                 _ if name == self.refresh => &mut tokens.refresh,
+                _ if name == self.known => &mut tokens.known,
                 _ => continue,
             };
             if place.replace(value).is_some_and(|before| before != value) {
@@ -90,14 +98,19 @@ impl Cookies {
         Ok(tokens)
     }
 
-    /// Sets both cookies in a response.
+    /// Sets the cookie of a known browser in a response.
+    pub(crate) fn set_known(&self, headers: &mut HeaderMap, token: &Secret, keep: Duration) {
+        self.put(headers, &self.known, token.expose(), keep);
+    }
+
+    /// Sets both cookies of a session in a response.
     pub(crate) fn set(&self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
         for (name, (value, keep)) in [(&self.session, session), (&self.refresh, refresh)] {
             self.put(headers, name, value.expose(), keep);
         }
     }
 
-    /// Deletes both cookies in a response.
+    /// Deletes both cookies of a session in a response. The browser stays known.
     pub(crate) fn clear(&self, headers: &mut HeaderMap) {
         for name in [&self.session, &self.refresh] {
             self.put(headers, name, "", Duration::ZERO);
@@ -149,7 +162,7 @@ mod tests {
             let headers = headers(lines);
             assert_eq!(
                 Cookies::named(kind, "tollgate").read(&headers).unwrap(),
-                CookieTokens { session, refresh },
+                CookieTokens { session, refresh, known: None },
                 "{lines:?}"
             );
         }

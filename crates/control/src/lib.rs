@@ -29,6 +29,7 @@ mod figures;
 mod holder_permits;
 mod input;
 mod install;
+mod known_browser;
 mod layers;
 mod limits;
 mod links;

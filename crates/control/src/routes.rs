@@ -122,6 +122,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(configuration::history))
         .routes(routes!(configuration::entry))
         .routes(routes!(configuration::rollback))
+        .routes(routes!(configuration::plans::compare_plans, configuration::plans::apply_plans))
 }
 
 /// The OpenAPI document, generated once, without a brand.

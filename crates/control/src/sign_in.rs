@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::address::Address;
 use crate::cookies::Cookies;
+use crate::known_browser::KnownBrowser;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -100,6 +101,8 @@ pub(crate) struct TokenPair {
     access: Secret,
     until: Timestamp,
     refresh: Ticket,
+    /// The cookie of the browser, after a sign-in with a password.
+    known: Option<KnownBrowser>,
 }
 
 impl TokenPair {
@@ -108,7 +111,17 @@ impl TokenPair {
         let now = app.clock.now();
         let (id, until) = (TokenId(Ids::new(app.clock.clone()).next_uuid()), now.after(ACCESS_FOR));
         let access = signer.sign(&Claims { id, user, session, issued_at: now, expires_at: until });
-        Self { access, until, refresh }
+        Self { access, until, refresh, known: None }
+    }
+
+    /// Marks the browser as known to the user of the session. The user has proved to be the owner of the account.
+    fn with_known(self, app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
+        Ok(Self { known: Some(KnownBrowser::of(app, user, session)?), ..self })
+    }
+
+    /// Creates the tokens of the first session of a new account.
+    pub(crate) fn of_new_account(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
+        Self::renewed(app, session, refresh)?.with_known(app, session.user, session.id)
     }
 
     /// Creates the tokens of a session that was just renewed.
@@ -118,7 +131,7 @@ impl TokenPair {
 
     /// Creates tokens that are invalid but look like valid ones, for a session and a user that do not exist.
     pub(crate) fn with_invalid_tokens(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
-        Ok(Self::of(app, signer(app)?, user, session, new_refresh()?))
+        Self::of(app, signer(app)?, user, session, new_refresh()?).with_known(app, user, session)
     }
 
     /// Builds the response to a sign-in.
@@ -148,6 +161,9 @@ impl TokenPair {
             // The cookie outlives the access token. Otherwise the server could not distinguish an expired session from
             // a missing sign-in, and would not ask the browser to renew.
             Cookies::of(app).set(&mut headers, (&self.access, REFRESH_FOR), (&refresh, REFRESH_FOR));
+            if let Some(known) = &self.known {
+                known.set(app, &mut headers);
+            }
         }
         headers
     }
@@ -166,6 +182,7 @@ pub(crate) async fn begin(
     agent: Option<String>,
 ) -> Result<TokenPair, Problem> {
     let (signer, now, refresh) = (signer(app)?, app.clock.now(), new_refresh()?);
+    let by_password = matches!(credential, Credential::Password(_));
     let (by, replaced) = match credential {
         Credential::Password(_) => (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG)),
         Credential::Key { key, .. } => (By::Key { user, key }, access::NotFound::Revoked.into()),
@@ -180,7 +197,10 @@ pub(crate) async fn begin(
     };
     let begun = app.store.begin_session(&Actor { by, address: Some(address.0) }, new).await;
     match begun {
-        Ok(session) => Ok(TokenPair::of(app, signer, user, session.id, refresh)),
+        Ok(session) => {
+            let pair = TokenPair::of(app, signer, user, session.id, refresh);
+            if by_password { pair.with_known(app, user, session.id) } else { Ok(pair) }
+        }
         Err(SessionError::CredentialGone(_)) => Err(replaced),
         Err(SessionError::Database(error)) => Err(error.into()),
     }

@@ -21,7 +21,7 @@ use crate::account::client::Client;
 use crate::forward::UpstreamResponse;
 use crate::limits::budget;
 use crate::limits::subject_quota;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 
 /// The action of the route that a request matches.

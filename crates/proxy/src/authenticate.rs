@@ -22,8 +22,8 @@ use crate::account::client::Client;
 use crate::account::request::RequestContext;
 use crate::capacity::CallBound;
 use crate::limits::budget;
-use crate::refusal::answer::Problem;
 use crate::refusal::phase::{EarlyResponse, Phase};
+use crate::refusal::problem::Problem;
 use crate::worker::token_client::TokenClient;
 
 /// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An

@@ -19,7 +19,7 @@ use crate::bytes::content::length;
 use crate::capacity::MemoryPermit;
 use crate::client::head::Head;
 use crate::client::{RequestBody, RequestBodyError};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Maximum number of bytes that are read of a refused request's body. The connection can be reused only if the whole
 /// body is read.

@@ -14,7 +14,8 @@ use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::forward::retries::Retries;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
+use crate::upstream::backend::AttemptResult;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::destinations::ChosenDestination;
@@ -117,8 +118,9 @@ pub(crate) async fn forward(
         let (channel, now) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
+                report(&to, &problem);
                 to = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
-                redirect(account, head, &to)?;
+                direct_to(account, head, &to)?;
                 continue;
             }
         };
@@ -126,25 +128,34 @@ pub(crate) async fn forward(
         let (pool, retries_so_far) = (&to.pool, &retries);
         let sending = SendAttempt { account, head, pool, progress, repeatable, retries: retries_so_far, now };
         let tried = match channel {
-            Channel::Http1(link) => sending.on_http1(link, upload).await?,
+            Channel::Http1(link) => sending.on_http1(link, upload).await,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
-            Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await?,
+            Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await,
         };
-        match tried {
-            AttemptOutcome::Answered(answered) => return Ok(answered),
+        match tried.inspect_err(|problem| report(&to, problem))? {
+            AttemptOutcome::Answered(answered) => {
+                to.backend.report(AttemptResult::Status(answered.head.head.status()), None);
+                return Ok(answered);
+            }
             AttemptOutcome::Again(again) => {
+                to.backend.report(AttemptResult::Aborted, None);
                 upload = again;
                 if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
                     to = other;
-                    redirect(account, head, &to)?;
+                    direct_to(account, head, &to)?;
                 }
             }
         }
     }
 }
 
+/// Reports the end of an attempt without a response.
+fn report(to: &Destination, problem: &Problem) {
+    to.backend.report(AttemptResult::of_refusal(problem.refusal), problem.source.as_deref());
+}
+
 /// Directs the request to another backend of its upstream.
-fn redirect(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
+fn direct_to(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
     account.destination = Some(DestinationInUse::new(to.clone()));
     head.origin = to.pool.target.clone();
     head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)

@@ -34,9 +34,10 @@ use crate::handle::cors::PageRequest;
 use crate::handle::exchange::{Exchange, ReceivedRequest};
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
-use crate::refusal::answer;
-use crate::refusal::answer::{Problem, Rendering};
 use crate::refusal::phase::{EarlyResponse, Phase};
+use crate::refusal::problem::Problem;
+use crate::refusal::render;
+use crate::refusal::render::Rendering;
 use crate::response::relay::Relay;
 use crate::response::response_body::Body;
 use crate::response::{ClientResponse, GatewayFields};
@@ -159,7 +160,7 @@ async fn serve(
         Action::Forward(to) => forward::forward_to(to, account, body, client).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => respond::respond(respond::redirect(to, &head), account, client).await?,
-        Action::Status => Handled::Own(answer::json(br#"{"status":"ok"}"#.to_vec()), None),
+        Action::Status => Handled::Own(render::json(br#"{"status":"ok"}"#.to_vec()), None),
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,

@@ -17,8 +17,8 @@ use crate::action::inference::InferenceEndpoint;
 use crate::client::dialect::dialect_by;
 use crate::client::head::{Head, is_websocket, requests_websocket};
 use crate::metrics::Handles;
-use crate::refusal::answer::{ErrorFormat, Problem};
 use crate::refusal::phase::Phase;
+use crate::refusal::problem::{ErrorFormat, Problem};
 
 /// The authentication of LLM endpoints, and that of the gateway's own status.
 static KEY: Auth = Auth::Key;

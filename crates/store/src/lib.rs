@@ -66,7 +66,7 @@ pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
 pub use handle::Store;
 pub use identity::{Identity, IdentityKey, IdentityUser};
-pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError};
+pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError, RedeemedPassword};
 pub use migration::UndoError;
 pub use node::{JoinError, Node, NodeError, Superseded};
 pub use open_error::{FolderError, NewerDatabase, OpenError};

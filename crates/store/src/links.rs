@@ -141,6 +141,24 @@ pub struct NewLink {
     pub expires_at: Timestamp,
 }
 
+/// The password that the user of a link chose.
+#[derive(Debug, Clone, Copy)]
+pub struct RedeemedPassword<'a> {
+    /// Hash of the password.
+    pub phc: &'a Secret,
+    /// The stored hash that the password was verified against: the user chose the same password again. The sessions
+    /// continue, unless the stored hash has changed by now.
+    pub same_as: Option<&'a Secret>,
+}
+
+impl<'a> RedeemedPassword<'a> {
+    /// Returns a password that differs from the previous one.
+    #[must_use]
+    pub const fn new(phc: &'a Secret) -> Self {
+        Self { phc, same_as: None }
+    }
+}
+
 /// A link that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -381,11 +399,16 @@ impl Store {
     }
 
     /// Sets the password of the link's user, as [`set_password`](Self::set_password) does, and ends all sessions of the
-    /// user.
+    /// user, unless the user chose the same password again.
     ///
     /// # Errors
     /// [`RedeemError::NoLink`], and database errors.
-    pub async fn redeem_password(&self, by: &Actor, hash: TicketHash, phc: &Secret) -> Result<User, RedeemError> {
+    pub async fn redeem_password(
+        &self,
+        by: &Actor,
+        hash: TicketHash,
+        chosen: RedeemedPassword<'_>,
+    ) -> Result<User, RedeemError> {
         let mut transaction = self.begin().await?;
         // The user's row is locked before the link, as in every other change of a password.
         let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
@@ -394,8 +417,11 @@ impl Store {
         }
         let link = self.redeem(&mut transaction, hash, PASSWORD).await?;
         let Purpose::Password { user } = link.purpose else { return Err(RedeemError::NoLink) };
-        let put = PasswordUpdate { user, phc, except: None, link: Some(link.id) };
-        self.put_password::<RedeemError>(&mut transaction, by, put).await?;
+        let put = PasswordUpdate { user, phc: chosen.phc, except: None, link: Some(link.id) };
+        match chosen.same_as {
+            Some(before) => self.put_same_password::<RedeemError>(&mut transaction, by, put, before).await?,
+            None => self.put_password::<RedeemError>(&mut transaction, by, put).await?,
+        }
         let user = find(&mut transaction, &UserRef::Id(user)).await?;
         transaction.commit().await?;
         Ok(user)

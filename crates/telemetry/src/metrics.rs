@@ -31,8 +31,8 @@ pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    BackendLabels, CodeLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
-    UpstreamLabels,
+    BackendFailureLabels, BackendLabels, CodeLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels,
+    TokenLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use tls::{CertificateLabels, TlsMetrics};
 

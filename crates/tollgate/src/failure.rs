@@ -78,10 +78,10 @@ pub(crate) enum StartFault {
     )]
     ConfirmationMissing,
     #[error(
-        "admin_exists: an admin with a password exists: `tollgate users list` lists users, and `tollgate users \
-         password --link` prints a link to choose another password"
+        "several_admins: name the admin of the link with --user: {}",
+        emails.join(", ")
     )]
-    AdminExists,
+    SeveralAdmins { emails: Vec<String> },
     #[error(
         "backup_unwritable: {} cannot be created: name a file that does not exist, in a folder that this user may \
          write",

@@ -12,9 +12,11 @@ import type { Draft } from "@/features/configuration/draft";
 import { ProblemList } from "@/features/configuration/problem-list";
 import { problemsOf } from "@/features/configuration/problems";
 import { type EditorHandle, TextEditor } from "@/features/configuration/text-editor";
+import { WantedSetting } from "@/features/configuration/wanted-setting";
 import { type Configuration, useConfiguration, useConfigurationChanges } from "@/features/configuration/use-configuration";
 import { ApiError } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
+import { useUrlState } from "@/lib/url-state";
 
 interface EditViewProps {
   running: Configuration;
@@ -29,6 +31,7 @@ export function EditView({ running, draft, onDraft }: EditViewProps) {
   const editor = useRef<EditorHandle>(null);
   const { validate, apply } = useConfigurationChanges();
   const latest = useConfiguration();
+  const wanted = useUrlState().get("set");
   const [isCompared, setCompared] = useState(false);
   const [asks, setAsks] = useState<"apply" | "discard">();
   const text = draft?.text ?? running.yaml;
@@ -64,6 +67,7 @@ export function EditView({ running, draft, onDraft }: EditViewProps) {
           <Button size="small" className="mt-2" onClick={() => void compareNew()}>{t.configuration.compareNew}</Button>
         </Note>
       )}
+      {!apply.data && <WantedSetting name={wanted} text={text} onText={change} />}
       {text.includes("***") && <Note tone="warn" title={t.configuration.masked} />}
       <TextEditor
         label={t.configuration.editor}

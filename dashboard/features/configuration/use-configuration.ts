@@ -40,9 +40,9 @@ interface Changes {
 
 export function useConfigurationChanges(): Changes {
   const client = useQueryClient();
-  // Limits and explanations follow from the configuration.
+  // Limits, plans and registration follow from the configuration.
   const onSuccess = () => {
-    for (const queryKey of [["configuration"], ["limits"]]) void client.invalidateQueries({ queryKey });
+    for (const queryKey of [["configuration"], ["limits"], ["plans"], ["site"]]) void client.invalidateQueries({ queryKey });
   };
   // Another configuration may be in force, which a conflict reports.
   const onError = () => void client.invalidateQueries({ queryKey: ["configuration"] });

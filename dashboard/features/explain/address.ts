@@ -53,6 +53,11 @@ export function isKey(text: string, prefix: string): boolean {
   return prefix !== "" && text.startsWith(`${prefix}_`) && !/[\s/]/.test(text);
 }
 
+/** The address of the page that explains requests with a key. */
+export function explainKeyLink(id: string): string {
+  return `/dashboard/explain?${new URLSearchParams({ key: id }).toString()}`;
+}
+
 /** The address of the page that explains a recorded LLM request; of other requests, no path is recorded. */
 export function explainLink({ route, model, key }: { route?: string | null | undefined; model?: string | null | undefined; key?: { id: string } | null | undefined }): string | undefined {
   if (!route?.startsWith("/")) return undefined;

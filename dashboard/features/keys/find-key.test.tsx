@@ -55,6 +55,8 @@ describe("the page of a key", () => {
     expect(await screen.findByText("openai-python/1.40.0 from 203.0.113.7")).toBeInTheDocument();
     expect(screen.getByText(/Not used since the rotation/)).toBeInTheDocument();
     expect(screen.getByText("2026-11-20")).toBeInTheDocument();
+    expect(await screen.findByRole("figure", { name: "12 calls in 30 days, at most 12 on a day" })).toBeInTheDocument();
+    expect(screen.getByRole("link", { name: "Explain a request" })).toHaveAttribute("href", "/dashboard/explain?key=k1");
     expect(await screen.findByRole("link", { name: "ada@example.com" })).toHaveAttribute("href", "/dashboard/users?id=u1");
   });
 });

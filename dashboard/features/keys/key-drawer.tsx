@@ -2,10 +2,12 @@
 
 import Link from "next/link";
 
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { Drawer } from "@/components/ui/drawer";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
+import { explainKeyLink } from "@/features/explain/address";
+import { KeyChart } from "@/features/keys/key-chart";
 import type { KeyTask } from "@/features/keys/key-actions";
 import { hasEnded, scopeOf, shortened } from "@/features/keys/key-state";
 import { useKey } from "@/features/keys/use-keys";
@@ -73,6 +75,7 @@ function KeyFacts({ apiKey, onTask }: { apiKey: Schemas["ApiKeyDetail"]; onTask(
         <div className="row wrap">
           <Button size="small" onClick={() => onTask({ kind: "edit", key: apiKey })}>{t.keys.edit}</Button>
           <Button size="small" onClick={() => onTask({ kind: "rotate", key: apiKey })}>{t.keys.rotate}</Button>
+          {isAdmin && !apiKey.admin && <Link className={buttonClass({ size: "small" })} href={explainKeyLink(apiKey.id)}>{t.keys.explain}</Link>}
           <Button size="small" look="danger" onClick={() => onTask({ kind: "revoke", key: apiKey })}>{t.keys.revoke}</Button>
         </div>
       )}
@@ -81,7 +84,7 @@ function KeyFacts({ apiKey, onTask }: { apiKey: Schemas["ApiKeyDetail"]; onTask(
   );
 }
 
-/** The days with calls, newest first. */
+/** A chart of the last days, and the days with calls, newest first. */
 function CallsByDay({ days }: { days: Schemas["UsageOfDay"][] }) {
   const t = useMessages();
   const format = useFormat();
@@ -90,6 +93,7 @@ function CallsByDay({ days }: { days: Schemas["UsageOfDay"][] }) {
     <section aria-labelledby="key-calls">
       <h3 id="key-calls">{t.keys.callsByDay}</h3>
       {used.length === 0 && <p className="t2 md">{t.keys.noCalls}</p>}
+      {used.length > 0 && <KeyChart days={days} />}
       {used.length > 0 && (
         <dl className="dl">
           {used.map(({ date, requests, cost }) => (

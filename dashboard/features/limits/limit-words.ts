@@ -51,17 +51,15 @@ export function whereText({ kind, route, place }: RateLimit, t: Messages): strin
   return [isOfPlans ? t.limits.ofPlans : (route ?? t.limits.allRoutes), place].filter(Boolean).join(" · ");
 }
 
-/** The page about a counted value: of a user, or of one of the reader's own keys. The pages of other keys are their users'. */
-export function linkOf({ dimension, id }: BusyKey["values"][number], own: readonly { id: string; last4: string }[]): string | undefined {
+/** The page about a counted value: of a key or a user. Only keys have a label. */
+export function linkOf({ id, label }: BusyKey["values"][number]): string | undefined {
   if (!id) return undefined;
-  if (dimension === "user") return `/dashboard/users?id=${id}`;
-  const key = own.find((one) => one.id === id);
-  return key && `/dashboard/keys?show=all&q=${key.last4}`;
+  return typeof label === "string" ? `/dashboard/keys?id=${id}` : `/dashboard/users?id=${id}`;
 }
 
-/** The values that a limit counts in one counter. */
-export function keyText({ values }: BusyKey, t: Messages): string {
-  const text = values.map(({ dimension, value }) => (dimension === "global" ? t.limits.all : (value ?? t.limits.hidden)));
+/** The values that a limit counts in one counter: a key by its label and its end. */
+export function keyText({ values }: Pick<BusyKey, "values">, t: Messages): string {
+  const text = values.map(({ dimension, value, label }) => (dimension === "global" ? t.limits.all : [label, value ?? t.limits.hidden].filter(Boolean).join(" ")));
   return text.join(" · ");
 }
 

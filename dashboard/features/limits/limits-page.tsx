@@ -7,7 +7,6 @@ import { Meter } from "@/components/ui/meter";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { useKeys } from "@/features/keys/use-keys";
 import { type LimitedKey, busiest, countsText, keyText, linkOf, maximumText, whereText } from "@/features/limits/limit-words";
 import { NearBudgets } from "@/features/limits/near-budgets";
 import { type BusyKey, type LimitStates, type RateLimit, useLimits } from "@/features/limits/use-limits";
@@ -100,7 +99,7 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
   return (
     <tr>
       <td className="grow"><CountedValues busy={busy} /><span className="sub m-only">{counts}</span></td>
-      <td className="x3"><span title={limit.name}>{counts}</span>{limit.route && <span className="sub">{limit.route}</span>}</td>
+      <td className="x3">{counts}{limit.route && <span className="sub">{limit.route}</span>}</td>
       <td className="x4">
         <span className="num sm">{t.limits.usedOf(format.count(busy.used), format.count(busy.limit))}</span>
         <Meter size="mini" label={`${name}: ${t.limits.used}`} share={busy.used / busy.limit} />
@@ -112,19 +111,23 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
   );
 }
 
-/** The counted values; a user and an own key lead to their pages. */
+/** The counted values; users, keys and the owners of keys lead to their pages. */
 function CountedValues({ busy }: { busy: BusyKey }) {
   const t = useMessages();
-  const keys = useKeys().data ?? [];
+  const owners = busy.values.flatMap(({ owner }) => (owner ? [owner] : []));
   return (
-    <span className="med" title={keyText(busy, t)}>
-      {busy.values.map((value, at) => {
-        const href = linkOf(value, keys);
-        const label = keys.find(({ id }) => id === value.id)?.label;
-        const text = <bdi>{label && `${label} `}{keyText({ ...busy, values: [value] }, t)}</bdi>;
-        return <span key={value.dimension}>{at > 0 && " · "}{href ? <Link className="link" href={href}>{text}</Link> : text}</span>;
-      })}
-    </span>
+    <>
+      <span className="med" title={keyText(busy, t)}>
+        {busy.values.map((value, at) => {
+          const href = linkOf(value);
+          const text = <bdi>{keyText({ values: [value] }, t)}</bdi>;
+          return <span key={value.dimension}>{at > 0 && " · "}{href ? <Link className="link" href={href}>{text}</Link> : text}</span>;
+        })}
+      </span>
+      {owners.map(({ id, name }) => (
+        <span key={id} className="sub">{t.limits.keyOf} <Link className="link" href={`/dashboard/users?id=${id}`}><bdi>{name}</bdi></Link></span>
+      ))}
+    </>
   );
 }
 
@@ -161,7 +164,7 @@ function RuleRow({ limit }: { limit: RateLimit }) {
   return (
     <tr>
       <td className="grow pad">
-        <span className="med" title={limit.name}>{countsText(limit, t)}</span>
+        <span className="med">{countsText(limit, t)}</span>
         <span className="sub" title={where}>{where}</span>
         <span className="sub m-only">{maximum}</span>
       </td>

@@ -14,7 +14,8 @@ vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const format = formatter("en");
-const busy = (value: string | null, used: number, refused = 0): BusyKey => ({ values: [{ dimension: "ip", value, id: null }], limit: 100, used, remaining: 100 - used, resets_at: null, refused });
+const VALUE = { dimension: "key", value: null, id: null, label: null, owner: null };
+const busy = (value: string | null, used: number, refused = 0): BusyKey => ({ values: [{ ...VALUE, dimension: "ip", value }], limit: 100, used, remaining: 100 - used, resets_at: null, refused });
 const LIMIT: RateLimit = {
   kind: "rate_limit", name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
 };
@@ -51,15 +52,15 @@ describe("the words of a limit", () => {
     for (const dimension of ["ip", "user", "key", "client", "subject", "header", "claim", "route"]) expect(en.limits.dimensions).toHaveProperty(dimension);
   });
 
-  it("lead to the page of a user and of an own key", () => {
-    const own = [{ id: "k1", last4: "9f3c" }];
-    const of = (dimension: string, id: string | null) => linkOf({ dimension, id, value: "x" }, own);
-    expect([of("user", "u1"), of("key", "k1"), of("key", "k2"), of("ip", null)]).toEqual(["/dashboard/users?id=u1", "/dashboard/keys?show=all&q=9f3c", undefined, undefined]);
+  it("lead to the page of a user and of a key", () => {
+    const of = (id: string | null, label: string | null = null) => linkOf({ dimension: "client", id, value: "x", label, owner: null });
+    expect([of("u1"), of("k1", "ci"), of("k2", ""), of(null)]).toEqual(["/dashboard/users?id=u1", "/dashboard/keys?id=k1", "/dashboard/keys?id=k2", undefined]);
   });
 
   it("name the counted values", () => {
-    const values = [{ dimension: "header x-api-key", value: null, id: null }, { dimension: "route", value: "users", id: null }];
-    expect([keyText({ ...busy("a", 1), values }, en), keyText({ ...busy("", 1), values: [{ dimension: "global", value: "", id: null }] }, en)]).toEqual(["hidden · users", "all requests"]);
+    const values = [{ ...VALUE, dimension: "header x-api-key" }, { ...VALUE, dimension: "route", value: "users" }];
+    expect([keyText({ ...busy("a", 1), values }, en), keyText({ ...busy("", 1), values: [{ ...VALUE, dimension: "global", value: "" }] }, en)]).toEqual(["hidden · users", "all requests"]);
+    expect(keyText({ values: [{ ...VALUE, value: "…0f97", id: "k1", label: "ci" }] }, en)).toBe("ci …0f97");
   });
 
   it("order the keys of all limits by their use", () => {
@@ -99,6 +100,17 @@ describe("LimitsPage", () => {
     expect(within(table).getByRole("row", { name: /bob@example\.com.*\$0\.21 of \$0\.05/ })).toBeVisible();
     expect(within(table).getByRole("link", { name: "bob@example.com" })).toHaveAttribute("href", "/dashboard/users?id=u7");
     expect(within(table).queryByText("idle@example.com")).toBeNull();
+  });
+
+  it("names the owner of a key with links, and no raw words", async () => {
+    const values = [{ dimension: "key", value: "…0f97", id: "k9", label: "ci", owner: { id: "u7", name: "bob@example.com" } }];
+    const rate: RateLimit = { ...LIMIT, kind: "requests_per_minute", name: "requests_per_minute", dimensions: ["key"], keys: [{ ...busy(null, 59), values }] };
+    answering({ body: { is_live: true, is_shared: false, items: [rate], next: null } });
+    const { container } = show(<LimitsPage />);
+    const table = await screen.findByRole("table", { name: "Keys near their limit" });
+    expect(within(table).getByRole("link", { name: "ci …0f97" })).toHaveAttribute("href", "/dashboard/keys?id=k9");
+    expect(within(table).getByRole("link", { name: "bob@example.com" })).toHaveAttribute("href", "/dashboard/users?id=u7");
+    expect(container.innerHTML).not.toContain("requests_per_minute");
   });
 
   it("says that another process counts", async () => {

@@ -9,14 +9,14 @@ import { useMemo } from "react";
 import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import { measureOf, nanoOf } from "@/features/budgets/budget-figures";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { type Plan, type PlanBudget, usePlans } from "@/features/plans/use-plans";
-import { type Format, NONE } from "@/lib/format";
+import { PlanDifferences } from "@/features/plans/plan-differences";
+import { budgetText } from "@/features/plans/plan-words";
+import { type Plan, usePlans } from "@/features/plans/use-plans";
+import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
 import { useUrlState } from "@/lib/url-state";
-import type { Messages } from "@/messages/en";
 
 const dialog = () => import("@/features/plans/plan-dialog");
 const PlanDialog = dynamic(() => dialog().then((module) => module.PlanDialog));
@@ -40,19 +40,12 @@ export function PlansPage() {
   const close = () => set({ new: "", edit: "" });
   return (
     <AdminShell page="plans" actions={create}>
+      <PlanDifferences />
       <PlanList onEdit={(plan) => set({ edit: plan.name })} />
       {isNew && <PlanDialog plan={undefined} onClose={close} />}
       {edited && !isNew && <PlanDialog key={edited.name} plan={edited} onClose={close} />}
     </AdminShell>
   );
-}
-
-/** A budget of a plan in a few words. */
-export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
-  const measure = measureOf(budget);
-  const per = t.budgets.perShort[budget.per];
-  if (measure === "money") return `${format.total({ amount_nano: nanoOf(budget.money ?? "0"), currency: "USD" })} ${per}`;
-  return `${format.count(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;
 }
 
 function PlanList({ onEdit }: { onEdit(plan: Plan): void }) {

@@ -8,7 +8,7 @@ import { amountPattern, bodyOf, figuresOf, measureOf, nanoOf, pathOf, typedOf } 
 import { matchingBudgets } from "@/features/budgets/budgets-page";
 import type { Budget } from "@/features/budgets/use-budgets";
 import { initialPlan, keptBudgets, planShape } from "@/features/plans/plan-form";
-import { budgetText } from "@/features/plans/plans-page";
+import { budgetText } from "@/features/plans/plan-words";
 import type { Plan } from "@/features/plans/use-plans";
 import { LinkDialog } from "@/features/users/link-dialog";
 import { matching } from "@/features/users/users-page";

@@ -1,15 +1,21 @@
 "use client";
 
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
+import Link from "next/link";
 import { useMemo, useState } from "react";
 
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { DataTable } from "@/components/ui/data-table";
+import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { type Invite, useInvites, useUserChanges } from "@/features/users/use-users";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
+import { useSite } from "@/lib/queries";
+
+/** The setting that turns invitations on. */
+export const INVITATIONS = "/dashboard/configuration?view=edit&set=signup";
 
 const column = createColumnHelper<Invite>();
 
@@ -19,6 +25,7 @@ export function InviteList({ onInvite }: { onInvite(): void }) {
   const format = useFormat();
   const now = useNow();
   const invites = useInvites();
+  const isClosed = useSite().data?.signup === "closed";
   const { revokeInvite } = useUserChanges();
   const [revoking, setRevoking] = useState<Invite>();
   const rows = useMemo(() => (invites.data?.pages ?? []).flatMap((page) => page.items), [invites.data]);
@@ -51,14 +58,18 @@ export function InviteList({ onInvite }: { onInvite(): void }) {
   ], [t, format, now]);
   if (invites.isError && !invites.data) return <Failure error={invites.error} onRetry={() => void invites.refetch()} />;
   if (invites.isPending) return <SkeletonRows rows={4} height={52} />;
+  const create = isClosed
+    ? <Link className={buttonClass({ look: "primary" })} href={INVITATIONS}>{t.users.allowInvitations}</Link>
+    : <Button look="primary" onClick={onInvite}>{t.users.invite}</Button>;
   return (
     <>
+      {rows.length > 0 && isClosed && <div className="pb"><Note tone="warn" title={t.users.invitationsOff}><Link className="link" href={INVITATIONS}>{t.users.allowInvitations}</Link></Note></div>}
       {rows.length === 0 ? (
-        <Empty title={t.users.noInvites} action={<Button look="primary" onClick={onInvite}>{t.users.invite}</Button>}>{t.users.noInvitesText}</Empty>
+        <Empty title={t.users.noInvites} action={create}>{isClosed ? t.users.invitationsOff : t.users.noInvitesText}</Empty>
       ) : (
         <DataTable label={t.users.invitations} rows={rows} columns={columns} rowHeight={52} rowId={({ id }) => id} />
       )}
-      {rows.length > 0 && (
+      {rows.length > 0 && !isClosed && (
         <div className="pf">
           <Button size="small" onClick={onInvite}>{t.users.invite}</Button>
         </div>

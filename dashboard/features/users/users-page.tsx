@@ -1,20 +1,23 @@
 "use client";
 
+import { clsx } from "clsx";
 import { Mail, UserPlus } from "lucide-react";
 import dynamic from "next/dynamic";
+import Link from "next/link";
 import { useDeferredValue, useMemo, useState } from "react";
 
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { InviteList } from "@/features/users/invite-list";
+import { INVITATIONS, InviteList } from "@/features/users/invite-list";
 import type { IssuedLink } from "@/features/users/link-dialog";
 import { UserTable, type UserTask } from "@/features/users/user-table";
 import { type User, useUserByEmail, useUsers } from "@/features/users/use-users";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
+import { useSite } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 
 const forms = () => import("@/features/users/user-dialogs");
@@ -36,12 +39,20 @@ export function UsersPage() {
   const [task, setTask] = useState<UserTask>();
   const [link, setLink] = useState<IssuedLink>();
   useLater(later);
+  const isClosed = useSite().data?.signup === "closed";
   const actions = (
     <>
-      <Button className="hide" onClick={() => set({ new: "invite" })}>
-        <Mail className="i" aria-hidden />
-        {t.users.invite}
-      </Button>
+      {isClosed ? (
+        <Link className={clsx(buttonClass({}), "hide")} href={INVITATIONS} title={t.users.invitationsOff}>
+          <Mail className="i" aria-hidden />
+          {t.users.allowInvitations}
+        </Link>
+      ) : (
+        <Button className="hide" onClick={() => set({ new: "invite" })}>
+          <Mail className="i" aria-hidden />
+          {t.users.invite}
+        </Button>
+      )}
       <Button look="primary" onClick={() => set({ new: "user" })}>
         <UserPlus className="i" aria-hidden />
         {t.users.create}
@@ -60,7 +71,7 @@ export function UsersPage() {
       <UserList openId={open} onTask={setTask} />
       {open !== "" && <UserDrawer key={open} id={open} onTask={setTask} onClose={() => set({ id: "" })} />}
       {get("new") === "user" && !link && <CreateUserDialog {...form} />}
-      {get("new") === "invite" && !link && <InviteDialog {...form} />}
+      {get("new") === "invite" && !link && !isClosed && <InviteDialog {...form} />}
       {task && <UserTaskDialog key={task.kind + task.user.id} task={task} onLink={onLink} onClose={() => setTask(undefined)} />}
       {link && <LinkDialog link={link} onDone={() => setLink(undefined)} />}
     </AdminShell>

@@ -113,6 +113,8 @@ export const keys = {
   lastClient: "Last client",
   client: (client: string, address: string) => `${client} from ${address}`,
   unknownClient: "Unknown client",
+  explain: "Explain a request",
+  chart: (count: string, most: string) => `${count} calls in 30 days, at most ${most} on a day`,
   callsByDay: "Calls in the last 30 days",
   noCalls: "No calls in the last 30 days",
   oldSecretState: "Old secret",

@@ -37,6 +37,7 @@ export const limits = {
   left: "Left",
   reset: "Full again in",
   now: "now",
+  keyOf: "Key of",
   hidden: "hidden",
   all: "all requests",
   none: "No rate limit",

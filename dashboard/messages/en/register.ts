@@ -5,7 +5,7 @@ export const register = {
   titleFirstAdmin: "Create the first administrator",
   textOpen: "One account for your keys, limits and usage.",
   textInvite: (left: string) => `The invitation works once, for another ${left}.`,
-  textPassword: (left: string) => `The link works once, for another ${left}. All sessions of this account end when you use it.`,
+  textPassword: (left: string) => `The link works once, for another ${left}. If you choose another password, all sessions of this account end.`,
   textFirstAdmin: "Nobody administers this server yet. The account that you create here does.",
   name: "Name",
   nameMissing: "Enter your name",

@@ -30,6 +30,8 @@ export const users = {
   roleHint: "Administrators may change everything here",
   ownRole: "This is your own account",
   invite: "Invite user",
+  invitationsOff: "Registration is closed (signup: closed), so that invitations do not work",
+  allowInvitations: "Allow invitations",
   inviteText: "The link lets one person create an account within 7 days.",
   inviteEmailHint: "Empty: whoever has the link may use it, for any address",
   inviteSubmit: "Create invitation",

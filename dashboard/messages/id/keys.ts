@@ -115,6 +115,8 @@ export const keys: Messages["keys"] = {
   lastClient: "Klien terakhir",
   client: (client, address) => `${client} dari ${address}`,
   unknownClient: "Klien tidak dikenal",
+  explain: "Jelaskan permintaan",
+  chart: (count, most) => `${count} panggilan dalam 30 hari, paling banyak ${most} dalam sehari`,
   callsByDay: "Panggilan 30 hari terakhir",
   noCalls: "Tidak ada panggilan dalam 30 hari terakhir",
   oldSecretState: "Rahasia lama",

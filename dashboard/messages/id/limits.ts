@@ -39,6 +39,7 @@ export const limits: Messages["limits"] = {
   left: "Sisa",
   reset: "Penuh lagi dalam",
   now: "sekarang",
+  keyOf: "Kunci milik",
   hidden: "disembunyikan",
   all: "semua permintaan",
   none: "Tidak ada batas laju",

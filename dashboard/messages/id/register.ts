@@ -7,7 +7,7 @@ export const register: Messages["register"] = {
   titleFirstAdmin: "Buat administrator pertama",
   textOpen: "Satu akun untuk kunci, batas, dan pemakaian Anda.",
   textInvite: (left) => `Undangan berlaku satu kali, selama ${left} lagi.`,
-  textPassword: (left) => `Tautan berlaku satu kali, selama ${left} lagi. Semua sesi akun ini berakhir saat Anda memakainya.`,
+  textPassword: (left) => `Tautan berlaku satu kali, selama ${left} lagi. Jika Anda memilih kata sandi lain, semua sesi akun ini berakhir.`,
   textFirstAdmin: "Belum ada yang mengelola server ini. Akun yang Anda buat di sini akan mengelolanya.",
   name: "Nama",
   nameMissing: "Isi nama Anda",

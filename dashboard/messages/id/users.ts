@@ -32,6 +32,8 @@ export const users: Messages["users"] = {
   roleHint: "Administrator boleh mengubah semua di sini",
   ownRole: "Ini akun Anda sendiri",
   invite: "Undang pengguna",
+  invitationsOff: "Pendaftaran ditutup (signup: closed), sehingga undangan tidak berlaku",
+  allowInvitations: "Izinkan undangan",
   inviteText: "Tautan ini memungkinkan satu orang membuat akun dalam 7 hari.",
   inviteEmailHint: "Kosong: siapa pun yang memiliki tautan boleh memakainya, untuk alamat apa pun",
   inviteSubmit: "Buat undangan",

@@ -104,6 +104,27 @@ async fn without_a_password_an_admin_gets_a_link() {
 }
 
 #[tokio::test]
+async fn a_service_user_has_a_name_and_keys_only() {
+    let folder = Folder::new();
+    let said = must(&folder, &["users", "create", "--service", "Corner Shop", "--plan", "pro"], "").await;
+    let id = said.split_whitespace().next().unwrap();
+    assert!(said.contains("member") && said.contains("pro") && said.trim_end().ends_with("Corner Shop"), "{said}");
+    assert_eq!(must(&folder, &["users", "list"], "").await, said);
+    let key = must(&folder, &["keys", "create", "--user", id, "--label", "shop"], "").await;
+    assert!(key.contains("tollgate_"), "{key}");
+    let reported = refused(&folder, &["users", "password", "--user", id, "--link"], b"").await;
+    assert!(reported.contains("a service user has no password"), "{reported}");
+    for other in [&["--email", ROOT][..], &["--admin"], &["--link"], &["--name", "Shop"]] {
+        let reported = refused(&folder, &[&["users", "create", "--service", "Shop"], other].concat(), b"").await;
+        assert!(reported.contains("cannot be used with"), "{reported}");
+    }
+    let reported = refused(&folder, &["users", "create", "--plan", "pro"], b"").await;
+    assert!(reported.contains("--email"), "{reported}");
+    let reported = refused(&folder, &["users", "create", "--service", "  "], b"").await;
+    assert!(reported.contains("name"), "{reported}");
+}
+
+#[tokio::test]
 async fn a_password_is_requested_twice_and_not_echoed() {
     let folder = Folder::new();
     let data = folder.data().display().to_string();
@@ -211,9 +232,63 @@ async fn each_start_prints_the_command_for_a_link_until_an_admin_exists() {
     must(gateway.folder(), &create, PASSWORD).await;
     let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
     assert!(!gateway.stdout().contains("admin"), "{}", gateway.stdout());
+    // The link of an admin who exists is for the password.
+    let said = must(gateway.folder(), &["setup-link"], "").await;
+    assert!(said.contains(ROOT) && said.lines().last() == Some(link(&said)), "{said}");
+    let second = ["users", "create", "--email", "second@example.com", "--plan", "open", "--admin", "--password-stdin"];
+    must(gateway.folder(), &second, PASSWORD).await;
     let reported = refused(gateway.folder(), &["setup-link"], b"").await;
-    assert!(reported.contains("admin_exists"), "{reported}");
-    assert_eq!(number(gateway.folder(), LINKS).await, 2);
+    assert!(reported.contains("several_admins") && reported.contains(ROOT), "{reported}");
+    let said = must(gateway.folder(), &["setup-link", "--user", "second@example.com"], "").await;
+    assert!(said.contains("second@example.com"), "{said}");
+    let member = ["users", "create", "--email", "ada@example.com", "--plan", "open"];
+    must(gateway.folder(), &member, "").await;
+    let reported = refused(gateway.folder(), &["setup-link", "--user", "ada@example.com"], b"").await;
+    assert!(reported.contains("is not an admin"), "{reported}");
+    assert_eq!(number(gateway.folder(), LINKS).await, 4, "two for the first admin, and one of each admin");
+}
+
+/// Anybody can fail to sign in as an admin, who still signs in: in a browser that has signed in before, and with a link that
+/// the server prints. A link that sets the same password again ends no session.
+#[tokio::test]
+async fn failed_sign_ins_of_others_lock_nobody_out_and_a_link_of_the_server_lifts_a_lock() {
+    let gateway = Gateway::start(Setup::mocked().section("trusted_proxies", "[\"127.0.0.1\"]")).await;
+    let create = ["users", "create", "--email", ROOT, "--plan", "open", "--admin", "--password-stdin"];
+    must(gateway.folder(), &create, PASSWORD).await;
+    let sign_in = |password: &str, from: &str| {
+        Call::json("/api/auth/login", &json!({"email": ROOT, "password": password})).header("X-Forwarded-For", from)
+    };
+    let first = gateway.ask(sign_in(PASSWORD, "203.0.113.1")).await.expect(200);
+    let session = text(&first.json()["access_token"]);
+    let cookies: Vec<&str> = first.head.all("set-cookie");
+    let known = cookies
+        .into_iter()
+        .filter_map(|line| line.split(';').next())
+        .find(|cookie| cookie.starts_with("tollgate_known="))
+        .unwrap()
+        .to_owned();
+    // The address of the admin is locked, as if somebody behind the same one guessed.
+    for _ in 0..9 {
+        gateway.ask(sign_in("not the password", "203.0.113.1")).await.expect(401);
+    }
+    gateway.ask(sign_in(PASSWORD, "203.0.113.1")).await.expect(429);
+    gateway
+        .ask(sign_in(PASSWORD, "203.0.113.1").header("Cookie", &known).header("Sec-Fetch-Site", "same-origin"))
+        .await
+        .expect(200);
+    // From elsewhere, the account is slow and not locked.
+    gateway.ask(sign_in(PASSWORD, "203.0.113.2")).await.expect(200);
+    let said = must(gateway.folder(), &["setup-link"], "").await;
+    let token = link(&said).split_once('#').unwrap().1;
+    let chosen = json!({"token": token, "password": PASSWORD});
+    gateway.ask(Call::json("/api/auth/link", &chosen).header("X-Forwarded-For", "203.0.113.1")).await.expect(200);
+    gateway.ask(sign_in(PASSWORD, "203.0.113.1")).await.expect(200);
+    gateway.ask(Call::get("/api/me").key(&session)).await.expect(200);
+    // A changed password ends the session.
+    let said = must(gateway.folder(), &["setup-link", "--user", ROOT], "").await;
+    let chosen = json!({"token": link(&said).split_once('#').unwrap().1, "password": "another horse, same battery"});
+    gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(200);
+    gateway.ask(Call::get("/api/me").key(&session)).await.expect(401);
 }
 
 /// The path of a new operator: from the command printed at the first start to the first key, over HTTP alone.

@@ -50,6 +50,15 @@ fn a_token_has_the_signed_claims() {
 }
 
 #[test]
+fn the_signers_of_sessions_and_of_browsers_do_not_read_each_others_tokens() {
+    let sessions = signer(SECRET);
+    let browsers = sessions.of_browsers();
+    assert_eq!(browsers.read(browsers.sign(&claims()).expose(), NOW), Ok(claims()));
+    assert_eq!(browsers.read(sessions.sign(&claims()).expose(), NOW), Err(TokenError::Malformed));
+    assert_eq!(sessions.read(browsers.sign(&claims()).expose(), NOW), Err(TokenError::Malformed));
+}
+
+#[test]
 fn a_token_ends_at_its_second_without_leeway() {
     let (signer, claims) = (signer(SECRET), claims());
     let token = signer.sign(&claims);

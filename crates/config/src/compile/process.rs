@@ -1,12 +1,11 @@
 //! Compiles the keys whose change needs a restart.
 
-use access::{Plan, api_key};
+use access::api_key;
 
 use super::limit;
 use super::listen::CompiledListeners;
 use crate::flags::Flags;
 use crate::input::Input;
-use crate::note::Note;
 use crate::schema::field::Either;
 use crate::schema::process::{
     BrandInput, ConnectionsInput, ControlInput, DrainInput, LeaseInput, LogInput, ProcessInput, PublicUrlInput,
@@ -14,8 +13,8 @@ use crate::schema::process::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Signup, SignupMode,
-    Spool, Store, TlsSettings,
+    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Spool, Store,
+    TlsSettings,
 };
 
 /// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
@@ -27,19 +26,13 @@ const OF_ADDRESS_MIN: u32 = 64;
 const PARTS_OF_ANONYMOUS: u32 = 2;
 
 /// Returns what a reload cannot change.
-pub(super) fn process(
-    reader: &Reader<'_>,
-    input: &mut ProcessInput,
-    listeners: CompiledListeners,
-    signup: Signup,
-) -> Process {
+pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: CompiledListeners) -> Process {
     Process {
         brand: brand(&mut input.brand),
         listen: listeners.proxy,
         production: input.production.value,
         control: control(reader, &mut input.control, listeners.control_tls),
         public_url: public_url(&input.public_url),
-        signup,
         metrics_token: input.metrics.token.as_ref().map(|token| token.value.clone()),
         redis: input.redis.as_ref().map(|url| url.value.clone()),
         workers: input.workers.value,
@@ -126,14 +119,6 @@ fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSetti
 fn public_url(urls: &PublicUrlInput) -> PublicUrl {
     let url = |url: &Option<Input<String>>| url.as_ref().map(|url| url.value.clone());
     PublicUrl { proxy: url(&urls.proxy), control: url(&urls.control) }
-}
-
-pub(super) fn signup(process: &ProcessInput, plans: &[Plan], notes: &mut Vec<Note>) -> Signup {
-    let (mode, plan) = (process.signup.value, process.signup_plan.value.clone());
-    if mode != SignupMode::Closed && plans.iter().all(|configured| configured.name != plan) {
-        notes.push(Note::SignupPlanElsewhere { plan: plan.clone() });
-    }
-    Signup { mode, plan }
 }
 
 fn store(store: &StoreInput) -> Store {

@@ -404,7 +404,7 @@ plans: [{name: free}]
     assert_eq!(snapshot.process.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
     assert_eq!(snapshot.process.public_url.control.as_deref(), Some("http://[::1]:8787"));
     assert_eq!(snapshot.process.control_url("0.0.0.0:1".parse().unwrap()), "http://[::1]:8787");
-    assert_eq!((snapshot.process.signup.mode, snapshot.process.signup.plan.as_str()), (SignupMode::Invite, "free"));
+    assert_eq!((snapshot.traffic.signup.mode, snapshot.traffic.signup.plan.as_str()), (SignupMode::Invite, "free"));
     assert_eq!(snapshot.process.metrics_token.as_ref().map(Secret::expose), Some("9000"));
     assert_eq!(loaded.notes, []);
     let empty = read_text("public_url: {proxy: ''}\nmetrics: {token: '${UNSET:-}'}\n").unwrap().snapshot;
@@ -414,7 +414,7 @@ plans: [{name: free}]
     {
         assert_eq!(empty.process.control_url(listen.parse().unwrap()), url);
     }
-    assert_eq!((empty.process.signup.mode, empty.process.signup.plan.as_str()), (SignupMode::Closed, "starter"));
+    assert_eq!((empty.traffic.signup.mode, empty.traffic.signup.plan.as_str()), (SignupMode::Closed, "starter"));
 }
 
 #[test]

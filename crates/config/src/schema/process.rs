@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Plan, Secret, api_key};
+use access::{Secret, api_key};
 use meter::window;
 use serde_json::{Value as Json, json};
 
@@ -23,7 +23,7 @@ use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode, WORKERS_MAX};
+use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, WORKERS_MAX};
 use crate::spec::{RestartKeys, Rule};
 
 const MIB: u64 = 1 << 20;
@@ -61,10 +61,6 @@ section! {
         control: ControlInput = nested::<ControlInput>();
         /// The URLs that clients use.
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
-        /// Registration of users: disabled (admins create users), with an invitation, or open to everybody.
-        signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
-        /// The plan of users who register. Unless `signup` is `closed`, it must exist at startup.
-        signup_plan: Input<String> = default(PLAN, || "starter".to_owned());
         /// The access to the metrics endpoint.
         metrics: MetricsInput = nested::<MetricsInput>();
         /// The folder of the SQLite database, the spool, the secrets and the lock.
@@ -270,15 +266,6 @@ fn is_module(path: &str) -> bool {
     })
 }
 
-const SIGNUP: Words<SignupMode> =
-    Words::new(&[("closed", SignupMode::Closed), ("invite", SignupMode::Invite), ("open", SignupMode::Open)]);
-const PLAN: TextForm<String> = TextForm {
-    parse: |name| accept(name, Plan::is_name(name), "the name of a plan"),
-    shown: |name| Value::text(name),
-    cell: "plan",
-    pattern: "^[a-z0-9._-]{1,64}$",
-    scalar: Scalar::Any,
-};
 const FOLDER: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),
     shown: |path| Value::text(path.display()),

@@ -24,7 +24,7 @@ use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
 use super::price::PriceInput;
 use super::section;
 use crate::input::Input;
-use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
+use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Strategy, Unbounded};
 use crate::spec::{RestartKeys, Rule};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
@@ -32,8 +32,8 @@ pub(crate) use auth::{
 };
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY, UNBOUNDED, URL,
-    base_url_of_kind, name_of_mock,
+    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
+    STRATEGY, UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use limit::{
@@ -83,6 +83,10 @@ section! {
         plans: Entries<PlanInput> = sections::<PlanInput>(
             "`starter` (1,000 credits a day, 60 requests a minute), `pro` (10,000, 300), `business` (100,000, 3,000)",
         );
+        /// Registration of users: disabled (admins create users), with an invitation, or open to everybody.
+        signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
+        /// The plan of users who register. Unless `signup` is `closed`, it must be in `plans` or in the store.
+        signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
         /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry; `auto` chooses by `User-Agent`.

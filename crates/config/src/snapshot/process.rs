@@ -25,8 +25,6 @@ pub struct Process {
     pub control: Control,
     /// The public URLs of the proxy and of control.
     pub public_url: PublicUrl,
-    /// The mode of signup.
-    pub signup: Signup,
     /// The token that grants access to `/metrics` if control is not on loopback; `None` denies access there.
     pub metrics_token: Option<Secret>,
     /// A Redis that shares rate limits between nodes.
@@ -185,26 +183,6 @@ pub struct PublicUrl {
     pub proxy: Option<String>,
     /// The URL of control.
     pub control: Option<String>,
-}
-
-/// The settings `signup` and `signup_plan`.
-#[derive(Debug, Clone)]
-pub struct Signup {
-    /// The mode of signup. Default closed.
-    pub mode: SignupMode,
-    /// The plan of new users. Default `starter`.
-    pub plan: String,
-}
-
-/// The values of `signup`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignupMode {
-    /// Signup is disabled: admins create users.
-    Closed,
-    /// Signup requires an admin's invitation.
-    Invite,
-    /// Signup is open to everybody.
-    Open,
 }
 
 /// The section `connections` of the file.

@@ -14,7 +14,7 @@ use tls::UpstreamTls;
 use super::ambiguous::merged;
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
-use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, WindowLimit};
+use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
 
 /// What a reload may change.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub struct Traffic {
     pub ai: Option<Ai>,
     /// Plans that the store must have.
     pub plans: Vec<Plan>,
+    /// The registration of users.
+    pub signup: Signup,
     /// Budgets of keys and users, beside those of plans.
     pub budgets: Budgets,
     /// The positions of the plans and the budgets in the file.

@@ -1,5 +1,7 @@
 //! `GET` and `POST /api/config`, `POST /api/config/validate`, `GET /api/config/history`, `POST /api/config/rollback`: the
-//! configuration in force.
+//! configuration in force. [`plans`] applies its plans to the store.
+
+pub(super) mod plans;
 
 use std::sync::Arc;
 
@@ -214,6 +216,10 @@ impl From<ApplyError> for Problem {
                 Refusal::Unprocessable,
                 "the store has demo users: a provider that costs money is not allowed beside a public listener",
             ),
+            ApplyError::NoSignupPlan { plan } => {
+                let message = format!("`signup_plan` is {plan}, which neither `plans` nor the store has");
+                Self::new(Refusal::Unprocessable, message)
+            }
             ApplyError::Database(error) => error.into(),
             ApplyError::Compiler(error) => Self::fault(error),
         }

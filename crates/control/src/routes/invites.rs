@@ -121,7 +121,7 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<(StatusCode, Json<NewInvite>), Problem> {
     let InviteRequest { email, plan } = input::required(request, app.limits.body).await?;
-    if app.live.load().process.signup.mode == SignupMode::Closed {
+    if app.live.load().traffic.signup.mode == SignupMode::Closed {
         let message = "sign-up is closed, also with an invitation; set `signup: invite` in the configuration first";
         return Err(Problem::new(Refusal::Conflict, message));
     }

@@ -2,6 +2,7 @@
 //! that have used the largest part of them.
 
 mod of_plans;
+mod owner;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
 use of_plans::{BusyClients, KeyBound};
+use owner::{OwnedKey, OwnerView};
 
 /// Maximum number of keys in one response, over all limits.
 const KEYS_MAX: usize = 50;
@@ -123,6 +125,17 @@ struct KeyValue {
     value: Option<String>,
     /// The id of the key or the user; null for other values.
     id: Option<String>,
+    /// The label of the key; null for other values.
+    label: Option<String>,
+    /// The user of the key; null for other values.
+    owner: Option<OwnerView>,
+}
+
+impl KeyValue {
+    /// Returns a value that is no key.
+    const fn plain(dimension: String, value: Option<String>, id: Option<String>) -> Self {
+        Self { dimension, value, id, label: None, owner: None }
+    }
 }
 
 /// The value of a dimension before names are looked up.
@@ -142,7 +155,7 @@ enum RawValue {
         "is_live": true, "is_shared": false,
         "items": [{"kind": "rate_limit", "name": "ip", "route": null, "dimensions": ["ip"], "policy": "\"ip\";q=100;w=60", "tiers": [],
             "is_without_key": false, "algorithm": "sliding_window", "is_shared": false, "place": "tollgate.yaml:8:5", "refused": 12, "busy_keys": 1,
-            "keys": [{"values": [{"dimension": "ip", "value": "203.0.113.9", "id": null}], "limit": 100, "used": 93,
+            "keys": [{"values": [{"dimension": "ip", "value": "203.0.113.9", "id": null, "label": null, "owner": null}], "limit": 100, "used": 93,
                 "remaining": 7, "resets_at": "2026-11-20T08:04:33Z", "refused": 0}]}],
         "next": null
     }))))]
@@ -308,6 +321,7 @@ fn address(octets: &[u8]) -> Option<RawValue> {
 struct Names {
     ids: ScopeIds,
     users: BTreeMap<UserNo, String>,
+    keys: BTreeMap<KeyNo, OwnedKey>,
 }
 
 impl Names {
@@ -320,8 +334,14 @@ impl Names {
         });
         let scopes: Vec<BudgetScope> = scopes.collect();
         let ids = app.store.scope_ids(scopes.iter().copied()).await?;
-        let mut users = BTreeMap::new();
+        let (mut users, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for scope in scopes {
+            if let BudgetScope::Key(no) = scope
+                && let (Some((id, _)), false) = (ids.key(no), keys.contains_key(&no))
+                && let Some(key) = OwnedKey::find(app, id).await?
+            {
+                keys.insert(no, key);
+            }
             if let BudgetScope::User(no) = scope
                 && let (Some(id), false) = (ids.user(no), users.contains_key(&no))
                 && let Some(user) = app.store.find_user(&UserRef::Id(id)).await?
@@ -329,20 +349,20 @@ impl Names {
                 users.insert(no, user.address_or_name().to_owned());
             }
         }
-        Ok(Self { ids, users })
+        Ok(Self { ids, users, keys })
     }
 
     fn of_value(&self, dimension: &LimitDimension, value: RawValue) -> KeyValue {
         let (value, id) = match value {
             RawValue::Text(text) => (Some(text), None),
             RawValue::Unknown => (None, None),
-            RawValue::Key(no) => match self.ids.key(no) {
-                Some((id, last4)) => (Some(format!("…{last4}")), Some(id.to_string())),
+            RawValue::Key(no) => match self.keys.get(&no) {
+                Some(key) => return key.clone().value(dimension_name(dimension)),
                 None => (None, None),
             },
             RawValue::User(no) => (self.users.get(&no).cloned(), self.ids.user(no).map(|id| id.to_string())),
         };
-        KeyValue { dimension: dimension_name(dimension), value, id }
+        KeyValue::plain(dimension_name(dimension), value, id)
     }
 }
 

@@ -117,7 +117,7 @@ struct PlanChangeRequest {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"money": "20 USD", "per": "day"}))]
 #[serde(deny_unknown_fields)]
-struct PlanBudget {
+pub(super) struct PlanBudget {
     /// The maximum cost, with at most 9 decimal places. Exactly one of `money`, `credits` and `tokens` must be
     /// present.
     #[serde(skip_serializing_if = "Option::is_none")]

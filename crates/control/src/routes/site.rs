@@ -71,7 +71,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
     let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
     let process = &snapshot.process;
-    let signup = match process.signup.mode {
+    let signup = match snapshot.traffic.signup.mode {
         SignupMode::Closed => "closed",
         SignupMode::Invite => "invite",
         SignupMode::Open => "open",

@@ -7,7 +7,7 @@ use ai::price::Price;
 use config::snapshot::{Budgets, Unbounded};
 use meter::{Charge, Limits, Measure};
 
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// The limits of a client at one time.
 pub(crate) struct CallLimits<'a> {

@@ -3,7 +3,7 @@
 use access::{Principal, ProviderKey, Refusal, Secret};
 use config::snapshot::{Credential, Provider};
 
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it. The
 /// result is borrowed from the configuration or the principal, which the request holds, so nothing is copied.

@@ -17,7 +17,7 @@ use crate::body::IncomingBody;
 use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::transform;
 use crate::transform::{ForwardedClient, ForwardingOptions};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};

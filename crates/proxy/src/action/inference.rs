@@ -14,7 +14,7 @@ use crate::action::credential;
 use crate::body::IncomingBody;
 use crate::body::upload::Upload;
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
 use crate::transform::ProviderTarget;

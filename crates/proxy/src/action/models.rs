@@ -7,8 +7,8 @@ use super::{Handled, limit_free};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::client::dialect::dialect_of;
-use crate::refusal::answer;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
+use crate::refusal::render;
 
 /// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
 pub(crate) async fn models(
@@ -32,5 +32,5 @@ pub(crate) async fn models(
         }
         Some(name) => return Err(request::no_model(name)),
     };
-    Ok(Handled::Own(answer::json(body), admission.rate))
+    Ok(Handled::Own(render::json(body), admission.rate))
 }

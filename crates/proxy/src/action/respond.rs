@@ -8,7 +8,7 @@ use super::{Handled, limit_free};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Responds as the configuration says.
 pub(crate) async fn respond(

@@ -4,7 +4,7 @@ use access::Refusal;
 use config::snapshot::{ReceivedTarget, Rewrite, normalized};
 
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::outgoing::OutgoingTarget;
 
 /// Returns the rewritten target. One that no client could send is refused.

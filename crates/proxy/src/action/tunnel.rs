@@ -15,7 +15,7 @@ use crate::body::upload::Upload;
 use crate::capacity::TunnelPermit;
 use crate::client::head::{Head, is_websocket, requests_websocket};
 use crate::forward::{UpstreamResponse, unwritable};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::response_head::UpstreamHead;
 
 /// The status of a response that opens a tunnel.

@@ -8,8 +8,8 @@ use http1::KnownName;
 
 use crate::authenticate::{basic, identify};
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
 use crate::refusal::challenge;
+use crate::refusal::problem::Problem;
 
 impl PresentedCredentials for Head {
     fn has_authorization(&self) -> bool {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::account::request::RequestContext;
 use crate::authenticate::identify;
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::worker::credential_cache::CheckedCredential;
 use crate::worker::password_cache::PasswordResult;
 

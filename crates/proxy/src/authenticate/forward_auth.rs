@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::account::request::RequestContext;
 use crate::authenticate::identify;
-use crate::refusal::answer::Problem;
 use crate::refusal::phase::{EarlyResponse, Phase};
+use crate::refusal::problem::Problem;
 use crate::upstream::response_head::UpstreamHead;
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::credential_cache::CheckedCredential;

@@ -18,7 +18,8 @@ use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
 use crate::client::head::Head;
 use crate::limits::grants;
-use crate::refusal::answer::{Problem, limit_headers};
+use crate::refusal::limit_fields::limit_headers;
+use crate::refusal::problem::Problem;
 use crate::refusal::seconds::seconds_up;
 use crate::worker::unauthenticated;
 

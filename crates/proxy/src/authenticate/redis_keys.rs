@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::account::request::RequestContext;
 use crate::authenticate::identify;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::worker::credential_cache::CheckedCredential;
 
 /// The time for which a key is not looked up again.

@@ -5,7 +5,7 @@
 use access::{KeyBounds, Principal, Refusal};
 
 use crate::account::request::RequestContext;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Maximum number of entries of a list in a refusal.
 const LISTED_MAX: usize = 8;

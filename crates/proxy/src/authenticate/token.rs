@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::account::request::RequestContext;
 use crate::authenticate::identify;
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::worker::token_client::{InvalidClaim, TokenClient, TokenKey};
 
 /// The challenge of a response to an invalid token (RFC 6750, 3.1).

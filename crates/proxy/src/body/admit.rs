@@ -5,7 +5,7 @@ use config::snapshot::Sizes;
 use http1::{Announced, Violation};
 
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
 pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {

@@ -4,7 +4,7 @@ use access::Refusal;
 use bytes::Bytes;
 
 use crate::capacity::{MemoryExceeded, MemoryPermit};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Larger bodies are moved to a memory mapping of their own, because each thread's heap keeps freed memory. After 80
 /// large bodies at once, 55 MiB remained with a bound of 1 MiB, and 33 MiB with this bound (2026-11-22).

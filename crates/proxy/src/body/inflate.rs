@@ -18,7 +18,7 @@ use crate::body::buffer;
 use crate::body::buffer::Buffer;
 use crate::capacity::MemoryPermit;
 use crate::client::head::Head;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// The number of bytes that are inflated at a time. The bounds are checked after each piece.
 const PIECE_BYTES: usize = 64 * 1024;

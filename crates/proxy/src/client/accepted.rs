@@ -15,7 +15,7 @@ use super::proxy_header::{self, ProxiedSource, ProxyHeaderError};
 use crate::capacity::ConnectionPermit;
 use crate::metrics::Handles;
 use crate::metrics::failure_log::FailureLog;
-use crate::refusal::answer::TOO_MANY_CONNECTIONS;
+use crate::refusal::render::TOO_MANY_CONNECTIONS;
 
 const ALPN_HTTP2: &[u8] = b"h2";
 /// The protocols that listeners with TLS offer, in order of preference.

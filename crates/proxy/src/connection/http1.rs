@@ -42,7 +42,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
         worker.handles.refused(Refusal::Overloaded);
         // A client of TLS cannot read it, and the handshake would cost too much. The client may have disconnected.
         if accepted.tls.is_none() {
-            let _ = accepted.stream.write_all(crate::refusal::answer::TOO_MANY_CONNECTIONS).await;
+            let _ = accepted.stream.write_all(crate::refusal::render::TOO_MANY_CONNECTIONS).await;
         }
         return;
     };

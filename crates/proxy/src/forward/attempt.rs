@@ -18,7 +18,7 @@ use crate::body;
 use crate::body::admit;
 use crate::body::upload::{Progress, Upload, UploadError};
 use crate::deadlines::probe::Probe;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::call::Http1Call;

@@ -6,7 +6,7 @@ use access::Refusal;
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::upstream::destination::Destination;
 use crate::upstream::group::{Group, TriedBackends};
 
@@ -59,10 +59,6 @@ impl Retries {
     ) -> Result<Rc<Destination>, Problem> {
         if problem.refusal != Refusal::UpstreamConnect {
             return Err(problem);
-        }
-        if let Some(backend) = &to.backend {
-            backend.counts.connect_failed();
-            backend.state.log_connect_failure(problem.source.as_deref());
         }
         let is_in_time = Instant::now() < account.total_at();
         let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };

@@ -17,8 +17,8 @@ use http::{HeaderValue, header};
 use crate::account::RequestAccount;
 use crate::account::client_context::ConnectionContext;
 use crate::capacity::AddressBound;
-use crate::refusal::answer::Problem;
 use crate::refusal::phase::Phase;
+use crate::refusal::problem::Problem;
 
 /// Polls the phases that identify the client. While they wait, the request counts for the address of its client.
 pub(crate) async fn identified<T>(

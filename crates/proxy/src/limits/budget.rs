@@ -11,7 +11,7 @@ use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSourc
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
 use crate::limits::grants::count_rate;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Returns the limits of the request's principal.
 pub(crate) fn limits(request: &RequestContext, principal: &Arc<Principal>) -> Arc<Limits> {

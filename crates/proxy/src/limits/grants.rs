@@ -8,7 +8,7 @@ use meter::{AdmissionRefusal, Limits, RateSource};
 use tokio::time::timeout;
 
 use crate::account::RequestAccount;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Maximum time for which a request waits for Redis, over all of its limits: 20 ms, less the resolution of the timer.
 const WAIT_MAX: Duration = Duration::from_millis(18);

@@ -15,8 +15,8 @@ use meter::rate::{RateExceeded, RateLevel};
 
 use crate::account::RequestAccount;
 use crate::account::client::Client;
-use crate::refusal::answer::Problem;
 use crate::refusal::counted_limits::PendingLimit;
+use crate::refusal::problem::Problem;
 use crate::refusal::seconds::seconds_up;
 use crate::worker::token_client::TokenClient;
 use leased::WaitingLimits;

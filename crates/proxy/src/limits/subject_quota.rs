@@ -10,7 +10,7 @@ use meter::{Limits, Meter, SubjectTerms};
 use tokio::time::timeout;
 
 use crate::account::RequestAccount;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Maximum time until the counters of a subject have begun, as for the look-up of a key.
 const BEGIN_MAX: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// The result of a phase; `Ok` has what the next phase needs.
 pub(crate) type Phase<T> = Result<T, EarlyResponse>;

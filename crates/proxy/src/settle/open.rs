@@ -9,7 +9,7 @@ use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
 use crate::account::{BudgetHold, RequestAccount};
 use crate::limits::budget;
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 use crate::worker::aggregation::PrelogRequest;
 
 impl RequestAccount {

@@ -6,14 +6,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use config::snapshot::{Origin, Upstream};
+use access::Refusal;
+use config::snapshot::{Origin, Provider, Upstream};
 use telemetry::Metrics;
-use telemetry::metrics::{BackendLabels, Counter, Gauge};
+use telemetry::metrics::{BackendFailureLabels, BackendLabels, Counter, Gauge};
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
 
-/// The states of all backends that are configured or in use.
+/// The states of all backends, also those of providers, that are configured or in use.
 #[derive(Debug)]
 pub struct Backends {
     states: Mutex<HashMap<BackendKey, Arc<BackendState>>>,
@@ -22,7 +23,7 @@ pub struct Backends {
     rotations: AtomicUsize,
 }
 
-/// A backend of two upstreams has two states.
+/// A backend of two upstreams has two states. A provider is an upstream with one backend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct BackendKey {
     upstream: Arc<str>,
@@ -38,7 +39,50 @@ pub(crate) struct BackendState {
     /// The counts of each worker, by its number.
     workers: Mutex<Vec<Arc<BackendCounts>>>,
     published: Mutex<Published>,
-    connect_failures: FailureLog,
+    unreachable: FailureLog,
+}
+
+/// How an attempt to send a request to a backend ended, as far as the backend is concerned. Each attempt has one end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AttemptResult {
+    /// No connection, or no stream of one, was ready in time.
+    ConnectFailed,
+    /// The connection broke, or its protocol was violated, before the head of a response.
+    Reset,
+    /// The head of the response did not arrive in time.
+    TimedOut,
+    /// The head of a response arrived, with this status.
+    Status(u16),
+    /// The client, Tollgate or an idle connection that had ended before ended the attempt.
+    Aborted,
+}
+
+/// Why attempts fail. The order is that of [`BackendCounts::failures`].
+const CAUSES: [&str; 4] = ["connect", "reset", "timeout", "status"];
+
+impl AttemptResult {
+    /// Returns the result of an attempt without a response.
+    pub(crate) fn of_refusal(refusal: Refusal) -> Self {
+        const FAILED: [(Refusal, AttemptResult); 4] = [
+            (Refusal::UpstreamConnect, AttemptResult::ConnectFailed),
+            (Refusal::UpstreamReset, AttemptResult::Reset),
+            (Refusal::UpstreamProtocol, AttemptResult::Reset),
+            (Refusal::UpstreamTimeout, AttemptResult::TimedOut),
+        ];
+        FAILED.iter().find(|(of, _)| *of == refusal).map_or(Self::Aborted, |(_, result)| *result)
+    }
+
+    /// Returns the position in [`CAUSES`] if the backend failed. Of statuses, only those of a gateway that cannot reach the
+    /// service behind it are failures (RFC 9110, 15.6).
+    const fn cause(self) -> Option<usize> {
+        match self {
+            Self::ConnectFailed => Some(0),
+            Self::Reset => Some(1),
+            Self::TimedOut => Some(2),
+            Self::Status(502..=504) => Some(3),
+            Self::Status(_) | Self::Aborted => None,
+        }
+    }
 }
 
 /// The counts of one worker, in their own cache line. Only that worker changes them.
@@ -47,7 +91,8 @@ pub(crate) struct BackendState {
 pub(crate) struct BackendCounts {
     in_flight: AtomicU64,
     picks: AtomicU64,
-    connect_failures: AtomicU64,
+    /// Failed attempts by their cause, in the order of [`CAUSES`].
+    failures: [AtomicU64; CAUSES.len()],
 }
 
 /// The metrics of a backend, and the part of its counts that they contain.
@@ -55,7 +100,7 @@ pub(crate) struct BackendCounts {
 struct Published {
     in_flight: (Gauge, u64),
     picks: (Counter, u64),
-    connect_failures: (Counter, u64),
+    failures: [(Counter, u64); CAUSES.len()],
 }
 
 impl Backends {
@@ -78,12 +123,13 @@ impl Backends {
         state.clone()
     }
 
-    /// Removes the states of backends that are neither in `upstreams` nor in use.
-    pub(crate) fn retain(&self, upstreams: &[Arc<Upstream>]) {
-        let configured: HashSet<(&str, &Origin)> = upstreams
+    /// Removes the states of backends that are neither configured nor in use.
+    pub(crate) fn retain(&self, upstreams: &[Arc<Upstream>], providers: &[Arc<Provider>]) {
+        let backends = upstreams
             .iter()
-            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)))
-            .collect();
+            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
+        let providers = providers.iter().map(|provider| (&*provider.name, &provider.origin));
+        let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&(&*key.upstream, &key.origin)));
     }
@@ -109,14 +155,17 @@ impl BackendState {
         let published = Published {
             in_flight: (proxy.backend_in_flight.get_or_create(&labels), 0),
             picks: (proxy.backend_requests.get_or_create(&labels), 0),
-            connect_failures: (proxy.backend_connect_failures.get_or_create(&labels), 0),
+            failures: CAUSES.map(|cause| {
+                let BackendLabels { upstream, backend } = labels.clone();
+                (proxy.backend_failures.get_or_create(&BackendFailureLabels { upstream, backend, cause }), 0)
+            }),
         };
         Self {
             url,
             upstream: upstream.clone(),
             workers: Mutex::default(),
             published: Mutex::new(published),
-            connect_failures: FailureLog::default(),
+            unreachable: FailureLog::default(),
         }
     }
 
@@ -130,11 +179,17 @@ impl BackendState {
     }
 
     /// Logs that no connection could be opened, at most once per period.
-    pub(crate) fn log_connect_failure(&self, cause: Option<&str>) {
-        if let Some(failures) = self.connect_failures.of(Instant::now()) {
+    fn log_unreachable(&self, cause: Option<&str>) {
+        if let Some(failures) = self.unreachable.of(Instant::now()) {
             let (upstream, backend) = (&*self.upstream, &*self.url);
             tracing::warn!(upstream, backend, failures, cause, "a backend cannot be reached");
         }
+    }
+
+    /// Returns the number of attempts that failed for a cause, by its position in [`CAUSES`].
+    fn failures(&self, cause: usize) -> u64 {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().filter_map(|worker| worker.failures.get(cause)).map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     fn sum(&self, count: impl Fn(&BackendCounts) -> &AtomicU64) -> u64 {
@@ -149,15 +204,37 @@ impl BackendState {
     /// Adds the changes since the last call. Backends beyond the maximum of series share metrics.
     fn publish(&self) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Published { in_flight: (gauge, known), picks, connect_failures } = &mut *published;
+        let Published { in_flight: (gauge, known), picks, failures } = &mut *published;
         let in_flight = self.sum(|worker| &worker.in_flight);
         gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
         *known = in_flight;
-        for ((counter, known), total) in
-            [(picks, self.sum(|worker| &worker.picks)), (connect_failures, self.sum(|worker| &worker.connect_failures))]
-        {
+        let picked = (picks, self.sum(|worker| &worker.picks));
+        let failed = failures.iter_mut().enumerate().map(|(cause, known)| (known, self.failures(cause)));
+        for ((counter, known), total) in std::iter::once(picked).chain(failed) {
             counter.inc_by(total.saturating_sub(*known));
             *known = total;
+        }
+    }
+}
+
+/// A backend as one worker counts it.
+pub(crate) struct BackendUse {
+    pub(crate) state: Arc<BackendState>,
+    pub(crate) counts: Arc<BackendCounts>,
+    /// The index in the upstream's backends.
+    pub(crate) index: usize,
+    /// Whether the upstream has other backends.
+    pub(crate) has_others: bool,
+}
+
+impl BackendUse {
+    /// Counts the end of an attempt. `source` is the cause of a failed connection, for the log.
+    pub(crate) fn report(&self, result: AttemptResult, source: Option<&str>) {
+        if let Some(cause) = result.cause() {
+            self.counts.failed(cause);
+        }
+        if result == AttemptResult::ConnectFailed {
+            self.state.log_unreachable(source);
         }
     }
 }
@@ -180,8 +257,10 @@ impl BackendCounts {
         self.in_flight.store(self.in_flight.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
     }
 
-    pub(crate) fn connect_failed(&self) {
-        raise(&self.connect_failures);
+    fn failed(&self, cause: usize) {
+        if let Some(count) = self.failures.get(cause) {
+            raise(count);
+        }
     }
 }
 
@@ -213,11 +292,11 @@ mod tests {
         backends.of(&name, &origin(1)).counts(0).begin();
         let used = backends.of(&name, &origin(2));
         drop(backends.of(&name, &origin(3)));
-        backends.retain(&[upstream]);
+        backends.retain(&[upstream], &[]);
         assert_eq!(backends.states.lock().unwrap().len(), 2);
         assert_eq!(backends.of(&name, &origin(1)).sum(|worker| &worker.in_flight), 1);
         drop(used);
-        backends.retain(&[]);
+        backends.retain(&[], &[]);
         assert_eq!(backends.states.lock().unwrap().len(), 0);
     }
 
@@ -229,16 +308,41 @@ mod tests {
         let (first, second) = (state.counts(0), state.counts(1));
         first.begin();
         second.begin();
-        second.connect_failed();
+        let uses = |counts: &Arc<BackendCounts>| BackendUse {
+            state: state.clone(),
+            counts: counts.clone(),
+            index: 0,
+            has_others: false,
+        };
+        for (of, result, cause) in [
+            (&first, AttemptResult::Status(200), None),
+            (&first, AttemptResult::Status(500), None),
+            (&first, AttemptResult::Aborted, None),
+            (&first, AttemptResult::of_refusal(Refusal::Overloaded), None),
+            (&second, AttemptResult::of_refusal(Refusal::UpstreamConnect), Some("refused")),
+            (&first, AttemptResult::of_refusal(Refusal::UpstreamReset), None),
+            (&second, AttemptResult::of_refusal(Refusal::UpstreamProtocol), None),
+            (&first, AttemptResult::of_refusal(Refusal::UpstreamTimeout), None),
+            (&first, AttemptResult::Status(502), None),
+            (&second, AttemptResult::Status(503), None),
+            (&second, AttemptResult::Status(504), None),
+        ] {
+            uses(of).report(result, cause);
+        }
         backends.publish();
         first.end();
         backends.publish();
         let text = metrics.encode();
-        let labels = "{upstream=\"u\",backend=\"http://127.0.0.1:1\"}";
+        let of = "upstream=\"u\",backend=\"http://127.0.0.1:1\"";
+        let labels = format!("{{{of}}}");
+        let failures = |cause: &str| format!("tollgate_backend_failures_total{{{of},cause=\"{cause}\"}}");
         for line in [
             format!("tollgate_backend_requests_total{labels} 2"),
             format!("tollgate_backend_requests_in_flight{labels} 1"),
-            format!("tollgate_backend_connect_failures_total{labels} 1"),
+            format!("{} 1", failures("connect")),
+            format!("{} 2", failures("reset")),
+            format!("{} 1", failures("timeout")),
+            format!("{} 3", failures("status")),
         ] {
             assert!(text.contains(&line), "{line}\n{text}");
         }

@@ -8,7 +8,7 @@ use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
 
-use crate::upstream::backend::{BackendCounts, BackendState};
+use crate::upstream::backend::BackendUse;
 use crate::upstream::pool::Pool;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
@@ -36,24 +36,13 @@ pub(crate) struct Destination {
     pub(crate) edits: HeadEdits,
     /// The metric of the time until the head of a response.
     pub(crate) duration: Histogram,
-    /// The backend; providers have none.
-    pub(crate) backend: Option<BackendUse>,
-}
-
-/// A backend as one worker counts it.
-pub(crate) struct BackendUse {
-    pub(crate) state: Arc<BackendState>,
-    pub(crate) counts: Arc<BackendCounts>,
-    /// The index in the upstream's backends.
-    pub(crate) index: usize,
-    /// Whether the upstream has other backends.
-    pub(crate) has_others: bool,
+    pub(crate) backend: BackendUse,
 }
 
 impl Destination {
     /// Returns the URL of a backend that has others beside it, for the log.
     pub(crate) fn backend_url(&self) -> Option<&str> {
-        self.backend.as_ref().filter(|backend| backend.has_others).map(|backend| &*backend.state.url)
+        self.backend.has_others.then_some(&*self.backend.state.url)
     }
 }
 
@@ -62,9 +51,7 @@ pub(crate) struct DestinationInUse(Rc<Destination>);
 
 impl DestinationInUse {
     pub(crate) fn new(destination: Rc<Destination>) -> Self {
-        if let Some(backend) = &destination.backend {
-            backend.counts.begin();
-        }
+        destination.backend.counts.begin();
         Self(destination)
     }
 }
@@ -79,9 +66,7 @@ impl std::ops::Deref for DestinationInUse {
 
 impl Drop for DestinationInUse {
     fn drop(&mut self) {
-        if let Some(backend) = &self.0.backend {
-            backend.counts.end();
-        }
+        self.0.backend.counts.end();
     }
 }
 

@@ -7,13 +7,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{Backend, Provider, Split, Strategy, Upstream};
+use config::snapshot::{Backend, Origin, Provider, Split, Strategy, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
 
-use crate::upstream::backend::Backends;
-use crate::upstream::destination::{BackendUse, Destination, provider_edits, upstream_edits};
+use crate::upstream::backend::{BackendUse, Backends};
+use crate::upstream::destination::{Destination, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, Rotation};
 use crate::upstream::pool::Pools;
 
@@ -93,7 +93,8 @@ impl Destinations {
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
         let pool = self.pools.of(&provider.origin, provider.tls.as_ref());
-        let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend: None });
+        let backend = self.backend(&provider.name, &provider.origin);
+        let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
         self.known.borrow_mut().insert(address, Selection::One(destination.clone()));
         Ok(destination.into())
     }
@@ -102,15 +103,14 @@ impl Destinations {
         let duration = self.duration(&upstream.name);
         let mut backends = Vec::new();
         for (index, Backend { origin, .. }) in upstream.backends.iter().enumerate() {
-            let state = self.backends.of(&upstream.name, origin);
-            let counts = state.counts(self.worker);
             let has_others = upstream.backends.len() > 1;
+            let backend = BackendUse { index, has_others, ..self.backend(&upstream.name, origin) };
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
                 pool: self.pools.of(origin, upstream.tls.as_ref()),
                 edits: upstream_edits(origin)?,
                 duration: duration.clone(),
-                backend: Some(BackendUse { state, counts, index, has_others }),
+                backend,
             }));
         }
         if let [only] = &*backends {
@@ -122,6 +122,12 @@ impl Destinations {
         };
         // A compiled upstream has at least one backend.
         group.map(|group| Selection::Several(Rc::new(group))).ok_or(InvalidPart::Value)
+    }
+
+    /// Returns the only backend of an upstream, as this worker counts it.
+    fn backend(&self, upstream: &Arc<str>, origin: &Origin) -> BackendUse {
+        let state = self.backends.of(upstream, origin);
+        BackendUse { counts: state.counts(self.worker), state, index: 0, has_others: false }
     }
 
     fn duration(&self, name: &Arc<str>) -> Histogram {

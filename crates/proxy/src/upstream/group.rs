@@ -40,7 +40,7 @@ pub(crate) struct TriedBackends(Vec<usize>);
 
 impl TriedBackends {
     pub(crate) fn add(&mut self, destination: &Destination) {
-        self.0.extend(destination.backend.as_ref().map(|backend| backend.index));
+        self.0.push(destination.backend.index);
     }
 }
 

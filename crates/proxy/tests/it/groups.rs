@@ -69,18 +69,23 @@ async fn get(caller: &Caller) -> (StatusCode, String) {
 
 /// Returns the value of a metric of one backend.
 fn metric(gateway: &Gateway, name: &str, address: SocketAddr) -> u64 {
-    let start = format!("{name}{{upstream=\"pair\",backend=\"http://{address}\"}} ");
+    series(gateway, &format!("{name}{{upstream=\"pair\",backend=\"http://{address}\"}} "))
+}
+
+/// Returns the number of attempts on a backend that failed for a cause.
+fn failures(gateway: &Gateway, address: SocketAddr, cause: &str) -> u64 {
+    let labels = format!("upstream=\"pair\",backend=\"http://{address}\",cause=\"{cause}\"");
+    series(gateway, &format!("tollgate_backend_failures_total{{{labels}}} "))
+}
+
+/// Returns the value of the series whose line has this start.
+fn series(gateway: &Gateway, start: &str) -> u64 {
     let text = gateway.metrics();
-    text.lines()
-        .find_map(|line| line.strip_prefix(&start))
-        .unwrap_or_else(|| panic!("{start}\n{text}"))
-        .parse()
-        .unwrap()
+    text.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{start}\n{text}")).parse().unwrap()
 }
 
 const PICKS: &str = "tollgate_backend_requests_total";
 const IN_FLIGHT: &str = "tollgate_backend_requests_in_flight";
-const CONNECT_FAILURES: &str = "tollgate_backend_connect_failures_total";
 
 /// Waits until no request uses these backends.
 async fn settled(gateway: &Gateway, addresses: &[SocketAddr]) {
@@ -127,8 +132,8 @@ async fn a_request_goes_to_another_backend_if_the_first_refuses_the_connection()
         assert_eq!(host, alive.address.to_string());
     }
     assert_eq!(alive.asked().len(), 10);
-    assert!(metric(&gateway, CONNECT_FAILURES, gone) >= 4, "{}", gateway.metrics());
-    assert_eq!(metric(&gateway, CONNECT_FAILURES, alive.address), 0);
+    assert!(failures(&gateway, gone, "connect") >= 4, "{}", gateway.metrics());
+    assert_eq!(failures(&gateway, alive.address, "connect"), 0);
     let errors = "tollgate_upstream_errors_total{upstream=\"pair\",code=\"upstream_connect\"}";
     assert!(gateway.metrics().contains(errors), "{}", gateway.metrics());
     settled(&gateway, &[gone, alive.address]).await;
@@ -141,7 +146,7 @@ async fn a_request_fails_after_every_backend_has_refused_once() {
     let gateway = before(&gone.map(|address| (address, 1)));
     call(&gateway.caller(), Method::GET).await.is_refusal(503, "no_healthy_upstream");
     for address in gone {
-        assert_eq!(metric(&gateway, CONNECT_FAILURES, address), 1);
+        assert_eq!(failures(&gateway, address, "connect"), 1);
     }
     settled(&gateway, &gone).await;
     // The reservation is released after the request has ended.
@@ -159,7 +164,7 @@ async fn a_backend_that_refuses_connections_meets_its_share_of_requests() {
     for _ in 0..40 {
         assert_eq!(get(&caller).await, (StatusCode::OK, alive.address.to_string()));
     }
-    assert_eq!(metric(&gateway, CONNECT_FAILURES, gone), 20, "every second request begins there");
+    assert_eq!(failures(&gateway, gone, "connect"), 20, "every second request begins there");
 }
 
 /// Returns an address at which the kernel drops every SYN, because nobody accepts the connections before.
@@ -185,7 +190,48 @@ async fn a_backend_that_swallows_connections_meets_its_share_of_requests() {
     for _ in 0..16 {
         assert_eq!(get(&caller).await, (StatusCode::OK, alive.address.to_string()));
     }
-    assert_eq!(metric(&gateway, CONNECT_FAILURES, silent), 8, "every second request begins there");
+    assert_eq!(failures(&gateway, silent, "connect"), 8, "every second request begins there");
+}
+
+/// Returns a backend that reads a head and then sends `response`, which may be empty, before it closes the connection.
+async fn saying(response: &'static str) -> Raw {
+    Raw::start(move |mut conn: Conn| async move {
+        if conn.head().await.is_some() {
+            conn.say(response.to_owned()).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_failed_attempt_counts_for_its_cause_and_other_responses_do_not() {
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    for (response, status, cause) in [
+        (OK, StatusCode::OK, None),
+        (ERROR, StatusCode::INTERNAL_SERVER_ERROR, None),
+        (UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE, Some("status")),
+        ("", StatusCode::BAD_GATEWAY, Some("reset")),
+        ("NOT HTTP\r\n\r\n", StatusCode::BAD_GATEWAY, Some("reset")),
+    ] {
+        let backend = saying(response).await;
+        let gateway = before(&[(backend.address, 1)]);
+        assert_eq!(get(&gateway.caller()).await.0, status, "{response:?}");
+        for known in ["connect", "reset", "timeout", "status"] {
+            let expected = u64::from(cause == Some(known));
+            assert_eq!(failures(&gateway, backend.address, known), expected, "{response:?} {known}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_response_counts_as_a_timeout() {
+    let silent = Raw::start(|mut conn: Conn| async move { while conn.head().await.is_some() {} }).await;
+    let source = yaml(&listed(&[(silent.address, 1)])).replace("connect: 1s", "first_byte: 200ms");
+    let gateway = Gateway::plain(&source);
+    call(&gateway.caller(), Method::GET).await.is_refusal(504, "upstream_timeout");
+    assert_eq!(failures(&gateway, silent.address, "timeout"), 1);
 }
 
 #[tokio::test]
@@ -196,7 +242,7 @@ async fn a_request_is_retried_at_most_four_times() {
     }
     let gateway = before(&gone);
     call(&gateway.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
-    let tried: u64 = gone.iter().map(|(address, _)| metric(&gateway, CONNECT_FAILURES, *address)).sum();
+    let tried: u64 = gone.iter().map(|(address, _)| failures(&gateway, *address, "connect")).sum();
     assert_eq!(tried, 5);
 }
 

@@ -123,6 +123,26 @@ impl Store {
         Ok(self.end_with_password(transaction, by, user, except, link).await?)
     }
 
+    /// Sets a new hash of the same password: the sessions continue. If the stored hash is not `before` any more, sets the
+    /// password as [`set_password`](Self::set_password) does.
+    pub(crate) async fn put_same_password<E: From<NoUser> + From<DatabaseError>>(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        put: PasswordUpdate<'_>,
+        before: &Secret,
+    ) -> Result<(), E> {
+        let (user, now) = (put.user, self.now());
+        let set = transaction.query(CHANGE).bind(user.0).bind(put.phc.expose().to_owned()).bind(now);
+        if set.bind(before.expose().to_owned()).run().await? == 0 {
+            return self.put_password(transaction, by, put).await;
+        }
+        let taken_back = password_links::take_back_of(transaction, user, now).await?;
+        let act = Act::of(Action::UserPassword, user.0, Some(user));
+        let act = act.with(json!({"sessions_ended": 0, "same_password": true, "link": put.link}));
+        Ok(self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?)
+    }
+
     /// Ends the sessions and links that a new password invalidates, and writes the audit line.
     #[expect(clippy::too_many_arguments, reason = "the fields of a PasswordUpdate without the hash")]
     async fn end_with_password(

@@ -6,7 +6,9 @@ use access::ticket::{Ticket, TicketKind};
 use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::sessions::OPEN_MAX;
-use store::{Actor, AuditFilter, By, NewLink, NewUser, Purpose, RefreshResult, Store, UserChange, UserRef};
+use store::{
+    Actor, AuditFilter, By, NewLink, NewUser, Purpose, RedeemedPassword, RefreshResult, Store, UserChange, UserRef,
+};
 use uuid::Uuid;
 
 use crate::sessions::{by, phc, renew, sign_in};
@@ -158,7 +160,7 @@ pub(crate) async fn every_link_is_told_with_what_it_brought(world: &World) {
         new(world, &store, &mut seen).await,
         [("user.create".to_owned(), stranger, bob.id.0, Some(bob.id), detail)]
     );
-    store.redeem_password(&stranger, links[1].1, &phc("y")).await.unwrap();
+    store.redeem_password(&stranger, links[1].1, RedeemedPassword::new(&phc("y"))).await.unwrap();
     let detail = json!({"sessions_ended": 0, "link": links[1].0.id});
     assert_eq!(
         new(world, &store, &mut seen).await,

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use access::ticket::{Ticket, TicketKind};
-use access::{LinkId, Role, TicketHash, Timestamp, UserStatus};
+use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserStatus};
 use store::links::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, Credential, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError, Store,
-    User, UserError, UserRef,
+    Actor, AuditFilter, Credential, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError,
+    RedeemedPassword, Store, User, UserError, UserRef,
 };
 
 use crate::sessions::{by, new_session, phc, sign_in};
@@ -114,9 +114,9 @@ pub(crate) async fn a_link_is_for_one_thing_and_for_a_time(world: &World) {
     let (_, choose) = make(world, &store, Purpose::Password { user: ada.id }).await;
     let (_, first) = make(world, &store, Purpose::FirstAdmin).await;
     let new = || who("eve@example.com");
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, invitation, &phc("x")).await));
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, first, &phc("x")).await));
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, ticket(), &phc("x")).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, invitation, RedeemedPassword::new(&phc("x"))).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, first, RedeemedPassword::new(&phc("x"))).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, ticket(), RedeemedPassword::new(&phc("x"))).await));
     assert!(refused(&store.redeem_first_admin(&Actor::SYSTEM, invitation, new()).await));
     assert!(refused(&store.redeem_first_admin(&Actor::SYSTEM, choose, new()).await));
     assert!(refused(&store.register(&Actor::SYSTEM, new(), Some(choose)).await));
@@ -125,7 +125,7 @@ pub(crate) async fn a_link_is_for_one_thing_and_for_a_time(world: &World) {
         assert!(store.find_link(hash).await.unwrap().is_some(), "none was used up by that");
     }
     world.clock.advance(DAY);
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, choose, &phc("x")).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, choose, RedeemedPassword::new(&phc("x"))).await));
     assert!(refused(&store.redeem_first_admin(&Actor::SYSTEM, first, new()).await));
     assert!(refused(&store.register(&Actor::SYSTEM, new(), Some(invitation)).await));
     for hash in [invitation, choose, first] {
@@ -141,14 +141,39 @@ pub(crate) async fn a_password_is_chosen_once_and_ends_sessions(world: &World) {
     let (link, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
     assert_eq!(store.find_link(before).await.unwrap(), None, "a new one takes back the one before");
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link));
-    assert_eq!(store.redeem_password(&Actor::SYSTEM, hash, &phc("chosen")).await.unwrap(), ada);
+    assert_eq!(store.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&phc("chosen"))).await.unwrap(), ada);
     assert_eq!(password(&store, ada.email.as_ref().unwrap()).await.as_deref(), Some("chosen"));
     assert!(store.session_state(session.id).await.unwrap().unwrap().session.ended_at.is_some());
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, &phc("again")).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&phc("again"))).await));
     // Setting a password in another way withdraws the link.
     let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
     store.set_password(&Actor::COMMAND, ada.id, &phc("other"), None).await.unwrap();
-    assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, &phc("again")).await));
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&phc("again"))).await));
+}
+
+pub(crate) async fn the_same_password_ends_no_session_unless_it_has_changed(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (session, _) = sign_in(world, &store, ada.id).await;
+    let is_open = async || store.session_state(session.id).await.unwrap().unwrap().session.ended_at.is_none();
+    let email = ada.email.as_ref().unwrap();
+    let before = password(&store, email).await.map(Secret::new).unwrap();
+    let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
+    let (again, other) = (phc("again"), phc("other"));
+    let same = RedeemedPassword { phc: &again, same_as: Some(&before) };
+    store.redeem_password(&Actor::SYSTEM, hash, same).await.unwrap();
+    assert_eq!(password(&store, email).await.as_deref(), Some("again"));
+    assert!(is_open().await);
+    assert!(refused(&store.redeem_password(&Actor::SYSTEM, hash, same).await), "the link is used");
+    let page = store.audit_page(&AuditFilter::default(), None, 200).await.unwrap();
+    let is_noted = page.lines.iter().any(|line| line.action == "user.password" && line.detail["same_password"] == true);
+    assert!(is_noted, "{page:?}");
+    // The stored hash has changed since the password was verified.
+    let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
+    let stale = RedeemedPassword { phc: &other, same_as: Some(&before) };
+    store.redeem_password(&Actor::SYSTEM, hash, stale).await.unwrap();
+    assert_eq!(password(&store, email).await.as_deref(), Some("other"));
+    assert!(!is_open().await);
 }
 
 pub(crate) async fn of_two_who_redeem_at_once_one_does(world: &World) {
@@ -157,8 +182,10 @@ pub(crate) async fn of_two_who_redeem_at_once_one_does(world: &World) {
     for _ in 0..5 {
         let (_, hash) = make(world, &one, Purpose::Password { user: ada.id }).await;
         let (a, b) = (phc("a"), phc("b"));
-        let both =
-            tokio::join!(one.redeem_password(&Actor::SYSTEM, hash, &a), two.redeem_password(&Actor::SYSTEM, hash, &b),);
+        let both = tokio::join!(
+            one.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&a)),
+            two.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&b)),
+        );
         let winner = if both.0.is_ok() { "a" } else { "b" };
         assert!(refused(&both.0) != refused(&both.1));
         assert_eq!(password(&one, ada.email.as_ref().unwrap()).await.as_deref(), Some(winner));
@@ -183,7 +210,7 @@ pub(crate) async fn a_link_and_a_new_password_do_not_wait_for_each_other(world: 
     for _ in 0..20 {
         let (_, hash) = make(world, &one, Purpose::Password { user: ada.id }).await;
         let (a, b) = (phc("a"), phc("b"));
-        let redeemed = one.redeem_password(&Actor::SYSTEM, hash, &a);
+        let redeemed = one.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&a));
         let (redeemed, set) = tokio::join!(redeemed, two.set_password(&Actor::COMMAND, ada.id, &b, None));
         set.unwrap();
         assert!(redeemed.is_ok() || refused(&redeemed), "{redeemed:?}");
@@ -270,5 +297,5 @@ pub(crate) async fn a_user_comes_with_its_link_or_not_at_all(world: &World) {
     assert!(again.is_err(), "{again:?}");
     let eve = store.find_user(&store::UserRef::Email(email("eve@example.com"))).await.unwrap();
     assert!(eve.is_none());
-    assert_eq!(store.redeem_password(&Actor::SYSTEM, hash, &phc("x")).await.unwrap().id, bob.id);
+    assert_eq!(store.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&phc("x"))).await.unwrap().id, bob.id);
 }

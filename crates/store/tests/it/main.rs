@@ -95,6 +95,7 @@ behaviours! {
         who_signs_up_is_signed_in_or_not_there_at_all,
         a_link_is_for_one_thing_and_for_a_time,
         a_password_is_chosen_once_and_ends_sessions,
+        the_same_password_ends_no_session_unless_it_has_changed,
         of_two_who_redeem_at_once_one_does,
         of_links_made_at_once_one_stays_open,
         a_link_and_a_new_password_do_not_wait_for_each_other,

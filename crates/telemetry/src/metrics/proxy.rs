@@ -53,6 +53,17 @@ pub struct BackendLabels {
     pub backend: LabelValue,
 }
 
+/// Labels of the failures of one backend for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct BackendFailureLabels {
+    /// The name of the upstream or provider in the configuration.
+    pub upstream: LabelValue,
+    /// The URL of the backend.
+    pub backend: LabelValue,
+    /// `connect`, `reset`, `timeout` or `status`.
+    pub cause: &'static str,
+}
+
 /// Labels of one code of `access::refusal`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct CodeLabels {
@@ -113,6 +124,12 @@ impl LabelSet for BackendLabels {
     }
 }
 
+impl LabelSet for BackendFailureLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), backend: LabelValue::other(), cause: self.cause }
+    }
+}
+
 impl LabelSet for CodeLabels {
     fn overflow(&self) -> Self {
         Self { code: OTHER }
@@ -154,8 +171,8 @@ pub struct ProxyMetrics {
     pub backend_requests: Family<BackendLabels, Counter>,
     /// `tollgate_backend_requests_in_flight`: requests that use the backend.
     pub backend_in_flight: Family<BackendLabels, Gauge>,
-    /// `tollgate_backend_connect_failures_total`: connections that could not be opened.
-    pub backend_connect_failures: Family<BackendLabels, Counter>,
+    /// `tollgate_backend_failures_total`: attempts to send a request to the backend that failed.
+    pub backend_failures: Family<BackendFailureLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -184,7 +201,7 @@ impl ProxyMetrics {
             upstream_errors: Family::new(NAME_SERIES_MAX),
             backend_requests: Family::new(NAME_SERIES_MAX),
             backend_in_flight: Family::new(NAME_SERIES_MAX),
-            backend_connect_failures: Family::new(NAME_SERIES_MAX),
+            backend_failures: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -240,9 +257,9 @@ impl ProxyMetrics {
             self.backend_in_flight.clone(),
         );
         registry.register(
-            "tollgate_backend_connect_failures",
-            "Connections to a backend that could not be opened",
-            self.backend_connect_failures.clone(),
+            "tollgate_backend_failures",
+            "Attempts to send a request to a backend that failed, by cause",
+            self.backend_failures.clone(),
         );
     }
 }

@@ -9,6 +9,7 @@ use super::Place;
 pub(super) const USERS_EXAMPLES: &str = "Examples:
   tollgate users create --email ada@example.com --plan pro
   tollgate users create --email root@example.com --admin
+  tollgate users create --service shop --plan pro
   tollgate users password --user ada@example.com --link
   tollgate users role --user ada@example.com admin
   tollgate users suspend --user ada@example.com
@@ -21,10 +22,11 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --email root@example.com --admin
   tollgate users create --email root@example.com --admin \\
       --password-stdin < password.txt
+  tollgate users create --service shop --plan pro
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
 it on a terminal, and otherwise prints a one-time link to a page of the control API (at public_url.control, or \
-control.listen).";
+control.listen). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
   # Ask for the password on the terminal
@@ -47,10 +49,11 @@ be demoted.";
 pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
   tollgate setup-link --data /var/lib/tollgate
   docker compose exec tollgate tollgate setup-link
+  tollgate setup-link --user root@example.com
 
-The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. The command \
-fails if an admin with a password exists: `tollgate users create --admin` and `tollgate users password --link` create \
-further admins and reset passwords.";
+The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. Without an admin, \
+the link creates the first one. Otherwise an admin chooses a password with it; this also lifts the limits on failed \
+sign-ins, and open sessions continue if the password stays the same.";
 
 /// Arguments of `tollgate setup-link`.
 #[derive(Debug, Args)]
@@ -58,6 +61,9 @@ pub(crate) struct SetupLink {
     /// Address of the control API, if a flag of the server sets it [default: public_url.control, else control.listen]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
+    /// Address or id of the admin, if several exist
+    #[arg(long)]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) place: Place,
 }
@@ -93,8 +99,11 @@ pub(crate) enum UsersCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CreateUser {
     /// E-mail address, which must be unique
-    #[arg(long)]
-    pub(crate) email: String,
+    #[arg(long, required_unless_present = "service")]
+    pub(crate) email: Option<String>,
+    /// Create a service user with this name: a program without an e-mail address and a password
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["email", "name", "admin", "password_stdin", "link"])]
+    pub(crate) service: Option<String>,
     /// Name for people [default: the address]
     #[arg(long)]
     pub(crate) name: Option<String>,

@@ -80,7 +80,7 @@ fn heading(users: &[User]) -> String {
 /// Rejects a user that every store with this configuration would reject, so that a failure leaves no data folder
 /// behind.
 fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
-    if create.name.as_ref().is_some_and(|name| !store::is_fit_text(name)) {
+    if create.name.iter().chain(&create.service).any(|name| name.trim().is_empty() || !store::is_fit_text(name)) {
         return Err(InvalidText { field: "a user's name" }.into());
     }
     let has_store = snapshot.process.store.url.is_some() || snapshot.process.data.join(STORE_FILE).exists();
@@ -99,25 +99,14 @@ fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> an
 
 async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     // Checked before anything is created.
-    let email = Email::parse(&create.email)?;
+    let email = create.email.as_deref().map(Email::parse).transpose()?;
     check_new(snapshot, create)?;
-    let mut source = create.by.source();
-    let mut chosen = None;
-    let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.process.brand.name];
-    if create.admin && source == PasswordSource::Ask {
-        if terminal::is_there() {
-            chosen = terminal::ask_password("Password (empty: print a one-time link instead): ", &own).await?;
+    let (new, source) = match (email, &create.service) {
+        (Some(email), _) => person(snapshot, create, email).await?,
+        (None, service) => {
+            let name = service.clone().unwrap_or_default();
+            (NewUser::service(name, create.plan.clone()), PasswordSource::Ask)
         }
-        source = if chosen.is_some() { PasswordSource::Ask } else { PasswordSource::Link };
-    }
-    if source == PasswordSource::Stdin {
-        chosen = Some(terminal::read_password(&own)?);
-    }
-    let name = create.name.as_ref().unwrap_or(&create.email).clone();
-    let new = NewUser {
-        role: if create.admin { Role::Admin } else { Role::Member },
-        password: chosen.as_ref().map(password::hash).transpose()?,
-        ..NewUser::member(email, name, create.plan.clone())
     };
     let store = open_or_make(&snapshot.process).await?;
     let done = async {
@@ -150,7 +139,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
             error.context(format!(
                 "no user was created: `tollgate users list` shows the user with {}, and `tollgate users role` makes \
                  this user an admin",
-                printable(&create.email)
+                printable(create.email.as_deref().unwrap_or_default())
             ))
         })
     };
@@ -160,6 +149,29 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     show(&created);
     link.iter().for_each(show_link);
     Ok(())
+}
+
+/// Returns a person with the password that the operator chose, and the source of the password.
+async fn person(snapshot: &Snapshot, create: &CreateUser, email: Email) -> anyhow::Result<(NewUser, PasswordSource)> {
+    let mut source = create.by.source();
+    let mut chosen = None;
+    let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.process.brand.name];
+    if create.admin && source == PasswordSource::Ask {
+        if terminal::is_there() {
+            chosen = terminal::ask_password("Password (empty: print a one-time link instead): ", &own).await?;
+        }
+        source = if chosen.is_some() { PasswordSource::Ask } else { PasswordSource::Link };
+    }
+    if source == PasswordSource::Stdin {
+        chosen = Some(terminal::read_password(&own)?);
+    }
+    let name = create.name.clone().or_else(|| create.email.clone()).unwrap_or_default();
+    let new = NewUser {
+        role: if create.admin { Role::Admin } else { Role::Member },
+        password: chosen.as_ref().map(password::hash).transpose()?,
+        ..NewUser::member(email, name, create.plan.clone())
+    };
+    Ok((new, source))
 }
 
 async fn password(process: &Process, args: &UserPassword) -> anyhow::Result<()> {

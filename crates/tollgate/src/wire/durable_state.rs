@@ -87,7 +87,7 @@ impl DurableState {
         let signing = if serve_options.role == Role::Proxy { None } else { Some(serve_options.secrets.signing()?) };
         let differences = store.ensure_plans(&snapshot.traffic.plans).await;
         let differences = differences.map_err(|error| failure::of_store(&snapshot.process, error))?;
-        refuse_lost_signup_plan(&store, &snapshot.process).await?;
+        refuse_lost_signup_plan(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
         let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
@@ -143,9 +143,9 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
 }
 
 /// Checks that the plan for new accounts exists, if registration is enabled.
-async fn refuse_lost_signup_plan(store: &Store, process: &Process) -> anyhow::Result<()> {
-    let Signup { mode, plan } = &process.signup;
-    let plans = store.plans().await.map_err(|error| failure::of_store(process, error))?;
+async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let Signup { mode, plan } = &snapshot.traffic.signup;
+    let plans = store.plans().await.map_err(|error| failure::of_store(&snapshot.process, error))?;
     if *mode != SignupMode::Closed && plans.iter().all(|stored| stored.name != *plan) {
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
     }

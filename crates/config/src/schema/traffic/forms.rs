@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Budget, NanoUsd, Per, PublicKey, Secret, bounds, usd};
+use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, bounds, usd};
 use ai::ProviderKind;
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
@@ -12,7 +12,7 @@ use super::super::json;
 use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{
-    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
+    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Strategy, Unbounded,
 };
 
 const KIB: u64 = 1 << 10;
@@ -74,6 +74,15 @@ pub(super) const PLAN: TextForm<String> = TextForm {
     },
     shown: |name| Value::text(name),
     cell: "name",
+    pattern: "^[a-z0-9._-]{1,64}$",
+    scalar: Scalar::Any,
+};
+pub(super) const SIGNUP: Words<SignupMode> =
+    Words::new(&[("closed", SignupMode::Closed), ("invite", SignupMode::Invite), ("open", SignupMode::Open)]);
+pub(super) const SIGNUP_PLAN: TextForm<String> = TextForm {
+    parse: |name| accept(name, Plan::is_name(name), "the name of a plan"),
+    shown: |name| Value::text(name),
+    cell: "plan",
     pattern: "^[a-z0-9._-]{1,64}$",
     scalar: Scalar::Any,
 };

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use access::{Refusal, Role, Secret, Ticket, TicketHash, ticket};
+use access::{Refusal, Role, Secret, Ticket, TicketHash, UserId, password, ticket};
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use store::{Actor, By, Link, NewUser, Purpose, RedeemError, UserError, UserRef};
+use store::{Actor, By, Link, NewUser, Purpose, RedeemError, RedeemedPassword, UserError, UserRef};
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
 use super::register::{Invitation, Newcomer, SignUpInput, SignUpOutcome, address_of, answer_at, name_of};
 use crate::address::Address;
 use crate::attempts::{self, AccountHash};
+use crate::known_browser::KnownBrowser;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::sign_in::Account;
@@ -112,7 +113,9 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
 
 /// Uses a one-time link.
 ///
-/// Depending on its kind, the link creates an account by invitation, sets a new password, or creates the first admin.
+/// Depending on its kind, the link creates an account by invitation, sets a new password, or creates the first admin. A link
+/// that sets the password also lifts the limits on sign-ins of the account; if the password stays the same, the sessions
+/// continue.
 /// The response contains no session; sign in with the password afterwards.
 #[utoipa::path(post, path = "/api/auth/link", tag = "auth", request_body = LinkUseRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "not_found", "conflict", "unprocessable", "rate_limited",
@@ -126,7 +129,7 @@ pub(crate) async fn redeem(
     State(app): State<Arc<App>>,
     address: Address,
     request: Request,
-) -> Result<Json<LinkUseResponse>, Problem> {
+) -> Result<Response, Problem> {
     csrf::check_sign_in(&app, request.headers())?;
     let body: LinkUseRequest = input::required(request, app.limits.body).await?;
     let (hash, link) = find(&app, &body.token).await?;
@@ -134,21 +137,7 @@ pub(crate) async fn redeem(
     let by = Actor { by: By::System, address: Some(address.0) };
     let user = match link.purpose {
         Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,
-        Purpose::Password { user } => {
-            if body.name.is_some() || body.email.is_some() {
-                return Err(Problem::new(Refusal::BadRequest, "this link takes only `token` and `password`"));
-            }
-            let holder = app.store.find_user(&UserRef::Id(user)).await?;
-            let holder = holder.ok_or(RedeemError::NoLink)?;
-            let own = [holder.address_or_name(), &holder.name, &brand];
-            let password = chosen("password", body.password, &own)?;
-            let seat = app.passwords.seat()?;
-            attempts::take(&app.windows, address, None).await?;
-            let phc = hashed(seat, password).await?;
-            let user = app.store.redeem_password(&by, hash, &phc).await?;
-            app.sessions.forget_all_of(user.id);
-            Account::from(&user)
-        }
+        Purpose::Password { user } => return choose_password(&app, body, PasswordLinkOf { hash, user }, &by).await,
         Purpose::FirstAdmin => {
             let email = address_of(&required_text("email", body.email)?)?;
             let name = name_of(&required_text("name", body.name)?)?;
@@ -163,13 +152,56 @@ pub(crate) async fn redeem(
             Account::from(&redeemed)
         }
     };
-    Ok(Json(LinkUseResponse { kind, user }))
+    Ok(Json(LinkUseResponse { kind, user }).into_response())
+}
+
+/// Sets the password of a link's user. It counts as no attempt: the link proves more than a password, and lifts the limits
+/// of the account. If the user chooses the same password again, the sessions continue.
+async fn choose_password(
+    app: &App,
+    body: LinkUseRequest,
+    link: PasswordLinkOf,
+    by: &Actor,
+) -> Result<Response, Problem> {
+    if body.name.is_some() || body.email.is_some() {
+        return Err(Problem::new(Refusal::BadRequest, "this link takes only `token` and `password`"));
+    }
+    let holder = app.store.find_user(&UserRef::Id(link.user)).await?;
+    let holder = holder.ok_or(RedeemError::NoLink)?;
+    let before = match &holder.email {
+        Some(email) => app.store.credentials_of(email).await?.and_then(|(_, phc)| phc),
+        None => None,
+    };
+    let own = [holder.address_or_name(), &holder.name, &app.live.load().process.brand.name];
+    let presented = body.password.clone();
+    let password = chosen("password", body.password, &own)?;
+    let seat = app.passwords.seat()?;
+    let same_as = match before {
+        Some(before) => {
+            let stored = before.clone();
+            seat.work(move || password::verify(&presented, &stored)).await?.then_some(before)
+        }
+        None => None,
+    };
+    let phc = hashed(app.passwords.seat()?, password).await?;
+    let user =
+        app.store.redeem_password(by, link.hash, RedeemedPassword { phc: &phc, same_as: same_as.as_ref() }).await?;
+    app.sessions.forget_all_of(user.id);
+    let mut headers = HeaderMap::new();
+    KnownBrowser::without_session(app, user.id)?.set(app, &mut headers);
+    Ok((headers, Json(LinkUseResponse { kind: "password", user: Account::from(&user) })).into_response())
+}
+
+/// A link to choose the password of a user.
+struct PasswordLinkOf {
+    hash: TicketHash,
+    user: UserId,
 }
 
 /// Returns the plan of new accounts. If the store has no plan of that name, which only open sign-up needs, returns the
 /// first plan.
 async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
-    let wished = app.live.load().process.signup.plan.clone();
+    let wished = app.live.load().traffic.signup.plan.clone();
     let plans = app.store.plans().await?;
     let plan = plans.iter().find(|plan| plan.name == wished).or(plans.first());
     let plan =
@@ -190,7 +222,7 @@ async fn sign_up(
     let input = SignUpInput { email, name: required_text("name", body.name)?, password: body.password };
     let newcomer = Newcomer::of(app, Some(invitation), input)?;
     let seat = app.passwords.seat()?;
-    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str()))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str(), None))).await?;
     let answer_at = answer_at();
     let account = match newcomer.sign_up(app, seat, address).await? {
         SignUpOutcome::Made(user, _) => Account::from(&*user),

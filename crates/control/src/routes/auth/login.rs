@@ -5,19 +5,22 @@ use std::sync::Arc;
 use access::{NotFound, Refusal, Secret, UserStatus, password};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use store::{Credential, Email, User, UserRef};
 use utoipa::ToSchema;
 
 use crate::address::Address;
-use crate::attempts::{self, AccountHash};
+use crate::attempts::{self, AccountHash, PasswordAttempt};
 use crate::caller::{Caller, Via};
-use crate::passwords::HashPermit;
+use crate::known_browser::KnownBrowser;
 use crate::problem::Problem;
 use crate::sign_in::{self, SignInResponse, TokenTransport, WRONG};
 use crate::state::App;
 use crate::{csrf, input};
+
+/// The maximum length of a presented password that is verified: that of 128 characters.
+const PASSWORD_BYTES_MAX: usize = 512;
 
 /// Credentials: an e-mail address with its password, or only a key.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,15 +64,13 @@ pub(crate) async fn login(
     request: Request,
 ) -> Result<Response, Problem> {
     csrf::check_sign_in(&app, request.headers())?;
-    let agent = sign_in::agent(request.headers());
+    let headers = request.headers().clone();
+    let agent = sign_in::agent(&headers);
     let body: LoginRequest = input::required(request, app.limits.body).await?;
     let handing = TokenTransport { in_body: body.refresh, in_cookies: true };
     let (user, credential) = match with(body)? {
         LoginMethod::Password(email, password) => {
-            // The permit is taken first: a sign-in without a permit is not counted as an attempt.
-            let seat = app.passwords.seat()?;
-            attempts::take(&app.windows, address, Some(&AccountHash::of(&email))).await?;
-            by_password(&app, seat, &email, password).await?
+            by_password(&app, &headers, address, PresentedPassword::of(&email, password)).await?
         }
         LoginMethod::Key(key) => {
             attempts::take(&app.windows, address, None).await?;
@@ -88,22 +89,42 @@ fn with(body: LoginRequest) -> Result<LoginMethod, Problem> {
     }
 }
 
+/// An e-mail address and a password as a client presents them, in bounded memory: an attempt may wait for seconds.
+struct PresentedPassword {
+    /// The hash of an address that no account can have.
+    address: Result<Email, AccountHash>,
+    password: Secret,
+}
+
+impl PresentedPassword {
+    fn of(email: &str, password: Secret) -> Self {
+        let address = Email::sought(email).map_err(|_| AccountHash::of(email, None));
+        // A password this long is wrong, and so is an empty one.
+        let is_short = password.expose().len() <= PASSWORD_BYTES_MAX;
+        Self { address, password: if is_short { password } else { Secret::new(String::new()) } }
+    }
+}
+
 /// Checks a password. The query and the work are the same for accounts that do not exist or have no password, so that
 /// response times reveal nothing.
 async fn by_password(
     app: &App,
-    seat: HashPermit<'_>,
-    email: &str,
-    password: Secret,
+    headers: &HeaderMap,
+    address: Address,
+    presented: PresentedPassword,
 ) -> Result<(User, Credential), Problem> {
-    let found = match Email::sought(email) {
-        Ok(email) => app.store.credentials_of(&email).await?,
+    let PresentedPassword { address: email, password } = presented;
+    let found = match &email {
+        Ok(email) => app.store.credentials_of(email).await?,
         Err(_) => None,
     };
     let (user, phc) = match found {
         Some((user, phc)) => (Some(user), phc),
         None => (None, None),
     };
+    let account = email.map_or_else(|hash| hash, |email| AccountHash::of(email.as_str(), phc.as_ref()));
+    let browser = user.as_ref().and_then(|user| KnownBrowser::find(app, headers, user.id));
+    let seat = attempts::seat(app, PasswordAttempt { address, account: &account, browser }).await?;
     let stored = phc.clone();
     let right = seat.work(move || match &stored {
         Some(stored) => password::verify(&password, stored),

@@ -11,9 +11,10 @@ use store::{PasswordChange, UserRef};
 use utoipa::ToSchema;
 
 use super::logout::SessionStatus;
-use crate::attempts::{self, AccountHash};
+use crate::attempts::{self, AccountHash, PasswordAttempt};
 use crate::caller::{Person, Via};
 use crate::input;
+use crate::known_browser::KnownBrowser;
 use crate::passwords::HashPermit;
 use crate::problem::Problem;
 use crate::state::App;
@@ -43,17 +44,18 @@ pub(crate) async fn change(
     Person(caller): Person,
     request: Request,
 ) -> Result<Json<SessionStatus>, Problem> {
+    let browser = KnownBrowser::find(&app, request.headers(), caller.user);
     let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     // A person has an e-mail address.
     let email = user.email.as_ref().ok_or_else(Problem::internal)?;
     let new = chosen("new", body.new, &[email.as_str(), &user.name, &app.live.load().process.brand.name])?;
-    let seat = app.passwords.seat()?;
-    // The holder of a session could guess the password here, so the attempt counts.
-    attempts::take(&app.windows, caller.address, Some(&AccountHash::of(email.as_str()))).await?;
     let found = app.store.credentials_of(email).await?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
+    // The holder of a session could guess the password here, so the attempt counts.
+    let account = AccountHash::of(email.as_str(), Some(&before));
+    let seat = attempts::seat(&app, PasswordAttempt { address: caller.address, account: &account, browser }).await?;
     let (current, stored) = (body.current, before.clone());
     if !seat.work(move || password::verify(&current, &stored)).await? {
         return Err(not_current());

@@ -83,7 +83,7 @@ pub(crate) async fn register(
     let newcomer =
         Newcomer::of(&app, invitation, SignUpInput { email: body.email, name: body.name, password: body.password })?;
     let seat = app.passwords.seat()?;
-    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str()))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str(), None))).await?;
 
     let answer_at = answer_at();
     let refresh = sign_in::new_refresh()?;
@@ -91,7 +91,7 @@ pub(crate) async fn register(
     let (account, pair) = match newcomer.make(&app, seat, address, Some(first)).await? {
         SignUpOutcome::Made(user, session) => {
             let session = session.ok_or_else(Problem::internal)?;
-            (Account::from(&*user), TokenPair::renewed(&app, &session, refresh)?)
+            (Account::from(&*user), TokenPair::of_new_account(&app, &session, refresh)?)
         }
         SignUpOutcome::Taken(account) => {
             let session = SessionId(Ids::new(app.clock.clone()).next_uuid());
@@ -176,7 +176,7 @@ impl Newcomer {
         invitation: Option<Invitation>,
         SignUpInput { email, name, password }: SignUpInput,
     ) -> Result<Self, Problem> {
-        let signup = &app.live.load().process.signup;
+        let signup = &app.live.load().traffic.signup;
         may_sign_up(signup.mode, invitation.is_some())?;
         let email = address_of(&email)?;
         if invitation.as_ref().and_then(|invitation| invitation.email.as_ref()).is_some_and(|own| *own != email) {

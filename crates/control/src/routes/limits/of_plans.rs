@@ -9,6 +9,7 @@ use meter::{BudgetId, BusyQuota, BusyRate};
 use store::{DatabaseError, ScopeIds, UserRef};
 use tokio::task::{JoinError, spawn_blocking};
 
+use super::owner::OwnedKey;
 use super::{BusyKeyView, KEYS_MAX, KeyValue, LimitKind, LimitView};
 use crate::budgets;
 use crate::moment::rfc3339;
@@ -143,13 +144,14 @@ fn quota_tiers(plans: &[&Plan]) -> Vec<ExplainedTier> {
 
 /// Returns the state of a key; `None` if the key no longer exists, or has no limit any more.
 async fn rate_view(app: &App, rate: BusyRate, ids: &ScopeIds) -> Result<Option<BusyKeyView>, DatabaseError> {
-    let Some((id, last4)) = ids.key(rate.key) else { return Ok(None) };
+    let Some((id, _)) = ids.key(rate.key) else { return Ok(None) };
     let (Some(limit), Some(meter)) = (requests_per_minute(app, id).await?, &app.meter) else { return Ok(None) };
     // With Redis, the bucket counts in the share of this node.
     let nodes = app.windows.sharing_state().map(|state| state.nodes());
     let share = nodes.map_or(limit, |nodes| NonZeroU32::new(limit.get() / nodes).unwrap_or(NonZeroU32::MIN));
     let level = meter.rate_level(rate.key, share, false, app.clock.mono());
-    let value = KeyValue { dimension: KEY.to_owned(), value: Some(format!("…{last4}")), id: Some(id.to_string()) };
+    let Some(key) = OwnedKey::find(app, id).await? else { return Ok(None) };
+    let value = key.value(KEY.to_owned());
     Ok(Some(BusyKeyView {
         values: vec![value],
         limit: level.limit.into(),
@@ -183,7 +185,7 @@ async fn quota_view(
         issuer => format!("{} ({issuer})", subject.name),
     });
     Ok(BusyKeyView {
-        values: vec![KeyValue { dimension: SUBJECT.to_owned(), value: name, id: None }],
+        values: vec![KeyValue::plain(SUBJECT.to_owned(), name, None)],
         limit: quota.limit.0,
         used: used.0,
         remaining: quota.limit.saturating_sub(used).0,

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use store::{Actor, ConfigurationSource, NewConfiguration};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::BrowserSession;
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/config";
@@ -172,4 +172,69 @@ async fn a_request_that_cannot_be_is_refused() {
     for path in [PATH, "/api/config/validate", rollback] {
         send(&world, &ada, path, "*", &json!({"yaml": ""})).await.refuses(403, "forbidden");
     }
+}
+
+#[tokio::test]
+async fn registration_changes_at_once_and_needs_a_plan() {
+    let (world, root) = administered().await;
+    let invite = async || post(world.address, "/api/invites", &[&root.bearer()], "{}").await;
+    invite().await.refuses(409, "conflict");
+    let message = apply(&world, &root, "*", "signup: invite\nsignup_plan: gone\n").await.refuses(422, "unprocessable");
+    assert!(message.contains("signup_plan") && message.contains("gone"), "{message}");
+    assert_eq!(apply(&world, &root, "*", "signup: invite\n").await.status, 200);
+    assert_eq!(get(world.address, "/api/site", &[]).await.json()["signup"], "invite");
+    assert_eq!(invite().await.status, 201);
+    // A plan that only the store has, such as `endless`, is sufficient.
+    assert_eq!(apply(&world, &root, "*", "signup: open\nsignup_plan: endless\n").await.status, 200);
+    let body = json!({"email": "ada@example.com", "name": "Ada", "password": PASSWORD}).to_string();
+    let registered = post(world.address, "/api/auth/register", &[], &body).await;
+    assert_eq!((registered.status, &registered.json()["user"]["plan"]), (201, &json!("endless")), "{registered:?}");
+    assert_eq!(apply(&world, &root, "*", "").await.status, 200);
+    invite().await.refuses(409, "conflict");
+}
+
+#[tokio::test]
+async fn plans_of_the_configuration_apply_on_request_with_a_line_each() {
+    const PLANS: &str = "/api/config/plans";
+    let (world, root) = administered().await;
+    let differences = async || {
+        let answer = get(world.address, PLANS, &[&root.bearer()]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["items"].clone()
+    };
+    let stored = async |name: &str| {
+        let plans = get(world.address, "/api/plans", &[&root.bearer()]).await.json();
+        plans["items"].as_array().unwrap().iter().find(|plan| plan["name"] == name).unwrap()["credits_per_day"].clone()
+    };
+    assert_eq!(differences().await, json!([]), "built-in plans are only initial values");
+    let yaml =
+        "plans:\n  - {name: starter, credits_per_day: 5}\n  - {name: endless}\n  - {name: team, credits_per_day: 7}\n";
+    assert_eq!(apply(&world, &root, "*", yaml).await.status, 200);
+    let limits = |credits: Option<u64>| json!({"credits_per_day": credits, "requests_per_minute": null, "budgets": [], "shared_keys": true});
+    let starter = json!([{"name": "starter", "configured": limits(Some(5)), "stored": limits(Some(1_000))}]);
+    // A new plan is in the store at once; one that exists keeps its limits.
+    assert_eq!(
+        (differences().await, stored("team").await, stored("starter").await),
+        (starter.clone(), json!(7), json!(1_000))
+    );
+    let unknown = json!({"names": ["starter", "gone"]});
+    send(&world, &root, PLANS, "*", &unknown).await.refuses(404, "not_found");
+    send(&world, &root, PLANS, "*", &json!({"names": 5})).await.refuses(422, "unprocessable");
+    let applied = send(&world, &root, PLANS, "*", &json!({"names": ["endless"]})).await;
+    assert_eq!(applied.json()["items"], json!([]));
+    let applied = send(&world, &root, PLANS, "*", &json!({"names": ["starter"]})).await;
+    assert_eq!((applied.status, &applied.json()["items"]), (200, &starter), "{applied:?}");
+    assert_eq!((differences().await, stored("starter").await), (json!([]), json!(5)));
+    let audit = get(world.address, "/api/audit?action=plan.change", &[&root.bearer()]).await.json();
+    let lines = audit["items"].as_array().unwrap();
+    assert_eq!((lines.len(), &lines[0]["actor"]["kind"]), (1, &json!("user")), "{audit}");
+    // Without a body, all plans that differ.
+    let (bearer, json_body) = (root.bearer(), "Content-Type: application/json");
+    let change = call(world.address, "PATCH /api/plans/team", &[&bearer, json_body], "{\"credits_per_day\":8}").await;
+    assert_eq!(change.status, 200);
+    assert_eq!(call(world.address, &format!("POST {PLANS}"), &[&root.bearer()], "").await.status, 200);
+    assert_eq!(stored("team").await, 7);
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    get(world.address, PLANS, &[&session.bearer()]).await.refuses(403, "forbidden");
 }

@@ -11,7 +11,7 @@ const PATH: &str = "/api/invites";
 async fn inviting(mode: SignupMode) -> (World, BrowserSession) {
     let world = World::start().await;
     world.configure(|config| {
-        config.process.signup.mode = mode;
+        config.traffic.signup.mode = mode;
         config.process.public_url.control = Some("https://tollgate.example.com".to_owned());
     });
     let root = world.person_with("root", Role::Admin).await;
@@ -89,7 +89,7 @@ async fn an_invitation_that_could_not_be_used_is_not_made() {
     let (world, root) = inviting(SignupMode::Closed).await;
     let message = invite(&world, &root, &json!({})).await.refuses(409, "conflict");
     assert!(message.contains("signup"), "{message}");
-    world.configure(|config| config.process.signup.mode = SignupMode::Invite);
+    world.configure(|config| config.traffic.signup.mode = SignupMode::Invite);
     invite(&world, &root, &json!({"plan": "gold"})).await.refuses(422, "unprocessable");
     invite(&world, &root, &json!({"email": "nobody"})).await.refuses(422, "unprocessable");
     invite(&world, &root, &json!({"role": "admin"})).await.refuses(400, "bad_request");

@@ -40,6 +40,8 @@ async fn limits_are_listed_with_the_keys_that_are_near_them() {
     let key = &of_key["keys"][0];
     assert_eq!((&key["used"], &key["remaining"], &key["refused"]), (&json!(4), &json!(0), &json!(1)), "{listed}");
     assert_eq!(key["values"][0]["id"], json!(ada.key.0), "{listed}");
+    let owner = json!({"id": ada.user, "name": "ada@example.com"});
+    assert_eq!((&key["values"][0]["owner"], key["values"][0]["label"].is_string()), (&owner, true), "{listed}");
     assert!(key["values"][0]["value"].as_str().unwrap().starts_with('…') && key["resets_at"].is_string(), "{listed}");
     assert_eq!(of_header["keys"][0]["values"][0]["value"], Value::Null, "the value may be a secret: {listed}");
     assert_eq!((&of_route["route"], &of_route["busy_keys"]), (&json!("a"), &json!(0)), "{listed}");
@@ -84,6 +86,7 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
     let key = &rates["keys"][0];
     assert_eq!((&key["limit"], &key["used"], &key["remaining"]), (&json!(10), &json!(4), &json!(6)), "{listed}");
     assert_eq!((&key["values"][0]["id"], &key["refused"]), (&json!(ada.key.0), &Value::Null), "{listed}");
+    assert_eq!(key["values"][0]["owner"]["name"], "ada@example.com", "{listed}");
     assert_eq!((&quotas["dimensions"], &quotas["busy_keys"]), (&json!(["subject"]), &json!(1)), "{listed}");
     assert_eq!(quotas["tiers"][0], json!({"name": "forty", "policy": "\"credits_per_day\";q=40;w=86400"}), "{listed}");
     let client = &quotas["keys"][0];

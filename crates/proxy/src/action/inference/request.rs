@@ -24,7 +24,7 @@ use crate::body::inflate::{Coding, CompressedContent, InflationGuard};
 use crate::body::{BodyBounds, IncomingBody};
 use crate::capacity::MemoryPermit;
 use crate::client::head::{Head, text};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Bodies larger than this are parsed outside the worker's thread: at 500 MB/s they would block it for more than half a
 /// millisecond.

@@ -14,7 +14,7 @@ use http1::{
 
 use crate::bytes::write_queue::WriteQueue;
 use crate::client::SharedSocket;
-use crate::refusal::answer;
+use crate::refusal::limit_fields;
 use crate::response::response_body::Body;
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::upstream::response_head::RelayedHead;
@@ -252,7 +252,7 @@ fn write_gateway_fields(out: &mut Vec<u8>, gateway: &GatewayFields) {
     out.extend_from_slice(&gateway.id.response_fields());
     if let Some(limit) = &gateway.limit {
         let mut digits = itoa::Buffer::new();
-        for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
+        for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
             write_valid(out, name, digits.format(figure).as_bytes());
         }
         for (name, value) in limit.draft_fields() {

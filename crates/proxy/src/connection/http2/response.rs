@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 
 use crate::bytes::content::{allowed_trailers, length};
 use crate::deadlines::{ConnectionDeadlines, RequestDeadlines};
-use crate::refusal::answer;
+use crate::refusal::limit_fields;
 use crate::response::response_body::Body;
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::upstream::response_head::RelayedHead;
@@ -237,7 +237,7 @@ fn write_gateway_fields(to: &mut HeaderMap, gateway: &GatewayFields) {
     }
     if let Some(limit) = &gateway.limit {
         let mut digits = itoa::Buffer::new();
-        for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
+        for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
             write(to, name.as_str().as_bytes(), digits.format(figure).as_bytes());
         }
         for (name, value) in limit.draft_fields() {

@@ -7,7 +7,7 @@ use meter::limiter::key::{LimitKey, push_address, push_client, push_end, push_us
 
 use crate::account::RequestAccount;
 use crate::client::head::{Head, is_same_name};
-use crate::refusal::answer::Problem;
+use crate::refusal::problem::Problem;
 
 /// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply. A request that
 /// repeats a header that is counted is refused.

@@ -8,8 +8,8 @@ use meter::rate::RateLevel;
 use super::{count_in, refuse};
 use crate::account::RequestAccount;
 use crate::limits::grants;
-use crate::refusal::answer::Problem;
 use crate::refusal::counted_limits::PendingLimit;
+use crate::refusal::problem::Problem;
 
 /// A limit for which the request waits.
 pub(crate) struct WaitingLimit {

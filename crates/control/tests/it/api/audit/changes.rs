@@ -99,7 +99,7 @@ async fn every_change_leaves_one_line() {
     let world = World::start().await;
     let providers = with_a_provider();
     world.configure(|config| {
-        config.process.signup.mode = SignupMode::Open;
+        config.traffic.signup.mode = SignupMode::Open;
         config.traffic.providers = providers;
     });
     let root = world.person_with("root", Role::Admin).await;
@@ -192,6 +192,9 @@ async fn configurations(log: &mut Log, admin: &str) {
     let applied = log.call(edit("POST /api/config", "", admin, &json!({"yaml": ""})), &["configuration.apply"]).await;
     log.call(edit("POST /api/config/rollback", "", admin, &json!({"id": id(&applied)})), &["configuration.apply"])
         .await;
+    let yaml = json!({"yaml": "plans: [{name: starter, credits_per_day: 5}]"});
+    log.call(edit("POST /api/config", "", admin, &yaml), &["configuration.apply"]).await;
+    log.call(edit("POST /api/config/plans", "", admin, &Value::Null), &["plan.change"]).await;
 }
 
 async fn own_things(log: &mut Log, member: &str) {

@@ -24,7 +24,7 @@ fn bodies() -> Vec<(&'static str, Value)> {
 
 async fn world() -> (World, String) {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Open);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = SignupMode::Open);
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
     (world, session.bearer())

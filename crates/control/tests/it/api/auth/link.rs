@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use store::Purpose;
 
 use crate::client::{Answer, get, post};
-use crate::person::{BrowserSession, PASSWORD};
+use crate::person::{BrowserSession, ORIGIN, PASSWORD, cookies_of};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/link";
@@ -14,7 +14,7 @@ const NEW: &str = "another horse, same battery";
 
 async fn world() -> World {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Invite);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = SignupMode::Invite);
     world
 }
 
@@ -45,7 +45,9 @@ async fn a_password_link_sets_a_password_and_ends_all_sessions() {
     let reported = check(&world, &token).await.json();
     assert_eq!(reported, json!({"kind": "password", "email": "ada@example.com", "expires_at": "2026-11-21T12:00:00Z"}));
     let answer = redeem(&world, &json!({"token": token, "password": NEW})).await;
-    assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
+    // The browser is known from now on; no session begins.
+    let cookies: Vec<_> = answer.cookies.iter().map(|line| line.split('=').next().unwrap()).collect();
+    assert_eq!((answer.status, cookies), (200, vec!["tollgate_known"]), "{answer:?}");
     assert_eq!(
         (&answer.json()["kind"], &answer.json()["user"]["email"]),
         (&json!("password"), &json!("ada@example.com"))
@@ -53,6 +55,32 @@ async fn a_password_link_sets_a_password_and_ends_all_sessions() {
     world.me(&session.bearer()).await.refuses(401, "token_expired");
     assert!(signs_in(&world, &ada.email, NEW).await && !signs_in(&world, &ada.email, PASSWORD).await);
     redeem(&world, &json!({"token": token, "password": NEW})).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_password_link_lifts_the_lock_and_the_same_password_ends_no_session() {
+    let world = world().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    for _ in 0..9 {
+        assert!(!signs_in(&world, &ada.email, "wrong").await);
+    }
+    assert!(!signs_in(&world, &ada.email, PASSWORD).await, "locked");
+    for n in 0..20 {
+        signs_in(&world, &format!("{n}@example.com"), "wrong").await;
+    }
+    let token = world.link(Purpose::Password { user: ada.user }).await;
+    assert_eq!(world.me(&session.bearer()).await.status, 200, "the link alone ends nothing");
+    let answer = redeem(&world, &json!({"token": token, "password": PASSWORD})).await;
+    assert_eq!(answer.status, 200, "the lock of the address does not concern the link: {answer:?}");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    let headers = [&format!("Cookie: {}", cookies_of(&answer)), ORIGIN];
+    assert_eq!(post(world.address, "/api/auth/login", &headers, &ada.credentials()).await.status, 200);
+    world.forget_attempts();
+    let token = world.link(Purpose::Password { user: ada.user }).await;
+    redeem(&world, &json!({"token": token, "password": NEW})).await;
+    world.me(&session.bearer()).await.refuses(401, "token_expired");
 }
 
 #[tokio::test]
@@ -77,7 +105,7 @@ async fn an_invitation_makes_an_account() {
 async fn an_invitation_opens_nothing_where_sign_up_is_closed() {
     let world = world().await;
     let token = world.invite(None, None).await;
-    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Closed);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = SignupMode::Closed);
     let requested = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
     redeem(&world, &requested).await.refuses(403, "signup_closed");
 }

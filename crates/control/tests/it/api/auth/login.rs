@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::client::{get, post};
-use crate::person::{BrowserSession, PASSWORD, cookies_of, shape};
+use crate::person::{BrowserSession, ORIGIN, PASSWORD, Person, cookies_of, shape};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/login";
@@ -181,12 +181,14 @@ async fn cookies_are_for_this_host_alone_unless_it_is_this_machine() {
         [
             "tollgate_session: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
             "tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
+            "tollgate_known: Path=/; Max-Age=15552000; HttpOnly; SameSite=Strict",
         ]
     );
     world.configure(|snapshot| snapshot.process.public_url.control = Some("https://gate.example.com".to_owned()));
     let secure = [
         "__Host-tollgate_session: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
         "__Host-tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
+        "__Host-tollgate_known: Path=/; Max-Age=15552000; HttpOnly; SameSite=Strict; Secure",
     ];
     assert_eq!(attributes(&cookies().await), secure);
 
@@ -222,7 +224,7 @@ async fn a_sign_in_needs_address_and_password_or_a_key() {
 }
 
 #[tokio::test]
-async fn attempts_are_limited_per_account_even_if_it_does_not_exist() {
+async fn attempts_of_an_address_are_limited_per_account_even_if_it_does_not_exist() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let mut refused = Vec::new();
@@ -243,6 +245,68 @@ async fn attempts_are_limited_per_account_even_if_it_does_not_exist() {
     // A window that is full with ten attempts may be full for a tenth of it longer than the wait, which is at most the window.
     world.clock.advance(Duration::from_secs(seconds + seconds.div_ceil(10)));
     world.sign_in(&ada).await;
+}
+
+/// Starts a world whose clients set their address.
+async fn behind_a_proxy() -> World {
+    let world = World::start().await;
+    world.configure(|snapshot| snapshot.traffic.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
+    world
+}
+
+#[tokio::test]
+async fn wrong_passwords_from_everywhere_slow_an_account_down_and_lock_nobody_out() {
+    let world = behind_a_proxy().await;
+    let ada = world.person("ada").await;
+    let ask = async |n: u8, body: &str| {
+        let (from, began) = (format!("X-Forwarded-For: 203.0.113.{n}"), Instant::now());
+        (post(world.address, PATH, &[&from], body).await, began.elapsed())
+    };
+    for n in 0..10 {
+        ask(n, &body(&ada.email, "not the password")).await.0.refuses(401, "unauthorized");
+    }
+    let (answer, took) = ask(10, &ada.credentials()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+    // The same for an account that does not exist.
+    for n in 0..10 {
+        ask(n, &body("nobody@example.com", "not the password")).await.0.refuses(401, "unauthorized");
+    }
+    let (answer, took) = ask(10, &body("nobody@example.com", PASSWORD)).await;
+    answer.refuses(401, "unauthorized");
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_browser_that_has_signed_in_before_is_not_locked_by_others() {
+    let world = World::start().await;
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let known = async |person: &Person| {
+        let cookies = cookies_of(&post(world.address, PATH, &[], &person.credentials()).await);
+        format!("Cookie: {}", cookies.split("; ").find(|cookie| cookie.starts_with("tollgate_known=")).unwrap())
+    };
+    let (of_ada, of_eve) = (known(&ada).await, known(&eve).await);
+    let ask = async |cookie: &str, body: &str| post(world.address, PATH, &[cookie, ORIGIN], body).await;
+    while post(world.address, PATH, &[], &body(&ada.email, "wrong")).await.status == 401 {}
+    post(world.address, PATH, &[], &ada.credentials()).await.refuses(429, "rate_limited");
+    let answer = ask(&of_ada, &ada.credentials()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // The cookie is bound to its user, and permits nothing else.
+    ask(&of_eve, &ada.credentials()).await.refuses(429, "rate_limited");
+    ask(&of_ada.replace("=e", "=f"), &ada.credentials()).await.refuses(429, "rate_limited");
+    let token = of_ada.split_once('=').unwrap().1;
+    world.me(&format!("Authorization: Bearer {token}")).await.refuses(401, "unauthorized");
+    world.me(&format!("Cookie: tollgate_session={token}")).await.refuses(401, "unauthorized");
+    let as_known = format!("Cookie: tollgate_known={}", world.sign_in(&eve).await.access);
+    ask(&as_known, &ada.credentials()).await.refuses(429, "rate_limited");
+    // Wrong passwords of the browser itself count, for this browser only.
+    for _ in 0..9 {
+        ask(&of_ada, &body(&ada.email, "wrong")).await.refuses(401, "unauthorized");
+    }
+    ask(&of_ada, &ada.credentials()).await.refuses(429, "rate_limited");
+    world.clock.advance(Duration::from_secs(181 * 86_400));
+    while post(world.address, PATH, &[], &body(&ada.email, "wrong")).await.status == 401 {}
+    ask(&of_ada, &ada.credentials()).await.refuses(429, "rate_limited");
 }
 
 #[tokio::test]

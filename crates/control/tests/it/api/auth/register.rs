@@ -14,7 +14,7 @@ const PATH: &str = "/api/auth/register";
 
 async fn world(mode: SignupMode) -> World {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.process.signup.mode = mode);
+    world.configure(|snapshot| snapshot.traffic.signup.mode = mode);
     world
 }
 
@@ -253,7 +253,7 @@ async fn sign_ups_count_as_attempts() {
 #[tokio::test]
 async fn a_missing_plan_is_an_internal_error() {
     let world = world(SignupMode::Open).await;
-    world.configure(|snapshot| snapshot.process.signup.plan = "gone".to_owned());
+    world.configure(|snapshot| snapshot.traffic.signup.plan = "gone".to_owned());
     let message = register(&world, &body("ada@example.com")).await.refuses(500, "internal");
     assert!(!message.contains("gone"), "{message}");
 }

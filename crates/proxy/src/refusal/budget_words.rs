@@ -1,0 +1,184 @@
+//! The words with which a budget refuses a request.
+
+use meter::counter::RefusalCause;
+use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per};
+
+/// Returns whether several users share a budget. Its amounts reveal the usage of others, so clients do not see them. An
+/// admin reads them over the control API.
+pub(super) const fn is_shared(budget: BudgetId) -> bool {
+    match budget.scope {
+        BudgetScope::Plan(_) | BudgetScope::Global => true,
+        BudgetScope::Key(_) | BudgetScope::User(_) | BudgetScope::Subject(_) => false,
+    }
+}
+
+/// Returns the message for a budget that has less left than the request needs.
+pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
+    let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested, by, .. } = *exceeded;
+    let (period, again) = match per {
+        Per::Day => ("day", "at midnight UTC"),
+        Per::Month => ("month", "on the first of the next month, UTC"),
+    };
+    let [limit_written, requested_written] = [limit, requested].map(|amount| measure.written(amount));
+    let of = measure_word(measure);
+    let quota = match scope {
+        BudgetScope::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
+        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s quota of {limit_written}"),
+        BudgetScope::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
+        BudgetScope::Global => format!("the {period}'s quota of {of} for this gateway"),
+    };
+    let is_shared = is_shared(exceeded.budget);
+    if limit.is_zero() {
+        return format!("{quota} allows only requests without a cost");
+    }
+    if used >= limit {
+        let used = if is_shared { String::new() } else { format!(" ({} used)", measure.written(used)) };
+        return format!("{quota} is used up{used}: it is full again {again}");
+    }
+    let call = match measure {
+        Measure::Credits => format!("this call costs {requested_written}"),
+        Measure::Tokens | Measure::Money => format!("this call may use up to {requested_written}"),
+    };
+    let left = match (by, measure) {
+        _ if is_shared => "less is left".to_owned(),
+        (RefusalCause::Limit, Measure::Credits | Measure::Tokens) => {
+            format!("{} are left", measure.written(exceeded.left()))
+        }
+        (RefusalCause::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
+        // Only the lease server knows the amount that is left; this node has a part of it.
+        (RefusalCause::Lease, _) => "less is left".to_owned(),
+    };
+    // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its
+    // amount.
+    let is_over = requested > limit && !is_shared;
+    let advice =
+        if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
+    format!("{call}, and {left} of {quota}: {advice} {again}")
+}
+
+/// Returns the name of the measure for a message without an amount.
+const fn measure_word(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Credits => "credits",
+        Measure::Tokens => "tokens",
+        Measure::Money => "money",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Amount;
+
+    use super::*;
+
+    fn refusal(
+        scope: BudgetScope,
+        measure: Measure,
+        per: Per,
+        [limit, used, requested]: [u64; 3],
+        by: RefusalCause,
+    ) -> String {
+        let budget = BudgetId { scope, measure, per };
+        let period = meter::Period::of(per, access::Day(20_000));
+        let [limit, used, requested] = [limit, used, requested].map(Amount);
+        too_little(&BudgetExceeded { budget, period, limit, used, requested, by })
+    }
+
+    #[test]
+    fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
+        let amounts = [2_505_000_000, 2_600_000_000, 1];
+        let message = |scope, measure, per| refusal(scope, measure, per, amounts, RefusalCause::Limit);
+        let key = BudgetScope::Key(access::KeyNo(1));
+        for (message, expected) in [
+            (
+                message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                "the day's quota of 2505000000 credits is used up (2600000000 credits used): it is full again at midnight UTC",
+            ),
+            (
+                message(key, Measure::Money, Per::Month),
+                "this key's own quota of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
+                next month, UTC",
+            ),
+            (
+                message(BudgetScope::Global, Measure::Tokens, Per::Day),
+                "the day's quota of tokens for this gateway is used up: it is full again at midnight UTC",
+            ),
+            (
+                message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
+                "the month's quota of money for all users of this plan is used up: it is full again on the first of the \
+                next month, UTC",
+            ),
+        ] {
+            assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_shared_budget_tells_no_amount_but_the_calls_own() {
+        for scope in [BudgetScope::Global, BudgetScope::Plan(access::PlanId::NIL)] {
+            for measure in [Measure::Credits, Measure::Tokens, Measure::Money] {
+                for (limit, used) in
+                    [(8_000_000_000, 8_000_000_000), (8_000_000_000, 7_000_000_000), (8_000_000_000, 0)]
+                {
+                    for by in [RefusalCause::Limit, RefusalCause::Lease] {
+                        // The second request is larger than the whole budget.
+                        let messages = [1_500_000_000, 9_500_000_000]
+                            .map(|requested| refusal(scope, measure, Per::Month, [limit, used, requested], by));
+                        let shape = messages.each_ref().map(|text| {
+                            text.replace("1500000000", "N")
+                                .replace("9500000000", "N")
+                                .replace("1.5 USD", "N")
+                                .replace("9.5 USD", "N")
+                        });
+                        assert_eq!(shape[0], shape[1], "the text depends on the amount");
+                        assert!(!shape[0].contains(|letter: char| letter.is_ascii_digit()), "{}", shape[0]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_larger_than_what_is_left_is_told_both_and_when_there_is_more() {
+        let user = BudgetScope::User(access::UserNo(1));
+        for (message, expected) in [
+            (
+                refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
+                "the day's quota of 0 USD allows only requests without a cost",
+            ),
+            (
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Limit),
+                "this call may use up to 601 tokens, and 600 tokens are left of the day's quota of 1000 tokens: ask for \
+                less, or wait until it is full again at midnight UTC",
+            ),
+            (
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 0, 1_001], RefusalCause::Limit),
+                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's quota of 1000 tokens: ask \
+                for less; it is full again at midnight UTC",
+            ),
+            (
+                refusal(
+                    BudgetScope::Global,
+                    Measure::Money,
+                    Per::Month,
+                    [5_000_000_000, 4_999_000_000, 1_250_000],
+                    RefusalCause::Limit,
+                ),
+                "this call may use up to 0.00125 USD, and less is left of the month's quota of money for this gateway: ask \
+                for less, or wait until it is full again on the first of the next month, UTC",
+            ),
+            (
+                refusal(BudgetScope::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
+                "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
+                less, or wait until it is full again at midnight UTC",
+            ),
+            (
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Lease),
+                "this call may use up to 601 tokens, and less is left of the day's quota of 1000 tokens: ask for less, or \
+                wait until it is full again at midnight UTC",
+            ),
+        ] {
+            assert_eq!(message, expected);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The reason why a request is refused.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use access::{Clock, Refusal};
+use ai::Dialect;
+use http::{HeaderName, HeaderValue, header};
+use meter::rate::RateLevel;
+use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
+
+use crate::refusal::budget_words::too_little;
+use crate::refusal::challenge;
+use crate::refusal::counted_limits::ReportedLimit;
+use crate::refusal::limit_fields::{budget_headers, field, limit_headers};
+use crate::refusal::seconds::seconds_up;
+
+/// The reason why a request is not served, and the content of the response.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) refusal: Refusal,
+    pub(crate) message: Cow<'static, str>,
+    /// The cause for the log. Clients never see it.
+    pub(crate) source: Option<String>,
+    /// The outcome that the request ends with.
+    pub(crate) outcome: Outcome,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The name of the invalid field of the request.
+    pub(super) param: Option<&'static str>,
+    /// The shape of the body if it differs from that of the requested endpoint.
+    pub(super) format: Option<ErrorFormat>,
+}
+
+/// The shape of a refusal's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// The format of an LLM API.
+    Dialect(Dialect),
+    /// The format of Amazon Bedrock.
+    Bedrock,
+}
+
+impl Problem {
+    pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            refusal,
+            message: message.into(),
+            source: None,
+            outcome: outcome(refusal),
+            headers: Vec::new(),
+            param: None,
+            format: None,
+        }
+    }
+
+    /// Names the invalid field of the request.
+    pub(crate) fn of_param(mut self, param: Option<&'static str>) -> Self {
+        self.param = param;
+        self
+    }
+
+    /// Sets a body shape that differs from that of the requested endpoint.
+    pub(crate) fn in_format(mut self, format: ErrorFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets the outcome of a client that disconnected within its request.
+    pub(crate) fn caller_gone(mut self) -> Self {
+        self.outcome = Outcome::CallerGone;
+        self
+    }
+
+    pub(crate) fn because(mut self, source: &dyn std::error::Error) -> Self {
+        let mut text = source.to_string();
+        let mut next = source.source();
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        self.source = Some(text);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Adds a challenge, unless the status is not 401 or there is one with the same scheme.
+    pub(crate) fn challenge(self, value: HeaderValue) -> Self {
+        let challenges =
+            self.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE).map(|(_, value)| value);
+        if self.refusal.status() != 401 || challenge::has_scheme_of(challenges, &value) {
+            return self;
+        }
+        self.header(header::WWW_AUTHENTICATE, value)
+    }
+
+    /// Adds `Allow` with the methods that are served at this path (RFC 9110, 10.2.1).
+    pub(crate) fn allowing(self, allow: &str) -> Self {
+        match HeaderValue::from_str(allow) {
+            Ok(value) => self.header(header::ALLOW, value),
+            Err(_) => self,
+        }
+    }
+
+    /// Returns the refusal of a rate limit, a quota or a budget.
+    pub(crate) fn of_limit(refused: &AdmissionRefusal, clock: &Clock) -> Self {
+        match refused {
+            AdmissionRefusal::Rate(empty, of) => {
+                let seconds = seconds_up(empty.retry_after).max(1);
+                let whose = match of {
+                    RateOwner::Plan => "",
+                    RateOwner::Key => " with this key",
+                };
+                let message =
+                    format!("more than {} requests a minute{whose}: try again in {seconds} seconds", empty.limit);
+                let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
+                let mut problem =
+                    Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                problem.headers.extend(limit_headers(level, clock.now()));
+                problem.headers.extend(
+                    ReportedLimit::of_plan(level)
+                        .draft_fields()
+                        .into_iter()
+                        .filter_map(|(name, value)| field(name, &value)),
+                );
+                problem
+            }
+            AdmissionRefusal::Budget(exceeded) => {
+                let message = too_little(exceeded);
+                let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
+                let seconds = seconds_up(Duration::from_micros(until));
+                let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
+                let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
+                let mut problem = Self::new(refusal, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                problem.headers.extend(budget_headers(exceeded));
+                problem
+            }
+        }
+    }
+}
+
+fn outcome(refusal: Refusal) -> Outcome {
+    const BROKEN_OFF: [(Refusal, Outcome); 5] = [
+        (Refusal::UpstreamTimeout, Outcome::TimedOut),
+        (Refusal::RequestTimeout, Outcome::TimedOut),
+        (Refusal::UpstreamReset, Outcome::UpstreamCut),
+        (Refusal::UpstreamProtocol, Outcome::UpstreamCut),
+        (Refusal::Draining, Outcome::Drained),
+    ];
+    BROKEN_OFF.iter().find(|(of, _)| *of == refusal).map_or(Outcome::Completed, |(_, outcome)| *outcome)
+}

@@ -1,0 +1,94 @@
+//! The response of a refusal, in the format of the requested path.
+
+use access::{ClientProgram, Refusal, RequestId};
+use ai::Dialect;
+use bytes::Bytes;
+use config::snapshot::QuotaStatus;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+use crate::refusal::problem::{ErrorFormat, Problem};
+
+/// The response to a connection that exceeds a limit of connections. The connection is then closed.
+pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    content-length: 102\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"error\":{\"code\":\"overloaded\",\"message\":\"too many connections are open: try again soon\",\"status\":503}}";
+
+/// The header that contains the kind of an error for Amazon's clients.
+const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The settings that determine the body and status of a refusal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rendering<'a> {
+    /// The format of the requested endpoint; `None` is the gateway's own format.
+    pub(crate) dialect: Option<Dialect>,
+    /// The status for a quota or budget that is used up.
+    pub(crate) quota_status: QuotaStatus,
+    /// The program of the client, which may determine that status.
+    pub(crate) client: ClientProgram,
+    /// The brand's name for machines: the `domain` of Google's `ErrorInfo`.
+    pub(crate) domain: &'a str,
+}
+
+impl Problem {
+    /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
+    pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
+        let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
+        let status = if is_quota { rendering.quota_status.for_client(rendering.client) } else { self.refusal.status() };
+        let request_id = id.to_string();
+        let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
+        let problem = ai::Problem::new(self.refusal, &self.message, reporter);
+        let problem = ai::Problem { status, param: self.param, ..problem };
+        let (dialect, bytes) = match self.format {
+            None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
+            Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),
+            Some(ErrorFormat::Bedrock) => (None, ai::error::bedrock_body(&problem)),
+        };
+        let mut response = Response::new(Bytes::from(bytes));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, JSON);
+        for (name, value) in self.headers {
+            if name == header::WWW_AUTHENTICATE {
+                // A response has a challenge of each scheme that the route accepts (RFC 9110, 11.6.1).
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
+        if self.refusal.status() == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.format == Some(ErrorFormat::Bedrock) {
+            headers.insert(X_AMZN_ERRORTYPE, HeaderValue::from_static("ResourceNotFoundException"));
+        }
+        if dialect.is_some() && is_quota {
+            // With this header, LLM clients would wait until midnight and repeat the request.
+            headers.remove(header::RETRY_AFTER);
+        }
+        for (name, value) in ai::error::headers(dialect, self.refusal) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Returns a JSON response of the gateway.
+pub(crate) fn json(bytes: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_without_room_has_the_length_it_says() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

@@ -1,0 +1,54 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it, vi } from "vitest";
+
+import { PlanDifferences, differingLimits } from "@/features/plans/plan-differences";
+import type { PlanDifference } from "@/features/plans/use-plans";
+import { formatter } from "@/lib/format";
+import { en } from "@/messages/en";
+import { SITE, show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/plans", useSearchParams: () => new URLSearchParams() }));
+
+const LIMITS = { credits_per_day: 1000, requests_per_minute: null, budgets: [], shared_keys: true };
+const STARTER: PlanDifference = { name: "starter", stored: LIMITS, configured: { ...LIMITS, credits_per_day: 5, budgets: [{ money: "20 USD", per: "month" }] } };
+const TEAM: PlanDifference = { name: "team", stored: null, configured: LIMITS };
+
+describe("plans that differ", () => {
+  it("name only the limits that differ", () => {
+    const format = formatter("en");
+    expect(differingLimits(STARTER, en, format)).toEqual([
+      { limit: "Credits per day", stored: "1,000", configured: "5" },
+      { limit: "Budgets of each user", stored: "–", configured: "$20.00 a month" },
+    ]);
+    expect(differingLimits(TEAM, en, format).map(({ stored }) => stored)).toEqual(["No such plan", "No such plan", "No such plan", "No such plan"]);
+  });
+
+  it("are applied one by one or all together, after a confirmation", async () => {
+    const seen = serve({
+      "GET /api/site": { body: SITE },
+      "GET /api/config/plans": [{ body: { items: [STARTER, TEAM], next: null } }, { body: { items: [], next: null } }],
+      "POST /api/config/plans": [refusal("unavailable", 503), { body: { items: [STARTER], next: null } }],
+    });
+    show(<PlanDifferences />);
+    const table = await screen.findByRole("table", { name: "Plans that differ from the configuration" });
+    expect(within(table).getByRole("row", { name: /starter.*Credits per day.*1,000.*5/ })).toBeVisible();
+    expect(screen.getByRole("button", { name: "Apply all" })).toBeVisible();
+    await userEvent.click(within(table).getByRole("button", { name: "Apply starter from the configuration" }));
+    const dialog = screen.getByRole("dialog", { name: "Apply starter from the configuration" });
+    await userEvent.click(within(dialog).getByRole("button", { name: "Apply" }));
+    expect(await within(dialog).findByRole("alert")).toBeVisible();
+    await userEvent.click(within(dialog).getByRole("button", { name: "Apply" }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(seen.filter(({ line }) => line.startsWith("POST")).map(({ body }) => body)).toEqual([{ names: ["starter"] }, { names: ["starter"] }]);
+    await waitFor(() => expect(screen.queryByRole("table")).toBeNull());
+  });
+
+  it("do not appear where there are none", async () => {
+    const seen = serve({ "GET /api/site": { body: SITE }, "GET /api/config/plans": { body: { items: [], next: null } } });
+    const { container } = show(<PlanDifferences />);
+    await waitFor(() => expect(seen.some(({ line }) => line === "GET /api/config/plans")).toBe(true));
+    expect(container).not.toHaveTextContent("Plans that differ");
+  });
+});

@@ -1,0 +1,23 @@
+import { measureOf, nanoOf } from "@/features/budgets/budget-figures";
+import type { PlanBudget, PlanLimits } from "@/features/plans/use-plans";
+import { type Format, NONE } from "@/lib/format";
+import type { Messages } from "@/messages/en";
+
+/** A budget of a plan in a few words. */
+export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
+  const measure = measureOf(budget);
+  const per = t.budgets.perShort[budget.per];
+  if (measure === "money") return `${format.total({ amount_nano: nanoOf(budget.money ?? "0"), currency: "USD" })} ${per}`;
+  return `${format.count(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;
+}
+
+/** The name and the text of each limit of a plan. */
+export function limitTexts(limits: PlanLimits, t: Messages, format: Format): [string, string][] {
+  const count = (value: number | null | undefined): string => (value === null || value === undefined ? t.keys.noLimit : format.count(value));
+  return [
+    [t.plans.quota, count(limits.credits_per_day)],
+    [t.plans.rate, count(limits.requests_per_minute)],
+    [t.plans.budgets, limits.budgets.map((budget) => budgetText(budget, t, format)).join(" · ") || NONE],
+    [t.plans.sharedColumn, limits.shared_keys ? t.plans.allowed : t.plans.notAllowed],
+  ];
+}
