@@ -55,7 +55,7 @@ pub use explain::{
 pub use first_call::{FirstCall, FirstRouteCall};
 pub use flags::Flags;
 pub use live::Live;
-pub use load::{LoadedConfig, Sources, load, read_file};
+pub use load::{LoadedConfig, Sources, load, load_for_store, read_file};
 pub use masked::masked;
 pub use note::Note;
 pub use origin::OriginError;

@@ -14,8 +14,8 @@ use crate::note::Note;
 use crate::running::{ConfigText, RunningConfig};
 use crate::section::Reader;
 use crate::settings::Setting;
-use crate::snapshot::Snapshot;
-use crate::yaml::Node;
+use crate::snapshot::{Process, Snapshot};
+use crate::yaml::{Kind, Node};
 use crate::{overlay, yaml};
 
 /// The sources of the configuration.
@@ -62,6 +62,40 @@ pub fn load(sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
     };
     let name = path.display().to_string();
     load_text(&name, &read_file(path)?, sources)
+}
+
+/// The keys of the file that commands on the store need.
+const STORE_KEYS: [&str; 6] = ["brand", "data", "public_url", "retention", "spool", "store"];
+
+/// Reads the settings that commands on the store need. The rest of the file is not read, so that a variable or a file that
+/// only a server has may be missing.
+///
+/// # Errors
+/// Returns a [`ConfigError`] with every problem of these settings.
+pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
+    let Sources { file, environment, flags } = sources;
+    let (name, text) = match file {
+        Some(path) => (path.display().to_string(), read_file(path)?),
+        None => (String::new(), String::new()),
+    };
+    let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let reader = Reader::new(name, source, environment).beside(file);
+    let mut root = match yaml::parse(source) {
+        Ok(root) => root,
+        Err(broken) => {
+            reader.report(broken.problem());
+            return Err(ConfigError::of(reader.problems(None)));
+        }
+    };
+    overlay::lay(&reader, &mut root, environment, &mut Vec::new());
+    if let Kind::Map(entries) = &mut root.kind {
+        entries.retain(|(key, _)| STORE_KEYS.contains(&key.name.as_str()));
+    }
+    let compiled = compile(&reader, &root, &flags, Vec::new());
+    let problems = reader.problems(Some(&root));
+    let is_valid = problems.iter().all(|problem| problem.concern != Concern::All);
+    let process = compiled.filter(|_| is_valid).map(|compiled| compiled.snapshot.process);
+    process.ok_or_else(|| ConfigError::of(problems))
 }
 
 /// Reads the text of a configuration file.

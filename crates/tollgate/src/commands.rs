@@ -40,6 +40,13 @@ pub(crate) fn load(place: &Place, flags: &Flags) -> Result<LoadedConfig, StartFa
     Ok(config::load(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
 }
 
+/// Loads the settings that commands on the store need.
+pub(crate) fn load_for_store(place: &Place) -> Result<Process, StartFault> {
+    let flags = Flags { data: place.data.clone(), ..Flags::default() };
+    let environment = environment(place)?;
+    Ok(config::load_for_store(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
+}
+
 /// Returns the sources from which [`load`] reads, for later reloads.
 pub(crate) fn sources(place: &Place, flags: &Flags) -> ConfigSources {
     ConfigSources {

@@ -1,6 +1,8 @@
 //! One-time links to control pages.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use access::ticket::{Ticket, TicketError, TicketKind};
@@ -59,10 +61,36 @@ pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> Strin
 pub(crate) fn command_at(place: &Place, command: &str) -> String {
     let Place { config, env_file, data } = place;
     let files = [("--config", config), ("--env-file", env_file), ("--data", data)];
-    files.into_iter().fold(command.to_owned(), |command, (flag, file)| match file {
+    let command =
+        command.strip_prefix("tollgate ").map_or_else(|| command.to_owned(), |rest| format!("{} {rest}", program()));
+    files.into_iter().fold(command, |command, (flag, file)| match file {
         Some(file) => format!("{command} {flag} {}", quoted(&file.display().to_string())),
         None => command,
     })
+}
+
+/// The program, as [`remember_program`] has found it.
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Remembers how the operator started the program, for commands that are printed: `tollgate`, or its path if it may not be
+/// in `PATH`.
+pub(crate) fn remember_program() {
+    let started = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    PROGRAM.get_or_init(|| program_of(&started, std::env::current_dir().ok().as_deref()));
+}
+
+fn program() -> &'static str {
+    PROGRAM.get().map_or("tollgate", String::as_str)
+}
+
+/// Returns the word that starts the program from `folder`.
+fn program_of(started: &Path, folder: Option<&Path>) -> String {
+    if started.components().count() < 2 {
+        return "tollgate".to_owned();
+    }
+    let below = folder.and_then(|folder| started.strip_prefix(folder).ok());
+    let path = below.filter(|path| path.components().count() > 1).unwrap_or(started);
+    quoted(&path.display().to_string())
 }
 
 /// Quotes a word for a shell.
@@ -106,6 +134,20 @@ pub(crate) enum FirstAdmin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_printed_command_starts_the_program_as_the_operator_did() {
+        for (started, word) in [
+            ("tollgate", "tollgate"),
+            ("/srv/gate/target/debug/tollgate", "target/debug/tollgate"),
+            ("target/debug/tollgate", "target/debug/tollgate"),
+            ("/usr/local/bin/tollgate", "/usr/local/bin/tollgate"),
+            ("/srv/gate/tollgate", "/srv/gate/tollgate"),
+            ("/my tools/tollgate", "'/my tools/tollgate'"),
+        ] {
+            assert_eq!(program_of(Path::new(started), Some(Path::new("/srv/gate"))), word, "{started}");
+        }
+    }
 
     #[test]
     fn the_setup_command_has_the_flags_of_the_server() {

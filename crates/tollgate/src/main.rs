@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     core_dumps::forbid();
     // rustls selects a provider itself only if the build has exactly one. An error means that it is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    link::remember_program();
     let Some(command) = cli::Cli::parse().command else {
         return commands::start::run().unwrap_or_else(|error| failure::report(&error));
     };

@@ -264,6 +264,7 @@ async fn the_commands_bind_label_and_rotate_keys() {
     {
         assert!(list.contains(reported), "{reported}: {list}");
     }
+    assert!(list.contains(&format!("user {}", owner.email)), "{list}");
     assert!(list.contains(&format!("secret …{} until", &key[key.len() - 4..])), "{list}");
     assert!(!list.contains(&key[9..]) && !list.contains(&new[9..]), "{list}");
 
@@ -292,4 +293,28 @@ async fn the_commands_bind_label_and_rotate_keys() {
 
     let (done, help) = run(&["keys", "--help"]).await;
     assert!(done || help.contains("Examples"), "{help}");
+}
+
+/// Commands on the store run in a shell that has none of the server's variables.
+#[tokio::test]
+async fn commands_on_the_store_ignore_unset_variables_of_the_rest_of_the_file() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let folder = gateway.folder();
+    let owner = gateway.account("open").await;
+    folder.write("unset.yaml", "providers: [{name: openai, kind: openai, credential: '${UNSET_IN_THIS_SHELL}'}]\n");
+    let data = folder.data().display().to_string();
+    for (words, says) in [
+        (&["keys", "list"][..], owner.email.as_str()),
+        (&["users", "list"], owner.email.as_str()),
+        (&["jobs", "list"], ""),
+        (&["leases", "list"], ""),
+    ] {
+        let output = commands::run(folder, &[words, &["--config", "unset.yaml", "--data", &data]].concat()).await;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && printed.contains(says), "{words:?}: {output:?}");
+    }
+    folder.write("broken.yaml", "store: {migrate: '${UNSET_IN_THIS_SHELL}'}\n");
+    let output = commands::run(folder, &["keys", "list", "--config", "broken.yaml", "--data", &data]).await;
+    let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && reported.contains("UNSET_IN_THIS_SHELL"), "{output:?}");
 }

@@ -15,7 +15,7 @@ use meter::{Per, Period};
 use store::{Actor, Store};
 
 use crate::cli::Audit;
-use crate::commands::{block_on, load, open};
+use crate::commands::{block_on, load, load_for_store, open};
 use crate::failure;
 use crate::terminal::say;
 
@@ -33,16 +33,25 @@ struct AuditReport {
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
-    let snapshot = load(&args.place, &Flags::default())?.snapshot;
     let report = args.provider_report.as_deref().map(report::read).transpose()?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
         let today = Clock::system().now().day();
         let done = match report {
-            Some(report) => report::compare(&store, &snapshot, args, report, today).await,
-            None => reconcile(&store, &snapshot.process, args, today).await,
+            Some(report) => {
+                let snapshot = load(&args.place, &Flags::default())?.snapshot;
+                let store = open(&snapshot.process).await?;
+                let done = report::compare(&store, &snapshot, args, report, today).await;
+                store.close().await;
+                done
+            }
+            None => {
+                let process = load_for_store(&args.place)?;
+                let store = open(&process).await?;
+                let done = reconcile(&store, &process, args, today).await;
+                store.close().await;
+                done
+            }
         };
-        store.close().await;
         let (report_text, agrees) = done?;
         say(&report_text);
         Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })

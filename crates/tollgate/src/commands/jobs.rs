@@ -4,12 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cluster::{Cluster, JobRecord, LastRun};
-use config::Flags;
 use jobs::{JobSpec, Owner};
 use serde_json::json;
 
 use crate::cli::{JobsCommand, JobsCommands};
-use crate::commands::{block_on, load, moment, open, printable};
+use crate::commands::{block_on, load_for_store, moment, open, printable};
 use crate::failure;
 use crate::terminal::say;
 use crate::wire::jobs::ALL;
@@ -17,12 +16,12 @@ use crate::wire::jobs::ALL;
 /// Runs the command against the store.
 pub(crate) fn run(args: &JobsCommands) -> anyhow::Result<ExitCode> {
     let JobsCommand::List { place, json } = &args.command;
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let process = load_for_store(place)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
+        let store = open(&process).await?;
         let records = Cluster::new(store.clone()).job_records().await;
         store.close().await;
-        let records = records.map_err(|error| failure::of_store(&snapshot.process, error))?;
+        let records = records.map_err(|error| failure::of_store(&process, error))?;
         say(&if *json { format!("{:#}\n", in_json(&records)) } else { table(&records) });
         Ok(ExitCode::SUCCESS)
     })

@@ -1,16 +1,16 @@
 //! `tollgate keys create`, `list`, `label`, `rotate` and `revoke`.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use access::bounds::{UnfitBound, network};
-use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp};
+use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp, UserId};
 use anyhow::Context;
-use config::Flags;
 use config::snapshot::Process;
-use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
+use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store, User};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
-use crate::commands::{block_on, load, moment, open, printable, user};
+use crate::commands::{block_on, load_for_store, moment, open, printable, user};
 use crate::terminal::say;
 
 /// Runs the command against the store.
@@ -22,10 +22,10 @@ pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
             &which.place
         }
     };
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let process = load_for_store(place)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
-        let done = act(&store, &snapshot.process, &args.command).await;
+        let store = open(&process).await?;
+        let done = act(&store, &process, &args.command).await;
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
@@ -47,7 +47,11 @@ async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow:
                 Some(owner) => Some(user(store, owner).await?.id),
                 None => None,
             };
-            store.keys(owner).await?.iter().for_each(|key| show(key, now));
+            let users: HashMap<UserId, String> =
+                store.users().await?.into_iter().map(|user| (user.id, name_of(&user))).collect();
+            for key in store.keys(owner).await? {
+                say(&line(&key, users.get(&key.user).map(String::as_str), now));
+            }
         }
         KeysCommand::Label { which, label } => {
             let change = KeyChange { label: Some(label.clone()), ..KeyChange::default() };
@@ -62,6 +66,11 @@ async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow:
         KeysCommand::Revoke(which) => show(&store.revoke_key(&Actor::COMMAND, id(&which.key)?).await?, now),
     }
     Ok(())
+}
+
+/// Returns the address of a user, or the name of a service user.
+fn name_of(user: &User) -> String {
+    user.email.as_ref().map_or_else(|| user.name.clone(), |email| email.as_str().to_owned())
 }
 
 /// Parses the id of a key.
@@ -90,11 +99,11 @@ fn print_secret(secret: &ApiKey) {
 }
 
 fn show(key: &Key, now: Timestamp) {
-    say(&line(key, now));
+    say(&line(key, None, now));
 }
 
-/// Formats a key as one line, with its restrictions on a second one.
-fn line(key: &Key, now: Timestamp) -> String {
+/// Formats a key as one line, with its user and its restrictions on a second one.
+fn line(key: &Key, user: Option<&str>, now: Timestamp) -> String {
     let state = match (key.revoked_at, key.expires_at) {
         (Some(_), _) => "revoked",
         (None, Some(end)) if end <= now => "expired",
@@ -102,7 +111,8 @@ fn line(key: &Key, now: Timestamp) -> String {
     };
     let label = printable(&key.label);
     let mut line = format!("{}  {state:<7}  {}_…{}  {label}\n", key.id, printable(&key.prefix), printable(&key.last4));
-    let details = details(key);
+    let user = user.map(|user| format!("user {}", printable(user)));
+    let details: Vec<String> = user.into_iter().chain(details(key)).collect();
     if !details.is_empty() {
         line.push_str(&format!("    {}\n", details.join("; ")));
     }
@@ -138,7 +148,7 @@ fn named<T: ToString>(names: &[T]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use access::{Ids, KeyNo, UserId};
+    use access::{Ids, KeyNo};
     use store::PreviousSecret;
 
     use super::*;
@@ -163,7 +173,9 @@ mod tests {
             revoked_at: None,
             created_at: at(0),
         };
-        assert_eq!(line(&plain, at(0)), format!("{}  active   tollgate_…9f3c  lap\\u{{1b}}[2Jtop\n", plain.id));
+        assert_eq!(line(&plain, None, at(0)), format!("{}  active   tollgate_…9f3c  lap\\u{{1b}}[2Jtop\n", plain.id));
+        let of_user = line(&plain, Some("ada@example.com"), at(0));
+        assert_eq!(of_user.lines().nth(1), Some("    user ada@example.com"));
         let bounds = KeyBounds {
             credits_per_day: Some(Credits(9)),
             models: Some(vec!["a".to_owned(), "b/*".to_owned()]),
@@ -174,8 +186,8 @@ mod tests {
         let previous = PreviousSecret { last4: "0000".to_owned(), until: at(60), used_at: None };
         let used_at = Some(at(1));
         let full = Key { expires_at: Some(at(9)), bounds, previous: Some(previous), used_at, ..plain };
-        assert!(line(&full, at(9)).contains("expired"));
-        let printed = line(&full, at(8));
+        assert!(line(&full, None, at(9)).contains("expired"));
+        let printed = line(&full, None, at(8));
         let details = printed.lines().nth(1).unwrap().trim();
         assert_eq!(
             details,
@@ -184,6 +196,6 @@ mod tests {
         );
         let bounds = KeyBounds { routes: Some(Vec::new()), models: Some(Vec::new()), ..KeyBounds::default() };
         let admin = Key { is_admin: true, bounds, used_at: None, previous: None, ..full };
-        assert!(line(&admin, at(8)).ends_with("    expires 2026-11-20T12:00:09Z; scope admin\n"));
+        assert!(line(&admin, None, at(8)).ends_with("    expires 2026-11-20T12:00:09Z; scope admin\n"));
     }
 }

@@ -4,26 +4,25 @@ use std::process::ExitCode;
 
 use access::{Amount, SubjectId};
 use cluster::{Cluster, LeaseError, OpenLease};
-use config::Flags;
 use meter::lease::CounterId;
 use meter::{BudgetScope, Measure, Per};
 use serde_json::json;
 use store::{Actor, ScopeIds, Store, StoredSubject};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
-use crate::commands::{block_on, load, moment, open, printable};
+use crate::commands::{block_on, load_for_store, moment, open, printable};
 use crate::failure;
 use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
     let (LeasesCommand::List { place, .. } | LeasesCommand::Reclaim { place, .. }) = &args.command;
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let process = load_for_store(place)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
+        let store = open(&process).await?;
         let output = act(&store, &args.command).await;
         store.close().await;
-        say(&output.map_err(|error| failure::of_store(&snapshot.process, error))?);
+        say(&output.map_err(|error| failure::of_store(&process, error))?);
         Ok(ExitCode::SUCCESS)
     })
 }

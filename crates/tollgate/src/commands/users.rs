@@ -15,7 +15,7 @@ use store::{
 };
 
 use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
-use crate::commands::{block_on, load, open, open_or_make, printable, user};
+use crate::commands::{block_on, load, load_for_store, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
 use crate::store_options::STORE_FILE;
@@ -31,16 +31,16 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
         UsersCommand::Role(role) => &role.which.place,
         UsersCommand::Suspend(which) | UsersCommand::Activate(which) => &which.place,
     };
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let snapshot = || load(place, &Flags::default()).map(|loaded| loaded.snapshot);
     block_on(async {
         match &args.command {
-            UsersCommand::Create(create) => self::create(&snapshot, create).await?,
-            UsersCommand::Password(password) => self::password(&snapshot.process, password).await?,
+            UsersCommand::Create(create) => self::create(&snapshot()?, create).await?,
+            UsersCommand::Password(password) => self::password(&snapshot()?.process, password).await?,
             command @ (UsersCommand::List { .. }
             | UsersCommand::Role(_)
             | UsersCommand::Suspend(_)
             | UsersCommand::Activate(_)) => {
-                let store = open(&snapshot.process).await?;
+                let store = open(&load_for_store(place)?).await?;
                 let done = act(&store, command).await;
                 store.close().await;
                 let users = done?;
