@@ -207,7 +207,7 @@ async fn the_last_admin_stays() {
 /// Runs the command that the server printed at start, with output into a pipe; returns the printed link.
 async fn set_up(gateway: &Gateway) -> String {
     let stdout = gateway.stdout();
-    let command = stdout.lines().find_map(|line| line.strip_prefix("  tollgate setup-link")).unwrap_or_default();
+    let command = stdout.lines().find_map(|line| Some(line.split_once("tollgate setup-link")?.1)).unwrap_or_default();
     let words: Vec<&str> = ["setup-link"].into_iter().chain(command.split_whitespace()).collect();
     let output = commands::run(gateway.folder(), &words).await;
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -202,10 +202,9 @@ async fn guessing_is_limited_and_reveals_nothing() {
     let gateway = open("open").await;
     post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201);
     let mut reported = Vec::new();
-    // The registration counts as an attempt too.
-    for (email, attempts) in [("ada@example.com", 9), ("nobody@example.com", 10)] {
+    for email in ["ada@example.com", "nobody@example.com"] {
         let mut answers = Vec::new();
-        for _ in 0..attempts {
+        for _ in 0..10 {
             answers.push(post(&gateway, "/api/auth/login", &who(email, "not the password")).await.expect(401).text());
         }
         let refused = post(&gateway, "/api/auth/login", &who(email, PASSWORD)).await.expect(429);

@@ -22,7 +22,7 @@ plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day},
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
-routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}]}, respond: {}}]
+routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
@@ -144,6 +144,10 @@ const CASES: &[(&str, &str, &str)] = &[
     ("control.config.files[0]", "/etc/tollgate/public", "/etc/tollgate/public"),
     ("routes[6].auth.type", "jwt", "jwt"),
     ("routes[7].auth.any[0].type", "jwt", "jwt"),
+    ("routes[7].auth.any[1].from", "protocol", "protocol"),
+    ("routes[7].auth.any[1].from[0].query", "b", "b"),
+    ("routes[8].auth.from", "protocol", "protocol"),
+    ("routes[8].auth.from[0].query", "b", "b"),
     ("routes[7].auth.any[0].use", "hmacs", "hmacs"),
     ("routes[7].auth.any[0].require.proxy", "x", "x"),
     ("auth[7].redis.prefix", "b:", "b:"),
@@ -264,6 +268,8 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
         let under = match key.as_str() {
             "trusted_proxies" => "trusted_proxies[0]",
             "auth[0].audience" => "auth[0].audience[0]",
+            "routes[7].auth.any[1].from" => "routes[7].auth.any[1].from[0]",
+            "routes[8].auth.from" => "routes[8].auth.from[0]",
             key => key,
         };
         let changed =
@@ -294,6 +300,8 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "auth[0].claims_to_headers",
             "routes[6].auth.require",
             "routes[7].auth.any[0].require",
+            "routes[7].auth.any[1].from",
+            "routes[8].auth.from",
             "auth[6].headers_to_upstream",
             "auth[6].cache_by",
             "routes[0].headers",
@@ -423,8 +431,9 @@ fn the_example_lists_every_setting_with_its_default() {
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     for Case { key, .. } in ALL_CASES.iter() {
         let index = |name: String, index: &str| name.replace(index, "__0__");
-        let first =
-            ["__1__", "__2__", "__3__", "__4__", "__5__", "__6__", "__7__"].into_iter().fold(variable(key), index);
+        let first = ["__1__", "__2__", "__3__", "__4__", "__5__", "__6__", "__7__", "__8__"]
+            .into_iter()
+            .fold(variable(key), index);
         let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
         assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
     }

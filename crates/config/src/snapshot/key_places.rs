@@ -33,21 +33,25 @@ pub struct WithoutKeys {
 }
 
 impl KeyPlaces {
-    /// Returns the query without its keys; `None` if it contains none.
+    /// Returns the query without its keys; `None` if it does not have the parameter. An empty value is no key.
     #[must_use]
     pub fn in_query(&self, query: &str) -> Option<WithoutKeys> {
         let name = self.query.as_deref()?;
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         let mut rest: Vec<&str> = Vec::new();
+        let mut has_parameter = false;
         for part in query.split('&') {
             let (own, value) = part.split_once('=').unwrap_or((part, ""));
-            if *decoded(own) == *name.as_bytes() {
-                keys.push(decoded(value).as_ref().into());
-            } else {
+            if *decoded(own) != *name.as_bytes() {
                 rest.push(part);
+                continue;
+            }
+            has_parameter = true;
+            if !value.is_empty() {
+                keys.push(decoded(value).as_ref().into());
             }
         }
-        (!keys.is_empty()).then(|| WithoutKeys { rest: rest.join("&"), keys })
+        has_parameter.then(|| WithoutKeys { rest: rest.join("&"), keys })
     }
 
     /// Returns a value of `Sec-WebSocket-Protocol` without its keys; `None` if it contains none.
@@ -83,6 +87,7 @@ mod tests {
             ("a=1&key=k&b=%20", Some(("a=1&b=%20", "k"))),
             ("k%65y=a%2Fb&key=c", Some(("", "a/b c"))),
             ("key", Some(("", ""))),
+            ("key=&a&key=k&key", Some(("a", "k"))),
             ("keys=k&a=key", None),
             ("", None),
         ] {

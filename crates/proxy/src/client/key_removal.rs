@@ -35,12 +35,13 @@ pub(crate) fn moved(head: &Rc<Head>, places: &KeyPlaces) -> Option<Rc<Head>> {
         });
     }
     let has_protocols = !protocols.is_empty();
+    let is_same = bytes.is_none() && !has_protocols && !moved.ignores_headers;
     moved.keys.extend(protocols.iter_mut().flat_map(|(_, without)| std::mem::take(&mut without.keys)));
-    let without_query = bytes.unwrap_or_else(|| head.bytes().to_vec());
-    let bytes = if has_protocols { without_protocols(&without_query, places)? } else { without_query };
-    if moved.keys.is_empty() && !moved.ignores_headers {
+    if is_same {
         return Some(Rc::clone(head));
     }
+    let without_query = bytes.unwrap_or_else(|| head.bytes().to_vec());
+    let bytes = if has_protocols { without_protocols(&without_query, places)? } else { without_query };
     let written = Head::written(bytes)?;
     Some(Rc::new(written.with_keys(moved)))
 }
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!((moved.path(), moved.query()), ("/a", None));
         check("GET /a?key=one&key=two", &[("host", "h"), ("x-api-key", "three")], &["one", "two"]);
         check("GET /a?x=1", &[("host", "h"), ("x-api-key", "three")], &[]);
+        let moved = check("GET /a?key=one&key", &[("host", "h")], &["one"]);
+        assert_eq!(moved.query(), None, "an empty value is no key");
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(in crate::routes) async fn compare_plans(
 /// Returns the plans that were changed, each with a line in the audit log. `tollgate plans apply` does the same.
 #[utoipa::path(post, path = "/api/config/plans", tag = "admin", request_body = Option<ApplicationRequest>,
     security(("token" = []), ("cookie" = [])),
-    extensions(("x-codes" = json!(["forbidden", "not_found", "unprocessable"]))),
+    extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = DifferencesView, example = json!({
         "items": [{"name": "pro",
             "configured": {"credits_per_day": 20000, "requests_per_minute": 300, "budgets": [], "shared_keys": true},

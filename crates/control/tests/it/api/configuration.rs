@@ -219,7 +219,7 @@ async fn plans_of_the_configuration_apply_on_request_with_a_line_each() {
     );
     let unknown = json!({"names": ["starter", "gone"]});
     send(&world, &root, PLANS, "*", &unknown).await.refuses(404, "not_found");
-    send(&world, &root, PLANS, "*", &json!({"names": 5})).await.refuses(422, "unprocessable");
+    send(&world, &root, PLANS, "*", &json!({"names": 5})).await.refuses(400, "bad_request");
     let applied = send(&world, &root, PLANS, "*", &json!({"names": ["endless"]})).await;
     assert_eq!(applied.json()["items"], json!([]));
     let applied = send(&world, &root, PLANS, "*", &json!({"names": ["starter"]})).await;

@@ -1,5 +1,5 @@
 //! Paths of Gemini and Azure that contain a model's name. The name stays one path segment and cannot leave the
-//! provider's path. A key in the query, which Google accepts, does not authenticate here and reaches no provider.
+//! provider's path. A key in the query, as Google's clients send it, authenticates here too and reaches no provider.
 
 use super::{Row, answered, read, refused};
 
@@ -21,6 +21,7 @@ pub(super) const ROWS: &[Row] = &[
     answered("verb_in_other_case", "3986, 6.2.2.1", b"POST /v1beta/models/m:GenerateContent HTTP/1.1\r\nhost: x\r\nx-goog-api-key: <<KEY>>\r\ncontent-length: 2\r\n\r\n{}", "method_not_allowed"),
     read("key_in_header_and_query", "9110, 17.9", b"POST /v1beta/models/m:generateContent?key=<<KEY>>&alt=sse HTTP/1.1\r\nhost: x\r\nx-goog-api-key: <<KEY>>\r\ncontent-length: 2\r\n\r\n{}", &["POST /v1beta/models/m:generateContent?alt=sse | {}"]).with(&["x-goog-api-key: sk-upstream-credential"]),
     read("keys_in_the_query", "9110, 17.9", b"POST /v1beta/models/m:generateContent?key=<<KEY>>&key=<<KEY>>&alt=sse&key HTTP/1.1\r\nhost: x\r\nx-goog-api-key: <<KEY>>\r\ncontent-length: 2\r\n\r\n{}", &["POST /v1beta/models/m:generateContent?alt=sse | {}"]).with(&["x-goog-api-key: sk-upstream-credential"]),
-    answered("key_in_the_query_alone", "9110, 17.9", b"POST /v1beta/models/m:generateContent?key=<<KEY>> HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}", "unauthorized"),
+    read("key_in_the_query_alone", "9110, 17.9", b"POST /v1beta/models/m:generateContent?key=<<KEY>> HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}", &["POST /v1beta/models/m:generateContent | {}"]).with(&["x-goog-api-key: sk-upstream-credential"]),
+    answered("other_key_in_the_query", "9110, 17.9", b"POST /v1beta/models/m:generateContent?key=other HTTP/1.1\r\nhost: x\r\nx-goog-api-key: <<KEY>>\r\ncontent-length: 2\r\n\r\n{}", "ambiguous_credentials"),
     read("key_in_the_query_in_percent", "3986, 6.2.2.2", b"POST /v1beta/models/m:generateContent?k%65y=<<KEY>>&alt=sse HTTP/1.1\r\nhost: x\r\nx-goog-api-key: <<KEY>>\r\ncontent-length: 2\r\n\r\n{}", &["POST /v1beta/models/m:generateContent?alt=sse | {}"]).with(&["x-goog-api-key: sk-upstream-credential"]),
 ];
