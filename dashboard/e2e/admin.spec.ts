@@ -245,7 +245,7 @@ test("the key of a pasted command is explained, and the address explains it agai
 
 test("a request's drawer leads to its explanation", async ({ page }) => {
   await signIn(page);
-  await page.goto(at("/dashboard/usage"));
+  await page.goto(at("/dashboard/usage?scope=me"));
   await page.getByRole("table", { name: "Requests" }).getByRole("row", { name: /mock\/echo/ }).first().click();
   await page.getByRole("link", { name: "Explain this request" }).click();
   await expect(page).toHaveURL(/\/dashboard\/explain\?/);

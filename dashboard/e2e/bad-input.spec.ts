@@ -21,10 +21,10 @@ async function signInWithKey(page: Page) {
 
 test("labels with markup, RTL and emoji are text on every page and in the palette", async ({ page }) => {
   await signIn(page);
-  for (const path of ["overview", "usage?by=key", "setup", "playground", "keys"]) {
+  for (const path of ["overview?scope=me", "usage?by=key", "setup", "playground", "keys"]) {
     await page.goto(at(`/dashboard/${path}`));
     await page.waitForLoadState("networkidle");
-    if (path === "overview" || path === "keys") await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
+    if (path.startsWith("overview") || path === "keys") await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
     expect(await page.locator("main b", { hasText: /^مفتاح$/ }).count()).toBe(0);
   }
   await page.keyboard.press("Control+k");
@@ -63,7 +63,7 @@ for (const [name, answer] of [
     await expect(form.getByLabel("Label")).toHaveValue("kept");
 
     await page.route("**/api/dashboard/overview", (route) => route.fulfill(answer));
-    await page.goto(at("/dashboard/overview"));
+    await page.goto(at("/dashboard/overview?scope=me"));
     await expect(page.getByRole("button", { name: "Try again" }).first()).toBeVisible();
     await page.unroute("**/api/dashboard/overview");
     await page.getByRole("button", { name: "Try again" }).first().click();

@@ -149,6 +149,7 @@ test("a text is validated, compared, applied and rolled back, and survives error
 
 test("invitations are allowed and plans are applied without a restart and without a shell", async ({ page }) => {
   test.setTimeout(180_000);
+  await applyElsewhere(CONFIGURATION);
   await open(page, "users");
   await page.getByRole("link", { name: "Allow invitations" }).first().click();
   await page.getByRole("button", { name: "Write signup: invite" }).click();
@@ -166,7 +167,7 @@ test("invitations are allowed and plans are applied without a restart and withou
   await table.getByRole("button", { name: "Apply starter from the configuration" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Apply" }).click();
   await expect(table).toBeHidden();
-  await expect(page.getByRole("table", { name: "Plans" }).getByRole("row", { name: /starter/ })).toContainText("70");
+  await expect(page.getByRole("table", { name: "Plans", exact: true }).getByRole("row", { name: /starter/ })).toContainText("70");
 
   await page.goto(`${server.url}/dashboard/users`);
   await page.getByRole("button", { name: "Invite user" }).first().click();

@@ -54,7 +54,7 @@ for (const [path, heading] of PAGES) {
 
 test("the overview shows use, limits and what needs attention", async ({ page }) => {
   await signIn(page);
-  await page.goto(at("/dashboard/overview?range=14d"));
+  await page.goto(at("/dashboard/overview?range=14d&scope=me"));
   await expect(page.getByRole("meter", { name: /Credits today/ })).toBeVisible();
   await expect(page.getByText("of $5.00")).toBeVisible();
   await expect(page.getByText(/Key “ci-runner” expires in/)).toBeVisible();
@@ -81,7 +81,7 @@ test("a request opens with its timeline and cost, and a failure with its reason"
 });
 
 const REFRESHED = [
-  ["/dashboard/overview", "of $5.00"],
+  ["/dashboard/overview?scope=me", "of $5.00"],
   ["/dashboard/usage?range=14d", "Spend per day by model"],
   ["/dashboard/keys", "ci-runner"],
   ["/dashboard/audit", "Signed in"],

@@ -4,7 +4,7 @@ import { at, expect, showTheme, signIn, test } from "./pages";
 
 test("the palette and the shortcuts open pages without a mouse", async ({ page }) => {
   await signIn(page);
-  await page.goto(at("/dashboard/overview"));
+  await page.goto(at("/dashboard/overview?scope=me"));
   await expect(page.getByText("of $5.00")).toBeVisible();
   await page.keyboard.press("Control+k");
   const field = page.getByRole("combobox", { name: "Search or jump to" });

@@ -68,7 +68,7 @@ test("the overview shows requests, errors and latency over time", async ({ page 
   await page.getByRole("button", { name: /^Latency/ }).click();
   await expect(page.getByText("p95", { exact: true })).toBeVisible();
   await page.getByRole("button", { name: "14 days" }).click();
-  await expect(page.getByRole("figure", { name: "Latency per day of calls to models" })).toBeVisible();
+  await expect(page.getByRole("figure", { name: "Latency per day", exact: true })).toBeVisible();
 });
 
 test("a series that cannot be read says so, and the requests are shown all the same", async ({ page, expected }) => {

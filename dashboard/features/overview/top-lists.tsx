@@ -4,6 +4,7 @@ import Link from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
 import { Empty, SkeletonRows } from "@/components/ui/states";
+import { useScope } from "@/features/scope/use-scope";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
 
@@ -63,10 +64,11 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
   );
 }
 
-/** The keys with the most use of this month. */
+/** The keys with the most use of this month. For admins, a key leads to its usage. */
 export function TopKeys({ overview }: { overview: Overview | undefined }) {
   const t = useMessages();
   const format = useFormat();
+  const { isAdmin } = useScope();
   const keys = overview?.keys.slice(0, ROWS);
   return (
     <section className="panel" aria-labelledby="keys">
@@ -97,7 +99,7 @@ export function TopKeys({ overview }: { overview: Overview | undefined }) {
               {keys.map((key) => (
                 <tr key={key.id} className={key.revoked_at ? "off" : undefined}>
                   <td className="grow" title={key.user ? `${key.label} · ${key.user.name}` : key.label}>
-                    {key.user ? <Link className="med hover:underline" href={`/dashboard/usage?scope=key:${key.id}`}>{key.label}</Link> : <span className="med">{key.label}</span>} <span className="mono t3">…{key.last4}</span>
+                    {isAdmin ? <Link className="med hover:underline" href={`/dashboard/usage?scope=key:${key.id}`}>{key.label}</Link> : <span className="med">{key.label}</span>} <span className="mono t3">…{key.last4}</span>
                     {key.user && <span className="t2"> · <bdi>{key.user.name}</bdi></span>}
                   </td>
                   <td className="r x4">{format.count(key.today.requests)}</td>

@@ -24,7 +24,6 @@ export const overview = {
   cached: (share: string) => `${share} read from cache`,
   p50: (value: string) => `p50 ${value}`,
   newest: (count: string) => `newest ${count}`,
-  ofModels: "of calls to models",
   over: (what: string, per: string) => `${what} ${per}`,
   table: "View as table",
   chart: "View as chart",

@@ -26,7 +26,6 @@ export const overview: Messages["overview"] = {
   cached: (share) => `${share} dibaca dari cache`,
   p50: (value) => `p50 ${value}`,
   newest: (count) => `${count} terbaru`,
-  ofModels: "dari panggilan model",
   over: (what, per) => `${what} ${per}`,
   table: "Lihat tabel",
   chart: "Lihat grafik",
