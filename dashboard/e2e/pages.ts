@@ -41,7 +41,7 @@ export const test = base.extend<{ expected: string[] }, { server: undefined }>({
   page: async ({ page, expected }, use) => {
     const errors: string[] = [];
     page.on("console", (message) => {
-      if (message.type() === "error") errors.push(message.text());
+      if (message.type() === "error") errors.push(`${message.text()} ${message.location().url}`);
     });
     page.on("pageerror", (error) => errors.push(String(error)));
     await use(page);

@@ -21,7 +21,7 @@ import { useOverview } from "@/lib/queries";
 /** Whether the reader can continue, what it costs, and what needs attention. */
 export function OverviewPage() {
   const t = useMessages();
-  const { scope } = useScope();
+  const { scope, isAdmin } = useScope();
   const overview = useOverview(scope);
   const { data } = overview;
   const create = (
@@ -51,7 +51,7 @@ export function OverviewPage() {
           <Figures overview={data} />
           <div className="grid2">
             <TopModels overview={data} />
-            <TopKeys overview={data} />
+            <TopKeys overview={data} isAdmin={isAdmin} />
           </div>
           {data?.users && (
             <div className="grid2">

@@ -94,7 +94,7 @@ describe("Limits", () => {
 
 describe("TopKeys", () => {
   it("leads a user without keys to the first one", () => {
-    show(<TopKeys overview={overview()} />);
+    show(<TopKeys overview={overview()} isAdmin={false} />);
     expect(screen.getByRole("link", { name: "Create key" })).toHaveAttribute("href", "/dashboard/keys?create=1");
   });
 });

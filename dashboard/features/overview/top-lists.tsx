@@ -4,7 +4,6 @@ import Link from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
 import { Empty, SkeletonRows } from "@/components/ui/states";
-import { useScope } from "@/features/scope/use-scope";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
 
@@ -65,10 +64,9 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
 }
 
 /** The keys with the most use of this month. For admins, a key leads to its usage. */
-export function TopKeys({ overview }: { overview: Overview | undefined }) {
+export function TopKeys({ overview, isAdmin }: { overview: Overview | undefined; isAdmin: boolean }) {
   const t = useMessages();
   const format = useFormat();
-  const { isAdmin } = useScope();
   const keys = overview?.keys.slice(0, ROWS);
   return (
     <section className="panel" aria-labelledby="keys">
