@@ -5,19 +5,19 @@
 //!
 //! The folders, in the order in which a request passes them; none imports an earlier one:
 //!
-//! - [`connection`]: listeners, threads of workers, HTTP/1.1 and HTTP/2; the crate `http1` parses heads.
-//! - [`handle`]: the phases of a request in their order, CORS, and requests whose client is not known yet.
-//! - [`route`]: the route that serves it; [`action`]: what the route does with it.
-//! - [`response`]: the response on its way to the client; [`authenticate`]: who the client is; [`settle`]: the end of the
+//! - `connection`: listeners, threads of workers, HTTP/1.1 and HTTP/2; the crate `http1` parses heads.
+//! - `handle`: the phases of a request in their order, CORS, and requests whose client is not known yet.
+//! - `route`: the route that serves it; `action`: what the route does with it.
+//! - `response`: the response on its way to the client; `authenticate`: who the client is; `settle`: the end of the
 //!   request, its event and its counts.
-//! - [`transform`]: edits of heads; [`limits`]: rates, budgets and quotas; [`forward`]: attempts and retries.
-//! - [`account`]: the state of a request: facts that do not change, reservations and permits; its `Drop` settles it.
-//! - [`worker`]: the state of a thread, with its caches; [`upstream`]: backends, their pools and connections.
-//! - [`body`]: bodies of requests; [`client`]: the reading side of a client: socket, head, body.
-//! - [`refusal`]: responses that refuse; [`deadlines`]: of connections and requests, and the phases of a shutdown;
-//!   [`capacity`]: what all requests share; [`metrics`]; [`bytes`]: buffers and queues.
+//! - `transform`: edits of heads; `limits`: rates, budgets and quotas; `forward`: attempts and retries.
+//! - `account`: the state of a request: facts that do not change, reservations and permits; its `Drop` settles it.
+//! - `worker`: the state of a thread, with its caches; `upstream`: backends, their pools and connections.
+//! - `body`: bodies of requests; `client`: the reading side of a client: socket, head, body.
+//! - `refusal`: responses that refuse; `deadlines`: of connections and requests, and the phases of a shutdown;
+//!   `capacity`: what all requests share; `metrics`; `bytes`: buffers and queues.
 //!
-//! A phase that returns `Err` ([`refusal::phase`]) responds at once.
+//! A phase that returns `Err` (`refusal::phase`) responds at once.
 
 mod account;
 mod action;
