@@ -84,13 +84,28 @@ pub fn written(amount: u64, places: usize) -> String {
 /// Formats money as [`parse_money`] accepts it: `12.5 USD`. A negative amount has a minus sign in front.
 #[must_use]
 pub fn written_money(money: NanoUsd) -> String {
+    format!("{}{CURRENCY}", decimal(money))
+}
+
+/// Formats money as a decimal number of dollars, without the currency: `12.5`.
+#[must_use]
+pub fn decimal(money: NanoUsd) -> String {
     let sign = if money.0 < 0 { "-" } else { "" };
-    format!("{sign}{}{CURRENCY}", written(money.0.unsigned_abs(), NANO_PLACES))
+    format!("{sign}{}", written(money.0.unsigned_abs(), NANO_PLACES))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decimal_number_has_no_currency() {
+        for (nano, expected) in
+            [(0, "0"), (1, "0.000000001"), (1_234_000, "0.001234"), (12_000_000_000, "12"), (-5, "-0.000000005")]
+        {
+            assert_eq!(decimal(NanoUsd(nano)), expected);
+        }
+    }
 
     #[test]
     fn money_has_its_currency_and_is_read_exactly() {

@@ -42,8 +42,8 @@ pub enum ResolveError {
 }
 
 impl Traffic {
-    /// Resolves `asked` as an entry of `models` (an exact name, then one with `*`), then as `PROVIDER/MODEL`, and otherwise for the only provider that
-    /// supports `format`.
+    /// Resolves `asked` as an entry of `models` (an exact name, then one with `*`), then as `PROVIDER/MODEL`, and otherwise
+    /// for the only provider that supports `format`.
     ///
     /// A name that is not an entry of `models` costs as many credits as the most expensive entry with the same target,
     /// dates aside, and 1 without such an entry: a client cannot avoid an entry's price by using another name.

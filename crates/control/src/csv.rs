@@ -1,6 +1,6 @@
 //! Tables as CSV (RFC 4180): one line per row, money as a decimal number beside its currency.
 
-use access::{NanoUsd, Refusal, usd};
+use access::Refusal;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, Uri, header};
 
@@ -75,11 +75,6 @@ pub(crate) fn next_address(uri: &Uri, cursor: &str) -> String {
     format!("{}?{}{separator}cursor={cursor}", uri.path(), query.join("&"))
 }
 
-/// Writes money as a decimal number: `0.001234`.
-pub(crate) fn decimal(money: NanoUsd) -> String {
-    usd::written_money(money).trim_end_matches(" USD").to_owned()
-}
-
 /// Writes a text as one cell. Spreadsheets evaluate cells that begin like a formula, and names come from clients, so that
 /// these get a `'` before them (OWASP, CSV injection).
 pub(crate) fn quoted(name: &str) -> String {
@@ -110,13 +105,6 @@ mod tests {
             ("/api/audit", "/api/audit?cursor=c"),
         ] {
             assert_eq!(next_address(&uri.parse().unwrap(), "c"), expected);
-        }
-    }
-
-    #[test]
-    fn money_is_a_decimal_number() {
-        for (nano, expected) in [(0, "0"), (1, "0.000000001"), (1_234_000, "0.001234"), (12_000_000_000, "12")] {
-            assert_eq!(decimal(NanoUsd(nano)), expected);
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn of_event() -> &'static str {
     &OF_EVENT
 }
 
-/// Returns the expression for the number of the result of a row of counts.
+/// The expression for the number of the result of a row of counts.
 pub(crate) const OF_COUNTS: &str = "CASE WHEN status_class >= 4 THEN 2 ELSE 0 END";
 
 /// Returns the expression that is 1 for an event with this result, and 0 for others.

@@ -138,7 +138,6 @@ pub(crate) async fn forward(
                 return Ok(answered);
             }
             AttemptOutcome::Again(again) => {
-                to.backend.report(AttemptResult::Aborted, None);
                 upload = again;
                 if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
                     to = other;

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use access::{ClientProgram, Refusal};
+use access::Refusal;
 use ai::Endpoint;
 use bytes::Bytes;
 use http::Response;
@@ -122,11 +122,13 @@ async fn serve(
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
     let head = match key_places {
-        Some(places) => key_removal::moved(&head, places)
-            .ok_or_else(|| Problem::new(Refusal::BadRequest, "the request is invalid without its key"))?,
+        Some(places) => {
+            account.request.head = key_removal::moved(&head, places)
+                .ok_or_else(|| Problem::new(Refusal::BadRequest, "the request is invalid without its key"))?;
+            account.request.head.clone()
+        }
         None => head,
     };
-    account.request.head = head.clone();
     // Refusals of rate limits are recorded too, so the account needs the format before they apply.
     if let Action::Inference(endpoint) = &action {
         account.inference = Some(endpoint.account());
@@ -181,8 +183,8 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     let snapshot = &account.request.snapshot;
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
-    let client = ClientProgram::of(account.request.head.fields().all(KnownName::UserAgent).next());
-    let response = problem.into_response(Rendering { dialect, quota_status, client, domain }, account.request.id);
+    let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
+    let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
     finish(account, body, OwnResponse { response, rate: None, outcome }).await
 }
 

@@ -1,18 +1,21 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserId, UserNo};
+mod rows;
+
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
 use meter::{Outcome, RequestResult, Usage, usage_columns};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
-use store::sql::{micros, statements, timestamp, unsigned};
+use store::sql::{micros, statements, timestamp};
 use uuid::Uuid;
 
+use self::rows::{AttemptRow, LineRow};
 use crate::handle::Ledger;
 use crate::ingest::clip;
 use crate::results;
 use crate::retention::first_id;
 use crate::usage::scope::{ID_SLACK, KeyOwner, UsageOf};
-use crate::usage_columns::{UsageRow, selected};
+use crate::usage_columns::selected;
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
 /// requested, or empty, although another page follows.
@@ -243,127 +246,6 @@ pub struct RequestAttempt {
     pub first_byte_us: Option<u64>,
     /// Microseconds until the end of the attempt.
     pub duration_us: u64,
-}
-
-#[derive(sqlx_macros::FromRow)]
-struct FiguresRow {
-    #[sqlx(flatten)]
-    usage: UsageRow,
-    cost_nano: Option<i64>,
-    cost_unknown: Option<String>,
-}
-
-#[derive(sqlx_macros::FromRow)]
-struct LineRow {
-    id: Uuid,
-    user_no: Option<i64>,
-    user_id: Option<Uuid>,
-    user_name: Option<String>,
-    subject_kind: Option<String>,
-    issuer: Option<String>,
-    subject_name: Option<String>,
-    started_at: i64,
-    key_id: Option<Uuid>,
-    label: Option<String>,
-    prefix: Option<String>,
-    last4: Option<String>,
-    route: Option<String>,
-    format: Option<String>,
-    model: Option<String>,
-    provider: Option<String>,
-    streamed: bool,
-    status: i64,
-    outcome: String,
-    refusal: Option<String>,
-    credits: i64,
-    request_bytes: i64,
-    response_bytes: i64,
-    duration_us: i64,
-    attempts: i64,
-    first_byte_us: Option<i64>,
-    upstream_us: Option<i64>,
-    #[sqlx(flatten)]
-    figures: FiguresRow,
-    charged_tokens: i64,
-    charged_nano: i64,
-    unpriced: bool,
-}
-
-#[derive(sqlx_macros::FromRow)]
-struct AttemptRow {
-    provider: Option<String>,
-    model: Option<String>,
-    answered_model: Option<String>,
-    upstream_status: Option<i64>,
-    upstream_id: Option<String>,
-    price: Option<String>,
-    first_byte_us: Option<i64>,
-    upstream_us: Option<i64>,
-    #[sqlx(flatten)]
-    figures: FiguresRow,
-}
-
-fn status(stored: i64) -> u16 {
-    u16::try_from(stored).unwrap_or(0)
-}
-
-impl From<LineRow> for RequestLine {
-    fn from(row: LineRow) -> Self {
-        let key = match (row.key_id, row.label, row.prefix, row.last4) {
-            (Some(id), Some(label), Some(prefix), Some(last4)) => {
-                Some(RequestKey { id: KeyId(id), label, prefix, last4 })
-            }
-            _ => None,
-        };
-        let kind =
-            row.subject_kind.or_else(|| row.user_no.is_none().then(|| SubjectKind::Anonymous.as_str().to_owned()));
-        let issuer = row.issuer.filter(|issuer| !issuer.is_empty());
-        Self {
-            id: RequestId(row.id),
-            started_at: timestamp(row.started_at),
-            key,
-            user: row.user_id.zip(row.user_name).map(|(id, name)| KeyOwner { id: UserId(id), name }),
-            subject: kind.map(|kind| RequestSubject { kind, issuer, name: row.subject_name }),
-            route: row.route,
-            format: row.format,
-            model: row.model,
-            provider: row.provider,
-            streamed: row.streamed,
-            status: status(row.status),
-            outcome: row.outcome,
-            refusal: row.refusal,
-            credits: Credits(unsigned(row.credits)),
-            request_bytes: unsigned(row.request_bytes),
-            response_bytes: unsigned(row.response_bytes),
-            duration_us: unsigned(row.duration_us),
-            attempts: unsigned(row.attempts),
-            first_byte_us: row.first_byte_us.map(unsigned),
-            upstream_us: row.upstream_us.map(unsigned),
-            usage: row.figures.usage.usage(),
-            cost: row.figures.cost_nano.map(NanoUsd),
-            unpriced: row.unpriced,
-            unknown: row.figures.cost_unknown,
-            charged: (Tokens(unsigned(row.charged_tokens)), NanoUsd(row.charged_nano)),
-        }
-    }
-}
-
-impl From<AttemptRow> for RequestAttempt {
-    fn from(row: AttemptRow) -> Self {
-        Self {
-            provider: row.provider,
-            model: row.model,
-            answered_model: row.answered_model,
-            status: row.upstream_status.map(status),
-            upstream_id: row.upstream_id,
-            usage: row.figures.usage.usage(),
-            cost: row.figures.cost_nano.map(NanoUsd),
-            unknown: row.figures.cost_unknown,
-            price_version: row.price,
-            first_byte_us: row.first_byte_us.map(unsigned),
-            duration_us: unsigned(row.upstream_us.unwrap_or(0)),
-        }
-    }
 }
 
 impl RequestLine {

@@ -53,7 +53,7 @@ pub(super) fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use access::{Amount, ClientProgram, Clock, RequestId};
+    use access::{Amount, Clock, RequestId};
     use ai::Dialect;
     use config::snapshot::QuotaStatus;
     use meter::{AdmissionRefusal, BudgetId, BudgetScope, Per};
@@ -71,9 +71,9 @@ mod tests {
             let refused = AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested, by });
             let clock = Clock::manual(access::Day(20_000).start());
             let problem = Problem::of_limit(&refused, &clock);
-            let (dialect, client) = (Some(Dialect::OpenAi), ClientProgram::Unknown);
+            let (dialect, user_agent) = (Some(Dialect::OpenAi), None);
             let quota_status = QuotaStatus::TooManyRequests;
-            let rendering = Rendering { dialect, quota_status, client, domain: "tollgate" };
+            let rendering = Rendering { dialect, quota_status, user_agent, domain: "tollgate" };
             let response = problem.into_response(rendering, RequestId::NIL);
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))

@@ -25,8 +25,8 @@ pub(crate) struct Rendering<'a> {
     pub(crate) dialect: Option<Dialect>,
     /// The status for a quota or budget that is used up.
     pub(crate) quota_status: QuotaStatus,
-    /// The program of the client, which may determine that status.
-    pub(crate) client: ClientProgram,
+    /// The `User-Agent` of the client, whose program may determine that status.
+    pub(crate) user_agent: Option<&'a [u8]>,
     /// The brand's name for machines: the `domain` of Google's `ErrorInfo`.
     pub(crate) domain: &'a str,
 }
@@ -35,7 +35,11 @@ impl Problem {
     /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
     pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
-        let status = if is_quota { rendering.quota_status.for_client(rendering.client) } else { self.refusal.status() };
+        let status = if is_quota {
+            rendering.quota_status.for_client(ClientProgram::of(rendering.user_agent))
+        } else {
+            self.refusal.status()
+        };
         let request_id = id.to_string();
         let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
         let problem = ai::Problem::new(self.refusal, &self.message, reporter);

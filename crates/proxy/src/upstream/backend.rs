@@ -42,7 +42,8 @@ pub(crate) struct BackendState {
     unreachable: FailureLog,
 }
 
-/// How an attempt to send a request to a backend ended, as far as the backend is concerned. Each attempt has one end.
+/// How an attempt to send a request to a backend ended, as far as the backend is concerned. An attempt is not reported if its
+/// client disconnects, or if it is made again because an idle connection had ended: neither describes the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptResult {
     /// No connection, or no stream of one, was ready in time.
@@ -53,7 +54,7 @@ pub(crate) enum AttemptResult {
     TimedOut,
     /// The head of a response arrived, with this status.
     Status(u16),
-    /// The client, Tollgate or an idle connection that had ended before ended the attempt.
+    /// The request could not be sent for a reason of its client or of Tollgate.
     Aborted,
 }
 
