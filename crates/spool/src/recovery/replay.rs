@@ -105,8 +105,8 @@ pub(super) fn replay(
 
 /// Reads all bytes of the segment.
 fn read(segment: &Segment, bytes: &mut Vec<u8>) -> Result<(), SpoolError> {
-    bytes.clear();
-    bytes.resize(segment.bytes as usize, 0);
+    // The allocator returns pages of zeros.
+    *bytes = vec![0; segment.bytes as usize];
     if segment.read(bytes, 0)? < bytes.len() {
         // The missing end of a truncated file is read as zeros, by the reader too.
         segment.allocate()?;

@@ -12,6 +12,15 @@ pub(super) struct SegmentBytes<'a> {
     dirty_until: u32,
 }
 
+/// Returns the end of the last byte that is not zero. Whole blocks are compared, because a new segment has millions of zeros.
+fn end_of_data(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let zeros: usize =
+        bytes.rchunks(ZEROS.len()).take_while(|block| ZEROS.get(..block.len()) == Some(*block)).map(<[u8]>::len).sum();
+    let rest = bytes.get(..bytes.len() - zeros).unwrap_or_default();
+    rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
+}
+
 /// The data after a gap, which is an offset without an intact record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Remainder {
@@ -38,8 +47,7 @@ impl Remainder {
 
 impl<'a> SegmentBytes<'a> {
     pub(super) fn new(bytes: &'a [u8], seed: ChecksumSeed) -> Self {
-        let until = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        Self { bytes, seed, dirty_until: u32::try_from(until).unwrap_or(u32::MAX) }
+        Self { bytes, seed, dirty_until: u32::try_from(end_of_data(bytes)).unwrap_or(u32::MAX) }
     }
 
     pub(super) fn frame(self, at: u32) -> Option<Frame<'a>> {
@@ -71,5 +79,22 @@ impl<'a> SegmentBytes<'a> {
     /// Describes all data after the segment's header.
     pub(super) fn whole(self) -> Remainder {
         self.remainder(HEADER_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of_data;
+
+    #[test]
+    fn data_ends_after_the_last_byte_that_is_not_zero_in_any_block() {
+        for len in [0, 1, 4095, 4096, 4097, 10_000] {
+            let mut bytes = vec![0_u8; len];
+            assert_eq!(end_of_data(&bytes), 0, "{len} zeros");
+            for at in [0, 1, 1807, 1808, 4095, 4096, 5904, 9999].into_iter().filter(|at| *at < len) {
+                bytes[at] = 1;
+                assert_eq!(end_of_data(&bytes), at + 1, "of {len} bytes");
+            }
+        }
     }
 }
