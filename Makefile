@@ -74,7 +74,7 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 
 unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)
 	@scripts/setup.sh build
-	@scripts/step "unit tests" cargo test $(LOCKED) $(TESTED) --lib
+	@scripts/step "unit tests" env TOLLGATE_TEST_STORE=sqlite cargo test $(LOCKED) $(TESTED) --lib -- --skip postgres
 
 soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, and 10 minutes of random load
 	@scripts/setup.sh test

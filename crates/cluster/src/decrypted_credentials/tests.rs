@@ -31,7 +31,7 @@ async fn look_ups_are_answered_while_every_other_reader_is_busy() {
 }
 
 #[tokio::test]
-async fn what_takes_longer_than_anybody_waits_is_known_in_the_end() {
+async fn on_postgres_what_takes_longer_than_anybody_waits_is_known_in_the_end() {
     let place = Place::postgres().await;
     let (store, decrypted_credentials) = (place.open().await, decrypted_credentials());
     let mut other = PgConnection::connect(place.url.as_ref().unwrap().expose()).await.unwrap();

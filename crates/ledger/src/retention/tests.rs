@@ -185,7 +185,7 @@ async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
 }
 
 #[tokio::test]
-async fn of_two_servers_one_deletes() {
+async fn of_two_servers_on_postgres_one_deletes() {
     let place = Place::postgres().await;
     let clock = Clock::manual(NOW);
     let store = open(&place, &clock).await;

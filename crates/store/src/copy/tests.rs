@@ -147,8 +147,8 @@ async fn every_table_is_copied() {
 }
 
 #[tokio::test]
-async fn both_databases_hold_the_same_in_every_column() {
-    let [sqlite, postgres] = Place::both().await;
+async fn sqlite_and_postgres_hold_the_same_in_every_column() {
+    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
     let (sqlite, postgres) = (sqlite.open().await, postgres.open().await);
     let (mut sqlite, mut postgres) = (sqlite.begin().await.unwrap(), postgres.begin().await.unwrap());
     for table in TABLES {
@@ -160,8 +160,8 @@ async fn both_databases_hold_the_same_in_every_column() {
 }
 
 #[tokio::test]
-async fn a_copy_says_the_same_on_either_database_and_back() {
-    let [sqlite, postgres] = Place::both().await;
+async fn a_copy_to_postgres_says_the_same_and_so_does_one_back() {
+    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
     let (first, back) = (filled(&sqlite).await, Place::sqlite());
     let (second, third) = (postgres.open().await, back.open().await);
     let mut told = Vec::new();
@@ -189,8 +189,8 @@ async fn what_is_not_empty_takes_no_copy() {
 }
 
 #[tokio::test]
-async fn a_copy_that_fails_leaves_nothing() {
-    let [sqlite, postgres] = Place::both().await;
+async fn a_copy_to_postgres_that_fails_leaves_nothing() {
+    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
     let (source, target) = (filled(&sqlite).await, postgres.open().await);
     tell(&target, "ALTER TABLE ingested ADD CONSTRAINT refused CHECK (lane < 0)").await;
     copy(&source, &target, |_| ()).await.unwrap_err();

@@ -68,7 +68,7 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
 }
 
 #[tokio::test]
-async fn a_server_whose_disk_is_full_keeps_nothing_of_a_batch() {
+async fn a_postgres_whose_disk_is_full_keeps_nothing_of_a_batch() {
     let place = Place::postgres().await;
     let store = place.open().await;
     let node = place.join(&store).await;
