@@ -16,7 +16,7 @@ use crate::account::request::RequestContext;
 use crate::body::IncomingBody;
 use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
-use crate::forward::{Outgoing, forward, unwritable};
+use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform;
 use crate::transform::{ForwardedClient, ForwardingOptions};
@@ -61,7 +61,7 @@ pub(crate) async fn forward_to(
     }
     let upstream = choose(account, upstream)?;
     let request = &account.request;
-    let to = request.snapshot.destinations.of_upstream(upstream).map_err(unwritable)?;
+    let to = request.snapshot.destinations.of_upstream(upstream).map_err(undirected)?;
     let (is_trusted, withheld) = (request.is_peer_trusted(), route.auth.withheld());
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),

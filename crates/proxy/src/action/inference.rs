@@ -13,7 +13,7 @@ use crate::account::{InferenceAccount, RequestAccount};
 use crate::action::credential;
 use crate::body::IncomingBody;
 use crate::body::upload::Upload;
-use crate::forward::{Outgoing, forward, unwritable};
+use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
@@ -53,7 +53,7 @@ pub(crate) async fn infer(
         account.open_record(charge).await?;
     }
     let request = &account.request;
-    let to = request.snapshot.destinations.of_provider(&call.provider).map_err(unwritable)?;
+    let to = request.snapshot.destinations.of_provider(&call.provider).map_err(undirected)?;
     let provider = ProviderTarget {
         edits: &to.destination.edits,
         kind: call.provider.kind,
