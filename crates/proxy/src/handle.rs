@@ -115,12 +115,11 @@ async fn serve(
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     if let Some(endpoint) = preflight {
-        account.policy.route = account.request.worker().handles.endpoint(endpoint);
+        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
-    let RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action } =
-        route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
-    account.policy = policy;
+    let RouteMatch { policy, auth, key_places, action } = route::find(&snapshot.traffic, &head)?;
+    account.matched(policy);
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -141,7 +140,7 @@ async fn serve(
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
     let identification = async {
         if is_limited {
-            let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+            let waiting = rate_limits::before_authentication(account, &policy.rate_limits)?;
             if !waiting.is_empty() {
                 // Boxed, because its future is large and other requests do not need it.
                 Box::pin(count_shared(account, waiting)).await?;
@@ -154,12 +153,12 @@ async fn serve(
     if account.key_permit.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
-    if let Some(client) = client.as_ref().filter(|_| is_restrictable) {
-        scope::check_route(&client.principal.bounds, &account.policy.route)?;
+    if let Some(client) = client.as_ref().filter(|_| policy.is_restrictable) {
+        scope::check_route(&client.principal.bounds, &policy.name)?;
     }
     let client = client.as_ref();
     if is_limited {
-        let waiting = rate_limits::after_authentication(account, &rate_limits, client)?;
+        let waiting = rate_limits::after_authentication(account, &policy.rate_limits, client)?;
         if !waiting.is_empty() {
             Box::pin(count_shared(account, waiting)).await?;
         }

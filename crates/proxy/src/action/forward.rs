@@ -43,7 +43,8 @@ pub(crate) async fn forward_to(
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
     let ForwardedRoute { route, upstream } = to;
-    if route.auth.accepts_keys_of_users() {
+    let policy = &route.policy;
+    if policy.auth.accepts_keys_of_users() {
         check_key_places(&account.request)?;
     }
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
@@ -51,10 +52,10 @@ pub(crate) async fn forward_to(
         tunnel::check(&account.request.head)?;
         account.tunnel = Some(tunnel::permit(account)?);
     }
-    let charge = Charge::credits(route.credits);
+    let charge = Charge::credits(policy.credits);
     let admission = limit(account, client, Some(charge)).await?;
     if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
-        match route.events {
+        match policy.events {
             Events::Folded => account.prelog(charge.credits).await?,
             Events::Rows => account.open_record(charge).await?,
         }
@@ -62,14 +63,14 @@ pub(crate) async fn forward_to(
     let upstream = choose(account, upstream)?;
     let request = &account.request;
     let to = request.snapshot.destinations.of_upstream(upstream).map_err(undirected)?;
-    let (is_trusted, withheld) = (request.is_peer_trusted(), route.auth.withheld());
+    let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         options: forwarding_options(request),
         id: request.id,
         id_text: request.id_text.as_bytes(),
         trust: TrustRule {
-            trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
+            trust: if is_trusted { Trust::Peer } else { Trust::Route(&policy.allow_headers) },
             claim_headers: &request.snapshot.traffic.claim_headers,
             withholds_claims: withheld.claims,
             certificate: request.at.peer.certificate_subject(),

@@ -121,6 +121,6 @@ pub(super) fn open(
     if let Some(attempt) = &mut account.attempt {
         attempt.progress = progress;
     }
-    account.policy.timeouts.total = TUNNEL_MAX;
+    account.extend_to(TUNNEL_MAX);
     Ok(())
 }
