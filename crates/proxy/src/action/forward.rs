@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use access::{Refusal, contains_key};
-use config::snapshot::credentials::KEY_HEADERS;
-use config::snapshot::{Events, Route, Split, Upstream, WithheldHeaders};
-use http1::{HeadEdits, KnownName};
+use config::snapshot::{Events, Route, RoutePolicy, Split, Upstream};
+use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
 use super::rewrite::rewritten;
@@ -18,8 +17,7 @@ use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
-use crate::transform;
-use crate::transform::{ForwardedClient, ForwardingOptions};
+use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.
@@ -63,32 +61,9 @@ pub(crate) async fn forward_to(
     let upstream = choose(account, upstream)?;
     let request = &account.request;
     let to = request.snapshot.destinations.of_upstream(upstream).map_err(undirected)?;
-    let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
-    let client = ForwardedClient {
-        origin: &request.origin(is_trusted),
-        options: forwarding_options(request),
-        id: request.id,
-        id_text: request.id_text.as_bytes(),
-        trust: TrustRule {
-            trust: if is_trusted { Trust::Peer } else { Trust::Route(&policy.allow_headers) },
-            claim_headers: &request.snapshot.traffic.claim_headers,
-            withholds_claims: withheld.claims,
-            certificate: request.at.peer.certificate_subject(),
-        },
-    };
-    let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
-    if upgrades {
-        tunnel::name_websocket(&mut edits).map_err(unwritable)?;
-    }
+    let edits = edits(account, policy, &to.destination.edits, upgrades).map_err(unwritable)?;
     let (mut upload, progress) =
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
-    if let Some(token) = &account.token {
-        token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
-    }
-    if let Some(service) = &account.service {
-        service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
-    }
-    withhold(&mut edits, withheld);
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();
     let target = match &route.rewrite {
@@ -106,14 +81,31 @@ pub(crate) async fn forward_to(
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
 }
 
-/// Removes the credentials of the route. A health check may have one, which nothing has verified.
-fn withhold(edits: &mut HeadEdits, withheld: WithheldHeaders) {
-    if withheld.authorization {
-        edits.remove(KnownName::Authorization);
-    }
-    if withheld.keys {
-        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
-    }
+/// Returns the edits of the request; `destination` are those of all requests to its upstream.
+fn edits(
+    account: &RequestAccount,
+    policy: &RoutePolicy,
+    destination: &HeadEdits,
+    upgrades: bool,
+) -> Result<HeadEdits, InvalidPart> {
+    let request = &account.request;
+    let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
+    let client = ForwardedClient {
+        origin: &request.origin(is_trusted),
+        options: forwarding_options(request),
+        id_text: request.id_text.as_bytes(),
+        upgrades,
+        withheld,
+        trust: TrustRule {
+            trust: if is_trusted { Trust::Peer } else { Trust::Route(&policy.allow_headers) },
+            claim_headers: &request.snapshot.traffic.claim_headers,
+            withholds_claims: withheld.claims,
+            certificate: request.at.peer.certificate_subject(),
+        },
+        token: account.token.as_deref(),
+        service: account.service.as_deref(),
+    };
+    RequestEdits { id: request.id, destination, receiver: Receiver::Upstream(client) }.of(&request.head)
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.

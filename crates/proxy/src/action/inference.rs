@@ -17,7 +17,7 @@ use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
-use crate::transform::ProviderTarget;
+use crate::transform::{ProviderTarget, Receiver, RequestEdits};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
 
@@ -54,13 +54,10 @@ pub(crate) async fn infer(
     }
     let request = &account.request;
     let to = request.snapshot.destinations.of_provider(&call.provider).map_err(undirected)?;
-    let provider = ProviderTarget {
-        edits: &to.destination.edits,
-        kind: call.provider.kind,
-        dialect: format.dialect(),
-        credential,
-    };
-    let edits = transform::to_provider(&request.head, &provider, request.id).map_err(unwritable)?;
+    let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential };
+    let (id, receiver) = (request.id, Receiver::Provider(provider));
+    let edits = RequestEdits { id, destination: &to.destination.edits, receiver };
+    let edits = edits.of(&request.head).map_err(unwritable)?;
     let (upload, progress) = Upload::segments(body, request.read_at());
     let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
