@@ -3,32 +3,36 @@
 pub(crate) mod attempt;
 pub(crate) mod client;
 pub(crate) mod client_context;
+pub(crate) mod ending;
+pub(crate) mod identity;
+pub(crate) mod permits;
 pub(crate) mod request;
 pub(crate) mod request_id;
+pub(crate) mod trace_context;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, Subject, UserId};
+use access::{Credits, Day, NanoUsd, Principal, Refusal};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use meter::rate::RateLevel;
-use meter::{Billed, Charge, CommittedRequest, Measure, Outcome, Reservation};
+use meter::{Billed, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
+use crate::account::ending::Ending;
+use crate::account::identity::Identity;
+use crate::account::permits::{BudgetHold, Permits};
 use crate::account::request::RequestContext;
-use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
+use crate::capacity::RequestPermit;
 use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::refusal::problem::Problem;
 use crate::upstream::destination::DestinationInUse;
 use crate::upstream::response_head::UpstreamHead;
-use crate::worker::admitted_client::ServiceClient;
-use crate::worker::aggregation::PreloggedPart;
-use crate::worker::token_client::TokenClient;
 
 /// The account of one request, from its head to the end of its response. If it is dropped before the end, the client has
 /// disconnected, unless the shutdown ends the request.
@@ -38,30 +42,11 @@ pub(crate) struct RequestAccount {
     policy: Option<Arc<RoutePolicy>>,
     /// The deadline of the whole request.
     total_at: Instant,
-    /// The permit that counts the request among those in flight, until the gateway itself responds or the response of the
-    /// upstream has ended; `None` if too many are in flight.
-    pub(crate) permit: Option<RequestPermit>,
-    /// The identity that the request is made as; anonymous until a credential is found.
-    pub(crate) subject: Subject,
-    /// The public ids of the user and the key, for the log.
-    pub(crate) caller_ids: Option<CallerIds>,
-    /// The client, if it has an access token of another issuer.
-    pub(crate) token: Option<Rc<TokenClient>>,
-    /// The client, if a service has admitted it.
-    pub(crate) service: Option<Rc<ServiceClient>>,
-    /// The name of the plan of a client without a user, if it has one.
-    pub(crate) plan: Option<Arc<str>>,
-    /// The permit that counts the request among the requests in flight of its subject.
-    pub(crate) key_permit: Option<KeyPermit>,
-    /// The rate limits of the configuration in which the request counts, if any applies.
-    pub(crate) rate_limits: Option<Box<CountedLimits>>,
+    pub(crate) identity: Identity,
+    pub(crate) permits: Permits,
+    pub(crate) ending: Ending,
     /// The properties that only LLM requests of authenticated clients have.
     pub(crate) inference: Option<Box<InferenceAccount>>,
-    pub(crate) hold: BudgetHold,
-    /// Whether the spool has an open record of the request, which the record of its end closes.
-    pub(crate) opened: bool,
-    /// The part of a pre-logged batch that the request uses, if it is a plain request with a quota.
-    pub(crate) prelogged: Option<PreloggedPart>,
     /// The backend or provider to which the request is sent.
     pub(crate) destination: Option<DestinationInUse>,
     /// Whether the upstream was chosen among several of the route.
@@ -70,13 +55,6 @@ pub(crate) struct RequestAccount {
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
     pub(crate) attempts: Vec<meter::Attempt>,
-    /// The permit of a request that may become a tunnel.
-    pub(crate) tunnel: Option<TunnelPermit>,
-    pub(crate) request_bytes: u64,
-    pub(crate) response_bytes: u64,
-    pub(crate) status: u16,
-    pub(crate) refusal: Option<(Refusal, Option<String>)>,
-    pub(crate) is_settled: bool,
 }
 
 /// The part of an account that only LLM requests have.
@@ -108,14 +86,6 @@ impl InferenceAccount {
     }
 }
 
-/// The public ids of the user and the key, which commands and the control API use. Operators cannot use row numbers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CallerIds {
-    pub(crate) user: UserId,
-    pub(crate) key: KeyId,
-    pub(crate) last4: Option<Last4>,
-}
-
 /// An LLM call whose model is known.
 pub(crate) struct InferenceCall {
     pub(crate) format: Format,
@@ -129,13 +99,6 @@ pub(crate) struct InferenceCall {
     pub(crate) free: bool,
 }
 
-/// The state of the amounts that the request reserved in its budgets.
-pub(crate) enum BudgetHold {
-    Nothing,
-    Reserved(Reservation),
-    CommittedRequest(CommittedRequest),
-}
-
 impl RequestAccount {
     /// Opens the account of a request whose route is still unknown.
     pub(crate) fn open(request: RequestContext, permit: Option<RequestPermit>) -> Box<Self> {
@@ -143,28 +106,14 @@ impl RequestAccount {
             total_at: request.begun + request.snapshot.traffic.timeouts.total,
             request,
             policy: None,
-            permit,
-            subject: Subject::ANONYMOUS,
-            caller_ids: None,
-            token: None,
-            service: None,
-            plan: None,
-            key_permit: None,
-            rate_limits: None,
+            identity: Identity::default(),
+            permits: Permits::of(permit),
+            ending: Ending::default(),
             inference: None,
-            hold: BudgetHold::Nothing,
-            opened: false,
-            prelogged: None,
             destination: None,
             is_split: false,
             attempt: None,
             attempts: Vec::new(),
-            tunnel: None,
-            request_bytes: 0,
-            response_bytes: 0,
-            status: 0,
-            refusal: None,
-            is_settled: false,
         })
     }
 
@@ -194,8 +143,7 @@ impl RequestAccount {
     }
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
-        self.subject = principal.subject();
-        self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
+        self.identity.identified(principal);
     }
 
     /// The LLM call, once its model is known.
@@ -211,17 +159,17 @@ impl RequestAccount {
     }
 
     pub(crate) fn reserved(&mut self, reservation: Reservation) {
-        self.hold = BudgetHold::Reserved(reservation);
+        self.permits.budgets = BudgetHold::Reserved(reservation);
     }
 
     /// Returns whether a budget with this measure limits the request, which is not sent yet.
     pub(crate) fn is_limited(&self, measure: Measure) -> bool {
-        matches!(&self.hold, BudgetHold::Reserved(reservation) if reservation.limits(measure))
+        matches!(&self.permits.budgets, BudgetHold::Reserved(reservation) if reservation.limits(measure))
     }
 
     /// Returns the UTC day to which the request counts.
     pub(crate) fn day(&self) -> Day {
-        match &self.hold {
+        match &self.permits.budgets {
             BudgetHold::Nothing => self.request.started_at.day(),
             BudgetHold::Reserved(reservation) => reservation.day(self.request.started_at),
             BudgetHold::CommittedRequest(committed) => committed.day(),
@@ -235,7 +183,7 @@ impl RequestAccount {
 
     /// Settles the reservation as reserved: the gateway itself responds, and the request counts.
     pub(crate) fn spend(&mut self) {
-        if let BudgetHold::Reserved(reservation) = std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
+        if let BudgetHold::Reserved(reservation) = std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
             reservation.commit(self.request.started_at).settle_as_reserved();
         }
     }
@@ -283,20 +231,20 @@ impl RequestAccount {
     /// disconnected.
     pub(crate) fn relayed(&mut self, bytes: usize) {
         if !self.request.deadlines.has_left() {
-            self.response_bytes += u64::try_from(bytes).unwrap_or(0);
+            self.ending.response_bytes += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
     /// Sets the status that the client receives, unless it has disconnected.
     pub(crate) fn answers(&mut self, status: u16) {
         if !self.request.deadlines.has_left() {
-            self.status = status;
+            self.ending.status = status;
         }
     }
 
     /// Returns the limit that the response reports; `rate` is that of the plan or the key.
     pub(crate) fn reported_limit(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
-        match &self.rate_limits {
+        match &self.permits.rate_limits {
             None => rate.map(ReportedLimit::of_plan),
             Some(limits) => limits.reported(rate),
         }
@@ -305,15 +253,15 @@ impl RequestAccount {
     /// Returns the limits in which the request counts.
     pub(crate) fn counted_limits(&mut self) -> &mut CountedLimits {
         let counters = &self.request.snapshot.limit_counters;
-        self.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
+        self.permits.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
     }
 
     /// Notes that the request is refused or has failed.
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
-        if let Some(limits) = &mut self.rate_limits {
+        if let Some(limits) = &mut self.permits.rate_limits {
             limits.refused(problem.refusal);
         }
-        self.refusal = Some((problem.refusal, problem.source.take()));
+        self.ending.refusal = Some((problem.refusal, problem.source.take()));
         if problem.refusal.side() == Side::Upstream
             && let Some(destination) = &self.destination
         {
@@ -324,12 +272,14 @@ impl RequestAccount {
     /// Returns whether a budget of tokens or money limits the request, so that its response may exceed the reservation
     /// before it ends.
     pub(crate) fn is_held_to_its_use(&self) -> bool {
-        matches!(&self.hold, BudgetHold::CommittedRequest(committed) if committed.limits_use())
+        matches!(&self.permits.budgets, BudgetHold::CommittedRequest(committed) if committed.limits_use())
     }
 
     /// Returns whether the usage that `tap` has read so far exceeds the reservation.
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
-        let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.hold, self.call()) else { return false };
+        let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.permits.budgets, self.call()) else {
+            return false;
+        };
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.request.snapshot.traffic.price(&call.provider, (&call.model, None), self.request.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
@@ -370,7 +320,7 @@ impl RequestAccount {
     /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.
     pub(crate) fn commit_if_sent(&mut self) {
         if self.attempt.as_ref().is_some_and(|attempt| attempt.probe.anything_written()) {
-            self.hold = match std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
+            self.permits.budgets = match std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
                 BudgetHold::Reserved(reservation) => {
                     BudgetHold::CommittedRequest(reservation.commit(self.request.started_at))
                 }

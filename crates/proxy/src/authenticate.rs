@@ -31,8 +31,8 @@ use crate::worker::token_client::TokenClient;
 pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Phase<Option<Client>> {
     let problem = match auth {
         Auth::None => {
-            account.subject = identify::without_credential(&account.request);
-            if matches!(account.subject, Subject::Certificate { .. }) {
+            account.identity.subject = identify::without_credential(&account.request);
+            if matches!(account.identity.subject, Subject::Certificate { .. }) {
                 enter(account)?;
             }
             return Ok(None);
@@ -69,7 +69,7 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> P
         Auth::Forward(entry) => match Box::pin(forward_auth::identify(&account.request, entry)).await {
             Ok(client) => {
                 enter_as(account, client.subject.clone(), client.plan.as_ref())?;
-                account.service = Some(client);
+                account.identity.service = Some(client);
                 return Ok(None);
             }
             Err(early) => return Err(refused_by_service(account, early).await),
@@ -98,7 +98,7 @@ async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<
 
 /// Returns the response of a service. One with the status 401 counts in the limits of unauthenticated clients.
 async fn refused_by_service(account: &mut RequestAccount, early: EarlyResponse) -> EarlyResponse {
-    account.subject = identify::anonymous(&account.request);
+    account.identity.subject = identify::anonymous(&account.request);
     match early {
         EarlyResponse::Respond(response) if response.status() == StatusCode::UNAUTHORIZED => {
             let problem = Problem::new(Refusal::Unauthorized, "a service has refused the request");
@@ -116,8 +116,8 @@ fn enter_as(
     subject: Subject,
     plan: Option<&Arc<str>>,
 ) -> Result<Option<Client>, Problem> {
-    account.subject = subject;
-    account.plan = plan.cloned();
+    account.identity.subject = subject;
+    account.identity.plan = plan.cloned();
     enter(account)?;
     Ok(None)
 }
@@ -128,11 +128,11 @@ fn enter_with_token(
     rule: &JwtRule,
     client: Rc<TokenClient>,
 ) -> Result<Option<Client>, Problem> {
-    account.subject = client.verified.subject.clone();
-    account.plan = client.plan.clone();
+    account.identity.subject = client.verified.subject.clone();
+    account.identity.plan = client.plan.clone();
     token::check(&client, rule)?;
     enter(account)?;
-    account.token = Some(client);
+    account.identity.token = Some(client);
     Ok(None)
 }
 
@@ -151,8 +151,8 @@ fn note_client(request: &RequestContext, principal: &Principal) {
 
 /// Counts the request among the requests in flight of its subject and, for a key, of its user.
 fn enter(account: &mut RequestAccount) -> Result<(), Problem> {
-    let entered = account.request.worker().shared.capacity.call(&account.subject);
-    account.key_permit = Some(entered.map_err(|bound| {
+    let entered = account.request.worker().shared.capacity.call(&account.identity.subject);
+    account.permits.subject = Some(entered.map_err(|bound| {
         let (calls_max, whose) = match bound {
             CallBound::Key(calls_max) => (calls_max, "of this key"),
             CallBound::User(calls_max) => (calls_max, "of this user, over all keys,"),

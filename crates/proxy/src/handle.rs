@@ -133,7 +133,7 @@ async fn serve(
     }
     // A health check has a response although too many requests are in flight.
     let is_health_check = matches!(action, Action::Status);
-    if account.permit.is_none() && !is_health_check {
+    if account.permits.request.is_none() && !is_health_check {
         return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
@@ -149,7 +149,7 @@ async fn serve(
     };
     let client =
         anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;
-    if account.key_permit.is_none() && !is_health_check {
+    if account.permits.subject.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
     if let Some(client) = client.as_ref().filter(|_| policy.is_restrictable) {
@@ -219,7 +219,7 @@ async fn finish(
 ) -> Box<ClientResponse> {
     let OwnResponse { response, rate, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
-    account.permit = None;
+    account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
     account.answers(response.status().as_u16());

@@ -21,20 +21,24 @@ use meter::{
 use spool::Record;
 use tokio::time::Instant;
 
+use crate::account::RequestAccount;
 use crate::account::attempt;
 use crate::account::attempt::micros;
-use crate::account::{BudgetHold, RequestAccount};
+use crate::account::permits::BudgetHold;
 use crate::metrics::EndedRequest;
 use crate::worker::aggregation::{PendingSettlement, settle};
 
 use used::used;
 
-/// The day, charge, outcome and duration of a request that is settled.
-struct RequestSettlement {
-    day: Day,
-    charge: Charge,
+/// The facts of a finished request, for its metrics, its event and its log line.
+struct RequestSummary {
     outcome: Outcome,
     duration_us: u64,
+    result: RequestResult,
+    /// The code of the refusal that the client received, if it was refused and has not disconnected.
+    refusal: Option<&'static str>,
+    /// The upstream's id of the last attempt.
+    upstream_id: Option<Arc<str>>,
 }
 
 impl RequestAccount {
@@ -45,50 +49,57 @@ impl RequestAccount {
 
     /// Settles like [`RequestAccount::finish`], with the current time `now` of a function that has read the clock already.
     pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<ResponseFacts>) {
-        if std::mem::replace(&mut self.is_settled, true) {
+        if std::mem::replace(&mut self.ending.is_settled, true) {
             return;
         }
         self.commit_if_sent();
         let outcome = if self.request.deadlines.has_left() { Outcome::CallerGone } else { outcome };
         let duration_us = micros(now - self.request.begun);
-        if self.status == 0 {
-            self.status = CALLER_GONE;
+        if self.ending.status == 0 {
+            self.ending.status = CALLER_GONE;
         }
         if let Some(inference) = &mut self.inference {
             inference.is_usage_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
         }
         if let Some(attempt) = self.attempt.take() {
-            self.request_bytes = attempt.progress.bytes();
+            self.ending.request_bytes = attempt.progress.bytes();
             if attempt.probe.anything_written() && self.leaves_a_row() {
                 let record = self.record_of(&attempt, now, seen);
                 self.attempts.push(record);
             }
         }
+        let summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());
-        let refusal = self.refusal.as_ref().map(|(refusal, _)| refusal.code());
-        let result = RequestResult::of(self.status, outcome, refusal.filter(|_| outcome != Outcome::CallerGone));
-        let ended = EndedRequest { route, method, status: self.status, result, duration_us };
+        let ended = EndedRequest { route, method, status: self.ending.status, result: summary.result, duration_us };
         handles.ended(&self.request.snapshot.requests, &ended);
-        if let Some((refusal, _)) = &self.refusal {
+        if let Some((refusal, _)) = &self.ending.refusal {
             handles.refused(*refusal);
         }
-        let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
-        match std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
-            BudgetHold::CommittedRequest(committed) => self.record(committed, outcome, duration_us),
+        match std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
+            BudgetHold::CommittedRequest(committed) => self.record(committed, &summary),
             BudgetHold::Reserved(reservation) => {
-                let owed = match self.prelogged.take() {
+                let owed = match self.permits.prelogged.take() {
                     Some(prelogged) => {
                         prelogged.unsent(reservation);
                         PendingSettlement::default()
                     }
                     None => PendingSettlement::unsent(reservation),
                 };
-                self.record_unsent(now, outcome, duration_us, owed);
+                self.record_unsent(now, &summary, owed);
             }
-            BudgetHold::Nothing => self.record_unsent(now, outcome, duration_us, PendingSettlement::default()),
+            BudgetHold::Nothing => self.record_unsent(now, &summary, PendingSettlement::default()),
         }
-        log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
+        log::end(self, &summary);
+    }
+
+    /// Returns the facts of the request, whose attempts have ended.
+    fn summary(&self, outcome: Outcome, duration_us: u64) -> RequestSummary {
+        let refusal = self.ending.refusal.as_ref().map(|(refusal, _)| refusal.code());
+        let refusal = refusal.filter(|_| outcome != Outcome::CallerGone);
+        let result = RequestResult::of(self.ending.status, outcome, refusal);
+        let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
+        RequestSummary { outcome, duration_us, result, refusal, upstream_id }
     }
 
     /// Returns the record of an attempt with its usage and cost.
@@ -169,7 +180,7 @@ impl RequestAccount {
 
     /// Appends one usage event to the spool, or adds the request to the counts. A request that only counts tokens
     /// leaves neither.
-    fn record(&mut self, committed: CommittedRequest, outcome: Outcome, duration_us: u64) {
+    fn record(&mut self, committed: CommittedRequest, summary: &RequestSummary) {
         if self.call().is_some_and(|call| call.free) {
             committed.settle_as_reserved();
             return;
@@ -177,8 +188,8 @@ impl RequestAccount {
         let (charge, estimated) = self.charge(&committed.reserved());
         match self.policy().events {
             Events::Folded => {
-                let counts = self.counts(&committed, outcome);
-                match self.prelogged.take() {
+                let counts = self.counts(&committed, summary.outcome);
+                match self.permits.prelogged.take() {
                     Some(prelogged) => prelogged.count(counts),
                     // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
                     None if !self.request.worker().aggregation.add(counts) => return,
@@ -187,7 +198,7 @@ impl RequestAccount {
                 settle(committed, &charge, &estimated);
             }
             Events::Rows => {
-                let event = self.event(&RequestSettlement { day: committed.day(), charge, outcome, duration_us });
+                let event = self.event(summary, committed.day(), charge);
                 self.append(event, PendingSettlement::settling(committed, charge, estimated));
             }
         }
@@ -209,9 +220,9 @@ impl RequestAccount {
 
     fn counts(&self, committed: &CommittedRequest, outcome: Outcome) -> Counts {
         Counts {
-            subject: self.subject.recorded(),
+            subject: self.identity.subject.recorded(),
             route: self.policy().name.clone(),
-            status_class: RequestResult::status_class(self.status, outcome),
+            status_class: RequestResult::status_class(self.ending.status, outcome),
             minute: u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
             day: committed.day(),
             requests: 1,
@@ -220,35 +231,35 @@ impl RequestAccount {
     }
 
     /// Returns the usage event of the request.
-    fn event(&mut self, settled: &RequestSettlement) -> UsageEvent {
+    fn event(&mut self, summary: &RequestSummary, day: Day, charge: Charge) -> UsageEvent {
         let handles = &self.request.worker().handles;
         let inference = self.inference.as_ref();
         let format = self.call().map(|call| call.format).or_else(|| inference?.format);
-        let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
         UsageEvent {
             id: self.request.id,
-            subject: self.subject.recorded(),
+            subject: self.identity.subject.recorded(),
             started_at: self.request.started_at,
-            day: settled.day,
-            charge: settled.charge,
+            day,
+            charge,
             route: self.policy().name.clone(),
             format: format.map(|format| handles.format(format)),
             model: self.call().map(|call| call.requested_model.clone()),
             streamed: self.call().is_some_and(|call| call.streamed),
-            status: self.status,
-            outcome: settled.outcome,
-            request_bytes: self.request_bytes,
-            response_bytes: self.response_bytes,
-            duration_us: settled.duration_us,
+            status: self.ending.status,
+            outcome: summary.outcome,
+            request_bytes: self.ending.request_bytes,
+            response_bytes: self.ending.response_bytes,
+            duration_us: summary.duration_us,
             attempts: std::mem::take(&mut self.attempts),
-            refusal: refusal.map(|(refusal, _)| Arc::from(refusal.code())),
+            refusal: summary.refusal.map(Arc::from),
         }
     }
 
     /// Appends the event to the spool, then settles or releases the reservation. If the spool fails, the event waits
     /// for another write.
     fn append(&mut self, event: UsageEvent, owed: PendingSettlement) {
-        let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
+        let record =
+            if std::mem::take(&mut self.permits.has_open_record) { Record::Close(event) } else { Record::Event(event) };
         let worker = self.request.worker();
         let appended = worker.recorder.spool.borrow_mut().append(&record);
         match appended {
@@ -264,7 +275,7 @@ impl RequestAccount {
 impl Drop for RequestAccount {
     fn drop(&mut self) {
         // The clock is read only for a request that has not ended.
-        if !self.is_settled {
+        if !self.ending.is_settled {
             let outcome = if self.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.finish(outcome, None);
         }

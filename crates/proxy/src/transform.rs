@@ -6,14 +6,15 @@ mod provider;
 
 use std::sync::Arc;
 
-use access::{RequestId, Secret, is_key};
+use access::{Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::account::client_context::ClientOrigin;
-use crate::client::head::{Head, text};
+use crate::account::trace_context::TraceContext;
+use crate::client::head::Head;
 use crate::client::trusted::TrustRule;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
@@ -29,7 +30,7 @@ const OF_THE_ACCOUNT: [KnownName; 4] =
 
 /// What one request to a destination needs besides the client's head.
 pub(crate) struct RequestEdits<'a> {
-    pub(crate) id: RequestId,
+    pub(crate) trace: &'a TraceContext,
     /// The edits that every request to the destination gets. They remove the fields of the connection.
     pub(crate) destination: &'a HeadEdits,
     pub(crate) receiver: Receiver<'a>,
@@ -91,7 +92,7 @@ impl RequestEdits<'_> {
             }
             Receiver::Provider(provider) => to_provider(&mut edits, head, provider)?,
         }
-        trace(&mut edits, head, self.id)?;
+        self.trace.write(&mut edits)?;
         Ok(edits)
     }
 }
@@ -221,37 +222,6 @@ fn is_of_the_account(name: &[u8]) -> bool {
 fn is_sharing(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"access-control-";
     name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
-
-/// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
-/// Trace Context, 3.2). The span's id is the random half of the request's id.
-fn trace(edits: &mut HeadEdits, head: &Head, id: RequestId) -> Result<(), InvalidPart> {
-    let mut own = [0; 32];
-    let own: &str = id.0.simple().encode_lower(&mut own);
-    let received = head.get(KnownName::Traceparent).and_then(text).and_then(parse_trace);
-    let (trace_id, flags) = received.unwrap_or((own, "00"));
-    if received.is_none() {
-        edits.remove(KnownName::Tracestate);
-    }
-    let mut value = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    let parts = [(3, trace_id), (36, own.get(16..).unwrap_or_default()), (53, flags)];
-    for (start, part) in parts {
-        if let Some(place) = value.get_mut(start..start + part.len()) {
-            place.copy_from_slice(part.as_bytes());
-        }
-    }
-    edits.append(KnownName::Traceparent, &value)
-}
-
-/// Trace id and flags of a valid `traceparent`.
-fn parse_trace(value: &str) -> Option<(&str, &str)> {
-    let hex = |text: &str, len| text.len() == len && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let mut parts = value.split('-');
-    let (version, trace_id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let whole = version != "00" || parts.next().is_none();
-    let valid = hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && hex(flags, 2);
-    (whole && valid && !zero(trace_id) && !zero(parent)).then_some((trace_id, flags))
 }
 
 /// The target of an LLM call: the endpoint's path at the provider, with the provider's own name of the model, and the query

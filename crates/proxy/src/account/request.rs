@@ -1,7 +1,7 @@
 //! The facts of one request that do not change: where and when it arrived, its head, and its configuration.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::account::client_context::{ClientOrigin, ConnectionContext, Peer};
 use crate::account::request_id::RequestIdText;
+use crate::account::trace_context::TraceContext;
 use crate::client::head::Head;
 use crate::deadlines::RequestDeadlines;
 use crate::upstream::interim::InterimResponses;
@@ -47,6 +48,7 @@ pub(crate) struct RequestContext {
     read_at: Cell<Instant>,
     pub(crate) head: Rc<Head>,
     interim: Rc<InterimResponses>,
+    trace: OnceCell<TraceContext>,
 }
 
 impl RequestContext {
@@ -63,7 +65,13 @@ impl RequestContext {
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
-        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim }
+        let trace = OnceCell::new();
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim, trace }
+    }
+
+    /// Returns the trace to which the request belongs.
+    pub(crate) fn trace(&self) -> &TraceContext {
+        self.trace.get_or_init(|| TraceContext::of(&self.head, self.id))
     }
 
     pub(crate) fn worker(&self) -> &Worker {

@@ -48,7 +48,7 @@ pub(crate) async fn forward_to(
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
     if upgrades {
         tunnel::check(&account.request.head)?;
-        account.tunnel = Some(tunnel::permit(account)?);
+        account.permits.tunnel = Some(tunnel::permit(account)?);
     }
     let charge = Charge::credits(policy.credits);
     let admission = limit(account, client, Some(charge)).await?;
@@ -102,10 +102,10 @@ fn edits(
             withholds_claims: withheld.claims,
             certificate: request.at.peer.certificate_subject(),
         },
-        token: account.token.as_deref(),
-        service: account.service.as_deref(),
+        token: account.identity.token.as_deref(),
+        service: account.identity.service.as_deref(),
     };
-    RequestEdits { id: request.id, destination, receiver: Receiver::Upstream(client) }.of(&request.head)
+    RequestEdits { trace: request.trace(), destination, receiver: Receiver::Upstream(client) }.of(&request.head)
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.

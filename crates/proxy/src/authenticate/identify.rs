@@ -138,7 +138,7 @@ pub(crate) fn too_many_calls(request: &RequestContext, wait: Duration) -> Proble
 /// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
 /// client did not cause are not counted. The request has no subject then.
 pub(crate) async fn refuse_unauthenticated(account: &mut RequestAccount, problem: Problem) -> Problem {
-    account.subject = anonymous(&account.request);
+    account.identity.subject = anonymous(&account.request);
     let request = &account.request;
     let limit = request.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
     let Some(limit) = limit else { return problem };

@@ -42,9 +42,9 @@ pub(crate) async fn identified<T>(
 
 /// Counts a request without a credential for the address of its client.
 pub(crate) fn enter(account: &mut RequestAccount) -> Result<(), Problem> {
-    let known = if let Subject::Anonymous { address } = &account.subject { *address } else { None };
+    let known = if let Subject::Anonymous { address } = &account.identity.subject { *address } else { None };
     let address = known.unwrap_or_else(|| account.request.client_address());
-    let Some(permit) = &mut account.permit else { return Ok(()) };
+    let Some(permit) = &mut account.permits.request else { return Ok(()) };
     permit.count_anonymous(address).map_err(|bound| refused(bound, "without a credential"))
 }
 

@@ -17,7 +17,7 @@ const RATE_IDS: [&str; 2] = ["rate", "free rate"];
 
 /// Returns the time for which the request may still wait for Redis.
 pub(crate) fn time_left(account: &RequestAccount) -> Duration {
-    account.rate_limits.as_ref().map_or(WAIT_MAX, |counted| WAIT_MAX.saturating_sub(counted.waited))
+    account.permits.rate_limits.as_ref().map_or(WAIT_MAX, |counted| WAIT_MAX.saturating_sub(counted.waited))
 }
 
 /// Whether the request has waited for Redis as long as it may.
@@ -46,7 +46,7 @@ pub(crate) async fn count_rate(
 ) -> Result<RateSource, Problem> {
     let at = account.request.at.clone();
     let (Some(sharing), Some((terms, of)), Some(caller)) =
-        (&at.worker.shared.sharing, limits.rate_terms(is_free), account.caller_ids)
+        (&at.worker.shared.sharing, limits.rate_terms(is_free), account.identity.caller_ids)
     else {
         return Ok(RateSource::Here);
     };

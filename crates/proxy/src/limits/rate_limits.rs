@@ -37,7 +37,7 @@ pub(crate) fn after_authentication(
     of_route: &Range<usize>,
     client: Option<&Client>,
 ) -> Result<WaitingLimits, Problem> {
-    let own = account.plan.clone();
+    let own = account.identity.plan.clone();
     let plan = client.map(|client| client.principal.plan.name.as_str()).or(own.as_deref());
     take(account, of_route, plan, |rule, tier| if rule.needs_client() { rule.tier(tier) } else { None })
 }
@@ -66,7 +66,8 @@ fn take(
     plan: Option<&str>,
     tier: impl for<'a> Fn(&'a RateLimit, Option<&str>) -> Option<&'a LimitTier>,
 ) -> Result<WaitingLimits, Problem> {
-    let (snapshot, token, own) = (account.request.snapshot.clone(), account.token.clone(), account.plan.clone());
+    let (snapshot, token, own) =
+        (account.request.snapshot.clone(), account.identity.token.clone(), account.identity.plan.clone());
     let limits = &snapshot.traffic.rate_limits;
     let mut waiting = WaitingLimits::new();
     for position in limits.positions(of_route) {

@@ -17,7 +17,7 @@ const BEGIN_MAX: Duration = Duration::from_secs(2);
 
 /// Returns the limits of the client's subject; `None` if the client has no plan, or one that does not limit credits.
 pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits>>, Problem> {
-    let Some(name) = &account.plan else { return Ok(None) };
+    let Some(name) = &account.identity.plan else { return Ok(None) };
     let plans = &account.request.snapshot.traffic.plans;
     let Some(plan) = plans.iter().find(|plan| *plan.name == **name) else {
         return Err(Problem::new(Refusal::Forbidden, "the plan of this client is not a plan of this gateway"));
@@ -27,7 +27,7 @@ pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits
     }
     // The plan of a subject may change with its entry or with a claim.
     let counts_month = plans.iter().any(Plan::limits_credits_a_month);
-    match account.request.worker().subject_limits.get(&account.subject, plan, counts_month) {
+    match account.request.worker().subject_limits.get(&account.identity.subject, plan, counts_month) {
         Some(limits) => Ok(Some(limits)),
         // Boxed, because its future is large and other requests do not need it.
         None => Box::pin(begin(account, plan, counts_month)).await,
@@ -37,7 +37,7 @@ pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits
 /// Begins the counters of a subject that the worker has not seen with this plan.
 async fn begin(account: &RequestAccount, plan: &Plan, counts_month: bool) -> Result<Option<Arc<Limits>>, Problem> {
     // The address of an anonymous client is not recorded, so nothing would be left of its usage.
-    let Some(subject) = SubjectId::of(&account.subject) else { return Ok(None) };
+    let Some(subject) = SubjectId::of(&account.identity.subject) else { return Ok(None) };
     let (worker, terms) = (account.request.worker(), SubjectTerms { subject, plan, counts_month });
     let meter: &Meter = &worker.shared.meter;
     let mut begun = Ok(());
@@ -55,7 +55,7 @@ async fn begin(account: &RequestAccount, plan: &Plan, counts_month: bool) -> Res
         }
         refuse(error)
     })?;
-    worker.subject_limits.insert(&account.subject, &terms, limits.clone());
+    worker.subject_limits.insert(&account.identity.subject, &terms, limits.clone());
     Ok(Some(limits))
 }
 

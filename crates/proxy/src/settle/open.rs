@@ -7,7 +7,8 @@ use access::{Credits, Refusal, Subject};
 use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
-use crate::account::{BudgetHold, RequestAccount};
+use crate::account::RequestAccount;
+use crate::account::permits::BudgetHold;
 use crate::limits::budget;
 use crate::refusal::problem::Problem;
 use crate::worker::aggregation::PrelogRequest;
@@ -22,15 +23,15 @@ impl RequestAccount {
             spool.append(&record).map_err(|error| unrecorded(&error))?;
             spool.durable()
         };
-        self.opened = true;
+        self.permits.has_open_record = true;
         synced(self, durable).await
     }
 
     /// Records a plain request that costs `credits` of a quota, and waits like [`RequestAccount::open_record`]. Several requests
     /// share one record.
     pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
-        let BudgetHold::Reserved(reservation) = &self.hold else { return Ok(()) };
-        let subject = &self.subject;
+        let BudgetHold::Reserved(reservation) = &self.permits.budgets else { return Ok(()) };
+        let subject = &self.identity.subject;
         if matches!(subject, Subject::Anonymous { .. }) {
             return Ok(());
         }
@@ -39,7 +40,7 @@ impl RequestAccount {
             let (day, route, started_at) = (self.day(), &self.policy().name, self.request.started_at);
             let now = worker.shared.clock.mono_at(self.request.read_at().into_std());
             let ask = PrelogRequest { subject, day, route, started_at, credits, reservation, now };
-            self.prelogged =
+            self.permits.prelogged =
                 Some(worker.aggregation.prelog(&worker.recorder, ask).map_err(|error| unrecorded(&error))?);
             worker.recorder.spool.borrow_mut().durable()
         };
@@ -53,7 +54,7 @@ impl RequestAccount {
         });
         OpenRequest {
             id: self.request.id,
-            subject: self.subject.recorded(),
+            subject: self.identity.subject.recorded(),
             started_at: self.request.started_at,
             day: self.day(),
             reserved,

@@ -4,22 +4,21 @@
 use std::sync::Arc;
 
 use access::SubjectKind;
-use meter::{Charge, Outcome};
+use meter::Charge;
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
-use crate::settle::RequestSettlement;
+use crate::settle::RequestSummary;
 use crate::worker::aggregation::PendingSettlement;
 
 impl RequestAccount {
     /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a
     /// refused LLM request of an authenticated client. A request whose client disconnected is not refused. A request
     /// that only counts tokens has no usage event.
-    pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64, owed: PendingSettlement) {
-        let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
-        if self.opened || (is_refused && self.takes_a_row(now)) {
+    pub(super) fn record_unsent(&mut self, now: Instant, summary: &RequestSummary, owed: PendingSettlement) {
+        if self.permits.has_open_record || (summary.refusal.is_some() && self.takes_a_row(now)) {
             let (day, charge) = (self.request.started_at.day(), Charge::default());
-            let mut event = self.event(&RequestSettlement { day, charge, outcome, duration_us });
+            let mut event = self.event(summary, day, charge);
             event.model = self.known_model();
             self.append(event, owed);
         } else {
@@ -29,12 +28,12 @@ impl RequestAccount {
 
     fn takes_a_row(&self, now: Instant) -> bool {
         let format = self.inference.as_ref().and_then(|inference| inference.format);
-        if format.is_none() || self.subject.kind() == SubjectKind::Anonymous {
+        if format.is_none() || self.identity.subject.kind() == SubjectKind::Anonymous {
             return false;
         }
         let worker = self.request.worker();
         // The reserve of the spool is for requests that were admitted.
-        worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
+        worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.identity.subject, now)
     }
 
     /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,

@@ -82,7 +82,7 @@ fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written 
 
 fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
     let (destination, receiver) = (&upstream_edits(&origin()).unwrap(), Receiver::Upstream(client));
-    RequestEdits { id: id(), destination, receiver }.of(head).unwrap()
+    RequestEdits { trace: &TraceContext::of(head, id()), destination, receiver }.of(head).unwrap()
 }
 
 fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
@@ -109,7 +109,8 @@ fn with_credential(
 ) -> Written {
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
     let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential });
-    let edits = RequestEdits { id: id(), destination: &edits, receiver }.of(&head).unwrap();
+    let trace = &TraceContext::of(&head, id());
+    let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
     Written::new(&head, &edits)
 }
@@ -381,8 +382,9 @@ fn a_credential_that_could_end_its_line_is_an_error() {
     let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
     let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
     let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential: Some(&secret) });
-    let edits = RequestEdits { id: id(), destination: &edits, receiver };
-    assert_eq!(edits.of(&get(&[])).err(), Some(InvalidPart::Value));
+    let head = get(&[]);
+    let edits = RequestEdits { trace: &TraceContext::of(&head, id()), destination: &edits, receiver };
+    assert_eq!(edits.of(&head).err(), Some(InvalidPart::Value));
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl ParsedCall {
         called: &EndpointCall<'_>,
     ) -> Result<Self, Problem> {
         let capacity = &account.request.worker().shared.capacity;
-        let held = capacity.hold(&account.subject);
+        let held = capacity.hold(&account.identity.subject);
         let head = account.request.head.clone();
         let coding = inflate::coding(&head)?;
         let bytes_max = account.request.snapshot.traffic.sizes.body_bytes_max.min(capacity.body_bytes_max());
@@ -82,7 +82,7 @@ async fn plain(
     bounds: InflatedBounds,
 ) -> Result<Bytes, Problem> {
     let until = account.total_at().min(Instant::now() + INFLATION_WAIT_MAX);
-    let permit = timeout_at(until, account.request.worker().shared.capacity.inflate(&account.subject)).await;
+    let permit = timeout_at(until, account.request.worker().shared.capacity.inflate(&account.identity.subject)).await;
     let permit = permit.map_err(|_| {
         Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
     })?;

@@ -101,8 +101,8 @@ impl<'a> TargetCall<'a> {
         let request = &account.request;
         let to = request.snapshot.destinations.of_provider(&call.provider).map_err(undirected)?;
         let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential };
-        let (id, receiver) = (request.id, Receiver::Provider(provider));
-        let edits = RequestEdits { id, destination: &to.destination.edits, receiver };
+        let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
+        let edits = RequestEdits { trace, destination: &to.destination.edits, receiver };
         let edits = edits.of(&request.head).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(body, request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());

@@ -25,9 +25,11 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<Li
     for dimension in dimensions {
         match dimension {
             LimitDimension::Address => push_address(&mut key, account.request.client_address()),
-            LimitDimension::User => push_user(&mut key, &account.subject)?,
-            LimitDimension::Key => push(&mut key, &account.subject.caller()?.key.0.to_be_bytes()),
-            LimitDimension::Client => push_client(&mut key, &account.subject, account.request.client_address())?,
+            LimitDimension::User => push_user(&mut key, &account.identity.subject)?,
+            LimitDimension::Key => push(&mut key, &account.identity.subject.caller()?.key.0.to_be_bytes()),
+            LimitDimension::Client => {
+                push_client(&mut key, &account.identity.subject, account.request.client_address())?;
+            }
             LimitDimension::Header(name) => {
                 // An upstream may read the first value of a list, so a client evades the limit by no other one.
                 if let Some(value) = values(&account.request.head, name).next() {
@@ -37,7 +39,7 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<Li
             }
             LimitDimension::Claim(name) => {
                 // Values that are no single text count together, as those of tokens without the claim do.
-                let value = account.token.as_ref()?.verified.claims.field_value(name).ok().flatten();
+                let value = account.identity.token.as_ref()?.verified.claims.field_value(name).ok().flatten();
                 match value {
                     Some(value) => push(&mut key, value.as_bytes()),
                     None => push_end(&mut key),

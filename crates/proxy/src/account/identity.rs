@@ -1,0 +1,45 @@
+//! The client of a request, as far as it is known.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use access::{KeyId, Last4, Principal, Subject, UserId};
+
+use crate::worker::admitted_client::ServiceClient;
+use crate::worker::token_client::TokenClient;
+
+/// Who has sent a request.
+pub(crate) struct Identity {
+    /// The identity that the request is made as; anonymous until a credential is found.
+    pub(crate) subject: Subject,
+    /// The public ids of the user and the key, for the log.
+    pub(crate) caller_ids: Option<CallerIds>,
+    /// The client, if it has an access token of another issuer.
+    pub(crate) token: Option<Rc<TokenClient>>,
+    /// The client, if a service has admitted it.
+    pub(crate) service: Option<Rc<ServiceClient>>,
+    /// The name of the plan of a client without a user, if it has one.
+    pub(crate) plan: Option<Arc<str>>,
+}
+
+/// The public ids of the user and the key, which commands and the control API use. Operators cannot use row numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallerIds {
+    pub(crate) user: UserId,
+    pub(crate) key: KeyId,
+    pub(crate) last4: Option<Last4>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { subject: Subject::ANONYMOUS, caller_ids: None, token: None, service: None, plan: None }
+    }
+}
+
+impl Identity {
+    /// Notes that a key of a user has sent the request.
+    pub(crate) fn identified(&mut self, principal: &Principal) {
+        self.subject = principal.subject();
+        self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
+    }
+}

@@ -1,0 +1,47 @@
+//! What a request holds until it ends.
+
+use meter::{CommittedRequest, Reservation};
+
+use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
+use crate::refusal::counted_limits::CountedLimits;
+use crate::worker::aggregation::PreloggedPart;
+
+/// The permits, reservations and open records of a request.
+pub(crate) struct Permits {
+    /// The permit that counts the request among those in flight, until the gateway itself responds or the response of the
+    /// upstream has ended; `None` if too many are in flight.
+    pub(crate) request: Option<RequestPermit>,
+    /// The permit that counts the request among the requests in flight of its subject.
+    pub(crate) subject: Option<KeyPermit>,
+    /// The permit of a request that may become a tunnel.
+    pub(crate) tunnel: Option<TunnelPermit>,
+    /// The rate limits of the configuration in which the request counts, if any applies.
+    pub(crate) rate_limits: Option<Box<CountedLimits>>,
+    pub(crate) budgets: BudgetHold,
+    /// Whether the spool has an open record of the request, which the record of its end closes.
+    pub(crate) has_open_record: bool,
+    /// The part of a pre-logged batch that the request uses, if it is a plain request with a quota.
+    pub(crate) prelogged: Option<PreloggedPart>,
+}
+
+/// The state of the amounts that the request reserved in its budgets.
+pub(crate) enum BudgetHold {
+    Nothing,
+    Reserved(Reservation),
+    CommittedRequest(CommittedRequest),
+}
+
+impl Permits {
+    /// Returns the permits of a request that has only this one.
+    pub(crate) const fn of(request: Option<RequestPermit>) -> Self {
+        Self {
+            request,
+            subject: None,
+            tunnel: None,
+            rate_limits: None,
+            budgets: BudgetHold::Nothing,
+            has_open_record: false,
+            prelogged: None,
+        }
+    }
+}
