@@ -35,7 +35,7 @@ use crate::schema::traffic::{SizesInput, TimeoutsInput};
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::settings::{Listing, Setting};
-use crate::snapshot::{Router, Sizes, Snapshot, Timeouts, Traffic};
+use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Timeouts, Traffic};
 use crate::yaml::Node;
 
 /// The result of compiling a file.
@@ -72,8 +72,15 @@ pub(crate) fn compile<'a>(
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
-    let parts =
-        route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits, notes: &mut notes };
+    let timeouts = timeouts(&traffic.timeouts);
+    let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
+    let parts = route::RouteParts {
+        upstreams: &upstreams,
+        auth: &auth,
+        timeouts,
+        rate_limits: &mut rate_limits,
+        notes: &mut notes,
+    };
     let mut routes = route::routes(reader, &mut traffic.routes, parts);
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
@@ -88,7 +95,7 @@ pub(crate) fn compile<'a>(
             via: traffic.via.value,
             unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
             rate_limits: rate_limits.finish(),
-            timeouts: timeouts(&traffic.timeouts),
+            timeouts,
             sizes: sizes(&traffic.sizes),
             on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
             providers: providers.on,
@@ -110,6 +117,7 @@ pub(crate) fn compile<'a>(
             health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
             upstreams: upstreams.list,
             merge_slashes: traffic.paths.merge_slashes.as_ref().is_some_and(|merge| merge.value),
+            built_in,
             router: Router::new(routes),
         },
     };

@@ -299,7 +299,7 @@ impl Snapshot {
     /// Returns the rate limits of the selected route, those before authentication first.
     fn limits_of<'a>(&'a self, selection: &Selection<'_, '_>) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
         let of_route = match selection {
-            Selection::Route(route) => route.rate_limits.clone(),
+            Selection::Route(route) => route.policy.rate_limits.clone(),
             Selection::Endpoint(_)
             | Selection::Health
             | Selection::WrongMethod { .. }

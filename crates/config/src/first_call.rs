@@ -63,16 +63,20 @@ impl Traffic {
     #[must_use]
     pub fn first_route_call(&self) -> Option<FirstRouteCall> {
         self.router.routes().iter().find_map(|route| {
-            let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &route.path else { return None };
-            let needs_key = match route.auth {
+            let (PathMatch::Exact(path) | PathMatch::Prefix(path)) = &route.matches.path else { return None };
+            let needs_key = match route.policy.auth {
                 Auth::Key => true,
                 Auth::None => false,
                 Auth::Listed(_) | Auth::Redis(_) | Auth::Jwt(_) | Auth::Basic(_) | Auth::Forward(_) | Auth::Any(_) => {
                     return None;
                 }
             };
-            let accepts_get = route.methods.is_empty() || route.methods.iter().any(|method| method == "GET");
-            let is_plain = accepts_get && route.host.is_none() && route.conditions.is_none() && !path.contains('\'');
+            let accepts_get =
+                route.matches.methods.is_empty() || route.matches.methods.iter().any(|method| method == "GET");
+            let is_plain = accepts_get
+                && route.matches.host.is_none()
+                && route.matches.conditions.is_none()
+                && !path.contains('\'');
             let path = if path.is_empty() { "/" } else { path.as_str() };
             is_plain.then(|| FirstRouteCall { path: path.to_owned(), needs_key })
         })

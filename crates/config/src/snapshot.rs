@@ -9,6 +9,7 @@ pub mod credentials;
 mod forward_auth;
 mod key_places;
 mod pattern;
+mod policy;
 mod process;
 mod rate_limit;
 mod redirect;
@@ -37,6 +38,7 @@ pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenPar
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use pattern::{Pattern, PatternError};
+pub use policy::{BuiltInPolicies, RoutePolicy};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
     MinVersion, Process, PublicUrl, Retention, Spool, Store, TlsSettings, WORKERS_MAX,
@@ -45,7 +47,7 @@ pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits
 pub use redirect::Redirect;
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
-pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, Upgrade};
+pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, RouteMatches, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
 pub use select::Selection;
 pub use signup::{Signup, SignupMode};

@@ -102,6 +102,11 @@ impl HeadEdits {
         Self { removed_names: self.removed_names.clone(), lines, ..*self }
     }
 
+    /// Reserves room for added lines of this many bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.lines.reserve(bytes);
+    }
+
     /// Forgets all edits and keeps the memory.
     pub fn clear(&mut self) {
         let (mut removed_names, mut lines) = (std::mem::take(&mut self.removed_names), std::mem::take(&mut self.lines));

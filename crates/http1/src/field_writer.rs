@@ -31,21 +31,6 @@ pub enum InvalidPart {
     TooMany,
 }
 
-/// Writes the line of a well-known field.
-///
-/// # Errors
-/// [`InvalidPart::Value`], or [`InvalidPart::Name`] for the prefix of several names; `out` is as before.
-pub fn write_known_field(out: &mut Vec<u8>, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
-    if name == KnownName::XForwardedOther {
-        return Err(InvalidPart::Name);
-    }
-    if !is_field_value(value) {
-        return Err(InvalidPart::Value);
-    }
-    write_known_line(out, name, &[value]);
-    Ok(())
-}
-
 /// Writes one field line.
 ///
 /// # Errors

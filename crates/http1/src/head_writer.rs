@@ -87,6 +87,11 @@ pub fn write_edited_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEd
     out.extend_from_slice(edits.lines());
 }
 
+/// Writes the added fields of a head without received ones. Further fields may follow before the framing fields.
+pub fn write_added_fields(out: &mut Vec<u8>, edits: &HeadEdits) {
+    out.extend_from_slice(edits.lines());
+}
+
 /// Writes the framing fields and the empty line.
 pub fn write_framing(out: &mut Vec<u8>, announced: Announced) {
     match announced {

@@ -57,12 +57,12 @@ pub use body::{BodyScanner, Piece};
 pub use chunk_writer::{CHUNK_END, ChunkPrefix, LAST_CHUNK, write_chunk, write_trailers};
 pub use connection::Expectation;
 pub use edits::{EDITED_NAMES_MAX, HeadEdits};
-pub use field_writer::{InvalidPart, write_field, write_known_field};
+pub use field_writer::{InvalidPart, write_field};
 pub use fields::{Field, Fields};
 pub use framing::{Announced, Framing, ResponseTo, Version};
 pub use head_writer::{
-    CONTINUE, persistence_option, write_edited_fields, write_fields, write_framing, write_request_line,
-    write_status_line,
+    CONTINUE, persistence_option, write_added_fields, write_edited_fields, write_fields, write_framing,
+    write_request_line, write_status_line,
 };
 pub use known_name::KnownName;
 pub use limits::HeadLimits;

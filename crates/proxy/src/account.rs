@@ -8,12 +8,13 @@ pub(crate) mod request_id;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::refusal::Side;
 use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, Subject, UserId};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
-use config::snapshot::{Events, OnHangup, Provider, Timeouts};
+use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use meter::rate::RateLevel;
 use meter::{Billed, Charge, CommittedRequest, Measure, Outcome, Reservation};
 use tokio::time::Instant;
@@ -33,7 +34,10 @@ use crate::worker::token_client::TokenClient;
 /// disconnected, unless the shutdown ends the request.
 pub(crate) struct RequestAccount {
     pub(crate) request: RequestContext,
-    pub(crate) policy: RequestPolicy,
+    /// The policy of the route; `None` if none is known yet, or if none matches.
+    policy: Option<Arc<RoutePolicy>>,
+    /// The deadline of the whole request.
+    total_at: Instant,
     /// The permit that counts the request among those in flight, until the gateway itself responds or the response of the
     /// upstream has ended; `None` if too many are in flight.
     pub(crate) permit: Option<RequestPermit>,
@@ -73,14 +77,6 @@ pub(crate) struct RequestAccount {
     pub(crate) status: u16,
     pub(crate) refusal: Option<(Refusal, Option<String>)>,
     pub(crate) is_settled: bool,
-}
-
-/// The settings of the matched route that apply to the recording and the deadlines of a request.
-pub(crate) struct RequestPolicy {
-    /// The name of the route, or the path of an LLM endpoint.
-    pub(crate) route: Arc<str>,
-    pub(crate) events: Events,
-    pub(crate) timeouts: Timeouts,
 }
 
 /// The part of an account that only LLM requests have.
@@ -143,14 +139,10 @@ pub(crate) enum BudgetHold {
 impl RequestAccount {
     /// Opens the account of a request whose route is still unknown.
     pub(crate) fn open(request: RequestContext, permit: Option<RequestPermit>) -> Box<Self> {
-        let policy = RequestPolicy {
-            route: request.worker().handles.unmatched(),
-            events: Events::Folded,
-            timeouts: request.snapshot.traffic.timeouts,
-        };
         Box::new(Self {
+            total_at: request.begun + request.snapshot.traffic.timeouts.total,
             request,
-            policy,
+            policy: None,
             permit,
             subject: Subject::ANONYMOUS,
             caller_ids: None,
@@ -176,13 +168,29 @@ impl RequestAccount {
         })
     }
 
-    /// Returns the deadline of the whole request.
-    pub(crate) fn total_at(&self) -> Instant {
-        self.request.begun + self.policy.timeouts.total
+    /// Applies the policy of the route that the request matches.
+    pub(crate) fn matched(&mut self, policy: &Arc<RoutePolicy>) {
+        self.total_at = self.request.begun + policy.timeouts.total;
+        self.policy = Some(policy.clone());
     }
 
-    pub(crate) const fn timeouts(&self) -> Timeouts {
-        self.policy.timeouts
+    /// Returns the policy that applies to the request.
+    pub(crate) fn policy(&self) -> &RoutePolicy {
+        self.policy.as_deref().unwrap_or(&self.request.snapshot.traffic.built_in.unmatched)
+    }
+
+    /// Returns the deadline of the whole request.
+    pub(crate) const fn total_at(&self) -> Instant {
+        self.total_at
+    }
+
+    /// Lets the request, which has become a tunnel, last for up to `most` from its beginning.
+    pub(crate) fn extend_to(&mut self, most: Duration) {
+        self.total_at = self.request.begun + most;
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.policy().timeouts
     }
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
@@ -222,7 +230,7 @@ impl RequestAccount {
 
     /// Returns whether the request has its own usage event, not only a part in the counts.
     pub(crate) fn leaves_a_row(&self) -> bool {
-        self.policy.events == Events::Rows
+        self.policy().events == Events::Rows
     }
 
     /// Settles the reservation as reserved: the gateway itself responds, and the request counts.
@@ -262,7 +270,7 @@ impl RequestAccount {
         let total_at = self.total_at();
         let deadlines = &self.request.deadlines;
         deadlines.must_end_at(total_at);
-        deadlines.wait_until((now + self.policy.timeouts.idle).min(total_at));
+        deadlines.wait_until((now + self.timeouts().idle).min(total_at));
         if let Some(attempt) = &mut self.attempt {
             let waited_us = attempt.answered(now, status, upstream_id);
             if let Some(destination) = &self.destination {

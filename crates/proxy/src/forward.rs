@@ -18,7 +18,7 @@ use crate::refusal::problem::Problem;
 use crate::upstream::backend::AttemptResult;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::{Destination, DestinationInUse};
-use crate::upstream::destinations::ChosenDestination;
+use crate::upstream::destinations::{ChosenDestination, NoDestination};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::outgoing::OutgoingHead;
@@ -253,6 +253,17 @@ async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtoc
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";
             Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
+        }
+    }
+}
+
+/// Returns the refusal of a request that has no destination.
+pub(crate) fn undirected(why: NoDestination) -> Problem {
+    match why {
+        NoDestination::Unwritable(part) => unwritable(part),
+        NoDestination::NoBackend(_) => {
+            let message = "no backend of the upstream takes requests now; none received anything";
+            Problem::new(Refusal::NoHealthyUpstream, message)
         }
     }
 }

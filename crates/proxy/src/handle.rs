@@ -13,7 +13,7 @@ use std::task::Poll;
 use access::Refusal;
 use ai::Endpoint;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderValue, Response};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
@@ -38,9 +38,10 @@ use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
 use crate::refusal::render::Rendering;
+use crate::response::ClientResponse;
+use crate::response::head::{ClientHead, GatewayFields};
 use crate::response::relay::Relay;
 use crate::response::response_body::Body;
-use crate::response::{ClientResponse, GatewayFields};
 use crate::route;
 use crate::route::RouteMatch;
 use crate::worker::Worker;
@@ -64,21 +65,19 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, &deadlines, || serving.as_mut().poll(cx)))).await
         };
-        let response = match served {
-            Ok(Handled::Relayed(relayed)) => relay(account, relayed),
-            Ok(Handled::Own(response, rate)) => {
-                finish(&mut account, &mut body, OwnResponse { response, rate, outcome: Outcome::Completed }).await
+        let origin = page.map(PageRequest::into_origin);
+        let own = match served {
+            Ok(Handled::Relayed(relayed)) => {
+                exchange.respond(relay(account, relayed, origin).of(active));
+                continue;
             }
+            Ok(Handled::Own(response, rate)) => OwnResponse { response, rate, outcome: Outcome::Completed },
             Err(EarlyResponse::Respond(response)) => {
-                let own = OwnResponse { response: *response, rate: None, outcome: Outcome::Completed };
-                finish(&mut account, &mut body, own).await
+                OwnResponse { response: *response, rate: None, outcome: Outcome::Completed }
             }
-            Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
+            Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
-        let response = match page {
-            Some(page) => page.share(response),
-            None => response,
-        };
+        let response = finish(&mut account, &mut body, own, origin).await;
         exchange.respond(response.of(active));
     }
 }
@@ -115,12 +114,11 @@ async fn serve(
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     if let Some(endpoint) = preflight {
-        account.policy.route = account.request.worker().handles.endpoint(endpoint);
+        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
-    let RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action } =
-        route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
-    account.policy = policy;
+    let RouteMatch { policy, auth, key_places, action } = route::find(&snapshot.traffic, &head)?;
+    account.matched(policy);
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -141,7 +139,7 @@ async fn serve(
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
     let identification = async {
         if is_limited {
-            let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+            let waiting = rate_limits::before_authentication(account, &policy.rate_limits)?;
             if !waiting.is_empty() {
                 // Boxed, because its future is large and other requests do not need it.
                 Box::pin(count_shared(account, waiting)).await?;
@@ -154,12 +152,12 @@ async fn serve(
     if account.key_permit.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
-    if let Some(client) = client.as_ref().filter(|_| is_restrictable) {
-        scope::check_route(&client.principal.bounds, &account.policy.route)?;
+    if let Some(client) = client.as_ref().filter(|_| policy.is_restrictable) {
+        scope::check_route(&client.principal.bounds, &policy.name)?;
     }
     let client = client.as_ref();
     if is_limited {
-        let waiting = rate_limits::after_authentication(account, &rate_limits, client)?;
+        let waiting = rate_limits::after_authentication(account, &policy.rate_limits, client)?;
         if !waiting.is_empty() {
             Box::pin(count_shared(account, waiting)).await?;
         }
@@ -177,7 +175,7 @@ async fn serve(
 }
 
 /// Returns the response to a refused request, in the format that its client reads.
-async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut problem: Problem) -> Box<ClientResponse> {
+fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     account.refuse(&mut problem);
     let outcome = problem.outcome;
     let snapshot = &account.request.snapshot;
@@ -185,18 +183,23 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
     let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
-    finish(account, body, OwnResponse { response, rate: None, outcome }).await
+    OwnResponse { response, rate: None, outcome }
 }
 
-fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> Box<ClientResponse> {
+/// Begins to relay an upstream's response, which pages of `origin` may read.
+fn relay(
+    mut account: Box<RequestAccount>,
+    relayed: RelayedResponse,
+    origin: Option<HeaderValue>,
+) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
     account.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
-    let gateway = GatewayFields { id: account.request.id_text, limit, now: account.request.wall_at() };
+    let gateway = GatewayFields { id: account.request.id_text, limit, origin, now: account.request.wall_at() };
     let body = Body::relay(Relay::new(content, account, tap));
-    ClientResponse::relayed(head, gateway, body).closing(closes)
+    Box::new(ClientResponse { head: ClientHead::relayed(*head, &gateway), body, closes })
 }
 
 /// A response of the gateway, with the state of the client's rate limit.
@@ -207,8 +210,13 @@ struct OwnResponse {
 }
 
 /// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
-/// part of a body is unread cannot receive another request.
-async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnResponse) -> Box<ClientResponse> {
+/// part of a body is unread cannot receive another request. Pages of `origin` may read the response.
+async fn finish(
+    account: &mut RequestAccount,
+    body: &mut IncomingBody,
+    own: OwnResponse,
+    origin: Option<HeaderValue>,
+) -> Box<ClientResponse> {
     let OwnResponse { response, rate, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
     account.permit = None;
@@ -221,5 +229,6 @@ async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnR
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
     let limit = account.reported_limit(rate);
-    ClientResponse::own(response, GatewayFields { id: account.request.id_text, limit, now }).closing(closes)
+    let (head, content) = ClientHead::own(response, &GatewayFields { id: account.request.id_text, limit, origin, now });
+    Box::new(ClientResponse { head, body: Body::whole(content), closes })
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use access::{NanoUsd, Refusal};
-use ai::{Endpoint, Format};
+use ai::Format;
 use meter::{RequestResult, Usage};
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
@@ -25,8 +25,8 @@ type RequestHandleKey = (usize, usize, u16, RequestResult);
 /// The names of a provider and of a model there.
 pub(crate) type ProviderModel = (Arc<str>, Arc<str>);
 
-/// Handles of the requests that use one snapshot. The names of routes belong to the snapshot or to [`Handles`], which
-/// both live longer. So an address identifies a name, and no name is hashed or compared.
+/// Handles of the requests that use one snapshot. The names of routes belong to the snapshot, which
+/// lives longer. So an address identifies a name, and no name is hashed or compared.
 #[derive(Default)]
 pub(crate) struct RequestHandles(MetricHandles<RequestHandleKey, (Counter, Histogram)>);
 
@@ -39,13 +39,10 @@ pub(crate) struct EndedRequest<'a> {
     pub(crate) duration_us: u64,
 }
 
-/// Handles and names that requests share.
+/// Handles, and names of formats, that requests share.
 pub(crate) struct Handles {
     metrics: Arc<Metrics>,
     models: MetricHandles<ProviderModel, ModelHandles>,
-    unmatched: Arc<str>,
-    healthz: Arc<str>,
-    endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
     formats: [(Format, Arc<str>); Format::ALL.len()],
 }
 
@@ -61,31 +58,14 @@ impl Handles {
         Self {
             metrics: metrics.clone(),
             models: RefCell::default(),
-            unmatched: Arc::from("unmatched"),
-            healthz: Arc::from("healthz"),
-            endpoints: Endpoint::ALL.map(|endpoint| (endpoint, Arc::from(endpoint.path()))),
             formats: Format::ALL.map(|format| (format, Arc::from(format.name()))),
         }
     }
 
-    /// Returns the route name of a request that matches no route.
-    pub(crate) fn unmatched(&self) -> Arc<str> {
-        self.unmatched.clone()
-    }
-
-    /// Returns the route name of the gateway's own health check.
-    pub(crate) fn healthz(&self) -> Arc<str> {
-        self.healthz.clone()
-    }
-
-    /// Returns the route name of an LLM endpoint.
-    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Arc<str> {
-        named(&self.endpoints, endpoint).unwrap_or_else(|| self.unmatched())
-    }
-
     /// Returns the format's name.
     pub(crate) fn format(&self, format: Format) -> Arc<str> {
-        named(&self.formats, format).unwrap_or_else(|| Arc::from(format.name()))
+        let known = self.formats.iter().find(|(known, _)| *known == format);
+        known.map_or_else(|| Arc::from(format.name()), |(_, name)| name.clone())
     }
 
     /// Counts a request that has ended; `requests` are the handles of its snapshot.
@@ -151,10 +131,6 @@ impl Handles {
             unpriced: proxy.unpriced.get_or_create(&labels),
         }
     }
-}
-
-fn named<T: Copy + PartialEq>(names: &[(T, Arc<str>)], which: T) -> Option<Arc<str>> {
-    names.iter().find(|(named, _)| *named == which).map(|(_, name)| name.clone())
 }
 
 /// Passes the handle under `key` to `then`. A missing handle is created first.

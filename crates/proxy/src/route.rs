@@ -1,59 +1,55 @@
 //! The match of a request: an LLM endpoint, or one of the configured routes.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use access::Refusal;
 use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
 use config::Requested;
-use config::snapshot::{self, Auth, Events, KeyPlaces, Route, Selection, Traffic};
+use config::snapshot::{self, Auth, KeyPlaces, Route, RoutePolicy, Selection, Traffic};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
-use crate::account::RequestPolicy;
 use crate::action::Action;
 use crate::action::forward::{ForwardedRoute, RouteUpstream};
 use crate::action::inference::InferenceEndpoint;
 use crate::client::dialect::dialect_by;
 use crate::client::head::{Head, is_websocket, requests_websocket};
-use crate::metrics::Handles;
 use crate::refusal::phase::Phase;
 use crate::refusal::problem::{ErrorFormat, Problem};
 
-/// The authentication of LLM endpoints, and that of the gateway's own status.
-static KEY: Auth = Auth::Key;
-static NO_AUTH: Auth = Auth::None;
-
-/// The route of a request: a configured one, or the built-in one of an LLM endpoint.
+/// The route of a request: a configured one, or a built-in one.
 pub(crate) struct RouteMatch<'a> {
-    pub(crate) policy: RequestPolicy,
+    pub(crate) policy: &'a Arc<RoutePolicy>,
+    /// The authentication of the request: that of the policy, or none for a health check.
     pub(crate) auth: &'a Auth,
     /// The places in which the request may have a key; `None` if these are headers only.
     pub(crate) key_places: Option<&'a KeyPlaces>,
-    /// Whether a key that is restricted to routes needs this one among them.
-    pub(crate) is_restrictable: bool,
-    /// The positions of the rate limits that only this route has.
-    pub(crate) rate_limits: Range<usize>,
     pub(crate) action: Action<'a>,
 }
 
 /// Finds the route of a request.
-pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
+pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
     let selection = traffic.select(requested(head, method, path));
     let key_places = traffic.key_places(&selection);
     let problem = match selection {
         Selection::Endpoint(called) => {
-            return Ok(RouteMatch { key_places, ..built_in(called.into_owned(), traffic, handles) });
+            let policy = traffic.built_in.of_endpoint(called.endpoint);
+            let action = of_endpoint(called.into_owned());
+            return Ok(RouteMatch { policy, auth: &policy.auth, key_places, action });
         }
-        Selection::Health => return Ok(own_health(traffic, handles)),
+        Selection::Health => {
+            let policy = &traffic.built_in.health;
+            return Ok(RouteMatch { policy, auth: &policy.auth, key_places, action: Action::Status });
+        }
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
         Selection::Route(route) => {
             if let Some(message) = route.refused_paths.refusal(path) {
                 return Err(Problem::new(Refusal::BadRequest, message).into());
             }
             let auth = traffic.auth_of(route, method, path, || requests_websocket(head));
-            return Ok(RouteMatch { key_places, ..configured(route, traffic, auth) });
+            return Ok(RouteMatch { policy: &route.policy, auth, key_places, action: configured(route) });
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
@@ -81,9 +77,8 @@ fn requested<'a>(head: &'a Head, method: &'a str, path: &'a str) -> Requested<'a
     Requested { method, host: head.host(), path, parts: head }
 }
 
-fn configured<'a>(route: &'a Route, traffic: &Traffic, auth: &'a Auth) -> RouteMatch<'a> {
-    let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
-    let action = match &route.action {
+fn configured(route: &Route) -> Action<'_> {
+    match &route.action {
         snapshot::Action::Forward(upstream) => {
             Action::Forward(ForwardedRoute { route, upstream: RouteUpstream::One(upstream) })
         }
@@ -92,33 +87,15 @@ fn configured<'a>(route: &'a Route, traffic: &Traffic, auth: &'a Auth) -> RouteM
         }
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
-    };
-    let rate_limits = route.rate_limits.clone();
-    RouteMatch { policy, auth, key_places: None, is_restrictable: true, rate_limits, action }
+    }
 }
 
-/// Returns the gateway's own health check.
-fn own_health<'a>(traffic: &Traffic, handles: &Handles) -> RouteMatch<'a> {
-    let policy = RequestPolicy { route: handles.healthz(), events: Events::Folded, timeouts: traffic.timeouts };
-    let (auth, key_places) = (&NO_AUTH, None);
-    RouteMatch { policy, auth, key_places, is_restrictable: false, rate_limits: 0..0, action: Action::Status }
-}
-
-/// Returns the route of an LLM endpoint.
-fn built_in<'a>(called: EndpointCall<'static>, traffic: &'a Traffic, handles: &Handles) -> RouteMatch<'a> {
-    let timeouts = traffic.ai.as_ref().map_or(traffic.timeouts, |ai| ai.timeouts);
-    let policy = RequestPolicy { route: handles.endpoint(called.endpoint), events: Events::Rows, timeouts };
-    let (auth, key_places, is_restrictable, rate_limits) = (&KEY, None, false, 0..0);
+/// Returns the action of an LLM endpoint.
+fn of_endpoint(called: EndpointCall<'static>) -> Action<'static> {
     match called.endpoint.format() {
-        _ if called.endpoint == Endpoint::Root => {
-            let policy = RequestPolicy { events: Events::Folded, timeouts: traffic.timeouts, ..policy };
-            RouteMatch { policy, auth: &NO_AUTH, key_places, is_restrictable, rate_limits, action: Action::Status }
-        }
-        Some(format) => {
-            let action = Action::Inference(InferenceEndpoint { called, format });
-            RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action }
-        }
-        None => RouteMatch { policy, auth, key_places, is_restrictable, rate_limits, action: Action::Models(called) },
+        _ if called.endpoint == Endpoint::Root => Action::Status,
+        Some(format) => Action::Inference(InferenceEndpoint { called, format }),
+        None => Action::Models(called),
     }
 }
 

@@ -65,7 +65,7 @@ impl RequestAccount {
             }
         }
         let handles = &self.request.worker().handles;
-        let (route, method) = (&self.policy.route, self.request.head.method_bytes());
+        let (route, method) = (&self.policy().name, self.request.head.method_bytes());
         let refusal = self.refusal.as_ref().map(|(refusal, _)| refusal.code());
         let result = RequestResult::of(self.status, outcome, refusal.filter(|_| outcome != Outcome::CallerGone));
         let ended = EndedRequest { route, method, status: self.status, result, duration_us };
@@ -138,7 +138,7 @@ impl RequestAccount {
             self.request.worker().handles.used(model, seen.usage.as_ref(), cost);
         }
         let record = Attempt {
-            provider: self.destination.as_ref().map_or(&self.policy.route, |upstream| &upstream.name).clone(),
+            provider: self.destination.as_ref().map_or(&self.policy().name, |upstream| &upstream.name).clone(),
             model: self.call().map(|call| call.model.clone()),
             answered_model: seen.model.map(Arc::from),
             status: attempt.status,
@@ -175,7 +175,7 @@ impl RequestAccount {
             return;
         }
         let (charge, estimated) = self.charge(&committed.reserved());
-        match self.policy.events {
+        match self.policy().events {
             Events::Folded => {
                 let counts = self.counts(&committed, outcome);
                 match self.prelogged.take() {
@@ -210,7 +210,7 @@ impl RequestAccount {
     fn counts(&self, committed: &CommittedRequest, outcome: Outcome) -> Counts {
         Counts {
             subject: self.subject.recorded(),
-            route: self.policy.route.clone(),
+            route: self.policy().name.clone(),
             status_class: RequestResult::status_class(self.status, outcome),
             minute: u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
             day: committed.day(),
@@ -231,7 +231,7 @@ impl RequestAccount {
             started_at: self.request.started_at,
             day: settled.day,
             charge: settled.charge,
-            route: self.policy.route.clone(),
+            route: self.policy().name.clone(),
             format: format.map(|format| handles.format(format)),
             model: self.call().map(|call| call.requested_model.clone()),
             streamed: self.call().is_some_and(|call| call.streamed),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use config::snapshot::credentials::bearer;
+use config::snapshot::WithheldHeaders;
+use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::account::client_context::ClientOrigin;
@@ -16,6 +17,8 @@ use crate::client::head::{Head, text};
 use crate::client::trusted::TrustRule;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
+use crate::worker::admitted_client::ServiceClient;
+use crate::worker::token_client::TokenClient;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
@@ -24,13 +27,33 @@ const ADDED_BYTES_USUAL: usize = 384;
 const OF_THE_ACCOUNT: [KnownName; 4] =
     [KnownName::OpenaiOrganization, KnownName::RequestId, KnownName::SetCookie, KnownName::XRequestId];
 
+/// What one request to a destination needs besides the client's head.
+pub(crate) struct RequestEdits<'a> {
+    pub(crate) id: RequestId,
+    /// The edits that every request to the destination gets. They remove the fields of the connection.
+    pub(crate) destination: &'a HeadEdits,
+    pub(crate) receiver: Receiver<'a>,
+}
+
+/// The kind of a destination.
+pub(crate) enum Receiver<'a> {
+    Upstream(ForwardedClient<'a>),
+    Provider(ProviderTarget<'a>),
+}
+
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
     pub(crate) origin: &'a ClientOrigin,
     pub(crate) options: ForwardingOptions<'a>,
-    pub(crate) id: RequestId,
     pub(crate) id_text: &'a [u8],
+    /// Whether the request asks for a WebSocket.
+    pub(crate) upgrades: bool,
+    /// The credentials that the route does not forward.
+    pub(crate) withheld: WithheldHeaders,
     pub(crate) trust: TrustRule<'a>,
+    /// The client of an access token, and one that a service has admitted.
+    pub(crate) token: Option<&'a TokenClient>,
+    pub(crate) service: Option<&'a ServiceClient>,
 }
 
 /// The fields that requests to ordinary upstreams get if they are configured.
@@ -42,41 +65,39 @@ pub(crate) struct ForwardingOptions<'a> {
     pub(crate) via: Option<[&'a str; 2]>,
 }
 
-/// Returns the edits of one request to an ordinary upstream; `edits` are those of the upstream.
-///
-/// # Errors
-/// An added value is not a field value, or the edits have too many names.
-pub(crate) fn to_upstream(
-    head: &Head,
-    edits: &HeadEdits,
-    client: &ForwardedClient<'_>,
-) -> Result<HeadEdits, InvalidPart> {
-    let (mut edits, fields) = (edits.clone_with_room(ADDED_BYTES_USUAL), head.fields());
-    // A key of this gateway is never forwarded, even if the route requires none.
-    if fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key)) {
-        edits.remove(KnownName::Authorization);
-    }
-    for name in [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey] {
-        if fields.all(name).any(|value| is_key(value.trim_ascii())) {
-            edits.remove(name);
+/// The provider of an LLM call and the credential for it.
+pub(crate) struct ProviderTarget<'a> {
+    pub(crate) kind: ProviderKind,
+    /// The dialect of the API that is called.
+    pub(crate) dialect: Dialect,
+    /// The user's own or a shared credential; without one, none is sent.
+    pub(crate) credential: Option<&'a Secret>,
+}
+
+impl RequestEdits<'_> {
+    /// Returns the edits with which the client's head is written. Every request passes these rules, in this order: the fields
+    /// of the connection, credentials, identity, forwarding or the provider's rules, and the trace.
+    ///
+    /// # Errors
+    /// An added value is not a field value, or the edits have too many names.
+    pub(crate) fn of(&self, head: &Head) -> Result<HeadEdits, InvalidPart> {
+        let mut edits = self.destination.clone_with_room(ADDED_BYTES_USUAL);
+        match &self.receiver {
+            Receiver::Upstream(client) => {
+                connection(&mut edits, head, client.upgrades)?;
+                withhold_credentials(&mut edits, head, client);
+                identify(&mut edits, head, client)?;
+                forward(&mut edits, head, client)?;
+            }
+            Receiver::Provider(provider) => to_provider(&mut edits, head, provider)?,
         }
+        trace(&mut edits, head, self.id)?;
+        Ok(edits)
     }
-    client.trust.apply(&mut edits, fields)?;
-    edits.append_all(&client.origin.edits)?;
-    if let Some(host) = head.get(KnownName::Host) {
-        edits.append(KnownName::XForwardedHost, host)?;
-    }
-    if client.options.forwarded {
-        forwarded(&mut edits, head, client)?;
-    }
-    if let Some([protocol, name]) = client.options.via {
-        edits.append_parts(KnownName::Via, &[protocol, " ", name].map(str::as_bytes))?;
-    }
-    edits.append(KnownName::XRequestId, client.id_text)?;
-    if let Some(correlation) = head.correlation() {
-        edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
-    }
-    trace(&mut edits, head, client.id)?;
+}
+
+/// Writes the fields of the connection to an ordinary upstream.
+fn connection(edits: &mut HeadEdits, head: &Head, upgrades: bool) -> Result<(), InvalidPart> {
     if head.accepts_trailers() {
         edits.set(KnownName::Te, b"trailers")?;
         // HTTP/1.1 requires the option (RFC 9110, 10.1.4).
@@ -85,7 +106,59 @@ pub(crate) fn to_upstream(
     if head.announced() == Announced::Chunked {
         edits.keep(KnownName::Trailer);
     }
-    Ok(edits)
+    if upgrades { name_websocket(edits) } else { Ok(()) }
+}
+
+/// Adds the fields that ask for a WebSocket, or accept it.
+pub(crate) fn name_websocket(edits: &mut HeadEdits) -> Result<(), InvalidPart> {
+    edits.append(KnownName::Connection, b"upgrade")?;
+    edits.append(KnownName::Upgrade, b"websocket")
+}
+
+/// Removes the credentials of the route, which a request may have although nothing has verified them, and keys of this
+/// gateway, which are never forwarded, even if the route requires none.
+fn withhold_credentials(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) {
+    let (fields, withheld) = (head.fields(), client.withheld);
+    let has_key = || fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key));
+    if withheld.authorization || client.token.is_some() || has_key() {
+        edits.remove(KnownName::Authorization);
+    }
+    for name in KEY_HEADERS {
+        if withheld.keys || fields.all(name).any(|value| is_key(value.trim_ascii())) {
+            edits.remove(name);
+        }
+    }
+}
+
+/// Writes the identity of the client: of the headers that a receiver may trust, those that are true.
+fn identify(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
+    client.trust.apply(edits, head.fields())?;
+    if let Some(token) = client.token {
+        token.edit(edits, head.fields())?;
+    }
+    if let Some(service) = client.service {
+        service.edit(edits, head.fields())?;
+    }
+    Ok(())
+}
+
+/// Writes the address of the client, what it requested, and the ids of the request.
+fn forward(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
+    edits.append_all(&client.origin.edits)?;
+    if let Some(host) = head.get(KnownName::Host) {
+        edits.append(KnownName::XForwardedHost, host)?;
+    }
+    if client.options.forwarded {
+        forwarded(edits, head, client)?;
+    }
+    if let Some([protocol, name]) = client.options.via {
+        edits.append_parts(KnownName::Via, &[protocol, " ", name].map(str::as_bytes))?;
+    }
+    edits.append(KnownName::XRequestId, client.id_text)?;
+    match head.correlation() {
+        Some(correlation) => edits.set(KnownName::XCorrelationId, correlation.as_bytes()),
+        None => Ok(()),
+    }
 }
 
 /// Writes the client's address, the host and the scheme that it requested as one element of `Forwarded`.
@@ -106,31 +179,15 @@ fn forwarded(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -
     }
 }
 
-/// The provider of an LLM call and the credential for it.
-pub(crate) struct ProviderTarget<'a> {
-    /// The edits that every request to the provider gets.
-    pub(crate) edits: &'a HeadEdits,
-    pub(crate) kind: ProviderKind,
-    /// The dialect of the API that is called.
-    pub(crate) dialect: Dialect,
-    /// The user's own or a shared credential; without one, none is sent.
-    pub(crate) credential: Option<&'a Secret>,
-}
-
-/// Returns the edits of one request to an LLM provider.
-///
-/// # Errors
-/// The credential is not a field value.
-pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -> Result<HeadEdits, InvalidPart> {
-    let mut edits = to.edits.clone_with_room(ADDED_BYTES_USUAL);
+/// Keeps the fields that the format of the provider has, and adds the credential.
+fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> Result<(), InvalidPart> {
     edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
     if let Some(credential) = to.credential {
         let (name, scheme) = to.kind.credential_header(to.dialect);
         let name = KnownName::find(name.as_bytes()).ok_or(InvalidPart::Name)?;
         edits.append_parts(name, &[scheme.as_bytes(), credential.expose().as_bytes()])?;
     }
-    trace(&mut edits, head, id)?;
-    Ok(edits)
+    Ok(())
 }
 
 /// Edits a provider's response, and returns the provider's id of the request. The client of an LLM call does not see the

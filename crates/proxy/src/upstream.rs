@@ -1,5 +1,5 @@
 //! Connections to upstreams. `destination` is a backend or a provider with its `pool`, which selects the connection of a
-//! request; a `group` chooses among the backends of an upstream, whose state (`backend`) all workers share. `connect`
+//! request; a `group` chooses among the backends of an upstream by a `strategy`; all workers share their state (`backend`). `connect`
 //! opens a new connection, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head` that of
 //! a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
 //! either.
@@ -16,6 +16,7 @@ pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;
 pub(crate) mod socket;
+mod strategy;
 
 pub use backend::Backends;
 pub use tls::public_upstream_config as tls_config;

@@ -1,9 +1,11 @@
 //! The choice of a route by path and method.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::Credits;
-use config::snapshot::{Action, Auth, Backend, Events, Origin, PathMatch, Route, Strategy, Upstream};
+use config::snapshot::{
+    Action, Backend, BuiltInPolicies, Origin, PathMatch, Route, RouteMatches, RoutePolicy, Strategy, Timeouts, Upstream,
+};
 use config::{Match, Requested, Router, WrittenParts};
 
 /// The value of [`super::FuzzTarget::words`].
@@ -55,13 +57,13 @@ fn parse(line: &str) -> Option<Route> {
         _ => return None,
     };
     let origin = Origin::parse("http://x").unwrap();
+    let timeout = Duration::from_secs(1);
+    let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: timeout };
+    let policy = BuiltInPolicies::new(timeouts, timeouts).unmatched;
+    let methods = words.filter(|method| !method.is_empty()).map(str::to_owned).collect();
     Some(Route {
-        name: Arc::from(line),
-        host: None,
-        path,
-        conditions: None,
-        key_places: None,
-        methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
+        matches: RouteMatches { host: None, path, methods, conditions: None },
+        policy: Arc::new(RoutePolicy { name: Arc::from(line), ..(*policy).clone() }),
         action: Action::Forward(Arc::new(Upstream {
             name: Arc::from("x"),
             backends: vec![Backend { origin, weight: 1 }],
@@ -70,12 +72,7 @@ fn parse(line: &str) -> Option<Route> {
             place: None,
         })),
         rewrite: None,
-        auth: Auth::None,
-        credits: Credits(1),
-        events: Events::Folded,
         websocket: false,
-        allow_headers: Vec::new(),
-        rate_limits: 0..0,
         refused_paths: config::snapshot::RefusedPaths::default(),
         place: None,
     })
@@ -83,7 +80,7 @@ fn parse(line: &str) -> Option<Route> {
 
 /// The rank of a route for a path: exact before any prefix, longer prefixes first.
 fn rank(route: &Route, path: &str) -> Option<usize> {
-    match &route.path {
+    match &route.matches.path {
         PathMatch::Exact(exact) => (exact == path).then_some(usize::MAX),
         PathMatch::Prefix(prefix) => {
             let rest = path.strip_prefix(prefix.as_str())?;
@@ -95,10 +92,11 @@ fn rank(route: &Route, path: &str) -> Option<usize> {
 }
 
 fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
-    let lists = |route: &Route, method: &str| route.methods.iter().any(|taken| taken == method);
+    let lists = |route: &Route, method: &str| route.matches.methods.iter().any(|taken| taken == method);
     // GET includes HEAD, but a route that lists HEAD comes first.
-    let takes =
-        |route: &Route| route.methods.is_empty() || lists(route, method) || (method == "HEAD" && lists(route, "GET"));
+    let takes = |route: &Route| {
+        route.matches.methods.is_empty() || lists(route, method) || (method == "HEAD" && lists(route, "GET"))
+    };
     let fitting = || routes.iter().filter_map(|route| Some((rank(route, path)?, route)));
     // The first of the best routes.
     let best = fitting()
@@ -109,7 +107,7 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
         (Match::WrongMethod { allow }, None) => {
             assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");
-            let all = fitting().flat_map(|(_, route)| &route.methods);
+            let all = fitting().flat_map(|(_, route)| &route.matches.methods);
             assert!(all.clone().all(|method| allow.contains(&method.as_str())), "{method} {path:?}");
             let is_listed =
                 |allowed: &&str| all.clone().any(|method| method == allowed || (method == "GET" && *allowed == "HEAD"));

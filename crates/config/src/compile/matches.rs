@@ -12,28 +12,25 @@ use crate::error::{At, Code, Problem};
 use crate::schema::field::{Either, MapEntry};
 use crate::schema::traffic::{ConditionInput, PathInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Condition, Conditions, HostMatch, PathMatch, Pattern, ValueMatch};
+use crate::snapshot::{Condition, Conditions, HostMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
 
 /// Maximum number of regular expressions of all routes: each search keeps memory per thread.
 const EXPRESSIONS_MAX: usize = 256;
 
-/// The matches of one route.
+/// The matches of one route, with the position of its path.
 #[derive(Debug, Clone)]
-pub(super) struct RouteMatches {
+pub(super) struct PlacedMatches {
     pub(super) at: Option<At>,
-    pub(super) host: Option<HostMatch>,
-    pub(super) path: PathMatch,
-    pub(super) methods: Vec<String>,
-    pub(super) conditions: Option<Box<Conditions>>,
+    pub(super) matches: RouteMatches,
 }
 
 /// The matches of all routes so far.
 #[derive(Default)]
 pub(super) struct KnownMatches {
-    by_path: HashMap<HostAndPath, Vec<RouteMatches>>,
-    expressions: Vec<RouteMatches>,
+    by_path: HashMap<HostAndPath, Vec<PlacedMatches>>,
+    expressions: Vec<PlacedMatches>,
     /// The routes whose template ends with `{*name}`.
-    rests: Vec<RouteMatches>,
+    rests: Vec<PlacedMatches>,
     expressions_count: usize,
 }
 
@@ -41,18 +38,18 @@ pub(super) struct KnownMatches {
 type HostAndPath = (Option<HostMatch>, String);
 
 /// Compiles the matches of a route; `None` if its path is invalid.
-pub(super) fn matches(reader: &Reader<'_>, route: &mut RouteInput) -> Option<RouteMatches> {
+pub(super) fn matches(reader: &Reader<'_>, route: &mut RouteInput) -> Option<PlacedMatches> {
     let (at, path) = path(reader, route.path.as_mut())?;
     let headers = conditions(reader, &route.headers, NameCase::Insensitive);
     let query = conditions(reader, &route.query, NameCase::Sensitive);
     let has_any = !(headers.is_empty() && query.is_empty());
-    Some(RouteMatches {
-        at,
+    let matches = RouteMatches {
         host: route.host.as_ref().map(|host| host.value.clone()),
         path,
         methods: route.methods.list.iter().map(|method| method.value.clone()).collect(),
         conditions: has_any.then(|| Box::new(Conditions { headers, query })),
-    })
+    };
+    Some(PlacedMatches { at, matches })
 }
 
 /// Returns the path of a route with its position. A final slash of a prefix is removed.
@@ -127,11 +124,13 @@ fn conditions(reader: &Reader<'_>, entries: &[MapEntry<String, ConditionInput>],
 impl KnownMatches {
     /// Records the matches of a route. Reports it, and returns false, if another route takes some of its requests with
     /// the same precedence.
-    pub(super) fn take(&mut self, reader: &Reader<'_>, matches: &RouteMatches) -> bool {
+    pub(super) fn take(&mut self, reader: &Reader<'_>, matches: &PlacedMatches) -> bool {
         self.count_expressions(reader, matches);
-        let same = self.by_path.entry((matches.host.clone(), paths_text(&matches.path))).or_default();
-        let is_equal =
-            |other: &&RouteMatches| other.conditions == matches.conditions && overlap(&other.methods, &matches.methods);
+        let same = self.by_path.entry((matches.matches.host.clone(), paths_text(&matches.matches.path))).or_default();
+        let is_equal = |other: &&PlacedMatches| {
+            other.matches.conditions == matches.matches.conditions
+                && overlap(&other.matches.methods, &matches.matches.methods)
+        };
         if let Some(first) = same.iter().find(is_equal) {
             let message = "a second route takes this path and method";
             let expected = "another `host`, path, `headers` or `query`, or `methods` that the first does not take";
@@ -139,7 +138,7 @@ impl KnownMatches {
             return false;
         }
         same.push(matches.clone());
-        match &matches.path {
+        match &matches.matches.path {
             PathMatch::Regex(_) => self.expressions.push(matches.clone()),
             PathMatch::Template(template) if template.ends_with_rest() => self.rests.push(matches.clone()),
             PathMatch::Template(_) | PathMatch::Exact(_) | PathMatch::Prefix(_) => {}
@@ -147,13 +146,13 @@ impl KnownMatches {
         true
     }
 
-    fn count_expressions(&mut self, reader: &Reader<'_>, matches: &RouteMatches) {
+    fn count_expressions(&mut self, reader: &Reader<'_>, matches: &PlacedMatches) {
         let before = self.expressions_count;
         let of = |conditions: &[Condition]| {
             conditions.iter().filter(|condition| matches!(condition.value, ValueMatch::Regex(_))).count()
         };
-        let conditions = matches.conditions.as_ref().map_or(0, |all| of(&all.headers) + of(&all.query));
-        self.expressions_count += conditions + usize::from(matches!(matches.path, PathMatch::Regex(_)));
+        let conditions = matches.matches.conditions.as_ref().map_or(0, |all| of(&all.headers) + of(&all.query));
+        self.expressions_count += conditions + usize::from(matches!(matches.matches.path, PathMatch::Regex(_)));
         if before <= EXPRESSIONS_MAX && self.expressions_count > EXPRESSIONS_MAX {
             let message = "the routes have more than 256 regular expressions";
             let expected = "paths with parameters (/users/{id}) or exact values in place of some";
@@ -165,7 +164,7 @@ impl KnownMatches {
     /// routes, because prefixes and templates come before expressions, wherever they are in the file.
     pub(super) fn check_expressions(&self, reader: &Reader<'_>) {
         for matches in &self.expressions {
-            let PathMatch::Regex(pattern) = &matches.path else { continue };
+            let PathMatch::Regex(pattern) = &matches.matches.path else { continue };
             if pattern.literal_start().is_some_and(|start| !start.is_empty() && !start.starts_with('/')) {
                 let problem = Problem::new(Code::Unreachable, matches.at, "no path matches this regular expression");
                 reader.report(problem.expected("`^/`: each path begins with a slash"));
@@ -184,40 +183,43 @@ impl KnownMatches {
     }
 
     /// Returns a route with a prefix that takes every request of a regular expression.
-    fn prefix_before(&self, matches: &RouteMatches, pattern: &Pattern) -> Option<&RouteMatches> {
+    fn prefix_before(&self, matches: &PlacedMatches, pattern: &Pattern) -> Option<&PlacedMatches> {
         let start = pattern.literal_start()?;
         let ends = start.char_indices().filter(|(at, octet)| *at > 0 && *octet == '/').map(|(at, _)| at);
         ends.filter_map(|end| start.get(..end)).find_map(|prefix| {
-            let key = (matches.host.clone(), paths_text(&PathMatch::Prefix(prefix.to_owned())));
+            let key = (matches.matches.host.clone(), paths_text(&PathMatch::Prefix(prefix.to_owned())));
             self.by_path.get(&key)?.iter().find(|other| other.takes_all_of(matches))
         })
     }
 
     /// Returns the first route that takes every request of a regular expression: one with `{*name}`, or any if the
     /// expression matches only one path.
-    fn path_before(&self, matches: &RouteMatches, pattern: &Pattern) -> Option<&RouteMatches> {
+    fn path_before(&self, matches: &PlacedMatches, pattern: &Pattern) -> Option<&PlacedMatches> {
         let start = pattern.literal_start()?;
         if let Some(path) = pattern.only_match() {
-            let of_host = self.by_path.iter().filter(|((host, _), _)| *host == matches.host).flat_map(|(_, same)| same);
-            let takes = |other: &&RouteMatches| {
-                other.path.precedes_expressions() && other.path.is_match(path) && other.takes_all_of(matches)
+            let of_host =
+                self.by_path.iter().filter(|((host, _), _)| *host == matches.matches.host).flat_map(|(_, same)| same);
+            let takes = |other: &&PlacedMatches| {
+                other.matches.path.precedes_expressions()
+                    && other.matches.path.is_match(path)
+                    && other.takes_all_of(matches)
             };
             return of_host.filter(takes).min_by_key(|other| other.at);
         }
-        let takes_start = |other: &&RouteMatches| match &other.path {
+        let takes_start = |other: &&PlacedMatches| match &other.matches.path {
             PathMatch::Template(template) => template.takes_all_below(start),
             PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => false,
         };
-        let mut of_host = self.rests.iter().filter(|other| other.host == matches.host);
+        let mut of_host = self.rests.iter().filter(|other| other.matches.host == matches.matches.host);
         of_host.find(|other| takes_start(other) && other.takes_all_of(matches))
     }
 }
 
-impl RouteMatches {
+impl PlacedMatches {
     /// Whether each request that meets the conditions of `other` meets those of this route too.
     fn takes_all_of(&self, other: &Self) -> bool {
-        let is_met = self.conditions.is_none() || self.conditions == other.conditions;
-        is_met && covers(&self.methods, &other.methods)
+        let is_met = self.matches.conditions.is_none() || self.matches.conditions == other.matches.conditions;
+        is_met && covers(&self.matches.methods, &other.matches.methods)
     }
 }
 

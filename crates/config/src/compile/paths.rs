@@ -16,24 +16,25 @@ use crate::snapshot::{Action, Auth, HostMatch, PathMatch, RefusedPaths, Route, S
 /// noted.
 pub(super) fn bound(reader: &Reader<'_>, input: &PathsInput, routes: &mut [Arc<Route>], notes: &mut Vec<Note>) {
     let mut protected: HashMap<&str, Vec<&Arc<Route>>> = HashMap::new();
-    for route in routes.iter().filter(|route| !is_open(&route.auth)) {
+    for route in routes.iter().filter(|route| !is_open(&route.policy.auth)) {
         upstreams(route).for_each(|name| protected.entry(name).or_default().push(route));
     }
     let mut beside = vec![false; routes.len()];
     let is_silent = [&input.encoded_slashes, &input.semicolons].iter().all(|key| key.is_some());
     let is_silent = is_silent && input.merge_slashes.is_some();
     for (route, is_beside) in routes.iter().zip(&mut beside) {
-        if !is_open(&route.auth) || matches!(route.path, PathMatch::Exact(_)) {
+        if !is_open(&route.policy.auth) || matches!(route.matches.path, PathMatch::Exact(_)) {
             continue;
         }
         let others = upstreams(route).filter_map(|name| protected.get(name)).flatten();
-        let mut others = others.filter(|other| may_share(route.host.as_ref(), other.host.as_ref())).peekable();
+        let mut others =
+            others.filter(|other| may_share(route.matches.host.as_ref(), other.matches.host.as_ref())).peekable();
         *is_beside = others.peek().is_some();
-        let covered = others.find(|other| covers(&route.path, &other.path)).filter(|_| !is_silent);
+        let covered = others.find(|other| covers(&route.matches.path, &other.matches.path)).filter(|_| !is_silent);
         notes.extend(covered.map(|other| Note::OpenBesideProtected {
             place: at(reader, route.place),
-            route: route.name.to_string(),
-            protected: other.name.to_string(),
+            route: route.policy.name.to_string(),
+            protected: other.policy.name.to_string(),
             protected_place: at(reader, other.place),
         }));
     }

@@ -40,7 +40,7 @@ fn check_names(reader: &Reader<'_>, expect: &ExpectInput, snapshot: &Snapshot) {
         let problem = Problem::new(Code::Missing, location.at, format!("`{}` expects nothing", location.path));
         reader.report(problem.expected("`route`, `upstream`, `target` or `status`"));
     }
-    let routes = snapshot.traffic.router.routes().iter().map(|route| &*route.name);
+    let routes = snapshot.traffic.router.routes().iter().map(|route| &*route.policy.name);
     if let Some(name) = route
         && !routes.clone().any(|known| known == name.value)
         && !ai::Endpoint::ALL.into_iter().any(|endpoint| endpoint.path() == name.value)

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::UsedNames;
 use super::auth::{self, AuthEntries};
-use super::matches::{KnownMatches, RouteMatches, matches};
+use super::matches::{KnownMatches, PlacedMatches, matches};
 use super::rate_limit::RateLimitList;
 use super::rewrite::{self, rewrite};
 use super::upstream::Upstreams;
@@ -20,19 +20,23 @@ use crate::note::Note;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{RespondInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route};
+use crate::snapshot::{
+    Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route, RouteMatches, RoutePolicy,
+    Timeouts,
+};
 
 /// The parts of the file that routes refer to.
 pub(super) struct RouteParts<'a> {
     pub(super) upstreams: &'a Upstreams,
     pub(super) auth: &'a AuthEntries,
+    pub(super) timeouts: Timeouts,
     /// Gets the limits of the routes.
     pub(super) rate_limits: &'a mut RateLimitList,
     pub(super) notes: &'a mut Vec<Note>,
 }
 
 pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, parts: RouteParts<'_>) -> Vec<Arc<Route>> {
-    let RouteParts { upstreams, auth: auth_entries, rate_limits, notes } = parts;
+    let RouteParts { upstreams, auth: auth_entries, timeouts, rate_limits, notes } = parts;
     let mut names = UsedNames::default();
     let mut known = KnownMatches::default();
     let mut routes = Vec::new();
@@ -45,32 +49,34 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
         let Some(matches) = matches(reader, route).filter(|matches| known.take(reader, matches)) else {
             continue;
         };
+        let PlacedMatches { matches, .. } = matches;
         let rewrite = rewrite(reader, route, &matches.path);
         let Some(action) = action.map(|action| with_parameters(reader, action, (route, &matches.path))) else {
             continue;
         };
-        let RouteMatches { host, path, methods, conditions, .. } = matches;
-        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path))).value.clone();
+        let RouteMatches { host, path, methods, conditions } = &matches;
+        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), path))).value.clone();
         notes.extend(
             unused_credits(reader, route, &auth).map(|place| Note::CreditsUnused { place, route: name.clone() }),
         );
         let scope = format!("{name} {path:?} {} {conditions:?}", methods.join(" "));
-        let own_limits = rate_limits.of_route(reader, route, &scope);
-        routes.push(Arc::new(Route {
+        let policy = RoutePolicy {
             name: name.into(),
-            host,
-            path,
-            methods,
-            conditions,
-            action,
-            rewrite,
             auth,
             key_places: auth::key_places(&route.auth),
-            credits: Credits(route.credits.value.into()),
+            is_restrictable: true,
+            rate_limits: rate_limits.of_route(reader, route, &scope),
             events: route.events.value,
-            websocket: !route.upgrades.list.is_empty(),
+            credits: Credits(route.credits.value.into()),
+            timeouts,
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
-            rate_limits: own_limits,
+        };
+        routes.push(Arc::new(Route {
+            matches,
+            policy: Arc::new(policy),
+            action,
+            rewrite,
+            websocket: !route.upgrades.list.is_empty(),
             refused_paths: RefusedPaths::default(),
             place: route.location.at.place(),
         }));

@@ -71,7 +71,8 @@ impl Snapshot {
     /// Returns the authentication of each route, with each alternative.
     fn auths(&self) -> impl Iterator<Item = &Auth> {
         self.traffic.router.routes().iter().flat_map(|route| {
-            if let Auth::Any(alternatives) = &route.auth { alternatives } else { std::slice::from_ref(&route.auth) }
+            let auth = &route.policy.auth;
+            if let Auth::Any(alternatives) = auth { alternatives } else { std::slice::from_ref(auth) }
         })
     }
 

@@ -14,7 +14,7 @@ const OTHERS_MAX: usize = 20;
 pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Option<ExplainedRoute> {
     match selection {
         Selection::Route(route) => Some(ExplainedRoute {
-            name: route.name.to_string(),
+            name: route.policy.name.to_string(),
             is_endpoint: false,
             place: snapshot.at(route.place),
             because: reasons(route),
@@ -37,18 +37,18 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
 
 /// Returns the parts of a request that match the route, in the order of precedence.
 fn reasons(route: &Route) -> Vec<String> {
-    let host = route.host.as_ref().map(|host| match host {
+    let host = route.matches.host.as_ref().map(|host| match host {
         HostMatch::Exact(host) => format!("the host is {host}"),
         HostMatch::Below(domain) => format!("the host is below {domain}"),
     });
-    let path = match &route.path {
+    let path = match &route.matches.path {
         PathMatch::Exact(path) => format!("the path is {path}"),
-        PathMatch::Prefix(_) => format!("the path begins with {}", route.path),
+        PathMatch::Prefix(_) => format!("the path begins with {}", route.matches.path),
         PathMatch::Template(template) => format!("the path matches {template}"),
         PathMatch::Regex(pattern) => format!("the path matches the expression {pattern}"),
     };
-    let methods = (!route.methods.is_empty()).then(|| format!("the method is one of {}", methods(route)));
-    let conditions = route.conditions.iter().flat_map(|conditions| conditions.all());
+    let methods = (!route.matches.methods.is_empty()).then(|| format!("the method is one of {}", methods(route)));
+    let conditions = route.matches.conditions.iter().flat_map(|conditions| conditions.all());
     host.into_iter()
         .chain([path])
         .chain(methods)
@@ -63,7 +63,7 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
     let routes = snapshot.traffic.router.routes().iter();
     let others = routes.filter(|route| !is_used(route) && route.is_at(request.host.as_bytes(), &path));
     let other = |route: &Arc<Route>| OtherRoute {
-        name: route.name.to_string(),
+        name: route.policy.name.to_string(),
         place: snapshot.at(route.place),
         because: unused(route, request),
     };
@@ -79,7 +79,7 @@ fn unused(route: &Route, request: &WrittenRequest) -> String {
     if route.accepts(&request.method).is_none() {
         return format!("the method is not one of {}", methods(route));
     }
-    match route.conditions.as_ref().and_then(|conditions| conditions.first_unmet(request)) {
+    match route.matches.conditions.as_ref().and_then(|conditions| conditions.first_unmet(request)) {
         Some(unmet) => format!("it needs: {unmet}"),
         None => "another route comes first in the order of precedence".to_owned(),
     }

@@ -220,16 +220,19 @@ ai: {enabled: false}
     );
     assert!(snapshot.traffic.ai.is_none() && !snapshot.traffic.mock.on);
     let routes = snapshot.traffic.router.routes();
-    assert_eq!((&*routes[0].name, routes[0].credits.0, routes[0].events), ("/a", 1, Events::Folded));
-    assert!(matches!(routes[0].auth, Auth::Key) && matches!(routes[1].auth, Auth::None));
+    assert_eq!(
+        (&*routes[0].policy.name, routes[0].policy.credits.0, routes[0].policy.events),
+        ("/a", 1, Events::Folded)
+    );
+    assert!(matches!(routes[0].policy.auth, Auth::Key) && matches!(routes[1].policy.auth, Auth::None));
     let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
     assert_eq!(upstream.backends[0].origin.path, "/base");
-    assert_eq!((&*routes[1].name, routes[1].credits.0, routes[1].events), ("b", 0, Events::Rows));
+    assert_eq!((&*routes[1].policy.name, routes[1].policy.credits.0, routes[1].policy.events), ("b", 0, Events::Rows));
     assert_eq!(
-        (&routes[1].path, routes[1].methods.join(" ")),
+        (&routes[1].matches.path, routes[1].matches.methods.join(" ")),
         (&PathMatch::Prefix("/b".to_owned()), "GET PURGE".to_owned())
     );
-    assert_eq!((&*routes[2].name, &routes[2].path), ("/", &PathMatch::Prefix(String::new())));
+    assert_eq!((&*routes[2].policy.name, &routes[2].matches.path), ("/", &PathMatch::Prefix(String::new())));
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn whole_lists_and_mappings_are_yaml_and_their_entries_come_after_them() {
         "a mapping is set as a whole"
     );
     assert_eq!(snapshot.process.listen.len(), 2);
-    let methods: Vec<_> = snapshot.traffic.router.routes().iter().map(|route| route.methods.join(" ")).collect();
+    let methods: Vec<_> =
+        snapshot.traffic.router.routes().iter().map(|route| route.matches.methods.join(" ")).collect();
     assert_eq!(methods, ["GET", "PUT POST"]);
 }
 

@@ -1,18 +1,15 @@
 //! Routes of ordinary APIs.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
-use access::Credits;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::ambiguous::RefusedPaths;
-use super::auth::Auth;
 use super::conditions::Conditions;
-use super::key_places::KeyPlaces;
 use super::pattern::Pattern;
+use super::policy::RoutePolicy;
 use super::redirect::Redirect;
 use super::rewrite::Rewrite;
 use super::split::Split;
@@ -23,8 +20,25 @@ use crate::place::Place;
 /// One entry of `routes`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Its name; defaults to the path.
-    pub name: Arc<str>,
+    /// The requests that it takes.
+    pub matches: RouteMatches,
+    /// What applies to its requests, whatever the action.
+    pub policy: Arc<RoutePolicy>,
+    /// What happens to its requests.
+    pub action: Action,
+    /// The change of the targets of its requests to upstreams.
+    pub rewrite: Option<Box<Rewrite>>,
+    /// Whether its clients may open WebSockets. Default false.
+    pub websocket: bool,
+    /// The paths that it refuses although it matches them.
+    pub refused_paths: RefusedPaths,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
+}
+
+/// The keys of a route that select requests.
+#[derive(Debug, Clone)]
+pub struct RouteMatches {
     /// The hosts that it matches; `None` means all.
     pub host: Option<HostMatch>,
     /// The paths that it matches.
@@ -33,28 +47,6 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The conditions on fields and query parameters; `None` without one.
     pub conditions: Option<Box<Conditions>>,
-    /// What happens to its requests.
-    pub action: Action,
-    /// The change of the targets of its requests to upstreams.
-    pub rewrite: Option<Box<Rewrite>>,
-    /// The authentication that it requires.
-    pub auth: Auth,
-    /// The places in which clients may send keys; `None` if these are headers only.
-    pub key_places: Option<Box<KeyPlaces>>,
-    /// The credits that a request costs. Default 1.
-    pub credits: Credits,
-    /// The form in which its usage is recorded. Default folded.
-    pub events: Events,
-    /// Whether its clients may open WebSockets. Default false.
-    pub websocket: bool,
-    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
-    pub allow_headers: Vec<Box<str>>,
-    /// The positions of the rate limits that only this route has.
-    pub rate_limits: Range<usize>,
-    /// The paths that it refuses although it matches them.
-    pub refused_paths: RefusedPaths,
-    /// Its position in the file; `None` if a variable has it.
-    pub place: Option<Place>,
 }
 
 /// What happens to the requests of a route.

@@ -104,7 +104,7 @@ impl Router {
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
         let mut router = Self::default();
         for route in &routes {
-            let paths = match &route.host {
+            let paths = match &route.matches.host {
                 None => &mut router.any_host,
                 Some(HostMatch::Exact(host)) => router.hosts.entry(host.clone()).or_default(),
                 Some(HostMatch::Below(domain)) => router.wildcards.entry(domain.clone()).or_default(),
@@ -184,8 +184,8 @@ fn domains(host: &str) -> impl Iterator<Item = &str> {
 impl Route {
     /// Returns how the route accepts `method`; `None` if it does not.
     pub(crate) fn accepts(&self, method: &str) -> Option<Accepts> {
-        let lists = |method: &str| self.methods.iter().any(|listed| listed == method);
-        if self.methods.is_empty() {
+        let lists = |method: &str| self.matches.methods.iter().any(|listed| listed == method);
+        if self.matches.methods.is_empty() {
             Some(Accepts::All)
         } else if lists(method) {
             Some(Accepts::Listed)
@@ -196,7 +196,7 @@ impl Route {
 
     /// The methods that the route accepts: the listed ones, and HEAD with GET. None means all.
     pub(crate) fn accepted_methods(&self) -> impl Iterator<Item = &str> {
-        let listed = || self.methods.iter().map(String::as_str);
+        let listed = || self.matches.methods.iter().map(String::as_str);
         let head = listed().any(|method| method == "GET") && !listed().any(|method| method == "HEAD");
         listed().flat_map(move |method| [Some(method), (head && method == "GET").then_some("HEAD")]).flatten()
     }
@@ -204,23 +204,23 @@ impl Route {
     /// Whether the route matches this host and this path, which is normalized.
     pub(crate) fn is_at(&self, host: &[u8], path: &str) -> bool {
         let host = || std::str::from_utf8(host).ok().and_then(compared);
-        let is_host = match &self.host {
+        let is_host = match &self.matches.host {
             None => true,
             Some(HostMatch::Exact(own)) => host().is_some_and(|host| *host == **own),
             Some(HostMatch::Below(own)) => host().is_some_and(|host| domains(&host).any(|domain| domain == own)),
         };
-        is_host && self.path.is_match(path)
+        is_host && self.matches.path.is_match(path)
     }
 
     /// Returns whether the request meets the conditions of the route.
     fn fit(&self, requested: Requested<'_>) -> Fit<'_> {
-        self.conditions.as_ref().map_or(Fit::Met, |conditions| conditions.fit(requested.parts))
+        self.matches.conditions.as_ref().map_or(Fit::Met, |conditions| conditions.fit(requested.parts))
     }
 
     /// Returns the rank of the route among those of the same host and path.
     fn specificity(&self) -> Specificity {
-        let [a, b, c, d, e, f] = self.conditions.as_ref().map_or([0; 6], |conditions| conditions.specificity());
-        [usize::from(!self.methods.is_empty()), a, b, c, d, e, f]
+        let [a, b, c, d, e, f] = self.matches.conditions.as_ref().map_or([0; 6], |conditions| conditions.specificity());
+        [usize::from(!self.matches.methods.is_empty()), a, b, c, d, e, f]
     }
 }
 
@@ -232,7 +232,7 @@ impl Match<'_> {
     pub fn precedes(&self, endpoint_path: &str) -> bool {
         match self {
             Self::Route(route) | Self::Disputed { route, .. } => {
-                route.host.is_some() || route.path.precedes(endpoint_path)
+                route.matches.host.is_some() || route.matches.path.precedes(endpoint_path)
             }
             Self::WrongMethod { .. } | Self::None => false,
         }

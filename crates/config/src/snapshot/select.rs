@@ -81,14 +81,14 @@ impl Traffic {
         is_upgrade: impl FnOnce() -> bool,
     ) -> &'t Auth {
         let is_open = self.is_health_check(method, path) && route.may_be_health_check() && !is_upgrade();
-        if is_open { &NO_AUTH } else { &route.auth }
+        if is_open { &NO_AUTH } else { &route.policy.auth }
     }
 
     /// Returns the places of a selected request in which it may have a key besides headers; `None` if these are headers only.
     #[must_use]
     pub fn key_places<'a>(&self, selection: &Selection<'a, '_>) -> Option<&'a KeyPlaces> {
         match selection {
-            Selection::Route(route) => route.key_places.as_deref(),
+            Selection::Route(route) => route.policy.key_places.as_deref(),
             Selection::Endpoint(called) => (called.dialect == Some(Dialect::Google)).then(|| &*OF_GOOGLE),
             Selection::Health | Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => None,
         }
@@ -99,7 +99,7 @@ impl Route {
     /// Whether the upstream receives the path of a health check as such. A parameter, an expression or a rewrite could make
     /// it another one.
     fn may_be_health_check(&self) -> bool {
-        match self.path {
+        match self.matches.path {
             PathMatch::Exact(_) => true,
             PathMatch::Prefix(_) => self.rewrite.is_none(),
             PathMatch::Template(_) | PathMatch::Regex(_) => false,

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use tls::UpstreamTls;
 
 use super::ambiguous::merged;
+use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
@@ -74,6 +75,8 @@ pub struct Traffic {
     pub merge_slashes: bool,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// The policies of requests without a configured route.
+    pub built_in: BuiltInPolicies,
     /// Selects the route of a request.
     pub router: Router,
 }

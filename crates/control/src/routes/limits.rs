@@ -403,5 +403,5 @@ fn algorithm(rule: &RateLimit) -> &'static str {
 /// Returns the name of the route that has the limit at this position.
 fn route_of(snapshot: &Snapshot, position: usize) -> Option<String> {
     let mut routes = snapshot.traffic.router.routes().iter();
-    routes.find(|route| route.rate_limits.contains(&position)).map(|route| route.name.to_string())
+    routes.find(|route| route.policy.rate_limits.contains(&position)).map(|route| route.policy.name.to_string())
 }

@@ -58,9 +58,13 @@ impl Peer {
 impl ClientOrigin {
     pub(crate) fn new(address: IpAddr, scheme: &'static str) -> Self {
         let (address, mut edits) = (address.to_string().into_boxed_str(), HeadEdits::for_forwarding());
-        // Neither value has an octet that is invalid in a field.
-        let _ = edits.append(KnownName::XForwardedFor, address.as_bytes());
-        let _ = edits.append(KnownName::XForwardedProto, scheme.as_bytes());
+        let written = edits
+            .append(KnownName::XForwardedFor, address.as_bytes())
+            .and_then(|()| edits.append(KnownName::XForwardedProto, scheme.as_bytes()));
+        if let Err(part) = written {
+            // Neither value has an octet that is invalid in a field, so this is a defect.
+            tracing::error!(%part, "the address of a client cannot be written");
+        }
         Self { address, scheme, edits }
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use access::{Refusal, contains_key};
-use config::snapshot::credentials::KEY_HEADERS;
-use config::snapshot::{Events, Route, Split, Upstream, WithheldHeaders};
-use http1::{HeadEdits, KnownName};
+use config::snapshot::{Events, Route, RoutePolicy, Split, Upstream};
+use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
 use super::rewrite::rewritten;
@@ -16,10 +15,9 @@ use crate::account::request::RequestContext;
 use crate::body::IncomingBody;
 use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
-use crate::forward::{Outgoing, forward, unwritable};
+use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
-use crate::transform;
-use crate::transform::{ForwardedClient, ForwardingOptions};
+use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.
@@ -43,7 +41,8 @@ pub(crate) async fn forward_to(
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
     let ForwardedRoute { route, upstream } = to;
-    if route.auth.accepts_keys_of_users() {
+    let policy = &route.policy;
+    if policy.auth.accepts_keys_of_users() {
         check_key_places(&account.request)?;
     }
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
@@ -51,43 +50,20 @@ pub(crate) async fn forward_to(
         tunnel::check(&account.request.head)?;
         account.tunnel = Some(tunnel::permit(account)?);
     }
-    let charge = Charge::credits(route.credits);
+    let charge = Charge::credits(policy.credits);
     let admission = limit(account, client, Some(charge)).await?;
     if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
-        match route.events {
+        match policy.events {
             Events::Folded => account.prelog(charge.credits).await?,
             Events::Rows => account.open_record(charge).await?,
         }
     }
     let upstream = choose(account, upstream)?;
     let request = &account.request;
-    let to = request.snapshot.destinations.of_upstream(upstream).map_err(unwritable)?;
-    let (is_trusted, withheld) = (request.is_peer_trusted(), route.auth.withheld());
-    let client = ForwardedClient {
-        origin: &request.origin(is_trusted),
-        options: forwarding_options(request),
-        id: request.id,
-        id_text: request.id_text.as_bytes(),
-        trust: TrustRule {
-            trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
-            claim_headers: &request.snapshot.traffic.claim_headers,
-            withholds_claims: withheld.claims,
-            certificate: request.at.peer.certificate_subject(),
-        },
-    };
-    let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
-    if upgrades {
-        tunnel::name_websocket(&mut edits).map_err(unwritable)?;
-    }
+    let to = request.snapshot.destinations.of_upstream(upstream).map_err(undirected)?;
+    let edits = edits(account, policy, &to.destination.edits, upgrades).map_err(unwritable)?;
     let (mut upload, progress) =
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
-    if let Some(token) = &account.token {
-        token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
-    }
-    if let Some(service) = &account.service {
-        service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
-    }
-    withhold(&mut edits, withheld);
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();
     let target = match &route.rewrite {
@@ -105,14 +81,31 @@ pub(crate) async fn forward_to(
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
 }
 
-/// Removes the credentials of the route. A health check may have one, which nothing has verified.
-fn withhold(edits: &mut HeadEdits, withheld: WithheldHeaders) {
-    if withheld.authorization {
-        edits.remove(KnownName::Authorization);
-    }
-    if withheld.keys {
-        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
-    }
+/// Returns the edits of the request; `destination` are those of all requests to its upstream.
+fn edits(
+    account: &RequestAccount,
+    policy: &RoutePolicy,
+    destination: &HeadEdits,
+    upgrades: bool,
+) -> Result<HeadEdits, InvalidPart> {
+    let request = &account.request;
+    let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
+    let client = ForwardedClient {
+        origin: &request.origin(is_trusted),
+        options: forwarding_options(request),
+        id_text: request.id_text.as_bytes(),
+        upgrades,
+        withheld,
+        trust: TrustRule {
+            trust: if is_trusted { Trust::Peer } else { Trust::Route(&policy.allow_headers) },
+            claim_headers: &request.snapshot.traffic.claim_headers,
+            withholds_claims: withheld.claims,
+            certificate: request.at.peer.certificate_subject(),
+        },
+        token: account.token.as_deref(),
+        service: account.service.as_deref(),
+    };
+    RequestEdits { id: request.id, destination, receiver: Receiver::Upstream(client) }.of(&request.head)
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.

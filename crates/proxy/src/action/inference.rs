@@ -1,25 +1,20 @@
-//! The action of an LLM endpoint: the body is read completely, and a tap reads the response.
+//! The action of an LLM endpoint: the body is read completely, a plan lists the targets of the model, and each target gets a
+//! call of its own until one responds. A tap reads the response.
 
-pub(crate) mod request;
+pub(crate) mod model_plan;
+mod parsed_call;
+mod target_call;
 
-use ai::tap::Framing;
-use ai::{EndpointCall, Format, Tap};
-use http1::KnownName;
+use ai::{EndpointCall, Format};
 
-use self::request::{Inference, InferenceRequest};
-use super::{Handled, RelayedResponse, limit};
+use self::model_plan::{ModelPlan, no_model};
+use self::parsed_call::ParsedCall;
+use self::target_call::{PlannedTarget, TargetCall};
+use super::Handled;
 use crate::account::client::Client;
 use crate::account::{InferenceAccount, RequestAccount};
-use crate::action::credential;
 use crate::body::IncomingBody;
-use crate::body::upload::Upload;
-use crate::forward::{Outgoing, forward, unwritable};
 use crate::refusal::problem::Problem;
-use crate::response::relay::TappedResponse;
-use crate::transform;
-use crate::transform::ProviderTarget;
-use crate::upstream::outgoing::OutgoingHead;
-use crate::upstream::response_head::RelayedHead;
 
 /// An LLM endpoint with the format of its requests.
 pub(crate) struct InferenceEndpoint {
@@ -34,68 +29,27 @@ impl InferenceEndpoint {
     }
 }
 
-/// Sends an LLM call to the provider of its model.
+/// Sends an LLM call to the first target of its model that responds.
 pub(crate) async fn infer(
     endpoint: &InferenceEndpoint,
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: &Client,
 ) -> Result<Handled, Problem> {
-    let InferenceEndpoint { called, format } = endpoint;
-    let format = *format;
-    let held = account.request.worker().shared.capacity.hold(&account.subject);
-    let request = InferenceRequest { called, format, client, held };
-    let Inference { call, charge, body, usage_injected } = request::read(account, body, request).await?;
-    account.request.read_clock();
-    let credential = credential::choose(&call.provider, &client.principal)?;
-    let admission = limit(account, Some(client), charge).await?;
-    if let Some(charge) = charge {
-        account.open_record(charge).await?;
+    let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
+    let plan = ModelPlan::of(account, endpoint.format, &parsed.fields.model, client)?;
+    let (mut parsed, mut targets) = (Some(parsed), plan.targets.iter().peekable());
+    let mut failed = None;
+    while let Some(target) = targets.next() {
+        // The last target gets the body itself, whose memory is free as soon as it is sent.
+        let is_last = targets.peek().is_none();
+        let Some(call) = (if is_last { parsed.take() } else { parsed.clone() }) else { break };
+        let to = PlannedTarget { endpoint, client, plan: &plan, target };
+        let call = TargetCall::new(account, call, to).await?;
+        match call.send(account).await {
+            Ok(handled) => return Ok(handled),
+            Err(problem) => failed = Some(problem),
+        }
     }
-    let request = &account.request;
-    let to = request.snapshot.destinations.of_provider(&call.provider).map_err(unwritable)?;
-    let provider = ProviderTarget {
-        edits: &to.destination.edits,
-        kind: call.provider.kind,
-        dialect: format.dialect(),
-        credential,
-    };
-    let edits = transform::to_provider(&request.head, &provider, request.id).map_err(unwritable)?;
-    let (upload, progress) = Upload::segments(body, request.read_at());
-    let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-    let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
-    let head = OutgoingHead {
-        head: request.head.clone(),
-        edits,
-        target,
-        origin: to.destination.pool.target.clone(),
-        upgrades: false,
-    };
-    let mut outgoing = Outgoing { head, to, progress, repeatable: false };
-    let mut answered = forward(account, &mut outgoing, upload).await?;
-    let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
-    account.answered(answered.head.head.status(), upstream_id);
-    if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
-        account.forget_billable();
-    }
-    let framing = framing(format, &answered.head, call.streamed);
-    let streamed = matches!(framing, Framing::Events | Framing::Array);
-    let tap =
-        (!call.free).then(|| Box::new(TappedResponse { tap: Tap::new(format, framing, usage_injected), streamed }));
-    Ok(Handled::Relayed(RelayedResponse { answered, tap, admission }))
-}
-
-/// Returns the framing of a response's events.
-fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Framing {
-    match Framing::of(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
-        // An error response is one body, whatever its media type. Nothing is added to it.
-        Framing::Events | Framing::Array if !relayed.head.is_success() => Framing::Json,
-        framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
-    }
-}
-
-/// Returns whether a response is audio, and not an error page.
-fn is_audio(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.starts_with("audio/") || essence == "application/octet-stream"
+    Err(failed.unwrap_or_else(|| no_model(&plan.requested)))
 }

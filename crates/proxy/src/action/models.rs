@@ -2,7 +2,7 @@
 
 use ai::EndpointCall;
 
-use super::inference::request;
+use super::inference::model_plan::no_model;
 use super::{Handled, limit_free};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -30,7 +30,7 @@ pub(crate) async fn models(
         Some(name) if snapshot.traffic.serves(name) && bounds.opens_model(name) => {
             ai::models::one(dialect, name, owner)
         }
-        Some(name) => return Err(request::no_model(name)),
+        Some(name) => return Err(no_model(name)),
     };
     Ok(Handled::Own(render::json(body), admission.rate))
 }

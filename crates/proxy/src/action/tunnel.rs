@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::Refusal;
 use base64ct::{Base64, Encoding as _};
 use http::{HeaderValue, header};
-use http1::{HeadEdits, InvalidPart, KnownName};
+use http1::KnownName;
 use sha1_smol::Sha1;
 
 use crate::account::RequestAccount;
@@ -17,6 +17,7 @@ use crate::client::head::{Head, is_websocket, requests_websocket};
 use crate::client::moved_keys::MovedKeys;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
+use crate::transform::name_websocket;
 use crate::upstream::response_head::UpstreamHead;
 
 /// The status of a response that opens a tunnel.
@@ -85,12 +86,6 @@ pub(super) fn permit(account: &RequestAccount) -> Result<TunnelPermit, Problem> 
     permit.map_err(|_| Problem::new(Refusal::Overloaded, "too many WebSockets are open: try again later"))
 }
 
-/// Adds the fields that ask for a WebSocket, or accept it.
-pub(super) fn name_websocket(edits: &mut HeadEdits) -> Result<(), InvalidPart> {
-    edits.append(KnownName::Connection, b"upgrade")?;
-    edits.append(KnownName::Upgrade, b"websocket")
-}
-
 /// Joins both connections, until the upstream closes its connection, or no byte has passed for `timeouts.idle`. The end
 /// of the client's bytes is passed to the upstream.
 pub(super) fn open(
@@ -121,6 +116,6 @@ pub(super) fn open(
     if let Some(attempt) = &mut account.attempt {
         attempt.progress = progress;
     }
-    account.policy.timeouts.total = TUNNEL_MAX;
+    account.extend_to(TUNNEL_MAX);
     Ok(())
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::account::RequestAccount;
 use crate::refusal::problem::Problem;
 use crate::upstream::destination::Destination;
-use crate::upstream::group::{Group, TriedBackends};
+use crate::upstream::group::{Group, NoBackend, TriedBackends};
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const RETRIES_MAX: u32 = 4;
@@ -42,7 +42,7 @@ impl Retries {
     /// Counts a retry of an attempt on `to`. Returns another backend for it, if there is one that was not tried.
     pub(super) fn after_attempt(&mut self, to: &Destination, group: Option<&Group>) -> Option<Rc<Destination>> {
         self.attempts += 1;
-        self.other(to, group?)
+        self.other(to, group?).ok()
     }
 
     /// Counts a connection to `to` that could not be opened. Returns another backend that was not tried.
@@ -62,7 +62,7 @@ impl Retries {
         }
         let is_in_time = Instant::now() < account.total_at();
         let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
-        let Some(other) = self.other(to, group) else {
+        let Ok(other) = self.other(to, group) else {
             return Err(if self.attempts == 0 { no_healthy_upstream(problem) } else { problem });
         };
         self.connects += 1;
@@ -70,9 +70,9 @@ impl Retries {
         Ok(other)
     }
 
-    fn other(&mut self, to: &Destination, group: &Group) -> Option<Rc<Destination>> {
+    fn other(&mut self, to: &Destination, group: &Group) -> Result<Rc<Destination>, NoBackend> {
         self.tried.add(to);
-        group.other(&self.tried).cloned()
+        group.choose(&self.tried).cloned()
     }
 }
 

@@ -10,7 +10,6 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
 use crate::client::head::Head;
-use crate::response::{ClientHead, ClientResponse};
 use crate::route;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
@@ -21,9 +20,6 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// Seconds for which a browser caches the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
-const VARY: &str = "Origin";
-const EXPOSED: &str = "X-Request-Id, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
-    RateLimit, RateLimit-Policy, Retry-After";
 
 /// A request of an LLM endpoint by a page of control.
 pub(crate) struct PageRequest {
@@ -50,23 +46,9 @@ impl PageRequest {
         self.preflight
     }
 
-    /// Lets the page read the response.
-    pub(crate) fn share(self, mut response: Box<ClientResponse>) -> Box<ClientResponse> {
-        match &mut response.head {
-            ClientHead::Own(_, headers) => {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);
-                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-                headers.append(header::VARY, HeaderValue::from_static(VARY));
-            }
-            ClientHead::Relayed(relayed) => {
-                let edits = &mut relayed.edits;
-                // All names are tokens, and all values are those of a `HeaderValue`.
-                let _ = edits.append_named(b"access-control-allow-origin", self.origin.as_bytes());
-                let _ = edits.append_named(b"access-control-expose-headers", EXPOSED.as_bytes());
-                let _ = edits.append(KnownName::Vary, VARY.as_bytes());
-            }
-        }
-        response
+    /// Returns the origin of the page, which may read the response.
+    pub(crate) fn into_origin(self) -> HeaderValue {
+        self.origin
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn end(account: &RequestAccount, end: &End<'_>) {
                 correlation_id = account.request.head.correlation(),
                 method = account.request.head.method(),
                 path = cut(account.request.head.path()),
-                route = %account.policy.route,
+                route = %account.policy().name,
                 status = account.status,
                 outcome = outcome.as_str(),
                 code = account.refusal.as_ref().map(|(refusal, _)| refusal.code()),

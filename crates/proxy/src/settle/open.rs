@@ -36,7 +36,7 @@ impl RequestAccount {
         }
         let durable = {
             let worker = self.request.worker();
-            let (day, route, started_at) = (self.day(), &self.policy.route, self.request.started_at);
+            let (day, route, started_at) = (self.day(), &self.policy().name, self.request.started_at);
             let now = worker.shared.clock.mono_at(self.request.read_at().into_std());
             let ask = PrelogRequest { subject, day, route, started_at, credits, reservation, now };
             self.prelogged =
@@ -57,7 +57,7 @@ impl RequestAccount {
             started_at: self.request.started_at,
             day: self.day(),
             reserved,
-            route: self.policy.route.clone(),
+            route: self.policy().name.clone(),
             format: call.map(|call| self.request.worker().handles.format(call.format)),
             model: call.map(|call| call.requested_model.clone()),
             price_version: price.map(|price| Arc::clone(&price.version)),

@@ -72,13 +72,17 @@ fn to_upstream(fields: &[(&str, &str)]) -> Written {
 }
 
 fn trusting(fields: &[(&str, &str)], trust: Trust<'_>) -> Written {
-    from_client(fields, &client(trust, &origin_of("192.0.2.1", "http")))
+    from_client(fields, client(trust, &origin_of("192.0.2.1", "http")))
 }
 
-fn from_client(fields: &[(&str, &str)], client: &ForwardedClient<'_>) -> Written {
+fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written {
     let head = get(fields);
-    let edits = super::to_upstream(&head, &upstream_edits(&origin()).unwrap(), client).unwrap();
-    Written::new(&head, &edits)
+    Written::new(&head, &upstream_edits_of(&head, client))
+}
+
+fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
+    let (destination, receiver) = (&upstream_edits(&origin()).unwrap(), Receiver::Upstream(client));
+    RequestEdits { id: id(), destination, receiver }.of(head).unwrap()
 }
 
 fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
@@ -88,7 +92,9 @@ fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
 fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a> {
     let options = ForwardingOptions::default();
     let trust = TrustRule { trust, claim_headers: &[], withholds_claims: false, certificate: None };
-    ForwardedClient { origin, options, id: id(), id_text: b"ours", trust }
+    let withheld = WithheldHeaders::default();
+    let (upgrades, token, service) = (false, None, None);
+    ForwardedClient { origin, options, id_text: b"ours", upgrades, withheld, trust, token, service }
 }
 
 fn to_provider(fields: &[(&str, &str)], kind: ProviderKind, dialect: Dialect) -> Written {
@@ -102,7 +108,8 @@ fn with_credential(
     credential: Option<&Secret>,
 ) -> Written {
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
-    let edits = super::to_provider(&head, &ProviderTarget { edits: &edits, kind, dialect, credential }, id()).unwrap();
+    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential });
+    let edits = RequestEdits { id: id(), destination: &edits, receiver }.of(&head).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
     Written::new(&head, &edits)
 }
@@ -325,6 +332,21 @@ fn our_keys_are_never_forwarded() {
 }
 
 #[test]
+fn credentials_of_the_route_are_not_forwarded() {
+    let received = [("Authorization", "Basic eDp5"), ("X-Api-Key", "k"), ("api_key", "k"), ("x-kept", "1")];
+    let origin = origin_of("192.0.2.1", "http");
+    let check = |authorization, keys, expected: &[&str]| {
+        let withheld = WithheldHeaders { authorization, keys, claims: false };
+        let written = from_client(&received, ForwardedClient { withheld, ..client(Trust::Route(&[]), &origin) });
+        let names = ["authorization", "x-api-key", "api_key", "x-kept"];
+        assert_eq!(names.into_iter().filter(|name| written.has(name)).collect::<Vec<_>>(), expected);
+    };
+    check(false, false, &["authorization", "x-api-key", "api_key", "x-kept"]);
+    check(true, false, &["x-api-key", "api_key", "x-kept"]);
+    check(true, true, &["x-kept"]);
+}
+
+#[test]
 fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
     let secret = Secret::new("sk-real".to_owned());
     let (openai, anthropic, google) = (Dialect::OpenAi, Dialect::Anthropic, Dialect::Google);
@@ -358,8 +380,9 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
 fn a_credential_that_could_end_its_line_is_an_error() {
     let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
     let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
-    let provider = ProviderTarget { edits: &edits, kind, dialect, credential: Some(&secret) };
-    assert_eq!(super::to_provider(&get(&[]), &provider, id()).err(), Some(InvalidPart::Value));
+    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential: Some(&secret) });
+    let edits = RequestEdits { id: id(), destination: &edits, receiver };
+    assert_eq!(edits.of(&get(&[])).err(), Some(InvalidPart::Value));
 }
 
 #[test]
@@ -415,7 +438,7 @@ fn subject_of_a_certificate_replaces_what_the_client_sent() {
     for trust in [&[][..], &allowed] {
         let mut own = client(Trust::Route(trust), &origin);
         own.trust.certificate = Some(b"CN=ada");
-        let written = from_client(&spoofed, &own);
+        let written = from_client(&spoofed, own);
         assert_eq!(written.value(NAME), "CN=ada");
         assert!(!written.has("x_ssl_client_s_dn"), "{written:?}");
         // A route cannot allow a client without a certificate to name one.
@@ -425,7 +448,7 @@ fn subject_of_a_certificate_replaces_what_the_client_sent() {
     // The certificate of a trusted proxy is its own; it names the one of its client.
     let mut proxy = client(Trust::Peer, &origin);
     proxy.trust.certificate = Some(b"CN=proxy");
-    assert_eq!(from_client(&spoofed[..2], &proxy).value(NAME), "CN=root");
+    assert_eq!(from_client(&spoofed[..2], proxy).value(NAME), "CN=root");
 }
 
 #[test]
@@ -440,11 +463,10 @@ fn forwarded_and_via_are_written_if_they_are_configured() {
     ] {
         let client_origin = origin_of(address, "https");
         let own = ForwardedClient { options, ..client(Trust::Peer, &client_origin) };
-        let written = from_client(&received, &own);
-        assert_eq!(written.value("forwarded"), expected);
-        // The last gateway is the last value (RFC 9110, 7.6.3).
-        let edits = super::to_upstream(&get(&received), &upstream_edits(&origin()).unwrap(), &own).unwrap();
         let head = get(&received);
+        let edits = upstream_edits_of(&head, own);
+        assert_eq!(Written::new(&head, &edits).value("forwarded"), expected);
+        // The last gateway is the last value (RFC 9110, 7.6.3).
         let via: Vec<_> = edits
             .kept(head.fields())
             .chain(edits.added())

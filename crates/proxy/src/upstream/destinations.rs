@@ -11,17 +11,28 @@ use config::snapshot::{Backend, Origin, Provider, Split, Strategy, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
+use thiserror::Error;
 
 use crate::upstream::backend::{BackendUse, Backends};
 use crate::upstream::destination::{Destination, provider_edits, upstream_edits};
-use crate::upstream::group::{Group, Rotation};
+use crate::upstream::group::{Group, NoBackend, TriedBackends};
 use crate::upstream::pool::Pools;
+use crate::upstream::strategy::Rotation;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
 pub(crate) struct ChosenDestination {
     pub(crate) destination: Rc<Destination>,
     /// The backends of the same upstream, if there are several.
     pub(crate) group: Option<Rc<Group>>,
+}
+
+/// Why a request has no destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NoDestination {
+    #[error("the authority of an origin is not a valid header")]
+    Unwritable(#[from] InvalidPart),
+    #[error(transparent)]
+    NoBackend(#[from] NoBackend),
 }
 
 impl From<Rc<Destination>> for ChosenDestination {
@@ -57,16 +68,16 @@ impl Destinations {
     /// Chooses the destination of a request of an ordinary route; `upstream` is part of the snapshot.
     ///
     /// # Errors
-    /// The authority of an origin is not a valid header.
-    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<ChosenDestination, InvalidPart> {
+    /// No backend takes the request, or the authority of an origin is not a valid header.
+    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(upstream).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose());
+            return Ok(known.choose()?);
         }
         let known = self.upstream(upstream)?;
         let chosen = known.choose();
         self.known.borrow_mut().insert(address, known);
-        Ok(chosen)
+        Ok(chosen?)
     }
 
     /// Chooses the upstream of a request of a route with several; `split` is part of the snapshot.
@@ -84,11 +95,11 @@ impl Destinations {
     /// Returns the destination of an LLM call; `provider` is part of the snapshot.
     ///
     /// # Errors
-    /// The origin's authority is not a valid header.
-    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<ChosenDestination, InvalidPart> {
+    /// The provider does not take the request, or the origin's authority is not a valid header.
+    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(provider).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose());
+            return Ok(known.choose()?);
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
@@ -120,8 +131,7 @@ impl Destinations {
         let group = match upstream.strategy {
             Strategy::RoundRobin => Group::round_robin(backends, &weights, self.backends.next_rotation()),
         };
-        // A compiled upstream has at least one backend.
-        group.map(|group| Selection::Several(Rc::new(group))).ok_or(InvalidPart::Value)
+        Ok(Selection::Several(Rc::new(group)))
     }
 
     /// Returns the only backend of an upstream, as this worker counts it.
@@ -136,10 +146,13 @@ impl Destinations {
 }
 
 impl Selection {
-    fn choose(&self) -> ChosenDestination {
+    fn choose(&self) -> Result<ChosenDestination, NoBackend> {
         match self {
-            Self::One(destination) => destination.clone().into(),
-            Self::Several(group) => ChosenDestination { destination: group.pick().clone(), group: Some(group.clone()) },
+            Self::One(destination) => Ok(destination.clone().into()),
+            Self::Several(group) => {
+                let destination = group.choose(&TriedBackends::default())?.clone();
+                Ok(ChosenDestination { destination, group: Some(group.clone()) })
+            }
         }
     }
 }

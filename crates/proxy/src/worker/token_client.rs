@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::Timestamp;
 use access::jwt::{ClaimError, JwtError, TokenDigest, Verified};
 use config::snapshot::JwtEntry;
-use http1::{Fields, HeadEdits, InvalidPart, KnownName};
+use http1::{Fields, HeadEdits, InvalidPart};
 use rustc_hash::FxHashMap;
 
 use crate::client::head::is_one_of;
@@ -53,9 +53,8 @@ impl TokenClient {
         Ok(Self { verified, plan: None, entry: entry.clone(), fields })
     }
 
-    /// Edits a request that is forwarded: the token is removed, and so are received headers that only claims may set.
+    /// Edits a request that is forwarded: received headers that only claims may set are replaced by those of the claims.
     pub(crate) fn edit(&self, edits: &mut HeadEdits, received: Fields<'_>) -> Result<(), InvalidPart> {
-        edits.remove(KnownName::Authorization);
         if !self.entry.claims_to_headers.is_empty() {
             let names = || self.entry.claims_to_headers.iter().map(|set| &set.header);
             edits.remove_fields(received, |field| is_one_of(field.name, names()));

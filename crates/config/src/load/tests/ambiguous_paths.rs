@@ -15,7 +15,10 @@ fn refused(routes: &str, paths: &str) -> (Vec<String>, Vec<(String, String)>) {
         refused.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
     };
     let routes = loaded.snapshot.traffic.router.routes().iter();
-    (notes.map(Note::to_string).collect(), routes.map(|route| (route.name.to_string(), refused(route))).collect())
+    (
+        notes.map(Note::to_string).collect(),
+        routes.map(|route| (route.policy.name.to_string(), refused(route))).collect(),
+    )
 }
 
 const OPEN_CATCH_ALL: &str = "  - {path: {prefix: /admin}, upstreams: app, auth: {type: key}}\n  - {path: {prefix: /}, upstreams: app, auth: {type: none}}\n";

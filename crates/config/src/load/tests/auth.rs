@@ -47,7 +47,7 @@ routes:
 "
     ));
     let routes = snapshot.traffic.router.routes();
-    let (first, second) = (rule(&routes[0].auth), rule(&routes[1].auth));
+    let (first, second) = (rule(&routes[0].policy.auth), rule(&routes[1].policy.auth));
     assert!(Arc::ptr_eq(&first.entry, &second.entry));
     let entry = &first.entry;
     assert_eq!((&*entry.name, &*entry.terms.algorithms), ("hmac", &[Algorithm::Hs256] as &[_]));
@@ -349,7 +349,7 @@ fn routes_name_an_entry_that_exists() {
 fn users_have_hashes_that_do_not_print() {
     let entry = format!("{{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}], plan: starter}}");
     let snapshot = snapshot(&format!("auth: [{entry}]\nroutes: [{{path: /a, auth: {{type: basic}}, respond: {{}}}}]"));
-    let Auth::Basic(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
+    let Auth::Basic(entry) = &snapshot.traffic.router.routes()[0].policy.auth else { panic!("another type") };
     assert_eq!((entry.name.as_str(), entry.plan.as_deref()), ("ops", Some("starter")));
     assert!(!format!("{entry:?}").contains("swordfish") && !format!("{entry:?}").contains("$2b$"), "{entry:?}");
     assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of the plan applies");
@@ -368,7 +368,7 @@ error[missing]: `auth[0]` has keys in Redis, and the file has no Redis
   |        ^ expected the URL of Redis in `redis`",
     );
     let snapshot = snapshot(&format!("redis: redis://h\n{entry}"));
-    let Auth::Redis(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
+    let Auth::Redis(entry) = &snapshot.traffic.router.routes()[0].policy.auth else { panic!("another type") };
     assert_eq!((entry.name.as_str(), &*entry.prefix, &entry.plan), ("a", "tollgate:key:", &None));
     assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of a plan may apply");
 }
@@ -390,7 +390,7 @@ fn alternatives_have_different_credentials() {
         "any: [{type: key}]",
     ] {
         let snapshot = snapshot(&source(any));
-        assert!(matches!(snapshot.traffic.router.routes()[0].auth, Auth::Any(_)), "{any}");
+        assert!(matches!(snapshot.traffic.router.routes()[0].policy.auth, Auth::Any(_)), "{any}");
     }
     for (any, code) in [
         ("any: []", "bad_value"),

@@ -22,16 +22,16 @@ path: /a, query: {n: 5}"#,
     );
     let snapshot = snapshot(&source);
     let routes = snapshot.traffic.router.routes();
-    let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
+    let names: Vec<&str> = routes.iter().map(|route| &*route.policy.name).collect();
     assert_eq!(names, ["/users/{id}", "a.b/files/{*rest}", "^/v[0-9]+/", "/a"]);
     let of = |name: &str, value| Condition { name: name.into(), value };
-    let conditions = routes[0].conditions.as_ref().unwrap();
+    let conditions = routes[0].matches.conditions.as_ref().unwrap();
     let present = [of("x-a", ValueMatch::Present), of("x-tenant", ValueMatch::Exact("acme".into()))];
     assert_eq!(conditions.headers, present);
     let page = ValueMatch::Regex(Pattern::parse("^[0-9]+$").unwrap());
     assert_eq!(conditions.query, [of("page", page), of("x y", ValueMatch::Absent)]);
-    assert!(routes[1].conditions.is_none());
-    assert_eq!(routes[3].conditions.as_ref().unwrap().query, [of("n", ValueMatch::Exact("5".into()))]);
+    assert!(routes[1].matches.conditions.is_none());
+    assert_eq!(routes[3].matches.conditions.as_ref().unwrap().query, [of("n", ValueMatch::Exact("5".into()))]);
 }
 
 #[test]

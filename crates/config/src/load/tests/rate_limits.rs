@@ -98,7 +98,10 @@ fn a_route_has_its_own_limits_beside_those_of_all() {
         let requested =
             crate::Requested { method: "GET", host: b"", path, parts: &crate::snapshot::WrittenParts::default() };
         let crate::Match::Route(route) = traffic.router.find(requested) else { panic!("{path}") };
-        limits.positions(&route.rate_limits).map(|position| limits.all()[position].name.to_string()).collect::<Vec<_>>()
+        limits
+            .positions(&route.policy.rate_limits)
+            .map(|position| limits.all()[position].name.to_string())
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         (names("/a"), names("/b")),

@@ -22,8 +22,8 @@ routes:
     let shown: Vec<_> = backends.iter().map(|backend| (backend.origin.to_string(), backend.weight)).collect();
     assert_eq!(shown, [("http://127.0.0.1:9001".to_owned(), 2), ("https://users.internal".to_owned(), 1)]);
     let routes = snapshot.traffic.router.routes();
-    assert_eq!(routes[0].host, Some(HostMatch::Exact("api.example.com".to_owned())));
-    assert_eq!((&*routes[0].name, &*routes[1].name), ("api.example.com/a", "*.example.com/"));
+    assert_eq!(routes[0].matches.host, Some(HostMatch::Exact("api.example.com".to_owned())));
+    assert_eq!((&*routes[0].policy.name, &*routes[1].policy.name), ("api.example.com/a", "*.example.com/"));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn ten_thousand_routes_load_quickly() {
     let requested =
         Requested { method: "GET", host: b"", path: "/api/v1/service9999/x", parts: &WrittenParts::default() };
     let crate::Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("no route") };
-    assert_eq!(&*route.name, "/api/v1/service9999");
+    assert_eq!(&*route.policy.name, "/api/v1/service9999");
     // An unoptimized build on a busy machine: a quadratic search would need minutes.
     assert!(took < Duration::from_secs(20), "{took:?}");
 }

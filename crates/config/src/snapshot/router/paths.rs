@@ -56,7 +56,7 @@ impl Default for Paths {
 impl Paths {
     /// Adds a route after those of the same rank that were added before.
     pub(super) fn add(&mut self, route: &Arc<Route>) {
-        match &route.path {
+        match &route.matches.path {
             PathMatch::Exact(path) => {
                 let at = self.literal(&normalized(path));
                 self.insert(at, route, |node| &mut node.exact);

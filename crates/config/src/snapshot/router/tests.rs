@@ -1,21 +1,29 @@
 mod precedence;
 mod reference;
 
-use access::Credits;
+use std::time::Duration;
 
 use super::*;
-use crate::snapshot::{Action, Auth, Backend, Events, HostMatch, Origin, Strategy, Upstream, WrittenParts};
+use crate::snapshot::{
+    Action, Backend, BuiltInPolicies, HostMatch, Origin, RouteMatches, RoutePolicy, Strategy, Timeouts, Upstream,
+    WrittenParts,
+};
 
 const NO_PARTS: &dyn RequestParts = &WrittenParts { query: None, fields: &[] };
 
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
+    let timeout = Duration::from_secs(1);
+    let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: timeout };
+    let built_in = BuiltInPolicies::new(timeouts, timeouts);
     Arc::new(Route {
-        name: name.into(),
-        host: None,
-        path,
-        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        conditions: None,
+        matches: RouteMatches {
+            host: None,
+            path,
+            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+            conditions: None,
+        },
+        policy: Arc::new(RoutePolicy { name: name.into(), ..(*built_in.unmatched).clone() }),
         action: Action::Forward(Arc::new(Upstream {
             name: "u".into(),
             backends: vec![Backend { origin, weight: 1 }],
@@ -24,13 +32,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             place: None,
         })),
         rewrite: None,
-        auth: Auth::Key,
-        credits: Credits(1),
-        events: Events::Folded,
         websocket: false,
-        allow_headers: Vec::new(),
-        key_places: None,
-        rate_limits: 0..0,
         refused_paths: crate::snapshot::RefusedPaths::default(),
         place: None,
     })
@@ -53,12 +55,13 @@ fn at(host: &str, route: &Route) -> Arc<Route> {
         Some(domain) => HostMatch::Below(domain.to_owned()),
         None => HostMatch::Exact(host.to_owned()),
     };
-    Arc::new(Route { host: Some(host), ..route.clone() })
+    let matches = RouteMatches { host: Some(host), ..route.matches.clone() };
+    Arc::new(Route { matches, ..route.clone() })
 }
 
 fn found(router: &Router, requested: Requested<'_>) -> String {
     match router.find(requested) {
-        Match::Route(route) => route.name.to_string(),
+        Match::Route(route) => route.policy.name.to_string(),
         Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
         Match::Disputed { field, .. } => format!("disputed {field}"),
         Match::None => "none".to_owned(),
@@ -199,7 +202,7 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
     ] {
         let requested = Requested { method, host: host.as_bytes(), path, parts: NO_PARTS };
         let Match::Route(found) = router.find(requested) else { panic!("{host}") };
-        assert_eq!(&*found.name, expected, "{method} {host} {path}");
+        assert_eq!(&*found.policy.name, expected, "{method} {host} {path}");
     }
 }
 

@@ -5,18 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
-use http1::{
-    Announced, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_edited_fields, write_field,
-    write_framing, write_known_field, write_status_line,
-};
+use http1::{Announced, LAST_CHUNK, ResponseTo, Version, persistence_option, write_framing};
 
 use crate::bytes::write_queue::WriteQueue;
 use crate::client::SharedSocket;
-use crate::refusal::limit_fields;
 use crate::response::response_body::Body;
-use crate::response::{ClientHead, ClientResponse, GatewayFields};
+use crate::response::{ClientResponse, head};
 use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
@@ -78,10 +73,11 @@ impl ResponseWriter {
         mut response: Box<ClientResponse>,
         context: &ResponseContext<'_>,
     ) -> Self {
-        let ClientResponse { head, gateway, body, closes } = &mut *response;
+        let ClientResponse { head, body, closes } = &mut *response;
+        let status = head.status().as_u16();
         // Only a response that opens a tunnel has this status.
-        let is_tunnel = head.status() == 101;
-        let is_bodiless = matches!(head.status(), 100..=199 | 204 | 304) || context.responds_to == ResponseTo::Head;
+        let is_tunnel = status == 101;
+        let is_bodiless = matches!(status, 100..=199 | 204 | 304) || context.responds_to == ResponseTo::Head;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = match length {
             _ if is_tunnel => ContentFraming::UntilClose,
@@ -97,13 +93,9 @@ impl ResponseWriter {
         let announced = framing.announced(head.announced(length));
         let written: Result<(), Infallible> = queue.write(|out| {
             out.extend_from_slice(first);
-            write_head(out, head);
-            write_gateway_fields(out, gateway);
-            if !head.has_date() {
-                context.worker.date.write(out, gateway.now);
-            }
+            head.write(out, &context.worker.date);
             if let Some(option) = option {
-                write_valid(out, KnownName::Connection, option);
+                [b"connection: ", option, b"\r\n"].into_iter().for_each(|part| out.extend_from_slice(part));
             }
             write_framing(out, announced);
             Ok(())
@@ -223,63 +215,9 @@ impl ContentFraming {
 /// Queues an interim response of an upstream.
 pub(super) fn write_interim(queue: &mut WriteQueue, interim: &RelayedHead) {
     let written: Result<(), Infallible> = queue.write(|out| {
-        write_relayed(out, interim);
+        head::write_interim(out, interim);
         write_framing(out, Announced::Nothing);
         Ok(())
     });
     let Ok(()) = written;
-}
-
-/// Writes the status line and the fields of the response itself.
-fn write_head(out: &mut Vec<u8>, head: &ClientHead) {
-    match head {
-        ClientHead::Own(status, headers) => {
-            write_status(out, *status, b"");
-            write_headers(out, headers);
-        }
-        ClientHead::Relayed(relayed) => write_relayed(out, relayed),
-    }
-}
-
-fn write_relayed(out: &mut Vec<u8>, relayed: &RelayedHead) {
-    let status = StatusCode::from_u16(relayed.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    write_status(out, status, relayed.head.reason());
-    write_edited_fields(out, relayed.head.fields(), &relayed.edits);
-}
-
-/// Writes the fields of the gateway, which replace those of the upstream.
-fn write_gateway_fields(out: &mut Vec<u8>, gateway: &GatewayFields) {
-    out.extend_from_slice(&gateway.id.response_fields());
-    if let Some(limit) = &gateway.limit {
-        let mut digits = itoa::Buffer::new();
-        for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
-            write_valid(out, name, digits.format(figure).as_bytes());
-        }
-        for (name, value) in limit.draft_fields() {
-            // Names of limits have only letters, digits and a few other visible characters.
-            let _ = write_field(out, name.as_bytes(), &value);
-        }
-    }
-}
-
-/// Writes a field of the gateway, whose value is always valid.
-fn write_valid(out: &mut Vec<u8>, name: KnownName, value: &[u8]) {
-    let _ = write_known_field(out, name, value);
-}
-
-/// Writes the status line, with the standard reason phrase if `reason` is empty.
-fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
-    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
-    // Every `StatusCode` can be written, and parsed reasons contain no control characters.
-    let _ = write_status_line(out, status.as_u16(), if reason.is_empty() { usual } else { reason });
-}
-
-/// Writes the fields of a response that the gateway creates itself.
-fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if !matches!(*name, header::CONTENT_LENGTH | header::DATE) {
-            // A `HeaderName` is a token, and a `HeaderValue` contains no control characters except tabs.
-            let _ = write_field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
 }

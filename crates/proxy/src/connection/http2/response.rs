@@ -8,17 +8,17 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
-use http::header::{CONTENT_LENGTH, DATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
-use http1::{Announced, KnownName, ResponseTo};
+use http1::{Announced, ResponseTo};
 use tokio::task::yield_now;
 
 use crate::bytes::content::{allowed_trailers, length};
 use crate::deadlines::{ConnectionDeadlines, RequestDeadlines};
-use crate::refusal::limit_fields;
+use crate::response::ClientResponse;
+use crate::response::head::{ClientHead, http2_interim_fields};
 use crate::response::response_body::Body;
-use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
@@ -60,25 +60,19 @@ impl ResponseSender {
         response: Box<ClientResponse>,
         context: StreamContext<'_>,
     ) -> Result<Self, SendEnd> {
-        let ClientResponse { mut head, gateway, mut body, closes: _ } = *response;
+        let ClientResponse { mut head, mut body, closes: _ } = *response;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        let is_bodiless = matches!(head.status(), 204 | 304) || context.responds_to == ResponseTo::Head;
+        let is_bodiless = matches!(head.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || context.responds_to == ResponseTo::Head;
         let has_trailers = !is_bodiless && body.may_have_trailers() && head.keep_trailers();
         if has_trailers {
             body.keep_trailers();
         }
         let announced = if is_bodiless { announced(&head, length) } else { length };
         let has_ended = is_bodiless || length == Some(0);
-        let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut sent = Response::new(());
-        *sent.status_mut() = status;
-        write_fields(sent.headers_mut(), &head);
-        write_gateway_fields(sent.headers_mut(), &gateway);
-        if !head.has_date()
-            && let Some(date) = context.worker.date.value(gateway.now)
-        {
-            sent.headers_mut().insert(DATE, date);
-        }
+        *sent.status_mut() = head.status();
+        *sent.headers_mut() = head.http2_fields(&context.worker.date);
         if let Some(bytes) = announced {
             sent.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
         }
@@ -188,7 +182,7 @@ impl ResponseSender {
 pub(super) fn interim(relayed: &RelayedHead) -> Option<Response<()>> {
     let mut sent = Response::new(());
     *sent.status_mut() = StatusCode::from_u16(relayed.head.status()).ok()?;
-    write_relayed(sent.headers_mut(), relayed);
+    *sent.headers_mut() = http2_interim_fields(relayed);
     Some(sent)
 }
 
@@ -197,51 +191,5 @@ fn announced(head: &ClientHead, length: Option<u64>) -> Option<u64> {
     match head.announced(length) {
         Announced::Length(bytes) => Some(bytes),
         Announced::Chunked | Announced::Nothing => None,
-    }
-}
-
-/// Writes the fields of the response itself.
-fn write_fields(to: &mut HeaderMap, head: &ClientHead) {
-    match head {
-        ClientHead::Own(_, headers) => {
-            for (name, value) in headers.iter().filter(|(name, _)| **name != CONTENT_LENGTH) {
-                write(to, name.as_str().as_bytes(), value.as_bytes());
-            }
-        }
-        ClientHead::Relayed(relayed) => write_relayed(to, relayed),
-    }
-}
-
-fn write_relayed(to: &mut HeaderMap, relayed: &RelayedHead) {
-    for field in relayed.edits.kept(relayed.head.fields()).chain(relayed.edits.added()) {
-        write(to, field.name, field.value);
-    }
-}
-
-/// Writes a field, unless it belongs to a connection of HTTP/1.1 (RFC 9113, 8.2.2).
-fn write(to: &mut HeaderMap, name: &[u8], value: &[u8]) {
-    use KnownName::{Connection, KeepAlive, ProxyConnection, TransferEncoding, Upgrade};
-    if matches!(KnownName::find(name), Some(Connection | KeepAlive | ProxyConnection | TransferEncoding | Upgrade)) {
-        return;
-    }
-    // The parser accepts no name and no value that a map cannot have.
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-        to.append(name, value);
-    }
-}
-
-/// Writes the fields of the gateway, which replace those of the upstream.
-fn write_gateway_fields(to: &mut HeaderMap, gateway: &GatewayFields) {
-    for name in [KnownName::XRequestId, KnownName::RequestId] {
-        write(to, name.as_str().as_bytes(), gateway.id.as_bytes());
-    }
-    if let Some(limit) = &gateway.limit {
-        let mut digits = itoa::Buffer::new();
-        for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
-            write(to, name.as_str().as_bytes(), digits.format(figure).as_bytes());
-        }
-        for (name, value) in limit.draft_fields() {
-            write(to, name.as_bytes(), &value);
-        }
     }
 }

@@ -43,7 +43,7 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<Li
                     None => push_end(&mut key),
                 }
             }
-            LimitDimension::Route => push(&mut key, account.policy.route.as_bytes()),
+            LimitDimension::Route => push(&mut key, account.policy().name.as_bytes()),
             LimitDimension::Global => {}
         }
     }

@@ -25,7 +25,9 @@ fn under(name: &str, methods: &[&str], headers: &[&str], query: &[&str]) -> Arc<
         conditions.collect::<Vec<_>>()
     };
     let conditions = Conditions { headers: conditions(headers), query: conditions(query) };
-    Arc::new(Route { conditions: Some(Box::new(conditions)), ..(*route(name, exact("/"), methods)).clone() })
+    let plain = (*route(name, exact("/"), methods)).clone();
+    let matches = RouteMatches { conditions: Some(Box::new(conditions)), ..plain.matches };
+    Arc::new(Route { matches, ..plain })
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn the_first_segment_that_differs_decides_between_paths() {
     check(&Router::new(routes.clone()), &cases);
     // The order of the file decides between regular expressions only.
     let expressions = [routes[2].clone(), routes[3].clone()];
-    let mut reversed: Vec<_> = routes.into_iter().rev().filter(|route| !route.name.starts_with("v-")).collect();
+    let mut reversed: Vec<_> = routes.into_iter().rev().filter(|route| !route.policy.name.starts_with("v-")).collect();
     reversed.extend(expressions);
     check(&Router::new(reversed), &cases);
 }

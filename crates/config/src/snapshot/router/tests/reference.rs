@@ -31,7 +31,7 @@ enum SegmentRank {
 
 /// Returns the rank of a host: a longer domain first, an exact host before all.
 fn host_rank(route: &Route, host: &str) -> Option<Option<usize>> {
-    match &route.host {
+    match &route.matches.host {
         None => Some(None),
         Some(HostMatch::Exact(exact)) => (exact == host).then_some(Some(usize::MAX)),
         Some(HostMatch::Below(domain)) => host.ends_with(&format!(".{domain}")).then_some(Some(domain.len())),
@@ -41,7 +41,7 @@ fn host_rank(route: &Route, host: &str) -> Option<Option<usize>> {
 fn path_rank(routes: &[Arc<Route>], route: &Route, path: &str) -> Option<PathRank> {
     let sent: Vec<&str> = path.split('/').skip(1).collect();
     let literals = |path: &str| vec![SegmentRank::Literal; path.split('/').skip(1).count()];
-    let ranks = match &route.path {
+    let ranks = match &route.matches.path {
         PathMatch::Exact(exact) => (exact == path).then(|| [literals(exact), vec![SegmentRank::End]].concat())?,
         PathMatch::Prefix(prefix) => {
             let rest = path.strip_prefix(prefix.as_str())?;
@@ -50,7 +50,9 @@ fn path_rank(routes: &[Arc<Route>], route: &Route, path: &str) -> Option<PathRan
         }
         PathMatch::Template(template) => template_rank(template, &sent)?,
         PathMatch::Regex(pattern) => {
-            let same = |other: &Arc<Route>| other.path == route.path && other.host == route.host;
+            let same = |other: &Arc<Route>| {
+                other.matches.path == route.matches.path && other.matches.host == route.matches.host
+            };
             let first = routes.iter().position(same)?;
             return pattern.is_match(path.as_bytes()).then_some(PathRank::Regex(Reverse(first)));
         }
@@ -120,7 +122,7 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     }
     let ranked: Vec<_> = ranked.iter().filter(|(.., fit)| *fit == Fit::Met).map(|(_, route, _)| *route).collect();
     match found.or(implied.map(|(_, route)| route)) {
-        Some(route) => route.name.to_string(),
+        Some(route) => route.policy.name.to_string(),
         None if ranked.is_empty() => "none".to_owned(),
         None => {
             let mut allow: Vec<&str> = Vec::new();
@@ -176,8 +178,9 @@ fn any_route() -> impl Strategy<Value = Route> {
     const METHODS: &[&[&str]] = &[&[], &["GET"], &["GET", "POST"], &["HEAD"]];
     let methods = prop::sample::select(METHODS);
     (host, path_match(), methods, conditions(), conditions()).prop_map(|(host, path, methods, headers, query)| {
-        let plain =
-            Route { conditions: Some(Box::new(Conditions { headers, query })), ..(*route("", path, methods)).clone() };
+        let plain = (*route("", path, methods)).clone();
+        let conditions = Some(Box::new(Conditions { headers, query }));
+        let plain = Route { matches: RouteMatches { conditions, ..plain.matches }, ..plain };
         if host.is_empty() { plain } else { (*at(host, &plain)).clone() }
     })
 }
@@ -214,8 +217,11 @@ proptest! {
         requests in prop::collection::vec(any_request(), 1..20),
     ) {
         let named = routes.into_iter().enumerate();
-        let routes: Vec<Arc<Route>> =
-            named.map(|(at, route)| Arc::new(Route { name: format!("{at}").as_str().into(), ..route })).collect();
+        let renamed = |(at, route): (usize, Route)| {
+            let policy = RoutePolicy { name: format!("{at}").as_str().into(), ..(*route.policy).clone() };
+            Arc::new(Route { policy: Arc::new(policy), ..route })
+        };
+        let routes: Vec<Arc<Route>> = named.map(renamed).collect();
         let router = Router::new(routes.clone());
         for AnyRequest { method, host, path, query, fields } in &requests {
             let parts = WrittenParts { query: Some(query), fields };

@@ -1,0 +1,89 @@
+//! The policy of a route: what applies to its requests, whatever their action. LLM endpoints and the gateway's own health
+//! check have policies too.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use access::Credits;
+use ai::Endpoint;
+
+use super::auth::Auth;
+use super::key_places::KeyPlaces;
+use super::route::Events;
+use super::traffic::Timeouts;
+
+/// What applies to the requests of a route. A request keeps its policy to its end.
+#[derive(Debug, Clone)]
+pub struct RoutePolicy {
+    /// The name of the route, which defaults to the path; that of an LLM endpoint is its path.
+    pub name: Arc<str>,
+    /// The authentication that it requires.
+    pub auth: Auth,
+    /// The places in which clients may send keys; `None` if these are headers only.
+    pub key_places: Option<Box<KeyPlaces>>,
+    /// Whether a key that is restricted to routes needs this one among them.
+    pub is_restrictable: bool,
+    /// The positions of the rate limits that only this route has.
+    pub rate_limits: Range<usize>,
+    /// The form in which its usage is recorded. Default folded.
+    pub events: Events,
+    /// The credits that a request costs; those of an LLM call are its model's. Default 1.
+    pub credits: Credits,
+    /// The deadlines of its requests.
+    pub timeouts: Timeouts,
+    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
+    pub allow_headers: Vec<Box<str>>,
+}
+
+/// The policies of requests without a configured route.
+#[derive(Debug, Clone)]
+pub struct BuiltInPolicies {
+    /// The policy of requests that match no route.
+    pub unmatched: Arc<RoutePolicy>,
+    /// The policy of the gateway's own health check.
+    pub health: Arc<RoutePolicy>,
+    /// The policies of LLM endpoints, in the order of [`Endpoint::ALL`].
+    endpoints: [Arc<RoutePolicy>; Endpoint::ALL.len()],
+}
+
+impl RoutePolicy {
+    /// Returns the policy of a route that needs no client and is free.
+    fn open(name: &str, timeouts: Timeouts) -> Self {
+        Self {
+            name: name.into(),
+            auth: Auth::None,
+            key_places: None,
+            is_restrictable: false,
+            rate_limits: 0..0,
+            events: Events::Folded,
+            credits: Credits::ZERO,
+            timeouts,
+            allow_headers: Vec::new(),
+        }
+    }
+}
+
+impl BuiltInPolicies {
+    /// Returns the policies with the deadlines of ordinary routes and those of LLM endpoints.
+    #[must_use]
+    pub fn new(timeouts: Timeouts, of_endpoints: Timeouts) -> Self {
+        let of = |endpoint: Endpoint| {
+            if endpoint == Endpoint::Root {
+                return RoutePolicy::open(endpoint.path(), timeouts);
+            }
+            RoutePolicy { auth: Auth::Key, events: Events::Rows, ..RoutePolicy::open(endpoint.path(), of_endpoints) }
+        };
+        Self {
+            unmatched: Arc::new(RoutePolicy::open("unmatched", timeouts)),
+            health: Arc::new(RoutePolicy::open("healthz", timeouts)),
+            endpoints: Endpoint::ALL.map(|endpoint| Arc::new(of(endpoint))),
+        }
+    }
+
+    /// Returns the policy of an LLM endpoint.
+    #[must_use]
+    pub fn of_endpoint(&self, endpoint: Endpoint) -> &Arc<RoutePolicy> {
+        let position = Endpoint::ALL.iter().position(|known| *known == endpoint);
+        position.and_then(|position| self.endpoints.get(position)).unwrap_or(&self.unmatched)
+    }
+}

@@ -1,0 +1,60 @@
+//! The targets that may serve an LLM call.
+
+use std::sync::Arc;
+
+use access::{Credits, Refusal};
+use ai::Format;
+use config::snapshot::Target;
+use config::{ResolveError, ResolvedModel};
+
+use crate::account::RequestAccount;
+use crate::account::client::Client;
+use crate::authenticate::scope;
+use crate::refusal::problem::Problem;
+
+/// The targets of a call, in the order in which they are tried.
+pub(super) struct ModelPlan {
+    /// The name that the client requested.
+    pub(super) requested: Arc<str>,
+    /// The credits that the call costs.
+    pub(super) credits: Credits,
+    pub(super) targets: [Target; 1],
+}
+
+impl ModelPlan {
+    /// Returns the targets of the model with this name, which the client may use.
+    pub(super) fn of(
+        account: &mut RequestAccount,
+        format: Format,
+        model: &str,
+        client: &Client,
+    ) -> Result<Self, Problem> {
+        let resolved = scope::check_model(&client.principal.bounds, model).and_then(|()| {
+            let resolved = account.request.snapshot.traffic.resolve_model(format, model);
+            resolved.map_err(|why| unresolved(&why, model))
+        });
+        let ResolvedModel { provider, asked, model, credits } = resolved.inspect_err(|_| {
+            if let Some(inference) = &mut account.inference {
+                inference.refused_model = Some(Arc::from(model));
+            }
+        })?;
+        Ok(Self { requested: asked, credits, targets: [Target { provider, model }] })
+    }
+}
+
+/// Returns the refusal of a model that no provider serves.
+pub(crate) fn no_model(model: &str) -> Problem {
+    let message =
+        format!("no model {model:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");
+    Problem::new(Refusal::ModelNotFound, message)
+}
+
+fn unresolved(why: &ResolveError, model: &str) -> Problem {
+    match why {
+        ResolveError::NotFound => no_model(model),
+        ResolveError::Mismatch { path } => Problem::new(
+            Refusal::FormatMismatch,
+            format!("the model {model:?} speaks another format: call it at {path}"),
+        ),
+    }
+}

@@ -1,0 +1,214 @@
+//! The head of a response to a client. Responses of the gateway and those of upstreams have the same head, and the same
+//! rules apply to both, over HTTP/1.1 and HTTP/2.
+
+use access::Timestamp;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, DATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
+
+use crate::account::request_id::RequestIdText;
+use crate::refusal::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
+use crate::refusal::limit_fields;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::worker::date::DateCache;
+
+/// The fields that a page of another origin may read.
+const EXPOSED: &[u8] = b"X-Request-Id, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+    RateLimit, RateLimit-Policy, Retry-After";
+/// Room for the fields of a limit.
+const LIMIT_BYTES_USUAL: usize = 256;
+
+/// The head of a response to a client.
+#[derive(Debug)]
+pub(crate) struct ClientHead {
+    status: StatusCode,
+    /// The head that the upstream sent; `None` for a response of the gateway.
+    received: Option<UpstreamHead>,
+    edits: HeadEdits,
+    may_have_trailers: bool,
+    id: RequestIdText,
+    now: Timestamp,
+}
+
+/// What the gateway adds to the head of every response. These fields replace the upstream's fields of the same names.
+#[derive(Debug)]
+pub(crate) struct GatewayFields {
+    /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
+    pub(crate) id: RequestIdText,
+    /// The state of the client's rate limit, if it has one.
+    pub(crate) limit: Option<ReportedLimit>,
+    /// The origin whose pages may read the response, if a page has sent the request.
+    pub(crate) origin: Option<HeaderValue>,
+    /// The current time, for the `Date` field.
+    pub(crate) now: Timestamp,
+}
+
+impl ClientHead {
+    /// Returns the head of an upstream's response.
+    pub(crate) fn relayed(relayed: RelayedHead, gateway: &GatewayFields) -> Self {
+        let RelayedHead { head, edits, may_have_trailers } = relayed;
+        let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+        let (id, now) = (gateway.id, gateway.now);
+        Self { status, received: Some(head), edits, may_have_trailers, id, now }.finished(gateway)
+    }
+
+    /// Returns the head of a response of the gateway, and its content.
+    pub(crate) fn own(response: Response<Bytes>, gateway: &GatewayFields) -> (Self, Bytes) {
+        let (parts, content) = response.into_parts();
+        let mut edits = HeadEdits::for_forwarding();
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | DATE)) {
+            report(edits.append_named(name.as_str().as_bytes(), value.as_bytes()));
+        }
+        let (id, now) = (gateway.id, gateway.now);
+        let head = Self { status: parts.status, received: None, edits, may_have_trailers: false, id, now };
+        (head.finished(gateway), content)
+    }
+
+    /// Applies the rules of every response. The fields of the request id and the date are written last, without edits.
+    fn finished(mut self, gateway: &GatewayFields) -> Self {
+        report(self.apply(gateway));
+        self
+    }
+
+    /// Applies the rules in their order: CORS, limits, request id.
+    fn apply(&mut self, gateway: &GatewayFields) -> Result<(), InvalidPart> {
+        let edits = &mut self.edits;
+        if let Some(origin) = &gateway.origin {
+            edits.set_named(b"access-control-allow-origin", origin.as_bytes())?;
+            edits.set_named(b"access-control-expose-headers", EXPOSED)?;
+            edits.append(KnownName::Vary, b"Origin")?;
+        }
+        if let Some(limit) = &gateway.limit {
+            edits.reserve(LIMIT_BYTES_USUAL);
+            let mut digits = itoa::Buffer::new();
+            for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
+                edits.set(name, digits.format(figure).as_bytes())?;
+            }
+            if let Some(received) = &self.received {
+                edits.remove_fields(received.fields(), |field| field.known.is_none() && is_limit(field.name));
+            }
+            for (name, value) in limit.draft_fields() {
+                edits.append_named(name.as_bytes(), &value)?;
+            }
+        }
+        for name in [KnownName::XRequestId, KnownName::RequestId] {
+            edits.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Returns the status code.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns what the head announces; `length` is that of the content, if it is known.
+    pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
+        match &self.received {
+            Some(received) => received.announced(),
+            // RFC 9110, 8.6.
+            None if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Announced::Nothing,
+            None => Announced::Length(length.unwrap_or(0)),
+        }
+    }
+
+    /// Keeps the list of trailers that an upstream announced. Returns false if no trailers may follow the head.
+    pub(crate) fn keep_trailers(&mut self) -> bool {
+        if self.may_have_trailers {
+            self.edits.keep(KnownName::Trailer);
+        }
+        self.may_have_trailers
+    }
+
+    /// Whether the head of the upstream has `Date`.
+    fn has_date(&self) -> bool {
+        self.received.as_ref().is_some_and(|received| received.fields().get(KnownName::Date).is_some())
+    }
+
+    /// Writes the head as HTTP/1.1 has it, without the fields of the connection and of framing.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, dates: &DateCache) {
+        write_status(out, self.status, self.received.as_ref().map_or(b"", UpstreamHead::reason));
+        match &self.received {
+            Some(received) => write_edited_fields(out, received.fields(), &self.edits),
+            None => write_added_fields(out, &self.edits),
+        }
+        out.extend_from_slice(&self.id.response_fields());
+        if !self.has_date() {
+            dates.write(out, self.now);
+        }
+    }
+
+    /// Returns the fields as HTTP/2 has them, without the length of the content.
+    pub(crate) fn http2_fields(&self, dates: &DateCache) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        if let Some(received) = &self.received {
+            add_fields(&mut fields, self.edits.kept(received.fields()));
+        }
+        add_fields(&mut fields, self.edits.added());
+        for name in [KnownName::XRequestId, KnownName::RequestId] {
+            add_field(&mut fields, name.as_str().as_bytes(), self.id.as_bytes());
+        }
+        if !self.has_date()
+            && let Some(date) = dates.value(self.now)
+        {
+            fields.insert(DATE, date);
+        }
+        fields
+    }
+}
+
+/// Logs that a field cannot be written. The configuration has been checked, so it is a defect, and the response lacks it.
+fn report(written: Result<(), InvalidPart>) {
+    if let Err(part) = written {
+        tracing::error!(%part, "a field of a response cannot be written");
+    }
+}
+
+/// Whether a field of this name reports a limit (draft-ietf-httpapi-ratelimit-headers-10).
+fn is_limit(name: &[u8]) -> bool {
+    [RATE_LIMIT, RATE_LIMIT_POLICY].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
+}
+
+/// Writes the head of an interim response.
+pub(crate) fn write_interim(out: &mut Vec<u8>, interim: &RelayedHead) {
+    let status = StatusCode::from_u16(interim.head.status()).unwrap_or(StatusCode::PROCESSING);
+    write_status(out, status, interim.head.reason());
+    write_edited_fields(out, interim.head.fields(), &interim.edits);
+}
+
+/// Returns the fields of an interim response as HTTP/2 has them.
+pub(crate) fn http2_interim_fields(interim: &RelayedHead) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    add_fields(&mut fields, interim.edits.kept(interim.head.fields()));
+    add_fields(&mut fields, interim.edits.added());
+    fields
+}
+
+/// Writes the status line, with the standard reason phrase if `reason` is empty.
+fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
+    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
+    if write_status_line(out, status.as_u16(), if reason.is_empty() { usual } else { reason }).is_err() {
+        // A parsed reason has no control octet, so this is a defect.
+        out.extend_from_slice(b"HTTP/1.1 502 Bad Gateway\r\n");
+    }
+}
+
+fn add_fields<'a>(to: &mut HeaderMap, fields: impl Iterator<Item = http1::Field<'a>>) {
+    fields.for_each(|field| add_field(to, field.name, field.value));
+}
+
+/// Adds a field, unless it belongs to a connection of HTTP/1.1 (RFC 9113, 8.2.2).
+fn add_field(to: &mut HeaderMap, name: &[u8], value: &[u8]) {
+    use KnownName::{Connection, KeepAlive, ProxyConnection, TransferEncoding, Upgrade};
+    if matches!(KnownName::find(name), Some(Connection | KeepAlive | ProxyConnection | TransferEncoding | Upgrade)) {
+        return;
+    }
+    // The parser accepts no name and no value that a map cannot have.
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+        to.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests;
