@@ -76,8 +76,9 @@ test("a request opens with its timeline and cost, and a failure with its reason"
   await expect(drawer).toBeHidden();
   await page.getByRole("button", { name: "Failed", exact: true }).click();
   await expect(page).toHaveURL(/status=failed/);
-  await expect(requests.getByRole("row", { name: /mock\/500/ })).toBeVisible();
-  await expect(requests.getByRole("row", { name: /mock\/echo/ })).toBeHidden();
+  // A test that runs again finds the requests of its first run too.
+  await expect(requests.getByRole("row", { name: /mock\/500/ }).first()).toBeVisible();
+  await expect(requests.getByRole("row", { name: /mock\/echo/ })).toHaveCount(0);
 });
 
 const REFRESHED = [

@@ -11,16 +11,16 @@ test("usage is shown by model, key and route; range, step and measure are in the
   await expect(page.getByRole("figure", { name: /^Spend per day by model: \$/ })).toBeVisible();
 
   await page.getByRole("group", { name: "Group by" }).getByRole("button", { name: "Key" }).click();
-  await page.getByRole("group", { name: "Measure" }).getByRole("button", { name: "Errors" }).click();
+  await page.getByRole("group", { name: "Measure" }).getByRole("button", { name: "Failed" }).click();
   await expect(page).toHaveURL(/by=key/);
   await expect(page.getByText("Not part of daily totals of keys")).toBeVisible();
   await page.getByRole("button", { name: "Show 7 days by hour" }).click();
   await expect(page).toHaveURL(/range=7d.*step=hour|step=hour.*range=7d/);
-  await expect(page.getByRole("figure", { name: /^Errors per hour by key/ })).toBeVisible();
+  await expect(page.getByRole("figure", { name: /^Failed per hour by key/ })).toBeVisible();
   await expect(page.getByRole("table", { name: "by key" }).getByRole("row", { name: /laptop/ })).toBeVisible();
 
   await page.reload();
-  await expect(page.getByRole("figure", { name: /^Errors per hour by key/ })).toBeVisible();
+  await expect(page.getByRole("figure", { name: /^Failed per hour by key/ })).toBeVisible();
   await page.getByRole("group", { name: "Range" }).getByRole("button", { name: "1 hour" }).click();
   await page.getByRole("group", { name: "Group by" }).getByRole("button", { name: "Route" }).click();
   await page.getByRole("group", { name: "Measure" }).getByRole("button", { name: "Latency" }).click();
@@ -62,9 +62,9 @@ test("the overview shows requests, errors and latency over time", async ({ page 
   await page.goto(at("/dashboard/overview?range=24h"));
   await expect(page.getByRole("figure", { name: /^Requests per hour: \d+/ })).toBeVisible();
   await expect(page.getByText("Succeeded", { exact: true })).toBeVisible();
-  await page.getByRole("button", { name: /^Errors/ }).click();
+  await page.getByRole("button", { name: /^Failed/ }).click();
   await expect(page).toHaveURL(/measure=errors/);
-  await expect(page.getByRole("figure", { name: /^Errors per hour/ })).toBeVisible();
+  await expect(page.getByRole("figure", { name: /^Failed per hour/ })).toBeVisible();
   await page.getByRole("button", { name: /^Latency/ }).click();
   await expect(page.getByText("p95", { exact: true })).toBeVisible();
   await page.getByRole("button", { name: "14 days" }).click();

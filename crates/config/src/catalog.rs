@@ -68,7 +68,7 @@ impl Traffic {
                 ..self.described(provider, of, at)
             });
         }
-        for provider in &self.providers {
+        for provider in self.known_providers() {
             let targets = entries.iter().filter(|listed| listed.entry.target.provider.name == provider.name);
             let targets = targets.map(|listed| listed.model).filter(|model| !model.ends_with(ANY));
             let priced = self.priced_models(provider).filter(|model| self.price(provider, (model, None), at).is_some());
@@ -88,7 +88,7 @@ impl Traffic {
         let entry = self.entry(name).map(|entry| &entry.target.provider);
         let named = || {
             let (provider, _) = name.split_once('/')?;
-            self.providers.iter().find(|on| *on.name == *provider)
+            self.provider(provider)
         };
         entry.or_else(named)
     }

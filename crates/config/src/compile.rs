@@ -99,6 +99,7 @@ pub(crate) fn compile<'a>(
             sizes: sizes(&traffic.sizes),
             on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
             providers: providers.on,
+            offered_providers: if ai.is_some() { providers.offered } else { Vec::new() },
             mock: providers.mock,
             models,
             prices,

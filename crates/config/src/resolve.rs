@@ -61,10 +61,10 @@ impl Traffic {
             let (model, credits) = self.target_of(entry, asked);
             return Ok(ResolvedModel { provider, asked: asked.into(), model: model.into(), credits });
         }
-        let named = asked.split_once('/').filter(|(_, model)| !model.is_empty()).and_then(|(name, model)| {
-            let provider = self.providers.iter().find(|provider| *provider.name == *name)?;
-            Some((provider, model))
-        });
+        let named = asked
+            .split_once('/')
+            .filter(|(_, model)| !model.is_empty())
+            .and_then(|(name, model)| Some((self.provider(name)?, model)));
         if let Some((provider, model)) = named {
             self.check_format(provider, format)?;
             let credits = self.credits(provider, model);
@@ -85,6 +85,17 @@ impl Traffic {
         }
     }
 
+    /// Returns the providers that are on, and those that a stored credential switches on.
+    pub fn known_providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.iter().chain(&self.offered_providers)
+    }
+
+    /// Finds a provider of [`Self::known_providers`] by its name.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.known_providers().find(|provider| *provider.name == *name)
+    }
+
     /// Returns the credits of a request for a provider's own name of a model.
     pub(crate) fn credits(&self, provider: &Provider, model: &str) -> Credits {
         self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
@@ -103,8 +114,7 @@ impl Traffic {
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         let provider = name.split_once('/').filter(|(_, model)| !model.is_empty());
-        self.entry(name).is_some()
-            || provider.is_some_and(|(provider, _)| self.providers.iter().any(|on| *on.name == *provider))
+        self.entry(name).is_some() || provider.is_some_and(|(provider, _)| self.provider(provider).is_some())
     }
 
     /// Whether `asked` is an entry of `models`, or a list of prices contains its `target` (a provider and its model).
@@ -154,7 +164,7 @@ impl Traffic {
         names: (&str, Option<&str>),
         version: &str,
     ) -> Option<Cow<'_, Price>> {
-        let provider = self.providers.iter().find(|on| *on.name == *provider)?;
+        let provider = self.provider(provider)?;
         let (sent, answered) = names;
         let names = || answered.into_iter().chain([sent]);
         let configured = self.prices.of_version(&provider.name, names(), version);

@@ -383,9 +383,7 @@ impl Configurator {
     /// Refuses a configuration with a provider that costs money, if a listener is public and the store has demo users, as
     /// a start does.
     async fn refuse_exposed_demo_keys(&self, new: &Snapshot) -> Result<(), ApplyError> {
-        let process = &self.parts.live.load_full().process;
-        let mut listeners = process.listen.iter().map(|listener| listener.address).chain([process.control.listen]);
-        let is_public = listeners.any(|address| !address.ip().to_canonical().is_loopback());
+        let is_public = self.parts.live.load().process.public_listener().is_some();
         if is_public && new.traffic.costs_money() && self.parts.store.has_demo_users().await? {
             return Err(ApplyError::DemoKeysExposed);
         }

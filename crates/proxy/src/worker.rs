@@ -195,7 +195,7 @@ impl Worker {
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.snapshot) {
             *pinned = Pinned::new(&self.shared, Arc::clone(&now), &self.pools, self.number);
-            self.shared.backends.retain(&now.traffic.upstreams, &now.traffic.providers);
+            self.shared.backends.retain(&now.traffic.upstreams, now.traffic.known_providers());
         }
         pinned.clone()
     }

@@ -6,9 +6,9 @@ import Link from "next/link";
 
 import { Button } from "@/components/ui/button";
 import { Mark } from "@/components/ui/mark";
-import { PAGES, type PageName } from "@/features/frame/pages";
+import type { PAGES, PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/plain-head";
-import { useAdminPages } from "@/features/frame/use-admin-pages";
+import { useAdminPages, usePages } from "@/features/frame/use-pages";
 import { Jump } from "@/features/palette/jump";
 import { useSignOut } from "@/features/session/use-sign-out";
 import { useMessages } from "@/lib/language";
@@ -22,7 +22,7 @@ const BOTTOM_MAX = 4;
 export function Navigation({ page }: { page: PageName }) {
   const t = useMessages();
   const me = useMe();
-  const adminPages = useAdminPages();
+  const [pages, adminPages] = [usePages(), useAdminPages()];
   const plan = me.data && t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"]);
   const entry = ({ href, icon: Icon, name }: (typeof PAGES)[number]) => (
     <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
@@ -39,7 +39,7 @@ export function Navigation({ page }: { page: PageName }) {
         </span>
       </Link>
       <Jump />
-      {PAGES.map(entry)}
+      {pages.map(entry)}
       {adminPages.length > 0 && <h2>{t.frame.administration}</h2>}
       {adminPages.map(entry)}
       <div className="foot">
@@ -81,9 +81,9 @@ export function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
 /** The navigation of a phone. Its menu contains the pages that do not fit. */
 export function BottomBar({ page }: { page: PageName }) {
   const t = useMessages();
-  const adminPages = useAdminPages();
+  const [pages, adminPages] = [usePages(), useAdminPages()];
   const signOut = useSignOut();
-  const [shown, more] = [PAGES.slice(0, BOTTOM_MAX), [...PAGES.slice(BOTTOM_MAX), ...adminPages]];
+  const [shown, more] = [pages.slice(0, BOTTOM_MAX), [...pages.slice(BOTTOM_MAX), ...adminPages]];
   const account = { href: ACCOUNT, icon: CircleUser, name: "account" } as const;
   const inMenu = [...more, account];
   return (

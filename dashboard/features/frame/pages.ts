@@ -7,16 +7,18 @@ interface PageEntry {
   href: string;
   icon: LucideIcon;
   name: PageName;
+  /** Whether only a gateway with LLM endpoints has it. */
+  isLlm?: true;
 }
 
-/** The pages of the navigation, in their order. */
+/** The pages of the navigation, in their order. {@link usePages} omits those that the server does not need. */
 export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
-  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
-  { href: "/dashboard/models", icon: Box, name: "models" },
-  { href: "/dashboard/providers", icon: Plug, name: "providers" },
+  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground", isLlm: true },
+  { href: "/dashboard/models", icon: Box, name: "models", isLlm: true },
+  { href: "/dashboard/providers", icon: Plug, name: "providers", isLlm: true },
 ];
 
 /** The pages below them, for admins who signed in with a password. */

@@ -18,12 +18,14 @@ import { useSite } from "@/lib/queries";
 export function Landing() {
   const t = useMessages();
   const site = useSite();
+  const hasLlm = !site.data || site.data.llm !== null;
+  const words = hasLlm ? t.landing : t.landing.apis;
   return (
-    <PublicFrame title={t.landing.title}>
+    <PublicFrame title={words.title}>
       <section className="cw hero">
         <div>
-          <h1>{t.landing.title}</h1>
-          <p className="lead">{t.landing.lead(site.data?.name ?? t.frame.gateway)}</p>
+          <h1>{words.title}</h1>
+          <p className="lead">{words.lead(site.data?.name ?? t.frame.gateway)}</p>
           {site.data?.needs_setup && (
             <div className="mb-5 max-w-[46ch]">
               <Note title={t.signIn.needsSetup}>
@@ -43,16 +45,16 @@ export function Landing() {
         </div>
         <div className="stack gap-5">
           <CodeTabs />
-          <Receipt />
+          {hasLlm && <Receipt />}
         </div>
       </section>
       <section className="band">
         <div className="cw three">
-          <Gate />
+          <Gate hasLlm={hasLlm} />
           <div>
             <h2>{t.landing.happens}</h2>
             <ol className="steps">
-              {t.landing.steps.map(([what, how]) => (
+              {words.steps.map(([what, how]) => (
                 <li key={what}>
                   <b>{what}</b> {how}
                 </li>
@@ -68,9 +70,11 @@ export function Landing() {
         <Info icon={CircleAlert} title={t.landing.refused} href="/docs#errors" link={t.landing.refusedLink}>
           {t.landing.refusedText("quota_exceeded")}
         </Info>
-        <Info icon={Bot} title={t.landing.agents} href="/docs#agents" link={t.landing.agentsLink}>
-          {t.landing.agentsText}
-        </Info>
+        {hasLlm && (
+          <Info icon={Bot} title={t.landing.agents} href="/docs#agents" link={t.landing.agentsLink}>
+            {t.landing.agentsText}
+          </Info>
+        )}
       </section>
     </PublicFrame>
   );

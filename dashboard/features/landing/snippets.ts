@@ -15,8 +15,8 @@ interface Words {
 
 /** Code that calls this gateway, one text per client. */
 export function snippets(site: Site, words: Words): Snippet[] {
-  const { llm } = site;
-  if (!llm) return [];
+  const { llm, route } = site;
+  if (!llm) return route ? [{ client: "curl", label: "curl", text: routeCall(route) }] : [];
   const base = llm.base_url;
   const all: Snippet[] = [
     {
@@ -42,6 +42,11 @@ export function snippets(site: Site, words: Words): Snippet[] {
 export function curl(url: string, json: string, variable: string): string {
   const body = json.replace(',"messages":', ',\n       "messages":');
   return `curl -N '${url}' \\\n  -H "Authorization: Bearer $${variable}" \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
+}
+
+/** A call of an ordinary route for a shell. */
+function routeCall({ url, needs_key, key_variable }: NonNullable<Site["route"]>): string {
+  return needs_key ? `curl '${url}' \\\n  -H "Authorization: Bearer $${key_variable}"` : `curl '${url}'`;
 }
 
 export function install(site: Site, agent: "codex" | "claude"): string {

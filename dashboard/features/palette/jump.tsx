@@ -4,7 +4,7 @@ import { Search } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { useEffect, useRef, useState } from "react";
 
-import { PAGES } from "@/features/frame/pages";
+import { usePages } from "@/features/frame/use-pages";
 import { Palette } from "@/features/palette/palette";
 import { ShortcutsDialog } from "@/features/palette/shortcuts-dialog";
 import { ShortcutReader } from "@/features/palette/shortcuts";
@@ -16,6 +16,7 @@ export function Jump() {
   const t = useMessages();
   const router = useRouter();
   const [open, setOpen] = useState<"palette" | "help">();
+  const pages = usePages();
   const reader = useRef<ShortcutReader>(undefined);
   useEffect(() => {
     reader.current ??= new ShortcutReader();
@@ -27,11 +28,11 @@ export function Jump() {
       if (shortcut === "palette" || shortcut === "help") setOpen((before) => (before === shortcut ? undefined : shortcut));
       else if (shortcut === "theme") toggleTheme();
       else if (shortcut === "create") router.push("/dashboard/keys?create=1");
-      else router.push(PAGES.find(({ name }) => name === shortcut)?.href ?? "/dashboard/overview");
+      else router.push(pages.find(({ name }) => name === shortcut)?.href ?? "/dashboard/overview");
     };
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [router]);
+  }, [router, pages]);
   return (
     <>
       <button type="button" className="jump" aria-haspopup="dialog" aria-keyshortcuts="Control+K Meta+K" onClick={() => setOpen("palette")}>

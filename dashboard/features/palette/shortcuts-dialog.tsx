@@ -1,7 +1,7 @@
 "use client";
 
 import { Dialog } from "@/components/ui/dialog";
-import { PAGES } from "@/features/frame/pages";
+import { usePages } from "@/features/frame/use-pages";
 import { PAGE_KEYS } from "@/features/palette/shortcuts";
 import { useMessages } from "@/lib/language";
 import { usePreferences } from "@/lib/preferences";
@@ -10,7 +10,7 @@ import { usePreferences } from "@/lib/preferences";
 export function ShortcutsDialog({ onClose }: { onClose(): void }) {
   const t = useMessages();
   const hasShortcuts = usePreferences((state) => state.hasShortcuts);
-  const pages = PAGES.flatMap(({ name }): [string, string][] => {
+  const pages = usePages().flatMap(({ name }): [string, string][] => {
     const key = PAGE_KEYS[name];
     return key ? [[`G ${key.toUpperCase()}`, t.frame[name]]] : [];
   });

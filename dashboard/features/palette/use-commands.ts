@@ -3,8 +3,7 @@
 import { BookOpen, Box, FileCode, KeyRound, Keyboard, Languages, LogOut, Moon, Plus } from "lucide-react";
 import { useRouter } from "next/navigation";
 
-import { PAGES } from "@/features/frame/pages";
-import { useAdminPages } from "@/features/frame/use-admin-pages";
+import { useAdminPages, usePages } from "@/features/frame/use-pages";
 import { useKeys } from "@/features/keys/use-keys";
 import { useModels } from "@/features/models/use-models";
 import type { Command } from "@/features/palette/commands";
@@ -27,7 +26,7 @@ export function useCommands(onHelp: () => void): Command[] {
   const models = useModels();
   const signOut = useSignOut();
   const go = (href: string) => () => router.push(href);
-  const pages = [...PAGES, ...useAdminPages()].map(({ href, icon, name }): Command => ({ id: `page-${name}`, group: "pages", label: t.frame[name], icon, ...(PAGE_KEYS[name] ? { keys: `G ${PAGE_KEYS[name].toUpperCase()}` } : {}), run: go(href) }));
+  const pages = [...usePages(), ...useAdminPages()].map(({ href, icon, name }): Command => ({ id: `page-${name}`, group: "pages", label: t.frame[name], icon, ...(PAGE_KEYS[name] ? { keys: `G ${PAGE_KEYS[name].toUpperCase()}` } : {}), run: go(href) }));
   const actions: Command[] = [
     { id: "create-key", group: "actions", label: t.keys.create, icon: Plus, keys: "C", run: go("/dashboard/keys?create=1") },
     { id: "theme", group: "actions", label: t.frame.changeTheme, icon: Moon, keys: "T", run: toggleTheme },

@@ -20,9 +20,14 @@ export function stateOf({ credential, health }: Provider): ProviderState {
   return status === 429 ? "limited" : "failing";
 }
 
+/** Whether nobody uses the provider yet: the configuration does not list it, and it has no credential. */
+export function isOff({ offered, credential }: Provider): boolean {
+  return offered && credential.state === "missing";
+}
+
 /** Providers that a credential would repair, the failing ones first. */
 export function withoutCredential(providers: readonly Provider[]): Provider[] {
-  const urgency = (provider: Provider): number => ["refused", "missing"].indexOf(stateOf(provider));
+  const urgency = (provider: Provider): number => (isOff(provider) ? -1 : ["refused", "missing"].indexOf(stateOf(provider)));
   return providers.filter((provider) => urgency(provider) >= 0).sort((a, b) => urgency(a) - urgency(b));
 }
 

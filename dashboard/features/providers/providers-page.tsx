@@ -8,7 +8,7 @@ import { Button } from "@/components/ui/button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
 import { type CredentialTask, CredentialTable } from "@/features/providers/credential-table";
-import { type Provider, stateOf, withoutCredential } from "@/features/providers/provider-state";
+import { type Provider, isOff, stateOf, withoutCredential } from "@/features/providers/provider-state";
 import { ProviderTable } from "@/features/providers/provider-table";
 import { type Credential, useCredentials, useIsAdmin, useProviders } from "@/features/providers/use-providers";
 import { useTests } from "@/features/providers/use-tests";
@@ -74,6 +74,7 @@ function ProviderPanel() {
   const t = useMessages();
   const providers = useProviders();
   const { data } = providers;
+  const shown = data?.items.filter((provider) => !isOff(provider));
   return (
     <section className="panel" aria-labelledby="providers">
       <div className="ph">
@@ -82,8 +83,8 @@ function ProviderPanel() {
       </div>
       {providers.isError && !data && <Failure error={providers.error} onRetry={() => void providers.refetch()} />}
       {providers.isPending && <SkeletonRows rows={3} height={52} />}
-      {data?.items.length === 0 && <Empty title={t.providers.none}>{t.providers.noneText}</Empty>}
-      {data && data.items.length > 0 && <ProviderTable providers={data.items} />}
+      {shown?.length === 0 && <Empty title={t.providers.none}>{data?.items.length === 0 ? t.providers.noneText : t.providers.offeredText}</Empty>}
+      {shown && shown.length > 0 && <ProviderTable providers={shown} />}
     </section>
   );
 }

@@ -13,7 +13,7 @@ import { AdminStep } from "@/features/setup/admin-step";
 import { CallStep } from "@/features/setup/call-step";
 import { KeyStep } from "@/features/setup/key-step";
 import { type AddedCredential, ProviderStep } from "@/features/setup/provider-step";
-import { type SetupFacts, type StepName, currentStep, exampleOf, isProviderReady, realProviders, usableKey } from "@/features/setup/setup-state";
+import { type SetupFacts, type StepName, currentStep, exampleOf, realProviders, usableKey } from "@/features/setup/setup-state";
 import { Progress, Steps } from "@/features/setup/steps";
 import { useFirstRequests } from "@/features/setup/use-setup";
 import type { Schemas } from "@/lib/api";
@@ -110,7 +110,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
 function providerResult(providers: readonly Schemas["Provider"][], words: Messages["setup"]): string {
   const ready = realProviders(providers).filter(({ credential }) => credential.state !== "missing");
   if (ready.length > 0) return words.readyProviders(ready.map(({ name }) => name).join(", "));
-  return isProviderReady(providers) ? words.mockReady : words.skipped;
+  return words.skipped;
 }
 
 interface FrameProps {

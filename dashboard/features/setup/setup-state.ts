@@ -20,10 +20,9 @@ export function realProviders(providers: readonly Provider[]): Provider[] {
   return providers.filter(({ kind }) => kind !== "mock");
 }
 
-/** Whether some call can succeed: of a provider with a credential, or of the mock provider if there is no other. */
+/** Whether a provider has a credential. The mock provider does not count: the reader continues with it on purpose. */
 export function isProviderReady(providers: readonly Provider[]): boolean {
-  const real = realProviders(providers);
-  return real.length === 0 ? providers.length > 0 : real.some(({ credential }) => credential.state !== "missing");
+  return realProviders(providers).some(({ credential }) => credential.state !== "missing");
 }
 
 /** The first step that is not finished; undefined once a call has succeeded. Each step is read from the server. */

@@ -15,7 +15,7 @@ vi.mock("next/navigation", () => ({ useRouter: () => router, usePathname: () => 
 const NOW = new Date("2026-11-21T12:00:00Z");
 const health = { status: "unknown", requests: 0, failures: 0, last_success_at: null, last_failure_at: null, last_failure_status: null } as const;
 function provider(name: string, kind: string, state: Schemas["ProviderCredentials"]["state"]): Schemas["Provider"] {
-  return { name, kind, host: null, formats: ["chat"], credential: { state, own: [], shared: [], configured: null }, health };
+  return { name, kind, host: null, formats: ["chat"], offered: false, credential: { state, own: [], shared: [], configured: null }, health };
 }
 const MOCK = provider("mock", "mock", "not_needed");
 const KEY = { id: "k", label: "laptop", prefix: "acme", last4: "9f3c", revoked_at: null, expires_at: null } as unknown as Schemas["ApiKey"];
@@ -28,17 +28,19 @@ describe("the current step", () => {
     ["provider", {}],
     ["key", { isProviderSkipped: true }],
     ["key", { providers: [provider("openai", "openai", "shared")] }],
-    ["key", { providers: [MOCK], keys: [{ ...KEY, revoked_at: "2026-11-20T00:00:00Z" }] }],
-    ["key", { providers: [MOCK], keys: [{ ...KEY, expires_at: "2026-11-21T12:00:00Z" }] }],
-    ["call", { providers: [MOCK], keys: [KEY] }],
-    ["call", { providers: [MOCK], keys: [KEY], requests: [request(401)] }],
+    ["provider", { providers: [MOCK] }],
+    ["key", { isProviderSkipped: true, keys: [{ ...KEY, revoked_at: "2026-11-20T00:00:00Z" }] }],
+    ["key", { isProviderSkipped: true, keys: [{ ...KEY, expires_at: "2026-11-21T12:00:00Z" }] }],
+    ["call", { isProviderSkipped: true, keys: [KEY] }],
+    ["call", { isProviderSkipped: true, keys: [KEY], requests: [request(401)] }],
     [undefined, { requests: [request(500), request(200)] }],
   ] as [string | undefined, Partial<SetupFacts>][])("is %s for %o", (step, change) => {
     expect(currentStep({ ...FACTS, ...change }, NOW)).toBe(step);
   });
 
-  it("needs a provider that responds", () => {
-    expect([isProviderReady([]), isProviderReady([MOCK]), isProviderReady([MOCK, provider("openai", "openai", "missing")])]).toEqual([false, true, false]);
+  it("needs a credential, or the reader's word", () => {
+    const of = (state: "missing" | "own") => [MOCK, provider("openai", "openai", state)];
+    expect([[], [MOCK], of("missing"), of("own")].map(isProviderReady)).toEqual([false, false, false, true]);
   });
 });
 

@@ -24,6 +24,16 @@ export const landing = {
     ["A provider is called.", "If an attempt fails without an effect, another one is made."],
     ["The call is charged.", "Tokens are counted by class, at the price in force."],
   ] as readonly (readonly [string, string])[],
+  apis: {
+    title: "One address for every API",
+    lead: (name: string) => `Point your client at this gateway and use one key. ${name} checks who calls, applies limits and records every request, whichever backend responds.`,
+    steps: [
+      ["The client is checked.", "Its key or token, routes and networks."],
+      ["Limits are reserved.", "Rate and quota are taken before the call."],
+      ["A backend is called.", "If an attempt fails without an effect, another one is made."],
+      ["The call is recorded.", "Status, bytes and time, for the usage of each key."],
+    ] as readonly (readonly [string, string])[],
+  },
   gettingKey: "Getting a key",
   gettingKeyText:
     "Sign in, open Keys and create one for each application. A key is shown once. Without an account, ask the person who runs this server.",

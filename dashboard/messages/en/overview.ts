@@ -16,7 +16,7 @@ export const overview = {
   requests: "Requests",
   tokens: "Tokens",
   spend: "Spend",
-  errors: "Errors",
+  errors: "Failed",
   latency: "Latency, p95",
   today: "today",
   todayHead: "Today",

@@ -39,7 +39,6 @@ export const setup = {
   keepAnyway: "Keep it and continue",
   mockText: "The mock provider needs no credential and sends nothing to anybody. Its calls have example prices, so that the pages show figures; nobody is billed for them.",
   mockSkip: "Continue with the mock provider",
-  mockReady: "only the mock provider is configured; its requests have example prices",
   skipped: "skipped; the mock provider responds",
   adminExists: "exists",
   accepted: (provider: string, label: string, last4: string, time: string) => `${provider} “${label}” …${last4}, accepted in ${time}`,

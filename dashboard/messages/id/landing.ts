@@ -26,6 +26,16 @@ export const landing: Messages["landing"] = {
     ["Penyedia dipanggil.", "Jika percobaan gagal tanpa dampak, percobaan lain dilakukan."],
     ["Panggilan ditagih.", "Token dihitung per kelas, dengan harga yang berlaku."],
   ],
+  apis: {
+    title: "Satu alamat untuk setiap API",
+    lead: (name) => `Arahkan klien Anda ke gateway ini dan pakai satu kunci. ${name} memeriksa pemanggil, menerapkan batas, dan mencatat setiap permintaan, backend mana pun yang merespons.`,
+    steps: [
+      ["Klien diperiksa.", "Kunci atau token, rute, dan jaringannya."],
+      ["Batas dicadangkan.", "Laju dan kuota diambil sebelum panggilan."],
+      ["Backend dipanggil.", "Jika percobaan gagal tanpa dampak, percobaan lain dilakukan."],
+      ["Panggilan dicatat.", "Status, byte, dan waktu, untuk pemakaian setiap kunci."],
+    ],
+  },
   gettingKey: "Mendapatkan kunci",
   gettingKeyText:
     "Masuk, buka Kunci, dan buat satu kunci untuk setiap aplikasi. Kunci ditampilkan satu kali. Tanpa akun, mintalah kepada orang yang menjalankan server ini.",

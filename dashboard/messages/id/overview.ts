@@ -18,7 +18,7 @@ export const overview: Messages["overview"] = {
   requests: "Permintaan",
   tokens: "Token",
   spend: "Biaya",
-  errors: "Kesalahan",
+  errors: "Gagal",
   latency: "Latensi, p95",
   today: "hari ini",
   todayHead: "Hari ini",

@@ -18,6 +18,7 @@ export const providers: Messages["providers"] = {
   models: "Model",
   showModels: (provider) => `Model dari ${provider}`,
   none: "Tidak ada penyedia",
+  offeredText: "Tambahkan kredensial OpenAI, Anthropic, atau Gemini: penyedia itu langsung aktif.",
   noneText: "Konfigurasi tidak memiliki penyedia yang aktif. Penyedia tiruan merespons, dengan harga contoh, sampai ada yang ditambahkan.",
   missingTitle: (provider) => `${provider} belum memiliki kredensial`,
   missingText: "Modelnya menolak setiap permintaan sampai Anda menambahkannya.",

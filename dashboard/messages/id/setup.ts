@@ -41,7 +41,6 @@ export const setup: Messages["setup"] = {
   keepAnyway: "Simpan dan lanjutkan",
   mockText: "Penyedia tiruan tidak memerlukan kredensial dan tidak mengirim apa pun kepada siapa pun. Panggilannya memakai harga contoh agar halaman menampilkan angka; tidak ada yang ditagih.",
   mockSkip: "Lanjutkan dengan penyedia tiruan",
-  mockReady: "hanya penyedia tiruan yang dikonfigurasi; permintaannya memakai harga contoh",
   skipped: "dilewati; penyedia tiruan merespons",
   adminExists: "sudah ada",
   accepted: (provider, label, last4, time) => `${provider} “${label}” …${last4}, diterima dalam ${time}`,

@@ -22,7 +22,7 @@ export const usage: Messages["usage"] = {
   cacheWrite: "Tulis cache",
   showRequests: (name) => `Lihat permintaan dari ${name}`,
   noRequests: "Tidak ada permintaan dalam rentang ini",
-  noErrors: "Tidak ada kesalahan dalam rentang ini",
+  noErrors: "Tidak ada permintaan gagal dalam rentang ini",
   notCounted: "Tidak termasuk jumlah harian kunci",
   notCountedText: "Jumlah itu tidak memiliki kesalahan atau durasi. Langkah satu jam memiliki keduanya.",
   showHours: "Tampilkan 7 hari per jam",

@@ -23,6 +23,8 @@ use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, 
 pub(super) struct Providers {
     /// The providers that are on.
     pub(super) on: Vec<Arc<Provider>>,
+    /// The providers that a stored credential switches on.
+    pub(super) offered: Vec<Arc<Provider>>,
     /// Every name that models may use, including those of providers that are off.
     pub(super) names: Vec<String>,
     /// The built-in mock provider.
@@ -57,14 +59,14 @@ pub(super) fn on_hangup(reader: &Reader<'_>, input: Option<&Either<OnHangup, OnH
 }
 
 /// Returns the providers of the file, otherwise those of the environment, otherwise the mock. Only providers that are
-/// on remain in the input.
+/// on remain in the input. Without `providers` in the file, those without a variable are offered.
 pub(super) fn providers(
     reader: &Reader<'_>,
     traffic: &mut TrafficInput,
     flags: &Flags,
     notes: &mut Vec<Note>,
 ) -> Providers {
-    let mut providers = Providers { on: Vec::new(), names: Vec::new(), mock: Mock::default() };
+    let mut providers = Providers { on: Vec::new(), offered: Vec::new(), names: Vec::new(), mock: Mock::default() };
     let entries = &mut traffic.providers;
     let given = entries.list.len();
     traffic.mock.set_flag(flags.mock.then_some(true), "--mock");
@@ -80,6 +82,7 @@ pub(super) fn providers(
     }
     if forced {
         entries.list.clear();
+        providers.offered.clear();
         let off = std::mem::take(&mut providers.on).into_iter();
         notes.retain(|note| !matches!(note, Note::ProviderFromEnvironment { .. }));
         notes.extend(off.map(|provider| Note::ProviderMocked { provider: provider.name.to_string() }));
@@ -124,6 +127,10 @@ fn from_environment(
         let name = kind.as_str();
         providers.names.push(name.to_owned());
         let Some(value) = reader.variable(variable) else {
+            if let Ok(origin) = origin_of(kind, url) {
+                let (name, credential) = (name.into(), Credential::Vault { label: None });
+                providers.offered.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
+            }
             continue;
         };
         let Some(credential) = parse_credential(&value) else {

@@ -257,6 +257,29 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+fn providers_without_a_variable_are_offered_if_the_file_has_no_providers() {
+    let offered = |yaml: &str, keys: &Environment| {
+        let traffic = read_with(yaml, keys).unwrap().snapshot.traffic;
+        traffic.offered_providers.iter().map(|provider| provider.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let none = Environment::default();
+    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", "")]);
+    assert_eq!(offered("", &none), "openai anthropic gemini");
+    assert_eq!(offered("", &keys), "anthropic gemini");
+    // A list of the operator is complete.
+    assert_eq!(offered("providers: [{name: up, kind: anthropic, credential: k}]\n", &none), "");
+    assert_eq!(offered("providers: []\n", &none), "");
+    assert_eq!(offered("mock: true\n", &none) + &offered("ai: {enabled: false}\n", &none), "");
+    // A bare name of a model is still that of the only provider that is on, and nothing costs money yet.
+    let traffic = read_with("", &none).unwrap().snapshot.traffic;
+    assert!(traffic.mock.on && traffic.providers.is_empty() && !traffic.costs_money());
+    let named = traffic.resolve_model(ai::Format::Chat, "openai/gpt-5-mini").unwrap();
+    assert_eq!(named.provider.credential, Credential::Vault { label: None });
+    assert!(traffic.resolve_model(ai::Format::Chat, "gpt-5-mini").is_err());
+    assert!(traffic.serves("openai/gpt-5-mini") && traffic.provider_of("gemini/gemini-2.5-flash").is_some());
+}
+
+#[test]
 fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
     let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", ""), ("GEMINI_API_KEY", "g")]);
     let loaded = read_with("", &keys).unwrap();

@@ -52,6 +52,13 @@ pub struct Process {
 }
 
 impl Process {
+    /// Returns the first listener that other machines reach.
+    #[must_use]
+    pub fn public_listener(&self) -> Option<SocketAddr> {
+        let mut listeners = self.listen.iter().map(|listener| listener.address).chain([self.control.listen]);
+        listeners.find(|address| !address.ip().to_canonical().is_loopback())
+    }
+
     /// Returns the URL of control for people, without a final slash: the configured one, or that of its listener on
     /// `listen`. A listener on all addresses is reached at `localhost`.
     #[must_use]

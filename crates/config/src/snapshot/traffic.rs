@@ -38,6 +38,9 @@ pub struct Traffic {
     pub on_hangup: OnHangup,
     /// Providers that are on.
     pub providers: Vec<Arc<Provider>>,
+    /// Providers that a stored credential switches on: those with a well-known address, if the file has no `providers`. Each
+    /// takes its credentials from the vault.
+    pub offered_providers: Vec<Arc<Provider>>,
     /// The built-in mock provider.
     pub mock: Mock,
     /// Models that clients may request; those whose provider is off are missing.

@@ -6,6 +6,7 @@ use access::{Credits, Principal};
 use axum::Json;
 use axum::extract::State;
 use config::CatalogModel;
+use config::snapshot::Provider;
 use meter::{Rates, UnitRates};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -219,7 +220,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     let snapshot = app.live.load_full();
     let key: Option<&Principal> = caller.key().map(|key| &**key);
     let opens = |name: &str| key.is_none_or(|key| key.bounds.opens_model(name));
-    let items = snapshot.traffic.catalog(app.clock.now(), opens).into_iter().map(|model| {
+    let traffic = &snapshot.traffic;
+    let is_off = |provider: &Provider| {
+        traffic.offered_providers.iter().any(|offered| offered.name == provider.name)
+            && matches!(credentials.state(provider, &caller.plan), CredentialState::Missing)
+    };
+    let listed = traffic.catalog(app.clock.now(), opens).into_iter().filter(|model| !is_off(model.provider));
+    let items = listed.map(|model| {
         let state = credentials.state(model.provider, &caller.plan);
         ModelView::new(model, state)
     });

@@ -81,7 +81,7 @@ impl From<StoredProviderKey> for ProviderKeyView {
 #[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
 struct NewProviderKeyRequest {
-    /// The name of a configured provider.
+    /// The name of a provider: a configured one, or one that the credential switches on.
     #[schema(min_length = 1, max_length = 64)]
     provider: String,
     /// The label: 1 to 200 characters, different for each credential.
@@ -159,6 +159,9 @@ pub(super) async fn create(
     provider_of(&app.live.load(), &provider)?;
     input::check_name("label", &label)?;
     check_secret(&secret)?;
+    if owner.is_none() {
+        refuse_exposed_demo_keys(&app, &provider).await?;
+    }
     let new = NewProviderKey { owner, provider, label, secret };
     let created = app.store.create_provider_key(&caller.actor(), &app.vault, new).await?;
     Ok((StatusCode::CREATED, Json(created.into())))
@@ -292,15 +295,27 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, 
     found.filter(may).ok_or_else(missing)
 }
 
-/// Finds the configured provider with this name.
+/// Refuses a shared credential that switches `provider` on, if a listener is public and the store has demo users, whose keys
+/// would spend its money. A start refuses both together too.
+async fn refuse_exposed_demo_keys(app: &App, provider: &str) -> Result<(), Problem> {
+    let snapshot = app.live.load_full();
+    let is_offered = snapshot.traffic.offered_providers.iter().any(|offered| *offered.name == *provider);
+    if !is_offered || snapshot.process.public_listener().is_none() || !app.store.has_demo_users().await? {
+        return Ok(());
+    }
+    let why = "the store has demo users: a shared credential that costs money is not allowed beside a public listener";
+    Err(Problem::new(Refusal::Conflict, why))
+}
+
+/// Finds the provider with this name.
 fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
-    if let Some(found) = snapshot.traffic.providers.iter().find(|provider| *provider.name == *name) {
+    if let Some(found) = snapshot.traffic.provider(name) {
         return Ok(found);
     }
-    let names: Vec<&str> = snapshot.traffic.providers.iter().map(|provider| &*provider.name).collect();
+    let names: Vec<&str> = snapshot.traffic.known_providers().map(|provider| &*provider.name).collect();
     let message = match names.as_slice() {
         [] => "no provider is configured".to_owned(),
-        names => format!("`provider` must be one of the configured providers: {}", names.join(", ")),
+        names => format!("`provider` must be one of the providers: {}", names.join(", ")),
     };
     Err(Problem::new(Refusal::Unprocessable, message))
 }

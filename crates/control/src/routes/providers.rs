@@ -26,7 +26,7 @@ const SECRET_CHARS_MIN: usize = 16;
 /// The list of configured providers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Providers {
-    /// The providers that are on, in the order of the configuration.
+    /// The providers that are on, in the order of the configuration; then those that are offered.
     items: Vec<ProviderView>,
     /// Always null: one page contains all providers.
     next: Option<String>,
@@ -44,6 +44,8 @@ struct ProviderView {
     host: Option<String>,
     /// The formats that the provider supports.
     formats: Vec<&'static str>,
+    /// Whether the configuration does not list the provider, so that a stored credential switches it on.
+    offered: bool,
     credential: ProviderCredentials,
     health: ProviderHealth,
 }
@@ -170,7 +172,13 @@ fn has_failed(response: &ProviderResponse) -> bool {
 }
 
 impl ProviderView {
-    fn new(provider: &Provider, caller: &Caller, stored: &VaultCredentials, health: ProviderHealth) -> Self {
+    fn new(
+        provider: &Provider,
+        offered: bool,
+        caller: &Caller,
+        stored: &VaultCredentials,
+        health: ProviderHealth,
+    ) -> Self {
         let is_admin = caller.role == Role::Admin;
         let of_provider = |keys: &[StoredProviderKey]| {
             let found = keys.iter().rev().filter(|key| key.provider == *provider.name);
@@ -181,6 +189,7 @@ impl ProviderView {
             kind: provider.kind.as_str(),
             host: is_admin.then(|| provider.origin.host.clone()),
             formats: provider.formats().collect(),
+            offered,
             credential: ProviderCredentials {
                 state: stored.state(provider, &caller.plan),
                 own: of_provider(&stored.own),
@@ -192,14 +201,14 @@ impl ProviderView {
     }
 }
 
-/// Lists the configured providers.
+/// Lists the configured providers, and those that a stored credential switches on.
 ///
 /// It reports which credential the caller's requests use, and how the newest requests went. No response contains a
 /// credential.
 #[utoipa::path(get, path = "/api/providers", tag = "models", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Providers, example = json!({
         "items": [{
-            "name": "openai", "kind": "openai", "host": null, "formats": ["chat", "responses"],
+            "name": "openai", "kind": "openai", "host": null, "formats": ["chat", "responses"], "offered": false,
             "credential": {"state": "own", "own": [{"id": "0199aa00-0000-7000-8000-000000000004", "label": "team", "last4": "MPLE"}],
                 "shared": null, "configured": null},
             "health": {"status": "ok", "requests": 12, "failures": 1, "last_success_at": "2026-11-20T08:03:52.000120Z",
@@ -212,15 +221,17 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     let user = (caller.role != Role::Admin).then_some(caller.user_no);
     let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
     let snapshot = app.live.load_full();
-    let items = snapshot.traffic.providers.iter().map(|provider| {
-        let traffic = &snapshot.traffic;
+    let traffic = &snapshot.traffic;
+    let on = traffic.providers.iter().map(|provider| (provider, false));
+    let offered = traffic.offered_providers.iter().map(|provider| (provider, true));
+    let items = on.chain(offered).map(|(provider, offered)| {
         let is_of = |response: &&ProviderResponse| match (&response.provider, &response.model) {
             (Some(name), _) => *name == *provider.name,
             (None, Some(model)) => traffic.provider_of(model).is_some_and(|of| of.name == provider.name),
             (None, None) => false,
         };
         let of_provider = responses.iter().filter(is_of);
-        ProviderView::new(provider, &caller, &stored, ProviderHealth::of(of_provider))
+        ProviderView::new(provider, offered, &caller, &stored, ProviderHealth::of(of_provider))
     });
     Ok(Json(Providers { items: items.collect(), next: None }))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use config::Snapshot;
 use config::snapshot::{Process, SignupMode};
+use config::{FirstRouteCall, Snapshot};
 use dashboard::File;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
@@ -41,6 +41,18 @@ pub(super) struct Site {
     color: Option<String>,
     /// The addresses for LLM clients; null without LLM endpoints.
     llm: Option<SiteLlm>,
+    /// A GET request of the first route that a plain one can use; null without such a route, and with LLM endpoints.
+    route: Option<SiteRoute>,
+}
+
+/// A GET request that the gateway can serve without LLM endpoints.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SiteRoute {
+    url: String,
+    /// Whether the request needs a key of a user.
+    needs_key: bool,
+    /// The name of the environment variable for a key.
+    key_variable: String,
 }
 
 /// The addresses of the LLM endpoints, and a request that the gateway can serve.
@@ -66,7 +78,7 @@ pub(super) struct SiteLlm {
     "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
         "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
-        "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}}))))]
+        "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}, "route": null}))))]
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<Site> {
     let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
@@ -85,7 +97,15 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
         llm: llm(&snapshot, &headers),
+        route: route(&snapshot),
     })
+}
+
+fn route(snapshot: &Snapshot) -> Option<SiteRoute> {
+    let FirstRouteCall { path, needs_key } =
+        snapshot.traffic.first_route_call().filter(|_| snapshot.traffic.ai.is_none())?;
+    let url = format!("{}{path}", install::proxy(&snapshot.process));
+    Some(SiteRoute { url, needs_key, key_variable: snapshot.process.brand.key_variable() })
 }
 
 fn llm(snapshot: &Snapshot, headers: &HeaderMap) -> Option<SiteLlm> {

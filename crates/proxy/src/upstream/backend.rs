@@ -125,11 +125,11 @@ impl Backends {
     }
 
     /// Removes the states of backends that are neither configured nor in use.
-    pub(crate) fn retain(&self, upstreams: &[Arc<Upstream>], providers: &[Arc<Provider>]) {
+    pub(crate) fn retain<'a>(&self, upstreams: &[Arc<Upstream>], providers: impl Iterator<Item = &'a Arc<Provider>>) {
         let backends = upstreams
             .iter()
             .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
-        let providers = providers.iter().map(|provider| (&*provider.name, &provider.origin));
+        let providers = providers.map(|provider| (&*provider.name, &provider.origin));
         let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&(&*key.upstream, &key.origin)));
@@ -293,11 +293,11 @@ mod tests {
         backends.of(&name, &origin(1)).counts(0).begin();
         let used = backends.of(&name, &origin(2));
         drop(backends.of(&name, &origin(3)));
-        backends.retain(&[upstream], &[]);
+        backends.retain(&[upstream], [].iter());
         assert_eq!(backends.states.lock().unwrap().len(), 2);
         assert_eq!(backends.of(&name, &origin(1)).sum(|worker| &worker.in_flight), 1);
         drop(used);
-        backends.retain(&[], &[]);
+        backends.retain(&[], [].iter());
         assert_eq!(backends.states.lock().unwrap().len(), 0);
     }
 

@@ -126,15 +126,18 @@ impl MeteredSpool {
 /// Refuses demo users (existing or `wished`) in production, and together with a real provider credential and a public
 /// listener.
 async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bool) -> anyhow::Result<()> {
-    let proxy = snapshot.process.listen.iter().map(|listener| listener.address);
-    let mut listeners = proxy.chain([snapshot.process.control.listen]);
-    let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
-    let (public, is_production) = (public.filter(|_| snapshot.traffic.costs_money()), snapshot.process.production);
+    let failed = |error| failure::of_store(&snapshot.process, error);
+    let mut public = snapshot.process.public_listener();
+    if public.is_some() && !snapshot.traffic.costs_money() {
+        let shared = store.provider_keys(None).await.map_err(failed)?;
+        let offered = &snapshot.traffic.offered_providers;
+        public = public.filter(|_| shared.iter().any(|key| offered.iter().any(|of| *of.name == *key.provider)));
+    }
+    let is_production = snapshot.process.production;
     if public.is_none() && !is_production {
         return Ok(());
     }
-    let has_demo =
-        wished || store.has_demo_users().await.map_err(|error| failure::of_store(&snapshot.process, error))?;
+    let has_demo = wished || store.has_demo_users().await.map_err(failed)?;
     match public {
         _ if !has_demo => Ok(()),
         Some(listener) => Err(StartFault::DemoKeysExposed { listener }.into()),

@@ -53,9 +53,9 @@ async fn world(providers: &str) -> World {
     std::fs::write(&file, format!("providers: [{providers}]\n")).unwrap();
     let environment = config::Environment::default();
     let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
-    let providers = config::load(sources).unwrap().snapshot.traffic.providers;
+    let traffic = config::load(sources).unwrap().snapshot.traffic;
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.traffic.providers = providers);
+    world.configure(|snapshot| snapshot.traffic = traffic);
     world
 }
 

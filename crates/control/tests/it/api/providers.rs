@@ -3,6 +3,7 @@ use std::time::Duration;
 use access::{NanoUsd, Role, Timestamp};
 use meter::{Attempt, Outcome, UsageEvent};
 use serde_json::{Value, json};
+use store::{Actor, NewUser};
 
 use super::models::{FILE, poor, world};
 use crate::client::{get, post};
@@ -66,6 +67,46 @@ async fn providers_show_the_callers_credentials_and_no_secret() {
     assert!(!answer.body.contains("10.1.2.3") && !answer.body.contains("team"), "{}", answer.body);
     let poor = poor(&world).await;
     assert_eq!(states(&providers(&world, &poor.bearer()).await), ["missing", "missing", "missing"]);
+}
+
+#[tokio::test]
+async fn a_stored_credential_switches_an_offered_provider_on() {
+    let world = world("mock: false\n").await;
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
+    let shown = async |bearer: &str| -> Vec<String> {
+        let items = providers(&world, bearer).await;
+        let line = |of: &Value| format!("{} {} {}", of["name"], of["offered"], of["credential"]["state"]);
+        items.iter().map(line).collect()
+    };
+    let models = async |bearer: &str| {
+        let found = get(world.address, "/api/models", &[bearer]).await.json();
+        found["items"].as_array().unwrap().iter().any(|model| model["name"] == "openai/gpt-5-mini")
+    };
+    let missing = |name: &str| format!(r#""{name}" true "missing""#);
+    assert_eq!(shown(&ada.bearer()).await, ["openai", "anthropic", "gemini"].map(missing));
+    assert!(!models(&ada.bearer()).await, "nobody can call it");
+    store_credential(&world, &ada.bearer(), json!({"provider": "openai", "label": "mine", "secret": "sk-live-mine"}))
+        .await;
+    assert_eq!(shown(&ada.bearer()).await[0], r#""openai" true "own""#);
+    assert!(models(&ada.bearer()).await);
+    assert_eq!(shown(&bob.bearer()).await[0], missing("openai"));
+    assert!(!models(&bob.bearer()).await, "the credential is Ada's own");
+}
+
+#[tokio::test]
+async fn a_shared_credential_is_refused_where_keys_of_a_demo_could_spend_it() {
+    let world = world("mock: false\n").await;
+    let root = world.person_with("root", Role::Admin).await;
+    let root = world.sign_in(&root).await.bearer();
+    let shared = json!({"provider": "openai", "label": "team", "secret": "sk-live-team", "shared": true}).to_string();
+    world.configure(|snapshot| snapshot.process.control.listen = "0.0.0.0:8787".parse().unwrap());
+    let demo = NewUser { demo: true, ..NewUser::service("demo", "starter") };
+    world.store.create_user(&Actor::COMMAND, demo).await.unwrap();
+    let refused = post(world.address, "/api/provider-keys", &[&root], &shared).await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (409, &json!("conflict")), "{refused:?}");
+    world.configure(|snapshot| snapshot.process.control.listen = "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(post(world.address, "/api/provider-keys", &[&root], &shared).await.status, 201);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn providers(traffic: &Traffic, named: Option<&str>, report: &Export) -> anyhow:
     }
     let Some(kind) = report.kind else { return Ok(None) };
     let of_kind = |kind: ProviderKind| {
-        let of = traffic.providers.iter().filter(|provider| provider.kind == kind);
+        let of = traffic.known_providers().filter(|provider| provider.kind == kind);
         of.map(|provider| provider.name.to_string()).collect::<BTreeSet<_>>()
     };
     let found = of_kind(kind);
