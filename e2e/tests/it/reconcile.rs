@@ -227,7 +227,8 @@ async fn differences_from_a_providers_report_are_listed() {
 
 #[tokio::test]
 async fn an_invalid_report_is_refused_with_the_position() {
-    let gateway = Gateway::start(Setup::mocked()).await;
+    // The forced mock leaves no other provider, whose report this could be.
+    let gateway = Gateway::start(Setup::mocked().section("mock", "true")).await;
     let folder = gateway.folder();
     for (text, words, code, expected) in [
         ("date,requests\n2026-11-31,1", &[][..], 1, "report: line 2, date: expected a day as in 2026-11-20"),
