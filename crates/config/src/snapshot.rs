@@ -20,6 +20,7 @@ mod select;
 mod signup;
 mod split;
 pub(crate) mod template;
+mod timeouts;
 mod traffic;
 mod upstream;
 
@@ -38,7 +39,7 @@ pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenPar
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use pattern::{Pattern, PatternError};
-pub use policy::{BuiltInPolicies, RoutePolicy};
+pub use policy::{BuiltInPolicies, Events, RoutePolicy};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
     MinVersion, Process, PublicUrl, Retention, Spool, Store, TlsSettings, WORKERS_MAX,
@@ -47,14 +48,15 @@ pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits
 pub use redirect::Redirect;
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
-pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, RouteMatches, Upgrade};
+pub use route::{Action, FixedResponse, HostMatch, PathMatch, Route, RouteMatches, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
 pub use select::Selection;
 pub use signup::{Signup, SignupMode};
 pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
+pub use timeouts::Timeouts;
 pub use traffic::{
-    Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
+    Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
 pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
 

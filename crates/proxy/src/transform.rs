@@ -28,7 +28,7 @@ const ADDED_BYTES_USUAL: usize = 384;
 const OF_THE_ACCOUNT: [KnownName; 4] =
     [KnownName::OpenaiOrganization, KnownName::RequestId, KnownName::SetCookie, KnownName::XRequestId];
 
-/// What one request to a destination needs besides the client's head.
+/// The parts from which the edits of one request to a destination follow, besides the client's head.
 pub(crate) struct RequestEdits<'a> {
     pub(crate) trace: &'a TraceContext,
     /// The edits that every request to the destination gets. They remove the fields of the connection.
@@ -143,7 +143,7 @@ fn identify(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) ->
     Ok(())
 }
 
-/// Writes the address of the client, what it requested, and the ids of the request.
+/// Writes the address of the client, the host that it requested, and the ids of the request.
 fn forward(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
     edits.append_all(&client.origin.edits)?;
     if let Some(host) = head.get(KnownName::Host) {

@@ -9,8 +9,7 @@ use ai::Endpoint;
 
 use super::auth::Auth;
 use super::key_places::KeyPlaces;
-use super::route::Events;
-use super::traffic::Timeouts;
+use super::timeouts::Timeouts;
 
 /// What applies to the requests of a route. A request keeps its policy to its end.
 #[derive(Debug, Clone)]
@@ -33,6 +32,15 @@ pub struct RoutePolicy {
     pub timeouts: Timeouts,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
+}
+
+/// The values of `routes[].events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// One row per request.
+    Rows,
+    /// One count per minute.
+    Folded,
 }
 
 /// The policies of requests without a configured route.

@@ -121,12 +121,3 @@ pub enum Upgrade {
     /// A WebSocket over HTTP/1.1 (RFC 6455).
     WebSocket,
 }
-
-/// The values of `routes[].events`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Events {
-    /// One row per request.
-    Rows,
-    /// One count per minute.
-    Folded,
-}

@@ -14,6 +14,7 @@ use tls::UpstreamTls;
 use super::ambiguous::merged;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
+use super::timeouts::Timeouts;
 use super::upstream::{Origin, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
 
@@ -108,19 +109,6 @@ impl Traffic {
     pub fn is_health_check(&self, method: &str, path: &str) -> bool {
         self.health_paths.iter().any(|known| **known == *path) && matches!(method, "GET" | "HEAD")
     }
-}
-
-/// The sections `timeouts` and `ai.timeouts`.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Maximum time until a connection to an upstream is established, TLS included. Default 2 s.
-    pub connect: Duration,
-    /// Maximum time from the request's last byte to the head of the response. Default 60 s, `ai` 10 min.
-    pub first_byte: Duration,
-    /// Maximum time without a byte in either direction. Default 60 s.
-    pub idle: Duration,
-    /// Maximum time of the whole request. Default 15 min, `ai` 30 min.
-    pub total: Duration,
 }
 
 /// The section `sizes` of the file.

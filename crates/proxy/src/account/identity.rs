@@ -8,7 +8,7 @@ use access::{KeyId, Last4, Principal, Subject, UserId};
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
 
-/// Who has sent a request.
+/// The client that sent a request.
 pub(crate) struct Identity {
     /// The identity that the request is made as; anonymous until a credential is found.
     pub(crate) subject: Subject,

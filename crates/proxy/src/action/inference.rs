@@ -1,5 +1,5 @@
-//! The action of an LLM endpoint: the body is read completely, a plan lists the targets of the model, and each target gets a
-//! call of its own until one responds. A tap reads the response.
+//! The action of an LLM endpoint: the body is read completely, a plan lists the targets of the model, and each target gets
+//! another call until one responds. A tap reads the response.
 
 pub(crate) mod model_plan;
 mod parsed_call;

@@ -1,4 +1,4 @@
-//! What one target of an LLM call gets, and the attempt to send it.
+//! An LLM call as one of its targets gets it, and the attempt to send it.
 
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::refusal::render;
 use crate::transform;
 
-/// 2009-02-13, 23:31:30 UTC.
+/// The time of the tests is 2009-02-13T23:31:30Z.
 const NOW: Timestamp = Timestamp(1_234_567_890_000_000);
 
 fn gateway(limit: bool, origin: bool) -> GatewayFields {
