@@ -41,9 +41,9 @@ pub use reconcile::{
 };
 pub use retention::RetentionStats;
 pub use usage::{
-    DayUsage, GroupName, GroupSeries, KeyOwner, KeyUsage, Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX,
-    ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt,
-    RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX,
-    SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep,
-    SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
+    CountedRequests, DayUsage, GroupName, GroupSeries, KeyOwner, KeyUsage, Overview, OverviewKey, OverviewModel,
+    PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser,
+    RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
+    ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter,
+    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
 };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
+use crate::result::UNSENT_CLASS;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
@@ -143,7 +144,7 @@ pub struct Counts {
     pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
-    /// The first digit of the status, as `RequestResult::status_class` returns it.
+    /// The first digit of the status with the result, as `RequestResult::status_class` and `unsent_class` return it.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,
@@ -153,4 +154,12 @@ pub struct Counts {
     pub requests: u64,
     /// The credits that the requests cost.
     pub credits: Credits,
+}
+
+impl Counts {
+    /// Returns the number of requests that reached an upstream, which totals of usage contain.
+    #[must_use]
+    pub const fn sent_requests(&self) -> u64 {
+        if self.status_class < UNSENT_CLASS { self.requests } else { 0 }
+    }
 }
