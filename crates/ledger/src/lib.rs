@@ -14,6 +14,7 @@ extern crate self as ledger;
 
 mod batch_sizer;
 mod busy_subjects;
+mod busy_users;
 #[cfg(test)]
 #[path = "../../store/src/fixture.rs"]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
@@ -33,6 +34,7 @@ mod usage_columns;
 mod usage_fixture;
 
 pub use busy_subjects::SubjectCredits;
+pub use busy_users::UserCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{

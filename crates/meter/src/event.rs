@@ -5,7 +5,6 @@ use std::sync::Arc;
 use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
-use crate::result::UNSENT_CLASS;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
@@ -154,12 +153,4 @@ pub struct Counts {
     pub requests: u64,
     /// The credits that the requests cost.
     pub credits: Credits,
-}
-
-impl Counts {
-    /// Returns the number of requests that reached an upstream, which totals of usage contain.
-    #[must_use]
-    pub const fn sent_requests(&self) -> u64 {
-        if self.status_class < UNSENT_CLASS { self.requests } else { 0 }
-    }
 }

@@ -4,7 +4,7 @@
 use access::Refusal;
 use access::refusal::Side;
 
-use crate::event::{Outcome, UsageEvent};
+use crate::event::{Counts, Outcome, UsageEvent};
 
 /// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
 pub const CALLER_GONE: u16 = 499;
@@ -120,6 +120,14 @@ impl UsageEvent {
     #[must_use]
     pub fn result(&self) -> RequestResult {
         RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
+    }
+}
+
+impl Counts {
+    /// Returns the number of requests that reached an upstream, which totals of usage contain.
+    #[must_use]
+    pub const fn sent_requests(&self) -> u64 {
+        if self.status_class < UNSENT_CLASS { self.requests } else { 0 }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The routes in their order, with what they match and what happens to their requests.
+//! The routes in their order, with the requests that they match and the destinations of these requests.
 
 use std::sync::Arc;
 
@@ -72,6 +72,13 @@ impl Snapshot {
                 Events::Folded => "folded",
             },
         }
+    }
+
+    /// Returns the name of the route that has the rate limit at this position; `None` for a limit of all routes.
+    #[must_use]
+    pub fn route_of_limit(&self, position: usize) -> Option<&Arc<str>> {
+        let policies = self.traffic.router.routes().iter().map(|route| &route.policy);
+        policies.into_iter().find(|policy| policy.rate_limits.contains(&position)).map(|policy| &policy.name)
     }
 
     /// Returns the names under which requests with this path are recorded: of the routes that match the path, for any host

@@ -216,7 +216,7 @@ pub struct RequestLine {
     pub unknown: Option<String>,
     /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
     pub charged: (Tokens, NanoUsd),
-    /// The requests that the line stands for, if they are stored as counts; then durations, sizes and outcome are unknown,
+    /// The requests of the line, if they are stored as counts; then durations, sizes and outcome are unknown,
     /// `status` is the first of the class, and `credits` is the sum.
     pub counted: Option<CountedRequests>,
 }
@@ -306,7 +306,8 @@ impl Ledger {
         };
         let mut lines: Vec<RequestLine> = rows.into_iter().map(RequestLine::from).collect();
         if filter.has_counts() {
-            lines.extend(self.counted(of, filter, &range, (&routes, limit + 1)).await?);
+            let rows = CountedRows { routes: &routes, most: limit + 1 };
+            lines.extend(self.counted(of, filter, &range, rows).await?);
             lines.sort_by_key(|line| Reverse((if of.is_wide() { Timestamp(0) } else { line.started_at }, line.id.0)));
         }
         let next = if lines.len() > limit {
@@ -324,8 +325,9 @@ impl Ledger {
         of: UsageOf,
         filter: &RequestFilter,
         range: &Range,
-        (routes, most): (&str, usize),
+        rows: CountedRows<'_>,
     ) -> Result<Vec<RequestLine>, DatabaseError> {
+        let CountedRows { routes, most } = rows;
         let page = range.bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, routes))).once());
         let page = page.bind(filter.key.map(|key| key.0)).bind(i64::try_from(most).unwrap_or(i64::MAX));
         let rows: Vec<CountedRow> = match filter.pattern() {
@@ -432,6 +434,15 @@ impl Ledger {
         };
         Ok(row.map(|(at, id)| RequestPlace { at: timestamp(at), id }))
     }
+}
+
+/// The rows of counts that a page reads.
+#[derive(Clone, Copy)]
+struct CountedRows<'a> {
+    /// The condition for their routes.
+    routes: &'a str,
+    /// The maximum number of these rows.
+    most: usize,
 }
 
 fn in_order(place: &RequestPlace) -> (Timestamp, Uuid) {

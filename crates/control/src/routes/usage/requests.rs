@@ -93,7 +93,7 @@ pub(in crate::routes) struct RequestItem {
     /// The time at which its head had arrived; with `count`, the begin of the minute.
     #[schema(format = DateTime)]
     started_at: String,
-    /// The number of requests that the item stands for; null for a single request.
+    /// The number of requests, if the item contains the requests of a minute; null for a single request.
     count: Option<u64>,
     /// The kind: `llm` or `route`.
     kind: &'static str,
@@ -142,9 +142,9 @@ pub(in crate::routes) struct RequestItem {
     /// `unpriced_tool`, `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null if the cost is known.
     unknown_reason: Option<String>,
     charged: ChargedAmounts,
-    /// Null with `count`.
+    /// The durations; null with `count`.
     phases: Option<Phases>,
-    /// Null with `count`.
+    /// The sizes; null with `count`.
     bytes: Option<Bytes>,
 }
 

@@ -35,7 +35,7 @@ statements! {
     ONE_COUNTED = concat!(columns!(), "(SELECT * FROM usage_counts WHERE id = $1)", named!());
 }
 
-/// Requests that one line stands for.
+/// Requests of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountedRequests {
     /// The number of the requests, which began in the minute at [`RequestLine::started_at`].
