@@ -55,7 +55,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
               {t.usage.filterRoute(filters.route)} <X className="i s" aria-hidden />
             </Button>
           )}
-          <Segments label={t.usage.filterKind} value={filters.kind} onChange={(kind) => set({ kind })} options={KINDS.map((name) => ({ name, label: t.usage.kinds[name] }))} />
+          <Segments label={t.usage.filterKind} value={filters.kind} onChange={(kind) => set(kind === "route" ? { kind, model: "" } : { kind })} options={KINDS.map((name) => ({ name, label: t.usage.kinds[name] }))} />
           <Segments label={t.usage.filterStatus} value={filters.status} onChange={(status) => set({ status })} options={STATUSES.map((name) => ({ name, label: t.usage.statuses[name] }))} />
           <Choices filters={filters} onChange={set} />
           <Button size="small" onClick={() => setIsPaused(!isPaused)} aria-pressed={isPaused}>
@@ -93,7 +93,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
 }
 
 /** The choice of a key and of a model, from those that the user used this month. */
-function Choices({ filters, onChange }: { filters: { key: string; model: string; scope: string }; onChange(changes: Record<string, string>): void }) {
+function Choices({ filters, onChange }: { filters: { key: string; model: string; kind: string; scope: string }; onChange(changes: Record<string, string>): void }) {
   const t = useMessages();
   const overview = useOverview(filters.scope).data;
   const keys = (overview?.keys ?? []).map((key): [string, string] => [key.id, `${key.label} …${key.last4}`]);
@@ -101,7 +101,7 @@ function Choices({ filters, onChange }: { filters: { key: string; model: string;
   return (
     <>
       <Select label={t.usage.filterKey} all={t.usage.allKeys} value={filters.key} options={keys} onChange={(key) => onChange({ key })} />
-      <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />
+      {filters.kind !== "route" && <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />}
     </>
   );
 }
