@@ -20,12 +20,13 @@ import { playground } from "@/messages/en/playground";
 import { providers } from "@/messages/en/providers";
 import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
+import { routes } from "@/messages/en/routes";
 import { scope } from "@/messages/en/scope";
 import { setup } from "@/messages/en/setup";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, scope };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, routes, scope };
 
 export type Messages = typeof en;

@@ -21,10 +21,11 @@ import { playground } from "@/messages/id/playground";
 import { providers } from "@/messages/id/providers";
 import { register } from "@/messages/id/register";
 import { requests } from "@/messages/id/requests";
+import { routes } from "@/messages/id/routes";
 import { scope } from "@/messages/id/scope";
 import { setup } from "@/messages/id/setup";
 import { signIn } from "@/messages/id/sign-in";
 import { usage } from "@/messages/id/usage";
 import { users } from "@/messages/id/users";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, scope };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, routes, scope };

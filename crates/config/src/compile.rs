@@ -74,9 +74,8 @@ pub(crate) fn compile<'a>(
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
     let timeouts = timeouts(&traffic.timeouts);
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
-    let limits = &mut rate_limits;
-    let parts =
-        route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: limits, notes: &mut notes };
+    let (rate, notes_of) = (&mut rate_limits, &mut notes);
+    let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
     let mut routes = route::routes(reader, &mut traffic.routes, parts);
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);

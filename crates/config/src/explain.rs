@@ -5,6 +5,7 @@
 
 mod action;
 mod display;
+mod listed;
 mod plan;
 mod request;
 mod routes;
@@ -12,6 +13,7 @@ mod routes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use listed::{ListedRoute, ListedUpstream, is_endpoint};
 pub use plan::{ExplainedPlan, ListedClient};
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
 pub use routes::disputed;

@@ -50,7 +50,7 @@ pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
 pub use explain::{
     ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation,
-    ListedClient, WrittenRequest,
+    ListedClient, ListedRoute, ListedUpstream, WrittenRequest, is_endpoint,
 };
 pub use first_call::{FirstCall, FirstRouteCall};
 pub use flags::Flags;

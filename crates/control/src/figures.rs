@@ -1,7 +1,7 @@
 //! Usage as the API writes it: tokens in disjoint classes, money, and durations.
 
 use access::{NanoUsd, UserId};
-use ledger::UsageTotals;
+use ledger::{ResultTotals, UsageTotals};
 use meter::Usage;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -172,6 +172,25 @@ impl Cost {
 
     pub(crate) const fn of(amount_nano: NanoUsd) -> Self {
         Self { amount_nano, currency: CURRENCY }
+    }
+}
+
+/// The number of requests by result. Together they are all requests; the rate of failures is `errors` divided by the sum of
+/// `errors` and `succeeded`.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = RequestResults)]
+pub(crate) struct ResultCounts {
+    /// The number of requests that neither were refused nor failed.
+    pub(crate) succeeded: u64,
+    /// The number of requests that the gateway refused.
+    pub(crate) refused: u64,
+    /// The number of failed requests.
+    pub(crate) errors: u64,
+}
+
+impl From<ResultTotals> for ResultCounts {
+    fn from(ResultTotals { succeeded, refused, errors }: ResultTotals) -> Self {
+        Self { succeeded, refused, errors }
     }
 }
 

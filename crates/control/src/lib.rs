@@ -30,6 +30,7 @@ mod holder_permits;
 mod input;
 mod install;
 mod known_browser;
+mod latency;
 mod layers;
 mod limits;
 mod links;

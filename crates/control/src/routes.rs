@@ -6,6 +6,7 @@ mod budgets;
 mod configuration;
 mod dashboard;
 mod explain;
+mod gateway_routes;
 mod health;
 mod install;
 mod invites;
@@ -112,6 +113,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(budgets::list))
         .routes(routes!(budgets::set, budgets::remove))
         .routes(routes!(explain::explain))
+        .routes(routes!(gateway_routes::list_routes))
         .routes(routes!(limits::list))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))

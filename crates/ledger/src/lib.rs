@@ -14,6 +14,7 @@ extern crate self as ledger;
 
 mod batch_sizer;
 mod busy_subjects;
+mod busy_users;
 #[cfg(test)]
 #[path = "../../store/src/fixture.rs"]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
@@ -33,6 +34,7 @@ mod usage_columns;
 mod usage_fixture;
 
 pub use busy_subjects::SubjectCredits;
+pub use busy_users::UserCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{
@@ -41,9 +43,9 @@ pub use reconcile::{
 };
 pub use retention::RetentionStats;
 pub use usage::{
-    DayUsage, GroupName, GroupSeries, KeyOwner, KeyUsage, Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX,
-    ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt,
-    RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX,
-    SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep,
-    SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
+    CountedRequests, DayUsage, GroupName, GroupSeries, KeyOwner, KeyUsage, Overview, OverviewKey, OverviewModel,
+    PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser,
+    RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
+    ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter,
+    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
 };

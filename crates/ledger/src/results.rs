@@ -24,7 +24,15 @@ pub(crate) fn of_event() -> &'static str {
 }
 
 /// The expression for the number of the result of a row of counts.
-pub(crate) const OF_COUNTS: &str = "CASE WHEN status_class >= 4 THEN 2 ELSE 0 END";
+pub(crate) const OF_COUNTS: &str = "CASE WHEN status_class >= 20 THEN 1 WHEN status_class % 10 >= 4 THEN 2 ELSE 0 END";
+
+/// The expression for the number of a row's requests that reached an upstream.
+pub(crate) const SENT_OF_COUNTS: &str = "CASE WHEN status_class < 10 THEN requests ELSE 0 END";
+
+/// Returns the expression for the number of a row's requests, if they have this result, and 0 otherwise.
+pub(crate) fn of_counts(result: RequestResult) -> String {
+    format!("CASE WHEN ({OF_COUNTS}) = {} THEN requests ELSE 0 END", result.number())
+}
 
 /// Returns the expression that is 1 for an event with this result, and 0 for others.
 pub(crate) fn is(result: RequestResult) -> String {
@@ -34,6 +42,7 @@ pub(crate) fn is(result: RequestResult) -> String {
 #[cfg(test)]
 mod tests {
     use meter::Outcome;
+    use meter::result::UNSENT_CLASS;
     use sqlx::AssertSqlSafe;
 
     use super::*;
@@ -59,10 +68,15 @@ mod tests {
                     assert_eq!(found, expected, "{outcome:?} {refusal:?}");
                 }
             }
-            for class in 0..=5 {
-                let text = format!("SELECT CAST({OF_COUNTS} AS BIGINT) FROM (SELECT {class} AS status_class) c");
-                let found: (i64,) = store.query(AssertSqlSafe(text)).once().one().await.unwrap();
-                assert_eq!(found.0, RequestResult::of_class(class).number(), "{class}");
+            let classes = [0, 10, 20].into_iter().flat_map(|tens| (0..=5).map(move |class| tens + class));
+            for status_class in classes {
+                let text = format!(
+                    "SELECT CAST({OF_COUNTS} AS BIGINT), CAST({SENT_OF_COUNTS} AS BIGINT)
+                    FROM (SELECT {status_class} AS status_class, 7 AS requests) c"
+                );
+                let found: (i64, i64) = store.query(AssertSqlSafe(text)).once().one().await.unwrap();
+                let sent = if status_class < UNSENT_CLASS { 7 } else { 0 };
+                assert_eq!(found, (RequestResult::of_class(status_class).number(), sent), "{status_class}");
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use store::sql::StoreKind;
 
 use crate::fixture::{Place, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
-use crate::{busy_subjects, ingest, reconcile, retention, usage};
+use crate::{busy_subjects, busy_users, ingest, reconcile, retention, usage};
 
 /// Returns every text that the crate sends.
 fn all(kind: StoreKind) -> Vec<String> {
@@ -17,6 +17,7 @@ fn all(kind: StoreKind) -> Vec<String> {
         retention::ACCOUNTS,
         usage::STATEMENTS,
         busy_subjects::STATEMENTS,
+        busy_users::STATEMENTS,
     ];
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
     texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));

@@ -6,6 +6,7 @@ mod history;
 mod overview;
 mod providers;
 mod requests;
+mod route_totals;
 mod scope;
 mod scope_overview;
 mod series;
@@ -21,8 +22,8 @@ use crate::handle::Ledger;
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
 pub use requests::{
-    REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
-    RequestPlace, RequestSubject,
+    CountedRequests, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestKind,
+    RequestLine, RequestPage, RequestPlace, RequestSubject,
 };
 pub use scope::{KeyOwner, UsageOf};
 pub use scope_overview::{RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};
@@ -203,13 +204,21 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [overview::STATEMENTS, providers::STATEMENTS, requests::STATEMENTS].concat()
+    [overview::STATEMENTS, providers::STATEMENTS, &requests::statements()[..]].concat()
 }
 
 /// Returns the SQL texts that the submodules build.
 #[cfg(test)]
 pub(crate) fn built(kind: store::sql::StoreKind) -> Vec<String> {
-    [series::texts(), history::texts(), overview::texts(), requests::texts(), scope_overview::texts(kind)].concat()
+    [
+        series::texts(),
+        history::texts(),
+        overview::texts(),
+        requests::texts(),
+        route_totals::texts(),
+        scope_overview::texts(kind),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ pub struct Counts {
     pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
-    /// The first digit of the status, as `RequestResult::status_class` returns it.
+    /// The first digit of the status with the result, as `RequestResult::status_class` and `unsent_class` return it.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,

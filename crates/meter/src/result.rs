@@ -4,10 +4,15 @@
 use access::Refusal;
 use access::refusal::Side;
 
-use crate::event::{Outcome, UsageEvent};
+use crate::event::{Counts, Outcome, UsageEvent};
 
 /// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
 pub const CALLER_GONE: u16 = 499;
+
+/// The distance from the class of a status to the status class of requests that reached no upstream.
+pub const UNSENT_CLASS: u8 = 10;
+/// The same for requests that Tollgate refused.
+pub const REFUSED_CLASS: u8 = 20;
 
 /// The result of a request. Each request has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,10 +62,30 @@ impl RequestResult {
         }
     }
 
+    /// Returns the status class of a request without an event that reached no upstream: the class of its status plus
+    /// [`UNSENT_CLASS`], or plus [`REFUSED_CLASS`] if Tollgate refused it.
+    #[must_use]
+    pub fn unsent_class(status: u16, outcome: Outcome, refusal: Option<&str>) -> u8 {
+        let class = match u8::try_from(status / 100).unwrap_or(0) {
+            _ if status == CALLER_GONE => 0,
+            class @ 0..=5 => class,
+            _ => 5,
+        };
+        match Self::of(status, outcome, refusal) {
+            Self::Refused => REFUSED_CLASS + class,
+            Self::Failed => UNSENT_CLASS + class.max(4),
+            Self::Succeeded => UNSENT_CLASS + class.min(3),
+        }
+    }
+
     /// Returns the result of requests that are counted under a status class.
     #[must_use]
     pub const fn of_class(status_class: u8) -> Self {
-        if status_class >= 4 { Self::Failed } else { Self::Succeeded }
+        match status_class {
+            REFUSED_CLASS.. => Self::Refused,
+            class if class % 10 >= 4 => Self::Failed,
+            _ => Self::Succeeded,
+        }
     }
 
     /// Returns the result with this number. A number of a later version is a failure.
@@ -95,6 +120,14 @@ impl UsageEvent {
     #[must_use]
     pub fn result(&self) -> RequestResult {
         RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
+    }
+}
+
+impl Counts {
+    /// Returns the number of requests that reached an upstream, which totals of usage contain.
+    #[must_use]
+    pub const fn sent_requests(&self) -> u64 {
+        if self.status_class < UNSENT_CLASS { self.requests } else { 0 }
     }
 }
 
@@ -152,6 +185,19 @@ mod tests {
                 );
             }
         }
+        for (status, refusal, class, result) in [
+            (200, None, 12, RequestResult::Succeeded),
+            (308, None, 13, RequestResult::Succeeded),
+            (404, None, 14, RequestResult::Failed),
+            (502, Some("upstream_connect"), 15, RequestResult::Failed),
+            (429, Some("quota_exceeded"), 24, RequestResult::Refused),
+            (503, Some("quota_exceeded"), 25, RequestResult::Refused),
+            (999, None, 15, RequestResult::Failed),
+        ] {
+            assert_eq!(RequestResult::unsent_class(status, Outcome::Completed, refusal), class, "{status}");
+            assert_eq!(RequestResult::of_class(class), result, "{status}");
+        }
+        assert_eq!(RequestResult::unsent_class(499, Outcome::CallerGone, None), 10);
         assert_eq!(RequestResult::status_class(200, Outcome::UpstreamCut), 5);
         assert_eq!(RequestResult::status_class(499, Outcome::CallerGone), 0);
     }

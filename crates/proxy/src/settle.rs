@@ -218,12 +218,17 @@ impl RequestAccount {
         (charge, estimated.and(&rest))
     }
 
+    /// Returns the minute in which the request began, since the Unix epoch.
+    fn minute(&self) -> u32 {
+        u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX)
+    }
+
     fn counts(&self, committed: &CommittedRequest, outcome: Outcome) -> Counts {
         Counts {
             subject: self.identity.subject.recorded(),
             route: self.policy().name.clone(),
             status_class: RequestResult::status_class(self.ending.status, outcome),
-            minute: u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
+            minute: self.minute(),
             day: committed.day(),
             requests: 1,
             credits: committed.reserved().credits,

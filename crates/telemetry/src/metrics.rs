@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
-pub use histogram::Histogram;
+pub use histogram::{Histogram, HistogramCounts};
 pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};

@@ -58,7 +58,7 @@ pub(crate) fn sources(place: &Place, flags: &Flags) -> ConfigSources {
 }
 
 /// Returns the variables of the process and of the `.env` file.
-fn environment(place: &Place) -> Result<Environment, StartFault> {
+pub(crate) fn environment(place: &Place) -> Result<Environment, StartFault> {
     Ok(Environment::new(std::env::vars_os()).with_file(place.env_file.as_deref())?)
 }
 

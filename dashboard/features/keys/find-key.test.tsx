@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 
 import { FindDialog, lookupOf } from "@/features/keys/find-dialog";
+import { RevokeDialog } from "@/features/keys/task-dialogs";
 import { KeyDrawer } from "@/features/keys/key-drawer";
 import { en } from "@/messages/en";
 import { show } from "@/tests/render";
@@ -35,6 +36,17 @@ describe("a leaked key", () => {
     expect(seen.map(({ line }) => line).some((line) => line.includes(SECRET))).toBe(false);
     expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ key: SECRET });
     expect(window.location.href + JSON.stringify({ ...localStorage, ...sessionStorage })).not.toContain(SECRET);
+  });
+});
+
+describe("the dialog that revokes a leaked key", () => {
+  it("says that the key is revoked, and asks for nothing", async () => {
+    serve({ "DELETE /api/keys/k1": { status: 204 } });
+    const [onRevoked, onClose] = [vi.fn(), vi.fn()];
+    show(<RevokeDialog apiKey={KEY} isLeaked onClose={onClose} onRevoked={onRevoked} />);
+    await userEvent.click(screen.getByRole("button", { name: en.keys.revoke }));
+    await vi.waitFor(() => expect(onRevoked).toHaveBeenCalledOnce());
+    expect(onClose).not.toHaveBeenCalled();
   });
 });
 

@@ -87,7 +87,18 @@ export function KeysPage() {
       {task?.kind === "edit" && <EditDialog apiKey={task.key} onClose={closeTask} />}
       {isFinding && !task && <FindDialog onRevoke={(key) => setTask({ kind: "revoke", key, isLeaked: true })} onOpen={(found) => set({ find: "", id: found })} onClose={() => set({ find: "" })} />}
       {id !== "" && !task && !secret && <KeyDrawer id={id} onTask={setTask} onClose={() => set({ id: "" })} />}
-      {task?.kind === "revoke" && <RevokeDialog apiKey={task.key} isLeaked={task.isLeaked ?? false} onClose={closeTask} />}
+      {task?.kind === "revoke" && (
+        <RevokeDialog
+          apiKey={task.key}
+          isLeaked={task.isLeaked ?? false}
+          onClose={closeTask}
+          onRevoked={() => {
+            closeTask();
+            // A revoked key needs no further search.
+            if (task.isLeaked) set({ find: "" });
+          }}
+        />
+      )}
       {task?.kind === "rotate" && (
         <RotateDialog
           apiKey={task.key}

@@ -52,8 +52,13 @@ export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRot
   );
 }
 
-/** `isLeaked`: the reader has looked the key up to stop it, so nothing has to be typed. */
-export function RevokeDialog({ apiKey, isLeaked = false, onClose }: TaskProps & { isLeaked?: boolean }) {
+interface RevokeProps extends TaskProps {
+  /** Whether the reader has looked the key up to stop it, so that nothing has to be typed. */
+  isLeaked?: boolean;
+  onRevoked(): void;
+}
+
+export function RevokeDialog({ apiKey, isLeaked = false, onClose, onRevoked }: RevokeProps) {
   const t = useMessages();
   const { revoke } = useKeyChanges();
   const [openedAt] = useState(() => Date.now());
@@ -61,7 +66,7 @@ export function RevokeDialog({ apiKey, isLeaked = false, onClose }: TaskProps & 
   const isRecent = !isLeaked && apiKey.last_used_at ? openedAt - new Date(apiKey.last_used_at).getTime() < RECENT_MS : false;
   const shape = z.object({ label: isRecent ? z.string().refine((label) => label.trim() === apiKey.label.trim(), t.keys.revokeWrong) : z.string() });
   const form = useForm(shape, { label: "" }, async () => {
-    await revoke.mutateAsync(apiKey.id).then(onClose, () => undefined);
+    await revoke.mutateAsync(apiKey.id).then(onRevoked, () => undefined);
   });
   const footer = (
     <>

@@ -33,7 +33,8 @@ export function maximumText({ kind, policy, tiers }: RateLimit, t: Messages, for
 /** What a limit counts, in words where its dimensions do not say it. */
 export function countsText({ kind, dimensions }: RateLimit, t: Messages): string {
   const ofDimensions = dimensions.join() === "global" ? t.limits.allTogether : t.limits.requestsPer(dimensionsText(dimensions, t));
-  return t.limits.kinds[kind] ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? ofDimensions;
+  const named = kind === "credits_per_day" && dimensions.join() === "user" ? t.limits.kinds.credits_per_day_user : t.limits.kinds[kind];
+  return named ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? ofDimensions;
 }
 
 /** What distinguishes the counters of a limit: `client address and route`. A dimension may have a name: `header X-Tenant`. */

@@ -3,7 +3,7 @@
 import Link from "next/link";
 
 import { Empty, SkeletonRows } from "@/components/ui/states";
-import { Reason, Sender, StatusMark, costOf } from "@/features/usage/request-cells";
+import { Reason, Sender, StatusMark, costOf, subjectOf } from "@/features/usage/request-cells";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
@@ -48,7 +48,7 @@ export function Latest({ overview }: { overview: Overview | undefined }) {
                     <StatusMark request={request} />
                   </td>
                   <td className="med grow">
-                    <Link href={`/dashboard/usage?id=${request.id}`}>{request.model ?? request.route ?? t.requests.ordinary}</Link>
+                    <Link href={`/dashboard/usage?id=${request.id}`}>{subjectOf(request, t, format)}</Link>
                   </td>
                   <td className="x2 t2">
                     <Reason request={request} />
@@ -58,7 +58,7 @@ export function Latest({ overview }: { overview: Overview | undefined }) {
                   </td>
                   <td className="r x3">{request.tokens ? format.count(request.tokens.total) : NONE}</td>
                   <td className="r x4">{costOf(request, format)}</td>
-                  <td className="r x3">{format.duration(request.phases.total_ms)}</td>
+                  <td className="r x3">{format.duration(request.phases?.total_ms)}</td>
                 </tr>
               ))}
             </tbody>

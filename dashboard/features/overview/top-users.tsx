@@ -55,7 +55,7 @@ function TopTable({ id, title, name, lists, link }: TopTableProps) {
               <tr>
                 <th>{name}</th>
                 <th className="r x4">{t.overview.requests}</th>
-                <th className="r x3">{t.usage.refused}</th>
+                <th className="r x3" title={t.usage.refusedHelp}>{t.usage.refused}</th>
                 <th className="r x4">{t.usage.failed}</th>
                 <th className="r">{t.overview.spend}</th>
               </tr>

@@ -38,7 +38,7 @@ export function GroupTable({ groups, by, measure, currency, onChoose }: GroupTab
           <tr>
             <th>{t.usage.group[by]}</th>
             <th className="r x4">{t.overview.requests}</th>
-            <th className="r x4">{t.usage.refused}</th>
+            <th className="r x4" title={t.usage.refusedHelp}>{t.usage.refused}</th>
             <th className="r x3">{t.overview.tokens}</th>
             <th className="r x3">{t.overview.errors}</th>
             <th className="r x2">{t.usage.meanLatency}</th>

@@ -9,20 +9,32 @@ import type { Messages } from "@/messages/en";
 export type RequestLine = Schemas["RequestLine"];
 
 /** The mark of a status: refused requests are hollow, because nothing passed; failures are square. */
-export function StatusMark({ request }: { request: Pick<RequestLine, "status" | "result"> }) {
+export function StatusMark({ request }: { request: Pick<RequestLine, "status" | "result" | "count"> }) {
   const mark = request.result === "refused" ? "hollow" : request.result === "failed" ? "bad" : "ok";
   return (
     <span className="st">
       <i className={clsx("dot", mark)} />
-      {request.status}
+      {statusText(request)}
     </span>
   );
+}
+
+/** The status of a request, or the class of the statuses of several. */
+export function statusText({ status, count }: Pick<RequestLine, "status" | "count">): string {
+  if (typeof count !== "number") return String(status);
+  return status === 0 ? "–" : `${Math.floor(status / 100)}xx`;
+}
+
+/** What was requested: the model or the route, with the number of requests if the line stands for several. */
+export function subjectOf(request: RequestLine, t: Messages, format: Format): string {
+  const name = request.model ?? request.route ?? t.requests.ordinary;
+  return typeof request.count === "number" ? `${name} ${t.usage.times(format.count(request.count))}` : name;
 }
 
 /** The provider that responded, or the reason why none did. */
 export function Reason({ request }: { request: RequestLine }) {
   if (request.refusal) return <span className="mono">{request.refusal.code}</span>;
-  if (request.outcome !== "completed") return <span className="mono">{request.outcome}</span>;
+  if (request.outcome !== "completed" && request.outcome !== "counted") return <span className="mono">{request.outcome}</span>;
   return <>{request.provider ?? NONE}</>;
 }
 

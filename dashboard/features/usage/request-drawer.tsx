@@ -10,6 +10,7 @@ import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { explainLink } from "@/features/explain/address";
 import { RequestCosts } from "@/features/usage/request-costs";
+import { statusText } from "@/features/usage/request-cells";
 import { RequestFacts } from "@/features/usage/request-facts";
 import { Timeline } from "@/features/usage/timeline";
 import { useRequest } from "@/features/usage/use-requests";
@@ -58,6 +59,10 @@ export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) 
 
 function Outcome({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
+  if (typeof request.count === "number") {
+    const tone = request.result === "failed" ? "tag bad" : request.result === "refused" ? "tag" : "tag ok";
+    return <span className={tone}>{statusText(request)} {t.usage.statuses[request.result as "succeeded" | "refused" | "failed"]}</span>;
+  }
   if (request.refusal) return <span className="tag"><i className="dot hollow" />{request.status} {t.usage.refusedTag}</span>;
   if (request.status >= 400) return <span className="tag bad">{request.status} {t.usage.failedTag}</span>;
   const isWhole = request.outcome === "completed";
@@ -74,7 +79,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
   const figures = [
     [t.usage.cost, request.cost ? format.exact(request.cost) : NONE],
     [t.requests.tokens, request.tokens ? format.count(request.tokens.total) : NONE],
-    [t.usage.duration, format.duration(request.phases.total_ms)],
+    typeof request.count === "number" ? [t.usage.countedRequests, format.count(request.count)] : [t.usage.duration, format.duration(request.phases?.total_ms)],
     [t.usage.credits, format.count(request.credits)],
   ] as const;
   return (
@@ -103,6 +108,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
           ))}
         </section>
       )}
+      {typeof request.count === "number" && <section><p className="hint">{t.usage.countedText}</p></section>}
       {!refusal && request.status >= 400 && request.credits > 0 && <section><p className="hint">{t.usage.failedCounts}</p></section>}
       {request.attempts.length > 0 && <Timeline request={request} />}
       {request.attempts.length > 0 && <RequestCosts request={request} />}

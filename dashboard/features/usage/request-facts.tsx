@@ -20,8 +20,8 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
     [t.usage.asked, request.model && <span key="v" className="mono">{request.model}</span>],
     [t.usage.answered, last?.answered_model && <span key="v" className="mono">{last.answered_model}</span>],
     [t.usage.upstreamId, last?.upstream_id && <span key="v" className="mono">{last.upstream_id}</span>],
-    [t.usage.outcome, request.outcome !== "completed" && request.outcome],
-    [t.usage.size, t.usage.sizes(format.bytes(request.bytes.request), format.bytes(request.bytes.response), request.streamed)],
+    [t.usage.outcome, request.outcome !== "completed" && request.outcome !== "counted" && request.outcome],
+    [t.usage.size, request.bytes && t.usage.sizes(format.bytes(request.bytes.request), format.bytes(request.bytes.response), request.streamed)],
   ];
   return (
     <section>

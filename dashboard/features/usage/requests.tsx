@@ -1,7 +1,7 @@
 "use client";
 
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
-import { Pause, Play } from "lucide-react";
+import { Pause, Play, X } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
@@ -10,7 +10,7 @@ import { DataTable } from "@/components/ui/data-table";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { useScope } from "@/features/scope/use-scope";
-import { Reason, type RequestLine, Sender, StatusMark, costOf } from "@/features/usage/request-cells";
+import { Reason, type RequestLine, Sender, StatusMark, costOf, subjectOf } from "@/features/usage/request-cells";
 import { requestsAsCsv, useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -21,6 +21,8 @@ import type { Messages } from "@/messages/en";
 
 /** The results of requests, by which the list is filtered; the API accepts them as statuses. */
 const STATUSES = ["", "succeeded", "refused", "failed"] as const;
+/** The kinds of requests. */
+const KINDS = ["", "llm", "route"] as const;
 const column = createColumnHelper<RequestLine>();
 
 /** The live list of requests with its filters. */
@@ -30,11 +32,11 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
   const { get, set } = useUrlState();
   const [isPaused, setIsPaused] = useState(false);
   const { scope } = useScope();
-  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model"), scope };
+  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model"), kind: KINDS.find((name) => name === get("kind")) ?? "", route: get("route"), scope };
   const requests = useRequests(filters, isPaused);
   const columns = useMemo(() => columnsOf(t, format), [t, format]);
   const rows = useMemo(() => requests.data?.pages.flatMap((page) => page.items) ?? [], [requests.data]);
-  const isFiltered = [filters.status, filters.key, filters.model].some((filter) => filter !== "");
+  const isFiltered = [filters.status, filters.key, filters.model, filters.kind, filters.route].some((filter) => filter !== "");
   const isWaiting = useIsWaiting();
   const isPolled = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
   const isLive = isPolled && requests.isSuccess && !isWaiting;
@@ -48,6 +50,12 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
           {state}
         </span>
         <div className="row wrap push">
+          {filters.route !== "" && (
+            <Button size="small" onClick={() => set({ route: "" })} title={t.requests.clear}>
+              {t.usage.filterRoute(filters.route)} <X className="i s" aria-hidden />
+            </Button>
+          )}
+          <Segments label={t.usage.filterKind} value={filters.kind} onChange={(kind) => set(kind === "route" ? { kind, model: "" } : { kind })} options={KINDS.map((name) => ({ name, label: t.usage.kinds[name] }))} />
           <Segments label={t.usage.filterStatus} value={filters.status} onChange={(status) => set({ status })} options={STATUSES.map((name) => ({ name, label: t.usage.statuses[name] }))} />
           <Choices filters={filters} onChange={set} />
           <Button size="small" onClick={() => setIsPaused(!isPaused)} aria-pressed={isPaused}>
@@ -61,7 +69,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
       {requests.isPending && <SkeletonRows rows={10} height={34} />}
       {requests.data && rows.length === 0 && (
         isFiltered ? (
-          <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set({ status: "", key: "", model: "" })}>{t.requests.clear}</Button>} />
+          <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set({ status: "", key: "", model: "", kind: "", route: "" })}>{t.requests.clear}</Button>} />
         ) : (
           <Empty title={t.requests.none}>{t.requests.noneText}</Empty>
         )
@@ -85,7 +93,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
 }
 
 /** The choice of a key and of a model, from those that the user used this month. */
-function Choices({ filters, onChange }: { filters: { key: string; model: string; scope: string }; onChange(changes: Record<string, string>): void }) {
+function Choices({ filters, onChange }: { filters: { key: string; model: string; kind: string; scope: string }; onChange(changes: Record<string, string>): void }) {
   const t = useMessages();
   const overview = useOverview(filters.scope).data;
   const keys = (overview?.keys ?? []).map((key): [string, string] => [key.id, `${key.label} …${key.last4}`]);
@@ -93,7 +101,7 @@ function Choices({ filters, onChange }: { filters: { key: string; model: string;
   return (
     <>
       <Select label={t.usage.filterKey} all={t.usage.allKeys} value={filters.key} options={keys} onChange={(key) => onChange({ key })} />
-      <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />
+      {filters.kind !== "route" && <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />}
     </>
   );
 }
@@ -134,7 +142,7 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       id: "model",
       header: t.requests.model,
       meta: { className: "med grow" },
-      cell: ({ row: { original } }) => original.model ?? original.route ?? t.requests.ordinary,
+      cell: ({ row: { original } }) => subjectOf(original, t, format),
     }),
     column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
     column.display({ id: "key", header: t.requests.key, meta: { className: "x2" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
@@ -149,7 +157,7 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       id: "duration",
       header: t.requests.duration,
       meta: { className: "r x3" },
-      cell: ({ row: { original } }) => format.duration(original.phases.total_ms),
+      cell: ({ row: { original } }) => format.duration(original.phases?.total_ms),
     }),
   ];
 }

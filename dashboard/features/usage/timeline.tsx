@@ -37,8 +37,9 @@ export function Timeline({ request }: { request: Schemas["RequestDetail"] }) {
   const format = useFormat();
   const bars = barsOf(request.attempts);
   const upstream = request.attempts.reduce((sum, attempt) => sum + attempt.total_ms, 0);
-  const total = Math.max(request.phases.total_ms, upstream, 0.001);
-  const own = Math.max(0, request.phases.total_ms - upstream);
+  const whole = request.phases?.total_ms ?? upstream;
+  const total = Math.max(whole, upstream, 0.001);
+  const own = Math.max(0, whole - upstream);
   const last = request.attempts.at(-1);
   const first = last?.first_byte_ms;
   return (

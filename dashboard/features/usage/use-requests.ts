@@ -8,6 +8,9 @@ export interface Filters {
   status: string;
   key: string;
   model: string;
+  /** `llm`, `route`, or empty for both. */
+  kind: string;
+  route: string;
   /** Empty for the reader's own requests. */
   scope: string;
 }
@@ -16,8 +19,8 @@ const PAGE = 50;
 const LIVE_MS = 5_000;
 
 /** The filters as parameters of the API. */
-function parameters({ status, key, model, scope }: Filters): { status?: string; key_id?: string; model?: string; scope?: string } {
-  return { ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(scope && { scope }) };
+function parameters({ status, key, model, kind, route, scope }: Filters): { status?: string; key_id?: string; model?: string; kind?: string; route?: string; scope?: string } {
+  return { ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(kind && { kind }), ...(route && { route }), ...(scope && { scope }) };
 }
 
 /** The requests of the list as a table, which the server writes: the newest 10,000. */

@@ -25,6 +25,7 @@ export const frame = {
   audit: "Audit log",
   configuration: "Configuration",
   explain: "Explain",
+  routes: "Routes",
   limits: "Limits",
   cancel: "Cancel",
   adminOnly: "This page is for administrators",

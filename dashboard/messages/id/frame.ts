@@ -27,6 +27,7 @@ export const frame: Messages["frame"] = {
   audit: "Log audit",
   configuration: "Konfigurasi",
   explain: "Penjelasan",
+  routes: "Rute",
   limits: "Batas",
   cancel: "Batal",
   adminOnly: "Halaman ini untuk administrator",

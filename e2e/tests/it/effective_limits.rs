@@ -27,6 +27,8 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
     let setup = Setup::mocked()
         .plans("{name: paid, credits_per_day: 100, requests_per_minute: 60, budgets: [{money: \"5 USD\", per: month}]}")
         .section("budgets", "{limits: [{dimension: global, money: \"50 USD\", per: day}]}")
+        .section("rate_limits", "[{dimension: ip, limit: 7, window: 10s}, {dimension: key, unit: concurrent, limit: 3}]")
+        .section("routes", "[{name: r, path: /r, respond: {}, auth: {type: none}, rate_limits: [{dimension: {header: X-T}, limit: 5, window: 1m}]}]")
         .section("workers", "2");
     let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
     let folder = gateway.folder();
@@ -60,6 +62,13 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
         let line = find(&reported, limit, &whose);
         // Usage that a provider reports beyond the bound is known only afterwards.
         assert_eq!((&line["overshoot"]["amount"], &line["overshoot"]["exact"]), (&json!(0), &json!(false)), "{line}");
+    }
+    for (limit, whose, overshoot) in [
+        ("7 requests in 10 s", "each ip, all routes", 7),
+        ("3 requests in flight", "each key, all routes", 0),
+        ("5 requests in 60 s", "each header x-t, route r", 5),
+    ] {
+        assert_eq!(find(&reported, limit, whose)["overshoot"]["amount"], overshoot, "{limit}");
     }
     find(&reported, "7 credits a day", "the largest of 1 keys with their own");
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;

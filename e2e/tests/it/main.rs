@@ -60,6 +60,7 @@ mod refusals;
 mod reload;
 mod revoke;
 mod roles;
+mod routes;
 mod settings;
 mod spending;
 mod start;

@@ -36,7 +36,7 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
 }
 
 /// Returns the parts of a request that match the route, in the order of precedence.
-fn reasons(route: &Route) -> Vec<String> {
+pub(super) fn reasons(route: &Route) -> Vec<String> {
     let host = route.matches.host.as_ref().map(|host| match host {
         HostMatch::Exact(host) => format!("the host is {host}"),
         HostMatch::Below(domain) => format!("the host is below {domain}"),

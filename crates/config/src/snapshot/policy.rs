@@ -55,6 +55,12 @@ pub struct BuiltInPolicies {
 }
 
 impl RoutePolicy {
+    /// Returns whether it is the policy of a route of the configuration, to which keys may be restricted.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.is_restrictable
+    }
+
     /// Returns the policy of a route that needs no client and is free.
     fn open(name: &str, timeouts: Timeouts) -> Self {
         Self {

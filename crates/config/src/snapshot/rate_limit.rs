@@ -1,5 +1,6 @@
 //! The rate limits of the proxy: `rate_limits`, and those of routes.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
@@ -109,6 +110,17 @@ impl LimitDimension {
     }
 }
 
+impl fmt::Display for LimitDimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) | Self::Claim(name) => write!(f, "{} {name}", self.word()),
+            Self::Address | Self::User | Self::Key | Self::Client | Self::Route | Self::Global => {
+                f.write_str(self.word())
+            }
+        }
+    }
+}
+
 impl RateLimits {
     /// Returns the limits; the first `of_all_routes` apply to every route.
     #[must_use]
@@ -135,6 +147,17 @@ impl RateLimits {
 }
 
 impl RateLimit {
+    /// Returns the word of the algorithm: `sliding_window`, `token_bucket` or `concurrent`.
+    #[must_use]
+    pub fn algorithm(&self) -> &'static str {
+        let tier = self.usual.as_ref().or_else(|| self.tiers.first().map(|(_, tier)| tier));
+        match tier.map(|tier| tier.terms) {
+            Some(LimitTerms::Concurrent(_)) => "concurrent",
+            Some(LimitTerms::Requests(RequestTerms::TokenBucket(_))) => "token_bucket",
+            Some(LimitTerms::Requests(RequestTerms::SlidingWindow(_))) | None => "sliding_window",
+        }
+    }
+
     /// Whether the limit can apply only after authentication.
     #[must_use]
     pub fn needs_client(&self) -> bool {

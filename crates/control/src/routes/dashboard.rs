@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use ledger::{Overview, OverviewKey, OverviewModel, RequestLine, ResultTotals};
 use meter::BudgetId;
 use serde::{Deserialize, Serialize};
+use telemetry::Metrics;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
 use crate::figures::{KeyOwnerView, UsageFigures, ms};
 use crate::input;
+use crate::latency;
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
 use crate::quota::{self, Quota};
@@ -152,10 +154,12 @@ struct Latency {
     p50_ms: Option<f64>,
     /// The 95th percentile of the duration; null without requests.
     p95_ms: Option<f64>,
-    /// The basis of the figures: `newest_requests` are the newest 50 requests, except those that reached no provider.
+    /// The basis of the figures: `newest_requests` are the newest 50 requests, except those that reached no provider and those
+    /// that are only counted. If the newest requests of all users have no durations, `process` is all requests of this process
+    /// since its start.
     basis: &'static str,
     /// The number of these requests.
-    requests: usize,
+    requests: u64,
 }
 
 /// Today's failed requests, of LLM endpoints and ordinary routes.
@@ -210,7 +214,7 @@ impl From<OverviewModel> for OverviewModelView {
 
 impl Latency {
     fn of(newest: &[RequestLine]) -> Self {
-        let sent = newest.iter().filter(|line| line.attempts > 0);
+        let sent = newest.iter().filter(|line| line.attempts > 0 && line.counted.is_none());
         let mut took: Vec<u64> = sent.map(|line| line.duration_us).collect();
         took.sort_unstable();
         // Nearest-rank percentile: the lowest duration that `percent` of the requests do not exceed.
@@ -218,7 +222,16 @@ impl Latency {
             let rank = (took.len() * percent).div_ceil(100).saturating_sub(1);
             took.get(rank).copied().map(ms)
         };
-        Self { p50_ms: percentile(50), p95_ms: percentile(95), basis: "newest_requests", requests: took.len() }
+        Self { p50_ms: percentile(50), p95_ms: percentile(95), basis: "newest_requests", requests: took.len() as u64 }
+    }
+}
+
+impl Latency {
+    /// Returns the durations of all requests of this process.
+    fn of_process(metrics: &Metrics) -> Self {
+        let counts = latency::of_routes(metrics, |_| true);
+        let percentile = |percent| counts.percentile_us(percent).map(ms);
+        Self { p50_ms: percentile(50), p95_ms: percentile(95), basis: "process", requests: counts.total() }
     }
 }
 

@@ -1,5 +1,5 @@
-//! `GET /api/limits`: the rate limits of the configuration, those of plans and keys, and the quotas of subjects, with the keys
-//! that have used the largest part of them.
+//! `GET /api/limits`: the rate limits of the configuration, those of plans and keys, and the daily quotas, with the keys that
+//! have used the largest part of them.
 
 mod of_plans;
 mod owner;
@@ -15,8 +15,8 @@ use axum::Json;
 use axum::extract::State;
 use config::snapshot::{LimitDimension, RateLimit, WindowLimit};
 use config::{ExplainedTier, Snapshot};
+use meter::limiter::BusyKey;
 use meter::limiter::key::{self, KeyPart};
-use meter::limiter::{BusyKey, LimitTerms, RequestTerms};
 use serde::Serialize;
 use store::{DatabaseError, ScopeIds, UserRef};
 use telemetry::metrics::LimitLabels;
@@ -59,7 +59,7 @@ enum LimitKind {
     WithoutKey,
     /// `requests_per_minute` of plans and keys.
     RequestsPerMinute,
-    /// `credits_per_day` of plans, for clients without a user.
+    /// `credits_per_day` of plans, for users or for clients without a user.
     CreditsPerDay,
 }
 
@@ -147,8 +147,9 @@ enum RawValue {
     Unknown,
 }
 
-/// Lists the rate limits of the running configuration, `requests_per_minute` of plans and keys, and the quotas of clients without
-/// a user, with the keys that are near them in this process.
+/// Lists the rate limits of the running configuration, `requests_per_minute` of plans and keys, and the daily quotas of users
+/// and of clients without a user, with the keys that are near them. Users are those of all processes, other keys those of this
+/// process.
 #[utoipa::path(get, path = "/api/limits", tag = "admin", security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = LimitsView, example = json!({
@@ -161,7 +162,7 @@ enum RawValue {
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<LimitsView>, Problem> {
     let snapshot = app.live.load_full();
-    let of_plans = BusyClients::search(&app).await.map_err(Problem::fault)?;
+    let of_plans = BusyClients::search(&app).await?;
     let busy = busiest(&app, &snapshot, of_plans.fullness());
     let (least, left) = (busy.least, busy.left);
     let busy = busy.keys;
@@ -173,13 +174,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
         let explained = snapshot.limit(rule);
         LimitView {
             kind: LimitKind::RateLimit,
-            route: route_of(&snapshot, position),
-            dimensions: rule.dimensions.iter().map(dimension_name).collect(),
+            route: snapshot.route_of_limit(position).map(|route| route.to_string()),
+            dimensions: rule.dimensions.iter().map(ToString::to_string).collect(),
             policy: explained.policy,
             tiers: explained.tiers,
             is_without_key: false,
-            algorithm: algorithm(rule),
-            is_shared: is_shared && algorithm(rule) != "concurrent",
+            algorithm: rule.algorithm(),
+            is_shared: is_shared && rule.algorithm() != "concurrent",
             place: explained.place,
             refused: Some(refused(&app, &rule.name)),
             name: explained.name,
@@ -204,7 +205,7 @@ fn without_key(app: &App, WindowLimit { limit, window, .. }: WindowLimit) -> Lim
         kind: LimitKind::WithoutKey,
         name: UNAUTHENTICATED.to_owned(),
         route: None,
-        dimensions: vec![dimension_name(&LimitDimension::Address)],
+        dimensions: vec![LimitDimension::Address.to_string()],
         policy: Some(format!("\"{UNAUTHENTICATED}\";q={limit};w={}", window.as_millis().div_ceil(1_000))),
         tiers: Vec::new(),
         is_without_key: true,
@@ -357,12 +358,12 @@ impl Names {
             RawValue::Text(text) => (Some(text), None),
             RawValue::Unknown => (None, None),
             RawValue::Key(no) => match self.keys.get(&no) {
-                Some(key) => return key.clone().value(dimension_name(dimension)),
+                Some(key) => return key.clone().value(dimension.to_string()),
                 None => (None, None),
             },
             RawValue::User(no) => (self.users.get(&no).cloned(), self.ids.user(no).map(|id| id.to_string())),
         };
-        KeyValue::plain(dimension_name(dimension), value, id)
+        KeyValue::plain(dimension.to_string(), value, id)
     }
 }
 
@@ -377,31 +378,4 @@ fn view(app: &App, rule: &RateLimit, key: CountedKey, names: &Names) -> BusyKeyV
         resets_at: (!level.reset.is_zero()).then(|| rfc3339(app.clock.now().after(level.reset))),
         refused: Some(busy.refused),
     }
-}
-
-fn dimension_name(dimension: &LimitDimension) -> String {
-    match dimension {
-        LimitDimension::Header(name) | LimitDimension::Claim(name) => format!("{} {name}", dimension.word()),
-        LimitDimension::Address
-        | LimitDimension::User
-        | LimitDimension::Key
-        | LimitDimension::Client
-        | LimitDimension::Route
-        | LimitDimension::Global => dimension.word().to_owned(),
-    }
-}
-
-fn algorithm(rule: &RateLimit) -> &'static str {
-    let tier = rule.usual.as_ref().or_else(|| rule.tiers.first().map(|(_, tier)| tier));
-    match tier.map(|tier| tier.terms) {
-        Some(LimitTerms::Concurrent(_)) => "concurrent",
-        Some(LimitTerms::Requests(RequestTerms::TokenBucket(_))) => "token_bucket",
-        Some(LimitTerms::Requests(RequestTerms::SlidingWindow(_))) | None => "sliding_window",
-    }
-}
-
-/// Returns the name of the route that has the limit at this position.
-fn route_of(snapshot: &Snapshot, position: usize) -> Option<String> {
-    let mut routes = snapshot.traffic.router.routes().iter();
-    routes.find(|route| route.policy.rate_limits.contains(&position)).map(|route| route.policy.name.to_string())
 }

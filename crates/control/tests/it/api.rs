@@ -12,6 +12,7 @@ mod models;
 mod plans;
 mod provider_keys;
 mod providers;
+mod routes;
 mod sessions;
 mod usage;
 mod users;

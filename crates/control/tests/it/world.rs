@@ -251,13 +251,18 @@ impl World {
 
     /// Records requests through a spool, as the proxy does.
     pub(crate) async fn record(&self, events: Vec<UsageEvent>) {
+        self.record_all(events.into_iter().map(Record::Event).collect()).await;
+    }
+
+    /// Records requests and counts of requests through a spool.
+    pub(crate) async fn record_all(&self, records: Vec<Record>) {
         let folder = self.data.path().join("spool");
         let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
         let ingested = ledger::ingest::positions(&node).await.unwrap();
         let Spool { mut writers, mut reader, .. } =
             Spool::open(&folder, spool::SpoolOptions::new(16 * 1024 * 1024, 1), &ingested).unwrap();
-        for event in events {
-            writers[0].append(&Record::Event(event)).unwrap();
+        for record in records {
+            writers[0].append(&record).unwrap();
         }
         ledger::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
     }

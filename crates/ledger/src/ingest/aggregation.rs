@@ -91,7 +91,7 @@ pub(crate) struct ModelTotals {
     pub(crate) duration_us: u64,
 }
 
-/// Key of a row in `hourly_usage`, in the order of its unique index; `model` is 0 if the model has no name, and
+/// Key of a row in `hourly_usage`, in the order of its unique index; `user` and `key` are 0 without a key, `model` is 0 if the model has no name, and
 /// [`NO_MODEL`] if the request is no LLM request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeriesHour {
@@ -105,7 +105,7 @@ pub(crate) struct SeriesHour {
     pub(crate) result: i64,
 }
 
-/// Key of a row in `daily_routes`, in the order of its unique index.
+/// Key of a row in `daily_routes`, in the order of its unique index; `user` is 0 without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RouteDay {
     pub(crate) user: i64,
@@ -220,12 +220,12 @@ pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Call
             of.charge = of.charge.and(&event.charge);
         }
     }
-    for counts in counts {
+    for counts in counts.iter().filter(|counts| counts.sent_requests() > 0) {
         if let Some(caller) = counts.subject.caller() {
             let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
             of.totals.add(&UsageTotals {
-                requests: counts.requests,
+                requests: counts.sent_requests(),
                 credits: counts.credits.0,
                 ..UsageTotals::default()
             });
@@ -239,7 +239,8 @@ pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Call
 pub(crate) fn plans(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(PlanDay, Charge)> {
     let events = events.iter().map(|counted| counted.event).filter(|event| event.counts());
     let events = events.map(|event| (event.subject.caller(), event.day, event.charge));
-    let counts = counts.iter().map(|counts| (counts.subject.caller(), counts.day, Charge::credits(counts.credits)));
+    let counts = counts.iter().filter(|counts| counts.sent_requests() > 0);
+    let counts = counts.map(|counts| (counts.subject.caller(), counts.day, Charge::credits(counts.credits)));
     let mut plans: FxHashMap<PlanDay, Charge> = FxHashMap::default();
     for (caller, day, charge) in events.chain(counts) {
         if let Some(caller) = caller {
@@ -282,7 +283,8 @@ pub(crate) fn models(events: &[CountedEvent<'_>]) -> Vec<(ModelDay, ModelTotals)
     sorted(models)
 }
 
-/// Adds up the totals that time series read, of requests with a key; `route_no` returns the number of a route.
+/// Adds up the totals that time series read; user and key are 0 for requests without them. `route_no` returns the number of
+/// a route.
 pub(crate) fn hours(
     events: &[CountedEvent<'_>],
     counts: &[&Counts],
@@ -291,11 +293,11 @@ pub(crate) fn hours(
     let mut hours: FxHashMap<SeriesHour, SeriesTotals> = FxHashMap::default();
     for counted in events {
         let event = counted.event;
-        let Some(caller) = event.subject.caller() else { continue };
+        let (user, key) = user_and_key(&event.subject);
         let hour = SeriesHour {
-            user: caller.user.0,
+            user,
             hour: micros(event.started_at) / MICROS_PER_HOUR,
-            key: caller.key.0,
+            key,
             model: if event.format.is_some() { counted.model.unwrap_or(0) } else { NO_MODEL },
             route: counted.route,
             day: event.day.0.into(),
@@ -304,19 +306,20 @@ pub(crate) fn hours(
         hours.entry(hour).or_default().add(&SeriesTotals::of(counted));
     }
     for counts in counts {
-        let Some(caller) = counts.subject.caller() else { continue };
+        let (user, key) = user_and_key(&counts.subject);
         let result = RequestResult::of_class(counts.status_class);
         let hour = SeriesHour {
-            user: caller.user.0,
+            user,
             hour: i64::from(counts.minute) / MINUTES_PER_HOUR,
-            key: caller.key.0,
+            key,
             model: NO_MODEL,
             route: route_no(&counts.route).unwrap_or(0),
             day: counts.day.0.into(),
             result: result.number(),
         };
         let results = ResultCounts::of(result, counts.requests);
-        let totals = UsageTotals { requests: counts.requests, credits: counts.credits.0, ..UsageTotals::default() };
+        let (requests, credits) = (counts.sent_requests(), counts.credits.0);
+        let totals = UsageTotals { requests, credits, ..UsageTotals::default() };
         hours.entry(hour).or_default().add(&SeriesTotals { totals, results, ..SeriesTotals::default() });
     }
     sorted(hours)
@@ -359,7 +362,7 @@ pub(crate) fn minutes(
 ) -> Vec<(Minute, MinuteCounts)> {
     let mut minutes: FxHashMap<Minute, MinuteCounts> = FxHashMap::default();
     for counts in counts {
-        let (user, key) = counts.subject.caller().map_or((0, 0), |caller| (caller.user.0, caller.key.0));
+        let (user, key) = user_and_key(&counts.subject);
         let minute = Minute {
             key,
             subject: subject_no(&counts.subject).unwrap_or(0),
@@ -374,6 +377,11 @@ pub(crate) fn minutes(
         counted.credits = counted.credits.saturating_add(counts.credits);
     }
     sorted(minutes)
+}
+
+/// Returns the numbers of the user and the key; both are 0 without a key.
+fn user_and_key(subject: &Subject) -> (i64, i64) {
+    subject.caller().map_or((0, 0), |caller| (caller.user.0, caller.key.0))
 }
 
 /// Returns the last microsecond of a minute of [`Counts`].

@@ -1,5 +1,6 @@
 mod repair;
 mod subjects;
+mod unsent;
 
 use access::{Credits, NanoUsd, Tokens};
 use meter::{Attempt, Charge, UsageEvent};

@@ -20,7 +20,7 @@ pub(super) use counts;
 pub(super) struct TotalsColumn {
     pub(super) name: &'static str,
     of_event: EventValue,
-    of_counts: &'static str,
+    of_counts: CountsValue,
 }
 
 /// A grouping column of totals, with its expression for one event and for one row of counts.
@@ -55,6 +55,8 @@ pub(super) struct TotalsTable {
     events: &'static str,
     /// Whether the table contains counts.
     has_counts: bool,
+    /// Whether the table contains requests without a user, whose user has the number 0.
+    has_anonymous: bool,
     /// Columns of the unique index.
     unique: &'static str,
     pub(super) columns: &'static [TotalsColumn],
@@ -81,6 +83,23 @@ enum EventValue {
     Result,
 }
 
+/// The expression for one row of counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum CountsValue {
+    Text(&'static str),
+    /// The number of the requests, if they have this result.
+    Is(RequestResult),
+}
+
+impl CountsValue {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Is(result) => results::of_counts(result),
+        }
+    }
+}
+
 impl EventValue {
     fn text(self) -> String {
         match self {
@@ -93,15 +112,15 @@ impl EventValue {
 }
 
 const fn column(name: &'static str, of_event: &'static str) -> TotalsColumn {
-    TotalsColumn { name, of_event: EventValue::Text(of_event), of_counts: "0" }
+    TotalsColumn { name, of_event: EventValue::Text(of_event), of_counts: CountsValue::Text("0") }
 }
 
 const fn result(name: &'static str, result: RequestResult) -> TotalsColumn {
-    TotalsColumn { name, of_event: EventValue::Is(result), of_counts: "0" }
+    TotalsColumn { name, of_event: EventValue::Is(result), of_counts: CountsValue::Is(result) }
 }
 
 const fn tokens(name: &'static str, total: TokenTotal) -> TotalsColumn {
-    TotalsColumn { name, of_event: EventValue::Tokens(total), of_counts: "0" }
+    TotalsColumn { name, of_event: EventValue::Tokens(total), of_counts: CountsValue::Text("0") }
 }
 
 const INPUT: TotalsColumn = tokens("input_tokens", TokenTotal::Input);
@@ -123,7 +142,9 @@ const fn grouping(name: &'static str, of_event: &'static str, of_counts: &'stati
     GroupingColumn { name, of_event: EventValue::Text(of_event), of_counts }
 }
 
-const KEY: GroupingColumn = grouping("key_no", "key_no", "key_no");
+const SENT: CountsValue = CountsValue::Text(results::SENT_OF_COUNTS);
+const CREDITS_OF_COUNTS: CountsValue = CountsValue::Text("credits");
+const KEY: GroupingColumn = grouping("key_no", "coalesce(key_no, 0)", "key_no");
 const ROUTE: GroupingColumn = grouping("route_no", "route_no", "route_no");
 const RESULT: GroupingColumn =
     GroupingColumn { name: "result", of_event: EventValue::Result, of_counts: results::OF_COUNTS };
@@ -140,10 +161,11 @@ pub(super) static KEYS: TotalsTable = TotalsTable {
     by: &[KEY],
     events: counts!(),
     has_counts: true,
+    has_anonymous: false,
     unique: "day, user_no, key_no, node_id",
     columns: &[
-        TotalsColumn { of_counts: "requests", ..column("requests", "1") },
-        TotalsColumn { of_counts: "credits", ..column("credits", "credits") },
+        TotalsColumn { of_counts: SENT, ..column("requests", "1") },
+        TotalsColumn { of_counts: CREDITS_OF_COUNTS, ..column("credits", "credits") },
         column("charged_tokens", "charged_tokens"),
         column("charged_nano", "charged_nano"),
         INPUT,
@@ -164,6 +186,7 @@ pub(super) static MODELS: TotalsTable = TotalsTable {
     by: &[grouping("model_no", "coalesce(model_no, 0)", "0")],
     events: "format IS NOT NULL",
     has_counts: false,
+    has_anonymous: false,
     unique: "user_no, day, model_no",
     columns: &[
         REQUESTS,
@@ -196,6 +219,7 @@ pub(super) static HOURS: TotalsTable = TotalsTable {
     ],
     events: "TRUE",
     has_counts: true,
+    has_anonymous: true,
     unique: "user_no, hour, key_no, model_no, route_no, day, result",
     columns: SERIES,
 };
@@ -207,17 +231,18 @@ pub(super) static ROUTES: TotalsTable = TotalsTable {
     by: &[ROUTE],
     events: "TRUE",
     has_counts: true,
+    has_anonymous: true,
     unique: "user_no, day, route_no",
     columns: SERIES,
 };
 
 /// Columns of totals that time series read.
 const SERIES: &[TotalsColumn] = &[
-    TotalsColumn { of_counts: "requests", ..REQUESTS },
-    TotalsColumn { of_counts: "CASE WHEN status_class >= 4 THEN 0 ELSE requests END", ..SUCCEEDED },
+    TotalsColumn { of_counts: SENT, ..REQUESTS },
+    SUCCEEDED,
     REFUSED,
-    TotalsColumn { of_counts: "CASE WHEN status_class >= 4 THEN requests ELSE 0 END", ..ERRORS },
-    TotalsColumn { of_counts: "credits", ..CREDITS },
+    ERRORS,
+    TotalsColumn { of_counts: CREDITS_OF_COUNTS, ..CREDITS },
     INPUT,
     CACHED,
     SHORT,
@@ -321,24 +346,32 @@ impl TotalsTable {
                 "day = $1 AND user_no = $2",
                 "",
                 " AND key_no IN (SELECT k.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.no = $2
-                    UNION SELECT d.key_no FROM daily_usage d WHERE d.day = $1 AND d.user_no = $2)",
+                    UNION SELECT d.key_no FROM daily_usage d WHERE d.day = $1 AND d.user_no = $2
+                    UNION SELECT CAST(0 AS BIGINT) WHERE CAST($2 AS BIGINT) = 0)",
             ),
         };
         let by = |of: fn(&GroupingColumn) -> String| self.by.iter().map(of).collect::<Vec<_>>().join(", ");
         let Self { table, events, .. } = self;
+        // The two conditions for a user use the index.
+        let (of_user, with_user) = match (self.has_anonymous, scope) {
+            (true, Scope::User) => ("day = $1 AND (user_no = $2 OR CAST($2 AS BIGINT) = 0 AND user_no IS NULL)", ""),
+            (true, Scope::Days) => (days, ""),
+            (false, _) => (days, " AND user_no IS NOT NULL"),
+        };
         let mut sides = format!(
             "SELECT 0 AS side, day, user_no, {}, {} FROM {table} WHERE {days}
-            UNION ALL SELECT 1, day, user_no, {}, {} FROM usage_events
-            WHERE {days}{ids} AND user_no IS NOT NULL AND {events}",
+            UNION ALL SELECT 1, day, coalesce(user_no, 0), {}, {} FROM usage_events
+            WHERE {of_user}{ids}{with_user} AND {events}",
             self.by_names(),
             columns(|column| column.name.to_owned()),
             by(|by| by.of_event.text()),
             columns(|column| column.of_event.text())
         );
         if self.has_counts {
-            let counts = columns(|column| column.of_counts.to_owned());
+            let counts = columns(|column| column.of_counts.text());
+            let with_key = if self.has_anonymous { "" } else { " AND key_no <> 0 AND status_class < 10" };
             sides.push_str(&format!(
-                " UNION ALL SELECT 1, day, user_no, {}, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0",
+                " UNION ALL SELECT 1, day, user_no, {}, {counts} FROM usage_counts WHERE {days}{from}{with_key}",
                 by(|by| by.of_counts.to_owned())
             ));
         }

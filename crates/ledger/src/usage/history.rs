@@ -16,14 +16,26 @@ struct HistoryRow {
     sums: SumsRow,
 }
 
+/// The columns that the query adds up; `charged_nano` follows.
+const COLUMNS: &str = "day, requests, credits, input_tokens, cached_input_tokens, cache_write_short_tokens,
+    cache_write_long_tokens, output_tokens, reasoning_tokens, cost_nano, unpriced_requests";
+
 /// Builds the query for the totals of days `$2` to `$3`, of the key `$4` or of all keys. It reads one row per day, key and
-/// node.
+/// node, and for all users one per day and route: requests without a user are only in the totals of routes.
 fn days(of: UsageOf) -> String {
-    let (of, sums, charged) = (of.condition(), sums!(), charged!());
-    format!(
-        "SELECT day, {sums}, {charged} FROM daily_usage WHERE {of} AND day >= $2 AND day <= $3
-        AND (key_no = $4 OR $4 IS NULL) GROUP BY day"
-    )
+    let (condition, sums, charged) = (of.condition(), sums!(), charged!());
+    let range = "day >= $2 AND day <= $3";
+    let keys = format!(
+        "SELECT {COLUMNS}, charged_nano FROM daily_usage WHERE {condition} AND {range} AND (key_no = $4 OR $4 IS NULL)"
+    );
+    let from = match of {
+        UsageOf::All => format!(
+            "{keys} UNION ALL SELECT {COLUMNS}, 0 FROM daily_routes
+            WHERE user_no = 0 AND {range} AND CAST($4 AS BIGINT) IS NULL"
+        ),
+        UsageOf::Plan(_) | UsageOf::User(_) => keys,
+    };
+    format!("SELECT day, {sums}, {charged} FROM ({from}) d GROUP BY day")
 }
 
 impl Ledger {

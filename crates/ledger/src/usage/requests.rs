@@ -1,20 +1,28 @@
-//! Requests of a user: a list with one row each, newest first, and the details of a single request.
+//! Requests of a user: a list, newest first, and the details of a single request. Requests of ordinary routes that are stored
+//! as counts have one line per minute.
 
+mod counted;
+mod filter;
+mod range;
 mod rows;
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
+use std::cmp::Reverse;
+
+use access::{Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
 use meter::{Outcome, RequestResult, Usage, usage_columns};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};
 use uuid::Uuid;
 
+use self::counted::CountedRow;
+use self::filter::{TEXT, TEXT_OF_EVENTS};
+use self::range::Range;
 use self::rows::{AttemptRow, LineRow};
 use crate::handle::Ledger;
 use crate::ingest::clip;
 use crate::results;
-use crate::retention::first_id;
-use crate::usage::scope::{ID_SLACK, KeyOwner, UsageOf};
+use crate::usage::scope::{KeyOwner, UsageOf};
 use crate::usage_columns::selected;
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
@@ -22,6 +30,12 @@ use crate::usage_columns::selected;
 pub const REQUESTS_LOOKED_AT_MAX: u32 = 20_000;
 /// Maximum number of lines in a page.
 pub const REQUESTS_PAGE_MAX: u32 = 1_000;
+/// Maximum number of names of routes that a filter selects.
+const ROUTES_MAX: usize = 100;
+
+pub use self::counted::CountedRequests;
+pub use self::filter::{RequestFilter, RequestKind};
+pub use self::range::RequestPlace;
 
 /// Columns of a line, from `e`, a selection of `usage_events`.
 macro_rules! line {
@@ -66,25 +80,34 @@ macro_rules! attempt {
 }
 
 statements! {
-    NEWEST = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 ORDER BY started_at DESC, id DESC LIMIT $2)",
-        named!(), "ORDER BY e.started_at DESC, e.id DESC");
     ONE = concat!(line!(), "(SELECT * FROM usage_events WHERE id = $1)", named!());
     MODEL = "SELECT no FROM names WHERE kind = 'model' AND name = $1";
+    ROUTE = "SELECT no FROM names WHERE kind = 'route' AND name = $1";
     ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
 }
 
 /// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
-/// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond.
-fn page(of: UsageOf, result: Option<RequestResult>) -> String {
+/// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond. `$11` is the
+/// text if the filter has one; `routes` is the condition for routes.
+fn page(of: UsageOf, filter: &RequestFilter, routes: &str) -> String {
     let (line, named) = (line!(), named!());
-    let of_result =
-        result.map(|result| format!("AND {} = {}", results::of_event(), result.number())).unwrap_or_default();
-    let filters = format!(
-        "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL) {of_result}"
+    let mut filters = format!(
+        "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL){routes}"
     );
+    if let Some(result) = filter.result {
+        filters.push_str(&format!(" AND {} = {}", results::of_event(), result.number()));
+    }
+    match filter.kind {
+        Some(RequestKind::Llm) => filters.push_str(" AND format IS NOT NULL"),
+        Some(RequestKind::Route) => filters.push_str(" AND format IS NULL"),
+        None => {}
+    }
+    if filter.text.is_some() {
+        filters.push_str(&format!(" AND ({TEXT}{TEXT_OF_EVENTS})").replace("$TEXT", "$11"));
+    }
     if of.is_wide() {
-        let condition = of.condition_of_requests();
+        let condition = of.condition();
         return format!(
             "{line}(SELECT * FROM usage_events WHERE {condition} AND id >= $3 AND id < $5 AND started_at >= $2 AND started_at < $4
             {filters} ORDER BY id DESC LIMIT $10){named}ORDER BY e.id DESC"
@@ -105,32 +128,6 @@ fn stop(of: UsageOf) -> &'static str {
     }
     "SELECT started_at, id FROM usage_events WHERE user_no = $6 AND started_at >= $1 AND (started_at > $1 OR id >= $2)
         AND (started_at, id) < ($3, $4) ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5"
-}
-
-/// The conditions that select the requests of a list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestFilter {
-    /// Returns only requests with this key.
-    pub key: Option<KeyNo>,
-    /// Only requests for this model, as the client named it.
-    pub model: Option<String>,
-    /// Only responses with a status in this range, both ends included.
-    pub status: Option<(u16, u16)>,
-    /// Only requests with this result.
-    pub result: Option<RequestResult>,
-    /// Only requests that began at or after this time.
-    pub since: Option<Timestamp>,
-    /// Only requests that began before this time.
-    pub until: Option<Timestamp>,
-}
-
-/// The place of a request in its user's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RequestPlace {
-    /// Time at which the request began.
-    pub at: Timestamp,
-    /// Id of the request.
-    pub id: Uuid,
 }
 
 /// One page of requests, newest first.
@@ -219,6 +216,9 @@ pub struct RequestLine {
     pub unknown: Option<String>,
     /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
     pub charged: (Tokens, NanoUsd),
+    /// The requests of the line, if they are stored as counts; then durations, sizes and outcome are unknown,
+    /// `status` is the first of the class, and `credits` is the sum.
+    pub counted: Option<CountedRequests>,
 }
 
 /// One attempt of a request.
@@ -252,6 +252,9 @@ impl RequestLine {
     /// Returns the result by which the request is counted. An outcome of a later version is a failure.
     #[must_use]
     pub fn result(&self) -> RequestResult {
+        if let Some(counted) = &self.counted {
+            return counted.result();
+        }
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
         outcome
             .map_or(RequestResult::Failed, |outcome| RequestResult::of(self.status, outcome, self.refusal.as_deref()))
@@ -259,13 +262,6 @@ impl RequestLine {
 
     fn place(&self) -> RequestPlace {
         RequestPlace { at: self.started_at, id: self.id.0 }
-    }
-}
-
-impl RequestFilter {
-    /// Whether a scan may meet rows that do not match the filter.
-    const fn chooses(&self) -> bool {
-        self.key.is_some() || self.model.is_some() || self.status.is_some() || self.result.is_some()
     }
 }
 
@@ -292,17 +288,28 @@ impl Ledger {
                 None => return Ok(RequestPage::default()),
             },
         };
-        let range = Range::of(of, filter, after);
+        let routes = match &filter.routes {
+            None => String::new(),
+            Some(names) => format!(" AND route_no IN ({})", self.route_numbers(names).await?),
+        };
+        let mut range = Range::of(of, filter, after);
         let is_scan = filter.chooses() || matches!(of, UsageOf::Plan(_));
-        let stop = if is_scan { self.stop(of, &range).await? } else { None };
-        let from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
+        let stop = if is_scan { self.stop(of, filter, &range).await? } else { None };
+        range.from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
         let (low, high) = filter.status.unwrap_or((0, u16::MAX));
-        let page =
-            of.bind(self.store.query(AssertSqlSafe(page(of, filter.result)))).bind(micros(from.at)).bind(from.id);
-        let page = page.bind(micros(range.until.at)).bind(range.until.id).bind(i64::from(low)).bind(i64::from(high));
-        let page = page.bind(filter.key.map(|key| key.0)).bind(model);
-        let rows: Vec<LineRow> = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX)).all().await?;
+        let page = range.bind(of, self.store.query(AssertSqlSafe(page(of, filter, &routes))).once());
+        let page = page.bind(i64::from(low)).bind(i64::from(high)).bind(filter.key.map(|key| key.0)).bind(model);
+        let page = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
+        let rows: Vec<LineRow> = match filter.pattern() {
+            Some(pattern) => page.bind(pattern).all().await?,
+            None => page.all().await?,
+        };
         let mut lines: Vec<RequestLine> = rows.into_iter().map(RequestLine::from).collect();
+        if filter.has_counts() {
+            let rows = CountedRows { routes: &routes, most: limit + 1 };
+            lines.extend(self.counted(of, filter, &range, rows).await?);
+            lines.sort_by_key(|line| Reverse((if of.is_wide() { Timestamp(0) } else { line.started_at }, line.id.0)));
+        }
         let next = if lines.len() > limit {
             lines.truncate(limit);
             lines.last().map(RequestLine::place)
@@ -312,10 +319,39 @@ impl Ledger {
         Ok(RequestPage { lines, next })
     }
 
+    /// Returns the lines of counts in a range, at most the given number.
+    async fn counted(
+        &self,
+        of: UsageOf,
+        filter: &RequestFilter,
+        range: &Range,
+        rows: CountedRows<'_>,
+    ) -> Result<Vec<RequestLine>, DatabaseError> {
+        let CountedRows { routes, most } = rows;
+        let page = range.bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, routes))).once());
+        let page = page.bind(filter.key.map(|key| key.0)).bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows: Vec<CountedRow> = match filter.pattern() {
+            Some(pattern) => page.bind(pattern).all().await?,
+            None => page.all().await?,
+        };
+        Ok(rows.into_iter().map(RequestLine::from).collect())
+    }
+
+    /// Returns the numbers of the names of routes as a list in SQL.
+    async fn route_numbers(&self, names: &[String]) -> Result<String, DatabaseError> {
+        // No name has the number 0.
+        let mut numbers = "0".to_owned();
+        for name in names.iter().take(ROUTES_MAX) {
+            if let Some((no,)) = self.store.query(ROUTE).bind(clip(name)).find::<(i64,)>().await? {
+                numbers.push_str(&format!(", {no}"));
+            }
+        }
+        Ok(numbers)
+    }
+
     /// Returns the newest requests of a user.
     pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, DatabaseError> {
-        let rows: Vec<LineRow> = self.store.query(NEWEST).bind(user.0).bind(i64::from(count)).all().await?;
-        Ok(rows.into_iter().map(RequestLine::from).collect())
+        Ok(self.requests_page(user, &RequestFilter::default(), None, count).await?.lines)
     }
 
     /// Returns one request of a user, with its attempts in order; `None` if the id does not exist or belongs to another
@@ -348,8 +384,14 @@ impl Ledger {
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
-        let row = row.filter(|row| user.is_none() || row.user_no == user);
-        let Some(line) = row.map(RequestLine::from) else { return Ok(None) };
+        let Some(row) = row else {
+            let counted = self.find_counted(user, id).await?;
+            return Ok(counted.map(|line| (line, Vec::new())));
+        };
+        if user.is_some() && row.user_no != user {
+            return Ok(None);
+        }
+        let line = RequestLine::from(row);
         let rows: Vec<AttemptRow> = match line.attempts {
             0 => Vec::new(),
             1 => self.store.query(ONLY_ATTEMPT).bind(id.0).all().await?,
@@ -365,8 +407,25 @@ impl Ledger {
     }
 
     /// Returns the place at which the scan of a page must stop; `None` if fewer rows exist.
-    async fn stop(&self, of: UsageOf, range: &Range) -> Result<Option<RequestPlace>, DatabaseError> {
-        let stop = self.store.query(stop(of)).bind(micros(range.from.at)).bind(range.from.id);
+    async fn stop(
+        &self,
+        of: UsageOf,
+        filter: &RequestFilter,
+        range: &Range,
+    ) -> Result<Option<RequestPlace>, DatabaseError> {
+        let events = self.stop_of(of, stop(of), range).await?;
+        let counts = if filter.has_counts() { self.stop_of(of, counted::stop(of), range).await? } else { None };
+        let newest = if of.is_wide() { |place: &RequestPlace| (Timestamp(0), place.id) } else { in_order };
+        Ok(events.into_iter().chain(counts).max_by_key(newest))
+    }
+
+    async fn stop_of(
+        &self,
+        of: UsageOf,
+        text: &'static str,
+        range: &Range,
+    ) -> Result<Option<RequestPlace>, DatabaseError> {
+        let stop = self.store.query(text).bind(micros(range.from.at)).bind(range.from.id);
         let stop = stop.bind(micros(range.until.at)).bind(range.until.id);
         let stop = stop.bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
         let row: Option<(i64, Uuid)> = match of {
@@ -377,44 +436,40 @@ impl Ledger {
     }
 }
 
-/// Range of places for a query: the first is included, the last is not.
-struct Range {
-    from: RequestPlace,
-    until: RequestPlace,
+/// The rows of counts that a page reads.
+#[derive(Clone, Copy)]
+struct CountedRows<'a> {
+    /// The condition for their routes.
+    routes: &'a str,
+    /// The maximum number of these rows.
+    most: usize,
 }
 
-impl Range {
-    fn of(of: UsageOf, filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
-        if of.is_wide() {
-            return Self::of_ids(filter, after);
-        }
-        let end = Timestamp(u64::try_from(i64::MAX).unwrap_or(u64::MAX));
-        let until = RequestPlace { at: filter.until.unwrap_or(end), id: Uuid::nil() };
-        let from = RequestPlace { at: filter.since.unwrap_or_default(), id: Uuid::nil() };
-        Self { from, until: after.map_or(until, |after| after.min(until)) }
-    }
-
-    /// The range of ids that a query for several users reads, besides the times of the filter.
-    fn of_ids(filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
-        let end = Timestamp(u64::try_from(i64::MAX).unwrap_or(u64::MAX));
-        let first = filter.since.map_or(Uuid::nil(), |since| first_id(since.before(ID_SLACK)));
-        let last = filter.until.map_or(Uuid::max(), |until| first_id(until.after(ID_SLACK)));
-        let from = RequestPlace { at: filter.since.unwrap_or_default(), id: first };
-        let id = after.map_or(last, |after| after.id.min(last));
-        Self { from, until: RequestPlace { at: filter.until.unwrap_or(end), id } }
-    }
-
-    /// The begin of the range if it may not be read beyond `stop`.
-    const fn begin_at(&self, of: UsageOf, stop: RequestPlace) -> RequestPlace {
-        if of.is_wide() { RequestPlace { at: self.from.at, id: stop.id } } else { stop }
-    }
+fn in_order(place: &RequestPlace) -> (Timestamp, Uuid) {
+    (place.at, place.id)
 }
 
 /// Returns the SQL texts that this module builds.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS
-        .into_iter()
-        .flat_map(|of| [page(of, None), page(of, Some(RequestResult::Failed)), stop(of).to_owned()])
-        .collect()
+    let all = RequestFilter {
+        status: Some((400, 499)),
+        result: Some(RequestResult::Failed),
+        kind: Some(RequestKind::Route),
+        text: Some(String::new()),
+        ..RequestFilter::default()
+    };
+    let llm = RequestFilter { kind: Some(RequestKind::Llm), ..RequestFilter::default() };
+    let filters = [(RequestFilter::default(), ""), (llm, ""), (all, " AND route_no IN (0, 1)")];
+    let pages = |of| {
+        filters.iter().flat_map(move |(filter, routes)| [page(of, filter, routes), counted::page(of, filter, routes)])
+    };
+    let of = |of| pages(of).chain([stop(of), counted::stop(of)].map(str::to_owned)).collect::<Vec<_>>();
+    UsageOf::KINDS.into_iter().flat_map(of).collect()
+}
+
+/// Returns the statements of this module.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<(&'static str, &'static str)> {
+    [STATEMENTS, counted::STATEMENTS].concat()
 }

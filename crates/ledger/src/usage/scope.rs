@@ -35,22 +35,13 @@ impl From<UserNo> for UsageOf {
 }
 
 impl UsageOf {
-    /// Returns the condition for rows of totals, events and counts that belong to the scope.
+    /// Returns the condition for rows of totals, events and counts that belong to the scope. The scope of all users also
+    /// contains requests without a user.
     pub(super) const fn condition(self) -> &'static str {
         match self {
-            // Counts without a key have the user 0, and events without a key have none. The sign keeps the condition from the
-            // choice of an index.
-            Self::All => "(+user_no > 0 AND CAST($1 AS BIGINT) IS NULL)",
+            Self::All => "CAST($1 AS BIGINT) IS NULL",
             Self::Plan(_) => "user_no IN (SELECT no FROM users WHERE plan_id = $1)",
             Self::User(_) => "user_no = $1",
-        }
-    }
-
-    /// Returns the condition for events, which for [`All`](Self::All) includes those without a user.
-    pub(super) const fn condition_of_requests(self) -> &'static str {
-        match self {
-            Self::All => "CAST($1 AS BIGINT) IS NULL",
-            Self::Plan(_) | Self::User(_) => self.condition(),
         }
     }
 

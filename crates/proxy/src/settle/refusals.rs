@@ -1,10 +1,11 @@
-//! Usage events of refused LLM requests. Their number is limited ([`Refusals`](crate::worker::refusals::Refusals)). Metrics count
-//! every refusal.
+//! Records of requests that reached no upstream: usage events of refused LLM requests, whose number is limited
+//! ([`Refusals`](crate::worker::refusals::Refusals)), and counts of the requests of configured routes. Metrics count every
+//! refusal.
 
 use std::sync::Arc;
 
-use access::SubjectKind;
-use meter::Charge;
+use access::{Credits, SubjectKind};
+use meter::{Charge, Counts, RequestResult};
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
@@ -13,8 +14,8 @@ use crate::worker::aggregation::PendingSettlement;
 
 impl RequestAccount {
     /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a
-    /// refused LLM request of an authenticated client. A request whose client disconnected is not refused. A request
-    /// that only counts tokens has no usage event.
+    /// refused LLM request of an authenticated client. A request of a configured route is counted. A request whose client
+    /// disconnected is not refused. A request that only counts tokens has no usage event.
     pub(super) fn record_unsent(&mut self, now: Instant, summary: &RequestSummary, owed: PendingSettlement) {
         if self.permits.has_open_record || (summary.refusal.is_some() && self.takes_a_row(now)) {
             let (day, charge) = (self.request.started_at.day(), Charge::default());
@@ -23,7 +24,26 @@ impl RequestAccount {
             self.append(event, owed);
         } else {
             owed.done();
+            self.count_unsent(summary);
         }
+    }
+
+    /// Adds the request to the counts of its route, without a charge.
+    fn count_unsent(&self, summary: &RequestSummary) {
+        let (worker, policy) = (self.request.worker(), self.policy());
+        // The reserve of the spool is for requests that were admitted.
+        if !policy.is_configured() || !worker.recorder.spool.borrow().has_room() {
+            return;
+        }
+        worker.aggregation.add(Counts {
+            subject: self.identity.subject.recorded(),
+            route: policy.name.clone(),
+            status_class: RequestResult::unsent_class(self.ending.status, summary.outcome, summary.refusal),
+            minute: self.minute(),
+            day: self.request.started_at.day(),
+            requests: 1,
+            credits: Credits::ZERO,
+        });
     }
 
     fn takes_a_row(&self, now: Instant) -> bool {

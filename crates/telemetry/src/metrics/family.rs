@@ -86,6 +86,13 @@ impl<L: LabelSet, M: Clone + Default> Family<L, M> {
         Self { metrics: Arc::default(), series_max }
     }
 
+    /// Returns the metrics with all labels that `chosen` accepts.
+    #[must_use]
+    pub fn all(&self, chosen: impl Fn(&L) -> bool) -> Vec<M> {
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        metrics.iter().filter(|(labels, _)| chosen(labels)).map(|(_, metric)| metric.clone()).collect()
+    }
+
     /// Returns the metric with these labels. This takes a lock: a worker calls it once and keeps the handle (one
     /// `Arc`).
     #[must_use]

@@ -58,6 +58,53 @@ impl Histogram {
     }
 }
 
+impl Histogram {
+    /// Returns the number of durations in each bucket.
+    #[must_use]
+    pub fn counts(&self) -> HistogramCounts {
+        let mut counts = HistogramCounts::default();
+        let buckets = self.0.buckets.iter().chain([&self.0.above_buckets]);
+        counts.0.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = bucket.load(Ordering::Relaxed));
+        counts
+    }
+}
+
+/// The number of durations in each bucket of one or several histograms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HistogramCounts([u64; BOUNDS_US.len() + 1]);
+
+impl HistogramCounts {
+    /// Adds the durations of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
+
+    /// Returns the number of durations.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Returns a percentile in microseconds, interpolated within its bucket as Prometheus does; `None` without durations. A
+    /// percentile above all buckets is the largest bound.
+    #[must_use]
+    pub fn percentile_us(&self, percent: u64) -> Option<u64> {
+        let total = u128::from(self.total());
+        // The rank in hundredths of a duration.
+        let rank = total * u128::from(percent);
+        let (mut before, mut from) = (0_u128, 0_u64);
+        for (bound, count) in BOUNDS_US.iter().zip(self.0).filter(|_| total > 0) {
+            let count = u128::from(count) * 100;
+            if count > 0 && before + count >= rank {
+                let part = u128::from(bound - from) * (rank - before) / count;
+                return Some(from + u64::try_from(part).unwrap_or(0));
+            }
+            (before, from) = (before + count, *bound);
+        }
+        (total > 0).then_some(from)
+    }
+}
+
 impl TypedMetric for Histogram {
     const TYPE: MetricType = MetricType::Histogram;
 }
@@ -86,6 +133,20 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
+
+    #[test]
+    fn percentiles_are_interpolated_within_their_bucket() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.counts().percentile_us(50), None);
+        for micros in [600, 700, 800, 900] {
+            histogram.observe_us(micros);
+        }
+        let mut counts = histogram.counts();
+        assert_eq!((counts.total(), counts.percentile_us(50), counts.percentile_us(100)), (4, Some(750), Some(1_000)));
+        histogram.observe_us(900_000_000);
+        counts.add(&histogram.counts());
+        assert_eq!((counts.total(), counts.percentile_us(95)), (9, Some(600_000_000)));
+    }
 
     #[test]
     fn a_duration_is_counted_in_the_first_bucket_that_contains_it() {

@@ -11,24 +11,27 @@ use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
-use crate::commands::{block_on, last4, load, moment, open, printable, user};
+use crate::commands::{block_on, last4, load, load_for_store, moment, open, printable, user};
 use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
     let (BudgetsCommand::Set(SetBudget { place, .. }) | BudgetsCommand::List { place, .. }) = &args.command;
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let process = load_for_store(place)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
+        let store = open(&process).await?;
         let output = match &args.command {
             BudgetsCommand::Set(flags) => set(&store, flags).await,
             BudgetsCommand::List { json, .. } => list(&store, *json).await,
         };
         store.close().await;
         say(&output?);
-        let configured = snapshot.traffic.budgets.limits.len();
-        if configured > 0 && matches!(args.command, BudgetsCommand::List { json: false, .. }) {
-            say(&format!("{configured} more budgets are configured in budgets.limits: `tollgate config show`\n"));
+        if matches!(args.command, BudgetsCommand::List { json: false, .. }) {
+            // A file that needs variables of a server cannot be read here; the budgets of the store are listed anyway.
+            let configured = load(place, &Flags::default()).map_or(0, |of| of.snapshot.traffic.budgets.limits.len());
+            if configured > 0 {
+                say(&format!("{configured} more budgets are configured in budgets.limits: `tollgate config show`\n"));
+            }
         }
         Ok(ExitCode::SUCCESS)
     })

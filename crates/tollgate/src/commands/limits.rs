@@ -12,7 +12,8 @@ use access::{Amount, BudgetScope, Credits, Measure, Plan};
 use cluster::Cluster;
 use config::Flags;
 use config::Snapshot;
-use config::snapshot::{BudgetDimension, Dimension, LimitSubject, Unbounded, WindowLimit};
+use config::snapshot::{BudgetDimension, Dimension, LimitSubject, LimitTier, RateLimit, Unbounded, WindowLimit};
+use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
 use serde_json::{Value, json};
 use store::{BoundKeys, Store};
@@ -67,6 +68,10 @@ async fn read(store: &Store, snapshot: &Snapshot) -> anyhow::Result<(LimitTopolo
     ] {
         lines.extend(limits.iter().map(|limit| topology.window(limit, listener_name)));
     }
+    for (position, rule) in snapshot.traffic.rate_limits.all().iter().enumerate() {
+        let route = snapshot.route_of_limit(position).map(|route| printable(route));
+        lines.extend(topology.rule(rule, route.as_deref()));
+    }
     for stored in store.stored_plans().await.map_err(failed)? {
         lines.extend(topology.of_plan(&stored.plan));
     }
@@ -119,6 +124,12 @@ struct LimitTopology {
     unbounded: Unbounded,
 }
 
+/// Returns a limit with the window of its policy, in which `w=` begins the seconds.
+fn in_time(tier: &LimitTier, limit: NonZeroU32) -> String {
+    let seconds = tier.policy.rsplit_once(";w=").map_or("", |(_, seconds)| seconds);
+    format!("{limit} requests in {seconds} s")
+}
+
 /// One limit in the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LimitLine {
@@ -148,6 +159,31 @@ impl LimitTopology {
             overshoot: reasons::of_window(self, limit.limit),
             stranded: reasons::NO_RATE_STRANDS.into(),
         }
+    }
+
+    /// Returns the lines of an entry of `rate_limits`, or of a route's: one for the usual limit and one for each tier.
+    fn rule(self, rule: &RateLimit, route: Option<&str>) -> Vec<LimitLine> {
+        let of = rule.dimensions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        let route = route.map_or_else(|| "all routes".to_owned(), |route| format!("route {route}"));
+        let line = |tier: &LimitTier, of_tier: String| {
+            let (limit, overshoot) = match tier.terms {
+                LimitTerms::Concurrent(limit) => {
+                    (format!("{limit} requests in flight"), reasons::of_concurrent(self, limit))
+                }
+                LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => {
+                    let limit = NonZeroU32::new(rate.limit()).unwrap_or(NonZeroU32::MIN);
+                    (in_time(tier, limit), reasons::of_rate(self, limit, rate.most_in_window()))
+                }
+                LimitTerms::Requests(RequestTerms::SlidingWindow(window)) => {
+                    let limit = NonZeroU32::new(window.limit()).unwrap_or(NonZeroU32::MIN);
+                    (in_time(tier, limit), reasons::of_window(self, limit))
+                }
+            };
+            let scope = format!("each {of}, {route}{of_tier}");
+            LimitLine { limit, scope, overshoot, stranded: reasons::NO_RATE_STRANDS.into() }
+        };
+        let usual = rule.usual.iter().map(|tier| line(tier, String::new()));
+        usual.chain(rule.tiers.iter().map(|(name, tier)| line(tier, format!(", tier {}", printable(name))))).collect()
     }
 
     fn rate(self, limit: NonZeroU32, scope: String) -> LimitLine {

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::Flags;
 use config::snapshot::Process;
 use store::Options;
 use store::migration::{self, Status, Step, Undo};
 
 use crate::cli::{Migrate, MigrateCommand};
-use crate::commands::{block_on, confirmation, load};
+use crate::commands::{block_on, confirmation, load_for_store};
 use crate::failure::{self, StartFault};
 use crate::store_options::{STORE_FILE, options};
 use crate::terminal::say;
@@ -18,21 +17,21 @@ use crate::terminal::say;
 pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
     let (MigrateCommand::Up { place } | MigrateCommand::Down { place, .. } | MigrateCommand::Status { place }) =
         &args.command;
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let process = load_for_store(place)?;
     let is_up = matches!(args.command, MigrateCommand::Up { .. });
-    if !is_up && snapshot.process.store.url.is_none() && !snapshot.process.data.join(STORE_FILE).exists() {
-        return Err(StartFault::StoreMissing { folder: snapshot.process.data }.into());
+    if !is_up && process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+        return Err(StartFault::StoreMissing { folder: process.data }.into());
     }
     block_on(async {
-        let options = options(&snapshot.process, Clock::system());
-        let failed = |error| failure::of_store(&snapshot.process, error);
+        let options = options(&process, Clock::system());
+        let failed = |error| failure::of_store(&process, error);
         say(&match args.command {
             MigrateCommand::Status { .. } => table(&migration::status(&options).await.map_err(failed)?),
             MigrateCommand::Up { .. } => match migration::up(&options).await.map_err(failed)?.as_slice() {
                 [] => "up to date: nothing was changed\n".to_owned(),
                 versions => versions.iter().map(|version| format!("{version:03} applied\n")).collect(),
             },
-            MigrateCommand::Down { yes, .. } => down(&snapshot.process, &options, yes).await?,
+            MigrateCommand::Down { yes, .. } => down(&process, &options, yes).await?,
         });
         Ok(ExitCode::SUCCESS)
     })

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use access::{Clock, Vault};
 use anyhow::{Context, bail};
 use chrono::DateTime;
-use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, DatabaseError, KnownMasterKey, RunningServers, Store};
 
 use crate::cli::{VaultCommand, VaultCommands};
-use crate::commands::{block_on, confirmation, load, open};
+use crate::commands::{block_on, confirmation, environment, load_for_store, open};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::secrets::{self, InstallationSecrets};
@@ -28,15 +27,14 @@ pub(crate) fn run(args: &VaultCommands) -> anyhow::Result<ExitCode> {
     let place = match &args.command {
         VaultCommand::Status { place } | VaultCommand::Rotate { place } | VaultCommand::Reset { place, .. } => place,
     };
-    let loaded = load(place, &Flags::default())?;
-    let found = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
-    let snapshot = loaded.snapshot;
+    let process = load_for_store(place)?;
+    let found = InstallationSecrets::read(&environment(place)?, &process.data)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
+        let store = open(&process).await?;
         let done = match &args.command {
             VaultCommand::Status { .. } => status(&store, found.vault().as_ref()).await,
-            VaultCommand::Rotate { .. } => rotate(&store, &snapshot.process, &found).await,
-            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot.process, &found, *yes).await,
+            VaultCommand::Rotate { .. } => rotate(&store, &process, &found).await,
+            VaultCommand::Reset { yes, .. } => reset(&store, &process, &found, *yes).await,
         };
         store.close().await;
         done

@@ -14,7 +14,7 @@ const PARTED: &str = "SELECT count(*) FROM (
     SELECT day, user_no, key_no FROM (
         SELECT day, user_no, key_no, 1 AS requests, credits, charged_tokens, charged_nano FROM usage_events
         WHERE (attempts > 0 OR outcome = 'interrupted') AND user_no IS NOT NULL
-        UNION ALL SELECT day, user_no, key_no, requests, credits, 0, 0 FROM usage_counts WHERE user_no > 0
+        UNION ALL SELECT day, user_no, key_no, requests, credits, 0, 0 FROM usage_counts WHERE user_no > 0 AND status_class < 10
         UNION ALL SELECT day, user_no, key_no, -requests, -credits, -charged_tokens, -charged_nano FROM daily_usage
     ) AS every GROUP BY day, user_no, key_no
     HAVING sum(requests) <> 0 OR sum(credits) <> 0 OR sum(charged_tokens) <> 0 OR sum(charged_nano) <> 0

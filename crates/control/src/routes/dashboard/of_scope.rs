@@ -1,7 +1,7 @@
 //! The overview of several users, or of one key.
 
 use access::UserId;
-use ledger::{RankedRoute, RankedUser, ResultTotals, ScopeKey, TopLists};
+use ledger::{RankedRoute, RankedUser, ScopeKey, TopLists, UsageOf};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +9,7 @@ use super::{
     Latency, Month, OverviewErrorRate, OverviewKeyView, OverviewModelView, OverviewPlanView, OverviewResponse, RECENT,
     Today,
 };
-use crate::figures::{UsageFigures, ms};
+use crate::figures::{ResultCounts, UsageFigures, ms};
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
 use crate::quota::SpentCredits;
@@ -70,25 +70,6 @@ struct TopRoute {
     results: ResultCounts,
     /// The mean duration of requests that are stored one by one; null without such requests.
     mean_ms: Option<f64>,
-}
-
-/// The number of requests by result. Together they are all requests; the rate of failures is `errors` divided by the sum of
-/// `errors` and `succeeded`.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[schema(as = RequestResults)]
-struct ResultCounts {
-    /// The number of requests that neither were refused nor failed.
-    succeeded: u64,
-    /// The number of requests that the gateway refused.
-    refused: u64,
-    /// The number of failed requests.
-    errors: u64,
-}
-
-impl From<ResultTotals> for ResultCounts {
-    fn from(ResultTotals { succeeded, refused, errors }: ResultTotals) -> Self {
-        Self { succeeded, refused, errors }
-    }
 }
 
 impl From<RankedUser> for TopUser {
@@ -152,7 +133,10 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         Some(user) => Some(SpentCredits::of(app, user.no, today).await?.of_user(&user.plan)),
         None => None,
     };
-    let latency = Latency::of(&overview.newest);
+    let mut latency = Latency::of(&overview.newest);
+    if latency.requests == 0 && matches!((scope.of, scope.key_no()), (UsageOf::All, None)) {
+        latency = Latency::of_process(&app.metrics);
+    }
     Ok(OverviewResponse {
         plan: owner.as_ref().map(|user| OverviewPlanView::from(&user.plan)),
         users: owner.is_none().then(|| overview.users.into()),

@@ -1,27 +1,34 @@
-//! The limits of plans in `GET /api/limits`: `requests_per_minute` of each key, and `credits_per_day` of each client without a user.
+//! The limits of plans in `GET /api/limits`: `requests_per_minute` of each key, and `credits_per_day` of each user and of each
+//! client without a user.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{BudgetScope, KeyId, Plan};
+use access::{BudgetScope, Credits, KeyId, Plan};
 use config::{ExplainedTier, Snapshot};
+use ledger::UserCredits;
 use meter::{BudgetId, BusyQuota, BusyRate};
 use store::{DatabaseError, ScopeIds, UserRef};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::owner::OwnedKey;
 use super::{BusyKeyView, KEYS_MAX, KeyValue, LimitKind, LimitView};
 use crate::budgets;
 use crate::moment::rfc3339;
+use crate::problem::Problem;
 use crate::state::App;
 
+/// The dimension of quotas of users.
+const USER: &str = "user";
 /// The dimension of quotas of clients without a user.
 const SUBJECT: &str = "subject";
 /// The dimension of `requests_per_minute`.
 const KEY: &str = "key";
 
-/// The keys and the clients without a user that have used the largest part of the limits of plans, in this process.
+/// The keys and the clients without a user that have used the largest part of the limits of plans, in this process, and the
+/// users that have, as far as the store knows.
 pub(super) struct BusyClients {
+    users: (Vec<UserCredits>, usize),
     rates: (Vec<BusyRate>, usize),
     quotas: (Vec<BusyQuota>, usize),
 }
@@ -39,20 +46,23 @@ impl BusyClients {
     /// Searches the counters of this process, on a thread that may block: there may be a million of them.
     ///
     /// # Errors
-    /// The search panicked.
-    pub(super) async fn search(app: &App) -> Result<Self, JoinError> {
-        let Some(meter) = app.meter.clone() else {
-            return Ok(Self { rates: (Vec::new(), 0), quotas: (Vec::new(), 0) });
-        };
+    /// Database errors; `internal` if the search panicked.
+    pub(super) async fn search(app: &App) -> Result<Self, Problem> {
         let (now, day) = (app.clock.mono(), app.clock.now().day());
-        let search =
-            move || Self { rates: meter.busiest_rates(KEYS_MAX, now), quotas: meter.busiest_quotas(KEYS_MAX, day) };
-        spawn_blocking(search).await
+        let users = app.ledger.busiest_users(day, u32::try_from(KEYS_MAX).unwrap_or(u32::MAX)).await?;
+        let Some(meter) = app.meter.clone() else {
+            return Ok(Self { users, rates: (Vec::new(), 0), quotas: (Vec::new(), 0) });
+        };
+        let search = move || (meter.busiest_rates(KEYS_MAX, now), meter.busiest_quotas(KEYS_MAX, day));
+        let (rates, quotas) = spawn_blocking(search).await.map_err(Problem::fault)?;
+        Ok(Self { users, rates, quotas })
     }
 
     /// Returns the used parts of the limits, in thousandths.
     pub(super) fn fullness(&self) -> impl Iterator<Item = u64> {
-        self.rates.0.iter().map(|rate| rate.fullness).chain(self.quotas.0.iter().map(BusyQuota::fullness))
+        let users = self.users.0.iter().map(UserCredits::fullness);
+        let rates = self.rates.0.iter().map(|rate| rate.fullness);
+        users.chain(rates).chain(self.quotas.0.iter().map(BusyQuota::fullness))
     }
 
     /// Returns the limits with the keys that are shown.
@@ -62,7 +72,11 @@ impl BusyClients {
         snapshot: &Snapshot,
         KeyBound { least, left }: KeyBound,
     ) -> Result<Vec<LimitView>, DatabaseError> {
-        let Self { rates: (mut rates, all_rates), quotas: (mut quotas, all_quotas) } = self;
+        let Self { users: (mut users, all_users), rates: (mut rates, all_rates), quotas: (mut quotas, all_quotas) } =
+            self;
+        users.retain(|user| user.fullness() >= least);
+        users.truncate(left);
+        let left = left - users.len();
         rates.retain(|rate| rate.fullness >= least);
         rates.truncate(left);
         quotas.retain(|quota| quota.fullness() >= least);
@@ -81,7 +95,14 @@ impl BusyClients {
             let view = LimitView { algorithm: "token_bucket", is_shared, ..LimitKind::RequestsPerMinute.view(KEY) };
             views.push(LimitView { tiers, busy_keys: all_rates, keys, ..view });
         }
-        let tiers = quota_tiers(&snapshot.subject_plans());
+        let tiers = quota_tiers(stored.iter().map(|plan| (plan, plan.credits_per_day)));
+        if !tiers.is_empty() || all_users > 0 {
+            let keys = users.iter().map(|user| user_view(app, user)).collect();
+            let view = LimitKind::CreditsPerDay.view(USER);
+            views.push(LimitView { is_shared: app.store.is_shared(), tiers, busy_keys: all_users, keys, ..view });
+        }
+        let subject_plans = snapshot.subject_plans();
+        let tiers = quota_tiers(subject_plans.iter().map(|plan| (*plan, plan.subject_credits_per_day())));
         if !tiers.is_empty() || all_quotas > 0 {
             let mut keys = Vec::with_capacity(quotas.len());
             for quota in quotas {
@@ -133,13 +154,29 @@ fn rate_tiers(plans: &[Plan]) -> Vec<ExplainedTier> {
     plans.iter().filter_map(tier).collect()
 }
 
-/// Returns `credits_per_day` of each plan of clients without a user.
-fn quota_tiers(plans: &[&Plan]) -> Vec<ExplainedTier> {
-    let tier = |plan: &&Plan| {
-        let policy = format!("\"credits_per_day\";q={};w=86400", plan.subject_credits_per_day()?.0);
+/// Returns the daily quota of each plan that has one.
+fn quota_tiers<'a>(plans: impl Iterator<Item = (&'a Plan, Option<Credits>)>) -> Vec<ExplainedTier> {
+    let tier = |(plan, credits): (&Plan, Option<Credits>)| {
+        let policy = format!("\"credits_per_day\";q={};w=86400", credits?.0);
         Some(ExplainedTier { name: plan.name.clone(), policy })
     };
-    plans.iter().filter_map(tier).collect()
+    plans.filter_map(tier).collect()
+}
+
+/// Returns the state of a user's quota. The live meter also knows usage that is not stored yet, and usage in flight.
+fn user_view(app: &App, user: &UserCredits) -> BusyKeyView {
+    let day = app.clock.now().day();
+    let budget = BudgetId::credits_a_day(BudgetScope::User(user.no));
+    let live = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(budget, day).credits());
+    let used = user.used.max(live);
+    BusyKeyView {
+        values: vec![KeyValue::plain(USER.to_owned(), Some(user.name.clone()), Some(user.id.to_string()))],
+        limit: user.limit.0,
+        used: used.0,
+        remaining: user.limit.saturating_sub(used).0,
+        resets_at: Some(rfc3339(day.next().start())),
+        refused: None,
+    }
 }
 
 /// Returns the state of a key; `None` if the key no longer exists, or has no limit any more.

@@ -183,7 +183,7 @@ impl Price {
     params(("id" = Uuid, Path, description = "The request's id"), RequestDetailQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, body = RequestDetail, example = json!({
-        "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
+        "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z", "count": null, "kind": "llm",
         "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
         "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
         "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,

@@ -8,7 +8,9 @@ use access::{Credits, KeyId, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use ledger::{REQUESTS_PAGE_MAX, RequestFilter, RequestKey, RequestLine, RequestPlace, RequestSubject, UsageOf};
+use ledger::{
+    REQUESTS_PAGE_MAX, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPlace, RequestSubject, UsageOf,
+};
 use meter::{Outcome, RequestResult};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,6 +26,9 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::usage_scope::{Scope, Selection};
 
+/// The maximum number of characters of `text`.
+const TEXT_MAX: usize = 100;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -34,8 +39,18 @@ struct RequestListQuery {
     /// Returns only requests for this model, as clients name it.
     model: Option<String>,
     /// Returns only requests with this status, such as `429`, with this class of statuses, such as `4xx`, or with this
-    /// result: `succeeded`, `refused` or `failed`.
+    /// result: `succeeded`, `refused` or `failed`. A single status selects no items with `count`.
     status: Option<String>,
+    /// Returns only requests to LLM endpoints (`llm`), or of ordinary routes (`route`).
+    kind: Option<String>,
+    /// Returns only requests of the route with this name, or to the LLM endpoint with this path.
+    route: Option<String>,
+    /// Returns only requests of the routes that match this path in the running configuration, for any host and method.
+    path: Option<String>,
+    /// Returns only requests of which a name (route, model, provider, user, key, subject), the end of the key or the error
+    /// code contains this text, in any case of letters.
+    #[param(max_length = 100)]
+    text: Option<String>,
     /// Returns only requests that began at or after this time (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
@@ -67,16 +82,21 @@ pub(in crate::routes) struct RequestListPage {
     next: Option<String>,
 }
 
-/// One request as it was recorded.
+/// One request as it was recorded, or the requests of one key, route, status class and minute, if the route only counts
+/// requests.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestLine)]
 pub(in crate::routes) struct RequestItem {
     /// The id of the request, as in the response's `X-Request-Id`.
     #[schema(value_type = Uuid)]
     id: RequestId,
-    /// The time at which its head had arrived.
+    /// The time at which its head had arrived; with `count`, the begin of the minute.
     #[schema(format = DateTime)]
     started_at: String,
+    /// The number of requests, if the item contains the requests of a minute; null for a single request.
+    count: Option<u64>,
+    /// The kind: `llm` or `route`.
+    kind: &'static str,
     /// The key; null if the request was made without one, or if the store no longer contains it.
     key: Option<RequestKeyView>,
     /// The user of the request; only in lists of several users.
@@ -95,13 +115,15 @@ pub(in crate::routes) struct RequestItem {
     provider: Option<String>,
     /// Whether the response was an event stream.
     streamed: bool,
-    /// The status that the client received.
+    /// The status that the client received. With `count`, the first status of the class, such as 200; 0 if the client
+    /// disconnected before it received one.
     status: u16,
     /// The result: `succeeded`, `refused` (by the gateway, because the request is invalid, its key is not accepted or a
     /// limit is exhausted) or `failed` (the upstream responded with an error, cut its response or could not be reached, or
     /// the gateway failed).
     result: &'static str,
-    /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
+    /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`; with
+    /// `count`, `counted`.
     outcome: String,
     /// The refusal or error, if the gateway created the response; null otherwise.
     refusal: Option<RequestRefusalView>,
@@ -120,8 +142,10 @@ pub(in crate::routes) struct RequestItem {
     /// `unpriced_tool`, `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null if the cost is known.
     unknown_reason: Option<String>,
     charged: ChargedAmounts,
-    phases: Phases,
-    bytes: Bytes,
+    /// The durations; null with `count`.
+    phases: Option<Phases>,
+    /// The sizes; null with `count`.
+    bytes: Option<Bytes>,
 }
 
 /// The identity of a request that was made without a key.
@@ -208,9 +232,12 @@ impl From<RequestLine> for RequestItem {
         let result = line.result();
         let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
         let interrupted = is_lost.then(|| line.outcome.clone());
+        let is_single = line.counted.is_none();
         Self {
             id: line.id,
             started_at: rfc3339(line.started_at),
+            count: line.counted.map(|counted| counted.requests),
+            kind: if line.format.is_some() { "llm" } else { "route" },
             key: line.key.map(RequestKeyView::from),
             user: None,
             subject: line.subject.map(|RequestSubject { kind, issuer, name }| RequestSubjectView {
@@ -225,7 +252,7 @@ impl From<RequestLine> for RequestItem {
             streamed: line.streamed,
             status: line.status,
             result: result.as_str(),
-            outcome: line.outcome,
+            outcome: if is_single { line.outcome } else { "counted".to_owned() },
             refusal: line.refusal.map(RequestRefusalView::from),
             credits: line.credits,
             attempt_count: line.attempts,
@@ -234,12 +261,12 @@ impl From<RequestLine> for RequestItem {
             unpriced: line.unpriced,
             unknown_reason: line.unknown.or(interrupted),
             charged: ChargedAmounts { tokens: line.charged.0.0, cost: Cost::of(line.charged.1) },
-            phases: Phases {
+            phases: is_single.then(|| Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),
                 total_ms: ms(line.duration_us),
-            },
-            bytes: Bytes { request: line.request_bytes, response: line.response_bytes },
+            }),
+            bytes: is_single.then_some(Bytes { request: line.request_bytes, response: line.response_bytes }),
         }
     }
 }
@@ -254,7 +281,9 @@ impl RequestItem {
 
 /// Lists the requests of a user; for admins also those of several users.
 ///
-/// The list contains LLM requests, including refused ones, and requests of routes that record each request.
+/// The list contains LLM requests, including refused ones, and requests of ordinary routes: one item per request of a route
+/// that records each request, otherwise one item with `count` per key, route, status class and minute. Requests of ordinary
+/// routes that reached no upstream, such as refused ones, are always counted.
 ///
 /// With `format=csv`, the response is a table with one row per request. If more rows follow, its `Link` header with
 /// `rel="next"` has their address.
@@ -262,7 +291,7 @@ impl RequestItem {
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, content((RequestListPage = "application/json", example = json!({
         "items": [{
-            "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
+            "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z", "count": null, "kind": "llm",
             "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
             "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": true,
             "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
@@ -294,7 +323,14 @@ pub(in crate::routes) async fn list(
     let RequestListQuery { scope, user_id, key_id, .. } = &query;
     let selection = Selection { scope: scope.as_deref(), user_id: *user_id, key_id: *key_id };
     let scope = Scope::of(&app, &caller, selection).await?;
-    let filter = RequestFilter { key: scope.key_no(), model: query.model, status, result, since, until };
+    let kind = query.kind.as_deref().map(kind_filter).transpose()?;
+    let routes = routes_filter(&app, query.route.as_deref(), query.path.as_deref());
+    let text = query.text.filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_MAX) {
+        return Err(Problem::new(Refusal::BadRequest, format!("`text` must have at most {TEXT_MAX} characters")));
+    }
+    let (key, model) = (scope.key_no(), query.model);
+    let filter = RequestFilter { key, model, status, result, since, until, kind, routes, text };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
     let item = if scope.user.is_none() { RequestItem::with_user } else { RequestItem::from };
     let cursor = |RequestPlace { at, id }: RequestPlace| Place { at, id }.cursor();
@@ -330,6 +366,24 @@ async fn rows(
         }
     }
     Ok((lines, after))
+}
+
+/// Parses the kind of requests.
+fn kind_filter(text: &str) -> Result<RequestKind, Problem> {
+    match text {
+        "llm" => Ok(RequestKind::Llm),
+        "route" => Ok(RequestKind::Route),
+        _ => Err(Problem::new(Refusal::BadRequest, "`kind` must be `llm` or `route`")),
+    }
+}
+
+/// Returns the names of the selected routes: the route with this name, if it matches the path.
+fn routes_filter(app: &App, route: Option<&str>, path: Option<&str>) -> Option<Vec<String>> {
+    let named = route.map(|route| vec![route.to_owned()]);
+    let Some(path) = path else { return named };
+    let mut routes = app.live.load_full().routes_at(path);
+    routes.retain(|name| route.is_none_or(|route| route == name));
+    Some(routes)
 }
 
 /// Statuses from the first to the last, or a result.

@@ -4,6 +4,7 @@ use access::{Credits, Plan, Role};
 use serde_json::{Value, json};
 
 use crate::api::explain::limited;
+use crate::api::usage;
 use crate::client::get;
 use crate::world::World;
 
@@ -79,8 +80,7 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
         world.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    let of = |kind: &str| listed["items"].as_array().unwrap().iter().find(|limit| limit["kind"] == kind).unwrap();
-    let (rates, quotas) = (of("requests_per_minute"), of("credits_per_day"));
+    let (rates, quotas) = (of(&listed, "requests_per_minute", "key"), of(&listed, "credits_per_day", "subject"));
     assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["key"]), &json!(1)), "{listed}");
     assert_eq!(rates["tiers"], json!([{"name": "starter", "policy": "\"requests_per_minute\";q=10;w=60"}]));
     let key = &rates["keys"][0];
@@ -95,6 +95,35 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
     assert!(!listed.to_string().contains("0123456789abcdef"), "{listed}");
 }
 
+/// Returns the limit of this kind and dimension.
+fn of<'a>(listed: &'a Value, kind: &str, dimension: &str) -> &'a Value {
+    let mut items = listed["items"].as_array().unwrap().iter();
+    let found = items.find(|limit| limit["kind"] == kind && limit["dimensions"] == json!([dimension]));
+    found.unwrap_or_else(|| panic!("{kind} {dimension}: {listed}"))
+}
+
+#[tokio::test]
+async fn users_near_the_quota_of_their_plan_are_listed() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let plan = Plan { credits_per_day: Some(Credits(20)), ..Plan::unlimited("starter") };
+    world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
+    world.configure(|running| running.traffic = limited("rate_limits: []\n").traffic);
+    // Each request has three credits: ada has used more than a quarter, bob less.
+    let events = [1, 2, 3].map(|seconds| usage::of(&ada, usage::at(seconds)));
+    world.record(events.into_iter().chain([usage::of(&bob, usage::at(4))]).collect()).await;
+    let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
+    let quotas = of(&listed, "credits_per_day", "user");
+    assert_eq!((&quotas["busy_keys"], &quotas["algorithm"]), (&json!(1), &json!("daily")), "{listed}");
+    assert_eq!(quotas["tiers"], json!([{"name": "starter", "policy": "\"credits_per_day\";q=20;w=86400"}]), "{listed}");
+    let user = &quotas["keys"][0];
+    assert_eq!((&user["limit"], &user["used"], &user["remaining"]), (&json!(20), &json!(9), &json!(11)), "{listed}");
+    let value = &user["values"][0];
+    assert_eq!((&value["id"], &value["value"]), (&json!(ada.user), &json!("ada@example.com")), "{listed}");
+}
+
 #[tokio::test]
 async fn a_process_without_the_proxy_lists_limits_without_their_state() {
     let world = World::start_apart().await;
@@ -103,7 +132,8 @@ async fn a_process_without_the_proxy_lists_limits_without_their_state() {
     world.configure(|running| running.traffic = limited(LIMITED).traffic);
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
     let kinds: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|limit| &limit["kind"]).collect();
-    let expected = ["rate_limit", "rate_limit", "rate_limit", "without_key"];
+    // Quotas of users are those of the store.
+    let expected = ["rate_limit", "rate_limit", "rate_limit", "without_key", "credits_per_day"];
     assert_eq!((&listed["is_live"], kinds.as_slice()), (&json!(false), &expected.map(Value::from).each_ref()[..]));
 }
 

@@ -126,6 +126,8 @@ fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
         let costs: i128 = counted.iter().filter(counts).map(cost).sum();
         let of_days = days(&counted, &[]);
         assert_eq!(of_days.iter().map(|(_, of)| i128::from(of.totals.cost.0)).sum::<i128>(), costs);
+        // Totals of hours and routes also contain requests without a user.
+        let costs: i128 = counted.iter().filter(|event| event.event.counts()).map(cost).sum();
         assert_eq!(hours.iter().map(|(_, of)| i128::from(of.totals.cost.0)).sum::<i128>(), costs);
         assert_eq!(routes(&hours).iter().map(|(_, of)| i128::from(of.totals.cost.0)).sum::<i128>(), costs);
         let charged: i128 = counted.iter().filter(counts).map(|event| i128::from(event.event.charge.money.0)).sum();

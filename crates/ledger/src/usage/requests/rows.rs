@@ -107,6 +107,7 @@ impl From<LineRow> for RequestLine {
             unpriced: row.unpriced,
             unknown: row.figures.cost_unknown,
             charged: (Tokens(unsigned(row.charged_tokens)), NanoUsd(row.charged_nano)),
+            counted: None,
         }
     }
 }

@@ -130,7 +130,7 @@ impl Reading {
             Some(SeriesGroup::Model) => format!("{model} AS group_no"),
             Some(SeriesGroup::Key) => "coalesce(key_no, 0) AS group_no".to_owned(),
             Some(SeriesGroup::Route) => "route_no AS group_no".to_owned(),
-            Some(SeriesGroup::User) => "user_no AS group_no".to_owned(),
+            Some(SeriesGroup::User) => "coalesce(user_no, 0) AS group_no".to_owned(),
             Some(SeriesGroup::Plan) => "user_no AS of_no".to_owned(),
             Some(SeriesGroup::Status) => format!("{status} AS group_no"),
         }
@@ -142,12 +142,7 @@ impl Reading {
         let of = self.of.condition();
         let results = "succeeded, refused, errors";
         match source {
-            SeriesSource::DailyKeys => format!(
-                "SELECT {}, day - $2 AS point, requests, 0 AS succeeded, 0 AS refused, 0 AS errors,
-                CAST(NULL AS BIGINT) AS duration_us, credits, {summed}, cost_nano, unpriced_requests
-                FROM daily_usage WHERE {of} AND day >= $2 AND day < $3 AND (key_no = $4 OR $4 IS NULL)",
-                self.group("0", "0")
-            ),
+            SeriesSource::DailyKeys => self.daily_keys(&summed),
             SeriesSource::DailyModels => format!(
                 "SELECT {}, day - $2 AS point, requests, {results}, duration_us, credits, {summed},
                 cost_nano, unpriced_requests
@@ -165,6 +160,26 @@ impl Reading {
             SeriesSource::Requests if self.by == Some(SeriesGroup::Model) => self.events(),
             SeriesSource::Requests => format!("{} UNION ALL {}", self.events(), self.minutes()),
         }
+    }
+
+    /// Daily totals of keys. Those of requests without a key are only in the totals of routes.
+    fn daily_keys(self, summed: &str) -> String {
+        let (of, group) = (self.of.condition(), self.group("0", "0"));
+        let columns = format!(
+            "day - $2 AS point, requests, 0 AS succeeded, 0 AS refused, 0 AS errors,
+            CAST(NULL AS BIGINT) AS duration_us, credits, {summed}, cost_nano, unpriced_requests"
+        );
+        let keys = format!(
+            "SELECT {group}, {columns} FROM daily_usage
+            WHERE {of} AND day >= $2 AND day < $3 AND (key_no = $4 OR $4 IS NULL)"
+        );
+        if self.of != UsageOf::All {
+            return keys;
+        }
+        format!(
+            "{keys} UNION ALL SELECT 0, {columns} FROM daily_routes
+            WHERE user_no = 0 AND day >= $2 AND day < $3 AND CAST($4 AS BIGINT) IS NULL"
+        )
     }
 
     fn hours(self, point: &str) -> String {
@@ -228,9 +243,10 @@ impl Reading {
     fn minutes(self) -> String {
         // Counts are of requests without a model.
         let (group, of) = (self.group("0", results::OF_COUNTS), self.of.condition());
+        let ([succeeded, refused, errors], sent) =
+            (RequestResult::ALL.map(results::of_counts), results::SENT_OF_COUNTS);
         format!(
-            "SELECT {group}, (minute * 60000000 - $2) / $6, requests, CASE WHEN status_class >= 4 THEN 0 ELSE requests END, 0,
-            CASE WHEN status_class >= 4 THEN requests ELSE 0 END,
+            "SELECT {group}, (minute * 60000000 - $2) / $6, {sent}, {succeeded}, {refused}, {errors},
             CAST(NULL AS BIGINT), credits, 0, 0, 0, 0, 0, 0, 0, 0 FROM usage_counts WHERE {of}
             AND minute >= $2 / 60000000 AND minute < $3 / 60000000 AND (key_no = $4 OR $4 IS NULL) AND $5 IS NULL"
         )

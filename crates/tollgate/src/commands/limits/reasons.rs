@@ -100,6 +100,13 @@ pub(super) fn of_window(topology: LimitTopology, limit: NonZeroU32) -> ReasonedA
     ReasonedAmount::new(AmountMax::Exactly(over), over.to_string(), why)
 }
 
+/// The overshoot of a limit of requests in flight: each server counts its own.
+pub(super) fn of_concurrent(topology: LimitTopology, limit: NonZeroU32) -> ReasonedAmount {
+    let over = u64::from(limit.get()).saturating_mul(topology.servers() - 1);
+    let why = format!("each of {} counts its own requests in flight", servers(topology));
+    ReasonedAmount::new(AmountMax::Exactly(over), over.to_string(), why)
+}
+
 /// The overshoot of a quota or a budget.
 pub(super) fn overshoot(topology: LimitTopology, measure: Measure) -> ReasonedAmount {
     let leased_note = if topology.shared { ", and no two servers lease the same amount" } else { "" };

@@ -7,7 +7,7 @@ use super::RequestItem;
 use crate::csv::{Table, figure, quoted, quoted_or_empty};
 use crate::figures::CURRENCY;
 
-const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes";
+const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes,count";
 /// The number of columns of tokens.
 const CLASSES: usize = 6;
 
@@ -46,7 +46,11 @@ fn row(item: &RequestItem) -> Vec<String> {
     let cost = item.cost.as_ref().map(|cost| decimal(cost.nano_usd()));
     let currency = if cost.is_some() { CURRENCY } else { "" };
     cells.extend([cost.unwrap_or_default(), currency.to_owned(), item.unpriced.to_string()]);
-    cells.extend([figure(item.phases.first_byte_ms), item.phases.total_ms.to_string()]);
-    cells.extend([item.bytes.request, item.bytes.response].map(|bytes| bytes.to_string()));
+    let phases = item.phases.as_ref();
+    cells.push(figure(phases.and_then(|phases| phases.first_byte_ms)));
+    cells.push(figure(phases.map(|phases| phases.total_ms)));
+    let bytes = item.bytes.as_ref();
+    cells.extend([figure(bytes.map(|bytes| bytes.request)), figure(bytes.map(|bytes| bytes.response))]);
+    cells.push(item.count.unwrap_or(1).to_string());
     cells
 }

@@ -97,7 +97,10 @@ async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
         (&reported["attempts"][0]["price"], &reported["attempts"][0]["cost"]["amount_nano"]),
         (&json!(null), &json!(999))
     );
-    world.configure(|snapshot| snapshot.traffic.providers.clear());
+    world.configure(|snapshot| {
+        snapshot.traffic.providers.clear();
+        snapshot.traffic.offered_providers.clear();
+    });
     assert_eq!(show(&world, &ada, &event).await["attempts"][0]["price"], json!(null));
 }
 

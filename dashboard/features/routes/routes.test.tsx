@@ -1,0 +1,40 @@
+import { screen } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
+
+import { RoutesPage } from "@/features/routes/routes-page";
+import { show } from "@/tests/render";
+import { serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
+
+const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const USED = {
+  credits: 0, unpriced_requests: 0, cost: { amount_nano: 0, currency: "USD" },
+  tokens: { input: 0, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 0 },
+};
+const ORDERS = {
+  ...USED, name: "orders", kind: "route", requests: 1_200, succeeded: 1_190, refused: 34, errors: 10, latency: { p50_ms: 1.5, p95_ms: 9, mean_ms: null },
+  configuration: {
+    place: "tollgate.yaml:3:5", host: "shop.example.com", path: "/orders", methods: ["GET"], matches: [], action: "forward", auth: "key", events: "folded",
+    upstreams: [{ name: "blue", weight: 9 }, { name: "green", weight: 1 }],
+  },
+};
+const CHAT = { ...USED, name: "/v1/chat/completions", kind: "llm", requests: 2, succeeded: 2, refused: 0, errors: 0, latency: { p50_ms: null, p95_ms: null, mean_ms: null }, configuration: null };
+
+describe("the page of routes", () => {
+  it("shows what each route matches, its results, and a link to its requests", async () => {
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [ORDERS, CHAT], next: null } } });
+    show(<RoutesPage />);
+    const link = await screen.findByRole("link", { name: "orders" });
+    expect(link).toHaveAttribute("href", "/dashboard/usage?scope=all&route=orders");
+    const cells = [...(link.closest("tr")?.querySelectorAll("td") ?? [])].map((cell) => cell.textContent);
+    expect(cells).toEqual(["ordersGET shop.example.com/orders", "blue (9), green (1)", "1,234", "10", "34", expect.stringContaining("1.5"), expect.stringContaining("9")]);
+    expect(screen.getByText("LLM endpoint")).toBeInTheDocument();
+  });
+
+  it("leads to the configuration if there is no route", async () => {
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [], next: null } } });
+    show(<RoutesPage />);
+    expect(await screen.findByRole("link", { name: "Open configuration" })).toHaveAttribute("href", "/dashboard/configuration");
+  });
+});

@@ -1,0 +1,25 @@
+import type { Messages } from "@/messages/en";
+
+export const routes: Messages["routes"] = {
+  title: "Rute",
+  period: "Periode",
+  periods: { "1": "Hari ini", "7": "7 hari", "30": "30 hari" },
+  route: "Rute",
+  upstream: "Upstream",
+  requests: "Permintaan",
+  failed: "Gagal",
+  refused: "Ditolak",
+  refusedHelp: "Untuk endpoint LLM ini batas bawah: server mencatat paling banyak 20 penolakan per detik dan worker",
+  p50: "p50",
+  p95: "p95",
+  latencyHelp: "Dari semua permintaan sejak server dimulai",
+  none: "Tidak ada rute",
+  noneText: "Rute meneruskan permintaan suatu path ke upstream. Tambahkan rute di konfigurasi.",
+  openConfiguration: "Buka konfigurasi",
+  llm: "Endpoint LLM",
+  removed: "Tidak ada di konfigurasi",
+  providers: "Penyedia",
+  anyMethod: "Semua metode",
+  actions: { respond: "Respons tetap", redirect: "Pengalihan" },
+  showRequests: (name) => `Tampilkan permintaan ${name}`,
+};
