@@ -54,7 +54,10 @@ mod routing;
 mod scope;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
 mod services;
+#[cfg(test)]
+mod start_page;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
