@@ -10,7 +10,7 @@ use http1::KnownName;
 use crate::client::head::Head;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// The page has neither scripts nor parts of its own.
+/// The page has no scripts, and loads nothing.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
