@@ -86,7 +86,7 @@ const REFRESHED = [
   ["/dashboard/overview?scope=me", "of $5.00"],
   ["/dashboard/usage?range=14d", "mock/echo"],
   ["/dashboard/keys", "ci-runner"],
-  ["/dashboard/audit", "Signed in"],
+  ["/dashboard/audit", "127.0.0.1"],
   ["/dashboard/configuration", "The file is in force"],
   ["/dashboard/limits", "Requests without a valid key"],
   ["/dashboard/models", "openai/gpt-5-mini"],

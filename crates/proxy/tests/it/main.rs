@@ -17,6 +17,8 @@ mod closed_streams;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod failing_backends;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;
