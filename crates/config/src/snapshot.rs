@@ -58,7 +58,10 @@ pub use timeouts::Timeouts;
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
-pub use upstream::{Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, Origin, Scheme, Strategy, Upstream};
+pub use upstream::{
+    Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Scheme, Strategy,
+    Upstream,
+};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

@@ -1,15 +1,16 @@
-//! State of other services that Tollgate follows: today, the keys that issuers of access tokens publish.
+//! State of other services that Tollgate follows: the keys that issuers of access tokens publish, and the health of backends.
 //!
-//! A job fetches it in the background. No request waits for a fetch, and the last valid state is used while a service is
-//! unavailable. The crate never connects to link-local addresses unless the configuration permits it, and follows no
+//! A job for each fetches it in the background. No request waits for a fetch, and the last valid state is used while a
+//! service is unavailable. The crate never connects to link-local addresses unless the configuration permits it, and follows no
 //! redirect.
 //!
 //! Read in this order: [`issuer_keys`] (the job), `schedule` (the time of the next fetch), `metadata` (OpenID Connect
-//! Discovery), [`fetch`] (one document over HTTP), `address` (the addresses of a host).
+//! Discovery), [`fetch`] (one document over HTTP), `address` (the addresses of a host), [`health`] (checks of backends).
 
 mod address;
 pub mod error;
 pub mod fetch;
+pub mod health;
 pub mod issuer_keys;
 mod max_age;
 mod metadata;
@@ -17,4 +18,5 @@ mod schedule;
 
 pub use error::FetchError;
 pub use fetch::Fetcher;
+pub use health::{Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthCheck, HealthChecks, Probe};
 pub use issuer_keys::{FetchedSource, IssuerKeyRefresh, Observation, SPEC};

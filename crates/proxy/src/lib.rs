@@ -45,7 +45,7 @@ pub use client::ALPN;
 pub use connection::listener::{BindError, ListenerOptions, Listeners, bind};
 pub use connection::threads::{StartError, Workers, start, workers};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
-pub use upstream::{Backends, tls_config};
+pub use upstream::{BackendState, Backends, tls_config};
 pub use worker::aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub use worker::unauthenticated::UnauthenticatedClients;
 pub use worker::{Shared, WorkerResources};

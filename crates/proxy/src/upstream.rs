@@ -5,6 +5,7 @@
 //! either.
 
 pub(crate) mod backend;
+pub(crate) mod backends;
 pub(crate) mod breaker;
 pub(crate) mod connect;
 pub(crate) mod destination;
@@ -20,7 +21,8 @@ pub(crate) mod response_head;
 pub(crate) mod socket;
 pub(crate) mod strategy;
 
-pub use backend::Backends;
+pub use backend::BackendState;
+pub use backends::Backends;
 pub use tls::public_upstream_config as tls_config;
 
 /// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for

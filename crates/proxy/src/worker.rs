@@ -36,7 +36,7 @@ use crate::capacity::Capacity;
 use crate::deadlines::WorkerDeadlines;
 use crate::deadlines::shutdown::Shutdown;
 use crate::metrics::{Handles, RequestHandles};
-use crate::upstream::backend::Backends;
+use crate::upstream::backends::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;

@@ -1,5 +1,6 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
+mod backend_health;
 mod certificates;
 mod configuration;
 mod durable_state;
@@ -201,6 +202,7 @@ async fn join(
         let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
+        services.backend_health(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

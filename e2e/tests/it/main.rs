@@ -33,6 +33,7 @@ mod formats;
 mod framing;
 mod from_document;
 mod hangups;
+mod health_checks;
 mod hostile;
 mod http2;
 mod install;

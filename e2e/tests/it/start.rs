@@ -94,7 +94,6 @@ async fn unknown_setting_is_reported_with_similar_names() {
 
 #[tokio::test]
 async fn key_of_a_later_version_is_not_yet() {
-    check_file("data: x\ncircuit_breaker: {}\n", "2:1", &["not_yet", "circuit_breaker"]).await;
     let upstream =
         "log:\n  level: info\nupstreams:\n  - {name: a, backends: [{url: \"http://127.0.0.1:1\"}], pool: {idle: 1}}\n";
     check_file(upstream, "4:", &["not_yet", "pool"]).await;

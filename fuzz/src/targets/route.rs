@@ -71,6 +71,7 @@ fn parse(line: &str) -> Option<Route> {
             tls: None,
             breaker: None,
             ejection: None,
+            health_check: None,
             slow_start: std::time::Duration::ZERO,
             place: None,
         })),

@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
+
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{
-    BackendInput, CircuitBreakerInput, EjectionInput, HashInput, StrategyWord, UpstreamInput,
+    BackendInput, CircuitBreakerInput, EjectionInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
 };
 use crate::section::Reader;
-use crate::snapshot::{Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, Origin, Strategy, Upstream};
+use crate::snapshot::{
+    Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Strategy, Upstream,
+};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
@@ -43,7 +47,9 @@ pub(super) fn upstreams(
         let hash = entry.hash.as_ref().and_then(hashed_value);
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
         let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
-        let upstream = Upstream { name: name_text, backends, strategy, slow_start, tls, breaker, ejection, place };
+        let health_check = entry.health_check.as_ref().and_then(health_check).map(Arc::new);
+        let upstream =
+            Upstream { name: name_text, backends, strategy, slow_start, tls, breaker, health_check, ejection, place };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
         // An upstream without a valid backend has been reported; its name exists.
         let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
@@ -80,6 +86,32 @@ fn hashed_value(input: &HashInput) -> Option<HashedValue> {
         HashInput { query: Some(query), .. } => Some(HashedValue::Query(name(query))),
         _ => None,
     }
+}
+
+/// Returns the checks; `None` if they have no kind, which is reported.
+fn health_check(input: &HealthCheckInput) -> Option<HealthCheck> {
+    let probe = match input {
+        HealthCheckInput { path: Some(path), host, headers, status, .. } => {
+            let named = |(name, value): &(String, Input<HeaderValue>)| {
+                Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.value.clone()))
+            };
+            let host = host.as_ref().map(|host| host.value.clone());
+            let headers = headers.iter().filter_map(named).collect();
+            HealthProbe::Http { path: path.value.clone(), host, headers, statuses: status.value }
+        }
+        HealthCheckInput { grpc: Some(service), .. } => HealthProbe::Grpc { service: service.value.clone() },
+        HealthCheckInput { tcp: Some(tcp), .. } if tcp.value => HealthProbe::Tcp,
+        _ => return None,
+    };
+    Some(HealthCheck {
+        probe,
+        port: input.port.as_ref().and_then(|port| u16::try_from(port.value).ok()),
+        interval: input.interval.value,
+        timeout: input.timeout.value,
+        unhealthy_threshold: input.unhealthy_threshold.value,
+        healthy_threshold: input.healthy_threshold.value,
+        panic_percent: input.panic.value,
+    })
 }
 
 fn ejection(input: &EjectionInput) -> EjectionRules {

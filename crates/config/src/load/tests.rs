@@ -19,6 +19,7 @@ mod price_file;
 mod rate_limits;
 mod rewrites;
 mod routes;
+mod upstreams;
 
 fn environment() -> Environment {
     Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])

@@ -56,6 +56,11 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "prices: [{model: openai/x, input: 1e3, output: '1'}]\nproviders: [{name: openai, kind: openai}]",
         "validators see a number, not its text",
     ),
+    (
+        "upstreams: u, strategy: hash}",
+        "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, strategy: hash}]",
+        "the value is that of the upstream",
+    ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     (
         "burst: 367",

@@ -4,6 +4,7 @@ mod auth;
 mod balance;
 mod breaker;
 mod forms;
+mod health;
 mod key_place;
 mod limit;
 mod matches;
@@ -42,6 +43,7 @@ use forms::{
     UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use health::HealthCheckInput;
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
@@ -336,7 +338,10 @@ section! {
         circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
         /// The [ejection](upstreams.md#ejection) of backends that fail repeatedly.
         ejection: Option<EjectionInput> = maybe_nested::<EjectionInput>();
-        later: health_check, retry, pool, discover;
+        /// [Health checks](upstreams.md#health-checks) of the backends.
+        health_check: Option<HealthCheckInput> = maybe_nested::<HealthCheckInput>();
+        later: retry, pool, discover;
+        rules: Rule::Values(balance::some_weight), Rule::Values(balance::value_of_hash);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tls::UpstreamTls;
 
 use crate::place::Place;
@@ -22,6 +23,8 @@ pub struct Upstream {
     pub tls: Option<Arc<UpstreamTls>>,
     /// The circuit breaker of each backend; `None` is off.
     pub breaker: Option<BreakerRules>,
+    /// The checks of the backends; `None` is off.
+    pub health_check: Option<Arc<HealthCheck>>,
     /// The ejection of backends; `None` is off.
     pub ejection: Option<EjectionRules>,
     /// Its position in the file; `None` if a variable has it.
@@ -52,6 +55,48 @@ pub struct ErrorRate {
     pub min_requests: u32,
     /// The length of the window. Default 10 s.
     pub window: Duration,
+}
+
+/// The rules of the section `health_check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The kind of the checks.
+    pub probe: HealthProbe,
+    /// The port of checks; `None` means that of the backend.
+    pub port: Option<u16>,
+    /// The pause between checks. Default 10 s.
+    pub interval: Duration,
+    /// Maximum time of a check. Default 5 s.
+    pub timeout: Duration,
+    /// Failed checks in a row that make a backend unhealthy. Default 3.
+    pub unhealthy_threshold: u32,
+    /// Successful checks in a row that make it healthy. Default 2.
+    pub healthy_threshold: u32,
+    /// The share of healthy backends up to which all are used, 0 to 100. Default 0.
+    pub panic_percent: u32,
+}
+
+/// The kind of a health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthProbe {
+    /// Each check opens a connection.
+    Tcp,
+    /// Each check sends a GET request.
+    Http {
+        /// The path, below that of the backend's URL.
+        path: String,
+        /// The value of `Host`; `None` means that of the backend.
+        host: Option<String>,
+        /// Further fields of the request.
+        headers: HeaderMap,
+        /// The first and the last status of a healthy backend. Default 200 and 299.
+        statuses: (u16, u16),
+    },
+    /// A call of the gRPC health service.
+    Grpc {
+        /// The name of the service; it may be empty.
+        service: String,
+    },
 }
 
 /// The rules of the section `ejection`.

@@ -1,18 +1,17 @@
-//! The states of backends, which all workers share. They survive a reload of the configuration.
+//! The state of a backend, which all workers share.
 //!
 //! Each worker writes only its own counts, so that a request needs no atomic read-modify-write and no shared cache line.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::{BreakerRules, EjectionRules, Origin, Provider, Upstream, WORKERS_MAX};
+use config::snapshot::{BreakerRules, EjectionRules, Origin, WORKERS_MAX};
 use http1::KnownName;
 use telemetry::Metrics;
-use telemetry::metrics::{BackendFailureLabels, BackendLabels, Counter, Gauge};
+use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, Gauge};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -25,26 +24,9 @@ use crate::upstream::strategy::load::PeakEwma;
 /// The share of its requests with which a backend starts.
 const STARTING_SHARE: f64 = 0.1;
 
-/// The states of all backends, also those of providers, that are configured or in use.
-#[derive(Debug)]
-pub struct Backends {
-    states: Mutex<HashMap<BackendKey, Arc<BackendState>>>,
-    metrics: Arc<Metrics>,
-    /// The number of rotations that workers have begun.
-    rotations: AtomicUsize,
-    ejecting: Arc<Mutex<()>>,
-}
-
-/// A backend of two upstreams has two states. A provider is an upstream with one backend.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct BackendKey {
-    upstream: Arc<str>,
-    origin: Origin,
-}
-
 /// The state of one backend.
 #[derive(Debug)]
-pub(crate) struct BackendState {
+pub struct BackendState {
     /// The URL, in the log and in metrics.
     pub(crate) url: Arc<str>,
     upstream: Arc<str>,
@@ -54,6 +36,9 @@ pub(crate) struct BackendState {
     unreachable: FailureLog,
     breaker: Arc<Breaker>,
     ejection: Ejection,
+    health: AtomicU8,
+    /// The metrics of checks that succeeded, and of those that failed.
+    checks: [Counter; 2],
     /// Held while it is decided whether a backend is ejected: two workers must not eject the last two.
     ejecting: Arc<Mutex<()>>,
     latency: PeakEwma,
@@ -147,72 +132,19 @@ struct Published {
     openings: (Counter, u64),
     ejected: (Gauge, bool),
     ejections: (Counter, u64),
+    unhealthy: (Gauge, bool),
 }
 
-impl Backends {
-    /// Returns no states yet.
-    #[must_use]
-    pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { states: Mutex::default(), metrics, rotations: AtomicUsize::new(0), ejecting: Arc::default() }
-    }
-
-    /// Returns the metrics of the process.
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// Returns the states of the backends of `upstream`. A backend that is new beside others starts with a part of its share.
-    pub(crate) fn of<'a>(
-        &self,
-        upstream: &Arc<str>,
-        origins: impl IntoIterator<Item = &'a Origin>,
-    ) -> Vec<Arc<BackendState>> {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = |origin: &Origin| BackendKey { upstream: upstream.clone(), origin: origin.clone() };
-        let keys: Vec<BackendKey> = origins.into_iter().map(key).collect();
-        let has_others = keys.iter().any(|key| states.contains_key(key));
-        let state_of = |key: BackendKey| {
-            let new = |key: &BackendKey| {
-                let state = BackendState::new(upstream, &key.origin, self);
-                if has_others {
-                    state.start(Instant::now());
-                }
-                Arc::new(state)
-            };
-            states.entry(key).or_insert_with_key(new).clone()
-        };
-        keys.into_iter().map(state_of).collect()
-    }
-
-    /// Removes the states of backends that are neither configured nor in use.
-    pub(crate) fn retain<'a>(&self, upstreams: &[Arc<Upstream>], providers: impl Iterator<Item = &'a Arc<Provider>>) {
-        let backends = upstreams
-            .iter()
-            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
-        let providers = providers.map(|provider| (&*provider.name, &provider.origin));
-        let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&(&*key.upstream, &key.origin)));
-    }
-
-    /// Returns the number of the next rotation, so that workers do not all begin with the same backend.
-    pub(crate) fn next_rotation(&self) -> usize {
-        self.rotations.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Adds the changes of all counts to the metrics.
-    pub fn publish(&self) {
-        for state in self.states.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            state.publish();
-        }
-    }
-}
+/// The values of a backend's health. Without a check, or before the first one, a backend is used.
+const UNKNOWN: u8 = 0;
+const HEALTHY: u8 = 1;
+const UNHEALTHY: u8 = 2;
 
 impl BackendState {
-    fn new(upstream: &Arc<str>, origin: &Origin, backends: &Backends) -> Self {
+    pub(super) fn new(upstream: &Arc<str>, origin: &Origin, metrics: &Metrics, ejecting: Arc<Mutex<()>>) -> Self {
         let url: Arc<str> = origin.to_string().into();
         let labels = BackendLabels { upstream: upstream.into(), backend: (&url).into() };
-        let proxy = &backends.metrics.proxy;
+        let proxy = &metrics.proxy;
         let published = Published {
             in_flight: (proxy.backend_in_flight.get_or_create(&labels), 0),
             picks: (proxy.backend_requests.get_or_create(&labels), 0),
@@ -224,6 +156,7 @@ impl BackendState {
             openings: (proxy.backend_breaker_openings.get_or_create(&labels), 0),
             ejected: (proxy.backend_ejected.get_or_create(&labels), false),
             ejections: (proxy.backend_ejections.get_or_create(&labels), 0),
+            unhealthy: (proxy.backend_unhealthy.get_or_create(&labels), false),
         };
         let begun = Instant::now();
         Self {
@@ -234,7 +167,13 @@ impl BackendState {
             unreachable: FailureLog::default(),
             breaker: Arc::default(),
             ejection: Ejection::default(),
-            ejecting: backends.ejecting.clone(),
+            health: AtomicU8::new(UNKNOWN),
+            checks: [true, false].map(|succeeded| {
+                let result = if succeeded { "succeeded" } else { "failed" };
+                let BackendLabels { upstream, backend } = labels.clone();
+                proxy.backend_checks.get_or_create(&BackendCheckLabels { upstream, backend, result })
+            }),
+            ejecting,
             latency: PeakEwma::new(begun),
             begun,
             starting_ns: AtomicU64::new(0),
@@ -264,7 +203,7 @@ impl BackendState {
     }
 
     /// Begins to raise the share of the backend.
-    fn start(&self, now: Instant) {
+    pub(super) fn start(&self, now: Instant) {
         let since = u64::try_from(now.saturating_duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX);
         self.starting_ns.store(since.max(1), Ordering::Relaxed);
     }
@@ -283,6 +222,35 @@ impl BackendState {
             return 1.0;
         }
         STARTING_SHARE + (1.0 - STARTING_SHARE) * (started.as_secs_f64() / slow_start.as_secs_f64())
+    }
+
+    /// Notes a health check, with its cause if it failed, and whether the backend is healthy after it.
+    pub fn checked(&self, failure: Option<&str>, is_healthy: bool) {
+        let [succeeded, failed] = &self.checks;
+        if failure.is_some() {
+            failed.inc()
+        } else {
+            succeeded.inc()
+        };
+        let health = if is_healthy { HEALTHY } else { UNHEALTHY };
+        let was = self.health.swap(health, Ordering::Relaxed);
+        let (upstream, backend) = (&*self.upstream, &*self.url);
+        if was != UNHEALTHY && !is_healthy {
+            tracing::warn!(upstream, backend, cause = failure, "a backend is unhealthy");
+        } else if was == UNHEALTHY && is_healthy {
+            self.start(Instant::now());
+            tracing::info!(upstream, backend, "a backend is healthy again");
+        }
+    }
+
+    /// Notes that the backend is not checked any more: it is used.
+    pub fn unchecked(&self) {
+        self.health.store(UNKNOWN, Ordering::Relaxed);
+    }
+
+    /// Returns whether the checks have found the backend unhealthy.
+    fn is_unhealthy(&self) -> bool {
+        self.health.load(Ordering::Relaxed) == UNHEALTHY
     }
 
     /// Returns whether the backend is ejected at `now`.
@@ -350,17 +318,29 @@ impl BackendState {
     }
 
     /// Adds the changes since the last call. Backends beyond the maximum of series share metrics.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Published { in_flight: (gauge, known), picks, failures, breakers_open, openings, ejected, ejections } =
-            &mut *published;
+        let Published {
+            in_flight: (gauge, known),
+            picks,
+            failures,
+            breakers_open,
+            openings,
+            ejected,
+            ejections,
+            unhealthy,
+        } = &mut *published;
         let in_flight = self.sum(|worker| &worker.in_flight);
         gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
         *known = in_flight;
         let picked = (picks, self.sum(|worker| &worker.picks));
         let opened = (openings, self.breaker.openings());
         let put_out = (ejections, self.ejection.total());
-        let states = [(breakers_open, self.breaker.is_open()), (ejected, self.is_ejected(Instant::now()))];
+        let states = [
+            (breakers_open, self.breaker.is_open()),
+            (ejected, self.is_ejected(Instant::now())),
+            (unhealthy, self.is_unhealthy()),
+        ];
         for ((gauge, was), is) in states {
             gauge.inc_by(i64::from(is) - i64::from(std::mem::replace(was, is)));
         }
@@ -392,6 +372,8 @@ pub(crate) struct BackendRules {
     pub(crate) breaker: Option<BreakerRules>,
     /// The rules of ejections; `None` if they are off.
     pub(crate) ejection: Option<EjectionRules>,
+    /// Whether the backend is checked.
+    pub(crate) checks_health: bool,
     /// Whether the latency of the backend is measured.
     pub(crate) measures_latency: bool,
 }
@@ -406,9 +388,10 @@ impl BackendUse {
         self.state.breaker.admit(rules, now).map_err(|wait| NoBackend { retry_after: Some(wait) })
     }
 
-    /// Returns whether the backend is not ejected.
+    /// Returns whether the backend is neither unhealthy nor ejected.
     pub(crate) fn is_available(&self, now: Instant) -> bool {
-        self.rules.ejection.is_none() || !self.state.is_ejected(now)
+        let BackendRules { ejection, checks_health, .. } = self.rules;
+        !(ejection.is_some() && self.state.is_ejected(now) || checks_health && self.state.is_unhealthy())
     }
 
     /// Notes the time until the head of a response, in microseconds.
@@ -486,6 +469,3 @@ impl BackendCounts {
 fn raise(count: &AtomicU64) {
     count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
-
-#[cfg(test)]
-mod tests;

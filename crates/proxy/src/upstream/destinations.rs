@@ -14,7 +14,8 @@ use telemetry::metrics::{Histogram, UpstreamLabels};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::upstream::backend::{BackendRules, BackendState, BackendUse, Backends, NoBackend};
+use crate::upstream::backend::{BackendRules, BackendState, BackendUse, NoBackend};
+use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::pool::Pools;
@@ -125,7 +126,12 @@ impl Destinations {
     fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {
         let duration = self.duration(&upstream.name);
         let measures_latency = upstream.strategy == Strategy::Ewma;
-        let rules = BackendRules { breaker: upstream.breaker, ejection: upstream.ejection, measures_latency };
+        let rules = BackendRules {
+            breaker: upstream.breaker,
+            ejection: upstream.ejection,
+            checks_health: upstream.health_check.is_some(),
+            measures_latency,
+        };
         let weighted = upstream.backends.iter().filter(|backend| backend.weight > 0);
         let origins: Vec<&Origin> = weighted.map(|backend| &backend.origin).collect();
         let mut backends = Vec::new();

@@ -16,6 +16,8 @@ pub(crate) struct Group {
     chooser: Chooser,
     /// The time in which the share of a backend that is back, or new, grows from a tenth to its whole; zero is off.
     slow_start: Duration,
+    /// The share of available backends up to which all get requests, in percent.
+    panic_percent: usize,
 }
 
 /// The backends that a request has tried already.
@@ -37,12 +39,14 @@ impl Group {
         // A backend that leaves a hash and grows into it again would move its values twice.
         let slow_start =
             if matches!(upstream.strategy, Strategy::Hash(_)) { Duration::ZERO } else { upstream.slow_start };
-        Self { backends: backends.into(), chooser, slow_start }
+        let panic = upstream.health_check.as_ref().map_or(0, |check| check.panic_percent);
+        let panic_percent = usize::try_from(panic).unwrap_or(0);
+        Self { backends: backends.into(), chooser, slow_start, panic_percent }
     }
 
     /// Chooses the backend of a new request at `now`, or for a retry one that the request has not tried. `key` is the hash of
-    /// the request's value, if the strategy needs one. Ejected backends are passed over, except if none is left, and those
-    /// whose circuit breaker is open in any case.
+    /// the request's value, if the strategy needs one. Backends whose circuit breaker is open are passed over; so are those
+    /// that are unhealthy or ejected, except if too few others are left.
     ///
     /// # Errors
     /// The request has tried all backends, or no other one takes requests now.
@@ -54,31 +58,38 @@ impl Group {
     ) -> Result<DestinationInUse, NoBackend> {
         let is_retry = !tried.0.is_empty();
         let mut passed = tried.0.clone();
-        let (mut later, mut refused) = (Vec::new(), NoBackend { retry_after: None });
+        let (mut starting, mut refused) = (Vec::new(), NoBackend { retry_after: None });
+        let mut is_in_panic = None;
         while let Some(index) =
             self.chooser.next(Choice { passed: &passed, is_retry, key }, |index| self.load(index, now))
         {
             let Some(backend) = self.backends.get(index) else { break };
-            let is_wanted = backend.backend.is_available(now) && !self.is_held_back(backend, now);
-            let chosen = if is_wanted { DestinationInUse::begin(backend, now) } else { Err(refused) };
-            match chosen {
-                Ok(destination) => return Ok(destination),
-                Err(why) if is_wanted => refused = refused.or_sooner(why),
-                // A request that has failed elsewhere does not go to a backend that is known to fail.
-                Err(_) if is_retry && !backend.backend.is_available(now) => {}
-                Err(_) => later.push(backend),
+            let is_available = backend.backend.is_available(now);
+            if is_available || *is_in_panic.get_or_insert_with(|| self.is_in_panic(now)) {
+                if self.is_held_back(backend, now) {
+                    starting.push(backend);
+                } else {
+                    match DestinationInUse::begin(backend, now) {
+                        Ok(destination) => return Ok(destination),
+                        Err(why) => refused = refused.or_sooner(why),
+                    }
+                }
             }
             passed.push(index);
         }
-        // A backend that is starting comes before one that is ejected.
-        later.sort_by_key(|backend| !backend.backend.is_available(now));
-        for backend in later {
+        for backend in starting {
             match DestinationInUse::begin(backend, now) {
                 Ok(destination) => return Ok(destination),
                 Err(why) => refused = refused.or_sooner(why),
             }
         }
         Err(refused)
+    }
+
+    /// Returns whether so few backends are available that all get requests.
+    fn is_in_panic(&self, now: Instant) -> bool {
+        let available = self.backends.iter().filter(|backend| backend.backend.is_available(now)).count();
+        available * 100 <= self.panic_percent * self.backends.len()
     }
 
     /// Returns the load of a backend, which the strategy compares.

@@ -64,6 +64,17 @@ pub struct BackendFailureLabels {
     pub cause: &'static str,
 }
 
+/// Labels of the health checks of one backend with one result.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct BackendCheckLabels {
+    /// The name of the upstream in the configuration.
+    pub upstream: LabelValue,
+    /// The URL of the backend.
+    pub backend: LabelValue,
+    /// The result of the checks: `succeeded` or `failed`.
+    pub result: &'static str,
+}
+
 /// Labels of one code of `access::refusal`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct CodeLabels {
@@ -130,6 +141,12 @@ impl LabelSet for BackendFailureLabels {
     }
 }
 
+impl LabelSet for BackendCheckLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), backend: LabelValue::other(), result: self.result }
+    }
+}
+
 impl LabelSet for CodeLabels {
     fn overflow(&self) -> Self {
         Self { code: OTHER }
@@ -181,6 +198,10 @@ pub struct ProxyMetrics {
     pub backend_ejected: Family<BackendLabels, Gauge>,
     /// `tollgate_backend_ejections_total`: how often the backend was ejected.
     pub backend_ejections: Family<BackendLabels, Counter>,
+    /// `tollgate_backend_unhealthy`: 1 while the health checks have found the backend unhealthy.
+    pub backend_unhealthy: Family<BackendLabels, Gauge>,
+    /// `tollgate_backend_checks_total`: health checks of the backend.
+    pub backend_checks: Family<BackendCheckLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -214,6 +235,8 @@ impl ProxyMetrics {
             backend_breaker_openings: Family::new(NAME_SERIES_MAX),
             backend_ejected: Family::new(NAME_SERIES_MAX),
             backend_ejections: Family::new(NAME_SERIES_MAX),
+            backend_unhealthy: Family::new(NAME_SERIES_MAX),
+            backend_checks: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -284,6 +307,12 @@ impl ProxyMetrics {
             self.backend_breaker_openings.clone(),
         );
         registry.register("tollgate_backend_ejected", "Backends that are ejected", self.backend_ejected.clone());
+        registry.register(
+            "tollgate_backend_unhealthy",
+            "Backends that the health checks have found unhealthy",
+            self.backend_unhealthy.clone(),
+        );
+        registry.register("tollgate_backend_checks", "Health checks of a backend", self.backend_checks.clone());
         registry.register("tollgate_backend_ejections", "Ejections of a backend", self.backend_ejections.clone());
     }
 }

@@ -17,7 +17,8 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 13] = [
+pub(crate) const ALL: [JobSpec; 14] = [
+    discovery::health::SPEC,
     certificates::SPEC,
     configuration::SPEC,
     heartbeat::SPEC,

@@ -21,7 +21,7 @@ use config::snapshot::{Origin, Scheme};
 use config::{Live, Snapshot};
 use control::configuration::Configurator;
 use control::{Passwords, Serves};
-use discovery::{FetchedSource, Fetcher, IssuerKeyRefresh, Observation};
+use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -41,6 +41,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::backend_health;
 use super::certificates::{self, CertificateReload};
 use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
@@ -327,6 +328,13 @@ impl Services {
             let sources = Arc::new(move || key_sources(&live.load()));
             IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), observation.clone())
         });
+    }
+
+    /// Starts the health checks of backends.
+    pub(crate) fn backend_health(&mut self, base: &ServerContext, shared: &Shared) {
+        let targets = backend_health::targets(base.live.clone(), shared.backends.clone());
+        let tls = shared.tls.clone();
+        self.jobs.add(discovery::health::SPEC, move || HealthChecks::new(targets.clone(), tls.clone()));
     }
 
     /// Starts the tasks that check credentials for the proxy.

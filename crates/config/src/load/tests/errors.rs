@@ -494,7 +494,7 @@ error[unknown_key]: unknown key `names` in `upstreams[0]`
  --> t.yaml:2:5
   |
 2 |   - names: u
-  |     ^^^^^ expected `name`, `backends`, `strategy`, `tls` or `allow_link_local`
+  |     ^^^^^ expected `name`, `backends`, `strategy`, `hash`, `slow_start`, `tls`, `allow_link_local`, `circuit_breaker`, `ejection` or `health_check`
   = did you mean `name`?",
     );
 }

@@ -38,7 +38,10 @@ error[duplicate]: a second backend of the upstream has this URL
   |               ^^^^^^^^^^^^^^ expected another URL, or a higher `weight` of the first
   = the first is at t.yaml:4:15",
     );
-    check_codes("upstreams: [{name: u, backends: [{url: http://h, weight: 0}]}]", &[("bad_value", 1, 58)]);
+    for weight in [0, 1_001] {
+        let source = format!("upstreams: [{{name: u, backends: [{{url: http://h, weight: {weight}}}]}}]");
+        check_codes(&source, &[("bad_value", 1, 58)]);
+    }
     let many: String = (0..257).map(|number| format!("{{url: http://h{number}}}, ")).collect();
     let source = format!("upstreams: [{{name: u, backends: [{many}]}}]");
     let last = u32::try_from(source.rfind("{url").unwrap() + 1).unwrap();

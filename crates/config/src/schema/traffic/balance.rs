@@ -2,12 +2,14 @@
 
 use super::super::field::optional;
 use super::super::form::{Scalar, TextForm, Words, accept};
+use super::super::json::given;
 use super::super::section;
 use super::auth::CLAIM;
 use super::forms::HEADER;
 use crate::input::Input;
 use crate::settings::Value;
 use crate::spec::Rule;
+use serde_json::{Value as Json, json};
 
 /// The words of `strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,4 +59,18 @@ section! {
         query: Option<Input<String>> = optional(NAME, "");
         rules: Rule::ExactlyOne(&["header", "cookie", "claim", "query"]);
     }
+}
+
+/// A backend has a weight above 0.
+pub(super) fn some_weight() -> Json {
+    let drained = json!({"required": ["weight"], "properties": {"weight": {"const": 0}}});
+    json!({"anyOf": [
+        {"not": given("backends")},
+        {"properties": {"backends": {"anyOf": [{"contains": {"not": drained}}, {"maxItems": 0}]}}},
+    ]})
+}
+
+/// The strategy `hash` has a value.
+pub(super) fn value_of_hash() -> Json {
+    json!({"anyOf": [{"not": {"required": ["strategy"], "properties": {"strategy": {"const": "hash"}}}}, given("hash")]})
 }

@@ -22,6 +22,17 @@ const PERCENT: TextForm<u32> = TextForm {
     pattern: "^0*([1-9][0-9]?|100)%$",
     scalar: Scalar::Text,
 };
+/// A share that may be nothing.
+pub(super) const SHARE: TextForm<u32> = TextForm {
+    parse: |text| {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        let percent = percent.filter(|percent| (0..=100).contains(percent));
+        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 0% to 100%".to_owned()))
+    },
+    cell: "`0%` to `100%`",
+    pattern: "^0*([0-9]|[1-9][0-9]|100)%$",
+    ..PERCENT
+};
 
 section! {
     /// The rules of one circuit breaker.

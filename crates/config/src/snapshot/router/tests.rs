@@ -31,6 +31,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             tls: None,
             breaker: None,
             ejection: None,
+            health_check: None,
             slow_start: std::time::Duration::ZERO,
             place: None,
         })),

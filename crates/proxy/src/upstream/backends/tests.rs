@@ -1,5 +1,11 @@
-use super::*;
+use std::rc::Rc;
+use std::time::Duration;
+
+use access::Refusal;
 use config::snapshot::{Backend, Strategy};
+
+use super::*;
+use crate::upstream::backend::{AttemptResult, BackendCounts, BackendRules, BackendUse};
 
 fn origin(port: u16) -> Origin {
     Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap()
@@ -17,6 +23,7 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
         tls: None,
         breaker: None,
         ejection: None,
+        health_check: None,
         place: None,
     });
     let of = |port| backends.of(&name, [&origin(port)]).remove(0);
@@ -25,7 +32,7 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
     drop(of(3));
     backends.retain(&[upstream], [].iter());
     assert_eq!(backends.states.lock().unwrap().len(), 2);
-    assert_eq!(of(1).sum(|worker| &worker.in_flight), 1);
+    assert_eq!(of(1).in_flight(), 1);
     drop(used);
     backends.retain(&[], [].iter());
     assert_eq!(backends.states.lock().unwrap().len(), 0);
@@ -89,7 +96,9 @@ fn a_backend_that_is_new_beside_others_starts_with_a_part_of_its_share() {
     assert!(at_start.iter().all(|state| state.started_share(slow, Instant::now()) == 1.0));
     let with_new = backends.of(&"u".into(), &[origin(1), origin(3)]);
     let new = &with_new[1];
-    let since = new.begun;
+    assert!(new.started_share(slow, Instant::now()) < 1.0);
+    let since = Instant::now();
+    new.start(since);
     let share = |seconds| (new.started_share(slow, since + Duration::from_secs(seconds)) * 100.0).round();
     assert_eq!([share(0), share(5), share(9), share(11), share(1)], [10.0, 55.0, 91.0, 100.0, 100.0]);
     assert_eq!(with_new[0].started_share(slow, Instant::now()), 1.0);

@@ -1,0 +1,102 @@
+//! The keys of `upstreams[].health_check`.
+
+use std::time::Duration;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue};
+
+use super::super::field::{Map, default, optional};
+use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, accept};
+use super::super::section;
+use super::breaker::SHARE;
+use super::forms::FIELD_NAME_PATTERN;
+use super::route::FIELD_VALUE;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::spec::Rule;
+
+const THRESHOLD: Whole<u32> = Whole::new(1, 100);
+const PATH: TextForm<String> = TextForm {
+    parse: |path| {
+        let is_path = path.starts_with('/') && path.len() <= 2_048;
+        accept(path, is_path && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'), "a path: /health")
+    },
+    shown: |path| Value::text(path),
+    cell: "path of at most 2,048 bytes",
+    pattern: "^/[!-\"$-~]{0,2047}$",
+    scalar: Scalar::Text,
+};
+const AUTHORITY: TextForm<String> = TextForm {
+    parse: |host| {
+        let is_host = (1..=255).contains(&host.len());
+        let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
+        accept(host, is_host && is_plain, "a host, such as users.internal")
+    },
+    shown: |host| Value::text(host),
+    cell: "host",
+    pattern: r"^[A-Za-z0-9.:_\[\]-]{1,255}$",
+    scalar: Scalar::Text,
+};
+const SERVICE: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        accept(name, name.len() <= 127 && is_plain, "the name of a service, such as pay.v1.Payments")
+    },
+    shown: |name| Value::text(name),
+    cell: "name of a service; empty for the whole server",
+    pattern: "^[A-Za-z0-9._-]{0,127}$",
+    scalar: Scalar::Text,
+};
+/// One status, or a range of them.
+const STATUSES: TextForm<(u16, u16)> = TextForm {
+    parse: |text| {
+        let status = |text: &str| text.parse().ok().filter(|status| (100..=599).contains(status));
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let range = status(first).zip(status(last)).filter(|(first, last)| first <= last);
+        range.ok_or_else(|| Refusal::Bad("a status or a range of statuses, such as 204 or 200-299".to_owned()))
+    },
+    shown: |(first, last)| Value::Text(if first == last { first.to_string() } else { format!("{first}-{last}") }),
+    cell: "`204` or `200-299`",
+    pattern: "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$",
+    scalar: Scalar::Any,
+};
+
+section! {
+    HealthCheckInput {
+        /// The path of a GET request, below the path of the backend's URL.
+        path: Option<Input<String>> = optional(PATH, "");
+        /// With `true`, a check is a connection, with TLS for `https`.
+        tcp: Option<Input<bool>> = optional(Boolean, "");
+        /// The service of a call of `grpc.health.v1.Health/Check`.
+        grpc: Option<Input<String>> = optional(SERVICE, "");
+        /// The value of `Host`.
+        host: Option<Input<String>> = optional(AUTHORITY, "the backend's");
+        /// Further fields of the request.
+        headers: Vec<(String, Input<HeaderValue>)> =
+            Map::new(FIELD_VALUE, is_check_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+        /// The port, if it is not that of requests.
+        port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
+        /// The statuses of a healthy backend.
+        status: Input<(u16, u16)> = default(STATUSES, || (200, 299));
+        /// The pause between checks. After a first result that differs, the next checks come after at most 2 s.
+        interval: Input<Duration> =
+            default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(10));
+        /// Maximum time of a check.
+        timeout: Input<Duration> =
+            default(DurationForm::new(Duration::from_millis(10), Duration::from_secs(60)), || Duration::from_secs(5));
+        /// Failed checks in a row after which a backend gets no requests. The first check decides alone.
+        unhealthy_threshold: Input<u32> = default(THRESHOLD, || 3);
+        /// Successful checks in a row after which it gets requests again.
+        healthy_threshold: Input<u32> = default(THRESHOLD, || 2);
+        /// If the share of healthy backends is not above this, all get requests.
+        panic: Input<u32> = default(SHARE, || 0);
+        later: script;
+        rules: Rule::ExactlyOne(&["path", "tcp", "grpc"]);
+    }
+}
+
+/// Whether a check may have a field of this name.
+fn is_check_field(name: &str) -> bool {
+    let framing = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE];
+    HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !framing.contains(&name))
+}

@@ -1,0 +1,200 @@
+//! The job that checks the backends of upstreams, and the schedule of each.
+
+pub mod probe;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobs::{Job, JobError, JobSpec, NextRun};
+use rustls::ClientConfig;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use probe::CheckFailure;
+pub use probe::{CheckedEndpoint, CheckedScheme, Probe};
+
+/// Begins the checks that are due. A run without one costs a comparison for each backend.
+pub const SPEC: JobSpec = JobSpec::every("backend_health", Duration::from_millis(100));
+
+/// Maximum number of checks at once. Further ones wait.
+const RUNNING_MAX: usize = 256;
+/// The longest pause before a check while results have begun to differ from the state.
+const CHANGING: Duration = Duration::from_secs(2);
+
+/// The check of the backends of one upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The request that each check sends.
+    pub probe: Probe,
+    /// The pause between checks.
+    pub interval: Duration,
+    /// Maximum time of one check.
+    pub timeout: Duration,
+    /// Failed checks in a row after which a backend is unhealthy.
+    pub unhealthy_threshold: u32,
+    /// Successful checks in a row after which it is healthy again.
+    pub healthy_threshold: u32,
+}
+
+/// The result of a check.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The reason for which the check failed; `None` if it succeeded.
+    pub failure: Option<String>,
+    /// Whether the backend is healthy now.
+    pub is_healthy: bool,
+}
+
+/// A backend that is checked.
+#[derive(Clone)]
+pub struct CheckedBackend {
+    /// The name that identifies the backend: its upstream and URL.
+    pub id: Arc<str>,
+    /// The address to which checks connect.
+    pub endpoint: CheckedEndpoint,
+    /// The check, which all backends of the upstream share.
+    pub check: Arc<HealthCheck>,
+    /// Gets each result; `None` after the backend is not checked any more.
+    pub report: Arc<dyn Fn(Option<Checked>) + Send + Sync>,
+}
+
+/// Returns the backends of the current configuration.
+type Targets = Arc<dyn Fn() -> Arc<[CheckedBackend]> + Send + Sync>;
+
+/// The job over all backends with a check.
+pub struct HealthChecks {
+    targets: Targets,
+    tls: Arc<ClientConfig>,
+    schedules: HashMap<Arc<str>, Scheduled>,
+    running: JoinSet<(Arc<str>, Result<(), CheckFailure>)>,
+    random: RandomState,
+    begun: u64,
+}
+
+struct Scheduled {
+    backend: CheckedBackend,
+    state: HealthState,
+    due: Instant,
+    is_running: bool,
+}
+
+/// The state of one backend, as its checks determine it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HealthState {
+    /// The first check decides alone.
+    Unknown,
+    Healthy {
+        failures: u32,
+    },
+    Unhealthy {
+        successes: u32,
+    },
+}
+
+impl HealthState {
+    /// Returns the state after a check, and whether the results have begun to differ from it.
+    fn after(self, has_failed: bool, check: &HealthCheck) -> (Self, bool) {
+        match (self, has_failed) {
+            (Self::Unknown | Self::Healthy { .. }, false) => (Self::Healthy { failures: 0 }, false),
+            (Self::Unknown | Self::Unhealthy { .. }, true) => (Self::Unhealthy { successes: 0 }, false),
+            (Self::Healthy { failures }, true) if failures + 1 >= check.unhealthy_threshold => {
+                (Self::Unhealthy { successes: 0 }, false)
+            }
+            (Self::Healthy { failures }, true) => (Self::Healthy { failures: failures + 1 }, true),
+            (Self::Unhealthy { successes }, false) if successes + 1 >= check.healthy_threshold => {
+                (Self::Healthy { failures: 0 }, false)
+            }
+            (Self::Unhealthy { successes }, false) => (Self::Unhealthy { successes: successes + 1 }, true),
+        }
+    }
+}
+
+impl HealthChecks {
+    /// Creates the job. `tls` verifies the certificates of backends without settings of their own.
+    #[must_use]
+    pub fn new(targets: Targets, tls: Arc<ClientConfig>) -> Self {
+        let (schedules, running, random) = Default::default();
+        Self { targets, tls, schedules, running, random, begun: 0 }
+    }
+
+    /// Takes over the configuration. The state of a backend remains if its check does not change.
+    fn follow(&mut self) {
+        let targets = (self.targets)();
+        let now = Instant::now();
+        self.schedules.retain(|id, known| {
+            let is_kept = targets.iter().any(|target| target.id == *id && target.check == known.backend.check);
+            if !is_kept {
+                (known.backend.report)(None);
+            }
+            is_kept
+        });
+        for target in targets.iter() {
+            let new =
+                || Scheduled { backend: target.clone(), state: HealthState::Unknown, due: now, is_running: false };
+            let known = self.schedules.entry(target.id.clone()).or_insert_with(new);
+            known.backend.clone_from(target);
+        }
+    }
+
+    fn begin_due(&mut self) {
+        let now = Instant::now();
+        for (id, known) in &mut self.schedules {
+            if known.is_running || now < known.due || self.running.len() >= RUNNING_MAX {
+                continue;
+            }
+            known.is_running = true;
+            let (id, endpoint, check) = (id.clone(), known.backend.endpoint.clone(), known.backend.check.clone());
+            let tls = self.tls.clone();
+            self.running.spawn(async move {
+                let checked = timeout(check.timeout, probe::check(&endpoint, &check.probe, &tls)).await;
+                (id, checked.unwrap_or(Err(CheckFailure::TimedOut)))
+            });
+        }
+    }
+
+    fn record(&mut self, id: &Arc<str>, result: Result<(), CheckFailure>) {
+        let pause_part = self.next_part();
+        let Some(known) = self.schedules.get_mut(id) else { return };
+        let check = &known.backend.check;
+        let (state, is_changing) = known.state.after(result.is_err(), check);
+        let pause = if is_changing { check.interval.min(CHANGING) } else { check.interval };
+        known.state = state;
+        known.is_running = false;
+        known.due = Instant::now() + pause.mul_f64(pause_part);
+        let is_healthy = matches!(state, HealthState::Healthy { .. });
+        (known.backend.report)(Some(Checked { failure: result.err().map(|error| error.to_string()), is_healthy }));
+    }
+
+    /// Returns the part of a pause that is waited: it is only shortened, by up to a tenth, so that the checks of many backends
+    /// do not come at once.
+    fn next_part(&mut self) -> f64 {
+        self.begun = self.begun.wrapping_add(1);
+        1.0 - (self.random.hash_one(self.begun) % 1_000) as f64 / 10_000.0
+    }
+}
+
+impl Job for HealthChecks {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        while let Some(ended) = self.running.try_join_next() {
+            match ended {
+                Ok((id, result)) => self.record(&id, result),
+                Err(error) => tracing::error!(%error, "a health check ended with an internal error"),
+            }
+        }
+        self.follow();
+        self.begin_due();
+        Ok(NextRun::Period)
+    }
+}
+
+impl fmt::Debug for HealthChecks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealthChecks").field("backends", &self.schedules.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

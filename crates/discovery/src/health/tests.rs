@@ -1,0 +1,228 @@
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+
+use http::HeaderMap;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+
+fn with_probe(probe: Probe) -> HealthCheck {
+    HealthCheck {
+        probe,
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(5),
+        unhealthy_threshold: 3,
+        healthy_threshold: 2,
+    }
+}
+
+fn get(statuses: RangeInclusive<u16>) -> Probe {
+    Probe::Http { path: "/health?full=1".to_owned(), host: None, headers: HeaderMap::new(), statuses }
+}
+
+#[test]
+fn the_first_check_decides_alone_and_later_ones_in_a_row() {
+    let check = with_probe(Probe::Tcp);
+    let mut state = HealthState::Unknown;
+    for (has_failed, expected, changes) in [
+        (true, HealthState::Unhealthy { successes: 0 }, false),
+        (false, HealthState::Unhealthy { successes: 1 }, true),
+        (true, HealthState::Unhealthy { successes: 0 }, false),
+        (false, HealthState::Unhealthy { successes: 1 }, true),
+        (false, HealthState::Healthy { failures: 0 }, false),
+        (true, HealthState::Healthy { failures: 1 }, true),
+        (true, HealthState::Healthy { failures: 2 }, true),
+        (false, HealthState::Healthy { failures: 0 }, false),
+        (true, HealthState::Healthy { failures: 1 }, true),
+        (true, HealthState::Healthy { failures: 2 }, true),
+        (true, HealthState::Unhealthy { successes: 0 }, false),
+    ] {
+        let (next, is_changing) = state.after(has_failed, &check);
+        assert_eq!((next, is_changing), (expected, changes), "{state:?} {has_failed}");
+        state = next;
+    }
+    assert_eq!(HealthState::Unknown.after(false, &check).0, HealthState::Healthy { failures: 0 });
+}
+
+/// Serves each connection with `response`, and keeps the requests.
+async fn server(response: &'static [u8]) -> (SocketPort, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = requests.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = vec![0; 4096];
+            let length = stream.read(&mut read).await.unwrap_or(0);
+            seen.lock().unwrap().push(String::from_utf8_lossy(&read[..length]).into_owned());
+            if response.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            let _ = stream.write_all(response).await;
+        }
+    });
+    (SocketPort { port, _tasks: tasks }, requests)
+}
+
+struct SocketPort {
+    port: u16,
+    _tasks: JoinSet<()>,
+}
+
+fn endpoint(port: u16) -> CheckedEndpoint {
+    CheckedEndpoint {
+        scheme: CheckedScheme::Http,
+        host: "127.0.0.1".to_owned(),
+        port,
+        authority: "backend.test".to_owned(),
+        path: "/v1".to_owned(),
+        allow_link_local: false,
+        tls: None,
+    }
+}
+
+fn tls() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
+async fn checked(port: u16, probe: &Probe) -> Result<(), String> {
+    probe::check(&endpoint(port), probe, &tls()).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_check_of_http_compares_the_status() {
+    for (response, statuses, expected) in [
+        (&b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n"[..], 200..=299, Ok(())),
+        (b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n", 200..=299, Err("the status is 503")),
+        (b"HTTP/1.1 302 X\r\nlocation: /ok\r\ncontent-length: 0\r\n\r\n", 200..=299, Err("the status is 302")),
+        (b"HTTP/1.1 401 X\r\ncontent-length: 0\r\n\r\n", 401..=401, Ok(())),
+    ] {
+        let (server, requests) = server(response).await;
+        assert_eq!(checked(server.port, &get(statuses)).await, expected.map_err(str::to_owned));
+        let request = requests.lock().unwrap().first().unwrap().to_lowercase();
+        assert!(request.starts_with("get /v1/health?full=1 http/1.1\r\n"), "{request}");
+        assert!(request.contains("host: backend.test\r\n") && request.contains("connection: close"), "{request}");
+    }
+    let (server, _) = server(b"nonsense").await;
+    let error = checked(server.port, &get(200..=299)).await.unwrap_err();
+    assert!(error.starts_with("the response is invalid or incomplete"), "{error}");
+}
+
+#[tokio::test]
+async fn a_check_needs_a_connection_to_a_permitted_address() {
+    let (server, _) = server(b"").await;
+    assert_eq!(checked(server.port, &Probe::Tcp).await, Ok(()));
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    assert!(checked(unused, &Probe::Tcp).await.unwrap_err().starts_with("no connection"));
+    let metadata = CheckedEndpoint { host: "169.254.169.254".to_owned(), ..endpoint(80) };
+    let error = probe::check(&metadata, &Probe::Tcp, &tls()).await.unwrap_err();
+    assert!(error.to_string().contains("link-local"), "{error}");
+}
+
+/// Serves `grpc.health.v1.Health/Check` with this status; 5 is `NOT_FOUND` for another service.
+async fn grpc_server(serving: u8) -> SocketPort {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (mut connection, mut streams) = (h2::server::handshake(stream).await.unwrap(), JoinSet::new());
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+                assert_eq!(request.headers()["content-type"], "application/grpc");
+                let mut body = request.into_body();
+                let mut received = Vec::new();
+                // The connection must be polled while the content arrives.
+                streams.spawn(async move {
+                    while let Some(Ok(part)) = body.data().await {
+                        received.extend_from_slice(&part);
+                    }
+                    let is_known = received == b"\0\0\0\0\x05\x0a\x03pay";
+                    let head = http::Response::builder().header("content-type", "application/grpc");
+                    let mut stream = respond.send_response(head.body(()).unwrap(), false).unwrap();
+                    let mut trailers = HeaderMap::new();
+                    if is_known {
+                        stream.send_data(vec![0, 0, 0, 0, 2, 8, serving].into(), false).unwrap();
+                    }
+                    trailers.insert("grpc-status", if is_known { "0" } else { "5" }.parse().unwrap());
+                    stream.send_trailers(trailers).unwrap();
+                });
+            }
+        }
+    });
+    SocketPort { port, _tasks: tasks }
+}
+
+#[tokio::test]
+async fn a_check_of_grpc_reads_the_status_of_the_service() {
+    for (serving, service, expected) in [
+        (1, "pay", Ok(())),
+        (2, "pay", Err("the gRPC service does not serve (status 2)")),
+        (1, "other", Err("the gRPC service does not serve (grpc-status 5)")),
+    ] {
+        let server = grpc_server(serving).await;
+        let probe = Probe::Grpc { service: service.to_owned() };
+        assert_eq!(checked(server.port, &probe).await, expected.map_err(str::to_owned));
+    }
+}
+
+/// What the job reported, with the seconds since the start.
+type Reports = Arc<Mutex<Vec<(u64, Option<bool>)>>>;
+
+fn target(port: u16, check: HealthCheck, begin: Instant, reports: &Reports) -> CheckedBackend {
+    let reports = reports.clone();
+    let report = move |checked: Option<Checked>| {
+        reports.lock().unwrap().push((begin.elapsed().as_secs(), checked.map(|checked| checked.is_healthy)));
+    };
+    CheckedBackend {
+        id: "u http://b".into(),
+        endpoint: endpoint(port),
+        check: Arc::new(check),
+        report: Arc::new(report),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_hangs_is_out_within_29_seconds() {
+    // The listener accepts connections, and nobody responds on them.
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = hanging.local_addr().unwrap().port();
+    let (begin, reports) = (Instant::now(), Reports::default());
+    let backend = target(port, with_probe(get(200..=299)), begin, &reports);
+    let targets: Arc<[CheckedBackend]> = Arc::from([backend]);
+    let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
+    job.follow();
+    // It was healthy until now, and the next check comes after the whole interval.
+    let known = job.schedules.values_mut().next().unwrap();
+    (known.state, known.due) = (HealthState::Healthy { failures: 0 }, begin + Duration::from_secs(10));
+    while begin.elapsed() < Duration::from_secs(40) {
+        job.run().await.unwrap();
+        tokio::time::sleep(SPEC.period).await;
+    }
+    let reports = reports.lock().unwrap();
+    let out = reports.iter().find(|(_, healthy)| *healthy == Some(false)).unwrap();
+    assert!((26..=29).contains(&out.0), "{reports:?}");
+}
+
+#[tokio::test]
+async fn a_backend_that_is_not_checked_any_more_is_reported_once() {
+    let (server, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let reports = Reports::default();
+    let backend = target(server.port, with_probe(get(200..=299)), Instant::now(), &reports);
+    let targets: Arc<Mutex<Arc<[CheckedBackend]>>> = Arc::new(Mutex::new(Arc::from([backend])));
+    let current = targets.clone();
+    let mut job = HealthChecks::new(Arc::new(move || current.lock().unwrap().clone()), tls());
+    while reports.lock().unwrap().is_empty() {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    *targets.lock().unwrap() = Arc::from([]);
+    job.run().await.unwrap();
+    job.run().await.unwrap();
+    let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
+    assert_eq!(reports, [Some(true), None]);
+}

@@ -1,0 +1,92 @@
+//! The health checks of the configuration in force, and where their results go.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use config::snapshot::{self, Backend, HealthProbe, Scheme, Upstream};
+use config::{Live, Snapshot};
+use discovery::{Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthCheck, Probe};
+use proxy::{BackendState, Backends};
+
+/// The backends of a snapshot.
+type Built = (Arc<Snapshot>, Arc<[CheckedBackend]>);
+
+/// Returns a function that lists the backends with a check. It builds the list once per snapshot.
+pub(super) fn targets(
+    live: Arc<Live>,
+    backends: Arc<Backends>,
+) -> Arc<dyn Fn() -> Arc<[CheckedBackend]> + Send + Sync> {
+    let built: Mutex<Option<Built>> = Mutex::default();
+    Arc::new(move || {
+        let snapshot = live.load_full();
+        let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*built {
+            Some((of, targets)) if Arc::ptr_eq(of, &snapshot) => targets.clone(),
+            _ => {
+                let targets: Arc<[CheckedBackend]> =
+                    snapshot.traffic.upstreams.iter().flat_map(|upstream| checked(upstream, &backends)).collect();
+                *built = Some((snapshot, targets.clone()));
+                targets
+            }
+        }
+    })
+}
+
+/// Returns the backends of an upstream with a check.
+fn checked(upstream: &Upstream, backends: &Backends) -> Vec<CheckedBackend> {
+    let Some(check) = &upstream.health_check else { return Vec::new() };
+    let shared = Arc::new(health_check(check));
+    let states = backends.of(&upstream.name, upstream.backends.iter().map(|backend| &backend.origin));
+    let target = |(backend, state): (&Backend, Arc<BackendState>)| CheckedBackend {
+        id: format!("{} {}", upstream.name, backend.origin).into(),
+        endpoint: endpoint(backend, upstream, check.port),
+        check: shared.clone(),
+        report: reporter(&state),
+    };
+    upstream.backends.iter().zip(states).map(target).collect()
+}
+
+/// Returns the function that notes the results of a backend. It does not keep the state of a backend that is removed.
+fn reporter(state: &Arc<BackendState>) -> Arc<dyn Fn(Option<Checked>) + Send + Sync> {
+    let state = Arc::downgrade(state);
+    Arc::new(move |checked| {
+        let Some(state) = state.upgrade() else { return };
+        match checked {
+            Some(Checked { failure, is_healthy }) => state.checked(failure.as_deref(), is_healthy),
+            None => state.unchecked(),
+        }
+    })
+}
+
+fn health_check(check: &snapshot::HealthCheck) -> HealthCheck {
+    let probe = match &check.probe {
+        HealthProbe::Tcp => Probe::Tcp,
+        HealthProbe::Http { path, host, headers, statuses: (first, last) } => {
+            Probe::Http { path: path.clone(), host: host.clone(), headers: headers.clone(), statuses: *first..=*last }
+        }
+        HealthProbe::Grpc { service } => Probe::Grpc { service: service.clone() },
+    };
+    HealthCheck {
+        probe,
+        interval: check.interval,
+        timeout: check.timeout,
+        unhealthy_threshold: check.unhealthy_threshold,
+        healthy_threshold: check.healthy_threshold,
+    }
+}
+
+fn endpoint(backend: &Backend, upstream: &Upstream, port: Option<u16>) -> CheckedEndpoint {
+    let origin = &backend.origin;
+    CheckedEndpoint {
+        scheme: match origin.scheme {
+            Scheme::Http => CheckedScheme::Http,
+            Scheme::Https => CheckedScheme::Https,
+            Scheme::H2c => CheckedScheme::H2c,
+        },
+        host: origin.host.clone(),
+        port: port.unwrap_or(origin.port),
+        authority: origin.authority.clone(),
+        path: origin.path.clone(),
+        allow_link_local: origin.allow_link_local,
+        tls: upstream.tls.clone(),
+    }
+}

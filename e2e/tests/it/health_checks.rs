@@ -1,0 +1,103 @@
+//! Health checks: requests avoid a backend that hangs or fails its checks, until it has recovered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use e2e::{Call, Gateway, Setup, Turn, Upstream, eventually};
+
+const UP: u8 = 0;
+const FAILS: u8 = 1;
+const HANGS: u8 = 2;
+
+/// A backend whose checks have the result that a test sets; it always answers requests of clients.
+struct Checked {
+    upstream: Upstream,
+    state: Arc<AtomicU8>,
+}
+
+impl Checked {
+    async fn start() -> Self {
+        let state = Arc::new(AtomicU8::new(UP));
+        let shown = state.clone();
+        let upstream = Upstream::start(move |mut turn: Turn| {
+            let state = shown.load(Ordering::SeqCst);
+            async move {
+                let is_check = turn.head.first.starts_with("GET /health ");
+                match state {
+                    HANGS if is_check => std::future::pending().await,
+                    FAILS if is_check => turn.answer("500 X", b"").await,
+                    _ => turn.answer("200 OK", b"").await,
+                };
+                Some(turn)
+            }
+        })
+        .await;
+        Self { upstream, state }
+    }
+
+    /// Returns the number of requests of clients.
+    fn served(&self) -> usize {
+        self.upstream.seen().iter().filter(|request| request.head.first.starts_with("GET /x ")).count()
+    }
+}
+
+async fn start(backends: &[&Checked]) -> Gateway {
+    let urls: Vec<String> =
+        backends.iter().map(|backend| format!("{{url: \"http://{}\"}}", backend.upstream.address())).collect();
+    let check =
+        "health_check: {path: /health, interval: 150ms, timeout: 150ms, unhealthy_threshold: 2}, slow_start: 0s";
+    let upstream = format!("[{{name: pair, backends: [{}], {check}}}]", urls.join(", "));
+    let setup = Setup::new()
+        .section("upstreams", &upstream)
+        .section("routes", "[{path: /x, upstreams: pair, auth: {type: none}}]");
+    Gateway::start(setup).await
+}
+
+/// Waits until the metric says whether a backend is unhealthy.
+async fn waits(gateway: &Gateway, backend: &Checked, unhealthy: u8) {
+    let address = backend.upstream.address();
+    let line = format!("tollgate_backend_unhealthy{{upstream=\"pair\",backend=\"http://{address}\"}} {unhealthy}");
+    eventually(&line, async || gateway.metrics().await.lines().any(|shown| shown == line).then_some(())).await;
+}
+
+async fn send(gateway: &Gateway, count: usize) {
+    for _ in 0..count {
+        gateway.call(Call::get("/x")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_its_checks_gets_no_requests_until_it_has_recovered() {
+    let (changing, steady) = (Checked::start().await, Checked::start().await);
+    let gateway = start(&[&changing, &steady]).await;
+    send(&gateway, 10).await;
+    for state in [FAILS, HANGS] {
+        waits(&gateway, &changing, 0).await;
+        changing.state.store(state, Ordering::SeqCst);
+        waits(&gateway, &changing, 1).await;
+        let before = (changing.served(), steady.served());
+        send(&gateway, 10).await;
+        assert_eq!((changing.served() - before.0, steady.served() - before.1), (0, 10));
+        changing.state.store(UP, Ordering::SeqCst);
+        waits(&gateway, &changing, 0).await;
+        let before = changing.served();
+        send(&gateway, 10).await;
+        assert!(changing.served() > before, "it has its share again");
+    }
+    gateway.logs("a backend is unhealthy").await;
+    gateway.logs("a backend is healthy again").await;
+}
+
+#[tokio::test]
+async fn if_no_backend_is_healthy_all_get_requests() {
+    let (one, other) = (Checked::start().await, Checked::start().await);
+    let gateway = start(&[&one, &other]).await;
+    send(&gateway, 2).await;
+    for backend in [&one, &other] {
+        backend.state.store(FAILS, Ordering::SeqCst);
+        waits(&gateway, backend, 1).await;
+    }
+    let before = [one.served(), other.served()];
+    send(&gateway, 10).await;
+    assert!(one.served() > before[0] && other.served() > before[1]);
+}
