@@ -94,7 +94,7 @@ test("the overview shows all users, leads to one of them, and to the requests th
   await expect(table.getByRole("row", { name: /Dora/ })).toBeVisible();
   await table.getByRole("link", { name: "Dora" }).click();
   const requests = page.getByRole("table", { name: "Requests" });
-  await page.getByRole("button", { name: "Failed", exact: true }).click();
+  await page.getByRole("group", { name: "Result" }).getByRole("button", { name: "Failed" }).click();
   await expect(requests.getByRole("row", { name: /mock\/500/ })).toHaveCount(1);
   await expect(requests.getByRole("row", { name: /mock\/echo/ })).toBeHidden();
   const download = page.waitForEvent("download");

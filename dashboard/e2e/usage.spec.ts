@@ -62,7 +62,7 @@ test("the overview shows requests, errors and latency over time", async ({ page 
   await page.goto(at("/dashboard/overview?range=24h"));
   await expect(page.getByRole("figure", { name: /^Requests per hour: \d+/ })).toBeVisible();
   await expect(page.getByText("Succeeded", { exact: true })).toBeVisible();
-  await page.getByRole("button", { name: /^Failed/ }).click();
+  await page.getByRole("button", { name: /^Failed \d/ }).click();
   await expect(page).toHaveURL(/measure=errors/);
   await expect(page.getByRole("figure", { name: /^Failed per hour/ })).toBeVisible();
   await page.getByRole("button", { name: /^Latency/ }).click();

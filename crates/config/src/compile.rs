@@ -66,7 +66,8 @@ pub(crate) fn compile<'a>(
     if ai.is_none() {
         providers.mock.on = false;
     }
-    let upstreams = upstream::upstreams(reader, &traffic.upstreams);
+    let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
+    let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker);
     let plans = plan::plans(reader, &mut traffic.plans);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
@@ -110,6 +111,7 @@ pub(crate) fn compile<'a>(
             service_tls: auth.service_tls().collect(),
             issuers: auth.issuers.into(),
             health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
+            breaker,
             upstreams: upstreams.list,
             merge_slashes: traffic.paths.merge_slashes.as_ref().is_some_and(|merge| merge.value),
             built_in,

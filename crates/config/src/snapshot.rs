@@ -58,7 +58,7 @@ pub use timeouts::Timeouts;
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
-pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
+pub use upstream::{Backend, BreakerRules, ErrorRate, Origin, Scheme, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use crate::timing::MockTiming;
 pub(crate) const CREATED: u64 = 1_767_225_600;
 
 const GREETING: &str =
-    "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
+    "Hello from the mock provider: this answer is scripted, comes word by word, and is always the same.";
 /// The arguments of a call if the request declares no tool.
 const CALL_ARGUMENTS: &str = r#"{"city": "Jakarta"}"#;
 /// The reasoning tokens of a response.

@@ -31,6 +31,7 @@ use crate::account::request::RequestContext;
 use crate::capacity::RequestPermit;
 use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::refusal::problem::Problem;
+use crate::upstream::backend::AttemptResult;
 use crate::upstream::destination::DestinationInUse;
 use crate::upstream::response_head::UpstreamHead;
 
@@ -254,6 +255,13 @@ impl RequestAccount {
     pub(crate) fn counted_limits(&mut self) -> &mut CountedLimits {
         let counters = &self.request.snapshot.limit_counters;
         self.permits.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
+    }
+
+    /// Reports the end of an attempt to its backend. `source` is the cause of a failed connection, for the log.
+    pub(crate) fn report(&mut self, result: AttemptResult, source: Option<&str>) {
+        if let Some(destination) = &mut self.destination {
+            destination.report(result, source);
+        }
     }
 
     /// Notes that the request is refused or has failed.

@@ -15,11 +15,12 @@ use crate::body::upload::{Progress, Upload, UploadError};
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::forward::retries::Retries;
 use crate::refusal::problem::Problem;
-use crate::upstream::backend::AttemptResult;
+use crate::upstream::backend::{AttemptResult, NoBackend};
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::{Destination, DestinationInUse};
-use crate::upstream::destinations::{ChosenDestination, NoDestination};
+use crate::upstream::destinations::NoDestination;
 use crate::upstream::download::Download;
+use crate::upstream::group::Group;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
@@ -29,7 +30,8 @@ use crate::upstream::response_head::RelayedHead;
 /// A request that is to be sent to an upstream, besides its body.
 pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
-    pub(crate) to: ChosenDestination,
+    /// The backends of the same upstream, if there are several.
+    pub(crate) group: Option<Rc<Group>>,
     /// The progress of the request's body.
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
@@ -102,11 +104,12 @@ enum Channel {
 pub(crate) async fn forward(
     account: &mut RequestAccount,
     outgoing: &mut Outgoing,
+    destination: DestinationInUse,
     mut upload: Upload,
 ) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { head, to: ChosenDestination { destination, group }, progress, repeatable } = outgoing;
-    let (mut to, repeatable) = (destination.clone(), *repeatable);
-    account.destination = Some(DestinationInUse::new(to.clone()));
+    let Outgoing { head, group, progress, repeatable } = outgoing;
+    let (mut to, repeatable) = (destination.shared(), *repeatable);
+    account.destination = Some(destination);
     let mut retries = Retries::default();
     loop {
         let is_repeatable = repeatable && upload.is_empty();
@@ -118,9 +121,9 @@ pub(crate) async fn forward(
         let (channel, now) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
-                report(&to, &problem);
-                to = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
-                direct_to(account, head, &to)?;
+                report(account, &problem);
+                let other = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
+                to = direct_to(account, head, other)?;
                 continue;
             }
         };
@@ -132,16 +135,15 @@ pub(crate) async fn forward(
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
             Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await,
         };
-        match tried.inspect_err(|problem| report(&to, problem))? {
+        match tried.inspect_err(|problem| report(account, problem))? {
             AttemptOutcome::Answered(answered) => {
-                to.backend.report(AttemptResult::Status(answered.head.head.status()), None);
+                account.report(AttemptResult::of_response(&answered.head.head), None);
                 return Ok(answered);
             }
             AttemptOutcome::Again(again) => {
                 upload = again;
-                if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
-                    to = other;
-                    direct_to(account, head, &to)?;
+                if let Some(other) = retries.after_attempt(&to, group.as_deref(), account.request.read_clock()) {
+                    to = direct_to(account, head, other)?;
                 }
             }
         }
@@ -149,15 +151,21 @@ pub(crate) async fn forward(
 }
 
 /// Reports the end of an attempt without a response.
-fn report(to: &Destination, problem: &Problem) {
-    to.backend.report(AttemptResult::of_refusal(problem.refusal), problem.source.as_deref());
+fn report(account: &mut RequestAccount, problem: &Problem) {
+    account.report(AttemptResult::of_refusal(problem.refusal), problem.source.as_deref());
 }
 
-/// Directs the request to another backend of its upstream.
-fn direct_to(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
-    account.destination = Some(DestinationInUse::new(to.clone()));
+/// Directs the request to another backend of its upstream, and returns it.
+fn direct_to(
+    account: &mut RequestAccount,
+    head: &mut OutgoingHead,
+    destination: DestinationInUse,
+) -> Result<Rc<Destination>, Problem> {
+    let to = destination.shared();
+    account.destination = Some(destination);
     head.origin = to.pool.target.clone();
-    head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)
+    head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)?;
+    Ok(to)
 }
 
 /// Returns a connection or a stream, and the current time. A request that was sent before uses no idle HTTP/1.1
@@ -261,9 +269,9 @@ async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtoc
 pub(crate) fn undirected(why: NoDestination) -> Problem {
     match why {
         NoDestination::Unwritable(part) => unwritable(part),
-        NoDestination::NoBackend(_) => {
+        NoDestination::NoBackend(NoBackend { retry_after }) => {
             let message = "no backend of the upstream takes requests now; none received anything";
-            Problem::new(Refusal::NoHealthyUpstream, message)
+            retries::no_healthy_upstream(message, retry_after)
         }
     }
 }

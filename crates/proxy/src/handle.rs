@@ -3,6 +3,7 @@
 pub(crate) mod anonymous;
 pub(crate) mod cors;
 pub(crate) mod exchange;
+mod start_page;
 
 use std::future::{Future as _, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use std::task::Poll;
 use access::Refusal;
 use ai::Endpoint;
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
@@ -32,6 +33,7 @@ use crate::deadlines::RequestDeadlines;
 use crate::forward::UpstreamResponse;
 use crate::handle::cors::PageRequest;
 use crate::handle::exchange::{Exchange, ReceivedRequest};
+use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
 use crate::refusal::phase::{EarlyResponse, Phase};
@@ -117,7 +119,13 @@ async fn serve(
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
-    let RouteMatch { policy, auth, key_places, action } = route::find(&snapshot.traffic, &head)?;
+    let found = route::find(&snapshot.traffic, &head);
+    if let Some(status) = own_status(&found)
+        && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
+    {
+        return Err(EarlyResponse::Respond(Box::new(page)));
+    }
+    let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
     let head = match key_places {
         Some(places) => {
@@ -172,6 +180,15 @@ async fn serve(
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     };
     Ok(handled)
+}
+
+/// Returns the status of the response to a request that belongs to no route and to no LLM API.
+fn own_status(found: &Phase<RouteMatch<'_>>) -> Option<StatusCode> {
+    match found {
+        Ok(RouteMatch { action: Action::Status, .. }) => Some(StatusCode::OK),
+        Err(EarlyResponse::Refuse(problem)) if problem.refusal == Refusal::RouteNotFound => Some(StatusCode::NOT_FOUND),
+        _ => None,
+    }
 }
 
 /// Returns the response to a refused request, in the format that its client reads.

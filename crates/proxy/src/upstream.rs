@@ -1,10 +1,11 @@
 //! Connections to upstreams. `destination` is a backend or a provider with its `pool`, which selects the connection of a
-//! request; a `group` chooses among the backends of an upstream by a `strategy`; all workers share their state (`backend`). `connect`
+//! request; a `group` chooses among the backends of an upstream by a `strategy`; all workers share their state (`backend`), with a circuit `breaker`. `connect`
 //! opens a new connection, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head` that of
 //! a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
 //! either.
 
 pub(crate) mod backend;
+pub(crate) mod breaker;
 pub(crate) mod connect;
 pub(crate) mod destination;
 pub(crate) mod destinations;

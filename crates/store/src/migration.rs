@@ -228,8 +228,8 @@ impl MigrationConnection {
     async fn losses(&mut self, version: i64) -> Result<Vec<(String, u64)>, OpenError> {
         on!(self, |connection, migrator| {
             let mut losses = Vec::new();
-            for Loss { table, column } in dropped(migrator, version) {
-                let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            for Loss { table, column, rows } in dropped(migrator, version) {
+                let count = AssertSqlSafe(format!("SELECT count(*) FROM {table} {rows}"));
                 let rows: i64 = sqlx::query_scalar(count).persistent(false).fetch_one(&mut *connection).await?;
                 let what = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
                 losses.push((what, unsigned(rows)));
@@ -288,14 +288,16 @@ fn steps(migrator: &Migrator, applied: &[AppliedMigration]) -> Vec<Step> {
     steps
 }
 
-/// A table, or one of its columns, that a down migration drops.
+/// A table, one of its columns, or some of its rows that a down migration deletes.
 #[derive(Debug, PartialEq, Eq)]
 struct Loss<'a> {
     table: &'a str,
     column: Option<&'a str>,
+    /// The condition of the rows, with its `WHERE`; empty for all rows.
+    rows: &'a str,
 }
 
-/// Returns the tables and columns that a down migration drops, in the order of its statements.
+/// Returns what a down migration deletes, in the order of its statements.
 fn dropped(migrator: &Migrator, version: i64) -> impl Iterator<Item = Loss<'_>> {
     let is_down = move |known: &&Migration| known.version == version && known.migration_type.is_down_migration();
     let statements = migrator.iter().filter(is_down).flat_map(|down| down.sql.as_str().split(';'));
@@ -305,10 +307,15 @@ fn dropped(migrator: &Migrator, version: i64) -> impl Iterator<Item = Loss<'_>> 
 fn loss(statement: &str) -> Option<Loss<'_>> {
     let mut words =
         statement.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(str::split_whitespace);
+    let of = |table, column| Some(Loss { table, column, rows: "" });
     match [words.next()?, words.next()?, words.next()?] {
-        ["DROP", "TABLE", table] => Some(Loss { table, column: None }),
+        ["DROP", "TABLE", table] => of(table, None),
+        ["DELETE", "FROM", table] => {
+            let rows = statement.find("WHERE").map_or("", |at| &statement[at..]);
+            Some(Loss { table, column: None, rows })
+        }
         ["ALTER", "TABLE", table] => match [words.next()?, words.next()?, words.next()?] {
-            ["DROP", "COLUMN", column] => Some(Loss { table, column: Some(column) }),
+            ["DROP", "COLUMN", column] => of(table, Some(column)),
             _ => None,
         },
         _ => None,

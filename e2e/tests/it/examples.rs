@@ -58,8 +58,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("PYTHONDONTWRITEBYTECODE", "1"),
 ];
 /// The text of the mock's response.
-const SAID: &str =
-    "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
+const SAID: &str = "Hello from the mock provider: this answer is scripted, comes word by word, and is always the same.";
 /// Timeout for a coding agent that starts, sends a request and prints.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 

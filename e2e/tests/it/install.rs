@@ -13,8 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// The text of the mock's response.
-const SAID: &str =
-    "Hello from the mock provider: this answer costs nothing, comes word by word, and is always the same.";
+const SAID: &str = "Hello from the mock provider: this answer is scripted, comes word by word, and is always the same.";
 const HANGS: Duration = Duration::from_secs(60);
 /// Environment of the agents, without a proxy to the internet.
 const ENVIRONMENT: [(&str, &str); 6] = [

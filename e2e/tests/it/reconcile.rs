@@ -227,9 +227,10 @@ async fn differences_from_a_providers_report_are_listed() {
 
 #[tokio::test]
 async fn an_invalid_report_is_refused_with_the_position() {
-    // The forced mock leaves no other provider, whose report this could be.
-    let gateway = Gateway::start(Setup::mocked().section("mock", "true")).await;
+    let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.folder();
+    // The forced mock leaves no other provider, whose report this could be.
+    let config = folder.write("mocked.yaml", "mock: true\n").display().to_string();
     for (text, words, code, expected) in [
         ("date,requests\n2026-11-31,1", &[][..], 1, "report: line 2, date: expected a day as in 2026-11-20"),
         (
@@ -238,7 +239,12 @@ async fn an_invalid_report_is_refused_with_the_position() {
             1,
             "report: page 1: data[0].results[0].object: missing",
         ),
-        (r#"{"data": [{"start_time": 0, "results": []}]}"#, &[], 1, "no provider of kind openai is enabled"),
+        (
+            r#"{"data": [{"start_time": 0, "results": []}]}"#,
+            &["--config", &config],
+            1,
+            "no provider of kind openai is enabled",
+        ),
         ("", &["--repair"], 2, "cannot be used with"),
         ("", &["--since", "yesterday"], 2, "expected a day, such as 2026-11-20"),
     ] {

@@ -69,6 +69,7 @@ fn parse(line: &str) -> Option<Route> {
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            breaker: None,
             place: None,
         })),
         rewrite: None,

@@ -8,9 +8,9 @@ use super::{UsedNames, link_local};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
-use crate::schema::traffic::{BackendInput, UpstreamInput};
+use crate::schema::traffic::{BackendInput, CircuitBreakerInput, UpstreamInput};
 use crate::section::Reader;
-use crate::snapshot::{Backend, Origin, Upstream};
+use crate::snapshot::{Backend, BreakerRules, ErrorRate, Origin, Upstream};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
@@ -19,7 +19,12 @@ pub(super) struct Upstreams {
     by_name: HashMap<String, Option<Arc<Upstream>>>,
 }
 
-pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -> Upstreams {
+/// Compiles the upstreams; `breaker` is that of upstreams without their own.
+pub(super) fn upstreams(
+    reader: &Reader<'_>,
+    entries: &Entries<UpstreamInput>,
+    breaker: Option<BreakerRules>,
+) -> Upstreams {
     let mut taken = UsedNames::default();
     let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new() };
     for entry in &entries.list {
@@ -29,7 +34,8 @@ pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -
             self::backends(reader, backends, link_local::is_allowed(reader, &entry.location, &entry.allow_link_local));
         let tls = upstream_tls(reader, entry, &backends);
         let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
-        let upstream = Upstream { name: name_text, backends, strategy: strategy.value, tls, place };
+        let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
+        let upstream = Upstream { name: name_text, backends, strategy: strategy.value, tls, breaker, place };
         // An upstream without a valid backend has been reported; its name exists.
         let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
         upstreams.list.extend(upstream.clone());
@@ -37,6 +43,19 @@ pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -
         upstreams.by_name.insert(name.value.clone(), upstream);
     }
     upstreams
+}
+
+/// Returns the rules of a circuit breaker.
+pub(super) fn breaker(input: &CircuitBreakerInput) -> BreakerRules {
+    let (min_requests, window) = (input.min_requests.value, input.window.value);
+    let rate = |percent: &Input<u32>| ErrorRate { percent: percent.value, min_requests, window };
+    BreakerRules {
+        failure_threshold: input.failure_threshold.value,
+        error_rate: input.error_rate.as_ref().map(rate),
+        timeout: input.timeout.value,
+        half_open_requests: input.half_open_requests.value,
+        success_threshold: input.success_threshold.value,
+    }
 }
 
 /// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.

@@ -122,8 +122,8 @@ error[bad_value]: `control.listen` has an invalid value
   = expected an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"",
     );
     check(
-        "drain: {delay: x}",
-        &[("TOLLGATE_CIRCUIT_BREAKER__TTL", "2s")],
+        "drain: {delay: x}\nmodels: [{name: a, targets: [{provider: mock, model: a}]}]",
+        &[("TOLLGATE_MODELS__0__STRATEGY", "x")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -131,8 +131,8 @@ error[bad_value]: `drain.delay` has an invalid value
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `circuit_breaker` is not supported by this version yet
- --> the environment variable TOLLGATE_CIRCUIT_BREAKER__TTL",
+error[not_yet]: `models[0].strategy` is not supported by this version yet
+ --> the environment variable TOLLGATE_MODELS__0__STRATEGY",
     );
     check(
         "plans: [{name: a}]",

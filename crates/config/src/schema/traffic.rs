@@ -1,6 +1,7 @@
 //! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
 
 mod auth;
+mod breaker;
 mod forms;
 mod key_place;
 mod limit;
@@ -31,6 +32,7 @@ pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
 };
+pub(crate) use breaker::CircuitBreakerInput;
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
     PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
@@ -113,7 +115,8 @@ section! {
         rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address without a valid key");
         /// Requests with their expected results, which `tollgate check` [compares](explain.md#tests).
         tests: Entries<RequestTestInput> = sections::<RequestTestInput>("none").at_most(TESTS_MAX);
-        later: circuit_breaker;
+        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend of every upstream, and of every provider.
+        circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
         rules: Rule::Requires("prices_key", "prices_file");
     }
 }
@@ -321,7 +324,9 @@ section! {
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// Whether the hosts of backends may have link-local or metadata addresses. Only the file may set it.
         allow_link_local: Input<bool> = default(Boolean, || false);
-        later: health_check, circuit_breaker, retry, pool, discover;
+        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend, in place of the file's.
+        circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
+        later: health_check, retry, pool, discover;
     }
 }
 

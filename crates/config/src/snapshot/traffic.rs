@@ -15,7 +15,7 @@ use super::ambiguous::merged;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::timeouts::Timeouts;
-use super::upstream::{Origin, Upstream};
+use super::upstream::{BreakerRules, Origin, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
 
 /// What a reload may change.
@@ -74,6 +74,8 @@ pub struct Traffic {
     pub health_paths: Box<[Box<str>]>,
     /// Whether each run of slashes in a path is one slash.
     pub merge_slashes: bool,
+    /// The circuit breaker of every upstream without its own, and of every provider; `None` is off.
+    pub breaker: Option<BreakerRules>,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The policies of requests without a configured route.

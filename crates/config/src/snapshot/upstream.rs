@@ -1,6 +1,7 @@
 //! Upstreams, and the origins to which requests are sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tls::UpstreamTls;
 
@@ -17,8 +18,36 @@ pub struct Upstream {
     pub strategy: Strategy,
     /// The TLS to backends with `https`; `None` means Mozilla's roots and no client certificate.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// The circuit breaker of each backend; `None` is off.
+    pub breaker: Option<BreakerRules>,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+}
+
+/// The rules of the section `circuit_breaker`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRules {
+    /// Failures in a row that open the breaker. Default 5.
+    pub failure_threshold: u32,
+    /// The share of failures that opens it; `None` is off.
+    pub error_rate: Option<ErrorRate>,
+    /// The time for which an open breaker admits nothing. Default 30 s.
+    pub timeout: Duration,
+    /// Maximum number of requests at once that a half-open breaker admits. Default 3.
+    pub half_open_requests: u32,
+    /// Successes that close a half-open breaker. Default 2.
+    pub success_threshold: u32,
+}
+
+/// A share of failures within a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorRate {
+    /// The share in percent, 1 to 100.
+    pub percent: u32,
+    /// Minimum number of results in the window. Default 20.
+    pub min_requests: u32,
+    /// The length of the window. Default 10 s.
+    pub window: Duration,
 }
 
 /// One entry of `upstreams[].backends`.

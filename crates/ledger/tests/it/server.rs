@@ -291,10 +291,10 @@ async fn a_pooler_is_refused_in_transaction_mode_and_works_in_session_mode() {
 }
 
 #[tokio::test]
-async fn an_overview_takes_four_statements() {
+async fn an_overview_takes_five_statements() {
     let (_world, network, store, _) = apart().await;
     let ada = store.find_user(&UserRef::Email(Email::parse("ada@example.com").unwrap())).await.unwrap().unwrap();
     let before = network.statements();
     let found = Ledger::new(store).overview(ada.id, Day(20_000), Day(20_001)).await.unwrap().unwrap();
-    assert_eq!((network.statements() - before, found.user), (4, ada));
+    assert_eq!((network.statements() - before, found.user), (5, ada));
 }

@@ -18,6 +18,7 @@ use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
+use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.
@@ -60,8 +61,9 @@ pub(crate) async fn forward_to(
     }
     let upstream = choose(account, upstream)?;
     let request = &account.request;
-    let to = request.snapshot.destinations.of_upstream(upstream).map_err(undirected)?;
-    let edits = edits(account, policy, &to.destination.edits, upgrades).map_err(unwritable)?;
+    let chosen = request.snapshot.destinations.of_upstream(upstream, request.read_at()).map_err(undirected)?;
+    let ChosenDestination { destination, group } = chosen;
+    let edits = edits(account, policy, &destination.edits, upgrades).map_err(unwritable)?;
     let (mut upload, progress) =
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
     upload.guard(&request.snapshot.traffic.claim_headers);
@@ -71,9 +73,9 @@ pub(crate) async fn forward_to(
         Some(rewrite) => rewritten(rewrite, &head)?,
     };
     let repeatable = head.is_idempotent();
-    let head = OutgoingHead { head, edits, target, origin: to.destination.pool.target.clone(), upgrades };
-    let mut outgoing = Outgoing { head, to, progress, repeatable };
-    let mut answered = forward(account, &mut outgoing, upload).await?;
+    let head = OutgoingHead { head, edits, target, origin: destination.pool.target.clone(), upgrades };
+    let mut outgoing = Outgoing { head, group, progress, repeatable };
+    let mut answered = forward(account, &mut outgoing, destination, upload).await?;
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }

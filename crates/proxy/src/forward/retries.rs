@@ -1,14 +1,17 @@
 //! The retries of one request, and the backends to which they go.
 
-use std::rc::Rc;
+use std::time::Duration;
 
 use access::Refusal;
+use http::{HeaderValue, header};
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
 use crate::refusal::problem::Problem;
-use crate::upstream::destination::Destination;
-use crate::upstream::group::{Group, NoBackend, TriedBackends};
+use crate::refusal::seconds::seconds_up;
+use crate::upstream::backend::NoBackend;
+use crate::upstream::destination::{Destination, DestinationInUse};
+use crate::upstream::group::{Group, TriedBackends};
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const RETRIES_MAX: u32 = 4;
@@ -40,9 +43,14 @@ impl Retries {
     }
 
     /// Counts a retry of an attempt on `to`. Returns another backend for it, if there is one that was not tried.
-    pub(super) fn after_attempt(&mut self, to: &Destination, group: Option<&Group>) -> Option<Rc<Destination>> {
+    pub(super) fn after_attempt(
+        &mut self,
+        to: &Destination,
+        group: Option<&Group>,
+        now: Instant,
+    ) -> Option<DestinationInUse> {
         self.attempts += 1;
-        self.other(to, group?).ok()
+        self.other(to, group?, now).ok()
     }
 
     /// Counts a connection to `to` that could not be opened. Returns another backend that was not tried.
@@ -56,31 +64,36 @@ impl Retries {
         to: &Destination,
         group: Option<&Group>,
         problem: Problem,
-    ) -> Result<Rc<Destination>, Problem> {
+    ) -> Result<DestinationInUse, Problem> {
         if problem.refusal != Refusal::UpstreamConnect {
             return Err(problem);
         }
-        let is_in_time = Instant::now() < account.total_at();
+        let now = account.request.read_clock();
+        let is_in_time = now < account.total_at();
         let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
-        let Ok(other) = self.other(to, group) else {
-            return Err(if self.attempts == 0 { no_healthy_upstream(problem) } else { problem });
+        let other = match self.other(to, group, now) {
+            Ok(other) => other,
+            Err(NoBackend { retry_after }) if self.attempts == 0 => {
+                let message = "no backend of the upstream can be reached; none received anything";
+                let mut refusal = no_healthy_upstream(message, retry_after);
+                refusal.source = problem.source;
+                return Err(refusal);
+            }
+            Err(_) => return Err(problem),
         };
         self.connects += 1;
         account.request.worker().handles.upstream_failed(&to.name, problem.refusal);
         Ok(other)
     }
 
-    fn other(&mut self, to: &Destination, group: &Group) -> Result<Rc<Destination>, NoBackend> {
+    fn other(&mut self, to: &Destination, group: &Group, now: Instant) -> Result<DestinationInUse, NoBackend> {
         self.tried.add(to);
-        group.choose(&self.tried).cloned()
+        group.choose(&self.tried, now)
     }
 }
 
-/// Returns the refusal of a request after no backend of its upstream accepted a connection; `last` is the failure of the
-/// last one.
-fn no_healthy_upstream(last: Problem) -> Problem {
-    let message = "no backend of the upstream can be reached; none received anything";
-    let mut problem = Problem::new(Refusal::NoHealthyUpstream, message);
-    problem.source = last.source;
-    problem
+/// Returns the refusal of a request that no backend of its upstream takes; one may take it after `retry_after`.
+pub(super) fn no_healthy_upstream(message: &'static str, retry_after: Option<Duration>) -> Problem {
+    let seconds = retry_after.map_or(0, seconds_up).max(1);
+    Problem::new(Refusal::NoHealthyUpstream, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }

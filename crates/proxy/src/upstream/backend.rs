@@ -5,14 +5,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::{Origin, Provider, Upstream};
+use config::snapshot::{BreakerRules, Origin, Provider, Upstream};
+use http1::KnownName;
 use telemetry::Metrics;
 use telemetry::metrics::{BackendFailureLabels, BackendLabels, Counter, Gauge};
+use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
+use crate::upstream::breaker::{Breaker, BreakerChange, TrialPermit};
+use crate::upstream::response_head::UpstreamHead;
 
 /// The states of all backends, also those of providers, that are configured or in use.
 #[derive(Debug)]
@@ -40,6 +45,15 @@ pub(crate) struct BackendState {
     workers: Mutex<Vec<Arc<BackendCounts>>>,
     published: Mutex<Published>,
     unreachable: FailureLog,
+    breaker: Arc<Breaker>,
+}
+
+/// No backend of the upstream takes the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no backend of the upstream takes the request")]
+pub(crate) struct NoBackend {
+    /// The time after which one may take requests; `None` if the request has tried all backends.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// How an attempt to send a request to a backend ended, as far as the backend is concerned. An attempt is not reported if its
@@ -54,6 +68,8 @@ pub(crate) enum AttemptResult {
     TimedOut,
     /// The head of a response arrived, with this status.
     Status(u16),
+    /// The head of a response arrived, with the gRPC status 14 (`UNAVAILABLE`).
+    GrpcUnavailable,
     /// The request could not be sent for a reason of its client or of Tollgate.
     Aborted,
 }
@@ -73,6 +89,16 @@ impl AttemptResult {
         FAILED.iter().find(|(of, _)| *of == refusal).map_or(Self::Aborted, |(_, result)| *result)
     }
 
+    /// Returns the result of an attempt with this response.
+    pub(crate) fn of_response(head: &UpstreamHead) -> Self {
+        const UNAVAILABLE: &[u8] = b"14";
+        let is_grpc = head.text(KnownName::ContentType).is_some_and(|of| of.starts_with("application/grpc"));
+        if is_grpc && head.fields().named(b"grpc-status").next() == Some(UNAVAILABLE) {
+            return Self::GrpcUnavailable;
+        }
+        Self::Status(head.status())
+    }
+
     /// Returns the position in [`CAUSES`] if the backend failed. Of statuses, only those of a gateway that cannot reach the
     /// service behind it are failures (RFC 9110, 15.6).
     const fn cause(self) -> Option<usize> {
@@ -80,7 +106,7 @@ impl AttemptResult {
             Self::ConnectFailed => Some(0),
             Self::Reset => Some(1),
             Self::TimedOut => Some(2),
-            Self::Status(502..=504) => Some(3),
+            Self::Status(502..=504) | Self::GrpcUnavailable => Some(3),
             Self::Status(_) | Self::Aborted => None,
         }
     }
@@ -102,6 +128,8 @@ struct Published {
     in_flight: (Gauge, u64),
     picks: (Counter, u64),
     failures: [(Counter, u64); CAUSES.len()],
+    breakers_open: (Gauge, bool),
+    openings: (Counter, u64),
 }
 
 impl Backends {
@@ -160,6 +188,8 @@ impl BackendState {
                 let BackendLabels { upstream, backend } = labels.clone();
                 (proxy.backend_failures.get_or_create(&BackendFailureLabels { upstream, backend, cause }), 0)
             }),
+            breakers_open: (proxy.backend_breakers_open.get_or_create(&labels), false),
+            openings: (proxy.backend_breaker_openings.get_or_create(&labels), 0),
         };
         Self {
             url,
@@ -167,6 +197,7 @@ impl BackendState {
             workers: Mutex::default(),
             published: Mutex::new(published),
             unreachable: FailureLog::default(),
+            breaker: Arc::default(),
         }
     }
 
@@ -184,6 +215,20 @@ impl BackendState {
         if let Some(failures) = self.unreachable.of(Instant::now()) {
             let (upstream, backend) = (&*self.upstream, &*self.url);
             tracing::warn!(upstream, backend, failures, cause, "a backend cannot be reached");
+        }
+    }
+
+    /// Logs that the circuit breaker has opened or closed.
+    fn log_breaker(&self, change: BreakerChange, cause: Option<&str>) {
+        let (upstream, backend) = (&*self.upstream, &*self.url);
+        match change {
+            BreakerChange::Opened => {
+                tracing::warn!(upstream, backend, cause, "the circuit breaker of a backend has opened");
+            }
+            BreakerChange::Closed(open_for) => {
+                let open_ms = u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(upstream, backend, open_ms, "the circuit breaker of a backend is closed again");
+            }
         }
     }
 
@@ -205,13 +250,17 @@ impl BackendState {
     /// Adds the changes since the last call. Backends beyond the maximum of series share metrics.
     fn publish(&self) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Published { in_flight: (gauge, known), picks, failures } = &mut *published;
+        let Published { in_flight: (gauge, known), picks, failures, breakers_open, openings } = &mut *published;
         let in_flight = self.sum(|worker| &worker.in_flight);
         gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
         *known = in_flight;
         let picked = (picks, self.sum(|worker| &worker.picks));
+        let opened = (openings, self.breaker.openings());
+        let (open_gauge, was_open) = breakers_open;
+        let is_open = self.breaker.is_open();
+        open_gauge.inc_by(i64::from(is_open) - i64::from(std::mem::replace(was_open, is_open)));
         let failed = failures.iter_mut().enumerate().map(|(cause, known)| (known, self.failures(cause)));
-        for ((counter, known), total) in std::iter::once(picked).chain(failed) {
+        for ((counter, known), total) in [picked, opened].into_iter().chain(failed) {
             counter.inc_by(total.saturating_sub(*known));
             *known = total;
         }
@@ -226,13 +275,32 @@ pub(crate) struct BackendUse {
     pub(crate) index: usize,
     /// Whether the upstream has other backends.
     pub(crate) has_others: bool,
+    /// The rules of the circuit breaker; `None` if it is off.
+    pub(crate) breaker: Option<BreakerRules>,
 }
 
 impl BackendUse {
-    /// Counts the end of an attempt. `source` is the cause of a failed connection, for the log.
-    pub(crate) fn report(&self, result: AttemptResult, source: Option<&str>) {
-        if let Some(cause) = result.cause() {
+    /// Admits a request at `now`, with a permit if the circuit breaker is half-open.
+    ///
+    /// # Errors
+    /// The circuit breaker is open.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<TrialPermit>, NoBackend> {
+        let Some(rules) = &self.breaker else { return Ok(None) };
+        self.state.breaker.admit(rules, now).map_err(|wait| NoBackend { retry_after: Some(wait) })
+    }
+
+    /// Counts the end of an attempt that was admitted with `permit`. `source` is the cause of a failed connection, for the
+    /// log.
+    pub(crate) fn report(&self, result: AttemptResult, source: Option<&str>, permit: Option<&TrialPermit>) {
+        let cause = result.cause();
+        if let Some(cause) = cause {
             self.counts.failed(cause);
+        }
+        if let Some(rules) = self.breaker.as_ref().filter(|_| result != AttemptResult::Aborted)
+            && let Some(change) = self.state.breaker.note(rules, cause.is_some(), permit, Instant::now)
+        {
+            let cause = cause.and_then(|cause| CAUSES.get(cause)).copied();
+            self.state.log_breaker(change, cause);
         }
         if result == AttemptResult::ConnectFailed {
             self.state.log_unreachable(source);
@@ -288,6 +356,7 @@ mod tests {
             backends: vec![Backend { origin: origin(1), weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            breaker: None,
             place: None,
         });
         backends.of(&name, &origin(1)).counts(0).begin();
@@ -314,6 +383,7 @@ mod tests {
             counts: counts.clone(),
             index: 0,
             has_others: false,
+            breaker: None,
         };
         for (of, result, cause) in [
             (&first, AttemptResult::Status(200), None),
@@ -328,7 +398,7 @@ mod tests {
             (&second, AttemptResult::Status(503), None),
             (&second, AttemptResult::Status(504), None),
         ] {
-            uses(of).report(result, cause);
+            uses(of).report(result, cause, None);
         }
         backends.publish();
         first.end();

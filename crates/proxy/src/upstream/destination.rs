@@ -7,8 +7,10 @@ use std::sync::Arc;
 use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
+use tokio::time::Instant;
 
-use crate::upstream::backend::BackendUse;
+use crate::upstream::backend::{AttemptResult, BackendUse, NoBackend};
+use crate::upstream::breaker::TrialPermit;
 use crate::upstream::pool::Pool;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
@@ -47,12 +49,31 @@ impl Destination {
 }
 
 /// The destination of a request, which counts the request as in flight until it is dropped.
-pub(crate) struct DestinationInUse(Rc<Destination>);
+pub(crate) struct DestinationInUse {
+    destination: Rc<Destination>,
+    /// The permit of a half-open circuit breaker, until the attempt is reported.
+    permit: Option<TrialPermit>,
+}
 
 impl DestinationInUse {
-    pub(crate) fn new(destination: Rc<Destination>) -> Self {
+    /// Begins to use a destination at `now`.
+    ///
+    /// # Errors
+    /// The circuit breaker of the destination is open.
+    pub(crate) fn begin(destination: &Rc<Destination>, now: Instant) -> Result<Self, NoBackend> {
+        let permit = destination.backend.admit(now)?;
         destination.backend.counts.begin();
-        Self(destination)
+        Ok(Self { destination: destination.clone(), permit })
+    }
+
+    /// Returns the destination itself.
+    pub(crate) fn shared(&self) -> Rc<Destination> {
+        self.destination.clone()
+    }
+
+    /// Reports the end of an attempt. `source` is the cause of a failed connection, for the log.
+    pub(crate) fn report(&mut self, result: AttemptResult, source: Option<&str>) {
+        self.destination.backend.report(result, source, self.permit.take().as_ref());
     }
 }
 
@@ -60,13 +81,13 @@ impl std::ops::Deref for DestinationInUse {
     type Target = Destination;
 
     fn deref(&self) -> &Destination {
-        &self.0
+        &self.destination
     }
 }
 
 impl Drop for DestinationInUse {
     fn drop(&mut self) {
-        self.0.backend.counts.end();
+        self.destination.backend.counts.end();
     }
 }
 

@@ -7,21 +7,22 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{Backend, Origin, Provider, Split, Strategy, Upstream};
+use config::snapshot::{Backend, BreakerRules, Origin, Provider, Split, Strategy, Traffic, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
 use thiserror::Error;
+use tokio::time::Instant;
 
-use crate::upstream::backend::{BackendUse, Backends};
-use crate::upstream::destination::{Destination, provider_edits, upstream_edits};
-use crate::upstream::group::{Group, NoBackend, TriedBackends};
+use crate::upstream::backend::{BackendUse, Backends, NoBackend};
+use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
+use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::pool::Pools;
 use crate::upstream::strategy::Rotation;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
 pub(crate) struct ChosenDestination {
-    pub(crate) destination: Rc<Destination>,
+    pub(crate) destination: DestinationInUse,
     /// The backends of the same upstream, if there are several.
     pub(crate) group: Option<Rc<Group>>,
 }
@@ -35,12 +36,6 @@ pub(crate) enum NoDestination {
     NoBackend(#[from] NoBackend),
 }
 
-impl From<Rc<Destination>> for ChosenDestination {
-    fn from(destination: Rc<Destination>) -> Self {
-        Self { destination, group: None }
-    }
-}
-
 /// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
 /// most as many as backends and providers.
 pub(crate) struct Destinations {
@@ -49,6 +44,8 @@ pub(crate) struct Destinations {
     splits: RefCell<FxHashMap<usize, Rotation>>,
     backends: Arc<Backends>,
     pools: Rc<Pools>,
+    /// The circuit breaker of providers.
+    provider_breaker: Option<BreakerRules>,
     /// The number of the worker.
     worker: usize,
 }
@@ -60,22 +57,27 @@ enum Selection {
 }
 
 impl Destinations {
-    /// Returns no destinations yet. They use the pools of the worker with this number.
-    pub(crate) fn new(backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
-        Self { known: RefCell::default(), splits: RefCell::default(), backends, pools, worker }
+    /// Returns no destinations of `traffic` yet. They use the pools of the worker with this number.
+    pub(crate) fn new(traffic: &Traffic, backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
+        let (known, splits) = Default::default();
+        Self { known, splits, backends, pools, provider_breaker: traffic.breaker, worker }
     }
 
-    /// Chooses the destination of a request of an ordinary route; `upstream` is part of the snapshot.
+    /// Chooses the destination of a request of an ordinary route at `now`; `upstream` is part of the snapshot.
     ///
     /// # Errors
     /// No backend takes the request, or the authority of an origin is not a valid header.
-    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<ChosenDestination, NoDestination> {
+    pub(crate) fn of_upstream(
+        &self,
+        upstream: &Arc<Upstream>,
+        now: Instant,
+    ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(upstream).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose()?);
+            return Ok(known.choose(now)?);
         }
         let known = self.upstream(upstream)?;
-        let chosen = known.choose();
+        let chosen = known.choose(now);
         self.known.borrow_mut().insert(address, known);
         Ok(chosen?)
     }
@@ -96,18 +98,24 @@ impl Destinations {
     ///
     /// # Errors
     /// The provider does not take the request, or the origin's authority is not a valid header.
-    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<ChosenDestination, NoDestination> {
+    pub(crate) fn of_provider(
+        &self,
+        provider: &Arc<Provider>,
+        now: Instant,
+    ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(provider).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose()?);
+            return Ok(known.choose(now)?);
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
         let pool = self.pools.of(&provider.origin, provider.tls.as_ref());
-        let backend = self.backend(&provider.name, &provider.origin);
+        let backend = self.backend(&provider.name, &provider.origin, self.provider_breaker);
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
-        self.known.borrow_mut().insert(address, Selection::One(destination.clone()));
-        Ok(destination.into())
+        let selection = Selection::One(destination);
+        let chosen = selection.choose(now);
+        self.known.borrow_mut().insert(address, selection);
+        Ok(chosen?)
     }
 
     fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {
@@ -115,7 +123,7 @@ impl Destinations {
         let mut backends = Vec::new();
         for (index, Backend { origin, .. }) in upstream.backends.iter().enumerate() {
             let has_others = upstream.backends.len() > 1;
-            let backend = BackendUse { index, has_others, ..self.backend(&upstream.name, origin) };
+            let backend = BackendUse { index, has_others, ..self.backend(&upstream.name, origin, upstream.breaker) };
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
                 pool: self.pools.of(origin, upstream.tls.as_ref()),
@@ -135,9 +143,9 @@ impl Destinations {
     }
 
     /// Returns the only backend of an upstream, as this worker counts it.
-    fn backend(&self, upstream: &Arc<str>, origin: &Origin) -> BackendUse {
+    fn backend(&self, upstream: &Arc<str>, origin: &Origin, breaker: Option<BreakerRules>) -> BackendUse {
         let state = self.backends.of(upstream, origin);
-        BackendUse { counts: state.counts(self.worker), state, index: 0, has_others: false }
+        BackendUse { counts: state.counts(self.worker), state, index: 0, has_others: false, breaker }
     }
 
     fn duration(&self, name: &Arc<str>) -> Histogram {
@@ -146,11 +154,14 @@ impl Destinations {
 }
 
 impl Selection {
-    fn choose(&self) -> Result<ChosenDestination, NoBackend> {
+    fn choose(&self, now: Instant) -> Result<ChosenDestination, NoBackend> {
         match self {
-            Self::One(destination) => Ok(destination.clone().into()),
+            Self::One(destination) => {
+                let destination = DestinationInUse::begin(destination, now)?;
+                Ok(ChosenDestination { destination, group: None })
+            }
             Self::Several(group) => {
-                let destination = group.choose(&TriedBackends::default())?.clone();
+                let destination = group.choose(&TriedBackends::default(), now)?;
                 Ok(ChosenDestination { destination, group: Some(group.clone()) })
             }
         }

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use thiserror::Error;
+use tokio::time::Instant;
 
-use crate::upstream::destination::Destination;
+use crate::upstream::backend::NoBackend;
+use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::strategy::Rotation;
 
 /// The backends of one upstream.
@@ -20,11 +21,6 @@ pub(crate) struct Group {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct TriedBackends(Vec<usize>);
 
-/// No backend of the upstream takes the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no backend of the upstream takes the request")]
-pub(crate) struct NoBackend;
-
 impl TriedBackends {
     pub(crate) fn add(&mut self, destination: &Destination) {
         self.0.push(destination.backend.index);
@@ -39,18 +35,31 @@ impl Group {
         Self { backends: backends.into(), rotation, retries }
     }
 
-    /// Chooses the backend of a new request, or for a retry one that the request has not tried: the next in turn of the
-    /// retries.
+    /// Chooses the backend of a new request at `now`, or for a retry one that the request has not tried: the next in turn
+    /// of the retries. Backends whose circuit breaker is open are passed over.
     ///
     /// # Errors
-    /// The request has tried all backends.
-    pub(crate) fn choose(&self, tried: &TriedBackends) -> Result<&Rc<Destination>, NoBackend> {
-        let backends = self.backends.len();
-        let index = match &*tried.0 {
-            [] => Some(self.rotation.next(backends)),
-            tried if tried.len() >= backends => None,
-            tried => self.retries.next_except(backends, tried),
-        };
-        index.and_then(|index| self.backends.get(index)).ok_or(NoBackend)
+    /// The request has tried all backends, or no other one takes requests now.
+    pub(crate) fn choose(&self, tried: &TriedBackends, now: Instant) -> Result<DestinationInUse, NoBackend> {
+        let rotation = if tried.0.is_empty() { &self.rotation } else { &self.retries };
+        let mut passed = tried.0.clone();
+        let mut refused = NoBackend { retry_after: None };
+        loop {
+            let backends = self.backends.len();
+            let index = match &*passed {
+                [] => Some(rotation.next(backends)),
+                passed if passed.len() >= backends => None,
+                passed => rotation.next_except(backends, passed),
+            };
+            let (index, backend) = index.and_then(|index| Some((index, self.backends.get(index)?))).ok_or(refused)?;
+            match DestinationInUse::begin(backend, now) {
+                Ok(destination) => return Ok(destination),
+                Err(NoBackend { retry_after }) => {
+                    let least = [refused.retry_after, retry_after].into_iter().flatten().min();
+                    refused = NoBackend { retry_after: least };
+                    passed.push(index);
+                }
+            }
+        }
     }
 }

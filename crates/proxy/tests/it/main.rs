@@ -17,6 +17,8 @@ mod closed_streams;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod failing_backends;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;
@@ -54,7 +56,10 @@ mod routing;
 mod scope;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
 mod services;
+#[cfg(test)]
+mod start_page;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Credits;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use meter::Counts;
+use meter::{Counts, Outcome, RequestResult};
 use rustls::{ClientConfig, ServerConfig};
 use spool::Record;
 
@@ -40,7 +41,8 @@ fn counted(records: &[Record]) -> impl Iterator<Item = &Counts> {
     })
 }
 
-/// A call through a gateway before `https://HOST:PORT`, which must fail as `upstream_connect` and count for nothing.
+/// A call through a gateway before `https://HOST:PORT`, which must fail as `upstream_connect`. It is counted among
+/// the requests that no upstream received, and costs nothing.
 async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfig>) {
     let mut gateway = Gateway::start(&format!("https://{host}:{}", upstream.address.port()), tls);
     let answer = patiently("an answer", gateway.post("/api/echo", "a secret")).await;
@@ -52,7 +54,10 @@ async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfi
     let notes = upstream.notes();
     assert!(notes.accepted > 0, "the gateway must have come as far as the handshake");
     assert_eq!((notes.handshakes, notes.requests), (Vec::new(), Vec::new()));
-    assert_eq!(counted(&gateway.stop().await).count(), 0);
+    let records = gateway.stop().await;
+    let counts: Vec<_> =
+        counted(&records).map(|counts| (counts.status_class, counts.requests, counts.credits)).collect();
+    assert_eq!(counts, [(RequestResult::unsent_class(502, Outcome::Completed, None), 1, Credits(0))]);
     assert_eq!(gateway.used(), 0);
     assert_eq!(gateway.ended(), ReservationCounts { released: 1, settled: 0, interrupted: 0 });
 }

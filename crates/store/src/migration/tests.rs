@@ -61,9 +61,11 @@ async fn an_undo_counts_the_rows_of_all_that_it_drops() {
 
 #[test]
 fn statements_that_delete_are_understood() {
-    let check = |statement, table, column| assert_eq!(loss(statement), Some(Loss { table, column }), "{statement}");
-    check("DROP TABLE users", "users", None);
-    check("\n-- Why.\nALTER TABLE users\n    DROP COLUMN name", "users", Some("name"));
+    let check =
+        |statement, table, column, rows| assert_eq!(loss(statement), Some(Loss { table, column, rows }), "{statement}");
+    check("DROP TABLE users", "users", None, "");
+    check("\n-- Why.\nALTER TABLE users\n    DROP COLUMN name", "users", Some("name"), "");
+    check("\nDELETE FROM users WHERE no = 0", "users", None, "WHERE no = 0");
     for kept in ["", "DROP INDEX users_by_name", "ALTER TABLE users ADD COLUMN x BIGINT", "DROP FUNCTION f"] {
         assert_eq!(loss(kept), None, "{kept}");
     }

@@ -173,6 +173,10 @@ pub struct ProxyMetrics {
     pub backend_in_flight: Family<BackendLabels, Gauge>,
     /// `tollgate_backend_failures_total`: attempts to send a request to the backend that failed.
     pub backend_failures: Family<BackendFailureLabels, Counter>,
+    /// `tollgate_backend_breakers_open`: 1 while the circuit breaker of the backend is open or half-open.
+    pub backend_breakers_open: Family<BackendLabels, Gauge>,
+    /// `tollgate_backend_breaker_openings_total`: how often the circuit breaker of the backend has opened.
+    pub backend_breaker_openings: Family<BackendLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -202,6 +206,8 @@ impl ProxyMetrics {
             backend_requests: Family::new(NAME_SERIES_MAX),
             backend_in_flight: Family::new(NAME_SERIES_MAX),
             backend_failures: Family::new(NAME_SERIES_MAX),
+            backend_breakers_open: Family::new(NAME_SERIES_MAX),
+            backend_breaker_openings: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -260,6 +266,16 @@ impl ProxyMetrics {
             "tollgate_backend_failures",
             "Attempts to send a request to a backend that failed, by cause",
             self.backend_failures.clone(),
+        );
+        registry.register(
+            "tollgate_backend_breakers_open",
+            "Circuit breakers of backends that are open or half-open",
+            self.backend_breakers_open.clone(),
+        );
+        registry.register(
+            "tollgate_backend_breaker_openings",
+            "Openings of the circuit breaker of a backend",
+            self.backend_breaker_openings.clone(),
         );
     }
 }

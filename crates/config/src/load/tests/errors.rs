@@ -257,7 +257,7 @@ fn what_comes_later_is_not_yet() {
         ("upstreams: [{name: u, pool: {idle: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
         ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
-        ("circuit_breaker: {failure_threshold: 5}".to_owned(), 1, 1),
+        ("upstreams: [{name: u, retry: {attempts: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);
     }
@@ -289,6 +289,17 @@ fn values_outside_of_their_range_are_refused() {
         "retention: {events: never}",
         "budgets: {server_tool_rounds: 0}",
         "budgets: {server_tool_rounds: 1001}",
+        "circuit_breaker: {failure_threshold: 0}",
+        "circuit_breaker: {failure_threshold: 1001}",
+        "circuit_breaker: {success_threshold: 0}",
+        "circuit_breaker: {half_open_requests: 0}",
+        "circuit_breaker: {timeout: 0s}",
+        "circuit_breaker: {timeout: 2h}",
+        "circuit_breaker: {error_rate: 0%}",
+        "circuit_breaker: {error_rate: 101%}",
+        "circuit_breaker: {error_rate: 50}",
+        "circuit_breaker: {window: 500ms}",
+        "circuit_breaker: {min_requests: 0}",
     ] {
         let error = read_text(source).map(|_| ()).expect_err(source);
         let codes: Vec<_> = error.problems.iter().map(|problem| problem.code).collect();

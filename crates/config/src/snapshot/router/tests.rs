@@ -29,6 +29,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            breaker: None,
             place: None,
         })),
         rewrite: None,

@@ -326,8 +326,10 @@ pub(in crate::routes) async fn list(
     let kind = query.kind.as_deref().map(kind_filter).transpose()?;
     let routes = routes_filter(&app, query.route.as_deref(), query.path.as_deref());
     let text = query.text.filter(|text| !text.is_empty());
-    if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_MAX) {
-        return Err(Problem::new(Refusal::BadRequest, format!("`text` must have at most {TEXT_MAX} characters")));
+    let is_valid = |text: &String| text.chars().count() <= TEXT_MAX && !text.contains(char::is_control);
+    if !text.as_ref().is_none_or(is_valid) {
+        let message = format!("`text` must have at most {TEXT_MAX} characters, without control characters");
+        return Err(Problem::new(Refusal::BadRequest, message));
     }
     let (key, model) = (scope.key_no(), query.model);
     let filter = RequestFilter { key, model, status, result, since, until, kind, routes, text };

@@ -162,7 +162,7 @@ async fn requests_of_ordinary_routes_are_listed_with_their_counts() {
     let counts: u64 =
         table.body.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(counts, 28);
-    for query in ["kind=plain", &format!("text={}", "x".repeat(101))] {
+    for query in ["kind=plain", "text=a%00b", &format!("text={}", "x".repeat(101))] {
         get(world.address, &format!("/api/usage/requests?{query}"), &[&root.bearer()])
             .await
             .refuses(400, "bad_request");

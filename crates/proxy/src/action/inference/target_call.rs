@@ -24,6 +24,7 @@ use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
 use crate::transform::{ProviderTarget, Receiver, RequestEdits};
+use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
 
@@ -99,18 +100,19 @@ impl<'a> TargetCall<'a> {
             account.open_record(charge).await?;
         }
         let request = &account.request;
-        let to = request.snapshot.destinations.of_provider(&call.provider).map_err(undirected)?;
+        let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
+        let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
         let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
-        let edits = RequestEdits { trace, destination: &to.destination.edits, receiver };
+        let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(body, request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
-        let (head, origin) = (request.head.clone(), to.destination.pool.target.clone());
+        let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
-        let mut outgoing = Outgoing { head, to, progress, repeatable: false };
-        let mut answered = forward(account, &mut outgoing, upload).await?;
+        let mut outgoing = Outgoing { head, group, progress, repeatable: false };
+        let mut answered = forward(account, &mut outgoing, destination, upload).await?;
         let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
         account.answered(answered.head.head.status(), upstream_id);
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {

@@ -1,0 +1,46 @@
+//! The keys of `circuit_breaker`.
+
+use std::time::Duration;
+
+use super::super::field::{default, optional};
+use super::super::form::{DurationForm, Refusal, Scalar, TextForm, Whole};
+use super::super::section;
+use crate::input::Input;
+use crate::settings::Value;
+
+/// Maximum of the numbers of results that change the state of a breaker.
+const COUNT_MAX: u64 = 1_000;
+const COUNT: Whole<u32> = Whole::new(1, COUNT_MAX);
+const PERCENT: TextForm<u32> = TextForm {
+    parse: |text| {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        let percent = percent.filter(|percent| (1..=100).contains(percent));
+        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 1% to 100%".to_owned()))
+    },
+    shown: |percent| Value::Text(format!("{percent}%")),
+    cell: "`1%` to `100%`",
+    pattern: "^0*([1-9][0-9]?|100)%$",
+    scalar: Scalar::Text,
+};
+
+section! {
+    /// The rules of one circuit breaker.
+    CircuitBreakerInput {
+        /// Failures in a row after which the backend gets no requests.
+        failure_threshold: Input<u32> = default(COUNT, || 5);
+        /// The share of failures in `window` after which it gets none either.
+        error_rate: Option<Input<u32>> = optional(PERCENT, "off");
+        /// Minimum number of results in `window` from which `error_rate` is computed.
+        min_requests: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 20);
+        /// The time over which `error_rate` is computed.
+        window: Input<Duration> =
+            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(600)), || Duration::from_secs(10));
+        /// The time without requests, after which a few are tried.
+        timeout: Input<Duration> =
+            default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
+        /// Maximum number of requests that are tried at once.
+        half_open_requests: Input<u32> = default(COUNT, || 3);
+        /// Successful ones among them after which the backend gets all its requests again.
+        success_threshold: Input<u32> = default(COUNT, || 2);
+    }
+}
