@@ -35,7 +35,7 @@ pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
-pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list};
+pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use pattern::{Pattern, PatternError};
@@ -58,7 +58,7 @@ pub use timeouts::Timeouts;
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
-pub use upstream::{Backend, BreakerRules, ErrorRate, Origin, Scheme, Strategy, Upstream};
+pub use upstream::{Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, Origin, Scheme, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

@@ -224,6 +224,7 @@ impl RequestAccount {
             let waited_us = attempt.answered(now, status, upstream_id);
             if let Some(destination) = &self.destination {
                 destination.duration.observe_us(waited_us);
+                destination.backend.answered(waited_us, now);
             }
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bound;
 pub(crate) mod credential;
 pub(crate) mod forward;
+mod hash_key;
 pub(crate) mod inference;
 pub(crate) mod models;
 pub(crate) mod respond;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
-use crate::forward::retries::Retries;
+use crate::forward::retries::{GroupChoice, Retries};
 use crate::refusal::problem::Problem;
 use crate::upstream::backend::{AttemptResult, NoBackend};
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
@@ -32,6 +32,8 @@ pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
     /// The backends of the same upstream, if there are several.
     pub(crate) group: Option<Rc<Group>>,
+    /// The hash of the value that determines the backend, if the strategy needs one.
+    pub(crate) key: Option<u64>,
     /// The progress of the request's body.
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
@@ -107,7 +109,8 @@ pub(crate) async fn forward(
     destination: DestinationInUse,
     mut upload: Upload,
 ) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { head, group, progress, repeatable } = outgoing;
+    let Outgoing { head, group, key, progress, repeatable } = outgoing;
+    let group = group.as_deref().map(|group| GroupChoice { group, key: *key });
     let (mut to, repeatable) = (destination.shared(), *repeatable);
     account.destination = Some(destination);
     let mut retries = Retries::default();
@@ -122,7 +125,7 @@ pub(crate) async fn forward(
             Ok(opened) => opened,
             Err(problem) => {
                 report(account, &problem);
-                let other = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
+                let other = retries.after_connect_failure(account, &to, group, problem)?;
                 to = direct_to(account, head, other)?;
                 continue;
             }
@@ -142,7 +145,7 @@ pub(crate) async fn forward(
             }
             AttemptOutcome::Again(again) => {
                 upload = again;
-                if let Some(other) = retries.after_attempt(&to, group.as_deref(), account.request.read_clock()) {
+                if let Some(other) = retries.after_attempt(&to, group, account.request.read_clock()) {
                     to = direct_to(account, head, other)?;
                 }
             }

@@ -10,6 +10,7 @@ pub(crate) mod connect;
 pub(crate) mod destination;
 pub(crate) mod destinations;
 pub(crate) mod download;
+pub(crate) mod ejection;
 pub(crate) mod group;
 pub(crate) mod http1;
 pub(crate) mod interim;
@@ -17,7 +18,7 @@ pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;
 pub(crate) mod socket;
-mod strategy;
+pub(crate) mod strategy;
 
 pub use backend::Backends;
 pub use tls::public_upstream_config as tls_config;

@@ -70,6 +70,8 @@ fn parse(line: &str) -> Option<Route> {
             strategy: Strategy::RoundRobin,
             tls: None,
             breaker: None,
+            ejection: None,
+            slow_start: std::time::Duration::ZERO,
             place: None,
         })),
         rewrite: None,

@@ -111,9 +111,9 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
         }
     }
     if let Some(input) = &route.upstreams {
-        return forward(reader, input, upstreams);
+        return forward(reader, input, route.strategy.as_ref(), upstreams);
     }
-    let of_upstreams = ["credits", "events", "allow_headers", "upgrades", "transformations"]
+    let of_upstreams = ["credits", "events", "allow_headers", "upgrades", "transformations", "strategy"]
         .into_iter()
         .filter(|key| location.has(key));
     for key in of_upstreams {

@@ -8,15 +8,19 @@ use super::{UsedNames, link_local};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
-use crate::schema::traffic::{BackendInput, CircuitBreakerInput, UpstreamInput};
+use crate::schema::traffic::{
+    BackendInput, CircuitBreakerInput, EjectionInput, HashInput, StrategyWord, UpstreamInput,
+};
 use crate::section::Reader;
-use crate::snapshot::{Backend, BreakerRules, ErrorRate, Origin, Upstream};
+use crate::snapshot::{Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, Origin, Strategy, Upstream};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
     pub(super) list: Vec<Arc<Upstream>>,
     names: Vec<String>,
     by_name: HashMap<String, Option<Arc<Upstream>>>,
+    /// What `hash` names, also if the upstream's strategy does not need it: that of a route may.
+    hashes: HashMap<String, HashedValue>,
 }
 
 /// Compiles the upstreams; `breaker` is that of upstreams without their own.
@@ -26,16 +30,21 @@ pub(super) fn upstreams(
     breaker: Option<BreakerRules>,
 ) -> Upstreams {
     let mut taken = UsedNames::default();
-    let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new() };
+    let mut upstreams =
+        Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new(), hashes: HashMap::new() };
     for entry in &entries.list {
-        let UpstreamInput { name, backends, strategy, .. } = entry;
+        let UpstreamInput { name, backends, .. } = entry;
         let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
         let backends =
             self::backends(reader, backends, link_local::is_allowed(reader, &entry.location, &entry.allow_link_local));
         let tls = upstream_tls(reader, entry, &backends);
         let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
-        let upstream = Upstream { name: name_text, backends, strategy: strategy.value, tls, breaker, place };
+        let hash = entry.hash.as_ref().and_then(hashed_value);
+        let strategy = strategy(reader, &entry.strategy, hash.as_ref());
+        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
+        let upstream = Upstream { name: name_text, backends, strategy, slow_start, tls, breaker, ejection, place };
+        upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
         // An upstream without a valid backend has been reported; its name exists.
         let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
         upstreams.list.extend(upstream.clone());
@@ -43,6 +52,55 @@ pub(super) fn upstreams(
         upstreams.by_name.insert(name.value.clone(), upstream);
     }
     upstreams
+}
+
+/// Returns the strategy; `hash` is the value that `hash` names.
+fn strategy(reader: &Reader<'_>, input: &Input<StrategyWord>, hash: Option<&HashedValue>) -> Strategy {
+    match (input.value, hash) {
+        (StrategyWord::RoundRobin, _) => Strategy::RoundRobin,
+        (StrategyWord::LeastConnections, _) => Strategy::LeastConnections,
+        (StrategyWord::Ewma, _) => Strategy::Ewma,
+        (StrategyWord::Random, _) => Strategy::Random,
+        (StrategyWord::IpHash, _) => Strategy::Hash(HashedValue::Address),
+        (StrategyWord::Hash, Some(value)) => Strategy::Hash(value.clone()),
+        (StrategyWord::Hash, None) => {
+            let problem = Problem::new(Code::Missing, input.at(), "the strategy `hash` needs a value of the request");
+            reader.report(problem.expected("the upstream's `hash: {header: NAME}`, or cookie, claim or query"));
+            Strategy::RoundRobin
+        }
+    }
+}
+
+fn hashed_value(input: &HashInput) -> Option<HashedValue> {
+    let name = |name: &Input<String>| name.value.as_str().into();
+    match input {
+        HashInput { header: Some(header), .. } => Some(HashedValue::Header(header.value.to_lowercase().into())),
+        HashInput { cookie: Some(cookie), .. } => Some(HashedValue::Cookie(name(cookie))),
+        HashInput { claim: Some(claim), .. } => Some(HashedValue::Claim(name(claim))),
+        HashInput { query: Some(query), .. } => Some(HashedValue::Query(name(query))),
+        _ => None,
+    }
+}
+
+fn ejection(input: &EjectionInput) -> EjectionRules {
+    let EjectionInput { failures, time, max, .. } = input;
+    EjectionRules { failures: failures.value, time: time.value, max_percent: max.value }
+}
+
+/// Returns the upstream as a route with this strategy uses it. The states of its backends are the same.
+pub(super) fn with_strategy(
+    reader: &Reader<'_>,
+    upstream: &Arc<Upstream>,
+    input: Option<&Input<StrategyWord>>,
+    upstreams: &Upstreams,
+) -> Arc<Upstream> {
+    let Some(input) = input else { return upstream.clone() };
+    let strategy = strategy(reader, input, upstreams.hashes.get(&*upstream.name));
+    if strategy == upstream.strategy {
+        upstream.clone()
+    } else {
+        Arc::new(Upstream { strategy, ..(**upstream).clone() })
+    }
 }
 
 /// Returns the rules of a circuit breaker.
@@ -73,6 +131,11 @@ fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>, allow_link_loc
         let place = (url.at().unwrap_or(location.at), location.name("url"));
         let origin = link_local::checked(reader, &url.value, allow_link_local, (place.0, &place.1));
         backends.extend(origin.map(|origin| Backend { origin, weight: weight.value }));
+    }
+    if !backends.is_empty() && backends.iter().all(|backend| backend.weight == 0) {
+        let at = entries.list.first().and_then(|entry| entry.weight.at());
+        let problem = Problem::new(Code::BadValue, at, "no backend of the upstream has a weight above 0");
+        reader.report(problem.expected("at least one weight from 1 to 1000"));
     }
     backends
 }

@@ -2,29 +2,34 @@
 
 use std::collections::HashMap;
 
-use super::upstream::{Upstreams, upstream};
+use super::upstream::{Upstreams, upstream, with_strategy};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::WeightedUpstreamInput;
+use crate::schema::traffic::{StrategyWord, WeightedUpstreamInput};
 use crate::section::Reader;
 use crate::snapshot::{Action, Split, WeightedUpstream};
 
-/// Returns the action of a route that forwards requests; `None` if an upstream is invalid.
+/// Returns the action of a route that forwards requests, with its own `strategy` if it has one; `None` if an upstream is invalid.
 pub(super) fn forward(
     reader: &Reader<'_>,
     input: &Either<String, Entries<WeightedUpstreamInput>>,
+    strategy: Option<&Input<StrategyWord>>,
     upstreams: &Upstreams,
 ) -> Option<Action> {
+    let upstream = |name| {
+        let found = upstream(reader, name, upstreams)?;
+        Some(with_strategy(reader, &found, strategy, upstreams))
+    };
     let entries = match input {
-        Either::Single(name) => return upstream(reader, name, upstreams).map(Action::Forward),
+        Either::Single(name) => return upstream(name).map(Action::Forward),
         Either::Nested(entries) => entries,
     };
     let mut taken: HashMap<&str, Option<At>> = HashMap::new();
     let mut weighted = Vec::new();
     let mut are_valid = !entries.list.is_empty();
     for WeightedUpstreamInput { name, weight, .. } in &entries.list {
-        let Some(found) = name.as_ref().and_then(|name| upstream(reader, name, upstreams)) else {
+        let Some(found) = name.as_ref().and_then(upstream) else {
             are_valid = false;
             continue;
         };

@@ -1,6 +1,7 @@
 //! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
 
 mod auth;
+mod balance;
 mod breaker;
 mod forms;
 mod key_place;
@@ -26,17 +27,19 @@ use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
 use super::price::PriceInput;
 use super::section;
 use crate::input::Input;
-use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Strategy, Unbounded};
+use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
 use crate::spec::{RestartKeys, Rule};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
 };
-pub(crate) use breaker::CircuitBreakerInput;
+use balance::STRATEGY;
+pub(crate) use balance::{HashInput, StrategyWord};
+pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
     PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
-    STRATEGY, UNBOUNDED, URL, base_url_of_kind, name_of_mock,
+    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use key_place::KeyPlaceWord;
@@ -308,6 +311,7 @@ section! {
 
 /// Maximum number of backends of an upstream.
 const BACKENDS_MAX: usize = 256;
+const SLOW_START_MAX: Duration = Duration::from_secs(3_600);
 
 section! {
     UpstreamInput {
@@ -318,14 +322,20 @@ section! {
             .not_empty("at least one {url: http://HOST:PORT}")
             .at_most(BACKENDS_MAX)
             .required_unless("discover");
-        /// The choice of the backend: in turn, by weight.
-        strategy: Input<Strategy> = default(STRATEGY, || Strategy::RoundRobin);
+        /// The [choice of the backend](upstreams.md#choice-of-a-backend).
+        strategy: Input<StrategyWord> = default(STRATEGY, || StrategyWord::RoundRobin);
+        /// The value that determines the backend, for the strategy `hash`.
+        hash: Option<HashInput> = maybe_nested::<HashInput>();
+        /// The time in which a backend that is back, or added by a reload, gets its whole share, beginning with a tenth. Not for hashes; `0s` is off.
+        slow_start: Input<Duration> = default(DurationForm::new(Duration::ZERO, SLOW_START_MAX), || Duration::from_secs(10));
         /// The TLS to backends with `https`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// Whether the hosts of backends may have link-local or metadata addresses. Only the file may set it.
         allow_link_local: Input<bool> = default(Boolean, || false);
         /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend, in place of the file's.
         circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
+        /// The [ejection](upstreams.md#ejection) of backends that fail repeatedly.
+        ejection: Option<EjectionInput> = maybe_nested::<EjectionInput>();
         later: health_check, retry, pool, discover;
     }
 }
@@ -349,6 +359,6 @@ section! {
         /// HTTP/1.1 with `http`; HTTP/2 or HTTP/1.1 (ALPN) with `https`; HTTP/2 without TLS with `h2c`. The path is prepended to that of a request.
         url: Option<Input<Origin>> = required(BACKEND);
         /// The share of the requests, relative to the other backends.
-        weight: Input<u32> = default(Whole::<u32>::new(1, 1_000), || 1);
+        weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
     }
 }

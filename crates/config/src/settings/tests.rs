@@ -101,6 +101,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].backends[0].weight", "2", "2"),
     ("upstreams[0].tls.server_name", "h.internal", "h.internal"),
     ("upstreams[0].strategy", "round_robin", "round_robin"),
+    ("upstreams[0].hash.header", "X-User", "x-user"),
+    ("upstreams[0].ejection.max", "20%", "20%"),
     ("upstreams[0].circuit_breaker.error_rate", "007%", "7%"),
     ("circuit_breaker.error_rate", "50%", "50%"),
     ("routes[0].host", "*.Example.com", "*.example.com"),

@@ -216,7 +216,7 @@ pub fn is_list(name: &str) -> bool {
 }
 
 /// Returns the parameters of a query, decoded as a form encodes them (`%20` and `+` are spaces).
-pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+pub fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     query.split('&').filter(|part| !part.is_empty()).map(|part| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         (decoded(name), decoded(value))

@@ -16,10 +16,14 @@ pub struct Upstream {
     pub backends: Vec<Backend>,
     /// The choice of the backend of a request.
     pub strategy: Strategy,
+    /// The time in which the share of a backend that is back, or new, grows to its whole; zero is off. Default 10 s.
+    pub slow_start: Duration,
     /// The TLS to backends with `https`; `None` means Mozilla's roots and no client certificate.
     pub tls: Option<Arc<UpstreamTls>>,
     /// The circuit breaker of each backend; `None` is off.
     pub breaker: Option<BreakerRules>,
+    /// The ejection of backends; `None` is off.
+    pub ejection: Option<EjectionRules>,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
 }
@@ -50,20 +54,55 @@ pub struct ErrorRate {
     pub window: Duration,
 }
 
+/// The rules of the section `ejection`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EjectionRules {
+    /// Failures in a row that eject a backend. Default 5.
+    pub failures: u32,
+    /// The duration of a first ejection. Default 30 s.
+    pub time: Duration,
+    /// Maximum share of the backends that are ejected at once, 1 to 100. Default 50.
+    pub max_percent: u32,
+}
+
 /// One entry of `upstreams[].backends`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// The address of the backend.
     pub origin: Origin,
-    /// The backend's share of the requests, relative to the other backends: 1 to 1,000. Default 1.
+    /// The backend's share of the requests, relative to the other backends: 0 to 1,000. Default 1. With 0, it
+    /// gets no new requests.
     pub weight: u32,
 }
 
 /// The values of `upstreams[].strategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
     /// The backends in turn, each as often as its weight says. The default.
     RoundRobin,
+    /// The backend with the fewest requests per weight.
+    LeastConnections,
+    /// The backend with the lowest expected latency per weight.
+    Ewma,
+    /// A backend by chance, each as probable as its weight says.
+    Random,
+    /// The backend that a value of the request determines.
+    Hash(HashedValue),
+}
+
+/// The value of a request that determines its backend. Requests without it take turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashedValue {
+    /// The client's address; an IPv6 address counts with its whole /64.
+    Address,
+    /// The first value of a header, whose name is in lowercase.
+    Header(Box<str>),
+    /// The value of a cookie.
+    Cookie(Box<str>),
+    /// The value of a claim of the access token.
+    Claim(Box<str>),
+    /// The first value of a query parameter.
+    Query(Box<str>),
 }
 
 /// The protocol of an origin.

@@ -7,6 +7,7 @@ use config::snapshot::{Events, Route, RoutePolicy, Split, Upstream};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
+use super::hash_key::hash_key;
 use super::rewrite::rewritten;
 use super::{Handled, RelayedResponse, limit, tunnel};
 use crate::account::RequestAccount;
@@ -61,7 +62,8 @@ pub(crate) async fn forward_to(
     }
     let upstream = choose(account, upstream)?;
     let request = &account.request;
-    let chosen = request.snapshot.destinations.of_upstream(upstream, request.read_at()).map_err(undirected)?;
+    let key = hash_key(&upstream.strategy, account);
+    let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
     let edits = edits(account, policy, &destination.edits, upgrades).map_err(unwritable)?;
     let (mut upload, progress) =
@@ -74,7 +76,7 @@ pub(crate) async fn forward_to(
     };
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, origin: destination.pool.target.clone(), upgrades };
-    let mut outgoing = Outgoing { head, group, progress, repeatable };
+    let mut outgoing = Outgoing { head, group, key, progress, repeatable };
     let mut answered = forward(account, &mut outgoing, destination, upload).await?;
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;

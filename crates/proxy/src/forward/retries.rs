@@ -16,6 +16,13 @@ use crate::upstream::group::{Group, TriedBackends};
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const RETRIES_MAX: u32 = 4;
 
+/// The backends among which a retry chooses, and the hash of the value that determines one.
+#[derive(Clone, Copy)]
+pub(super) struct GroupChoice<'a> {
+    pub(super) group: &'a Group,
+    pub(super) key: Option<u64>,
+}
+
 /// The retries of a request so far.
 #[derive(Default)]
 pub(super) struct Retries {
@@ -46,7 +53,7 @@ impl Retries {
     pub(super) fn after_attempt(
         &mut self,
         to: &Destination,
-        group: Option<&Group>,
+        group: Option<GroupChoice<'_>>,
         now: Instant,
     ) -> Option<DestinationInUse> {
         self.attempts += 1;
@@ -62,7 +69,7 @@ impl Retries {
         &mut self,
         account: &RequestAccount,
         to: &Destination,
-        group: Option<&Group>,
+        group: Option<GroupChoice<'_>>,
         problem: Problem,
     ) -> Result<DestinationInUse, Problem> {
         if problem.refusal != Refusal::UpstreamConnect {
@@ -86,9 +93,9 @@ impl Retries {
         Ok(other)
     }
 
-    fn other(&mut self, to: &Destination, group: &Group, now: Instant) -> Result<DestinationInUse, NoBackend> {
+    fn other(&mut self, to: &Destination, of: GroupChoice<'_>, now: Instant) -> Result<DestinationInUse, NoBackend> {
         self.tried.add(to);
-        group.choose(&self.tried, now)
+        of.group.choose(&self.tried, of.key, now)
     }
 }
 

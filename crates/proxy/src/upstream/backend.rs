@@ -3,12 +3,13 @@
 //! Each worker writes only its own counts, so that a request needs no atomic read-modify-write and no shared cache line.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::{BreakerRules, Origin, Provider, Upstream};
+use config::snapshot::{BreakerRules, EjectionRules, Origin, Provider, Upstream, WORKERS_MAX};
 use http1::KnownName;
 use telemetry::Metrics;
 use telemetry::metrics::{BackendFailureLabels, BackendLabels, Counter, Gauge};
@@ -17,7 +18,12 @@ use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
 use crate::upstream::breaker::{Breaker, BreakerChange, TrialPermit};
+use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
 use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::strategy::load::PeakEwma;
+
+/// The share of its requests with which a backend starts.
+const STARTING_SHARE: f64 = 0.1;
 
 /// The states of all backends, also those of providers, that are configured or in use.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ pub struct Backends {
     metrics: Arc<Metrics>,
     /// The number of rotations that workers have begun.
     rotations: AtomicUsize,
+    ejecting: Arc<Mutex<()>>,
 }
 
 /// A backend of two upstreams has two states. A provider is an upstream with one backend.
@@ -41,11 +48,19 @@ pub(crate) struct BackendState {
     /// The URL, in the log and in metrics.
     pub(crate) url: Arc<str>,
     upstream: Arc<str>,
-    /// The counts of each worker, by its number.
-    workers: Mutex<Vec<Arc<BackendCounts>>>,
+    /// The counts of each worker, by its number; those of the first workers are set.
+    workers: Box<[OnceLock<Arc<BackendCounts>>]>,
     published: Mutex<Published>,
     unreachable: FailureLog,
     breaker: Arc<Breaker>,
+    ejection: Ejection,
+    /// Held while it is decided whether a backend is ejected: two workers must not eject the last two.
+    ejecting: Arc<Mutex<()>>,
+    latency: PeakEwma,
+    /// When the state was created.
+    begun: Instant,
+    /// When the backend began or was back, in nanoseconds since `begun`; 0 if its share is whole.
+    starting_ns: AtomicU64,
 }
 
 /// No backend of the upstream takes the request.
@@ -130,13 +145,15 @@ struct Published {
     failures: [(Counter, u64); CAUSES.len()],
     breakers_open: (Gauge, bool),
     openings: (Counter, u64),
+    ejected: (Gauge, bool),
+    ejections: (Counter, u64),
 }
 
 impl Backends {
     /// Returns no states yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { states: Mutex::default(), metrics, rotations: AtomicUsize::new(0) }
+        Self { states: Mutex::default(), metrics, rotations: AtomicUsize::new(0), ejecting: Arc::default() }
     }
 
     /// Returns the metrics of the process.
@@ -144,12 +161,27 @@ impl Backends {
         &self.metrics
     }
 
-    /// Returns the state of a backend of `upstream`.
-    pub(crate) fn of(&self, upstream: &Arc<str>, origin: &Origin) -> Arc<BackendState> {
-        let key = BackendKey { upstream: upstream.clone(), origin: origin.clone() };
+    /// Returns the states of the backends of `upstream`. A backend that is new beside others starts with a part of its share.
+    pub(crate) fn of<'a>(
+        &self,
+        upstream: &Arc<str>,
+        origins: impl IntoIterator<Item = &'a Origin>,
+    ) -> Vec<Arc<BackendState>> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = states.entry(key).or_insert_with(|| Arc::new(BackendState::new(upstream, origin, self)));
-        state.clone()
+        let key = |origin: &Origin| BackendKey { upstream: upstream.clone(), origin: origin.clone() };
+        let keys: Vec<BackendKey> = origins.into_iter().map(key).collect();
+        let has_others = keys.iter().any(|key| states.contains_key(key));
+        let state_of = |key: BackendKey| {
+            let new = |key: &BackendKey| {
+                let state = BackendState::new(upstream, &key.origin, self);
+                if has_others {
+                    state.start(Instant::now());
+                }
+                Arc::new(state)
+            };
+            states.entry(key).or_insert_with_key(new).clone()
+        };
+        keys.into_iter().map(state_of).collect()
     }
 
     /// Removes the states of backends that are neither configured nor in use.
@@ -190,24 +222,94 @@ impl BackendState {
             }),
             breakers_open: (proxy.backend_breakers_open.get_or_create(&labels), false),
             openings: (proxy.backend_breaker_openings.get_or_create(&labels), 0),
+            ejected: (proxy.backend_ejected.get_or_create(&labels), false),
+            ejections: (proxy.backend_ejections.get_or_create(&labels), 0),
         };
+        let begun = Instant::now();
         Self {
             url,
             upstream: upstream.clone(),
-            workers: Mutex::default(),
+            workers: (0..WORKERS_MAX).map(|_| OnceLock::new()).collect(),
             published: Mutex::new(published),
             unreachable: FailureLog::default(),
             breaker: Arc::default(),
+            ejection: Ejection::default(),
+            ejecting: backends.ejecting.clone(),
+            latency: PeakEwma::new(begun),
+            begun,
+            starting_ns: AtomicU64::new(0),
         }
     }
 
     /// Returns the counts of a worker.
     pub(crate) fn counts(&self, worker: usize) -> Arc<BackendCounts> {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        while workers.len() <= worker {
-            workers.push(Arc::default());
+        let workers = self.workers.get(..=worker).unwrap_or_default();
+        let counts = workers.iter().map(|counts| counts.get_or_init(Arc::default)).last();
+        counts.cloned().unwrap_or_default()
+    }
+
+    /// Returns the requests that use the backend, of all workers.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.sum(|worker| &worker.in_flight)
+    }
+
+    /// Returns the expected latency at `now`, in microseconds, multiplied by the requests that would wait with one more.
+    pub(crate) fn cost(&self, now: Instant) -> f64 {
+        (self.latency.at(now) + 1.0) * (self.in_flight() as f64 + 1.0)
+    }
+
+    /// Notes the time until the head of a response, in microseconds.
+    pub(crate) fn note_latency(&self, latency_us: u64, now: Instant) {
+        self.latency.note(latency_us, now);
+    }
+
+    /// Begins to raise the share of the backend.
+    fn start(&self, now: Instant) {
+        let since = u64::try_from(now.saturating_duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX);
+        self.starting_ns.store(since.max(1), Ordering::Relaxed);
+    }
+
+    /// Returns the part of its share that the backend gets at `now`, from [`STARTING_SHARE`] to 1, if it grows within
+    /// `slow_start`.
+    pub(crate) fn started_share(&self, slow_start: Duration, now: Instant) -> f64 {
+        let since = self.starting_ns.load(Ordering::Relaxed);
+        if since == 0 {
+            return 1.0;
         }
-        workers.get(worker).cloned().unwrap_or_default()
+        let started = now.saturating_duration_since(self.begun).saturating_sub(Duration::from_nanos(since));
+        if started >= slow_start {
+            // Another worker may have begun it again.
+            let _ = self.starting_ns.compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed);
+            return 1.0;
+        }
+        STARTING_SHARE + (1.0 - STARTING_SHARE) * (started.as_secs_f64() / slow_start.as_secs_f64())
+    }
+
+    /// Returns whether the backend is ejected at `now`.
+    fn is_ejected(&self, now: Instant) -> bool {
+        match self.ejection.phase(now) {
+            EjectionPhase::In => false,
+            EjectionPhase::Out => true,
+            EjectionPhase::Back(since) => {
+                self.start(since);
+                let (upstream, backend) = (&*self.upstream, &*self.url);
+                tracing::info!(upstream, backend, "a backend that was ejected gets requests again");
+                false
+            }
+        }
+    }
+
+    /// Ejects the backend, if enough of its upstream's backends remain: `peers` are all of them.
+    fn eject(&self, rules: EjectionRules, peers: &[Arc<Self>], cause: Option<&str>) {
+        let _deciding = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let out = peers.iter().filter(|peer| peer.is_ejected(now)).count();
+        if self.is_ejected(now) || !may_eject(rules, out, peers.len()) {
+            return;
+        }
+        let ejected_ms = u64::try_from(self.ejection.eject(rules, now).as_millis()).unwrap_or(u64::MAX);
+        let (upstream, backend) = (&*self.upstream, &*self.url);
+        tracing::warn!(upstream, backend, cause, ejected_ms, "a backend is ejected");
     }
 
     /// Logs that no connection could be opened, at most once per period.
@@ -234,33 +336,36 @@ impl BackendState {
 
     /// Returns the number of attempts that failed for a cause, by its position in [`CAUSES`].
     fn failures(&self, cause: usize) -> u64 {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().filter_map(|worker| worker.failures.get(cause)).map(|count| count.load(Ordering::Relaxed)).sum()
+        let counts = self.counted().filter_map(|worker| worker.failures.get(cause));
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     fn sum(&self, count: impl Fn(&BackendCounts) -> &AtomicU64) -> u64 {
-        self.workers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|worker| count(worker).load(Ordering::Relaxed))
-            .sum()
+        self.counted().map(|worker| count(worker).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Returns the counts of the workers that have used the backend.
+    fn counted(&self) -> impl Iterator<Item = &BackendCounts> {
+        self.workers.iter().map_while(|counts| counts.get()).map(|counts| &**counts)
     }
 
     /// Adds the changes since the last call. Backends beyond the maximum of series share metrics.
     fn publish(&self) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Published { in_flight: (gauge, known), picks, failures, breakers_open, openings } = &mut *published;
+        let Published { in_flight: (gauge, known), picks, failures, breakers_open, openings, ejected, ejections } =
+            &mut *published;
         let in_flight = self.sum(|worker| &worker.in_flight);
         gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
         *known = in_flight;
         let picked = (picks, self.sum(|worker| &worker.picks));
         let opened = (openings, self.breaker.openings());
-        let (open_gauge, was_open) = breakers_open;
-        let is_open = self.breaker.is_open();
-        open_gauge.inc_by(i64::from(is_open) - i64::from(std::mem::replace(was_open, is_open)));
+        let put_out = (ejections, self.ejection.total());
+        let states = [(breakers_open, self.breaker.is_open()), (ejected, self.is_ejected(Instant::now()))];
+        for ((gauge, was), is) in states {
+            gauge.inc_by(i64::from(is) - i64::from(std::mem::replace(was, is)));
+        }
         let failed = failures.iter_mut().enumerate().map(|(cause, known)| (known, self.failures(cause)));
-        for ((counter, known), total) in [picked, opened].into_iter().chain(failed) {
+        for ((counter, known), total) in [picked, opened, put_out].into_iter().chain(failed) {
             counter.inc_by(total.saturating_sub(*known));
             *known = total;
         }
@@ -271,12 +376,24 @@ impl BackendState {
 pub(crate) struct BackendUse {
     pub(crate) state: Arc<BackendState>,
     pub(crate) counts: Arc<BackendCounts>,
-    /// The index in the upstream's backends.
+    /// The index in the upstream's backends that get requests.
     pub(crate) index: usize,
     /// Whether the upstream has other backends.
     pub(crate) has_others: bool,
+    pub(crate) rules: BackendRules,
+    /// The states of all backends of the upstream that get requests.
+    pub(crate) peers: Rc<[Arc<BackendState>]>,
+}
+
+/// What follows from the failures of a backend.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BackendRules {
     /// The rules of the circuit breaker; `None` if it is off.
     pub(crate) breaker: Option<BreakerRules>,
+    /// The rules of ejections; `None` if they are off.
+    pub(crate) ejection: Option<EjectionRules>,
+    /// Whether the latency of the backend is measured.
+    pub(crate) measures_latency: bool,
 }
 
 impl BackendUse {
@@ -285,8 +402,20 @@ impl BackendUse {
     /// # Errors
     /// The circuit breaker is open.
     pub(crate) fn admit(&self, now: Instant) -> Result<Option<TrialPermit>, NoBackend> {
-        let Some(rules) = &self.breaker else { return Ok(None) };
+        let Some(rules) = &self.rules.breaker else { return Ok(None) };
         self.state.breaker.admit(rules, now).map_err(|wait| NoBackend { retry_after: Some(wait) })
+    }
+
+    /// Returns whether the backend is not ejected.
+    pub(crate) fn is_available(&self, now: Instant) -> bool {
+        self.rules.ejection.is_none() || !self.state.is_ejected(now)
+    }
+
+    /// Notes the time until the head of a response, in microseconds.
+    pub(crate) fn answered(&self, latency_us: u64, now: Instant) {
+        if self.rules.measures_latency {
+            self.state.note_latency(latency_us, now);
+        }
     }
 
     /// Counts the end of an attempt that was admitted with `permit`. `source` is the cause of a failed connection, for the
@@ -295,16 +424,36 @@ impl BackendUse {
         let cause = result.cause();
         if let Some(cause) = cause {
             self.counts.failed(cause);
+            if self.rules.measures_latency {
+                self.state.latency.note_failure(Instant::now());
+            }
         }
-        if let Some(rules) = self.breaker.as_ref().filter(|_| result != AttemptResult::Aborted)
-            && let Some(change) = self.state.breaker.note(rules, cause.is_some(), permit, Instant::now)
-        {
-            let cause = cause.and_then(|cause| CAUSES.get(cause)).copied();
-            self.state.log_breaker(change, cause);
+        let (has_failed, word) = (cause.is_some(), cause.and_then(|cause| CAUSES.get(cause)).copied());
+        if result != AttemptResult::Aborted {
+            if let Some(rules) = &self.rules.breaker
+                && let Some(change) = self.state.breaker.note(rules, has_failed, permit, Instant::now)
+            {
+                if matches!(change, BreakerChange::Closed(_)) {
+                    self.state.start(Instant::now());
+                }
+                self.state.log_breaker(change, word);
+            }
+            if let Some(rules) = self.rules.ejection
+                && self.state.ejection.note(rules, has_failed)
+            {
+                self.state.eject(rules, &self.peers, word);
+            }
         }
         if result == AttemptResult::ConnectFailed {
             self.state.log_unreachable(source);
         }
+    }
+}
+
+impl NoBackend {
+    /// Returns the one that ends sooner.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        Self { retry_after: [self.retry_after, other.retry_after].into_iter().flatten().min() }
     }
 }
 
@@ -339,83 +488,4 @@ fn raise(count: &AtomicU64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use config::snapshot::{Backend, Strategy};
-
-    fn origin(port: u16) -> Origin {
-        Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap()
-    }
-
-    #[test]
-    fn a_state_survives_while_it_is_configured_or_in_use() {
-        let backends = Backends::new(Metrics::new());
-        let name: Arc<str> = "u".into();
-        let upstream = Arc::new(Upstream {
-            name: name.clone(),
-            backends: vec![Backend { origin: origin(1), weight: 1 }],
-            strategy: Strategy::RoundRobin,
-            tls: None,
-            breaker: None,
-            place: None,
-        });
-        backends.of(&name, &origin(1)).counts(0).begin();
-        let used = backends.of(&name, &origin(2));
-        drop(backends.of(&name, &origin(3)));
-        backends.retain(&[upstream], [].iter());
-        assert_eq!(backends.states.lock().unwrap().len(), 2);
-        assert_eq!(backends.of(&name, &origin(1)).sum(|worker| &worker.in_flight), 1);
-        drop(used);
-        backends.retain(&[], [].iter());
-        assert_eq!(backends.states.lock().unwrap().len(), 0);
-    }
-
-    #[test]
-    fn metrics_are_the_sum_of_all_workers() {
-        let metrics = Metrics::new();
-        let backends = Backends::new(metrics.clone());
-        let state = backends.of(&"u".into(), &origin(1));
-        let (first, second) = (state.counts(0), state.counts(1));
-        first.begin();
-        second.begin();
-        let uses = |counts: &Arc<BackendCounts>| BackendUse {
-            state: state.clone(),
-            counts: counts.clone(),
-            index: 0,
-            has_others: false,
-            breaker: None,
-        };
-        for (of, result, cause) in [
-            (&first, AttemptResult::Status(200), None),
-            (&first, AttemptResult::Status(500), None),
-            (&first, AttemptResult::Aborted, None),
-            (&first, AttemptResult::of_refusal(Refusal::Overloaded), None),
-            (&second, AttemptResult::of_refusal(Refusal::UpstreamConnect), Some("refused")),
-            (&first, AttemptResult::of_refusal(Refusal::UpstreamReset), None),
-            (&second, AttemptResult::of_refusal(Refusal::UpstreamProtocol), None),
-            (&first, AttemptResult::of_refusal(Refusal::UpstreamTimeout), None),
-            (&first, AttemptResult::Status(502), None),
-            (&second, AttemptResult::Status(503), None),
-            (&second, AttemptResult::Status(504), None),
-        ] {
-            uses(of).report(result, cause, None);
-        }
-        backends.publish();
-        first.end();
-        backends.publish();
-        let text = metrics.encode();
-        let of = "upstream=\"u\",backend=\"http://127.0.0.1:1\"";
-        let labels = format!("{{{of}}}");
-        let failures = |cause: &str| format!("tollgate_backend_failures_total{{{of},cause=\"{cause}\"}}");
-        for line in [
-            format!("tollgate_backend_requests_total{labels} 2"),
-            format!("tollgate_backend_requests_in_flight{labels} 1"),
-            format!("{} 1", failures("connect")),
-            format!("{} 2", failures("reset")),
-            format!("{} 1", failures("timeout")),
-            format!("{} 3", failures("status")),
-        ] {
-            assert!(text.contains(&line), "{line}\n{text}");
-        }
-    }
-}
+mod tests;

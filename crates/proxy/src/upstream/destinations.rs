@@ -7,18 +7,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{Backend, BreakerRules, Origin, Provider, Split, Strategy, Traffic, Upstream};
+use config::snapshot::{BreakerRules, Origin, Provider, Split, Strategy, Traffic, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::upstream::backend::{BackendUse, Backends, NoBackend};
+use crate::upstream::backend::{BackendRules, BackendState, BackendUse, Backends, NoBackend};
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::pool::Pools;
-use crate::upstream::strategy::Rotation;
+use crate::upstream::strategy::rotation::Rotation;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
 pub(crate) struct ChosenDestination {
@@ -63,21 +63,23 @@ impl Destinations {
         Self { known, splits, backends, pools, provider_breaker: traffic.breaker, worker }
     }
 
-    /// Chooses the destination of a request of an ordinary route at `now`; `upstream` is part of the snapshot.
+    /// Chooses the destination of a request of an ordinary route at `now`; `upstream` is part of the snapshot, and `key` is the
+    /// hash of the request's value, if the upstream's strategy needs one.
     ///
     /// # Errors
     /// No backend takes the request, or the authority of an origin is not a valid header.
     pub(crate) fn of_upstream(
         &self,
         upstream: &Arc<Upstream>,
+        key: Option<u64>,
         now: Instant,
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(upstream).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose(now)?);
+            return Ok(known.choose(key, now)?);
         }
         let known = self.upstream(upstream)?;
-        let chosen = known.choose(now);
+        let chosen = known.choose(key, now);
         self.known.borrow_mut().insert(address, known);
         Ok(chosen?)
     }
@@ -105,25 +107,29 @@ impl Destinations {
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(provider).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose(now)?);
+            return Ok(known.choose(None, now)?);
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
         let pool = self.pools.of(&provider.origin, provider.tls.as_ref());
-        let backend = self.backend(&provider.name, &provider.origin, self.provider_breaker);
+        let rules = BackendRules { breaker: self.provider_breaker, ..BackendRules::default() };
+        let backends = self.backends_of(&provider.name, &[&provider.origin], rules);
+        let backend = backends.into_iter().next().ok_or(NoBackend { retry_after: None })?;
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
         let selection = Selection::One(destination);
-        let chosen = selection.choose(now);
+        let chosen = selection.choose(None, now);
         self.known.borrow_mut().insert(address, selection);
         Ok(chosen?)
     }
 
     fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {
         let duration = self.duration(&upstream.name);
+        let measures_latency = upstream.strategy == Strategy::Ewma;
+        let rules = BackendRules { breaker: upstream.breaker, ejection: upstream.ejection, measures_latency };
+        let weighted = upstream.backends.iter().filter(|backend| backend.weight > 0);
+        let origins: Vec<&Origin> = weighted.map(|backend| &backend.origin).collect();
         let mut backends = Vec::new();
-        for (index, Backend { origin, .. }) in upstream.backends.iter().enumerate() {
-            let has_others = upstream.backends.len() > 1;
-            let backend = BackendUse { index, has_others, ..self.backend(&upstream.name, origin, upstream.breaker) };
+        for (origin, backend) in origins.iter().zip(self.backends_of(&upstream.name, &origins, rules)) {
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
                 pool: self.pools.of(origin, upstream.tls.as_ref()),
@@ -135,17 +141,18 @@ impl Destinations {
         if let [only] = &*backends {
             return Ok(Selection::One(only.clone()));
         }
-        let weights: Vec<u32> = upstream.backends.iter().map(|backend| backend.weight).collect();
-        let group = match upstream.strategy {
-            Strategy::RoundRobin => Group::round_robin(backends, &weights, self.backends.next_rotation()),
-        };
-        Ok(Selection::Several(Rc::new(group)))
+        Ok(Selection::Several(Rc::new(Group::new(upstream, backends, self.backends.next_rotation()))))
     }
 
-    /// Returns the only backend of an upstream, as this worker counts it.
-    fn backend(&self, upstream: &Arc<str>, origin: &Origin, breaker: Option<BreakerRules>) -> BackendUse {
-        let state = self.backends.of(upstream, origin);
-        BackendUse { counts: state.counts(self.worker), state, index: 0, has_others: false, breaker }
+    /// Returns the backends of an upstream, as this worker counts them.
+    fn backends_of(&self, upstream: &Arc<str>, origins: &[&Origin], rules: BackendRules) -> Vec<BackendUse> {
+        let peers: Rc<[Arc<BackendState>]> = self.backends.of(upstream, origins.iter().copied()).into();
+        let has_others = peers.len() > 1;
+        let with_counts = |(index, state): (usize, &Arc<BackendState>)| {
+            let (state, counts) = (state.clone(), state.counts(self.worker));
+            BackendUse { state, counts, index, has_others, rules, peers: peers.clone() }
+        };
+        peers.iter().enumerate().map(with_counts).collect()
     }
 
     fn duration(&self, name: &Arc<str>) -> Histogram {
@@ -154,14 +161,14 @@ impl Destinations {
 }
 
 impl Selection {
-    fn choose(&self, now: Instant) -> Result<ChosenDestination, NoBackend> {
+    fn choose(&self, key: Option<u64>, now: Instant) -> Result<ChosenDestination, NoBackend> {
         match self {
             Self::One(destination) => {
                 let destination = DestinationInUse::begin(destination, now)?;
                 Ok(ChosenDestination { destination, group: None })
             }
             Self::Several(group) => {
-                let destination = group.choose(&TriedBackends::default(), now)?;
+                let destination = group.choose(&TriedBackends::default(), key, now)?;
                 Ok(ChosenDestination { destination, group: Some(group.clone()) })
             }
         }

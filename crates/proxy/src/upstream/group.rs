@@ -1,20 +1,21 @@
 //! The backends of an upstream as one worker uses them, and the choice among them.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use config::snapshot::{Backend, Strategy, Upstream};
 use tokio::time::Instant;
 
 use crate::upstream::backend::NoBackend;
 use crate::upstream::destination::{Destination, DestinationInUse};
-use crate::upstream::strategy::Rotation;
+use crate::upstream::strategy::{Choice, Chooser};
 
-/// The backends of one upstream.
+/// The backends of one upstream that get requests.
 pub(crate) struct Group {
     backends: Box<[Rc<Destination>]>,
-    rotation: Rotation,
-    /// The turns of retries. They do not move `rotation`: otherwise, the request after a retry would get the backend that
-    /// has just failed.
-    retries: Rotation,
+    chooser: Chooser,
+    /// The time in which the share of a backend that is back, or new, grows from a tenth to its whole; zero is off.
+    slow_start: Duration,
 }
 
 /// The backends that a request has tried already.
@@ -28,38 +29,68 @@ impl TriedBackends {
 }
 
 impl Group {
-    /// Returns a group of `backends` with these weights. The first choice skips `begin` choices, so that workers begin with
-    /// different backends.
-    pub(crate) fn round_robin(backends: Vec<Rc<Destination>>, weights: &[u32], begin: usize) -> Self {
-        let (rotation, retries) = (Rotation::new(weights, begin), Rotation::new(weights, begin));
-        Self { backends: backends.into(), rotation, retries }
+    /// Returns the group of an upstream; `backends` are those with a weight, in the order of the configuration. The first
+    /// choice skips `begin` choices, so that workers begin with different backends.
+    pub(crate) fn new(upstream: &Upstream, backends: Vec<Rc<Destination>>, begin: usize) -> Self {
+        let weighted: Vec<&Backend> = upstream.backends.iter().filter(|backend| backend.weight > 0).collect();
+        let chooser = Chooser::new(&upstream.strategy, &weighted, begin);
+        // A backend that leaves a hash and grows into it again would move its values twice.
+        let slow_start =
+            if matches!(upstream.strategy, Strategy::Hash(_)) { Duration::ZERO } else { upstream.slow_start };
+        Self { backends: backends.into(), chooser, slow_start }
     }
 
-    /// Chooses the backend of a new request at `now`, or for a retry one that the request has not tried: the next in turn
-    /// of the retries. Backends whose circuit breaker is open are passed over.
+    /// Chooses the backend of a new request at `now`, or for a retry one that the request has not tried. `key` is the hash of
+    /// the request's value, if the strategy needs one. Ejected backends are passed over, except if none is left, and those
+    /// whose circuit breaker is open in any case.
     ///
     /// # Errors
     /// The request has tried all backends, or no other one takes requests now.
-    pub(crate) fn choose(&self, tried: &TriedBackends, now: Instant) -> Result<DestinationInUse, NoBackend> {
-        let rotation = if tried.0.is_empty() { &self.rotation } else { &self.retries };
+    pub(crate) fn choose(
+        &self,
+        tried: &TriedBackends,
+        key: Option<u64>,
+        now: Instant,
+    ) -> Result<DestinationInUse, NoBackend> {
+        let is_retry = !tried.0.is_empty();
         let mut passed = tried.0.clone();
-        let mut refused = NoBackend { retry_after: None };
-        loop {
-            let backends = self.backends.len();
-            let index = match &*passed {
-                [] => Some(rotation.next(backends)),
-                passed if passed.len() >= backends => None,
-                passed => rotation.next_except(backends, passed),
-            };
-            let (index, backend) = index.and_then(|index| Some((index, self.backends.get(index)?))).ok_or(refused)?;
+        let (mut later, mut refused) = (Vec::new(), NoBackend { retry_after: None });
+        while let Some(index) =
+            self.chooser.next(Choice { passed: &passed, is_retry, key }, |index| self.load(index, now))
+        {
+            let Some(backend) = self.backends.get(index) else { break };
+            let is_wanted = backend.backend.is_available(now) && !self.is_held_back(backend, now);
+            let chosen = if is_wanted { DestinationInUse::begin(backend, now) } else { Err(refused) };
+            match chosen {
+                Ok(destination) => return Ok(destination),
+                Err(why) if is_wanted => refused = refused.or_sooner(why),
+                // A request that has failed elsewhere does not go to a backend that is known to fail.
+                Err(_) if is_retry && !backend.backend.is_available(now) => {}
+                Err(_) => later.push(backend),
+            }
+            passed.push(index);
+        }
+        // A backend that is starting comes before one that is ejected.
+        later.sort_by_key(|backend| !backend.backend.is_available(now));
+        for backend in later {
             match DestinationInUse::begin(backend, now) {
                 Ok(destination) => return Ok(destination),
-                Err(NoBackend { retry_after }) => {
-                    let least = [refused.retry_after, retry_after].into_iter().flatten().min();
-                    refused = NoBackend { retry_after: least };
-                    passed.push(index);
-                }
+                Err(why) => refused = refused.or_sooner(why),
             }
         }
+        Err(refused)
+    }
+
+    /// Returns the load of a backend, which the strategy compares.
+    fn load(&self, index: usize, now: Instant) -> f64 {
+        let Some(backend) = self.backends.get(index) else { return f64::MAX };
+        let state = &backend.backend.state;
+        if self.chooser.compares_latencies() { state.cost(now) } else { state.in_flight() as f64 + 1.0 }
+    }
+
+    /// Returns whether a backend that is back, or new, is passed over this time: a share of its turns that shrinks.
+    fn is_held_back(&self, backend: &Destination, now: Instant) -> bool {
+        let share = backend.backend.state.started_share(self.slow_start, now);
+        share < 1.0 && self.chooser.fraction() >= share
     }
 }

@@ -1,150 +1,136 @@
-//! The order in which the backends of an upstream take turns.
-//!
-//! With equal weights, any run of n requests that one worker sends to n backends reaches each of them once. So over W
-//! workers, the counts of two backends differ by at most W.
+//! The choice among the backends of an upstream: the order in which a request considers them.
 
-use std::cell::{Cell, RefCell};
+pub(crate) mod hash;
+pub(crate) mod load;
+pub(crate) mod rotation;
 
-/// The state of round robin. After any number of turns, an entry has had at most one more than its exact share of them,
-/// and less than n - 1 fewer, for n entries.
-pub(super) enum Rotation {
-    /// All weights are equal: the index of the next backend.
-    Even(Cell<usize>),
-    Weighted(RefCell<Smooth>),
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+use config::snapshot::{Backend, Strategy};
+use rotation::Rotation;
+
+/// Up to this number of backends, all are compared; beyond, the better of two that chance selects gets the request (the
+/// power of two choices: Mitzenmacher, 2001).
+const COMPARED_MAX: usize = 8;
+
+/// The strategy of one upstream, as one worker uses it.
+pub(crate) struct Chooser {
+    strategy: Strategy,
+    /// The weights of the backends, at least 1.
+    weights: Box<[u32]>,
+    /// The hashes of their URLs.
+    urls: Box<[u64]>,
+    /// The turns of round robin, and those of requests without a value to hash.
+    rotation: Rotation,
+    /// The turns of retries. They do not move `rotation`: otherwise, the request after a retry would get the backend that
+    /// has just failed.
+    retries: Rotation,
+    random: Cell<u64>,
 }
 
-/// Smooth weighted round robin, as in nginx: in a run of as many requests as the sum of the weights, each backend is
-/// chosen as often as its weight says, and not in a row.
-pub(super) struct Smooth {
-    weights: Box<[i64]>,
-    credits: Box<[i64]>,
-    total: i64,
+/// What the choice of a backend depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice<'a> {
+    /// The backends that the request may not get, by their positions.
+    pub(crate) passed: &'a [usize],
+    /// Whether the request was sent to a backend before.
+    pub(crate) is_retry: bool,
+    /// The hash of the request's value, if the strategy needs one and the request has it.
+    pub(crate) key: Option<u64>,
 }
 
-impl Rotation {
-    /// Returns the state for these weights, after `begin` turns.
-    pub(super) fn new(weights: &[u32], begin: usize) -> Self {
-        if weights.iter().all(|weight| Some(weight) == weights.first()) {
-            return Self::Even(Cell::new(begin % weights.len().max(1)));
-        }
-        let mut smooth = Smooth {
-            weights: weights.iter().map(|weight| i64::from(*weight)).collect(),
-            credits: weights.iter().map(|_| 0).collect(),
-            total: weights.iter().map(|weight| i64::from(*weight)).sum(),
-        };
-        for _ in 0..begin % weights.len().max(1) {
-            smooth.next();
-        }
-        Self::Weighted(RefCell::new(smooth))
+impl Chooser {
+    /// Returns the strategy for these backends. The first turn skips `begin` turns, so that workers begin with different
+    /// backends.
+    pub(crate) fn new(strategy: &Strategy, backends: &[&Backend], begin: usize) -> Self {
+        let weights: Box<[u32]> = backends.iter().map(|backend| backend.weight).collect();
+        let urls = backends.iter().map(|backend| hash::hash(backend.origin.to_string().as_bytes())).collect();
+        let (rotation, retries) = (Rotation::new(&weights, begin), Rotation::new(&weights, begin));
+        let random = Cell::new(RandomState::new().hash_one(begin) | 1);
+        Self { strategy: strategy.clone(), weights, urls, rotation, retries, random }
     }
 
-    /// Returns the index of the next of `len` entries.
-    pub(super) fn next(&self, len: usize) -> usize {
-        match self {
-            Self::Even(cursor) => {
-                let index = cursor.get();
-                cursor.set(if index + 1 < len { index + 1 } else { 0 });
-                index
+    /// Returns the position of the backend that the request considers next; `None` after all. `load` is that of a backend, for
+    /// the strategies that compare loads.
+    pub(crate) fn next(&self, choice: Choice<'_>, load: impl Fn(usize) -> f64) -> Option<usize> {
+        let Choice { passed, is_retry, key } = choice;
+        if passed.len() >= self.weights.len() {
+            return None;
+        }
+        match (&self.strategy, key) {
+            (Strategy::Random, _) => self.random_except(passed),
+            (Strategy::LeastConnections | Strategy::Ewma, _) => self.least(passed, load),
+            (Strategy::Hash(_), Some(key)) => hash::best(key, &self.urls, &self.weights, passed),
+            (Strategy::RoundRobin | Strategy::Hash(_), _) => {
+                let rotation = if is_retry { &self.retries } else { &self.rotation };
+                match passed {
+                    [] => Some(rotation.next(self.weights.len())),
+                    passed => rotation.next_except(self.weights.len(), passed),
+                }
             }
-            Self::Weighted(smooth) => smooth.borrow_mut().next(),
         }
     }
 
-    /// Returns the index of the next of `len` entries that is not in `except`, if there is one. Entries take turns by
-    /// their weights, as far as `len` turns reach them.
-    pub(super) fn next_except(&self, len: usize, except: &[usize]) -> Option<usize> {
-        let in_turn = (0..len).map(|_| self.next(len)).find(|index| !except.contains(index));
-        in_turn.or_else(|| (0..len).find(|index| !except.contains(index)))
+    /// Returns whether the load of a backend is its expected latency.
+    pub(crate) fn compares_latencies(&self) -> bool {
+        self.strategy == Strategy::Ewma
     }
-}
 
-impl Smooth {
-    fn next(&mut self) -> usize {
-        let (mut best, mut most) = (0, i64::MIN);
-        for (index, (credit, weight)) in self.credits.iter_mut().zip(&self.weights).enumerate() {
-            *credit += weight;
-            if *credit > most {
-                (best, most) = (index, *credit);
+    /// Returns a number that the next one does not reveal to be regular (xorshift64*): the choice is not a secret.
+    pub(crate) fn random(&self) -> u64 {
+        let mut state = self.random.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.random.set(state);
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Returns a number from 0 to below 1.
+    pub(crate) fn fraction(&self) -> f64 {
+        (self.random() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn rest<'a>(&'a self, passed: &'a [usize]) -> impl Iterator<Item = (usize, u32)> + 'a {
+        self.weights.iter().copied().enumerate().filter(|(index, _)| !passed.contains(index))
+    }
+
+    /// Returns a position by chance, each as probable as its weight says.
+    fn random_except(&self, passed: &[usize]) -> Option<usize> {
+        let total: u64 = self.rest(passed).map(|(_, weight)| u64::from(weight)).sum();
+        let mut at = self.fraction() * total as f64;
+        for (index, weight) in self.rest(passed) {
+            at -= f64::from(weight);
+            if at < 0.0 {
+                return Some(index);
             }
         }
-        if let Some(credit) = self.credits.get_mut(best) {
-            *credit -= self.total;
+        self.rest(passed).next().map(|(index, _)| index)
+    }
+
+    /// Returns the position with the least load per weight, of all or of two that chance selects. Of equal ones, the next in
+    /// turn is returned.
+    fn least(&self, passed: &[usize], load: impl Fn(usize) -> f64) -> Option<usize> {
+        let load = |index: usize| load(index) / f64::from(self.weights.get(index).copied().unwrap_or(1));
+        let count = self.weights.len();
+        if count - passed.len() > COMPARED_MAX {
+            let first = self.random_except(passed)?;
+            let both = [passed, &[first]].concat();
+            let second = self.random_except(&both)?;
+            return Some(if load(second) < load(first) { second } else { first });
         }
-        best
+        let begin = self.rotation.next(count);
+        let mut best: Option<(usize, f64)> = None;
+        for index in (begin..count).chain(0..begin).filter(|index| !passed.contains(index)) {
+            let load = load(index);
+            if best.is_none_or(|(_, least)| load < least) {
+                best = Some((index, load));
+            }
+        }
+        best.map(|(index, _)| index)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(weights: &[u32], begin: usize, requests: usize) -> Vec<usize> {
-        let rotation = Rotation::new(weights, begin);
-        (0..requests).map(|_| rotation.next(weights.len())).collect()
-    }
-
-    #[test]
-    fn equal_weights_take_turns() {
-        assert_eq!(run(&[1, 1, 1], 0, 7), [0, 1, 2, 0, 1, 2, 0]);
-        assert_eq!(run(&[5, 5], 3, 3), [1, 0, 1], "begins elsewhere");
-        assert_eq!(run(&[1], 4, 2), [0, 0]);
-    }
-
-    /// Returns how many of 12 requests begin at each entry, and how many of them then retry at each, if the entries in
-    /// `dead` fail.
-    fn retried(weights: &[u32], dead: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let (rotation, retries) = (Rotation::new(weights, 0), Rotation::new(weights, 0));
-        let (mut begun, mut moved) = (vec![0; weights.len()], vec![0; weights.len()]);
-        for _ in 0..12 {
-            let mut tried = vec![rotation.next(weights.len())];
-            begun[tried[0]] += 1;
-            while dead.contains(tried.last().unwrap()) {
-                let Some(next) = retries.next_except(weights.len(), &tried) else { break };
-                moved[next] += 1;
-                tried.push(next);
-            }
-        }
-        (begun, moved)
-    }
-
-    #[test]
-    fn retries_do_not_move_the_rotation_and_take_turns_themselves() {
-        assert_eq!(retried(&[1, 1], &[0]), (vec![6, 6], vec![0, 6]));
-        assert_eq!(retried(&[1, 1, 1], &[0]), (vec![4, 4, 4], vec![0, 2, 2]));
-        assert_eq!(retried(&[1, 1], &[0, 1]), (vec![6, 6], vec![6, 6]));
-        assert_eq!(retried(&[3, 1], &[0]), (vec![9, 3], vec![0, 9]));
-        assert_eq!(retried(&[1_000, 1], &[0]), (vec![12, 0], vec![0, 12]), "its turn is far away");
-    }
-
-    #[test]
-    fn a_share_is_exact_but_for_one_more_and_few_less() {
-        for weights in [&[95, 5][..], &[1_000_000, 1], &[1, 1, 1, 1_000], &[7, 1, 1, 1, 1, 1, 1], &[3, 5, 8, 13, 21]] {
-            let total = f64::from(weights.iter().sum::<u32>());
-            let mut counts = vec![0.0; weights.len()];
-            let rotation = Rotation::new(weights, 0);
-            for turns in 1..=5_000 {
-                counts[rotation.next(weights.len())] += 1.0;
-                for (count, weight) in counts.iter().zip(weights) {
-                    let more = count - f64::from(turns) * f64::from(*weight) / total;
-                    let less_max = weights.len() as f64 - 1.0;
-                    assert!(more <= 1.0 && -more <= less_max, "{weights:?} {turns} {more}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_weight_is_the_share_in_each_whole_round() {
-        assert_eq!(run(&[5, 1, 1], 0, 7), [0, 0, 1, 0, 2, 0, 0], "as nginx");
-        for weights in [&[1, 2][..], &[3, 2, 1], &[1_000, 1], &[7, 7, 1, 1_000]] {
-            let round: u32 = weights.iter().sum();
-            for begin in 0..3 {
-                let chosen = run(weights, begin, round as usize * 3);
-                for (index, weight) in weights.iter().enumerate() {
-                    let times = chosen.iter().filter(|chosen| **chosen == index).count();
-                    assert_eq!(times, *weight as usize * 3, "{weights:?} {index}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::gateway::{Caller, Gateway};
@@ -155,4 +157,147 @@ async fn the_other_backends_get_the_requests_of_an_open_breaker() {
         failed += usize::from(get(&caller).await.status() != StatusCode::OK);
     }
     assert_eq!((failed, bad.received(), good.received()), (2, 2, 28));
+}
+
+/// Sends this number of requests, and returns how many each backend received meanwhile.
+async fn received(gateway: &Gateway, requests: usize, backends: &[&Switched]) -> Vec<usize> {
+    let before: Vec<usize> = backends.iter().map(|backend| backend.received()).collect();
+    let caller = gateway.caller();
+    for _ in 0..requests {
+        get(&caller).await;
+    }
+    backends.iter().zip(before).map(|(backend, before)| backend.received() - before).collect()
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_is_ejected_and_comes_back_slowly() {
+    let (bad, good) = (Switched::start(503).await, Switched::start(200).await);
+    let more = ", ejection: {failures: 3, time: 400ms, max: 50%}, slow_start: 2s";
+    let gateway = before(&[&bad, &good], more, "");
+    let caller = gateway.caller();
+    let begin = Instant::now();
+    get(&caller).await;
+    while metric(&gateway, "tollgate_backend_ejections_total", &bad) == 0 {
+        get(&caller).await;
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    assert_eq!((bad.received(), metric(&gateway, "tollgate_backend_ejected", &bad)), (3, 1));
+    bad.set(200);
+    while metric(&gateway, "tollgate_backend_ejected", &bad) == 1 {
+        sleep(Duration::from_millis(10)).await;
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    // A tenth of its half, and a little more while it grows; half without the slow start.
+    let shares = received(&gateway, 100, &[&bad, &good]).await;
+    assert!(shares[0] < 40 && shares[1] > 60, "{shares:?}");
+    while received(&gateway, 20, &[&bad, &good]).await != [10, 10] {
+        assert!(begin.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_backend_is_never_ejected() {
+    let backends = [Switched::start(503).await, Switched::start(503).await];
+    let gateway = before(&[&backends[0], &backends[1]], ", ejection: {failures: 2, time: 1h, max: 100%}", "");
+    let caller = gateway.caller();
+    for _ in 0..20 {
+        assert_eq!(get(&caller).await.status().as_u16(), 503);
+    }
+    let ejected: u64 = backends.iter().map(|backend| metric(&gateway, "tollgate_backend_ejected", backend)).sum();
+    let received: usize = backends.iter().map(Switched::received).sum();
+    assert_eq!((ejected, received), (1, 20), "each request reaches a backend");
+}
+
+#[tokio::test]
+async fn a_value_of_the_request_determines_its_backend() {
+    let backends = [Switched::start(200).await, Switched::start(200).await, Switched::start(200).await];
+    let all: Vec<&Switched> = backends.iter().collect();
+    for (hash, field, value) in [
+        ("strategy: hash, hash: {header: X-User}", "x-user", "ada-"),
+        ("strategy: hash, hash: {cookie: session}", "cookie", "a=b; session="),
+        ("strategy: hash, hash: {query: id}", "", "/?id="),
+    ] {
+        let gateway = before(&all, &format!(", {hash}"), "");
+        let caller = gateway.caller();
+        let mut used = 0;
+        for nth in 0..12 {
+            let before: Vec<usize> = all.iter().map(|backend| backend.received()).collect();
+            for _ in 0..3 {
+                let target = if field.is_empty() { format!("{value}{nth}") } else { "/".to_owned() };
+                let request = Request::builder().method(Method::GET).uri(target);
+                let request = if field.is_empty() { request } else { request.header(field, format!("{value}{nth}")) };
+                assert_eq!(caller.send_request(request, Full::default()).await.status(), StatusCode::OK);
+            }
+            let more: Vec<usize> =
+                all.iter().zip(before).map(|(backend, before)| backend.received() - before).collect();
+            assert_eq!(more.iter().max(), Some(&3), "{hash}: {more:?}");
+            used |= 1 << more.iter().position(|more| *more == 3).unwrap();
+        }
+        assert_eq!(used, 0b111, "{hash}: each backend gets some values");
+        assert_eq!(received(&gateway, 6, &all).await, [2, 2, 2], "without a value they take turns");
+    }
+}
+
+#[tokio::test]
+async fn a_route_has_its_own_strategy_and_an_address_its_own_backend() {
+    let backends = [Switched::start(200).await, Switched::start(200).await];
+    let all: Vec<&Switched> = backends.iter().collect();
+    let gateway = before(&all, "", ", strategy: ip_hash");
+    let shares = received(&gateway, 10, &all).await;
+    assert!(shares == [10, 0] || shares == [0, 10], "{shares:?}");
+    let gateway = before(&all, ", strategy: ip_hash", ", strategy: weighted_round_robin");
+    assert_eq!(received(&gateway, 10, &all).await, [5, 5]);
+    for strategy in ["least_connections", "ewma", "random"] {
+        let gateway = before(&all, &format!(", strategy: {strategy}"), "");
+        assert_eq!(received(&gateway, 40, &all).await.iter().sum::<usize>(), 40, "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_with_weight_0_gets_no_request() {
+    let (drained, other) = (Switched::start(200).await, Switched::start(200).await);
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u}}]\n\
+         upstreams: [{{name: u, backends: [{{url: \"http://{}\", weight: 0}}, {{url: \"http://{}\"}}]}}]\n",
+        drained.raw.address, other.raw.address
+    ));
+    assert_eq!(received(&gateway, 5, &[&drained, &other]).await, [0, 5]);
+}
+
+/// A backend that answers after a while.
+async fn slow(wait: Duration) -> Raw {
+    Raw::start(move |mut conn: Conn| async move {
+        while conn.head().await.is_some() {
+            sleep(wait).await;
+            if !conn.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await {
+                break;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn loads_and_latencies_lead_to_the_faster_backend() {
+    for strategy in ["least_connections", "ewma"] {
+        let (slow, fast) = (slow(Duration::from_millis(300)).await, slow(Duration::ZERO).await);
+        let gateway = Gateway::plain(&format!(
+            "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u}}]\n\
+             upstreams: [{{name: u, strategy: {strategy}, backends: [{{url: \"http://{}\"}}, {{url: \"http://{}\"}}]}}]\n",
+            slow.address, fast.address
+        ));
+        let mut tasks = JoinSet::new();
+        for _ in 0..4 {
+            let caller = gateway.caller();
+            tasks.spawn(async move {
+                for _ in 0..25 {
+                    get(&caller).await;
+                }
+            });
+        }
+        tasks.join_all().await;
+        let (slow, fast) = (slow.asked().len(), fast.asked().len());
+        assert!(slow + fast == 100 && slow <= 20, "{strategy}: {slow} and {fast}");
+    }
 }

@@ -177,6 +177,10 @@ pub struct ProxyMetrics {
     pub backend_breakers_open: Family<BackendLabels, Gauge>,
     /// `tollgate_backend_breaker_openings_total`: how often the circuit breaker of the backend has opened.
     pub backend_breaker_openings: Family<BackendLabels, Counter>,
+    /// `tollgate_backend_ejected`: 1 while the backend is ejected.
+    pub backend_ejected: Family<BackendLabels, Gauge>,
+    /// `tollgate_backend_ejections_total`: how often the backend was ejected.
+    pub backend_ejections: Family<BackendLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -208,6 +212,8 @@ impl ProxyMetrics {
             backend_failures: Family::new(NAME_SERIES_MAX),
             backend_breakers_open: Family::new(NAME_SERIES_MAX),
             backend_breaker_openings: Family::new(NAME_SERIES_MAX),
+            backend_ejected: Family::new(NAME_SERIES_MAX),
+            backend_ejections: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -277,5 +283,7 @@ impl ProxyMetrics {
             "Openings of the circuit breaker of a backend",
             self.backend_breaker_openings.clone(),
         );
+        registry.register("tollgate_backend_ejected", "Backends that are ejected", self.backend_ejected.clone());
+        registry.register("tollgate_backend_ejections", "Ejections of a backend", self.backend_ejections.clone());
     }
 }

@@ -256,7 +256,6 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("upstreams: [{name: u, pool: {idle: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
         ("upstreams: [{name: u, retry: {attempts: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);

@@ -11,7 +11,7 @@ const BEGIN: &str = "\
 # TOLLGATE_PLANS=[{name: a}, {name: b}].
 ";
 /// The settings in the file.
-const SHOWN: [&str; 4] = ["TOLLGATE_LISTEN", "TOLLGATE_CONTROL__LISTEN", "TOLLGATE_DATA", "TOLLGATE_SIGNUP"];
+const SHOWN: [&str; 4] = ["TOLLGATE_LISTEN", "TOLLGATE_CONTROL__LISTEN", "TOLLGATE_DATA", "TOLLGATE_LOG__FORMAT"];
 /// The longest line of a comment.
 const WIDTH: usize = 120;
 /// Endings of the names of secrets, which have no value in the file.

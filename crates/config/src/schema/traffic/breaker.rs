@@ -1,4 +1,4 @@
-//! The keys of `circuit_breaker`.
+//! The keys of `circuit_breaker` and `upstreams[].ejection`.
 
 use std::time::Duration;
 
@@ -42,5 +42,18 @@ section! {
         half_open_requests: Input<u32> = default(COUNT, || 3);
         /// Successful ones among them after which the backend gets all its requests again.
         success_threshold: Input<u32> = default(COUNT, || 2);
+    }
+}
+
+section! {
+    /// The rules of ejections.
+    EjectionInput {
+        /// Failures in a row that eject a backend.
+        failures: Input<u32> = default(COUNT, || 5);
+        /// How long it is ejected. The time is multiplied by the number of ejections in a row, to at most 5 minutes.
+        time: Input<Duration> =
+            default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
+        /// Maximum share of the backends that are ejected at once. The last one never is.
+        max: Input<u32> = default(PERCENT, || 50);
     }
 }

@@ -12,7 +12,7 @@ use super::super::json;
 use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{
-    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Strategy, Unbounded,
+    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
 };
 
 const KIB: u64 = 1 << 10;
@@ -282,11 +282,6 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
     scalar: Scalar::Text,
 };
-pub(super) const STRATEGY: Words<Strategy> = Words::or_later(
-    &[("round_robin", Strategy::RoundRobin)],
-    &["weighted_round_robin", "least_connections", "ip_hash", "hash", "random", "ewma"],
-);
-
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
 /// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.
 const MONEY_PATTERN: &str = r"^0*([0-9]{1,9}|[1-8][0-9]{9}|9[0-1][0-9]{8}|92[0-1][0-9]{7}|922[0-2][0-9]{6}|9223[0-2][0-9]{5}|92233[0-6][0-9]{4}|922337[0-1][0-9]{3}|92233720[0-2][0-9]|922337203[0-5])(\.[0-9]{1,9}0*)? USD$|^0*9223372036(\.([0-7][0-9]{0,8}0*|8([0-4][0-9]{0,7}0*|5([0-3][0-9]{0,6}0*|4([0-6][0-9]{0,5}0*|7([0-6][0-9]{0,4}0*|7([0-4][0-9]{0,3}0*|5([0-7][0-9]{0,2}0*|8(0([0-6]0*|70*)?)?)?)?)?)?)?)?))? USD$";

@@ -11,6 +11,7 @@ use super::super::field::{
 use super::super::form::{Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
 use super::auth::AuthInput;
+use super::balance::{STRATEGY, StrategyWord};
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
 use super::limit::{RateLimitInput, RouteLimitInput};
 use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
@@ -58,12 +59,14 @@ section! {
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
         /// [Rate limits](rate-limits.md) of this route, besides those of all routes.
         rate_limits: Entries<RateLimitInput> = sections::<RateLimitInput>("none");
-        later: strategy, labels, timeouts, fallback,
+        /// The [choice of the backend](upstreams.md#choice-of-a-backend), in place of the upstream's.
+        strategy: Option<Input<StrategyWord>> = optional(STRATEGY, "the upstream's");
+        later: labels, timeouts, fallback,
             cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
-            Rule::Requires("transformations", "upstreams");
+            Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams");
     }
 }
 

@@ -30,6 +30,8 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             strategy: Strategy::RoundRobin,
             tls: None,
             breaker: None,
+            ejection: None,
+            slow_start: std::time::Duration::ZERO,
             place: None,
         })),
         rewrite: None,

@@ -1,0 +1,60 @@
+//! The keys that choose among the backends of an upstream.
+
+use super::super::field::optional;
+use super::super::form::{Scalar, TextForm, Words, accept};
+use super::super::section;
+use super::auth::CLAIM;
+use super::forms::HEADER;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::spec::Rule;
+
+/// The words of `strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StrategyWord {
+    RoundRobin,
+    LeastConnections,
+    IpHash,
+    Hash,
+    Random,
+    Ewma,
+}
+
+/// Weights count for each strategy, so `weighted_round_robin` is another word for `round_robin`.
+pub(crate) const STRATEGY: Words<StrategyWord> = Words::new(&[
+    ("round_robin", StrategyWord::RoundRobin),
+    ("weighted_round_robin", StrategyWord::RoundRobin),
+    ("least_connections", StrategyWord::LeastConnections),
+    ("ewma", StrategyWord::Ewma),
+    ("random", StrategyWord::Random),
+    ("ip_hash", StrategyWord::IpHash),
+    ("hash", StrategyWord::Hash),
+]);
+
+/// Maximum length of the name of a cookie or query parameter.
+const NAME_LEN_MAX: usize = 64;
+const NAME: TextForm<String> = TextForm {
+    parse: |name| {
+        let has_length = (1..=NAME_LEN_MAX).contains(&name.len());
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        accept(name, has_length && is_plain, "a name such as session or user_id")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[A-Za-z0-9_.-]{1,64}$",
+    scalar: Scalar::Any,
+};
+
+section! {
+    HashInput {
+        /// The name of a header.
+        header: Option<Input<String>> = optional(HEADER, "");
+        /// The name of a cookie.
+        cookie: Option<Input<String>> = optional(NAME, "");
+        /// The name of a claim of the access token.
+        claim: Option<Input<String>> = optional(CLAIM, "");
+        /// The name of a query parameter.
+        query: Option<Input<String>> = optional(NAME, "");
+        rules: Rule::ExactlyOne(&["header", "cookie", "claim", "query"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! The ejection of a backend after failures in a row, as Envoy's outlier detection. All workers share it, and it survives a
+//! reload of the configuration.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use config::snapshot::EjectionRules;
+use tokio::time::Instant;
+
+/// Maximum duration of an ejection.
+const DURATION_MAX: Duration = Duration::from_secs(300);
+
+/// The ejection of one backend.
+#[derive(Debug, Default)]
+pub(crate) struct Ejection {
+    /// Whether the backend may be ejected; if not, nothing else is read.
+    is_out: AtomicBool,
+    /// The failures in a row.
+    failures: AtomicU32,
+    state: Mutex<EjectionState>,
+}
+
+#[derive(Debug, Default)]
+struct EjectionState {
+    /// The end of the last ejection, and its duration.
+    last: Option<(Instant, Duration)>,
+    /// The ejections that followed each other.
+    in_a_row: u32,
+    total: u64,
+}
+
+/// The state of a backend at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EjectionPhase {
+    In,
+    Out,
+    /// The ejection ended at this time, which no caller has noted before.
+    Back(Instant),
+}
+
+impl Ejection {
+    /// Returns whether the backend is ejected at `now`. One caller learns that it is back.
+    pub(crate) fn phase(&self, now: Instant) -> EjectionPhase {
+        if !self.is_out.load(Ordering::Relaxed) {
+            return EjectionPhase::In;
+        }
+        let state = self.state();
+        match state.last {
+            Some((until, _)) if now < until => EjectionPhase::Out,
+            Some((until, _)) if self.is_out.swap(false, Ordering::Relaxed) => EjectionPhase::Back(until),
+            Some(_) | None => EjectionPhase::In,
+        }
+    }
+
+    /// Notes the result of a request, and returns whether the backend is to be ejected.
+    pub(crate) fn note(&self, rules: EjectionRules, has_failed: bool) -> bool {
+        if has_failed {
+            return self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= rules.failures;
+        }
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        false
+    }
+
+    /// Ejects the backend, and returns for how long: the configured time, multiplied by the ejections that followed each
+    /// other. One follows another if the backend was in use for less than the other's duration between them.
+    pub(crate) fn eject(&self, rules: EjectionRules, now: Instant) -> Duration {
+        let mut state = self.state();
+        let follows = state.last.is_some_and(|(until, duration)| now < until + duration);
+        state.in_a_row = if follows { state.in_a_row.saturating_add(1) } else { 1 };
+        let duration = rules.time.saturating_mul(state.in_a_row).min(DURATION_MAX.max(rules.time));
+        state.last = Some((now + duration, duration));
+        state.total += 1;
+        self.failures.store(0, Ordering::Relaxed);
+        self.is_out.store(true, Ordering::Relaxed);
+        duration
+    }
+
+    /// Returns how often the backend was ejected.
+    pub(crate) fn total(&self) -> u64 {
+        self.state().total
+    }
+
+    fn state(&self) -> MutexGuard<'_, EjectionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether one more of `count` backends may be ejected while `out` are: at most the configured share, which counts
+/// the next one too, and never the last.
+pub(crate) fn may_eject(rules: EjectionRules, out: usize, count: usize) -> bool {
+    let max = usize::try_from(rules.max_percent).unwrap_or(usize::MAX);
+    (out + 1) * 100 <= count.saturating_mul(max) && out + 1 < count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: EjectionRules = EjectionRules { failures: 3, time: Duration::from_secs(30), max_percent: 50 };
+
+    #[test]
+    fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
+        let ejection = Ejection::default();
+        for (has_failed, expected) in
+            [(true, false), (true, false), (false, false), (true, false), (true, false), (true, true), (true, true)]
+        {
+            assert_eq!(ejection.note(RULES, has_failed), expected);
+        }
+    }
+
+    #[test]
+    fn each_ejection_in_a_row_is_longer() {
+        let (ejection, begin) = (Ejection::default(), Instant::now());
+        let at = |s| begin + Duration::from_secs(s);
+        assert_eq!(ejection.phase(at(0)), EjectionPhase::In);
+        assert_eq!(ejection.eject(RULES, at(0)), Duration::from_secs(30));
+        assert_eq!(ejection.phase(at(29)), EjectionPhase::Out);
+        assert_eq!(ejection.phase(at(31)), EjectionPhase::Back(at(30)));
+        assert_eq!(ejection.phase(at(31)), EjectionPhase::In, "one caller learns it");
+        assert_eq!(ejection.eject(RULES, at(40)), Duration::from_secs(60));
+        // It was in use for longer than it was out.
+        assert_eq!(ejection.eject(RULES, at(161)), Duration::from_secs(30));
+        let (mut now, mut last) = (162, Duration::ZERO);
+        for _ in 0..20 {
+            last = ejection.eject(RULES, at(now));
+            now += last.as_secs() + 1;
+        }
+        assert_eq!((last, ejection.total()), (DURATION_MAX, 23));
+    }
+
+    #[test]
+    fn the_share_counts_the_next_one_and_the_last_stays() {
+        let with = |max_percent| EjectionRules { max_percent, ..RULES };
+        for (max_percent, out, count, expected) in [
+            (50, 0, 1, false),
+            (50, 0, 2, true),
+            (50, 1, 2, false),
+            (50, 0, 3, true),
+            (50, 1, 3, false),
+            (50, 1, 4, true),
+            (10, 0, 9, false),
+            (10, 0, 10, true),
+            (100, 1, 3, true),
+            (100, 2, 3, false),
+        ] {
+            assert_eq!(may_eject(with(max_percent), out, count), expected, "{max_percent} {out} {count}");
+        }
+    }
+}
