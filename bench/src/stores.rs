@@ -112,7 +112,8 @@ async fn compare(
         let sides: Vec<Side<'_>> = counted.iter().zip(&databases).map(side).collect();
         let runs = rounds.measure(&row, &sides, round, &mut recorder).await?;
         ensure!(runs.failed == 0, "{} requests failed", runs.failed);
-        println!("{}, {}: {pairs} pairs of {seconds} s; {METHOD}", row.what, runs.names.join(" and "));
+        let names: Vec<&str> = runs.names.iter().rev().copied().collect();
+        println!("{}, {}: {pairs} pairs of {seconds} s; {METHOD}", row.what, names.join(" to "));
         print_ratios(&runs, users.is_some(), seconds)?;
     }
     for (name, counted, _) in counted.iter().filter(|_| users.is_some()) {
@@ -121,7 +122,8 @@ async fn compare(
             metric(&counted.product, "tollgate_lease_waits_total").await?,
         );
         println!("{name}: {ticks} lease ticks, {waits} waits");
-        ensure!((ticks > 0) == (*name == "lent") && (*name == "lent" || waits == 0), "leases of {name}");
+        let is_lent = *name == "lent";
+        ensure!(if is_lent { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
     }
     println!("Raw output: {}", out.display());
     Ok(true)
