@@ -1,6 +1,7 @@
 //! `api`: the latency of control API calls at a steady rate, during ingest, during key creation, and during a storm of
 //! sign-ins.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use anyhow::{Context, ensure};
 use store::{Email, NewKey, NewUser, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::client::Loader;
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::loader::Loader;
 use crate::server::ApiServer;
-use crate::steady::{ApiCall, CallResults, SteadyLoad};
+use crate::stats::Spread;
 
 const PLAN: &str = "bench";
 const KEYS_A_USER: usize = 10;
@@ -206,4 +208,69 @@ async fn storm(address: SocketAddr, stopped: watch::Receiver<bool>) -> anyhow::R
         all.refused += counts.refused;
     }
     Ok(all)
+}
+
+/// A response that takes longer ends the measurement.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One call of the API.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiCall {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) body: String,
+}
+
+/// The target of the calls, their rate, their duration, and the number of connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SteadyLoad {
+    pub(crate) address: SocketAddr,
+    pub(crate) calls_per_second: u32,
+    pub(crate) duration: Duration,
+    pub(crate) connections: u32,
+}
+
+/// The latencies, and the number of responses by status.
+#[derive(Debug, Default)]
+pub(crate) struct CallResults {
+    pub(crate) waits: Spread,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+}
+
+impl SteadyLoad {
+    /// Sends each call at its due time; `call` returns the call with a given number, counted from 0.
+    pub(crate) async fn run(
+        self,
+        call: impl Fn(u64) -> ApiCall + Send + Clone + 'static,
+    ) -> anyhow::Result<CallResults> {
+        let calls = u64::from(self.calls_per_second) * self.duration.as_secs();
+        let begins = Instant::now() + Duration::from_millis(100);
+        let mut tasks: JoinSet<anyhow::Result<Vec<(u16, Duration)>>> = JoinSet::new();
+        for connection in 0..u64::from(self.connections) {
+            let call = call.clone();
+            tasks.spawn(async move {
+                let mut loader = Loader::connect(self.address, None).await?;
+                let mut results = Vec::new();
+                for nth in (connection..calls).step_by(usize::try_from(self.connections)?) {
+                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.calls_per_second);
+                    let due = begins + Duration::from_secs_f64(after);
+                    sleep_until(due).await;
+                    let ApiCall { method, path, key, body } = call(nth);
+                    let response = timeout(PATIENCE, loader.send_as(key.as_deref(), method, &path, &body));
+                    let response = response.await.context("no response in time")??;
+                    results.push((response.status, due.elapsed()));
+                }
+                Ok(results)
+            });
+        }
+        let (mut waits, mut statuses) = (Vec::new(), BTreeMap::new());
+        while let Some(done) = tasks.join_next().await {
+            for (status, wait) in done?? {
+                waits.push(wait);
+                *statuses.entry(status).or_default() += 1;
+            }
+        }
+        Ok(CallResults { waits: Spread::of(waits), statuses })
+    }
 }

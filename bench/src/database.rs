@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use store::{Options, Store};
 use tempfile::TempDir;
 
-use crate::cpu::CpuAccount;
+use crate::process::CpuAccount;
 
 /// The variable with the server's URL, as for tests: `cargo run -p xtask -- postgres --durable COMMAND…` sets it.
 const SERVER: &str = "TOLLGATE_TEST_POSTGRES";

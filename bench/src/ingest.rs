@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::events::EventMaker;
 use crate::people;
-use crate::running_ingest::RunningIngest;
-use crate::spread::Spread;
+use crate::people::EventMaker;
+use crate::server::RunningIngest;
+use crate::stats::Spread;
 
 const LANES: u32 = 2;
 /// A record has about 300 bytes; the bound is larger.

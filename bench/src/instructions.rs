@@ -5,25 +5,24 @@
 //! second is measured without requests and subtracted. Periodic jobs remain, so the difference is measured several times.
 //! Figures include no kernel time: they show the effect of a change, not the cost of a request.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::builder::PossibleValuesParser;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::callgrind::{Callgrind, InstructionCount, runner};
-use crate::connection::PlainConnection;
+use crate::client::PlainConnection;
 use crate::counts::{drained, metric};
-use crate::median::MedianInterval;
-use crate::plan::{Progress, minutes};
-use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
+use crate::product::{MockProcess, Product, ProductStart};
+use crate::rows::{self, Progress, Row, minutes};
 use crate::run::out_dir;
-use crate::scenario::BenchScenario;
+use crate::stats::MedianInterval;
 use crate::tools::{BenchTool, ToolPaths};
 
 /// The rows that can be counted.
-const ROWS: [&str; 4] = ["plain", "keyed", "sdk", "llm"];
+const COUNTED: [&str; 4] = ["plain", "keyed", "sdk", "llm"];
 /// The smaller number of requests.
 const FEW: u32 = 300;
 /// The number of differences per row. The figure is their median.
@@ -40,7 +39,7 @@ const REQUEST: Duration = Duration::from_millis(3);
 #[derive(clap::Args, Clone)]
 pub(crate) struct InstructionFlags {
     /// Rows to count, separated by commas; by default all
-    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(ROWS))]
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(COUNTED))]
     only: Vec<String>,
     /// Requests of the difference
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -56,35 +55,34 @@ pub(crate) struct InstructionFlags {
 /// Counts and prints. A failed request is an error.
 pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(&[BenchTool::Valgrind, BenchTool::CallgrindControl], flags.profile_dir.as_deref())?;
-    let chosen = |scenario: &BenchScenario| {
-        let rows = if flags.only.is_empty() { ROWS.as_slice() } else { &[] };
-        rows.contains(&scenario.name) || flags.only.iter().any(|name| name == scenario.name)
+    let chosen = |row: &Row| {
+        let rows = if flags.only.is_empty() { COUNTED.as_slice() } else { &[] };
+        rows.contains(&row.name) || flags.only.iter().any(|name| name == row.name)
     };
-    let scenarios: Vec<BenchScenario> = BenchScenario::all().into_iter().filter(chosen).collect();
+    let chosen: Vec<Row> = rows::ROWS.into_iter().filter(chosen).collect();
     let each = REQUEST * (FEW + REPEATS * (FEW + FEW + flags.requests)) + INGEST * (1 + REPEATS * 2);
-    let total = START + BACKGROUND + each * u32::try_from(scenarios.len())?;
+    let total = START + BACKGROUND + each * u32::try_from(chosen.len())?;
     println!("instructions of {} requests per row, about {}", flags.requests, minutes(total));
     let mut progress = Progress::begin(total);
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
-    let mock = MockProcess::start(&tools.tollgate, &out).await?;
+    let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let under = runner(&tools, &out)?;
-    let server = ServerSettings { workers: 1, under: &under, ..ServerSettings::COMPARED };
-    let (data, program, name) = (dir.path().join("data"), &tools.tollgate, "tollgate");
-    let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
-    let product = Product::start(&places, mock.address).await?;
+    let data = dir.path().join("data");
+    let start = ProductStart::new(&tools.tollgate, &data, &out, "tollgate");
+    let product = ProductStart { workers: 1, under: &under, ..start }.run(mock.address).await?;
     let mut callgrind = Callgrind::begin(&tools, &product, &out)?;
     callgrind.zero()?;
     sleep(BACKGROUND).await;
     let background = callgrind.count()?;
     progress.step(START + BACKGROUND, "Tollgate runs under callgrind");
     let mut rows = Vec::new();
-    for scenario in &scenarios {
+    for row in &chosen {
         let mut counting =
-            RowCount { callgrind: &mut callgrind, product: &product, request: scenario.request(&product.key) };
-        let found = counting.measure(&background, flags.requests).await.context(scenario.name)?;
+            RowCount { callgrind: &mut callgrind, product: &product, request: row.request.bytes(&product.key) };
+        let found = counting.measure(&background, flags.requests).await.context(row.name)?;
         let figure = format!("{:.0} ({:.0} to {:.0})", found.median, found.low, found.high);
-        progress.step(each, &format!("{}: {figure} instructions per request", scenario.name));
-        rows.push(format!("| {} | {figure} | {} |", scenario.what, callgrind.last_file().display()));
+        progress.step(each, &format!("{}: {figure} instructions per request", row.name));
+        rows.push(format!("| {} | {figure} | {} |", row.what, callgrind.last_file().display()));
     }
     println!(
         "\n| request | instructions, user space | counts (callgrind_annotate FILE) |\n|---|---|---|\n{}",
@@ -145,9 +143,86 @@ impl InstructionCount {
     }
 }
 
+/// The beginning of the names of callgrind's files.
+const FILE: &str = "callgrind.out";
+
+/// A running process, its tool for commands, and the folder of its counts.
+pub(crate) struct Callgrind<'a> {
+    pub(crate) control: &'a Path,
+    pub(crate) process: u32,
+    pub(crate) dir: &'a Path,
+    dumps: u32,
+    /// The time of the last [`Callgrind::zero`].
+    began: Instant,
+}
+
+/// The number of instructions between two commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InstructionCount {
+    pub(crate) instructions: u64,
+    pub(crate) elapsed: Duration,
+}
+
+/// The program with arguments that runs Tollgate; counting begins with [`Callgrind::begin`].
+pub(crate) fn runner(tools: &ToolPaths, dir: &Path) -> anyhow::Result<Vec<String>> {
+    Ok(vec![
+        tools.path(BenchTool::Valgrind)?.display().to_string(),
+        String::from("--tool=callgrind"),
+        String::from("--instr-atstart=no"),
+        format!("--callgrind-out-file={}", dir.join(FILE).display()),
+    ])
+}
+
+impl<'a> Callgrind<'a> {
+    /// Lets the process of `product` count.
+    pub(crate) fn begin(tools: &'a ToolPaths, product: &Product, dir: &'a Path) -> anyhow::Result<Self> {
+        let control = tools.path(BenchTool::CallgrindControl)?;
+        let callgrind = Self { control, process: product.group.id(), dir, dumps: 0, began: Instant::now() };
+        callgrind.command(&["--instr=on"])?;
+        Ok(callgrind)
+    }
+
+    /// Sets the count to zero.
+    pub(crate) fn zero(&mut self) -> anyhow::Result<()> {
+        self.command(&["--zero"])?;
+        self.began = Instant::now();
+        Ok(())
+    }
+
+    /// Writes the count into a new file, and reads it.
+    pub(crate) fn count(&mut self) -> anyhow::Result<InstructionCount> {
+        let elapsed = self.began.elapsed();
+        self.command(&["--dump"])?;
+        self.dumps += 1;
+        let file = self.last_file();
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let instructions = total(&text).with_context(|| format!("{} has no total", file.display()))?;
+        Ok(InstructionCount { instructions, elapsed })
+    }
+
+    /// The file that lists the instructions of the last count by function.
+    pub(crate) fn last_file(&self) -> PathBuf {
+        self.dir.join(format!("{FILE}.{}", self.dumps))
+    }
+
+    fn command(&self, words: &[&str]) -> anyhow::Result<()> {
+        let output = Command::new(self.control).args(words).arg(self.process.to_string()).output()?;
+        let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        ensure!(output.status.success() && printed.contains("OK"), "callgrind_control {words:?}: {printed}");
+        Ok(())
+    }
+}
+
+/// The instructions of a whole file: the first event of the line `totals:`.
+fn total(file: &str) -> Option<u64> {
+    let totals = file.lines().rev().find_map(|line| line.strip_prefix("totals:"))?;
+    totals.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::RequestBody;
 
     #[test]
     fn background_work_is_subtracted_by_time() {
@@ -161,9 +236,17 @@ mod tests {
 
     #[test]
     fn every_row_is_a_scenario_with_a_whole_response() {
-        for row in ROWS {
-            let scenario = BenchScenario::all().into_iter().find(|scenario| scenario.name == row);
-            assert!(scenario.is_some_and(|scenario| !scenario.streamed), "{row}");
+        for row in COUNTED {
+            let found = rows::ROWS.into_iter().find(|found| found.name == row);
+            assert!(found.is_some_and(|row| row.request.body != RequestBody::Streamed), "{row}");
         }
+    }
+
+    #[test]
+    fn the_total_is_the_first_event() {
+        let file = "# callgrind format\nevents: Ir\nsummary: 7\n\nfn=(1) f\n1 30\n\ntotals: 123 4\n";
+        assert_eq!(total(file), Some(123));
+        assert_eq!(total("events: Ir\nsummary: 7\n"), None);
+        assert_eq!(total("totals:\n"), None);
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people;
-use crate::spread::Spread;
+use crate::stats::Spread;
 
 /// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;

@@ -9,72 +9,41 @@
 //! `api` the control API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
 //! `xtask postgres --durable` starts.
 //!
-//! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `order`, `rounds`, `side`, `median`;
-//! `group` and `cpu` (processor time), `reference` (the other proxies), `product`, `wrk`; `jwt_row` with `token_issuer`;
-//! `pair_row`, `pair_side`, `pair` with `h2load` and `certificate` (routes, backends, HTTP/2, TLS, a fixed rate, keys, tokens);
-//! `latency` with `open_loop`; `log_level`, `memory` and `idle`; `exact`, `counts` and `load_counts` (correctness); `raw`,
-//! `machine`, `report` with `peer_table`; `instructions` with `callgrind`; independent
-//! of those `database`, `ingest`, `lookup`, `overview`, `pages`, `series`, `stores`, `leases`, `replay`, and `api` with
-//! `server`, `reads` and `steady`.
+//! Reading order: `run` (the sequence), `rows` (the comparisons), `sides` and `product` and `proxies` (the servers),
+//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `latency` with `open_loop`, `memory`,
+//! `counts` (correctness), `instructions`. Independent of those, `stores`, `ingest`, `lookup`, `replay`, and `api`
+//! with `server` and `people`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 mod api;
-mod callgrind;
-mod certificate;
-mod connection;
+mod client;
 mod counts;
-mod cpu;
 mod database;
-mod events;
-mod exact;
-mod group;
-mod h2load;
-mod idle;
+mod figure;
 mod ingest;
 mod instructions;
-mod jwt_row;
 mod latency;
-mod leases;
-mod load_counts;
-mod loader;
-mod log_level;
+mod load;
 mod lookup;
-mod machine;
-mod median;
 mod memory;
 mod open_loop;
-mod order;
-mod overview;
-mod pages;
-mod pair;
-mod pair_row;
-mod pair_side;
-mod peer_table;
 mod people;
-mod plan;
+mod process;
 mod product;
-mod ratio;
-mod raw;
-mod read_flags;
-mod reads;
-mod reference;
+mod proxies;
 mod replay;
 mod report;
+mod request;
 mod rounds;
+mod rows;
 mod run;
-mod running_ingest;
-mod scenario;
-mod series;
 mod server;
-mod side;
-mod spread;
-mod steady;
+mod sides;
+mod stats;
 mod stores;
-mod target;
-mod token_issuer;
+mod tokens;
 mod tools;
-mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,16 +86,10 @@ enum BenchCommand {
     Lookup(lookup::LookupFlags),
     /// Latency of the control API, during ingest and sign-ins
     Api(api::ApiFlags),
-    /// Latency of the dashboard's first page, in a store with many events
-    Overview(overview::OverviewFlags),
-    /// Latency of every read of the dashboard, in a store with many events
-    Pages(read_flags::ReadFlags),
-    /// Latency of time series, in a store with many events
-    Series(read_flags::ReadFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
-    Stores(stores::StoresFlags),
-    /// Cost of budgets, compared with users without them
-    Leases(leases::LeasesFlags),
+    Stores(stores::PairFlags),
+    /// Cost of leased budgets, compared with users without them
+    Leases(stores::LeasesFlags),
     /// Duration of a startup with a spool that was not ingested
     Replay(replay::ReplayFlags),
 }
@@ -135,7 +98,7 @@ enum BenchCommand {
 #[derive(clap::Args, Clone)]
 pub(crate) struct RunFlags {
     /// Rows to measure, separated by commas; by default all
-    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(plan::ROWS))]
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(rows::Row::names()))]
     pub(crate) only: Vec<String>,
     /// A smoke check in little time, with 2 rounds of 1 s; its figures are no result
     #[arg(long, conflicts_with_all = ["pairs", "seconds", "memory_requests", "idle_connections", "rest_seconds", "check_rounds"])]
@@ -172,18 +135,16 @@ pub(crate) struct RunFlags {
 fn main() -> anyhow::Result<ExitCode> {
     let cli = BenchCli::parse();
     let Some(command) = cli.command else { return in_time(&mut Builder::new_current_thread(), run::run(cli.flags)) };
+    // Tollgate's background tasks use the runtime too, if a measurement has some in this process.
+    let (mut one, mut many) = (Builder::new_current_thread(), Builder::new_multi_thread());
     match command {
-        BenchCommand::Instructions(flags) => in_time(&mut Builder::new_current_thread(), instructions::run(flags)),
-        // Tollgate's background tasks use this runtime too.
-        BenchCommand::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
-        BenchCommand::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
-        BenchCommand::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
-        BenchCommand::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
-        BenchCommand::Pages(flags) => in_time(&mut Builder::new_multi_thread(), pages::run(flags)),
-        BenchCommand::Series(flags) => in_time(&mut Builder::new_multi_thread(), series::run(flags)),
-        BenchCommand::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
-        BenchCommand::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),
-        BenchCommand::Replay(flags) => in_time(&mut Builder::new_multi_thread(), replay::run(flags)),
+        BenchCommand::Instructions(flags) => in_time(&mut one, instructions::run(flags)),
+        BenchCommand::Stores(flags) => in_time(&mut one, stores::stores(flags)),
+        BenchCommand::Leases(flags) => in_time(&mut one, stores::leases(flags)),
+        BenchCommand::Ingest(flags) => in_time(&mut many, ingest::run(flags)),
+        BenchCommand::Lookup(flags) => in_time(&mut many, lookup::run(flags)),
+        BenchCommand::Api(flags) => in_time(&mut many, api::run(flags)),
+        BenchCommand::Replay(flags) => in_time(&mut many, replay::run(flags)),
     }
 }
 

@@ -1,31 +1,102 @@
-//! Proportional set size: memory in which shared pages are divided among their processes.
-
-use std::fs;
+//! The memory at rest, after load, and of idle keep-alive connections, each of which has sent one request.
 
 use anyhow::{Context, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::sleep;
 
-use crate::cpu::CpuAccount;
+use crate::client::PlainConnection;
+use crate::counts::drained;
+use crate::figure::Figure;
+use crate::load::{Load, LoadKind};
+use crate::process::pss_kib;
+use crate::product::ProductStart;
+use crate::request::BenchRequest;
+use crate::rounds::Rounds;
+use crate::rows::RunPlan;
+use crate::sides::{CountedProduct, SideStart};
+use crate::stats::Target;
 
-const ENOENT: i32 = 2;
-const ESRCH: i32 = 3;
+/// Connections that are opened and closed before the first reading, so that it includes memory that is allocated once.
+const FIRST_CONNECTIONS: u32 = 20;
+/// Descriptors besides those of the connections.
+const OTHER_DESCRIPTORS: u64 = 1_000;
+/// The number of connections of the targets.
+const TARGET_CONNECTIONS: u32 = 10_000;
 
-/// The sum over all running processes of the group in KiB. No process is an error.
-pub(crate) fn pss_kib(account: &CpuAccount) -> anyhow::Result<u64> {
-    let mut sum = 0;
-    for pid in account.pids()? {
-        match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
-            Ok(rollup) => sum += pss(&rollup).with_context(|| format!("process {pid} has no Pss"))?,
-            // The process has just ended.
-            Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read the memory of process {pid}")),
-        }
+/// Sends requests until the plan's number is reached, rests, and reads the memory.
+pub(crate) async fn after_load(
+    rounds: &Rounds<'_>,
+    main: &CountedProduct,
+    plan: &RunPlan,
+    at_rest_kib: u64,
+    mut requests: u64,
+) -> anyhow::Result<Vec<Figure>> {
+    let (request, keys) = (BenchRequest::KEYED, [main.product.key.clone()]);
+    while requests < plan.memory_requests {
+        let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: plan.seconds };
+        requests += rounds.generators.run(load, main.product.proxy).await?.requests.max(1);
     }
-    ensure!(sum > 0, "the group has no running process");
-    Ok(sum)
+    drained(&main.product).await?;
+    sleep(plan.rest).await;
+    let loaded_kib = pss_kib(&main.product.group.account)?;
+    let what = format!("MiB after {requests} requests and {} s of rest", plan.rest.as_secs());
+    Ok(vec![
+        Figure::once(String::from("MiB at rest"), kib(at_rest_kib) / 1_024.0, Target::must(30.0)),
+        Figure::once(what, kib(loaded_kib) / 1_024.0, Target::must(60.0)),
+    ])
 }
 
-fn pss(rollup: &str) -> Option<u64> {
-    rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok())
+/// Starts another Tollgate, so that no memory of an earlier load is reused, and opens the connections.
+pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunPlan) -> anyhow::Result<Vec<Figure>> {
+    let connections = plan.idle_connections;
+    allow_descriptors(u64::from(connections) + OTHER_DESCRIPTORS)?;
+    let data = start.dir.join("idle");
+    let product = ProductStart::new(start.program, &data, start.out, "tollgate-idle").run(start.mock.address).await?;
+    let request = BenchRequest::PLAIN.bytes("");
+    for _ in 0..FIRST_CONNECTIONS {
+        PlainConnection::open(product.proxy).await?.exchange(&request).await?;
+    }
+    sleep(plan.settle).await;
+    let rest_kib = pss_kib(&product.group.account)?;
+    let mut open = Vec::new();
+    for number in 0..connections {
+        let mut connection = PlainConnection::open(product.proxy).await?;
+        connection.exchange(&request).await.with_context(|| format!("connection {number}"))?;
+        open.push(connection);
+    }
+    sleep(plan.settle).await;
+    let open_kib = pss_kib(&product.group.account)?;
+    let lost = open.iter().filter(|connection| !connection.is_idle()).count();
+    ensure!(lost == 0, "Tollgate closed {lost} of {connections} idle connections");
+    Ok(idle_figures(connections, kib(open_kib) - kib(rest_kib)))
+}
+
+fn idle_figures(connections: u32, above_rest_kib: f64) -> Vec<Figure> {
+    let target = if connections >= TARGET_CONNECTIONS { Target::must(40.0) } else { Target::NONE };
+    let each = above_rest_kib / f64::from(connections.max(1));
+    vec![
+        Figure::once(format!("KiB per idle connection, of {connections}"), each, Target::must(4.0).aiming(2.0)),
+        Figure::once(format!("MiB of {connections} idle connections above rest"), above_rest_kib / 1_024.0, target),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+const fn kib(kib: u64) -> f64 {
+    kib as f64
+}
+
+/// Raises the limit of open files of this process and of those that it starts.
+fn allow_descriptors(needed: u64) -> anyhow::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    ensure!(
+        maximum.is_none_or(|maximum| maximum >= needed),
+        "idle connections need {needed} open files, and the limit is {}: raise it (ulimit -Hn), or use --idle-connections",
+        maximum.unwrap_or_default()
+    );
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?)
 }
 
 #[cfg(test)]
@@ -33,8 +104,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_memory_is_read() {
-        assert_eq!(pss("Rss:  9 kB\nPss:                1234 kB\nPss_Dirty: 1 kB\n"), Some(1_234));
-        assert!(pss_kib(&CpuAccount::Tree { root: std::process::id() }).unwrap() > 100);
+    fn memory_is_divided_among_the_connections() {
+        let [each, all] = idle_figures(10_000, 25_600.0).try_into().unwrap();
+        assert!(
+            (each.measured.unwrap().median - 2.56).abs() < 1e-9 && (all.measured.unwrap().median - 25.0).abs() < 1e-9
+        );
+        let [_, few] = idle_figures(200, 25_600.0).try_into().unwrap();
+        assert_eq!((all.target, few.target), (Target::must(40.0), Target::NONE));
+    }
+
+    #[test]
+    fn more_descriptors_than_the_hard_limit_are_refused() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        if let Some(maximum) = maximum {
+            assert!(allow_descriptors(maximum + 1).is_err());
+        }
+        allow_descriptors(1).unwrap();
     }
 }

@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::set_current_timer_slack;
 use tokio::time::Instant;
 
-use crate::connection::complete;
-use crate::spread::Spread;
+use crate::client::complete;
+use crate::stats::Spread;
 
 /// The maximum time after the last due request.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,8 +1,112 @@
-//! Users and keys for measurements of the store.
+//! Usage events like those of a day with LLM calls, and the users and keys of measurements of the store.
 
-use access::{ApiKey, Plan, UserId};
+use std::sync::Arc;
+
+use access::{ApiKey, Clock, Credits, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Subject, Tokens, UserId, UserNo};
 use anyhow::Context;
+use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 use store::{Email, NewKey, NewUser, Store};
+
+/// The number of users, which are numbered from 1.
+pub(crate) const USERS: u64 = 50;
+/// The number of keys per user: the first user has the keys 1 to 4, and so on.
+pub(crate) const KEYS_A_USER: u64 = 4;
+const MODELS: [(&str, &str, &str, &str); 4] = [
+    ("openai", "fast", "gpt-5-mini", "chat"),
+    ("openai", "openai/gpt-5", "gpt-5", "responses"),
+    ("anthropic", "anthropic/claude-haiku-4-5", "claude-haiku-4-5", "messages"),
+    ("gemini", "gemini/gemini-2.5-flash", "gemini-2.5-flash", "generate_content"),
+];
+/// One of this many calls has a second attempt.
+const SECOND_ATTEMPT: u64 = 50;
+/// One of this many calls fails, without usage.
+const ERROR: u64 = 25;
+
+/// Creates events in order of time, each with a new id.
+pub(crate) struct EventMaker {
+    ids: Ids,
+    clock: Clock,
+    created: u64,
+}
+
+/// A usage report of OpenAI Chat Completions.
+const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
+
+impl EventMaker {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self { ids: Ids::new(clock.clone()), clock: clock.clone(), created: 0 }
+    }
+
+    pub(crate) fn next(&mut self) -> UsageEvent {
+        self.created += 1;
+        // Knuth's multiplicative hash, so that consecutive events differ.
+        let random = self.created.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+        let now = self.clock.now();
+        let failed = random.is_multiple_of(ERROR);
+        let (_, requested, _, format) = pick(random);
+        let mut attempts = vec![attempt(random, failed)];
+        if random.is_multiple_of(SECOND_ATTEMPT) {
+            attempts.insert(0, attempt(random / 7, true));
+        }
+        let user = random % USERS;
+        UsageEvent {
+            id: RequestId(self.ids.uuid_at(now)),
+            subject: Subject::Key(Caller {
+                user: number(user + 1, UserNo),
+                key: number(user * KEYS_A_USER + random / USERS % KEYS_A_USER + 1, KeyNo),
+                plan: PlanId::NIL,
+            }),
+            started_at: now,
+            day: now.day(),
+            charge: Charge::credits(Credits(1)),
+            route: Arc::from(format),
+            format: Some(Arc::from(format)),
+            model: Some(Arc::from(requested)),
+            streamed: random.is_multiple_of(2),
+            status: if failed { 429 } else { 200 },
+            outcome: Outcome::Completed,
+            request_bytes: 1_024 + random % 8_192,
+            response_bytes: 512 + random % 16_384,
+            duration_us: 300_000 + random % 9_000_000,
+            attempts,
+            refusal: None,
+        }
+    }
+}
+
+fn attempt(random: u64, failed: bool) -> Attempt {
+    let (provider, _, model, _) = pick(random);
+    let usage = Usage {
+        input: Some(Tokens(200 + random % 4_000)),
+        cached_input: Some(Tokens(random % 1_000)),
+        output: Some(Tokens(50 + random % 800)),
+        reasoning: Some(Tokens(random % 300)),
+        ..Usage::empty(Source::Reported)
+    };
+    Attempt {
+        provider: Arc::from(provider),
+        model: Some(Arc::from(model)),
+        answered_model: (!failed).then(|| Arc::from(format!("{model}-2026-05-01"))),
+        status: Some(if failed { 429 } else { 200 }),
+        upstream_id: Some(Arc::from(format!("req_{random:016x}{random:016x}"))),
+        raw_usage: Some(Arc::from(RAW_USAGE)),
+        usage: (!failed).then_some(usage),
+        cost: (!failed).then(|| NanoUsd(i64::try_from(random % 50_000_000).unwrap_or(0))),
+        unknown: None,
+        price_version: (!failed).then(|| Arc::from("builtin-2026-11-01")),
+        first_byte_us: Some(100_000 + random % 900_000),
+        duration_us: 300_000 + random % 9_000_000,
+    }
+}
+
+fn pick(random: u64) -> (&'static str, &'static str, &'static str, &'static str) {
+    let [first, ..] = MODELS;
+    MODELS.into_iter().cycle().nth(usize::try_from(random / 3 % 4).unwrap_or(0)).unwrap_or(first)
+}
+
+fn number<T>(no: u64, of: fn(i64) -> T) -> T {
+    of(i64::try_from(no).unwrap_or(i64::MAX))
+}
 
 /// The name of users and keys.
 const NAME: &str = "bench";
@@ -42,4 +146,22 @@ pub(crate) async fn key(store: &Store, user: UserId) -> anyhow::Result<()> {
     let secret = ApiKey::generate(NAME)?;
     store.create_key(&store::Actor::COMMAND, NewKey::of(user, NAME, &secret)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn events_differ_like_those_of_many_clients() {
+        let mut events = EventMaker::new(&Clock::system());
+        let created: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
+        let distinct = |of: fn(&UsageEvent) -> String| created.iter().map(of).collect::<HashSet<_>>().len();
+        assert_eq!(distinct(|event| event.id.to_string()), created.len());
+        assert_eq!(distinct(|event| format!("{:?}", event.subject)), 200);
+        assert_eq!(distinct(|event| format!("{:?}", event.model)), 4);
+        let several = created.iter().filter(|event| event.attempts.len() == 2).count();
+        assert!((100..1_000).contains(&several), "{several}");
+    }
 }

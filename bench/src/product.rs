@@ -10,10 +10,9 @@ use access::Secret;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
-use crate::certificate;
-use crate::group::{ProcessGroup, ProcessStart};
-use crate::loader::Loader;
-use crate::token_issuer::{self, AUDIENCE, CLAIMS, ISSUER};
+use crate::client::Loader;
+use crate::process::{ProcessGroup, ProcessStart};
+use crate::tokens::{self, AUDIENCE, CLAIMS, ISSUER};
 use crate::tools::free_address;
 
 /// The name prefix of Tollgate's worker threads.
@@ -33,12 +32,8 @@ pub(crate) struct MockProcess {
 }
 
 impl MockProcess {
-    pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
-        Self::start_named(program, dir, "mock").await
-    }
-
-    /// Starts a further backend, whose log has this name.
-    pub(crate) async fn start_named(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
+    /// Starts a backend, whose log has this name.
+    pub(crate) async fn start(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
         let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
         let start = ProcessStart { name, program, arguments, log: dir.join(format!("{name}.log")) };
@@ -58,8 +53,9 @@ pub(crate) struct Product {
     pub(crate) log: PathBuf,
 }
 
-/// The folders of its files. The configuration and the log stay; the data is deleted.
-pub(crate) struct ProductFiles<'a> {
+/// The start of a Tollgate. The configuration and the log stay in `out`; the data is deleted.
+#[derive(Clone, Copy)]
+pub(crate) struct ProductStart<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
     pub(crate) out: &'a Path,
@@ -68,13 +64,6 @@ pub(crate) struct ProductFiles<'a> {
     /// The URL of its PostgreSQL; `None` means SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
     pub(crate) limits: LimitSettings,
-    pub(crate) server: ServerSettings<'a>,
-}
-
-/// The settings of the process.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ServerSettings<'a> {
-    pub(crate) log_level: &'static str,
     pub(crate) workers: u32,
     pub(crate) variant: ServerVariant,
     /// A program with arguments that runs Tollgate; empty to start Tollgate itself.
@@ -89,19 +78,16 @@ pub(crate) enum ServerVariant {
     Routes(u32),
     /// The second backend of the upstream.
     Backends(SocketAddr),
-    /// TLS, with the certificate of [`crate::certificate`].
+    /// TLS, with the certificate of [`crate::tokens`].
     Tls,
-    /// A route for access tokens of the issuer of [`crate::token_issuer`].
+    /// A route for access tokens of the issuer of [`crate::tokens`].
     Tokens,
+    /// This level of the log.
+    Log(&'static str),
 }
 
 /// The routes of the usual configuration.
 const ROUTES_MIN: u32 = 4;
-
-impl ServerSettings<'_> {
-    /// As many workers as nginx and HAProxy have, and no log line per request.
-    pub(crate) const COMPARED: Self = Self { log_level: "warn", workers: 2, variant: ServerVariant::Usual, under: &[] };
-}
 
 /// Limits of the users, so high that they are checked but never reached.
 #[derive(Debug, Clone, Copy)]
@@ -116,16 +102,23 @@ pub(crate) struct LimitSettings {
 pub(crate) const LIMITED: LimitSettings =
     LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 2000000000", budgets: "" };
 
-impl Product {
-    pub(crate) async fn start(places: &ProductFiles<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
+impl<'a> ProductStart<'a> {
+    /// As many workers as nginx and HAProxy have, SQLite, and no log line per request.
+    pub(crate) const fn new(program: &'a Path, data: &'a Path, out: &'a Path, name: &'a str) -> Self {
+        let (limits, variant) = (LIMITED, ServerVariant::Usual);
+        Self { program, data, out, name, url: None, limits, workers: 2, variant, under: &[] }
+    }
+
+    pub(crate) async fn run(&self, backend: SocketAddr) -> anyhow::Result<Product> {
+        let places = self;
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
         std::fs::write(&file, config(Addresses { proxy, control, backend }, places) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
-        let words = [String::from("serve"), String::from("--workers"), places.server.workers.to_string()];
+        let words = [String::from("serve"), String::from("--workers"), places.workers.to_string()];
         let serve = words.into_iter().chain(common.clone());
-        let (program, arguments, patience) = match places.server.under {
+        let (program, arguments, patience) = match places.under {
             [] => (places.program, serve.collect(), PATIENCE),
             [runner, words @ ..] => {
                 let program = path(places.program);
@@ -139,7 +132,7 @@ impl Product {
         command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
         let key = find_key(&printed).context("tollgate keys create printed no key")?;
-        Ok(Self { group, proxy, control, key, log })
+        Ok(Product { group, proxy, control, key, log })
     }
 }
 
@@ -151,17 +144,18 @@ struct Addresses {
     backend: SocketAddr,
 }
 
-fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
-    let (LimitSettings { plan, budgets }, log_level) = (places.limits, places.server.log_level);
+fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
+    let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
     let Addresses { proxy, control, backend } = addresses;
     let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
     let mut auth = String::new();
-    match places.server.variant {
+    match places.variant {
         ServerVariant::Usual => {}
+        ServerVariant::Log(level) => log_level = level,
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
         ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
         ServerVariant::Tls => {
-            let [certificate, key] = certificate::files(places.out).map(|file| path(&file));
+            let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
         }
         ServerVariant::Tokens => {
@@ -213,7 +207,7 @@ fn issuer(out: &Path) -> String {
     audience: {AUDIENCE}
     claims_to_headers: {{{}}}
 ",
-        path(&token_issuer::file(out)),
+        path(&tokens::public_key_file(out)),
         headers.join(", ")
     )
 }
@@ -274,17 +268,13 @@ pub(crate) mod tests {
     use super::*;
 
     /// Loads the configuration as Tollgate does. Defaults and bounds of the settings change.
-    pub(crate) fn check_config(limits: LimitSettings) {
-        check_variant(limits, ServerVariant::Usual);
-    }
-
-    fn check_variant(limits: LimitSettings, variant: ServerVariant) {
+    pub(crate) fn check_variant(limits: LimitSettings, variant: ServerVariant) {
         let [proxy, control, backend] = [7, 8, 9].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let (dir, server) = (tempfile::tempdir().unwrap(), ServerSettings { variant, ..ServerSettings::COMPARED });
-        certificate::create(dir.path()).unwrap();
-        token_issuer::TokenIssuer::create(dir.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        tokens::create_certificate(dir.path()).unwrap();
+        tokens::TokenIssuer::create(dir.path()).unwrap();
         let (data, file) = (dir.path(), dir.path().join("tollgate.yaml"));
-        let places = ProductFiles { program: data, data, out: data, name: "x", url: None, limits, server };
+        let places = ProductStart { limits, variant, ..ProductStart::new(data, data, data, "x") };
         let text = config(Addresses { proxy, control, backend }, &places);
         std::fs::write(&file, &text).unwrap();
         let environment = ::config::Environment::default();
@@ -298,7 +288,7 @@ pub(crate) mod tests {
         let backend = SocketAddr::from(([127, 0, 0, 1], 10));
         let backends = ServerVariant::Backends(backend);
         for variant in
-            [ServerVariant::Usual, ServerVariant::Routes(10), backends, ServerVariant::Tls, ServerVariant::Tokens]
+            [ServerVariant::Log("info"), ServerVariant::Routes(10), backends, ServerVariant::Tls, ServerVariant::Tokens]
         {
             check_variant(LIMITED, variant);
         }

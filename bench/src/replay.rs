@@ -1,22 +1,17 @@
-//! `replay`: the duration of a startup with a spool that was not ingested: its steps in this process, or the binary
-//! itself.
+//! `replay`: the duration of a startup of the binary with a spool that was not ingested.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Amount, Clock, NanoUsd, Secret, Tokens};
-use anyhow::{Context, ensure};
-use ledger::IngestStats;
-use meter::budget::Period;
-use meter::{BudgetId, Charge, Meter, Per};
-use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
-use store::{GatheredCharges, Node};
+use access::{Clock, NanoUsd, Secret, Tokens};
+use anyhow::Context;
+use meter::Charge;
+use spool::{OpenRequest, Record, Spool, SpoolOptions};
 
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::events::EventMaker;
-use crate::group::{ProcessGroup, ProcessStart};
+use crate::people::EventMaker;
+use crate::process::{ProcessGroup, ProcessStart};
 use crate::product::ready;
 use crate::run::out_dir;
 use crate::tools::free_address;
@@ -41,24 +36,12 @@ pub(crate) struct ReplayFlags {
     /// Events in the spool, each opened and closed
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     events: u64,
-    /// The code that reads the spool
-    #[arg(long, value_enum, default_value = "parts")]
-    by: ReplayMode,
     /// The folder of the binary `tollgate`; by default that of this binary
     #[arg(long)]
     profile_dir: Option<PathBuf>,
     /// The folder of the binary's log
     #[arg(long, default_value = "bench/out")]
     out: PathBuf,
-}
-
-/// The code that reads the spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ReplayMode {
-    /// Each step of a startup in this process
-    Parts,
-    /// `tollgate serve`, until it is ready
-    Serve,
 }
 
 /// Runs the measurement and prints a line per step. Returns `false` if the startup takes too long.
@@ -69,7 +52,7 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
     let (folder, events) = (spool_of(&database), flags.events);
     // The folder must belong to a node that the store knows.
     let store = database.open().await?;
-    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
+    store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let began = clock.mono();
     let bytes = {
         let folder = folder.clone();
@@ -81,14 +64,8 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
         bytes >> 20,
         clock.mono().since(began).as_secs_f64()
     );
-    let took = match flags.by {
-        ReplayMode::Parts => parts(&node, &folder, events).await?,
-        ReplayMode::Serve => {
-            drop(node);
-            store.close().await;
-            serve(&flags, &database).await?
-        }
-    };
+    store.close().await;
+    let took = serve(&flags, &database).await?;
     let most = Duration::from_secs(TARGET.as_secs() * events / OF_EVENTS);
     let is_met = took <= most;
     println!(
@@ -145,55 +122,6 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         }
     }
     Ok(spool.reader.depth()?.bytes)
-}
-
-/// The steps of a startup, in order: read the spool and sum its charges, close open requests, initialize the meter from
-/// these charges and the store, ingest everything. Ingest runs after the ports are open. Returns the time of the other
-/// steps.
-async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Duration> {
-    let clock = Clock::system();
-    let began = clock.mono();
-    let print_time = |what: &str, since| {
-        println!("  {what}: {:.2} s", clock.mono().since(since).as_secs_f64());
-    };
-    // One thread reads each partition.
-    let (gathered, closed) = (GatheredCharges::default(), AtomicU64::new(0));
-    let visit = |record: &Record| {
-        gathered.note(record);
-        closed.fetch_add(u64::from(record.closes().is_some()), Ordering::Relaxed);
-    };
-    let opening =
-        SpoolOpener { node: Some(node.id()), visit: Some(&visit), ..SpoolOpener::new(folder, options(events), &[]) };
-    let mut spool = opening.open()?;
-    print_time("read the spool and sum its charges", began);
-    ensure!(closed.into_inner() == events, "an event was not read exactly once");
-    let since = clock.mono();
-    let interrupted = spool.interrupted.len();
-    ensure!(
-        interrupted == OPEN * usize::try_from(LANES)?,
-        "the spool has {interrupted} open requests, more or fewer than were written"
-    );
-    spool.settle(|one| one.request.interrupted_event())?;
-    spool.reader.sync()?;
-    print_time("close open requests", since);
-    let since = clock.mono();
-    node.backlog().begin(gathered, spool.reader.end_positions()).await;
-    let (meter, today) = (Meter::default(), clock.now().day());
-    let period = Period::of(Per::Day, today);
-    let stored = node.store().charges(period).await?;
-    ensure!(stored.users.is_empty(), "the store is not new");
-    for (scope, charge) in node.backlog().waiting().await?.charges(period) {
-        meter.begin(BudgetId::credits_a_day(scope), today, Amount::of_credits(charge.credits));
-    }
-    print_time("initialize the meter", since);
-    let read = clock.mono().since(began);
-    let (since, stats) = (clock.mono(), IngestStats::default());
-    ledger::ingest::drain(node, &mut spool.reader, &stats).await?;
-    print_time("ingest everything", since);
-    let stored = stats.events.load(Ordering::Relaxed);
-    ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");
-    node.store().close().await;
-    Ok(read)
 }
 
 /// The time from the start of the binary until it is ready.

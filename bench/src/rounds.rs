@@ -1,277 +1,336 @@
-//! One scenario: interleaved runs of Tollgate and other proxies, and the processor time of each.
+//! Interleaved runs of the sides of a row, and the processor time of each.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use crate::counts::{ProductCounts, mock_requests};
-use crate::load_counts::LoadCounts;
-use crate::loader::Loader;
-use crate::median::MedianInterval;
-use crate::order::{Side, orders};
-use crate::plan::{Progress, RunPlan, WARM_SECONDS};
-use crate::product::{MockProcess, Product};
-use crate::raw::{RawRuns, RunPlace};
-use crate::reference::{ReferenceProxy, ReferenceSet};
-use crate::scenario::{BenchScenario, Credential};
-use crate::side::{CostUnit, CpuShare, SideRun, tollgate};
-use crate::target::Target;
-use crate::wrk::Wrk;
+use crate::client::Loader;
+use crate::counts::drained;
+use crate::load::{Generators, Load, LoadRun};
+use crate::process::CpuTime;
+use crate::product::WORKER_THREADS;
+use crate::request::{Credential, RequestBody};
+use crate::rows::{Progress, Row, RowKind, TOKENS_A_RUN};
+use crate::sides::{LogCheck, Side, SideKeys};
+use crate::stats::MedianInterval;
+use crate::tokens::TokenIssuer;
 
 /// The framing of a chunk: three hex digits and two line ends.
 const CHUNK_FRAMING_BYTES: u64 = 7;
+const COLUMNS: &str = "row,round,place,side,requests,failed,read_bytes,units,user_us,system_us,total_us,\
+    workers_user_us,workers_system_us,workers_total_us";
 
-/// The runs of one round.
-type Round = BTreeMap<Side, SideRun>;
-
-/// All sides, and the tools of the measurement.
+/// The size of a measurement, and its tools.
 #[derive(Clone, Copy)]
-pub(crate) struct Bench<'a> {
-    pub(crate) references: &'a ReferenceSet,
-    pub(crate) product: &'a Product,
-    pub(crate) mock: &'a MockProcess,
-    pub(crate) wrk: Wrk<'a>,
+pub(crate) struct Rounds<'a> {
+    pub(crate) generators: Generators<'a>,
+    pub(crate) issuer: Option<&'a TokenIssuer>,
+    /// The folder of the generators' output.
     pub(crate) out: &'a Path,
-    pub(crate) plan: &'a RunPlan,
+    pub(crate) pairs: u32,
+    pub(crate) seconds: u64,
+    /// The duration of a run before each measured one; zero for none.
+    pub(crate) warm_each: u64,
 }
 
-/// The records of a measurement that runs.
+/// The records of a measurement that runs: each line is written as soon as its run has ended.
 pub(crate) struct Recorder {
-    pub(crate) raw: RawRuns,
+    file: File,
+    pub(crate) path: PathBuf,
     pub(crate) progress: Progress,
 }
 
-/// The result of a scenario.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ScenarioResult {
-    pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
+/// The unit of a cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum CostUnit {
+    /// One complete request and response.
+    Request,
+    /// An event of a stream. Events are counted by the bytes that wrk read, because many streams are incomplete at the
+    /// end.
+    Event { bytes: u64 },
+}
+
+/// A part of the processor time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum CpuShare {
+    Total,
+    User,
+    System,
+    /// Tollgate's worker threads alone; all threads of other proxies.
+    Workers,
+    /// The user time of the same threads.
+    WorkersUser,
+}
+
+/// A run of one side.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SideRun {
+    pub(crate) load: LoadRun,
+    pub(crate) cpu: CpuTime,
+    /// The time of Tollgate's worker threads.
+    pub(crate) workers: Option<CpuTime>,
+    /// The time of PostgreSQL's processes.
+    pub(crate) database_micros: u64,
+}
+
+/// The runs of a row, by round and side.
+pub(crate) struct RowRuns {
+    pub(crate) names: Vec<&'static str>,
     pub(crate) unit: CostUnit,
-    pub(crate) costs: Vec<ShareResult>,
-    /// The number of requests that reached the mock through Tollgate.
-    pub(crate) forwarded: u64,
-    pub(crate) keyed: bool,
+    pub(crate) rounds: Vec<Vec<SideRun>>,
     /// The number of failed requests of all sides.
     pub(crate) failed: u64,
-    /// The number of runs of each side, with the one before the measured ones.
-    pub(crate) runs: u32,
 }
 
-/// One share of the processor time, in microseconds per unit.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ShareResult {
-    pub(crate) share: CpuShare,
-    /// The medians of the sides. A side that was not measured is missing.
-    pub(crate) micros: BTreeMap<Side, MedianInterval>,
-    /// The ratios of Tollgate's time to each other side's, of the rounds.
-    pub(crate) ratios: BTreeMap<Side, MedianInterval>,
-    /// The maximum of the ratio to nginx.
-    pub(crate) target: Target,
-    /// The maximum of the ratio to Envoy.
-    pub(crate) envoy_target: Target,
+impl Recorder {
+    pub(crate) fn create(dir: &Path, progress: Progress) -> anyhow::Result<Self> {
+        let path = dir.join("runs.csv");
+        let mut file = File::create(&path)?;
+        writeln!(file, "{COLUMNS}")?;
+        Ok(Self { file, path, progress })
+    }
+
+    /// Appends a run; `place` is its position within the round.
+    pub(crate) fn append(&mut self, place: &str, run: &SideRun, unit: CostUnit) -> anyhow::Result<()> {
+        Ok(writeln!(self.file, "{place},{}", line(run, unit))?)
+    }
 }
 
-/// Counts over all runs of a scenario.
-#[derive(Default)]
-struct RunCounts {
-    forwarded: u64,
-    failed: u64,
-    runs: u32,
+fn line(run: &SideRun, unit: CostUnit) -> String {
+    let times = |time: CpuTime| format!("{},{},{}", time.user_micros, time.system_micros, time.total_micros);
+    let LoadRun { requests, failed, read_bytes, .. } = run.load;
+    let workers = run.workers.map_or(String::from(",,"), times);
+    format!("{requests},{failed},{read_bytes},{},{},{workers}", run.units(unit), times(run.cpu))
 }
 
-impl Bench<'_> {
-    /// Runs each side once without measurement, then the rounds.
+impl Rounds<'_> {
+    /// Runs each side once without measurement, then the rounds; `round` is the estimated duration of one.
     pub(crate) async fn measure(
         &self,
-        scenario: &BenchScenario,
+        row: &Row,
+        sides: &[Side<'_>],
+        round: Duration,
         recorder: &mut Recorder,
-    ) -> anyhow::Result<ScenarioResult> {
-        let sides = self.sides(scenario);
-        let unit = self.unit(scenario, &sides).await?;
-        let mut counts = RunCounts::default();
-        let warm = Wrk { seconds: WARM_SECONDS, ..self.wrk };
-        for side in &sides {
-            self.run(&warm, scenario, *side, &mut counts).await?;
-        }
-        let (name, pairs) = (scenario.name, self.plan.pairs);
-        let mut rounds = Vec::new();
-        for (number, order) in (0..pairs).zip(orders(&sides).iter().cycle()) {
-            let mut round = Round::new();
-            for (place, side) in order.iter().enumerate() {
-                let run = self.run(&self.wrk, scenario, *side, &mut counts).await?;
-                recorder.raw.append(RunPlace { row: name, round: number, place, side: side.name(), unit }, &run)?;
-                std::fs::write(self.out.join(format!("{name}-{number:02}-{}.txt", side.name())), &run.wrk.raw)?;
-                round.insert(*side, run);
-            }
-            let done = format!("{name} {}/{pairs}: {}", number + 1, line(&round, unit));
-            recorder.progress.step(self.plan.row_estimate(name) / pairs, &done);
-            rounds.push(round);
-        }
-        let RunCounts { forwarded, failed, runs } = counts;
-        let (what, costs) = (scenario.what, costs(scenario, &rounds, unit));
-        let keyed = scenario.credential == Credential::Key;
-        Ok(ScenarioResult { name, what, unit, costs, forwarded, keyed, failed, runs })
-    }
-
-    /// The requests of scenarios that reached the mock through Tollgate. Each has one request before its runs.
-    pub(crate) fn counts(&self, what: &'static str, scenarios: &[ScenarioResult]) -> LoadCounts {
-        let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded + 1).sum::<u64>();
-        let runs = scenarios.iter().map(|measured| u64::from(measured.runs)).sum::<u64>();
-        LoadCounts {
-            what,
-            forwarded: sum(&scenarios.iter().collect::<Vec<_>>()),
-            forwarded_with_key: sum(&scenarios.iter().filter(|measured| measured.keyed).collect::<Vec<_>>()),
-            counted: ProductCounts::default(),
-            tolerance: runs * u64::from(self.plan.connections),
-        }
-    }
-
-    /// The proxies of the scenario that run, and Tollgate.
-    fn sides(&self, scenario: &BenchScenario) -> Vec<Side> {
-        let proxies = scenario.proxies.iter().filter(|side| self.references.get(**side).is_some());
-        proxies.copied().chain([Side::Tollgate]).collect()
-    }
-
-    async fn run(
-        &self,
-        wrk: &Wrk<'_>,
-        scenario: &BenchScenario,
-        side: Side,
-        counts: &mut RunCounts,
-    ) -> anyhow::Result<SideRun> {
-        let run = if let Some(proxy) = self.references.get(side) {
-            reference(proxy, wrk, scenario).await.context(side.name())?
-        } else {
-            let reached = mock_requests(self.mock.address).await?;
-            let run = tollgate(wrk, scenario, self.product).await?;
-            counts.forwarded += mock_requests(self.mock.address).await? - reached;
-            counts.runs += 1;
-            run
-        };
-        counts.failed += run.wrk.failed;
-        Ok(run)
-    }
-
-    /// The address of a side for the requests of a scenario.
-    pub(crate) fn address(&self, side: Side, scenario: &BenchScenario) -> anyhow::Result<SocketAddr> {
-        match self.references.get(side) {
-            Some(proxy) => proxy.address(scenario),
-            None if side == Side::Direct => Ok(self.mock.address),
-            None => Ok(self.product.proxy),
-        }
-    }
-
-    /// Sends one request to each side. It is an error if one fails, or if plain bodies or streams differ.
-    pub(crate) async fn unit(&self, scenario: &BenchScenario, sides: &[Side]) -> anyhow::Result<CostUnit> {
-        let body = scenario.body.as_deref().unwrap_or_default();
-        let mut bodies = Vec::new();
+    ) -> anyhow::Result<RowRuns> {
+        let ((warm, seconds), unit) = (row.seconds(self.seconds), unit(row, sides).await?);
+        let names = sides.iter().map(|side| side.name).collect();
+        let mut runs = RowRuns { names, unit, rounds: Vec::new(), failed: 0 };
         for side in sides {
-            let address = self.address(*side, scenario)?;
-            let mut loader = Loader::connect(address, self.wrk.keys.first().map(String::as_str)).await?;
-            let response = loader.send(scenario.method(), scenario.path, body).await?;
-            let (name, path) = (side.name(), scenario.path);
-            ensure!(response.status == 200, "{name}, {path}: {} {:?}", response.status, response.body);
-            bodies.push(String::from_utf8_lossy(&response.body).into_owned());
+            runs.failed += self.run(row, side, warm).await?.load.failed;
         }
-        let is_equal = bodies.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
-        ensure!(scenario.body.is_some() || is_equal, "the responses of {sides:?} differ: {bodies:?}");
-        let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
-        let (Some((bytes, events)), true) = (sizes.first(), scenario.streamed) else { return Ok(CostUnit::Request) };
-        let difference = sizes.iter().map(|(_, other)| other.abs_diff(*events)).sum::<usize>();
-        ensure!(*events > 0 && difference == 0, "the streams differ in events: {sizes:?}");
-        Ok(CostUnit::Event { bytes: u64::try_from(bytes / events)? + CHUNK_FRAMING_BYTES })
+        for (number, order) in (0..self.pairs).zip(orders(sides.len()).iter().cycle()) {
+            let mut measured = vec![SideRun::default(); sides.len()];
+            for (place, at) in order.iter().enumerate() {
+                let (side, slot) = sides.get(*at).zip(measured.get_mut(*at)).context("internal error: no such side")?;
+                if self.warm_each > 0 {
+                    runs.failed += self.run(row, side, self.warm_each).await?.load.failed;
+                }
+                let run = self.run(row, side, seconds).await?;
+                recorder.append(&format!("{},{number},{place},{}", row.name, side.name), &run, unit)?;
+                let output = format!("{}-{number:02}-{}.txt", row.name, side.name.replace([' ', ','], "-"));
+                std::fs::write(self.out.join(output), &run.load.raw)?;
+                runs.failed += run.load.failed;
+                *slot = run;
+            }
+            runs.rounds.push(measured);
+            let done = format!("{} {}/{}: {}", row.name, number + 1, self.pairs, runs.last());
+            recorder.progress.step(round, &done);
+        }
+        Ok(runs)
+    }
+
+    /// One run of a side. The time of Tollgate includes the drain of the spool.
+    async fn run(&self, row: &Row, side: &Side<'_>, seconds: u64) -> anyhow::Result<SideRun> {
+        let signed;
+        let once = matches!(side.keys, SideKeys::NewTokens);
+        let keys = match (&side.keys, self.issuer) {
+            _ if side.request.credential == Credential::None => &[],
+            (SideKeys::Listed(keys), _) => keys.as_slice(),
+            (SideKeys::NewTokens, issuer) => {
+                signed = issuer.context("internal error: no issuer")?.tokens(TOKENS_A_RUN)?;
+                signed.as_slice()
+            }
+        };
+        let (counted, account) = (side.counted(), side.account());
+        let (mut reached, mut dropped) = (0, 0);
+        if let Some(counted) = counted {
+            reached = counted.reached().await?;
+            if side.log.is_some() {
+                dropped = LogCheck::begin(&counted.product).await?;
+            }
+        }
+        let database = || side.database.map_or(Ok(0), |database| Ok::<_, anyhow::Error>(database.cpu_micros()?.1));
+        let (before, workers_before, database_before) =
+            (account.time()?, account.thread_time(WORKER_THREADS)?, database()?);
+        let load = Load { kind: row.load, request: &side.request, keys, once, seconds };
+        let load = self.generators.run(load, side.address).await.context(side.name)?;
+        ensure!(!once || load.requests <= u64::try_from(keys.len())?, "{} requests of {}", load.requests, keys.len());
+        if let Some(counted) = counted {
+            drained(&counted.product).await?;
+        }
+        let cpu = account.time()?.since(before);
+        let workers = account.thread_time(WORKER_THREADS)?.since(workers_before);
+        // The time of an ended server process is missing, so the difference may be negative.
+        let database_micros = database()?.saturating_sub(database_before);
+        if let Some(counted) = counted {
+            let forwarded = counted.reached().await? - reached;
+            counted.add(forwarded, side.has_counted_key(), row.load.open(self.generators.connections));
+            if let Some(log) = &side.log {
+                log.end(&counted.product, load.requests, dropped).await.context(side.name)?;
+            }
+        }
+        let workers = (counted.is_some() && workers.total_micros > 0).then_some(workers);
+        Ok(SideRun { load, cpu, workers, database_micros })
     }
 }
 
-/// One run of another proxy.
-async fn reference(proxy: &ReferenceProxy, wrk: &Wrk<'_>, scenario: &BenchScenario) -> anyhow::Result<SideRun> {
-    let account = &proxy.group.account;
-    let before = account.time()?;
-    let wrk = wrk.run(scenario, proxy.address(scenario)?).await?;
-    Ok(SideRun { wrk, cpu: account.time()?.since(before), workers: None })
-}
-
-/// The results of each share that the scenario reports.
-fn costs(scenario: &BenchScenario, rounds: &[Round], unit: CostUnit) -> Vec<ShareResult> {
-    let targets = &scenario.targets;
-    let mut shares =
-        vec![(CpuShare::Total, targets.total), (CpuShare::User, targets.user), (CpuShare::System, Target::NONE)];
-    if let Some(target) = targets.workers {
-        shares.extend([(CpuShare::Workers, target), (CpuShare::WorkersUser, Target::NONE)]);
-    }
-    let sides: BTreeSet<Side> = rounds.iter().flat_map(|round| round.keys().copied()).collect();
-    let result = |share: CpuShare, target: Target| {
-        let cost = |round: &Round, side: Side| round.get(&side).map_or(f64::NAN, |run| run.share(share, unit));
-        let of = |value: &dyn Fn(&Round) -> f64| MedianInterval::of(rounds.iter().map(value).collect());
-        let micros = sides.iter().filter_map(|side| Some((*side, of(&|round| cost(round, *side))?)));
-        let ratio = |side: Side| of(&|round| cost(round, Side::Tollgate) / cost(round, side));
-        let others = sides.iter().filter(|side| **side != Side::Tollgate);
-        ShareResult {
-            share,
-            micros: micros.collect(),
-            ratios: others.filter_map(|side| Some((*side, ratio(*side)?))).collect(),
-            target,
-            envoy_target: if share == CpuShare::Total { targets.envoy } else { Target::NONE },
+/// Sends one request to each side beside proxies. It is an error if one fails, or if plain bodies or streams differ.
+async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
+    let mut bodies = Vec::new();
+    for side in sides.iter().filter(|_| matches!(row.kind, RowKind::Proxies(..))) {
+        let (SideKeys::Listed(keys), request) = (&side.keys, &side.request) else { continue };
+        let mut loader = Loader::connect(side.address, keys.first().map(String::as_str)).await?;
+        let response = loader.send(request.method(), request.path, &request.body()).await?;
+        ensure!(response.status == 200, "{}, {}: {} {:?}", side.name, request.path, response.status, response.body);
+        if let Some(counted) = side.counted() {
+            counted.add(1, side.has_counted_key(), 0);
         }
+        bodies.push(String::from_utf8_lossy(&response.body).into_owned());
+    }
+    let is_equal = bodies.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
+    ensure!(row.request.body != RequestBody::None || is_equal, "the responses of {}: {bodies:?}", row.name);
+    let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
+    let (Some((bytes, events)), RequestBody::Streamed) = (sizes.first(), row.request.body) else {
+        return Ok(CostUnit::Request);
     };
-    shares.into_iter().map(|(share, target)| result(share, target)).collect()
+    ensure!(*events > 0 && sizes.iter().all(|(_, other)| other == events), "the streams differ in events: {sizes:?}");
+    Ok(CostUnit::Event { bytes: u64::try_from(bytes / events)? + CHUNK_FRAMING_BYTES })
 }
 
-fn line(round: &Round, unit: CostUnit) -> String {
-    let side = |(side, run): (&Side, &SideRun)| {
-        let (total, user) = (run.cost(unit), run.share(CpuShare::User, unit));
-        let failed = if run.wrk.failed > 0 { format!(", {} failed", run.wrk.failed) } else { String::new() };
-        format!("{} {total:.2} µs (user {user:.2}{failed})", side.name())
-    };
-    round.iter().map(side).collect::<Vec<_>>().join(" | ")
+impl RowRuns {
+    /// The median over the rounds of a figure of each.
+    pub(crate) fn median(&self, of: impl Fn(&[SideRun]) -> f64) -> Option<MedianInterval> {
+        MedianInterval::of(self.rounds.iter().map(|round| of(round)).collect())
+    }
+
+    /// The cost of a side in a round, in microseconds per unit.
+    pub(crate) fn cost(&self, round: &[SideRun], side: usize, share: CpuShare) -> f64 {
+        round.get(side).map_or(f64::NAN, |run| run.share(share, self.unit))
+    }
+
+    /// The ratio of two sides' costs within each round.
+    pub(crate) fn ratio(&self, [of, to]: [usize; 2], share: CpuShare) -> Option<MedianInterval> {
+        self.median(|round| self.cost(round, of, share) / self.cost(round, to, share))
+    }
+
+    fn last(&self) -> String {
+        let side = |(name, run): (&&str, &SideRun)| {
+            let [total, user] = [CpuShare::Total, CpuShare::User].map(|share| run.share(share, self.unit));
+            let failed = if run.load.failed > 0 { format!(", {} failed", run.load.failed) } else { String::new() };
+            format!("{name} {total:.2} µs (user {user:.2}{failed})")
+        };
+        let sides = self.rounds.last().into_iter().flat_map(|round| self.names.iter().zip(round).map(side));
+        sides.collect::<Vec<_>>().join(" | ")
+    }
+}
+
+impl SideRun {
+    /// A share of the cost per unit in microseconds.
+    pub(crate) fn share(&self, share: CpuShare, unit: CostUnit) -> f64 {
+        let workers = self.workers.unwrap_or(self.cpu);
+        let micros = match share {
+            CpuShare::Total => self.cpu.total_micros,
+            CpuShare::User => self.cpu.user_micros,
+            CpuShare::System => self.cpu.system_micros,
+            CpuShare::Workers => workers.total_micros,
+            CpuShare::WorkersUser => workers.user_micros,
+        };
+        per(micros, self.units(unit))
+    }
+
+    const fn units(&self, unit: CostUnit) -> u64 {
+        match unit {
+            CostUnit::Request => self.load.requests,
+            CostUnit::Event { bytes } => self.load.read_bytes / bytes,
+        }
+    }
+}
+
+/// Without units, the cost is not a number.
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+pub(crate) fn per(micros: u64, units: u64) -> f64 {
+    if units == 0 { f64::NAN } else { micros as f64 / units as f64 }
+}
+
+/// Returns the orders of `count` sides, which rounds use in turn. Over all orders, each side runs equally often at each
+/// place and equally often after each other side (a Latin square of Williams).
+pub(crate) fn orders(count: usize) -> Vec<Vec<usize>> {
+    // 0, 1, n - 1, 2, n - 2, …: the distances between neighbours differ.
+    let place = |nth: usize| if nth % 2 == 1 { nth.div_ceil(2) } else { count - nth / 2 };
+    let mut orders: Vec<Vec<usize>> = Vec::new();
+    for shift in 0..count {
+        let order: Vec<usize> = (0..count).map(|nth| (place(nth) + shift) % count).collect();
+        // With an odd number of sides, only both directions together are balanced.
+        let reversed = (count % 2 == 1).then(|| order.iter().rev().copied().collect());
+        orders.push(order);
+        orders.extend(reversed);
+    }
+    orders
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cpu::CpuTime;
-    use crate::wrk::WrkRun;
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
 
-    #[test]
-    fn ratios_are_of_the_same_round() {
-        let run = |total_micros, user_micros| {
-            let wrk = WrkRun { requests: 10, read_bytes: 0, failed: 0, raw: String::new() };
-            let cpu = CpuTime { total_micros, user_micros, system_micros: total_micros - user_micros };
-            SideRun { wrk, cpu, workers: Some(CpuTime { total_micros: total_micros / 2, ..cpu }) }
-        };
-        // The second round is twice as slow as the first and third for every side.
-        let rounds: Vec<Round> = [(100, 10), (200, 20), (100, 10)]
-            .map(|(total, user)| {
-                let (nginx, haproxy) = (SideRun { workers: None, ..run(total, user) }, run(total * 2, user * 4));
-                Round::from([
-                    (Side::Nginx, nginx),
-                    (Side::Haproxy, SideRun { workers: None, ..haproxy }),
-                    (Side::Tollgate, run(total * 3, user * 2)),
-                ])
-            })
-            .to_vec();
-        let costs = costs(&BenchScenario::llm(), &rounds, CostUnit::Request);
-        let check = |share: CpuShare, cost: f64, to_nginx: f64, to_haproxy: f64| {
-            let found = costs.iter().find(|found| found.share == share).unwrap();
-            let near = |found: MedianInterval, expected: f64| (found.median - expected).abs() < 1e-9;
-            let ratio = |side| found.ratios[&side];
-            assert!(near(found.micros[&Side::Tollgate], cost), "{found:?}");
-            assert!(near(ratio(Side::Nginx), to_nginx) && near(ratio(Side::Haproxy), to_haproxy), "{found:?}");
-            assert!((ratio(Side::Nginx).high - to_nginx).abs() < 1e-9, "{found:?}");
-            assert_eq!((found.micros.len(), found.ratios.len()), (3, 2));
-        };
-        check(CpuShare::Total, 30.0, 3.0, 1.5);
-        check(CpuShare::User, 2.0, 2.0, 0.5);
-        check(CpuShare::Workers, 15.0, 1.5, 0.75);
-        assert_eq!(costs.iter().filter(|cost| cost.target != Target::NONE).count(), 2);
+    use super::*;
+
+    pub(crate) fn run(total_micros: u64, user_micros: u64) -> SideRun {
+        let load = LoadRun { requests: 10, read_bytes: 4_000, ..LoadRun::default() };
+        let cpu = CpuTime { total_micros, user_micros, system_micros: total_micros - user_micros };
+        SideRun { load, cpu, ..SideRun::default() }
     }
 
     #[test]
-    fn a_round_without_a_side_has_no_ratio() {
-        let costs = costs(&BenchScenario::plain(), &[Round::new()], CostUnit::Request);
-        assert!(costs.iter().all(|cost| cost.ratios.is_empty() && cost.micros.is_empty()));
+    fn each_side_runs_equally_often_at_each_place_and_after_each_other() {
+        for count in 2..=6 {
+            let orders = orders(count);
+            let (mut places, mut pairs) = (BTreeMap::new(), BTreeMap::new());
+            for order in &orders {
+                for (place, side) in order.iter().enumerate() {
+                    *places.entry((place, *side)).or_insert(0) += 1;
+                }
+                for pair in order.windows(2) {
+                    *pairs.entry((pair[0], pair[1])).or_insert(0) += 1;
+                }
+            }
+            let times = orders.len() / count;
+            assert!(places.len() == count * count && places.values().all(|found| *found == times), "{places:?}");
+            assert!(pairs.len() == count * (count - 1) && pairs.values().all(|found| *found == times), "{pairs:?}");
+        }
+        assert_eq!((orders(1)[0].clone(), orders(0).len()), (vec![0], 0));
+    }
+
+    #[test]
+    fn costs_are_per_request_or_event() {
+        let reference = run(100, 40);
+        let tollgate = SideRun { workers: Some(run(50, 20).cpu), ..reference.clone() };
+        let check = |run: &SideRun, share, unit, expected: f64| {
+            assert!((run.share(share, unit) - expected).abs() < 1e-9, "{share:?}");
+        };
+        check(&tollgate, CpuShare::Total, CostUnit::Request, 10.0);
+        check(&tollgate, CpuShare::User, CostUnit::Request, 4.0);
+        check(&tollgate, CpuShare::System, CostUnit::Request, 6.0);
+        check(&tollgate, CpuShare::Workers, CostUnit::Request, 5.0);
+        check(&tollgate, CpuShare::WorkersUser, CostUnit::Request, 2.0);
+        check(&tollgate, CpuShare::Total, CostUnit::Event { bytes: 200 }, 5.0);
+        check(&reference, CpuShare::Workers, CostUnit::Request, 10.0);
+        assert!(reference.share(CpuShare::Total, CostUnit::Event { bytes: 4_001 }).is_nan());
+        assert_eq!(line(&tollgate, CostUnit::Request), "10,0,4000,10,40,60,100,20,30,50");
+        let columns = format!("plain,0,0,x,{}", line(&reference, CostUnit::Event { bytes: 200 }));
+        assert_eq!(columns.split(',').count(), COLUMNS.split(',').count());
     }
 }

@@ -3,35 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use access::Clock;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
 use crate::RunFlags;
-use crate::certificate;
-use crate::counts::{ProductCounts, drained};
-use crate::exact;
-use crate::idle::IdleMemory;
-use crate::jwt_row;
-use crate::latency::{self, LatencyResult};
-use crate::load_counts::LoadCounts;
-use crate::log_level::{LevelBench, LogLevelCost};
-use crate::machine::Machine;
-use crate::memory::pss_kib;
-use crate::pair::PairResult;
-use crate::pair_side::PairBench;
-use crate::plan::{IDLE, JWT, LATENCY, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
-use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
-use crate::raw::RawRuns;
-use crate::reference::{ReferenceSet, ReferenceStart};
-use crate::report::{BenchReport, MemoryUse};
-use crate::rounds::{Bench, Recorder, ScenarioResult};
-use crate::scenario::BenchScenario;
-use crate::token_issuer::TokenIssuer;
+use crate::counts;
+use crate::figure::Figure;
+use crate::load::Generators;
+use crate::process::pss_kib;
+use crate::product::{MockProcess, ProductStart};
+use crate::proxies::{ProxyKind, ProxyStart};
+use crate::report::{BenchReport, CostResult, Machine};
+use crate::request::Credential;
+use crate::rounds::{Recorder, Rounds, RowRuns};
+use crate::rows::{IDLE, LATENCY, MEMORY, PairKind, Progress, Row, RowKind, RunPlan, minutes};
+use crate::sides::{CountedProduct, SideStart};
+use crate::tokens::{self, TokenIssuer};
 use crate::tools::{BenchTool, ToolPaths};
-use crate::wrk::Wrk;
-
-/// The load of the scenarios whose requests the main Tollgate counts.
-const ALL_SCENARIOS: &str = "all scenarios except jwt";
+use crate::{latency, memory};
 
 const TOOLS: [BenchTool; 6] =
     [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Envoy, BenchTool::Traefik, BenchTool::Wrk, BenchTool::H2load];
@@ -40,180 +29,127 @@ const TOOLS: [BenchTool; 6] =
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(&TOOLS, flags.profile_dir.as_deref())?;
     let (plan, machine, out) = (RunPlan::of(&flags), Machine::read(), out_dir(&flags.out)?);
-    println!(
-        "{}: {} rounds of {} s, about {}",
-        plan.rows.join(", "),
-        plan.pairs,
-        plan.seconds,
-        minutes(plan.estimate())
-    );
+    let (&RunPlan { pairs, seconds, connections, .. }, estimate) = (&plan, plan.estimate());
+    println!("{}: {pairs} rounds of {seconds} s, about {}", plan.rows.join(", "), minutes(estimate));
     if let Some(warning) = machine.warning() {
         println!("warning: {warning}");
     }
-    let mut recorder = Recorder { raw: RawRuns::create(&out)?, progress: Progress::begin(plan.estimate()) };
-    println!("raw figures of each run: {}", recorder.raw.path.display());
-    let dir = tempfile::tempdir()?;
-    certificate::create(&out)?;
+    let mut recorder = Recorder::create(&out, Progress::begin(estimate))?;
+    println!("raw figures of each run: {}", recorder.path.display());
+    let (dir, program) = (tempfile::tempdir()?, &*tools.tollgate);
+    tokens::create_certificate(&out)?;
     let issuer = TokenIssuer::create(&out)?;
-    let mock = MockProcess::start(&tools.tollgate, &out).await?;
-    let start = ReferenceStart { tools: &tools, backend: mock.address, out: &out, issuer: &issuer };
-    let peers = if plan.has_peers() { peer_versions(&tools)? } else { Vec::new() };
-    let references = ReferenceSet::start(&start, plan.has_peers()).await?;
-    let (data, name, server) = (dir.path().join("data"), "tollgate", ServerSettings::COMPARED);
-    let program = &tools.tollgate;
-    let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
-    let product = Product::start(&places, mock.address).await?;
+    let mock = MockProcess::start(program, &out, "mock").await?;
+    let versions = versions(&tools, plan.has_peers())?;
+    let proxies = ProxyStart { tools: &tools, backend: mock.address, out: &out, issuer: &issuer };
+    let proxies = proxies.run(plan.has_peers()).await?;
+    let data = dir.path().join("data");
+    let product = ProductStart::new(program, &data, &out, "tollgate").run(mock.address).await?;
     sleep(plan.settle).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
-    let exact = exact::pass(&product, mock.address, plan.check_rounds).await?;
+    let exact = counts::check_responses(&product, mock.address, plan.check_rounds).await?;
     recorder.progress.step(plan.preparation(), "all programs run, and responses are checked");
 
-    let before = ProductCounts::read(&product).await?;
-    let wrk = Wrk {
-        program: tools.path(BenchTool::Wrk)?,
-        dir: dir.path(),
-        keys: std::slice::from_ref(&product.key),
-        connections: plan.connections,
-        seconds: plan.seconds,
-    };
-    let bench = Bench { references: &references, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
-    let (scenarios, mut whole) = scenarios(&bench, &start, before, &mut recorder).await?;
-    let main = whole.iter().filter(|counts| counts.what == ALL_SCENARIOS).map(|counts| counts.forwarded);
-    let memory = memory(&bench, at_rest_kib, main.sum::<u64>() + exact.sent, &mut recorder).await?;
-    let compared = pairs(&bench, &tools, &issuer, &mut recorder).await?;
-    whole.extend(compared.iter().flat_map(|pair| pair.counts.iter().copied()));
-    let latency = latency(&bench, &mut recorder).await?;
-    let log_level = log_level(&bench, program, &mut recorder).await?;
-    let idle = idle(program, &mock, &plan, &mut recorder).await?;
-    let report = BenchReport {
-        pairs: plan.pairs,
-        seconds: plan.seconds,
-        connections: plan.connections,
-        is_result: plan.is_result(),
-        machine,
-        nginx_version: tools.version(BenchTool::Nginx)?,
-        haproxy_version: tools.version(BenchTool::Haproxy)?,
-        peers,
-        cpu_method: product.group.account.method(),
-        scenarios,
-        compared,
-        latency,
-        log_level,
-        idle,
-        memory,
-        exact,
-        whole,
-    };
+    let main = CountedProduct::new(product, vec![mock.address]).await?;
+    let (mock, proxies, main, issuer) = (&mock, &proxies, &main, &issuer);
+    let start = SideStart { program, mock, proxies, main, issuer, out: &out, dir: dir.path() };
+    let (wrk, h2load) = (tools.path(BenchTool::Wrk)?, Some(tools.path(BenchTool::H2load)?));
+    let generators = Generators { wrk, h2load, dir: dir.path(), connections };
+    let rounds = Rounds { generators, issuer: Some(issuer), out: &out, pairs, seconds, warm_each: 0 };
+    let cpu_method = main.product.group.account.method();
+    let mut report = BenchReport::of(&plan, machine, cpu_method, exact);
+    report.versions = versions;
+    for row in plan.compared() {
+        (RowBench { plan: &plan, start: &start, rounds: &rounds })
+            .measure(&row, &mut recorder, &mut report)
+            .await
+            .context(row.name)?;
+    }
+    let counts = main.settle("all scenarios except jwt").await?;
+    if counts.forwarded > 0 {
+        report.counts.insert(0, counts);
+    }
+    let mut memory = Vec::new();
+    if plan.has(MEMORY) {
+        let requests = counts.forwarded + exact.sent;
+        memory = memory::after_load(&rounds, main, &plan, at_rest_kib, requests).await?;
+        recorder.progress.step(plan.row_estimate(MEMORY), MEMORY);
+    }
+    if plan.has(LATENCY) {
+        let round = plan.row_estimate(LATENCY) / (pairs + 1);
+        let result = latency::measure(&rounds, &start, round, &mut recorder).await.context(LATENCY)?;
+        report.figures.extend(result.figures());
+        report.failed += result.failed;
+        report.latency = Some(result);
+    }
+    if plan.has(IDLE) {
+        report.figures.extend(memory::idle(&start, &plan).await.context(IDLE)?);
+        recorder.progress.step(plan.row_estimate(IDLE), IDLE);
+    }
+    report.figures.extend(memory);
     let (text, json) = report.write(&out)?;
-    println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.raw.path.display());
+    println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.path.display());
     Ok(report.correct())
 }
 
-/// Measures the scenarios, and compares the counts of each Tollgate.
-async fn scenarios(
-    bench: &Bench<'_>,
-    start: &ReferenceStart<'_>,
-    before: ProductCounts,
-    recorder: &mut Recorder,
-) -> anyhow::Result<(Vec<ScenarioResult>, Vec<LoadCounts>)> {
-    let (mut scenarios, mut whole) = (Vec::new(), Vec::new());
-    for scenario in bench.plan.scenarios().into_iter().filter(|scenario| scenario.name != JWT) {
-        scenarios.push(bench.measure(&scenario, recorder).await.context(scenario.name)?);
-    }
-    if !scenarios.is_empty() {
-        whole.push(bench.counts(ALL_SCENARIOS, &scenarios).settle(bench.product, before).await?);
-    }
-    if bench.plan.has(JWT) {
-        let measured = jwt_row::measure(bench, &start.tools.tollgate, start.issuer, recorder);
-        let (scenario, counts) = measured.await.context(JWT)?;
-        scenarios.push(scenario);
-        whole.push(counts);
-    }
-    Ok((scenarios, whole))
+/// The programs and the size of the rows that are compared in rounds.
+struct RowBench<'a> {
+    plan: &'a RunPlan,
+    start: &'a SideStart<'a>,
+    rounds: &'a Rounds<'a>,
 }
 
-async fn latency(bench: &Bench<'_>, recorder: &mut Recorder) -> anyhow::Result<Option<LatencyResult>> {
-    if !bench.plan.has(LATENCY) {
-        return Ok(None);
+impl RowBench<'_> {
+    /// Measures a row, and adds its figures and counts to the report.
+    async fn measure(&self, row: &Row, recorder: &mut Recorder, report: &mut BenchReport) -> anyhow::Result<()> {
+        let Self { plan, start, rounds } = *self;
+        let second = match row.kind {
+            RowKind::Pair(PairKind::Backends, _) => {
+                Some(MockProcess::start(start.program, start.out, "mock-second").await?)
+            }
+            RowKind::Pair(..) | RowKind::Proxies(..) => None,
+        };
+        let dir = tempfile::tempdir()?;
+        let sides = SideStart { dir: dir.path(), ..*start }.sides(row, second.as_ref()).await?;
+        let runs = rounds.measure(row, &sides, plan.row_estimate(row.name) / plan.pairs, recorder).await?;
+        ensure!(!plan.is_result() || reached(row, &runs, plan), "a run had less than 90% of the rate");
+        report.failed += runs.failed;
+        match row.kind {
+            RowKind::Proxies(_, targets) => report.costs.extend(CostResult::of(row, &targets, &runs)),
+            RowKind::Pair(..) => {
+                let lines = sides.last().and_then(|side| Some(side.log.as_ref()?.counts.get()));
+                report.figures.extend(Figure::of_pair(row, &runs, lines));
+            }
+        }
+        if matches!(row.kind, RowKind::Proxies(..)) && row.request.credential != Credential::Token {
+            return Ok(());
+        }
+        let same = matches!(row.kind, RowKind::Pair(PairKind::Rate | PairKind::Cold, _));
+        for counted in sides.iter().filter_map(|side| side.counted()).skip(usize::from(same)) {
+            report.counts.push(counted.settle(row.name).await?);
+        }
+        Ok(())
     }
-    Ok(Some(latency::measure(bench, recorder).await.context(LATENCY)?))
 }
 
-async fn log_level(bench: &Bench<'_>, program: &Path, recorder: &mut Recorder) -> anyhow::Result<Option<LogLevelCost>> {
-    let Bench { mock, wrk, plan, .. } = *bench;
-    if !plan.has(LOG_LEVEL) {
-        return Ok(None);
-    }
-    let levels = LevelBench { program, mock, wrk, plan };
-    Ok(Some(levels.measure(recorder).await.context(LOG_LEVEL)?))
+/// Whether the runs of a row with a fixed rate reached it. At a lower one, a request costs more, because each wake-up serves
+/// fewer requests.
+fn reached(row: &Row, runs: &RowRuns, plan: &RunPlan) -> bool {
+    let due = row.load.rate().unwrap_or(0) * plan.seconds;
+    runs.rounds.iter().flatten().all(|run| run.load.requests * 10 >= due * 9)
 }
 
-/// The versions of the peers that may be missing.
-fn peer_versions(tools: &ToolPaths) -> anyhow::Result<Vec<String>> {
-    let version = |(tool, name): (BenchTool, &str)| {
+/// The versions of the proxies, of which Envoy and Traefik may be missing.
+fn versions(tools: &ToolPaths, all: bool) -> anyhow::Result<Vec<String>> {
+    let version = |kind: ProxyKind| {
+        let (tool, name) = (kind.tool(), kind.name());
         if !tools.has(tool) {
             println!("warning: {name} is not installed (bench/setup.sh), so the report has no figures of it");
-            return Ok(format!("{name} is not installed"));
+            return Ok(format!("{name} (not installed)"));
         }
         Ok(format!("{name} {}", tools.version(tool)?))
     };
-    [(BenchTool::Envoy, "Envoy"), (BenchTool::Traefik, "Traefik")].into_iter().map(version).collect()
-}
-
-/// Measures the rows that compare two sides.
-async fn pairs(
-    bench: &Bench<'_>,
-    tools: &ToolPaths,
-    issuer: &TokenIssuer,
-    recorder: &mut Recorder,
-) -> anyhow::Result<Vec<PairResult>> {
-    let Bench { references, mock, wrk, out, plan, .. } = *bench;
-    let (program, h2load, nginx) = (&*tools.tollgate, tools.path(BenchTool::H2load)?, &references.nginx);
-    let compared = PairBench { program, mock, nginx, issuer, wrk, h2load, out, plan };
-    let mut results = Vec::new();
-    for row in plan.pair_rows() {
-        results.push(compared.measure(&row, recorder).await.context(row.name)?);
-    }
-    Ok(results)
-}
-
-/// Sends requests until `memory_requests` are reached, rests, and reads the memory.
-async fn memory(
-    bench: &Bench<'_>,
-    at_rest_kib: u64,
-    mut requests: u64,
-    recorder: &mut Recorder,
-) -> anyhow::Result<Option<MemoryUse>> {
-    let plan = bench.plan;
-    if !plan.has(MEMORY) {
-        return Ok(None);
-    }
-    while requests < plan.memory_requests {
-        let run = bench.wrk.run(&BenchScenario::keyed(), bench.product.proxy).await?;
-        requests += run.requests.max(1);
-    }
-    drained(bench.product).await?;
-    sleep(plan.rest).await;
-    let loaded_kib = pss_kib(&bench.product.group.account)?;
-    recorder.progress.step(plan.row_estimate(MEMORY), &format!("{MEMORY}: {at_rest_kib} and {loaded_kib} KiB"));
-    Ok(Some(MemoryUse { at_rest_kib, requests, loaded_kib, rest_seconds: plan.rest.as_secs() }))
-}
-
-async fn idle(
-    program: &Path,
-    mock: &MockProcess,
-    plan: &RunPlan,
-    recorder: &mut Recorder,
-) -> anyhow::Result<Option<IdleMemory>> {
-    if !plan.has(IDLE) {
-        return Ok(None);
-    }
-    let out = recorder.raw.path.parent().context("the raw figures have no folder")?;
-    let idle = IdleMemory::measure(program, mock.address, plan, out).await.context(IDLE)?;
-    let IdleMemory { connections, rest_kib, open_kib } = idle;
-    let done = format!("{IDLE}: {rest_kib} KiB, {open_kib} KiB with {connections} connections");
-    recorder.progress.step(plan.row_estimate(IDLE), &done);
-    Ok(Some(idle))
+    ProxyKind::ALL.into_iter().filter(|kind| all || !kind.tool().is_optional()).map(version).collect()
 }
 
 /// Creates a new folder for the output of a run.

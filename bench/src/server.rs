@@ -9,24 +9,25 @@ use std::time::Duration;
 use access::token::Signer;
 use access::{Clock, Directory, MasterKey, Revision, Secret, Vault};
 use anyhow::{Context, ensure};
-use cluster::DecryptedCredentials;
+use cluster::revision::RevisionPoll;
 use cluster::windows::Windows;
+use cluster::{DecryptedCredentials, JobClaims};
 use config::Live;
 use control::configuration::Configurator;
 use control::{Limits, Serves, State};
+use jobs::Runner;
 use ledger::IngestStats;
+use ledger::ingest::{Ingest, ReaderSlot};
 use meter::Meter;
-use spool::{Record, Spool, Writer};
-use store::Store;
+use spool::{Reader, Record, Spool, Writer};
+use store::{Node, Store};
 use telemetry::{LiveState, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::database::BenchDatabase;
-use crate::events::EventMaker;
-use crate::running_ingest::RunningIngest;
-use cluster::revision::RevisionPoll;
+use crate::people::EventMaker;
 
 /// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;
@@ -178,4 +179,35 @@ fn snapshot() -> anyhow::Result<config::Snapshot> {
 async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the server was dropped.
     let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Maximum duration of the last batch.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// A running ingest. Dropped, it ends without its last batch.
+pub(crate) struct RunningIngest {
+    runner: Runner,
+    slot: ReaderSlot,
+}
+
+impl RunningIngest {
+    /// Starts ingest of this spool.
+    pub(crate) fn start(node: &Node, reader: Reader, stats: &Arc<IngestStats>) -> Self {
+        let mut runner = Runner::new(node.store().clock().clone(), Arc::new(JobClaims::new(node.clone())));
+        let slot = ReaderSlot::new(reader);
+        let (node, place, stats) = (node.clone(), slot.clone(), stats.clone());
+        runner.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), place.clone(), stats.clone()));
+        Self { runner, slot }
+    }
+
+    /// Starts other jobs beside ingest.
+    pub(crate) fn runner(&mut self) -> &mut Runner {
+        &mut self.runner
+    }
+
+    /// Ends it after its last batch. Returns the reader of the spool.
+    pub(crate) async fn stop(self) -> anyhow::Result<Reader> {
+        self.runner.stop(STOP_WITHIN).await;
+        self.slot.take().context("ingest did not end")
+    }
 }

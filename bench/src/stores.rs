@@ -1,23 +1,33 @@
-//! `stores`: the cost of an LLM call on PostgreSQL, compared with the same binary on SQLite in interleaved pairs.
+//! `stores` and `leases`: two Tollgates in interleaved runs, which differ in their database or in the budgets of their users.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 
+use crate::counts::metric;
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
-use crate::ratio::{METHOD, Ratio};
+use crate::load::Generators;
+use crate::people;
+use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, ProductStart};
+use crate::rounds::{CpuShare, Recorder, Rounds, RowRuns, SideRun, per};
+use crate::rows::{Progress, ROWS};
 use crate::run::out_dir;
-use crate::scenario::BenchScenario;
-use crate::side::{CostUnit, SideRun, tollgate};
+use crate::sides::{CountedProduct, Side, SideKeys};
+use crate::stats::{METHOD, MedianInterval};
 use crate::tools::{BenchTool, ToolPaths};
-use crate::wrk::Wrk;
 
-/// The maximum ratio of the workers' time.
-const TARGET: f64 = 1.10;
+/// The maximum ratio of the workers' time on PostgreSQL to that on SQLite.
+const STORES_TARGET: f64 = 1.10;
+/// The maximum ratio of the time per request with leased budgets to that without.
+const LEASES_TARGET: f64 = 1.03;
+/// The warm-up before each run: clients receive their leases, and those of the other side return two seconds after the
+/// last call.
+const LEASES_WARM_SECONDS: u64 = 3;
+/// A rate limit, without quota or budget.
+const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 2000000000", budgets: "" };
 
 #[derive(clap::Args, Clone)]
-pub(crate) struct StoresFlags {
+pub(crate) struct PairFlags {
     /// Interleaved pairs of runs
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pairs: u32,
@@ -35,90 +45,124 @@ pub(crate) struct StoresFlags {
     out: PathBuf,
 }
 
-/// A Tollgate on one of the stores, and the load generator for it.
-struct StoreSide<'a> {
-    name: &'static str,
-    product: &'a Product,
-    wrk: Wrk<'a>,
+#[derive(clap::Args, Clone)]
+pub(crate) struct LeasesFlags {
+    /// Users, each with a quota and a key
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    users: u32,
+    #[command(flatten)]
+    pairs: PairFlags,
 }
 
-/// Runs the measurement and prints it. A failed request is an error.
-pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
+/// A side of a comparison: its name, whether its store is PostgreSQL, and its limits.
+type PairSetting = (&'static str, DatabaseKind, LimitSettings);
+
+/// Compares an LLM call on SQLite and PostgreSQL. A failed request is an error.
+pub(crate) async fn stores(flags: PairFlags) -> anyhow::Result<bool> {
+    let sides = [("sqlite", DatabaseKind::Sqlite, LIMITED), ("postgres", DatabaseKind::Postgres, LIMITED)];
+    compare(&flags, sides, None, &["llm"]).await
+}
+
+/// Compares users with leased quotas and users without quotas on PostgreSQL. A failed request is an error.
+pub(crate) async fn leases(flags: LeasesFlags) -> anyhow::Result<bool> {
+    let sides = [("free", DatabaseKind::Postgres, RATE), ("lent", DatabaseKind::Postgres, LIMITED)];
+    compare(&flags.pairs, sides, Some(flags.users), &["keyed", "llm"]).await
+}
+
+/// Runs the measurements and prints them; `users` is the number of callers if budgets are compared.
+async fn compare(
+    flags: &PairFlags,
+    settings: [PairSetting; 2],
+    users: Option<u32>,
+    rows: &[&str],
+) -> anyhow::Result<bool> {
     let tools = ToolPaths::find(&[BenchTool::Wrk], flags.profile_dir.as_deref())?;
-    let (out, dir, wrk_program) = (out_dir(&flags.out)?, tempfile::tempdir()?, tools.path(BenchTool::Wrk)?);
-    let database = BenchDatabase::create(DatabaseKind::Postgres).await?;
-    println!("{}", database.describe());
-    let mock = MockProcess::start(&tools.tollgate, &out).await?;
-    let mut products = Vec::new();
-    for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
-        let data = dir.path().join(name);
-        let server = ServerSettings::COMPARED;
-        let places =
-            ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED, server };
-        products.push((name, Product::start(&places, mock.address).await.context(name)?));
+    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
+    let (mut databases, mut counted) = (Vec::new(), Vec::new());
+    for (name, kind, limits) in settings {
+        let database = BenchDatabase::create(kind).await?;
+        println!("{name}: {}", database.describe());
+        // SQLite's file is in the data folder.
+        let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
+        let url = database.url.as_ref();
+        let start = ProductStart { url, limits, ..ProductStart::new(&tools.tollgate, &data, &out, name) };
+        let product = start.run(mock.address).await.context(name)?;
+        let mut keys = vec![product.key.clone()];
+        if let Some(users) = users {
+            let store = database.open().await?;
+            keys = people::callers(&store, PLAN, users).await?;
+            store.close().await;
+        }
+        counted.push((name, CountedProduct::new(product, vec![mock.address]).await?, keys));
+        databases.push(database);
     }
-    let sides: Vec<StoreSide<'_>> = products
-        .iter()
-        .map(|(name, product)| {
-            let StoresFlags { connections, seconds, .. } = flags;
-            StoreSide {
-                name,
-                product,
-                wrk: Wrk {
-                    program: wrk_program,
-                    dir: dir.path(),
-                    keys: std::slice::from_ref(&product.key),
-                    connections,
-                    seconds,
-                },
-            }
-        })
-        .collect();
-    let [sqlite, postgres] = sides.as_slice() else { anyhow::bail!("internal error: not two stores") };
-    let (mut workers, mut all, mut server) = (Vec::new(), Vec::new(), Vec::new());
-    for number in 0..flags.pairs {
-        let before = database.cpu_micros()?.1;
-        let (first, second) = if number % 2 == 0 { (sqlite, postgres) } else { (postgres, sqlite) };
-        let (first, second) = (first.run(number, &out).await?, second.run(number, &out).await?);
-        let (sqlite, postgres) = if number % 2 == 0 { (first, second) } else { (second, first) };
-        server.push(database.cpu_micros()?.1 - before);
-        let worker = |side: &SideRun| side.worker_cost(CostUnit::Request).context("no worker threads were found");
-        workers.push((worker(&postgres)?, worker(&sqlite)?));
-        all.push((postgres.cost(CostUnit::Request), sqlite.cost(CostUnit::Request)));
-        println!("  {}", line(&workers, &all));
+    let generators =
+        Generators { wrk: tools.path(BenchTool::Wrk)?, h2load: None, dir: dir.path(), connections: flags.connections };
+    let (pairs, seconds) = (flags.pairs, flags.seconds);
+    let warm_each = if users.is_some() { LEASES_WARM_SECONDS } else { 0 };
+    let rounds = Rounds { generators, issuer: None, out: &out, pairs, seconds, warm_each };
+    let round = std::time::Duration::from_secs((seconds + warm_each) * 2);
+    let mut recorder = Recorder::create(&out, Progress::begin(round * pairs * u32::try_from(rows.len())?))?;
+    for row in ROWS.into_iter().filter(|row| rows.contains(&row.name)) {
+        let side = |((name, counted, keys), database): (&(&'static str, _, Vec<String>), _)| {
+            let side = Side::tollgate(name, std::rc::Rc::clone(counted), row.request);
+            Side { keys: SideKeys::Listed(keys.clone()), database: Some(database), ..side }
+        };
+        let sides: Vec<Side<'_>> = counted.iter().zip(&databases).map(side).collect();
+        let runs = rounds.measure(&row, &sides, round, &mut recorder).await?;
+        ensure!(runs.failed == 0, "{} requests failed", runs.failed);
+        let names: Vec<&str> = runs.names.iter().rev().copied().collect();
+        println!("{}, {}: {pairs} pairs of {seconds} s; {METHOD}", row.what, names.join(" to "));
+        print_ratios(&runs, users.is_some(), seconds)?;
     }
-    println!("{} pairs of {} s, {} connections; {METHOD}", flags.pairs, flags.seconds, flags.connections);
-    print_ratio("workers", &workers, Some(TARGET))?;
-    print_ratio("all threads of tollgate", &all, None)?;
-    println!("PostgreSQL: {} ms of CPU per run", server.iter().sum::<u64>() / 1_000 / u64::from(flags.pairs));
+    for (name, counted, _) in counted.iter().filter(|_| users.is_some()) {
+        let (ticks, waits) = (
+            metric(&counted.product, "tollgate_lease_ticks_total").await?,
+            metric(&counted.product, "tollgate_lease_waits_total").await?,
+        );
+        println!("{name}: {ticks} lease ticks, {waits} waits");
+        let is_lent = *name == "lent";
+        ensure!(if is_lent { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
+    }
     println!("Raw output: {}", out.display());
     Ok(true)
 }
 
-impl StoreSide<'_> {
-    async fn run(&self, number: u32, out: &std::path::Path) -> anyhow::Result<SideRun> {
-        let side = tollgate(&self.wrk, &BenchScenario::llm(), self.product).await.context(self.name)?;
-        ensure!(side.wrk.failed == 0, "{}: {} requests failed", self.name, side.wrk.failed);
-        std::fs::write(out.join(format!("llm-{number:02}-{}.txt", self.name)), &side.wrk.raw)?;
-        Ok(side)
-    }
-}
-
-/// The costs of the last pair.
-fn line(workers: &[(f64, f64)], all: &[(f64, f64)]) -> String {
-    let of = |pairs: &[(f64, f64)]| pairs.last().copied().unwrap_or_default();
-    let ((worker, worker_sqlite), (whole, whole_sqlite)) = (of(workers), of(all));
-    format!(
-        "µs per call: SQLite {worker_sqlite:.2} in workers, {whole_sqlite:.2} in total; \
-         PostgreSQL {worker:.2} in workers, {whole:.2} in total"
-    )
-}
-
-fn print_ratio(what: &str, pairs: &[(f64, f64)], target: Option<f64>) -> anyhow::Result<()> {
-    let Ratio { mean, low, high } = Ratio::of(pairs).context("too few pairs")?;
-    let verdict = target.map_or(String::new(), |target| {
-        format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })
-    });
-    println!("{what}: PostgreSQL to SQLite {mean:.3} ({low:.3} to {high:.3}){verdict}");
+/// Prints the ratios of the second side to the first.
+fn print_ratios(runs: &RowRuns, leases: bool, seconds: u64) -> anyhow::Result<()> {
+    let [times, workers] = [leases.then_some(LEASES_TARGET), (!leases).then_some(STORES_TARGET)];
+    let of = |round: &[SideRun], of: &dyn Fn(&SideRun) -> f64| match round {
+        [first, other] => of(other) / of(first),
+        _ => f64::NAN,
+    };
+    let elapsed = runs.median(|round| of(round, &|run| per(seconds, run.load.requests)));
+    print_ratio("time per request, all processes of the machine", elapsed, times)?;
+    print_ratio("CPU per request, worker threads", runs.ratio([1, 0], CpuShare::Workers), workers)?;
+    print_ratio("CPU per request, all threads of tollgate", runs.ratio([1, 0], CpuShare::Total), None)?;
+    let server = runs.median(|round| round.last().map_or(f64::NAN, |run| per(run.database_micros, run.load.requests)));
+    println!("  PostgreSQL: {} µs per request", server.context("no run")?.text(2));
     Ok(())
+}
+
+fn print_ratio(what: &str, ratio: Option<MedianInterval>, target: Option<f64>) -> anyhow::Result<()> {
+    let ratio = ratio.context("a cost is not known")?;
+    let verdict = target.map_or(String::new(), |target| {
+        format!("; at most {target:.2}: {}", if ratio.high <= target { "met" } else { "missed" })
+    });
+    println!("  {what}: {}{verdict}", ratio.text(3));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::product::ServerVariant;
+    use crate::product::tests::check_variant;
+
+    #[test]
+    fn the_limits_of_all_sides_are_valid() {
+        check_variant(RATE, ServerVariant::Usual);
+        check_variant(LIMITED, ServerVariant::Usual);
+    }
 }

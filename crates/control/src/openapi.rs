@@ -136,10 +136,11 @@ pub(crate) fn complete(document: &mut OpenApi, version: &str) {
     answers::components(components, &used_statuses);
 }
 
-/// Formats the document as it is served and kept in the repository: indented, with the fields in the handlers' order.
+/// Formats the document as it is served and kept in the repository: with a line for each part of an operation, and with the
+/// fields in the handlers' order.
 pub(crate) fn text(document: &OpenApi) -> Bytes {
     // An error here fails the test that compares the text with the repository's document.
-    Bytes::from(serde_json::to_string_pretty(document).unwrap_or_default() + "\n")
+    Bytes::from(config::json_lines(document, 4).unwrap_or_default())
 }
 
 /// Returns the document's text under another brand. The repository's text contains Tollgate in its title, its examples

@@ -209,7 +209,7 @@ mod tests {
         let manifests = others.iter().map(|package| (package.manifest.as_str(), LINTS));
         let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
         let packages = others.iter().filter(|package| package.name != name).cloned().chain([changed]);
-        messages(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
+        messages(&check(&Graph { packages: packages.collect() }, &tree))
     }
 
     #[test]

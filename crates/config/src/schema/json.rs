@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{RootInput, SectionInput};
+use crate::json_lines::json_lines;
 use crate::spec::{KeySpec, Rule, SectionSpec};
 
 /// A text that refers to variables or to a file.
@@ -27,6 +28,14 @@ pub fn document() -> Json {
         root = with(root, key, value);
     }
     root
+}
+
+/// The text of the schema, with a line for each key of a section.
+///
+/// # Errors
+/// The schema has no form in JSON.
+pub fn text() -> serde_json::Result<String> {
+    json_lines(&document(), 7)
 }
 
 /// Returns the schema of a mapping with these keys, which may be empty.

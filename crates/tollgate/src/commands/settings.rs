@@ -20,7 +20,7 @@ const COLUMN_MAX: usize = 48;
 
 /// Prints the JSON Schema of the configuration.
 pub(crate) fn schema() -> anyhow::Result<ExitCode> {
-    say(&format!("{:#}\n", config::json_schema()));
+    say(&config::json_schema_text()?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,17 +1,38 @@
-//! An issuer of access tokens (RS256), whose key Tollgate and Envoy know from their configurations.
+//! The certificate of the listeners with TLS (ECDSA on P-256, signed by itself), and an issuer of access tokens (RS256), whose key Tollgate and Envoy know.
 
 use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use access::Clock;
 use anyhow::Context;
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize, SigningKey as _};
 use serde_json::json;
 
-use crate::certificate::pem;
+/// Returns the files of the certificate and of its key.
+pub(crate) fn certificate_files(out: &Path) -> [PathBuf; 2] {
+    ["certificate.pem", "certificate.key"].map(|name| out.join(name))
+}
+
+/// Creates the certificate and its key.
+pub(crate) fn create_certificate(out: &Path) -> anyhow::Result<()> {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let [certificate, key] = certificate_files(out);
+    fs::write(certificate, pem("CERTIFICATE", pair.cert.der())?)?;
+    fs::write(&key, pem("PRIVATE KEY", &pair.signing_key.serialize_der())?)?;
+    // Tollgate refuses a key that other users can read.
+    Ok(fs::set_permissions(key, fs::Permissions::from_mode(0o600))?)
+}
+
+/// Returns DER in PEM. OpenSSL requires lines of at most 64 characters (RFC 7468, 2).
+fn pem(label: &str, der: &[u8]) -> anyhow::Result<String> {
+    let text = Base64::encode_string(der);
+    let lines: Result<Vec<&str>, _> = text.as_bytes().chunks(64).map(std::str::from_utf8).collect();
+    Ok(format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines?.join("\n")))
+}
 
 pub(crate) const ISSUER: &str = "https://issuer.bench.example";
 pub(crate) const AUDIENCE: &str = "bench";
@@ -29,7 +50,7 @@ pub(crate) struct TokenIssuer {
 }
 
 /// Returns the file of the public key in PEM.
-pub(crate) fn file(out: &Path) -> PathBuf {
+pub(crate) fn public_key_file(out: &Path) -> PathBuf {
     out.join("issuer.pem")
 }
 
@@ -37,7 +58,7 @@ impl TokenIssuer {
     /// Creates a key, and writes its public half.
     pub(crate) fn create(out: &Path) -> anyhow::Result<Self> {
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
-        fs::write(file(out), pem("PUBLIC KEY", &key.subject_public_key_info())?)?;
+        fs::write(public_key_file(out), pem("PUBLIC KEY", &key.subject_public_key_info())?)?;
         let expires_at = Clock::system().now().after(VALID_FOR).unix_seconds();
         Ok(Self { key, expires_at, signed: Cell::new(0) })
     }
@@ -92,10 +113,9 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use access::SubjectText;
     use access::jwt::{self, Algorithm, Key, KeySet, Terms};
-
-    use super::*;
 
     #[test]
     fn tokens_differ_and_tollgate_verifies_them_with_the_public_key() {
@@ -108,7 +128,7 @@ mod tests {
             leeway: Duration::ZERO,
             subject_issuer: SubjectText::parse(ISSUER).unwrap(),
         };
-        let public = fs::read_to_string(file(dir.path())).unwrap();
+        let public = fs::read_to_string(public_key_file(dir.path())).unwrap();
         let keys = KeySet::of_key(Key::public(&public).unwrap());
         let [first, second] = issuer.tokens(2).unwrap().try_into().unwrap();
         assert_ne!(first, second);

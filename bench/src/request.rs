@@ -1,0 +1,175 @@
+//! The requests of the rows, as a script of wrk and as bytes.
+
+/// The bytes of an LLM request's body.
+const BODY_BYTES: usize = 1_024;
+/// The nine header fields that OpenAI's client for Python adds to `Host` and `Authorization`.
+pub(crate) const SDK_HEADERS: [(&str, &str); 9] = [
+    ("Accept", "application/json"),
+    ("User-Agent", "OpenAI/Python 2.10.0"),
+    ("X-Stainless-Lang", "python"),
+    ("X-Stainless-Package-Version", "2.10.0"),
+    ("X-Stainless-OS", "Linux"),
+    ("X-Stainless-Arch", "x64"),
+    ("X-Stainless-Runtime", "CPython"),
+    ("X-Stainless-Runtime-Version", "3.11.7"),
+    ("X-Stainless-Async", "false"),
+];
+/// The script builds all requests before the first one is sent; `NEXT` selects one of them.
+const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
+init = function()
+  for nth, key in ipairs(keys) do
+    wrk.headers["Authorization"] = "Bearer " .. key
+    requests[nth] = wrk.format()
+  end
+end
+request = function()
+  NEXT
+  return requests[at]
+end
+"#;
+const FROM_THE_BEGINNING: &str = "at = at % #requests + 1";
+/// The run ends before the last keys are used. When wrk stops, each connection may have one more request.
+const ONCE: &str = "at = at + 1
+  if at >= #requests - RESERVE then
+    wrk.thread:stop()
+  end";
+/// The number of keys for the requests after the stop: the maximum of connections.
+const RESERVE: usize = 2_000;
+
+/// A request that a row repeats.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BenchRequest {
+    pub(crate) scheme: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    pub(crate) credential: Credential,
+    pub(crate) body: RequestBody,
+}
+
+/// The credential in the header `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    None,
+    /// A key of a user, whose usage is counted.
+    Key,
+    /// An access token. Only a Tollgate whose configuration has an issuer has its route.
+    Token,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestBody {
+    /// A GET request without a body.
+    None,
+    Unstreamed,
+    /// A stream of 100 tokens with 2 ms between them.
+    Streamed,
+}
+
+impl BenchRequest {
+    pub(crate) const PLAIN: Self = Self {
+        scheme: "http",
+        path: "/plain/open",
+        headers: &[],
+        credential: Credential::None,
+        body: RequestBody::None,
+    };
+    pub(crate) const KEYED: Self = Self { path: "/plain/keyed", credential: Credential::Key, ..Self::PLAIN };
+    pub(crate) const TOKEN: Self = Self { path: "/plain/jwt", credential: Credential::Token, ..Self::PLAIN };
+    pub(crate) const LLM: Self = Self { path: "/v1/chat/completions", body: RequestBody::Unstreamed, ..Self::KEYED };
+
+    pub(crate) const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        Self { headers, ..self }
+    }
+
+    pub(crate) const fn at(self, path: &'static str) -> Self {
+        Self { path, ..self }
+    }
+
+    pub(crate) fn method(&self) -> &'static str {
+        if self.body == RequestBody::None { "GET" } else { "POST" }
+    }
+
+    /// The body of [`BODY_BYTES`], or nothing.
+    pub(crate) fn body(&self) -> String {
+        let (model, more) = match self.body {
+            RequestBody::None => return String::new(),
+            RequestBody::Unstreamed => ("mock/instant", ""),
+            RequestBody::Streamed => ("mock/tokens-100-2", r#","stream":true,"stream_options":{"include_usage":true}"#),
+        };
+        let body =
+            |text: &str| format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{text}"}}]{more}}}"#);
+        body(&"x".repeat(BODY_BYTES.saturating_sub(body("").len())))
+    }
+
+    /// The script that sets wrk's request. Requests use several keys in turn, or, with `once`, each of them once.
+    pub(crate) fn lua(&self, keys: &[String], once: bool) -> String {
+        let mut lua: String =
+            self.headers.iter().map(|(name, value)| format!("wrk.headers[\"{name}\"] = \"{value}\"\n")).collect();
+        let script =
+            |next: &str| IN_TURNS.replace("NEXT", next).replace("KEYS", &format!("\"{}\"", keys.join("\",\"")));
+        match keys {
+            _ if self.credential == Credential::None => {}
+            keys if once => lua += &script(&ONCE.replace("RESERVE", &RESERVE.min(keys.len()).to_string())),
+            [key] => lua += &format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n"),
+            _ => lua += &script(FROM_THE_BEGINNING),
+        }
+        if self.body != RequestBody::None {
+            lua += "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n";
+            lua += &format!("wrk.body = [==[{}]==]\n", self.body());
+        }
+        lua
+    }
+
+    /// The bytes of one request, with the same fields as the script's.
+    pub(crate) fn bytes(&self, key: &str) -> String {
+        let mut request = format!("{} {} HTTP/1.1\r\nHost: bench\r\n", self.method(), self.path);
+        for (name, value) in self.headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        if self.credential != Credential::None {
+            request += &format!("Authorization: Bearer {key}\r\n");
+        }
+        let body = self.body();
+        if !body.is_empty() {
+            request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        }
+        request + "\r\n" + &body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ROWS;
+
+    #[test]
+    fn a_script_has_each_key_once() {
+        let keys = ["k1", "k2"].map(str::to_owned);
+        let lua = BenchRequest::KEYED.lua(&keys, false);
+        assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
+        let one = BenchRequest::KEYED.lua(&keys[..1], false);
+        assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
+        assert_eq!(BenchRequest::PLAIN.lua(&keys, false), "");
+        let once = BenchRequest::TOKEN.lua(&keys, true);
+        assert!(["{\"k1\",\"k2\"}", "#requests - 2 ", ":stop()"].iter().all(|part| once.contains(part)), "{once}");
+    }
+
+    #[test]
+    fn a_script_and_a_request_have_the_same_fields() {
+        for request in ROWS.into_iter().map(|row| row.request) {
+            let (lua, bytes, body) = (request.lua(&[String::from("k1")], false), request.bytes("k1"), request.body());
+            let (head, sent) = bytes.split_once("\r\n\r\n").unwrap();
+            let fields: Vec<&str> = head.lines().skip(1).filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+            for field in &fields {
+                let is_wrks = matches!(*field, "Host" | "Content-Length");
+                assert!(is_wrks || lua.contains(&format!("headers[\"{field}\"]")), "{field}: {lua}");
+            }
+            assert_eq!(lua.matches("wrk.headers").count() + 1 + usize::from(!body.is_empty()), fields.len());
+            assert_eq!((sent, request.credential != Credential::None), (body.as_str(), head.contains("k1")));
+            if !body.is_empty() {
+                assert_eq!(body.len(), BODY_BYTES);
+                assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"].is_string());
+            }
+        }
+    }
+}

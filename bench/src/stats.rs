@@ -1,0 +1,229 @@
+//! Medians with intervals, distributions of durations, and the targets of figures.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The probability that the interval may miss the true median.
+const MISS_MAX: f64 = 0.05;
+
+/// The name of the method in the report.
+pub(crate) const METHOD: &str = "the median of the rounds, and its 95% interval by order statistics";
+
+/// A median and its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct MedianInterval {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl MedianInterval {
+    /// The median of `values`; `None` without values, or if one is not finite. With fewer than six values no 95%
+    /// interval exists, and the whole range is returned.
+    pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
+        if values.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        values.sort_by(f64::total_cmp);
+        let (count, skipped) = (values.len(), outside(values.len()));
+        let at = |place: usize| values.get(place).copied();
+        let (lower, upper) = (at(count.checked_sub(1)? / 2)?, at(count / 2)?);
+        Some(Self { median: f64::midpoint(lower, upper), low: at(skipped)?, high: at(count - 1 - skipped)? })
+    }
+}
+
+impl MedianInterval {
+    /// The text for the report, with an interval unless all values are equal.
+    pub(crate) fn text(self, decimals: usize) -> String {
+        let Self { median, low, high } = self;
+        let interval = if low < high { format!(" ({low:.decimals$} to {high:.decimals$})") } else { String::new() };
+        format!("{median:.decimals$}{interval}")
+    }
+
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Self { median: self.median * factor, low: self.low * factor, high: self.high * factor }
+    }
+}
+
+/// The number of values at each end that are outside of the interval.
+fn outside(count: usize) -> usize {
+    // P(X = 0) of the binomial distribution with probability 1/2; then P(X = k).
+    let mut term = (0..count).fold(1.0_f64, |term, _| term / 2.0);
+    let (mut below, mut skipped) = (term, 0);
+    while skipped * 2 < count {
+        term *= float(count - skipped) / float(skipped + 1);
+        if 2.0 * (below + term) > MISS_MAX {
+            break;
+        }
+        below += term;
+        skipped += 1;
+    }
+    skipped
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few hundred rounds")]
+const fn float(count: usize) -> f64 {
+    count as f64
+}
+
+/// The maximum of a figure. `must` is required, `aim` is intended.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub(crate) struct Target {
+    pub(crate) must: Option<f64>,
+    pub(crate) aim: Option<f64>,
+}
+
+/// Whether a figure meets its target. The whole interval decides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) enum Verdict {
+    /// The figure has no target.
+    None,
+    AimMet,
+    Met,
+    /// The interval contains the target.
+    Uncertain,
+    /// The median exceeds the target by this share of it.
+    Missed(f64),
+}
+
+impl Target {
+    pub(crate) const NONE: Self = Self { must: None, aim: None };
+
+    pub(crate) const fn must(must: f64) -> Self {
+        Self { must: Some(must), aim: None }
+    }
+
+    pub(crate) const fn aiming(self, aim: f64) -> Self {
+        Self { aim: Some(aim), ..self }
+    }
+
+    /// The verdict on a figure. Without `must`, the aim decides.
+    pub(crate) fn judge(self, figure: MedianInterval) -> Verdict {
+        let MedianInterval { median, low, high } = figure;
+        let Some(required) = self.must.or(self.aim) else { return Verdict::None };
+        if self.aim.is_some_and(|aim| high <= aim) {
+            Verdict::AimMet
+        } else if high <= required {
+            Verdict::Met
+        } else if low <= required {
+            Verdict::Uncertain
+        } else {
+            Verdict::Missed(median / required - 1.0)
+        }
+    }
+}
+
+impl Target {
+    /// The cells of a table: `must` and `aim`.
+    pub(crate) fn cells(self) -> [String; 2] {
+        [self.must, self.aim].map(|maximum| maximum.map(|maximum| maximum.to_string()).unwrap_or_default())
+    }
+
+    /// The text of the verdict for the report; small measurements are not results.
+    pub(crate) fn verdict(self, figure: Option<MedianInterval>, is_result: bool) -> String {
+        match figure {
+            _ if self == Self::NONE => String::new(),
+            _ if !is_result => String::from("no result"),
+            None => String::from("not measured"),
+            Some(figure) => self.judge(figure).to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::AimMet => f.write_str("met, also the aim"),
+            Self::Met => f.write_str("met"),
+            Self::Uncertain => f.write_str("uncertain"),
+            Self::Missed(share) => write!(f, "missed by {:.0}%", share * 100.0),
+        }
+    }
+}
+
+/// Durations in ascending order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spread(Vec<Duration>);
+
+impl Spread {
+    pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
+        durations.sort_unstable();
+        Self(durations)
+    }
+
+    /// The percentile; zero without durations.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        let rank = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
+        self.0.get(rank).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |percent| self.percentile(percent).as_secs_f64() * 1_000.0;
+        write!(f, "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms of {}", ms(50), ms(99), ms(100), self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_in_the_middle() {
+        let median = |values: &[f64]| MedianInterval::of(values.to_vec()).unwrap().median;
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
+        assert!((median(&[4.0, 1.0, 3.0, 2.0]) - 2.5).abs() < 1e-12);
+        assert!((median(&[7.0]) - 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn intervals_have_the_ranks_of_the_sign_test() {
+        // The published ranks of a 95% interval: none of 5, 1 and 6 of 6, 2 and 8 of 9, 3 and 10 of 12, 6 and 15 of 20,
+        // 10 and 21 of 30.
+        for (count, rank) in [(5, 1), (6, 1), (9, 2), (12, 3), (20, 6), (30, 10), (200, 86)] {
+            let interval = MedianInterval::of((1..=count).map(f64::from).rev().collect()).unwrap();
+            assert_eq!((interval.low, interval.high), (f64::from(rank), f64::from(count + 1 - rank)), "{count}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_not_finite_values_have_no_median() {
+        assert_eq!(MedianInterval::of(Vec::new()), None);
+        assert_eq!(MedianInterval::of(vec![1.0, f64::INFINITY]), None);
+        assert_eq!(MedianInterval::of(vec![1.0, f64::NAN]), None);
+    }
+
+    #[test]
+    fn the_whole_interval_decides() {
+        let target = Target::must(1.0).aiming(0.5);
+        let check = |low: f64, median: f64, high: f64, expected: &str| {
+            assert_eq!(target.judge(MedianInterval { median, low, high }).to_string(), expected);
+        };
+        check(0.3, 0.4, 0.5, "met, also the aim");
+        check(0.3, 0.4, 0.6, "met");
+        check(0.8, 0.9, 1.0, "met");
+        check(0.8, 0.9, 1.1, "uncertain");
+        check(1.0, 1.1, 1.2, "uncertain");
+        check(1.1, 1.22, 1.3, "missed by 22%");
+    }
+
+    #[test]
+    fn an_aim_alone_decides_and_no_target_has_no_verdict() {
+        let figure = MedianInterval { median: 0.9, low: 0.8, high: 1.0 };
+        assert_eq!(Target::NONE.aiming(0.5).judge(figure), Verdict::Missed(0.9 / 0.5 - 1.0));
+        assert_eq!(Target::NONE.aiming(1.0).judge(figure), Verdict::AimMet);
+        assert_eq!(Target::NONE.judge(figure), Verdict::None);
+    }
+
+    #[test]
+    fn percentiles_are_by_rank() {
+        let spread = Spread::of((1..=200).rev().map(Duration::from_millis).collect());
+        assert_eq!([50, 99, 100].map(|percent| spread.percentile(percent).as_millis()), [100, 198, 200]);
+        assert_eq!(Spread::of(vec![Duration::from_secs(1)]).percentile(50), Duration::from_secs(1));
+        assert_eq!(Spread::default().percentile(99), Duration::ZERO);
+    }
+}
