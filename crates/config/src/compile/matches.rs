@@ -58,7 +58,7 @@ fn path(reader: &Reader<'_>, path: Option<&mut Either<PathMatch, PathInput>>) ->
         Either::Single(path) => return Some((path.at(), path.value.clone())),
         Either::Nested(rule) => rule,
     };
-    if !one_of_two(reader, &rule.location, ["prefix", "regex"]) {
+    if !exactly_one(reader, &rule.location, &["prefix", "regex"]) {
         return None;
     }
     if let Some(regex) = &rule.regex {
@@ -71,15 +71,15 @@ fn path(reader: &Reader<'_>, path: Option<&mut Either<PathMatch, PathInput>>) ->
 }
 
 /// Reports a section that does not have exactly one of these keys.
-pub(super) fn one_of_two(reader: &Reader<'_>, location: &crate::section::Location, keys: [&str; 2]) -> bool {
-    let [first, second] = keys;
-    match keys.map(|key| location.has(key)) {
-        [false, false] => location.missing(reader, &keys),
-        [true, true] => {
+pub(super) fn exactly_one(reader: &Reader<'_>, location: &crate::section::Location, keys: &[&str]) -> bool {
+    let given: Vec<&str> = keys.iter().copied().filter(|key| location.has(key)).collect();
+    match given.as_slice() {
+        [] => location.missing(reader, keys),
+        [first, second, ..] => {
             let message = format!("`{}` has `{first}` and `{second}`", location.path);
             reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
         }
-        [true, false] | [false, true] => return true,
+        [_] => return true,
     }
     false
 }
@@ -97,7 +97,7 @@ fn conditions(reader: &Reader<'_>, entries: &[MapEntry<String, ConditionInput>],
         let value = match value {
             Either::Single(text) => ValueMatch::Exact(text.value.as_str().into()),
             Either::Nested(rule) => {
-                if !one_of_two(reader, &rule.location, ["present", "regex"]) {
+                if !exactly_one(reader, &rule.location, &["present", "regex"]) {
                     continue;
                 }
                 match (&rule.present, &rule.regex) {

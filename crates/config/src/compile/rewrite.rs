@@ -1,6 +1,6 @@
 //! Compiles `routes[].transformations`, and the parameters in `routes[].redirect.to`.
 
-use super::matches::one_of_two;
+use super::matches::exactly_one;
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Either;
@@ -71,7 +71,7 @@ fn of_template(path: &PathMatch) -> Option<Template> {
 }
 
 fn by_rule(reader: &Reader<'_>, rule: &PathRewriteInput, from: &PathMatch) -> Option<PathRewrite> {
-    if !one_of_two(reader, &rule.location, ["prefix", "regex"]) {
+    if !exactly_one(reader, &rule.location, &["prefix", "regex"]) {
         return None;
     }
     for [key, other] in [["regex", "to"], ["to", "regex"]] {

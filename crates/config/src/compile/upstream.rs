@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local};
 use crate::error::{At, Code, Problem};
@@ -44,10 +45,10 @@ pub(super) fn upstreams(
         let tls = upstream_tls(reader, entry, &backends);
         let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
-        let hash = entry.hash.as_ref().and_then(hashed_value);
+        let hash = entry.hash.as_ref().and_then(|hash| hashed_value(reader, hash));
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
         let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
-        let health_check = entry.health_check.as_ref().and_then(health_check).map(Arc::new);
+        let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
         let upstream =
             Upstream { name: name_text, backends, strategy, slow_start, tls, breaker, health_check, ejection, place };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
@@ -77,7 +78,10 @@ fn strategy(reader: &Reader<'_>, input: &Input<StrategyWord>, hash: Option<&Hash
     }
 }
 
-fn hashed_value(input: &HashInput) -> Option<HashedValue> {
+fn hashed_value(reader: &Reader<'_>, input: &HashInput) -> Option<HashedValue> {
+    if !exactly_one(reader, &input.location, &["header", "cookie", "claim", "query"]) {
+        return None;
+    }
     let name = |name: &Input<String>| name.value.as_str().into();
     match input {
         HashInput { header: Some(header), .. } => Some(HashedValue::Header(header.value.to_lowercase().into())),
@@ -89,7 +93,11 @@ fn hashed_value(input: &HashInput) -> Option<HashedValue> {
 }
 
 /// Returns the checks; `None` if they have no kind, which is reported.
-fn health_check(input: &HealthCheckInput) -> Option<HealthCheck> {
+fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthCheck> {
+    // `script` is not supported yet, which is reported.
+    if !input.location.has("script") && !exactly_one(reader, &input.location, &["path", "tcp", "grpc"]) {
+        return None;
+    }
     let probe = match input {
         HealthCheckInput { path: Some(path), host, headers, status, .. } => {
             let named = |(name, value): &(String, Input<HeaderValue>)| {

@@ -21,7 +21,7 @@ prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 circuit_breaker: {failure_threshold: 6}
-upstreams: [{name: users, circuit_breaker: {failure_threshold: 6}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
+upstreams: [{name: users, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, backends: [{url: 'h2c://j'}]}]
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
 routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
@@ -102,11 +102,12 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].tls.server_name", "h.internal", "h.internal"),
     ("upstreams[0].strategy", "round_robin", "round_robin"),
     ("upstreams[0].hash.header", "X-User", "x-user"),
-    ("upstreams[0].hash.cookie", "session", "session"),
-    ("upstreams[0].hash.claim", "tenant", "tenant"),
-    ("upstreams[0].hash.query", "id", "id"),
+    ("upstreams[1].hash.cookie", "session", "session"),
+    ("upstreams[2].hash.claim", "tenant", "tenant"),
+    ("upstreams[3].hash.query", "id", "id"),
     ("upstreams[0].health_check.path", "/health?a=1", "/health?a=1"),
-    ("upstreams[0].health_check.grpc", "pay.v1.Pay", "pay.v1.Pay"),
+    ("upstreams[1].health_check.tcp", "false", "false"),
+    ("upstreams[2].health_check.grpc", "pay.v1.Pay", "pay.v1.Pay"),
     ("upstreams[0].health_check.host", "h.internal", "h.internal"),
     ("upstreams[0].health_check.status", "204", "204"),
     ("upstreams[0].health_check.panic", "050%", "50%"),
