@@ -99,6 +99,7 @@ impl ApiServer {
             passwords: control::Passwords::new(metrics.clone()),
             metrics,
             live_state: Arc::new(LiveState::default()),
+            board: Arc::default(),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::new(&[]),

@@ -20,6 +20,7 @@ const PAGES = [
   ["/dashboard/budgets", "Budgets"],
   ["/dashboard/audit", "Audit log"],
   ["/dashboard/configuration", "Configuration"],
+  ["/dashboard/upstreams", "Upstreams"],
   ["/dashboard/routes", "Routes"],
   ["/dashboard/limits", "Limits"],
   ["/dashboard/explain", "Explain"],

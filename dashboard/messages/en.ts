@@ -24,9 +24,10 @@ import { routes } from "@/messages/en/routes";
 import { scope } from "@/messages/en/scope";
 import { setup } from "@/messages/en/setup";
 import { signIn } from "@/messages/en/sign-in";
+import { upstreams } from "@/messages/en/upstreams";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, routes, scope };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope };
 
 export type Messages = typeof en;

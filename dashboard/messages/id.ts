@@ -25,7 +25,8 @@ import { routes } from "@/messages/id/routes";
 import { scope } from "@/messages/id/scope";
 import { setup } from "@/messages/id/setup";
 import { signIn } from "@/messages/id/sign-in";
+import { upstreams } from "@/messages/id/upstreams";
 import { usage } from "@/messages/id/usage";
 import { users } from "@/messages/id/users";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, routes, scope };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope };

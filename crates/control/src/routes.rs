@@ -20,6 +20,7 @@ mod provider_keys;
 mod providers;
 mod sessions;
 mod site;
+mod upstreams;
 mod usage;
 mod users;
 
@@ -114,6 +115,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(budgets::set, budgets::remove))
         .routes(routes!(explain::explain))
         .routes(routes!(gateway_routes::list_routes))
+        .routes(routes!(upstreams::list_upstreams))
         .routes(routes!(limits::list))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))

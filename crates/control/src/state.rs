@@ -10,7 +10,7 @@ use config::Live;
 use ledger::Ledger;
 use meter::Meter;
 use store::Store;
-use telemetry::{LiveState, Metrics};
+use telemetry::{BackendBoard, LiveState, Metrics};
 use tls::ListenerTls;
 
 use crate::configuration::Configurator;
@@ -37,6 +37,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// The readiness of this instance.
     pub live_state: Arc<LiveState>,
+    /// The backends of the proxy, if this process has one.
+    pub board: Arc<BackendBoard>,
     /// The source of the time.
     pub clock: Clock,
     /// The pages of the dashboard.

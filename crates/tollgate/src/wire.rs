@@ -26,7 +26,7 @@ use config::{Live, Snapshot};
 use config::{LoadedConfig, Note};
 use control::configuration::ConfigSources;
 use telemetry::logs::DroppedLines;
-use telemetry::{LiveState, Metrics};
+use telemetry::{BackendBoard, LiveState, Metrics};
 
 use crate::cli::{Place, Role};
 use crate::failure::{self, StartFault};
@@ -174,6 +174,7 @@ async fn join(
         passwords: control::Passwords::new(metrics.clone()),
         metrics,
         live_state: Arc::new(LiveState::default()),
+        board: Arc::new(BackendBoard::default()),
         revision: Arc::new(Revision::default()),
         windows,
         issuers: Arc::new(IssuerRegistry::default()),
@@ -203,6 +204,8 @@ async fn join(
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
         services.backend_health(&base, &shared);
+        let backends = shared.backends.clone();
+        base.board.set(move || backends.statuses());
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

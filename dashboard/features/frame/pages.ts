@@ -1,7 +1,7 @@
-import { Box, ChartColumn, ClipboardList, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, Route, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
+import { Box, ChartColumn, ClipboardList, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "audit" | "configuration" | "limits" | "routes" | "explain" | "account";
+export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "account";
 
 interface PageEntry {
   href: string;
@@ -28,6 +28,7 @@ export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
   { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
+  { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },
   { href: "/dashboard/routes", icon: Waypoints, name: "routes" },
   { href: "/dashboard/limits", icon: Timer, name: "limits" },
   { href: "/dashboard/explain", icon: Route, name: "explain" },

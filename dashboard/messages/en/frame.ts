@@ -25,6 +25,7 @@ export const frame = {
   audit: "Audit log",
   configuration: "Configuration",
   explain: "Explain",
+  upstreams: "Upstreams",
   routes: "Routes",
   limits: "Limits",
   cancel: "Cancel",

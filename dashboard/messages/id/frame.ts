@@ -27,6 +27,7 @@ export const frame: Messages["frame"] = {
   audit: "Log audit",
   configuration: "Konfigurasi",
   explain: "Penjelasan",
+  upstreams: "Upstream",
   routes: "Rute",
   limits: "Batas",
   cancel: "Batal",

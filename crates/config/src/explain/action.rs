@@ -6,9 +6,7 @@ use access::Refusal;
 use ai::Endpoint;
 
 use super::{ExplainedAction, ExplainedBackend, ExplainedRefusal, ExplainedUpstream, WrittenRequest};
-use crate::snapshot::{
-    Action, HashedValue, ReceivedTarget, Route, Selection, Snapshot, Strategy, Upstream, normalized,
-};
+use crate::snapshot::{Action, ReceivedTarget, Route, Selection, Snapshot, Upstream, normalized};
 
 /// An action without any detail.
 const fn plain(kind: &'static str) -> ExplainedAction {
@@ -60,14 +58,7 @@ fn of_route(
     let upstreams = upstreams.into_iter().map(|(upstream, weight)| ExplainedUpstream {
         name: upstream.name.to_string(),
         weight,
-        strategy: match &upstream.strategy {
-            Strategy::RoundRobin => "round_robin",
-            Strategy::LeastConnections => "least_connections",
-            Strategy::Ewma => "ewma",
-            Strategy::Random => "random",
-            Strategy::Hash(HashedValue::Address) => "ip_hash",
-            Strategy::Hash(_) => "hash",
-        },
+        strategy: upstream.strategy.name(),
         backends: backends(upstream, &target),
         place: snapshot.at(upstream.place),
     });

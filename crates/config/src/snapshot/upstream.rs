@@ -135,6 +135,21 @@ pub enum Strategy {
     Hash(HashedValue),
 }
 
+impl Strategy {
+    /// Returns the word of the strategy in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastConnections => "least_connections",
+            Self::Ewma => "ewma",
+            Self::Random => "random",
+            Self::Hash(HashedValue::Address) => "ip_hash",
+            Self::Hash(_) => "hash",
+        }
+    }
+}
+
 /// The value of a request that determines its backend. Requests without it take turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HashedValue {

@@ -14,5 +14,6 @@ mod provider_keys;
 mod providers;
 mod routes;
 mod sessions;
+mod upstreams;
 mod usage;
 mod users;

@@ -21,7 +21,7 @@ use meter::{
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::{Email, NewKey, NewUser, Store, UserRef};
-use telemetry::{LiveState, Metrics};
+use telemetry::{BackendBoard, LiveState, Metrics};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -118,6 +118,11 @@ impl World {
         Self::launch("127.0.0.1:0", Limits::default(), |state| State { dashboard, ..state }).await
     }
 
+    /// Starts control beside the backends of `board`.
+    pub(crate) async fn start_with_board(board: Arc<BackendBoard>) -> Self {
+        Self::launch("127.0.0.1:0", Limits::default(), |state| State { board, ..state }).await
+    }
+
     /// Starts control in a process without the proxy.
     pub(crate) async fn start_apart() -> Self {
         Self::launch("127.0.0.1:0", Limits::default(), |state| State { meter: None, ..state }).await
@@ -163,6 +168,7 @@ impl World {
             passwords: control::Passwords::new(metrics.clone()),
             metrics,
             live_state: live_state.clone(),
+            board: Arc::default(),
             clock: clock.clone(),
             dashboard: dashboard::Files::new(&[]),
             version: "9.8.7",

@@ -10,13 +10,13 @@ use std::time::Duration;
 use access::Refusal;
 use config::snapshot::{BreakerRules, EjectionRules, Origin, WORKERS_MAX};
 use http1::KnownName;
-use telemetry::Metrics;
 use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, Gauge};
+use telemetry::{BackendCondition, BackendStatus, Metrics};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
-use crate::upstream::breaker::{Breaker, BreakerChange, TrialPermit};
+use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
 use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::strategy::load::PeakEwma;
@@ -120,6 +120,9 @@ pub(crate) struct BackendCounts {
     picks: AtomicU64,
     /// Failed attempts by their cause, in the order of [`CAUSES`].
     failures: [AtomicU64; CAUSES.len()],
+    /// The responses whose head arrived, and the sum of the times until then, in microseconds.
+    answered: AtomicU64,
+    waited_us: AtomicU64,
 }
 
 /// The metrics of a backend, and the part of its counts that they contain.
@@ -246,6 +249,32 @@ impl BackendState {
     /// Notes that the backend is not checked any more: it is used.
     pub fn unchecked(&self) {
         self.health.store(UNKNOWN, Ordering::Relaxed);
+    }
+
+    /// Returns the state as the control API shows it.
+    pub(super) fn status(&self) -> BackendStatus {
+        let condition = match self.breaker.phase() {
+            Some(BreakerShown::Open) => BackendCondition::Open,
+            Some(BreakerShown::HalfOpen) => BackendCondition::HalfOpen,
+            None if self.is_unhealthy() => BackendCondition::Unhealthy,
+            None if self.is_ejected(Instant::now()) => BackendCondition::Ejected,
+            None => BackendCondition::Available,
+        };
+        let [succeeded, failed] = &self.checks;
+        BackendStatus {
+            upstream: self.upstream.clone(),
+            url: self.url.clone(),
+            condition,
+            in_flight: self.in_flight(),
+            requests: self.sum(|worker| &worker.picks),
+            failures: (0..CAUSES.len()).map(|cause| self.failures(cause)).sum(),
+            answered: self.sum(|worker| &worker.answered),
+            waited_us: self.sum(|worker| &worker.waited_us),
+            ejections: self.ejection.total(),
+            openings: self.breaker.openings(),
+            checks_succeeded: succeeded.get(),
+            checks_failed: failed.get(),
+        }
     }
 
     /// Returns whether the checks have found the backend unhealthy.
@@ -396,6 +425,8 @@ impl BackendUse {
 
     /// Notes the time until the head of a response, in microseconds.
     pub(crate) fn answered(&self, latency_us: u64, now: Instant) {
+        raise(&self.counts.answered, 1);
+        raise(&self.counts.waited_us, latency_us);
         if self.rules.measures_latency {
             self.state.note_latency(latency_us, now);
         }
@@ -449,8 +480,8 @@ impl Drop for BackendState {
 impl BackendCounts {
     /// Counts a request that begins to use the backend.
     pub(crate) fn begin(&self) {
-        raise(&self.picks);
-        raise(&self.in_flight);
+        raise(&self.picks, 1);
+        raise(&self.in_flight, 1);
     }
 
     /// Counts the end of a request.
@@ -460,12 +491,12 @@ impl BackendCounts {
 
     fn failed(&self, cause: usize) {
         if let Some(count) = self.failures.get(cause) {
-            raise(count);
+            raise(count, 1);
         }
     }
 }
 
 /// Only one thread writes a count, so a load and a store are enough.
-fn raise(count: &AtomicU64) {
-    count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+fn raise(count: &AtomicU64, by: u64) {
+    count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::{Origin, Provider, Upstream};
-use telemetry::Metrics;
+use telemetry::{BackendStatus, Metrics};
 use tokio::time::Instant;
 
 use crate::upstream::backend::BackendState;
@@ -72,6 +72,12 @@ impl Backends {
     /// Returns the number of the next rotation, so that workers do not all begin with the same backend.
     pub(crate) fn next_rotation(&self) -> usize {
         self.rotations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns the states of all backends, as the control API shows them.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<BackendStatus> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).values().map(|state| state.status()).collect()
     }
 
     /// Adds the changes of all counts to the metrics.

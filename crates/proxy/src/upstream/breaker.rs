@@ -63,6 +63,13 @@ pub(crate) struct TrialPermit {
     trial: u64,
 }
 
+/// An open state, as the control API shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakerShown {
+    Open,
+    HalfOpen,
+}
+
 /// A change of the state, which is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakerChange {
@@ -156,6 +163,15 @@ impl Breaker {
     /// Returns whether the breaker is open or half-open.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Returns the state of a breaker that is not closed.
+    pub(crate) fn phase(&self) -> Option<BreakerShown> {
+        match self.state().phase {
+            BreakerPhase::Closed => None,
+            BreakerPhase::Open { .. } => Some(BreakerShown::Open),
+            BreakerPhase::HalfOpen { .. } => Some(BreakerShown::HalfOpen),
+        }
     }
 
     /// Returns how often the breaker has opened.

@@ -35,7 +35,7 @@ use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
 use telemetry::metrics::MeasureAmounts;
-use telemetry::{LiveState, Metrics, metrics};
+use telemetry::{BackendBoard, LiveState, Metrics, metrics};
 use tls::ListenerTls;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -71,6 +71,7 @@ pub(crate) struct ServerContext {
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live_state: Arc<LiveState>,
+    pub(crate) board: Arc<BackendBoard>,
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
@@ -391,6 +392,7 @@ impl Services {
             directory: Arc::new(keys),
             metrics: base.metrics.clone(),
             live_state: base.live_state.clone(),
+            board: base.board.clone(),
             clock: base.clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::embedded(),

@@ -1,0 +1,162 @@
+//! `GET /api/upstreams`: the upstreams and providers with the state of their backends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use telemetry::{BackendCondition, BackendStatus};
+use utoipa::ToSchema;
+
+use crate::caller::Admin;
+use crate::figures::ms;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// The upstreams with their backends.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpstreamList)]
+pub(super) struct UpstreamListView {
+    /// Whether this process serves the proxy. If not, states and counts are null: the servers of the proxy have them.
+    is_live: bool,
+    /// The configured upstreams in their order, then the providers that are on.
+    items: Vec<UpstreamView>,
+    /// Always null: the list is not paged.
+    next: Option<String>,
+}
+
+/// The kind of an upstream.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = UpstreamKind)]
+enum UpstreamKind {
+    /// An entry of `upstreams`.
+    Upstream,
+    /// An LLM provider, which has one backend.
+    Provider,
+}
+
+/// An upstream or a provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpstreamState)]
+struct UpstreamView {
+    name: String,
+    kind: UpstreamKind,
+    /// The choice of the backend; null for a provider.
+    strategy: Option<&'static str>,
+    backends: Vec<BackendView>,
+}
+
+/// A backend. Counts begin with the process that serves the proxy.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Backend)]
+struct BackendView {
+    /// The URL; of a provider, its base URL.
+    url: String,
+    /// The share relative to the other backends; null for a provider.
+    weight: Option<u32>,
+    /// Whether the backend gets requests, and if not, why; null if no process in reach has used it.
+    state: Option<BackendStateWord>,
+    /// The requests that use the backend now.
+    in_flight: Option<u64>,
+    /// The requests that were sent to the backend, retries included.
+    requests: Option<u64>,
+    /// The attempts that failed.
+    failures: Option<u64>,
+    /// The mean time until the head of a response; null without a response.
+    mean_ms: Option<f64>,
+    /// How often the backend was ejected.
+    ejections: Option<u64>,
+    /// How often its circuit breaker opened.
+    breaker_openings: Option<u64>,
+    /// The health checks that succeeded.
+    checks_succeeded: Option<u64>,
+    /// The health checks that failed.
+    checks_failed: Option<u64>,
+}
+
+/// Whether a backend gets requests.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BackendStateWord)]
+enum BackendStateWord {
+    /// It gets its share of requests.
+    Available,
+    /// Its circuit breaker is open.
+    Open,
+    /// Its circuit breaker tries it with a few requests.
+    HalfOpen,
+    /// Its health checks have failed.
+    Unhealthy,
+    /// It is ejected after failures in a row.
+    Ejected,
+}
+
+/// The states of the backends of one upstream, by their URLs.
+type States = HashMap<(Arc<str>, Arc<str>), BackendStatus>;
+
+/// Lists the upstreams and providers with the state of each backend.
+#[utoipa::path(get, path = "/api/upstreams", tag = "admin", security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = UpstreamListView, example = json!({
+        "is_live": true,
+        "items": [{"name": "users", "kind": "upstream", "strategy": "round_robin", "backends": [
+            {"url": "http://10.0.0.1:9000", "weight": 1, "state": "available", "in_flight": 2, "requests": 1200,
+                "failures": 3, "mean_ms": 4.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 70,
+                "checks_failed": 1},
+            {"url": "http://10.0.0.2:9000", "weight": 1, "state": "unhealthy", "in_flight": 0, "requests": 640,
+                "failures": 12, "mean_ms": 5.5, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
+                "checks_failed": 31}]}],
+        "next": null
+    }))))]
+pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Result<Json<UpstreamListView>, Problem> {
+    let live = app.live.load_full();
+    let read = app.board.backends();
+    let is_live = read.is_some();
+    let by_key = |status: BackendStatus| ((status.upstream.clone(), status.url.clone()), status);
+    let states: States = read.unwrap_or_default().into_iter().map(by_key).collect();
+    let upstreams = live.traffic.upstreams.iter().map(|upstream| UpstreamView {
+        name: upstream.name.to_string(),
+        kind: UpstreamKind::Upstream,
+        strategy: Some(upstream.strategy.name()),
+        backends: upstream
+            .backends
+            .iter()
+            .map(|backend| BackendView::new(&upstream.name, backend.origin.to_string(), Some(backend.weight), &states))
+            .collect(),
+    });
+    let providers = live.traffic.providers.iter().map(|provider| UpstreamView {
+        name: provider.name.to_string(),
+        kind: UpstreamKind::Provider,
+        strategy: None,
+        backends: vec![BackendView::new(&provider.name, provider.origin.to_string(), None, &states)],
+    });
+    Ok(Json(UpstreamListView { is_live, items: upstreams.chain(providers).collect(), next: None }))
+}
+
+impl BackendView {
+    fn new(upstream: &Arc<str>, url: String, weight: Option<u32>, states: &States) -> Self {
+        let status = states.get(&(upstream.clone(), Arc::from(url.as_str())));
+        let count = |of: fn(&BackendStatus) -> u64| status.map(of);
+        Self {
+            url,
+            weight,
+            state: status.map(|status| match status.condition {
+                BackendCondition::Available => BackendStateWord::Available,
+                BackendCondition::Open => BackendStateWord::Open,
+                BackendCondition::HalfOpen => BackendStateWord::HalfOpen,
+                BackendCondition::Unhealthy => BackendStateWord::Unhealthy,
+                BackendCondition::Ejected => BackendStateWord::Ejected,
+            }),
+            in_flight: count(|status| status.in_flight),
+            requests: count(|status| status.requests),
+            failures: count(|status| status.failures),
+            mean_ms: status.and_then(|status| status.waited_us.checked_div(status.answered)).map(ms),
+            ejections: count(|status| status.ejections),
+            breaker_openings: count(|status| status.openings),
+            checks_succeeded: count(|status| status.checks_succeeded),
+            checks_failed: count(|status| status.checks_failed),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use access::Role;
+use serde_json::{Value, json};
+use telemetry::{BackendBoard, BackendCondition, BackendStatus};
+
+use crate::api::explain::limited;
+use crate::client::get;
+use crate::world::World;
+
+const CONFIGURED: &str = "upstreams: [{name: pair, strategy: ewma, backends: [{url: http://a, weight: 3}, {url: http://b}]}]\n\
+    providers: [{name: lab, kind: openai, base_url: 'http://127.0.0.1:9/v1'}]\n";
+
+fn status(url: &str, condition: BackendCondition) -> BackendStatus {
+    BackendStatus {
+        upstream: "pair".into(),
+        url: url.into(),
+        condition,
+        in_flight: 2,
+        requests: 9,
+        failures: 4,
+        answered: 5,
+        waited_us: 12_500,
+        ejections: 1,
+        openings: 3,
+        checks_succeeded: 7,
+        checks_failed: 6,
+    }
+}
+
+/// Returns the upstreams that an admin sees, beside a proxy with these backends.
+async fn listed(backends: Option<Vec<BackendStatus>>) -> Value {
+    let board = BackendBoard::default();
+    if let Some(backends) = backends {
+        board.set(move || backends.clone());
+    }
+    let world = World::start_with_board(Arc::new(board)).await;
+    let snapshot = limited(CONFIGURED);
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let answer = get(world.address, "/api/upstreams", &[&session.bearer()]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test]
+async fn backends_are_listed_with_their_states_and_counts() {
+    let b = BackendStatus { answered: 0, waited_us: 0, ..status("http://b:80", BackendCondition::Ejected) };
+    let a = status("http://a:80", BackendCondition::HalfOpen);
+    let list = listed(Some(vec![b, a])).await;
+    assert_eq!(list["is_live"], json!(true), "{list}");
+    let pair = &list["items"][0];
+    assert_eq!([&pair["name"], &pair["kind"], &pair["strategy"]], [&json!("pair"), &json!("upstream"), &json!("ewma")]);
+    let backends = pair["backends"].as_array().unwrap();
+    let shown = |backend: &Value| ["weight", "state", "in_flight", "mean_ms"].map(|field| backend[field].clone());
+    assert_eq!(shown(&backends[0]), [json!(3), json!("half_open"), json!(2), json!(2.5)], "{list}");
+    assert_eq!(shown(&backends[1]), [json!(1), json!("ejected"), json!(2), Value::Null], "{list}");
+    let counts = ["requests", "failures", "ejections", "breaker_openings", "checks_succeeded", "checks_failed"];
+    assert_eq!(counts.map(|count| backends[0][count].as_u64().unwrap()), [9, 4, 1, 3, 7, 6]);
+    let lab = &list["items"][1];
+    assert_eq!([&lab["name"], &lab["kind"], &lab["strategy"]], [&json!("lab"), &json!("provider"), &Value::Null]);
+    assert_eq!(lab["backends"][0]["state"], Value::Null, "no request has used it");
+}
+
+#[tokio::test]
+async fn without_a_proxy_in_this_process_states_are_unknown() {
+    let list = listed(None).await;
+    assert_eq!(list["is_live"], json!(false), "{list}");
+    for field in ["state", "in_flight", "requests", "mean_ms"] {
+        assert_eq!(list["items"][0]["backends"][0][field], Value::Null, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn members_may_not_list_upstreams() {
+    let world = World::start().await;
+    let ada = world.person_with("ada", Role::Member).await;
+    let session = world.sign_in(&ada).await;
+    let answer = get(world.address, "/api/upstreams", &[&session.bearer()]).await;
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (403, &json!("forbidden")));
+}

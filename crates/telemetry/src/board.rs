@@ -1,0 +1,77 @@
+//! The backends of this process's proxy, as the control API shows them: the proxy sets where they are read.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Reads the backends.
+type Source = Box<dyn Fn() -> Vec<BackendStatus> + Send + Sync>;
+
+/// The backends of this process's proxy; without a proxy there are none.
+#[derive(Default)]
+pub struct BackendBoard {
+    source: OnceLock<Source>,
+}
+
+/// Whether a backend gets requests, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendCondition {
+    /// It gets its share of requests.
+    Available,
+    /// Its circuit breaker is open.
+    Open,
+    /// Its circuit breaker tries it with a few requests.
+    HalfOpen,
+    /// Its health checks have failed.
+    Unhealthy,
+    /// It is ejected after failures in a row.
+    Ejected,
+}
+
+/// One backend of an upstream, or a provider. Counts begin with the process.
+#[derive(Debug, Clone)]
+pub struct BackendStatus {
+    /// The name of the upstream or provider.
+    pub upstream: Arc<str>,
+    /// The URL of the backend.
+    pub url: Arc<str>,
+    /// Whether it gets requests.
+    pub condition: BackendCondition,
+    /// Requests that use it now.
+    pub in_flight: u64,
+    /// Requests that were sent to it.
+    pub requests: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Attempts whose response had a head.
+    pub answered: u64,
+    /// The sum of the times until these heads, in microseconds.
+    pub waited_us: u64,
+    /// How often it was ejected.
+    pub ejections: u64,
+    /// How often its circuit breaker opened.
+    pub openings: u64,
+    /// Health checks that succeeded.
+    pub checks_succeeded: u64,
+    /// Health checks that failed.
+    pub checks_failed: u64,
+}
+
+impl BackendBoard {
+    /// Sets the function that reads the backends. The first one stays.
+    pub fn set(&self, source: impl Fn() -> Vec<BackendStatus> + Send + Sync + 'static) {
+        // A process has one proxy, so there is no second source.
+        let _ = self.source.set(Box::new(source));
+    }
+
+    /// Returns the backends; `None` if this process has no proxy.
+    #[must_use]
+    pub fn backends(&self) -> Option<Vec<BackendStatus>> {
+        self.source.get().map(|source| source())
+    }
+}
+
+impl fmt::Debug for BackendBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendBoard").field("has_source", &self.source.get().is_some()).finish()
+    }
+}

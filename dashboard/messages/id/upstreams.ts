@@ -1,0 +1,26 @@
+import type { Messages } from "@/messages/en";
+
+export const upstreams: Messages["upstreams"] = {
+  title: "Upstream",
+  none: "Tidak ada upstream",
+  noneText: "Upstream adalah grup server tujuan permintaan dari rute. Tambahkan satu ke konfigurasi.",
+  openConfiguration: "Buka konfigurasi",
+  elsewhere: "Proxy dilayani proses lain",
+  elsewhereText: "Halaman ini hanya menampilkan konfigurasi. Setiap server proxy menyimpan status backend di metriknya.",
+  backend: "Backend",
+  state: "Status",
+  weight: "Bobot",
+  inFlight: "Sedang berjalan",
+  rate: "Permintaan per detik",
+  requests: "Permintaan",
+  failures: "Gagal",
+  mean: "Latensi rata-rata",
+  meanHelp: "Sampai kepala respons, sejak server dimulai",
+  provider: "Penyedia",
+  states: { available: "Tersedia", open: "Pemutus terbuka", half_open: "Pemutus setengah terbuka", unhealthy: "Tidak sehat", ejected: "Dikeluarkan" },
+  unused: "Belum dipakai",
+  drained: "Dikosongkan",
+  checks: (failed: string, all: string) => `${failed} dari ${all} pemeriksaan kesehatan gagal`,
+  ejections: (count: string) => `dikeluarkan ${count} kali`,
+  openings: (count: string) => `pemutus terbuka ${count} kali`,
+};
