@@ -15,6 +15,7 @@ pub(crate) mod ejection;
 pub(crate) mod group;
 pub(crate) mod http1;
 pub(crate) mod interim;
+pub(crate) mod no_backend;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;

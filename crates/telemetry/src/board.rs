@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Reads the backends.
+/// A function that reads the backends.
 type Source = Box<dyn Fn() -> Vec<BackendStatus> + Send + Sync>;
 
-/// The backends of this process's proxy; without a proxy there are none.
+/// The backends of this process's proxy, if it has one.
 #[derive(Default)]
 pub struct BackendBoard {
     source: OnceLock<Source>,
@@ -40,7 +40,7 @@ pub struct BackendStatus {
     pub in_flight: u64,
     /// Requests that were sent to it.
     pub requests: u64,
-    /// Attempts that failed.
+    /// Attempts to send requests to it that failed.
     pub failures: u64,
     /// Attempts whose response had a head.
     pub answered: u64,

@@ -27,7 +27,7 @@ describe("the page of upstreams", () => {
     const row = (await screen.findByText("http://10.0.0.1:9000")).closest("tr");
     const cells = [...(row?.querySelectorAll("td") ?? [])].map((cell) => cell.textContent);
     expect(cells).toEqual([
-      "http://10.0.0.1:90005 of 75 health checks failed · breaker opened 3 times", "Unhealthy", "1", "2", expect.any(String), "1,200", "12", expect.stringContaining("4.75"),
+      "http://10.0.0.1:90005 of 75 health checks failed · breaker opened 3 times", "Unhealthy", "1", "2", expect.any(String), "1,200", "12", "4.8 ms",
     ]);
     expect(screen.getByText("Not used yet")).toBeInTheDocument();
     expect(screen.getByText("ewma")).toBeInTheDocument();

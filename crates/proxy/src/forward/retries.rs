@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use crate::account::RequestAccount;
 use crate::refusal::problem::Problem;
 use crate::refusal::seconds::seconds_up;
-use crate::upstream::backend::NoBackend;
 use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::group::{Group, TriedBackends};
+use crate::upstream::no_backend::NoBackend;
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const RETRIES_MAX: u32 = 4;

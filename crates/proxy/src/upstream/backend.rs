@@ -12,12 +12,12 @@ use config::snapshot::{BreakerRules, EjectionRules, Origin, WORKERS_MAX};
 use http1::KnownName;
 use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, Gauge};
 use telemetry::{BackendCondition, BackendStatus, Metrics};
-use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
 use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
+use crate::upstream::no_backend::NoBackend;
 use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::strategy::load::PeakEwma;
 
@@ -46,14 +46,6 @@ pub struct BackendState {
     begun: Instant,
     /// When the backend began or was back, in nanoseconds since `begun`; 0 if its share is whole.
     starting_ns: AtomicU64,
-}
-
-/// No backend of the upstream takes the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no backend of the upstream takes the request")]
-pub(crate) struct NoBackend {
-    /// The time after which one may take requests; `None` if the request has tried all backends.
-    pub(crate) retry_after: Option<Duration>,
 }
 
 /// How an attempt to send a request to a backend ended, as far as the backend is concerned. An attempt is not reported if its
@@ -461,13 +453,6 @@ impl BackendUse {
         if result == AttemptResult::ConnectFailed {
             self.state.log_unreachable(source);
         }
-    }
-}
-
-impl NoBackend {
-    /// Returns the one that ends sooner.
-    pub(crate) fn or_sooner(self, other: Self) -> Self {
-        Self { retry_after: [self.retry_after, other.retry_after].into_iter().flatten().min() }
     }
 }
 

@@ -9,8 +9,9 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
 use tokio::time::Instant;
 
-use crate::upstream::backend::{AttemptResult, BackendUse, NoBackend};
+use crate::upstream::backend::{AttemptResult, BackendUse};
 use crate::upstream::breaker::TrialPermit;
+use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::Pool;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their

@@ -14,10 +14,11 @@ use telemetry::metrics::{Histogram, UpstreamLabels};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::upstream::backend::{BackendRules, BackendState, BackendUse, NoBackend};
+use crate::upstream::backend::{BackendRules, BackendState, BackendUse};
 use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
+use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::Pools;
 use crate::upstream::strategy::rotation::Rotation;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use config::snapshot::{Backend, Strategy, Upstream};
 use tokio::time::Instant;
 
-use crate::upstream::backend::NoBackend;
 use crate::upstream::destination::{Destination, DestinationInUse};
+use crate::upstream::no_backend::NoBackend;
 use crate::upstream::strategy::{Choice, Chooser};
 
 /// The backends of one upstream that get requests.
