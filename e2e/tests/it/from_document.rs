@@ -17,7 +17,7 @@ use crate::people::open;
 use chance::Chance;
 use values::{TWISTS, Twist, UNKNOWN, ValueGenerator, hostile};
 
-const REQUESTS: u64 = 1_500;
+const REQUESTS: u64 = 2_500;
 const PASSWORD: &str = "a password of the walker";
 /// Maximum number of sign-ups per thousand requests; more would indicate that sessions end by themselves.
 const RENEWALS_MAX: u64 = 60;

@@ -14,6 +14,39 @@ fn upstream(keys: &str) -> Arc<Upstream> {
     snapshot(&with(keys)).traffic.upstreams[0].clone()
 }
 
+/// The blocks as users first wrote them.
+#[test]
+fn the_blocks_of_breakers_and_upstreams_load_as_they_were_written() {
+    let breaker = "
+circuit_breaker:
+  failure_threshold: 5
+  success_threshold: 2
+  timeout: 60s
+  half_open_requests: 3
+";
+    let upstreams = "
+upstreams:
+  - name: user-service
+    strategy: round_robin
+    backends:
+      - url: http://backend-1:8080
+        weight: 1
+      - url: http://backend-2:8080
+        weight: 2
+    health_check:
+      path: /health
+      interval: 10s
+      timeout: 5s
+      unhealthy_threshold: 3
+      healthy_threshold: 2
+";
+    let both = snapshot(&format!("{breaker}{upstreams}"));
+    let rules = both.traffic.upstreams[0].breaker.unwrap();
+    assert_eq!((rules.failure_threshold, rules.timeout), (5, Duration::from_secs(60)));
+    assert!(both.traffic.upstreams[0].health_check.is_some());
+    assert_eq!(snapshot(breaker).traffic.breaker, Some(rules));
+}
+
 #[test]
 fn strategies_are_read() {
     let hash = Strategy::Hash;
@@ -68,13 +101,13 @@ fn invalid_values_are_reported_at_their_places() {
     let at = |keys: &str, part: &str| u32::try_from(with(keys).find(part).unwrap() + 1).unwrap();
     for (keys, part, code) in [
         (", strategy: hash", "hash", "missing"),
-        (", hash: {cookie: a, header: b}", "{cookie", "bad_value"),
+        (", hash: {cookie: a, header: b}", "hash:", "bad_value"),
         (", ejection: {failures: 0}", "0}", "bad_value"),
         (", ejection: {max: 0%}", "0%", "bad_value"),
         (", circuit_breaker: {failure_threshold: 0}", "0}", "bad_value"),
-        (", health_check: {}", "{}]", "missing"),
+        (", health_check: {}", "health_check", "missing"),
         (", health_check: {path: health}", "health}", "bad_value"),
-        (", health_check: {path: /, tcp: true}", "{path", "bad_value"),
+        (", health_check: {path: /, tcp: true}", "health_check", "bad_value"),
         (", health_check: {path: /, status: 299-200}", "299-200", "bad_value"),
         (", health_check: {path: /, interval: 0s}", "0s", "bad_value"),
         (", health_check: {path: /, headers: {Host: a}}", "Host", "bad_value"),

@@ -46,8 +46,8 @@ async fn listed(backends: Option<Vec<BackendStatus>>) -> Value {
 
 #[tokio::test]
 async fn backends_are_listed_with_their_states_and_counts() {
-    let b = BackendStatus { answered: 0, waited_us: 0, ..status("http://b:80", BackendCondition::Ejected) };
-    let a = status("http://a:80", BackendCondition::HalfOpen);
+    let b = BackendStatus { answered: 0, waited_us: 0, ..status("http://b", BackendCondition::Ejected) };
+    let a = status("http://a", BackendCondition::HalfOpen);
     let list = listed(Some(vec![b, a])).await;
     assert_eq!(list["is_live"], json!(true), "{list}");
     let pair = &list["items"][0];
