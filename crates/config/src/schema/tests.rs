@@ -61,6 +61,11 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, strategy: hash}]",
         "the value is that of the upstream",
     ),
+    (
+        "status: 299-200",
+        "upstreams: [{name: u, backends: [{url: http://h}], health_check: {path: /, status: 299-200}}]",
+        "a pattern cannot compare two numbers",
+    ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     (
         "burst: 367",
