@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
 
 use super::super::field::{Map, default, optional};
 use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, accept};
@@ -91,8 +92,14 @@ section! {
         /// If the share of healthy backends is not above this, all get requests.
         panic: Input<u32> = default(SHARE, || 0);
         later: script;
-        rules: Rule::ExactlyOne(&["path", "tcp", "grpc"]);
+        rules: Rule::ExactlyOne(&["path", "tcp", "grpc"]), Rule::Values(check_fields);
     }
+}
+
+/// The condition of [`is_check_field`] on the names in `headers`, in their usual spellings.
+fn check_fields() -> Json {
+    let own = "^([Cc]onnection|[Cc]ontent-[Ll]ength|[Hh]ost|[Tt]ransfer-[Ee]ncoding|[Uu]pgrade)$";
+    json!({"properties": {"headers": {"propertyNames": {"not": {"pattern": own}}}}})
 }
 
 /// Whether a check may have a field of this name.
