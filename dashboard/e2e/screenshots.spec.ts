@@ -32,6 +32,8 @@ const PAGES = [
   ["audit", "/dashboard/audit"],
   ["configuration", "/dashboard/configuration"],
   ["configuration-edit", "/dashboard/configuration?view=edit"],
+  ["upstreams", "/dashboard/upstreams"],
+  ["routes", "/dashboard/routes"],
   ["limits", "/dashboard/limits"],
   ["explain", "/dashboard/explain"],
   ["playground", "/dashboard/playground?model=mock"],

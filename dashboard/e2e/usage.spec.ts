@@ -17,7 +17,7 @@ test("usage is shown by model, key and route; range, step and measure are in the
   await page.getByRole("button", { name: "Show 7 days by hour" }).click();
   await expect(page).toHaveURL(/range=7d.*step=hour|step=hour.*range=7d/);
   await expect(page.getByRole("figure", { name: /^Failed per hour by key/ })).toBeVisible();
-  await expect(page.getByRole("table", { name: "by key" }).getByRole("row", { name: /laptop/ })).toBeVisible();
+  await expect(page.getByRole("table", { name: "by key" }).getByRole("row", { name: /^laptop/ })).toBeVisible();
 
   await page.reload();
   await expect(page.getByRole("figure", { name: /^Failed per hour by key/ })).toBeVisible();
