@@ -9,7 +9,7 @@ use crate::client::get;
 use crate::world::World;
 
 const CONFIGURED: &str = "upstreams: [{name: pair, strategy: ewma, backends: [{url: http://a, weight: 3}, {url: http://b}]}]\n\
-    providers: [{name: lab, kind: openai, base_url: 'http://127.0.0.1:9/v1'}]\n";
+    providers: [{name: lab, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: sk-of-a-test}]\n";
 
 fn status(url: &str, condition: BackendCondition) -> BackendStatus {
     BackendStatus {
