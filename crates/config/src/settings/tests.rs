@@ -21,9 +21,9 @@ prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 circuit_breaker: {failure_threshold: 6}
-upstreams: [{name: users, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, backends: [{url: 'h2c://j'}]}]
+upstreams: [{name: users, retry: {attempts: 3}, pool: {idle: 9}, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, backends: [{url: 'h2c://j'}]}]
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
-routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}]
+routes: [{path: /a, upstreams: users, timeouts: {idle: 9s}, fallback: {body: a}, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
@@ -114,6 +114,12 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].ejection.max", "20%", "20%"),
     ("upstreams[0].circuit_breaker.error_rate", "007%", "7%"),
     ("circuit_breaker.error_rate", "50%", "50%"),
+    ("upstreams[0].retry.on[0]", "timeout", "timeout"),
+    ("upstreams[0].retry.budget", "50%", "50%"),
+    ("upstreams[0].retry.body", "8KiB", "8KiB"),
+    ("routes[0].fallback.status", "404", "404"),
+    ("routes[0].fallback.body", "text", "text"),
+    ("routes[0].fallback.headers.proxy", "value", "value"),
     ("routes[0].host", "*.Example.com", "*.example.com"),
     ("routes[0].path", "/c", "/c"),
     ("routes[1].path.prefix", "/d", "/d"),
@@ -298,6 +304,8 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[0].name",
             "routes[1].name",
             "routes[2].respond.headers",
+            "routes[0].fallback.headers",
+            "upstreams[0].retry.on",
             "trusted_proxies",
             "listen",
             "prices[0]",
