@@ -58,14 +58,6 @@ pub(crate) fn count_language(root: &Path) -> anyhow::Result<BTreeMap<(String, St
     Ok(language::count(&tree::Tree::read(root)?))
 }
 
-/// All import cycles of one crate, or of every crate, also those that are pending.
-///
-/// # Errors
-/// Git fails.
-pub(crate) fn list_cycles(root: &Path, crate_name: Option<&str>) -> anyhow::Result<Vec<Finding>> {
-    Ok(cycles::list(&tree::Tree::read(root)?, crate_name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

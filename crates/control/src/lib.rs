@@ -29,6 +29,7 @@ mod figures;
 mod holder_permits;
 mod input;
 mod install;
+mod key_view;
 mod known_browser;
 mod latency;
 mod layers;

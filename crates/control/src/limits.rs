@@ -19,7 +19,7 @@ use serde_json::json;
 use store::{Act, Action};
 
 use crate::address::Address;
-use crate::caller::{Caller, Via};
+use crate::caller::{Authentication, Caller, Via};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::static_file;
@@ -48,10 +48,6 @@ const FREE: [&str; 14] = [
 ];
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 const VALIDATE: &str = "/api/auth/validate";
-
-/// The result of authentication: the caller, or the reason why the request has none.
-#[derive(Debug, Clone)]
-pub(crate) struct Authentication(pub(crate) Arc<Result<Caller, Problem>>);
 
 /// A request extension in which the handler stores the verdict of counting the request for the key in its body.
 #[derive(Debug, Clone, Default)]

@@ -28,10 +28,12 @@ mod results;
 pub mod retention;
 #[cfg(test)]
 mod statements;
+mod stored_text;
 pub mod usage;
 mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
+mod usage_totals;
 
 pub use busy_subjects::SubjectCredits;
 pub use busy_users::UserCredits;
@@ -47,5 +49,6 @@ pub use usage::{
     PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser,
     RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
     ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter,
-    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
+    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UserUse,
 };
+pub use usage_totals::UsageTotals;
