@@ -58,4 +58,4 @@ mod words;
 
 pub use passwords::Passwords;
 pub use server::serve;
-pub use state::{Limits, Serves, State};
+pub use state::{ServerLimits, Serves, State};

@@ -40,8 +40,8 @@ pub use busy_users::UserCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{
-    DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
-    RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
+    DIFFERENCES_MAX, Days, Difference, DifferencePlace, InterruptedRequests, OpenRequests, Reconciliation,
+    RecordedUsage, RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
 pub use retention::RetentionStats;
 pub use usage::{

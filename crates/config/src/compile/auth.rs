@@ -9,7 +9,7 @@ mod subject_issuer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, Scheme};
+use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, UrlScheme};
 use access::jwt::{Algorithm, Key, KeySet, Terms};
 use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
@@ -339,7 +339,7 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
     let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
     let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
     let source = IssuerSource { place, allow_link_local, tls: tls.as_deref().map(issuer_tls) };
-    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != Scheme::Https) {
+    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != UrlScheme::Https) {
         upstream_tls::report_unused(reader, tls, &format!("`{key}` is not an `https` URL"));
     }
     if source.url().is_link_local() && !source.allow_link_local {

@@ -16,7 +16,9 @@ use axum::response::Response;
 use config::snapshot::SignupMode;
 use http::StatusCode;
 use serde::Deserialize;
-use store::{Actor, By, Credential, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, User, UserError};
+use store::{
+    Actor, By, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, SessionCredential, User, UserError,
+};
 use tokio::time::sleep;
 use utoipa::ToSchema;
 
@@ -226,7 +228,7 @@ impl Newcomer {
                 let expires_at = sign_in::refresh_until(app.clock.now());
                 let session = move |user| NewSession {
                     user,
-                    credential: Credential::Password(phc),
+                    credential: SessionCredential::Password(phc),
                     address: Some(address.0),
                     agent,
                     refresh,
