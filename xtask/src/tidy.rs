@@ -19,6 +19,7 @@ mod signatures;
 mod sizes;
 mod sql;
 mod tree;
+mod type_names;
 mod words;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = dependencies::check(&graph, &tree);
     findings.extend(sizes::check(&tree));
     findings.extend(names::check(&tree));
+    findings.extend(type_names::check(&tree));
     findings.extend(words::check(&tree));
     findings.extend(language::check(&tree));
     findings.extend(signatures::check(&tree));
