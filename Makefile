@@ -121,8 +121,9 @@ coverage: ## measure the line coverage of each crate (cargo-llvm-cov; takes abou
 	@scripts/setup.sh test
 	@scripts/coverage.sh
 
-audit: ## check dependencies for vulnerabilities, licences, bans and sources (cargo-deny)
-	@scripts/audit.sh
+audit: ## check dependencies for bans, licences, sources and, with the network, known vulnerabilities (cargo-deny)
+	@scripts/setup.sh audit
+	@scripts/step "dependencies" scripts/audit.sh
 
 hooks: ## install a pre-commit hook that runs make quick
 	@scripts/hooks.sh

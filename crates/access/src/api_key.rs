@@ -24,7 +24,7 @@ pub struct KeyHash(pub [u8; 32]);
 
 /// Why a text is not a key, or a key could not be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum KeyError {
+pub enum ApiKeyError {
     /// The text is not `PREFIX_` and 32 lowercase hex digits.
     #[error("a key is a prefix, an underscore and 32 lowercase hex digits")]
     Malformed,
@@ -40,13 +40,13 @@ impl ApiKey {
     /// Creates a random key with `prefix`.
     ///
     /// # Errors
-    /// [`KeyError::Prefix`] if [`is_prefix`] returns `false`, [`KeyError::Random`] if no random bytes are available.
-    pub fn generate(prefix: &str) -> Result<Self, KeyError> {
+    /// [`ApiKeyError::Prefix`] if [`is_prefix`] returns `false`, [`ApiKeyError::Random`] without random bytes.
+    pub fn generate(prefix: &str) -> Result<Self, ApiKeyError> {
         if !is_prefix(prefix) {
-            return Err(KeyError::Prefix);
+            return Err(ApiKeyError::Prefix);
         }
         let mut random = [0_u8; SECRET_BYTES];
-        getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
+        getrandom::fill(&mut random).map_err(|_| ApiKeyError::Random)?;
         let mut text = String::with_capacity(prefix.len() + 1 + SECRET_HEX);
         text.push_str(prefix);
         text.push('_');
@@ -57,9 +57,9 @@ impl ApiKey {
     /// Parses a key that a client sent. Any valid prefix is accepted, so that keys remain valid when the brand changes.
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] if the form differs; the error does not contain the text.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        if is_key(text.as_bytes()) { Ok(Self(Secret::new(text.to_owned()))) } else { Err(KeyError::Malformed) }
+    /// [`ApiKeyError::Malformed`] if the form differs; the error does not contain the text.
+    pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
+        if is_key(text.as_bytes()) { Ok(Self(Secret::new(text.to_owned()))) } else { Err(ApiKeyError::Malformed) }
     }
 
     /// Returns the hash that is stored and looked up.
@@ -92,9 +92,9 @@ impl KeyHash {
     /// Returns the hash of a key that a client sent, without a copy of the key. The form is that of [`ApiKey::parse`].
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] if the form differs; the error does not contain the text.
-    pub fn of(text: &[u8]) -> Result<Self, KeyError> {
-        if is_key(text) { Ok(Self::digest(text)) } else { Err(KeyError::Malformed) }
+    /// [`ApiKeyError::Malformed`] if the form differs; the error does not contain the text.
+    pub fn of(text: &[u8]) -> Result<Self, ApiKeyError> {
+        if is_key(text) { Ok(Self::digest(text)) } else { Err(ApiKeyError::Malformed) }
     }
 
     fn digest(key: &[u8]) -> Self {
@@ -186,7 +186,7 @@ mod tests {
             format!("tollgate_{hex} "),
             format!("{}_{hex}", "p".repeat(33)),
         ] {
-            assert_eq!(ApiKey::parse(&text).map(|_| ()), Err(KeyError::Malformed), "{text}");
+            assert_eq!(ApiKey::parse(&text).map(|_| ()), Err(ApiKeyError::Malformed), "{text}");
         }
     }
 

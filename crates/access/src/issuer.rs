@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
-pub use url::{IssuerUrl, IssuerUrlError, Scheme, host_and_port, is_link_local};
+pub use url::{IssuerUrl, IssuerUrlError, UrlScheme, host_and_port, is_link_local};
 
 use crate::jwt::KeySet;
 

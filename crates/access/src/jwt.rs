@@ -1,6 +1,6 @@
 //! Access tokens of other issuers: JWTs (RFC 7519) in the compact form of a signature (RFC 7515, 7.1).
 //!
-//! [`verify`] is a function of the token, the configured [`Terms`], the [`KeySet`] and the time. A key decides which
+//! [`verify`] is a function of the token, the configured [`TokenTerms`], the [`KeySet`] and the time. A key decides which
 //! algorithms are possible: a public key never verifies an HMAC. A token chooses among the keys of the set only.
 //!
 //! Reading order: [`algorithm`], [`key`], [`key_set`], `jwk`, [`claims`], and `json`, the strict reader of all parts.
@@ -23,7 +23,7 @@ use crate::subject::{Subject, SubjectText};
 pub use algorithm::Algorithm;
 pub use claims::{ClaimError, ClaimSet, Requirement};
 use json::Json;
-pub use key::{JwtKeyError, Key};
+pub use key::{JwtKey, JwtKeyError};
 use key_set::NoCandidate;
 pub use key_set::{KeySet, KeySetError};
 
@@ -37,7 +37,7 @@ const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
 /// The conditions on the tokens of one issuer.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct TokenTerms {
     /// The algorithms that are accepted.
     pub algorithms: Box<[Algorithm]>,
     /// The required value of `iss`; `None` if any is accepted.
@@ -118,7 +118,7 @@ impl TokenDigest {
 ///
 /// # Errors
 /// [`JwtError`].
-pub fn verify(token: &[u8], terms: &Terms, keys: &KeySet, now: Timestamp) -> Result<Verified, JwtError> {
+pub fn verify(token: &[u8], terms: &TokenTerms, keys: &KeySet, now: Timestamp) -> Result<Verified, JwtError> {
     if token.len() > TOKEN_LEN_MAX {
         return Err(JwtError::TooLong);
     }
@@ -179,7 +179,7 @@ struct Header {
 }
 
 /// Reads a header, whose algorithm `terms` must have.
-fn read_header(part: &str, terms: &Terms) -> Result<Header, JwtError> {
+fn read_header(part: &str, terms: &TokenTerms) -> Result<Header, JwtError> {
     let (mut algorithm, mut key_id) = (None, None);
     for (name, value) in object(part)? {
         match (&*name, value) {
@@ -220,7 +220,7 @@ fn check_times(claims: &ClaimSet, leeway: Duration, now: Timestamp) -> Result<Ti
     Ok(expires_at)
 }
 
-fn check_issuer(claims: &ClaimSet, terms: &Terms) -> Result<(), JwtError> {
+fn check_issuer(claims: &ClaimSet, terms: &TokenTerms) -> Result<(), JwtError> {
     match (claims.get("iss"), &terms.issuer) {
         (Some(Json::Text(iss)), Some(issuer)) if iss == issuer => Ok(()),
         (Some(Json::Text(_)), Some(_)) => Err(JwtError::Issuer),
@@ -229,7 +229,7 @@ fn check_issuer(claims: &ClaimSet, terms: &Terms) -> Result<(), JwtError> {
     }
 }
 
-fn check_audience(claims: &ClaimSet, terms: &Terms) -> Result<(), JwtError> {
+fn check_audience(claims: &ClaimSet, terms: &TokenTerms) -> Result<(), JwtError> {
     let accepted = |aud: &str| terms.audiences.is_empty() || terms.audiences.iter().any(|audience| **audience == *aud);
     match claims.get("aud") {
         None if terms.audiences.is_empty() => Ok(()),

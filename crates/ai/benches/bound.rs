@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use ai::endpoint::EndpointMatch;
-use ai::models::Limits;
+use ai::models::TokenLimits;
 use ai::{Endpoint, Extent, Prices, request};
 use bytes::Bytes;
 
@@ -69,7 +69,7 @@ fn measure(name: &str, path: &str, body: &str, bytes: usize) {
     let extent = Extent::read(&called, &asked, body.as_bytes());
     let prices = Prices::builtin();
     let (price, limits) =
-        (prices.find("openai", ["gpt-6.1-sol"], access::Day(20_778)), Limits::find("openai", ["gpt-6.1-sol"]));
+        (prices.find("openai", ["gpt-6.1-sol"], access::Day(20_778)), TokenLimits::find("openai", ["gpt-6.1-sol"]));
     let reading = fastest(&|| {
         let _ = black_box(read());
     });

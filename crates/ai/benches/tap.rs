@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use ai::{Format, Framing, Tap};
+use ai::{Format, ResponseFraming, Tap};
 use bytes::Bytes;
 
 /// Number of events in a measured stream.
@@ -65,7 +65,7 @@ fn main() {
 fn measure(format: Format, event: &str, at: usize, events: u32) -> u128 {
     let event = Bytes::copy_from_slice(event.as_bytes());
     let (head, tail) = (event.slice(..at), event.slice(at..));
-    let mut tap = Tap::new(format, Framing::Events, format == Format::Chat);
+    let mut tap = Tap::new(format, ResponseFraming::Events, format == Format::Chat);
     let begun = Instant::now();
     for _ in 0..events {
         for piece in [&head, &tail] {

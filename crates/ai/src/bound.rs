@@ -2,7 +2,7 @@
 //!
 //! A token has at least one byte, so a body's bytes bound its text; content that the body only refers to is bounded by
 //! the model's window. The bound presumes facts that no body states. A provider's project must not raise the tier or
-//! change the place of requests that choose none. [`Limits`] must be correct. `arithmetic` states the presumptions
+//! change the place of requests that choose none. [`TokenLimits`] must be correct. `arithmetic` states the presumptions
 //! about images, tools without a cap, and tokens that a provider adds.
 
 mod arithmetic;
@@ -18,7 +18,7 @@ pub use extent::{Extent, TOOL_ROUNDS};
 pub use limit::RemainingBudget;
 
 use crate::format::Format;
-use crate::models::Limits;
+use crate::models::TokenLimits;
 use crate::price::Price;
 pub use crate::request::LoweredLimit;
 
@@ -117,7 +117,7 @@ impl Extent {
     /// Returns the bound at `price` for a model with these `limits`; a free request has the bound zero, and needs
     /// neither.
     #[must_use]
-    pub fn bound(&self, price: Option<&Price>, limits: Option<Limits>) -> Bound {
+    pub fn bound(&self, price: Option<&Price>, limits: Option<TokenLimits>) -> Bound {
         if self.is_free() {
             return Bound {
                 tokens: Some(Tokens::ZERO),

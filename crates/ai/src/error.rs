@@ -16,7 +16,7 @@ use crate::partial::Partial;
 
 /// The contents of an error response.
 #[derive(Debug, Clone, Copy)]
-pub struct Problem<'a> {
+pub struct FormatProblem<'a> {
     /// The reason why the request is not served.
     pub refusal: Refusal,
     /// The HTTP status of the response: the refusal's own, unless the configuration chooses another.
@@ -34,13 +34,13 @@ pub struct Problem<'a> {
 /// The gateway that reports a problem, and the request that it concerns.
 #[derive(Debug, Clone, Copy)]
 pub struct Reporter<'a> {
-    /// The reporting system; see [`Problem::domain`].
+    /// The reporting system; see [`FormatProblem::domain`].
     pub domain: &'a str,
-    /// Tollgate's request id; see [`Problem::request_id`].
+    /// Tollgate's request id; see [`FormatProblem::request_id`].
     pub request_id: &'a str,
 }
 
-impl<'a> Problem<'a> {
+impl<'a> FormatProblem<'a> {
     /// Creates a problem with the refusal's own status and without a field of the request.
     #[must_use]
     pub const fn new(refusal: Refusal, message: &'a str, reporter: Reporter<'a>) -> Self {
@@ -52,7 +52,7 @@ impl<'a> Problem<'a> {
 /// Returns a whole body in the shape of `dialect`; for `None` it is `{"error":{"code","message","status"}}`. JSON, in
 /// one line.
 #[must_use]
-pub fn body(dialect: Option<Dialect>, problem: &Problem<'_>) -> Vec<u8> {
+pub fn body(dialect: Option<Dialect>, problem: &FormatProblem<'_>) -> Vec<u8> {
     match dialect {
         None => json(&Plain::of(problem)),
         Some(Dialect::OpenAi) => json(&OpenAiBody { error: OpenAiError::of(problem) }),
@@ -72,7 +72,7 @@ pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&
 
 /// Returns the error body for Amazon Bedrock's paths: its clients read `message` at the top level.
 #[must_use]
-pub fn bedrock_body(problem: &Problem<'_>) -> Vec<u8> {
+pub fn bedrock_body(problem: &FormatProblem<'_>) -> Vec<u8> {
     json(&json!({"message": problem.message, "code": problem.refusal.code(), "request_id": problem.request_id}))
 }
 
@@ -80,7 +80,7 @@ pub fn bedrock_body(problem: &Problem<'_>) -> Vec<u8> {
 ///
 /// They begin with blank lines, which end an incomplete event that was too long for [`crate::tap`] to hold. Google's
 /// older SDKs fail on blank lines, so Google's event has them only if an event is `open`.
-pub(crate) fn event(format: Format, open: bool, problem: &Problem<'_>, partial: &Partial<'_>) -> Vec<u8> {
+pub(crate) fn event(format: Format, open: bool, problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Vec<u8> {
     match format {
         Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
             stream(true, &[(None, json(&OpenAiBody { error: OpenAiError::of(problem) }))])
@@ -210,14 +210,14 @@ struct Metadata<'a> {
 }
 
 impl<'a> Plain<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
+    fn of(problem: &FormatProblem<'a>) -> Self {
         let code = problem.refusal.code();
         Self { error: PlainError { code, message: problem.message, status: problem.status } }
     }
 }
 
 impl<'a> OpenAiError<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
+    fn of(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
         let param = matches!(refusal, Refusal::ModelNotFound | Refusal::FormatMismatch).then_some("model");
         let param = problem.param.or(param);
@@ -227,7 +227,7 @@ impl<'a> OpenAiError<'a> {
 
 /// OpenAI's event has its fields at the top level. The SDK for Python raises only at an `error` object (3.51, read
 /// 2026-11-21), and the AI SDK reads either form (3.0.141), so the event carries both.
-fn responses_error(problem: &Problem<'_>, sequence: u64) -> Value {
+fn responses_error(problem: &FormatProblem<'_>, sequence: u64) -> Value {
     let error = OpenAiError::of(problem);
     json!({
         "type": "error", "code": error.code, "message": error.message, "param": error.param,
@@ -235,7 +235,7 @@ fn responses_error(problem: &Problem<'_>, sequence: u64) -> Value {
     })
 }
 
-fn failed(problem: &Problem<'_>, partial: &Partial<'_>) -> Value {
+fn failed(problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Value {
     // The schema has a closed list of codes here; the previous event has Tollgate's code.
     let error = json!({"code": "server_error", "message": problem.message});
     let response = partial.named(problem.request_id).response("failed", &error, &Value::Null);
@@ -243,7 +243,7 @@ fn failed(problem: &Problem<'_>, partial: &Partial<'_>) -> Value {
 }
 
 impl<'a> AnthropicBody<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
+    fn of(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
         let error = AnthropicError { kind: anthropic_type(problem), message: problem.message, code: refusal.code() };
         Self { kind: "error", error, request_id: problem.request_id }
@@ -251,7 +251,7 @@ impl<'a> AnthropicBody<'a> {
 }
 
 impl<'a> GoogleBody<'a> {
-    fn of(problem: &Problem<'a>) -> Self {
+    fn of(problem: &FormatProblem<'a>) -> Self {
         let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
@@ -269,7 +269,7 @@ impl<'a> GoogleBody<'a> {
 
 /// LiteLLM, and therefore aider, recognize a rejected key by OpenAI's wording. Without it they report a bad request
 /// (LiteLLM 1.106.2, measured 2026-11-21).
-fn openai_message<'a>(problem: &Problem<'a>) -> Cow<'a, str> {
+fn openai_message<'a>(problem: &FormatProblem<'a>) -> Cow<'a, str> {
     match (problem.refusal.status(), problem.refusal) {
         (401, Refusal::Unauthorized) | (..=400 | 402.., _) => Cow::Borrowed(problem.message),
         (401, _) => Cow::Owned(format!("Incorrect API key provided: {}", problem.message)),
@@ -298,7 +298,7 @@ fn openai_type(refusal: Refusal) -> &'static str {
 
 /// Anthropic's types follow the status. It has no type for most refusals and no code at all, so `code` carries
 /// Tollgate's.
-fn anthropic_type(problem: &Problem<'_>) -> &'static str {
+fn anthropic_type(problem: &FormatProblem<'_>) -> &'static str {
     match (problem.status, problem.refusal.side()) {
         (401, _) => "authentication_error",
         (402, _) => "billing_error",

@@ -26,9 +26,9 @@ mod usage;
 
 pub use bound::{Bound, Extent};
 pub use endpoint::{Endpoint, EndpointCall};
-pub use error::{Problem, Reporter};
+pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format, ProviderKind};
 pub use price::{Price, Prices};
-pub use request::{RequestError, RequestFields, RewrittenBody};
-pub use tap::{Framing, ResponseFacts, Tap};
+pub use request::{CallError, RequestFields, RewrittenBody};
+pub use tap::{ResponseFacts, ResponseFraming, Tap};

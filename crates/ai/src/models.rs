@@ -5,7 +5,7 @@ pub mod limits;
 use serde::Serialize;
 
 use crate::format::Dialect;
-pub use limits::Limits;
+pub use limits::TokenLimits;
 
 /// The creation time of models is unknown, so it is the epoch, as Anthropic does for unknown release dates.
 const CREATED: u64 = 0;

@@ -20,9 +20,9 @@ pub use decimal::{parse_each, parse_per_million, parse_per_second};
 pub use figures::PriceFigures;
 pub use list::{Expiry, Prices};
 pub use names::{fine_tuned, undated};
-pub use period::Period;
+pub use period::PricePeriod;
 pub use table::AS_OF;
-pub use terms::{Others, Region, Terms, Tier};
+pub use terms::{Others, PriceTerms, Region, Tier};
 
 /// The price of a model, the days on which it applies, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub struct Price {
     /// Rates at other terms; the fields above are the standard rates.
     pub others: Arc<Others>,
     /// The days on which the price applies.
-    pub period: Period,
+    pub period: PricePeriod,
     /// Maximum input and output tokens of the model, if the source of the price states them.
-    pub limits: Option<Limits>,
+    pub limits: Option<TokenLimits>,
     /// The name of this row that a usage event stores, so that its cost can be computed again: table, day and period.
     pub version: Arc<str>,
     /// The source of the figures.
@@ -58,7 +58,7 @@ pub struct Long {
 
 /// Maximum input and output tokens of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct TokenLimits {
     /// Tokens of input, cached ones included.
     pub input_tokens_max: u64,
     /// Tokens of one response, reasoning included.
@@ -106,7 +106,7 @@ impl Price {
     /// by that of short ones, which is lower. If `terms` are unknown or have no rates, the standard rates apply: the result
     /// then exceeds the real cost if the terms are cheaper.
     #[must_use]
-    pub fn cost_at_least(&self, terms: Option<Terms>, usage: &Usage) -> NanoUsd {
+    pub fn cost_at_least(&self, terms: Option<PriceTerms>, usage: &Usage) -> NanoUsd {
         let at = terms.and_then(|terms| self.at(terms));
         let price = at.as_deref().unwrap_or(self);
         let rates = known_or_free(price.rates_for(usage), &price.rates);
@@ -190,7 +190,7 @@ mod tests {
         let others = Others { tiers: vec![(Tier::Flex, Rates::flat(500), None)], ..Others::default() };
         let price = Price::of_configuration(PriceFigures { rates, long, units, others, ..PriceFigures::default() });
         let least = |terms, usage: Usage| price.cost_at_least(terms, &usage).0;
-        let standard = Some(Terms::default());
+        let standard = Some(PriceTerms::default());
         let tokens = Usage { input: Some(Tokens(60)), output: Some(Tokens(10)), ..Usage::empty(Source::Reported) };
         assert_eq!(Some(NanoUsd(least(standard, tokens))), price.cost(&tokens), "it is the cost where that is known");
         let searched =
@@ -199,10 +199,10 @@ mod tests {
         assert_eq!(price.cost(&heard), None);
         for (terms, usage, nano) in [
             (standard, heard, 60 + 50 + 2 * 7 + 3),
-            (Some(Terms { tier: Tier::Flex, us: false }), tokens, 30 + 5 + 3),
+            (Some(PriceTerms { tier: Tier::Flex, us: false }), tokens, 30 + 5 + 3),
             // Unknown terms, and terms without rates in the price.
             (None, tokens, 60 + 50 + 3),
-            (Some(Terms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
+            (Some(PriceTerms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
             // The long rates have only a rate of input.
             (standard, Usage { input: Some(Tokens(200)), ..tokens }, 400 + 50 + 3),
             (

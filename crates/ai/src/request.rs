@@ -80,7 +80,7 @@ struct Edit {
 
 /// The reason why a body cannot be read. The text is for the client; offsets count bytes from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RequestError {
+pub enum CallError {
     /// The body contains a byte sequence that is invalid UTF-8.
     #[error("the body is not UTF-8 at byte {offset}")]
     NotUtf8 {
@@ -154,7 +154,7 @@ pub enum RequestError {
     },
 }
 
-impl RequestError {
+impl CallError {
     /// Returns the field that caused the error, if any: `param` in OpenAI's errors.
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {

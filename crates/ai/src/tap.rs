@@ -11,13 +11,13 @@ mod reading;
 use bytes::Bytes;
 use meter::{UnknownCost, Usage};
 
-use crate::error::{self, Problem};
+use crate::error::{self, FormatProblem};
 use crate::format::Format;
-use crate::price::Terms;
+use crate::price::PriceTerms;
 use crate::sse::{Framer, Piece};
 use crate::stop;
 use array::Array;
-pub use framing::Framing;
+pub use framing::ResponseFraming;
 use hold::Hold;
 use reading::Reading;
 
@@ -30,7 +30,7 @@ pub struct ResponseFacts {
     /// usage is present, but without any token class.
     pub usage: Option<Usage>,
     /// The terms of service, which determine the price. `None` if no usage is reported or the terms are unknown.
-    pub terms: Option<Terms>,
+    pub terms: Option<PriceTerms>,
     /// The reason why reported usage has no cost, as far as the response shows it; a price at `terms` is then only a
     /// part of it.
     pub unknown: Option<UnknownCost>,
@@ -75,18 +75,18 @@ struct Events {
 }
 
 impl Tap {
-    /// Creates a tap for a response in `format`, framed as [`Framing::of`] reports; `drop_usage_chunk` removes the
+    /// Creates a tap for a response in `format`, framed as [`ResponseFraming::of`] reports; `drop_usage_chunk` removes the
     /// extra usage chunk from a chat or completions stream.
     #[must_use]
-    pub fn new(format: Format, framing: Framing, drop_usage_chunk: bool) -> Self {
+    pub fn new(format: Format, framing: ResponseFraming, drop_usage_chunk: bool) -> Self {
         let drop_usage_chunk = drop_usage_chunk && matches!(format, Format::Chat | Format::Completions);
         let frames = match framing {
-            Framing::Json => Frames::Json,
-            Framing::Events => {
+            ResponseFraming::Json => Frames::Json,
+            ResponseFraming::Events => {
                 Frames::Events(Events { framer: Framer::new(), hold: Hold::default(), drop_usage_chunk })
             }
-            Framing::Array => Frames::Array(Array::default()),
-            Framing::Opaque => Frames::Opaque,
+            ResponseFraming::Array => Frames::Array(Array::default()),
+            ResponseFraming::Opaque => Frames::Opaque,
         };
         Self { format, reading: Reading::new(format, framing), frames }
     }
@@ -134,7 +134,7 @@ impl Tap {
     /// clients would take the end of the bytes for a regular end. Nothing is added if the provider reported an error
     /// itself.
     #[must_use]
-    pub fn close(mut self, problem: &Problem<'_>) -> (Bytes, ResponseFacts) {
+    pub fn close(mut self, problem: &FormatProblem<'_>) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
             Frames::Events(events) => events.close(self.format, &mut self.reading, problem),
             Frames::Array(array) => array.close(&mut self.reading, problem),
@@ -161,7 +161,7 @@ impl Tap {
     /// event, as most providers report usage at the end only. 256 text events are not counted, as some events may hold
     /// no token. `None` if only the end of the response is missing.
     #[must_use]
-    pub fn used(&self) -> Option<(Usage, Terms)> {
+    pub fn used(&self) -> Option<(Usage, PriceTerms)> {
         (!self.reading.is_ending()).then(|| self.reading.used())
     }
 
@@ -187,7 +187,7 @@ impl Tap {
     /// No error is written into a body, which is aborted itself, or after half an element of Gemini's array that was
     /// forwarded already.
     #[must_use]
-    pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, ResponseFacts) {
+    pub fn cut(mut self, problem: &FormatProblem<'_>) -> (Bytes, ResponseFacts) {
         let last = match self.frames {
             Frames::Events(events) => {
                 let last = events.error(self.format, &self.reading, problem);
@@ -243,7 +243,7 @@ impl Events {
     }
 
     /// Returns the held bytes, or the error of `format` if the stream lacks its end.
-    fn close(self, format: Format, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+    fn close(self, format: Format, reading: &mut Reading, problem: &FormatProblem<'_>) -> Bytes {
         // A stream that is complete needs no error event.
         let error = (!reading.is_end_known()).then(|| self.error(format, reading, problem));
         let rest = self.finish(reading);
@@ -254,7 +254,7 @@ impl Events {
     }
 
     /// Returns the error event that follows the forwarded events.
-    fn error(&self, format: Format, reading: &Reading, problem: &Problem<'_>) -> Bytes {
+    fn error(&self, format: Format, reading: &Reading, problem: &FormatProblem<'_>) -> Bytes {
         error::event(format, self.hold.is_passing(), problem, &reading.partial()).into()
     }
 

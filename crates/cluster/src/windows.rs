@@ -60,7 +60,7 @@ pub struct Sharing<'a> {
 /// Whether a request may pass, according to its tightest limit: the refusing limit with the latest end, otherwise the
 /// limit with the least remaining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct WindowVerdict {
     /// Whether the request may pass; only then it was counted.
     pub allowed: bool,
     /// Name of that limit; empty if no limit applies.
@@ -102,7 +102,7 @@ impl Windows {
     /// Counts a request against all of `asks` (at most [`CHECKS_MAX`]; further ones are ignored), or against none if one
     /// refuses it. Never fails: without Redis the request is counted here. The future may be cancelled at any point;
     /// the request may then be counted.
-    pub async fn take(&self, asks: &[WindowCheck<'_>]) -> Verdict {
+    pub async fn take(&self, asks: &[WindowCheck<'_>]) -> WindowVerdict {
         let level = self.level(asks.get(..CHECKS_MAX).unwrap_or(asks)).await;
         self.verdict(level)
     }
@@ -110,12 +110,12 @@ impl Windows {
     /// Returns what [`take`](Self::take) would return now, as far as this process knows; counts nothing and does not
     /// call Redis. With Redis, other nodes may have counted more, so a request that passes here must still be taken.
     #[must_use]
-    pub fn peek(&self, asks: &[WindowCheck<'_>]) -> Verdict {
+    pub fn peek(&self, asks: &[WindowCheck<'_>]) -> WindowVerdict {
         self.verdict(self.here.peek(asks, self.clock.mono()))
     }
 
-    fn verdict(&self, level: WindowLevel) -> Verdict {
-        Verdict {
+    fn verdict(&self, level: WindowLevel) -> WindowVerdict {
+        WindowVerdict {
             allowed: level.allowed,
             name: level.name,
             check: level.check,
@@ -233,7 +233,7 @@ async fn answer(windows: Windows, question: RateLimitRequest) {
         .iter()
         .map(|check| WindowCheck { name: check.name, key: &check.key, limit: check.limit, window: check.window })
         .collect();
-    let Verdict { allowed, check, remaining, reset, retry_after, .. } = windows.take(&checks).await;
+    let WindowVerdict { allowed, check, remaining, reset, retry_after, .. } = windows.take(&checks).await;
     // The sender may have stopped waiting.
     let _ = question.reply.send(RateLimitResult { allowed, check, remaining, reset, retry_after });
 }

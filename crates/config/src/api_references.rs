@@ -32,8 +32,6 @@ pub(crate) enum ReferenceRefusal {
     File(PathBuf),
     /// The file is no regular file, too large, or cannot be read.
     Unreadable { path: PathBuf, reason: String },
-    /// A variable sets a part of an entry that no accepted text has.
-    Overlay,
 }
 
 impl ApiRule {
@@ -47,10 +45,6 @@ impl ApiRule {
     pub(crate) fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), ReferenceRefusal> {
         if self.is_accepted(at, key) {
             return Ok(());
-        }
-        // A setting from a variable has an index: a reordered list would give it to another entry.
-        if at.place().is_none() {
-            return Err(ReferenceRefusal::Overlay);
         }
         // A path may contain variables, which are replaced before the file is opened.
         self.variables(text)?;
@@ -66,7 +60,7 @@ impl ApiRule {
     pub(crate) fn is_accepted(&self, at: At, key: &str) -> bool {
         let entry = key.split('.').next().unwrap_or_default();
         let list = entry.split('[').next().unwrap_or_default();
-        self.unchanged.contains(entry) || self.unchanged.contains(list) || (at.place().is_none() && list == entry)
+        at.place().is_none() || self.unchanged.contains(entry) || self.unchanged.contains(list)
     }
 
     fn variables(&self, text: &str) -> Result<(), ReferenceRefusal> {
@@ -124,10 +118,6 @@ impl ReferenceRefusal {
             Self::Unreadable { path, reason } => {
                 let message = format!("`{key}` names {}, which cannot be read: {reason}", path.display());
                 Problem::new(Code::File, at, message).expected("a regular file")
-            }
-            Self::Overlay => {
-                let message = format!("`{key}` is set by a variable, for another entry than this one");
-                forbidden(message).expected("the entry as it is in force, at the same position")
             }
         }
     }

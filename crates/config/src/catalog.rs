@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Credits, Timestamp};
 use ai::Format;
-use ai::price::{Limits, Price};
+use ai::price::{Price, TokenLimits};
 
 use crate::resolve::pattern::ANY;
 use crate::snapshot::{Provider, Traffic};
@@ -28,7 +28,7 @@ pub struct CatalogModel<'a> {
     /// The price on the day; `None` is unknown, never zero.
     pub price: Option<&'a Price>,
     /// Maximum input and output of the model; `None` if they are unknown.
-    pub limits: Option<Limits>,
+    pub limits: Option<TokenLimits>,
 }
 
 impl Provider {

@@ -47,7 +47,7 @@ pub enum Code {
     BadValue,
     /// A required key is missing.
     Missing,
-    /// An environment variable that is not set, or an invalid `${…}`.
+    /// An environment variable that is not set or names an entry of a list, or an invalid `${…}`.
     Environment,
     /// A duplicate of an entry or value that must be unique.
     Duplicate,

@@ -1,5 +1,6 @@
 //! Settings from variables: `TOLLGATE_` and the path of a key with `__` between its parts. They are merged into the
-//! file's tree before it is compiled, so that an invalid variable is reported like an invalid line of the file.
+//! file's tree before it is compiled, so that an invalid variable is reported like an invalid line of the file. A list
+//! is set as a whole: an index would set another entry after the file is changed.
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
@@ -17,23 +18,15 @@ const NAMED: [(&str, &[&str]); 2] = [("DATABASE_URL", &["store", "url"]), ("REDI
 /// Names that begin like settings but have another use: `TOLLGATE_KEY` is a client's API key,
 /// `TOLLGATE_TEST_*` are parameters of tests.
 const OTHERS: [&str; 2] = ["KEY", "TEST_*"];
-/// Maximum number of digits of an index in a name.
-const DIGITS_MAX: usize = 6;
 /// Maximum depth of a key, as in YAML.
-const STEPS_MAX: usize = 16;
-/// Maximum number of unknown variables that are reported.
+const DEPTH_MAX: usize = 16;
+/// Maximum number of unknown variables, and of those of entries, that are reported.
 const UNKNOWN_MAX: usize = 20;
-
-/// One part of a key's path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum KeyPathStep {
-    Key(String),
-    Index(usize),
-}
 
 /// A key that a variable sets.
 struct VariableSetting<'a> {
-    steps: Vec<KeyPathStep>,
+    /// The names of the key and of the mappings that contain it, the outermost first.
+    path: Vec<String>,
     shape: Shape,
     /// Whether the setting may be a single value.
     single_too: bool,
@@ -41,14 +34,42 @@ struct VariableSetting<'a> {
     value: Option<&'a str>,
 }
 
+/// The variables whose names begin like those of settings.
+#[derive(Default)]
+struct Overlay<'a> {
+    /// Settings that are not empty.
+    settings: Vec<VariableSetting<'a>>,
+    /// Variables that name an entry of a list by its number, with the path of the list.
+    entries: Vec<(&'a str, Vec<String>)>,
+    /// Variables that match no setting.
+    unknown: Vec<&'a str>,
+}
+
+/// What the rest of a variable's name refers to.
+enum Named {
+    /// A key, the structure of its value, and whether that may be a single value.
+    Key { path: Vec<String>, shape: Shape, single_too: bool },
+    /// A part of an entry of this list, which no variable can set.
+    EntryOf { list: Vec<String> },
+}
+
 /// Merges the variables into `root`. Reports their problems and adds notes.
 pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environment, notes: &mut Vec<Note>) {
     if !matches!(root.kind, Kind::Map(_) | Kind::Null) {
         return;
     }
-    let (mut settings, _) = settings(environment);
-    // A whole list comes before its entries, and entries come in their order.
-    settings.sort_by(|a, b| a.steps.cmp(&b.steps));
+    let Overlay { mut settings, entries, .. } = Overlay::of(environment);
+    for (name, list) in entries.into_iter().take(UNKNOWN_MAX) {
+        let Some(variable) = environment.variable(name) else { continue };
+        let message = format!("a variable cannot set a part of the list `{}`", shown(&list));
+        let expected = format!(
+            "the whole list as YAML in {PREFIX}{}, or `${{NAME}}` in the configuration file",
+            list.join("__").to_ascii_uppercase()
+        );
+        reader.report(Problem::new(Code::Environment, reader.at_variable(variable, true), message).expected(expected));
+    }
+    // A whole mapping comes before its keys.
+    settings.sort_by(|a, b| a.path.cmp(&b.path));
     let mut last: Option<(&VariableSetting<'_>, At)> = None;
     for setting in &settings {
         let Some(variable) = environment.variable(setting.variable) else {
@@ -56,9 +77,9 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         };
         let single = is_single(setting);
         let at = reader.at_variable(variable, single);
-        if let Some((first, first_at)) = last.filter(|(first, _)| first.steps == setting.steps) {
+        if let Some((first, first_at)) = last.filter(|(first, _)| first.path == setting.path) {
             if first.value != setting.value {
-                let message = format!("two environment variables set `{}` to different values", shown(&setting.steps));
+                let message = format!("two environment variables set `{}` to different values", shown(&setting.path));
                 let problem = Problem::new(Code::Duplicate, at, message).expected("one of them");
                 reader.report(problem.first(Some(first_at)));
             }
@@ -69,82 +90,75 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
             continue;
         };
         // A text of the API has no note, and its references are not checked yet.
-        if shown(&setting.steps) == "store.url" && !reader.is_of_api() && overrules(reader, root, setting) {
+        if shown(&setting.path) == "store.url" && !reader.is_of_api() && overrules(reader, root, setting) {
             notes.push(Note::StoreFromEnvironment { variable: setting.variable.to_owned() });
         }
-        if let Err(len) = set(root, &setting.steps, at, value) {
-            let message = format!("the index of `{}` is too large: the list has {len} entries", shown(&setting.steps));
-            reader.report(Problem::new(Code::BadValue, at, message).expected(format!("an index of at most {len}")));
-        }
+        set(root, &setting.path, at, value);
     }
 }
 
 /// Returns notes for variables that are named like settings but are neither settings nor named by a value. Call it
 /// after all values were read.
 pub(crate) fn unknown(reader: &Reader<'_>, environment: &Environment) -> impl Iterator<Item = Note> {
-    let (_, unknown) = settings(environment);
-    let unknown = unknown.into_iter().filter(|name| !reader.names(name)).take(UNKNOWN_MAX);
+    let unknown = Overlay::of(environment).unknown.into_iter().filter(|name| !reader.names(name)).take(UNKNOWN_MAX);
     unknown.map(|name| Note::UnknownVariable { near: meant(name), variable: name.to_owned() })
 }
 
-/// Returns settings that are set and not empty, and variables that match no setting.
-fn settings(environment: &Environment) -> (Vec<VariableSetting<'_>>, Vec<&str>) {
-    let mut settings = Vec::new();
-    let mut unknown = Vec::new();
-    for (variable, value) in environment.beginning(PREFIX).filter(|(_, value)| *value != Some("")) {
-        let name = variable.strip_prefix(PREFIX).unwrap_or_default();
-        match resolve(name) {
-            Some((steps, shape, single_too)) => {
-                settings.push(VariableSetting { steps, shape, single_too, variable, value });
+impl<'a> Overlay<'a> {
+    fn of(environment: &'a Environment) -> Self {
+        let mut overlay = Self::default();
+        for (variable, value) in environment.beginning(PREFIX).filter(|(_, value)| *value != Some("")) {
+            let name = variable.strip_prefix(PREFIX).unwrap_or_default();
+            match resolve(name) {
+                Some(Named::Key { path, shape, single_too }) => {
+                    overlay.settings.push(VariableSetting { path, shape, single_too, variable, value });
+                }
+                Some(Named::EntryOf { list }) => overlay.entries.push((variable, list)),
+                None if is_anothers(name) => {}
+                None => overlay.unknown.push(variable),
             }
-            None if is_anothers(name) => {}
-            None => unknown.push(variable),
         }
+        for (variable, keys) in NAMED {
+            let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let path = keys.iter().map(|key| (*key).to_owned()).collect();
+            let (shape, single_too) = (Shape::Single, true);
+            overlay.settings.push(VariableSetting { path, shape, single_too, variable, value: Some(value) });
+        }
+        overlay
     }
-    for (variable, keys) in NAMED {
-        let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        let steps = keys.iter().map(|key| KeyPathStep::Key((*key).to_owned())).collect();
-        settings.push(VariableSetting { steps, shape: Shape::Single, single_too: true, variable, value: Some(value) });
-    }
-    (settings, unknown)
 }
 
-/// Returns the key that the rest of a variable's name refers to, the structure of its value, and whether that may be a
-/// single value.
-fn resolve(name: &str) -> Option<(Vec<KeyPathStep>, Shape, bool)> {
-    let mut steps = Vec::new();
+/// Returns what the rest of a variable's name refers to; `None` if it refers to no key.
+fn resolve(name: &str) -> Option<Named> {
+    let mut path = Vec::new();
     let mut shape = Shape::Section(RootInput::SPEC);
     let mut single_too = false;
     for part in name.split("__") {
-        if steps.len() == STEPS_MAX || part.is_empty() || part.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        if path.len() == DEPTH_MAX || part.is_empty() || part.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return None;
         }
-        let index = || (part.len() <= DIGITS_MAX).then(|| part.parse().ok()).flatten();
         let key = part.to_ascii_lowercase();
-        let (step, next) = match shape {
+        shape = match shape {
             Shape::Single => return None,
             Shape::Section(spec) => {
                 let known = spec.key(&key);
                 single_too = known.is_none_or(|known| known.field.takes_single());
                 let later = || spec.is_later(&key).then_some(Shape::Later);
-                let next = known.map(|known| known.field.shape()).or_else(later)?;
-                (KeyPathStep::Key(key), next)
+                known.map(|known| known.field.shape()).or_else(later)?
             }
-            Shape::Sections(spec) => {
-                single_too = false;
-                (KeyPathStep::Index(index()?), Shape::Section(spec))
+            Shape::Sections(_) | Shape::List => {
+                let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+                return is_number.then_some(Named::EntryOf { list: path });
             }
-            Shape::List => (KeyPathStep::Index(index()?), Shape::Single),
-            Shape::Map => (KeyPathStep::Key(key), Shape::Single),
-            Shape::Later => (index().map_or(KeyPathStep::Key(key), KeyPathStep::Index), Shape::Later),
+            Shape::Map => Shape::Single,
+            Shape::Later => Shape::Later,
         };
-        steps.push(step);
-        shape = next;
+        path.push(key);
     }
     let single_too = single_too || matches!(shape, Shape::Single | Shape::Later);
-    Some((steps, shape, single_too))
+    Some(Named::Key { path, shape, single_too })
 }
 
 /// Whether the variable has another owner: for a service of Tollgate's name Kubernetes sets `TOLLGATE_PORT` and similar
@@ -172,7 +186,7 @@ fn is_single(setting: &VariableSetting<'_>) -> bool {
 
 /// Returns the value of the variable, as a tree.
 fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: bool) -> Option<Node> {
-    let key = shown(&setting.steps);
+    let key = shown(&setting.path);
     let Some(text) = setting.value else {
         reader.report(Problem::new(Code::Environment, at, format!("the value for `{key}` is not UTF-8")));
         return None;
@@ -202,11 +216,9 @@ fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: boo
 
 /// Whether the file sets this setting to a value other than the variable's.
 fn overrules(reader: &Reader<'_>, root: &Node, setting: &VariableSetting<'_>) -> bool {
-    let in_file = setting.steps.iter().try_fold(root, |node, step| match (&node.kind, step) {
-        (Kind::Map(entries), KeyPathStep::Key(name)) => {
-            entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
-        }
-        _ => None,
+    let in_file = setting.path.iter().try_fold(root, |node, name| {
+        let Kind::Map(entries) = &node.kind else { return None };
+        entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
     });
     let Some(Node { kind: Kind::Scalar(text), .. }) = in_file else {
         return false;
@@ -218,84 +230,46 @@ fn overrules(reader: &Reader<'_>, root: &Node, setting: &VariableSetting<'_>) ->
     }
 }
 
-/// Stores `value` at `steps` and creates missing mappings and lists. If an
-/// index is beyond the end of a list, `Err` is the length of that list.
-fn set(node: &mut Node, steps: &[KeyPathStep], at: At, value: Node) -> Result<(), usize> {
-    let Some((step, rest)) = steps.split_first() else {
+/// Stores `value` at `path`, and creates missing mappings.
+fn set(node: &mut Node, path: &[String], at: At, value: Node) {
+    let Some((name, rest)) = path.split_first() else {
         *node = value;
-        return Ok(());
+        return;
     };
-    let empty = || Node { at, kind: Kind::Null };
-    match step {
-        KeyPathStep::Key(name) => {
-            if !matches!(node.kind, Kind::Map(_)) {
-                *node = Node {
-                    at: if matches!(node.kind, Kind::Null) { node.at } else { at },
-                    kind: Kind::Map(Vec::new()),
-                };
-            }
-            let Kind::Map(entries) = &mut node.kind else { return Ok(()) };
-            let found = entries.iter().position(|(key, _)| key.name == *name);
-            let entry = match found.and_then(|found| entries.get_mut(found)) {
-                Some((_, entry)) => entry,
-                None => {
-                    entries.push((Key { at, name: name.clone() }, empty()));
-                    let Some((_, entry)) = entries.last_mut() else { return Ok(()) };
-                    entry
-                }
-            };
-            set(entry, rest, at, value)
-        }
-        KeyPathStep::Index(index) => {
-            if !matches!(node.kind, Kind::List(_)) {
-                *node = Node { at, kind: Kind::List(Vec::new()) };
-            }
-            let Kind::List(items) = &mut node.kind else { return Ok(()) };
-            if *index > items.len() {
-                return Err(items.len());
-            }
-            if *index == items.len() {
-                items.push(empty());
-            }
-            items.get_mut(*index).map_or(Ok(()), |item| set(item, rest, at, value))
-        }
+    if !matches!(node.kind, Kind::Map(_)) {
+        *node = Node { at: if matches!(node.kind, Kind::Null) { node.at } else { at }, kind: Kind::Map(Vec::new()) };
+    }
+    let Kind::Map(entries) = &mut node.kind else { return };
+    let found = entries.iter().position(|(key, _)| key.name == *name).unwrap_or_else(|| {
+        entries.push((Key { at, name: name.clone() }, Node { at, kind: Kind::Null }));
+        entries.len() - 1
+    });
+    if let Some((_, entry)) = entries.get_mut(found) {
+        set(entry, rest, at, value);
     }
 }
 
-/// Returns the path as it is shown: `models[0].targets`.
-fn shown(steps: &[KeyPathStep]) -> String {
-    let mut path = String::new();
-    for step in steps {
-        match step {
-            KeyPathStep::Key(name) if path.is_empty() => path.push_str(name),
-            KeyPathStep::Key(name) => path.extend([".", name]),
-            KeyPathStep::Index(index) => path.push_str(&format!("[{index}]")),
-        }
-    }
-    path
+/// Returns the path as it is shown: `store.url`.
+fn shown(path: &[String]) -> String {
+    path.join(".")
 }
 
 /// Returns the setting that an unknown variable was probably meant for.
 fn meant(variable: &str) -> Option<String> {
     let asked = variable.strip_prefix(PREFIX)?;
-    let indices: Vec<&str> = asked.split('_').filter(|part| part.parse::<usize>().is_ok()).collect();
-    let names = names(RootInput::SPEC, "", &indices);
+    let names = names(RootInput::SPEC, "");
     near(asked, names.iter().map(String::as_str)).map(|name| format!("{PREFIX}{name}"))
 }
 
-/// Returns the variable names of the keys of a section and of the sections in it, without the prefix. The `indices`
-/// are the numbers of list entries; 0 for lists beyond them.
-fn names(spec: &'static SectionSpec, path: &str, indices: &[&str]) -> Vec<String> {
+/// Returns the variable names of the keys of a section and of the mappings in it, without the prefix. Entries of lists
+/// have none.
+fn names(spec: &'static SectionSpec, path: &str) -> Vec<String> {
     let mut all = Vec::new();
     for key in spec.keys() {
         let name = format!("{path}{}", key.name.to_ascii_uppercase());
         let nested = match key.field.shape() {
-            Shape::Section(spec) => names(spec, &format!("{name}__"), indices),
-            Shape::Sections(spec) => {
-                let (index, rest) = indices.split_first().map_or(("0", [].as_slice()), |(index, rest)| (*index, rest));
-                names(spec, &format!("{name}__{index}__"), rest)
-            }
-            Shape::Single | Shape::List | Shape::Map | Shape::Later => Vec::new(),
+            Shape::Section(spec) => names(spec, &format!("{name}__")),
+            Shape::Sections(_) | Shape::Single | Shape::List | Shape::Map | Shape::Later => Vec::new(),
         };
         all.push(name);
         all.extend(nested);

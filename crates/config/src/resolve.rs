@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Timestamp};
-use ai::price::{Expiry, Limits, Price, Prices, server_tools};
+use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::note::Note;
@@ -174,9 +174,9 @@ impl Traffic {
     /// Returns the maximum input and output of a model: from its price on the day of `at`, otherwise from the built-in
     /// table.
     #[must_use]
-    pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<Limits> {
+    pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<TokenLimits> {
         let priced = self.price(provider, (model, None), at).and_then(|price| price.limits);
-        priced.or_else(|| Limits::find(provider.kind.as_str(), [model]))
+        priced.or_else(|| TokenLimits::find(provider.kind.as_str(), [model]))
     }
 
     /// Whether `model` of this provider searches the web in each request, for any body.

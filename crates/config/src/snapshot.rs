@@ -45,7 +45,7 @@ pub use pattern::{Pattern, PatternError};
 pub use policy::{BuiltInPolicies, Events, RoutePolicy};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
-    MinVersion, Process, PublicUrl, Retention, Spool, Store, TlsSettings, WORKERS_MAX,
+    MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::Redirect;

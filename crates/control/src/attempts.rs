@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use access::address::network;
 use access::{Refusal, Secret, TokenId};
-use cluster::windows::{Verdict, WindowCheck, Windows};
+use cluster::windows::{WindowCheck, WindowVerdict, Windows};
 use sha2::{Digest, Sha256};
 
 use crate::address::Address;
@@ -115,7 +115,7 @@ async fn take_password(windows: &Windows, attempt: PasswordAttempt<'_>) -> Resul
     Ok(DELAY_STEP.saturating_mul(counted.saturating_sub(UNDELAYED)).min(DELAY_MAX))
 }
 
-fn check(verdict: &Verdict) -> Result<(), Problem> {
+fn check(verdict: &WindowVerdict) -> Result<(), Problem> {
     if verdict.allowed {
         return Ok(());
     }

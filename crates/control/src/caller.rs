@@ -13,7 +13,6 @@ use store::{Actor, By, InvalidSession, SessionState};
 use crate::address::Address;
 use crate::cookies::Cookies;
 use crate::csrf;
-use crate::limits::Authentication;
 use crate::problem::Problem;
 use crate::sign_in;
 use crate::state::{App, State};
@@ -43,6 +42,11 @@ pub(crate) enum Via {
     /// The request carries an access token. `key` is the key that the session was begun with; `None` means a password.
     Session { id: SessionId, key: Option<Arc<Principal>> },
 }
+
+/// The result of authentication: the caller, or the reason why the request has none. [`crate::limits`] adds it to each
+/// request, so that the extractors do not authenticate again.
+#[derive(Debug, Clone)]
+pub(crate) struct Authentication(pub(crate) Arc<Result<Caller, Problem>>);
 
 impl Caller {
     /// The actor that the audit log records for changes of this caller.

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
-use store::{TEXT_CHARS_MAX, is_fit_text};
+use store::{Email, TEXT_CHARS_MAX, is_fit_text};
 
 use crate::problem::Problem;
 use crate::state::App;
@@ -115,6 +115,24 @@ pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Problem>
     let message =
         format!("`{field}` must have 1 to {TEXT_CHARS_MAX} characters, without control or invisible characters");
     Err(Problem::new(Refusal::Unprocessable, message))
+}
+
+/// Parses an e-mail address.
+///
+/// # Errors
+/// `unprocessable`.
+pub(crate) fn address_of(text: &str) -> Result<Email, Problem> {
+    Email::parse(text).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`email`: {error}")))
+}
+
+/// Checks a display name.
+///
+/// # Errors
+/// `unprocessable`.
+pub(crate) fn name_of(text: &str) -> Result<String, Problem> {
+    let name = text.trim();
+    check_name("name", name)?;
+    Ok(name.to_owned())
 }
 
 /// The only parameter of the path. It is empty if the path segment is not valid UTF-8, so that it matches no id.

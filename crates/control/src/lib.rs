@@ -29,6 +29,7 @@ mod figures;
 mod holder_permits;
 mod input;
 mod install;
+mod key_view;
 mod known_browser;
 mod latency;
 mod layers;
@@ -57,4 +58,4 @@ mod words;
 
 pub use passwords::Passwords;
 pub use server::serve;
-pub use state::{Limits, Serves, State};
+pub use state::{ServerLimits, Serves, State};

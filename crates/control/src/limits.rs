@@ -11,15 +11,15 @@ use access::{KeyId, Refusal, address};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cluster::windows::{Verdict, WindowCheck};
+use cluster::windows::{WindowCheck, WindowVerdict};
 use config::snapshot::{Dimension, LimitSubject, WindowLimit};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::json;
-use store::{Act, Action};
+use store::{Act, AuditAction};
 
 use crate::address::Address;
-use crate::caller::{Caller, Via};
+use crate::caller::{Authentication, Caller, Via};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::static_file;
@@ -49,13 +49,9 @@ const FREE: [&str; 14] = [
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 const VALIDATE: &str = "/api/auth/validate";
 
-/// The result of authentication: the caller, or the reason why the request has none.
-#[derive(Debug, Clone)]
-pub(crate) struct Authentication(pub(crate) Arc<Result<Caller, Problem>>);
-
 /// A request extension in which the handler stores the verdict of counting the request for the key in its body.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BodyKeyVerdict(Arc<OnceLock<Verdict>>);
+pub(crate) struct BodyKeyVerdict(Arc<OnceLock<WindowVerdict>>);
 
 /// The party for which a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +129,7 @@ async fn note_admin_key(app: &App, parts: &Parts, path: Option<&str>) -> Result<
     let Ok(caller) = judged.as_ref() else { return Ok(()) };
     let Some(key) = caller.admin_key() else { return Ok(()) };
     let detail = json!({"method": parts.method.as_str(), "path": path.unwrap_or("unknown")});
-    let act = Act::of(Action::KeyUse, key.key.0, Some(caller.user)).with(detail);
+    let act = Act::of(AuditAction::KeyUse, key.key.0, Some(caller.user)).with(detail);
     Ok(app.store.note_alone(&caller.actor(), act).await?)
 }
 
@@ -158,13 +154,13 @@ pub(crate) fn is_free(path: &str) -> bool {
 }
 
 /// Counts a request in all limits that apply to it, or in none of them if one refuses it.
-async fn take(app: &App, party: LimitParty, address: Address) -> Verdict {
+async fn take(app: &App, party: LimitParty, address: Address) -> WindowVerdict {
     let counted_requests = counted_limits(app, party, address);
     app.windows.take(&window_checks(&counted_requests)).await
 }
 
 /// The state of the limit of all clients at this address, as far as this process knows. The request is not counted.
-fn crowd(app: &App, address: Address) -> Verdict {
+fn crowd(app: &App, address: Address) -> WindowVerdict {
     let counted_requests = counted_limits(app, LimitParty::Unknown, address);
     app.windows.peek(&window_checks(&counted_requests))
 }
@@ -203,13 +199,13 @@ fn name(party: LimitParty, limit: WindowLimit) -> Option<&'static str> {
     }
 }
 
-fn refusal(app: &App, verdict: &Verdict) -> Problem {
+fn refusal(app: &App, verdict: &WindowVerdict) -> Problem {
     app.metrics.limits.refuse(verdict.name);
     let message = format!("more than {} requests within the limit's window; wait and try again", verdict.limit);
     Problem::new(Refusal::RateLimited, message).retry_after(verdict.retry_after)
 }
 
-fn with_limit_fields(mut response: Response, verdict: &Verdict) -> Response {
+fn with_limit_fields(mut response: Response, verdict: &WindowVerdict) -> Response {
     if !verdict.name.is_empty() {
         write(response.headers_mut(), verdict);
     }
@@ -217,7 +213,7 @@ fn with_limit_fields(mut response: Response, verdict: &Verdict) -> Response {
 }
 
 /// Writes the `X-RateLimit-*` fields; `-Reset` is in Unix seconds, rounded up.
-fn write(headers: &mut HeaderMap, verdict: &Verdict) {
+fn write(headers: &mut HeaderMap, verdict: &WindowVerdict) {
     headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(verdict.limit));
     headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(verdict.remaining));
     headers.insert(X_RATELIMIT_RESET, HeaderValue::from(verdict.reset_at.0.div_ceil(1_000_000)));

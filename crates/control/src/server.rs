@@ -33,7 +33,7 @@ use crate::address::Peer;
 use crate::checked_stream::{CheckedStream, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadReport};
 use crate::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
 use crate::routes;
-use crate::state::{App, Limits, State};
+use crate::state::{App, ServerLimits, State};
 
 /// The bounds of hyper, which refuses without a body, are above those of [`CheckedStream`].
 const HYPER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REFUSED_BYTES_MAX: u64 = 1 << 20;
 const REFUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Serves the control API until `shutdown` completes, then waits up to [`Limits::drain`] for requests in flight.
+/// Serves the control API until `shutdown` completes, then waits up to [`ServerLimits::drain`] for requests in flight.
 ///
 /// `/readyz` reports the drain only while this function runs: shut down the proxy first, this last.
 ///
@@ -115,7 +115,7 @@ fn is_callers(error: &io::Error) -> bool {
 }
 
 struct Connection {
-    limits: Limits,
+    limits: ServerLimits,
     peer: Peer,
     stopped: watch::Receiver<bool>,
     seat: Arc<ConnectionPermit>,

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use store::{Actor, By, Credential, NewSession, Session, SessionError, User};
+use store::{Actor, By, NewSession, Session, SessionCredential, SessionError, User};
 use utoipa::ToSchema;
 
 use crate::address::Address;
@@ -177,15 +177,17 @@ impl TokenPair {
 pub(crate) async fn begin(
     app: &App,
     user: UserId,
-    credential: Credential,
+    credential: SessionCredential,
     address: Address,
     agent: Option<String>,
 ) -> Result<TokenPair, Problem> {
     let (signer, now, refresh) = (signer(app)?, app.clock.now(), new_refresh()?);
-    let by_password = matches!(credential, Credential::Password(_));
+    let by_password = matches!(credential, SessionCredential::Password(_));
     let (by, replaced) = match credential {
-        Credential::Password(_) => (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG)),
-        Credential::Key { key, .. } => (By::Key { user, key }, access::NotFound::Revoked.into()),
+        SessionCredential::Password(_) => {
+            (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG))
+        }
+        SessionCredential::Key { key, .. } => (By::Key { user, key }, access::NotFound::Revoked.into()),
     };
     let new = NewSession {
         user,

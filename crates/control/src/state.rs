@@ -56,7 +56,7 @@ pub struct State {
     /// Signs access tokens; `None` if only probes are served.
     pub signer: Option<Signer>,
     /// Limits on connections and requests.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// The pool that hashes passwords.
     pub passwords: Passwords,
     /// The TLS of the listener; `None` if it serves HTTP.
@@ -74,7 +74,7 @@ pub enum Serves {
 
 /// Limits on the connections and requests of this process.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ServerLimits {
     /// The maximum number of connections. A further connection replaces the longest idle one. Without an idle one, it
     /// waits in the listener's backlog. Default 1,024.
     pub connections_max: usize,
@@ -93,7 +93,7 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-impl Default for Limits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections_max: 1_024,

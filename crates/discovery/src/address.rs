@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use access::issuer::{IssuerUrl, Scheme, is_link_local};
+use access::issuer::{IssuerUrl, UrlScheme, is_link_local};
 use tokio::net::lookup_host;
 
 use crate::error::FetchError;
@@ -20,12 +20,12 @@ pub(crate) async fn resolve(url: &IssuerUrl, allow_link_local: bool) -> Result<V
     check(found, url.scheme(), allow_link_local)
 }
 
-fn check(mut found: Vec<SocketAddr>, scheme: Scheme, allow_link_local: bool) -> Result<Vec<SocketAddr>, FetchError> {
+fn check(mut found: Vec<SocketAddr>, scheme: UrlScheme, allow_link_local: bool) -> Result<Vec<SocketAddr>, FetchError> {
     let mut addresses = found.iter().map(SocketAddr::ip);
     if !allow_link_local && addresses.clone().any(is_link_local) {
         return Err(FetchError::LinkLocal);
     }
-    if scheme == Scheme::Http && !addresses.all(is_loopback) {
+    if scheme == UrlScheme::Http && !addresses.all(is_loopback) {
         return Err(FetchError::NotLoopback);
     }
     found.truncate(ADDRESSES_MAX);
@@ -49,22 +49,22 @@ mod tests {
         let local = Err(FetchError::LinkLocal.to_string());
         let other = Err(FetchError::NotLoopback.to_string());
         for (addresses, scheme, allow, expected) in [
-            (&["203.0.113.9"] as &[_], Scheme::Https, false, Ok(1)),
-            (&["10.0.0.1", "::1"], Scheme::Https, false, Ok(2)),
-            (&["203.0.113.9"; 9], Scheme::Https, false, Ok(ADDRESSES_MAX)),
-            (&["203.0.113.9", "169.254.169.254"], Scheme::Https, false, local.clone()),
+            (&["203.0.113.9"] as &[_], UrlScheme::Https, false, Ok(1)),
+            (&["10.0.0.1", "::1"], UrlScheme::Https, false, Ok(2)),
+            (&["203.0.113.9"; 9], UrlScheme::Https, false, Ok(ADDRESSES_MAX)),
+            (&["203.0.113.9", "169.254.169.254"], UrlScheme::Https, false, local.clone()),
             (
                 &["203.0.113.9", "203.0.113.9", "203.0.113.9", "203.0.113.9", "fe80::1"],
-                Scheme::Https,
+                UrlScheme::Https,
                 false,
                 local.clone(),
             ),
-            (&["fd00:ec2::254"], Scheme::Https, false, local),
-            (&["169.254.169.254"], Scheme::Https, true, Ok(1)),
-            (&["127.0.0.1", "::1"], Scheme::Http, false, Ok(2)),
-            (&["127.0.0.1", "203.0.113.9"], Scheme::Http, false, other.clone()),
-            (&["169.254.169.254"], Scheme::Http, true, other),
-            (&[], Scheme::Https, false, Err(FetchError::NoAddress.to_string())),
+            (&["fd00:ec2::254"], UrlScheme::Https, false, local),
+            (&["169.254.169.254"], UrlScheme::Https, true, Ok(1)),
+            (&["127.0.0.1", "::1"], UrlScheme::Http, false, Ok(2)),
+            (&["127.0.0.1", "203.0.113.9"], UrlScheme::Http, false, other.clone()),
+            (&["169.254.169.254"], UrlScheme::Http, true, other),
+            (&[], UrlScheme::Https, false, Err(FetchError::NoAddress.to_string())),
         ] {
             assert_eq!(check(addresses, scheme, allow), expected, "{addresses:?}");
         }

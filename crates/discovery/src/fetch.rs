@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::{IssuerUrl, Scheme};
+use access::issuer::{IssuerUrl, UrlScheme};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -78,8 +78,8 @@ impl Fetcher {
         let addresses = address::resolve(url, allow_link_local).await?;
         let stream = connect(&addresses).await?;
         match url.scheme() {
-            Scheme::Http => exchange(url, TokioIo::new(stream)).await,
-            Scheme::Https => {
+            UrlScheme::Http => exchange(url, TokioIo::new(stream)).await,
+            UrlScheme::Https => {
                 let name = match &self.server_name {
                     Some(name) => name.clone(),
                     None => ServerName::try_from(url.host().to_owned())

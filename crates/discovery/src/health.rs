@@ -26,7 +26,7 @@ const CHANGING: Duration = Duration::from_secs(2);
 
 /// The check of the backends of one upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
+pub struct CheckRules {
     /// The request that each check sends.
     pub probe: Probe,
     /// The pause between checks.
@@ -56,7 +56,7 @@ pub struct CheckedBackend {
     /// The address to which checks connect.
     pub endpoint: CheckedEndpoint,
     /// The check, which all backends of the upstream share.
-    pub check: Arc<HealthCheck>,
+    pub check: Arc<CheckRules>,
     /// Gets each result; `None` after the backend is not checked any more.
     pub report: Arc<dyn Fn(Option<Checked>) + Send + Sync>,
 }
@@ -96,7 +96,7 @@ enum HealthState {
 
 impl HealthState {
     /// Returns the state after a check, and whether the results have begun to differ from it.
-    fn after(self, has_failed: bool, check: &HealthCheck) -> (Self, bool) {
+    fn after(self, has_failed: bool, check: &CheckRules) -> (Self, bool) {
         match (self, has_failed) {
             (Self::Unknown | Self::Healthy { .. }, false) => (Self::Healthy { failures: 0 }, false),
             (Self::Unknown | Self::Unhealthy { .. }, true) => (Self::Unhealthy { successes: 0 }, false),

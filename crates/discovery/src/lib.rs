@@ -18,5 +18,5 @@ mod schedule;
 
 pub use error::FetchError;
 pub use fetch::Fetcher;
-pub use health::{Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthCheck, HealthChecks, Probe};
+pub use health::{CheckRules, Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthChecks, Probe};
 pub use issuer_keys::{FetchedSource, IssuerKeyRefresh, Observation, SPEC};

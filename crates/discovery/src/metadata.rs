@@ -1,6 +1,6 @@
 //! The metadata of an issuer (OpenID Connect Discovery 1.0, 3).
 
-use access::issuer::{IssuerUrl, Scheme};
+use access::issuer::{IssuerUrl, UrlScheme};
 use serde::Deserialize;
 
 use crate::error::FetchError;
@@ -21,7 +21,7 @@ pub(crate) fn keys_url(document: &[u8], issuer: &IssuerUrl) -> Result<IssuerUrl,
     }
     let url = IssuerUrl::parse(&metadata.jwks_uri);
     let url = url.map_err(|_| FetchError::Metadata("its `jwks_uri` is not an `https` URL"))?;
-    if issuer.scheme() == Scheme::Https && url.scheme() == Scheme::Http {
+    if issuer.scheme() == UrlScheme::Https && url.scheme() == UrlScheme::Http {
         return Err(FetchError::Metadata("its `jwks_uri` is not an `https` URL"));
     }
     Ok(url)

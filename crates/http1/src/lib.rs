@@ -68,6 +68,6 @@ pub use known_name::KnownName;
 pub use limits::HeadLimits;
 pub use request::{Request, RequestHead, RequestParser};
 pub use response::{Response, ResponseHead, ResponseParser};
-pub use target::{Target, is_origin_form};
+pub use target::{RequestTarget, is_origin_form};
 pub use trailer_name::may_be_trailer;
 pub use violation::Violation;

@@ -7,7 +7,7 @@ use crate::known_name::KnownName;
 use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
 use crate::octets::{is_token_octet, token_len};
 use crate::section::SectionScan;
-use crate::target::{self, Target, TargetSpans, is_authority};
+use crate::target::{self, RequestTarget, TargetSpans, is_authority};
 use crate::violation::Violation;
 
 /// Parses the heads of the requests of one connection, one after the other.
@@ -252,7 +252,7 @@ impl<'a> Request<'a> {
 
     /// The target by its form.
     #[must_use]
-    pub fn target(&self) -> Target<'a> {
+    pub fn target(&self) -> RequestTarget<'a> {
         self.head.line.form.of(self.bytes)
     }
 
@@ -273,8 +273,10 @@ impl<'a> Request<'a> {
 
     fn path_and_query(&self) -> Option<&'a [u8]> {
         match self.target() {
-            Target::Origin { path_and_query } | Target::Absolute { path_and_query, .. } => Some(path_and_query),
-            Target::Authority(_) | Target::Asterisk => None,
+            RequestTarget::Origin { path_and_query } | RequestTarget::Absolute { path_and_query, .. } => {
+                Some(path_and_query)
+            }
+            RequestTarget::Authority(_) | RequestTarget::Asterisk => None,
         }
     }
 
@@ -283,10 +285,14 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn origin_target(&self) -> [&'a [u8]; 2] {
         match self.target() {
-            Target::Absolute { path_and_query: [], .. } if self.method() == b"OPTIONS" => [b"*", b""],
-            Target::Absolute { path_and_query, .. } if path_and_query.first() != Some(&b'/') => [b"/", path_and_query],
-            Target::Absolute { path_and_query, .. } => [path_and_query, b""],
-            Target::Origin { .. } | Target::Authority(_) | Target::Asterisk => [self.target_bytes(), b""],
+            RequestTarget::Absolute { path_and_query: [], .. } if self.method() == b"OPTIONS" => [b"*", b""],
+            RequestTarget::Absolute { path_and_query, .. } if path_and_query.first() != Some(&b'/') => {
+                [b"/", path_and_query]
+            }
+            RequestTarget::Absolute { path_and_query, .. } => [path_and_query, b""],
+            RequestTarget::Origin { .. } | RequestTarget::Authority(_) | RequestTarget::Asterisk => {
+                [self.target_bytes(), b""]
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::violation::Violation;
 
 /// A request target, as it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum RequestTarget<'a> {
     /// A path, which begins with `/`, and perhaps a query.
     Origin {
         /// With `?` before the query.
@@ -40,14 +40,16 @@ pub(crate) enum TargetSpans {
 }
 
 impl TargetSpans {
-    pub(crate) fn of(self, bytes: &[u8]) -> Target<'_> {
+    pub(crate) fn of(self, bytes: &[u8]) -> RequestTarget<'_> {
         match self {
-            Self::Origin(span) => Target::Origin { path_and_query: span.of(bytes) },
-            Self::Absolute { is_https, authority, path_and_query } => {
-                Target::Absolute { is_https, authority: authority.of(bytes), path_and_query: path_and_query.of(bytes) }
-            }
-            Self::Authority(span) => Target::Authority(span.of(bytes)),
-            Self::Asterisk => Target::Asterisk,
+            Self::Origin(span) => RequestTarget::Origin { path_and_query: span.of(bytes) },
+            Self::Absolute { is_https, authority, path_and_query } => RequestTarget::Absolute {
+                is_https,
+                authority: authority.of(bytes),
+                path_and_query: path_and_query.of(bytes),
+            },
+            Self::Authority(span) => RequestTarget::Authority(span.of(bytes)),
+            Self::Asterisk => RequestTarget::Asterisk,
         }
     }
 
@@ -298,15 +300,15 @@ mod tests {
             judge(method.as_bytes(), bytes.as_bytes(), 2, bytes.len())
                 .map(|spans| format!("{:?}", spans.of(bytes.as_bytes())))
         };
-        let expected = |target: Target<'_>| Ok(format!("{target:?}"));
-        assert_eq!(parts("GET", "/a?b"), expected(Target::Origin { path_and_query: b"/a?b" }));
-        assert_eq!(parts("OPTIONS", "*"), expected(Target::Asterisk));
-        assert_eq!(parts("CONNECT", "[::1]:80"), expected(Target::Authority(b"[::1]:80")));
+        let expected = |target: RequestTarget<'_>| Ok(format!("{target:?}"));
+        assert_eq!(parts("GET", "/a?b"), expected(RequestTarget::Origin { path_and_query: b"/a?b" }));
+        assert_eq!(parts("OPTIONS", "*"), expected(RequestTarget::Asterisk));
+        assert_eq!(parts("CONNECT", "[::1]:80"), expected(RequestTarget::Authority(b"[::1]:80")));
         for (target, is_https, authority, path_and_query) in
             [("HTTP://A:1?b", false, "A:1", "?b"), ("https://a", true, "a", ""), ("http://a/b?c", false, "a", "/b?c")]
         {
             let (authority, path_and_query) = (authority.as_bytes(), path_and_query.as_bytes());
-            assert_eq!(parts("GET", target), expected(Target::Absolute { is_https, authority, path_and_query }));
+            assert_eq!(parts("GET", target), expected(RequestTarget::Absolute { is_https, authority, path_and_query }));
         }
     }
 }

@@ -377,7 +377,6 @@ fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
     }
 }
 
-pub(crate) use names::clip;
 pub use open_requests::stored_requests;
 
 #[cfg(test)]

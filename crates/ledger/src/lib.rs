@@ -28,18 +28,20 @@ mod results;
 pub mod retention;
 #[cfg(test)]
 mod statements;
+mod stored_text;
 pub mod usage;
 mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
+mod usage_totals;
 
 pub use busy_subjects::SubjectCredits;
 pub use busy_users::UserCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{
-    DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
-    RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
+    DIFFERENCES_MAX, Days, Difference, DifferencePlace, InterruptedRequests, OpenRequests, Reconciliation,
+    RecordedUsage, RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
 pub use retention::RetentionStats;
 pub use usage::{
@@ -47,5 +49,6 @@ pub use usage::{
     PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser,
     RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
     ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter,
-    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UsageTotals, UserUse,
+    SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UserUse,
 };
+pub use usage_totals::UsageTotals;

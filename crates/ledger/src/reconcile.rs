@@ -76,7 +76,7 @@ pub struct Reconciliation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// Key, user, plan, day or budget of the figures.
-    pub place: Place,
+    pub place: DifferencePlace,
     /// Measure of the figures: the column's name.
     pub measure: &'static str,
     /// Expected amount and its source.
@@ -87,7 +87,7 @@ pub struct Difference {
 
 /// The object that a figure belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum DifferencePlace {
     /// One key on one day.
     Key {
         /// Day of the figures.

@@ -84,7 +84,7 @@ pub const SPEC: JobSpec =
 
 /// The job that deletes expired usage, and sessions and links that ended long ago.
 #[derive(Debug, Clone)]
-pub struct Retention<K> {
+pub struct RetentionJob<K> {
     store: Store,
     keep: K,
     stats: Arc<RetentionStats>,
@@ -92,7 +92,7 @@ pub struct Retention<K> {
     rounds: Option<Rounds>,
 }
 
-impl<K: Fn() -> Keep> Retention<K> {
+impl<K: Fn() -> Keep> RetentionJob<K> {
     /// Returns a job that deletes the usage that is older than `keep` returns at each run. It reads the store and the
     /// clock, so that a later jump of the clock is detected.
     pub async fn new(store: Store, keep: K, stats: Arc<RetentionStats>) -> Self {
@@ -101,7 +101,7 @@ impl<K: Fn() -> Keep> Retention<K> {
     }
 }
 
-impl<K: Fn() -> Keep + Send + Sync + 'static> Job for Retention<K> {
+impl<K: Fn() -> Keep + Send + Sync + 'static> Job for RetentionJob<K> {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let mut rounds = match self.rounds.take() {
             Some(rounds) => rounds,

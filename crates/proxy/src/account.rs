@@ -330,7 +330,7 @@ impl RequestAccount {
         };
         let request_id = self.request.id.to_string();
         let reporter = ai::Reporter { domain: self.request.snapshot.process.brand.slug(), request_id: &request_id };
-        let (last, seen) = tap.cut(&ai::Problem::new(refusal, message, reporter));
+        let (last, seen) = tap.cut(&ai::FormatProblem::new(refusal, message, reporter));
         self.relayed(last.len());
         (last, seen)
     }
@@ -341,7 +341,7 @@ impl RequestAccount {
         const MESSAGE: &str = "the provider ended its stream before the last event: the response is incomplete";
         let request_id = self.request.id.to_string();
         let reporter = ai::Reporter { domain: self.request.snapshot.process.brand.slug(), request_id: &request_id };
-        tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))
+        tap.close(&ai::FormatProblem::new(Refusal::UpstreamReset, MESSAGE, reporter))
     }
 
     /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.

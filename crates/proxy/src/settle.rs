@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use access::{Credits, Day, NanoUsd};
 use ai::ResponseFacts;
-use ai::price::Terms;
+use ai::price::PriceTerms;
 use config::snapshot::Events;
 use meter::result::CALLER_GONE;
 use meter::{
@@ -174,7 +174,7 @@ impl RequestAccount {
         let inference = self.inference.as_ref().filter(|inference| inference.is_billable);
         if let Some(billed) = inference.and_then(|inference| inference.call.as_ref()?.billable) {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
-            seen.terms = Some(Terms::default());
+            seen.terms = Some(PriceTerms::default());
         }
     }
 

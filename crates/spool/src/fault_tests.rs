@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::disk::simulated::SimulatedDisk;
 use crate::fixture::{SMALL, close_batch_of, close_of, event, open_of, record};
-use crate::{Durability, OpenRequest, Position, Record, Spool, SpoolError, SpoolOpener};
+use crate::{OpenRequest, Position, Record, Spool, SpoolDurability, SpoolError, SpoolOpener};
 
 /// A spool and the state of a store.
 struct Scenario<'a> {
     dir: &'a Path,
-    durability: Durability,
+    durability: SpoolDurability,
     written: Vec<Record>,
     read: Vec<Record>,
     positions: Vec<Position>,
@@ -82,7 +82,7 @@ impl Scenario<'_> {
     }
 }
 
-fn every_call(durability: Durability) {
+fn every_call(durability: SpoolDurability) {
     for n in 0.. {
         let dir = tempfile::tempdir().unwrap();
         let disk = SimulatedDisk::install();
@@ -105,10 +105,10 @@ fn every_call(durability: Durability) {
 
 #[test]
 fn no_record_is_lost_or_duplicated_when_a_disk_call_fails() {
-    every_call(Durability::Process);
+    every_call(SpoolDurability::Process);
 }
 
 #[test]
 fn no_record_is_lost_or_duplicated_when_a_disk_call_fails_with_power_durability() {
-    every_call(Durability::Power);
+    every_call(SpoolDurability::Power);
 }

@@ -21,7 +21,7 @@ pub const CLOSE_BYTES_MAX: u32 = 4 * 1024;
 
 /// The failures that an appended record survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
+pub enum SpoolDurability {
     /// The death of the process. A power cut loses records that the kernel has not written yet.
     #[default]
     Process,
@@ -35,7 +35,7 @@ pub enum Durability {
 pub(crate) struct Folder {
     pub(crate) dir: PathBuf,
     pub(crate) segment_bytes: u32,
-    pub(crate) durability: Durability,
+    pub(crate) durability: SpoolDurability,
     size_bytes_max: u64,
     /// Bytes of all segments that exist or are being created.
     allocated: AtomicU64,
@@ -43,7 +43,12 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) const fn new(dir: PathBuf, segment_bytes: u32, size_bytes_max: u64, durability: Durability) -> Self {
+    pub(crate) const fn new(
+        dir: PathBuf,
+        segment_bytes: u32,
+        size_bytes_max: u64,
+        durability: SpoolDurability,
+    ) -> Self {
         let allocated = AtomicU64::new(0);
         Self { dir, segment_bytes, durability, size_bytes_max, allocated, last_failure: Mutex::new(None) }
     }
@@ -89,11 +94,11 @@ impl Folder {
         Segment::create(&self.dir, spec).inspect_err(|_| self.subtract_removed(spec.bytes.into()))
     }
 
-    /// Syncs the names of the folder's files under [`Durability::Power`].
+    /// Syncs the names of the folder's files under [`SpoolDurability::Power`].
     pub(crate) fn sync(&self) -> Result<(), SpoolError> {
         match self.durability {
-            Durability::Process => Ok(()),
-            Durability::Power => disk::sync_folder(&self.dir).map_err(SpoolError::io("sync", &self.dir)),
+            SpoolDurability::Process => Ok(()),
+            SpoolDurability::Power => disk::sync_folder(&self.dir).map_err(SpoolError::io("sync", &self.dir)),
         }
     }
 
@@ -111,7 +116,7 @@ impl Folder {
                 let new = self.dir.join(OWNER_NEW);
                 let file = disk::create(&new).map_err(SpoolError::io("create", &new))?;
                 disk::write_at(&file, format!("{node}\n").as_bytes(), 0).map_err(SpoolError::io("write", &new))?;
-                if self.durability == Durability::Power {
+                if self.durability == SpoolDurability::Power {
                     disk::sync(&file).map_err(SpoolError::io("sync", &new))?;
                 }
                 disk::rename(&new, &path).map_err(SpoolError::io("rename", &new))?;

@@ -2,7 +2,7 @@
 //!
 //! Each worker writes one partition. A partition is a sequence of segments, a segment is a preallocated file of
 //! records. An appended record survives the death of the process (`kill -9`), because it is in the kernel's page cache.
-//! With [`Durability::Power`] it is also synced; [`Writer::durable`] reports when. A segment is removed after the store
+//! With [`SpoolDurability::Power`] it is also synced; [`Writer::durable`] reports when. A segment is removed after the store
 //! has ingested its records; the store must have made them durable before. A request whose cost is known only at its
 //! end is opened and closed: room for its close is reserved, and a start finds the requests that were open when the
 //! process died.
@@ -33,7 +33,7 @@ mod sync_waiters;
 pub mod writer;
 
 pub use error::{SpoolError, UnknownFormat};
-pub use folder::{CLOSE_BYTES_MAX, Durability};
+pub use folder::{CLOSE_BYTES_MAX, SpoolDurability};
 pub use open_request::{InterruptedRequest, OpenRequest};
 pub use opener::{Spool, SpoolOpener};
 pub use options::{SEGMENT_BYTES, SpoolOptions};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::allocator::SegmentAllocator;
 use crate::error::SpoolError;
-use crate::folder::{Durability, Folder};
+use crate::folder::{Folder, SpoolDurability};
 use crate::open_request::{InterruptedRequest, OpenRequest};
 use crate::options::SpoolOptions;
 use crate::partition::Partition;
@@ -35,7 +35,7 @@ pub struct SpoolOpener<'a> {
     /// The sizes and the number of partitions.
     pub options: SpoolOptions,
     /// The failures that an appended record survives.
-    pub durability: Durability,
+    pub durability: SpoolDurability,
     /// The node that opens the folder; a folder of another node is refused. `None` skips the check.
     pub node: Option<Uuid>,
     /// The positions that the store has committed durably ([`crate::Batch::positions`]); the segments before them are
@@ -73,10 +73,10 @@ pub struct Spool {
 }
 
 impl<'a> SpoolOpener<'a> {
-    /// Returns the default arguments: [`Durability::Process`], no node, no stored requests, no visitor, no skipping.
+    /// Returns the default arguments: [`SpoolDurability::Process`], no node, no stored requests, no visitor, no skipping.
     #[must_use]
     pub const fn new(dir: &'a Path, options: SpoolOptions, ingested: &'a [Position]) -> Self {
-        let durability = Durability::Process;
+        let durability = SpoolDurability::Process;
         Self { dir, options, durability, node: None, ingested, stored_requests: &[], visit: None, skip_corrupt: false }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::SpoolError;
-use crate::folder::{Durability, Folder, lock};
+use crate::folder::{Folder, SpoolDurability, lock};
 use crate::position::Position;
 use crate::segment::{Segment, SegmentSpec};
 use crate::sync_waiters::SyncWaiters;
@@ -14,10 +14,10 @@ use crate::sync_waiters::SyncWaiters;
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) number: u32,
-    pub(crate) durability: Durability,
+    pub(crate) durability: SpoolDurability,
     /// The position up to which records are written; see [`Position::pack`].
     published: AtomicU64,
-    /// The position up to which records survive a power cut; unused under [`Durability::Process`].
+    /// The position up to which records survive a power cut; unused under [`SpoolDurability::Process`].
     synced: AtomicU64,
     /// Records and bytes up to `published`, counted from the position at which this run began to read.
     records: AtomicU64,
@@ -50,7 +50,7 @@ pub(crate) struct NextSegment {
 /// A number of records and their bytes, counted from the position at which this run began to read.
 #[derive(Debug)]
 pub(crate) struct PartitionStart {
-    /// Creates the state; under [`Durability::Power`] the records before `published` must be synced.
+    /// Creates the state; under [`SpoolDurability::Power`] the records before `published` must be synced.
     pub(crate) published: Position,
     pub(crate) totals: RecordTotals,
     pub(crate) preallocated: VecDeque<Segment>,
@@ -105,8 +105,8 @@ impl Partition {
     /// Returns the position up to which the reader may read: those records survive the failures that the durability covers.
     pub(crate) fn readable(&self) -> Position {
         match self.durability {
-            Durability::Process => self.published(),
-            Durability::Power => self.synced(),
+            SpoolDurability::Process => self.published(),
+            SpoolDurability::Power => self.synced(),
         }
     }
 
@@ -190,7 +190,7 @@ impl Partition {
             return Ok(());
         }
         let NextSegment { number, is_first } = *next_segment;
-        let power = folder.durability == Durability::Power;
+        let power = folder.durability == SpoolDurability::Power;
         let segment = folder.create(SegmentSpec {
             partition: self.number,
             number,

@@ -337,7 +337,7 @@ impl Reader {
         Ok(depth)
     }
 
-    /// Makes all appended records readable under [`crate::Durability::Power`], where only synced records are read. The
+    /// Makes all appended records readable under [`crate::SpoolDurability::Power`], where only synced records are read. The
     /// sync thread does the same shortly after each append.
     ///
     /// # Errors

@@ -141,7 +141,7 @@ impl ChecksumSeed {
 }
 
 /// The length of the segment's synced part when a record was written: whole KiB plus one, or 0 under
-/// [`crate::Durability::Process`]. It distinguishes the effects of a power cut from damage.
+/// [`crate::SpoolDurability::Process`]. It distinguishes the effects of a power cut from damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SyncMark(u16);
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::folder::{Durability, Folder};
+use crate::folder::{Folder, SpoolDurability};
 use crate::partition::{NextSegment, Partition, PartitionStart, RecordTotals};
 use crate::position::Position;
 use crate::record::{self, Record, RecordLocation, SyncMark};
@@ -26,7 +26,7 @@ pub(crate) use parallel::all;
 use replay::{Replay, replay};
 
 /// The truncated end of a partition. It contained no record, or one that its writer never reported as written or, under
-/// [`Durability::Power`], as synced.
+/// [`SpoolDurability::Power`], as synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TruncatedTail {
     /// The path of the segment.
@@ -139,7 +139,7 @@ pub(crate) fn recover(
     remove(folder, partition, segments.drain(first_removed..).rev())?;
     let continues = has_writer || !replay.open_at_end.open.is_empty();
     let (published, current) = end_of(folder, &mut replay, continues, partition)?;
-    if folder.durability == Durability::Power {
+    if folder.durability == SpoolDurability::Power {
         for number in lowest..=last {
             sync(folder, partition, number)?;
         }
@@ -179,7 +179,7 @@ fn end_of(
     continues: bool,
     partition: u32,
 ) -> Result<(Position, Option<CurrentSegment>), SpoolError> {
-    let power = folder.durability == Durability::Power;
+    let power = folder.durability == SpoolDurability::Power;
     // Under power durability, a writer continues only segments that record how far they are synced.
     let fits = |segment: &Segment| continues && (segment.power || !power);
     if !replay.preallocated.iter().all(fits) {

@@ -25,7 +25,7 @@ const MAGIC: [u8; 8] = *b"TGSPOOL\n";
 const VERSION: u16 = 1;
 /// Flag: the partition begins with this segment.
 const FIRST: u16 = 1;
-/// Flag: created under [`crate::Durability::Power`]. A power cut may leave gaps in the part that is not synced.
+/// Flag: created under [`crate::SpoolDurability::Power`]. A power cut may leave gaps in the part that is not synced.
 const POWER: u16 = 2;
 const EXTENSION: &str = "spool";
 const EXTENSION_NEW: &str = "new";

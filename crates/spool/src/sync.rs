@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::folder::{Durability, Folder, lock};
+use crate::folder::{Folder, SpoolDurability, lock};
 use crate::partition::Partition;
 use crate::position::Position;
 use crate::record::{self, Kind};
@@ -51,9 +51,9 @@ struct PartitionSync {
 }
 
 impl Syncer {
-    /// Starts the thread; returns `None` under [`Durability::Process`].
+    /// Starts the thread; returns `None` under [`SpoolDurability::Process`].
     pub(crate) fn start(folder: Arc<Folder>, partitions: &[Arc<Partition>]) -> Result<Option<Self>, SpoolError> {
-        if folder.durability == Durability::Process {
+        if folder.durability == SpoolDurability::Process {
             return Ok(None);
         }
         let partition_sync = |partition: &Arc<Partition>| PartitionSync {
@@ -177,7 +177,7 @@ fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
 }
 
 /// A future that completes when all records appended before its creation have the spool's durability: at once under
-/// [`Durability::Process`], after a sync under [`Durability::Power`]. It may be dropped at any time and does not borrow
+/// [`SpoolDurability::Process`], after a sync under [`SpoolDurability::Power`]. It may be dropped at any time and does not borrow
 /// the writer.
 ///
 /// After an error it is unknown whether the records survive a power cut. An open request must be closed nevertheless.
@@ -194,8 +194,8 @@ pub struct DurableFuture {
 impl DurableFuture {
     pub(crate) fn new(partition: &Arc<Partition>) -> Self {
         let failures = match partition.durability {
-            Durability::Process => 0,
-            Durability::Power => partition.sync_waiters.failures(),
+            SpoolDurability::Process => 0,
+            SpoolDurability::Power => partition.sync_waiters.failures(),
         };
         Self { partition: Arc::clone(partition), until: partition.published(), failures, ticket: None }
     }
@@ -203,7 +203,7 @@ impl DurableFuture {
     /// Returns whether the future is ready.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.partition.durability == Durability::Process || self.partition.synced() >= self.until
+        self.partition.durability == SpoolDurability::Process || self.partition.synced() >= self.until
     }
 }
 

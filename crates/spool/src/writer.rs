@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::allocator::SegmentAllocator;
 use crate::disk;
 use crate::error::SpoolError;
-use crate::folder::{Durability, Folder};
+use crate::folder::{Folder, SpoolDurability};
 use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
 use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, SyncMark};
@@ -225,7 +225,7 @@ impl Writer {
 /// Returns the location of the next record and the synced part before it.
 fn location(partition: &Partition, current: &CurrentSegment) -> RecordLocation {
     let CurrentSegment { segment, offset } = current;
-    let synced = if segment.power && partition.durability == Durability::Power {
+    let synced = if segment.power && partition.durability == SpoolDurability::Power {
         let synced = partition.synced();
         SyncMark::until(if synced.segment == segment.number { synced.offset } else { HEADER_BYTES })
     } else {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements, unsigned};
@@ -297,7 +297,7 @@ impl Store {
             .bind(is_admin)
             .bind(self.now());
         let row: KeyRow = add.one().await.map_err(taken)?;
-        let act = Act::of(Action::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
+        let act = Act::of(AuditAction::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
         self.note(transaction, by, act).await?;
         Ok(row.try_into()?)
     }

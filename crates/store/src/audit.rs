@@ -77,11 +77,11 @@ macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
         /// The action that a line records.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Action {
+        pub enum AuditAction {
             $($(#[$doc])* $name,)*
         }
 
-        impl Action {
+        impl AuditAction {
             /// All actions of this version.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
@@ -148,7 +148,7 @@ actions! {
 /// A new line of the audit log.
 #[derive(Debug)]
 pub struct Act {
-    action: Action,
+    action: AuditAction,
     target: Uuid,
     owner: Option<UserId>,
     detail: Value,
@@ -157,7 +157,7 @@ pub struct Act {
 impl Act {
     /// Describes an action on `target`, which belongs to `owner`.
     #[must_use]
-    pub fn of(action: Action, target: Uuid, owner: Option<UserId>) -> Self {
+    pub fn of(action: AuditAction, target: Uuid, owner: Option<UserId>) -> Self {
         Self { action, target, owner, detail: Value::Object(Map::new()) }
     }
 

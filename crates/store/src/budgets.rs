@@ -8,7 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api_keys::NoKey;
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::plans::{self, NoPlan};
@@ -286,7 +286,7 @@ impl Store {
         let [before, amount] = [stored, amount].map(|amount| amount.map(|amount| measure.written(amount)));
         let detail = json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.as_str(), "amount": amount,
             "before": {"amount": before}});
-        self.note(&mut transaction, by, Act::of(Action::BudgetChange, id, owner).with(detail)).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::BudgetChange, id, owner).with(detail)).await?;
         transaction.commit().await?;
         Ok(true)
     }

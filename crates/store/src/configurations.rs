@@ -5,7 +5,7 @@ use access::{Timestamp, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{statements, timestamp, unsigned};
@@ -150,7 +150,8 @@ impl Store {
         transaction.query(FORGET).bind(row.number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
         if new.is_change {
             let detail = json!({"number": row.number, "source": row.source, "digest": row.digest});
-            self.note(&mut transaction, by, Act::of(Action::ConfigurationApply, row.id, None).with(detail)).await?;
+            self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationApply, row.id, None).with(detail))
+                .await?;
         }
         transaction.commit().await?;
         row.try_into()
@@ -169,7 +170,7 @@ impl Store {
     ) -> Result<(), DatabaseError> {
         let mut transaction = self.addition().await?;
         let detail = json!({"digest": digest, "valid": is_valid});
-        self.note(&mut transaction, by, Act::of(Action::ConfigurationValidate, node, None).with(detail)).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationValidate, node, None).with(detail)).await?;
         transaction.commit().await
     }
 

@@ -50,13 +50,13 @@ pub mod scope_ids;
 pub mod users;
 pub mod vault;
 
-pub use api_keys::bound::{Bound, BoundKeys};
+pub use api_keys::bound::{BoundCount, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::repeated::{REPEATABLE_MAX, RepeatableRequest};
 pub use api_keys::{
     KEYS_MAX, KEYS_PAGE_MAX, Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, NoKey, PreviousSecret,
 };
-pub use audit::{AUDIT_PAGE_MAX, Act, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use audit::{AUDIT_PAGE_MAX, Act, Actor, AuditAction, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
 pub use backlog::{Backlog, BacklogError, GatheredCharges};
 pub use backup::{BackupError, Census};
 pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};
@@ -77,10 +77,11 @@ pub use running_servers::RunningServers;
 pub use scope_ids::{ScopeIds, StoredSubject};
 pub use session_end::CredentialGone;
 pub use sessions::{
-    Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionError, SessionKey, SessionState,
+    InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionCredential, SessionError, SessionKey,
+    SessionState,
 };
 pub use users::change::UserChange;
-pub use users::password::{PasswordChange, PasswordError};
+pub use users::password::{PasswordChange, PasswordChangeError};
 pub use users::{Email, NewUser, NoUser, User, UserError, UserRef};
 pub use vault::{
     AdmittedMasterKey, KnownMasterKey, MasterKeyError, ResealError, ResealResult, RetiredMasterKey, SealingError,

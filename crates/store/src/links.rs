@@ -5,7 +5,7 @@ use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Act, Actor, AuditAction, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::password_links;
@@ -306,7 +306,7 @@ impl Store {
             .bind(micros(new.expires_at))
             .bind(now);
         add.run().await?;
-        let act = Act::of(Action::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
+        let act = Act::of(AuditAction::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
         self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?;
         let (purpose, expires_at, created_at) = (new.purpose, new.expires_at, timestamp(now));
         Ok(Link { id: LinkId(id), purpose, made_by, expires_at, created_at })
@@ -330,7 +330,7 @@ impl Store {
         if transaction.query(TAKE_BACK).bind(id.0).bind(self.now()).run().await? == 0 {
             return Ok(false);
         }
-        self.note(&mut transaction, by, Act::of(Action::LinkRevoke, id.0, None)).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::LinkRevoke, id.0, None)).await?;
         transaction.commit().await?;
         Ok(true)
     }

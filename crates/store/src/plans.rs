@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor, Difference};
+use crate::audit::{Act, Actor, AuditAction, Difference};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, signed, statements, timestamp, unsigned};
@@ -410,7 +410,7 @@ impl Store {
             .bind(plan.shared_keys)
             .bind(self.now());
         add.run().await?;
-        Ok(self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(limits(plan))).await?)
+        Ok(self.note(transaction, by, Act::of(AuditAction::PlanCreate, id, None).with(limits(plan))).await?)
     }
 
     async fn set_plan(
@@ -431,6 +431,6 @@ impl Store {
             .bind(self.now());
         set.run().await?;
         let detail = changed_limits(&stored.plan, plan);
-        Ok(self.note(transaction, by, Act::of(Action::PlanChange, stored.id.0, None).with(detail)).await?)
+        Ok(self.note(transaction, by, Act::of(AuditAction::PlanChange, stored.id.0, None).with(detail)).await?)
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::sql::{ASKED_MAX, StoreKind, Texts, Value, padded};
+use crate::sql::{ASKED_MAX, SqlValue, StoreKind, Texts, padded};
 
 pub(crate) static KEYS: Texts =
     Texts::new(|kind, count| text(kind, count, "SELECT no, id, last4 FROM api_keys WHERE no IN "));
@@ -108,7 +108,7 @@ impl Store {
 
     fn numbered<I>(&self, texts: &'static Texts, numbers: &[I]) -> crate::sql::Query<'_>
     where
-        I: for<'t> Value<'t> + Copy,
+        I: for<'t> SqlValue<'t> + Copy,
     {
         let numbers = padded(numbers);
         let query = self.query(texts.of(self.kind(), numbers.len()));

@@ -14,7 +14,7 @@ use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::{DatabaseError, TEXT_CHARS_MAX};
 use crate::handle::Store;
 use crate::session_end::{self, CredentialGone};
@@ -64,7 +64,7 @@ pub enum SessionError {
 
 /// A credential for signing in, which was checked before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
+pub enum SessionCredential {
     /// A password with this stored hash. If the hash has changed by now, no session begins.
     Password(Secret),
     /// A key of the user. The session has the key's limits, and is invalid while the key is invalid.
@@ -82,7 +82,7 @@ pub struct NewSession {
     /// User who signs in.
     pub user: UserId,
     /// Credential that the user presented.
-    pub credential: Credential,
+    pub credential: SessionCredential,
     /// Address of the client.
     pub address: Option<IpAddr>,
     /// `User-Agent` of the client; its first 200 characters are stored, without control characters.
@@ -167,11 +167,11 @@ impl Store {
         new: NewSession,
     ) -> Result<Session, SessionError> {
         let (held, key, with) = match &new.credential {
-            Credential::Password(phc) => {
+            SessionCredential::Password(phc) => {
                 let hold = transaction.query(HOLD_PASSWORD).bind(new.user.0).bind(phc.expose().to_owned());
                 (hold.run().await?, None, "password")
             }
-            Credential::Key { key, secret } => {
+            SessionCredential::Key { key, secret } => {
                 let held = transaction.query(HOLD_USER).bind(new.user.0).run().await?;
                 let opens =
                     transaction.query(OPENS).bind(key.0).bind(new.user.0).bind(secret.0.to_vec()).bind(self.now());
@@ -199,7 +199,7 @@ impl Store {
         let keep = i64::try_from(OPEN_MAX).unwrap_or(i64::MAX);
         let end_oldest = transaction.query(END_OLDEST).bind(new.user.0).bind(key.map(|key| key.0)).bind(now).bind(keep);
         let ended = end_oldest.run().await?;
-        let act = Act::of(Action::SessionCreate, id, Some(new.user)).with(json!({"with": with}));
+        let act = Act::of(AuditAction::SessionCreate, id, Some(new.user)).with(json!({"with": with}));
         self.note(transaction, by, act.counting("sessions_ended", ended)).await?;
         Ok(Session {
             id: SessionId(id),
@@ -243,7 +243,7 @@ impl Store {
             let (is_theirs,): (bool,) = transaction.query(IS_OF_USER).bind(id.0).bind(user.0).one().await?;
             return Ok(is_theirs);
         }
-        self.note(&mut transaction, by, Act::of(Action::SessionEnd, id.0, Some(user))).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::SessionEnd, id.0, Some(user))).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -264,7 +264,7 @@ impl Store {
         users::hold(&mut transaction, user).await?;
         let ended = session_end::end_all(&mut transaction, user, except, self.now()).await?;
         if ended > 0 {
-            let act = Act::of(Action::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
+            let act = Act::of(AuditAction::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
             self.note(&mut transaction, by, act).await?;
             transaction.commit().await?;
         }

@@ -13,7 +13,7 @@ mod statement;
 pub use batch::{ASKED_MAX, Texts, padded};
 pub use dialect::{
     Arguments, BulkQuery, BulkRow, BulkTransaction, Cell, Query, READERS, ResultRow, SUBJECT_READERS, SqlType,
-    StoreKind, Transaction, Value,
+    SqlValue, StoreKind, Transaction,
 };
 pub use insert::{Insert, UsualValue, Values};
 pub use statement::{amount, micros, signed, statements, timestamp, unsigned};

@@ -11,7 +11,7 @@ use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
 use crate::plans::{self, NoPlan};
@@ -278,7 +278,7 @@ impl Store {
             None if new.email.is_none() => json!({"plan": new.plan, "role": new.role, "kind": "service"}),
             None => json!({"plan": new.plan, "role": new.role}),
         };
-        self.note(transaction, by, Act::of(Action::UserCreate, id, Some(UserId(id))).with(detail)).await?;
+        self.note(transaction, by, Act::of(AuditAction::UserCreate, id, Some(UserId(id))).with(detail)).await?;
         Ok(row.try_into()?)
     }
 

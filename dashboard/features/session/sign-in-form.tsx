@@ -7,14 +7,12 @@ import { z } from "zod";
 import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
 import { Tabs } from "@/components/ui/tabs";
-import { SignInProblem } from "@/features/session/sign-in-problem";
+import { SignInProblem, type Way } from "@/features/session/sign-in-problem";
 import { useCountdown } from "@/features/session/use-countdown";
 import { ApiError, type Schemas, api } from "@/lib/api";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
-
-export type Way = "password" | "key";
 
 /** Signs in with a password or a key. What was typed stays after every failure. */
 export function SignInForm({ onDone }: { onDone(): void }) {

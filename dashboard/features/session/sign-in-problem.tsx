@@ -1,10 +1,12 @@
 "use client";
 
 import { Note } from "@/components/ui/note";
-import type { Way } from "@/features/session/sign-in-form";
 import type { ApiError } from "@/lib/api";
 import { countdown } from "@/lib/format";
 import { useMessages } from "@/lib/language";
+
+/** How the user signs in. */
+export type Way = "password" | "key";
 
 /** Why a sign-in failed, in plain words. */
 export function SignInProblem({ problem, way, wait }: { problem: ApiError; way: Way; wait: number }) {

@@ -5,8 +5,8 @@ use std::fmt;
 use access::Tokens;
 use ai::bound::RemainingBudget;
 use ai::endpoint::EndpointCall;
-use ai::models::Limits;
-use ai::request::{self, RequestError, RewrittenBody};
+use ai::models::TokenLimits;
+use ai::request::{self, CallError, RewrittenBody};
 use ai::{Endpoint, Extent, Format, RequestFields};
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -108,7 +108,7 @@ pub fn request_body(bytes: &[u8]) {
 
 /// The body has an upper bound of its cost, and lowering the bound gives JSON that requests at most that.
 fn bounded(called: &EndpointCall<'_>, parsed: &RequestFields, body: &Bytes) {
-    let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
+    let limits = Some(TokenLimits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
     let extent = Extent::read(called, parsed, body);
     let bound = extent.bound(None, limits);
     let left = RemainingBudget { tokens: Some(bound.tokens.unwrap().saturating_sub(Tokens(1))), money: None };
@@ -122,17 +122,17 @@ fn bounded(called: &EndpointCall<'_>, parsed: &RequestFields, body: &Bytes) {
     assert!(again <= bound.output_tokens_max.unwrap().saturating_add(Tokens(out.len() as u64)));
 }
 
-fn refused(body: &[u8], error: &RequestError, is_object: bool) {
+fn refused(body: &[u8], error: &CallError, is_object: bool) {
     let (offset, is_form) = match error {
-        RequestError::NotUtf8 { offset }
-        | RequestError::Syntax { offset, .. }
-        | RequestError::NotAnObject { offset } => (*offset, true),
-        RequestError::Invalid { offset, .. }
-        | RequestError::Duplicate { offset, .. }
-        | RequestError::Unsupported { offset, .. } => (*offset, false),
-        RequestError::Missing { .. } => (0, false),
-        RequestError::LongModel { .. } => return,
-        RequestError::NoBoundary | RequestError::Multipart { .. } => panic!("{error}, but the body is not a form"),
+        CallError::NotUtf8 { offset } | CallError::Syntax { offset, .. } | CallError::NotAnObject { offset } => {
+            (*offset, true)
+        }
+        CallError::Invalid { offset, .. }
+        | CallError::Duplicate { offset, .. }
+        | CallError::Unsupported { offset, .. } => (*offset, false),
+        CallError::Missing { .. } => (0, false),
+        CallError::LongModel { .. } => return,
+        CallError::NoBoundary | CallError::Multipart { .. } => panic!("{error}, but the body is not a form"),
     };
     assert!(offset <= body.len() && error.to_string().len() < 600, "{error}");
     // Names with half a surrogate pair are accepted in skipped objects only.

@@ -1,7 +1,7 @@
 //! API keys in the form in which clients send them.
 
 use access::ApiKey;
-use access::api_key::KeyError;
+use access::api_key::ApiKeyError;
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
@@ -37,6 +37,6 @@ pub fn api_key(bytes: &[u8]) {
             assert!(!shown.contains(&text[text.len() - 32..text.len() - 4]), "`Debug` prints a key");
         }
         // The error is a constant and repeats no input.
-        Err(error) => assert_eq!(error, KeyError::Malformed),
+        Err(error) => assert_eq!(error, ApiKeyError::Malformed),
     }
 }

@@ -1,7 +1,7 @@
 //! Forms with files: the model's name is found and replaced, and no other byte changes.
 
 use ai::endpoint::EndpointCall;
-use ai::request::{self, RequestError};
+use ai::request::{self, CallError};
 use bytes::Bytes;
 
 /// The value of [`super::FuzzTarget::words`].
@@ -56,17 +56,17 @@ pub fn multipart(bytes: &[u8]) {
     }
 }
 
-fn refused(body: &[u8], error: &RequestError) {
+fn refused(body: &[u8], error: &CallError) {
     match error {
-        RequestError::Multipart { offset, .. }
-        | RequestError::Invalid { offset, .. }
-        | RequestError::Duplicate { offset, .. } => assert!(*offset <= body.len(), "{error}"),
-        RequestError::Missing { .. } | RequestError::NoBoundary => {}
-        RequestError::NotUtf8 { .. }
-        | RequestError::Syntax { .. }
-        | RequestError::NotAnObject { .. }
-        | RequestError::Unsupported { .. }
-        | RequestError::LongModel { .. } => panic!("{error}, but the body is a form"),
+        CallError::Multipart { offset, .. }
+        | CallError::Invalid { offset, .. }
+        | CallError::Duplicate { offset, .. } => assert!(*offset <= body.len(), "{error}"),
+        CallError::Missing { .. } | CallError::NoBoundary => {}
+        CallError::NotUtf8 { .. }
+        | CallError::Syntax { .. }
+        | CallError::NotAnObject { .. }
+        | CallError::Unsupported { .. }
+        | CallError::LongModel { .. } => panic!("{error}, but the body is a form"),
     }
 }
 

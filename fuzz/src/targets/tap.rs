@@ -1,8 +1,8 @@
 //! Responses of providers, parsed while they are forwarded.
 
 use access::Refusal;
-use ai::tap::Framing;
-use ai::{Format, Problem, Reporter, ResponseFacts, Tap};
+use ai::tap::ResponseFraming;
+use ai::{Format, FormatProblem, Reporter, ResponseFacts, Tap};
 use bytes::Bytes;
 
 use crate::random::{SeededRandom, hash};
@@ -88,7 +88,7 @@ const TOKENS_MAX: u64 = 1 << 40;
 #[derive(Debug, Clone, Copy)]
 struct TapCase {
     format: Format,
-    framing: Framing,
+    framing: ResponseFraming,
     drop: bool,
 }
 
@@ -101,10 +101,10 @@ impl TapCase {
         let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let format = Format::ALL.into_iter().find(|format| format.name() == first);
         let framing = match second {
-            "events" => Framing::Events,
-            "json" => Framing::Json,
-            "array" => Framing::Array,
-            _ => *random.pick(&Framing::ALL),
+            "events" => ResponseFraming::Events,
+            "json" => ResponseFraming::Json,
+            "array" => ResponseFraming::Array,
+            _ => *random.pick(&ResponseFraming::ALL),
         };
         Self { format: format.unwrap_or(*random.pick(&Format::ALL)), framing, drop: text.ends_with("drop") }
     }
@@ -115,7 +115,7 @@ impl TapCase {
 
     fn drops(self) -> bool {
         let chunks = matches!(self.format, Format::Chat | Format::Completions);
-        self.drop && self.framing == Framing::Events && chunks
+        self.drop && self.framing == ResponseFraming::Events && chunks
     }
 }
 
@@ -138,7 +138,7 @@ pub fn tap(bytes: &[u8]) {
             assert_eq!(tapped(case, &[head, tail]), whole, "{case:?} cut at {at}");
         }
     }
-    if case.framing == Framing::Events {
+    if case.framing == ResponseFraming::Events {
         endings(case, answer, &whole.1);
     }
     aborted(case, answer, &mut random);
@@ -155,7 +155,7 @@ fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, ResponseFacts) {
         if !case.drops() {
             assert!(given - out.len() <= HELD_BYTES_MAX, "{} bytes are buffered", given - out.len());
         }
-        if matches!(case.framing, Framing::Json | Framing::Opaque) {
+        if matches!(case.framing, ResponseFraming::Json | ResponseFraming::Opaque) {
             assert_eq!(out.len(), given, "a body is delayed");
         }
     }
@@ -206,7 +206,8 @@ fn endings(case: TapCase, answer: &[u8], seen: &ResponseFacts) {
 /// An aborted response ends such that its client can parse it and recognizes the abort.
 fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
     const REPORTER: Reporter<'static> = Reporter { domain: "d", request_id: "r" };
-    const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the upstream aborted", REPORTER);
+    const PROBLEM: FormatProblem<'static> =
+        FormatProblem::new(Refusal::UpstreamReset, "the upstream aborted", REPORTER);
     let (before, _) = answer.split_at(random.below(answer.len() + 1));
     let mut tap = case.tap();
     let mut out = tap.push(Bytes::copy_from_slice(before)).to_vec();
@@ -214,8 +215,8 @@ fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
     let (last, seen) = tap.cut(&PROBLEM);
     out.extend_from_slice(&last);
     match case.framing {
-        Framing::Json | Framing::Opaque => assert!(last.is_empty()),
-        Framing::Events => {
+        ResponseFraming::Json | ResponseFraming::Opaque => assert!(last.is_empty()),
+        ResponseFraming::Events => {
             let text = String::from_utf8_lossy(&out).replace("\r\n", "\n").replace('\r', "\n");
             // An unfinished last event is not an event, but Google's SDK reads an error there.
             let (whole, rest) = text.rsplit_once("\n\n").unwrap_or_default();
@@ -224,7 +225,7 @@ fn aborted(case: TapCase, answer: &[u8], random: &mut SeededRandom) {
             let is_bare = serde_json::from_str::<serde_json::Map<_, _>>(rest).is_ok();
             assert!(rest.is_empty() || is_bare, "{case:?}: {rest:?}");
         }
-        Framing::Array => {
+        ResponseFraming::Array => {
             // A body that is not an array is not changed.
             let is_array = serde_json::from_slice::<Vec<serde_json::Map<_, _>>>(answer).is_ok();
             let list = serde_json::from_slice::<Vec<serde_json::Value>>(&out);

@@ -6,7 +6,10 @@
 //!
 //! A name that a module imports through the `use` of another module counts for both: the module that exports the name
 //! and the one that defines it. Tests do not count. Method calls and `#[path]` do not count either.
+//!
+//! The files of the dashboard import each other without a cycle too.
 
+mod dashboard;
 mod imports;
 mod module;
 mod source;
@@ -18,9 +21,6 @@ use self::module::Modules;
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Crates that have cycles, and the number of their modules that are in cycles. A number may only fall.
-const PENDING: &[(&str, usize)] = &[("control", 5), ("ledger", 2)];
-
 /// Folders with crates, and folders that are a crate.
 const CRATES: &str = "crates/";
 const SINGLE_CRATES: &[&str] = &["e2e/", "bench/", "fuzz/", "xtask/"];
@@ -31,38 +31,10 @@ struct Cycle<'a> {
     modules: Vec<&'a str>,
 }
 
-/// Checks the sources of each crate, except its integration tests.
+/// Checks the sources of each crate, except its integration tests, and those of the dashboard.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    check_pending(tree, PENDING)
-}
-
-/// All cycles of one crate, or of every crate, also those that are pending.
-pub(crate) fn list(tree: &Tree, crate_name: Option<&str>) -> Vec<Finding> {
-    let listed = crates(tree).into_iter().filter(|(name, _)| crate_name.is_none_or(|wanted| wanted == *name));
-    listed.flat_map(|(name, files)| CrateCycles::read(name, &files).findings()).collect()
-}
-
-fn check_pending(tree: &Tree, pending: &[(&str, usize)]) -> Vec<Finding> {
-    let rule = File { path: "xtask/src/tidy/cycles.rs".to_owned(), text: String::new() };
-    let mut findings = Vec::new();
-    let mut unused: BTreeMap<&str, usize> = pending.iter().copied().collect();
-    for (name, files) in crates(tree) {
-        let cycles = CrateCycles::read(name, &files);
-        let (count, allowed) = (cycles.modules_count(), unused.remove(name).unwrap_or(0));
-        if count > allowed || !cycles.unreadable.is_empty() {
-            findings.extend(cycles.findings());
-        }
-        if count != allowed && allowed > 0 {
-            let what = format!("{count} modules of `{name}` are in cycles, and `PENDING` has {allowed}");
-            let remedy = if count > allowed { "remove an import" } else { "write the lower number, or remove the row" };
-            findings.push(rule.whole().fails(what, remedy));
-        }
-    }
-    findings.extend(unused.keys().map(|name| {
-        let what = format!("`PENDING` has a row for `{name}`, which is not a crate");
-        rule.whole().fails(what, "remove the row")
-    }));
-    findings
+    let of_crates = crates(tree).into_iter().map(|(name, files)| CrateCycles::read(name, &files));
+    of_crates.chain([CrateCycles::of_dashboard(tree)]).flat_map(CrateCycles::findings).collect()
 }
 
 /// The source files of each crate by its name.
@@ -81,7 +53,7 @@ fn crates(tree: &Tree) -> BTreeMap<&str, Vec<&File>> {
     crates
 }
 
-/// The imports and the cycles of one crate.
+/// The imports and the cycles of one crate, or of the dashboard.
 struct CrateCycles<'a> {
     name: &'a str,
     folders: BTreeMap<String, Siblings<'a>>,
@@ -94,12 +66,9 @@ impl<'a> CrateCycles<'a> {
         Self { name, folders: imports::between_siblings(&modules), unreadable }
     }
 
-    /// The number of modules that are in a cycle.
-    fn modules_count(&self) -> usize {
-        let modules = |siblings: &Siblings<'_>| {
-            siblings.imports.keys().filter(|module| shortest_cycle(siblings, module).is_some()).count()
-        };
-        self.folders.values().map(modules).sum()
+    fn of_dashboard(tree: &'a Tree) -> Self {
+        let folders = BTreeMap::from([(String::new(), dashboard::between_files(tree))]);
+        Self { name: "dashboard", folders, unreadable: Vec::new() }
     }
 
     /// The shortest cycle of each module, the shortest of all first.

@@ -11,24 +11,18 @@ pub(crate) struct FileLine<'a> {
     pub(crate) line: usize,
 }
 
-/// A violation of a rule, or a warning.
+/// A violation of a rule.
 #[derive(Debug)]
 pub(crate) struct Finding {
     place: String,
     what: String,
     remedy: String,
-    fails: bool,
 }
 
 impl FileLine<'_> {
-    /// A finding that fails the check.
+    /// A finding at this place.
     pub(crate) fn fails(self, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { place: self.to_string(), what: what.into(), remedy: remedy.into(), fails: true }
-    }
-
-    /// A finding that only warns.
-    pub(crate) fn warns(self, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { fails: false, ..self.fails(what, remedy) }
+        Finding { place: self.to_string(), what: what.into(), remedy: remedy.into() }
     }
 }
 
@@ -41,17 +35,9 @@ impl fmt::Display for FileLine<'_> {
     }
 }
 
-impl Finding {
-    /// Whether tidy fails because of this finding.
-    pub(crate) const fn fails(&self) -> bool {
-        self.fails
-    }
-}
-
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = if self.fails { "" } else { "warning: " };
-        write!(f, "{}: {level}{}; {}", self.place, self.what, self.remedy)
+        write!(f, "{}: {}; {}", self.place, self.what, self.remedy)
     }
 }
 

@@ -3,13 +3,9 @@
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-/// Folders that are not rewritten yet. The list may only become shorter.
-const PENDING: &[&str] = &[];
-
 /// Checks every function with a name. Closures may have tuple patterns.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let is_pending = |file: &File| PENDING.iter().any(|folder| file.path.starts_with(folder));
-    tree.files.iter().filter(|file| file.is(&["rs"]) && !is_pending(file)).flat_map(find).collect()
+    tree.files.iter().filter(|file| file.is(&["rs"])).flat_map(find).collect()
 }
 
 fn find(file: &File) -> Vec<Finding> {
@@ -119,13 +115,6 @@ mod tests {
             format!("// fn name({TUPLE})\n"),
         ] {
             assert!(check_text("new/src/lib.rs", &text).is_empty(), "{text}");
-        }
-    }
-
-    #[test]
-    fn pending_folders_pass() {
-        for folder in PENDING {
-            assert!(check_text(&format!("{folder}src/lib.rs"), &format!("fn name({TUPLE}) {{}}")).is_empty());
         }
     }
 }

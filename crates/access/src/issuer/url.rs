@@ -23,7 +23,7 @@ const METADATA: [IpAddr; 5] = [
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IssuerUrl {
     text: Box<str>,
-    scheme: Scheme,
+    scheme: UrlScheme,
     host: Box<str>,
     port: u16,
     /// The position of the path in the text.
@@ -32,7 +32,7 @@ pub struct IssuerUrl {
 
 /// The scheme of an [`IssuerUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scheme {
+pub enum UrlScheme {
     /// HTTP without TLS, to loopback addresses only.
     Http,
     /// HTTP over a TLS connection.
@@ -60,8 +60,8 @@ impl IssuerUrl {
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'#'));
         let (scheme, rest) = text.split_once("://").filter(|_| is_plain).ok_or(IssuerUrlError::Form)?;
         let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
-            "https" => (Scheme::Https, 443),
-            "http" => (Scheme::Http, 80),
+            "https" => (UrlScheme::Https, 443),
+            "http" => (UrlScheme::Http, 80),
             _ => return Err(IssuerUrlError::Form),
         };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -69,7 +69,7 @@ impl IssuerUrl {
         let path_at = text.len() - rest.len() + authority.len();
         let url = Self { text: text.into(), scheme, host: host.to_ascii_lowercase().into(), port, path_at };
         let is_loopback = url.address().map_or(*url.host == *"localhost", |address| address.is_loopback());
-        if scheme == Scheme::Http && !is_loopback { Err(IssuerUrlError::Form) } else { Ok(url) }
+        if scheme == UrlScheme::Http && !is_loopback { Err(IssuerUrlError::Form) } else { Ok(url) }
     }
 
     /// Returns the URL as it was written.
@@ -80,7 +80,7 @@ impl IssuerUrl {
 
     /// Returns the scheme of the URL.
     #[must_use]
-    pub const fn scheme(&self) -> Scheme {
+    pub const fn scheme(&self) -> UrlScheme {
         self.scheme
     }
 
@@ -101,7 +101,7 @@ impl IssuerUrl {
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
         match (self.scheme, self.port) {
-            (Scheme::Http, 80) | (Scheme::Https, 443) => host,
+            (UrlScheme::Http, 80) | (UrlScheme::Https, 443) => host,
             (_, port) => format!("{host}:{port}"),
         }
     }

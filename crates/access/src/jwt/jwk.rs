@@ -5,7 +5,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use super::KID_LEN_MAX;
 use super::algorithm::Algorithm;
 use super::json::Json;
-use super::key::Key;
+use super::key::JwtKey;
 
 /// Lengths of RSA moduli in bits.
 const RSA_BITS_MIN: usize = 2_048;
@@ -20,7 +20,7 @@ pub(super) struct Jwk {
     pub(super) id: Option<Box<str>>,
     /// The only algorithm for which it may be used.
     pub(super) algorithm: Option<Algorithm>,
-    pub(super) key: Key,
+    pub(super) key: JwtKey,
 }
 
 impl Jwk {
@@ -51,9 +51,9 @@ pub(super) fn read(entry: &Json) -> Option<Jwk> {
     let bytes = |name: &str| Base64UrlUnpadded::decode_vec(text(name)?).ok();
     let key = match (text("kty")?, text("crv")) {
         ("RSA", None) => rsa(&bytes("n")?, &bytes("e")?)?,
-        ("EC", Some("P-256")) => Key::p256(&bytes("x")?, &bytes("y")?)?,
-        ("EC", Some("P-384")) => Key::p384(&bytes("x")?, &bytes("y")?)?,
-        ("OKP", Some("Ed25519")) => Key::ed25519(&bytes("x")?)?,
+        ("EC", Some("P-256")) => JwtKey::p256(&bytes("x")?, &bytes("y")?)?,
+        ("EC", Some("P-384")) => JwtKey::p384(&bytes("x")?, &bytes("y")?)?,
+        ("OKP", Some("Ed25519")) => JwtKey::ed25519(&bytes("x")?)?,
         _ => return None,
     };
     if algorithm.is_some_and(|algorithm| !key.supports(algorithm)) {
@@ -74,7 +74,7 @@ fn is_for_signatures(usage: Option<&Json>, operations: Option<&Json>) -> bool {
 }
 
 /// Creates an RSA key whose modulus and exponent are odd and have permitted lengths.
-fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
+fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<JwtKey> {
     let (modulus, exponent) = (without_zeros(modulus), without_zeros(exponent));
     let (first, last) = (modulus.first()?, modulus.last()?);
     let bits = modulus.len() * 8 - usize::try_from(first.leading_zeros()).ok()?;
@@ -84,7 +84,7 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
         && is_odd
         && exponent.len() <= RSA_EXPONENT_LEN_MAX
         && exponent != [1].as_slice();
-    is_valid.then(|| Key::rsa(modulus, exponent))
+    is_valid.then(|| JwtKey::rsa(modulus, exponent))
 }
 
 /// Removes zeros before the first digit, which some issuers write against RFC 7518 (2).

@@ -33,7 +33,7 @@ enum KeyKind {
 
 /// A key that verifies signatures. `Debug` shows only its kind.
 #[derive(Clone)]
-pub struct Key {
+pub struct JwtKey {
     kind: KeyKind,
     decoding: DecodingKey,
 }
@@ -49,7 +49,7 @@ pub enum JwtKeyError {
     SecretIsPem,
 }
 
-impl Key {
+impl JwtKey {
     /// Creates a key of HMACs.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl Key {
 }
 
 #[cfg(test)]
-impl Key {
+impl JwtKey {
     pub(super) fn of_bytes(secret: &[u8]) -> Self {
         Self::new(KeyKind::Secret, DecodingKey::from_secret(secret))
     }
@@ -157,8 +157,8 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for JwtKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({:?})", self.kind)
+        write!(f, "JwtKey({:?})", self.kind)
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::algorithm::Algorithm;
 use super::json::{self, Json};
 use super::jwk::{self, Jwk};
-use super::key::Key;
+use super::key::JwtKey;
 
 /// Maximum number of keys in one document.
 pub const KEYS_MAX: usize = 64;
@@ -53,7 +53,7 @@ pub(super) enum NoCandidate {
 impl KeySet {
     /// Creates the set of one configured key, which verifies each token. `kid` has no effect.
     #[must_use]
-    pub fn of_key(key: Key) -> Self {
+    pub fn of_key(key: JwtKey) -> Self {
         Self { keys: [Jwk { id: None, algorithm: None, key }].into(), has_ids: false, digest: [0; 32] }
     }
 
@@ -101,7 +101,7 @@ impl KeySet {
 
     /// Returns the keys that may have signed a token. `id` selects the keys with this `kid`. Only if no key has it, keys
     /// without a `kid` are considered. Without `id`, each key is considered.
-    pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<&Key>, NoCandidate> {
+    pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<&JwtKey>, NoCandidate> {
         let id = id.filter(|_| self.has_ids);
         let with = |id: Option<&str>| self.keys.iter().filter(|key| key.id.as_deref() == id).collect::<Vec<_>>();
         let considered = match id {
@@ -112,7 +112,7 @@ impl KeySet {
         if considered.is_empty() {
             return Err(NoCandidate::UnknownId);
         }
-        let fitting: Vec<&Key> =
+        let fitting: Vec<&JwtKey> =
             considered.into_iter().filter(|key| key.supports(algorithm)).map(|key| &key.key).collect();
         match fitting.len() {
             0 => Err(NoCandidate::Algorithm),

@@ -17,8 +17,8 @@ fn now() -> Timestamp {
     Timestamp(NOW * 1_000_000)
 }
 
-fn terms(algorithms: &[Algorithm]) -> Terms {
-    Terms {
+fn terms(algorithms: &[Algorithm]) -> TokenTerms {
+    TokenTerms {
         algorithms: algorithms.into(),
         issuer: Some("https://id.example.com".into()),
         audiences: ["api".into(), "other".into()].into(),
@@ -27,8 +27,8 @@ fn terms(algorithms: &[Algorithm]) -> Terms {
     }
 }
 
-fn hmac() -> Key {
-    Key::secret(&Secret::new(SECRET.to_owned())).unwrap()
+fn hmac() -> JwtKey {
+    JwtKey::secret(&Secret::new(SECRET.to_owned())).unwrap()
 }
 
 fn encoded(text: &str) -> String {
@@ -117,8 +117,8 @@ fn every_algorithm_verifies_with_its_key_and_with_no_other() {
     }
 }
 
-fn public(pair: &rcgen::KeyPair) -> Key {
-    Key::public(&public_pem(pair)).unwrap()
+fn public(pair: &rcgen::KeyPair) -> JwtKey {
+    JwtKey::public(&public_pem(pair)).unwrap()
 }
 
 /// Returns a text as `openssl` writes it (RFC 7468).
@@ -140,14 +140,14 @@ fn private_pem(pair: &rcgen::KeyPair) -> String {
 fn only_strong_public_keys_are_accepted() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let pem = public_pem(&pair);
-    assert!(Key::public(&pem).is_ok());
+    assert!(JwtKey::public(&pem).is_ok());
     let p521 = "-----BEGIN PUBLIC KEY-----\nMIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBkZ3JVw==\n-----END PUBLIC KEY-----\n";
     // 512 bits.
     let weak = "-----BEGIN PUBLIC KEY-----\nMFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf\n9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit+CqvjWYzvQwECAwEAAQ==\n-----END PUBLIC KEY-----\n";
     for text in ["", "x", p521, weak, &private_pem(&pair), &format!("{pem}{pem}"), SECRET] {
-        assert_eq!(Key::public(text).map(|_| ()), Err(JwtKeyError::PublicKey), "{text}");
+        assert_eq!(JwtKey::public(text).map(|_| ()), Err(JwtKeyError::PublicKey), "{text}");
     }
-    assert_eq!(Key::secret(&Secret::new(pem)).map(|_| ()), Err(JwtKeyError::SecretIsPem));
+    assert_eq!(JwtKey::secret(&Secret::new(pem)).map(|_| ()), Err(JwtKeyError::SecretIsPem));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use access::NanoUsd;
 use meter::Rates;
 
 use super::extent::{Extent, Writes};
-use super::{Limits, Reference};
+use super::{Reference, TokenLimits};
 use crate::format::{Dialect, Format};
-use crate::price::{Long, Price, Terms, Tier};
+use crate::price::{Long, Price, PriceTerms, Tier};
 
 /// Tokens that a provider adds to any request.
 const ADDED: u64 = 512;
@@ -68,7 +68,7 @@ impl Output {
 
 impl Extent {
     /// Returns the input tokens; `None` if they depend on the model's window, which is unknown.
-    pub(super) fn input(&self, limits: Option<Limits>) -> Option<Input> {
+    pub(super) fn input(&self, limits: Option<TokenLimits>) -> Option<Input> {
         let added = if self.tools { ADDED.saturating_add(ADDED_FOR_TOOLS) } else { ADDED };
         let text = self.text_bytes.saturating_add(added);
         let each = match self.format.dialect() {
@@ -90,7 +90,7 @@ impl Extent {
     }
 
     /// Returns the output tokens; `None` if the request has no limit and the model's limit is unknown.
-    pub(super) fn output(&self, price: Option<&Price>, limits: Option<Limits>) -> Option<Output> {
+    pub(super) fn output(&self, price: Option<&Price>, limits: Option<TokenLimits>) -> Option<Output> {
         if matches!(self.format, Format::Embeddings | Format::EmbedContent | Format::Moderations) {
             return Some(Output { each: 0, answers: 0, beside: 0 });
         }
@@ -176,7 +176,7 @@ impl Extent {
     /// Returns the highest rates that may apply, at the requested or at standard terms: a provider may serve at either.
     pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<Dearest> {
         let requested = self.terms?;
-        let standard = Terms { tier: Tier::Standard, ..requested };
+        let standard = PriceTerms { tier: Tier::Standard, ..requested };
         let mut dearest: Option<Dearest> = None;
         for terms in [standard, requested] {
             let at = price.at(terms)?;
@@ -225,7 +225,7 @@ impl Dearest {
 
 /// Returns `limits`. If they are unknown and `price` charges for no token, the limits are the maximum: the tokens cost
 /// nothing.
-pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> Option<Limits> {
+pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<TokenLimits>) -> Option<TokenLimits> {
     // Zero times a rate that is not zero differs from the rate.
     let is_zero = |rates: &Rates| rates.times(0, 1).as_ref() == Some(rates);
     let long_is_zero = |long: Option<Long>| long.is_none_or(|long| is_zero(&long.rates));
@@ -235,7 +235,7 @@ pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<Limits>) -> 
             && long_is_zero(price.long)
             && tiers.all(|(_, rates, long)| is_zero(rates) && long_is_zero(*long))
     };
-    let unlimited = Limits { input_tokens_max: u64::MAX, output_tokens_max: u64::MAX };
+    let unlimited = TokenLimits { input_tokens_max: u64::MAX, output_tokens_max: u64::MAX };
     limits.or_else(|| price.filter(|price| is_free(price)).map(|_| unlimited))
 }
 

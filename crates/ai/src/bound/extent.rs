@@ -6,7 +6,7 @@ use meter::Billed;
 
 use super::Reference;
 use crate::format::Format;
-use crate::price::Terms;
+use crate::price::PriceTerms;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
 /// of the model, which covers the results of many searches.
@@ -34,7 +34,7 @@ pub struct Extent {
     pub(super) served: ServerToolUse,
     pub(super) reference: Option<Reference>,
     /// The requested terms; `None` if Tollgate knows no rates for them.
-    pub(super) terms: Option<Terms>,
+    pub(super) terms: Option<PriceTerms>,
     /// Whether the body predicts output: wrongly predicted tokens are billed too.
     pub(super) predicted: bool,
     pub(super) billed: Option<Billed>,
@@ -130,7 +130,7 @@ impl Extent {
                 adds: false,
             },
             reference: None,
-            terms: Some(Terms { tier: crate::price::Tier::Standard, us: false }),
+            terms: Some(PriceTerms { tier: crate::price::Tier::Standard, us: false }),
             predicted: false,
             billed: None,
             tool_rounds: TOOL_ROUNDS,

@@ -5,7 +5,7 @@ use access::{NanoUsd, Tokens};
 use super::arithmetic::{Output, times};
 use super::extent::Extent;
 use crate::format::Format;
-use crate::models::Limits;
+use crate::models::TokenLimits;
 use crate::price::Price;
 use crate::request::LoweredLimit;
 
@@ -24,7 +24,12 @@ impl Extent {
     /// Returns `None` if no limit suffices: the input is already too large, the format has no such limit, the limit
     /// would be below its minimum, or the request has no bound.
     #[must_use]
-    pub fn clamp(&self, price: Option<&Price>, limits: Option<Limits>, left: RemainingBudget) -> Option<LoweredLimit> {
+    pub fn clamp(
+        &self,
+        price: Option<&Price>,
+        limits: Option<TokenLimits>,
+        left: RemainingBudget,
+    ) -> Option<LoweredLimit> {
         let input = self.input(limits)?;
         let output = self.output(price, limits)?;
         let mut each = output.each;

@@ -297,7 +297,7 @@ impl Reader {
     }
 
     pub(super) fn set_tier(&mut self, tier: Option<Tier>) {
-        self.extent.terms = self.extent.terms.zip(tier).map(|(terms, tier)| crate::price::Terms { tier, ..terms });
+        self.extent.terms = self.extent.terms.zip(tier).map(|(terms, tier)| crate::price::PriceTerms { tier, ..terms });
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) fn extent(path: &str, body: &str) -> Extent {
     Extent::read(&called(path).1, &fields_of(path, body), body.as_bytes())
 }
 
-pub(super) fn limits(provider: &str, model: &str) -> Option<Limits> {
-    Limits::find(provider, [model])
+pub(super) fn limits(provider: &str, model: &str) -> Option<TokenLimits> {
+    TokenLimits::find(provider, [model])
 }
 
 const CHAT: &str = "/v1/chat/completions";
@@ -35,7 +35,7 @@ const RESPONSES: &str = "/v1/responses";
 const MESSAGES: &str = "/v1/messages";
 const GEMINI: &str = "/v1beta/models/m:generateContent";
 
-const LIMITS: Option<Limits> = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 1_000 });
+const LIMITS: Option<TokenLimits> = Some(TokenLimits { input_tokens_max: 100_000, output_tokens_max: 1_000 });
 
 /// Returns a price of 1 nano-USD per token of any class.
 fn flat() -> Price {

@@ -6,8 +6,8 @@ use super::*;
 const PARTIAL: Partial<'static> =
     Partial { id: None, model: None, created: 0, tokens: (Tokens(0), Tokens(0)), block: None, sequence: 7 };
 
-fn problem(refusal: Refusal) -> Problem<'static> {
-    Problem::new(refusal, "say \"what\" to do", Reporter { domain: "tollgate", request_id: "0199-aa" })
+fn problem(refusal: Refusal) -> FormatProblem<'static> {
+    FormatProblem::new(refusal, "say \"what\" to do", Reporter { domain: "tollgate", request_id: "0199-aa" })
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -100,7 +100,7 @@ fn a_cut_inside_an_event_does_not_swallow_the_error() {
 fn a_chosen_status_has_its_words_in_every_dialect() {
     let mut table = String::new();
     for status in [429, 402, 403] {
-        let problem = Problem { status, ..problem(Refusal::QuotaExceeded) };
+        let problem = FormatProblem { status, ..problem(Refusal::QuotaExceeded) };
         for dialect in [Some(Dialect::OpenAi), Some(Dialect::Anthropic), Some(Dialect::Google), None] {
             table.push_str(&format!("{status} {}\n", text(body(dialect, &problem))));
         }
@@ -127,7 +127,7 @@ fn a_rejected_key_is_named_in_openais_words_and_in_no_other_dialect() {
 
 #[test]
 fn the_field_at_fault_is_openais_param() {
-    let problem = Problem { param: Some("background"), ..problem(Refusal::BadRequest) };
+    let problem = FormatProblem { param: Some("background"), ..problem(Refusal::BadRequest) };
     let body: Value = serde_json::from_slice(&body(Some(Dialect::OpenAi), &problem)).unwrap();
     assert_eq!(body["error"]["param"], "background");
 }

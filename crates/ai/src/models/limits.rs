@@ -17,14 +17,14 @@
 
 use crate::price::{fine_tuned, undated};
 
-pub use crate::price::Limits;
+pub use crate::price::TokenLimits;
 
 /// The day on which the figures were read, `YYYY-MM-DD`.
 pub const AS_OF: &str = "2026-11-21";
 /// The source of the figures.
 pub const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
-impl Limits {
+impl TokenLimits {
     /// Returns the limits of the first of `names` that is listed for `provider` (a name of
     /// [`ProviderKind::as_str`](crate::ProviderKind::as_str)), with or without its date; `None` if they are unknown.
     #[must_use]
@@ -55,7 +55,7 @@ type LimitsRow = (&'static str, u64, u64);
 const IMAGE_FORM: u64 = 16 * 16_384 + 128_000;
 
 /// Arbitrary figures: the mock enforces no limit.
-const MOCK: Limits = Limits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
+const MOCK: TokenLimits = TokenLimits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
 
 #[rustfmt::skip]
 const ANTHROPIC: &[LimitsRow] = &[
@@ -199,14 +199,14 @@ mod tests {
             ("openai", "gpt-5-pro", 400_000, 272_000),
             ("gemini", "gemini-4-argon", 1_048_576, 65_536),
         ] {
-            let found = Limits::find(provider, [model]).unwrap();
+            let found = TokenLimits::find(provider, [model]).unwrap();
             assert_eq!((found.input_tokens_max, found.output_tokens_max), (input, output), "{model}");
         }
     }
 
     #[test]
     fn dated_names_have_the_limits_of_the_undated() {
-        let found = |provider, model| Limits::find(provider, [model]).map(|limits| limits.output_tokens_max);
+        let found = |provider, model| TokenLimits::find(provider, [model]).map(|limits| limits.output_tokens_max);
         assert_eq!(found("openai", "gpt-5-mini-2025-08-07"), Some(128_000));
         assert_eq!(found("openai", "gpt-4o-2024-05-13"), Some(4_096));
         assert_eq!(found("anthropic", "claude-haiku-4-5-20251001"), Some(64_000));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Limits, Long, Others, Period, Price, Prices, Region, Tier, server_tools};
+use super::{Long, Others, Price, PricePeriod, Prices, Region, Tier, TokenLimits, server_tools};
 
 /// The figures of a price that an operator has written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct PriceFigures {
     /// Rates at other terms.
     pub others: Others,
     /// The days on which the price applies.
-    pub period: Period,
+    pub period: PricePeriod,
     /// Maximum input and output tokens of the model.
-    pub limits: Option<Limits>,
+    pub limits: Option<TokenLimits>,
 }
 
 impl Price {
@@ -144,7 +144,7 @@ mod tests {
     use access::Day;
 
     use super::*;
-    use crate::price::Terms;
+    use crate::price::PriceTerms;
 
     fn figures() -> PriceFigures {
         let long = Long { above_tokens: 200, rates: Rates::flat(20) };
@@ -177,8 +177,8 @@ mod tests {
             PriceFigures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },
             PriceFigures { others: Others { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
             PriceFigures { others: Others { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
-            PriceFigures { period: Period { from: Some(Day(1)), until: None }, ..plain.clone() },
-            PriceFigures { period: Period { from: None, until: Some(Day(1)) }, ..plain },
+            PriceFigures { period: PricePeriod { from: Some(Day(1)), until: None }, ..plain.clone() },
+            PriceFigures { period: PricePeriod { from: None, until: Some(Day(1)) }, ..plain },
         ] {
             versions.push(Price::of_configuration(changed.clone()).version);
             versions.push(Price::of_file(changed.clone(), "s", "2026-12-01").version);
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_price_that_an_operator_wrote_has_its_tiers_and_is_found_by_their_versions() {
         let price = Price::of_file(figures(), "page", "2026-12-01");
-        let batch = price.at(Terms { tier: Tier::Batch, us: false }).unwrap();
+        let batch = price.at(PriceTerms { tier: Tier::Batch, us: false }).unwrap();
         assert_eq!((batch.rates.input, batch.long.unwrap().rates.input), (Some(5_000), Some(20)));
         assert_eq!(price.of_version(&batch.version).as_ref(), Some(&batch));
         assert_eq!((&*price.source, &*price.as_of), ("page", "2026-12-01"));

@@ -4,14 +4,14 @@ use access::Day;
 
 /// The days on which a price applies, in UTC. Both ends are inclusive; `None` means no end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Period {
+pub struct PricePeriod {
     /// The first day, if any.
     pub from: Option<Day>,
     /// The last day, if any.
     pub until: Option<Day>,
 }
 
-impl Period {
+impl PricePeriod {
     /// A period without any end.
     pub const ALWAYS: Self = Self { from: None, until: None };
 
@@ -51,9 +51,9 @@ mod tests {
 
     use super::*;
 
-    fn period(from: &str, until: &str) -> Period {
+    fn period(from: &str, until: &str) -> PricePeriod {
         let day = |text: &str| (!text.is_empty()).then(|| Day::parse(text).unwrap());
-        Period { from: day(from), until: day(until) }
+        PricePeriod { from: day(from), until: day(until) }
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_missing_end_is_no_end() {
         let (first, last) = (Day(0), Day(u32::MAX));
-        assert!(Period::ALWAYS.contains(first) && Period::ALWAYS.contains(last));
+        assert!(PricePeriod::ALWAYS.contains(first) && PricePeriod::ALWAYS.contains(last));
         let until = period("", "2026-12-31");
         assert!(until.contains(first) && !until.contains(last));
         let from = period("2027-01-01", "");

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Limits, Long, Others, Period, Price, Region, Tier, server_tools};
+use super::{Long, Others, Price, PricePeriod, Region, Tier, TokenLimits, server_tools};
 
 const VERSION: &str = "builtin-2026-11-21";
 /// The day on which the figures of the built-in table were read, `YYYY-MM-DD`.
@@ -102,7 +102,7 @@ fn builtin(rates: Rates, long: Option<Long>, units: UnitRates, others: Others, s
         long,
         units,
         others: Arc::new(others),
-        period: Period::ALWAYS,
+        period: PricePeriod::ALWAYS,
         limits: None,
         version: VERSION.into(),
         source,
@@ -252,7 +252,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::price::{Prices, Terms};
+    use crate::price::{PriceTerms, Prices};
 
     #[test]
     fn every_price_has_date_source_and_version_and_only_listed_models_are_free() {
@@ -303,7 +303,7 @@ mod tests {
                 }
             }
         }
-        let us = Terms { us: true, ..Terms::default() };
+        let us = PriceTerms { us: true, ..PriceTerms::default() };
         assert_eq!(price.at(us).is_some(), price.others.us_tenth, "{name}: a tenth more is a whole number");
     }
 
@@ -349,7 +349,7 @@ mod tests {
         ] {
             let (provider, model) = name.split_once('/').unwrap();
             let price = prices.find(provider, [model], access::Day(20_778)).unwrap();
-            let price = price.at(Terms { tier, us: false }).unwrap();
+            let price = price.at(PriceTerms { tier, us: false }).unwrap();
             let found = match class {
                 "input" => price.rates.input,
                 "cached" => price.rates.cached_input,

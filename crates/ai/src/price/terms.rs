@@ -80,14 +80,14 @@ impl Tier {
 
 /// The terms at which a response was served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Terms {
+pub struct PriceTerms {
     /// The tier of the service.
     pub tier: Tier,
     /// Whether inference was restricted to the US.
     pub us: bool,
 }
 
-impl Terms {
+impl PriceTerms {
     /// Returns the suffix of a price's version: empty for the standard terms, else one word for each term, `+fast+us`.
     #[must_use]
     pub fn suffix(self) -> String {
@@ -132,8 +132,8 @@ impl Price {
     /// Returns the price at `terms`, whose version names them; `None` if it is unknown, and never the standard price
     /// instead.
     #[must_use]
-    pub fn at(&self, terms: Terms) -> Option<Cow<'_, Self>> {
-        if terms == Terms::default() {
+    pub fn at(&self, terms: PriceTerms) -> Option<Cow<'_, Self>> {
+        if terms == PriceTerms::default() {
             return Some(Cow::Borrowed(self));
         }
         let standard = (Tier::Standard, self.rates, self.long);
@@ -156,7 +156,7 @@ impl Price {
     /// Returns the price that was known under `version`: this one, or this one at other terms.
     #[must_use]
     pub fn of_version(&self, version: &str) -> Option<Cow<'_, Self>> {
-        self.at(Terms::parse(version.strip_prefix(&*self.version)?)?)
+        self.at(PriceTerms::parse(version.strip_prefix(&*self.version)?)?)
     }
 }
 
@@ -175,12 +175,12 @@ mod tests {
     fn every_terms_are_known_by_their_words() {
         for tier in Tier::ALL {
             for us in [false, true] {
-                let terms = Terms { tier, us };
-                assert_eq!(Terms::parse(&terms.suffix()), Some(terms));
+                let terms = PriceTerms { tier, us };
+                assert_eq!(PriceTerms::parse(&terms.suffix()), Some(terms));
             }
         }
         for odd in ["x", "+", "+standard", "+us+us", "+flex+", "+us+flex", " "] {
-            assert_eq!(Terms::parse(odd), None, "{odd:?}");
+            assert_eq!(PriceTerms::parse(odd), None, "{odd:?}");
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
         for (name, price) in Prices::builtin().all() {
             for tier in Tier::ALL {
                 for us in [false, true] {
-                    let Some(at) = price.at(Terms { tier, us }) else { continue };
+                    let Some(at) = price.at(PriceTerms { tier, us }) else { continue };
                     assert_eq!(price.of_version(&at.version).as_ref(), Some(&at), "{name}");
                 }
             }
@@ -203,7 +203,7 @@ mod tests {
         let prices = Prices::builtin();
         let rate = |name: &str, tier, us| {
             let (provider, model) = name.split_once('/').unwrap();
-            let price = prices.find(provider, [model], DAY).unwrap().at(Terms { tier, us })?;
+            let price = prices.find(provider, [model], DAY).unwrap().at(PriceTerms { tier, us })?;
             Some((price.rates.input, price.rates.cache_write_long, price.rates.output))
         };
         let known = |input, write, output| Some((Some(input), write, Some(output)));
@@ -231,8 +231,11 @@ mod tests {
     #[test]
     fn a_long_request_at_a_tier_without_long_rates_has_an_unknown_cost() {
         let prices = Prices::builtin();
-        let price =
-            prices.find("openai", ["gpt-5.4"], DAY).unwrap().at(Terms { tier: Tier::Priority, us: false }).unwrap();
+        let price = prices
+            .find("openai", ["gpt-5.4"], DAY)
+            .unwrap()
+            .at(PriceTerms { tier: Tier::Priority, us: false })
+            .unwrap();
         let usage = |input| Usage { input: Some(Tokens(input)), ..Usage::empty(Source::Reported) };
         assert_eq!(price.cost(&usage(272_000)).map(|cost| cost.0), Some(272_000 * 5_000));
         assert_eq!(price.cost(&usage(272_001)), None);
@@ -241,8 +244,8 @@ mod tests {
     #[test]
     fn a_configured_price_holds_at_the_standard_terms_alone() {
         let price = Price::configured(Rates::flat(7), UnitRates::default());
-        assert_eq!(price.at(Terms::default()).as_deref(), Some(&price));
-        assert_eq!(price.at(Terms { tier: Tier::Flex, us: false }), None);
-        assert_eq!(price.at(Terms { tier: Tier::Standard, us: true }), None);
+        assert_eq!(price.at(PriceTerms::default()).as_deref(), Some(&price));
+        assert_eq!(price.at(PriceTerms { tier: Tier::Flex, us: false }), None);
+        assert_eq!(price.at(PriceTerms { tier: Tier::Standard, us: true }), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::json::{self, fields, invalid};
-use super::{MODEL, Place, RequestError, RequestFields, Shape};
+use super::{CallError, MODEL, Place, RequestFields, Shape};
 use crate::endpoint::Endpoint;
 
 /// Maximum number of requests in one `batchEmbedContents`; Google accepts 100.
@@ -12,9 +12,9 @@ const REQUESTS: &str = "requests";
 /// A complete request inside `countTokens`, in both spellings that proto JSON allows.
 const INNER: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 
-pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<RequestFields, RequestError> {
+pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<RequestFields, CallError> {
     let mut models = Vec::new();
-    let mut note = |at: Option<Range<usize>>| -> Result<(), RequestError> {
+    let mut note = |at: Option<Range<usize>>| -> Result<(), CallError> {
         if let Some(at) = at.filter(|at| text.get(at.clone()) != Some("null")) {
             let named = json::name(text, MODEL, &at)?;
             if named.strip_prefix("models/").unwrap_or(&named) != model {

@@ -8,14 +8,14 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{MODEL_BYTES_MAX, RequestError};
+use super::{CallError, MODEL_BYTES_MAX};
 
 /// The longest escape, `\u0000`, encodes at least one byte.
 const ESCAPE_BYTES: usize = 6;
 
 /// Returns the body as UTF-8 text.
-pub(super) fn text(body: &[u8]) -> Result<&str, RequestError> {
-    std::str::from_utf8(body).map_err(|error| RequestError::NotUtf8 { offset: error.valid_up_to() })
+pub(super) fn text(body: &[u8]) -> Result<&str, CallError> {
+    std::str::from_utf8(body).map_err(|error| CallError::NotUtf8 { offset: error.valid_up_to() })
 }
 
 /// Returns the offset after the opening brace of the object `text`, which begins at offset `base` of the body.
@@ -69,7 +69,7 @@ fn characters_of(text: &str) -> u64 {
 }
 
 /// Reads the name of a model.
-pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result<String, RequestError> {
+pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result<String, CallError> {
     // A longer name is not copied.
     Some(at)
         .filter(|at| at.len() <= 2 + ESCAPE_BYTES * MODEL_BYTES_MAX)
@@ -78,7 +78,7 @@ pub(super) fn name(text: &str, field: &'static str, at: &Range<usize>) -> Result
         .ok_or_else(|| invalid(field, "a string of 1 to 256 bytes", at))
 }
 
-pub(super) fn flag(text: &str, field: &'static str, at: Option<&Range<usize>>) -> Result<bool, RequestError> {
+pub(super) fn flag(text: &str, field: &'static str, at: Option<&Range<usize>>) -> Result<bool, CallError> {
     let Some(at) = at else { return Ok(false) };
     match text.get(at.clone()) {
         Some("true") => Ok(true),
@@ -87,8 +87,8 @@ pub(super) fn flag(text: &str, field: &'static str, at: Option<&Range<usize>>) -
     }
 }
 
-pub(super) fn invalid(field: &'static str, expected: &'static str, at: &Range<usize>) -> RequestError {
-    RequestError::Invalid { field, expected, offset: at.start }
+pub(super) fn invalid(field: &'static str, expected: &'static str, at: &Range<usize>) -> CallError {
+    CallError::Invalid { field, expected, offset: at.start }
 }
 
 /// Returns the positions of the values of the fields `names` in the object `text`, which begins at offset `base` of the
@@ -97,7 +97,7 @@ pub(super) fn fields<const N: usize>(
     text: &str,
     base: usize,
     names: [&'static str; N],
-) -> Result<[Option<Range<usize>>; N], RequestError> {
+) -> Result<[Option<Range<usize>>; N], CallError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let fields = Fields { text, names };
     let read = deserializer.deserialize_map(fields).and_then(|read| deserializer.end().map(|()| read));
@@ -108,7 +108,7 @@ pub(super) fn fields<const N: usize>(
     let mut ranges = [const { None }; N];
     for ((seen, range), name) in found.into_iter().zip(&mut ranges).zip(names) {
         if let Some(again) = seen.again {
-            return Err(RequestError::Duplicate { field: name, offset: base + again });
+            return Err(CallError::Duplicate { field: name, offset: base + again });
         }
         *range = seen.at.map(|at| base + at.start..base + at.end);
     }
@@ -124,15 +124,15 @@ pub(super) fn objects(text: &str, base: usize, max: usize) -> Option<Vec<Range<u
 }
 
 /// Converts the parser's line and column, which count from 1, into a byte offset.
-fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> RequestError {
+fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> CallError {
     if error.is_data() {
-        return RequestError::NotAnObject { offset: base + text.len() - text.trim_start().len() };
+        return CallError::NotAnObject { offset: base + text.len() - text.trim_start().len() };
     }
     let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let at = if error.is_eof() { text.len() } else { line_start + error.column().saturating_sub(1) };
     let words = error.to_string();
     let reason = words.rsplit_once(" at line ").map_or(words.as_str(), |(reason, _)| reason);
-    RequestError::Syntax { offset: base + at.min(text.len()), reason: reason.to_owned() }
+    CallError::Syntax { offset: base + at.min(text.len()), reason: reason.to_owned() }
 }
 
 /// The positions of a field: its value, and a duplicate of it.

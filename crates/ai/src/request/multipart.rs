@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::memmem::{self, Finder};
 
-use super::{MODEL, MODEL_BYTES_MAX, Place, RequestError, RequestFields, STREAM, Shape};
+use super::{CallError, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape};
 use crate::endpoint::EndpointCall;
 
 /// Maximum number of parts in a form.
@@ -31,20 +31,20 @@ pub(super) fn read(
     called: &EndpointCall<'_>,
     content_type: Option<&str>,
     body: &[u8],
-) -> Result<RequestFields, RequestError> {
-    let boundary = content_type.and_then(boundary).ok_or(RequestError::NoBoundary)?;
+) -> Result<RequestFields, CallError> {
+    let boundary = content_type.and_then(boundary).ok_or(CallError::NoBoundary)?;
     let delimiter = format!("--{boundary}");
     let form = Form::read(body, &delimiter)?;
     let text = |at: &Range<usize>| body.get(at.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let is_name =
         |name: &str| (1..=MODEL_BYTES_MAX).contains(&name.len()) && !name.bytes().any(|byte| byte.is_ascii_control());
-    let invalid = |at: usize| RequestError::Invalid { field: MODEL, expected: NAME, offset: at };
+    let invalid = |at: usize| CallError::Invalid { field: MODEL, expected: NAME, offset: at };
     let written = form.model.as_ref().and_then(text);
     let model = match (&called.model, &form.model) {
         // Azure ignores the model in the body, so any value is accepted there.
         (Some(model), _) => model.as_ref(),
         (None, Some(at)) => written.ok_or_else(|| invalid(at.start))?,
-        (None, None) => return Err(RequestError::Missing { field: MODEL }),
+        (None, None) => return Err(CallError::Missing { field: MODEL }),
     };
     let shape = match form.model {
         Some(_) => Shape::Form,
@@ -93,7 +93,7 @@ struct Form {
 }
 
 impl Form {
-    fn read(body: &[u8], delimiter: &str) -> Result<Self, RequestError> {
+    fn read(body: &[u8], delimiter: &str) -> Result<Self, CallError> {
         let first = if body.starts_with(b"\r\n") { 2 } else { 0 };
         if !body.get(first..).is_some_and(|rest| rest.starts_with(delimiter.as_bytes())) {
             return Err(broken(first, "it does not begin with its boundary"));
@@ -128,14 +128,14 @@ impl Form {
         Err(broken(at, "it has more than 1024 parts"))
     }
 
-    fn note(&mut self, name: &[u8], at: Range<usize>) -> Result<(), RequestError> {
+    fn note(&mut self, name: &[u8], at: Range<usize>) -> Result<(), CallError> {
         let (field, place) = match name {
             b"model" => (MODEL, &mut self.model),
             b"stream" => (STREAM, &mut self.stream),
             _ => return Ok(()),
         };
         if place.is_some() {
-            return Err(RequestError::Duplicate { field, offset: at.start });
+            return Err(CallError::Duplicate { field, offset: at.start });
         }
         *place = Some(at);
         Ok(())
@@ -149,8 +149,8 @@ fn line(body: &[u8], at: usize, max: usize) -> Option<&[u8]> {
     rest.get(..memmem::find(rest, b"\r\n")?)
 }
 
-const fn broken(offset: usize, reason: &'static str) -> RequestError {
-    RequestError::Multipart { offset, reason }
+const fn broken(offset: usize, reason: &'static str) -> CallError {
+    CallError::Multipart { offset, reason }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use meter::{Billed, Unit};
 
 use super::json::{self, fields, flag, inside, invalid, is_empty_at};
-use super::{Edit, MODEL, MODEL_BYTES_MAX, Place, RequestError, RequestFields, STREAM, Shape, google, multipart};
+use super::{CallError, Edit, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape, google, multipart};
 use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
 
@@ -24,11 +24,11 @@ const MODERATIONS_MODEL: &str = "omni-moderation-latest";
 /// [`Format::Completions`] only; fields of that name in other formats are ignored.
 ///
 /// # Errors
-/// Returns a [`RequestError`] with the reason and the position. A field that Tollgate reads may occur only once,
+/// Returns a [`CallError`] with the reason and the position. A field that Tollgate reads may occur only once,
 /// however its name is escaped.
-pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) -> Result<RequestFields, RequestError> {
+pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) -> Result<RequestFields, CallError> {
     if let Some(model) = called.model.as_ref().filter(|model| model.len() > MODEL_BYTES_MAX) {
-        return Err(RequestError::LongModel { bytes: model.len() });
+        return Err(CallError::LongModel { bytes: model.len() });
     }
     let is_form = content_type.is_some_and(multipart::is_form);
     let must_be_form = matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations);
@@ -72,11 +72,11 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
 
 /// Refuses background responses: the client would fetch the response later, but Tollgate does not serve stored
 /// responses.
-fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), RequestError> {
+fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), CallError> {
     let reason = "stored responses are not served here, so it could not be fetched. Leave `background` out";
     match background {
         Some(at) if flag(text, BACKGROUND, Some(&at))? => {
-            Err(RequestError::Unsupported { field: BACKGROUND, reason, offset: at.start })
+            Err(CallError::Unsupported { field: BACKGROUND, reason, offset: at.start })
         }
         Some(_) | None => Ok(()),
     }
@@ -88,13 +88,13 @@ fn named(
     text: &str,
     request_fields: RequestFields,
     at: Option<Range<usize>>,
-) -> Result<RequestFields, RequestError> {
+) -> Result<RequestFields, CallError> {
     let written = at.as_ref().map(|at| json::name(text, MODEL, at)).transpose();
     let (model, agrees) = match (&called.model, called.endpoint.format()) {
         // Azure ignores the model in the body, so any value is accepted there.
         (Some(model), _) => (model.to_string(), written.is_ok_and(|written| written.as_deref() == Some(model))),
         (None, Some(Format::Moderations)) => (written?.unwrap_or_else(|| MODERATIONS_MODEL.to_owned()), true),
-        (None, _) => (written?.ok_or(RequestError::Missing { field: MODEL })?, true),
+        (None, _) => (written?.ok_or(CallError::Missing { field: MODEL })?, true),
     };
     let shape = match &at {
         Some(_) => Shape::Json,
@@ -110,7 +110,7 @@ fn characters(quantity: u64) -> Billed {
 }
 
 /// Returns whether `include_usage` is set, and the edit that sets it.
-fn usage(text: &str, options: Option<Range<usize>>) -> Result<(bool, Option<Edit>), RequestError> {
+fn usage(text: &str, options: Option<Range<usize>>) -> Result<(bool, Option<Edit>), CallError> {
     let Some(options) = options else {
         let open = inside(text, 0);
         let text = r#""stream_options":{"include_usage":true},"#;

@@ -6,12 +6,12 @@ use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
 
 /// Reads `body` at the first endpoint of the format.
-fn read(format: Format, body: &[u8]) -> Result<RequestFields, RequestError> {
+fn read(format: Format, body: &[u8]) -> Result<RequestFields, CallError> {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap();
     read_at(&endpoint.path().replace("{model}", "m"), body)
 }
 
-fn read_at(path: &str, body: &[u8]) -> Result<RequestFields, RequestError> {
+fn read_at(path: &str, body: &[u8]) -> Result<RequestFields, CallError> {
     super::read(&EndpointCall::at(path).unwrap(), None, body)
 }
 
@@ -60,7 +60,7 @@ fn responses_in_the_background_are_refused() {
     for path in ["/v1/responses", "/openai/v1/responses"] {
         let error = read(path, r#"{"model":"m","background": true,"input":"x"}"#).unwrap_err();
         assert_eq!(
-            (error.field(), matches!(error, RequestError::Unsupported { offset: 27, .. })),
+            (error.field(), matches!(error, CallError::Unsupported { offset: 27, .. })),
             (Some("background"), true)
         );
         assert!(error.to_string().contains("stored responses are not served"), "{error}");
@@ -69,7 +69,7 @@ fn responses_in_the_background_are_refused() {
         }
         assert_eq!(read(path, r#"{"model":"m","background":"yes"}"#).unwrap_err().field(), Some("background"));
         let twice = read(path, r#"{"model":"m","background":false,"b\u0061ckground":true}"#).unwrap_err();
-        assert!(matches!(twice, RequestError::Duplicate { field: "background", .. }), "{twice}");
+        assert!(matches!(twice, CallError::Duplicate { field: "background", .. }), "{twice}");
     }
     assert!(read("/v1/chat/completions", r#"{"model":"m","background":true}"#).is_ok());
 }
@@ -200,7 +200,7 @@ fn an_unreadable_body_is_reported_with_reason_and_position() {
     let long = format!("{{\"model\":\"{}\"}}", "m".repeat(MODEL_BYTES_MAX + 1));
     assert_eq!(refused(Format::Chat, &long), "`model` at byte 9 must be a string of 1 to 256 bytes");
     let not_utf8 = read(Format::Chat, b"{\"model\":\"m\",\"x\":\"\xff\"}").unwrap_err();
-    assert_eq!(not_utf8, RequestError::NotUtf8 { offset: 18 });
+    assert_eq!(not_utf8, CallError::NotUtf8 { offset: 18 });
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_moderation_needs_no_model() {
     check_at(path, r#"{"model":"a","input":"x"}"#, "a", "b", r#"{"model":"b","input":"x"}"#);
     assert_eq!(refused_at(path, r#"{"model":null}"#), "`model` at byte 9 must be a string of 1 to 256 bytes");
     for format in [Format::Embeddings, Format::Images, Format::Speech, Format::Completions] {
-        assert_eq!(read(format, b"{}").unwrap_err(), RequestError::Missing { field: "model" }, "{format:?}");
+        assert_eq!(read(format, b"{}").unwrap_err(), CallError::Missing { field: "model" }, "{format:?}");
     }
 }
 
@@ -441,13 +441,13 @@ mod property_tests {
                     prop_assert!(serde_json::from_slice::<serde_json::Value>(&out.body()).is_ok());
                 }
                 Err(
-                    RequestError::NotUtf8 { offset }
-                    | RequestError::Syntax { offset, .. }
-                    | RequestError::NotAnObject { offset }
-                    | RequestError::Invalid { offset, .. }
-                    | RequestError::Duplicate { offset, .. },
+                    CallError::NotUtf8 { offset }
+                    | CallError::Syntax { offset, .. }
+                    | CallError::NotAnObject { offset }
+                    | CallError::Invalid { offset, .. }
+                    | CallError::Duplicate { offset, .. },
                 ) => prop_assert!(offset <= body.len()),
-                Err(error) => prop_assert_eq!(error, RequestError::Missing { field: "model" }),
+                Err(error) => prop_assert_eq!(error, CallError::Missing { field: "model" }),
             }
         }
     }

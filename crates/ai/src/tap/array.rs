@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::hold::Hold;
 use super::reading::Reading;
-use crate::error::{self, Problem};
+use crate::error::{self, FormatProblem};
 use crate::format::Dialect;
 use crate::scan::text;
 use crate::stop;
@@ -83,13 +83,13 @@ impl Array {
     }
 
     /// Completes the forwarded part of the array, with the error as its last element.
-    pub(super) fn cut(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+    pub(super) fn cut(self, reading: &mut Reading, problem: &FormatProblem<'_>) -> Bytes {
         reading.end(None);
         self.last(&error::body(Some(Dialect::Google), problem))
     }
 
     /// The upstream has ended the array: returns the held bytes, or the error if the array lacks its end.
-    pub(super) fn close(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
+    pub(super) fn close(self, reading: &mut Reading, problem: &FormatProblem<'_>) -> Bytes {
         reading.end(None);
         if reading.is_end_known() {
             self.hold.finish(false)

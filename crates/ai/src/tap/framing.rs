@@ -4,7 +4,7 @@ use crate::format::Format;
 
 /// The structure of a response's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Framing {
+pub enum ResponseFraming {
     /// One JSON value; a body that turns out to be anything else reports nothing.
     Json,
     /// A stream of server-sent events.
@@ -15,7 +15,7 @@ pub enum Framing {
     Opaque,
 }
 
-impl Framing {
+impl ResponseFraming {
     /// Every framing, in order of declaration.
     pub const ALL: [Self; 4] = [Self::Json, Self::Events, Self::Array, Self::Opaque];
 
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_content_type_decides_the_framing_or_else_the_format() {
-        use Framing::{Array, Events, Json, Opaque};
+        use ResponseFraming::{Array, Events, Json, Opaque};
         const JSON: Option<&str> = Some("application/json; charset=UTF-8");
         for (format, streamed, content_type, framing) in [
             (Format::Chat, true, Some("text/event-stream"), Events),
@@ -62,7 +62,11 @@ mod tests {
             (Format::Transcription, true, Some("text/event-stream"), Events),
             (Format::Transcription, false, None, Opaque),
         ] {
-            assert_eq!(Framing::of(format, streamed, content_type), framing, "{format:?} {streamed} {content_type:?}");
+            assert_eq!(
+                ResponseFraming::of(format, streamed, content_type),
+                framing,
+                "{format:?} {streamed} {content_type:?}"
+            );
         }
     }
 }

@@ -130,7 +130,7 @@ fn data() -> impl Strategy<Value = String> {
     ]
 }
 
-fn check(format: Format, framing: Framing, bytes: &[u8], cuts: &[usize]) {
+fn check(format: Format, framing: ResponseFraming, bytes: &[u8], cuts: &[usize]) {
     for drop in [false, true] {
         let whole = tapped(Tap::new(format, framing, drop), [bytes]);
         let mut rest = bytes;
@@ -179,7 +179,7 @@ proptest! {
     fn any_split_of_any_shreds_gives_the_same(
         shreds in prop::collection::vec(prop::sample::select(SHREDS), 0..60),
         cuts in prop::collection::vec(0_usize..20, 0..40),
-        framing in prop::sample::select(&Framing::ALL[..]),
+        framing in prop::sample::select(&ResponseFraming::ALL[..]),
     ) {
         for format in Format::ALL {
             check(format, framing, shreds.concat().as_bytes(), &cuts);
@@ -197,7 +197,7 @@ proptest! {
             for (name, data) in &events {
                 stream += &format!("{name}data: {data}\n\n");
             }
-            check(format, Framing::Events, stream.as_bytes(), &cuts);
+            check(format, ResponseFraming::Events, stream.as_bytes(), &cuts);
         }
     }
 
@@ -211,12 +211,12 @@ proptest! {
     ) {
         let elements: Vec<_> = elements.iter().map(|pairs| object(pairs)).collect();
         let stream = format!(" [{}]\n", elements.join(separator));
-        check(Format::GenerateContent, Framing::Array, stream.as_bytes(), &cuts);
-        let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+        check(Format::GenerateContent, ResponseFraming::Array, stream.as_bytes(), &cuts);
+        let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
         let cut = at.index(stream.len());
         let passed: Vec<u8> =
             stream.as_bytes()[..cut].chunks(3).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
-        let problem = Problem::new(access::Refusal::Draining, "m", Reporter { domain: "d", request_id: "r" });
+        let problem = FormatProblem::new(access::Refusal::Draining, "m", Reporter { domain: "d", request_id: "r" });
         let (last, _) = tap.cut(&problem);
         let value: serde_json::Value = serde_json::from_slice(&[&passed[..], &last].concat()).unwrap();
         prop_assert!(value.is_array());
@@ -226,7 +226,7 @@ proptest! {
     fn any_bytes_pass_unchanged_without_a_usage_chunk(
         bytes in prop::collection::vec(any::<u8>(), 0..400),
         cuts in prop::collection::vec(0_usize..50, 0..20),
-        framing in prop::sample::select(&Framing::ALL[..]),
+        framing in prop::sample::select(&ResponseFraming::ALL[..]),
     ) {
         for format in Format::ALL {
             check(format, framing, &bytes, &cuts);

@@ -12,10 +12,10 @@ use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
 
-use super::{Framing, ResponseFacts};
+use super::{ResponseFacts, ResponseFraming};
 use crate::format::Format;
 use crate::partial::Partial;
-use crate::price::{Terms, Tier};
+use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
 use crate::short::Short;
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
@@ -42,12 +42,12 @@ static ESCAPED_LETTER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(
 #[derive(Debug)]
 pub(super) struct Reading {
     format: Format,
-    framing: Framing,
+    framing: ResponseFraming,
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
     figures: messages::MessagesFigures,
     /// The terms that were reported last; `None` if Tollgate does not know them.
-    terms: Option<Terms>,
+    terms: Option<PriceTerms>,
     /// Calls of tools that the provider runs itself.
     tools: tools::Tools,
     /// Whether a reported figure was not a count.
@@ -69,14 +69,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(format: Format, framing: Framing) -> Self {
+    pub(super) fn new(format: Format, framing: ResponseFraming) -> Self {
         Self {
             format,
             framing,
             scanner: Scanner::new(paths::of(format, framing)),
             head: Short::new(),
             figures: messages::MessagesFigures::default(),
-            terms: Some(Terms::default()),
+            terms: Some(PriceTerms::default()),
             tools: tools::Tools::default(),
             unreadable: false,
             images: 0,
@@ -93,7 +93,7 @@ impl Reading {
 
     /// Switches to a body, as the stream turned out to be one JSON value.
     pub(super) const fn expect_body(&mut self) {
-        self.framing = Framing::Json;
+        self.framing = ResponseFraming::Json;
     }
 
     /// Reads a further part of the value.
@@ -128,7 +128,7 @@ impl Reading {
     pub(super) fn end(&mut self, name: Option<&[u8]>) -> bool {
         let mut is_usage_chunk = false;
         self.note_tool(name);
-        if self.framing == Framing::Events && self.head.get() == Some(DONE) {
+        if self.framing == ResponseFraming::Events && self.head.get() == Some(DONE) {
             self.facts.ended = true;
         } else if self.scanner.whole() {
             is_usage_chunk = self.read(name);
@@ -198,7 +198,7 @@ impl Reading {
     }
 
     /// Returns the minimum usage so far, and its terms.
-    pub(super) fn used(&self) -> (Usage, Terms) {
+    pub(super) fn used(&self) -> (Usage, PriceTerms) {
         let reported = if self.format == Format::Messages { self.figures.usage() } else { self.facts.usage };
         let mut usage = reported.unwrap_or(Usage::empty(Source::Bounded));
         let reported_output = usage.output.unwrap_or_default().saturating_add(usage.reasoning.unwrap_or_default());
@@ -302,14 +302,14 @@ impl Reading {
             kind.is_some_and(|kind| is_terminal(self.format, kind))
         };
         let has_usage = self.read_usage(is_terminal);
-        if let Framing::Json | Framing::Opaque = self.framing {
+        if let ResponseFraming::Json | ResponseFraming::Opaque = self.framing {
             self.facts.ended = true;
         }
         if matches!(self.format, Format::GenerateContent | Format::EmbedContent) {
             let is_text = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
             self.has_finished |= is_text(FINISH) || is_text(BLOCK);
         }
-        if self.framing != Framing::Events {
+        if self.framing != ResponseFraming::Events {
             return false;
         }
         match self.format {
@@ -332,7 +332,7 @@ impl Reading {
 
     /// Reads the creation time of the response, and whether it has failed.
     fn read_state(&mut self) {
-        if !matches!(self.framing, Framing::Events | Framing::Array) {
+        if !matches!(self.framing, ResponseFraming::Events | ResponseFraming::Array) {
             return;
         }
         let has_created = self.has_choices() || self.format == Format::Responses;
@@ -348,7 +348,7 @@ impl Reading {
 
     /// Reads the usage. Returns whether an object reports it, with any content.
     fn read_usage(&mut self, is_terminal: bool) -> bool {
-        let of_choice = self.has_choices() && self.framing == Framing::Events;
+        let of_choice = self.has_choices() && self.framing == ResponseFraming::Events;
         let of_choice = || if of_choice { self.scanner.picked(CHOICE_USAGE) } else { None };
         let is_object = |json: &&[u8]| json.starts_with(b"{");
         let json = self.scanner.picked(USAGE).filter(is_object).or_else(|| of_choice().filter(is_object));
@@ -383,7 +383,7 @@ impl Reading {
             }
             Format::Images => {
                 let reported = json.and_then(media::images).map(|(usage, is_standard)| {
-                    self.terms = is_standard.then(Terms::default);
+                    self.terms = is_standard.then(PriceTerms::default);
                     usage
                 });
                 reported.or_else(|| self.images_made(is_terminal))
@@ -405,7 +405,7 @@ impl Reading {
 
     /// Counts the images of a body, or of the events so far, if no figures are reported.
     fn images_made(&mut self, is_terminal: bool) -> Option<Usage> {
-        let images = if self.framing == Framing::Events {
+        let images = if self.framing == ResponseFraming::Events {
             self.images = self.images.saturating_add(u64::from(is_terminal));
             self.images
         } else {
@@ -425,8 +425,8 @@ fn with_fees(tools: &mut tools::Tools, json: Option<&[u8]>, read: impl Fn(&[u8])
 }
 
 /// Returns the terms of OpenAI's tiers.
-fn terms_of(word: &str) -> Option<Terms> {
-    Tier::of_openai(word).map(|tier| Terms { tier, us: false })
+fn terms_of(word: &str) -> Option<PriceTerms> {
+    Tier::of_openai(word).map(|tier| PriceTerms { tier, us: false })
 }
 
 fn is_terminal(format: Format, kind: &[u8]) -> bool {

@@ -12,39 +12,39 @@ use super::*;
 use crate::scan::VALUE_BYTES_MAX;
 
 /// A response: name, format, framing, bytes.
-type Fixture = (&'static str, Format, Framing, &'static [u8]);
+type Fixture = (&'static str, Format, ResponseFraming, &'static [u8]);
 
 /// Fixtures, written by hand after the documentation of each format.
 #[rustfmt::skip]
 pub(super) const FIXTURES: &[Fixture] = &[
-    ("chat", Format::Chat, Framing::Events, include_bytes!("../../tests/fixtures/chat.sse")),
-    ("chat_azure", Format::Chat, Framing::Events, include_bytes!("../../tests/fixtures/chat-azure.sse")),
-    ("chat_body", Format::Chat, Framing::Json, include_bytes!("../../tests/fixtures/chat.json")),
-    ("responses", Format::Responses, Framing::Events, include_bytes!("../../tests/fixtures/responses.sse")),
-    ("responses_incomplete", Format::Responses, Framing::Events, include_bytes!("../../tests/fixtures/responses-incomplete.sse")),
-    ("responses_body", Format::Responses, Framing::Json, include_bytes!("../../tests/fixtures/responses.json")),
-    ("messages", Format::Messages, Framing::Events, include_bytes!("../../tests/fixtures/messages.sse")),
-    ("messages_cut", Format::Messages, Framing::Events, include_bytes!("../../tests/fixtures/messages-cut.sse")),
-    ("messages_body", Format::Messages, Framing::Json, include_bytes!("../../tests/fixtures/messages.json")),
-    ("error_openai", Format::Chat, Framing::Json, include_bytes!("../../tests/fixtures/error-openai.json")),
-    ("error_anthropic", Format::Messages, Framing::Json, include_bytes!("../../tests/fixtures/error-anthropic.json")),
-    ("completions", Format::Completions, Framing::Events, include_bytes!("../../tests/fixtures/completions.sse")),
-    ("embeddings_body", Format::Embeddings, Framing::Json, include_bytes!("../../tests/fixtures/embeddings.json")),
-    ("generate", Format::GenerateContent, Framing::Events, include_bytes!("../../tests/fixtures/generate.sse")),
-    ("generate_blocked", Format::GenerateContent, Framing::Events, include_bytes!("../../tests/fixtures/generate-blocked.sse")),
-    ("generate_array", Format::GenerateContent, Framing::Array, include_bytes!("../../tests/fixtures/generate-array.json")),
-    ("generate_body", Format::GenerateContent, Framing::Json, include_bytes!("../../tests/fixtures/generate.json")),
-    ("embed_body", Format::EmbedContent, Framing::Json, include_bytes!("../../tests/fixtures/embed.json")),
-    ("error_google", Format::GenerateContent, Framing::Array, include_bytes!("../../tests/fixtures/error-google.json")),
-    ("images", Format::Images, Framing::Events, include_bytes!("../../tests/fixtures/images.sse")),
-    ("images_body", Format::Images, Framing::Json, include_bytes!("../../tests/fixtures/images.json")),
-    ("images_urls", Format::Images, Framing::Json, include_bytes!("../../tests/fixtures/images-urls.json")),
-    ("speech", Format::Speech, Framing::Events, include_bytes!("../../tests/fixtures/speech.sse")),
-    ("transcription", Format::Transcription, Framing::Events, include_bytes!("../../tests/fixtures/transcription.sse")),
-    ("transcription_body", Format::Transcription, Framing::Json, include_bytes!("../../tests/fixtures/transcription.json")),
-    ("transcription_verbose", Format::Transcription, Framing::Json, include_bytes!("../../tests/fixtures/transcription-verbose.json")),
-    ("transcription_whisper", Format::Transcription, Framing::Json, include_bytes!("../../tests/fixtures/transcription-whisper.json")),
-    ("moderations_body", Format::Moderations, Framing::Json, include_bytes!("../../tests/fixtures/moderations.json")),
+    ("chat", Format::Chat, ResponseFraming::Events, include_bytes!("../../tests/fixtures/chat.sse")),
+    ("chat_azure", Format::Chat, ResponseFraming::Events, include_bytes!("../../tests/fixtures/chat-azure.sse")),
+    ("chat_body", Format::Chat, ResponseFraming::Json, include_bytes!("../../tests/fixtures/chat.json")),
+    ("responses", Format::Responses, ResponseFraming::Events, include_bytes!("../../tests/fixtures/responses.sse")),
+    ("responses_incomplete", Format::Responses, ResponseFraming::Events, include_bytes!("../../tests/fixtures/responses-incomplete.sse")),
+    ("responses_body", Format::Responses, ResponseFraming::Json, include_bytes!("../../tests/fixtures/responses.json")),
+    ("messages", Format::Messages, ResponseFraming::Events, include_bytes!("../../tests/fixtures/messages.sse")),
+    ("messages_cut", Format::Messages, ResponseFraming::Events, include_bytes!("../../tests/fixtures/messages-cut.sse")),
+    ("messages_body", Format::Messages, ResponseFraming::Json, include_bytes!("../../tests/fixtures/messages.json")),
+    ("error_openai", Format::Chat, ResponseFraming::Json, include_bytes!("../../tests/fixtures/error-openai.json")),
+    ("error_anthropic", Format::Messages, ResponseFraming::Json, include_bytes!("../../tests/fixtures/error-anthropic.json")),
+    ("completions", Format::Completions, ResponseFraming::Events, include_bytes!("../../tests/fixtures/completions.sse")),
+    ("embeddings_body", Format::Embeddings, ResponseFraming::Json, include_bytes!("../../tests/fixtures/embeddings.json")),
+    ("generate", Format::GenerateContent, ResponseFraming::Events, include_bytes!("../../tests/fixtures/generate.sse")),
+    ("generate_blocked", Format::GenerateContent, ResponseFraming::Events, include_bytes!("../../tests/fixtures/generate-blocked.sse")),
+    ("generate_array", Format::GenerateContent, ResponseFraming::Array, include_bytes!("../../tests/fixtures/generate-array.json")),
+    ("generate_body", Format::GenerateContent, ResponseFraming::Json, include_bytes!("../../tests/fixtures/generate.json")),
+    ("embed_body", Format::EmbedContent, ResponseFraming::Json, include_bytes!("../../tests/fixtures/embed.json")),
+    ("error_google", Format::GenerateContent, ResponseFraming::Array, include_bytes!("../../tests/fixtures/error-google.json")),
+    ("images", Format::Images, ResponseFraming::Events, include_bytes!("../../tests/fixtures/images.sse")),
+    ("images_body", Format::Images, ResponseFraming::Json, include_bytes!("../../tests/fixtures/images.json")),
+    ("images_urls", Format::Images, ResponseFraming::Json, include_bytes!("../../tests/fixtures/images-urls.json")),
+    ("speech", Format::Speech, ResponseFraming::Events, include_bytes!("../../tests/fixtures/speech.sse")),
+    ("transcription", Format::Transcription, ResponseFraming::Events, include_bytes!("../../tests/fixtures/transcription.sse")),
+    ("transcription_body", Format::Transcription, ResponseFraming::Json, include_bytes!("../../tests/fixtures/transcription.json")),
+    ("transcription_verbose", Format::Transcription, ResponseFraming::Json, include_bytes!("../../tests/fixtures/transcription-verbose.json")),
+    ("transcription_whisper", Format::Transcription, ResponseFraming::Json, include_bytes!("../../tests/fixtures/transcription-whisper.json")),
+    ("moderations_body", Format::Moderations, ResponseFraming::Json, include_bytes!("../../tests/fixtures/moderations.json")),
 ];
 
 /// Returns the forwarded bytes of these pieces, and the facts that were read.
@@ -58,12 +58,12 @@ pub(super) fn tapped<'a>(mut tap: Tap, pieces: impl IntoIterator<Item = &'a [u8]
     (out, seen)
 }
 
-fn seen(format: Format, framing: Framing, bytes: &[u8]) -> ResponseFacts {
+fn seen(format: Format, framing: ResponseFraming, bytes: &[u8]) -> ResponseFacts {
     tapped(Tap::new(format, framing, false), [bytes]).1
 }
 
 fn chat(stream: &str) -> (String, ResponseFacts) {
-    let (out, seen) = tapped(Tap::new(Format::Chat, Framing::Events, true), [stream.as_bytes()]);
+    let (out, seen) = tapped(Tap::new(Format::Chat, ResponseFraming::Events, true), [stream.as_bytes()]);
     (String::from_utf8(out).unwrap(), seen)
 }
 
@@ -79,7 +79,7 @@ fn usage_model_id_and_end_are_read_in_every_format() {
 #[test]
 fn every_byte_passes_unchanged_where_nothing_is_dropped() {
     for (name, format, framing, bytes) in FIXTURES {
-        let drops = matches!(format, Format::Chat | Format::Completions) && *framing == Framing::Events;
+        let drops = matches!(format, Format::Chat | Format::Completions) && *framing == ResponseFraming::Events;
         let (out, _) = tapped(Tap::new(*format, *framing, !drops), [*bytes]);
         assert_eq!(out, *bytes, "{name}");
     }
@@ -139,7 +139,7 @@ fn the_usage_chunk_is_known_however_it_is_written() {
 fn without_buffered_bytes_chunks_are_forwarded_without_a_copy() {
     let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     for format in Format::ALL {
-        let mut tap = Tap::new(format, Framing::Events, true);
+        let mut tap = Tap::new(format, ResponseFraming::Events, true);
         for open in ["", "", "data: {\"cho"] {
             let bytes = Bytes::from([event, event, open].concat());
             let out = tap.push(bytes.clone());
@@ -156,11 +156,13 @@ fn ends(stream: &[u8]) -> Vec<usize> {
 
 /// Returns each stream of the fixtures, with lines that end in LF and in CR LF.
 fn streams() -> impl Iterator<Item = (Format, Vec<u8>)> {
-    FIXTURES.iter().filter(|(_, _, framing, _)| *framing == Framing::Events).flat_map(|(_, format, _, bytes)| {
-        // Comments are forwarded separately.
-        let text = std::str::from_utf8(bytes).unwrap().replace(": keepalive\n\n", "");
-        ["\n", "\r\n"].map(|end| (*format, text.replace('\n', end).into_bytes()))
-    })
+    FIXTURES.iter().filter(|(_, _, framing, _)| *framing == ResponseFraming::Events).flat_map(
+        |(_, format, _, bytes)| {
+            // Comments are forwarded separately.
+            let text = std::str::from_utf8(bytes).unwrap().replace(": keepalive\n\n", "");
+            ["\n", "\r\n"].map(|end| (*format, text.replace('\n', end).into_bytes()))
+        },
+    )
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn half_an_event_is_buffered_until_it_is_complete() {
         let ends = ends(&stream);
         assert!(ends.len() > 1, "{format:?}");
         for cut in 0..=stream.len() {
-            let mut tap = Tap::new(format, Framing::Events, false);
+            let mut tap = Tap::new(format, ResponseFraming::Events, false);
             let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
             let out = tap.push(Bytes::copy_from_slice(&stream[..cut]));
             // The line feed of a blank line's CR LF may arrive later: the event ends at its CR.
@@ -178,7 +180,7 @@ fn half_an_event_is_buffered_until_it_is_complete() {
             let out = [out, tap.push(Bytes::copy_from_slice(&stream[cut..]))].concat();
             assert_eq!(out, stream[..*ends.last().unwrap()], "{format:?} at {cut}");
         }
-        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut tap = Tap::new(format, ResponseFraming::Events, false);
         let mut passed = 0;
         for (at, byte) in stream.iter().enumerate() {
             passed += tap.push(Bytes::copy_from_slice(&[*byte])).len();
@@ -192,7 +194,7 @@ fn half_an_event_is_dropped_when_cut() {
     for (format, stream) in streams() {
         let ends = ends(&stream);
         for cut in (0..=stream.len()).filter(|cut| !stream[..*cut].ends_with(b"\n\r")) {
-            let mut tap = Tap::new(format, Framing::Events, false);
+            let mut tap = Tap::new(format, ResponseFraming::Events, false);
             let passed: Vec<u8> =
                 stream[..cut].chunks(7).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
             let (half, _) = tap.finish();
@@ -205,7 +207,7 @@ fn half_an_event_is_dropped_when_cut() {
 #[test]
 fn a_last_event_without_its_blank_line_is_the_rest() {
     for format in Format::ALL {
-        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut tap = Tap::new(format, ResponseFraming::Events, false);
         assert_eq!(tap.push(Bytes::from_static(b"data: 1\n\ndata: 2\n")), "data: 1\n\n");
         assert_eq!(tap.finish().0, "data: 2\n", "{format:?}");
     }
@@ -215,7 +217,7 @@ fn a_last_event_without_its_blank_line_is_the_rest() {
 fn comments_between_events_are_not_buffered() {
     for end in ["\n", "\r", "\r\n"] {
         for format in Format::ALL {
-            let mut tap = Tap::new(format, Framing::Events, true);
+            let mut tap = Tap::new(format, ResponseFraming::Events, true);
             for (piece, passed) in [(": keep", ""), ("alive|", ": keepalive|"), (":|:", ":|"), ("|data: 1|: c|", ":|")]
             {
                 assert_eq!(tap.push(piece.replace('|', end).into()), passed.replace('|', end), "{format:?} {end:?}");
@@ -227,7 +229,7 @@ fn comments_between_events_are_not_buffered() {
 #[test]
 fn an_event_over_the_maximum_is_forwarded_as_it_arrives() {
     for format in Format::ALL {
-        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut tap = Tap::new(format, ResponseFraming::Events, false);
         let part = "x".repeat(40 * 1024);
         assert_eq!(tap.push(format!("data: 1\n\ndata: {part}").into()), "data: 1\n\n");
         assert_eq!(tap.push(part.clone().into()).len(), "data: ".len() + 2 * part.len());
@@ -239,7 +241,7 @@ fn an_event_over_the_maximum_is_forwarded_as_it_arrives() {
 
 #[test]
 fn an_event_is_buffered_up_to_its_exact_maximum() {
-    let mut tap = Tap::new(Format::Messages, Framing::Events, false);
+    let mut tap = Tap::new(Format::Messages, ResponseFraming::Events, false);
     let longest = format!("data: {}", "x".repeat(64 * 1024 - "data: ".len()));
     assert_eq!(tap.push(longest.clone().into()), "");
     assert_eq!(tap.push("x".into()), longest + "x");
@@ -247,7 +249,7 @@ fn an_event_is_buffered_up_to_its_exact_maximum() {
 
 #[test]
 fn a_usage_chunk_over_the_bound_is_passed_and_read() {
-    let mut tap = Tap::new(Format::Chat, Framing::Events, true);
+    let mut tap = Tap::new(Format::Chat, ResponseFraming::Events, true);
     assert_eq!(tap.push(Bytes::from_static(b"data: 1\n\ndata: {\"choices\":[],")), "data: 1\n\n");
     let filler = Bytes::from(vec![b' '; 64 * 1024]);
     let out = tap.push(filler.clone());
@@ -279,10 +281,10 @@ fn a_chat_stream_has_ended_when_its_last_choice_finished_or_at_done() {
 fn a_cut_response_has_not_ended_and_its_reported_usage_is_read() {
     let whole = include_bytes!("../../tests/fixtures/chat.json");
     for cut in 0..whole.len() - 2 {
-        assert_eq!(seen(Format::Chat, Framing::Json, &whole[..cut]), ResponseFacts::default(), "{cut}");
+        assert_eq!(seen(Format::Chat, ResponseFraming::Json, &whole[..cut]), ResponseFacts::default(), "{cut}");
     }
     let start = br#"data: {"type":"message_start","message":{"usage":{"input_tokens":5,"output_tokens":1}}}"#;
-    let reported = seen(Format::Messages, Framing::Events, start);
+    let reported = seen(Format::Messages, ResponseFraming::Events, start);
     assert_eq!((reported.usage.and_then(|usage| usage.input), reported.ended), (Some(Tokens(5)), false));
 }
 
@@ -291,7 +293,7 @@ fn other_bodies_report_nothing() {
     for body in
         ["", "<html><body>502, bad gateway</body></html>", "not found, sorry", "null", "7", "[]", "\u{1f}\u{8b}"]
     {
-        let seen = seen(Format::Responses, Framing::Json, body.as_bytes());
+        let seen = seen(Format::Responses, ResponseFraming::Json, body.as_bytes());
         assert_eq!((seen.usage, seen.model, seen.id), (None, None, None), "{body}");
         assert_eq!(seen.ended, body == "[]", "{body}");
     }
@@ -300,10 +302,10 @@ fn other_bodies_report_nothing() {
 #[test]
 fn long_names_are_truncated_at_a_character() {
     let body = format!(r#"{{"model":"{}","id":"{}"}}"#, "i".repeat(201), "m\u{20ac}".repeat(60));
-    let seen = seen(Format::Chat, Framing::Json, body.as_bytes());
+    let seen = seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
     assert_eq!((seen.model, seen.id), (Some("i".repeat(200)), Some("m\u{20ac}".repeat(50))));
     let body = format!(r#"{{"id":"m{}"}}"#, "\u{20ac}".repeat(67));
-    let seen = self::seen(Format::Chat, Framing::Json, body.as_bytes());
+    let seen = self::seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
     assert_eq!(seen.id, Some(format!("m{}", "\u{20ac}".repeat(66))));
 }
 
@@ -346,7 +348,7 @@ fn a_line_of_100_mb_stays_within_bounds() {
         [("data: {\"usage\":{\"a\":\"", 100), ("data: {\"", 10), ("data: ", 10), ("event: ", 10), ("", 10), (": ", 10)]
     {
         for (format, drop) in [(Format::Chat, true), (Format::Messages, false)] {
-            let mut tap = Tap::new(format, Framing::Events, drop);
+            let mut tap = Tap::new(format, ResponseFraming::Events, drop);
             let mut out = tap.push(Bytes::copy_from_slice(head.as_bytes())).len();
             for _ in 0..pieces {
                 out += tap.push(piece.clone()).len();
@@ -362,7 +364,7 @@ fn a_line_of_100_mb_stays_within_bounds() {
 #[test]
 fn an_event_of_many_usages_stays_within_bounds() {
     let usage = format!("\"usage\":\"{}\",", "x".repeat(60_000));
-    let mut tap = Tap::new(Format::Chat, Framing::Events, true);
+    let mut tap = Tap::new(Format::Chat, ResponseFraming::Events, true);
     tap.push(Bytes::from_static(b"data: {"));
     for _ in 0..100 {
         tap.push(Bytes::from(usage.clone()));

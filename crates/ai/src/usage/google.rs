@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::lenient::{List, Word};
 use super::{Figure, Part, reported, take};
-use crate::price::{Terms, Tier};
+use crate::price::{PriceTerms, Tier};
 
 /// The prompt includes cached tokens and the candidates exclude thoughts; input of tools is reported beside the prompt.
 #[derive(Default, Deserialize)]
@@ -40,7 +40,7 @@ pub(crate) struct GoogleUsage {
     /// The terms of service. `None` for prepaid or unknown traffic, for cached audio, and for generated or embedded
     /// video, which have rates of their own. Cached text, images and video share one rate
     /// (ai.google.dev/gemini-api/docs/pricing, 2026-11-21).
-    pub(crate) terms: Option<Terms>,
+    pub(crate) terms: Option<PriceTerms>,
 }
 
 /// Reads a usage object; `None` if it reports no figure.
@@ -78,7 +78,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
         || has(&object.candidates_tokens_details, "VIDEO")
         || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
     let tier = tier([object.traffic_type, object.service_tier]).filter(|_| !special);
-    Some(GoogleUsage { usage, terms: tier.map(|tier| Terms { tier, us: false }) })
+    Some(GoogleUsage { usage, terms: tier.map(|tier| PriceTerms { tier, us: false }) })
 }
 
 /// Returns the tier that both words name; either may be missing. `None` if one is unknown or they disagree.
@@ -119,7 +119,7 @@ mod tests {
         };
         assert_eq!(usage(json), expected);
         assert_eq!(expected.total(), Tokens(157));
-        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
+        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(PriceTerms::default()));
     }
 
     #[test]
@@ -137,17 +137,17 @@ mod tests {
             ..Usage::empty(Source::Reported)
         };
         assert_eq!((usage(json), expected.total()), (expected, Tokens(1390)));
-        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
+        assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(PriceTerms::default()));
         assert_eq!(read(json.as_bytes(), true).unwrap().terms, None, "embedded video has a rate of its own");
     }
 
     #[test]
     fn images_and_video_of_a_cache_have_its_rate_and_audio_has_another() {
         for (modality, terms) in [
-            ("TEXT", Some(Terms::default())),
-            ("IMAGE", Some(Terms::default())),
-            ("VIDEO", Some(Terms::default())),
-            ("DOCUMENT", Some(Terms::default())),
+            ("TEXT", Some(PriceTerms::default())),
+            ("IMAGE", Some(PriceTerms::default())),
+            ("VIDEO", Some(PriceTerms::default())),
+            ("DOCUMENT", Some(PriceTerms::default())),
             ("AUDIO", None),
         ] {
             let json = format!(
@@ -191,7 +191,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"promptTokenCount":1,{words}}}"#);
             let terms = read(json.as_bytes(), false).unwrap().terms;
-            assert_eq!(terms, tier.map(|tier| Terms { tier, us: false }), "{words}");
+            assert_eq!(terms, tier.map(|tier| PriceTerms { tier, us: false }), "{words}");
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::lenient::{LIST_MAX, List, Present, Word};
 use super::{Figure, Part, Writes, reported};
-use crate::price::{Terms, Tier, undated};
+use crate::price::{PriceTerms, Tier, undated};
 
 /// The figures that the usage objects of one message have reported so far. The input excludes cache reads and cache
 /// writes. The output includes thinking, which is not reported separately.
@@ -122,7 +122,7 @@ impl MessagesFigures {
     }
 
     /// Returns the terms at which `model` responded; `None` if a part of the usage has rates that are not known.
-    pub(crate) fn terms(&self, model: Option<&str>) -> Option<Terms> {
+    pub(crate) fn terms(&self, model: Option<&str>) -> Option<PriceTerms> {
         let is_other = |named: &str| model.is_some_and(|model| undated(model) != undated(named));
         if self.credited || self.beside.strange || self.beside.models.iter().any(|named| is_other(named)) {
             return None;
@@ -138,7 +138,7 @@ impl MessagesFigures {
             Some("us") => true,
             Some(_) => return None,
         };
-        Some(Terms { tier, us })
+        Some(PriceTerms { tier, us })
     }
 
     /// Returns the token classes; `None` if no figure was reported.
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn terms_are_read_from_the_response() {
-        let of = |tier, us| Some(Terms { tier, us });
+        let of = |tier, us| Some(PriceTerms { tier, us });
         for (fields, terms) in [
             ("", of(Tier::Standard, false)),
             (r#","speed":"fast""#, of(Tier::Fast, false)),

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use access::Tokens;
 use ai::bound::Reference;
-use ai::models::Limits;
-use ai::price::Terms;
-use ai::{Endpoint, Extent, Format, Framing, Price, Prices, ResponseFacts, Tap, request};
+use ai::models::TokenLimits;
+use ai::price::PriceTerms;
+use ai::{Endpoint, Extent, Format, Price, Prices, ResponseFacts, ResponseFraming, Tap, request};
 use bytes::Bytes;
 use meter::{Rates, Source, UnitRates, Usage, rating};
 
@@ -21,7 +21,7 @@ const DAY: access::Day = access::Day(20_778);
 struct Bill {
     name: String,
     format: Format,
-    framing: Framing,
+    framing: ResponseFraming,
     path: String,
     provider: String,
     model: String,
@@ -69,10 +69,10 @@ fn read(path: &std::path::Path) -> Bill {
         (word.to_owned(), number.parse().unwrap())
     };
     let framing = match &*field("framing") {
-        "json" => Framing::Json,
-        "events" => Framing::Events,
-        "array" => Framing::Array,
-        "opaque" => Framing::Opaque,
+        "json" => ResponseFraming::Json,
+        "events" => ResponseFraming::Events,
+        "array" => ResponseFraming::Array,
+        "opaque" => ResponseFraming::Opaque,
         other => panic!("{name}: {other}"),
     };
     let mut bill = indented("bill:");
@@ -161,7 +161,7 @@ fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Response
         let billable = requested(bill).and_then(|(requested, _)| requested.billable);
         if let Some(billed) = billable {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
-            seen.terms = Some(Terms::default());
+            seen.terms = Some(PriceTerms::default());
         }
     }
     seen
@@ -257,7 +257,7 @@ fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
         let Some((_, extent)) = requested(&bill) else { continue };
         let Some(usage) = seen(&bill, [&*bill.answer]).usage else { continue };
         let price = prices.find(&bill.provider, [&*bill.model], DAY);
-        let bound = extent.bound(price, Limits::find(&bill.provider, [&*bill.model]));
+        let bound = extent.bound(price, TokenLimits::find(&bill.provider, [&*bill.model]));
         let Bill { name, cost, .. } = &bill;
         if let Some(tokens) = bound.tokens {
             assert!(usage.total() <= tokens, "{name}: {:?} of {tokens:?}", usage.total());

@@ -1,14 +1,14 @@
 //! Compares the events that Tollgate writes into a stream with the schemas that providers publish.
 
 use access::Refusal;
-use ai::{Format, Framing, Problem, Reporter, Tap};
+use ai::{Format, FormatProblem, Reporter, ResponseFraming, Tap};
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::published;
 
 const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "019a-1" };
-const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "cut", REPORTER);
+const PROBLEM: FormatProblem<'static> = FormatProblem::new(Refusal::UpstreamReset, "cut", REPORTER);
 
 /// Formats that stream, and the first events of such a stream.
 const BEGUN: [(Format, &str); 8] = [
@@ -54,7 +54,7 @@ fn events_have_the_fields_that_the_schemas_require() {
     for (format, begun) in BEGUN {
         for begun in ["", begun] {
             let tap = || {
-                let mut tap = Tap::new(format, Framing::Events, false);
+                let mut tap = Tap::new(format, ResponseFraming::Events, false);
                 assert_eq!(tap.push(Bytes::from_static(begun.as_bytes())).len(), begun.len());
                 tap
             };

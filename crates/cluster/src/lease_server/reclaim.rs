@@ -7,7 +7,7 @@ use access::{Amount, Timestamp};
 use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use store::DatabaseError;
-use store::audit::{Act, Action, Actor};
+use store::audit::{Act, Actor, AuditAction};
 use store::backlog::Backlog;
 use store::budget_period::{BudgetPeriodRow, book_id};
 use store::sql::{amount, micros, statements, timestamp, unsigned};
@@ -145,7 +145,9 @@ impl Cluster {
         let nothing = Tick { node, incarnation: lease.incarnation, requests: Vec::new(), closes: Vec::new() };
         kept.write(&self.store, &mut transaction, &server, &nothing).await?;
         let detail = json!({"incarnation": lease.incarnation, "reclaimed": unspent, "spent": lease.spent});
-        self.store.note(&mut transaction, by, Act::of(Action::LeaseReclaim, lease.node, None).with(detail)).await?;
+        self.store
+            .note(&mut transaction, by, Act::of(AuditAction::LeaseReclaim, lease.node, None).with(detail))
+            .await?;
         transaction.commit().await?;
         Ok(Some(unspent))
     }

@@ -9,8 +9,8 @@ mod subject_issuer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, Scheme};
-use access::jwt::{Algorithm, Key, KeySet, Terms};
+use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, UrlScheme};
+use access::jwt::{Algorithm, JwtKey, KeySet, TokenTerms};
 use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
 use tls::{UpstreamTls, UpstreamTlsSettings};
@@ -171,7 +171,7 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -
         reader.report(Problem::new(Code::BadValue, algorithm.at(), message).expected(kinds));
     }
     let issuer = entry.issuer.as_ref().map(|issuer| issuer.value.as_str());
-    let terms = Terms {
+    let terms = TokenTerms {
         algorithms: entry.algorithms.list.iter().map(|algorithm| algorithm.value).collect(),
         issuer: issuer.map(Box::from),
         audiences: entry.audience.list.iter().map(|audience| audience.value.as_str().into()).collect(),
@@ -314,7 +314,7 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
                 let expected = format!("at least {needed} bytes, as `algorithms` requires, or `weak_secret: true`");
                 reader.bad(secret.at()?, &name, expected);
             }
-            Key::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
+            JwtKey::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
         }
         ["public_key"] => entry.public_key.as_ref().map(|key| EntryKeys::Configured(KeySet::of_key(key.value.clone()))),
         ["jwks"] => {
@@ -339,7 +339,7 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
     let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
     let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
     let source = IssuerSource { place, allow_link_local, tls: tls.as_deref().map(issuer_tls) };
-    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != Scheme::Https) {
+    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != UrlScheme::Https) {
         upstream_tls::report_unused(reader, tls, &format!("`{key}` is not an `https` URL"));
     }
     if source.url().is_link_local() && !source.allow_link_local {

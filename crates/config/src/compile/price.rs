@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ai::price::{Limits, Long, Others, Period, Price, PriceFigures, Prices, Tier};
+use ai::price::{Long, Others, Price, PriceFigures, PricePeriod, Prices, Tier, TokenLimits};
 use meter::{Rates, UnitRates};
 
 use super::UsedNames;
@@ -76,11 +76,11 @@ fn value<T: Copy>(input: &Option<Input<T>>) -> Option<T> {
 
 /// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
-pub(super) struct PriceRows(HashMap<String, Vec<(Period, Option<At>)>>);
+pub(super) struct PriceRows(HashMap<String, Vec<(PricePeriod, Option<At>)>>);
 
 impl PriceRows {
     /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
-    pub(super) fn take(&mut self, reader: &Reader<'_>, model: &Input<String>, period: Period) -> bool {
+    pub(super) fn take(&mut self, reader: &Reader<'_>, model: &Input<String>, period: PricePeriod) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
         let Some((_, first)) = rows.iter().find(|(earlier, _)| earlier.overlaps(period)) else {
             rows.push((period, model.at()));
@@ -191,8 +191,8 @@ fn tiers(reader: &Reader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Ra
     tiers
 }
 
-fn period(reader: &Reader<'_>, input: &FiguresInput) -> Period {
-    let period = Period { from: value(&input.from), until: value(&input.until) };
+fn period(reader: &Reader<'_>, input: &FiguresInput) -> PricePeriod {
+    let period = PricePeriod { from: value(&input.from), until: value(&input.until) };
     if let (false, Some(until)) = (period.is_ordered(), &input.until) {
         let at = until.at().unwrap_or(input.location.at);
         reader.bad(at, &input.location.name("until"), "a day that is not before `from`");
@@ -200,12 +200,12 @@ fn period(reader: &Reader<'_>, input: &FiguresInput) -> Period {
     period
 }
 
-fn limits(reader: &Reader<'_>, input: &FiguresInput) -> Option<Limits> {
+fn limits(reader: &Reader<'_>, input: &FiguresInput) -> Option<TokenLimits> {
     let keys = ["input_tokens_max", "output_tokens_max"];
     let location = &input.location;
     if keys.iter().any(|key| location.has(key)) {
         keys.iter().filter(|key| !location.has(key)).for_each(|key| location.missing(reader, &[key]));
     }
     let limits = value(&input.input_tokens_max).zip(value(&input.output_tokens_max));
-    limits.map(|(input_tokens_max, output_tokens_max)| Limits { input_tokens_max, output_tokens_max })
+    limits.map(|(input_tokens_max, output_tokens_max)| TokenLimits { input_tokens_max, output_tokens_max })
 }

@@ -13,8 +13,8 @@ use crate::schema::process::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Spool, Store,
-    TlsSettings,
+    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, SpoolSettings,
+    StoreSettings, TlsSettings,
 };
 
 /// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
@@ -121,16 +121,16 @@ fn public_url(urls: &PublicUrlInput) -> PublicUrl {
     PublicUrl { proxy: url(&urls.proxy), control: url(&urls.control) }
 }
 
-fn store(store: &StoreInput) -> Store {
-    Store {
+fn store(store: &StoreInput) -> StoreSettings {
+    StoreSettings {
         url: store.url.as_ref().map(|url| url.value.clone()),
         migrate: store.migrate.value,
         stale_for: store.stale_for.value,
     }
 }
 
-fn spool(spool: &SpoolInput) -> Spool {
-    Spool { size_bytes_max: spool.max_size.value, durability: spool.durability.value }
+fn spool(spool: &SpoolInput) -> SpoolSettings {
+    SpoolSettings { size_bytes_max: spool.max_size.value, durability: spool.durability.value }
 }
 
 fn retention(retention: &RetentionInput) -> Retention {

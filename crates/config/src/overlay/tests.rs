@@ -23,8 +23,7 @@ fn check(source: &str, variables: &[(&str, &str)], expected: &str) {
 
 #[test]
 fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
-    let source =
-        "listen: 127.0.0.1:1\nlog: {level: warn, format: text}\nplans: [{name: a, credits_per_day: 1}, {name: b}]";
+    let source = "listen: 127.0.0.1:1\nlog: {level: warn, format: text}\n";
     let snapshot = loaded(
         source,
         &[
@@ -33,8 +32,6 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
             ("TOLLGATE_LOG__LEVEL", "debug"),
             ("TOLLGATE_LOG__MODULES__PROXY", "trace"),
             ("TOLLGATE_AI__TIMEOUTS__IDLE", "7s"),
-            ("TOLLGATE_PLANS__0__CREDITS_PER_DAY", "9"),
-            ("TOLLGATE_PLANS__2__NAME", "c"),
             ("TOLLGATE_DATA", ""),
         ],
     )
@@ -44,34 +41,24 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
     assert_eq!((snapshot.process.log.level.as_str(), snapshot.process.log.format.is_some()), ("debug", true));
     assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
     assert_eq!(snapshot.traffic.ai.unwrap().timeouts.idle, Duration::from_secs(7));
-    let plans: Vec<_> = snapshot
-        .traffic
-        .plans
-        .iter()
-        .map(|plan| (plan.name.as_str(), plan.credits_per_day.map(|credits| credits.0)))
-        .collect();
-    assert_eq!(plans, [("a", Some(9)), ("b", None), ("c", None)]);
     assert_eq!(snapshot.process.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
 }
 
 #[test]
-fn whole_lists_and_mappings_are_yaml_and_their_entries_come_after_them() {
+fn whole_lists_and_mappings_are_yaml() {
     let snapshot = loaded(
         "plans: [{name: gone}]\nlog: {level: warn, format: text}",
         &[
             ("SECRET", "sk-1"),
-            ("TOLLGATE_PLANS", "[{name: starter, credits_per_day: 10}, {name: pro}]"),
-            ("TOLLGATE_PLANS__1__REQUESTS_PER_MINUTE", "5"),
+            ("TOLLGATE_PLANS", "[{name: starter, credits_per_day: 10}, {name: pro, requests_per_minute: 5}]"),
             ("TOLLGATE_LOG", "{level: error}"),
-            ("TOLLGATE_LISTEN", " [{address: '127.0.0.1:1'}]"),
-            ("TOLLGATE_LISTEN__1__ADDRESS", "127.0.0.1:2"),
+            ("TOLLGATE_LISTEN", " [{address: '127.0.0.1:1'}, {address: '127.0.0.1:2'}]"),
             ("TOLLGATE_PROVIDERS", "[{name: mock, kind: mock}]"),
             ("TOLLGATE_UPSTREAMS", "[{name: u, backends: [{url: 'http://127.0.0.1:1'}]}]"),
-            ("TOLLGATE_ROUTES", "[{path: /a, upstreams: u}]"),
-            ("TOLLGATE_ROUTES__0__METHODS__0", "GET"),
-            ("TOLLGATE_ROUTES__1__PATH__PREFIX", "/b"),
-            ("TOLLGATE_ROUTES__1__UPSTREAMS", "u"),
-            ("TOLLGATE_ROUTES__1__METHODS", "[PUT, POST]"),
+            (
+                "TOLLGATE_ROUTES",
+                "[{path: /a, upstreams: u, methods: [GET]}, {path: {prefix: /b}, upstreams: u, methods: [PUT, POST]}]",
+            ),
         ],
     )
     .snapshot;
@@ -90,11 +77,28 @@ fn whole_lists_and_mappings_are_yaml_and_their_entries_come_after_them() {
 }
 
 #[test]
-fn entries_are_put_in_the_order_of_their_numbers() {
-    let names: Vec<(String, String)> =
-        (0..12).map(|number| (format!("TOLLGATE_PLANS__{number}__NAME"), format!("p{number}"))).collect();
-    let names: Vec<(&str, &str)> = names.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(loaded("", &names).snapshot.traffic.plans.len(), 12);
+fn a_variable_of_an_entry_names_the_variable_of_the_list() {
+    check(
+        "plans: [{name: a}]",
+        &[("TOLLGATE_PLANS__0__CREDITS_PER_DAY", "S3CRET")],
+        "
+error[environment]: a variable cannot set a part of the list `plans`
+ --> the environment variable TOLLGATE_PLANS__0__CREDITS_PER_DAY
+  = expected the whole list as YAML in TOLLGATE_PLANS, or `${NAME}` in the configuration file",
+    );
+    for (variable, list) in [
+        ("TOLLGATE_PLANS__0", "TOLLGATE_PLANS"),
+        ("TOLLGATE_PLANS__99999999999999999999__NAME", "TOLLGATE_PLANS"),
+        ("TOLLGATE_TRUSTED_PROXIES__1", "TOLLGATE_TRUSTED_PROXIES"),
+        ("TOLLGATE_CONTROL__RATE_LIMITS__0__LIMIT", "TOLLGATE_CONTROL__RATE_LIMITS"),
+        ("TOLLGATE_MODELS__2__TARGETS__0__PROVIDER", "TOLLGATE_MODELS"),
+        ("TOLLGATE_PROVIDERS__0__NO_KEY", "TOLLGATE_PROVIDERS"),
+    ] {
+        let error = load("", &[(variable, "S3CRET")]).map(|_| ()).unwrap_err().to_string();
+        let expected = format!("the whole list as YAML in {list}, or");
+        assert!(error.starts_with("error[environment]") && error.contains(&expected), "{variable}: {error}");
+        assert!(load("", &[(variable, "")]).is_ok(), "{variable} is empty");
+    }
 }
 
 #[test]
@@ -122,8 +126,8 @@ error[bad_value]: `control.listen` has an invalid value
   = expected an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"",
     );
     check(
-        "drain: {delay: x}\nmodels: [{name: a, targets: [{provider: mock, model: a}]}]",
-        &[("TOLLGATE_MODELS__0__STRATEGY", "x")],
+        "drain: {delay: x}",
+        &[("TOLLGATE_MODELS", "[{name: a, strategy: x, targets: [{provider: mock, model: a}]}]")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -132,32 +136,24 @@ error[bad_value]: `drain.delay` has an invalid value
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
 error[not_yet]: `models[0].strategy` is not supported by this version yet
- --> the environment variable TOLLGATE_MODELS__0__STRATEGY",
-    );
-    check(
-        "plans: [{name: a}]",
-        &[("TOLLGATE_PLANS__1__NAME", "a")],
-        "
-error[duplicate]: a second plan of this name
- --> the environment variable TOLLGATE_PLANS__1__NAME
-  = expected another name
-  = the first is at t.yaml:1:16",
+ --> the environment variable TOLLGATE_MODELS",
     );
     check(
         "",
-        &[("TOLLGATE_PLANS__0__SHARED_KEYS", "true")],
+        &[("TOLLGATE_PLANS", "[{name: a}, {name: a}]")],
         "
-error[missing]: `plans[0]` needs `name`
- --> the environment variable TOLLGATE_PLANS__0__SHARED_KEYS
-  = expected `name` here",
+error[duplicate]: a second plan of this name
+ --> the environment variable TOLLGATE_PLANS
+  = expected another name
+  = the first is the environment variable TOLLGATE_PLANS",
     );
     check(
-        "plans: [{name: a}]",
-        &[("TOLLGATE_PLANS__2__NAME", "b")],
+        "",
+        &[("TOLLGATE_PLANS", "[{shared_keys: true}]")],
         "
-error[bad_value]: the index of `plans[2].name` is too large: the list has 1 entries
- --> the environment variable TOLLGATE_PLANS__2__NAME
-  = expected an index of at most 1",
+error[missing]: `plans[0]` needs `name`
+ --> the environment variable TOLLGATE_PLANS
+  = expected `name` here",
     );
 }
 
@@ -208,10 +204,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
         ("TOLLGATE_CONTROL__LISTN", Some("TOLLGATE_CONTROL__LISTEN")),
         ("TOLLGATE_LOG__LEVEL__X", Some("TOLLGATE_LOG__LEVEL")),
         ("TOLLGATE_log__level", Some("TOLLGATE_LOG__LEVEL")),
-        ("TOLLGATE_PROVIDERS__1__CREDENTAIL", Some("TOLLGATE_PROVIDERS__1__CREDENTIAL")),
-        ("TOLLGATE_MODELS__2__TARGETS__0__PROVIDR", Some("TOLLGATE_MODELS__2__TARGETS__0__PROVIDER")),
-        ("TOLLGATE_PLANS__X__NAME", Some("TOLLGATE_PLANS__0__NAME")),
-        ("TOLLGATE_PLANS__99999999999999999999__NAME", None),
+        ("TOLLGATE_PLANS__X__NAME", None),
         ("TOLLGATE_WEBSOCKETS", None),
         ("TOLLGATE_REPORT", None),
         ("TOLLGATE_", None),
@@ -274,7 +267,7 @@ fn no_error_repeats_a_variables_value() {
         format!("file:/{SECRET}"),
         format!("${{{SECRET}"),
     ];
-    for name in super::names(RootInput::SPEC, "", &[]) {
+    for name in super::names(RootInput::SPEC, "") {
         let variable = format!("TOLLGATE_{name}");
         for form in &forms {
             let shown = match load("plans: [{name: a}]", &[(&variable, form)]) {

@@ -269,9 +269,45 @@ fn find<'a>(settings: &'a [Setting], key: &str) -> &'a Setting {
     first
 }
 
-/// Returns the variable of a key: `TOLLGATE_PLANS__0__NAME`.
+/// Returns the variable of a key that is in no list: `TOLLGATE_LOG__LEVEL`.
 fn variable(key: &str) -> String {
-    format!("TOLLGATE_{}", key.replace("].", "__").replace(['[', '.'], "__").replace(']', "")).to_ascii_uppercase()
+    format!("TOLLGATE_{}", key.replace('.', "__")).to_ascii_uppercase()
+}
+
+/// `BASE` in one line.
+static FILE: LazyLock<Json> = LazyLock::new(|| serde_saphyr::from_str(BASE).unwrap());
+
+/// Returns the settings in which one key is changed, and where it is: in its variable, or in the file if it is in a list.
+fn changed(key: &str, set: &str) -> (Vec<Setting>, String) {
+    if !key.contains('[') {
+        let name = variable(key);
+        let settings = settings(&FILE.to_string(), &[(&name, set)], Flags::default());
+        return (settings.unwrap_or_else(|error| panic!("{key}: {error}")), format!("environment {name}"));
+    }
+    let mut file = FILE.clone();
+    let is_nested = set.starts_with(['[', '{']);
+    *at(&mut file, key) = if is_nested { serde_saphyr::from_str(set).unwrap() } else { json!(set) };
+    let settings = settings(&file.to_string(), &[], Flags::default());
+    (settings.unwrap_or_else(|error| panic!("{key}: {error}")), "t.yaml:1".to_owned())
+}
+
+/// Returns the place of a key in a file, which is created if it is missing.
+fn at<'a>(file: &'a mut Json, key: &str) -> &'a mut Json {
+    let parts = key.split(['.', '[', ']']).filter(|part| !part.is_empty());
+    parts.fold(file, |node, part| match part.parse::<usize>() {
+        Ok(index) => {
+            if !node.is_array() {
+                *node = json!([null]);
+            }
+            &mut node[index]
+        }
+        Err(_) => {
+            if !node.is_object() {
+                *node = json!({});
+            }
+            &mut node[part]
+        }
+    })
 }
 
 /// Returns the key as it is declared: `plans[].name`.
@@ -281,22 +317,17 @@ fn pattern(key: &str) -> String {
 
 #[test]
 fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
-    let base = settings(BASE, &[], Flags::default()).unwrap();
+    let base = settings(&FILE.to_string(), &[], Flags::default()).unwrap();
     for Case { key, set, shown } in ALL_CASES.iter() {
-        let name = variable(key);
         // A scalar is shown under its own name, the scalar of a list under the first entry's.
         let under = match key.as_str() {
             "trusted_proxies" => "trusted_proxies[0]",
             "auth[0].audience" => "auth[0].audience[0]",
             key => key,
         };
-        let changed =
-            settings(BASE, &[(&name, set)], Flags::default()).unwrap_or_else(|error| panic!("{key}: {error}"));
+        let (changed, from) = changed(key, set);
         let setting = find(&changed, under);
-        assert_eq!(
-            (setting.value.to_string().as_str(), setting.from.to_string()),
-            (shown.as_str(), format!("environment {name}"))
-        );
+        assert_eq!((setting.value.to_string(), setting.from.to_string()), (shown.clone(), from), "{key}");
         // All other settings are unchanged, except those that follow this one.
         let follows = [
             "ai.",
@@ -343,7 +374,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
 #[test]
 fn no_secret_is_shown() {
     for (key, set, _) in CASES.iter().filter(|(_, set, _)| set.contains("S3CRET")) {
-        let changed = settings(BASE, &[(&variable(key), set)], Flags::default()).unwrap();
+        let (changed, _) = changed(key, set);
         assert!(!serde_json::to_string(&changed).unwrap().contains("S3CRET"));
         assert!(!format!("{changed:?}").contains("S3CRET"));
         assert!(matches!(find(&changed, key).value, Value::Secret(_)), "{key}");
@@ -407,9 +438,10 @@ fn entries_keep_their_numbers_where_others_are_off() {
 providers: [{name: off, kind: openai, credential: ''}, {name: on, kind: anthropic, credential: k}]
 models: [{name: a, targets: [{provider: off, model: x}]}, {name: b, targets: [{provider: on, model: x}]}]
 ";
-    let shown = settings(source, &[("TOLLGATE_PROVIDERS__1__CREDENTIAL", "x")], Flags::default()).unwrap();
-    assert_eq!(find(&shown, "providers[1].name").from.to_string(), "t.yaml:2");
-    assert_eq!(find(&shown, "providers[1].credential").from.kind(), "environment");
+    let shown = settings(source, &[], Flags::default()).unwrap();
+    for key in ["providers[1].name", "providers[1].credential"] {
+        assert_eq!(find(&shown, key).from.to_string(), "t.yaml:2");
+    }
     assert_eq!(find(&shown, "models[1].name").value, Value::text("b"));
     assert!(
         shown.iter().all(|setting| !setting.key.contains("[0].targets") && !setting.key.starts_with("providers[0]"))
@@ -449,18 +481,15 @@ fn the_documents_list_every_setting_with_its_default() {
         .collect();
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     for Case { key, .. } in ALL_CASES.iter() {
-        let index = |name: String, index: &str| name.replace(index, "__0__");
-        let first = ["__1__", "__2__", "__3__", "__4__", "__5__", "__6__", "__7__", "__8__"]
-            .into_iter()
-            .fold(variable(key), index);
-        let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
-        assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
+        let name = variable(key.split('[').next().unwrap());
+        let whole = name.trim_end_matches("__PROXY");
+        assert!(listed.contains(name.as_str()) || listed.contains(whole), "{name}");
     }
     let uncommented: String = lines
         .iter()
         // The keys of `drain` and of `circuit_breaker` enable them.
         .filter(|line| line.starts_with("TOLLGATE_"))
-        .filter(|line| !["__0", "HANGUP__DRAIN", "CIRCUIT_BREAKER"].iter().any(|part| line.contains(part)))
+        .filter(|line| !["HANGUP__DRAIN", "CIRCUIT_BREAKER"].iter().any(|part| line.contains(part)))
         .map(|line| format!("{line}\n"))
         .collect();
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::SubjectText;
 use access::basic::BasicUsers;
 use access::issuer::IssuerSource;
-use access::jwt::{KeySet, Requirement, Terms};
+use access::jwt::{KeySet, Requirement, TokenTerms};
 use access::key_list::KeyList;
 
 use super::forward_auth::ServiceEntry;
@@ -103,7 +103,7 @@ pub struct JwtEntry {
     /// The name of the entry.
     pub name: Box<str>,
     /// The conditions on tokens.
-    pub terms: Terms,
+    pub terms: TokenTerms,
     /// The keys that verify tokens.
     pub keys: JwtKeys,
     /// Claims that upstreams receive as headers.

@@ -43,9 +43,9 @@ pub struct Process {
     /// The folder of the store's file, the spool and the lock.
     pub data: PathBuf,
     /// The database of users, keys and usage.
-    pub store: Store,
+    pub store: StoreSettings,
     /// The spool of usage events.
-    pub spool: Spool,
+    pub spool: SpoolSettings,
     /// The retention of usage rows.
     pub retention: Retention,
     /// The leases of quotas and budgets.
@@ -249,7 +249,7 @@ pub enum LogFormat {
 
 /// The section `store` of the file.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct StoreSettings {
     /// The database's URL; `None` means SQLite in the data folder.
     pub url: Option<Secret>,
     /// Whether migrations run at startup. Default true.
@@ -260,7 +260,7 @@ pub struct Store {
 
 /// The section `spool` of the file.
 #[derive(Debug, Clone, Copy)]
-pub struct Spool {
+pub struct SpoolSettings {
     /// Maximum size of all segments together, in bytes. Default 1 GiB.
     pub size_bytes_max: u64,
     /// The failures that a record survives.

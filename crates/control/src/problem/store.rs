@@ -7,7 +7,7 @@ use std::sync::Arc;
 use access::Refusal;
 use store::{
     AdminExists, BudgetError, CredentialGone, DatabaseError, InvalidText, KeyError, LinkError, NoKey, NoPlan, NoUser,
-    PasswordError, PlanError, ProviderKeyError, RedeemError, RetiredMasterKey, SessionError, UserError,
+    PasswordChangeError, PlanError, ProviderKeyError, RedeemError, RetiredMasterKey, SessionError, UserError,
 };
 
 use super::Problem;
@@ -123,12 +123,12 @@ impl From<UserError> for Problem {
     }
 }
 
-impl From<PasswordError> for Problem {
-    fn from(error: PasswordError) -> Self {
+impl From<PasswordChangeError> for Problem {
+    fn from(error: PasswordChangeError) -> Self {
         match error {
-            PasswordError::NoUser(error) => error.into(),
-            PasswordError::CredentialGone(error) => error.into(),
-            PasswordError::Database(error) => error.into(),
+            PasswordChangeError::NoUser(error) => error.into(),
+            PasswordChangeError::CredentialGone(error) => error.into(),
+            PasswordChangeError::Database(error) => error.into(),
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Action, Actor, AuditFilter, AuditLine, AuditPlace, By};
+use store::{Actor, AuditAction, AuditFilter, AuditLine, AuditPlace, By};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -216,10 +216,10 @@ async fn rows(
 /// The number of lines that one query for a table reads.
 const PAGE_ROWS: usize = 200;
 
-fn action(word: &str) -> Result<Action, Problem> {
-    let found = Action::ALL.iter().copied().find(|action| action.as_str() == word);
+fn action(word: &str) -> Result<AuditAction, Problem> {
+    let found = AuditAction::ALL.iter().copied().find(|action| action.as_str() == word);
     found.ok_or_else(|| {
-        let all: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        let all: Vec<&str> = AuditAction::ALL.iter().map(|action| action.as_str()).collect();
         Problem::new(Refusal::BadRequest, format!("`action` must be one of {}", all.join(", ")))
     })
 }

@@ -12,7 +12,6 @@ use store::{Link, NewLink, Purpose};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::auth::register::address_of;
 use crate::caller::Admin;
 use crate::input::{self, Segment};
 use crate::links::{INVITE_FOR, NewTicket};
@@ -125,7 +124,7 @@ pub(super) async fn create(
         let message = "sign-up is closed, also with an invitation; set `signup: invite` in the configuration first";
         return Err(Problem::new(Refusal::Conflict, message));
     }
-    let email = email.as_deref().map(address_of).transpose()?;
+    let email = email.as_deref().map(input::address_of).transpose()?;
     let ticket = NewTicket::of(&app, INVITE_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Invite { email, plan }, hash, expires_at };

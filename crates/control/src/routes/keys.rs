@@ -6,7 +6,6 @@ pub(super) mod detail;
 pub(super) mod lookup;
 mod repeats;
 mod requests;
-pub(super) mod view;
 
 use std::sync::Arc;
 
@@ -23,6 +22,7 @@ use uuid::Uuid;
 use super::users;
 use crate::caller::{Admin, Caller, KeyOwner};
 use crate::input::{self, Segment};
+use crate::key_view::KeyView;
 use crate::listing;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
@@ -31,7 +31,6 @@ use crate::state::App;
 use crate::usage_scope::no_such_user;
 use repeats::{IdempotencyField, IdempotencyKey};
 use requests::{CheckedNewKey, KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
-use view::KeyView;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

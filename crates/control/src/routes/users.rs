@@ -11,10 +11,9 @@ use store::{Email, LinkError, NewLink, NewUser, Purpose, User, UserChange, UserE
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::auth::register::{address_of, name_of};
 use crate::caller::{Admin, AdminPerson};
 use crate::figures::UsageFigures;
-use crate::input::Segment;
+use crate::input::{Segment, address_of, name_of};
 use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
 use crate::moment::{first_of_month, rfc3339};
 use crate::problem::Problem;

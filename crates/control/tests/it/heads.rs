@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use control::Limits;
+use control::ServerLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,7 +39,7 @@ const INVALID: [(&str, &str); 19] = [
 ];
 
 async fn world() -> World {
-    World::start_with("127.0.0.1:0", Limits::default()).await
+    World::start_with("127.0.0.1:0", ServerLimits::default()).await
 }
 
 /// Sends each byte in a separate segment, and reads until the server closes the connection.

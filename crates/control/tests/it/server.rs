@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use control::Limits;
+use control::ServerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// A duration that exceeds every wait of these tests.
 const LONG: Duration = Duration::from_secs(60);
 
-async fn world(limits: Limits) -> World {
+async fn world(limits: ServerLimits) -> World {
     World::start_with("127.0.0.1:0", limits).await
 }
 
@@ -31,7 +31,7 @@ async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 #[tokio::test]
 async fn a_head_that_does_not_arrive_ends_the_connection() {
-    let world = world(Limits { head: SOON, ..Limits::default() }).await;
+    let world = world(ServerLimits { head: SOON, ..ServerLimits::default() }).await;
     for sent in ["", "GET /health HTTP/1.1\r\nHost: a\r\n", "GET /health HTTP/1.1\r\nHost: a\r\n\r\n"] {
         let mut stream = TcpStream::connect(world.address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_head_that_does_not_arrive_ends_the_connection() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_a_timeout() {
-    let world = world(Limits { body: SOON, ..Limits::default() }).await;
+    let world = world(ServerLimits { body: SOON, ..ServerLimits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head = "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
                 Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{\"token\":";
@@ -114,7 +114,7 @@ const THERE: &str = "127.0.0.2";
 
 #[tokio::test]
 async fn a_connection_past_the_bound_waits_while_all_serve_calls() {
-    let world = world(Limits { connections_max: 1, body: LONG, ..Limits::default() }).await;
+    let world = world(ServerLimits { connections_max: 1, body: LONG, ..ServerLimits::default() }).await;
     let first = busy(HERE, world.address).await;
     let second = get(world.address, "/livez", &[]);
     tokio::pin!(second);
@@ -125,7 +125,7 @@ async fn a_connection_past_the_bound_waits_while_all_serve_calls() {
 
 #[tokio::test]
 async fn the_longest_idle_connection_of_an_address_makes_room_for_its_next() {
-    let limits = Limits { connections_per_address_max: 3, head: LONG, body: LONG, ..Limits::default() };
+    let limits = ServerLimits { connections_per_address_max: 3, head: LONG, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let mut other = idle(THERE, world.address).await;
     let (mut first, mut second) = (idle(HERE, world.address).await, idle(HERE, world.address).await);
@@ -141,7 +141,7 @@ async fn the_longest_idle_connection_of_an_address_makes_room_for_its_next() {
 
 #[tokio::test]
 async fn silent_connections_do_not_lock_an_address_out() {
-    let limits = Limits { connections_per_address_max: 8, head: LONG, ..Limits::default() };
+    let limits = ServerLimits { connections_per_address_max: 8, head: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let mut silent = Vec::new();
     for _ in 0..24 {
@@ -155,7 +155,7 @@ async fn silent_connections_do_not_lock_an_address_out() {
 
 #[tokio::test]
 async fn an_address_has_a_maximum_of_busy_connections_and_a_trusted_proxy_has_none() {
-    let limits = Limits { connections_per_address_max: 2, body: LONG, ..Limits::default() };
+    let limits = ServerLimits { connections_per_address_max: 2, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let (first, second) = (busy(HERE, world.address).await, busy(HERE, world.address).await);
     let mut third = connect(HERE, world.address).await;
@@ -171,7 +171,7 @@ async fn an_address_has_a_maximum_of_busy_connections_and_a_trusted_proxy_has_no
 
 #[tokio::test]
 async fn a_full_listener_closes_idle_connections_first() {
-    let limits = Limits { connections_max: 3, head: LONG, body: LONG, ..Limits::default() };
+    let limits = ServerLimits { connections_max: 3, head: LONG, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let serving = busy(HERE, world.address).await;
     let (mut oldest, mut own) = (idle(THERE, world.address).await, idle(HERE, world.address).await);
@@ -186,7 +186,7 @@ async fn a_full_listener_closes_idle_connections_first() {
 #[tokio::test]
 async fn a_connection_has_an_end() {
     // Long enough that the response precedes the end, also on a busy machine.
-    let world = world(Limits { connection: 20 * SOON, ..Limits::default() }).await;
+    let world = world(ServerLimits { connection: 20 * SOON, ..ServerLimits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -194,7 +194,7 @@ async fn a_connection_has_an_end() {
 
 #[tokio::test]
 async fn requests_in_flight_are_answered_before_the_shutdown() {
-    let mut world = world(Limits { head: LONG, drain: LONG, ..Limits::default() }).await;
+    let mut world = world(ServerLimits { head: LONG, drain: LONG, ..ServerLimits::default() }).await;
     let body = "{\"token\":\"x\"}";
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head = format!(
@@ -222,7 +222,7 @@ async fn requests_in_flight_are_answered_before_the_shutdown() {
 
 #[tokio::test]
 async fn a_stalled_request_does_not_delay_the_shutdown() {
-    let mut world = world(Limits { drain: SOON, body: LONG, call: LONG, ..Limits::default() }).await;
+    let mut world = world(ServerLimits { drain: SOON, body: LONG, call: LONG, ..ServerLimits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head =
         b"POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\

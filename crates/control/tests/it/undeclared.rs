@@ -57,7 +57,9 @@ async fn a_body_that_an_operation_does_not_take_is_refused() {
 #[tokio::test]
 async fn an_undeclared_body_that_does_not_arrive_times_out() {
     let soon = std::time::Duration::from_millis(100);
-    let world = World::start_with("127.0.0.1:0", control::Limits { body: soon, ..control::Limits::default() }).await;
+    let world =
+        World::start_with("127.0.0.1:0", control::ServerLimits { body: soon, ..control::ServerLimits::default() })
+            .await;
     let holder = world.holder("ada", "starter").await;
     let head = format!(
         "GET /api/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\nTransfer-Encoding: chunked\r\n\r\n",

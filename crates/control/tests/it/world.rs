@@ -12,7 +12,7 @@ use access::{
 use cluster::DecryptedCredentials;
 use config::Live;
 use control::configuration::Configurator;
-use control::{Limits, Serves, State};
+use control::{ServerLimits, Serves, State};
 use ledger::ingest::IngestStats;
 use meter::{
     AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, SubjectTerms, Terms, Usage,
@@ -106,35 +106,35 @@ impl World {
     }
 
     pub(crate) async fn start_on(listen: &str) -> Self {
-        Self::start_with(listen, Limits::default()).await
+        Self::start_with(listen, ServerLimits::default()).await
     }
 
-    pub(crate) async fn start_with(listen: &str, limits: Limits) -> Self {
+    pub(crate) async fn start_with(listen: &str, limits: ServerLimits) -> Self {
         Self::launch(listen, limits, |state| state).await
     }
 
     /// Starts control with these pages.
     pub(crate) async fn start_with_dashboard(dashboard: dashboard::Files) -> Self {
-        Self::launch("127.0.0.1:0", Limits::default(), |state| State { dashboard, ..state }).await
+        Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { dashboard, ..state }).await
     }
 
     /// Starts control beside the backends of `board`.
     pub(crate) async fn start_with_board(board: Arc<BackendBoard>) -> Self {
-        Self::launch("127.0.0.1:0", Limits::default(), |state| State { board, ..state }).await
+        Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { board, ..state }).await
     }
 
     /// Starts control in a process without the proxy.
     pub(crate) async fn start_apart() -> Self {
-        Self::launch("127.0.0.1:0", Limits::default(), |state| State { meter: None, ..state }).await
+        Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { meter: None, ..state }).await
     }
 
     /// Starts the listener for probes, beside a proxy whose control API is another process.
     pub(crate) async fn start_beside_proxy() -> Self {
         let probes = |state| State { serves: Serves::Probes, ..state };
-        Self::launch("127.0.0.1:0", Limits::default(), probes).await
+        Self::launch("127.0.0.1:0", ServerLimits::default(), probes).await
     }
 
-    async fn launch(listen: &str, limits: Limits, change: impl FnOnce(State) -> State) -> Self {
+    async fn launch(listen: &str, limits: ServerLimits, change: impl FnOnce(State) -> State) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOON);
         let url = if postgres::is_chosen() { Some(postgres::database().await) } else { None };

@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-fn with_probe(probe: Probe) -> HealthCheck {
-    HealthCheck {
+fn with_probe(probe: Probe) -> CheckRules {
+    CheckRules {
         probe,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(5),
@@ -173,7 +173,7 @@ async fn a_check_of_grpc_reads_the_status_of_the_service() {
 /// What the job reported, with the seconds since the start.
 type Reports = Arc<Mutex<Vec<(u64, Option<bool>)>>>;
 
-fn target(port: u16, check: HealthCheck, begin: Instant, reports: &Reports) -> CheckedBackend {
+fn target(port: u16, check: CheckRules, begin: Instant, reports: &Reports) -> CheckedBackend {
     let reports = reports.clone();
     let report = move |checked: Option<Checked>| {
         reports.lock().unwrap().push((begin.elapsed().as_secs(), checked.map(|checked| checked.is_healthy)));

@@ -1,7 +1,7 @@
 //! A connection in memory: messages are read from bytes that arrive in pieces.
 
 use http1::{
-    Announced, BodyScanner, Expectation, Framing, HeadLimits, RequestParser, ResponseParser, ResponseTo, Target,
+    Announced, BodyScanner, Expectation, Framing, HeadLimits, RequestParser, RequestTarget, ResponseParser, ResponseTo,
     Version, Violation,
 };
 
@@ -89,11 +89,11 @@ fn request(parser: &mut RequestParser, buffer: &[u8]) -> Result<Option<(String, 
     let copy = buffer[..head.len()].to_vec();
     let request = head.over(&copy);
     let form = match request.target() {
-        Target::Origin { .. } => "origin",
-        Target::Absolute { is_https: false, .. } => "http",
-        Target::Absolute { is_https: true, .. } => "https",
-        Target::Authority(_) => "authority",
-        Target::Asterisk => "asterisk",
+        RequestTarget::Origin { .. } => "origin",
+        RequestTarget::Absolute { is_https: false, .. } => "http",
+        RequestTarget::Absolute { is_https: true, .. } => "https",
+        RequestTarget::Authority(_) => "authority",
+        RequestTarget::Asterisk => "asterisk",
     };
     let mut line =
         format!("{} {} {form} {}", text(request.method()), text(request.target_bytes()), version(head.version()));

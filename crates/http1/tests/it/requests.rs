@@ -1,6 +1,6 @@
 //! Requests that are accepted, and the values that are read from them.
 
-use http1::{HeadLimits, KnownName, RequestParser, Target};
+use http1::{HeadLimits, KnownName, RequestParser, RequestTarget};
 
 use crate::reader::{Side, accepted, at_every_split, text};
 
@@ -164,7 +164,7 @@ fn paths_queries_and_authorities_are_parts_of_the_head() {
     let bytes = b"GET / HTTP/1.0\r\n\r\n";
     let head = RequestParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
     assert_eq!(head.over(bytes).authority(), None);
-    assert_eq!(head.over(bytes).target(), Target::Origin { path_and_query: b"/" });
+    assert_eq!(head.over(bytes).target(), RequestTarget::Origin { path_and_query: b"/" });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use store::sql::micros;
 
 use crate::ingest::names::{BatchNames, NameKind};
-use crate::usage::UsageTotals;
+use crate::usage_totals::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
 const MICROS_PER_HOUR: i64 = 3_600_000_000;

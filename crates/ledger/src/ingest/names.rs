@@ -7,14 +7,14 @@ use access::{Subject, SubjectId, SubjectName};
 use store::sql::{BulkTransaction, statements};
 use store::{DatabaseError, Store};
 
+use crate::stored_text::clip;
+
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
 /// Number of names of a batch that are remembered by their addresses.
 const RECENT_MAX: usize = 128;
 /// Distributes addresses: 2^64 divided by the golden ratio.
 const ADDRESS_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Maximum number of bytes of a name; clients also choose the length.
-const NAME_BYTES_MAX: usize = 200;
 
 // `no` is the greatest number plus one; `NameKind::lock_names` prevents concurrent assignment of the same number.
 statements! {
@@ -195,16 +195,4 @@ impl Names {
             NameKind::Price => &mut self.prices,
         }
     }
-}
-
-/// Returns the part of an external text that is stored: at most 200 bytes, and nothing from a NUL on, which
-/// PostgreSQL's text cannot represent.
-pub(crate) fn clip(text: &str) -> &str {
-    let text = if has_nul(text) { text.split('\0').next().unwrap_or_default() } else { text };
-    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
-}
-
-/// Returns whether a text contains a NUL. A loop without an early end is vectorized, and external texts are short.
-pub(crate) fn has_nul(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == 0))
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::ingest::aggregation::CountedEvent;
-use crate::ingest::names::has_nul;
+use crate::stored_text::has_nul;
 
 /// Maximum size of the text of a row with several requests. PostgreSQL stores longer texts in another table.
 const ROW_BYTES_MAX: usize = 1_900;

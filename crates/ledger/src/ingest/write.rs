@@ -19,12 +19,13 @@ use crate::ingest::aggregation::{
     self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
     ResultCounts, RouteDay, SeriesHour, SeriesTotals, SubjectDay,
 };
-use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
+use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames};
 use crate::ingest::raw_usage;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS};
 use crate::ingest::{KnownRows, PLACES, places};
-use crate::usage::UsageTotals;
+use crate::stored_text::clip;
 use crate::usage_columns;
+use crate::usage_totals::UsageTotals;
 
 /// A list of ids follows.
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";

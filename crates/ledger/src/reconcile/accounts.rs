@@ -12,7 +12,7 @@ use store::charges::by_node::{self, ChargedAmounts};
 use store::sql::{Transaction, micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
-use super::{Days, Difference, Place, Reconciliation, UnleasedUsage};
+use super::{Days, Difference, DifferencePlace, Reconciliation, UnleasedUsage};
 use std::time::Duration;
 
 /// Maximum number of budget accounts in memory at once.
@@ -114,7 +114,7 @@ impl AuditedAccount<'_> {
         let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
         let charged = i128::from(charged.all(self.cell).0);
         (spent > charged).then(|| Difference {
-            place: Place::BudgetAccount(self.cell),
+            place: DifferencePlace::BudgetAccount(self.cell),
             measure: self.cell.budget.measure.as_str(),
             expected: ("charged in totals", charged),
             found: ("carried and spent", spent),
@@ -139,7 +139,7 @@ impl AuditedAccount<'_> {
             Measure::Tokens | Measure::Money => lent,
         };
         (lent > 0 && beyond > limit).then(|| Difference {
-            place: Place::BudgetAccount(self.cell),
+            place: DifferencePlace::BudgetAccount(self.cell),
             measure: self.cell.budget.measure.as_str(),
             expected: ("at most the limit", limit),
             found: ("spent and lent", spent + lent),
@@ -153,7 +153,7 @@ impl AuditedAccount<'_> {
         charged: &ChargedAmounts,
     ) -> Option<Difference> {
         let (cell, measure) = (self.cell, self.cell.budget.measure.as_str());
-        let place = Place::Lease { cell, node: lease.node_id, incarnation: unsigned(lease.incarnation) };
+        let place = DifferencePlace::Lease { cell, node: lease.node_id, incarnation: unsigned(lease.incarnation) };
         let tell = |expected, found| Difference { place: place.clone(), measure, expected, found };
         let [granted, used, spent] = [lease.granted, lease.used, lease.spent].map(i128::from);
         if !lease.closed {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::row::{NumberRow, NumberRowWithId};
 use super::totals::{self, TotalsKind, TotalsTable};
-use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
+use super::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, Reconciliation};
 use sqlx::AssertSqlSafe;
 
 statements! {
@@ -86,7 +86,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
         let only = Days { first: day, last: day };
         let all = plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
         let tell = |differs: PlanSumDifference| Difference {
-            place: differs.plan.map_or(Place::Day(day), |plan| Place::Plan { day, plan }),
+            place: differs.plan.map_or(DifferencePlace::Day(day), |plan| DifferencePlace::Plan { day, plan }),
             measure: PLAN_MEASURES.get(differs.column).copied().unwrap_or_default(),
             expected: (EVENTS, differs.kept),
             found: (TOTALS_OF_PLANS, differs.told),
@@ -130,7 +130,7 @@ pub(super) async fn of_user(
 /// A column whose sums differ: its name, the expected sum and the actual one.
 type DifferingColumn = (&'static str, i128, i128);
 
-fn differences(place: &Place, differing: Vec<DifferingColumn>) -> Vec<Difference> {
+fn differences(place: &DifferencePlace, differing: Vec<DifferingColumn>) -> Vec<Difference> {
     let tell = |(measure, kept, told)| Difference {
         place: place.clone(),
         measure,
@@ -141,14 +141,19 @@ fn differences(place: &Place, differing: Vec<DifferingColumn>) -> Vec<Difference
 }
 
 /// Returns the object that a row of totals describes.
-async fn place(on: &mut Transaction, totals: &TotalsTable, of: UserDay, part: &[i64]) -> Result<Place, DatabaseError> {
+async fn place(
+    on: &mut Transaction,
+    totals: &TotalsTable,
+    of: UserDay,
+    part: &[i64],
+) -> Result<DifferencePlace, DatabaseError> {
     let UserDay { day, user } = of;
     let user = (user, id(on, USER, user.0).await?);
     Ok(match (totals.kind, part) {
-        (TotalsKind::Keys, [key]) => Place::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
-        (TotalsKind::Models, [model]) => Place::Model { day, user, model: name(on, *model, "model").await? },
-        (TotalsKind::Routes, [route]) => Place::Route { day, user, route: name(on, *route, "route").await? },
-        (TotalsKind::Hours, [hour, key, model, route, _result]) => Place::Hour {
+        (TotalsKind::Keys, [key]) => DifferencePlace::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
+        (TotalsKind::Models, [model]) => DifferencePlace::Model { day, user, model: name(on, *model, "model").await? },
+        (TotalsKind::Routes, [route]) => DifferencePlace::Route { day, user, route: name(on, *route, "route").await? },
+        (TotalsKind::Hours, [hour, key, model, route, _result]) => DifferencePlace::Hour {
             at: Timestamp(unsigned(*hour).saturating_mul(MICROS_PER_HOUR)),
             user,
             key: (KeyNo(*key), id(on, KEY, *key).await?),
@@ -156,7 +161,7 @@ async fn place(on: &mut Transaction, totals: &TotalsTable, of: UserDay, part: &[
             route: name(on, *route, "route").await?,
         },
         // No table has other grouping columns.
-        _ => Place::Day(day),
+        _ => DifferencePlace::Day(day),
     })
 }
 

@@ -11,7 +11,7 @@ use access::{Day, PlanId, SubjectId, UserNo};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
-use store::audit::{Act, Action, Actor};
+use store::audit::{Act, Actor, AuditAction};
 use store::sql::{Transaction, statements};
 use thiserror::Error;
 use uuid::Uuid;
@@ -181,7 +181,7 @@ impl Ledger {
             "day": day.to_string(), "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours,
             "routes": routes,
         });
-        self.store.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
+        self.store.note(&mut transaction, by, Act::of(AuditAction::TotalsMend, Uuid::nil(), None).with(detail)).await?;
         transaction.commit().await?;
         Ok(Some(repaired))
     }

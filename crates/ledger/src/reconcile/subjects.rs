@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::comparison::{EVENTS, PLAN_MEASURES, day};
 use super::row::NumberRowWithId;
 use super::totals::counts;
-use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
+use super::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, Reconciliation};
 
 const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
 
@@ -74,7 +74,8 @@ fn sides(row: &NumberRowWithId) -> impl Iterator<Item = (i128, i128)> {
 }
 
 fn differences(row: &NumberRowWithId) -> Vec<Difference> {
-    let place = Place::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
+    let place =
+        DifferencePlace::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
     let differing = PLAN_MEASURES.into_iter().zip(sides(row)).filter(|(_, (found, expected))| found != expected);
     let difference = |(measure, (found, expected))| Difference {
         place: place.clone(),

@@ -10,7 +10,7 @@ use crate::Ledger;
 use crate::fixture::Place;
 use crate::ingest::{IngestStats, drain, positions};
 use store::{
-    Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session,
+    Actor, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session, SessionCredential,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -209,7 +209,7 @@ async fn each_run_applies_the_current_configuration() {
     let kept = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let read = kept.clone();
     let keep = move || if read.load(Ordering::Relaxed) { FOREVER } else { KEPT };
-    let mut job = Retention::new(store.clone(), keep, stats.clone()).await;
+    let mut job = RetentionJob::new(store.clone(), keep, stats.clone()).await;
     for round in 1..=2 {
         ingest(&place, &store, &records(&clock, 1)).await;
         clock.advance(91 * DAY);
@@ -238,7 +238,7 @@ async fn of_accounts(store: &Store) -> [i64; 3] {
 async fn sign_in(store: &Store, clock: &Clock, user: UserId, hash: u8) -> Session {
     let new = NewSession {
         user,
-        credential: Credential::Password(Secret::new("x".to_owned())),
+        credential: SessionCredential::Password(Secret::new("x".to_owned())),
         address: None,
         agent: None,
         refresh: TicketHash([hash; 32]),
@@ -303,7 +303,7 @@ async fn many_sessions_go_in_many_transactions() {
             let expires_at = after(NOW, DAY);
             let new = NewSession {
                 user: ada.id,
-                credential: Credential::Password(Secret::new("x".to_owned())),
+                credential: SessionCredential::Password(Secret::new("x".to_owned())),
                 address: None,
                 agent: None,
                 refresh: TicketHash(hash),

@@ -4,10 +4,10 @@ use access::{Day, KeyNo};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 
-use super::UsageTotals;
 use super::scope::UsageOf;
 use super::sums::{SumsRow, charged, sums};
 use crate::handle::Ledger;
+use crate::usage_totals::UsageTotals;
 
 #[derive(sqlx_macros::FromRow)]
 struct HistoryRow {

@@ -10,11 +10,11 @@ use store::sql::{statements, timestamp, unsigned};
 use store::users::{User, UserRow, user_columns};
 use uuid::Uuid;
 
-use super::UsageTotals;
 use super::requests::RequestLine;
 use super::scope::UsageOf;
 use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums, sums_of_sums};
 use crate::handle::Ledger;
+use crate::usage_totals::UsageTotals;
 
 /// Maximum number of keys in the overview; keys that were used in the month come first.
 const KEYS_MAX: u32 = 100;

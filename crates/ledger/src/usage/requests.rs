@@ -20,8 +20,8 @@ use self::filter::{TEXT, TEXT_OF_EVENTS};
 use self::range::Range;
 use self::rows::{AttemptRow, LineRow};
 use crate::handle::Ledger;
-use crate::ingest::clip;
 use crate::results;
+use crate::stored_text::clip;
 use crate::usage::scope::{KeyOwner, UsageOf};
 use crate::usage_columns::selected;
 

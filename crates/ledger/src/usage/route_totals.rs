@@ -5,11 +5,11 @@ use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::unsigned;
 
-use super::UsageTotals;
 use super::scope::UsageOf;
 use super::scope_overview::RankedRoute;
 use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
 use crate::handle::Ledger;
+use crate::usage_totals::UsageTotals;
 
 /// Maximum number of routes; those with the fewest requests are omitted.
 const ROUTES_MAX: usize = 5_000;

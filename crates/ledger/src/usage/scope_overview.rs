@@ -12,12 +12,13 @@ use store::DatabaseError;
 use store::sql::{StoreKind, timestamp, unsigned};
 use uuid::Uuid;
 
+use super::KeyUsage;
 use super::overview::{OverviewModel, REQUESTS_MAX};
 use super::requests::{RequestFilter, RequestLine};
 use super::scope::{KeyOwner, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
-use super::{KeyUsage, UsageTotals};
 use crate::handle::Ledger;
+use crate::usage_totals::UsageTotals;
 
 /// Maximum number of users, and of routes, in each list.
 const LISTED_MAX: usize = 10;

@@ -13,12 +13,12 @@ use store::DatabaseError;
 use store::sql::{Query, micros, timestamp, unsigned};
 use uuid::Uuid;
 
-use super::UsageTotals;
 use super::requests::RequestKey;
 use super::scope::{ID_SLACK, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow};
 use crate::handle::Ledger;
 use crate::retention::first_id;
+use crate::usage_totals::UsageTotals;
 
 use text::{GROUPS_MAX, SeriesSource};
 

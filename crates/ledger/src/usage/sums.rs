@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use store::sql::unsigned;
 
-use super::UsageTotals;
+use crate::usage_totals::UsageTotals;
 
 /// Columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may overflow although its parts
 /// do not, so dollars and remainders are summed separately; the sums of all other columns are far below the limit of

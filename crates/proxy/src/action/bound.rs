@@ -21,7 +21,7 @@ pub(crate) struct CallSize<'a> {
     pub(crate) extent: &'a Extent,
     pub(crate) model: &'a str,
     pub(crate) price: Option<&'a Price>,
-    pub(crate) limits: Option<models::Limits>,
+    pub(crate) limits: Option<models::TokenLimits>,
 }
 
 /// Returns whether the maximum usage of a request must be known before the request is sent.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use config::RequestParts;
 use config::snapshot::merged;
 use http1::{
-    Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version,
+    Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, RequestTarget, Version,
     Violation,
 };
 
@@ -115,7 +115,7 @@ impl Head {
 
     /// Whether the client asks for a tunnel (CONNECT).
     pub(crate) fn is_connect(&self) -> bool {
-        matches!(self.request().target(), Target::Authority(_))
+        matches!(self.request().target(), RequestTarget::Authority(_))
     }
 
     /// The path without the query, as it was received. A target without a path has `*`, or nothing in a CONNECT request.
@@ -123,7 +123,7 @@ impl Head {
         let request = self.request();
         match request.path() {
             Some(path) => ascii(path),
-            None if request.target() == Target::Asterisk => "*",
+            None if request.target() == RequestTarget::Asterisk => "*",
             None => "",
         }
     }
@@ -143,11 +143,13 @@ impl Head {
     /// ASCII.
     pub(crate) fn path_and_query(&self) -> [&[u8]; 2] {
         match self.request().target() {
-            Target::Origin { path_and_query } => [b"", path_and_query],
-            Target::Absolute { path_and_query, .. } if path_and_query.first() == Some(&b'/') => [b"", path_and_query],
-            Target::Absolute { path_and_query, .. } => [b"/", path_and_query],
-            Target::Asterisk => [b"", b"*"],
-            Target::Authority(_) => [b"", b""],
+            RequestTarget::Origin { path_and_query } => [b"", path_and_query],
+            RequestTarget::Absolute { path_and_query, .. } if path_and_query.first() == Some(&b'/') => {
+                [b"", path_and_query]
+            }
+            RequestTarget::Absolute { path_and_query, .. } => [b"/", path_and_query],
+            RequestTarget::Asterisk => [b"", b"*"],
+            RequestTarget::Authority(_) => [b"", b""],
         }
     }
 

@@ -42,8 +42,8 @@ impl Problem {
         };
         let request_id = id.to_string();
         let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
-        let problem = ai::Problem::new(self.refusal, &self.message, reporter);
-        let problem = ai::Problem { status, param: self.param, ..problem };
+        let problem = ai::FormatProblem::new(self.refusal, &self.message, reporter);
+        let problem = ai::FormatProblem { status, param: self.param, ..problem };
         let (dialect, bytes) = match self.format {
             None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
             Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),

@@ -31,7 +31,7 @@ fn wait(durable: DurableFuture) -> Result<(), SpoolError> {
 }
 
 fn opened(dir: &Path, options: SpoolOptions, ingested: &[Position]) -> Result<Spool, SpoolError> {
-    SpoolOpener { durability: Durability::Power, ..SpoolOpener::new(dir, options, ingested) }.open()
+    SpoolOpener { durability: SpoolDurability::Power, ..SpoolOpener::new(dir, options, ingested) }.open()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread;
 
 use access::{Clock, Credits, Day, NanoUsd, RequestId, Timestamp, Tokens};
 use meter::{Charge, Outcome, UsageEvent};
-use spool::{Durability, OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
+use spool::{OpenRequest, Record, Spool, SpoolDurability, SpoolOpener, SpoolOptions};
 use uuid::Uuid;
 
 const FOLDER: &str = "SPOOL_TEST_FOLDER";
@@ -78,7 +78,7 @@ fn appends_until_it_is_killed() {
     let (dir, round) = folder.split_once(':').unwrap();
     let (dir, round) = (Path::new(dir).to_owned(), round.parse::<u32>().unwrap());
     // Both durabilities have the same result after a kill.
-    let durability = if round % 2 == 0 { Durability::Process } else { Durability::Power };
+    let durability = if round % 2 == 0 { SpoolDurability::Process } else { SpoolDurability::Power };
     let mut spool = SpoolOpener { durability, ..SpoolOpener::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();
     spool.settle(|one| closed(one.request.id.0, Outcome::Drained)).unwrap();
     let writers = std::mem::take(&mut spool.writers);

@@ -13,14 +13,14 @@ statements! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BoundKeys {
     /// Keys with a daily quota of credits.
-    pub credits_per_day: Bound,
+    pub credits_per_day: BoundCount,
     /// Keys with a rate limit.
-    pub requests_per_minute: Bound,
+    pub requests_per_minute: BoundCount,
 }
 
 /// Number of keys that have one limit, and its largest value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bound {
+pub struct BoundCount {
     /// Number of keys with the limit.
     pub keys: u64,
     /// Largest value of the limit; `None` if no key has it.
@@ -34,7 +34,7 @@ impl Store {
     /// Database errors of any kind.
     pub async fn bound_keys(&self) -> Result<BoundKeys, DatabaseError> {
         let row: (i64, Option<i64>, i64, Option<i64>) = self.query(BOUND).one().await?;
-        let bound = |keys, most: Option<i64>| Bound { keys: unsigned(keys), most: most.map(unsigned) };
+        let bound = |keys, most: Option<i64>| BoundCount { keys: unsigned(keys), most: most.map(unsigned) };
         Ok(BoundKeys { credits_per_day: bound(row.0, row.1), requests_per_minute: bound(row.2, row.3) })
     }
 }

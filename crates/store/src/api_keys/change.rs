@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::api_keys::repeated::{self, PossibleRepeat, RepeatableRequest};
 use crate::api_keys::row::{KeyRow, key_columns, list};
 use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail, taken};
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::check_text;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements};
@@ -118,7 +118,7 @@ impl Store {
             .bind(list(bounds.addresses.as_deref()))
             .bind(self.now());
         write.run().await?;
-        let act = Act::of(Action::KeyChange, after.id.0, Some(after.user)).with(said);
+        let act = Act::of(AuditAction::KeyChange, after.id.0, Some(after.user)).with(said);
         self.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(after)
@@ -194,7 +194,7 @@ impl Store {
         let asking = repeated::session(by);
         let ended = session_end::end_of_key(transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
-        self.note(transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
+        self.note(transaction, by, Act::of(AuditAction::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         Ok(row.try_into()?)
     }
 
@@ -216,7 +216,7 @@ impl Store {
         transaction.query(REVOKE).bind(key.id.0).bind(micros(now)).run().await?;
         let ended = session_end::end_of_key(&mut transaction, key.user, key.id, None, micros(now)).await?;
         let said = json!({"sessions_ended": ended});
-        self.note(&mut transaction, by, Act::of(Action::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
         transaction.commit().await?;
         Ok(Key { revoked_at: Some(now), ..key })
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::api_keys::row::{KeyRow, key_columns};
 use crate::api_keys::{Key, KeyError, KeySecret, taken};
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Act, Actor, AuditAction, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, statements, unsigned};
@@ -107,7 +107,7 @@ impl PossibleRepeat<'_> {
         renew.bind(micros(now)).run().await?;
         let key = KeyId(repeated.id);
         let ended = session_end::end_of_key(transaction, owner, key, session(by), micros(now)).await?;
-        let act = Act::of(Action::KeyRotate, repeated.id, Some(owner));
+        let act = Act::of(AuditAction::KeyRotate, repeated.id, Some(owner));
         store.note(transaction, by, act.with(json!({"repeated": true, "sessions_ended": ended}))).await?;
         Ok(Some(row.try_into()?))
     }

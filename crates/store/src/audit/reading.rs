@@ -6,7 +6,7 @@ use access::{KeyId, SessionId, Timestamp, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Action, Actor, By};
+use super::{Actor, AuditAction, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{micros, statements, timestamp};
@@ -48,7 +48,7 @@ pub struct AuditFilter {
     /// Only lines about objects of this user.
     pub user: Option<UserId>,
     /// Only lines with this action.
-    pub action: Option<Action>,
+    pub action: Option<AuditAction>,
     /// Only lines written at or after this time.
     pub since: Option<Timestamp>,
     /// Only lines written before this time.
@@ -73,7 +73,7 @@ pub struct AuditLine {
     pub actor: Actor,
     /// Current name of the actor's user.
     pub actor_name: Option<String>,
-    /// Word of an [`Action`], possibly one of a newer version.
+    /// Word of an [`AuditAction`], possibly one of a newer version.
     pub action: String,
     /// Object that was changed.
     pub target: Uuid,
@@ -164,7 +164,7 @@ impl Store {
         let limit = limit.clamp(1, AUDIT_PAGE_MAX);
         // One index serves a user, another an action. If the filter has both, the action is searched among the user's
         // lines.
-        let sought = filter.action.filter(|_| filter.user.is_some()).map(Action::as_str);
+        let sought = filter.action.filter(|_| filter.user.is_some()).map(AuditAction::as_str);
         let batch = if sought.is_some() { BATCH } else { limit + 1 };
         let mut place = begin(filter, after);
         let (mut page, mut looked_at) = (AuditPage::default(), 0);

@@ -5,7 +5,7 @@ use access::{Credits, Secret, TicketHash, UserStatus};
 use super::*;
 use crate::copy::tests::filled;
 use crate::fixture::{Place, tell};
-use crate::{Credential, Email, NewLink, NewSession, NewUser, Purpose, UserRef};
+use crate::{Email, NewLink, NewSession, NewUser, Purpose, SessionCredential, UserRef};
 
 #[tokio::test]
 async fn a_backup_of_either_database_is_one_file_that_can_be_copied_back() {
@@ -95,7 +95,7 @@ async fn no_session_and_no_link_of_a_backup_opens_anything() {
         let phc = Secret::new("$one".to_owned());
         store.set_password(&by, user.id, &phc, None).await.unwrap();
         let (hash, expires_at) = (TicketHash([1; 32]), Timestamp(store.clock().now().0 + 1_000_000));
-        let credential = Credential::Password(phc);
+        let credential = SessionCredential::Password(phc);
         let new = NewSession { user: user.id, credential, address: None, agent: None, refresh: hash, expires_at };
         let session = store.begin_session(&by, new).await.unwrap();
         let purpose = Purpose::Password { user: user.id };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::backlog::{Backlog, BacklogError, BacklogReader};
 use crate::error::DatabaseError;
-use crate::sql::{ResultRow, StoreKind, Transaction, Value, unsigned};
+use crate::sql::{ResultRow, SqlValue, StoreKind, Transaction, unsigned};
 
 /// A list of ids and the days follow, as in the other texts.
 const OF_SUBJECTS: &str =
@@ -137,7 +137,7 @@ async fn rows<I>(
     scopes: &[I],
 ) -> Result<Vec<(I, NodeId, Charge)>, DatabaseError>
 where
-    I: for<'t> Value<'t> + Copy,
+    I: for<'t> SqlValue<'t> + Copy,
     ChargedRow<I>: ResultRow,
 {
     let text = text(transaction.kind(), question, scopes.len().next_power_of_two());

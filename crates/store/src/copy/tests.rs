@@ -9,8 +9,8 @@ use super::*;
 use crate::fixture::{Place, catalogue, tell};
 use crate::sql::Arguments;
 use crate::{
-    Actor, BudgetHolder, By, Credential, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
-    RepeatableRequest,
+    Actor, BudgetHolder, By, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
+    RepeatableRequest, SessionCredential,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -103,7 +103,7 @@ async fn accounts(store: &Store, user: UserId) {
     let (hash, expires_at) = (TicketHash([7; 32]), Timestamp(NOW.0 + 1_000_000));
     let session = NewSession {
         user,
-        credential: Credential::Key { key: key.id, secret: secret.hash() },
+        credential: SessionCredential::Key { key: key.id, secret: secret.hash() },
         address: by.address,
         agent: Some("größe/1".to_owned()),
         refresh: hash,

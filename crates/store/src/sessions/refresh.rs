@@ -4,7 +4,7 @@ use access::{SessionId, TicketHash, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{Session, SessionRow};
-use crate::audit::{Act, Action, Actor, By};
+use crate::audit::{Act, Actor, AuditAction, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, statements};
@@ -113,7 +113,7 @@ impl Store {
             return Ok(RefreshResult::Unknown);
         };
         let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(RefreshResult::Ended) };
-        self.note(&mut transaction, by, Act::of(Action::SessionTheft, session.0, Some(user))).await?;
+        self.note(&mut transaction, by, Act::of(AuditAction::SessionTheft, session.0, Some(user))).await?;
         transaction.commit().await?;
         warn_of_theft(user, session);
         Ok(RefreshResult::Stolen { user, session })
@@ -133,9 +133,9 @@ impl Store {
         let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(None) };
         let stolen = used && self.doubts().untold(presented).is_empty();
         let (action, by) = if stolen {
-            (Action::SessionTheft, *by)
+            (AuditAction::SessionTheft, *by)
         } else {
-            (Action::SessionEnd, Actor { by: By::User { user, session: Some(session) }, ..*by })
+            (AuditAction::SessionEnd, Actor { by: By::User { user, session: Some(session) }, ..*by })
         };
         self.note(&mut transaction, &by, Act::of(action, session.0, Some(user))).await?;
         transaction.commit().await?;

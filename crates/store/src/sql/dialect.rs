@@ -20,7 +20,7 @@ pub(crate) use bulk::BulkSide;
 pub use bulk::{BulkQuery, BulkRow, BulkTransaction};
 use file_writer::FileWriter;
 pub(crate) use postgres::Patience;
-pub use query::{Arguments, Query, ResultRow, Value};
+pub use query::{Arguments, Query, ResultRow, SqlValue};
 pub use rows::{Cell, SqlType};
 pub(crate) use rows::{arrays_of, push_arrays, values_of};
 

@@ -4,7 +4,7 @@ use access::{Role, UserStatus};
 use serde_json::{Value, json};
 
 use super::{User, UserError, UserRef, find};
-use crate::audit::{Act, Action, Actor, Difference};
+use crate::audit::{Act, Actor, AuditAction, Difference};
 use crate::error::{DatabaseError, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
@@ -84,7 +84,7 @@ impl Store {
             let ended = session_end::end_all(&mut transaction, found.id, None, self.now()).await?;
             detail.insert("sessions_ended".to_owned(), json!(ended));
         }
-        let act = Act::of(Action::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));
+        let act = Act::of(AuditAction::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));
         self.note(&mut transaction, by, act).await?;
         let changed = find(&mut transaction, &UserRef::Id(found.id)).await?;
         transaction.commit().await?;

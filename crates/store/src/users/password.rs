@@ -5,7 +5,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{Email, NoUser, User, UserRow, user_columns};
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::password_links;
@@ -20,7 +20,7 @@ statements! {
 
 /// The error of a change of a password.
 #[derive(Debug, Error)]
-pub enum PasswordError {
+pub enum PasswordChangeError {
     /// The user does not exist.
     #[error(transparent)]
     NoUser(#[from] NoUser),
@@ -72,17 +72,17 @@ impl Store {
     /// password links are withdrawn.
     ///
     /// # Errors
-    /// [`PasswordError::NoUser`], and database errors.
+    /// [`PasswordChangeError::NoUser`], and database errors.
     pub async fn set_password(
         &self,
         by: &Actor,
         user: UserId,
         phc: &Secret,
         except: Option<SessionId>,
-    ) -> Result<(), PasswordError> {
+    ) -> Result<(), PasswordChangeError> {
         let mut transaction = self.begin().await?;
         let put = PasswordUpdate { user, phc, except, link: None };
-        self.put_password::<PasswordError>(&mut transaction, by, put).await?;
+        self.put_password::<PasswordChangeError>(&mut transaction, by, put).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -90,13 +90,13 @@ impl Store {
     /// does.
     ///
     /// # Errors
-    /// [`PasswordError::CredentialGone`], and database errors.
+    /// [`PasswordChangeError::CredentialGone`], and database errors.
     pub async fn change_password(
         &self,
         by: &Actor,
         user: UserId,
         change: PasswordChange<'_>,
-    ) -> Result<(), PasswordError> {
+    ) -> Result<(), PasswordChangeError> {
         let mut transaction = self.begin().await?;
         let set = transaction.query(CHANGE).bind(user.0).bind(change.to.expose().to_owned()).bind(self.now());
         if set.bind(change.from.expose().to_owned()).run().await? == 0 {
@@ -138,7 +138,7 @@ impl Store {
             return self.put_password(transaction, by, put).await;
         }
         let taken_back = password_links::take_back_of(transaction, user, now).await?;
-        let act = Act::of(Action::UserPassword, user.0, Some(user));
+        let act = Act::of(AuditAction::UserPassword, user.0, Some(user));
         let act = act.with(json!({"sessions_ended": 0, "same_password": true, "link": put.link}));
         Ok(self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?)
     }
@@ -160,7 +160,7 @@ impl Store {
             Some(link) => json!({"sessions_ended": ended, "link": link}),
             None => json!({"sessions_ended": ended}),
         };
-        let act = Act::of(Action::UserPassword, user.0, Some(user)).with(detail);
+        let act = Act::of(AuditAction::UserPassword, user.0, Some(user)).with(detail);
         self.note(transaction, by, act.counting("links_taken_back", taken_back)).await
     }
 }

@@ -114,7 +114,7 @@ pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World)
     set(&store, &BudgetHolder::User(ada.id), Measure::Money, Some(1_500_000_000)).await;
     set(&store, &BudgetHolder::User(ada.id), Measure::Money, None).await;
     set(&store, &BudgetHolder::Global, Measure::Tokens, Some(7)).await;
-    let filter = AuditFilter { action: Some(store::Action::BudgetChange), ..AuditFilter::default() };
+    let filter = AuditFilter { action: Some(store::AuditAction::BudgetChange), ..AuditFilter::default() };
     let lines = store.audit_page(&filter, None, 10).await.unwrap().lines;
     let told = |owner, before: Option<&str>, amount: Option<&str>| {
         let values = |line: &store::AuditLine| json!([line.detail["before"]["amount"], line.detail["amount"]]);

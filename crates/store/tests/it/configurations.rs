@@ -1,5 +1,5 @@
 use access::UserId;
-use store::{Action, Actor, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration};
+use store::{Actor, AuditAction, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration};
 use uuid::Uuid;
 
 use crate::world::{World, user};
@@ -26,7 +26,7 @@ pub(crate) async fn the_newest_configurations_are_kept_in_order(world: &World) {
     assert_eq!(store.find_configuration(Uuid::nil()).await.unwrap(), None);
     let By::User { user: UserId(id), .. } = by.by else { unreachable!() };
     assert_eq!((last.actor.as_str(), last.actor_user), ("user", Some(UserId(id))));
-    let filter = AuditFilter { action: Some(Action::ConfigurationApply), ..AuditFilter::default() };
+    let filter = AuditFilter { action: Some(AuditAction::ConfigurationApply), ..AuditFilter::default() };
     assert_eq!(store.audit_page(&filter, None, 100).await.unwrap().lines.len(), 25);
 }
 

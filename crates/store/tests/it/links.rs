@@ -4,8 +4,8 @@ use access::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserStatus};
 use store::links::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, Credential, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError,
-    RedeemedPassword, Store, User, UserError, UserRef,
+    Actor, AuditFilter, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError, RedeemedPassword,
+    SessionCredential, Store, User, UserError, UserRef,
 };
 
 use crate::sessions::{by, new_session, phc, sign_in};
@@ -92,7 +92,7 @@ pub(crate) async fn who_signs_up_is_signed_in_or_not_there_at_all(world: &World)
     let other = user(&store, "other@example.com").await;
     let (_, taken) = sign_in(world, &store, other.id).await;
     let (_, invitation) = make(world, &store, invite(None, None)).await;
-    let session = |id| new_session(world, id, Credential::Password(phc("chosen"))).0;
+    let session = |id| new_session(world, id, SessionCredential::Password(phc("chosen"))).0;
     // A failure between the two: the refresh token already exists.
     let failing = |id| NewSession { refresh: taken, ..session(id) };
     let (asked, invite) = (who("ada@example.com"), Some(invitation));

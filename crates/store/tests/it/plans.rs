@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use access::{Amount, Budget, Measure, Per, Plan};
 use serde_json::json;
-use store::{Action, Actor, AuditFilter, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError};
+use store::{Actor, AuditAction, AuditFilter, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError};
 
 use crate::world::{World, plan};
 
@@ -76,7 +76,7 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     let per_minute = PlanChange { requests_per_minute: Some(NonZeroU32::new(7)), ..PlanChange::default() };
     let changed = store.change_plan(&Actor::COMMAND, "team", per_minute.clone()).await.unwrap();
     assert_eq!(changed.plan, Plan { requests_per_minute: NonZeroU32::new(7), ..expected });
-    let filter = AuditFilter { action: Some(Action::PlanChange), ..AuditFilter::default() };
+    let filter = AuditFilter { action: Some(AuditAction::PlanChange), ..AuditFilter::default() };
     let lines = store.audit_page(&filter, None, 10).await.unwrap().lines;
     let mut details: Vec<String> = lines.into_iter().map(|line| line.detail.to_string()).collect();
     details.sort_unstable();

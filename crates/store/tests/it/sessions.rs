@@ -5,8 +5,8 @@ use access::ticket::{Ticket, TicketKind};
 use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::sessions::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, By, Credential, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange,
-    PasswordError, RefreshResult, Session, SessionError, Store, UserChange, UserRef,
+    Actor, AuditFilter, By, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange, PasswordChangeError,
+    RefreshResult, Session, SessionCredential, SessionError, Store, UserChange, UserRef,
 };
 
 use crate::world::{NOW, World, key, user};
@@ -29,7 +29,7 @@ fn after(at: Timestamp, time: Duration) -> Timestamp {
     Timestamp(at.0 + u64::try_from(time.as_micros()).unwrap())
 }
 
-pub(crate) fn new_session(world: &World, user: UserId, credential: Credential) -> (NewSession, TicketHash) {
+pub(crate) fn new_session(world: &World, user: UserId, credential: SessionCredential) -> (NewSession, TicketHash) {
     let refresh = ticket();
     let new = NewSession {
         user,
@@ -48,13 +48,13 @@ pub(crate) async fn sign_in(world: &World, store: &Store, user: UserId) -> (Sess
     if store.credentials_of(&email).await.unwrap().unwrap().1.is_none() {
         store.set_password(&Actor::COMMAND, user, &phc("old"), None).await.unwrap();
     }
-    let (new, refresh) = new_session(world, user, Credential::Password(phc("old")));
+    let (new, refresh) = new_session(world, user, SessionCredential::Password(phc("old")));
     (store.begin_session(&by(user), new).await.unwrap(), refresh)
 }
 
 /// Makes a credential of a key and its secret.
-pub(crate) fn with(secret: &ApiKey, key: &Key) -> Credential {
-    Credential::Key { key: key.id, secret: secret.hash() }
+pub(crate) fn with(secret: &ApiKey, key: &Key) -> SessionCredential {
+    SessionCredential::Key { key: key.id, secret: secret.hash() }
 }
 
 async fn sign_in_by_key(world: &World, store: &Store, secret: &ApiKey, key: &Key) -> (Session, TicketHash) {
@@ -293,17 +293,17 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     let (_, stored) = store.credentials_of(ada.email.as_ref().unwrap()).await.unwrap().unwrap();
     assert_eq!(stored, Some(phc("new")));
     // A sign-in that verified the previous password comes too late.
-    let (new, _) = new_session(world, ada.id, Credential::Password(phc("old")));
+    let (new, _) = new_session(world, ada.id, SessionCredential::Password(phc("old")));
     let refused = store.begin_session(&by(ada.id), new).await;
     assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     let missing = store.set_password(&Actor::COMMAND, UserId(mine.id.0), &phc("x"), None).await;
-    assert!(matches!(missing, Err(PasswordError::NoUser(_))), "{missing:?}");
-    let (session, _) = new_session(world, ada.id, Credential::Password(phc("new")));
+    assert!(matches!(missing, Err(PasswordChangeError::NoUser(_))), "{missing:?}");
+    let (session, _) = new_session(world, ada.id, SessionCredential::Password(phc("new")));
     let other = store.begin_session(&by(ada.id), session).await.unwrap();
     let (old, new, newer) = (phc("old"), phc("new"), phc("newer"));
     let late = PasswordChange { from: &old, to: &newer, keep: None };
     let refused = store.change_password(&by(ada.id), ada.id, late).await;
-    assert!(matches!(refused, Err(PasswordError::CredentialGone(_))), "{refused:?}");
+    assert!(matches!(refused, Err(PasswordChangeError::CredentialGone(_))), "{refused:?}");
     assert_eq!(shut(world, &store, other.id).await, None, "nothing is changed");
     let change = PasswordChange { from: &new, to: &newer, keep: Some(mine.id) };
     store.change_password(&by(ada.id), ada.id, change).await.unwrap();
@@ -317,7 +317,7 @@ pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
     for n in 0..10 {
         let (old, new) = (phc(&format!("old {n}")), phc(&format!("new {n}")));
         one.set_password(&Actor::COMMAND, ada.id, &old, None).await.unwrap();
-        let (session, _) = new_session(world, ada.id, Credential::Password(old));
+        let (session, _) = new_session(world, ada.id, SessionCredential::Password(old));
         let actor = by(ada.id);
         let both =
             tokio::join!(one.begin_session(&actor, session), two.set_password(&Actor::COMMAND, ada.id, &new, None),);
@@ -336,7 +336,7 @@ pub(crate) async fn a_suspended_user_begins_no_session(world: &World) {
     store.set_password(&Actor::COMMAND, ada.id, &phc("old"), None).await.unwrap();
     let change = UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() };
     store.change_user(&Actor::COMMAND, &UserRef::Id(ada.id), change).await.unwrap();
-    for credential in [Credential::Password(phc("old")), with(&secret, &key)] {
+    for credential in [SessionCredential::Password(phc("old")), with(&secret, &key)] {
         let refused = store.begin_session(&by(ada.id), new_session(world, ada.id, credential).0).await;
         assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     }

@@ -202,7 +202,7 @@ fn changes(old: &Figures, new: &Figures) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ai::price::{self, Period};
+    use ai::price::{self, PricePeriod};
     use meter::UnitRates;
 
     use super::*;
@@ -210,7 +210,7 @@ mod tests {
     fn price(input: u64, until: Option<Day>) -> Price {
         let rates = Rates { input: Some(input), output: Some(2_000_000), ..Rates::default() };
         let units = UnitRates { request: Some(5_000_000_000), ..UnitRates::default() };
-        let period = Period { from: None, until };
+        let period = PricePeriod { from: None, until };
         Price::of_configuration(price::PriceFigures { rates, units, period, ..price::PriceFigures::default() })
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::{self, Backend, HealthProbe, Scheme, Upstream};
 use config::{Live, Snapshot};
-use discovery::{Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthCheck, Probe};
+use discovery::{CheckRules, Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, Probe};
 use proxy::{BackendState, Backends};
 
 /// The backends of a snapshot.
@@ -57,7 +57,7 @@ fn reporter(state: &Arc<BackendState>) -> Arc<dyn Fn(Option<Checked>) + Send + S
     })
 }
 
-fn health_check(check: &snapshot::HealthCheck) -> HealthCheck {
+fn health_check(check: &snapshot::HealthCheck) -> CheckRules {
     let probe = match &check.probe {
         HealthProbe::Tcp => Probe::Tcp,
         HealthProbe::Http { path, host, headers, statuses: (first, last) } => {
@@ -65,7 +65,7 @@ fn health_check(check: &snapshot::HealthCheck) -> HealthCheck {
         }
         HealthProbe::Grpc { service } => Probe::Grpc { service: service.clone() },
     };
-    HealthCheck {
+    CheckRules {
         probe,
         interval: check.interval,
         timeout: check.timeout,

@@ -168,8 +168,8 @@ async fn open_spool(
     let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;
     let (place, node) = (folder.to_owned(), node.id());
     let durability = match process.spool.durability {
-        Durability::Process => spool::Durability::Process,
-        Durability::Power => spool::Durability::Power,
+        Durability::Process => spool::SpoolDurability::Process,
+        Durability::Power => spool::SpoolDurability::Power,
     };
     let opened = tokio::task::spawn_blocking(move || {
         let gathered = GatheredCharges::default();

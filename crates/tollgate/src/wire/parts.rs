@@ -24,7 +24,7 @@ use control::{Passwords, Serves};
 use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
-use ledger::retention::Retention;
+use ledger::retention::RetentionJob;
 use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
@@ -361,7 +361,7 @@ impl Services {
             let config::snapshot::Retention { events, raw_usage } = live.load().process.retention;
             ledger::retention::Keep { events, raw_usage }
         };
-        let retention = Retention::new(base.store.clone(), keep, stats).await;
+        let retention = RetentionJob::new(base.store.clone(), keep, stats).await;
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
@@ -402,7 +402,7 @@ impl Services {
             vault: base.keys.vault.clone(),
             passwords: base.passwords.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
-            limits: control::Limits::default(),
+            limits: control::ServerLimits::default(),
             tls: listener.tls,
         };
         let stopped = self.stopped();

@@ -24,6 +24,14 @@ pub(super) struct Import<'a> {
 }
 
 impl<'a> Siblings<'a> {
+    /// Adds an import, unless the same line is known.
+    pub(super) fn add(&mut self, from: &str, to: &str, import: Import<'a>) {
+        let imports = self.imports.entry(from.to_owned()).or_default().entry(to.to_owned()).or_default();
+        if !imports.contains(&import) {
+            imports.push(import);
+        }
+    }
+
     /// The imports from one module to another.
     pub(super) fn between(&self, from: &str, to: &str) -> Option<&[Import<'a>]> {
         self.imports.get(from)?.get(to).map(Vec::as_slice)
@@ -36,6 +44,10 @@ impl<'a> Siblings<'a> {
 }
 
 impl<'a> Import<'a> {
+    pub(super) const fn new(place: FileLine<'a>, path: String) -> Self {
+        Self { file: place.path, line: place.line, path }
+    }
+
     pub(super) const fn place(&self) -> FileLine<'a> {
         FileLine { path: self.file, line: self.line }
     }

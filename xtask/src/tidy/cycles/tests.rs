@@ -2,7 +2,7 @@ use super::*;
 use crate::tidy::finding::messages;
 
 fn check_files(files: &[(&str, &str)]) -> Vec<String> {
-    messages(&check_pending(&Tree::of(files), &[]))
+    messages(&check(&Tree::of(files)))
 }
 
 /// The findings of a crate with the modules `a`, `a::x`, `b` and `b::y`; each of them may have text.
@@ -142,19 +142,26 @@ fn short_cycles_come_first_and_each_only_once() {
 }
 
 #[test]
-fn the_number_of_a_pending_crate_may_only_fall() {
-    let files = [("crates/meter/src/a.rs", "use crate::b::B;"), ("crates/meter/src/b.rs", "use crate::a::A;")];
-    let pending = |count| messages(&check_pending(&Tree::of(&files), &[("meter", count)]));
-    assert!(pending(2).is_empty());
-    let (more, less) = (pending(1), pending(3));
-    assert!(more.len() == 2 && more[1].contains("2 modules of `meter` are in cycles"), "{more:?}");
-    assert!(less.len() == 1 && less[0].contains("write the lower number"), "{less:?}");
-    let gone = messages(&check_pending(&Tree::of(&[]), &[("meter", 2)]));
-    assert!(gone.len() == 1 && gone[0].contains("which is not a crate"), "{gone:?}");
-}
-
-#[test]
 fn a_file_that_is_not_rust_fails() {
     let messages = check_modules(&[("a", "fn f( {")]);
     assert!(messages.len() == 1 && messages[0].starts_with("crates/meter/src/a.rs: tidy cannot read"), "{messages:?}");
+}
+
+#[test]
+fn files_of_the_dashboard_import_each_other_without_a_cycle() {
+    for import in [
+        "import type { Way } from \"@/features/session/form\";",
+        "import { Way } from \"./form\";",
+        "export { Way } from \"../session/form\";",
+        "const form = await import(\"./form.tsx\");",
+        "import {\n  Way,\n} from \"@/features/session/form\";",
+        "import \"./form\";",
+    ] {
+        let form = ("dashboard/features/session/form.tsx", "import { Note } from \"@/features/session/note\";");
+        let messages = check_files(&[("dashboard/features/session/note.ts", import), form]);
+        let cycle = "`features/session/form.tsx` → `features/session/note.ts` → `features/session/form.tsx`";
+        assert!(messages.len() == 1 && messages[0].contains(cycle), "{import}: {messages:?}");
+        let one_way = check_files(&[("dashboard/features/session/note.ts", "import \"react\";"), form]);
+        assert!(one_way.is_empty(), "{one_way:?}");
+    }
 }

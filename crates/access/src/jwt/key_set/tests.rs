@@ -1,7 +1,7 @@
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::*;
-use crate::jwt::{JwtError, Terms, verify};
+use crate::jwt::{JwtError, TokenTerms, verify};
 use crate::{SubjectText, Timestamp};
 
 /// The Ed25519 key of RFC 8037 (A.2).
@@ -145,7 +145,7 @@ fn a_token_is_verified_with_the_key_that_it_names() {
         .collect();
     let set = set(&[&keys[0], &keys[1]]).unwrap();
     let signing = jsonwebtoken::EncodingKey::from_ec_der(&pairs[1].serialize_der());
-    let terms = Terms {
+    let terms = TokenTerms {
         algorithms: [Algorithm::Es256, Algorithm::EdDsa].into(),
         issuer: None,
         audiences: Box::default(),

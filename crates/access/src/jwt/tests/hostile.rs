@@ -208,7 +208,7 @@ fn claims_of_other_types_are_refused() {
 fn a_public_key_is_never_a_secret() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let (pem, der) = (public_pem(&pair), pair.subject_public_key_info());
-    let key = Key::public(&pem).unwrap();
+    let key = JwtKey::public(&pem).unwrap();
     for secret in [pem.as_bytes(), pem.trim().as_bytes(), der.as_slice()] {
         let token = sign(HS256, CLAIMS, secret);
         for algorithms in [&[Algorithm::Rs256] as &[_], &[Algorithm::Rs256, Algorithm::Hs256]] {

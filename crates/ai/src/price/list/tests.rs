@@ -4,7 +4,7 @@ use access::Tokens;
 use meter::{Rates, UnitRates};
 
 use super::*;
-use crate::price::{Period, PriceFigures};
+use crate::price::{PriceFigures, PricePeriod};
 
 /// The day 2026-11-21 in UTC.
 const DAY: Day = Day(20_778);
@@ -20,7 +20,7 @@ fn day(text: &str) -> Day {
 /// Returns a price of the days `from..until`; an empty text means no end.
 fn dated(rate: u64, from: &str, until: &str) -> Price {
     let end = |text: &str| (!text.is_empty()).then(|| day(text));
-    let period = Period { from: end(from), until: end(until) };
+    let period = PricePeriod { from: end(from), until: end(until) };
     Price::of_configuration(PriceFigures { rates: Rates::flat(rate), period, ..PriceFigures::default() })
 }
 

@@ -2,7 +2,7 @@
 
 use access::Day;
 
-use crate::price::{Period, Price, Region};
+use crate::price::{Price, PricePeriod, Region};
 
 /// The day 2026-11-21 in UTC.
 const GPT_5_6_UNTIL: Day = Day(20_778);
@@ -97,15 +97,15 @@ pub(super) fn rows(provider: &str, model: &str, price: Price) -> Vec<Price> {
     let Some(promotion) = PROMOTIONS.iter().find(|it| it.provider == provider && it.models.contains(&model)) else {
         return vec![price];
     };
-    let dated = |price: Price, period: Period| Price {
+    let dated = |price: Price, period: PricePeriod| Price {
         period,
         version: format!("{}{}", price.version, period.suffix()).into(),
         source: format!("{}; {}", price.source, promotion.source).into(),
         ..price
     };
     let then = promotion.then.and_then(|factor| price.times(factor, 1));
-    let mut rows = vec![dated(price, Period { from: None, until: Some(promotion.until) })];
-    rows.extend(then.map(|price| dated(price, Period { from: Some(promotion.until.next()), until: None })));
+    let mut rows = vec![dated(price, PricePeriod { from: None, until: Some(promotion.until) })];
+    rows.extend(then.map(|price| dated(price, PricePeriod { from: Some(promotion.until.next()), until: None })));
     rows
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::price::names::REGIONAL_HOSTS;
-    use crate::price::{Prices, Terms, Tier};
+    use crate::price::{PriceTerms, Prices, Tier};
 
     fn day(text: &str) -> Day {
         Day::parse(text).unwrap()
@@ -175,7 +175,7 @@ mod tests {
         let prices = Prices::builtin();
         let at = |tier, at| {
             let price = prices.find("gemini", ["gemini-3.6-flash"], day(at)).unwrap();
-            price.at(Terms { tier, us: false }).unwrap().into_owned()
+            price.at(PriceTerms { tier, us: false }).unwrap().into_owned()
         };
         for (tier, before, after) in
             [(Tier::Batch, 375_000, 750_000), (Tier::Flex, 375_000, 750_000), (Tier::Priority, 1_350_000, 2_700_000)]

@@ -5,7 +5,7 @@
 //! writes: 1.25 times the rate of input, for a cache that the request enables
 //! (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 
-use super::{Limits, Long, Others, Price, builtin, server_tools, text_rates};
+use super::{Long, Others, Price, TokenLimits, builtin, server_tools, text_rates};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
@@ -81,11 +81,11 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     })
 }
 
-const fn limits([input, output]: [u64; 2]) -> Option<Limits> {
+const fn limits([input, output]: [u64; 2]) -> Option<TokenLimits> {
     match (input, output) {
         (0, _) => None,
-        (window, 0) => Some(Limits { input_tokens_max: window, output_tokens_max: window }),
-        (input_tokens_max, output_tokens_max) => Some(Limits { input_tokens_max, output_tokens_max }),
+        (window, 0) => Some(TokenLimits { input_tokens_max: window, output_tokens_max: window }),
+        (input_tokens_max, output_tokens_max) => Some(TokenLimits { input_tokens_max, output_tokens_max }),
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_window_bounds_the_answer_where_no_other_limit_is_published() {
-        let both = |input_tokens_max, output_tokens_max| Some(Limits { input_tokens_max, output_tokens_max });
+        let both = |input_tokens_max, output_tokens_max| Some(TokenLimits { input_tokens_max, output_tokens_max });
         let prices = Prices::builtin();
         let limits = |host, model| prices.find(host, [model], Day(20_778)).unwrap().limits;
         assert_eq!(limits("api.deepseek.com", "deepseek-v4-pro"), both(1_048_576, 393_216));

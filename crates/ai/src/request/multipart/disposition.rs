@@ -1,10 +1,10 @@
 //! Reads the head of a part, which names its field.
 
 use super::{broken, line};
-use crate::request::RequestError;
+use crate::request::CallError;
 
 /// Reads the head at `at`: returns the field's name and the offset of the content.
-pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], usize), RequestError> {
+pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], usize), CallError> {
     let mut name = None;
     let mut from = at;
     loop {

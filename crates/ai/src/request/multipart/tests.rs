@@ -6,7 +6,7 @@ use super::*;
 const TYPE: &str = "multipart/form-data; boundary=b0";
 const PATH: &str = "/v1/audio/transcriptions";
 
-fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<RequestFields, RequestError> {
+fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<RequestFields, CallError> {
     crate::request::read(&EndpointCall::at(path).unwrap(), Some(content_type), body)
 }
 
@@ -111,11 +111,11 @@ fn a_form_needs_exactly_one_boundary() {
         "application/json",
         "",
     ] {
-        assert_eq!(read_as(PATH, content_type, body.as_bytes()), Err(RequestError::NoBoundary), "{content_type}");
+        assert_eq!(read_as(PATH, content_type, body.as_bytes()), Err(CallError::NoBoundary), "{content_type}");
     }
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
-    assert_eq!(read_as(PATH, &long, body.as_bytes()), Err(RequestError::NoBoundary));
-    assert_eq!(crate::request::read(&EndpointCall::at(PATH).unwrap(), None, b"{}"), Err(RequestError::NoBoundary));
+    assert_eq!(read_as(PATH, &long, body.as_bytes()), Err(CallError::NoBoundary));
+    assert_eq!(crate::request::read(&EndpointCall::at(PATH).unwrap(), None, b"{}"), Err(CallError::NoBoundary));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_duplicate_missing_or_invalid_model_is_refused() {
         assert!(message.ends_with("must be text of 1 to 256 bytes without control characters"), "{name:?}: {message}");
     }
     let not_utf8 = [b"--b0\r\n", model.as_bytes(), b"\r\n\r\n\xff\r\n--b0--"].concat();
-    assert!(matches!(read_as(PATH, TYPE, &not_utf8), Err(RequestError::Invalid { field: "model", .. })));
+    assert!(matches!(read_as(PATH, TYPE, &not_utf8), Err(CallError::Invalid { field: "model", .. })));
 }
 
 #[test]
@@ -233,11 +233,11 @@ proptest! {
                 prop_assert_eq!(again.rewrite(&out, &requested.model, true).body(), body);
             }
             Err(
-                RequestError::Multipart { offset, .. }
-                | RequestError::Invalid { offset, .. }
-                | RequestError::Duplicate { offset, .. },
+                CallError::Multipart { offset, .. }
+                | CallError::Invalid { offset, .. }
+                | CallError::Duplicate { offset, .. },
             ) => prop_assert!(offset <= body.len()),
-            Err(error) => prop_assert_eq!(error, RequestError::Missing { field: "model" }),
+            Err(error) => prop_assert_eq!(error, CallError::Missing { field: "model" }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The JSON paths of each format at which facts of a response are found.
 
-use super::Framing;
+use super::ResponseFraming;
 use crate::format::Format;
 use crate::scan::{ANY, Path};
 
@@ -96,14 +96,14 @@ const GOOGLE: &[Path] = &[
 ];
 
 /// Returns the paths of a response in `format` and `framing`.
-pub(super) const fn of(format: Format, framing: Framing) -> &'static [Path] {
+pub(super) const fn of(format: Format, framing: ResponseFraming) -> &'static [Path] {
     match (format, framing) {
-        (_, Framing::Opaque) => &[],
+        (_, ResponseFraming::Opaque) => &[],
         (Format::GenerateContent | Format::EmbedContent, _) => GOOGLE,
-        (Format::Chat | Format::Completions | Format::Embeddings, Framing::Events) => CHUNK,
-        (Format::Responses, Framing::Events) => RESPONSES_EVENT,
-        (Format::Messages, Framing::Events) => MESSAGES_EVENT,
-        (Format::Images | Format::Speech | Format::Transcription, Framing::Events) => MEDIA_EVENT,
+        (Format::Chat | Format::Completions | Format::Embeddings, ResponseFraming::Events) => CHUNK,
+        (Format::Responses, ResponseFraming::Events) => RESPONSES_EVENT,
+        (Format::Messages, ResponseFraming::Events) => MESSAGES_EVENT,
+        (Format::Images | Format::Speech | Format::Transcription, ResponseFraming::Events) => MEDIA_EVENT,
         (Format::Chat | Format::Completions | Format::Embeddings, _) => OPENAI_BODY,
         (Format::Responses, _) => RESPONSES_BODY,
         (Format::Messages, _) => MESSAGES_BODY,

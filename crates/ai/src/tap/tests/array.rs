@@ -5,7 +5,7 @@ use super::*;
 const WHOLE: &str = include_str!("../../../tests/fixtures/generate-array.json");
 
 fn array(pieces: &[&str]) -> (Vec<String>, ResponseFacts) {
-    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, true);
+    let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, true);
     let mut out: Vec<_> = pieces
         .iter()
         .map(|piece| String::from_utf8(tap.push(Bytes::from(piece.to_string())).into()).unwrap())
@@ -23,7 +23,7 @@ fn an_element_is_buffered_until_it_is_complete_and_separators_are_not() {
 
 #[test]
 fn without_buffered_bytes_an_array_is_forwarded_without_a_copy() {
-    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+    let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
     for (piece, whole) in [("[{\"a\":1},{\"b", 9), ("\":2}", 7), (",{}", 3)] {
         let bytes = Bytes::from(piece);
         let out = tap.push(bytes.clone());
@@ -68,7 +68,7 @@ fn an_array_has_ended_at_its_bracket_after_a_finish_reason_and_the_last_usage_co
 
 #[test]
 fn an_element_over_the_maximum_is_forwarded_as_it_arrives() {
-    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+    let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
     let part = "x".repeat(40 * 1024);
     assert_eq!(tap.push(format!("[{{\"a\":\"{part}").into()), "[");
     assert_eq!(tap.push(part.clone().into()).len(), "{\"a\":\"".len() + 2 * part.len());
@@ -82,7 +82,7 @@ fn an_element_over_the_maximum_is_forwarded_as_it_arrives() {
 #[test]
 fn every_cut_of_an_array_holds_whole_elements_alone() {
     for cut in 0..WHOLE.len() {
-        let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+        let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
         let out = tap.push(Bytes::copy_from_slice(&WHOLE.as_bytes()[..cut]));
         let text = std::str::from_utf8(&out).unwrap().trim_end_matches([',', ']', '\r', '\n']);
         assert!(text.is_empty() || text == "[" || text.ends_with("\n}"), "{cut}: {text}");
@@ -91,14 +91,14 @@ fn every_cut_of_an_array_holds_whole_elements_alone() {
 
 #[test]
 fn an_array_without_a_finish_reason_ends_with_the_error() {
-    let problem = Problem::new(
+    let problem = FormatProblem::new(
         access::Refusal::UpstreamReset,
         "the provider broke off",
         error::Reporter { domain: "tollgate", request_id: "0199-aa" },
     );
     for (stream, elements) in [("[]", 0), ("[ ]\n", 0), ("[{}]", 1), ("[{\"candidates\":[]},{}\n]\r\n", 2)] {
         for size in 1..=stream.len() {
-            let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+            let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
             let passed: Vec<u8> =
                 stream.as_bytes().chunks(size).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
             let (last, seen) = tap.close(&problem);
@@ -109,7 +109,7 @@ fn an_array_without_a_finish_reason_ends_with_the_error() {
         }
     }
     let reported = "[{},{\"error\":{\"code\":503}}]";
-    let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
+    let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false);
     assert_eq!(tap.push(reported.into()), reported);
     let (last, seen) = tap.close(&problem);
     assert!(last.is_empty() && !seen.ended, "the provider has reported an error itself");

@@ -5,10 +5,10 @@ use crate::error::Reporter;
 use crate::format::Dialect;
 
 const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "0199-aa" };
-const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", REPORTER);
+const PROBLEM: FormatProblem<'static> = FormatProblem::new(Refusal::UpstreamReset, "the provider broke off", REPORTER);
 
 /// Returns the forwarded part of `stream`, and the bytes that the abort adds.
-fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, ResponseFacts) {
+fn cut(format: Format, framing: ResponseFraming, stream: &[u8]) -> (String, String, ResponseFacts) {
     let mut tap = Tap::new(format, framing, true);
     let passed: Vec<u8> = stream.chunks(7).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
     let (last, seen) = tap.cut(&PROBLEM);
@@ -20,7 +20,7 @@ fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Resp
 fn a_cut_stream_of_events_is_whole_events_and_the_formats_error() {
     for (format, stream) in streams() {
         for at in (0..stream.len()).step_by(11) {
-            let (passed, last, _) = cut(format, Framing::Events, &stream[..at]);
+            let (passed, last, _) = cut(format, ResponseFraming::Events, &stream[..at]);
             assert!(stream.starts_with(passed.as_bytes()), "{format:?} at {at}");
             let data = last.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
             let data: serde_json::Value = serde_json::from_str(data).unwrap();
@@ -38,7 +38,7 @@ fn googles_error_event_closes_an_event_only_where_one_is_open() {
         ("data: {}\n\ndata: {\"a".to_owned(), false),
         (format!("data: {{\"a\":\"{}", "x".repeat(70_000)), true),
     ] {
-        let (passed, last, _) = cut(Format::GenerateContent, Framing::Events, stream.as_bytes());
+        let (passed, last, _) = cut(Format::GenerateContent, ResponseFraming::Events, stream.as_bytes());
         assert_eq!((last.starts_with("\n\ndata: {\"error\""), last.starts_with("data: {\"error\"")), (opens, !opens));
         assert_eq!(passed.len() > 10, opens);
     }
@@ -50,7 +50,7 @@ fn a_cut_array_stays_valid_json_with_the_error_at_its_end() {
     let elements: Vec<serde_json::Value> = serde_json::from_str(whole).unwrap();
     let end = whole.trim_end().len();
     for at in 0..whole.len() {
-        let (passed, last, seen) = cut(Format::GenerateContent, Framing::Array, &whole.as_bytes()[..at]);
+        let (passed, last, seen) = cut(Format::GenerateContent, ResponseFraming::Array, &whole.as_bytes()[..at]);
         let value: Vec<serde_json::Value> = serde_json::from_str(&(passed + &last)).unwrap();
         assert_eq!((last.is_empty(), seen.ended), (at >= end, at >= end), "{at}");
         let complete_len = value.len() - usize::from(!last.is_empty());
@@ -65,12 +65,12 @@ fn a_cut_array_stays_valid_json_with_the_error_at_its_end() {
 fn no_error_follows_half_an_element_or_a_body() {
     let half = format!("[{{\"a\":\"{}", "x".repeat(70_000));
     for (format, framing, stream) in [
-        (Format::GenerateContent, Framing::Array, half.as_str()),
-        (Format::GenerateContent, Framing::Array, "{\"error\":"),
-        (Format::GenerateContent, Framing::Array, "<html>"),
-        (Format::Chat, Framing::Json, "{\"choices\":"),
-        (Format::Speech, Framing::Opaque, "ID3"),
-        (Format::Transcription, Framing::Opaque, "1\n00:00:00,000 --> "),
+        (Format::GenerateContent, ResponseFraming::Array, half.as_str()),
+        (Format::GenerateContent, ResponseFraming::Array, "{\"error\":"),
+        (Format::GenerateContent, ResponseFraming::Array, "<html>"),
+        (Format::Chat, ResponseFraming::Json, "{\"choices\":"),
+        (Format::Speech, ResponseFraming::Opaque, "ID3"),
+        (Format::Transcription, ResponseFraming::Opaque, "1\n00:00:00,000 --> "),
     ] {
         let (passed, last, seen) = cut(format, framing, stream.as_bytes());
         assert_eq!((passed.as_str(), last.as_str(), seen), (stream, "", ResponseFacts::default()), "{format:?}");
@@ -80,7 +80,7 @@ fn no_error_follows_half_an_element_or_a_body() {
 #[test]
 fn an_unread_response_has_ended_unless_it_was_cut() {
     let audio = Bytes::from_static(b"{\"usage\":{\"input_tokens\":3}} [DONE]\n\ndata: \xff\xfb");
-    let mut tap = Tap::new(Format::Speech, Framing::Opaque, false);
+    let mut tap = Tap::new(Format::Speech, ResponseFraming::Opaque, false);
     let out = tap.push(audio.clone());
     assert_eq!((out.as_ptr(), out.len()), (audio.as_ptr(), audio.len()));
     assert_eq!(tap.finish(), (Bytes::new(), ResponseFacts { ended: true, ..ResponseFacts::default() }));
@@ -89,12 +89,12 @@ fn an_unread_response_has_ended_unless_it_was_cut() {
 #[test]
 fn usage_reported_before_a_cut_is_read() {
     let stream = include_bytes!("../../../tests/fixtures/generate.sse");
-    let (_, _, seen) = cut(Format::GenerateContent, Framing::Events, &stream[..stream.len() - 30]);
+    let (_, _, seen) = cut(Format::GenerateContent, ResponseFraming::Events, &stream[..stream.len() - 30]);
     assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(Tokens(9)), false));
 }
 
 /// Returns the forwarded part of `stream` in pieces of `size`, and the bytes that its end adds.
-fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, ResponseFacts) {
+fn closed(format: Format, framing: ResponseFraming, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, ResponseFacts) {
     let mut tap = Tap::new(format, framing, false);
     let passed = stream.chunks(size).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
     let (last, seen) = tap.close(&PROBLEM);
@@ -105,10 +105,10 @@ fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<
 fn a_stream_that_ends_before_its_last_event_ends_with_its_formats_error_at_every_byte() {
     let arrays = [(
         Format::GenerateContent,
-        Framing::Array,
+        ResponseFraming::Array,
         include_bytes!("../../../tests/fixtures/generate-array.json").to_vec(),
     )];
-    let events = streams().map(|(format, stream)| (format, Framing::Events, stream));
+    let events = streams().map(|(format, stream)| (format, ResponseFraming::Events, stream));
     for (format, framing, stream) in events.chain(arrays) {
         let mut errors = 0;
         for at in 0..=stream.len() {
@@ -151,12 +151,12 @@ fn nothing_is_added_where_the_provider_reported_an_error_itself() {
     ] {
         for size in [1, 7, 1_000] {
             let stream = format!("{before}{error}");
-            let (passed, last, seen) = closed(format, Framing::Events, stream.as_bytes(), size);
+            let (passed, last, seen) = closed(format, ResponseFraming::Events, stream.as_bytes(), size);
             assert_eq!(String::from_utf8([passed, last].concat()).unwrap(), stream, "{format:?}");
             assert!(!seen.ended);
             // Data that only resembles an error is not an error.
             if !before.is_empty() {
-                let (_, last, _) = closed(format, Framing::Events, before.as_bytes(), size);
+                let (_, last, _) = closed(format, ResponseFraming::Events, before.as_bytes(), size);
                 assert!(String::from_utf8_lossy(&last).contains(PROBLEM.message), "{format:?}");
             }
         }
@@ -166,10 +166,10 @@ fn nothing_is_added_where_the_provider_reported_an_error_itself() {
 #[test]
 fn bodies_and_media_have_nothing_added_at_their_end() {
     for (format, framing, body) in [
-        (Format::Chat, Framing::Json, "{\"choices\":"),
-        (Format::Speech, Framing::Opaque, "ID3"),
-        (Format::GenerateContent, Framing::Array, "<html>"),
-        (Format::GenerateContent, Framing::Array, "{\"error\":{}}"),
+        (Format::Chat, ResponseFraming::Json, "{\"choices\":"),
+        (Format::Speech, ResponseFraming::Opaque, "ID3"),
+        (Format::GenerateContent, ResponseFraming::Array, "<html>"),
+        (Format::GenerateContent, ResponseFraming::Array, "{\"error\":{}}"),
     ] {
         let (passed, last, _) = closed(format, framing, body.as_bytes(), 3);
         assert_eq!([passed, last].concat(), body.as_bytes(), "{format:?}");
@@ -186,7 +186,7 @@ fn the_error_of_responses_continues_the_stream() {
     let half = &DELTA[..DELTA.len() / 2];
     for size in [1, 13, 10_000] {
         let stream = format!("{CREATED}{DELTA}{DELTA}{half}");
-        let (_, last, _) = closed(Format::Responses, Framing::Events, stream.as_bytes(), size);
+        let (_, last, _) = closed(Format::Responses, ResponseFraming::Events, stream.as_bytes(), size);
         let last = String::from_utf8(last).unwrap();
         let events: Vec<serde_json::Value> = last
             .lines()

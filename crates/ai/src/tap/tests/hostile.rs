@@ -25,7 +25,7 @@ const fn input(format: Format) -> Option<&'static str> {
     }
 }
 
-fn reported(format: Format, framing: Framing, bytes: &[u8]) -> Option<u64> {
+fn reported(format: Format, framing: ResponseFraming, bytes: &[u8]) -> Option<u64> {
     seen(format, framing, bytes).usage.and_then(|usage| usage.input).map(|input| input.0)
 }
 
@@ -34,7 +34,7 @@ fn invalid_figures_are_unknown_in_every_format() {
     for format in Format::ALL {
         let Some(name) = input(format) else { continue };
         let usage = |figure: &str| body(format, &format!("{{\"{name}\":{figure}}}"));
-        assert_eq!(reported(format, Framing::Json, usage("5").as_bytes()), Some(5), "{format:?}");
+        assert_eq!(reported(format, ResponseFraming::Json, usage("5").as_bytes()), Some(5), "{format:?}");
         for figure in [
             "-5",
             "10000000000000000000",
@@ -49,16 +49,20 @@ fn invalid_figures_are_unknown_in_every_format() {
             "{\"x\":5}",
             "5,\"input_tokens\":",
         ] {
-            assert_eq!(reported(format, Framing::Json, usage(figure).as_bytes()), None, "{format:?} {figure}");
+            assert_eq!(reported(format, ResponseFraming::Json, usage(figure).as_bytes()), None, "{format:?} {figure}");
         }
         let twice = body(format, &format!("{{\"{name}\":5,\"{name}\":6}}"));
         assert_eq!(
-            reported(format, Framing::Json, twice.as_bytes()),
+            reported(format, ResponseFraming::Json, twice.as_bytes()),
             None,
             "{format:?}: who says two things says none"
         );
         let last = usage("5").replace("{\"x\":1,", "{\"usage\":{},\"usageMetadata\":{},");
-        assert_eq!(reported(format, Framing::Json, last.as_bytes()), Some(5), "{format:?}: the last of two objects");
+        assert_eq!(
+            reported(format, ResponseFraming::Json, last.as_bytes()),
+            Some(5),
+            "{format:?}: the last of two objects"
+        );
     }
 }
 
@@ -69,14 +73,14 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
         let Some(name) = input(format) else { continue };
         let usage = body(format, &format!("{{\"{name}\":5}}"));
         let deep = usage.replace("{\"x\":1,", &format!("{{\"x\":{open}1{close},"));
-        assert_eq!(reported(format, Framing::Json, deep.as_bytes()), Some(5), "{format:?}");
+        assert_eq!(reported(format, ResponseFraming::Json, deep.as_bytes()), Some(5), "{format:?}");
         let mut odd = b"{\"x\":\"\xff\xc3\x28\xed\xa0\x80\",".to_vec();
         odd.extend_from_slice(usage.strip_prefix("{\"x\":1,").unwrap().as_bytes());
-        assert_eq!(reported(format, Framing::Json, &odd), Some(5), "{format:?}");
+        assert_eq!(reported(format, ResponseFraming::Json, &odd), Some(5), "{format:?}");
     }
     // An error inside a value that is read affects only that value.
     let inside = b"{\"usage\":{\"prompt_tokens\":5,\"x\":\"\xff\"},\"model\":\"\xff\",\"id\":\"i\"}";
-    let seen = seen(Format::Chat, Framing::Json, inside);
+    let seen = seen(Format::Chat, ResponseFraming::Json, inside);
     let input = seen.usage.and_then(|usage| usage.input);
     assert_eq!((input, seen.model, seen.id.as_deref()), (Some(Tokens(5)), None, Some("i")));
 }
@@ -85,9 +89,9 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
 fn a_page_of_html_with_status_200_reports_nothing() {
     let page = "<!doctype html><html><body data-usage='{\"usage\":{\"input_tokens\":5}}'>[{}]</body></html>\n\n";
     for format in Format::ALL {
-        for framing in Framing::ALL {
+        for framing in ResponseFraming::ALL {
             let (out, seen) = tapped(Tap::new(format, framing, true), [page.as_bytes()]);
-            let opaque = framing == Framing::Opaque;
+            let opaque = framing == ResponseFraming::Opaque;
             assert_eq!(
                 (out, seen),
                 (page.into(), ResponseFacts { ended: opaque, ..ResponseFacts::default() }),
@@ -101,12 +105,12 @@ fn a_page_of_html_with_status_200_reports_nothing() {
 fn of_figures_that_go_backwards_the_last_count() {
     let google = |tokens: u32| format!("{{\"usageMetadata\":{{\"promptTokenCount\":{tokens}}}}}");
     let events = format!("data: {}\n\ndata: {}\n\n", google(9), google(4));
-    assert_eq!(reported(Format::GenerateContent, Framing::Events, events.as_bytes()), Some(4));
+    assert_eq!(reported(Format::GenerateContent, ResponseFraming::Events, events.as_bytes()), Some(4));
     let silent = format!("{events}data: {{\"usageMetadata\":{{\"promptTokenCount\":-1}}}}\n\n");
-    assert_eq!(reported(Format::GenerateContent, Framing::Events, silent.as_bytes()), Some(4));
+    assert_eq!(reported(Format::GenerateContent, ResponseFraming::Events, silent.as_bytes()), Some(4));
     for (format, name) in [(Format::Speech, "speech.audio.done"), (Format::Transcription, "transcript.text.done")] {
         let event = |tokens: u32| format!("data: {{\"type\":\"{name}\",\"usage\":{{\"input_tokens\":{tokens}}}}}\n\n");
-        assert_eq!(reported(format, Framing::Events, (event(9) + &event(4)).as_bytes()), Some(4), "{format:?}");
+        assert_eq!(reported(format, ResponseFraming::Events, (event(9) + &event(4)).as_bytes()), Some(4), "{format:?}");
     }
 }
 
@@ -124,9 +128,9 @@ fn images_without_figures_are_counted_within_bounds() {
         (r#"{"error":{"data":[1]}}"#, None),
         (r#"{"data":[{"url":"a"}"#, None),
     ] {
-        assert_eq!(seen(Format::Images, Framing::Json, body.as_bytes()).usage, usage, "{body}");
+        assert_eq!(seen(Format::Images, ResponseFraming::Json, body.as_bytes()).usage, usage, "{body}");
     }
-    let mut tap = Tap::new(Format::Images, Framing::Json, false);
+    let mut tap = Tap::new(Format::Images, ResponseFraming::Json, false);
     let picture = Bytes::from(vec![b'A'; 1 << 20]);
     for piece in ["{\"data\":[{\"b64_json\":\"", "\"},{\"b64_json\":\"", "\"}]}"] {
         tap.push(Bytes::from(piece));
@@ -139,14 +143,14 @@ fn images_without_figures_are_counted_within_bounds() {
     let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n");
     let plain = event("image_edit.completed", "");
     let stream = event("image_edit.partial_image", "") + &plain + &plain;
-    assert_eq!(seen(Format::Images, Framing::Events, stream.as_bytes()).usage, Some(created(2)));
+    assert_eq!(seen(Format::Images, ResponseFraming::Events, stream.as_bytes()).usage, Some(created(2)));
     let figures = event("image_edit.completed", ",\"usage\":{\"input_tokens\":5}");
-    assert_eq!(reported(Format::Images, Framing::Events, (figures + &plain).as_bytes()), Some(5));
+    assert_eq!(reported(Format::Images, ResponseFraming::Events, (figures + &plain).as_bytes()), Some(5));
 }
 
 #[test]
 fn a_moderation_uses_nothing_and_its_error_reports_nothing() {
-    let usage = |body: &str| seen(Format::Moderations, Framing::Json, body.as_bytes()).usage;
+    let usage = |body: &str| seen(Format::Moderations, ResponseFraming::Json, body.as_bytes()).usage;
     assert_eq!(usage(r#"{"results":[{"flagged":false}]}"#), Some(Usage::empty(Source::Reported)));
     for body in [r#"{"error":{"message":"no"}}"#, r#"{"results":{}}"#, r#"{"results":[{}"#, ""] {
         assert_eq!(usage(body), None, "{body}");
@@ -157,7 +161,9 @@ fn a_moderation_uses_nothing_and_its_error_reports_nothing() {
 fn an_event_without_end_stays_within_bounds_in_every_format() {
     let piece = Bytes::from(vec![b'{'; 1 << 16]);
     for format in Format::ALL {
-        for (framing, head) in [(Framing::Events, "data: {\"usage\":"), (Framing::Array, "[{\"usageMetadata\":")] {
+        for (framing, head) in
+            [(ResponseFraming::Events, "data: {\"usage\":"), (ResponseFraming::Array, "[{\"usageMetadata\":")]
+        {
             let mut tap = Tap::new(format, framing, true);
             let mut out = tap.push(Bytes::from(head)).len();
             for _ in 0..64 {
@@ -186,6 +192,6 @@ fn gemini_ends_with_a_reason_and_a_blocked_prompt_is_one() {
         ("[DONE]", false),
     ] {
         let stream = format!("data: {{}}\n\ndata: {chunk}\n\ndata: {{\"usageMetadata\":{{}}}}\n\n");
-        assert_eq!(seen(Format::GenerateContent, Framing::Events, stream.as_bytes()).ended, ended, "{chunk}");
+        assert_eq!(seen(Format::GenerateContent, ResponseFraming::Events, stream.as_bytes()).ended, ended, "{chunk}");
     }
 }

@@ -48,7 +48,7 @@ fn pushed(tap: &mut Tap, text: &str) -> String {
 fn events_of_text_count_as_tokens_before_usage_is_reported() {
     for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
         let (begin, event) = long(format);
-        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut tap = Tap::new(format, ResponseFraming::Events, false);
         pushed(&mut tap, &begin);
         let mut news = 0;
         for n in 0..EVENTS {
@@ -66,7 +66,7 @@ fn events_of_text_count_as_tokens_before_usage_is_reported() {
 
 #[test]
 fn reported_usage_counts_at_once_and_an_ended_stream_has_no_further_usage() {
-    let mut tap = Tap::new(Format::GenerateContent, Framing::Events, false);
+    let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Events, false);
     for tokens in [3, 30] {
         let usage = format!("{{\"promptTokenCount\":5,\"candidatesTokenCount\":{tokens}}}");
         let before = tap.news();
@@ -84,7 +84,7 @@ fn a_stopped_stream_is_complete_and_reports_that_it_was_too_long() {
     let mut printed = String::new();
     for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
         let (begin, event) = long(format);
-        let mut tap = Tap::new(format, Framing::Events, false);
+        let mut tap = Tap::new(format, ResponseFraming::Events, false);
         let mut passed = pushed(&mut tap, &(begin + &event.repeat(EVENTS)));
         // Half an event more, which no client receives.
         passed += &pushed(&mut tap, &event[..event.len() / 2]);
@@ -92,14 +92,15 @@ fn a_stopped_stream_is_complete_and_reports_that_it_was_too_long() {
         assert!(!before.ended);
         let last = String::from_utf8(last.to_vec()).unwrap();
         printed += &format!("{format:?}\n{last}");
-        let seen = seen(format, Framing::Events, (passed + &last).as_bytes());
+        let seen = seen(format, ResponseFraming::Events, (passed + &last).as_bytes());
         assert!(seen.ended, "{format:?}: {seen:?}");
     }
     let element =
         "{\"candidates\":[{\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":5,\"candidatesTokenCount\":9}}";
-    for (framing, text) in
-        [(Framing::Events, format!("data: {element}\n\n")), (Framing::Array, format!("[{element},{element}"))]
-    {
+    for (framing, text) in [
+        (ResponseFraming::Events, format!("data: {element}\n\n")),
+        (ResponseFraming::Array, format!("[{element},{element}")),
+    ] {
         let mut tap = Tap::new(Format::GenerateContent, framing, false);
         let passed = pushed(&mut tap, &text);
         let (last, _) = tap.stop();

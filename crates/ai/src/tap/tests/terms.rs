@@ -1,14 +1,14 @@
 use super::*;
 use crate::price::Tier;
 
-const STANDARD: Option<Terms> = Some(Terms { tier: Tier::Standard, us: false });
+const STANDARD: Option<PriceTerms> = Some(PriceTerms { tier: Tier::Standard, us: false });
 
-fn at(tier: Tier) -> Option<Terms> {
-    Some(Terms { tier, us: false })
+fn at(tier: Tier) -> Option<PriceTerms> {
+    Some(PriceTerms { tier, us: false })
 }
 
 /// Returns the terms of a response whose cost is known.
-fn terms(format: Format, framing: Framing, bytes: &str) -> Option<Terms> {
+fn terms(format: Format, framing: ResponseFraming, bytes: &str) -> Option<PriceTerms> {
     let seen = seen(format, framing, bytes.as_bytes());
     seen.terms.filter(|_| seen.unknown.is_none())
 }
@@ -17,7 +17,7 @@ fn terms(format: Format, framing: Framing, bytes: &str) -> Option<Terms> {
 #[test]
 fn terms_are_reported_with_the_reason_of_an_unknown_cost() {
     let body = r#"{"usage":{"prompt_tokens":9,"citation_tokens":4},"service_tier":"flex"}"#;
-    let seen = seen(Format::Chat, Framing::Json, body.as_bytes());
+    let seen = seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
     assert_eq!((seen.terms, seen.unknown), (at(Tier::Flex), Some(UnknownCost::UnpricedTool)));
 }
 
@@ -39,13 +39,13 @@ fn openai_reports_the_tier_beside_the_usage() {
         (r#""later""#, None),
     ] {
         for (format, body) in [(Format::Chat, chat(tier)), (Format::Responses, responses(tier))] {
-            assert_eq!(terms(format, Framing::Json, &body), expected, "{format:?} {tier}");
+            assert_eq!(terms(format, ResponseFraming::Json, &body), expected, "{format:?} {tier}");
         }
         let event = format!(r#"data: {{"type":"response.completed","response":{}}}"#, responses(tier));
-        assert_eq!(terms(Format::Responses, Framing::Events, &event), expected, "{event}");
+        assert_eq!(terms(Format::Responses, ResponseFraming::Events, &event), expected, "{event}");
     }
     let untold = r#"{"service_tier":"default"}"#;
-    assert_eq!(terms(Format::Chat, Framing::Json, untold), None, "there is nothing to price");
+    assert_eq!(terms(Format::Chat, ResponseFraming::Json, untold), None, "there is nothing to price");
 }
 
 #[test]
@@ -56,19 +56,19 @@ fn anthropic_reports_terms_in_the_usage() {
         (r#""service_tier":"priority""#, None),
         (r#""service_tier":"batch""#, at(Tier::Batch)),
         (r#""speed":"fast""#, at(Tier::Fast)),
-        (r#""inference_geo":"us""#, Some(Terms { tier: Tier::Standard, us: true })),
+        (r#""inference_geo":"us""#, Some(PriceTerms { tier: Tier::Standard, us: true })),
         (r#""server_tool_use":{"web_search_requests":0,"web_fetch_requests":2}"#, STANDARD),
         (r#""server_tool_use":{"web_search_requests":1}"#, STANDARD),
         (r#""cache_read_input_tokens":-1"#, None),
     ] {
         let usage = format!(r#""usage":{{"input_tokens":1,{reported}}}"#);
-        assert_eq!(terms(Format::Messages, Framing::Json, &format!("{{{usage}}}")), expected, "{reported}");
+        assert_eq!(terms(Format::Messages, ResponseFraming::Json, &format!("{{{usage}}}")), expected, "{reported}");
         let stream = format!("data: {{\"message\":{{{usage}}}}}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
-        assert_eq!(terms(Format::Messages, Framing::Events, &stream), expected, "{stream}");
+        assert_eq!(terms(Format::Messages, ResponseFraming::Events, &stream), expected, "{stream}");
     }
     let other = r#"{"model":"a","usage":{"input_tokens":1,"iterations":[{"type":"message","model":"b"}]}}"#;
-    assert_eq!(terms(Format::Messages, Framing::Json, other), None);
-    assert_eq!(terms(Format::Messages, Framing::Json, &other.replace("\"b\"", "\"a-20260101\"")), STANDARD);
+    assert_eq!(terms(Format::Messages, ResponseFraming::Json, other), None);
+    assert_eq!(terms(Format::Messages, ResponseFraming::Json, &other.replace("\"b\"", "\"a-20260101\"")), STANDARD);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn figures_that_are_no_counts_have_no_price() {
         [("9", STANDARD), ("null", STANDARD), ("-9", None), ("9.0", None), ("10000000000000000000", None)]
     {
         let body = format!(r#"{{"usage":{{"prompt_tokens":{figure},"completion_tokens":4}}}}"#);
-        assert_eq!(terms(Format::Chat, Framing::Json, &body), expected, "{body}");
+        assert_eq!(terms(Format::Chat, ResponseFraming::Json, &body), expected, "{body}");
     }
 }
 
@@ -103,14 +103,17 @@ fn of_several_tiers_in_a_stream_the_last_counts() {
 fn the_usage_is_stored_unchanged() {
     let raw = |format, framing, bytes: &str| seen(format, framing, bytes.as_bytes()).raw_usage;
     let body = r#"{"usage": {"prompt_tokens": 3 , "x":[1e400]}}"#;
-    assert_eq!(raw(Format::Chat, Framing::Json, body).as_deref(), Some(r#"{"prompt_tokens": 3 , "x":[1e400]}"#));
+    assert_eq!(
+        raw(Format::Chat, ResponseFraming::Json, body).as_deref(),
+        Some(r#"{"prompt_tokens": 3 , "x":[1e400]}"#)
+    );
     let chunks = "data: {\"usageMetadata\":{\"promptTokenCount\":3}}\n\n".repeat(2) + "data: {}\n\n";
-    let raw_google = raw(Format::GenerateContent, Framing::Events, &chunks);
+    let raw_google = raw(Format::GenerateContent, ResponseFraming::Events, &chunks);
     assert_eq!(raw_google.as_deref(), Some(r#"{"promptTokenCount":3}"#));
     let start = r#"data: {"message":{"usage":{"input_tokens":5}}}"#;
     let stream = format!("{start}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
     let both = r#"[{"input_tokens":5},{"output_tokens":2}]"#;
-    assert_eq!(raw(Format::Messages, Framing::Events, &stream).as_deref(), Some(both));
-    assert_eq!(raw(Format::Messages, Framing::Events, start).as_deref(), Some(r#"{"input_tokens":5}"#));
-    assert_eq!(raw(Format::Chat, Framing::Json, r#"{"usage":null}"#), None);
+    assert_eq!(raw(Format::Messages, ResponseFraming::Events, &stream).as_deref(), Some(both));
+    assert_eq!(raw(Format::Messages, ResponseFraming::Events, start).as_deref(), Some(r#"{"input_tokens":5}"#));
+    assert_eq!(raw(Format::Chat, ResponseFraming::Json, r#"{"usage":null}"#), None);
 }

@@ -4,7 +4,7 @@ use meter::{ToolCalls, UnknownCost};
 use super::*;
 
 /// Returns the reported calls, or the reason why they have no cost.
-fn calls(format: Format, framing: Framing, bytes: &str) -> Result<[Option<u64>; 5], UnknownCost> {
+fn calls(format: Format, framing: ResponseFraming, bytes: &str) -> Result<[Option<u64>; 5], UnknownCost> {
     let seen = seen(format, framing, bytes.as_bytes());
     match seen.unknown {
         None => Ok(seen.usage.unwrap().tools.counts()),
@@ -26,11 +26,11 @@ const UNPRICED: Result<[Option<u64>; 5], UnknownCost> = Err(UnknownCost::Unprice
 /// Checks that a response object is read equally from a body and from a stream's last event.
 fn check(response: &str, expected: Result<[Option<u64>; 5], UnknownCost>) {
     let body = format!(r#"{{{response},"usage":{{"input_tokens":1}}}}"#);
-    assert_eq!(calls(Format::Responses, Framing::Json, &body), expected, "{body}");
+    assert_eq!(calls(Format::Responses, ResponseFraming::Json, &body), expected, "{body}");
     let event = format!("data: {{\"type\":\"response.completed\",\"response\":{body}}}\n\n");
-    assert_eq!(calls(Format::Responses, Framing::Events, &event), expected, "{event}");
+    assert_eq!(calls(Format::Responses, ResponseFraming::Events, &event), expected, "{event}");
     let named = format!("event: response.completed\n{event}");
-    assert_eq!(calls(Format::Responses, Framing::Events, &named), expected, "{named}");
+    assert_eq!(calls(Format::Responses, ResponseFraming::Events, &named), expected, "{named}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn calls_that_only_events_announce_are_counted_once_each() {
             kinds.iter().map(behind).collect(),
         ] {
             let stream = stream + end;
-            assert_eq!(calls(Format::Responses, Framing::Events, &stream), expected, "{stream}");
+            assert_eq!(calls(Format::Responses, ResponseFraming::Events, &stream), expected, "{stream}");
         }
     }
 }
@@ -137,7 +137,7 @@ fn calls_in_events_do_not_count_if_the_response_reports_them() {
     ] {
         let end = format!("data: {{\"response\":{{{response}\"usage\":{{\"input_tokens\":1}}}}}}\n\n");
         let stream = begun.repeat(3) + &end;
-        assert_eq!(calls(Format::Responses, Framing::Events, &stream), expected, "{stream}");
+        assert_eq!(calls(Format::Responses, ResponseFraming::Events, &stream), expected, "{stream}");
     }
 }
 
@@ -167,14 +167,14 @@ fn a_gemini_answer_reports_its_queries_and_maps() {
         let body = format!(
             r#"{{"candidates":[{{"groundingMetadata":{metadata}}}],"usageMetadata":{{"promptTokenCount":1}}}}"#
         );
-        assert_eq!(calls(Format::GenerateContent, Framing::Json, &body), expected, "{body:.200}");
+        assert_eq!(calls(Format::GenerateContent, ResponseFraming::Json, &body), expected, "{body:.200}");
         let stream =
             format!("data: {body}\n\ndata: {body}\n\ndata: {{\"usageMetadata\":{{\"promptTokenCount\":1}}}}\n\n");
-        assert_eq!(calls(Format::GenerateContent, Framing::Events, &stream), expected, "{stream:.200}");
+        assert_eq!(calls(Format::GenerateContent, ResponseFraming::Events, &stream), expected, "{stream:.200}");
     }
     let two = r#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a"]}},{"groundingMetadata":{"webSearchQueries":["b"]}}],
         "usageMetadata":{"promptTokenCount":1}}"#;
-    assert_eq!(calls(Format::GenerateContent, Framing::Json, two), of(Some(2), None, None));
+    assert_eq!(calls(Format::GenerateContent, ResponseFraming::Json, two), of(Some(2), None, None));
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn fees_of_compatible_hosts_are_calls_or_unknown() {
         (r#""prompt_audio_seconds":3"#, UNPRICED),
     ] {
         let chat = format!(r#"{{"usage":{{"prompt_tokens":1,{fee}}}}}"#);
-        assert_eq!(calls(Format::Chat, Framing::Json, &chat), expected, "{chat}");
+        assert_eq!(calls(Format::Chat, ResponseFraming::Json, &chat), expected, "{chat}");
         let responses = format!(r#"{{"usage":{{"input_tokens":1,{fee}}}}}"#);
-        assert_eq!(calls(Format::Responses, Framing::Json, &responses), expected, "{responses}");
+        assert_eq!(calls(Format::Responses, ResponseFraming::Json, &responses), expected, "{responses}");
     }
 }
 

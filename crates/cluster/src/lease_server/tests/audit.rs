@@ -1,7 +1,7 @@
 //! The audit of budget accounts and leases: valid and invalid ones, written directly to the store.
 
 use access::{Amount, BudgetId, BudgetScope, Measure, Per};
-use ledger::{Days, Difference, Ledger, Place, UnleasedUsage};
+use ledger::{Days, Difference, DifferencePlace, Ledger, UnleasedUsage};
 use meter::lease::{LeaseClose, LeaseRequest};
 use spool::Record;
 
@@ -91,7 +91,7 @@ async fn what_is_lent_beyond_its_limit_is_told() {
         lent(&database, &store).await;
         tell(&store, "UPDATE leases SET granted = granted + 11").await;
         let expected = Difference {
-            place: Place::BudgetAccount(cell()),
+            place: DifferencePlace::BudgetAccount(cell()),
             measure: "credits",
             expected: ("at most the limit", 100),
             found: ("spent and lent", 102),
@@ -116,7 +116,7 @@ async fn a_lease_that_spends_more_than_it_was_granted_is_told() {
         let of = format!("node_id = {}", id_text(&store, nodes[0].node.id()));
         let check = async |sql: &str, expected: (&'static str, i128), found: (&'static str, i128)| {
             tell(&store, &format!("UPDATE leases SET {sql} WHERE {of}")).await;
-            let place = Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 };
+            let place = DifferencePlace::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 };
             let expected = Difference { place, measure: "credits", expected, found };
             assert_eq!(differences(&store).await, [expected], "{sql}");
         };
@@ -140,7 +140,7 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
         assert_eq!(differences(&store).await, []);
         nodes[0].node.leave(true).await.unwrap();
         let expected = Difference {
-            place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
+            place: DifferencePlace::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
             measure: "credits",
             expected: ("charged in totals", 12),
             found: ("spent", 15),
@@ -172,7 +172,7 @@ async fn what_a_node_that_is_gone_has_spent_is_compared_although_others_recall()
         }
         assert_eq!(number(&store, "SELECT max(recalls) FROM leases").await, 1);
         let expected = Difference {
-            place: Place::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
+            place: DifferencePlace::Lease { cell: cell(), node: nodes[0].node.id(), incarnation: 1 },
             measure: "credits",
             expected: ("charged in totals", 0),
             found: ("spent", 15),
@@ -196,7 +196,7 @@ async fn what_a_book_began_with_was_charged() {
             node.node.leave(true).await.unwrap();
         }
         let expected = Difference {
-            place: Place::BudgetAccount(cell()),
+            place: DifferencePlace::BudgetAccount(cell()),
             measure: "credits",
             expected: ("charged in totals", 12),
             found: ("carried and spent", 13),

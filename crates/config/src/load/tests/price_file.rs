@@ -1,7 +1,7 @@
 //! Tests of `prices_file`: a table that is newer or older than the built-in one, invalid, or signed.
 
 use access::{Day, Tokens};
-use ai::price::{Terms, Tier};
+use ai::price::{PriceTerms, Tier};
 use meter::{Source, ToolCalls, UnitRates, Usage};
 
 use super::*;
@@ -165,7 +165,7 @@ fn a_row_has_long_requests_and_tiers() {
     let price = snapshot.traffic.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
     let cost = |tier, input| {
         let usage = Usage { input: Some(Tokens(input)), output: Some(Tokens(1_000)), ..Usage::empty(Source::Reported) };
-        price.at(Terms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
+        price.at(PriceTerms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
     };
     for (tier, input, nano) in [
         (Tier::Standard, 272_000, Some(544_000_000 + 8_000_000)),

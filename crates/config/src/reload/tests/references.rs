@@ -170,18 +170,17 @@ fn an_entry_in_force_keeps_its_references_and_a_changed_one_does_not() {
     }
 }
 
-/// A variable sets an entry by its index.
+/// A text of the API cannot move a credential of a variable to another entry: the variable sets the whole list.
 #[test]
-fn a_credential_from_a_setting_stays_with_its_entry() {
-    let variables = [("TOLLGATE_PROVIDERS__0__CREDENTIAL", "sk-S3CRET")];
-    let entry = |url: &str| format!("{{name: o, kind: openai, base_url: \"{url}\"}}");
-    let file = format!("providers: [{}]\n", entry("https://api.openai.com/v1"));
-    let thief = entry("https://thief.example/v1");
-    assert!(post_with(&file, &format!("{file}via: true\n"), &variables).is_ok());
-    for list in [format!("[{thief}]"), format!("[{thief}, {}]", entry("https://api.openai.com/v1").replace("o,", "p,"))]
-    {
-        let result = post_with(&file, &format!("providers: {list}\n"), &variables);
-        assert!(is_forbidden(&result), "{list}: {:?}", result.err());
+fn a_list_of_a_variable_replaces_the_list_of_a_text() {
+    let of_variable =
+        "[{name: o, kind: openai, base_url: 'https://api.openai.com/v1', credential: '${OPENAI_API_KEY}'}]";
+    let variables = [("TOLLGATE_PROVIDERS", of_variable), ("OPENAI_API_KEY", "sk-S3CRET")];
+    let thief = "providers: [{name: o, kind: openai, base_url: 'https://thief.example/v1'}]\n";
+    for text in ["via: true\n", thief] {
+        let loaded = post_with("", text, &variables).unwrap();
+        let provider = loaded.snapshot.traffic.providers.iter().find(|provider| &*provider.name == "o").unwrap();
+        assert_eq!(&*provider.origin.host, "api.openai.com", "{text}");
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn text(configuration: &str, deployment: &str) -> String {
     example.text
 }
 
-/// Returns every key as a variable with its default.
+/// Returns every key that is in no list as a variable with its default.
 pub(crate) fn every_setting() -> String {
     let mut example = Example { text: String::new(), comment: String::new() };
     example.title("The whole file");
@@ -44,11 +44,7 @@ pub(crate) fn every_setting() -> String {
                 example.title(key.name);
                 example.section(spec, &format!("{name}__"));
             }
-            Shape::Sections(spec) => {
-                example.title(&format!("{}[]", key.name));
-                example.section(spec, &format!("{name}__0__"));
-            }
-            Shape::Single | Shape::List | Shape::Map | Shape::Later => {}
+            Shape::Sections(_) | Shape::Single | Shape::List | Shape::Map | Shape::Later => {}
         }
     }
     example.text
@@ -82,8 +78,7 @@ impl Example {
             let name = format!("{prefix}{}", key.name.to_ascii_uppercase());
             match key.field.shape() {
                 Shape::Section(spec) => self.section(spec, &format!("{name}__")),
-                Shape::Sections(spec) => self.section(spec, &format!("{name}__0__")),
-                Shape::Single | Shape::List | Shape::Map | Shape::Later => {}
+                Shape::Sections(_) | Shape::Single | Shape::List | Shape::Map | Shape::Later => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::Secret;
 use access::basic::{BasicHash, USERS_MAX};
 use access::issuer::IssuerUrl;
-use access::jwt::{Algorithm, Key};
+use access::jwt::{Algorithm, JwtKey};
 use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
 
@@ -79,7 +79,7 @@ section! {
         /// Whether `secret` may be shorter than that, although whoever sees a token can then guess it (RFC 7518, 3.2).
         weak_secret: Input<bool> = default(Boolean, || false);
         /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
-        public_key: Option<Input<Key>> = optional(PUBLIC_KEY, "");
+        public_key: Option<Input<JwtKey>> = optional(PUBLIC_KEY, "");
         /// The URL of the issuer's [key set](authentication.md#keys-of-issuers), from which the public keys are fetched.
         jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
         /// Whether the host of the key set, or of the service, may have a link-local or metadata address. Only the file may set it.
@@ -315,7 +315,7 @@ const SECRET: TextForm<Secret> = TextForm {
         let has_length = (1..=SECRET_LEN_MAX).contains(&secret.len());
         let secret = accept(secret, has_length, "32 to 4,096 bytes, as `openssl rand -hex 32` writes them")?;
         let secret = Secret::new(secret);
-        Key::secret(&secret).map_err(|error| bad(&error.to_string()))?;
+        JwtKey::secret(&secret).map_err(|error| bad(&error.to_string()))?;
         Ok(secret)
     },
     shown: Value::secret,
@@ -323,8 +323,8 @@ const SECRET: TextForm<Secret> = TextForm {
     pattern: r"^([^-]|-[^-]|-$)[\s\S]*$",
     scalar: Scalar::Text,
 };
-const PUBLIC_KEY: TextForm<Key> = TextForm {
-    parse: |pem| Key::public(pem).map_err(|error| bad(&error.to_string())),
+const PUBLIC_KEY: TextForm<JwtKey> = TextForm {
+    parse: |pem| JwtKey::public(pem).map_err(|error| bad(&error.to_string())),
     shown: |_| Value::text("PEM"),
     cell: "public key in PEM",
     pattern: r"^\s*-----BEGIN (RSA )?PUBLIC KEY-----",

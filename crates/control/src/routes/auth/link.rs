@@ -12,7 +12,7 @@ use store::{Actor, By, Link, NewUser, Purpose, RedeemError, RedeemedPassword, Us
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
-use super::register::{Invitation, Newcomer, SignUpInput, SignUpOutcome, address_of, answer_at, name_of};
+use super::register::{Invitation, Newcomer, SignUpInput, SignUpOutcome, answer_at};
 use crate::address::Address;
 use crate::attempts::{self, AccountHash};
 use crate::known_browser::KnownBrowser;
@@ -139,8 +139,8 @@ pub(crate) async fn redeem(
         Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,
         Purpose::Password { user } => return choose_password(&app, body, PasswordLinkOf { hash, user }, &by).await,
         Purpose::FirstAdmin => {
-            let email = address_of(&required_text("email", body.email)?)?;
-            let name = name_of(&required_text("name", body.name)?)?;
+            let email = input::address_of(&required_text("email", body.email)?)?;
+            let name = input::name_of(&required_text("name", body.name)?)?;
             let password = chosen("password", body.password, &[email.as_str(), &name, &brand])?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use store::{Credential, Email, User, UserRef};
+use store::{Email, SessionCredential, User, UserRef};
 use utoipa::ToSchema;
 
 use crate::address::Address;
@@ -112,7 +112,7 @@ async fn by_password(
     headers: &HeaderMap,
     address: Address,
     presented: PresentedPassword,
-) -> Result<(User, Credential), Problem> {
+) -> Result<(User, SessionCredential), Problem> {
     let PresentedPassword { address: email, password } = presented;
     let found = match &email {
         Ok(email) => app.store.credentials_of(email).await?,
@@ -137,12 +137,12 @@ async fn by_password(
         (true, Some(user), Some(_)) if user.status == UserStatus::Suspended => {
             Err(store::InvalidSession::Suspended.into())
         }
-        (true, Some(user), Some(phc)) => Ok((user, Credential::Password(phc))),
+        (true, Some(user), Some(phc)) => Ok((user, SessionCredential::Password(phc))),
         _ => Err(Problem::new(Refusal::Unauthorized, WRONG)),
     }
 }
 
-async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Credential), Problem> {
+async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, SessionCredential), Problem> {
     let (caller, secret) = Caller::find(app, key.expose(), address).await?;
     let Via::Key(principal) = caller.via else { return Err(Problem::internal()) };
     if principal.rotated.is_some() {
@@ -155,5 +155,5 @@ async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Cred
     }
     let user = app.store.find_user(&UserRef::Id(principal.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
-    Ok((user, Credential::Key { key: principal.key, secret }))
+    Ok((user, SessionCredential::Key { key: principal.key, secret }))
 }

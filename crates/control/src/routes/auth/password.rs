@@ -68,7 +68,7 @@ pub(crate) async fn change(
     let change = PasswordChange { from: &before, to: &phc, keep };
     match app.store.change_password(&caller.actor(), caller.user, change).await {
         Ok(()) => {}
-        Err(store::PasswordError::CredentialGone(_)) => return Err(not_current()),
+        Err(store::PasswordChangeError::CredentialGone(_)) => return Err(not_current()),
         Err(error) => return Err(error.into()),
     }
     app.sessions.forget_all_of(caller.user);

@@ -16,7 +16,9 @@ use axum::response::Response;
 use config::snapshot::SignupMode;
 use http::StatusCode;
 use serde::Deserialize;
-use store::{Actor, By, Credential, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, User, UserError};
+use store::{
+    Actor, By, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, SessionCredential, User, UserError,
+};
 use tokio::time::sleep;
 use utoipa::ToSchema;
 
@@ -178,12 +180,12 @@ impl Newcomer {
     ) -> Result<Self, Problem> {
         let signup = &app.live.load().traffic.signup;
         may_sign_up(signup.mode, invitation.is_some())?;
-        let email = address_of(&email)?;
+        let email = input::address_of(&email)?;
         if invitation.as_ref().and_then(|invitation| invitation.email.as_ref()).is_some_and(|own| *own != email) {
             return Err(not_invited());
         }
         let plan = invitation.as_ref().and_then(|invitation| invitation.plan.clone());
-        let name = name_of(&name)?;
+        let name = input::name_of(&name)?;
         let password = chosen("password", password, &[email.as_str(), &name, &app.live.load().process.brand.name])?;
         Ok(Self { email, name, password, plan: plan.unwrap_or_else(|| signup.plan.clone()), invitation })
     }
@@ -226,7 +228,7 @@ impl Newcomer {
                 let expires_at = sign_in::refresh_until(app.clock.now());
                 let session = move |user| NewSession {
                     user,
-                    credential: Credential::Password(phc),
+                    credential: SessionCredential::Password(phc),
                     address: Some(address.0),
                     agent,
                     refresh,
@@ -261,24 +263,6 @@ fn may_sign_up(mode: SignupMode, invited: bool) -> Result<(), Problem> {
         (SignupMode::Closed, _) => "sign-up is closed; ask the operator of this server for an account",
     };
     Err(Problem::new(Refusal::SignupClosed, message))
-}
-
-/// Parses an e-mail address.
-///
-/// # Errors
-/// `unprocessable`.
-pub(crate) fn address_of(text: &str) -> Result<Email, Problem> {
-    Email::parse(text).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`email`: {error}")))
-}
-
-/// Checks a display name.
-///
-/// # Errors
-/// `unprocessable`.
-pub(crate) fn name_of(text: &str) -> Result<String, Problem> {
-    let name = text.trim();
-    input::check_name("name", name)?;
-    Ok(name.to_owned())
 }
 
 /// Returns a timer for the earliest response to a sign-up.

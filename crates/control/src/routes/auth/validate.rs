@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use crate::address::Address;
 use crate::caller::{self, Caller};
 use crate::input;
+use crate::key_view::Bound;
 use crate::limits::BodyKeyVerdict;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::quota::{Quota, SpentCredits};
-use crate::routes::keys::view::Bound;
 use crate::state::App;
 
 /// A key, if no header field contains one.

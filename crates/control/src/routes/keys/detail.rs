@@ -9,9 +9,9 @@ use serde::Serialize;
 use store::User;
 use utoipa::ToSchema;
 
-use super::view::KeyView;
 use crate::caller::Caller;
 use crate::input::Segment;
+use crate::key_view::KeyView;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::reach;

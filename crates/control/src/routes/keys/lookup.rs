@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::detail::KeyUser;
-use super::view::KeyView;
 use crate::caller::Admin;
 use crate::input;
+use crate::key_view::KeyView;
 use crate::problem::Problem;
 use crate::reach;
 use crate::state::App;

@@ -114,13 +114,19 @@ async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is
         tell(&store, &format!("DELETE FROM usage_events WHERE id = {}", id_text(&store, gone.id.0))).await;
 
         let told = differences(&store).await;
-        let place = Place::Key { day: TODAY, user: (ada.no, Some(ada.id.0)), key: (key.no, Some(key.id.0)) };
+        let place = DifferencePlace::Key { day: TODAY, user: (ada.no, Some(ada.id.0)), key: (key.no, Some(key.id.0)) };
         let requests = Difference { place, measure: "requests", expected: ("events", 2), found: ("totals", 3) };
         assert!(told.contains(&requests), "{told:?}");
-        assert!(told.iter().any(|of| matches!(&of.place, Place::Model { model: Some(name), .. } if name == "fast")));
-        assert!(told.iter().any(|of| matches!(&of.place, Place::Hour { at, route: Some(_), .. } if at.day() == TODAY)));
-        assert!(told.iter().any(|of| matches!(of.place, Place::Route { route: Some(_), .. })));
-        assert!(told.iter().any(|of| matches!(of.place, Place::Plan { plan, .. } if plan == PLANS[0])));
+        assert!(
+            told.iter()
+                .any(|of| matches!(&of.place, DifferencePlace::Model { model: Some(name), .. } if name == "fast"))
+        );
+        assert!(
+            told.iter()
+                .any(|of| matches!(&of.place, DifferencePlace::Hour { at, route: Some(_), .. } if at.day() == TODAY))
+        );
+        assert!(told.iter().any(|of| matches!(of.place, DifferencePlace::Route { route: Some(_), .. })));
+        assert!(told.iter().any(|of| matches!(of.place, DifferencePlace::Plan { plan, .. } if plan == PLANS[0])));
         let period = meter::Period::of(access::Per::Day, TODAY);
         let spent = async || store.charge_of(access::BudgetScope::User(ada.no), period).await.unwrap();
         let charge = |events: u64| Charge {

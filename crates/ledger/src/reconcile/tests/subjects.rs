@@ -40,7 +40,7 @@ async fn a_changed_charge_of_a_subject_is_a_difference_of_its_day() {
         charged(&database, &store).await;
         let subject = SubjectId::of(&ada()).unwrap();
         let difference = |measure, found: i128, expected: i128| Difference {
-            place: Place::Subject { day: TODAY, subject },
+            place: DifferencePlace::Subject { day: TODAY, subject },
             measure,
             expected: ("events", expected),
             found: ("totals of subjects", found),

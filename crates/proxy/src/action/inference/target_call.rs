@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use access::Secret;
 use ai::bound::{Extent, LoweredLimit};
-use ai::tap::Framing;
+use ai::tap::ResponseFraming;
 use ai::{EndpointCall, Format, RequestFields, Tap};
 use bytes::Bytes;
 use config::snapshot::Target;
@@ -119,7 +119,7 @@ impl<'a> TargetCall<'a> {
             account.forget_billable();
         }
         let framing = framing(*format, &answered.head, call.streamed);
-        let streamed = matches!(framing, Framing::Events | Framing::Array);
+        let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!call.free)
             .then(|| Box::new(TappedResponse { tap: Tap::new(*format, framing, usage_injected), streamed }));
         Ok(Handled::Relayed(RelayedResponse { answered, tap, admission }))
@@ -154,11 +154,14 @@ async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes)
 }
 
 /// Returns the framing of a response's events.
-fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Framing {
-    match Framing::of(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
+fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> ResponseFraming {
+    match ResponseFraming::of(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
         // An error response is one body, whatever its media type. Nothing is added to it.
-        Framing::Events | Framing::Array if !relayed.head.is_success() => Framing::Json,
-        framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
+        ResponseFraming::Events | ResponseFraming::Array if !relayed.head.is_success() => ResponseFraming::Json,
+        framing @ (ResponseFraming::Json
+        | ResponseFraming::Events
+        | ResponseFraming::Array
+        | ResponseFraming::Opaque) => framing,
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::jwt::{self, Algorithm, Key, KeySet, Terms};
+use access::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
 use access::{Secret, SubjectText};
 use config::snapshot::{ClaimHeader, JwtKeys};
 
@@ -17,14 +17,14 @@ fn entry(headers: &[(&str, &str)]) -> Arc<JwtEntry> {
     let secret = Secret::new("0123456789abcdef0123456789abcdef".to_owned());
     Arc::new(JwtEntry {
         name: "hmac".into(),
-        terms: Terms {
+        terms: TokenTerms {
             algorithms: [Algorithm::Hs256].into(),
             issuer: None,
             audiences: [].into(),
             leeway: Duration::ZERO,
             subject_issuer: SubjectText::parse("hmac").unwrap(),
         },
-        keys: JwtKeys::Configured(KeySet::of_key(Key::secret(&secret).unwrap())),
+        keys: JwtKeys::Configured(KeySet::of_key(JwtKey::secret(&secret).unwrap())),
         claims_to_headers: headers.iter().map(header).collect(),
         place: None,
         plan: None,

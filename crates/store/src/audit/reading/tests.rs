@@ -52,7 +52,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         let (key, target) = (KeyId(store.new_id()), store.new_id());
         clock.advance(Duration::from_micros(1));
         let by = Actor { by: By::Key { user: ada, key }, address: Some("::ffff:192.0.2.7".parse().unwrap()) };
-        note(&store, &by, Act::of(Action::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
+        note(&store, &by, Act::of(AuditAction::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
         let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
         let [line] = page.lines.as_slice() else { panic!("{page:?}") };
         // The address is returned in its own address family.
@@ -65,7 +65,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         for by in [By::System, By::Command, By::User { user: ada, session }, By::User { user: ada, session: None }] {
             clock.advance(Duration::from_micros(1));
             let by = Actor { by, address: None };
-            note(&store, &by, Act::of(Action::VaultRotate, target, None)).await;
+            note(&store, &by, Act::of(AuditAction::VaultRotate, target, None)).await;
             let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
             assert_eq!((page.lines[0].actor, page.lines[0].owner), (by, None));
         }
@@ -84,7 +84,7 @@ async fn pages_are_newest_first_and_neither_lose_nor_repeat_a_line_of_one_moment
                 written.insert(0, Vec::new());
             }
             let target = store.new_id();
-            note(&store, &Actor::SYSTEM, Act::of(Action::VaultRotate, target, None)).await;
+            note(&store, &Actor::SYSTEM, Act::of(AuditAction::VaultRotate, target, None)).await;
             written[0].push(target);
         }
         written.iter_mut().for_each(|moment| moment.sort_unstable());
@@ -110,7 +110,7 @@ async fn lines_are_found_by_user_action_and_time() {
         let mut written = Vec::new();
         for n in 0..12_usize {
             clock.advance(Duration::from_secs(1));
-            let action = if n % 3 == 0 { Action::KeyCreate } else { Action::KeyRevoke };
+            let action = if n % 3 == 0 { AuditAction::KeyCreate } else { AuditAction::KeyRevoke };
             let (owner, target) = (if n % 2 == 0 { ada } else { bob }, store.new_id());
             note(&store, &Actor::SYSTEM, Act::of(action, target, Some(owner))).await;
             written.insert(0, (owner, action, clock.now(), target));
@@ -118,7 +118,7 @@ async fn lines_are_found_by_user_action_and_time() {
         let since = Timestamp(FIRST.0 + 4_000_000);
         let until = Timestamp(FIRST.0 + 9_000_000);
         for user in [None, Some(ada)] {
-            for action in [Some(Action::KeyCreate), Some(Action::SessionTheft)] {
+            for action in [Some(AuditAction::KeyCreate), Some(AuditAction::SessionTheft)] {
                 for (since, until) in
                     [(None, None), (Some(since), None), (None, Some(until)), (Some(since), Some(until))]
                 {
@@ -143,13 +143,16 @@ async fn a_page_looks_at_a_bounded_number_of_lines_and_the_next_goes_on() {
     let (store, clock) = opened(&place).await;
     let ada = user(&store, "ada").await;
     let mut transaction = store.begin().await.unwrap();
-    store.note(&mut transaction, &Actor::SYSTEM, Act::of(Action::KeyCreate, ada.0, Some(ada))).await.unwrap();
+    store.note(&mut transaction, &Actor::SYSTEM, Act::of(AuditAction::KeyCreate, ada.0, Some(ada))).await.unwrap();
     clock.advance(Duration::from_micros(1));
     for _ in 0..LOOKED_AT_MAX + 1 {
-        store.note(&mut transaction, &Actor::SYSTEM, Act::of(Action::SessionCreate, ada.0, Some(ada))).await.unwrap();
+        store
+            .note(&mut transaction, &Actor::SYSTEM, Act::of(AuditAction::SessionCreate, ada.0, Some(ada)))
+            .await
+            .unwrap();
     }
     transaction.commit().await.unwrap();
-    let filter = AuditFilter { user: Some(ada), action: Some(Action::KeyCreate), ..AuditFilter::default() };
+    let filter = AuditFilter { user: Some(ada), action: Some(AuditAction::KeyCreate), ..AuditFilter::default() };
     let (counts, targets) = pages(&store, &filter, 10).await;
     assert_eq!((counts, targets), (vec![0, 1], vec![ada.0]));
 }

@@ -11,8 +11,8 @@ use super::{Patience, StoreKind};
 use crate::error::DatabaseError;
 
 /// A type that both databases accept as a parameter.
-pub trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
-impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> Value<'t> for T {}
+pub trait SqlValue<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
+impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> SqlValue<'t> for T {}
 
 /// A type that is read from a row of either database.
 pub trait ResultRow: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -48,7 +48,7 @@ impl Arguments {
     ///
     /// # Errors
     /// The error of a value that cannot be encoded.
-    pub fn add<'t>(&mut self, value: impl Value<'t>) -> Result<(), BoxDynError> {
+    pub fn add<'t>(&mut self, value: impl SqlValue<'t>) -> Result<(), BoxDynError> {
         match self {
             Self::Sqlite(arguments) => arguments.add(value),
             Self::Postgres(arguments) => arguments.add(value),
@@ -124,7 +124,7 @@ impl<'e> Query<'e> {
 
     /// Binds the next parameter of the statement.
     #[must_use]
-    pub fn bind<'t>(mut self, value: impl Value<'t>) -> Self {
+    pub fn bind<'t>(mut self, value: impl SqlValue<'t>) -> Self {
         if let Err(error) = self.arguments.add(value) {
             self.failed.get_or_insert(error);
         }

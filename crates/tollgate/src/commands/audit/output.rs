@@ -2,7 +2,7 @@
 
 use access::usd;
 use cluster::OpenLease;
-use ledger::{DIFFERENCES_MAX, Days, Difference, Place, RepairedTotals, UnleasedUsage, UnpricedRequests};
+use ledger::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, RepairedTotals, UnleasedUsage, UnpricedRequests};
 use meter::{BudgetScope, Measure};
 use serde_json::{Value, json};
 use store::ScopeIds;
@@ -68,30 +68,30 @@ pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &A
 fn difference(difference: &Difference, ids: &ScopeIds) -> String {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
-        Place::Key { day, user, key } => {
+        DifferencePlace::Key { day, user, key } => {
             let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
             format!("{day} key {key} of user {user}")
         }
-        Place::Model { day, user, model } => {
+        DifferencePlace::Model { day, user, model } => {
             let model = model.as_deref().map_or_else(|| "unknown model".to_owned(), printable);
             format!("{day} user {}, {model}", name(user.0.0, user.1))
         }
-        Place::Hour { at, user, key, model, route } => {
+        DifferencePlace::Hour { at, user, key, model, route } => {
             let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
             let model = model.as_deref().map_or_else(|| "no model".to_owned(), printable);
             format!("hour of {} key {key} of user {user}, {model}, {}", moment(*at), route_name(route.as_deref()))
         }
-        Place::Route { day, user, route } => {
+        DifferencePlace::Route { day, user, route } => {
             format!("{day} user {}, {}", name(user.0.0, user.1), route_name(route.as_deref()))
         }
-        Place::Plan { day, plan } => {
+        DifferencePlace::Plan { day, plan } => {
             let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
             format!("{day} plan {name}")
         }
-        Place::Subject { day, subject } => format!("{day} {}", subject_name(*subject, ids)),
-        Place::Day(day) => format!("{day} all plans"),
-        Place::BudgetAccount(cell) => of_what(*cell, ids),
-        Place::Lease { cell, node, incarnation } => {
+        DifferencePlace::Subject { day, subject } => format!("{day} {}", subject_name(*subject, ids)),
+        DifferencePlace::Day(day) => format!("{day} all plans"),
+        DifferencePlace::BudgetAccount(cell) => of_what(*cell, ids),
+        DifferencePlace::Lease { cell, node, incarnation } => {
             format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
         }
     };
@@ -126,10 +126,14 @@ fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
 /// Returns every scope of a budget in the report.
 pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<BudgetScope> {
     let of_place = |difference: &Difference| match difference.place {
-        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.scope),
-        Place::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
-        Place::Subject { subject, .. } => Some(BudgetScope::Subject(subject)),
-        Place::Key { .. } | Place::Model { .. } | Place::Hour { .. } | Place::Route { .. } | Place::Day(_) => None,
+        DifferencePlace::BudgetAccount(cell) | DifferencePlace::Lease { cell, .. } => Some(cell.budget.scope),
+        DifferencePlace::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
+        DifferencePlace::Subject { subject, .. } => Some(BudgetScope::Subject(subject)),
+        DifferencePlace::Key { .. }
+        | DifferencePlace::Model { .. }
+        | DifferencePlace::Hour { .. }
+        | DifferencePlace::Route { .. }
+        | DifferencePlace::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
     let stranded = stranded.iter().map(|lease| lease.cell.budget.scope);
@@ -175,26 +179,26 @@ pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &Au
 fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
-        Place::Key { day, user, key } => json!({
+        DifferencePlace::Key { day, user, key } => json!({
             "of": "key", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "key_no": key.0.0, "key_id": key.1,
         }),
-        Place::Model { day, user, model } => json!({
+        DifferencePlace::Model { day, user, model } => json!({
             "of": "model", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "model": model,
         }),
-        Place::Hour { at, user, key, model, route } => json!({
+        DifferencePlace::Hour { at, user, key, model, route } => json!({
             "of": "hour", "at": moment(*at), "user_no": user.0.0, "user_id": user.1, "key_no": key.0.0, "key_id": key.1,
             "model": model, "route": route,
         }),
-        Place::Route { day, user, route } => json!({
+        DifferencePlace::Route { day, user, route } => json!({
             "of": "route", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "route": route,
         }),
-        Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
-        Place::Subject { day, subject } => {
+        DifferencePlace::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
+        DifferencePlace::Subject { day, subject } => {
             json!({"of": "subject", "day": day.to_string(), "subject_id": subject.0, "subject": subject_name(*subject, ids)})
         }
-        Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
-        Place::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
-        Place::Lease { cell, node, incarnation } => {
+        DifferencePlace::Day(day) => json!({"of": "plans", "day": day.to_string()}),
+        DifferencePlace::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
+        DifferencePlace::Lease { cell, node, incarnation } => {
             json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }
     };

@@ -80,7 +80,7 @@ fn speed(reader: &mut Reader, value: Value<'_>) {
 
 fn place(reader: &mut Reader, value: Value<'_>) {
     if value.says(&["us"]) {
-        reader.extent.terms = reader.extent.terms.map(|terms| crate::price::Terms { us: true, ..terms });
+        reader.extent.terms = reader.extent.terms.map(|terms| crate::price::PriceTerms { us: true, ..terms });
     } else if !value.is_null() && !value.says(&["global"]) {
         reader.extent.terms = None;
     }

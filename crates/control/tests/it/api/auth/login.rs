@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use access::UserStatus;
-use control::Limits;
+use control::ServerLimits;
 use serde_json::json;
 use store::UserRef;
 use tokio::task::JoinSet;
@@ -326,7 +326,7 @@ async fn attempts_are_limited_by_address_and_a_success_changes_nothing_for_other
 #[tokio::test]
 async fn a_flood_of_sign_ins_is_refused_and_other_calls_are_served() {
     // On a busy machine, the last requests of the queue are served late.
-    let limits = Limits { call: Duration::from_secs(180), ..Limits::default() };
+    let limits = ServerLimits { call: Duration::from_secs(180), ..ServerLimits::default() };
     let world = World::start_with("127.0.0.1:0", limits).await;
     world.configure(|snapshot| snapshot.traffic.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
     let ada = world.person("ada").await;

@@ -10,7 +10,7 @@ use crate::moment::rfc3339;
 /// A key without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
-pub(in crate::routes) struct KeyView {
+pub(crate) struct KeyView {
     /// The id of the key; it does not change on rotation.
     #[schema(value_type = Uuid)]
     id: KeyId,
@@ -60,7 +60,7 @@ struct Previous {
 /// The restrictions of a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeyBounds)]
-pub(in crate::routes) struct Bound {
+pub(crate) struct Bound {
     scopes: KeyScopesView,
     limits: KeyLimitsView,
     /// Networks that the key may be used from; null means all addresses.
@@ -114,7 +114,7 @@ impl From<PreviousSecret> for Previous {
 }
 
 impl Bound {
-    pub(in crate::routes) fn of(bounds: &KeyBounds) -> Self {
+    pub(crate) fn of(bounds: &KeyBounds) -> Self {
         let limits = KeyLimitsView {
             credits_per_day: bounds.credits_per_day.map(|credits| credits.0),
             requests_per_minute: bounds.requests_per_minute.map(std::num::NonZeroU32::get),
