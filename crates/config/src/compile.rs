@@ -16,6 +16,7 @@ mod price_file;
 mod process;
 mod rate_limit;
 mod request_test;
+mod retry;
 mod rewrite;
 mod route;
 mod signup;
@@ -31,11 +32,11 @@ use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::note::Note;
-use crate::schema::traffic::{SizesInput, TimeoutsInput};
+use crate::schema::traffic::SizesInput;
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::settings::{Listing, Setting};
-use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Timeouts, Traffic};
+use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Traffic};
 use crate::yaml::Node;
 
 /// The result of compiling a file.
@@ -73,7 +74,7 @@ pub(crate) fn compile<'a>(
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
     let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
-    let timeouts = timeouts(&traffic.timeouts);
+    let timeouts = retry::timeouts(&traffic.timeouts);
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
     let (rate, notes_of) = (&mut rate_limits, &mut notes);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
@@ -92,6 +93,7 @@ pub(crate) fn compile<'a>(
             unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
             rate_limits: rate_limits.finish(),
             timeouts,
+            shortest_timeout: route::shortest_timeout(&routes, timeouts),
             sizes: sizes(&traffic.sizes),
             on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
             providers: providers.on,
@@ -123,15 +125,6 @@ pub(crate) fn compile<'a>(
     root.show(&mut listing);
     let tests_count = root.traffic.tests.list.len();
     Some(CompiledConfig { snapshot, settings: listing.settings, notes, tests_count })
-}
-
-fn timeouts(input: &TimeoutsInput) -> Timeouts {
-    Timeouts {
-        connect: input.connect.value,
-        first_byte: input.first_byte.value,
-        idle: input.idle.value,
-        total: input.total.value,
-    }
 }
 
 fn sizes(input: &SizesInput) -> Sizes {

@@ -31,7 +31,7 @@ use crate::account::request::RequestContext;
 use crate::capacity::RequestPermit;
 use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::refusal::problem::Problem;
-use crate::upstream::backend::AttemptResult;
+use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::destination::DestinationInUse;
 use crate::upstream::response_head::UpstreamHead;
 
@@ -56,6 +56,8 @@ pub(crate) struct RequestAccount {
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
     pub(crate) attempts: Vec<meter::Attempt>,
+    /// The number of attempts that repeat another.
+    pub(crate) retries: u32,
 }
 
 /// The part of an account that only LLM requests have.
@@ -104,7 +106,7 @@ impl RequestAccount {
     /// Opens the account of a request whose route is still unknown.
     pub(crate) fn open(request: RequestContext, permit: Option<RequestPermit>) -> Box<Self> {
         Box::new(Self {
-            total_at: request.begun + request.snapshot.traffic.timeouts.total,
+            total_at: request.begun + request.snapshot.traffic.timeouts.total_of(false),
             request,
             policy: None,
             identity: Identity::default(),
@@ -115,12 +117,13 @@ impl RequestAccount {
             is_split: false,
             attempt: None,
             attempts: Vec::new(),
+            retries: 0,
         })
     }
 
     /// Applies the policy of the route that the request matches.
     pub(crate) fn matched(&mut self, policy: &Arc<RoutePolicy>) {
-        self.total_at = self.request.begun + policy.timeouts.total;
+        self.total_at = self.request.begun + policy.timeouts.total_of(self.request.head.is_grpc());
         self.policy = Some(policy.clone());
     }
 
@@ -134,9 +137,10 @@ impl RequestAccount {
         self.total_at
     }
 
-    /// Lets the request, which has become a tunnel, last for up to `most` from its beginning.
-    pub(crate) fn extend_to(&mut self, most: Duration) {
-        self.total_at = self.request.begun + most;
+    /// Lets the request, which has become a tunnel or whose response is an event stream, last as long as such requests may,
+    /// but at most for `most`.
+    pub(crate) fn becomes_stream(&mut self, most: Duration) {
+        self.total_at = self.request.begun + self.timeouts().total_of(true).min(most);
     }
 
     pub(crate) fn timeouts(&self) -> &Timeouts {
@@ -258,6 +262,20 @@ impl RequestAccount {
         self.permits.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
     }
 
+    /// Returns whether any byte of the current attempt was sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.probe.anything_written())
+    }
+
+    /// Counts a retry after an attempt with this result.
+    pub(crate) fn retried(&mut self, upstream: &Arc<str>, result: AttemptResult) {
+        self.retries += 1;
+        self.request.worker().handles.retried(upstream, result.cause_word());
+        if let (Some(attempt), AttemptResult::Status(status)) = (&mut self.attempt, result) {
+            attempt.status = Some(status);
+        }
+    }
+
     /// Reports the end of an attempt to its backend. `source` is the cause of a failed connection, for the log.
     pub(crate) fn report(&mut self, result: AttemptResult, source: Option<&str>) {
         if let Some(destination) = &mut self.destination {
@@ -328,7 +346,7 @@ impl RequestAccount {
 
     /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.
     pub(crate) fn commit_if_sent(&mut self) {
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.probe.anything_written()) {
+        if self.has_sent() {
             self.permits.budgets = match std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
                 BudgetHold::Reserved(reservation) => {
                     BudgetHold::CommittedRequest(reservation.commit(self.request.started_at))

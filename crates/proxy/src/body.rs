@@ -3,6 +3,7 @@
 pub(crate) mod admit;
 pub(crate) mod buffer;
 pub(crate) mod inflate;
+pub(crate) mod kept;
 pub(crate) mod upload;
 
 use std::time::Duration;

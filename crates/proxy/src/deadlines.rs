@@ -267,7 +267,7 @@ pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutd
     let mut ending = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Ending));
     loop {
         let phase = deadlines.phase.get();
-        let every = look_every(&live.load().traffic.timeouts);
+        let every = look_every(live.load().traffic.shortest_timeout);
         tokio::select! {
             () = sleep(every) => deadlines.look(Instant::now()),
             () = &mut closing, if phase.is_none() => deadlines.enter(ShutdownPhase::Closing),
@@ -276,7 +276,6 @@ pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutd
     }
 }
 
-fn look_every(timeouts: &Timeouts) -> Duration {
-    let shortest = timeouts.idle.min(timeouts.first_byte).min(timeouts.total);
+fn look_every(shortest: Duration) -> Duration {
     (shortest / LOOKS_PER_DEADLINE).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX)
 }

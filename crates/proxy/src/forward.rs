@@ -4,19 +4,25 @@
 mod attempt;
 mod retries;
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use access::Refusal;
+use http_body::Body as _;
 use http1::{InvalidPart, KnownName};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
+use crate::bytes::content::length;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
-use crate::forward::retries::{GroupChoice, Retries};
+use crate::forward::retries::{EndedAttempt, GroupChoice, Retries, Retry};
+pub(crate) use crate::forward::retries::{RepeatableBody, RetryPolicy};
 use crate::refusal::problem::Problem;
-use crate::upstream::backend::AttemptResult;
+use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
+use crate::upstream::connection_limit::OpeningPermit;
 use crate::upstream::destination::{Destination, DestinationInUse};
 use crate::upstream::destinations::NoDestination;
 use crate::upstream::download::Download;
@@ -25,8 +31,11 @@ use crate::upstream::http1::Http1Connection;
 use crate::upstream::no_backend::NoBackend;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
-use crate::upstream::pool::{OriginProtocol, Pool};
+use crate::upstream::pool::{ConnectionWaitError, OriginProtocol, Pool, PooledConnection};
 use crate::upstream::response_head::RelayedHead;
+
+/// Maximum size of the rest of a response that is read so that its connection can be used again.
+const DISCARDED_BYTES_MAX: u64 = 64 * 1024;
 
 /// A request that is to be sent to an upstream, besides its body.
 pub(crate) struct Outgoing {
@@ -39,6 +48,8 @@ pub(crate) struct Outgoing {
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
+    /// The rules by which the request is sent again after a failure.
+    pub(crate) retry: Option<Box<RetryPolicy>>,
 }
 
 /// An upstream's response, and the connection that it still uses.
@@ -57,6 +68,22 @@ pub(crate) struct UpstreamContent {
 impl UpstreamResponse {
     fn new(head: Box<RelayedHead>, body: Download, connection: BorrowedConnection) -> Self {
         Self { head, content: Box::new(UpstreamContent { body, connection: Some(connection) }) }
+    }
+
+    /// Ends a response that the client does not get. Its connection is used again if the whole response has arrived already.
+    fn discard(self, now: Instant) {
+        let UpstreamContent { mut body, connection } = *self.content;
+        let mut waiting = Context::from_waker(Waker::noop());
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut waiting) {
+            match frame.data_ref().and_then(|data| left.checked_sub(length(data))) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+        if let Some(connection) = connection {
+            connection.give_back(&mut body, now);
+        }
     }
 
     /// Sends `upload` over a connection that has become a tunnel; `progress` is that of `upload`.
@@ -103,14 +130,14 @@ enum Channel {
 }
 
 /// Sends the request and waits for the head of its response. Attempts without an effect are retried, on another backend
-/// if there is one.
+/// if there is one; others are retried if the rules of their upstream say so.
 pub(crate) async fn forward(
     account: &mut RequestAccount,
     outgoing: &mut Outgoing,
     destination: DestinationInUse,
     mut upload: Upload,
 ) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { head, group, key, progress, repeatable } = outgoing;
+    let Outgoing { head, group, key, progress, repeatable, retry } = outgoing;
     let group = group.as_deref().map(|group| GroupChoice { group, key: *key });
     let (mut to, repeatable) = (destination.shared(), *repeatable);
     account.destination = Some(destination);
@@ -125,8 +152,17 @@ pub(crate) async fn forward(
         let (channel, now) = match opened {
             Ok(opened) => opened,
             Err(problem) => {
-                report(account, &problem);
-                let other = retries.after_connect_failure(account, &to, group, problem)?;
+                let result = report_failure(account, &problem);
+                let other = match retries.after_connect_failure(account, &to, group, problem) {
+                    Ok(other) => other,
+                    Err(problem) => {
+                        let ended = EndedAttempt { to: &to, group, result, response: None, repeatable, progress };
+                        let Some(retry) = retries.by_rules(account, retry.as_deref(), ended) else {
+                            return Err(problem);
+                        };
+                        waited(retry).await
+                    }
+                };
                 to = direct_to(account, head, other)?;
                 continue;
             }
@@ -139,24 +175,50 @@ pub(crate) async fn forward(
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
             Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await,
         };
-        match tried.inspect_err(|problem| report(account, problem))? {
-            AttemptOutcome::Answered(answered) => {
-                account.report(AttemptResult::of_response(&answered.head.head), None);
-                return Ok(answered);
+        let (answer, result) = match tried {
+            Ok(AttemptOutcome::Answered(answered)) => {
+                let result = AttemptResult::of_response(&answered.head.head);
+                account.report(result, None);
+                (Ok(answered), result)
             }
-            AttemptOutcome::Again(again) => {
+            Ok(AttemptOutcome::Again(again)) => {
                 upload = again;
-                if let Some(other) = retries.after_attempt(&to, group, account.request.read_clock()) {
+                if let Some(other) = retries.after_attempt(account, &to, group) {
                     to = direct_to(account, head, other)?;
                 }
+                continue;
             }
+            Err(problem) => {
+                let result = report_failure(account, &problem);
+                (Err(problem), result)
+            }
+        };
+        let response = answer.as_ref().ok().map(|answered| &answered.head.head);
+        let ended = EndedAttempt { to: &to, group, result, response, repeatable, progress };
+        let Some(mut retry) = retries.by_rules(account, retry.as_deref(), ended) else { return answer };
+        upload = retry.upload.take().unwrap_or_else(Upload::empty);
+        if let Ok(answered) = answer {
+            answered.discard(account.request.read_clock());
         }
+        let other = waited(retry).await;
+        to = direct_to(account, head, other)?;
     }
 }
 
-/// Reports the end of an attempt without a response.
-fn report(account: &mut RequestAccount, problem: &Problem) {
-    account.report(AttemptResult::of_refusal(problem.refusal), problem.source.as_deref());
+/// Waits for the pause before a retry, and returns its destination.
+async fn waited(retry: Retry) -> DestinationInUse {
+    if !retry.after.is_zero() {
+        // Boxed, because few requests need the timer.
+        Box::pin(sleep(retry.after)).await;
+    }
+    retry.destination
+}
+
+/// Reports the end of an attempt without a response, and returns its result.
+fn report_failure(account: &mut RequestAccount, problem: &Problem) -> AttemptResult {
+    let result = AttemptResult::of_refusal(problem.refusal);
+    account.report(result, problem.source.as_deref());
+    result
 }
 
 /// Directs the request to another backend of its upstream, and returns it.
@@ -172,8 +234,8 @@ fn direct_to(
     Ok(to)
 }
 
-/// Returns a connection or a stream, and the current time. A request that was sent before uses no idle HTTP/1.1
-/// connection.
+/// Returns a connection or a stream, and the current time. A request whose idle HTTP/1.1 connection had closed uses no
+/// other idle one.
 async fn channel(
     account: &RequestAccount,
     pool: &Rc<Pool>,
@@ -182,7 +244,7 @@ async fn channel(
 ) -> Result<(Channel, Instant), Problem> {
     let now = if retries.are_none() { account.request.read_at() } else { account.request.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
-        if retries.has_sent_nothing()
+        if retries.may_reuse()
             && let Some(link) = pool.take(now, is_repeatable).await
         {
             return Ok((Channel::Http1(link), now));
@@ -215,7 +277,14 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Cha
 
 /// Opens a connection that may become a tunnel: one of HTTP/1.1, which no other request has used.
 async fn upgradable(account: &RequestAccount, pool: &Pool) -> Result<(Channel, Instant), Problem> {
-    match connected(account, pool, OfferedProtocols::Http1).await? {
+    let permit = loop {
+        match pooled(account, pool).await? {
+            PooledConnection::New(permit) => break permit,
+            // Closing it allows another one.
+            PooledConnection::Open(link) => drop(link),
+        }
+    };
+    match connected(account, pool, OfferedProtocols::Http1, permit).await? {
         NewConnection::Http1(link) => Ok((Channel::Http1(link), Instant::now())),
         NewConnection::Http2(_) => {
             let message = "the upstream speaks HTTP/2 only, over which no WebSocket is opened";
@@ -231,7 +300,15 @@ async fn dial(
     dialing: Option<PendingConnection>,
 ) -> Result<(Channel, Instant), Problem> {
     let within = account.timeouts().connect;
-    let channel = match connected(account, pool, OfferedProtocols::All).await? {
+    let permit = if pool.speaks() == OriginProtocol::Http2 {
+        None
+    } else {
+        match pooled(account, pool).await? {
+            PooledConnection::New(permit) => permit,
+            PooledConnection::Open(link) => return Ok((Channel::Http1(link), Instant::now())),
+        }
+    };
+    let channel = match connected(account, pool, OfferedProtocols::All, permit).await? {
         NewConnection::Http1(link) => {
             pool.has_spoken(OriginProtocol::Http1);
             Channel::Http1(link)
@@ -245,8 +322,25 @@ async fn dial(
     Ok((channel, Instant::now()))
 }
 
+/// Returns the right to a connection, or one that another request has ended. If there
+/// is neither, the upstream has received nothing, and its backend has not failed.
+async fn pooled(account: &RequestAccount, pool: &Pool) -> Result<PooledConnection, Problem> {
+    pool.connection(account.timeouts().connect).await.map_err(|why| {
+        let message = match why {
+            ConnectionWaitError::TooManyPending(_) => "too many requests wait for this upstream: try again soon",
+            ConnectionWaitError::Late => "all connections to the upstream are in use: try again soon",
+        };
+        Problem::new(Refusal::Overloaded, message).because(&why)
+    })
+}
+
 /// Opens a connection within `timeouts.connect`.
-async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtocols) -> Result<NewConnection, Problem> {
+async fn connected(
+    account: &RequestAccount,
+    pool: &Pool,
+    offered: OfferedProtocols,
+    permit: Option<OpeningPermit>,
+) -> Result<NewConnection, Problem> {
     let within = account.timeouts().connect;
     let refuse = |error: &ConnectError| {
         let message = match error {
@@ -260,7 +354,7 @@ async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtoc
         };
         Problem::new(Refusal::UpstreamConnect, message).because(error)
     };
-    match timeout(within, connect(&account.request.worker().connector, pool, offered, within)).await {
+    match timeout(within, connect(&account.request.worker().connector, pool, offered, within, permit)).await {
         Ok(result) => result.map_err(|error| refuse(&error)),
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";

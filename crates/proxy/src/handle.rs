@@ -200,7 +200,17 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
     let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
+    let fallback = account.policy().fallback.as_deref().filter(|_| is_replaceable(response.status()));
+    let response = match fallback {
+        Some(fallback) => respond::in_place_of(&response, fallback),
+        None => response,
+    };
     OwnResponse { response, rate: None, outcome }
+}
+
+/// Whether `routes[].fallback` replaces a response of the gateway with this status.
+const fn is_replaceable(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
 /// Begins to relay an upstream's response, which pages of `origin` may read.

@@ -5,7 +5,7 @@
 //!
 //! The folders, in the order in which a request passes them; none imports an earlier one:
 //!
-//! - `connection`: listeners, threads of workers, HTTP/1.1 and HTTP/2; the crate `http1` parses heads.
+//! - `connection`: listeners, threads of HTTP/1.1 and HTTP/2; the crate `http1` parses heads.
 //! - `handle`: the phases of a request in their order, CORS, and requests whose client is not known yet.
 //! - `route`: the route that serves it; `action`: what the route does with it.
 //! - `response`: the response on its way to the client; `authenticate`: who the client is; `settle`: the end of the
@@ -43,7 +43,7 @@ mod worker;
 pub use capacity::Capacity;
 pub use client::ALPN;
 pub use connection::listener::{BindError, ListenerOptions, Listeners, bind};
-pub use connection::threads::{StartError, Workers, start, workers};
+pub use connection::threads::{StartError, Workers, start};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
 pub use upstream::{BackendState, Backends, tls_config};
 pub use worker::aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};

@@ -11,7 +11,8 @@ use meter::{RequestResult, Usage};
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
-    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
+    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels,
+    UpstreamCodeLabels, UpstreamLabels,
 };
 
 /// The token classes in the order of [`Usage::summary_classes`].
@@ -88,6 +89,17 @@ impl Handles {
     pub(crate) fn upstream_failed(&self, upstream: &Arc<str>, refusal: Refusal) {
         let labels = UpstreamCodeLabels { upstream: upstream.into(), code: refusal.code() };
         self.metrics.proxy.upstream_errors.get_or_create(&labels).inc();
+    }
+
+    /// Counts a retry after a failure of this cause.
+    pub(crate) fn retried(&self, upstream: &Arc<str>, cause: &'static str) {
+        let labels = UpstreamCauseLabels { upstream: upstream.into(), cause };
+        self.metrics.proxy.upstream_retries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a retry that the budget of its upstream refused.
+    pub(crate) fn retry_refused(&self, upstream: &Arc<str>) {
+        self.metrics.proxy.upstream_retries_refused.get_or_create(&UpstreamLabels { upstream: upstream.into() }).inc();
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {

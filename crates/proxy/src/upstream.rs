@@ -4,10 +4,12 @@
 //! a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
 //! either.
 
+pub(crate) mod attempt_result;
 pub(crate) mod backend;
 pub(crate) mod backends;
 pub(crate) mod breaker;
 pub(crate) mod connect;
+pub(crate) mod connection_limit;
 pub(crate) mod destination;
 pub(crate) mod destinations;
 pub(crate) mod download;
@@ -19,6 +21,7 @@ pub(crate) mod no_backend;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;
+pub(crate) mod retry_budget;
 pub(crate) mod socket;
 pub(crate) mod strategy;
 

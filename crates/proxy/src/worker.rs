@@ -142,7 +142,7 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     fn new(shared: &Arc<Shared>, snapshot: Arc<Snapshot>, pools: &Rc<Pools>, worker: usize) -> Rc<Self> {
-        let destinations = Destinations::new(&snapshot.traffic, shared.backends.clone(), pools.clone(), worker);
+        let destinations = Destinations::new(&snapshot, shared.backends.clone(), pools.clone(), worker);
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
         let issuers = snapshot.traffic.issuers.iter().map(|issuer| shared.issuers.of(&issuer.source)).collect();

@@ -32,7 +32,7 @@ pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
     BackendCheckLabels, BackendFailureLabels, BackendLabels, CodeLabels, ModelLabels, ProxyMetrics, RequestLabels,
-    RouteLabels, TokenLabels, UpstreamCodeLabels, UpstreamLabels,
+    RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use tls::{CertificateLabels, TlsMetrics};
 

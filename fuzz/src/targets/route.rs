@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{
-    Action, Backend, BuiltInPolicies, Origin, PathMatch, Route, RouteMatches, RoutePolicy, Strategy, Timeouts, Upstream,
+    Action, Backend, BuiltInPolicies, Origin, PathMatch, Route, RouteMatches, RoutePolicy, Timeouts, Upstream,
 };
 use config::{Match, Requested, Router, WrittenParts};
 
@@ -58,23 +58,14 @@ fn parse(line: &str) -> Option<Route> {
     };
     let origin = Origin::parse("http://x").unwrap();
     let timeout = Duration::from_secs(1);
-    let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: timeout };
+    let timeouts =
+        Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: Some(timeout), bounds_streams: false };
     let policy = BuiltInPolicies::new(timeouts, timeouts).unmatched;
     let methods = words.filter(|method| !method.is_empty()).map(str::to_owned).collect();
     Some(Route {
         matches: RouteMatches { host: None, path, methods, conditions: None },
         policy: Arc::new(RoutePolicy { name: Arc::from(line), ..(*policy).clone() }),
-        action: Action::Forward(Arc::new(Upstream {
-            name: Arc::from("x"),
-            backends: vec![Backend { origin, weight: 1 }],
-            strategy: Strategy::RoundRobin,
-            tls: None,
-            breaker: None,
-            ejection: None,
-            health_check: None,
-            slow_start: std::time::Duration::ZERO,
-            place: None,
-        })),
+        action: Action::Forward(Arc::new(Upstream::plain("x", vec![Backend { origin, weight: 1 }]))),
         rewrite: None,
         websocket: false,
         refused_paths: config::snapshot::RefusedPaths::default(),

@@ -37,7 +37,8 @@ pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
         connect: timeouts.connect.get_or_insert_with(|| general.connect.clone()).value,
         first_byte: timeouts.first_byte.value,
         idle: timeouts.idle.get_or_insert_with(|| general.idle.clone()).value,
-        total: timeouts.total.value,
+        total: Some(timeouts.total.value),
+        bounds_streams: true,
     };
     ai.enabled.value.then(|| Ai { prefix: ai.prefix.value.trim_end_matches('/').to_owned(), timeouts })
 }

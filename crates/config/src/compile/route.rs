@@ -1,6 +1,7 @@
 //! Compiles `routes`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Credits;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::UsedNames;
 use super::auth::{self, AuthEntries};
 use super::matches::{KnownMatches, PlacedMatches, matches};
 use super::rate_limit::RateLimitList;
+use super::retry;
 use super::rewrite::{self, rewrite};
 use super::upstream::Upstreams;
 use super::weighted::forward;
@@ -18,7 +20,7 @@ use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::note::Note;
 use crate::schema::field::Entries;
-use crate::schema::traffic::{RespondInput, RouteInput};
+use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
     Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route, RouteMatches, RoutePolicy,
@@ -68,7 +70,8 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             rate_limits: rate_limits.of_route(reader, route, &scope),
             events: route.events.value,
             credits: Credits(route.credits.value.into()),
-            timeouts,
+            timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
+            fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         };
         routes.push(Arc::new(Route {
@@ -85,6 +88,11 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
     routes
 }
 
+/// Returns the shortest timeout of all routes; `general` are those of requests without one.
+pub(super) fn shortest_timeout(routes: &[Arc<Route>], general: Timeouts) -> Duration {
+    routes.iter().map(|route| route.policy.timeouts.shortest()).fold(general.shortest(), Ord::min)
+}
+
 /// Returns the position of credits that no request uses: no client of the route has a quota.
 fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Option<String> {
     let is_unused = route.location.has("credits") && route.credits.value > 0 && !auth.may_have_plan();
@@ -95,6 +103,8 @@ fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Optio
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
 fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
     const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
+    const OF_UPSTREAMS: [&str; 8] =
+        ["credits", "events", "allow_headers", "upgrades", "transformations", "strategy", "timeouts", "fallback"];
     let location = &route.location;
     let given: Vec<&str> = KEYS.into_iter().filter(|key| location.has(key)).collect();
     match given.as_slice() {
@@ -113,9 +123,7 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
     if let Some(input) = &route.upstreams {
         return forward(reader, input, route.strategy.as_ref(), upstreams);
     }
-    let of_upstreams = ["credits", "events", "allow_headers", "upgrades", "transformations", "strategy"]
-        .into_iter()
-        .filter(|key| location.has(key));
+    let of_upstreams = OF_UPSTREAMS.into_iter().filter(|key| location.has(key));
     for key in of_upstreams {
         let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
@@ -144,19 +152,35 @@ fn with_parameters(reader: &Reader<'_>, action: Action, from: (&RouteInput, &Pat
 }
 
 fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
-    let status = u16::try_from(input.status.value).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let RespondInput { status, body, headers, .. } = input;
+    of_parts(reader, status.value, body, headers)
+}
+
+fn fallback(reader: &Reader<'_>, input: &FallbackInput) -> FixedResponse {
+    let FallbackInput { status, body, headers, .. } = input;
+    of_parts(reader, status.value, body, headers)
+}
+
+/// Returns a response of the configuration.
+fn of_parts(
+    reader: &Reader<'_>,
+    status: u32,
+    content: &Input<String>,
+    fields: &[(String, Input<HeaderValue>)],
+) -> FixedResponse {
+    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    let body = Bytes::copy_from_slice(input.body.value.as_bytes());
+    let body = Bytes::copy_from_slice(content.value.as_bytes());
     if matches!(status.as_u16(), 204 | 205 | 304) && !body.is_empty() {
         let message = format!("a response with the status {} has no content", status.as_u16());
-        let problem = Problem::new(Code::BadValue, input.body.at(), message);
+        let problem = Problem::new(Code::BadValue, content.at(), message);
         reader.report(problem.expected("no `body`, or another `status`"));
     }
     let mut headers = HeaderMap::new();
     if !body.is_empty() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
-    for (name, value) in &input.headers {
+    for (name, value) in fields {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
             headers.insert(name, value.value.clone());
         }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
-use super::{UsedNames, link_local};
+use super::{UsedNames, link_local, retry};
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
@@ -49,8 +49,19 @@ pub(super) fn upstreams(
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
         let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
         let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
-        let upstream =
-            Upstream { name: name_text, backends, strategy, slow_start, tls, breaker, health_check, ejection, place };
+        let upstream = Upstream {
+            name: name_text,
+            backends,
+            strategy,
+            slow_start,
+            tls,
+            breaker,
+            health_check,
+            ejection,
+            retry: entry.retry.as_ref().and_then(retry::retry).map(Arc::new),
+            pool: retry::pool(entry.pool.as_ref()),
+            place,
+        };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
         // An upstream without a valid backend has been reported; its name exists.
         let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));

@@ -59,12 +59,12 @@ fn nothing_at_all_gives_the_defaults() {
     assert_eq!(snapshot.process.data, PathBuf::from("./tollgate-data"));
     assert_eq!(
         (snapshot.traffic.timeouts.first_byte, snapshot.traffic.timeouts.total),
-        (Duration::from_secs(60), Duration::from_secs(900))
+        (Duration::from_secs(60), Some(Duration::from_secs(900)))
     );
     let ai = snapshot.traffic.ai.unwrap();
     assert_eq!(
         (ai.prefix.as_str(), ai.timeouts.first_byte, ai.timeouts.total),
-        ("", Duration::from_secs(600), Duration::from_secs(1_800))
+        ("", Duration::from_secs(600), Some(Duration::from_secs(1_800)))
     );
     assert_eq!(snapshot.traffic.sizes.body_bytes_max, 32 << 20);
     let plans: Vec<_> = snapshot
@@ -168,7 +168,10 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
         (ai.prefix.as_str(), ai.timeouts.connect, ai.timeouts.idle),
         ("/llm", Duration::from_millis(250), Duration::from_secs(5))
     );
-    assert_eq!((ai.timeouts.first_byte, ai.timeouts.total), (Duration::from_secs(600), Duration::from_secs(3_600)));
+    assert_eq!(
+        (ai.timeouts.first_byte, ai.timeouts.total),
+        (Duration::from_secs(600), Some(Duration::from_secs(3_600)))
+    );
     assert_eq!(
         (snapshot.traffic.plans[0].credits_per_day, snapshot.traffic.plans[1].credits_per_day),
         (Some(Credits(0)), None)

@@ -135,33 +135,42 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
     }
 }
 
-const AUTO: &str = "auto";
-
-/// A whole number within bounds, or `auto` (`None`).
+/// A value of a form, or a word (`None`).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AutoOr<T>(pub(crate) Whole<T>);
+pub(crate) struct WordOr<F> {
+    word: &'static str,
+    form: F,
+}
 
-impl<T: TryFrom<u64> + Into<u64> + Copy> Form for AutoOr<T> {
-    type Value = Option<T>;
+impl<F> WordOr<F> {
+    pub(crate) const fn new(word: &'static str, form: F) -> Self {
+        Self { word, form }
+    }
+}
 
-    fn parse(&self, text: &str) -> Result<Option<T>, Refusal> {
-        if text == AUTO {
+impl<F: Form> Form for WordOr<F> {
+    type Value = Option<F::Value>;
+
+    fn parse(&self, text: &str) -> Result<Option<F::Value>, Refusal> {
+        if text == self.word {
             return Ok(None);
         }
-        let expected = format!("a whole number from {} to {}, or `{AUTO}`", self.0.min, self.0.max);
-        self.0.parse(text).map(Some).map_err(|_| Refusal::Bad(expected))
+        self.form.parse(text).map(Some).map_err(|refusal| match refusal {
+            Refusal::Bad(expected) => Refusal::Bad(format!("{expected}, or `{}`", self.word)),
+            other @ (Refusal::Word(_) | Refusal::Near { .. } | Refusal::NotYet(_)) => other,
+        })
     }
 
-    fn shown(&self, value: &Option<T>) -> Value {
-        value.map_or(Value::text(AUTO), |number| self.0.shown(&number))
+    fn shown(&self, value: &Option<F::Value>) -> Value {
+        value.as_ref().map_or(Value::text(self.word), |value| self.form.shown(value))
     }
 
     fn cell(&self) -> String {
-        format!("{}, `{AUTO}`", self.0.cell())
+        format!("{}, `{}`", self.form.cell(), self.word)
     }
 
     fn schema(&self) -> Json {
-        json!({"anyOf": [{"const": AUTO}, self.0.schema()]})
+        json!({"anyOf": [{"const": self.word}, self.form.schema()]})
     }
 }
 
@@ -242,36 +251,6 @@ impl Form for DurationForm {
     fn schema(&self) -> Json {
         let ms = |duration: Duration| u64::try_from(duration.min(unit::DURATION_MAX).as_millis()).unwrap_or(u64::MAX);
         json!({"type": "string", "pattern": range::amounts(ms(self.min), ms(self.max), &unit::DURATION_UNITS)})
-    }
-}
-
-const FOREVER: &str = "forever";
-
-/// A duration within bounds, or `forever` (`None`).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DurationOrForever(pub(crate) DurationForm);
-
-impl Form for DurationOrForever {
-    type Value = Option<Duration>;
-
-    fn parse(&self, text: &str) -> Result<Option<Duration>, Refusal> {
-        if text == FOREVER {
-            return Ok(None);
-        }
-        let duration = unit::duration(text).filter(|duration| self.0.accepts(*duration));
-        duration.map(Some).ok_or_else(|| Refusal::Bad(format!("{}{}, or `{FOREVER}`", unit::DURATION, self.0.bounds())))
-    }
-
-    fn shown(&self, value: &Option<Duration>) -> Value {
-        value.map_or(Value::text(FOREVER), Value::duration)
-    }
-
-    fn cell(&self) -> String {
-        format!("{}, `{FOREVER}`", self.0.cell())
-    }
-
-    fn schema(&self) -> Json {
-        json!({"anyOf": [{"const": FOREVER}, self.0.schema()]})
     }
 }
 

@@ -16,9 +16,7 @@ use super::field::{
     Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
     single_or,
 };
-use super::form::{
-    AutoOr, Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad,
-};
+use super::form::{Boolean, DurationForm, Refusal, Scalar, SizeForm, TextForm, Whole, WordOr, Words, accept, bad};
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
 use crate::input::Input;
@@ -223,7 +221,7 @@ section! {
     }
 }
 
-const WORKERS: AutoOr<u32> = AutoOr(Whole::new(1, WORKERS_MAX as u64));
+const WORKERS: WordOr<Whole<u32>> = WordOr::new("auto", Whole::new(1, WORKERS_MAX as u64));
 /// Each request in flight uses several kilobytes of memory.
 const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -386,7 +384,7 @@ fn is_redis(url: &str) -> bool {
 
 const DURABILITY: Words<Durability> =
     Words::new(&[(Durability::Process.as_str(), Durability::Process), (Durability::Power.as_str(), Durability::Power)]);
-const RETENTION: DurationOrForever = DurationOrForever(DurationForm::new(DAY, YEAR));
+const RETENTION: WordOr<DurationForm> = WordOr::new("forever", DurationForm::new(DAY, YEAR));
 /// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
 const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
 const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));

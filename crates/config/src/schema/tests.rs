@@ -62,6 +62,11 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "the value is that of the upstream",
     ),
     (
+        "retry: {on: [200]}",
+        "upstreams: [{name: u, backends: [{url: http://h}], retry: {on: [200]}}]",
+        "validators see a number, not its text",
+    ),
+    (
         "status: 299-200",
         "upstreams: [{name: u, backends: [{url: http://h}], health_check: {path: /, status: 299-200}}]",
         "a pattern cannot compare two numbers",

@@ -9,6 +9,7 @@ mod key_place;
 mod limit;
 mod matches;
 mod request_test;
+mod retry;
 mod rewrite;
 mod route;
 mod weighted;
@@ -51,8 +52,10 @@ pub(crate) use limit::{
 };
 pub(crate) use matches::{ConditionInput, PathInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
+use retry::TOTAL;
+pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
-pub(crate) use route::{RespondInput, RouteInput};
+pub(crate) use route::{FallbackInput, RespondInput, RouteInput};
 pub(crate) use weighted::WeightedUpstreamInput;
 
 /// Maximum number of entries of `tests`, because each load runs them.
@@ -159,8 +162,8 @@ section! {
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
         /// Maximum time without a byte in either direction.
         idle: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// Maximum time of the whole request.
-        total: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(15 * 60));
+        /// Maximum time of the whole request, with all its attempts. Event streams, gRPC and tunnels have none, unless their route sets one.
+        total: Input<Option<Duration>> = default(TOTAL, || Some(Duration::from_secs(15 * 60)));
     }
 }
 
@@ -340,7 +343,11 @@ section! {
         ejection: Option<EjectionInput> = maybe_nested::<EjectionInput>();
         /// [Health checks](upstreams.md#health-checks) of the backends.
         health_check: Option<HealthCheckInput> = maybe_nested::<HealthCheckInput>();
-        later: retry, pool, discover;
+        /// [Retries](upstreams.md#retries) of requests that failed; without the section, only requests without any effect are sent again.
+        retry: Option<RetryInput> = maybe_nested::<RetryInput>();
+        /// The [connections](upstreams.md#connections) to the backends.
+        pool: Option<PoolInput> = maybe_nested::<PoolInput>();
+        later: discover;
         rules: Rule::Values(balance::some_weight), Rule::Values(balance::value_of_hash);
     }
 }

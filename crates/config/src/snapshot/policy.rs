@@ -8,6 +8,7 @@ use access::Credits;
 use ai::Endpoint;
 
 use super::auth::Auth;
+use super::fixed_response::FixedResponse;
 use super::key_places::KeyPlaces;
 use super::timeouts::Timeouts;
 
@@ -30,6 +31,8 @@ pub struct RoutePolicy {
     pub credits: Credits,
     /// The deadlines of its requests.
     pub timeouts: Timeouts,
+    /// The response in place of the gateway's own errors with status 502, 503 or 504.
+    pub fallback: Option<Box<FixedResponse>>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
@@ -72,6 +75,7 @@ impl RoutePolicy {
             events: Events::Folded,
             credits: Credits::ZERO,
             timeouts,
+            fallback: None,
             allow_headers: Vec::new(),
         }
     }

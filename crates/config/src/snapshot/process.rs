@@ -1,6 +1,7 @@
 //! The part of the configuration whose change needs a restart: the keys of `schema::process`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -190,6 +191,15 @@ pub struct PublicUrl {
     pub proxy: Option<String>,
     /// The URL of control.
     pub control: Option<String>,
+}
+
+impl Process {
+    /// Returns the number of workers: the configured one, otherwise one per core and at most eight.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        let configured = self.workers.and_then(|number| usize::try_from(number).ok());
+        configured.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8))
+    }
 }
 
 /// The section `connections` of the file.

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-
 use super::ambiguous::RefusedPaths;
 use super::conditions::Conditions;
+use super::fixed_response::FixedResponse;
 use super::pattern::Pattern;
 use super::policy::RoutePolicy;
 use super::redirect::Redirect;
@@ -60,17 +58,6 @@ pub enum Action {
     Respond(FixedResponse),
     /// The client is sent to another address: `redirect`.
     Redirect(Redirect),
-}
-
-/// A response from the configuration.
-#[derive(Debug, Clone)]
-pub struct FixedResponse {
-    /// The status, from 200 to 599.
-    pub status: StatusCode,
-    /// The fields, without those of framing.
-    pub headers: HeaderMap,
-    /// The content; empty for a status without content.
-    pub body: Bytes,
 }
 
 /// The setting `routes[].host` of the file, in lowercase.

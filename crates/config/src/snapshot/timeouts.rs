@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// The sections `timeouts` and `ai.timeouts`.
-#[derive(Debug, Clone, Copy)]
+/// The time after which a request without a `total` ends. Arithmetic with it does not overflow.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The sections `timeouts`, `ai.timeouts` and `routes[].timeouts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// Maximum time until a connection to an upstream is established, TLS included. Default 2 s.
     pub connect: Duration,
@@ -11,6 +14,22 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Maximum time without a byte in either direction. Default 60 s.
     pub idle: Duration,
-    /// Maximum time of the whole request. Default 15 min, `ai` 30 min.
-    pub total: Duration,
+    /// Maximum time of the whole request; `None` is no limit. Default 15 min, `ai` 30 min.
+    pub total: Option<Duration>,
+    /// Whether `total` also applies to event streams, gRPC and tunnels, which otherwise only `idle` bounds.
+    pub bounds_streams: bool,
+}
+
+impl Timeouts {
+    /// Returns the time after which a request ends; `is_stream` is that of an event stream, gRPC or a tunnel.
+    #[must_use]
+    pub fn total_of(&self, is_stream: bool) -> Duration {
+        self.total.filter(|_| self.bounds_streams || !is_stream).unwrap_or(FAR)
+    }
+
+    /// Returns the shortest of the timeouts, by which the interval of checks is chosen.
+    #[must_use]
+    pub fn shortest(&self) -> Duration {
+        self.idle.min(self.first_byte).min(self.total.unwrap_or(FAR))
+    }
 }

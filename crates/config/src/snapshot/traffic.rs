@@ -33,6 +33,8 @@ pub struct Traffic {
     pub rate_limits: RateLimits,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
+    /// The shortest of the timeouts of all ordinary routes.
+    pub shortest_timeout: Duration,
     /// Bounds of heads and bodies.
     pub sizes: Sizes,
     /// The treatment of an LLM request whose client has disconnected.

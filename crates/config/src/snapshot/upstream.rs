@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tls::UpstreamTls;
 
+use super::retry::{PoolRules, RetryRules};
 use crate::place::Place;
 
 /// One entry of `upstreams`.
@@ -27,8 +28,32 @@ pub struct Upstream {
     pub health_check: Option<Arc<HealthCheck>>,
     /// The ejection of backends; `None` is off.
     pub ejection: Option<EjectionRules>,
+    /// The retries of requests that failed; `None` is off.
+    pub retry: Option<Arc<RetryRules>>,
+    /// The connections to each backend.
+    pub pool: PoolRules,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+}
+
+impl Upstream {
+    /// Returns an upstream whose other keys have their defaults, without a slow start.
+    #[must_use]
+    pub fn plain(name: &str, backends: Vec<Backend>) -> Self {
+        Self {
+            name: name.into(),
+            backends,
+            strategy: Strategy::RoundRobin,
+            slow_start: Duration::ZERO,
+            tls: None,
+            breaker: None,
+            health_check: None,
+            ejection: None,
+            retry: None,
+            pool: PoolRules::DEFAULT,
+            place: None,
+        }
+    }
 }
 
 /// The rules of the section `circuit_breaker`.

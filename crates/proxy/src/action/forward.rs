@@ -1,9 +1,11 @@
 //! The action of an ordinary route: the body is streamed to its upstream without being parsed.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Events, Route, RoutePolicy, Split, Upstream};
+use config::snapshot::{Events, RetryRules, Route, RoutePolicy, Split, Upstream};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
@@ -14,9 +16,10 @@ use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::account::request::RequestContext;
 use crate::body::IncomingBody;
+use crate::body::kept::KeptBody;
 use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
-use crate::forward::{Outgoing, forward, undirected, unwritable};
+use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
 use crate::upstream::destinations::ChosenDestination;
@@ -69,6 +72,8 @@ pub(crate) async fn forward_to(
     let (mut upload, progress) =
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
     upload.guard(&request.snapshot.traffic.claim_headers);
+    let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
+    let request = &account.request;
     let head = request.head.clone();
     let target = match &route.rewrite {
         None => OutgoingTarget::Received { prefix_len: 0 },
@@ -76,13 +81,35 @@ pub(crate) async fn forward_to(
     };
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, origin: destination.pool.target.clone(), upgrades };
-    let mut outgoing = Outgoing { head, group, key, progress, repeatable };
+    let mut outgoing = Outgoing { head, group, key, progress, repeatable, retry };
     let mut answered = forward(account, &mut outgoing, destination, upload).await?;
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }
+    if answered.head.head.text(KnownName::ContentType).is_some_and(is_event_stream) {
+        account.becomes_stream(Duration::MAX);
+    }
     account.answered(answered.head.head.status(), None);
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
+}
+
+/// Returns the rules of retries with the body, which is kept for them as it is sent.
+fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut Upload) -> Box<RetryPolicy> {
+    let body = if upload.is_empty() {
+        RepeatableBody::Empty
+    } else {
+        let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
+        let kept = Rc::new(KeptBody::new(rules.body_bytes_max, held));
+        upload.keep(kept.clone());
+        RepeatableBody::Kept(kept)
+    };
+    Box::new(RetryPolicy { rules: rules.clone(), body })
+}
+
+/// Whether a content type is that of server-sent events.
+fn is_event_stream(content_type: &str) -> bool {
+    const EVENT_STREAM: &str = "text/event-stream";
+    content_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 /// Returns the edits of the request; `destination` are those of all requests to its upstream.

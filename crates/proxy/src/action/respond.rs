@@ -28,6 +28,15 @@ pub(crate) fn fixed(configured: &FixedResponse) -> Response<Bytes> {
     response
 }
 
+/// Returns the `fallback` of a route in place of a refusal, whose `Retry-After` it keeps.
+pub(crate) fn in_place_of(refusal: &Response<Bytes>, fallback: &FixedResponse) -> Response<Bytes> {
+    let mut response = fixed(fallback);
+    if let Some(retry_after) = refusal.headers().get(header::RETRY_AFTER) {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert_with(|| retry_after.clone());
+    }
+    response
+}
+
 /// Returns the response of a route with `redirect`.
 pub(crate) fn redirect(configured: &Redirect, head: &Head) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());

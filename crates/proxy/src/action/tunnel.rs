@@ -116,6 +116,6 @@ pub(super) fn open(
     if let Some(attempt) = &mut account.attempt {
         attempt.progress = progress;
     }
-    account.extend_to(TUNNEL_MAX);
+    account.becomes_stream(TUNNEL_MAX);
     Ok(())
 }

@@ -14,6 +14,7 @@ use http1::Violation;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::body::kept::KeptBody;
 use crate::bytes::content::{Trailers, length};
 use crate::client::head::is_one_of;
 use crate::client::trusted::is_trusted_by_backends;
@@ -40,6 +41,8 @@ pub(crate) struct UploadStream {
     bytes_max: u64,
     /// The headers that claims of access tokens become: no trailer may have their names.
     claim_headers: Option<Arc<[Box<str>]>>,
+    /// Gets the bytes that are sent, if the request may be sent again.
+    kept: Option<Rc<KeptBody>>,
 }
 
 /// The progress of a request's body, shared between the body and the request that waits.
@@ -119,6 +122,7 @@ impl Upload {
             progress: shared,
             bytes_max,
             claim_headers: None,
+            kept: None,
         };
         (Self::Stream(stream), progress)
     }
@@ -130,6 +134,23 @@ impl Upload {
         {
             stream.claim_headers = Some(claim_headers.clone());
         }
+    }
+
+    /// Keeps the bytes of a streamed body in `kept` as they are sent.
+    pub(crate) fn keep(&mut self, kept: Rc<KeptBody>) {
+        if let Self::Stream(stream) = self {
+            stream.kept = Some(kept);
+        }
+    }
+
+    /// Returns a body without bytes.
+    pub(crate) fn empty() -> Self {
+        Self::Segments(VecDeque::new())
+    }
+
+    /// Returns a body of these pieces, which are sent again.
+    pub(crate) fn of_pieces(pieces: Vec<Bytes>) -> Self {
+        Self::Segments(pieces.into())
     }
 
     /// Returns a body that is held in memory.
@@ -226,6 +247,7 @@ impl UploadStream {
             Some(Ok(Err(frame))) => {
                 progress.whole.set(true);
                 let trailers = frame.into_trailers().ok();
+                self.kept.take().inspect(|kept| kept.give_up());
                 self.trailers =
                     trailers.and_then(|received| forwarded_trailers(received, self.claim_headers.as_deref()));
                 return Poll::Ready(self.take_trailers());
@@ -238,6 +260,9 @@ impl UploadStream {
         }
         if self.incoming.is_end_stream() {
             progress.whole.set(true);
+        }
+        if let Some(kept) = &self.kept {
+            kept.push(&data);
         }
         Poll::Ready(Some(Ok(Frame::data(data))))
     }

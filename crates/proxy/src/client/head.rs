@@ -107,6 +107,12 @@ impl Head {
         matches!(self.method_bytes(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
     }
 
+    /// Whether the request is a call of gRPC, whose messages may be a stream.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.method_bytes() == b"POST"
+            && self.get(KnownName::ContentType).is_some_and(|of| of.starts_with(b"application/grpc"))
+    }
+
     /// Whether the client asks for a tunnel (CONNECT).
     pub(crate) fn is_connect(&self) -> bool {
         matches!(self.request().target(), RequestTarget::Authority(_))

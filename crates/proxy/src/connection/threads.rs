@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -87,13 +86,6 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResour
     Ok(Workers(threads))
 }
 
-/// Returns the number of workers: the configured one, otherwise one per core and at most eight.
-#[must_use]
-pub fn workers(configured: Option<u32>) -> usize {
-    let configured = configured.and_then(|number| usize::try_from(number).ok());
-    configured.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8))
-}
-
 impl Workers {
     /// Blocks the calling thread until every worker has ended. Returns the number of workers that panicked.
     #[must_use]
@@ -139,7 +131,9 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     drop(spawn(keep_up(worker.clone(), async |worker| {
         aggregation::flush_forever(&worker.aggregation, &worker.recorder).await;
     })));
-    drop(spawn(keep_up(worker.clone(), async |worker| pool::sweep_forever(&worker.pools).await)));
+    drop(spawn(keep_up(worker.clone(), async |worker| {
+        pool::sweep_forever(&worker.pools, worker.shared.backends.connection_wanted()).await;
+    })));
     drop(spawn(keep_up(worker.clone(), async |worker| {
         deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));

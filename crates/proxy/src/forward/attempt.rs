@@ -99,7 +99,7 @@ impl SendAttempt<'_> {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
         let may_repeat = self.retries.may_retry();
-        let is_repeatable = self.repeatable && self.retries.has_sent_nothing() && slot.reused && upload.is_empty();
+        let is_repeatable = self.repeatable && self.retries.may_reuse() && slot.reused && upload.is_empty();
         let mut spare = if may_repeat { upload.copy() } else { None };
         let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
         let (mut call, probe) = match Http2Call::start(&slot, head, upload).map_err(|unsent| *unsent) {

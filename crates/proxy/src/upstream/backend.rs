@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use access::Refusal;
-use config::snapshot::{BreakerRules, EjectionRules, Origin, WORKERS_MAX};
-use http1::KnownName;
+use config::snapshot::{BreakerRules, EjectionRules, Origin, PoolRules, WORKERS_MAX};
 use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, Gauge};
 use telemetry::{BackendCondition, BackendStatus, Metrics};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
+use crate::upstream::attempt_result::{AttemptResult, CAUSES};
 use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
+use crate::upstream::connection_limit::ConnectionLimit;
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
 use crate::upstream::no_backend::NoBackend;
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::retry_budget::RetryBudget;
 use crate::upstream::strategy::load::PeakEwma;
 
 /// The share of its requests with which a backend starts.
@@ -44,64 +45,10 @@ pub struct BackendState {
     latency: PeakEwma,
     /// When the state was created.
     begun: Instant,
+    /// The bound of the connections to it, if there is one.
+    connections: Mutex<Option<Arc<ConnectionLimit>>>,
     /// When the backend began or was back, in nanoseconds since `begun`; 0 if its share is whole.
     starting_ns: AtomicU64,
-}
-
-/// How an attempt to send a request to a backend ended, as far as the backend is concerned. An attempt is not reported if its
-/// client disconnects, or if it is made again because an idle connection had ended: neither describes the backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AttemptResult {
-    /// No connection, or no stream of one, was ready in time.
-    ConnectFailed,
-    /// The connection broke, or its protocol was violated, before the head of a response.
-    Reset,
-    /// The head of the response did not arrive in time.
-    TimedOut,
-    /// The head of a response arrived, with this status.
-    Status(u16),
-    /// The head of a response arrived, with the gRPC status 14 (`UNAVAILABLE`).
-    GrpcUnavailable,
-    /// The request could not be sent for a reason of its client or of Tollgate.
-    Aborted,
-}
-
-/// Why attempts fail. The order is that of [`BackendCounts::failures`].
-const CAUSES: [&str; 4] = ["connect", "reset", "timeout", "status"];
-
-impl AttemptResult {
-    /// Returns the result of an attempt without a response.
-    pub(crate) fn of_refusal(refusal: Refusal) -> Self {
-        const FAILED: [(Refusal, AttemptResult); 4] = [
-            (Refusal::UpstreamConnect, AttemptResult::ConnectFailed),
-            (Refusal::UpstreamReset, AttemptResult::Reset),
-            (Refusal::UpstreamProtocol, AttemptResult::Reset),
-            (Refusal::UpstreamTimeout, AttemptResult::TimedOut),
-        ];
-        FAILED.iter().find(|(of, _)| *of == refusal).map_or(Self::Aborted, |(_, result)| *result)
-    }
-
-    /// Returns the result of an attempt with this response.
-    pub(crate) fn of_response(head: &UpstreamHead) -> Self {
-        const UNAVAILABLE: &[u8] = b"14";
-        let is_grpc = head.text(KnownName::ContentType).is_some_and(|of| of.starts_with("application/grpc"));
-        if is_grpc && head.fields().named(b"grpc-status").next() == Some(UNAVAILABLE) {
-            return Self::GrpcUnavailable;
-        }
-        Self::Status(head.status())
-    }
-
-    /// Returns the position in [`CAUSES`] if the backend failed. Of statuses, only those of a gateway that cannot reach the
-    /// service behind it are failures (RFC 9110, 15.6).
-    const fn cause(self) -> Option<usize> {
-        match self {
-            Self::ConnectFailed => Some(0),
-            Self::Reset => Some(1),
-            Self::TimedOut => Some(2),
-            Self::Status(502..=504) | Self::GrpcUnavailable => Some(3),
-            Self::Status(_) | Self::Aborted => None,
-        }
-    }
 }
 
 /// The counts of one worker, in their own cache line. Only that worker changes them.
@@ -171,6 +118,7 @@ impl BackendState {
             ejecting,
             latency: PeakEwma::new(begun),
             begun,
+            connections: Mutex::default(),
             starting_ns: AtomicU64::new(0),
         }
     }
@@ -180,6 +128,15 @@ impl BackendState {
         let workers = self.workers.get(..=worker).unwrap_or_default();
         let counts = workers.iter().map(|counts| counts.get_or_init(Arc::default)).last();
         counts.cloned().unwrap_or_default()
+    }
+
+    /// Returns the bound of the connections to the backend, which all workers share. `wanted` wakes the workers.
+    pub(super) fn connection_limit(&self, rules: &PoolRules, wanted: &Arc<Notify>) -> Option<Arc<ConnectionLimit>> {
+        let mut known = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.as_ref().is_some_and(|limit| limit.is_of(rules)) {
+            *known = ConnectionLimit::of(rules, wanted);
+        }
+        known.clone()
     }
 
     /// Returns the requests that use the backend, of all workers.
@@ -384,6 +341,8 @@ pub(crate) struct BackendUse {
     pub(crate) rules: BackendRules,
     /// The states of all backends of the upstream that get requests.
     pub(crate) peers: Rc<[Arc<BackendState>]>,
+    /// The retries of the upstream that are in flight.
+    pub(crate) retries: Arc<RetryBudget>,
 }
 
 /// What follows from the failures of a backend.

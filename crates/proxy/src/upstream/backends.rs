@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::{Origin, Provider, Upstream};
 use telemetry::{BackendStatus, Metrics};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::upstream::backend::BackendState;
+use crate::upstream::retry_budget::RetryBudget;
 
 /// The states of all backends, also those of providers, that are configured or in use.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub struct Backends {
     /// The number of rotations that workers have begun.
     rotations: AtomicUsize,
     ejecting: Arc<Mutex<()>>,
+    /// The retries in flight of each upstream that has them.
+    retries: Mutex<HashMap<Arc<str>, Arc<RetryBudget>>>,
+    /// Wakes all workers if a request waits for a connection.
+    connection_wanted: Arc<Notify>,
 }
 
 /// A backend of two upstreams has two states. A provider is an upstream with one backend.
@@ -31,7 +37,14 @@ impl Backends {
     /// Returns no states yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { states: Mutex::default(), metrics, rotations: AtomicUsize::new(0), ejecting: Arc::default() }
+        Self {
+            states: Mutex::default(),
+            metrics,
+            rotations: AtomicUsize::new(0),
+            ejecting: Arc::default(),
+            retries: Mutex::default(),
+            connection_wanted: Arc::default(),
+        }
     }
 
     /// Returns the metrics of the process.
@@ -56,6 +69,18 @@ impl Backends {
             states.entry(key).or_insert_with_key(new).clone()
         };
         keys.into_iter().map(state_of).collect()
+    }
+
+    /// Returns the retries in flight of an upstream, of all workers.
+    pub(crate) fn retries_of(&self, upstream: &Arc<str>) -> Arc<RetryBudget> {
+        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        retries.retain(|name, budget| name == upstream || Arc::strong_count(budget) > 1);
+        retries.entry(upstream.clone()).or_default().clone()
+    }
+
+    /// Wakes all workers if a request waits for a connection.
+    pub(crate) fn connection_wanted(&self) -> &Arc<Notify> {
+        &self.connection_wanted
     }
 
     /// Removes the states of backends that are neither configured nor in use.

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::bytes::buffers::Buffers;
 use crate::deadlines::probe::Gauge;
+use crate::upstream::connection_limit::OpeningPermit;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::pool::Pool;
 use crate::upstream::pool::http2;
@@ -99,13 +100,14 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Connects to the origin of a pool. The code that calls this function limits the whole time to `within`, of which each address of
+/// Connects to the origin of a pool, with the right to a connection of HTTP/1.1 if these are limited. The code that calls this function limits the whole time to `within`, of which each address of
 /// a name has an equal share.
 pub(crate) async fn connect(
     connector: &Connector,
     pool: &Pool,
     offered: OfferedProtocols,
     within: Duration,
+    permit: Option<OpeningPermit>,
 ) -> Result<NewConnection, ConnectError> {
     let origin = &pool.origin;
     let stream = tcp(origin, within).await?;
@@ -140,7 +142,7 @@ pub(crate) async fn connect(
         let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
         return Ok(NewConnection::Http2(Box::new(opened)));
     }
-    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone())))
+    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone(), permit)))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {

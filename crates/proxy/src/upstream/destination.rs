@@ -9,10 +9,12 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
 use tokio::time::Instant;
 
-use crate::upstream::backend::{AttemptResult, BackendUse};
+use crate::upstream::attempt_result::AttemptResult;
+use crate::upstream::backend::BackendUse;
 use crate::upstream::breaker::TrialPermit;
 use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::Pool;
+use crate::upstream::retry_budget::RetryPermit;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
 /// spellings with underscores are removed too.
@@ -54,6 +56,8 @@ pub(crate) struct DestinationInUse {
     destination: Rc<Destination>,
     /// The permit of a half-open circuit breaker, until the attempt is reported.
     permit: Option<TrialPermit>,
+    /// The permit of a retry, until the request has ended.
+    retry: Option<RetryPermit>,
 }
 
 impl DestinationInUse {
@@ -64,7 +68,12 @@ impl DestinationInUse {
     pub(crate) fn begin(destination: &Rc<Destination>, now: Instant) -> Result<Self, NoBackend> {
         let permit = destination.backend.admit(now)?;
         destination.backend.counts.begin();
-        Ok(Self { destination: destination.clone(), permit })
+        Ok(Self { destination: destination.clone(), permit, retry: None })
+    }
+
+    /// Counts the request as a retry with this permit, until it ends.
+    pub(crate) fn retries_with(&mut self, permit: RetryPermit) {
+        self.retry = Some(permit);
     }
 
     /// Returns the destination itself.

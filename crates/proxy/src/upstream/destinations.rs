@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{BreakerRules, Origin, Provider, Split, Strategy, Traffic, Upstream};
+use config::snapshot::{BreakerRules, Origin, Provider, Snapshot, Split, Strategy, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
@@ -19,7 +19,7 @@ use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
-use crate::upstream::pool::Pools;
+use crate::upstream::pool::{PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
@@ -48,8 +48,9 @@ pub(crate) struct Destinations {
     pools: Rc<Pools>,
     /// The circuit breaker of providers.
     provider_breaker: Option<BreakerRules>,
-    /// The number of the worker.
+    /// The number of the worker, and the number of all.
     worker: usize,
+    workers: u32,
 }
 
 /// The destinations of an upstream or a provider.
@@ -59,10 +60,11 @@ enum Selection {
 }
 
 impl Destinations {
-    /// Returns no destinations of `traffic` yet. They use the pools of the worker with this number.
-    pub(crate) fn new(traffic: &Traffic, backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
+    /// Returns no destinations of `snapshot` yet. They use the pools of the worker with this number.
+    pub(crate) fn new(snapshot: &Snapshot, backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
         let (known, splits) = Default::default();
-        Self { known, splits, backends, pools, provider_breaker: traffic.breaker, worker }
+        let workers = u32::try_from(snapshot.process.worker_count()).unwrap_or(u32::MAX);
+        Self { known, splits, backends, pools, provider_breaker: snapshot.traffic.breaker, worker, workers }
     }
 
     /// Chooses the destination of a request of an ordinary route at `now`; `upstream` is part of the snapshot, and `key` is the
@@ -113,7 +115,7 @@ impl Destinations {
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
-        let pool = self.pools.of(&provider.origin, provider.tls.as_ref());
+        let pool = self.pools.of(&provider.origin, provider.tls.as_ref(), &PoolBounds::UNLIMITED);
         let rules = BackendRules { breaker: self.provider_breaker, ..BackendRules::default() };
         let backends = self.backends_of(&provider.name, &[&provider.origin], rules);
         let backend = backends.into_iter().next().ok_or(NoBackend { retry_after: None })?;
@@ -137,9 +139,12 @@ impl Destinations {
         let origins: Vec<&Origin> = weighted.map(|backend| &backend.origin).collect();
         let mut backends = Vec::new();
         for (origin, backend) in origins.iter().zip(self.backends_of(&upstream.name, &origins, rules)) {
+            let rules = upstream.pool;
+            let limit = backend.state.connection_limit(&rules, self.backends.connection_wanted());
+            let bounds = PoolBounds { rules, limit, workers: self.workers };
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
-                pool: self.pools.of(origin, upstream.tls.as_ref()),
+                pool: self.pools.of(origin, upstream.tls.as_ref(), &bounds),
                 edits: upstream_edits(origin)?,
                 duration: duration.clone(),
                 backend,
@@ -155,9 +160,10 @@ impl Destinations {
     fn backends_of(&self, upstream: &Arc<str>, origins: &[&Origin], rules: BackendRules) -> Vec<BackendUse> {
         let peers: Rc<[Arc<BackendState>]> = self.backends.of(upstream, origins.iter().copied()).into();
         let has_others = peers.len() > 1;
+        let retries = self.backends.retries_of(upstream);
         let with_counts = |(index, state): (usize, &Arc<BackendState>)| {
             let (state, counts) = (state.clone(), state.counts(self.worker));
-            BackendUse { state, counts, index, has_others, rules, peers: peers.clone() }
+            BackendUse { state, counts, index, has_others, rules, peers: peers.clone(), retries: retries.clone() }
         };
         peers.iter().enumerate().map(with_counts).collect()
     }

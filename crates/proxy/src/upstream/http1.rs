@@ -20,6 +20,7 @@ use crate::bytes::buffers::Buffers;
 use crate::bytes::receive_buffer::ReceiveBuffer;
 use crate::deadlines::probe::{Gauge, Probe};
 use crate::upstream::HEAD_BYTES_MAX;
+use crate::upstream::connection_limit::OpeningPermit;
 use crate::upstream::socket::{IdleSocket, Socket};
 
 /// Maximum number of fields in a response's head, which is also the maximum of the parser.
@@ -35,11 +36,18 @@ pub(crate) struct Http1Connection {
     buffers: Rc<Buffers>,
     /// Whether the connection served a request before.
     pub(crate) reused: bool,
+    /// The right to the connection, if connections are limited.
+    _permit: Option<OpeningPermit>,
 }
 
 impl Http1Connection {
     /// Returns a new connection over this socket, which uses the worker's buffers.
-    pub(crate) fn new(socket: Socket, gauge: Rc<Gauge>, buffers: Rc<Buffers>) -> Box<Self> {
+    pub(crate) fn new(
+        socket: Socket,
+        gauge: Rc<Gauge>,
+        buffers: Rc<Buffers>,
+        permit: Option<OpeningPermit>,
+    ) -> Box<Self> {
         let limits = HeadLimits::new(HEAD_BYTES_MAX, HEAD_BYTES_MAX, FIELDS_MAX);
         Box::new(Self {
             socket: Rc::new(RefCell::new(socket)),
@@ -48,6 +56,7 @@ impl Http1Connection {
             received: ReceiveBuffer::default(),
             buffers,
             reused: false,
+            _permit: permit,
         })
     }
 

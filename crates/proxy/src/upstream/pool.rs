@@ -5,25 +5,25 @@ pub(crate) mod http2;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::snapshot::{Origin, Scheme};
+use config::snapshot::{Origin, PoolRules, Scheme};
 use http::uri;
 use rustc_hash::FxHashMap;
+use thiserror::Error;
 use tls::UpstreamTls;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
 
+use crate::upstream::connection_limit::{ConnectionLimit, IdlePermit, OpeningPermit, TooManyPending};
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::outgoing::TargetOrigin;
 use crate::upstream::pool::http2::streams::Streams;
 use crate::upstream::socket::IdleSocket;
 
-/// Maximum number of idle connections to one origin, per worker.
-const IDLE_MAX: usize = 256;
-/// Time after which an idle connection is closed. Most servers keep idle connections for 60 s or more.
-const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Time after a response in which a connection is checked only by the reactor's reports, for a close or a second response of
 /// the upstream. Later, its socket is read too, because the reactor may not have reported received bytes yet.
 const FRESH_FOR: Duration = Duration::from_millis(10);
@@ -32,6 +32,25 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 struct IdleConnection {
     link: Box<Http1Connection>,
     since: Instant,
+    /// Counts the connection as idle, if connections are limited.
+    _idle: Option<IdlePermit>,
+}
+
+/// A connection that a request may use.
+pub(crate) enum PooledConnection {
+    /// An open one, which another request has used.
+    Open(Box<Http1Connection>),
+    /// One that the request must open, with the right to it if connections are limited.
+    New(Option<OpeningPermit>),
+}
+
+/// The reason why a request has no connection, where connections are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum ConnectionWaitError {
+    #[error(transparent)]
+    TooManyPending(#[from] TooManyPending),
+    #[error("no connection became free in time")]
+    Late,
 }
 
 /// The protocol of an origin.
@@ -51,12 +70,35 @@ pub(crate) struct Pool {
     /// The parts of the origin that heads of requests have.
     pub(crate) target: Rc<TargetOrigin>,
     pub(crate) streams: Streams,
+    rules: PoolRules,
+    /// The bound of the connections over HTTP/1.1, of all workers.
+    limit: Option<Arc<ConnectionLimit>>,
     speaks: Cell<OriginProtocol>,
     idle: RefCell<VecDeque<IdleConnection>>,
+    /// The requests of this worker that wait for a connection.
+    waiting: RefCell<VecDeque<oneshot::Sender<Box<Http1Connection>>>>,
+    /// The share of the connections that waiting requests of other workers are still to get, in parts of a connection.
+    owed: Cell<u32>,
+}
+
+/// The bounds of the pool of one worker.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolBounds {
+    pub(crate) rules: PoolRules,
+    /// The bound of the connections over HTTP/1.1, of all workers.
+    pub(crate) limit: Option<Arc<ConnectionLimit>>,
+    /// The number of workers, each of which has its share of the connections over HTTP/2.
+    pub(crate) workers: u32,
+}
+
+impl PoolBounds {
+    /// The bounds of a pool without a limit of connections.
+    pub(crate) const UNLIMITED: Self = Self { rules: PoolRules::DEFAULT, limit: None, workers: 1 };
 }
 
 impl Pool {
-    pub(crate) fn new(origin: &Origin, tls: Option<Arc<UpstreamTls>>) -> Self {
+    pub(crate) fn new(origin: &Origin, tls: Option<Arc<UpstreamTls>>, bounds: PoolBounds) -> Self {
+        let PoolBounds { rules, limit, workers } = bounds;
         let (scheme, speaks) = match origin.scheme {
             Scheme::Http => (uri::Scheme::HTTP, OriginProtocol::Http1),
             Scheme::H2c => (uri::Scheme::HTTP, OriginProtocol::Http2),
@@ -68,9 +110,13 @@ impl Pool {
             origin: origin.clone(),
             tls,
             target: Rc::new(TargetOrigin { path: origin.path.clone(), authority, scheme }),
-            streams: Streams::default(),
+            streams: Streams::new(rules.connections_max.map(|max| max / workers), rules.pending_max),
+            rules,
+            limit,
             speaks: Cell::new(speaks),
             idle: RefCell::default(),
+            waiting: RefCell::default(),
+            owed: Cell::new(0),
         }
     }
 
@@ -91,8 +137,12 @@ impl Pool {
     /// again, `is_repeatable` is false: its connection is checked more thoroughly.
     pub(crate) async fn take(&self, now: Instant, is_repeatable: bool) -> Option<Box<Http1Connection>> {
         loop {
-            let IdleConnection { mut link, since } = self.idle.borrow_mut().pop_back()?;
-            let is_fresh = is_repeatable && now.saturating_duration_since(since) < FRESH_FOR;
+            let IdleConnection { mut link, since, .. } = self.idle.borrow_mut().pop_back()?;
+            let idle_for = now.saturating_duration_since(since);
+            if idle_for >= self.rules.idle_timeout {
+                continue;
+            }
+            let is_fresh = is_repeatable && idle_for < FRESH_FOR;
             let is_usable = match link.look(is_fresh) {
                 IdleSocket::Silent => true,
                 IdleSocket::Unusable => false,
@@ -105,19 +155,84 @@ impl Pool {
         }
     }
 
-    /// Stores a connection whose request and response are complete.
+    /// Returns the right to a connection, or one that another request has ended. Where connections are limited, it waits in
+    /// turn for at most `within`.
+    pub(crate) async fn connection(&self, within: Duration) -> Result<PooledConnection, ConnectionWaitError> {
+        let Some(limit) = &self.limit else { return Ok(PooledConnection::New(None)) };
+        if let Some(permit) = limit.try_open() {
+            return Ok(PooledConnection::New(Some(permit)));
+        }
+        // Boxed, because few requests wait.
+        Box::pin(self.wait(limit, within)).await
+    }
+
+    async fn wait(
+        &self,
+        limit: &Arc<ConnectionLimit>,
+        within: Duration,
+    ) -> Result<PooledConnection, ConnectionWaitError> {
+        let _pending = limit.wait()?;
+        let deadline = Instant::now() + within;
+        loop {
+            let (give, given) = oneshot::channel();
+            self.waiting.borrow_mut().push_back(give);
+            let opened = limit.open();
+            tokio::select! {
+                biased;
+                Ok(mut link) = given => {
+                    link.reused = true;
+                    // The backend may have closed it meanwhile.
+                    if link.look(false) == IdleSocket::Silent {
+                        return Ok(PooledConnection::Open(link));
+                    }
+                }
+                permit = opened => return Ok(PooledConnection::New(permit)),
+                () = sleep_until(deadline) => return Err(ConnectionWaitError::Late),
+            }
+        }
+    }
+
+    /// Keeps a connection whose request and response are complete, or gives it to the first request that waits for one.
     pub(crate) fn give_back(&self, link: Box<Http1Connection>, now: Instant) {
+        let Some(link) = self.hand_over(link) else { return };
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX {
-            idle.push_back(IdleConnection { link, since: now });
+        if idle.len() < usize::try_from(self.rules.idle_max).unwrap_or(usize::MAX) {
+            let permit = self.limit.as_ref().map(ConnectionLimit::rest);
+            idle.push_back(IdleConnection { link, since: now, _idle: permit });
+        }
+    }
+
+    /// Gives a connection to a waiting request. If requests of other workers wait too, these get their share: the connection
+    /// is then closed, so that they may open another. Returns the connection if no request waits.
+    fn hand_over(&self, link: Box<Http1Connection>) -> Option<Box<Http1Connection>> {
+        let Some(all) = self.limit.as_ref().map(|limit| limit.waiting()).filter(|waiting| *waiting > 0) else {
+            return Some(link);
+        };
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.retain(|waits| !waits.is_closed());
+        let others = all.saturating_sub(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+        let owed = self.owed.get() + others;
+        if owed >= all {
+            self.owed.set(owed - all);
+            return None;
+        }
+        self.owed.set(owed);
+        // A request that has ended since gives the connection back by dropping it.
+        waiting.pop_front().and_then(|first| first.send(link).err())
+    }
+
+    /// Closes an idle connection if a request waits for one.
+    fn close_for_others(&self) {
+        if self.limit.as_ref().is_some_and(|limit| limit.waiting() > 0) {
+            self.idle.borrow_mut().pop_front();
         }
     }
 
     /// Closes connections that were idle for too long. Returns whether any connection remains.
     fn sweep(&self) -> bool {
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && idle.link.look(false) != IdleSocket::Unusable);
-        let streams = self.streams.sweep(IDLE_FOR);
+        let (mut idle, idle_for) = (self.idle.borrow_mut(), self.rules.idle_timeout);
+        idle.retain(|idle| idle.since.elapsed() < idle_for && idle.link.look(false) != IdleSocket::Unusable);
+        let streams = self.streams.sweep(idle_for);
         streams || !idle.is_empty()
     }
 }
@@ -126,28 +241,45 @@ impl Pool {
 #[derive(Default)]
 pub(crate) struct Pools(RefCell<FxHashMap<PoolKey, Rc<Pool>>>);
 
-/// Upstreams with different TLS share no connection, even to the same origin. The address is that of the TLS, which the
-/// pool keeps alive.
+/// Upstreams with different TLS or different bounds share no connection, even to the same origin. Addresses are those of
+/// values that the pool keeps alive.
 #[derive(PartialEq, Eq, Hash)]
 struct PoolKey {
     origin: Origin,
     tls_address: Option<usize>,
+    rules: PoolRules,
+    limit_address: Option<usize>,
 }
 
 impl Pools {
-    /// Returns the pool of connections to `origin` with this TLS.
-    pub(crate) fn of(&self, origin: &Origin, tls: Option<&Arc<UpstreamTls>>) -> Rc<Pool> {
+    /// Returns the pool of connections to `origin` with this TLS and these bounds.
+    pub(crate) fn of(&self, origin: &Origin, tls: Option<&Arc<UpstreamTls>>, bounds: &PoolBounds) -> Rc<Pool> {
         let tls_address = tls.map(|tls| Arc::as_ptr(tls).addr());
-        let key = PoolKey { origin: origin.clone(), tls_address };
+        let limit_address = bounds.limit.as_ref().map(|limit| Arc::as_ptr(limit).addr());
+        let key = PoolKey { origin: origin.clone(), tls_address, rules: bounds.rules, limit_address };
         let mut pools = self.0.borrow_mut();
-        pools.entry(key).or_insert_with(|| Rc::new(Pool::new(origin, tls.cloned()))).clone()
+        pools.entry(key).or_insert_with(|| Rc::new(Pool::new(origin, tls.cloned(), bounds.clone()))).clone()
     }
 }
 
-/// Closes connections that were idle for too long and removes unused pools, until the worker ends.
-pub(crate) async fn sweep_forever(pools: &Pools) {
+/// Closes connections that were idle for too long, or that other workers want, and removes unused pools, until the worker
+/// ends.
+pub(crate) async fn sweep_forever(pools: &Pools, wanted: &Notify) {
+    let mut next_sweep = Instant::now() + SWEEP_EVERY;
     loop {
-        sleep(SWEEP_EVERY).await;
-        pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
+        // A request that begins to wait after this line wakes the worker.
+        let mut notified = pin!(wanted.notified());
+        notified.as_mut().enable();
+        pools.0.borrow().values().for_each(|pool| pool.close_for_others());
+        tokio::select! {
+            () = notified => {}
+            () = sleep_until(next_sweep) => {
+                pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
+                next_sweep = Instant::now() + SWEEP_EVERY;
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ mod client_http2;
 #[cfg(test)]
 mod closed_streams;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod failing_backends;
@@ -50,6 +52,8 @@ mod raw;
 mod redis_keys;
 #[cfg(test)]
 mod repeats;
+#[cfg(test)]
+mod retries;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]

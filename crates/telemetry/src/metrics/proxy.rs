@@ -91,6 +91,15 @@ pub struct UpstreamCodeLabels {
     pub code: &'static str,
 }
 
+/// Labels of the retries of one upstream after failures of one cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct UpstreamCauseLabels {
+    /// The name of the upstream or provider in the configuration.
+    pub upstream: LabelValue,
+    /// `connect`, `reset`, `timeout` or `status`.
+    pub cause: &'static str,
+}
+
 /// Labels of one token class of one model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
@@ -159,6 +168,12 @@ impl LabelSet for UpstreamCodeLabels {
     }
 }
 
+impl LabelSet for UpstreamCauseLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), ..self.clone() }
+    }
+}
+
 impl LabelSet for TokenLabels {
     fn overflow(&self) -> Self {
         Self { provider: LabelValue::other(), model: LabelValue::other(), class: self.class }
@@ -184,6 +199,10 @@ pub struct ProxyMetrics {
     pub refusals: Family<CodeLabels, Counter>,
     /// `tollgate_upstream_errors_total`: attempts that failed.
     pub upstream_errors: Family<UpstreamCodeLabels, Counter>,
+    /// `tollgate_upstream_retries_total`: attempts that repeat another.
+    pub upstream_retries: Family<UpstreamCauseLabels, Counter>,
+    /// `tollgate_upstream_retries_refused_total`: retries that the upstream's budget did not allow.
+    pub upstream_retries_refused: Family<UpstreamLabels, Counter>,
     /// `tollgate_backend_requests_total`: requests for which the backend was chosen.
     pub backend_requests: Family<BackendLabels, Counter>,
     /// `tollgate_backend_requests_in_flight`: requests that use the backend.
@@ -228,6 +247,8 @@ impl ProxyMetrics {
             upstream_duration: Family::new(NAME_SERIES_MAX),
             refusals: Family::new(NAME_SERIES_MAX),
             upstream_errors: Family::new(NAME_SERIES_MAX),
+            upstream_retries: Family::new(NAME_SERIES_MAX),
+            upstream_retries_refused: Family::new(NAME_SERIES_MAX),
             backend_requests: Family::new(NAME_SERIES_MAX),
             backend_in_flight: Family::new(NAME_SERIES_MAX),
             backend_failures: Family::new(NAME_SERIES_MAX),
@@ -281,6 +302,16 @@ impl ProxyMetrics {
     }
 
     fn register_backends(&self, registry: &mut Registry) {
+        registry.register(
+            "tollgate_upstream_retries",
+            "Attempts that repeat another, by upstream and cause",
+            self.upstream_retries.clone(),
+        );
+        registry.register(
+            "tollgate_upstream_retries_refused",
+            "Retries that the budget of their upstream did not allow",
+            self.upstream_retries_refused.clone(),
+        );
         registry.register(
             "tollgate_backend_requests",
             "Requests for which a backend of an upstream was chosen",

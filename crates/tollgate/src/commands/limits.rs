@@ -57,7 +57,7 @@ async fn read(store: &Store, snapshot: &Snapshot) -> anyhow::Result<(LimitTopolo
         // SQLite has exactly one server, even if it is not running.
         live: if store.is_shared() { cluster.lessees(snapshot.process.lease.ttl).await.map_err(failed)? } else { 1 },
         redis: snapshot.process.redis.is_some(),
-        workers: proxy::workers(snapshot.process.workers),
+        workers: snapshot.process.worker_count(),
         durable: snapshot.process.spool.durability == config::snapshot::Durability::Power,
         unbounded: snapshot.traffic.budgets.unbounded,
     };

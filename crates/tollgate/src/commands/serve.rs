@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     };
     let mut lock = Lock::take(&loaded.snapshot.process.data)?;
     let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
-    let workers = proxy::workers(loaded.snapshot.process.workers);
+    let workers = loaded.snapshot.process.worker_count();
     let wish = wire::ServeOptions {
         role: args.role,
         workers,

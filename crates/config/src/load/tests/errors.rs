@@ -254,9 +254,9 @@ error[not_yet]: a second entry of `models[0].targets` is not supported by this v
 #[test]
 fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
-        ("upstreams: [{name: u, pool: {idle: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
+        ("routes: [{path: /a, cache: {ttl: 30s}, respond: {}}]".to_owned(), 1, 21),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("upstreams: [{name: u, retry: {attempts: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
+        ("upstreams: [{name: u, discover: {consul: u}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);
     }
@@ -494,7 +494,7 @@ error[unknown_key]: unknown key `names` in `upstreams[0]`
  --> t.yaml:2:5
   |
 2 |   - names: u
-  |     ^^^^^ expected `name`, `backends`, `strategy`, `hash`, `slow_start`, `tls`, `allow_link_local`, `circuit_breaker`, `ejection` or `health_check`
+  |     ^^^^^ expected `name`, `backends`, `strategy`, `hash`, `slow_start`, `tls`, `allow_link_local`, `circuit_breaker`, `ejection`, `health_check`, `retry` or `pool`
   = did you mean `name`?",
     );
 }

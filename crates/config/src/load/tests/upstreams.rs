@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::errors::check_codes;
 use super::*;
-use crate::snapshot::{Action, EjectionRules, HashedValue, HealthProbe, Strategy, Upstream};
+use crate::snapshot::{
+    Action, EjectionRules, HashedValue, HealthProbe, PoolRules, RetryCause, RetryRules, Strategy, Upstream,
+};
 
 fn with(keys: &str) -> String {
     format!("upstreams: [{{name: u, backends: [{{url: http://h}}, {{url: http://i}}]{keys}}}]\n")
@@ -114,5 +118,77 @@ fn invalid_values_are_reported_at_their_places() {
         (", health_check: {script: [/bin/true]}", "script", "not_yet"),
     ] {
         check_codes(&with(keys), &[(code, 1, at(keys, part))]);
+    }
+}
+
+#[test]
+fn retries_and_pools_are_read() {
+    assert_eq!(upstream("").retry, None, "they are off by default");
+    assert_eq!(upstream("").pool, PoolRules::DEFAULT);
+    let given = upstream(", retry: {}, pool: {}");
+    let statuses = [502, 503, 504].map(RetryCause::Status);
+    let causes: Vec<_> = [RetryCause::Connect, RetryCause::Reset].into_iter().chain(statuses).collect();
+    let defaults = RetryRules {
+        attempts: 2,
+        allows_unsafe: false,
+        backoff: Duration::from_millis(25),
+        backoff_max: Duration::from_secs(1),
+        causes: causes.into(),
+        budget_percent: 20,
+        body_bytes_max: 64 << 10,
+    };
+    assert_eq!((given.retry.as_deref(), given.pool), (Some(&defaults), PoolRules::DEFAULT));
+    let own =
+        upstream(", retry: {attempts: 1, unsafe: true, on: [5xx, 429, timeout]}, pool: {idle: 2, max_connections: 9}");
+    let rules = own.retry.as_deref().unwrap();
+    assert_eq!(*rules.causes, [RetryCause::ServerErrors, RetryCause::Status(429), RetryCause::Timeout]);
+    assert!([500, 511, 429].into_iter().all(|status| rules.includes_status(status)) && !rules.includes_status(400));
+    assert_eq!((own.pool.idle_max, own.pool.connections_max, own.pool.pending_max), (2, Some(9), 1_024));
+    for off in [", retry: {attempts: 0}", ", retry: {on: []}"] {
+        assert_eq!(upstream(off).retry, None);
+    }
+    for (keys, code) in [
+        (", retry: {attempts: 11}", "bad_value"),
+        (", retry: {on: [200]}", "bad_value"),
+        (", retry: {on: [reset, 4xx]}", "bad_value"),
+        (", retry: {budget: 101%}", "bad_value"),
+        (", retry: {body: 2MiB}", "bad_value"),
+        (", retry: {max_backoff: 2m}", "bad_value"),
+        (", pool: {max_connections: 0}", "bad_value"),
+        (", pool: {idle_timeout: 0s}", "bad_value"),
+        (", pool: {max: 1}", "unknown_key"),
+    ] {
+        let error = read_text(&with(keys)).map(|_| ()).expect_err(keys);
+        assert_eq!(error.problems[0].code.name(), code, "{keys}: {error}");
+    }
+}
+
+#[test]
+fn a_route_has_its_own_timeouts_and_its_fallback() {
+    let policy = |keys: &str| {
+        let source = format!("{}timeouts: {{total: 9s}}\nroutes: [{{path: /, upstreams: u{keys}}}]\n", with(""));
+        let snapshot = snapshot(&source);
+        let route = snapshot.traffic.router.routes()[0].clone();
+        (route.policy.clone(), snapshot.traffic.shortest_timeout)
+    };
+    let seconds = Duration::from_secs;
+    let (inherited, shortest) = policy("");
+    assert_eq!((inherited.timeouts.total, inherited.timeouts.bounds_streams), (Some(seconds(9)), false));
+    assert!(inherited.timeouts.total_of(true) > seconds(1_000_000) && inherited.timeouts.total_of(false) == seconds(9));
+    assert_eq!((inherited.fallback.is_none(), shortest), (true, seconds(9)));
+    let (own, shortest) = policy(", timeouts: {total: 5s, first_byte: 2s}");
+    assert_eq!((own.timeouts.total_of(true), own.timeouts.first_byte, shortest), (seconds(5), seconds(2), seconds(2)));
+    assert_eq!(own.timeouts.idle, seconds(60));
+    let (unlimited, _) = policy(", timeouts: {total: none}");
+    assert!(unlimited.timeouts.total_of(false) > seconds(1_000_000));
+    let (other, _) = policy(", fallback: {body: later, headers: {X-A: b}}");
+    let fallback = other.fallback.as_ref().unwrap();
+    assert_eq!(
+        (fallback.status.as_u16(), &fallback.body[..], &fallback.headers["x-a"]),
+        (503, &b"later"[..], &HeaderValue::from_static("b"))
+    );
+    for key in ["timeouts: {idle: 1s}", "fallback: {}"] {
+        let source = format!("routes: [{{path: /, respond: {{}}, {key}}}]");
+        assert_eq!(read_text(&source).map(|_| ()).unwrap_err().problems[0].code.name(), "bad_value", "{key}");
     }
 }

@@ -15,6 +15,7 @@ use super::balance::{STRATEGY, StrategyWord};
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
 use super::limit::{RateLimitInput, RouteLimitInput};
 use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
+use super::retry::RouteTimeoutsInput;
 use super::rewrite::TransformationsInput;
 use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
 use crate::input::Input;
@@ -61,12 +62,17 @@ section! {
         rate_limits: Entries<RateLimitInput> = sections::<RateLimitInput>("none");
         /// The [choice of the backend](upstreams.md#choice-of-a-backend), in place of the upstream's.
         strategy: Option<Input<StrategyWord>> = optional(STRATEGY, "the upstream's");
-        later: labels, timeouts, fallback,
+        /// Deadlines of the route's requests, in place of those of all.
+        timeouts: Option<RouteTimeoutsInput> = maybe_nested::<RouteTimeoutsInput>();
+        /// The response in place of the gateway's own errors with status 502, 503 or 504.
+        fallback: Option<FallbackInput> = maybe_nested::<FallbackInput>();
+        later: labels,
             cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
-            Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams");
+            Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams"),
+            Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams");
     }
 }
 
@@ -77,6 +83,19 @@ section! {
     RespondInput {
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(200, 599), || 200);
+        /// The content, in UTF-8. Statuses 204, 205 and 304 have none.
+        body: Input<String> = default(BODY, String::new);
+        /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.
+        headers: Vec<(String, Input<HeaderValue>)> =
+            Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+        rules: Rule::Values(content_of_status), Rule::Values(own_fields);
+    }
+}
+
+section! {
+    FallbackInput {
+        /// The status of the response.
+        status: Input<u32> = default(Whole::<u32>::new(200, 599), || 503);
         /// The content, in UTF-8. Statuses 204, 205 and 304 have none.
         body: Input<String> = default(BODY, String::new);
         /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.

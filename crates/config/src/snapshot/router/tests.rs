@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::snapshot::{
-    Action, Backend, BuiltInPolicies, HostMatch, Origin, RouteMatches, RoutePolicy, Strategy, Timeouts, Upstream,
-    WrittenParts,
+    Action, Backend, BuiltInPolicies, HostMatch, Origin, RouteMatches, RoutePolicy, Timeouts, Upstream, WrittenParts,
 };
 
 const NO_PARTS: &dyn RequestParts = &WrittenParts { query: None, fields: &[] };
@@ -14,7 +13,8 @@ const NO_PARTS: &dyn RequestParts = &WrittenParts { query: None, fields: &[] };
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
     let timeout = Duration::from_secs(1);
-    let timeouts = Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: timeout };
+    let timeouts =
+        Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: Some(timeout), bounds_streams: false };
     let built_in = BuiltInPolicies::new(timeouts, timeouts);
     Arc::new(Route {
         matches: RouteMatches {
@@ -24,17 +24,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             conditions: None,
         },
         policy: Arc::new(RoutePolicy { name: name.into(), ..(*built_in.unmatched).clone() }),
-        action: Action::Forward(Arc::new(Upstream {
-            name: "u".into(),
-            backends: vec![Backend { origin, weight: 1 }],
-            strategy: Strategy::RoundRobin,
-            tls: None,
-            breaker: None,
-            ejection: None,
-            health_check: None,
-            slow_start: std::time::Duration::ZERO,
-            place: None,
-        })),
+        action: Action::Forward(Arc::new(Upstream::plain("u", vec![Backend { origin, weight: 1 }]))),
         rewrite: None,
         websocket: false,
         refused_paths: crate::snapshot::RefusedPaths::default(),

@@ -111,7 +111,7 @@ impl<'a> TargetCall<'a> {
         let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
-        let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false };
+        let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
         let mut answered = forward(account, &mut outgoing, destination, upload).await?;
         let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
         account.answered(answered.head.head.status(), upstream_id);

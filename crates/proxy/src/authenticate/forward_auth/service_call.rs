@@ -17,7 +17,7 @@ use crate::upstream::connect::{NewConnection, OfferedProtocols, connect};
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::call::Http1Call;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
-use crate::upstream::pool::Pool;
+use crate::upstream::pool::{Pool, PoolBounds};
 use crate::upstream::response_head::UpstreamHead;
 use crate::worker::decisions::ServiceError;
 
@@ -33,7 +33,7 @@ pub(super) struct ServiceResponse {
 /// Asks the service about a request. A connection that was closed while it was idle is replaced once.
 pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ServiceResponse, ServiceError> {
     let worker = request.worker();
-    let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref());
+    let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref(), &PoolBounds::UNLIMITED);
     let head = Rc::new(head(request, entry)?);
     let (edits, target) = (HeadEdits::for_forwarding(), OutgoingTarget::Received { prefix_len: 0 });
     let outgoing = OutgoingHead { head, edits, target, origin: pool.target.clone(), upgrades: false };
@@ -43,7 +43,7 @@ pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> 
             result => return result,
         }
     }
-    let opened = connect(&worker.connector, &pool, OfferedProtocols::Http1, entry.timeout).await;
+    let opened = connect(&worker.connector, &pool, OfferedProtocols::Http1, entry.timeout, None).await;
     match opened.map_err(ServiceError::Connect)? {
         NewConnection::Http1(link) => send(link, &outgoing, &pool).await,
         NewConnection::Http2(_) => Err(ServiceError::Protocol),

@@ -2,10 +2,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::{Backend, Strategy};
+use config::snapshot::Backend;
 
 use super::*;
-use crate::upstream::backend::{AttemptResult, BackendCounts, BackendRules, BackendUse};
+use crate::upstream::attempt_result::AttemptResult;
+use crate::upstream::backend::{BackendCounts, BackendRules, BackendUse};
 
 fn origin(port: u16) -> Origin {
     Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap()
@@ -15,17 +16,7 @@ fn origin(port: u16) -> Origin {
 fn a_state_survives_while_it_is_configured_or_in_use() {
     let backends = Backends::new(Metrics::new());
     let name: Arc<str> = "u".into();
-    let upstream = Arc::new(Upstream {
-        name: name.clone(),
-        backends: vec![Backend { origin: origin(1), weight: 1 }],
-        strategy: Strategy::RoundRobin,
-        slow_start: Duration::ZERO,
-        tls: None,
-        breaker: None,
-        ejection: None,
-        health_check: None,
-        place: None,
-    });
+    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
     let of = |port| backends.of(&name, [&origin(port)]).remove(0);
     of(1).counts(0).begin();
     let used = of(2);
@@ -53,6 +44,7 @@ fn metrics_are_the_sum_of_all_workers() {
         has_others: false,
         rules: BackendRules::default(),
         peers: Rc::from([state.clone()]),
+        retries: Arc::default(),
     };
     for (of, result, cause) in [
         (&first, AttemptResult::Status(200), None),

@@ -16,8 +16,6 @@ use crate::upstream::pool::Pool;
 /// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
 /// streams.
 const CONNECTIONS_MAX: usize = 256;
-/// Maximum number of requests that wait for a stream to one origin, per worker.
-const WAITING_MAX: usize = 1024;
 /// Time for which a connection that refused a stream gets no other stream. A retry uses another connection, or waits.
 const PASSED_OVER_FOR: Duration = Duration::from_millis(100);
 
@@ -29,6 +27,9 @@ pub(crate) struct Streams {
     waiting: RefCell<VecDeque<oneshot::Sender<StreamGrant>>>,
     /// The expected number of streams of a new connection: the limit of the connection that last reported its settings.
     expected: Cell<usize>,
+    connections_max: usize,
+    /// Maximum number of requests that wait for a stream.
+    waiting_max: usize,
 }
 
 /// The result that a waiting request receives.
@@ -63,9 +64,13 @@ pub(crate) struct StreamSlot {
 /// A connection that is being opened.
 pub(crate) struct PendingConnection(Rc<Pool>);
 
-impl Default for Streams {
-    fn default() -> Self {
+impl Streams {
+    /// Returns no connections yet: at most `connections_max`, and [`CONNECTIONS_MAX`]. At most `waiting_max` requests wait.
+    pub(crate) fn new(connections_max: Option<u32>, waiting_max: u32) -> Self {
+        let connections_max = connections_max.and_then(|max| usize::try_from(max).ok()).unwrap_or(CONNECTIONS_MAX);
         Self {
+            connections_max: connections_max.clamp(1, CONNECTIONS_MAX),
+            waiting_max: usize::try_from(waiting_max).unwrap_or(usize::MAX),
             sessions: RefCell::default(),
             dialing: Cell::new(0),
             waiting: RefCell::default(),
@@ -106,7 +111,7 @@ impl Streams {
         let coming = self.dialing.get() + sessions.iter().filter(comes).count();
         // The request that opens a connection uses its first stream.
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
-        wanted > room_coming && sessions.len() + self.dialing.get() < CONNECTIONS_MAX
+        wanted > room_coming && sessions.len() + self.dialing.get() < self.connections_max
     }
 
     /// Returns the reason why there was no stream in time.
@@ -138,7 +143,7 @@ impl Pool {
         {
             let mut waiting = self.streams.waiting.borrow_mut();
             waiting.retain(|waits| !waits.is_closed());
-            if waiting.len() >= WAITING_MAX {
+            if waiting.len() >= self.streams.waiting_max {
                 return Err(StreamWaitError::Crowded);
             }
             waiting.push_back(give);
@@ -246,7 +251,7 @@ mod tests {
     use super::*;
     use crate::deadlines::probe::Gauge;
     use crate::deadlines::task::spawn;
-    use crate::upstream::pool::http2;
+    use crate::upstream::pool::{PoolBounds, http2};
     use crate::upstream::socket::{Socket, Transport};
 
     #[test]
@@ -262,7 +267,7 @@ mod tests {
             });
             let gauge = Gauge::new();
             let opened = http2::open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
-            let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap(), None));
+            let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap(), None, PoolBounds::UNLIMITED));
             let slot = pool.add(opened, Duration::from_secs(5));
             // Waits until both sides have exchanged their settings.
             let settled = async {

@@ -1,0 +1,85 @@
+//! The keys of `upstreams[].retry`, `upstreams[].pool` and `routes[].timeouts`.
+
+use std::time::Duration;
+
+use super::super::field::{Values, default, list, optional};
+use super::super::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
+use super::super::section;
+use super::breaker::SHARE;
+use super::{KIB, MIB};
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{PoolRules, RetryCause};
+
+const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(60));
+/// The time of a whole request, or none.
+pub(super) const TOTAL: WordOr<DurationForm> = WordOr::new("none", DurationForm::POSITIVE);
+/// A kind of failure, or a status.
+const CAUSE: TextForm<RetryCause> = TextForm {
+    parse: |text| {
+        let status = || text.parse().ok().filter(|status| (400..=599).contains(status)).map(RetryCause::Status);
+        let word = RetryCause::WORDS.iter().find(|(word, _)| *word == text).map(|(_, cause)| *cause);
+        word.or_else(status).ok_or_else(|| bad("connect, reset, timeout, 5xx, or a status from 400 to 599"))
+    },
+    shown: |cause| match cause {
+        RetryCause::Status(status) => Value::Number((*status).into()),
+        RetryCause::Connect | RetryCause::Reset | RetryCause::Timeout | RetryCause::ServerErrors => {
+            Value::text(RetryCause::WORDS.iter().find(|(_, of)| of == cause).map_or("", |(word, _)| word))
+        }
+    },
+    cell: "`connect`, `reset`, `timeout`, `5xx`, status",
+    pattern: "^(connect|reset|timeout|5xx|[45][0-9][0-9])$",
+    scalar: Scalar::Number,
+};
+
+section! {
+    RetryInput {
+        /// Maximum number of retries of a request, beside those without any effect.
+        attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
+        /// Whether requests with methods that are not idempotent, such as POST, are sent again after a part of them was sent.
+        r#unsafe: Input<bool> = default(Boolean, || false);
+        /// The pause before the first retry, which doubles for each further one; a random part of it is waited.
+        backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(25));
+        /// The longest pause. A response whose `Retry-After` is longer goes to the client.
+        max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
+        /// The failures after which a request is sent again. 503 includes the gRPC status 14.
+        on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
+        /// Maximum share of the upstream's requests in flight that are retries. Three are always allowed.
+        budget: Input<u32> = default(SHARE, || 20);
+        /// Maximum size of a body that is kept for a retry. Requests with a larger one are not sent again.
+        body: Input<u64> = default(SizeForm::new(1, MIB), || 64 * KIB);
+    }
+}
+
+/// Returns the causes of an absent list.
+fn causes() -> Vec<RetryCause> {
+    let statuses = [502, 503, 504].map(RetryCause::Status);
+    [RetryCause::Connect, RetryCause::Reset].into_iter().chain(statuses).collect()
+}
+
+section! {
+    PoolInput {
+        /// Maximum number of idle connections to each backend, per worker.
+        idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle_max);
+        /// The time after which an idle connection is closed.
+        idle_timeout: Input<Duration> =
+            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
+        /// Maximum number of connections to each backend, of all workers. Over HTTP/2, each worker has its share of them, at least one.
+        max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
+        /// Maximum number of requests that wait for a connection, for up to `timeouts.connect`. Further ones are refused.
+        pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
+    }
+}
+
+section! {
+    RouteTimeoutsInput {
+        /// Maximum time to connect to an upstream, for each attempt.
+        connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time from the last byte of the request to the head of the response, for each attempt.
+        first_byte: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time without a byte in either direction.
+        idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time of the whole request with all its attempts. Set here, it applies to event streams, gRPC and tunnels too.
+        total: Option<Input<Option<Duration>>> = optional(TOTAL, "as [`timeouts`](#timeouts)");
+    }
+}

@@ -1,0 +1,218 @@
+//! The bounds of connections to backends (`upstreams[].pool`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::gateway::{Caller, Gateway};
+use crate::raw::{Conn, Raw, got};
+
+/// The longest wait for a change of state.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A backend whose responses wait until a test lets them go.
+struct HeldBackend {
+    raw: Raw,
+    go: Arc<Semaphore>,
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl HeldBackend {
+    async fn start() -> Self {
+        let (go, open, most) =
+            (Arc::new(Semaphore::new(0)), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (waits, opened, noted) = (go.clone(), open.clone(), most.clone());
+        let raw = Raw::start(move |mut conn: Conn| {
+            let (go, open, most) = (waits.clone(), opened.clone(), noted.clone());
+            async move {
+                most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                while conn.head().await.is_some() {
+                    go.acquire().await.unwrap().forget();
+                    if !conn.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await {
+                        break;
+                    }
+                }
+                open.fetch_sub(1, Ordering::SeqCst);
+            }
+        })
+        .await;
+        Self { raw, go, open, most }
+    }
+
+    /// Waits until this number of requests has arrived.
+    async fn has_received(&self, requests: usize) {
+        let begin = Instant::now();
+        while self.raw.asked().len() < requests {
+            assert!(begin.elapsed() < PATIENCE, "{:?}", self.raw.asked());
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn before(address: SocketAddr, scheme: &str, pool: &str, route: &str) -> Gateway {
+    Gateway::plain(&format!(
+        "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
+         upstreams: [{{name: u, pool: {{{pool}}}, backends: [{{url: \"{scheme}://{address}\"}}]}}]\n"
+    ))
+}
+
+/// Sends a request in a task, after the requests before it have arrived or wait.
+async fn begin(tasks: &mut JoinSet<Response<Incoming>>, caller: &Caller, path: &'static str) {
+    let caller = caller.clone();
+    tasks.spawn(async move { caller.send(Method::GET, path, "").await });
+    // Requests on different connections have no order: each gets the time to arrive.
+    sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn requests_wait_in_turn_for_the_connections_of_a_backend() {
+    let held = HeldBackend::start().await;
+    let gateway = before(held.raw.address, "http", "max_connections: 1", ", timeouts: {connect: 20s}");
+    let (caller, mut tasks) = (gateway.caller(), JoinSet::new());
+    for path in ["/a", "/b", "/c", "/d"] {
+        begin(&mut tasks, &caller, path).await;
+    }
+    held.has_received(1).await;
+    assert_eq!(held.raw.asked().len(), 1, "the others wait");
+    held.go.add_permits(4);
+    while let Some(response) = timeout(PATIENCE, tasks.join_next()).await.expect("responses in time") {
+        assert_eq!(response.unwrap().status(), StatusCode::OK);
+    }
+    let asked: Vec<String> = held.raw.asked().into_iter().map(|(number, line)| format!("{number} {line}")).collect();
+    assert_eq!(asked, ["a", "b", "c", "d"].map(|path| format!("1 get /{path} http/1.1")), "all use one connection");
+}
+
+#[tokio::test]
+async fn no_more_connections_are_open_than_allowed() {
+    let held = HeldBackend::start().await;
+    held.go.add_permits(1_000);
+    let gateway = before(held.raw.address, "http", "max_connections: 3", ", timeouts: {connect: 20s}");
+    let mut tasks = JoinSet::new();
+    for _ in 0..60 {
+        let caller = gateway.caller();
+        tasks.spawn(async move { caller.send(Method::GET, "/", "").await.status() });
+    }
+    for status in timeout(PATIENCE, tasks.join_all()).await.expect("responses in time") {
+        assert_eq!(status, StatusCode::OK);
+    }
+    assert_eq!((held.most.load(Ordering::SeqCst), held.open.load(Ordering::SeqCst)), (3, 3));
+    assert_eq!(held.raw.asked().len(), 60);
+}
+
+#[tokio::test]
+async fn requests_beyond_those_that_may_wait_are_refused_and_no_backend_has_failed() {
+    let held = HeldBackend::start().await;
+    let pool = "max_connections: 1, pending: 1";
+    let route = ", timeouts: {connect: 500ms}";
+    let gateway = before(held.raw.address, "http", pool, route);
+    let (caller, mut tasks) = (gateway.caller(), JoinSet::new());
+    begin(&mut tasks, &caller, "/a").await;
+    held.has_received(1).await;
+    let begun = Instant::now();
+    begin(&mut tasks, &caller, "/b").await;
+    got(timeout(PATIENCE, caller.send(Method::GET, "/c", "")).await.expect("a response in time"))
+        .await
+        .is_refusal(503, "overloaded");
+    assert!(begun.elapsed() < Duration::from_millis(450), "it does not wait: {:?}", begun.elapsed());
+    let late = timeout(PATIENCE, tasks.join_next()).await.expect("a response in time").unwrap().unwrap();
+    got(late).await.is_refusal(503, "overloaded");
+    assert!(begun.elapsed() >= Duration::from_millis(500), "it has waited: {:?}", begun.elapsed());
+    held.go.add_permits(2);
+    let first = timeout(PATIENCE, tasks.join_next()).await.expect("a response in time").unwrap().unwrap();
+    assert_eq!(first.status(), StatusCode::OK);
+    assert_eq!(caller.send(Method::GET, "/d", "").await.status(), StatusCode::OK);
+    let failures = gateway.metrics().lines().filter(|line| line.starts_with("tollgate_backend_failures_total")).count();
+    let text = gateway.metrics();
+    let failed =
+        text.lines().filter(|line| line.starts_with("tollgate_backend_failures_total") && !line.ends_with(" 0"));
+    assert_eq!((failed.count(), failures > 0), (0, true));
+}
+
+#[tokio::test]
+async fn a_connection_that_its_backend_closes_makes_room_for_another() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        conn.head().await;
+        conn.say("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await;
+    })
+    .await;
+    let gateway = before(raw.address, "http", "max_connections: 1", ", timeouts: {connect: 20s}");
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let caller = gateway.caller();
+        tasks.spawn(async move { caller.send(Method::POST, "/", "").await.status() });
+    }
+    for status in timeout(PATIENCE, tasks.join_all()).await.expect("responses in time") {
+        assert_eq!(status, StatusCode::OK);
+    }
+    let mut connections: Vec<usize> = raw.asked().into_iter().map(|(number, _)| number).collect();
+    connections.dedup();
+    assert_eq!(connections, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
+async fn idle_connections_are_bounded_in_number_and_time() {
+    for (pool, pause, connections) in [
+        ("idle: 0", 0, vec![1, 2]),
+        ("idle: 1", 0, vec![1, 1]),
+        ("idle_timeout: 1s", 1_300, vec![1, 2]),
+        ("idle_timeout: 9s", 1_300, vec![1, 1]),
+    ] {
+        let held = HeldBackend::start().await;
+        held.go.add_permits(2);
+        let gateway = before(held.raw.address, "http", pool, "");
+        let caller = gateway.caller();
+        assert_eq!(caller.send(Method::GET, "/", "").await.status(), StatusCode::OK);
+        sleep(Duration::from_millis(pause)).await;
+        assert_eq!(caller.send(Method::GET, "/", "").await.status(), StatusCode::OK);
+        let used: Vec<usize> = held.raw.asked().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(used, connections, "{pool}");
+    }
+}
+
+/// Over HTTP/2, streams of one connection serve the requests that would need another.
+#[tokio::test]
+async fn streams_of_the_allowed_connections_serve_all_requests() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, accepted) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+    let counted = accepted.clone();
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let service = service_fn(async |_: Request<Incoming>| {
+                sleep(Duration::from_millis(20)).await;
+                Ok::<_, hyper::Error>(Response::new(Full::<Bytes>::default()))
+            });
+            connections.spawn(async move {
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                let served = builder.max_concurrent_streams(2).serve_connection(TokioIo::new(stream), service).await;
+                served.unwrap_or_default();
+            });
+        }
+    });
+    let gateway = before(address, "h2c", "max_connections: 1", ", timeouts: {connect: 20s}");
+    let mut tasks = JoinSet::new();
+    for _ in 0..12 {
+        let caller = gateway.caller();
+        tasks.spawn(async move { caller.send(Method::GET, "/", "").await.status() });
+    }
+    for status in timeout(PATIENCE, tasks.join_all()).await.expect("responses in time") {
+        assert_eq!(status, StatusCode::OK);
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
