@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use access::Day;
 use thiserror::Error;
 
-use crate::format::ProviderKind;
+use crate::provider::ProviderKind;
 
 /// The comparable part of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
-//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`request`] (the client's
+//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
@@ -16,6 +16,7 @@ pub mod format;
 pub mod models;
 mod partial;
 pub mod price;
+pub mod provider;
 pub mod request;
 mod scan;
 mod short;
@@ -28,7 +29,8 @@ pub use bound::{Bound, Extent};
 pub use endpoint::{Endpoint, EndpointCall};
 pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
-pub use format::{Dialect, Format, ProviderKind};
+pub use format::{Dialect, Format};
 pub use price::{Price, Prices};
+pub use provider::{ProviderDescriptor, ProviderKind};
 pub use request::{CallError, RequestFields, RewrittenBody};
 pub use tap::{ResponseFacts, ResponseFraming, Tap};

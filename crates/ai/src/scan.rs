@@ -4,10 +4,12 @@
 //! [`VALUE_BYTES_MAX`] each. Values off the paths are skipped by counting brackets. The scanner is not a validator:
 //! malformed JSON may pass or stop it, but it never returns bytes that are not part of the input.
 
+pub(crate) mod nesting;
 pub(crate) mod text;
 
 use std::ops::Range;
 
+use nesting::Nesting;
 use text::Key;
 
 /// Longest value that is kept, in bytes; a longer one is dropped.
@@ -66,9 +68,7 @@ enum ScanState {
     /// In a number or a word.
     Word { keep: Keep },
     /// In an object or array that is off the paths or is kept whole.
-    Inside { depth: u64, keep: Keep },
-    /// In a string of such an object or array.
-    InsideText { depth: u64, escaped: bool, keep: Keep },
+    Inside { at: Nesting, keep: Keep },
     /// The value has ended.
     Whole,
     /// The input is not JSON.
@@ -131,8 +131,7 @@ impl Scanner {
                 ScanState::InKey { escaped } => self.in_key(escaped, bytes),
                 ScanState::Text { escaped, keep } => self.text(escaped, keep, bytes),
                 ScanState::Word { keep } => self.word(keep, bytes),
-                ScanState::Inside { depth, keep } => self.inside(depth, keep, bytes),
-                ScanState::InsideText { depth, escaped, keep } => self.inside_text(depth, escaped, keep, bytes),
+                ScanState::Inside { at, keep } => self.inside(at, keep, bytes),
                 ScanState::Whole | ScanState::Broken => return,
             };
         }
@@ -209,7 +208,7 @@ impl Scanner {
         }
         self.state = match byte {
             b'"' => ScanState::Text { escaped: false, keep },
-            b'{' | b'[' => ScanState::Inside { depth: 1, keep },
+            b'{' | b'[' => ScanState::Inside { at: Nesting::OPEN, keep },
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 self.state = ScanState::Word { keep };
                 return bytes;
@@ -326,48 +325,15 @@ impl Scanner {
         }
     }
 
-    fn inside<'a>(&mut self, mut depth: u64, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
-        let counts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
-        let mut from = 0;
-        while let Some(next) = bytes.get(from..).and_then(|rest| rest.iter().position(counts)) {
-            let at = from + next;
-            from = at + 1;
-            match bytes.get(at) {
-                Some(b'{' | b'[') => depth = depth.saturating_add(1),
-                Some(b'"') => {
-                    let (consumed, rest) = bytes.split_at(from);
-                    self.keep(keep, consumed);
-                    self.state = ScanState::InsideText { depth, escaped: false, keep };
-                    return rest;
-                }
-                _ => depth = depth.saturating_sub(1),
-            }
-            if depth == 0 {
-                let (consumed, rest) = bytes.split_at(from);
-                self.keep(keep, consumed);
-                self.after();
-                return rest;
-            }
-        }
-        self.keep(keep, bytes);
-        self.state = ScanState::Inside { depth, keep };
-        &[]
-    }
-
-    fn inside_text<'a>(&mut self, depth: u64, escaped: bool, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
-        let inside = text::inside(escaped, bytes);
-        self.keep(keep, inside.text);
-        match inside.rest {
-            Some(rest) => {
-                self.keep(keep, b"\"");
-                self.state = ScanState::Inside { depth, keep };
-                rest
-            }
-            None => {
-                self.state = ScanState::InsideText { depth, escaped: inside.escaped, keep };
-                &[]
-            }
-        }
+    fn inside<'a>(&mut self, mut at: Nesting, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((consumed, rest)) = at.end_in(bytes) else {
+            self.keep(keep, bytes);
+            self.state = ScanState::Inside { at, keep };
+            return &[];
+        };
+        self.keep(keep, consumed);
+        self.after();
+        rest
     }
 
     /// Adds bytes to the value of a path until it is too long.

@@ -1,12 +1,7 @@
 //! An example request that this configuration serves, shown on a page or at startup.
 
-use ai::{Endpoint, ProviderKind};
-
 use crate::resolve::MOCK;
 use crate::snapshot::{Auth, PathMatch, Traffic};
-
-/// The rest of a chat's body.
-const CHAT: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
 
 /// Path and body of a streamed LLM request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +25,14 @@ impl Traffic {
         let entry = mock.or_else(|| self.models.iter().find(|model| is_plain(&model.name)));
         let (kind, name) = match entry {
             Some(model) => (model.target.provider.kind, model.name.to_string()),
-            None => self.providers.first().map(|provider| (provider.kind, own_model(provider.kind, &provider.name)))?,
-        };
-        let (path, body) = match kind {
-            ProviderKind::OpenAi | ProviderKind::Mock => {
-                (Endpoint::ChatCompletions.path().to_owned(), format!(r#"{{"model":"{name}",{CHAT}}}"#))
+            None => {
+                let provider = self.providers.first()?;
+                (provider.kind, format!("{}/{}", provider.name, provider.kind.descriptor().example.model))
             }
-            ProviderKind::Anthropic => {
-                (Endpoint::Messages.path().to_owned(), format!(r#"{{"model":"{name}","max_tokens":256,{CHAT}}}"#))
-            }
-            ProviderKind::Gemini => (
-                format!("{}?alt=sse", Endpoint::StreamGenerateContent.path().replace("{model}", &name)),
-                r#"{"contents":[{"parts":[{"text":"Hello"}]}]}"#.to_owned(),
-            ),
         };
+        let example = &kind.descriptor().example;
+        let named = |text: &str| text.replace("{model}", &name);
+        let (path, body) = (named(example.endpoint.path()) + example.query, named(example.body));
         Some(FirstCall { path: format!("{prefix}{path}"), body })
     }
 }
@@ -81,17 +70,6 @@ impl Traffic {
             is_plain.then(|| FirstRouteCall { path: path.to_owned(), needs_key })
         })
     }
-}
-
-/// Returns a model that each kind's own API has, as `PROVIDER/MODEL`.
-fn own_model(kind: ProviderKind, provider: &str) -> String {
-    let model = match kind {
-        ProviderKind::OpenAi => "gpt-5-mini",
-        ProviderKind::Anthropic => "claude-haiku-4-5",
-        ProviderKind::Gemini => "gemini-2.5-flash",
-        ProviderKind::Mock => MOCK,
-    };
-    format!("{provider}/{model}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::{Credits, Timestamp};
 use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
-use ai::{Endpoint, Format, ProviderKind};
+use ai::{Format, ProviderKind};
 
 use crate::note::Note;
 use crate::snapshot::{Credential, Model, Origin, Provider, Target, Traffic};
@@ -105,7 +105,7 @@ impl Traffic {
         if provider.kind.speaks(format) {
             return Ok(());
         }
-        let right = main_endpoint(provider.kind);
+        let right = provider.kind.descriptor().main_endpoint;
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         Err(ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) })
     }
@@ -295,17 +295,8 @@ impl Traffic {
 /// host.
 pub(crate) fn table_of(provider: &Provider) -> &str {
     let (kind, host) = (provider.kind, provider.origin.host.as_str());
-    let is_own = kind == ProviderKind::Mock || kind.own_host() == Some(host);
+    let is_own = kind == ProviderKind::Mock || kind.descriptor().own.as_ref().is_some_and(|own| own.host == host);
     if is_own { kind.as_str() } else { host }
-}
-
-/// Returns the main endpoint of a kind for text.
-const fn main_endpoint(kind: ProviderKind) -> Endpoint {
-    match kind {
-        ProviderKind::OpenAi | ProviderKind::Mock => Endpoint::ChatCompletions,
-        ProviderKind::Anthropic => Endpoint::Messages,
-        ProviderKind::Gemini => Endpoint::GenerateContent,
-    }
 }
 
 #[cfg(test)]

@@ -126,20 +126,21 @@ fn http1_config(tls: &UpstreamTls) -> Arc<ClientConfig> {
 
 /// Builds the `GET` request for the list of models.
 fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<Bytes>>> {
-    let (path, extra) = provider.kind.models();
+    let described = provider.kind.descriptor();
     let (name, scheme) = provider.kind.credential_header(provider.kind.dialect());
     let mut text = String::with_capacity(scheme.len() + credential.expose().len());
     text.push_str(scheme);
     text.push_str(credential.expose());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from(text)).ok()?;
     value.set_sensitive(true);
-    let mut request = Request::get(format!("{}{path}", provider.origin.path)).body(Empty::new()).ok()?;
+    let mut request =
+        Request::get(format!("{}{}", provider.origin.path, described.models_path)).body(Empty::new()).ok()?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, HeaderValue::from_str(&provider.origin.authority).ok()?);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static("tollgate"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    for (name, value) in extra {
+    for (name, value) in described.models_headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     headers.insert(HeaderName::from_static(name), value);

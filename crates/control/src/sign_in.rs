@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use store::{Actor, By, NewSession, Session, SessionCredential, SessionError, User};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::address::Address;
 use crate::cookies::Cookies;
@@ -48,6 +49,30 @@ pub(crate) struct Account {
     /// When the user was created.
     #[schema(format = DateTime)]
     pub(crate) created_at: String,
+}
+
+/// The users in the examples of the OpenAPI document.
+impl Account {
+    pub(crate) fn ada() -> Self {
+        Self::example(0, "Ada", "starter")
+    }
+
+    pub(crate) fn bob() -> Self {
+        Self::example(4, "Bob", "pro")
+    }
+
+    fn example(number: u128, name: &str, plan: &str) -> Self {
+        Self {
+            id: UserId(Uuid::from_u128(0x0199_aa00_0000_7000_8000_0000_0000_0000 | number)),
+            name: name.to_owned(),
+            kind: "person",
+            email: Some(format!("{}@example.com", name.to_lowercase())),
+            plan: plan.to_owned(),
+            role: "member",
+            status: "active",
+            created_at: "2026-11-20T08:03:52Z".to_owned(),
+        }
+    }
 }
 
 impl From<&User> for Account {

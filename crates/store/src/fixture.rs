@@ -107,21 +107,31 @@ pub(crate) fn text(list: &[(&str, &str)], name: &str) -> String {
     list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned()
 }
 
-/// Checks that a database accepts every text. A statement on a missing table or column cannot be prepared.
-pub(crate) async fn prepare_all(place: &Place, texts: Vec<String>) {
-    let mut connection = match &place.url {
-        None => {
-            Err(SqliteConnection::connect(place.folder.path().join("tollgate.db").to_str().unwrap()).await.unwrap())
-        }
-        Some(url) => Ok(PgConnection::connect(url.expose()).await.unwrap()),
-    };
-    for sql in texts {
-        let text = AssertSqlSafe(sql.clone()).into_sql_str();
-        let prepared = match &mut connection {
-            Err(sqlite) => sqlite.prepare(text).await.map(|_| ()),
-            Ok(postgres) => postgres.prepare(text).await.map(|_| ()),
+/// The statements of one list that `statements!` declared, by their names.
+pub(crate) type Statements = [(&'static str, &'static str)];
+
+/// Checks that both databases accept every text of a crate: the statements of the lists, and those that it builds. A
+/// statement on a missing table or column cannot be prepared.
+pub(crate) async fn prepare_all(lists: &[&Statements], built: impl AsyncFn(&Store) -> Vec<String>) {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let listed = lists.iter().copied().flatten().map(|(_, sql)| (*sql).to_owned());
+        let texts = listed.chain(built(&store).await);
+        let mut connection = match &place.url {
+            None => {
+                let file = place.folder.path().join("tollgate.db");
+                Err(SqliteConnection::connect(file.to_str().unwrap()).await.unwrap())
+            }
+            Some(url) => Ok(PgConnection::connect(url.expose()).await.unwrap()),
         };
-        assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+        for sql in texts {
+            let text = AssertSqlSafe(sql.clone()).into_sql_str();
+            let prepared = match &mut connection {
+                Err(sqlite) => sqlite.prepare(text).await.map(|_| ()),
+                Ok(postgres) => postgres.prepare(text).await.map(|_| ()),
+            };
+            assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! name, and their reload.
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
-//! listener, which a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`]. The
+//! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`]. The
 //! configuration reports errors of certificates with the functions of this crate, so that a file that a reload would
 //! refuse is refused at startup.
 
@@ -13,6 +13,7 @@ mod file;
 pub mod handshake;
 mod in_use;
 pub mod listener;
+mod reloaded;
 mod server_names;
 pub mod settings;
 pub mod stream;
@@ -21,7 +22,8 @@ pub mod upstream;
 pub use certificate::{Certificate, CertificateFiles};
 pub use error::{CertificateError, FileRole};
 pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
-pub use listener::{CertificateState, ListenerTls};
+pub use listener::ListenerTls;
+pub use reloaded::CertificateState;
 pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};
 pub use stream::ServerStream;
 pub use upstream::{UpstreamTls, UpstreamTlsSettings, is_server_name, public_upstream_config};

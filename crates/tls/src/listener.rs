@@ -1,10 +1,8 @@
 //! The TLS state of one listener. A reload replaces it while connections are served.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use access::Timestamp;
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
@@ -12,47 +10,30 @@ use rustls::server::ProducesTickets;
 use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, provider};
 use crate::error::CertificateError;
 use crate::in_use::InUse;
+use crate::reloaded::{CertificateState, FilesInUse, Reloaded};
 use crate::server_names::ServerNames;
 use crate::settings::{ClientCertificates, TlsSettings};
 
 /// The TLS of one listener, which all its connections share. An open connection keeps the certificate of its handshake.
 #[derive(Debug)]
 pub struct ListenerTls {
-    settings: TlsSettings,
-    /// The protocols of ALPN, in order of preference.
-    protocols: Vec<Vec<u8>>,
-    current: ArcSwap<ServerConfig>,
-    files: Mutex<FilesInUse>,
+    reloaded: Reloaded<ListenerFiles>,
 }
 
-/// The contents of all files that are in use.
-#[derive(Debug)]
-struct FilesInUse {
+struct ListenerFiles {
+    /// The protocols of ALPN, in order of preference.
+    protocols: Vec<Vec<u8>>,
     certificates: Vec<CertificateInUse>,
     /// The certificates that sign those of clients.
     authorities: Option<InUse<Vec<u8>>>,
     /// Encrypts session tickets. The key is replaced every 6 hours, and the previous one is accepted for 6 more.
     tickets: Arc<dyn ProducesTickets>,
-    /// Whether `current` is older than these files.
-    has_changed: bool,
 }
 
-#[derive(Debug)]
 struct CertificateInUse {
     files: CertificateFiles,
     certificate: Certificate,
     content: InUse<CertificateBytes>,
-}
-
-/// The state of one certificate after a reload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateState {
-    /// The file of the certificate, or of the certificates that sign those of clients.
-    pub file: PathBuf,
-    /// The end of the validity of the certificate in use, in seconds of the Unix time; `None` for those that sign.
-    pub expires_at: Option<i64>,
-    /// Whether the files' present content cannot be used, so that an earlier one is in use.
-    pub has_failed: bool,
 }
 
 impl ListenerTls {
@@ -69,50 +50,42 @@ impl ListenerTls {
         }
         let authorities = settings.client.as_ref().map(ClientCertificates::read).transpose()?;
         let authorities = authorities.map(InUse::new);
-        let files = FilesInUse { certificates, authorities, tickets: tickets()?, has_changed: false };
-        let protocols: Vec<Vec<u8>> = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let current = ArcSwap::new(Arc::new(files.config(&settings, &protocols)?));
-        Ok(Self { settings, protocols, current, files: Mutex::new(files) })
+        let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let files = ListenerFiles { protocols, certificates, authorities, tickets: tickets()? };
+        Ok(Self { reloaded: Reloaded::new(settings, files)? })
     }
 
     /// Returns the configuration for a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        self.reloaded.config()
     }
 
     /// Reads all files again, and uses those that have changed. A file that cannot be used leaves its earlier content in
     /// use, with one log line for each different failure. The function blocks.
     pub fn reload(&self, now: Timestamp) -> Vec<CertificateState> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.read(&self.settings, now);
-        if files.has_changed {
-            match files.config(&self.settings, &self.protocols) {
-                Ok(config) => {
-                    self.current.store(Arc::new(config));
-                    files.has_changed = false;
-                }
-                Err(error) => tracing::error!(%error, "certificates cannot be replaced; the earlier ones stay in use"),
-            }
-        }
-        files.states(&self.settings)
+        self.reloaded.reload(now)
     }
 
     /// Returns the state of each certificate.
     #[must_use]
     pub fn states(&self) -> Vec<CertificateState> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).states(&self.settings)
+        self.reloaded.states()
     }
 }
 
-impl FilesInUse {
-    fn read(&mut self, settings: &TlsSettings, now: Timestamp) {
+impl FilesInUse for ListenerFiles {
+    type Settings = TlsSettings;
+    type Config = ServerConfig;
+
+    fn read(&mut self, settings: &TlsSettings, now: Timestamp) -> bool {
+        let mut has_changed = false;
         for CertificateInUse { files, certificate, content } in &mut self.certificates {
             let read = files.read();
             if let Some(new) = content.replace(read, |bytes| files.parse(bytes, now)) {
                 tracing::info!(file = %files.certificate.display(), "a changed certificate is in use");
                 *certificate = new;
-                self.has_changed = true;
+                has_changed = true;
             }
         }
         if let (Some(content), Some(client)) = (&mut self.authorities, &settings.client)
@@ -127,11 +100,12 @@ impl FilesInUse {
                 }
             }
             tracing::info!(file = %client.ca.display(), "changed certificates that sign those of clients are in use");
-            self.has_changed = true;
+            has_changed = true;
         }
+        has_changed
     }
 
-    fn config(&self, settings: &TlsSettings, protocols: &[Vec<u8>]) -> Result<ServerConfig, CertificateError> {
+    fn config(&self, settings: &TlsSettings) -> Result<ServerConfig, CertificateError> {
         let refused = |error: rustls::Error| CertificateError::Settings(error.to_string());
         let versions = settings.min_version.versions();
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions);
@@ -144,7 +118,7 @@ impl FilesInUse {
         };
         let names = ServerNames::new(self.certificates.iter().map(|used| &used.certificate));
         let mut config = builder.with_cert_resolver(Arc::new(names));
-        config.alpn_protocols = protocols.to_vec();
+        config.alpn_protocols = self.protocols.clone();
         config.ticketer = self.tickets.clone();
         Ok(config)
     }

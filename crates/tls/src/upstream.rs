@@ -1,12 +1,10 @@
 //! The TLS of connections to an upstream: the authorities that are trusted, the client certificate, and the name that the
 //! upstream's certificate must have. A reload replaces changed files.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use access::Timestamp;
-use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
@@ -15,7 +13,7 @@ use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, chain,
 use crate::error::{CertificateError, FileRole};
 use crate::file;
 use crate::in_use::InUse;
-use crate::listener::CertificateState;
+use crate::reloaded::{CertificateState, FilesInUse, Reloaded};
 
 /// The protocols that connections to upstreams offer (ALPN), in order of preference.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -32,20 +30,16 @@ pub struct UpstreamTlsSettings {
 }
 
 /// The TLS of one upstream, which all its connections share.
+#[derive(Debug)]
 pub struct UpstreamTls {
-    settings: UpstreamTlsSettings,
     server_name: Option<ServerName<'static>>,
-    current: ArcSwap<ClientConfig>,
-    files: Mutex<FilesInUse>,
+    reloaded: Reloaded<UpstreamFiles>,
 }
 
-/// The contents of all files that are in use.
-struct FilesInUse {
+struct UpstreamFiles {
     roots: Arc<RootCertStore>,
     authorities: Option<InUse<Vec<u8>>>,
     identity: Option<IdentityInUse>,
-    /// Whether `current` is older than these files.
-    has_changed: bool,
 }
 
 struct IdentityInUse {
@@ -86,21 +80,20 @@ impl UpstreamTls {
             Ok(IdentityInUse { certificate: files.parse(&content.bytes, now)?, content })
         });
         let authorities = authorities.map(InUse::new);
-        let files = FilesInUse { roots, authorities, identity: identity.transpose()?, has_changed: false };
-        let current = ArcSwap::new(Arc::new(files.config()?));
-        Ok(Self { settings, server_name, current, files: Mutex::new(files) })
+        let files = UpstreamFiles { roots, authorities, identity: identity.transpose()? };
+        Ok(Self { server_name, reloaded: Reloaded::new(settings, files)? })
     }
 
     /// Returns the settings with which the files were read.
     #[must_use]
     pub const fn settings(&self) -> &UpstreamTlsSettings {
-        &self.settings
+        &self.reloaded.settings
     }
 
     /// Returns the configuration for a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {
-        self.current.load_full()
+        self.reloaded.config()
     }
 
     /// Returns the name that the certificate of the upstream must have, if it is not the host of the URL.
@@ -112,46 +105,40 @@ impl UpstreamTls {
     /// Reads all files again, and uses those that have changed, as [`ListenerTls::reload`](crate::ListenerTls::reload).
     /// The function blocks.
     pub fn reload(&self, now: Timestamp) -> Vec<CertificateState> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.read(&self.settings, now);
-        if files.has_changed {
-            match files.config() {
-                Ok(config) => {
-                    self.current.store(Arc::new(config));
-                    files.has_changed = false;
-                }
-                Err(error) => tracing::error!(%error, "certificates cannot be replaced; the earlier ones stay in use"),
-            }
-        }
-        files.states(&self.settings)
+        self.reloaded.reload(now)
     }
 
     /// Returns the state of each file.
     #[must_use]
     pub fn states(&self) -> Vec<CertificateState> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).states(&self.settings)
+        self.reloaded.states()
     }
 }
 
-impl FilesInUse {
-    fn read(&mut self, settings: &UpstreamTlsSettings, now: Timestamp) {
+impl FilesInUse for UpstreamFiles {
+    type Settings = UpstreamTlsSettings;
+    type Config = ClientConfig;
+
+    fn read(&mut self, settings: &UpstreamTlsSettings, now: Timestamp) -> bool {
+        let mut has_changed = false;
         if let (Some(ca), Some(content)) = (&settings.ca, &mut self.authorities)
             && let Some(roots) = content.replace(file::read(ca, FileRole::Authorities), |pem| private_roots(ca, pem))
         {
             tracing::info!(file = %ca.display(), "changed certificates that sign those of an upstream are in use");
             self.roots = roots;
-            self.has_changed = true;
+            has_changed = true;
         }
         if let (Some(files), Some(identity)) = (&settings.identity, &mut self.identity)
             && let Some(new) = identity.content.replace(files.read(), |bytes| files.parse(bytes, now))
         {
             tracing::info!(file = %files.certificate.display(), "a changed certificate is in use");
             identity.certificate = new;
-            self.has_changed = true;
+            has_changed = true;
         }
+        has_changed
     }
 
-    fn config(&self) -> Result<ClientConfig, CertificateError> {
+    fn config(&self, _: &UpstreamTlsSettings) -> Result<ClientConfig, CertificateError> {
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| CertificateError::Settings(error.to_string()))?;
         let builder = builder.with_root_certificates(self.roots.clone());
@@ -178,13 +165,6 @@ impl FilesInUse {
             has_failed: content.failure.is_some(),
         });
         identity.chain(authorities).collect()
-    }
-}
-
-impl fmt::Debug for UpstreamTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The rest contains a private key.
-        f.debug_struct("UpstreamTls").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

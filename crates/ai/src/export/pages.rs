@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::decimal::nano;
 use super::{Export, ExportError, ExportFigures, ExportLineKey};
-use crate::format::ProviderKind;
+use crate::provider::ProviderKind;
 
 /// One page of either provider.
 #[derive(Deserialize)]

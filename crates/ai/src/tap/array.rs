@@ -6,7 +6,7 @@ use super::hold::Hold;
 use super::reading::Reading;
 use crate::error::{self, FormatProblem};
 use crate::format::Dialect;
-use crate::scan::text;
+use crate::scan::nesting::Nesting;
 use crate::stop;
 
 #[derive(Debug, Default)]
@@ -22,10 +22,8 @@ enum ArrayState {
     Before,
     /// After the opening bracket or a comma: an element may begin.
     Open { comma: bool },
-    /// Inside an element, outside of strings.
-    Inside { depth: u64 },
-    /// Inside a string of an element.
-    InText { depth: u64, escaped: bool },
+    /// Inside an element, before its closing bracket.
+    Inside { at: Nesting },
     /// After an element, before a comma or the closing bracket.
     Behind,
     /// After the closing bracket of the array.
@@ -43,8 +41,7 @@ impl Array {
         let mut rest: &[u8] = &bytes;
         while let Some((&byte, behind)) = rest.split_first() {
             rest = match self.state {
-                ArrayState::Inside { depth } => self.inside(reading, depth, rest),
-                ArrayState::InText { depth, escaped } => self.in_text(reading, depth, escaped, rest),
+                ArrayState::Inside { at } => self.inside(reading, at, rest),
                 ArrayState::Object => {
                     reading.push(rest);
                     &[]
@@ -63,7 +60,7 @@ impl Array {
                 }
             };
             match self.state {
-                ArrayState::Inside { .. } | ArrayState::InText { .. } | ArrayState::Unfinished { .. } => {}
+                ArrayState::Inside { .. } | ArrayState::Unfinished { .. } => {}
                 ArrayState::Behind
                 | ArrayState::Before
                 | ArrayState::Open { .. }
@@ -109,12 +106,8 @@ impl Array {
             ArrayState::Unfinished { .. } if self.hold.is_passing() => return Bytes::new(),
             ArrayState::Open { .. } | ArrayState::Unfinished { comma: false } => b"",
             ArrayState::Behind | ArrayState::Unfinished { comma: true } => b",",
-            ArrayState::Inside { .. } | ArrayState::InText { .. } if !self.hold.is_passing() => b"",
-            ArrayState::Inside { .. }
-            | ArrayState::InText { .. }
-            | ArrayState::Over
-            | ArrayState::Object
-            | ArrayState::Broken => {
+            ArrayState::Inside { .. } if !self.hold.is_passing() => b"",
+            ArrayState::Inside { .. } | ArrayState::Over | ArrayState::Object | ArrayState::Broken => {
                 return Bytes::new();
             }
         };
@@ -130,7 +123,7 @@ impl Array {
                 reading.expect_body();
                 (ArrayState::Object, true)
             }
-            (ArrayState::Open { .. }, b'{') => (ArrayState::Inside { depth: 0 }, true),
+            (ArrayState::Open { .. }, b'{') => (ArrayState::Inside { at: Nesting::default() }, true),
             (ArrayState::Behind, b',') => (ArrayState::Open { comma: true }, false),
             (ArrayState::Behind | ArrayState::Open { comma: false }, b']') => {
                 reading.close_array();
@@ -144,44 +137,15 @@ impl Array {
         begins
     }
 
-    fn inside<'a>(&mut self, reading: &mut Reading, mut depth: u64, bytes: &'a [u8]) -> &'a [u8] {
-        let counts = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
-        let mut from = 0;
-        while let Some(next) = bytes.get(from..).and_then(|rest| rest.iter().position(counts)) {
-            let at = from + next;
-            from = at + 1;
-            match bytes.get(at) {
-                Some(b'{' | b'[') => depth = depth.saturating_add(1),
-                Some(b'"') => {
-                    let (consumed, rest) = bytes.split_at(from);
-                    reading.push(consumed);
-                    self.state = ArrayState::InText { depth, escaped: false };
-                    return rest;
-                }
-                _ => depth = depth.saturating_sub(1),
-            }
-            if depth == 0 {
-                let (consumed, rest) = bytes.split_at(from);
-                reading.push(consumed);
-                reading.end(None);
-                self.state = ArrayState::Behind;
-                return rest;
-            }
-        }
-        reading.push(bytes);
-        self.state = ArrayState::Inside { depth };
-        &[]
-    }
-
-    fn in_text<'a>(&mut self, reading: &mut Reading, depth: u64, escaped: bool, bytes: &'a [u8]) -> &'a [u8] {
-        let inside = text::inside(escaped, bytes);
-        let rest = inside.rest.unwrap_or_default();
-        let (consumed, _) = bytes.split_at(bytes.len() - rest.len());
-        reading.push(consumed);
-        self.state = match inside.rest {
-            Some(_) => ArrayState::Inside { depth },
-            None => ArrayState::InText { depth, escaped: inside.escaped },
+    fn inside<'a>(&mut self, reading: &mut Reading, mut at: Nesting, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((consumed, rest)) = at.end_in(bytes) else {
+            reading.push(bytes);
+            self.state = ArrayState::Inside { at };
+            return &[];
         };
+        reading.push(consumed);
+        reading.end(None);
+        self.state = ArrayState::Behind;
         rest
     }
 }

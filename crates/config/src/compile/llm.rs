@@ -121,14 +121,15 @@ fn from_environment(
     providers: &mut Providers,
     notes: &mut Vec<Note>,
 ) {
-    for kind in ProviderKind::ALL {
-        let (Some(variable), Some(url)) = (variable(kind), own_url(kind)) else {
+    for kind in ProviderKind::all() {
+        let (Some(own), Some(url)) = (&kind.descriptor().own, kind.own_url()) else {
             continue;
         };
+        let variable = own.variable;
         let name = kind.as_str();
         providers.names.push(name.to_owned());
         let Some(value) = reader.variable(variable) else {
-            if let Ok(origin) = origin_of(kind, url) {
+            if let Ok(origin) = origin_of(kind, &url) {
                 let (name, credential) = (name.into(), Credential::Vault { label: None });
                 providers.offered.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
             }
@@ -139,14 +140,14 @@ fn from_environment(
             reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL_EXPECTED));
             continue;
         };
-        if let Ok(origin) = origin_of(kind, url) {
+        if let Ok(origin) = origin_of(kind, &url) {
             let source = reader.environment().variable(variable).map_or(Source::Default, Source::Variable);
             let credential = Input { value: credential, source, foreign: true };
             entries.list.push(ProviderInput {
                 location: Location::unset(format!("providers[{}]", entries.list.len()), ProviderInput::SPEC),
                 name: Some(credential.derived(name.to_owned())),
                 kind: Some(credential.derived(kind)),
-                base_url: Some(credential.derived(url.to_owned())),
+                base_url: Some(credential.derived(url.clone())),
                 credential: Some(credential.clone()),
                 tls: None,
                 allow_link_local: Input::default(false),
@@ -184,7 +185,7 @@ fn from_file(
             reader.bad(name.at().unwrap_or(location.at), &location.name("name"), expected);
             return false;
         }
-        let own = || Input::default(own_url(kind).unwrap_or_default().to_owned());
+        let own = || Input::default(kind.own_url().unwrap_or_default());
         let url = entry.base_url.get_or_insert_with(own);
         let origin = match origin_of(kind, &url.value) {
             Ok(origin) => origin,
@@ -193,7 +194,7 @@ fn from_file(
                 return false;
             }
         };
-        url.value = base_url(kind, &origin);
+        url.value = format!("{origin}{}", kind.descriptor().base_path);
         let at = url.at().unwrap_or(location.at);
         let allow = link_local::is_allowed(reader, location, &entry.allow_link_local);
         let Some(origin) = link_local::checked(reader, &origin, allow, (at, &location.name("base_url"))) else {
@@ -216,49 +217,18 @@ fn from_file(
     });
 }
 
-/// Returns the base URL of a kind's own API, as its clients configure it; `None` for the mock.
-const fn own_url(kind: ProviderKind) -> Option<&'static str> {
-    match kind {
-        ProviderKind::OpenAi => Some("https://api.openai.com/v1"),
-        ProviderKind::Anthropic => Some("https://api.anthropic.com"),
-        ProviderKind::Gemini => Some("https://generativelanguage.googleapis.com"),
-        ProviderKind::Mock => None,
-    }
-}
-
-/// Returns the variable that enables a kind's own API if no provider is configured.
-const fn variable(kind: ProviderKind) -> Option<&'static str> {
-    match kind {
-        ProviderKind::OpenAi => Some("OPENAI_API_KEY"),
-        ProviderKind::Anthropic => Some("ANTHROPIC_API_KEY"),
-        ProviderKind::Gemini => Some("GEMINI_API_KEY"),
-        ProviderKind::Mock => None,
-    }
-}
-
-fn such_as(kind: ProviderKind) -> String {
-    own_url(kind).map(|url| format!(", such as {url}")).unwrap_or_default()
-}
-
-/// Returns a provider's `base_url`, from which [`origin_of`] makes its origin.
-fn base_url(kind: ProviderKind, origin: &Origin) -> String {
-    match kind {
-        ProviderKind::OpenAi => format!("{origin}/v1"),
-        ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock => origin.to_string(),
-    }
-}
-
-/// Returns a provider's origin: OpenAI's clients have `/v1` in their base URL, Anthropic's and Google's do not.
+/// Returns a provider's origin: the base URL without the kind's `base_path`. Only bases that end in it name such a
+/// provider, because clients of other kinds write the whole path behind the base.
 fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
     let mut origin = Origin::parse(url).map_err(|error| error.to_string())?;
-    let without = origin.path.strip_suffix("/v1").map(str::to_owned);
-    match (kind, without) {
-        (ProviderKind::OpenAi, Some(path)) => origin.path = path,
-        (ProviderKind::OpenAi, None) => return Err(format!("a URL that ends in /v1{}", such_as(kind))),
-        (ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock, Some(_)) => {
-            return Err(format!("a URL without /v1 at its end{}", such_as(kind)));
-        }
-        (ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock, None) => {}
+    let such_as = || kind.own_url().map(|url| format!(", such as {url}")).unwrap_or_default();
+    let base_path = kind.descriptor().base_path;
+    let Some(path) = origin.path.strip_suffix(base_path) else {
+        return Err(format!("a URL that ends in {base_path}{}", such_as()));
+    };
+    if base_path.is_empty() && path.ends_with("/v1") {
+        return Err(format!("a URL without /v1 at its end{}", such_as()));
     }
+    origin.path = path.to_owned();
     Ok(origin)
 }

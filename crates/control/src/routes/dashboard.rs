@@ -252,8 +252,7 @@ impl OverviewErrorRate {
 #[utoipa::path(get, path = "/api/dashboard/overview", tag = "usage", params(OverviewQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = OverviewResponse, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "user": Account::ada(),
         "plan": {"name": "starter", "credits_per_day": 1000, "requests_per_minute": 60},
         "quota": {"limit": 1000, "used": 3, "remaining": 997, "resets_at": "2026-11-21T00:00:00Z"},
         "budgets": [{"dimension": "user", "id": "0199aa00-0000-7000-8000-000000000000", "name": null, "per": "day",

@@ -31,8 +31,7 @@ pub(super) struct Me {
 /// Returns the authenticated user.
 #[utoipa::path(get, path = "/api/me", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Me, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "admin", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "user": Account { role: "admin", ..Account::ada() },
         "acts_as": "admin", "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null
     }))))]
 pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Problem> {

@@ -258,7 +258,9 @@ pub(super) async fn test(
 fn judge(provider: &Provider, status: StatusCode) -> (bool, &'static str) {
     match status.as_u16() {
         200..=299 => (true, "the provider accepts this credential"),
-        code if provider.kind.refuses_credential(code) => (false, "the provider refuses this credential"),
+        code if provider.kind.descriptor().refused_credential.contains(&code) => {
+            (false, "the provider refuses this credential")
+        }
         429 => (false, "the provider reports too many requests, or that the account's limit is reached"),
         300..=399 => (false, "the provider redirects, which is not followed; check its base_url"),
         404 => (false, "the provider has no list of models at this address; check its base_url"),

@@ -163,8 +163,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
 #[utoipa::path(post, path = "/api/users", tag = "admin", request_body = NewUserRequest, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = CreatedUser, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
-            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "user": Account::bob(),
         "password_link": {"url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
             "expires_at": "2026-11-21T08:03:52Z"}
     }))))]
@@ -191,10 +190,7 @@ pub(super) async fn create(
 /// Returns one user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 200, body = Account, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
-        "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
-    }))))]
+    responses((status = 200, body = Account, example = json!(Account::bob()))))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _: Admin,
@@ -207,10 +203,7 @@ pub(super) async fn show(
 #[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = UserChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Account, example = json!({
-        "id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "pro",
-        "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"
-    }))))]
+    responses((status = 200, body = Account, example = json!(Account::bob()))))]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,

@@ -6,7 +6,8 @@ use base64ct::{Base64, Encoding as _};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
-use crate::listener::{CertificateState, ListenerTls};
+use crate::listener::ListenerTls;
+use crate::reloaded::CertificateState;
 use crate::settings::{MinVersion, TlsSettings};
 
 /// The time of the tests: 2026-11-20T12:00:00Z.

@@ -96,15 +96,7 @@ pub(super) const ANY_NAME: TextForm<String> = TextForm {
 };
 
 /// The kinds of providers.
-pub(super) const KIND: Words<ProviderKind> = Words::or_later(
-    &[
-        (ProviderKind::OpenAi.as_str(), ProviderKind::OpenAi),
-        (ProviderKind::Anthropic.as_str(), ProviderKind::Anthropic),
-        (ProviderKind::Gemini.as_str(), ProviderKind::Gemini),
-        (ProviderKind::Mock.as_str(), ProviderKind::Mock),
-    ],
-    &["azure_openai", "bedrock", "vertex", "ollama"],
-);
+pub(super) const KIND: Words<ProviderKind> = Words::or_later(ProviderKind::NAMED, ProviderKind::LATER);
 /// The URL of a provider, which is parsed when its kind is known.
 pub(super) const URL: TextForm<String> = TextForm {
     parse: |url| Ok(url.to_owned()),
@@ -113,7 +105,8 @@ pub(super) const URL: TextForm<String> = TextForm {
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
     scalar: Scalar::Text,
 };
-/// The condition of `base_url` on `kind`: OpenAI's clients have `/v1` in their base URL, the others do not.
+/// The condition of `base_url` on `kind`: OpenAI's clients have `/v1` in their base URL, the others do not
+/// ([`ai::ProviderDescriptor::base_path`]).
 pub(super) fn base_url_of_kind() -> Json {
     // A host named `v1` is not a path.
     const V1: &str = "[^/:]/+v1/*$";

@@ -122,8 +122,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
         "overloaded"]))),
     responses((status = 200, body = LinkUseResponse, example = json!({
         "kind": "invite",
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"}
+        "user": Account::ada()
     }))))]
 pub(crate) async fn redeem(
     State(app): State<Arc<App>>,

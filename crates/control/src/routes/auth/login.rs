@@ -15,7 +15,7 @@ use crate::attempts::{self, AccountHash, PasswordAttempt};
 use crate::caller::{Caller, Via};
 use crate::known_browser::KnownBrowser;
 use crate::problem::Problem;
-use crate::sign_in::{self, SignInResponse, TokenTransport, WRONG};
+use crate::sign_in::{self, Account, SignInResponse, TokenTransport, WRONG};
 use crate::state::App;
 use crate::{csrf, input};
 
@@ -53,8 +53,7 @@ enum LoginMethod {
     extensions(("x-codes" = json!(["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "forbidden",
         "user_suspended", "rate_limited", "overloaded", "directory_busy"]))),
     responses((status = 200, body = SignInResponse, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "user": Account::ada(),
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
         "expires_at": "2026-11-21T08:03:52Z"
     }))))]

@@ -64,8 +64,7 @@ struct RegisterRequest {
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "conflict", "unprocessable", "rate_limited", "overloaded"]))),
     responses((status = 201, body = SignInResponse, example = json!({
-        "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "kind": "person", "email": "ada@example.com", "plan": "starter",
-            "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
+        "user": Account::ada(),
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
         "expires_at": "2026-11-21T08:03:52Z"
     }))))]

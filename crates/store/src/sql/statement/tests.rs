@@ -1,70 +1,63 @@
 use crate::fixture::{
-    Place, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text,
+    Statements, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all,
+    text,
 };
 use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    api_keys, audit, backup, budgets, charges, configurations, copy, identity, links, migration, node, password_links,
-    plans, provider_keys, revision, scope_ids, session_end, sessions, users, vault,
+    Store, api_keys, audit, backup, budgets, charges, configurations, copy, identity, links, migration, node,
+    password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, users, vault,
 };
 
-/// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
-fn all(kind: StoreKind) -> Vec<String> {
-    let lists = [
-        api_keys::STATEMENTS,
-        api_keys::bound::STATEMENTS,
-        api_keys::change::STATEMENTS,
-        api_keys::repeated::STATEMENTS,
-        key_numbers::STATEMENTS,
-        audit::STATEMENTS,
-        audit::READING,
-        backup::STATEMENTS,
-        budgets::STATEMENTS,
-        charges::STATEMENTS,
-        configurations::STATEMENTS,
-        copy::STATEMENTS,
-        handle::STATEMENTS,
-        last_use::STATEMENTS,
-        links::STATEMENTS,
-        migration::STATEMENTS,
-        node::STATEMENTS,
-        password_links::STATEMENTS,
-        plans::STATEMENTS,
-        provider_keys::STATEMENTS,
-        revision::STATEMENTS,
-        session_end::STATEMENTS,
-        sessions::STATEMENTS,
-        sessions::REFRESH,
-        sessions::STATE,
-        users::STATEMENTS,
-        users::change::STATEMENTS,
-        users::password::STATEMENTS,
-        vault::STATEMENTS,
-    ];
-    let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
-    texts.extend_from_slice(identity::TEXTS.all(kind));
-    texts.extend_from_slice(budgets::TEXTS.all(kind));
-    texts.extend_from_slice(scope_ids::KEYS.all(kind));
-    texts.extend_from_slice(scope_ids::USERS.all(kind));
-    texts.extend_from_slice(scope_ids::SUBJECTS.all(kind));
-    texts.extend(charges::texts(kind));
-    texts.extend(dialect::texts(kind));
-    if kind == StoreKind::Postgres {
-        texts.extend(
-            [dialect::postgres::EXISTS, dialect::postgres::PRESENT, dialect::postgres::WRITING].map(str::to_owned),
-        );
-    }
-    texts
-}
+/// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
+const LISTS: &[&Statements] = &[
+    api_keys::STATEMENTS,
+    api_keys::bound::STATEMENTS,
+    api_keys::change::STATEMENTS,
+    api_keys::repeated::STATEMENTS,
+    key_numbers::STATEMENTS,
+    audit::STATEMENTS,
+    audit::READING,
+    backup::STATEMENTS,
+    budgets::STATEMENTS,
+    charges::STATEMENTS,
+    configurations::STATEMENTS,
+    copy::STATEMENTS,
+    handle::STATEMENTS,
+    last_use::STATEMENTS,
+    links::STATEMENTS,
+    migration::STATEMENTS,
+    node::STATEMENTS,
+    password_links::STATEMENTS,
+    plans::STATEMENTS,
+    provider_keys::STATEMENTS,
+    revision::STATEMENTS,
+    session_end::STATEMENTS,
+    sessions::STATEMENTS,
+    sessions::REFRESH,
+    sessions::STATE,
+    users::STATEMENTS,
+    users::change::STATEMENTS,
+    users::password::STATEMENTS,
+    vault::STATEMENTS,
+];
 
 #[tokio::test]
 async fn every_statement_prepares() {
-    for place in Place::both().await {
-        let store = place.open().await;
-        let mut texts = all(store.kind());
-        texts.extend(copy::texts(&mut store.begin().await.unwrap()).await);
-        prepare_all(&place, texts).await;
-    }
+    let built = async |store: &Store| {
+        let kind = store.kind();
+        let texts = [&identity::TEXTS, &budgets::TEXTS, &scope_ids::KEYS, &scope_ids::USERS, &scope_ids::SUBJECTS];
+        let mut built: Vec<String> = texts.into_iter().flat_map(|texts| texts.all(kind)).cloned().collect();
+        built.extend(charges::texts(kind));
+        built.extend(dialect::texts(kind));
+        if kind == StoreKind::Postgres {
+            let texts = [dialect::postgres::EXISTS, dialect::postgres::PRESENT, dialect::postgres::WRITING];
+            built.extend(texts.map(str::to_owned));
+        }
+        built.extend(copy::texts(&mut store.begin().await.unwrap()).await);
+        built
+    };
+    prepare_all(LISTS, built).await;
 }
 
 /// Queries that run often or on large tables, with the index as SQLite names it.
