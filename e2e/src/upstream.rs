@@ -99,7 +99,16 @@ impl Upstream {
         S: Fn(Turn) -> F + Send + Sync + 'static,
         F: Future<Output = Option<Turn>> + Send + 'static,
     {
-        let (listener, address) = match TcpListener::bind("127.0.0.1:0").await {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// Starts a server at this address that runs `script` for each request.
+    pub async fn start_at<S, F>(at: SocketAddr, script: S) -> Self
+    where
+        S: Fn(Turn) -> F + Send + Sync + 'static,
+        F: Future<Output = Option<Turn>> + Send + 'static,
+    {
+        let (listener, address) = match TcpListener::bind(at).await {
             Ok(listener) => match listener.local_addr() {
                 Ok(address) => (listener, address),
                 Err(error) => panic!("no address: {error}"),

@@ -50,8 +50,6 @@ pub(crate) struct RequestAccount {
     pub(crate) inference: Option<Box<InferenceAccount>>,
     /// The backend or provider to which the request is sent.
     pub(crate) destination: Option<DestinationInUse>,
-    /// Whether the upstream was chosen among several of the route.
-    pub(crate) is_split: bool,
     /// The attempt that is in progress.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
@@ -114,7 +112,6 @@ impl RequestAccount {
             ending: Ending::default(),
             inference: None,
             destination: None,
-            is_split: false,
             attempt: None,
             attempts: Vec::new(),
             retries: 0,

@@ -41,6 +41,7 @@ mod issuer_keys;
 mod jobs;
 mod keys;
 mod killed;
+mod killed_backends;
 mod leaks;
 mod leases;
 mod limits;

@@ -24,7 +24,12 @@ async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
     let account = gateway.account(setup::OPEN).await;
     let body = json!({"model": "mock/echo", "messages": [{"role": "user", "content": "a-secret-prompt"}]});
     let target = format!("{CHAT}?token=a-secret-query");
-    let call = || Call::json(&target, &body).header("x-request-id", "their-id-1").header("x-odd", "a-secret-header");
+    let call = || {
+        Call::json(&target, &body)
+            .header("x-request-id", "their-id-1")
+            .header("x-odd", "a-secret-header")
+            .header("user-agent", "tests/1")
+    };
     for (call, status, code) in [
         (call().key(&account.key), 200, Value::Null),
         (call().key("sk-a-secret-of-another"), 401, json!("key_malformed")),
@@ -38,6 +43,22 @@ async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
             (&json!("their-id-1"), &json!(CHAT), &json!("POST"))
         );
         assert!(line["duration_us"].is_u64() && line["route"].is_string(), "{line}");
+        let (outcome, upstream, attempts) = match status {
+            200 => ("completed", json!("mock"), json!(1)),
+            _ => ("refused", Value::Null, Value::Null),
+        };
+        for (field, expected) in [
+            ("client", json!("127.0.0.1")),
+            ("protocol", json!("1.1")),
+            ("host", json!(gateway.proxy.to_string())),
+            ("user_agent", json!("tests/1")),
+            ("outcome", json!(outcome)),
+            ("upstream", upstream),
+            ("attempts", attempts),
+        ] {
+            assert_eq!(line[field], expected, "{field} of {line}");
+        }
+        assert!(line["response_bytes"].as_u64() > Some(0), "{line}");
         assert_eq!(lines(&gateway, id).len(), 1);
     }
     let unkept = call().header("x-request-id", "two ids are none").key(&account.key);

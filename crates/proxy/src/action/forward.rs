@@ -155,11 +155,10 @@ fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
 }
 
 /// Returns the upstream that gets an admitted request.
-fn choose<'a>(account: &mut RequestAccount, upstream: RouteUpstream<'a>) -> Result<&'a Arc<Upstream>, Problem> {
+fn choose<'a>(account: &RequestAccount, upstream: RouteUpstream<'a>) -> Result<&'a Arc<Upstream>, Problem> {
     match upstream {
         RouteUpstream::One(only) => Ok(only),
         RouteUpstream::Split(split) => {
-            account.is_split = true;
             let chosen = account.request.snapshot.destinations.next_of(split);
             chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))
         }

@@ -1,4 +1,6 @@
-//! The log line of a request, written at its end.
+//! The log line of a request, written at its end. `docs/logs.md` has its fields, from the list in this file.
+
+use std::fmt::{self, Display};
 
 use access::refusal::Side;
 use access::{Last4, Refusal};
@@ -9,43 +11,105 @@ use crate::settle::RequestSummary;
 
 /// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
 const PATH_LEN_MAX: usize = 512;
+/// The maximum length in bytes of a host and of a user agent in a line.
+const FIELD_LEN_MAX: usize = 256;
+
+/// Passes the fields of a line, in their order, to the macro `$then`: the name of each, its meaning, and its value.
+macro_rules! with_fields {
+    ($then:ident, $account:ident, $summary:ident, $ending:ident $(, $level:ident)?) => {
+        $then! {
+            $($level)?;
+            request_id "Tollgate's id of the request, which the client receives as `X-Request-Id`"
+                [%$account.request.id]
+            correlation_id "the client's own `X-Request-Id`, if it has at most 128 characters of `A-Z a-z 0-9 . _ -`"
+                [$account.request.head.correlation()]
+            client "the client's address; behind a trusted proxy, the one that it reports"
+                [%$ending.client]
+            protocol "the version of HTTP over which the request arrived: `1.0`, `1.1` or `2`"
+                [$account.request.protocol()]
+            method "the method"
+                [$account.request.head.method()]
+            host "the host that was requested, at most 256 bytes"
+                [%Cut($account.request.head.host())]
+            path "the path without the query, at most 512 bytes"
+                [cut($account.request.head.path())]
+            user_agent "`User-Agent`, at most 256 bytes"
+                [$ending.user_agent.map(|agent| tracing::field::display(Cut(agent)))]
+            route "the name of the route"
+                [%$account.policy().name]
+            status "the status that the client received; 499 if it disconnected before"
+                [$account.ending.status]
+            outcome "`completed`; `refused` or `failed` with a `code`; or why it ended early: `caller_gone`, `upstream_cut`, `timed_out`, `budget_cut`, `drained`"
+                [$ending.outcome]
+            code "the code of the error that Tollgate responded with"
+                [$account.ending.refusal.as_ref().map(|(refusal, _)| refusal.code())]
+            cause "the reason for that error, which the client does not see"
+                [$account.ending.refusal.as_ref().and_then(|(_, cause)| cause.as_deref())]
+            user "the id of the user"
+                [$account.identity.caller_ids.map(|caller| tracing::field::display(caller.user))]
+            key "the id of the key"
+                [$account.identity.caller_ids.map(|caller| tracing::field::display(caller.key))]
+            key_last4 "the last four characters of the key"
+                [$account.identity.caller_ids.as_ref().and_then(|caller| caller.last4.as_ref()).map(Last4::as_str)]
+            upstream "the upstream or provider to which the request was directed last"
+                [$account.destination.as_ref().map(|destination| &*destination.name)]
+            backend "the URL of its backend, if the upstream has several"
+                [$account.destination.as_ref().and_then(|destination| destination.backend_url())]
+            attempts "how often the request was sent or was to be sent: one more than its retries"
+                [$account.destination.as_ref().map(|_| $account.retries + 1)]
+            model "the requested model of an LLM call"
+                [$account.call().map(|call| &*call.requested_model)]
+            upstream_id "the provider's own id of the call"
+                [$summary.upstream_id.as_deref()]
+            request_bytes "the bytes of the request's body that were sent to the upstream"
+                [$account.ending.request_bytes]
+            response_bytes "the bytes of the response's body that were sent to the client"
+                [$account.ending.response_bytes]
+            duration_us "the time from the head of the request to the end of the response, in microseconds"
+                [$summary.duration_us]
+        }
+    };
+}
+
+macro_rules! line {
+    ($level:ident; $($name:ident $meaning:literal [$($value:tt)+])+) => {
+        tracing::$level!($($name = $($value)+,)+ "request")
+    };
+}
+
+#[cfg(test)]
+macro_rules! meanings {
+    (; $($name:ident $meaning:literal [$($value:tt)+])+) => { &[$((stringify!($name), $meaning)),+] };
+}
+
+/// The values of a line that take several steps.
+struct LoggedEnding<'a> {
+    client: &'a str,
+    user_agent: Option<&'a [u8]>,
+    outcome: &'static str,
+}
 
 /// Writes the line at `info`; at `warn` if the upstream failed or the gateway's failure is expected, and at `error` for
 /// any other failure of the gateway.
 pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
-    let outcome = summary.outcome;
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                request_id = %account.request.id,
-                correlation_id = account.request.head.correlation(),
-                method = account.request.head.method(),
-                path = cut(account.request.head.path()),
-                route = %account.policy().name,
-                status = account.ending.status,
-                outcome = outcome.as_str(),
-                code = account.ending.refusal.as_ref().map(|(refusal, _)| refusal.code()),
-                cause = account.ending.refusal.as_ref().and_then(|(_, cause)| cause.as_deref()),
-                user = account.identity.caller_ids.map(|caller| tracing::field::display(caller.user)),
-                key = account.identity.caller_ids.map(|caller| tracing::field::display(caller.key)),
-                key_last4 = account.identity.caller_ids.as_ref().and_then(|caller| caller.last4.as_ref()).map(Last4::as_str),
-                upstream = account.destination.as_ref().filter(|_| account.is_split).map(|chosen| &*chosen.name),
-                backend = account.destination.as_ref().and_then(|destination| destination.backend_url()),
-                model = account.call().map(|call| &*call.requested_model),
-                upstream_id = summary.upstream_id.as_deref(),
-                duration_us = summary.duration_us,
-                "request"
-            )
-        };
-    }
-    match (account.ending.refusal.as_ref().map(|(refusal, _)| refusal.side()), outcome) {
-        (Some(Side::Us), _) if !is_of_the_moment(account) => line!(error),
-        (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => line!(warn),
+    let request = &account.request;
+    let origin = request.origin(request.is_peer_trusted());
+    let is_refused = account.ending.refusal.is_some() && summary.outcome == Outcome::Completed;
+    let ending = LoggedEnding {
+        client: &origin.address,
+        user_agent: request.head.get(http1::KnownName::UserAgent),
+        outcome: if is_refused { summary.result.as_str() } else { summary.outcome.as_str() },
+    };
+    match (account.ending.refusal.as_ref().map(|(refusal, _)| refusal.side()), summary.outcome) {
+        (Some(Side::Us), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, ending, error),
+        (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => {
+            with_fields!(line, account, summary, ending, warn);
+        }
         (
             Some(Side::Caller) | None,
             Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Drained | Outcome::Interrupted,
         ) => {
-            line!(info);
+            with_fields!(line, account, summary, ending, info);
         }
     }
 }
@@ -55,8 +119,56 @@ fn cut(path: &str) -> &str {
     path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default()
 }
 
+/// Shows the first [`FIELD_LEN_MAX`] bytes of a value that may be as long as a head.
+struct Cut<'a>(&'a [u8]);
+
+impl Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..FIELD_LEN_MAX).unwrap_or(self.0);
+        match std::str::from_utf8(shown) {
+            Ok(text) => f.write_str(text),
+            Err(_) => f.write_str(&String::from_utf8_lossy(shown)),
+        }
+    }
+}
+
 /// Returns whether the gateway's failure is expected: it reached a bound, or it shuts down.
 fn is_of_the_moment(account: &RequestAccount) -> bool {
     let expected = [Refusal::Draining, Refusal::Overloaded, Refusal::DirectoryBusy];
     account.ending.refusal.as_ref().is_some_and(|(refusal, _)| expected.contains(refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the fields with their meanings.
+    const FIELDS: &[(&str, &str)] = with_fields!(meanings, account, summary, ending);
+    /// Writes the list instead of comparing it.
+    const UPDATE: &str = "UPDATE_LOG_DOCS";
+    const BEGIN: &str = "<!-- begin: fields -->\n";
+    const END: &str = "<!-- end: fields -->\n";
+
+    #[test]
+    fn the_document_lists_the_fields_of_a_line() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/logs.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = document.split_once(BEGIN).unwrap();
+        let (_, tail) = rest.split_once(END).unwrap();
+        let rows = FIELDS.iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
+        let table: String = ["| field | meaning |\n|---|---|\n".to_owned()].into_iter().chain(rows).collect();
+        let expected = format!("{head}{BEGIN}{table}{END}{tail}");
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::write(path, expected).unwrap();
+        } else {
+            assert!(document == expected, "run {UPDATE}=1 cargo test --workspace --lib the_document_lists");
+        }
+    }
+
+    #[test]
+    fn values_of_clients_are_cut() {
+        assert_eq!(Cut(&[b'a'; 999]).to_string().len(), FIELD_LEN_MAX);
+        assert_eq!(Cut(b"curl/8 \xff").to_string(), "curl/8 \u{fffd}");
+        assert_eq!(cut(&"é".repeat(300)).len(), PATH_LEN_MAX);
+    }
 }
