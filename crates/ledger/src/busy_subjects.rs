@@ -8,7 +8,7 @@ use store::sql::statements;
 use uuid::Uuid;
 
 use crate::Ledger;
-use crate::retention::first_id;
+use crate::row_ids::first_id;
 
 /// Maximum error of the clock of a node, whose rows of a day may have earlier ids.
 const SLACK: Duration = Duration::from_hours(1);

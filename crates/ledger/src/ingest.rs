@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
-use store::sql::{StoreKind, statements, unsigned};
+use store::sql::{StoreKind, statements};
 use store::{DatabaseError, Node, Store};
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -87,23 +87,12 @@ pub struct IngestStats {
 /// # Errors
 /// Database errors of any kind.
 pub async fn positions(node: &Node) -> Result<Vec<Position>, DatabaseError> {
-    let positions = places(node.store().query(PLACES).bind(node.id()).all().await?);
+    let positions = write::places(node.store().query(PLACES).bind(node.id()).all().await?);
     let store = node.store().clone();
     match tokio::task::spawn_blocking(move || store.sync()).await {
         Ok(synced) => synced.map(|()| positions),
         Err(ended) => Err(DatabaseError::Database(std::io::Error::other(ended).into())),
     }
-}
-
-/// Returns the positions in the rows of [`PLACES`]: up to each, a partition of the spool is stored.
-fn places(rows: Vec<(i64, i64, i64)>) -> Vec<Position> {
-    let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
-    let position = |(lane, segment, offset)| Position {
-        partition: number(lane),
-        segment: number(segment),
-        offset: number(offset),
-    };
-    rows.into_iter().map(position).collect()
 }
 
 /// A run transfers one batch. If ingest keeps up, a record waits for 100 ms and the previous batch. No run is dropped,

@@ -26,6 +26,7 @@ mod ingest_fixture;
 pub mod reconcile;
 mod results;
 pub mod retention;
+mod row_ids;
 #[cfg(test)]
 mod statements;
 mod stored_text;

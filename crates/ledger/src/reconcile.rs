@@ -198,7 +198,7 @@ impl Days {
     /// Returns the first and last possible id of these days' events, unless a clock jumped.
     fn ids(self) -> [Uuid; 2] {
         let first = self.first.start().before(SLACK);
-        [first, self.last.next().start().after(SLACK)].map(crate::retention::first_id)
+        [first, self.last.next().start().after(SLACK)].map(crate::row_ids::first_id)
     }
 }
 

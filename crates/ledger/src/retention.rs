@@ -8,6 +8,7 @@
 
 mod accounts;
 mod clock_guard;
+mod deletion;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,9 +22,11 @@ use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use crate::batch_sizer::BatchSizer;
+use crate::row_ids::{first_id, made_at};
 #[cfg(test)]
 pub(crate) use accounts::STATEMENTS as ACCOUNTS;
 use clock_guard::{ClockGuard, ClockReading};
+use deletion::{Bounds, delete};
 
 /// Delay after startup: draining the previous run's spool and serving clients have priority.
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -148,51 +151,6 @@ async fn expire(
     Ok(deleted)
 }
 
-/// Result of one deleting transaction.
-struct DeletionResult {
-    rows: u64,
-    /// Id of the last deleted row; `None` if no row is left.
-    last: Option<Uuid>,
-}
-
-/// Selects the rows of a table to delete.
-#[derive(Clone, Copy)]
-enum Bounds {
-    /// Rows with ids from the first to before the second.
-    Ids(Uuid, Uuid),
-    /// Rows that had expired at this time.
-    Moment(i64),
-}
-
-/// Deletes the first rows within `bounds`; `None` if another node is deleting.
-async fn delete(
-    store: &Store,
-    table: &'static str,
-    bounds: Bounds,
-    batch_sizer: &mut BatchSizer,
-) -> Result<Option<DeletionResult>, DatabaseError> {
-    let wanted = batch_sizer.rows();
-    let mut transaction = store.begin().await?;
-    let began = store.clock().mono();
-    if let Some(alone) = transaction.kind().try_retention() {
-        let (alone,): (bool,) = transaction.query(alone).one().await?;
-        if !alone {
-            return Ok(None);
-        }
-    }
-    let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
-    let query = transaction.query(table);
-    let query = match bounds {
-        Bounds::Ids(from, end) => query.bind(from).bind(end),
-        Bounds::Moment(moment) => query.bind(moment),
-    };
-    let ids: Vec<(Uuid,)> = query.bind(limit).all().await?;
-    transaction.commit().await?;
-    batch_sizer.note(ids.len(), store.clock().mono().since(began));
-    let last = ids.iter().map(|(id,)| *id).max().filter(|_| ids.len() == wanted);
-    Ok(Some(DeletionResult { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
-}
-
 /// State of a process across its rounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds {
@@ -249,18 +207,6 @@ impl Rounds {
         }
         Ok(rows)
     }
-}
-
-/// Returns a lower bound of all ids that are created from this time on (RFC 9562, 5.7: milliseconds in the first 48
-/// bits).
-pub(crate) fn first_id(moment: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(moment.unix_millis()) << 80)
-}
-
-/// Returns the time at which the row with this id was created; `None` if the id does not contain it.
-fn made_at(id: Uuid) -> Option<Timestamp> {
-    let millis = u64::try_from(id.as_u128() >> 80).unwrap_or(u64::MAX);
-    (id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))
 }
 
 #[cfg(test)]

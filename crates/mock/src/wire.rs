@@ -4,6 +4,7 @@
 mod chat;
 mod completions;
 mod embeddings;
+mod event;
 mod failure;
 mod gemini;
 mod images;
@@ -18,14 +19,15 @@ use std::vec::IntoIter;
 
 use ai::{Endpoint, Format};
 use hyper::body::Bytes;
-use serde::Serialize;
 
+pub(crate) use event::bytes;
 pub(crate) use instant::instant;
 
 use crate::error::MockError;
 use crate::json::Json;
 use crate::response::MockResponse;
 use crate::text::TextCursor;
+use event::{data, named};
 
 /// The placeholder in an event for a piece of the response; see [`Template`].
 const HOLE: &str = "@mock:piece@";
@@ -74,11 +76,6 @@ pub(crate) fn whole(response: &MockResponse) -> WholeBody {
 }
 
 pub(crate) const JSON: &str = "application/json";
-
-/// The bytes of a value.
-pub(crate) fn bytes(json: &Json) -> Bytes {
-    Bytes::copy_from_slice(json.get().as_bytes())
-}
 
 /// The response as a stream. Only the next event is in memory.
 pub(crate) struct EventSequence {
@@ -195,19 +192,4 @@ impl Template {
         }
         Bytes::from(event)
     }
-}
-
-/// A server-sent event with `data` only, as in chat completions.
-fn data(json: &Json) -> String {
-    format!("data: {json}\n\n")
-}
-
-/// A server-sent event with `event` and `data`, as in Responses and Messages.
-fn named(name: &str, json: &Json) -> String {
-    format!("event: {name}\ndata: {json}\n\n")
-}
-
-/// An id that consists of `prefix` and the response's id.
-fn id(prefix: &'static str, response: &MockResponse) -> impl Serialize + use<> {
-    format!("{prefix}{}", response.id)
 }

@@ -104,7 +104,8 @@ impl<'a> SpoolOpener<'a> {
             let start = ingested.iter().copied().filter(|position| position.partition == partition).max();
             PartitionFiles { partition, segments, start, has_writer: partition < options.partitions }
         });
-        let recovered = recovery::all(&folder, partition_files.collect(), RecoveryOptions { visit, skip_corrupt })?;
+        let recovered =
+            recovery::parallel::all(&folder, partition_files.collect(), RecoveryOptions { visit, skip_corrupt })?;
         folder.sync()?;
         Spool::of(&folder, options.partitions, recovered, stored_requests)
     }

@@ -5,7 +5,7 @@
 //! other deviation is damage and is reported: in a sealed segment, or with an intact record after it.
 
 mod matcher;
-mod parallel;
+pub(crate) mod parallel;
 mod replay;
 mod scan;
 
@@ -22,7 +22,6 @@ use crate::record::{self, Record, RecordLocation, SyncMark};
 use crate::segment::{self, Segment};
 use crate::writer::CurrentSegment;
 pub(crate) use matcher::{RequestMatcher, interrupted_requests};
-pub(crate) use parallel::all;
 use replay::{Replay, replay};
 
 /// The truncated end of a partition. It contained no record, or one that its writer never reported as written or, under

@@ -1,8 +1,10 @@
 //! Import cycles between the modules of one crate.
 //!
-//! A module may import its own descendants and its ancestors, as `foo.rs` and `foo/bar.rs` usually do. Any other import
-//! connects two branches of the tree of modules, and counts where these branches separate: if `a/x.rs` imports from
-//! `b/y.rs`, `a` imports `b`. The siblings of each folder must have an order in which no module imports a later one.
+//! An import connects two branches of the tree of modules, and counts where these branches separate: if `a/x.rs` imports
+//! from `b/y.rs`, `a` imports `b`. The siblings of each folder must have an order in which no module imports a later one.
+//!
+//! `foo.rs` and its child `foo/bar.rs` may use types and constants of each other, but only one of them calls functions of
+//! the other. For this rule, `foo.rs` is the sibling `self` of its children.
 //!
 //! A name that a module imports through the `use` of another module counts for both: the module that exports the name
 //! and the one that defines it. Tests do not count. Method calls and `#[path]` do not count either.

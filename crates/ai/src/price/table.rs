@@ -8,6 +8,7 @@
 
 mod dates;
 mod hosts;
+mod row;
 mod tiers;
 mod wide;
 
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Long, Others, Price, PricePeriod, Region, Tier, TokenLimits, server_tools};
+use super::{Long, Others, Price, Region, Tier, server_tools};
+use row::{builtin, rates, text_rates, unit_rates};
 
 const VERSION: &str = "builtin-2026-11-21";
 /// The day on which the figures of the built-in table were read, `YYYY-MM-DD`.
@@ -95,21 +97,6 @@ fn long_rates(long: &mut Option<Long>) -> Option<&mut Rates> {
     long.as_mut().map(|long| &mut long.rates)
 }
 
-/// Returns a price of the built-in table, without an end.
-fn builtin(rates: Rates, long: Option<Long>, units: UnitRates, others: Others, source: Arc<str>) -> Price {
-    Price {
-        rates,
-        long,
-        units,
-        others: Arc::new(others),
-        period: PricePeriod::ALWAYS,
-        limits: None,
-        version: VERSION.into(),
-        source,
-        as_of: AS_OF.into(),
-    }
-}
-
 /// Returns the prices of `model` at other terms.
 fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Others {
     let rows = match provider {
@@ -132,44 +119,6 @@ fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Othe
     }
     let region = if provider == "openai" { dates::region(model) } else { Region::Unknown };
     Others { tiers, us_tenth: is_anthropic && tiers::US.contains(&model), region }
-}
-
-fn text_rates([input, cached_input, cache_write_short, cache_write_long, output]: [u64; 5]) -> Rates {
-    rates([input, cached_input, cache_write_short, cache_write_long, output, 0, input, 0, 0])
-}
-
-fn rates(figures: [u64; 9]) -> Rates {
-    let [
-        input,
-        cached_input,
-        cache_write_short,
-        cache_write_long,
-        output,
-        audio_input,
-        image_input,
-        audio_output,
-        image_output,
-    ] = figures.map(known);
-    Rates {
-        input,
-        cached_input,
-        cache_write_short,
-        cache_write_long,
-        output,
-        audio_input,
-        image_input,
-        audio_output,
-        image_output,
-    }
-}
-
-fn unit_rates(figures: [u64; 3]) -> UnitRates {
-    let [image, millisecond, character] = figures.map(known);
-    UnitRates { image, millisecond, character, ..UnitRates::default() }
-}
-
-fn known(rate: u64) -> Option<u64> {
-    (rate > 0).then_some(rate)
 }
 
 const MOCK: [u64; 9] =

@@ -4,13 +4,15 @@
 //! epilogue, no folded lines, CR LF everywhere, and no line that begins like the boundary without being a boundary.
 
 mod disposition;
+mod lines;
 
 use std::ops::Range;
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 
 use super::{CallError, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape};
 use crate::endpoint::EndpointCall;
+use lines::broken;
 
 /// Maximum number of parts in a form.
 const PARTS_MAX: usize = 1_024;
@@ -140,17 +142,6 @@ impl Form {
         *place = Some(at);
         Ok(())
     }
-}
-
-/// Returns the line at `at` without its CR LF; `None` if no line ends within `max` bytes.
-fn line(body: &[u8], at: usize, max: usize) -> Option<&[u8]> {
-    let rest = body.get(at..)?;
-    let rest = rest.get(..max).unwrap_or(rest);
-    rest.get(..memmem::find(rest, b"\r\n")?)
-}
-
-const fn broken(offset: usize, reason: &'static str) -> CallError {
-    CallError::Multipart { offset, reason }
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ impl Key {
     }
 }
 
+/// Returns the text of a string as it is written, without its quotes; `None` for any other value.
+pub(crate) fn unquoted(json: &[u8]) -> Option<&[u8]> {
+    json.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
 /// A part of the inside of a string.
 #[derive(Debug)]
 pub(crate) struct Inside<'a> {

@@ -17,6 +17,7 @@ use crate::format::Format;
 use crate::partial::Partial;
 use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
+use crate::scan::text::unquoted;
 use crate::short::Short;
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use paths::{
@@ -467,10 +468,6 @@ fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [
 fn string(json: &[u8]) -> Option<String> {
     let text: String = serde_json::from_slice(json).ok()?;
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-fn unquoted(json: &[u8]) -> Option<&[u8]> {
-    json.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Compiles `auth`; `of_route` compiles `routes[].auth`.
 
 mod basic;
+mod claims;
 mod forward;
 mod of_route;
 mod redis;
@@ -16,7 +17,7 @@ use access::{Plan, SubjectText};
 use tls::{UpstreamTls, UpstreamTlsSettings};
 
 use super::{UsedNames, link_local, upstream_tls};
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthMethodInput, EntryType, auth_keys_of_other_types};
@@ -24,10 +25,8 @@ use crate::section::Reader;
 use crate::snapshot::{
     BasicEntry, ClaimHeader, Issuer, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan,
 };
+use claims::{CLAIMS_MAX, check_count};
 pub(super) use of_route::{key_places, of_route};
-
-/// Maximum number of claims in one `claims_to_headers` or `require`.
-const CLAIMS_MAX: usize = 16;
 
 /// The entries of `auth`. An invalid one has been reported; its name exists.
 pub(super) struct AuthEntries {
@@ -353,14 +352,6 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
 fn issuer_tls(tls: &UpstreamTls) -> IssuerTls {
     let UpstreamTlsSettings { ca, identity, server_name } = tls.settings().clone();
     IssuerTls { ca, identity: identity.map(|files| (files.certificate, files.key)), server_name }
-}
-
-/// Reports the first entry beyond [`CLAIMS_MAX`].
-fn check_count(reader: &Reader<'_>, beyond: Option<Option<At>>) {
-    if let Some(at) = beyond {
-        let problem = Problem::new(Code::BadValue, at, "there are too many claims");
-        reader.report(problem.expected(format!("at most {CLAIMS_MAX}")));
-    }
 }
 
 /// Returns the headers of claims. Two that servers could read as one are reported.

@@ -10,7 +10,7 @@ use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{BulkTransaction, StoreKind, Values, micros, signed};
+use store::sql::{BulkTransaction, StoreKind, Values, micros, signed, unsigned};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::ingest::aggregation::{
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames};
 use crate::ingest::raw_usage;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS};
-use crate::ingest::{KnownRows, PLACES, places};
+use crate::ingest::{KnownRows, PLACES};
 use crate::stored_text::clip;
 use crate::usage_columns;
 use crate::usage_totals::UsageTotals;
@@ -31,6 +31,17 @@ use crate::usage_totals::UsageTotals;
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
 /// Maximum number of ids in one query.
 const PRESENT_MAX: usize = 500;
+
+/// Returns the positions in the rows of [`PLACES`]: up to each, a partition of the spool is stored.
+pub(super) fn places(rows: Vec<(i64, i64, i64)>) -> Vec<Position> {
+    let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
+    let position = |(lane, segment, offset)| Position {
+        partition: number(lane),
+        segment: number(segment),
+        offset: number(offset),
+    };
+    rows.into_iter().map(position).collect()
+}
 
 /// The error of a transaction of ingest.
 #[derive(Debug, Error)]

@@ -7,8 +7,10 @@ use store::sql::{micros, statements};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::{Bounds, PAUSE, ROWS_MAX, delete, first_id};
+use super::deletion::{Bounds, delete};
+use super::{PAUSE, ROWS_MAX};
 use crate::batch_sizer::BatchSizer;
+use crate::row_ids::first_id;
 
 /// For this time, sign-ins remain visible, and a used refresh token is recognised as used.
 pub(super) const KEPT: Duration = Duration::from_secs(30 * 86_400);

@@ -6,7 +6,7 @@ use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};
 
 use crate::handle::Ledger;
-use crate::retention::first_id;
+use crate::row_ids::first_id;
 
 /// Maximum number of requests that are read.
 pub const PROVIDER_REQUESTS_MAX: u32 = 500;

@@ -17,7 +17,7 @@ use super::requests::RequestKey;
 use super::scope::{ID_SLACK, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow};
 use crate::handle::Ledger;
-use crate::retention::first_id;
+use crate::row_ids::first_id;
 use crate::usage_totals::UsageTotals;
 
 use text::{GROUPS_MAX, SeriesSource};

@@ -3,7 +3,8 @@
 use hyper::body::Bytes;
 use serde::Serialize;
 
-use super::{HOLE, data, id};
+use super::HOLE;
+use super::event::{data, id};
 use crate::json::{Json, NULL, object};
 use crate::response::{CREATED, MockResponse};
 

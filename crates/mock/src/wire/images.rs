@@ -4,7 +4,7 @@
 use ai::Endpoint;
 use hyper::body::Bytes;
 
-use super::named;
+use super::event::named;
 use crate::json::{Json, object};
 use crate::media::PIXEL;
 use crate::response::{CREATED, MockResponse};

@@ -2,7 +2,8 @@
 
 use hyper::body::Bytes;
 
-use super::{HOLE, id, named};
+use super::HOLE;
+use super::event::{id, named};
 use crate::json::{Json, NULL, object};
 use crate::response::{MockResponse, ResponseContent, TokenCounts};
 

@@ -1,6 +1,6 @@
 //! OpenAI's moderations: `POST /v1/moderations`. No text is ever flagged.
 
-use super::id;
+use super::event::id;
 use crate::json::{Json, object};
 use crate::response::MockResponse;
 

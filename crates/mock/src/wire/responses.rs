@@ -3,7 +3,8 @@
 use hyper::body::Bytes;
 use serde::Serialize;
 
-use super::{HOLE, id, named};
+use super::HOLE;
+use super::event::{id, named};
 use crate::json::{Json, NULL, object};
 use crate::response::{CREATED, MockResponse, ResponseContent};
 

@@ -2,7 +2,8 @@
 
 use hyper::body::Bytes;
 
-use super::{WholeBody, data};
+use super::WholeBody;
+use super::event::data;
 use crate::json::{Json, object};
 use crate::media::{SoundFormat, base64};
 use crate::response::MockResponse;

@@ -3,7 +3,8 @@
 
 use hyper::body::Bytes;
 
-use super::{HOLE, JSON, WholeBody, bytes, data};
+use super::event::{bytes, data};
+use super::{HOLE, JSON, WholeBody};
 use crate::json::{Json, NULL, object};
 use crate::response::MockResponse;
 

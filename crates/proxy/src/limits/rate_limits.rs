@@ -1,23 +1,19 @@
 //! The rate limits of the configuration. Limits that need no client apply before authentication, the others after it. A
 //! request counts in all limits that apply to it, or in none if one of them refuses it.
 
+mod count;
 mod key;
 pub(crate) mod leased;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use access::Refusal;
 use config::snapshot::{LimitTier, RateLimit, TierBy};
-use http::{HeaderValue, header};
-use meter::limiter::LimitTerms;
-use meter::rate::{RateExceeded, RateLevel};
 
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::refusal::counted_limits::PendingLimit;
 use crate::refusal::problem::Problem;
-use crate::refusal::seconds::seconds_up;
 use crate::worker::token_client::TokenClient;
 use leased::WaitingLimits;
 
@@ -84,40 +80,4 @@ fn take(
         leased::begin(account, pending, &mut waiting)?;
     }
     Ok(waiting)
-}
-
-/// Counts the request in a limit of this process, with these terms: those of the limit, or this node's share of them.
-fn count_in(account: &mut RequestAccount, pending: &PendingLimit, terms: LimitTerms) -> Result<(), Problem> {
-    let (now, limit) = (account.request.mono(), pending.terms.limit());
-    match account.counted_limits().take(pending, terms, now) {
-        Ok(level) => {
-            account.counted_limits().report(RateLevel { limit, ..level }, pending);
-            Ok(())
-        }
-        Err(exceeded) => Err(refuse(account, pending, RateExceeded { limit, ..exceeded })),
-    }
-}
-
-/// Uncounts the request in all limits, and returns its refusal by this one.
-fn refuse(account: &mut RequestAccount, pending: &PendingLimit, exceeded: RateExceeded) -> Problem {
-    let now = account.request.mono();
-    account.counted_limits().refuse(exceeded, pending, now);
-    if let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) {
-        account.request.worker().shared.metrics.limits.refuse(&rule.name);
-    }
-    problem(exceeded, pending.terms)
-}
-
-fn problem(exceeded: RateExceeded, terms: LimitTerms) -> Problem {
-    let seconds = seconds_up(exceeded.retry_after).max(1);
-    let limit = exceeded.limit;
-    let message = match terms {
-        LimitTerms::Requests(_) => {
-            format!("the rate limit of {limit} requests is reached: try again in {seconds} seconds")
-        }
-        LimitTerms::Concurrent(_) => {
-            format!("{limit} requests are in flight, and no more may be: wait until one has ended")
-        }
-    };
-    Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }

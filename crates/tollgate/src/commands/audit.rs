@@ -1,16 +1,16 @@
 //! `tollgate audit`: checks that stored figures are consistent, or compares them with a provider's report.
 
+mod days;
 mod output;
 mod report;
 
 use std::process::ExitCode;
 
 use access::{Clock, Day};
-use anyhow::bail;
 use cluster::{Cluster, OpenLease};
 use config::Flags;
 use config::snapshot::Process;
-use ledger::{Days, Ledger, Reconciliation, RepairedTotals};
+use ledger::{Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};
 use store::{Actor, Store};
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 
 /// Returns the report, and whether all figures agree.
 async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
-    let days = days(args, (Period::of(Per::Month, today).first(), today))?;
+    let days = days::days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(process, error);
     let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
     let read = async |repaired| {
@@ -85,16 +85,4 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
     Ok((render(&report).await?, report.found.agrees()))
-}
-
-/// Returns the requested days; `usual` are the defaults.
-fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
-    let (first, last) = (args.since, args.until);
-    let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
-    // If the last day is in a past month, the default is the first day of that month.
-    let first = first.unwrap_or_else(|| if last < usual.0 { Period::of(Per::Month, last).first() } else { usual.0 });
-    if first > last {
-        bail!("--since {first} is later than --until {last}");
-    }
-    Ok(Days { first, last })
 }

@@ -9,7 +9,7 @@ use access::{Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, Tokens,
 use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 use uuid::Uuid;
 
-use super::{OPTIONS, drained, in_folder, names_its_place};
+use super::scratch::{OPTIONS, drained, in_folder, names_its_place};
 
 /// The number of records, which fill five segments.
 const RECORDS: u32 = 60;

@@ -7,7 +7,7 @@ use std::fs;
 use ::spool::{Record, Spool, SpoolError};
 use uuid::Uuid;
 
-use super::{OPTIONS, drained, in_folder, names_its_place};
+use super::scratch::{OPTIONS, drained, in_folder, names_its_place};
 
 const NAME: &str = "0000-0000000001.spool";
 const SEGMENT_BYTES: usize = 64 * 1024;

@@ -9,6 +9,9 @@ use super::module::Modules;
 /// First segments of paths that begin at a module.
 const ROOTS: &[&str] = &["crate", "self", "super"];
 
+/// The name of a folder's own file among its modules.
+const OWN: &str = "self";
+
 /// The modules of one folder: by the importing module and the imported one, the imports of all their descendants.
 #[derive(Debug, Default)]
 pub(super) struct Siblings<'a> {
@@ -59,25 +62,41 @@ impl fmt::Display for Import<'_> {
     }
 }
 
-/// The graph of each folder. Its key is the folder's path as a prefix: empty for the root, else `a::b::`.
+/// The graph of each folder. Its key is the folder's path as a prefix: empty for the root, else `a::b::`. The folder's own
+/// file is one of the modules, as far as it calls functions of its children, or they call functions of it.
 pub(super) fn between_siblings<'a>(modules: &Modules<'a>) -> BTreeMap<String, Siblings<'a>> {
     let mut folders: BTreeMap<String, Siblings<'a>> = BTreeMap::new();
     for (from, file, mention) in modules.mentions() {
-        for to in modules.targets(from, &mention.segments) {
-            let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+        let targets = modules.targets(from, &mention.segments);
+        for (nth, to) in targets.iter().enumerate() {
+            let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+            let calls = || shared > 0 && nth + 1 == targets.len() && is_function(&mention.segments, to);
             // Without a further segment on both sides, one module is an ancestor of the other.
-            let (Some(importing), Some(imported)) = (from.get(shared), to.get(shared)) else { continue };
+            let (importing, imported) = match (from.get(shared), to.get(shared)) {
+                (Some(importing), Some(imported)) => (importing.as_str(), imported.as_str()),
+                (Some(importing), None) if calls() => (importing.as_str(), OWN),
+                (None, Some(imported)) if calls() => (OWN, imported.as_str()),
+                (Some(_), None) | (None, _) => continue,
+            };
             let folder: String = from.iter().take(shared).map(|segment| format!("{segment}::")).collect();
             let is_direct = mention.segments.first().is_some_and(|first| ROOTS.contains(&first.as_str()));
             let import = Import { file: &file.path, line: mention.line, path: mention.segments.join("::") };
             let siblings = folders.entry(folder).or_default();
-            let imports = siblings.imports.entry(importing.clone()).or_default().entry(imported.clone()).or_default();
             // A name that the same file imports is a further line for the same reason.
-            let is_known = imports.iter().any(|known| known == &import || (!is_direct && known.file == import.file));
-            if !is_known {
-                imports.push(import);
+            let known = siblings.between(importing, imported).unwrap_or_default();
+            if is_direct || !known.iter().any(|known| known.file == import.file) {
+                siblings.add(importing, imported, import);
             }
         }
     }
     folders
+}
+
+/// Whether a path that ends in the module `to` names a function of it: neither a type or constant, nor a function of a
+/// type, nor the module itself.
+fn is_function(segments: &[String], to: &[String]) -> bool {
+    let is_lowercase = |name: &String| name.starts_with(|first: char| first.is_ascii_lowercase());
+    let mut last = segments.iter().rev();
+    let name = last.next();
+    name.is_some_and(is_lowercase) && last.next().is_none_or(is_lowercase) && name != to.last()
 }

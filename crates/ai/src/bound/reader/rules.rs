@@ -2,6 +2,7 @@
 
 mod google;
 mod messages;
+mod object;
 mod openai;
 
 use super::{Blob, Reader, Spot, Value};
@@ -26,7 +27,7 @@ pub(super) fn begins(reader: &mut Reader, at: usize, body: &[u8]) {
     };
     reader.extent.limit.least = if reader.extent.format == Format::Responses { openai::RESPONSES_LEAST } else { 1 };
     let behind = if reader.extent.format == Format::GenerateContent { "}," } else { "," };
-    if !is_empty(body, at) {
+    if !object::is_empty(body, at) {
         reader.extent.limit.room = Some((at + 1..at + 1, put, behind));
     }
 }
@@ -80,10 +81,4 @@ pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
     } else if blob.other || (blob.encoded && !blob.plain) {
         reader.refer(Reference::Document);
     }
-}
-
-/// Whether the object that begins at `at` is empty.
-fn is_empty(body: &[u8], at: usize) -> bool {
-    let inside = body.get(at + 1..).unwrap_or_default().trim_ascii_start();
-    inside.is_empty() || inside.starts_with(b"}")
 }

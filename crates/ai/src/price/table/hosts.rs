@@ -5,7 +5,8 @@
 //! writes: 1.25 times the rate of input, for a cache that the request enables
 //! (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 
-use super::{Long, Others, Price, TokenLimits, builtin, server_tools, text_rates};
+use super::row::{builtin, text_rates};
+use crate::price::{Long, Others, Price, TokenLimits, server_tools};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 

@@ -1,6 +1,6 @@
 //! Reads the head of a part, which names its field.
 
-use super::{broken, line};
+use super::lines::{broken, line};
 use crate::request::CallError;
 
 /// Reads the head at `at`: returns the field's name and the offset of the content.

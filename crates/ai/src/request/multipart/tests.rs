@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use memchr::memmem;
 use proptest::prelude::*;
 
 use super::*;

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::paths::{ACTION, CONTAINER, CONTAINER_ID, ENVIRONMENT, GROUNDING, KIND, TOOLS};
-use super::unquoted;
 use crate::scan::Scanner;
+use crate::scan::text::unquoted;
 use crate::usage::all_are_zero;
 use crate::usage::lenient::{Figure, Part, Present, Word};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use access::jwt::Requirement;
 
-use super::{AuthEntries, CLAIMS_MAX, Verifier, check_count};
+use super::claims::{CLAIMS_MAX, check_count};
+use super::{AuthEntries, Verifier};
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Either;

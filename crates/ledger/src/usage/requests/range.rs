@@ -5,7 +5,7 @@ use store::sql::{Query, micros};
 use uuid::Uuid;
 
 use super::filter::RequestFilter;
-use crate::retention::first_id;
+use crate::row_ids::first_id;
 use crate::usage::scope::{ID_SLACK, UsageOf};
 
 /// The place of a request in its user's list.

@@ -5,7 +5,7 @@ use meter::limiter::LimitTerms;
 use meter::limiter::sharing::{LimitSharing, PendingGrant, SharedLimit, SharedRequest, SharedTake};
 use meter::rate::RateLevel;
 
-use super::{count_in, refuse};
+use super::count::{count_in, refuse};
 use crate::account::RequestAccount;
 use crate::limits::grants;
 use crate::refusal::counted_limits::PendingLimit;

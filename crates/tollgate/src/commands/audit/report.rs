@@ -15,7 +15,7 @@ use ledger::{Days, Ledger, RecordedUsage};
 use serde_json::{Value, json};
 use store::Store;
 
-use super::days;
+use super::days::days;
 use crate::cli::Audit;
 use crate::commands::printable;
 use crate::failure;

@@ -1,6 +1,6 @@
 //! The bounds of Gemini's bodies, in both spellings that proto JSON allows.
 
-use super::is_empty;
+use super::object::is_empty;
 use crate::bound::Reference;
 use crate::bound::names::Name::{self, *};
 use crate::bound::reader::{Reader, Spot, Tool, Value};
