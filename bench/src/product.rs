@@ -84,7 +84,17 @@ pub(crate) enum ServerVariant {
     Tokens,
     /// This level of the log.
     Log(&'static str),
+    /// Health checks, a circuit breaker, ejection, retries and limits of the pool.
+    Resilient,
 }
+
+/// The keys of the upstream of [`ServerVariant::Resilient`].
+const RESILIENT: &str = "
+    health_check: {path: /mock/seen, interval: 1s}
+    circuit_breaker: {failure_threshold: 5, error_rate: 50%}
+    ejection: {failures: 5}
+    retry: {attempts: 2}
+    pool: {idle: 128, max_connections: 1024, pending: 1024}";
 
 /// The routes of the usual configuration.
 const ROUTES_MIN: u32 = 4;
@@ -148,12 +158,13 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
     let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
     let Addresses { proxy, control, backend } = addresses;
     let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
-    let mut auth = String::new();
+    let (mut auth, mut guards) = (String::new(), "");
     match places.variant {
         ServerVariant::Usual => {}
         ServerVariant::Log(level) => log_level = level,
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
         ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
+        ServerVariant::Resilient => guards = RESILIENT,
         ServerVariant::Tls => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
@@ -175,7 +186,7 @@ plans:
   - {{name: {PLAN}{plan}}}
 {auth}upstreams:
   - name: backend
-    backends: [{{url: \"http://{backend}\"}}{second}]
+    backends: [{{url: \"http://{backend}\"}}{second}]{guards}
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
@@ -287,9 +298,14 @@ pub(crate) mod tests {
     fn the_configuration_is_valid() {
         let backend = SocketAddr::from(([127, 0, 0, 1], 10));
         let backends = ServerVariant::Backends(backend);
-        for variant in
-            [ServerVariant::Log("info"), ServerVariant::Routes(10), backends, ServerVariant::Tls, ServerVariant::Tokens]
-        {
+        for variant in [
+            ServerVariant::Log("info"),
+            ServerVariant::Routes(10),
+            backends,
+            ServerVariant::Tls,
+            ServerVariant::Tokens,
+            ServerVariant::Resilient,
+        ] {
             check_variant(LIMITED, variant);
         }
     }

@@ -47,20 +47,20 @@ impl ProxyKind {
                 tool: BenchTool::Nginx,
                 files: &[("config", include_str!("../nginx/nginx.conf"))],
                 command: "PROGRAM -p DIR -c CONFIG -e DIR/error.log",
-                listeners: &[Listener::Plain, Listener::Stream, Listener::Http2, Listener::Tls],
+                listeners: &[Listener::Plain, Listener::Resilient, Listener::Stream, Listener::Http2, Listener::Tls],
             },
             Self::Haproxy => ProxyFacts {
                 tool: BenchTool::Haproxy,
                 files: &[("config", include_str!("../haproxy/haproxy.cfg"))],
                 command: "PROGRAM -db -f CONFIG",
-                listeners: &[Listener::Plain, Listener::Stream],
+                listeners: &[Listener::Plain, Listener::Resilient, Listener::Stream],
             },
             // Processes that may be restarted without downtime use memory that all of them have in common.
             Self::Envoy => ProxyFacts {
                 tool: BenchTool::Envoy,
                 files: &[("envoy.yaml", include_str!("../envoy/envoy.yaml"))],
                 command: "PROGRAM -c CONFIG --concurrency 2 --disable-hot-restart --log-level error",
-                listeners: &[Listener::Plain, Listener::Jwt],
+                listeners: &[Listener::Plain, Listener::Resilient, Listener::Jwt],
             },
             Self::Traefik => ProxyFacts {
                 tool: BenchTool::Traefik,
@@ -69,7 +69,7 @@ impl ProxyKind {
                     ("routes.yaml", include_str!("../traefik/routes.yaml")),
                 ],
                 command: "/usr/bin/env GOMAXPROCS=2 PROGRAM --configFile=CONFIG",
-                listeners: &[Listener::Plain],
+                listeners: &[Listener::Plain, Listener::Resilient],
             },
         }
     }
@@ -95,6 +95,8 @@ impl ProxyKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listener {
     Plain,
+    /// Checks its backend, retries, and limits connections, as far as the proxy can.
+    Resilient,
     /// Forwards each event of a stream immediately.
     Stream,
     /// Serves HTTP/2 without TLS.
@@ -109,6 +111,7 @@ impl Listener {
     const fn hole(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Resilient => "resilient",
             Self::Stream => "stream",
             Self::Http2 => "http2",
             Self::Tls => "tls",
@@ -184,7 +187,7 @@ impl Proxy {
 
     /// Waits until all listeners of HTTP/1.1 are open, and the plain one forwards a request.
     async fn ready(&mut self) -> anyhow::Result<()> {
-        for listener in [Listener::Plain, Listener::Stream, Listener::Jwt] {
+        for listener in [Listener::Plain, Listener::Resilient, Listener::Stream, Listener::Jwt] {
             if let Ok(address) = self.listener(listener) {
                 Loader::connect_soon(address).await?;
             }

@@ -46,8 +46,9 @@ const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKi
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 18] = [
+pub(crate) const ROWS: [Row; 19] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
+    Row::beside("resilient", "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).resilient(),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
     Row::beside("sdk", "plain route, nine header fields of an SDK", PLAIN.with(&SDK_HEADERS), total(0.95, 0.85)),
     Row::beside("sdk-keyed", "the same with key, quota, rate limit, aggregated events", KEYED.with(&SDK_HEADERS), NO_TARGET),
@@ -75,6 +76,8 @@ pub(crate) struct Row {
     pub(crate) request: BenchRequest,
     pub(crate) load: LoadKind,
     pub(crate) kind: RowKind,
+    /// Whether all sides check their backend, and react to its failures.
+    pub(crate) is_resilient: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +170,7 @@ impl Row {
     /// A row beside nginx and HAProxy.
     const fn beside(name: &'static str, what: &'static str, request: BenchRequest, targets: RatioTargets) -> Self {
         let kind = RowKind::Proxies(&[ProxyKind::Nginx, ProxyKind::Haproxy], targets);
-        Self { name, what, request, load: LoadKind::Wrk, kind }
+        Self { name, what, request, load: LoadKind::Wrk, kind, is_resilient: false }
     }
 
     /// The same row beside other proxies.
@@ -185,7 +188,11 @@ impl Row {
         pair: PairKind,
         target: Target,
     ) -> Self {
-        Self { name, what, request, load: LoadKind::Wrk, kind: RowKind::Pair(pair, target) }
+        Self { name, what, request, load: LoadKind::Wrk, kind: RowKind::Pair(pair, target), is_resilient: false }
+    }
+
+    const fn resilient(self) -> Self {
+        Self { is_resilient: true, ..self }
     }
 
     const fn with(self, load: LoadKind) -> Self {

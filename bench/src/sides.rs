@@ -259,12 +259,16 @@ impl<'a> SideStart<'a> {
         let tollgate = if is_token {
             let side = self.tollgate(row, "tollgate", ServerVariant::Tokens).await?;
             side.with(SideKeys::Listed(vec![self.issuer.token()?]))
+        } else if row.is_resilient {
+            self.tollgate(row, "tollgate", ServerVariant::Resilient).await?
         } else {
             Side::tollgate("tollgate", self.main.clone(), row.request)
         };
         let mut sides = Vec::new();
         for (kind, proxy) in self.proxies.iter().filter(|(kind, _)| kinds.contains(kind)) {
-            let side = Side::proxy(kind.name(), proxy, proxy.address(&row.request)?, &tollgate);
+            let address =
+                if row.is_resilient { proxy.listener(Listener::Resilient)? } else { proxy.address(&row.request)? };
+            let side = Side::proxy(kind.name(), proxy, address, &tollgate);
             if is_token && *kind == ProxyKind::Envoy {
                 self.check_token(&side).await.context(side.name)?;
             }
@@ -286,7 +290,11 @@ impl<'a> SideStart<'a> {
         match variant {
             ServerVariant::Backends(second) => backends.push(second),
             ServerVariant::Log(level) => log = Some(LogCheck { level, counts: Cell::default() }),
-            ServerVariant::Usual | ServerVariant::Routes(_) | ServerVariant::Tls | ServerVariant::Tokens => {}
+            ServerVariant::Usual
+            | ServerVariant::Routes(_)
+            | ServerVariant::Tls
+            | ServerVariant::Tokens
+            | ServerVariant::Resilient => {}
         }
         let counted = CountedProduct::new(product, backends).await?;
         Ok(Side { log, ..Side::tollgate(name, counted, row.request) })
