@@ -15,9 +15,11 @@ use config::{ExplainedAuthentication, Explanation, Snapshot, WrittenRequest};
 use meter::Meter;
 use serde::Serialize;
 use store::{DatabaseError, Store};
+use telemetry::{BackendBoard, BackendStatus};
 use thiserror::Error;
 use utoipa::ToSchema;
 
+use crate::backend_state::BackendStateWord;
 use crate::budgets::{BudgetSources, ExplainedBudget};
 pub use holder::HolderName;
 use holder::{ExplainedKey, ExplainedSubject, Holder};
@@ -35,6 +37,8 @@ pub struct ExplanationSources<'a> {
     pub clock: &'a Clock,
     /// The counters of this process; `None` without the proxy.
     pub counters: Option<LiveCounters<'a>>,
+    /// The backends of this process's proxy.
+    pub board: &'a BackendBoard,
 }
 
 /// The counters of the process that serves the proxy.
@@ -84,6 +88,8 @@ pub struct StatefulExplanation {
     key: Option<ExplainedKey>,
     /// The key or the user of an entry of `auth` that the request is made as; null if `as` names none.
     subject: Option<ExplainedSubject>,
+    /// The backends that may get the request, with their present state; empty if this process does not serve the proxy.
+    backends: Vec<ExplainedBackendState>,
     /// The rate limits of the request with their present state, in the order in which they apply.
     limits: Vec<LimitState>,
     /// The quotas and budgets that apply to the client, with their use.
@@ -92,7 +98,34 @@ pub struct StatefulExplanation {
     budgets_reason: Option<String>,
 }
 
+/// A backend of an upstream that may get the request. One that is not available, or that has no weight, gets it only if the
+/// upstream has no other.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedBackendState)]
+struct ExplainedBackendState {
+    upstream: String,
+    /// The URL of the backend.
+    url: String,
+    state: BackendStateWord,
+}
+
 impl<'a> ExplanationSources<'a> {
+    /// Returns the backends of the upstreams of an explained request.
+    fn backends(self, explanation: &Explanation) -> Vec<ExplainedBackendState> {
+        let upstreams =
+            explanation.action.iter().flat_map(|action| &action.upstreams).map(|upstream| upstream.name.as_str());
+        let names: Vec<&str> = upstreams.collect();
+        let mut states: Vec<_> = self.board.backends().unwrap_or_default();
+        states.retain(|status| names.contains(&&*status.upstream));
+        states.sort_by(|a, b| (&a.upstream, &a.url).cmp(&(&b.upstream, &b.url)));
+        let shown = |status: &BackendStatus| ExplainedBackendState {
+            upstream: status.upstream.to_string(),
+            url: status.url.to_string(),
+            state: status.condition.into(),
+        };
+        states.iter().map(shown).collect()
+    }
+
     const fn budgets(self) -> BudgetSources<'a> {
         let meter = match self.counters {
             Some(counters) => Some(counters.meter),
@@ -137,7 +170,8 @@ impl StatefulExplanation {
             Some(Holder::Listed(client)) => (None, Some(ExplainedSubject::from(client))),
             None => (None, None),
         };
-        Ok(Self { explanation, key, subject, limits, budgets, budgets_reason })
+        let backends = sources.backends(&explanation);
+        Ok(Self { explanation, key, subject, backends, limits, budgets, budgets_reason })
     }
 
     /// Returns the explanation of the configuration.

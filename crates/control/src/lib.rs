@@ -14,6 +14,7 @@
 
 mod address;
 mod attempts;
+mod backend_state;
 mod budgets;
 mod caller;
 mod checked_stream;

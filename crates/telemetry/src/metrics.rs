@@ -32,8 +32,8 @@ pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    BackendCheckLabels, BackendFailureLabels, BackendLabels, CodeLabels, ModelLabels, ProxyMetrics, RequestLabels,
-    RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
+    BackendCheckLabels, BackendFailureLabels, BackendLabels, CodeLabels, ConfiguredLabels, FloatCounter, ModelLabels,
+    ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;

@@ -233,3 +233,16 @@ async fn log_lines_have_the_ids_that_commands_list() {
     assert_eq!(line["key"], keys.split_whitespace().next().unwrap(), "{line}");
     assert_eq!(line["key_last4"], account.key[account.key.len() - 4..], "{line}");
 }
+
+#[tokio::test]
+async fn labels_of_a_route_are_in_a_metric_and_in_its_log_lines() {
+    let routes =
+        "[{path: /a, auth: {type: none}, respond: {}, labels: {tier: gold, team: accounts}}, {path: /b, respond: {}}]";
+    let gateway = Gateway::start(Setup::new().section("routes", routes)).await;
+    let id = gateway.call(Call::get("/a")).await.expect(200).header("x-request-id").unwrap().to_owned();
+    let line = eventually("the request is logged", async || lines(&gateway, &id).pop()).await;
+    assert_eq!(line["labels"], json!("team=accounts,tier=gold"), "{line}");
+    let metrics = gateway.metrics().await;
+    let shown: Vec<&str> = metrics.lines().filter(|line| line.starts_with("tollgate_route_labels{")).collect();
+    assert_eq!(shown, ["tollgate_route_labels{route=\"/a\",team=\"accounts\",tier=\"gold\"} 1"]);
+}

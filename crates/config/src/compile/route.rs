@@ -1,5 +1,6 @@
 //! Compiles `routes`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use crate::schema::field::Entries;
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
-    Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route, RouteMatches, RoutePolicy,
-    Timeouts,
+    Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route, PolicyLabels, RouteMatches,
+    RoutePolicy, Timeouts,
 };
 
 /// The parts of the file that routes refer to.
@@ -40,7 +41,7 @@ pub(super) struct RouteParts<'a> {
 pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, parts: RouteParts<'_>) -> Vec<Arc<Route>> {
     let RouteParts { upstreams, auth: auth_entries, timeouts, rate_limits, notes } = parts;
     let mut names = UsedNames::default();
-    let mut known = KnownMatches::default();
+    let (mut known, mut labels) = (KnownMatches::default(), LabelNames::default());
     let mut routes = Vec::new();
     for route in &mut entries.list {
         route.name.take_if(|name| !names.take(reader, name, "route"));
@@ -71,6 +72,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             events: route.events.value,
             credits: Credits(route.credits.value.into()),
             timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
+            labels: labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         };
@@ -86,6 +88,29 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
     }
     known.check_expressions(reader);
     routes
+}
+
+/// The names of the labels of all routes.
+#[derive(Default)]
+struct LabelNames(BTreeSet<String>);
+
+impl LabelNames {
+    /// Maximum number of names: each is a label of the metric of every route.
+    const MAX: usize = 4;
+
+    /// Returns the labels of a route. A name beyond the maximum is reported.
+    fn of(&mut self, reader: &Reader<'_>, route: &RouteInput) -> PolicyLabels {
+        for (name, value) in &route.labels {
+            self.0.insert(name.clone());
+            if self.0.len() > Self::MAX {
+                let problem = Problem::new(Code::BadValue, value.at(), "the routes have too many names of labels");
+                reader.report(problem.expected("at most 4 names in all routes together"));
+                self.0.remove(name);
+            }
+        }
+        let pairs = route.labels.iter().map(|(name, value)| (name.as_str().into(), value.value.as_str().into()));
+        PolicyLabels::new(pairs.collect())
+    }
 }
 
 /// Returns the shortest timeout of all routes; `general` are those of requests without one.

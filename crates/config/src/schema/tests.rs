@@ -62,6 +62,16 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "the value is that of the upstream",
     ),
     (
+        "labels: {route: x}",
+        "routes: [{path: /a, respond: {}, labels: {route: x}}]",
+        "a pattern cannot exclude one name",
+    ),
+    (
+        "labels: {a: x, b: x, c: x, d: x}",
+        "routes: [{path: /a, respond: {}, labels: {a: x, b: x, c: x, d: x}}, {path: /b, respond: {}, labels: {e: x}}]",
+        "the names of all routes are counted together",
+    ),
+    (
         "retry: {on: [200]}",
         "upstreams: [{name: u, backends: [{url: http://h}], retry: {on: [200]}}]",
         "validators see a number, not its text",

@@ -157,6 +157,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[1].name",
             "routes[2].respond.headers",
             "routes[0].fallback.headers",
+            "routes[0].labels",
             "upstreams[0].retry.on",
             "trusted_proxies",
             "listen",

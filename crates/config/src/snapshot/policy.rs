@@ -31,10 +31,31 @@ pub struct RoutePolicy {
     pub credits: Credits,
     /// The deadlines of its requests.
     pub timeouts: Timeouts,
+    /// Its labels, by their names in order.
+    pub labels: PolicyLabels,
     /// The response in place of the gateway's own errors with status 502, 503 or 504.
     pub fallback: Option<Box<FixedResponse>>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
+}
+
+/// The labels of a route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyLabels {
+    /// The names with their values, in the order of the names.
+    pub pairs: Box<[(Box<str>, Box<str>)]>,
+    /// The labels in the log: `team=accounts,tier=gold`; empty without labels.
+    pub text: Box<str>,
+}
+
+impl PolicyLabels {
+    /// Returns the labels in the order of their names.
+    #[must_use]
+    pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Self {
+        pairs.sort();
+        let text = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+        Self { pairs: pairs.into(), text: text.into() }
+    }
 }
 
 /// The values of `routes[].events`.
@@ -75,6 +96,7 @@ impl RoutePolicy {
             events: Events::Folded,
             credits: Credits::ZERO,
             timeouts,
+            labels: PolicyLabels::default(),
             fallback: None,
             allow_headers: Vec::new(),
         }

@@ -85,6 +85,7 @@ impl From<ExplanationError> for Problem {
         "status": 401,
         "as": null,
         "subject": null,
+        "backends": [{"upstream": "users", "url": "http://127.0.0.1:9001", "state": "available"}],
         "limits": [{"kind": "rate_limit", "name": "ip", "limit": 100, "remaining": null, "resets_at": null,
             "reason": "the address of the client is not given", "place": "tollgate.yaml:8:5"}],
         "budgets": [],
@@ -107,7 +108,8 @@ pub(super) async fn explain(
         unauthenticated: app.windows.tally(),
         nodes: app.windows.sharing_state().map(|state| state.nodes()),
     });
-    let sources = ExplanationSources { store: &app.store, snapshot: &snapshot, clock: &app.clock, counters };
+    let (store, clock, board) = (&app.store, &app.clock, &app.board);
+    let sources = ExplanationSources { store, snapshot: &snapshot, clock, counters, board };
     let query = ExplanationQuery { request, holder, address };
     Ok(Json(StatefulExplanation::of(sources, query).await?))
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use telemetry::{BackendCondition, BackendStatus};
+use telemetry::BackendStatus;
 use utoipa::ToSchema;
 
+use crate::backend_state::BackendStateWord;
 use crate::caller::Admin;
 use crate::figures::ms;
 use crate::problem::Problem;
@@ -76,23 +77,6 @@ struct BackendView {
     checks_failed: Option<u64>,
 }
 
-/// Whether a backend gets requests.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = BackendStateWord)]
-enum BackendStateWord {
-    /// It gets its share of requests.
-    Available,
-    /// Its circuit breaker is open.
-    Open,
-    /// Its circuit breaker tries it with a few requests.
-    HalfOpen,
-    /// Its health checks have failed.
-    Unhealthy,
-    /// It is ejected after failures in a row.
-    Ejected,
-}
-
 /// The states of the backends of one upstream, by their URLs.
 type States = HashMap<(Arc<str>, Arc<str>), BackendStatus>;
 
@@ -142,13 +126,7 @@ impl BackendView {
         Self {
             url,
             weight,
-            state: status.map(|status| match status.condition {
-                BackendCondition::Available => BackendStateWord::Available,
-                BackendCondition::Open => BackendStateWord::Open,
-                BackendCondition::HalfOpen => BackendStateWord::HalfOpen,
-                BackendCondition::Unhealthy => BackendStateWord::Unhealthy,
-                BackendCondition::Ejected => BackendStateWord::Ejected,
-            }),
+            state: status.map(|status| status.condition.into()),
             in_flight: count(|status| status.in_flight),
             requests: count(|status| status.requests),
             failures: count(|status| status.failures),

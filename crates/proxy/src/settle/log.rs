@@ -37,6 +37,8 @@ macro_rules! with_fields {
                 [$ending.user_agent.map(|agent| tracing::field::display(Cut(agent)))]
             route "the name of the route"
                 [%$account.policy().name]
+            labels "the [labels](metrics.md#labels-of-routes) of the route: `team=accounts,tier=gold`"
+                [Some(&*$account.policy().labels.text).filter(|labels| !labels.is_empty())]
             status "the status that the client received; 499 if it disconnected before"
                 [$account.ending.status]
             outcome "`completed`; `refused` or `failed` with a `code`; or why it ended early: `caller_gone`, `upstream_cut`, `timed_out`, `budget_cut`, `drained`"

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use config::snapshot::{BreakerRules, EjectionRules, Origin, PoolRules, WORKERS_MAX};
-use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, Gauge};
+use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, FloatCounter, Gauge};
 use telemetry::{BackendCondition, BackendStatus, Metrics};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -75,6 +75,9 @@ struct Published {
     ejected: (Gauge, bool),
     ejections: (Counter, u64),
     unhealthy: (Gauge, bool),
+    responses: (Counter, u64),
+    /// The times until their heads, in microseconds.
+    wait: (FloatCounter, u64),
 }
 
 /// The values of a backend's health. Without a check, or before the first one, a backend is used.
@@ -99,6 +102,8 @@ impl BackendState {
             ejected: (proxy.backend_ejected.get_or_create(&labels), false),
             ejections: (proxy.backend_ejections.get_or_create(&labels), 0),
             unhealthy: (proxy.backend_unhealthy.get_or_create(&labels), false),
+            responses: (proxy.backend_responses.get_or_create(&labels), 0),
+            wait: (proxy.backend_wait.get_or_create(&labels), 0),
         };
         let begun = Instant::now();
         Self {
@@ -307,11 +312,16 @@ impl BackendState {
             ejected,
             ejections,
             unhealthy,
+            responses,
+            wait: (wait, waited_us),
         } = &mut *published;
         let in_flight = self.sum(|worker| &worker.in_flight);
         gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
         *known = in_flight;
         let picked = (picks, self.sum(|worker| &worker.picks));
+        let answered = (responses, self.sum(|worker| &worker.answered));
+        let total_us = self.sum(|worker| &worker.waited_us);
+        wait.inc_by(total_us.saturating_sub(std::mem::replace(waited_us, total_us)) as f64 / 1e6);
         let opened = (openings, self.breaker.openings());
         let put_out = (ejections, self.ejection.total());
         let states = [
@@ -323,7 +333,7 @@ impl BackendState {
             gauge.inc_by(i64::from(is) - i64::from(std::mem::replace(was, is)));
         }
         let failed = failures.iter_mut().enumerate().map(|(cause, known)| (known, self.failures(cause)));
-        for ((counter, known), total) in [picked, opened, put_out].into_iter().chain(failed) {
+        for ((counter, known), total) in [picked, answered, opened, put_out].into_iter().chain(failed) {
             counter.inc_by(total.saturating_sub(*known));
             *known = total;
         }

@@ -1,5 +1,7 @@
 //! Metrics of the proxy.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +18,11 @@ const NAME_SERIES_MAX: usize = 1_000;
 const MODEL_SERIES_MAX: usize = 500;
 /// Number of token classes.
 const CLASSES: usize = 6;
+
+/// A counter of seconds.
+pub type FloatCounter = Counter<f64, AtomicU64>;
+/// One series per route, whose labels are those of the configuration.
+pub type ConfiguredLabels = prometheus_client::metrics::family::Family<Vec<(String, String)>, Gauge>;
 
 /// Labels of one request to a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -199,6 +206,12 @@ pub struct ProxyMetrics {
     pub refusals: Family<CodeLabels, Counter>,
     /// `tollgate_upstream_errors_total`: attempts that failed.
     pub upstream_errors: Family<UpstreamCodeLabels, Counter>,
+    /// `tollgate_route_labels`: 1 for each route with labels, which are labels of the metric.
+    pub route_labels: ConfiguredLabels,
+    /// `tollgate_backend_responses_total`: responses whose head arrived.
+    pub backend_responses: Family<BackendLabels, Counter>,
+    /// `tollgate_backend_wait_seconds_total`: the sum of the times until those heads.
+    pub backend_wait: Family<BackendLabels, FloatCounter>,
     /// `tollgate_upstream_retries_total`: attempts that repeat another.
     pub upstream_retries: Family<UpstreamCauseLabels, Counter>,
     /// `tollgate_upstream_retries_refused_total`: retries that the upstream's budget did not allow.
@@ -247,6 +260,9 @@ impl ProxyMetrics {
             upstream_duration: Family::new(NAME_SERIES_MAX),
             refusals: Family::new(NAME_SERIES_MAX),
             upstream_errors: Family::new(NAME_SERIES_MAX),
+            route_labels: ConfiguredLabels::default(),
+            backend_responses: Family::new(NAME_SERIES_MAX),
+            backend_wait: Family::new(NAME_SERIES_MAX),
             upstream_retries: Family::new(NAME_SERIES_MAX),
             upstream_retries_refused: Family::new(NAME_SERIES_MAX),
             backend_requests: Family::new(NAME_SERIES_MAX),
@@ -302,6 +318,17 @@ impl ProxyMetrics {
     }
 
     fn register_backends(&self, registry: &mut Registry) {
+        registry.register("tollgate_route_labels", "Labels of routes", self.route_labels.clone());
+        registry.register(
+            "tollgate_backend_responses",
+            "Responses of a backend whose head arrived",
+            self.backend_responses.clone(),
+        );
+        registry.register(
+            "tollgate_backend_wait_seconds",
+            "Sum of the times until the heads of a backend's responses arrived",
+            self.backend_wait.clone(),
+        );
         registry.register(
             "tollgate_upstream_retries",
             "Attempts that repeat another, by upstream and cause",

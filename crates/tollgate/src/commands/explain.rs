@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use config::{Snapshot, WrittenRequest};
 use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, StatefulExplanation};
 use serde::Serialize;
+use telemetry::BackendBoard;
 
 use crate::cli::Explain;
 use crate::commands::{block_on, load, open, printable};
@@ -39,7 +40,8 @@ fn of_holder(snapshot: &Snapshot, request: WrittenRequest, holder: &str) -> anyh
     block_on(async {
         let store = open(&snapshot.process).await?;
         let clock = Clock::system();
-        let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None };
+        let board = BackendBoard::default();
+        let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None, board: &board };
         let query = ExplanationQuery { request, holder: Some(holder), address: None };
         let explanation = StatefulExplanation::of(sources, query).await;
         store.close().await;

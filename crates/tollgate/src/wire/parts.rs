@@ -166,7 +166,20 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
         show(&all.meter, &meter.stats().totals());
+        show_labels(&all.proxy.route_labels, &shared.live.load());
     }));
+}
+
+/// Shows the labels of the routes of a snapshot. Those of removed routes vanish.
+fn show_labels(shown: &metrics::ConfiguredLabels, snapshot: &Snapshot) {
+    shown.clear();
+    for policy in snapshot.traffic.router.routes().iter().map(|route| &route.policy) {
+        if !policy.labels.pairs.is_empty() {
+            let own = policy.labels.pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            let labels = std::iter::once(("route".to_owned(), policy.name.to_string())).chain(own).collect();
+            shown.get_or_create(&labels).set(1);
+        }
+    }
 }
 
 fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {

@@ -192,3 +192,19 @@ fn a_route_has_its_own_timeouts_and_its_fallback() {
         assert_eq!(read_text(&source).map(|_| ()).unwrap_err().problems[0].code.name(), "bad_value", "{key}");
     }
 }
+
+#[test]
+fn routes_have_labels_of_at_most_four_names() {
+    let labels = |labels: &str| {
+        let source = format!(
+            "routes: [{{path: /a, respond: {{}}, labels: {{{labels}}}}}, {{path: /b, respond: {{}}, labels: {{e: x}}}}]"
+        );
+        read_text(&source).map(|loaded| loaded.snapshot.traffic.router.routes()[0].policy.labels.text.to_string())
+    };
+    assert_eq!(labels("").unwrap(), "");
+    assert_eq!(labels("tier: gold, team: accounts").unwrap(), "team=accounts,tier=gold");
+    assert!(labels("a: x, b: x, c: x").is_ok());
+    for invalid in ["a: x, b: x, c: x, d: x", "route: x", "1a: x", "a-b: x", "a: 'x y'", "a: ''", "a: 'x,b=c'"] {
+        assert_eq!(labels(invalid).unwrap_err().problems[0].code.name(), "bad_value", "{invalid}");
+    }
+}

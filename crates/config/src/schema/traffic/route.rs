@@ -66,8 +66,10 @@ section! {
         timeouts: Option<RouteTimeoutsInput> = maybe_nested::<RouteTimeoutsInput>();
         /// The response in place of the gateway's own errors with status 502, 503 or 504.
         fallback: Option<FallbackInput> = maybe_nested::<FallbackInput>();
-        later: labels,
-            cors, cache, addresses, compression;
+        /// Labels of the route in [metrics](metrics.md#labels-of-routes) and in the [log](logs.md), such as `team: accounts`. All routes together have at most 4 names.
+        labels: Vec<(String, Input<String>)> =
+            Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
+        later: cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
@@ -113,6 +115,26 @@ section! {
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
     }
 }
+
+/// Whether `name` is the name of a label, and not that of the metric itself.
+fn is_label(name: &str) -> bool {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    starts && is_plain && name.len() <= 32 && name != "route"
+}
+
+const LABEL_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_]{0,31}$";
+/// The characters of a label's value; `=` and `,` separate the labels in the log.
+const LABEL_VALUE: TextForm<String> = TextForm {
+    parse: |value| {
+        let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/:-".contains(&byte));
+        accept(value, (1..=64).contains(&value.len()) && is_plain, "1 to 64 letters, digits and `._/:-`")
+    },
+    shown: |value| Value::text(value),
+    cell: "text",
+    pattern: "^[A-Za-z0-9._/:-]{1,64}$",
+    scalar: Scalar::Any,
+};
 
 /// The condition of `body` on `status`.
 fn content_of_status() -> Json {

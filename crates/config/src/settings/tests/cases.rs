@@ -106,6 +106,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].retry.on[0]", "timeout", "timeout"),
     ("upstreams[0].retry.budget", "50%", "50%"),
     ("upstreams[0].retry.body", "8KiB", "8KiB"),
+    ("routes[0].labels.proxy", "value", "value"),
     ("routes[0].fallback.status", "404", "404"),
     ("routes[0].fallback.body", "text", "text"),
     ("routes[0].fallback.headers.proxy", "value", "value"),

@@ -264,8 +264,14 @@ async fn a_node_that_shares_limits_says_what_it_has_counted() {
     counters[0].take(&key, rule.usual.as_ref().unwrap().terms.share(nodes), now).unwrap();
     let unauthenticated = meter::window::counts::WindowCounts::default();
     let counters = LiveCounters { meter: &world.meter, unauthenticated: &unauthenticated, nodes: Some(nodes) };
-    let sources =
-        ExplanationSources { store: &world.store, snapshot: &snapshot, clock: &world.clock, counters: Some(counters) };
+    let board = telemetry::BackendBoard::default();
+    let sources = ExplanationSources {
+        store: &world.store,
+        snapshot: &snapshot,
+        clock: &world.clock,
+        counters: Some(counters),
+        board: &board,
+    };
     let query = |key: Option<access::KeyId>| ExplanationQuery {
         request: config::WrittenRequest::parse("/a", &[]).unwrap(),
         holder: key.map(HolderName::Key),

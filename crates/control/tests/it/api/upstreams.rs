@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use telemetry::{BackendBoard, BackendCondition, BackendStatus};
 
 use crate::api::explain::limited;
-use crate::client::get;
+use crate::client::{get, post};
 use crate::world::World;
 
 const CONFIGURED: &str = "upstreams: [{name: pair, strategy: ewma, backends: [{url: http://a, weight: 3}, {url: http://b}]}]\n\
@@ -79,4 +79,42 @@ async fn members_may_not_list_upstreams() {
     let session = world.sign_in(&ada).await;
     let answer = get(world.address, "/api/upstreams", &[&session.bearer()]).await;
     assert_eq!((answer.status, &answer.json()["error"]["code"]), (403, &json!("forbidden")));
+}
+
+#[tokio::test]
+async fn an_explanation_has_the_state_of_each_backend_that_may_get_the_request() {
+    let board = BackendBoard::default();
+    board.set(|| {
+        vec![
+            status("http://b", BackendCondition::Unhealthy),
+            status("http://a", BackendCondition::Available),
+            BackendStatus { upstream: "other".into(), ..status("http://c", BackendCondition::Open) },
+        ]
+    });
+    let world = World::start_with_board(Arc::new(board)).await;
+    let snapshot = limited(&format!(
+        "{CONFIGURED}routes: [{{path: /x, upstreams: pair, auth: {{type: none}}}}, {{path: /y, respond: {{}}}}]\n"
+    ));
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    for (url, expected) in [
+        (
+            "/x",
+            json!([
+                {"upstream": "pair", "url": "http://a", "state": "available"},
+                {"upstream": "pair", "url": "http://b", "state": "unhealthy"},
+            ]),
+        ),
+        ("/y", json!([])),
+    ] {
+        let answer = post(
+            world.address,
+            "/api/explain",
+            &[&session.bearer()],
+            &json!({"method": "GET", "url": url}).to_string(),
+        )
+        .await;
+        assert_eq!((answer.status, &answer.json()["backends"]), (200, &expected), "{answer:?}");
+    }
 }
