@@ -24,7 +24,7 @@ use crate::schema::field::Entries;
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
-    Action, Auth, FixedResponse, HostMatch, PathMatch, Redirect, RefusedPaths, Route, PolicyLabels, RouteMatches,
+    Action, Auth, FixedResponse, HostMatch, PathMatch, PolicyLabels, Redirect, RefusedPaths, Route, RouteMatches,
     RoutePolicy, Timeouts,
 };
 
