@@ -1,6 +1,8 @@
 //! The job that checks the backends of upstreams, and the schedule of each.
 
 pub mod probe;
+mod script;
+pub mod target;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,14 +15,17 @@ use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use probe::CheckFailure;
-pub use probe::{CheckedEndpoint, CheckedScheme, Probe};
+pub use probe::Probe;
+use target::CheckFailure;
+pub use target::{CheckedEndpoint, CheckedScheme};
 
 /// Begins the checks that are due. A run without one costs a comparison for each backend.
 pub const SPEC: JobSpec = JobSpec::every("backend_health", Duration::from_millis(100));
 
 /// Maximum number of checks at once. Further ones wait.
 const RUNNING_MAX: usize = 256;
+/// Maximum number of scripts at once. Each is at least one process.
+const SCRIPTS_MAX: usize = 16;
 /// The longest pause before a check while results have begun to differ from the state.
 const CHANGING: Duration = Duration::from_secs(2);
 
@@ -141,10 +146,14 @@ impl HealthChecks {
 
     fn begin_due(&mut self) {
         let now = Instant::now();
+        let is_script = |known: &Scheduled| matches!(known.backend.check.probe, Probe::Script(_));
+        let mut scripts = self.schedules.values().filter(|known| known.is_running && is_script(known)).count();
         for (id, known) in &mut self.schedules {
-            if known.is_running || now < known.due || self.running.len() >= RUNNING_MAX {
+            let has_room = self.running.len() < RUNNING_MAX && (scripts < SCRIPTS_MAX || !is_script(known));
+            if known.is_running || now < known.due || !has_room {
                 continue;
             }
+            scripts += usize::from(is_script(known));
             known.is_running = true;
             let (id, endpoint, check) = (id.clone(), known.backend.endpoint.clone(), known.backend.check.clone());
             let tls = self.tls.clone();

@@ -23,7 +23,7 @@ mod reselling;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 14] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "canary",
@@ -37,6 +37,7 @@ const EXAMPLES: [&str; 13] = [
     "plain-api",
     "rate-limits",
     "reselling",
+    "resilient",
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
@@ -316,6 +317,28 @@ async fn every_example_starts_and_prints_whether_calls_cost_money() {
             assert!(!secret.is_some_and(|(_, value)| reported.contains(value)), "{name}: {reported}");
         }
     }
+}
+
+#[tokio::test]
+async fn resilient_serves_while_one_of_two_backends_is_gone() {
+    let example = Example::read("resilient");
+    for (variable, default) in &example.exports {
+        assert!(example.yaml.contains(&format!("${{{variable}:-{default}}}")), "the README names the default");
+    }
+    let (first, second) = (Upstream::json(&json!({"users": []})).await, Upstream::json(&json!({"users": []})).await);
+    let url = |backend: &Upstream| format!("http://{}", backend.address());
+    let variables = [("FIRST_URL".to_owned(), url(&first)), ("SECOND_URL".to_owned(), url(&second))];
+    let gateway = example.start(&variables).await;
+    let unhealthy = format!("tollgate_backend_unhealthy{{upstream=\"users\",backend=\"{}\"}} 1", url(&first));
+    assert_eq!(example.run(&gateway, "").await, ["{\"users\":[]}"]);
+    drop(first);
+    for _ in 0..10 {
+        assert_eq!(example.run(&gateway, "").await, ["{\"users\":[]}"]);
+    }
+    eventually("the backend is unhealthy", async || gateway.metrics().await.contains(&unhealthy).then_some(())).await;
+    drop(second);
+    let answer = gateway.call(Call::get("/api/v1/users")).await.expect(503);
+    assert_eq!(answer.text(), "{\"error\": \"try again soon\"}");
 }
 
 #[tokio::test]

@@ -42,10 +42,14 @@ impl Checked {
 }
 
 async fn start(backends: &[&Checked]) -> Gateway {
+    start_with(backends, "path: /health, timeout: 150ms").await
+}
+
+/// Starts a gateway that checks the backends in this way.
+async fn start_with(backends: &[&Checked], probe: &str) -> Gateway {
     let urls: Vec<String> =
         backends.iter().map(|backend| format!("{{url: \"http://{}\"}}", backend.upstream.address())).collect();
-    let check =
-        "health_check: {path: /health, interval: 150ms, timeout: 150ms, unhealthy_threshold: 2}, slow_start: 0s";
+    let check = format!("health_check: {{{probe}, interval: 150ms, unhealthy_threshold: 2}}, slow_start: 0s");
     let upstream = format!("[{{name: pair, backends: [{}], {check}}}]", urls.join(", "));
     let setup = Setup::new()
         .section("upstreams", &upstream)
@@ -100,4 +104,24 @@ async fn if_no_backend_is_healthy_all_get_requests() {
     let before = [one.served(), other.served()];
     send(&gateway, 10).await;
     assert!(one.served() > before[0] && other.served() > before[1]);
+}
+
+#[tokio::test]
+async fn a_script_decides_whether_a_backend_gets_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (changing, steady) = (Checked::start().await, Checked::start().await);
+    // The file of a backend, by its port, says that it is down.
+    let file = |backend: &Checked| folder.path().join(backend.upstream.address().port().to_string());
+    let script = folder.path().join("check.sh");
+    std::fs::write(&script, "#!/bin/sh\nif [ -e \"$1/$BACKEND_PORT\" ]; then echo it is down; exit 1; fi\n").unwrap();
+    let probe = format!("script: [/bin/sh, {}, {}]", script.display(), folder.path().display());
+    let gateway = start_with(&[&changing, &steady], &probe).await;
+    std::fs::write(file(&changing), "").unwrap();
+    waits(&gateway, &changing, 1).await;
+    let before = (changing.served(), steady.served());
+    send(&gateway, 10).await;
+    assert_eq!((changing.served() - before.0, steady.served() - before.1), (0, 10));
+    assert!(gateway.stderr().contains("it is down"), "the log has the cause: {}", gateway.stderr());
+    std::fs::remove_file(file(&changing)).unwrap();
+    waits(&gateway, &changing, 0).await;
 }

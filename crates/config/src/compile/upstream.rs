@@ -105,8 +105,7 @@ fn hashed_value(reader: &Reader<'_>, input: &HashInput) -> Option<HashedValue> {
 
 /// Returns the checks; `None` if they have no kind, which is reported.
 fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthCheck> {
-    // `script` is not supported yet, which is reported.
-    if !input.location.has("script") && !exactly_one(reader, &input.location, &["path", "tcp", "grpc"]) {
+    if !exactly_one(reader, &input.location, &["path", "tcp", "grpc", "script"]) {
         return None;
     }
     let probe = match input {
@@ -120,6 +119,7 @@ fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthC
         }
         HealthCheckInput { grpc: Some(service), .. } => HealthProbe::Grpc { service: service.value.clone() },
         HealthCheckInput { tcp: Some(tcp), .. } if tcp.value => HealthProbe::Tcp,
+        HealthCheckInput { script, .. } if !script.list.is_empty() => HealthProbe::Script(script_of(reader, input)?),
         _ => return None,
     };
     Some(HealthCheck {
@@ -131,6 +131,22 @@ fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthC
         healthy_threshold: input.healthy_threshold.value,
         panic_percent: input.panic.value,
     })
+}
+
+/// Returns the program of a check. A text of the API cannot set it, because an admin is not the operator of the machine.
+fn script_of(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<Vec<String>> {
+    let (key, first) = (input.location.name("script"), input.script.list.first()?);
+    if !first.at().is_none_or(|at| reader.may_allow(at, &key)) {
+        let problem = Problem::new(Code::BadValue, first.at(), format!("the API cannot set `{key}`"));
+        reader.report(problem.expected("the entry as it is in force, or a change of the configuration file"));
+        return None;
+    }
+    if !first.value.starts_with('/') {
+        let problem = Problem::new(Code::BadValue, first.at(), format!("`{key}` begins with no absolute path"));
+        reader.report(problem.expected("the program's absolute path, such as /opt/check.sh"));
+        return None;
+    }
+    Some(input.script.list.iter().map(|argument| argument.value.clone()).collect())
 }
 
 fn ejection(input: &EjectionInput) -> EjectionRules {

@@ -72,6 +72,11 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "the names of all routes are counted together",
     ),
     (
+        "script: [check.sh]",
+        "upstreams: [{name: u, backends: [{url: http://h}], health_check: {script: [check.sh]}}]",
+        "the first of the texts has another rule",
+    ),
+    (
         "retry: {on: [200]}",
         "upstreams: [{name: u, backends: [{url: http://h}], retry: {on: [200]}}]",
         "validators see a number, not its text",

@@ -117,6 +117,8 @@ pub enum HealthProbe {
         /// The first and the last status of a healthy backend. Default 200 and 299.
         statuses: (u16, u16),
     },
+    /// Each check runs a program: its absolute path, and its arguments.
+    Script(Vec<String>),
     /// A call of the gRPC health service.
     Grpc {
         /// The name of the service; it may be empty.

@@ -1,4 +1,4 @@
-//! One check of a backend: a connection, or a request of HTTP or gRPC over a new connection.
+//! One check of a backend: a connection, a request of HTTP or gRPC over a new connection, or a script.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,12 +13,13 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use thiserror::Error;
-use tls::UpstreamTls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+
+use super::script;
+use super::target::{CheckFailure, CheckedEndpoint, CheckedScheme};
 
 /// Maximum size of the head of a response in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -26,36 +27,6 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 const GRPC_PATH: &str = "/grpc.health.v1.Health/Check";
 const SERVING: u8 = 1;
-
-/// The protocol of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckedScheme {
-    /// The backend speaks HTTP/1.1 without TLS.
-    Http,
-    /// HTTP/2 without TLS, from the first byte.
-    H2c,
-    /// TLS: HTTP/1.1, or HTTP/2 for gRPC.
-    Https,
-}
-
-/// The address to which checks connect.
-#[derive(Debug, Clone)]
-pub struct CheckedEndpoint {
-    /// The protocol of the backend.
-    pub scheme: CheckedScheme,
-    /// A host name, or an address without brackets.
-    pub host: String,
-    /// The port of checks.
-    pub port: u16,
-    /// The value of `Host`.
-    pub authority: String,
-    /// The path of the backend's URL, which is put before that of the check.
-    pub path: String,
-    /// Whether the host may have a link-local address.
-    pub allow_link_local: bool,
-    /// The TLS of the upstream; `None` means the public roots.
-    pub tls: Option<Arc<UpstreamTls>>,
-}
 
 /// The kind of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +44,8 @@ pub enum Probe {
         /// The statuses of a healthy backend.
         statuses: RangeInclusive<u16>,
     },
+    /// A program with its arguments, which must end with status 0.
+    Script(Vec<String>),
     /// A call of `grpc.health.v1.Health/Check`.
     Grpc {
         /// The name of the service; empty for the whole server.
@@ -80,36 +53,7 @@ pub enum Probe {
     },
 }
 
-/// Why a check failed.
-#[derive(Debug, Error)]
-pub enum CheckFailure {
-    /// The check took longer than its maximum time.
-    #[error("no response in time")]
-    TimedOut,
-    /// The name has no address.
-    #[error("the host name does not resolve")]
-    Resolve,
-    /// The address is one of metadata services.
-    #[error("the host has a link-local or metadata address, which only `allow_link_local: true` permits")]
-    LinkLocal,
-    /// No connection was opened.
-    #[error("no connection: {0}")]
-    Connect(#[source] io::Error),
-    /// The TLS handshake failed.
-    #[error("TLS failed: {0}")]
-    Tls(#[source] io::Error),
-    /// The connection ended, or its protocol was violated.
-    #[error("the response is invalid or incomplete: {0}")]
-    Protocol(String),
-    /// The status is not one of a healthy backend.
-    #[error("the status is {0}")]
-    Status(u16),
-    /// The gRPC service is not `SERVING`.
-    #[error("the gRPC service does not serve ({0})")]
-    NotServing(String),
-}
-
-/// Checks a backend over a new connection. The code that calls this function limits its time.
+/// Checks a backend, over a new connection or with a script. The code that calls this function limits its time.
 ///
 /// # Errors
 /// The reason for which the backend is not healthy.
@@ -118,6 +62,9 @@ pub(super) async fn check(
     probe: &Probe,
     tls: &Arc<ClientConfig>,
 ) -> Result<(), CheckFailure> {
+    if let Probe::Script(command) = probe {
+        return script::run(command, endpoint).await;
+    }
     let stream = connect(endpoint).await?;
     if endpoint.scheme != CheckedScheme::Https {
         return over(stream, endpoint, probe).await;
@@ -152,7 +99,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match probe {
-        Probe::Tcp => Ok(()),
+        // A script needs no connection.
+        Probe::Tcp | Probe::Script(_) => Ok(()),
         Probe::Grpc { service } => grpc(stream, endpoint, service).await,
         Probe::Http { path, host, headers, statuses } => {
             let target = format!("{}{path}", endpoint.path);

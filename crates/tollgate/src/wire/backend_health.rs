@@ -60,6 +60,7 @@ fn reporter(state: &Arc<BackendState>) -> Arc<dyn Fn(Option<Checked>) + Send + S
 fn health_check(check: &snapshot::HealthCheck) -> CheckRules {
     let probe = match &check.probe {
         HealthProbe::Tcp => Probe::Tcp,
+        HealthProbe::Script(command) => Probe::Script(command.clone()),
         HealthProbe::Http { path, host, headers, statuses: (first, last) } => {
             Probe::Http { path: path.clone(), host: host.clone(), headers: headers.clone(), statuses: *first..=*last }
         }

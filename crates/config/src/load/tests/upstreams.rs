@@ -115,7 +115,9 @@ fn invalid_values_are_reported_at_their_places() {
         (", health_check: {path: /, status: 299-200}", "299-200", "bad_value"),
         (", health_check: {path: /, interval: 0s}", "0s", "bad_value"),
         (", health_check: {path: /, headers: {Host: a}}", "Host", "bad_value"),
-        (", health_check: {script: [/bin/true]}", "script", "not_yet"),
+        (", health_check: {script: [check.sh]}", "check.sh", "bad_value"),
+        (", health_check: {script: []}", "script", "bad_value"),
+        (", health_check: {script: [/bin/true], tcp: true}", "health_check", "bad_value"),
     ] {
         check_codes(&with(keys), &[(code, 1, at(keys, part))]);
     }
@@ -207,4 +209,10 @@ fn routes_have_labels_of_at_most_four_names() {
     for invalid in ["a: x, b: x, c: x, d: x", "route: x", "1a: x", "a-b: x", "a: 'x y'", "a: ''", "a: 'x,b=c'"] {
         assert_eq!(labels(invalid).unwrap_err().problems[0].code.name(), "bad_value", "{invalid}");
     }
+}
+
+#[test]
+fn a_check_may_be_a_script() {
+    let check = upstream(", health_check: {script: [/opt/check.sh, --fast]}").health_check.clone().unwrap();
+    assert_eq!(check.probe, HealthProbe::Script(vec!["/opt/check.sh".to_owned(), "--fast".to_owned()]));
 }

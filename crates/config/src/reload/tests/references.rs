@@ -205,6 +205,21 @@ fn the_api_allows_no_link_local_address() {
 }
 
 #[test]
+fn the_api_sets_no_script_of_a_check() {
+    let upstream = |name: &str, script: &str| {
+        format!("{{name: {name}, backends: [{{url: \"http://h\"}}], health_check: {{script: {script}}}}}")
+    };
+    let file = format!("upstreams: [{}]\n", upstream("u", "[/opt/check.sh, a]"));
+    assert!(post(&file, &format!("{file}via: true\n")).is_ok(), "the entry is that in force");
+    for script in ["[/opt/check.sh]", "[/opt/check.sh, b]", "[/bin/sh]"] {
+        let error = post(&file, &format!("upstreams: [{}]\n", upstream("u", script))).err().unwrap_or_default();
+        assert!(error.contains("the API cannot set"), "{script}: {error}");
+    }
+    let error = post(&file, &format!("upstreams: [{}]\n", upstream("v", "[/opt/check.sh, a]"))).err();
+    assert!(error.unwrap_or_default().contains("the API cannot set"));
+}
+
+#[test]
 fn values_of_references_are_masked() {
     let file = "control: {config: {variables: [API_PORT]}}\n";
     let text = format!("{file}routes: [{{name: a, path: /a, respond: {{body: \"${{API_PORT}}\"}}}}]\n");

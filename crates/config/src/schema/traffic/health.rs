@@ -6,7 +6,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE}
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Map, default, optional};
+use super::super::field::{Map, Values, default, list, optional};
 use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, accept};
 use super::super::section;
 use super::breaker::SHARE;
@@ -47,6 +47,14 @@ const SERVICE: TextForm<String> = TextForm {
     cell: "name of a service; empty for the whole server",
     pattern: "^[A-Za-z0-9._-]{0,127}$",
     scalar: Scalar::Text,
+};
+/// A program, or one of its arguments.
+const ARGUMENT: TextForm<String> = TextForm {
+    parse: |text| accept(text, (1..=1_024).contains(&text.len()) && !text.contains('\0'), "1 to 1,024 bytes"),
+    shown: |text| Value::text(text),
+    cell: "text",
+    pattern: "^[^\\x00]+$",
+    scalar: Scalar::Any,
 };
 /// One status, or a range of them.
 const STATUSES: TextForm<(u16, u16)> = TextForm {
@@ -91,8 +99,9 @@ section! {
         healthy_threshold: Input<u32> = default(THRESHOLD, || 2);
         /// If the share of healthy backends is not above this, all get requests.
         panic: Input<u32> = default(SHARE, || 0);
-        later: script;
-        rules: Rule::ExactlyOne(&["path", "tcp", "grpc"]), Rule::Values(check_fields);
+        /// A program and its arguments, without a shell. Status 0 is healthy. Only the file may set it.
+        script: Values<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
+        rules: Rule::ExactlyOne(&["path", "tcp", "grpc", "script"]), Rule::Values(check_fields);
     }
 }
 
