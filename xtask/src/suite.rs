@@ -10,7 +10,6 @@ mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,9 +94,4 @@ async fn rerun(failed: Vec<(Job, String)>, report: &mut Report, log: &Path) -> a
         }
     }
     Ok(())
-}
-
-/// Formats a duration as seconds with one decimal.
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
 }

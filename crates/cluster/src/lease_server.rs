@@ -10,11 +10,10 @@ mod accounts;
 pub mod reclaim;
 pub mod unreported;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::server::BudgetAccount;
 use meter::lease::{CounterId, LeaseServer, NodeId, Recall, Tick, TickReply};
 use store::backlog::Backlog;
 use store::budget_period::{BudgetPeriodRow, book_id};
@@ -151,21 +150,6 @@ pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<
         Some(question) => Ok(timestamp(transaction.query(question).one::<(i64,)>().await?.0)),
         None => Ok(store.clock().now()),
     }
-}
-
-/// Whether the budget account has no lease of this node and incarnation yet.
-fn begins(book: &BudgetAccount, of: (NodeId, u64)) -> bool {
-    !book.leases.contains_key(&of)
-}
-
-/// Returns the budgets and periods for which a tick begins a lease.
-fn beginning<'a>(
-    tick: &'a Tick,
-    books: &'a BTreeMap<CounterId, BudgetAccount>,
-) -> impl Iterator<Item = CounterId> + 'a {
-    let of = (tick.node, tick.incarnation);
-    let cells: BTreeSet<CounterId> = tick.requests.iter().map(|ask| ask.counter).collect();
-    cells.into_iter().filter(move |cell| books.get(cell).is_none_or(|book| begins(book, of)))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Budgets as the API shows them: the scope, the amount, and the part in use.
 
 mod explained;
+mod used;
 
 use std::fmt;
 
-use access::{Budget, BudgetId, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
+use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
 use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;
@@ -21,6 +22,7 @@ use crate::state::State;
 use crate::usage_scope::UsageScope;
 use crate::words::{DimensionWord, PerWord, SourceWord};
 pub(crate) use explained::{ExplainedBudget, SubjectQuotas};
+pub(crate) use used::used;
 
 /// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";
@@ -289,23 +291,4 @@ const fn is_shared(scope: access::BudgetScope) -> bool {
         access::BudgetScope::Key(_) | access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => false,
         access::BudgetScope::Plan(_) | access::BudgetScope::Global => true,
     }
-}
-
-/// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
-/// nodes share the budget, the higher of both figures is used.
-pub(crate) async fn used(
-    sources: BudgetSources<'_>,
-    budget: BudgetId,
-    day: Day,
-) -> Result<access::Amount, DatabaseError> {
-    let period = Period::of(budget.per, day);
-    let live = sources.meter.and_then(|meter| {
-        let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
-        Some((budget_counter.used_by_requests(), meter.is_leased()))
-    });
-    if let Some((used, false)) = live {
-        return Ok(used);
-    }
-    let recorded = sources.store.charge_of(budget.scope, period).await?;
-    Ok(recorded.of(budget.measure).max(live.map_or(access::Amount::ZERO, |(used, _)| used)))
 }

@@ -10,6 +10,7 @@
 //! with a provider's).
 
 mod accounts;
+mod comparable;
 mod comparison;
 mod recorded;
 mod repair;
@@ -23,10 +24,11 @@ use std::time::Duration;
 use access::{Amount, Day, KeyNo, PlanId, SubjectId, Timestamp, UserNo};
 use meter::lease::CounterId;
 use store::DatabaseError;
-use store::sql::{Transaction, statements, timestamp};
+use store::sql::statements;
 use uuid::Uuid;
 
 use crate::handle::Ledger;
+use comparable::comparable_from;
 
 pub use recorded::RecordedUsage;
 pub use repair::{RepairError, RepairedTotals};
@@ -239,15 +241,6 @@ impl Ledger {
         snapshot.rollback().await?;
         Ok(from)
     }
-}
-
-/// Returns the first day whose events and counts are complete: rows created before a stored time may have been deleted.
-async fn comparable_from(on: &mut Transaction) -> Result<Day, DatabaseError> {
-    let (from,): (i64,) = on.query(USAGE_FROM).one().await?;
-    Ok(match timestamp(from) {
-        Timestamp(0) => Day(0),
-        from => from.after(SLACK).day().next(),
-    })
 }
 
 /// Returns every SQL text that this module and its parts build.

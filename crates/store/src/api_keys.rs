@@ -101,6 +101,13 @@ pub enum KeyError {
     Database(#[from] DatabaseError),
 }
 
+impl KeyError {
+    /// Returns the error of an insert. Id and number are new, so only the hash can violate a unique index.
+    fn of_insert(error: DatabaseError) -> Self {
+        error.or_taken(Self::KeyTaken)
+    }
+}
+
 /// A new key that is to be stored.
 #[derive(Debug, Clone)]
 pub struct NewKey {
@@ -296,7 +303,7 @@ impl Store {
             .bind(list(bounds.addresses.as_deref()))
             .bind(is_admin)
             .bind(self.now());
-        let row: KeyRow = add.one().await.map_err(taken)?;
+        let row: KeyRow = add.one().await.map_err(KeyError::of_insert)?;
         let act = Act::of(AuditAction::KeyCreate, id, Some(user)).with(detail_of_new(expires_at, &bounds, is_admin));
         self.note(transaction, by, act).await?;
         Ok(row.try_into()?)
@@ -365,11 +372,6 @@ fn check(new: &NewKey) -> Result<(), KeyError> {
 async fn owned(transaction: &mut Transaction, user: UserId) -> Result<u64, KeyError> {
     let owned: Option<(i64,)> = transaction.query(KEYS_OF_OWNER).bind(user.0).find().await?;
     Ok(owned.map(|(owned,)| unsigned(owned)).ok_or(NoUser { id: Some(user) })?)
-}
-
-/// Id and number are new, so only the hash can violate a unique index.
-fn taken(error: DatabaseError) -> KeyError {
-    error.or_taken(KeyError::KeyTaken)
 }
 
 /// Returns the details of a new key for the audit log.

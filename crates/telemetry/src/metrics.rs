@@ -14,6 +14,7 @@ mod meter;
 mod process;
 mod proxy;
 mod tls;
+mod total;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -35,6 +36,7 @@ pub use proxy::{
     ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use tls::{CertificateLabels, TlsMetrics};
+pub use total::set_total;
 
 /// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -274,11 +276,6 @@ impl ControlMetrics {
         );
         control
     }
-}
-
-/// Raises a counter to a total that another crate counts. A smaller total is ignored, because counters never decrease.
-pub fn set_total(counter: &Counter, total: u64) {
-    counter.inner().fetch_max(total, std::sync::atomic::Ordering::Relaxed);
 }
 
 #[cfg(test)]

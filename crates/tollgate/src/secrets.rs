@@ -1,10 +1,10 @@
 //! The secrets of an installation: the master key of the vault and the signing secret of access tokens. They are read
 //! from the environment, or else from files in `DIR/secrets`, which the first start creates.
 
+mod file_text;
 mod folder;
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,8 +18,6 @@ use folder::Folder;
 
 /// Length of the signing secret in bytes: at least that of the signature (RFC 7518, 3.2).
 const SIGNING_BYTES: std::ops::RangeInclusive<usize> = 32..=1_024;
-/// Maximum size of a file that a variable names.
-const FILE_BYTES_MAX: u64 = 4_096;
 
 /// One of the secrets, with its variable and its file.
 struct SecretKind {
@@ -212,19 +210,7 @@ fn content(path: &str) -> std::io::Result<Secret> {
     if !path.starts_with('/') {
         return Err(std::io::Error::other("the path after file: must be absolute, as in file:/run/secrets/key"));
     }
-    text(File::open(path)?)
-}
-
-/// Reads a file without its final line end.
-fn text(file: File) -> std::io::Result<Secret> {
-    let mut text = String::new();
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(std::io::Error::other("the file is too large for a secret"));
-    }
-    let end = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(end);
-    Ok(Secret::new(text))
+    file_text::read(File::open(path)?)
 }
 
 #[cfg(test)]

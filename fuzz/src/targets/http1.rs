@@ -3,6 +3,7 @@
 mod agreement;
 mod connection;
 mod edits;
+mod head_limits;
 mod hyper_client;
 mod hyper_server;
 mod pipeline;
@@ -10,12 +11,11 @@ mod reference;
 mod scripted_io;
 
 use http::Method;
-use http1::{
-    Fields, Framing, HeadLimits, RequestHead, RequestParser, ResponseHead, ResponseParser, ResponseTo, limits,
-};
+use http1::{Fields, Framing, RequestHead, RequestParser, ResponseHead, ResponseParser, ResponseTo};
 
 use crate::random::SeededRandom;
 use connection::{ConnectionOutcome, ReaderSide};
+use head_limits::head_limits;
 use hyper_client::ReadResponse;
 use hyper_server::ReadRequest;
 use reference::FieldPair;
@@ -135,15 +135,6 @@ pub const CHUNKED_WORDS: &[&str] = &[
     "\u{0}",
     "\u{e9}",
 ];
-
-/// The maximum of a head. Inputs reach it.
-const HEAD_BYTES_MAX: usize = limits::TRAILERS_BYTES_MAX;
-const LINE_BYTES_MAX: usize = 1024;
-const FIELDS_MAX: usize = 100;
-
-fn head_limits() -> HeadLimits {
-    HeadLimits::new(HEAD_BYTES_MAX, LINE_BYTES_MAX, FIELDS_MAX)
-}
 
 /// Requests at any split are parsed equally. `httparse`, the reference decoder and hyper read each accepted request equally,
 /// and hyper reads no further one. A written head is parsed as the same head.

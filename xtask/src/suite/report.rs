@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::{Job, Outcome};
-use super::seconds;
 
 /// The file in which runs of tests list flaky tests; `scripts/flaky` prints it.
 const FLAKY: &str = "flaky.tsv";
@@ -127,4 +126,9 @@ impl Report {
         self.note(&format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped))?;
         Ok(if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Formats a duration as seconds with one decimal.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
 }

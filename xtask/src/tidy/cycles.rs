@@ -3,8 +3,8 @@
 //! An import connects two branches of the tree of modules, and counts where these branches separate: if `a/x.rs` imports
 //! from `b/y.rs`, `a` imports `b`. The siblings of each folder must have an order in which no module imports a later one.
 //!
-//! `foo.rs` and its child `foo/bar.rs` may use types and constants of each other, but only one of them calls functions of
-//! the other. For this rule, `foo.rs` is the sibling `self` of its children.
+//! `foo.rs` imports from its child `foo/bar.rs`, which may use types, constants and macros of `foo.rs`, but calls none of its
+//! functions. For this rule, `foo.rs` is the sibling `self` of its children.
 //!
 //! A name that a module imports through the `use` of another module counts for both: the module that exports the name
 //! and the one that defines it. Tests do not count. Method calls and `#[path]` do not count either.

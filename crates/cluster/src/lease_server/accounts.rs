@@ -13,7 +13,7 @@ use store::sql::{Insert, Query, SqlType, StoreKind, Transaction, Values, amount,
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::{LeaseError, beginning};
+use super::LeaseError;
 
 const BOOKS: &str = "SELECT id, carried, most, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
 const LEASES: &str =
@@ -353,4 +353,19 @@ pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
     let mut texts = vec![books_text(kind, 4), leases_text(kind, 4)];
     texts.extend([&OPEN, &KEEP, &LOANS].into_iter().flat_map(|insert| insert.all_texts(kind)));
     texts
+}
+
+/// Whether the budget account has no lease of this node and incarnation yet.
+fn begins(book: &BudgetAccount, of: (NodeId, u64)) -> bool {
+    !book.leases.contains_key(&of)
+}
+
+/// Returns the budgets and periods for which a tick begins a lease.
+fn beginning<'a>(
+    tick: &'a Tick,
+    books: &'a BTreeMap<CounterId, BudgetAccount>,
+) -> impl Iterator<Item = CounterId> + 'a {
+    let of = (tick.node, tick.incarnation);
+    let cells: BTreeSet<CounterId> = tick.requests.iter().map(|ask| ask.counter).collect();
+    cells.into_iter().filter(move |cell| books.get(cell).is_none_or(|book| begins(book, of)))
 }

@@ -8,6 +8,7 @@
 //! Paths are compared byte for byte, after escapes that no path needs are decoded ([`normalized`]); hosts without case and
 //! port.
 
+mod normal_form;
 mod paths;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+pub use self::normal_form::normalized;
 use self::paths::Paths;
 use super::conditions::{Fit, RequestParts, Specificity};
 use super::route::{HostMatch, PathMatch, Route};
@@ -153,25 +155,6 @@ fn compared(host: &str) -> Option<Cow<'_, str>> {
     (1..=HOST_LEN_MAX)
         .contains(&name.len())
         .then(|| if is_lowercase { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) })
-}
-
-/// Decodes the escapes of letters, digits, `-`, `.`, `_` and `~`: backends read both spellings as one path (RFC 3986,
-/// 6.2.2.2), so both need the same route.
-#[must_use]
-pub fn normalized(path: &str) -> Cow<'_, str> {
-    let Some((before, _)) = path.split_once('%') else { return Cow::Borrowed(path) };
-    let mut written = before.to_owned();
-    let mut rest = path.get(before.len()..).unwrap_or_default();
-    while let Some(octet) = rest.chars().next() {
-        let escape = rest.strip_prefix('%').and_then(|escape| escape.get(..2));
-        let decoded = escape.and_then(|escape| u8::from_str_radix(escape, 16).ok()).map(char::from);
-        let is_unreserved =
-            |decoded: &char| decoded.is_ascii_alphanumeric() || matches!(decoded, '-' | '.' | '_' | '~');
-        let (next, len) = decoded.filter(is_unreserved).map_or((octet, octet.len_utf8()), |decoded| (decoded, 3));
-        written.push(next);
-        rest = rest.get(len..).unwrap_or_default();
-    }
-    Cow::Owned(written)
 }
 
 /// Returns the domains above a host, longest first.

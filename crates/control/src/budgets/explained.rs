@@ -9,7 +9,8 @@ use serde::Serialize;
 use store::DatabaseError;
 use utoipa::ToSchema;
 
-use super::{Amount, BudgetSources, BudgetView, Source, used};
+use super::used::used;
+use super::{Amount, BudgetSources, BudgetView, Source};
 use crate::moment::rfc3339;
 use crate::words::{ExplainedDimensionWord, PerWord, SourceWord};
 

@@ -16,10 +16,11 @@ use store::sql::{Transaction, statements};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::comparable::comparable_from;
 use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
 use super::row::NumberRowWithId;
 use super::totals::{self, TotalsKind, TotalsTable};
-use super::{Days, comparable_from, subjects};
+use super::{Days, subjects};
 use crate::handle::Ledger;
 
 /// Maximum number of users whose day one transaction corrects.

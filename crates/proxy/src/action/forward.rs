@@ -10,8 +10,9 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
 use super::hash_key::hash_key;
+use super::limit::limit;
 use super::rewrite::rewritten;
-use super::{Handled, RelayedResponse, limit, tunnel};
+use super::{Handled, RelayedResponse, tunnel};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::account::request::RequestContext;

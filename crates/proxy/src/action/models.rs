@@ -2,8 +2,9 @@
 
 use ai::EndpointCall;
 
+use super::Handled;
 use super::inference::model_plan::no_model;
-use super::{Handled, limit_free};
+use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::client::dialect::dialect_of;

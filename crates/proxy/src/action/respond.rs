@@ -4,7 +4,8 @@ use bytes::Bytes;
 use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, normalized};
 use http::{Response, header};
 
-use super::{Handled, limit_free};
+use super::Handled;
+use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::client::head::Head;

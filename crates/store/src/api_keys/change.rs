@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api_keys::repeated::{self, PossibleRepeat, RepeatableRequest};
 use crate::api_keys::row::{KeyRow, key_columns, list};
-use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail, taken};
+use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail};
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::check_text;
 use crate::handle::Store;
@@ -190,7 +190,7 @@ impl Store {
             .bind(secret.last4.as_str())
             .bind(micros(until))
             .bind(micros(now));
-        let row: KeyRow = rotate.one().await.map_err(taken)?;
+        let row: KeyRow = rotate.one().await.map_err(KeyError::of_insert)?;
         let asking = repeated::session(by);
         let ended = session_end::end_of_key(transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});

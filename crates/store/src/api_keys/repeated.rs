@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::api_keys::row::{KeyRow, key_columns};
-use crate::api_keys::{Key, KeyError, KeySecret, taken};
+use crate::api_keys::{Key, KeyError, KeySecret};
 use crate::audit::{Act, Actor, AuditAction, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
@@ -102,7 +102,7 @@ impl PossibleRepeat<'_> {
             .bind(secret.prefix.as_str())
             .bind(secret.last4.as_str())
             .bind(micros(now));
-        let row: KeyRow = reissue.one().await.map_err(taken)?;
+        let row: KeyRow = reissue.one().await.map_err(KeyError::of_insert)?;
         let renew = transaction.query(RENEW).bind(request.hash.as_slice()).bind(secret.hash.0.as_slice());
         renew.bind(micros(now)).run().await?;
         let key = KeyId(repeated.id);

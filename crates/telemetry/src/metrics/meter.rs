@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
-use super::set_total;
+use super::total::set_total;
 
 /// A gauge in seconds with a fraction.
 pub type Seconds = Gauge<f64, AtomicU64>;

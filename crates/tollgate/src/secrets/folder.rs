@@ -57,7 +57,7 @@ impl Folder {
             return Err(StartFault::SecretOdd { path });
         }
         refuse_exposed(&path, &stat, "600")?;
-        super::text(File::from(opened)).map(Some).map_err(unreadable)
+        super::file_text::read(File::from(opened)).map(Some).map_err(unreadable)
     }
 
     /// Writes a file unless it exists, and returns its content. After a crash at any time, the file is complete or

@@ -8,7 +8,7 @@ use http1::{
 use super::reference::{self, Content, FieldPair};
 
 pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
-    let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
+    let mut headers = [httparse::EMPTY_HEADER; super::head_limits::FIELDS_MAX];
     let mut other = httparse::Request::new(&mut headers);
     assert_eq!(other.parse(bytes), Ok(httparse::Status::Complete(head.len())));
     let request = head.over(bytes);
@@ -23,7 +23,7 @@ pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
 }
 
 pub(super) fn response_with_httparse(bytes: &[u8], head: &ResponseHead, to: ResponseTo) {
-    let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
+    let mut headers = [httparse::EMPTY_HEADER; super::head_limits::FIELDS_MAX];
     let mut other = httparse::Response::new(&mut headers);
     assert_eq!(other.parse(bytes), Ok(httparse::Status::Complete(head.len())));
     let response = head.over(bytes);

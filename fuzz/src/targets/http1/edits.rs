@@ -63,7 +63,7 @@ const VALUES: &[&[u8]] = &[
 /// A head, or a fixed one, is written with random edits.
 pub fn edits(bytes: &[u8]) {
     let mut random = SeededRandom::of(bytes);
-    let limits = super::head_limits();
+    let limits = super::head_limits::head_limits();
     if let Ok(Some(head)) = ResponseParser::new(limits).parse(bytes) {
         return check(head.over(bytes).fields(), head.announced(), bytes, &mut random);
     }
@@ -104,7 +104,7 @@ fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut Se
     }
     let expected = model.fields(if is_own { &[] } else { &received }, announced);
 
-    let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX + 2 * OPERATIONS_MAX + 1];
+    let mut headers = [httparse::EMPTY_HEADER; super::head_limits::FIELDS_MAX + 2 * OPERATIONS_MAX + 1];
     let (len, headers) = httparse::parse_headers(&out[line_len..], &mut headers).unwrap().unwrap();
     let written =
         headers.iter().map(|field| (field.name.to_ascii_lowercase().into_bytes(), trim(field.value).to_vec()));

@@ -86,7 +86,8 @@ fn seen(request: &PlannedRequest) -> SeenRequest {
 /// Serves the connection and forwards each request as soon as its head is complete.
 fn serve(pieces: &[&[u8]]) -> Gateway {
     let mut gateway = Gateway::default();
-    let (mut parser, mut body, mut buffer) = (RequestParser::new(super::head_limits()), None::<Content>, Vec::new());
+    let (mut parser, mut body, mut buffer) =
+        (RequestParser::new(super::head_limits::head_limits()), None::<Content>, Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
         if gateway.refused.is_some() {
@@ -174,7 +175,7 @@ fn backend_agrees(gateway: &Gateway) {
     let mut at = 0;
     for (served, target) in gateway.served.iter().zip(&gateway.origin_targets) {
         let bytes = &gateway.forwarded[at..];
-        let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX + 10];
+        let mut headers = [httparse::EMPTY_HEADER; super::head_limits::FIELDS_MAX + 10];
         let mut request = httparse::Request::new(&mut headers);
         let len = request.parse(bytes).unwrap().unwrap();
         assert_eq!((request.method.unwrap(), request.path.unwrap()), (served.method.as_str(), target.as_str()));

@@ -63,19 +63,24 @@ impl fmt::Display for Import<'_> {
 }
 
 /// The graph of each folder. Its key is the folder's path as a prefix: empty for the root, else `a::b::`. The folder's own
-/// file is one of the modules, as far as it calls functions of its children, or they call functions of it.
+/// file is one of the modules, which its children import as far as they call functions of it.
 pub(super) fn between_siblings<'a>(modules: &Modules<'a>) -> BTreeMap<String, Siblings<'a>> {
     let mut folders: BTreeMap<String, Siblings<'a>> = BTreeMap::new();
     for (from, file, mention) in modules.mentions() {
         let targets = modules.targets(from, &mention.segments);
         for (nth, to) in targets.iter().enumerate() {
             let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
-            let calls = || shared > 0 && nth + 1 == targets.len() && is_function(&mention.segments, to);
+            let calls = || {
+                shared > 0
+                    && nth + 1 == targets.len()
+                    && is_function(&mention.segments, to)
+                    && !modules.has_macro(to, &mention.segments)
+            };
             // Without a further segment on both sides, one module is an ancestor of the other.
             let (importing, imported) = match (from.get(shared), to.get(shared)) {
                 (Some(importing), Some(imported)) => (importing.as_str(), imported.as_str()),
                 (Some(importing), None) if calls() => (importing.as_str(), OWN),
-                (None, Some(imported)) if calls() => (OWN, imported.as_str()),
+                (None, Some(imported)) if shared > 0 => (OWN, imported.as_str()),
                 (Some(_), None) | (None, _) => continue,
             };
             let folder: String = from.iter().take(shared).map(|segment| format!("{segment}::")).collect();
@@ -97,6 +102,8 @@ pub(super) fn between_siblings<'a>(modules: &Modules<'a>) -> BTreeMap<String, Si
 fn is_function(segments: &[String], to: &[String]) -> bool {
     let is_lowercase = |name: &String| name.starts_with(|first: char| first.is_ascii_lowercase());
     let mut last = segments.iter().rev();
-    let name = last.next();
-    name.is_some_and(is_lowercase) && last.next().is_none_or(is_lowercase) && name != to.last()
+    let (name, before) = (last.next(), last.next());
+    // A function may have the name of its module.
+    let is_module = name == to.last() && name != before;
+    name.is_some_and(is_lowercase) && before.is_none_or(is_lowercase) && !is_module
 }

@@ -1,6 +1,6 @@
 //! The modules of one crate, and the module in which a path ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::finding::Finding;
 use super::super::tree::File;
@@ -23,6 +23,7 @@ pub(super) struct Modules<'a> {
 struct Module<'a> {
     mentions: Vec<(&'a File, Mention)>,
     names: BTreeMap<String, Vec<String>>,
+    macros: BTreeSet<String>,
 }
 
 impl<'a> Modules<'a> {
@@ -51,6 +52,7 @@ impl<'a> Modules<'a> {
         }
         let module = self.modules.entry(path).or_default();
         module.mentions.extend(source.mentions.into_iter().map(|mention| (file, mention)));
+        module.macros.extend(source.macros);
         module.names.extend(source.names.into_iter().map(|imported| (imported.name, imported.segments)));
     }
 
@@ -99,6 +101,12 @@ impl<'a> Modules<'a> {
             rest = after;
         }
         targets.push(at);
+    }
+
+    /// Whether the path, which ends in module `at`, names a macro of this module.
+    pub(super) fn has_macro(&self, at: &[String], segments: &[String]) -> bool {
+        let macros = self.modules.get(at).map(|module| &module.macros);
+        macros.zip(segments.last()).is_some_and(|(macros, name)| macros.contains(name))
     }
 
     /// Whether module `at` has the child module `name`.

@@ -12,6 +12,8 @@ pub(super) struct Source {
     pub(super) mentions: Vec<Mention>,
     /// Names that `use` declarations bring into the module.
     pub(super) names: Vec<ImportedName>,
+    /// Macros that the module defines.
+    pub(super) macros: Vec<String>,
     /// Inline modules by their name.
     pub(super) inline: Vec<(String, Source)>,
     /// Modules in files of their own that only tests contain.
@@ -65,6 +67,9 @@ impl Source {
                 }
                 TokenTree::Ident(word) if word == "use" && !tokens.is_char('<') => self.read_use(&mut tokens),
                 TokenTree::Ident(word) if word == "mod" && tokens.is_ident() => self.read_module(&mut tokens),
+                TokenTree::Ident(word) if word == "macro_rules" && tokens.take_char('!') => {
+                    self.macros.extend(tokens.take_ident().map(|name| name.to_string()));
+                }
                 TokenTree::Ident(word) => self.read_path(&word, &mut tokens),
                 TokenTree::Group(group) => self.scan(group.stream()),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}

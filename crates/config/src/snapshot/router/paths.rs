@@ -15,7 +15,8 @@ use super::super::conditions::Fit;
 use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
 use super::super::template::Segment;
-use super::{Accepts, Passed, Requested, normalized};
+use super::normal_form::normalized;
+use super::{Accepts, Passed, Requested};
 
 /// The routes of one host.
 #[derive(Debug, Clone)]

@@ -248,7 +248,7 @@ fn refused_head(choices: &mut InputChoices<'_>, mut head: Head) -> Vec<u8> {
             head.lines.retain(|line| !line.to_ascii_lowercase().starts_with("host:"));
             head.version = " HTTP/1.1";
         }
-        7 => head.lines.extend(vec!["X: y".to_owned(); super::super::FIELDS_MAX]),
+        7 => head.lines.extend(vec!["X: y".to_owned(); super::super::head_limits::FIELDS_MAX]),
         _ => {
             let at = choices.below(head.lines.len() + 1);
             head.lines.insert(at, choices.pick(BAD_LINES).to_owned());
