@@ -1,11 +1,16 @@
 //! A check that runs a program of the operator. There is no shell, and nothing that the program has started outlives it.
 
-use std::process::{ExitStatus, Stdio};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::pin::pin;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe::Receiver;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::target::{CheckFailure, CheckedEndpoint, CheckedScheme};
@@ -25,10 +30,15 @@ struct ProcessGroup(Option<Pid>);
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // The call fails if all processes of the group have ended.
-            let _ = kill_process_group(group, Signal::KILL);
+            kill(group);
         }
     }
+}
+
+/// Kills all processes of a group.
+fn kill(group: Pid) {
+    // The call fails if all processes of the group have ended.
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 /// Runs a program with its arguments, which must end with status 0. The code that calls this function limits its time: if
@@ -37,10 +47,40 @@ impl Drop for ProcessGroup {
 /// # Errors
 /// The program cannot be started, or ends otherwise; the cause has the beginning of its output.
 pub(super) async fn run(command: &[String], endpoint: &CheckedEndpoint) -> Result<(), CheckFailure> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(CheckFailure::Script("it is empty".to_owned()));
+    let failed = |what: &str, error: io::Error| CheckFailure::Script(format!("{what}: {error}"));
+    let (child, output) = start(command, endpoint).map_err(|error| failed("it cannot be started", error))?;
+    let mut group = ProcessGroup(Some(Pid::from_child(&child)));
+    // The thread waits no longer than the program lives, which is killed after the time of the check.
+    let mut waiting = spawn_blocking(move || end(child));
+    let mut kept = Vec::new();
+    let ended = {
+        let mut reading = pin!(read(output, &mut kept));
+        let (ended, has_read) = tokio::select! {
+            ended = &mut waiting => (ended, false),
+            () = &mut reading => (waiting.await, true),
+        };
+        // The thread has killed the rest of the group; its id may belong to another program now.
+        group.0 = None;
+        if !has_read {
+            // Output that is missing after this time is not needed.
+            let _ = timeout(REST_MAX, reading).await;
+        }
+        ended
     };
-    let mut child = Command::new(program)
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(CheckFailure::Script(cause(status, &kept))),
+        Ok(Err(error)) => Err(failed("its end is unknown", error)),
+        Err(error) => Err(CheckFailure::Script(format!("its end is unknown: {error}"))),
+    }
+}
+
+/// Starts the program. Returns it, with the pipe of both of its outputs. The standard library starts it, because the child
+/// processes of the asynchronous runtime would cost each turn of every runtime some time.
+fn start(command: &[String], endpoint: &CheckedEndpoint) -> io::Result<(Child, Receiver)> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (reader, writer) = io::pipe()?;
+    let child = Command::new(program)
         .args(arguments)
         .env_clear()
         .env("PATH", PATH)
@@ -49,33 +89,22 @@ pub(super) async fn run(command: &[String], endpoint: &CheckedEndpoint) -> Resul
         .env("BACKEND_PORT", endpoint.port.to_string())
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| CheckFailure::Script(format!("it cannot be started: {error}")))?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let group = ProcessGroup(pid);
-    let (mut kept, stdout, stderr) = (Vec::new(), child.stdout.take(), child.stderr.take());
-    let ended = {
-        let mut reading = std::pin::pin!(read(stdout, stderr, &mut kept));
-        let (ended, has_read) = tokio::select! {
-            ended = child.wait() => (ended, false),
-            () = &mut reading => (child.wait().await, true),
-        };
-        drop(group);
-        if !has_read {
-            // Output that is missing after this time is not needed.
-            let _ = timeout(REST_MAX, reading).await;
-        }
-        ended
-    };
-    match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(CheckFailure::Script(cause(status, &kept))),
-        Err(error) => Err(CheckFailure::Script(format!("its end is unknown: {error}"))),
-    }
+        .spawn()?;
+    let output = Receiver::from_owned_fd(reader.into()).inspect_err(|_| kill(Pid::from_child(&child)))?;
+    Ok((child, output))
+}
+
+/// Waits for the end of the program, and kills what remains of its group. Until the program is waited for, no other one gets
+/// its id.
+fn end(mut child: Child) -> io::Result<ExitStatus> {
+    let pid = Pid::from_child(&child);
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while waitid(WaitId::Pid(pid), options).is_err_and(|error| error == Errno::INTR) {}
+    kill(pid);
+    child.wait()
 }
 
 /// Returns the URL of the backend, with the port of checks.
@@ -89,19 +118,11 @@ fn url(endpoint: &CheckedEndpoint) -> String {
     format!("{scheme}://{host}:{}{}", endpoint.port, endpoint.path)
 }
 
-/// Reads both outputs to their end, and keeps the beginning of each.
-async fn read(stdout: Option<impl AsyncRead + Unpin>, stderr: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
-    let (mut of_stdout, mut of_stderr) = (Vec::new(), Vec::new());
-    tokio::join!(read_one(stdout, &mut of_stdout), read_one(stderr, &mut of_stderr));
-    kept.append(&mut of_stderr);
-    kept.append(&mut of_stdout);
-}
-
-async fn read_one(output: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
-    let Some(mut output) = output else { return };
+/// Reads the output to its end, and keeps the beginning.
+async fn read(mut output: Receiver, kept: &mut Vec<u8>) {
     let mut piece = [0; 1024];
     while let Ok(read @ 1..) = output.read(&mut piece).await {
-        let room = (OUTPUT_BYTES_MAX / 2).saturating_sub(kept.len());
+        let room = OUTPUT_BYTES_MAX.saturating_sub(kept.len());
         kept.extend_from_slice(piece.get(..read.min(room)).unwrap_or_default());
     }
 }

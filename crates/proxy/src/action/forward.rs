@@ -87,7 +87,7 @@ pub(crate) async fn forward_to(
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }
-    if answered.head.head.text(KnownName::ContentType).is_some_and(is_event_stream) {
+    if answered.head.head.fields().get(KnownName::ContentType).is_some_and(is_event_stream) {
         account.becomes_stream(Duration::MAX);
     }
     account.answered(answered.head.head.status(), None);
@@ -108,8 +108,8 @@ fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut 
 }
 
 /// Whether a content type is that of server-sent events.
-fn is_event_stream(content_type: &str) -> bool {
-    const EVENT_STREAM: &str = "text/event-stream";
+fn is_event_stream(content_type: &[u8]) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
     content_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 

@@ -41,7 +41,7 @@ impl AttemptResult {
     /// Returns the result of an attempt with this response.
     pub(crate) fn of_response(head: &UpstreamHead) -> Self {
         const UNAVAILABLE: &[u8] = b"14";
-        let is_grpc = head.text(KnownName::ContentType).is_some_and(|of| of.starts_with("application/grpc"));
+        let is_grpc = head.fields().get(KnownName::ContentType).is_some_and(|of| of.starts_with(b"application/grpc"));
         if is_grpc && head.fields().named(b"grpc-status").next() == Some(UNAVAILABLE) {
             return Self::GrpcUnavailable;
         }

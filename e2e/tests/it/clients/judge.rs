@@ -84,7 +84,7 @@ fn agrees(line: &Value, reported: &[Value]) -> Result<(), String> {
             all(&|outcome| outcome == "200 upstream_cut")
         }
         Some("stream") => all(&|outcome| outcome == "200 completed"),
-        Some("error") if line["name"] == "rate limit" => outcomes == ["200 completed", "429 completed"],
+        Some("error") if line["name"] == "rate limit" => outcomes == ["200 completed", "429 refused"],
         Some("error") => all(&|outcome| !outcome.starts_with("200")),
         // Not `completed`: Tollgate detected the disconnect and aborted the upstream request.
         Some("cancel" | "timeout") => all(&|outcome| outcome.ends_with("caller_gone")),
