@@ -13,6 +13,8 @@ SECONDS ?= 60
 BIN ?= $(HOME)/.local/bin
 # Not empty: `make install` installs the binary of `make release`.
 OPTIMIZED ?=
+# CI sets --local: the nightly run checks known vulnerabilities.
+AUDIT ?=
 # CI sets --locked; developers may change dependencies.
 LOCKED ?=
 
@@ -123,7 +125,7 @@ coverage: ## measure the line coverage of each crate (cargo-llvm-cov; takes abou
 
 audit: ## check dependencies for bans, licences, sources and, with the network, known vulnerabilities (cargo-deny)
 	@scripts/setup.sh audit
-	@scripts/step "dependencies" scripts/audit.sh
+	@scripts/step "dependencies" scripts/audit.sh $(AUDIT)
 
 hooks: ## install a pre-commit hook that runs make quick
 	@scripts/hooks.sh
