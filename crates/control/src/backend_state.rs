@@ -8,15 +8,15 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BackendStateWord {
-    /// It gets its share of requests.
+    /// The backend gets its share of requests.
     Available,
-    /// Its circuit breaker is open.
+    /// The circuit breaker sends the backend no requests.
     Open,
-    /// Its circuit breaker tries it with a few requests.
+    /// The circuit breaker tries the backend with a few requests.
     HalfOpen,
-    /// Its health checks have failed.
+    /// The health checks of the backend have failed.
     Unhealthy,
-    /// It is ejected after failures in a row.
+    /// The backend is ejected after failures in a row.
     Ejected,
 }
 

@@ -98,8 +98,7 @@ pub struct StatefulExplanation {
     budgets_reason: Option<String>,
 }
 
-/// A backend of an upstream that may get the request. One that is not available, or that has no weight, gets it only if the
-/// upstream has no other.
+/// A backend of an upstream that may get the request. A backend that is not available gets it only if too few others are.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedBackendState)]
 struct ExplainedBackendState {

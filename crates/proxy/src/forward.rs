@@ -49,7 +49,7 @@ pub(crate) struct Outgoing {
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
     /// The rules by which the request is sent again after a failure.
-    pub(crate) retry: Option<Box<RetryPolicy>>,
+    pub(crate) retry: Option<RetryPolicy>,
 }
 
 /// An upstream's response, and the connection that it still uses.
@@ -157,7 +157,7 @@ pub(crate) async fn forward(
                     Ok(other) => other,
                     Err(problem) => {
                         let ended = EndedAttempt { to: &to, group, result, response: None, repeatable, progress };
-                        let Some(retry) = retries.by_rules(account, retry.as_deref(), ended) else {
+                        let Some(retry) = retries.by_rules(account, retry.as_ref(), ended) else {
                             return Err(problem);
                         };
                         waited(retry).await
@@ -195,7 +195,7 @@ pub(crate) async fn forward(
         };
         let response = answer.as_ref().ok().map(|answered| &answered.head.head);
         let ended = EndedAttempt { to: &to, group, result, response, repeatable, progress };
-        let Some(mut retry) = retries.by_rules(account, retry.as_deref(), ended) else { return answer };
+        let Some(mut retry) = retries.by_rules(account, retry.as_ref(), ended) else { return answer };
         upload = retry.upload.take().unwrap_or_else(Upload::empty);
         if let Ok(answered) = answer {
             answered.discard(account.request.read_clock());

@@ -142,7 +142,7 @@ fn script_of(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<Vec<String
         return None;
     }
     if !first.value.starts_with('/') {
-        let problem = Problem::new(Code::BadValue, first.at(), format!("`{key}` begins with no absolute path"));
+        let problem = Problem::new(Code::BadValue, first.at(), format!("the program of `{key}` has no absolute path"));
         reader.report(problem.expected("the program's absolute path, such as /opt/check.sh"));
         return None;
     }

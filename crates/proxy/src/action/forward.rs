@@ -95,7 +95,7 @@ pub(crate) async fn forward_to(
 }
 
 /// Returns the rules of retries with the body, which is kept for them as it is sent.
-fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut Upload) -> Box<RetryPolicy> {
+fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut Upload) -> RetryPolicy {
     let body = if upload.is_empty() {
         RepeatableBody::Empty
     } else {
@@ -104,7 +104,7 @@ fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut 
         upload.keep(kept.clone());
         RepeatableBody::Kept(kept)
     };
-    Box::new(RetryPolicy { rules: rules.clone(), body })
+    RetryPolicy { rules: rules.clone(), body }
 }
 
 /// Whether a content type is that of server-sent events.

@@ -4,48 +4,52 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use crate::body::buffer::Buffer;
 use crate::bytes::content::length;
 use crate::capacity::MemoryPermit;
 
 /// The bytes of a body so far. They count against the memory of their client, and are given up if they become too many.
-#[derive(Debug)]
 pub(crate) struct KeptBody {
     bytes_max: u64,
-    kept: RefCell<Option<KeptPieces>>,
+    kept: RefCell<KeptBytes>,
 }
 
-#[derive(Debug)]
-struct KeptPieces {
-    pieces: Vec<Bytes>,
-    bytes: u64,
-    held: MemoryPermit,
+enum KeptBytes {
+    Growing(Buffer),
+    /// All bytes of the body, which an attempt sends again.
+    Complete(Bytes),
+    GivenUp,
 }
 
 impl KeptBody {
     /// Returns a copy of at most `bytes_max` bytes, which `held` counts.
     pub(crate) fn new(bytes_max: u64, held: MemoryPermit) -> Self {
-        Self { bytes_max, kept: RefCell::new(Some(KeptPieces { pieces: Vec::new(), bytes: 0, held })) }
+        Self { bytes_max, kept: RefCell::new(KeptBytes::Growing(Buffer::new(held))) }
     }
 
-    /// Adds a piece. It is copied, because it would keep the whole buffer of its connection.
+    /// Adds a piece.
     pub(crate) fn push(&self, piece: &Bytes) {
         let mut kept = self.kept.borrow_mut();
-        let Some(known) = &mut *kept else { return };
-        known.bytes += length(piece);
-        if known.bytes > self.bytes_max || known.held.grow(piece.len()).is_err() {
-            *kept = None;
-        } else {
-            known.pieces.push(Bytes::copy_from_slice(piece));
+        let KeptBytes::Growing(buffer) = &mut *kept else { return };
+        if buffer.bytes() + length(piece) > self.bytes_max || buffer.push(piece).is_err() {
+            *kept = KeptBytes::GivenUp;
         }
     }
 
     /// Gives the bytes up: the body cannot be sent again.
     pub(crate) fn give_up(&self) {
-        *self.kept.borrow_mut() = None;
+        *self.kept.borrow_mut() = KeptBytes::GivenUp;
     }
 
-    /// Returns the bytes so far; `None` if they were given up.
-    pub(crate) fn pieces(&self) -> Option<Vec<Bytes>> {
-        self.kept.borrow().as_ref().map(|kept| kept.pieces.clone())
+    /// Returns the bytes of a body that has arrived completely; `None` if they were given up.
+    pub(crate) fn complete(&self) -> Option<Bytes> {
+        let mut kept = self.kept.borrow_mut();
+        let bytes = match std::mem::replace(&mut *kept, KeptBytes::GivenUp) {
+            KeptBytes::Growing(buffer) => buffer.finish(),
+            KeptBytes::Complete(bytes) => bytes,
+            KeptBytes::GivenUp => return None,
+        };
+        *kept = KeptBytes::Complete(bytes.clone());
+        Some(bytes)
     }
 }

@@ -148,9 +148,9 @@ impl Upload {
         Self::Segments(VecDeque::new())
     }
 
-    /// Returns a body of these pieces, which are sent again.
-    pub(crate) fn of_pieces(pieces: Vec<Bytes>) -> Self {
-        Self::Segments(pieces.into())
+    /// Returns a body of these bytes, which are sent again.
+    pub(crate) fn again(bytes: Bytes) -> Self {
+        Self::Segments(VecDeque::from([bytes]))
     }
 
     /// Returns a body that is held in memory.

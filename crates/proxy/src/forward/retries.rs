@@ -51,7 +51,8 @@ impl RepeatableBody {
     fn again(&self, progress: &Progress) -> Option<Upload> {
         match self {
             Self::Empty => Some(Upload::empty()),
-            Self::Kept(kept) => kept.pieces().filter(|_| progress.is_whole()).map(Upload::of_pieces),
+            Self::Kept(kept) if progress.is_whole() => kept.complete().map(Upload::again),
+            Self::Kept(_) => None,
         }
     }
 }

@@ -4,9 +4,11 @@ use std::fmt::{self, Display};
 
 use access::refusal::Side;
 use access::{Last4, Refusal};
+use http1::KnownName;
 use meter::Outcome;
 
 use crate::account::RequestAccount;
+use crate::account::request::RequestContext;
 use crate::settle::RequestSummary;
 
 /// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
@@ -16,7 +18,7 @@ const FIELD_LEN_MAX: usize = 256;
 
 /// Passes the fields of a line, in their order, to the macro `$then`: the name of each, its meaning, and its value.
 macro_rules! with_fields {
-    ($then:ident, $account:ident, $summary:ident, $ending:ident $(, $level:ident)?) => {
+    ($then:ident, $account:ident, $summary:ident $(, $level:ident)?) => {
         $then! {
             $($level)?;
             request_id "Tollgate's id of the request, which the client receives as `X-Request-Id`"
@@ -24,7 +26,7 @@ macro_rules! with_fields {
             correlation_id "the client's own `X-Request-Id`, if it has at most 128 characters of `A-Z a-z 0-9 . _ -`"
                 [$account.request.head.correlation()]
             client "the client's address; behind a trusted proxy, the one that it reports"
-                [%$ending.client]
+                [%ShownClient(&$account.request)]
             protocol "the version of HTTP over which the request arrived: `1.0`, `1.1` or `2`"
                 [$account.request.protocol()]
             method "the method"
@@ -34,7 +36,7 @@ macro_rules! with_fields {
             path "the path without the query, at most 512 bytes"
                 [cut($account.request.head.path())]
             user_agent "`User-Agent`, at most 256 bytes"
-                [$ending.user_agent.map(|agent| tracing::field::display(Cut(agent)))]
+                [$account.request.head.get(KnownName::UserAgent).map(|agent| tracing::field::display(Cut(agent)))]
             route "the name of the route"
                 [%$account.policy().name]
             labels "the [labels](metrics.md#labels-of-routes) of the route: `team=accounts,tier=gold`"
@@ -42,7 +44,7 @@ macro_rules! with_fields {
             status "the status that the client received; 499 if it disconnected before"
                 [$account.ending.status]
             outcome "`completed`; `refused` or `failed` with a `code`; or why it ended early: `caller_gone`, `upstream_cut`, `timed_out`, `budget_cut`, `drained`"
-                [$ending.outcome]
+                [outcome($account, $summary)]
             code "the code of the error that Tollgate responded with"
                 [$account.ending.refusal.as_ref().map(|(refusal, _)| refusal.code())]
             cause "the reason for that error, which the client does not see"
@@ -57,7 +59,7 @@ macro_rules! with_fields {
                 [$account.destination.as_ref().map(|destination| &*destination.name)]
             backend "the URL of its backend, if the upstream has several"
                 [$account.destination.as_ref().and_then(|destination| destination.backend_url())]
-            attempts "how often the request was sent or was to be sent: one more than its retries"
+            attempts "the number of attempts: one more than the retries"
                 [$account.destination.as_ref().map(|_| $account.retries + 1)]
             model "the requested model of an LLM call"
                 [$account.call().map(|call| &*call.requested_model)]
@@ -84,35 +86,35 @@ macro_rules! meanings {
     (; $($name:ident $meaning:literal [$($value:tt)+])+) => { &[$((stringify!($name), $meaning)),+] };
 }
 
-/// The values of a line that take several steps.
-struct LoggedEnding<'a> {
-    client: &'a str,
-    user_agent: Option<&'a [u8]>,
-    outcome: &'static str,
-}
-
 /// Writes the line at `info`; at `warn` if the upstream failed or the gateway's failure is expected, and at `error` for
 /// any other failure of the gateway.
 pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
-    let request = &account.request;
-    let origin = request.origin(request.is_peer_trusted());
-    let is_refused = account.ending.refusal.is_some() && summary.outcome == Outcome::Completed;
-    let ending = LoggedEnding {
-        client: &origin.address,
-        user_agent: request.head.get(http1::KnownName::UserAgent),
-        outcome: if is_refused { summary.result.as_str() } else { summary.outcome.as_str() },
-    };
     match (account.ending.refusal.as_ref().map(|(refusal, _)| refusal.side()), summary.outcome) {
-        (Some(Side::Us), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, ending, error),
+        (Some(Side::Us), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, error),
         (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => {
-            with_fields!(line, account, summary, ending, warn);
+            with_fields!(line, account, summary, warn);
         }
         (
             Some(Side::Caller) | None,
             Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Drained | Outcome::Interrupted,
         ) => {
-            with_fields!(line, account, summary, ending, info);
+            with_fields!(line, account, summary, info);
         }
+    }
+}
+
+/// Returns how the request ended: a refused one that ended in good order is named by its result.
+fn outcome(account: &RequestAccount, summary: &RequestSummary) -> &'static str {
+    let is_refused = account.ending.refusal.is_some() && summary.outcome == Outcome::Completed;
+    if is_refused { summary.result.as_str() } else { summary.outcome.as_str() }
+}
+
+/// Shows the address of the client. Behind a trusted proxy, it is read from the head only for a line that is written.
+struct ShownClient<'a>(&'a RequestContext);
+
+impl Display for ShownClient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin(self.0.is_peer_trusted()).address)
     }
 }
 
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     /// The names of the fields with their meanings.
-    const FIELDS: &[(&str, &str)] = with_fields!(meanings, account, summary, ending);
+    const FIELDS: &[(&str, &str)] = with_fields!(meanings, account, summary);
     /// Writes the list instead of comparing it.
     const UPDATE: &str = "UPDATE_LOG_DOCS";
     const BEGIN: &str = "<!-- begin: fields -->\n";

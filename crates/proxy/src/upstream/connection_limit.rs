@@ -1,5 +1,6 @@
 //! The bound of the connections to one backend, over all workers, and of the requests that wait for one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,7 +29,11 @@ pub(crate) struct OpeningPermit(#[expect(dead_code, reason = "it is dropped")] O
 
 /// A request that waits for a connection. Dropping it ends the wait.
 #[derive(Debug)]
-pub(crate) struct PendingRequest(Arc<ConnectionLimit>);
+pub(crate) struct PendingRequest {
+    limit: Arc<ConnectionLimit>,
+    /// Whether the request is one of those that wait.
+    is_counted: Cell<bool>,
+}
 
 /// An idle connection. Dropping it ends its idle time.
 #[derive(Debug)]
@@ -79,7 +84,7 @@ impl ConnectionLimit {
         if self.idle.load(Ordering::SeqCst) > 0 {
             self.wanted.notify_waiters();
         }
-        Ok(PendingRequest(self.clone()))
+        Ok(PendingRequest { limit: self.clone(), is_counted: Cell::new(true) })
     }
 
     /// Returns the number of requests that wait, of all workers.
@@ -94,9 +99,25 @@ impl ConnectionLimit {
     }
 }
 
+impl PendingRequest {
+    /// Counts the request no longer: a connection is on its way to it.
+    pub(crate) fn serve(&self) {
+        if self.is_counted.replace(false) {
+            self.limit.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Counts the request again: the connection that it got is unusable.
+    pub(crate) fn wait_again(&self) {
+        if !self.is_counted.replace(true) {
+            self.limit.waiting.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 impl Drop for PendingRequest {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.serve();
     }
 }
 

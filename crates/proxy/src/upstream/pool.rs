@@ -6,7 +6,7 @@ pub(crate) mod http2;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tls::UpstreamTls;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::upstream::connection_limit::{ConnectionLimit, IdlePermit, OpeningPermit, TooManyPending};
+use crate::upstream::connection_limit::{ConnectionLimit, IdlePermit, OpeningPermit, PendingRequest, TooManyPending};
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::outgoing::TargetOrigin;
 use crate::upstream::pool::http2::streams::Streams;
@@ -76,9 +76,15 @@ pub(crate) struct Pool {
     speaks: Cell<OriginProtocol>,
     idle: RefCell<VecDeque<IdleConnection>>,
     /// The requests of this worker that wait for a connection.
-    waiting: RefCell<VecDeque<oneshot::Sender<Box<Http1Connection>>>>,
+    waiting: RefCell<VecDeque<WaitingRequest>>,
     /// The share of the connections that waiting requests of other workers are still to get, in parts of a connection.
     owed: Cell<u32>,
+}
+
+/// A request of this worker that waits for a connection, unless it has ended.
+struct WaitingRequest {
+    give: oneshot::Sender<Box<Http1Connection>>,
+    pending: Weak<PendingRequest>,
 }
 
 /// The bounds of the pool of one worker.
@@ -171,11 +177,11 @@ impl Pool {
         limit: &Arc<ConnectionLimit>,
         within: Duration,
     ) -> Result<PooledConnection, ConnectionWaitError> {
-        let _pending = limit.wait()?;
+        let pending = Rc::new(limit.wait()?);
         let deadline = Instant::now() + within;
         loop {
             let (give, given) = oneshot::channel();
-            self.waiting.borrow_mut().push_back(give);
+            self.waiting.borrow_mut().push_back(WaitingRequest { give, pending: Rc::downgrade(&pending) });
             let opened = limit.open();
             tokio::select! {
                 biased;
@@ -185,6 +191,7 @@ impl Pool {
                     if link.look(false) == IdleSocket::Silent {
                         return Ok(PooledConnection::Open(link));
                     }
+                    pending.wait_again();
                 }
                 permit = opened => return Ok(PooledConnection::New(permit)),
                 () = sleep_until(deadline) => return Err(ConnectionWaitError::Late),
@@ -200,16 +207,19 @@ impl Pool {
             let permit = self.limit.as_ref().map(ConnectionLimit::rest);
             idle.push_back(IdleConnection { link, since: now, _idle: permit });
         }
+        drop(idle);
+        // A request of another worker that began to wait meanwhile has not seen the idle connection.
+        self.close_for_others();
     }
 
     /// Gives a connection to a waiting request. If requests of other workers wait too, these get their share: the connection
     /// is then closed, so that they may open another. Returns the connection if no request waits.
     fn hand_over(&self, link: Box<Http1Connection>) -> Option<Box<Http1Connection>> {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.retain(|request| request.pending.strong_count() > 0);
         let Some(all) = self.limit.as_ref().map(|limit| limit.waiting()).filter(|waiting| *waiting > 0) else {
             return Some(link);
         };
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.retain(|waits| !waits.is_closed());
         let others = all.saturating_sub(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
         let owed = self.owed.get() + others;
         if owed >= all {
@@ -217,8 +227,11 @@ impl Pool {
             return None;
         }
         self.owed.set(owed);
-        // A request that has ended since gives the connection back by dropping it.
-        waiting.pop_front().and_then(|first| first.send(link).err())
+        let Some(WaitingRequest { give, pending }) = waiting.pop_front() else { return Some(link) };
+        if let Some(pending) = pending.upgrade() {
+            pending.serve();
+        }
+        give.send(link).err()
     }
 
     /// Closes an idle connection if a request waits for one.

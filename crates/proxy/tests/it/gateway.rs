@@ -294,6 +294,11 @@ impl Gateway {
         self.caller().send(Method::POST, path, body).await
     }
 
+    /// Returns the number of requests in flight.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.shared.capacity.in_flight()
+    }
+
     /// Returns the metrics as text.
     pub(crate) fn metrics(&self) -> String {
         self.shared.backends.publish();

@@ -1,8 +1,8 @@
 //! The parts of a server, each built from earlier ones.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::basic::PasswordChecks;
@@ -158,7 +158,7 @@ pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<WorkerResourc
 
 /// Copies values of other parts into gauges at each scrape.
 pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
-    let shared = shared.clone();
+    let (shared, labeled) = (shared.clone(), Mutex::new(None::<Arc<Snapshot>>));
     base.metrics.on_scrape(Box::new(move |all| {
         let (meter, capacity) = (&shared.meter, &shared.capacity);
         shared.backends.publish();
@@ -166,7 +166,11 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
         show(&all.meter, &meter.stats().totals());
-        show_labels(&all.proxy.route_labels, &shared.live.load());
+        let (snapshot, mut labeled) = (shared.live.load_full(), labeled.lock().unwrap_or_else(PoisonError::into_inner));
+        if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
+            show_labels(&all.proxy.route_labels, &snapshot);
+            *labeled = Some(snapshot);
+        }
     }));
 }
 

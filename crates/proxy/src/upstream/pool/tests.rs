@@ -114,3 +114,29 @@ fn a_waiting_request_that_ends_leaves_its_turn_to_others() {
         assert!(workers.backend[0].take(Instant::now(), true).await.is_some(), "the connection is idle");
     });
 }
+
+#[test]
+fn a_request_that_a_connection_was_handed_to_waits_no_longer() {
+    on_a_worker(async {
+        let workers = Rc::new(TwoWorkers::new(2, &Arc::default()).await);
+        let links = [workers.open(0).await.unwrap(), workers.open(0).await.unwrap()];
+        let limit = workers.backend[0].limit.clone().unwrap();
+        let waits = workers.clone();
+        let waiting = tokio::task::LocalSet::new();
+        let served = waiting.spawn_local(async move { waits.open(0).await });
+        waiting
+            .run_until(async {
+                while limit.waiting() == 0 {
+                    tokio::task::yield_now().await;
+                }
+                // The request has no time to run between these connections.
+                for link in links {
+                    workers.backend[0].give_back(link, Instant::now());
+                }
+                assert_eq!(limit.waiting(), 0);
+                assert_eq!(workers.backend[0].idle.borrow().len(), 1, "the second connection is not closed for it");
+                assert!(served.await.unwrap().is_some());
+            })
+            .await;
+    });
+}
