@@ -27,7 +27,7 @@ impl KeptBody {
         Self { bytes_max, kept: RefCell::new(KeptBytes::Growing(Buffer::new(held))) }
     }
 
-    /// Adds a piece.
+    /// Adds a piece of the body to the copy.
     pub(crate) fn push(&self, piece: &Bytes) {
         let mut kept = self.kept.borrow_mut();
         let KeptBytes::Growing(buffer) = &mut *kept else { return };
