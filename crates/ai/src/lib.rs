@@ -5,15 +5,17 @@
 //! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
-//! Tollgate creates), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
+//! Tollgate creates), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
 //! afterwards).
 
 pub mod bound;
 pub mod endpoint;
 pub mod error;
 pub mod export;
+pub mod failure;
 pub mod format;
 pub mod models;
+pub mod opening;
 mod partial;
 pub mod price;
 pub mod provider;

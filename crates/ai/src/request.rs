@@ -9,6 +9,7 @@ mod json;
 mod multipart;
 mod read;
 mod rewrite;
+mod session;
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 pub use read::read;
 pub use rewrite::{LoweredLimit, RewrittenBody};
+pub use session::session_of;
 
 /// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;

@@ -51,25 +51,25 @@ impl Traffic {
         let entries = self.listed_models();
         let permitted = || entries.iter().filter(|listed| opens(&listed.name));
         for listed in permitted() {
-            names.entry((&listed.entry.target.provider.name, listed.model)).or_default().push(&listed.name);
+            names.entry((&listed.provider.name, listed.model)).or_default().push(&listed.name);
         }
         // An entry may have the name `PROVIDER/MODEL` and serve another model.
         let is_full_name = |name: &str| opens(name) && self.entry(name).is_none();
         let mut catalog: Vec<CatalogModel<'_>> = Vec::new();
         for listed in permitted() {
-            let (provider, of) = (&listed.entry.target.provider, listed.model);
+            let (provider, of) = (listed.provider, listed.model);
             let others = names.get(&(&*provider.name, of)).into_iter().flatten().map(|name| (*name).to_owned());
             let full = Some(format!("{}/{of}", provider.name)).filter(|name| is_full_name(name));
             catalog.push(CatalogModel {
                 name: listed.name.to_string(),
                 aliases: others.chain(full).filter(|name| **name != *listed.name).collect(),
                 is_entry: true,
-                credits: self.target_of(listed.entry, &listed.name).1,
+                credits: self.credits_of_entry(listed.entry, &listed.name),
                 ..self.described(provider, of, at)
             });
         }
         for provider in self.known_providers() {
-            let targets = entries.iter().filter(|listed| listed.entry.target.provider.name == provider.name);
+            let targets = entries.iter().filter(|listed| listed.provider.name == provider.name);
             let targets = targets.map(|listed| listed.model).filter(|model| !model.ends_with(ANY));
             let priced = self.priced_models(provider).filter(|model| self.price(provider, (model, None), at).is_some());
             let unnamed = targets.chain(priced).filter(|model| !names.contains_key(&(&*provider.name, *model)));
@@ -82,10 +82,10 @@ impl Traffic {
         catalog
     }
 
-    /// Returns the provider of an entry of `models`, or of `PROVIDER/MODEL`.
+    /// Returns the provider of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
     #[must_use]
     pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
-        let entry = self.entry(name).map(|entry| &entry.target.provider);
+        let entry = self.entry(name).and_then(|entry| Some(&entry.listed_target()?.provider));
         let named = || {
             let (provider, _) = name.split_once('/')?;
             self.provider(provider)

@@ -11,7 +11,7 @@ use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
 use ai::{Format, ProviderKind};
 
 use crate::note::Note;
-use crate::snapshot::{Credential, Model, Origin, Provider, Target, Traffic};
+use crate::snapshot::{Credential, MockModel, MockTarget, Model, Origin, Provider, Target, Traffic};
 
 /// The name of the built-in mock, as a provider and as a model.
 pub const MOCK: &str = "mock";
@@ -27,6 +27,9 @@ pub struct ResolvedModel {
     pub model: Arc<str>,
     /// The credits that a request costs.
     pub credits: Credits,
+    /// The entry of `models`, if a call may use more than one attempt. `provider` and `model` are then those of its first target
+    /// that supports the format.
+    pub entry: Option<Arc<Model>>,
 }
 
 /// The reason why no provider serves the request.
@@ -52,14 +55,15 @@ impl Traffic {
     /// Returns an [`ResolveError`], which names the refusal.
     pub fn resolve_model(&self, format: Format, asked: &str) -> Result<ResolvedModel, ResolveError> {
         if let Some(entry) = self.entry(asked) {
-            let provider = Arc::clone(&entry.target.provider);
-            self.check_format(&provider, format)?;
+            let target = self.first_target(entry, format)?;
+            let provider = Arc::clone(&target.provider);
+            let several = entry.fallback.is_some().then(|| Arc::clone(entry));
             if entry.prefix().is_none() {
-                let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&entry.target.model));
-                return Ok(ResolvedModel { provider, asked, model, credits: entry.credits });
+                let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&target.model));
+                return Ok(ResolvedModel { provider, asked, model, credits: entry.credits, entry: several });
             }
-            let (model, credits) = self.target_of(entry, asked);
-            return Ok(ResolvedModel { provider, asked: asked.into(), model: model.into(), credits });
+            let (model, credits) = (entry.model_of(target, asked).into(), self.credits_of_entry(entry, asked));
+            return Ok(ResolvedModel { provider, asked: asked.into(), model, credits, entry: several });
         }
         let named = asked
             .split_once('/')
@@ -73,13 +77,15 @@ impl Traffic {
                 asked: asked.into(),
                 model: model.into(),
                 credits,
+                entry: None,
             });
         }
         let mut speakers = self.providers.iter().filter(|provider| provider.kind.speaks(format));
         match (speakers.next(), speakers.next()) {
             (Some(only), None) if !asked.is_empty() => {
                 let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
-                Ok(ResolvedModel { provider: Arc::clone(only), asked: Arc::clone(&model), model, credits })
+                let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
+                Ok(ResolvedModel { provider, asked, model, credits, entry: None })
             }
             _ => Err(ResolveError::NotFound),
         }
@@ -101,13 +107,26 @@ impl Traffic {
         self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
     }
 
+    /// Returns the first target of an entry that supports the format.
+    fn first_target<'a>(&self, entry: &'a Model, format: Format) -> Result<&'a Target, ResolveError> {
+        let speaks = |target: &&Target| target.provider.kind.speaks(format);
+        let first = entry.targets.iter().find(speaks);
+        first.ok_or_else(|| {
+            entry.targets.first().map_or(ResolveError::NotFound, |target| self.mismatch(&target.provider))
+        })
+    }
+
     fn check_format(&self, provider: &Provider, format: Format) -> Result<(), ResolveError> {
         if provider.kind.speaks(format) {
             return Ok(());
         }
+        Err(self.mismatch(provider))
+    }
+
+    fn mismatch(&self, provider: &Provider) -> ResolveError {
         let right = provider.kind.descriptor().main_endpoint;
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        Err(ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) })
+        ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) }
     }
 
     /// Whether a name of `models`, or `PROVIDER/MODEL`, is served in any format.
@@ -127,7 +146,7 @@ impl Traffic {
         };
         match self.entry(asked) {
             // All names of such an entry have the same target.
-            Some(entry) if entry.prefix().is_some() && entry.target.prefix().is_none() => false,
+            Some(entry) if entry.prefix().is_some() && entry.is_of_one_model() => false,
             Some(entry) if entry.prefix().is_none() => true,
             Some(_) | None => target.is_some_and(priced),
         }
@@ -279,11 +298,16 @@ impl Traffic {
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
-            entries.push(crate::snapshot::MockModel { name: MOCK.into(), credits: Credits(1), model: MOCK.into() });
+            let targets = vec![MockTarget { provider: None, model: MOCK.into(), weight: 1 }];
+            entries.push(MockModel { name: MOCK.into(), credits: Credits(1), targets, fallback: None });
         }
-        self.models.extend(entries.into_iter().map(|entry| {
-            let target = Target { provider: Arc::clone(&provider), model: entry.model };
-            Arc::new(Model { name: entry.name, credits: entry.credits, target })
+        self.models.extend(entries.into_iter().map(|MockModel { name, credits, targets, fallback }| {
+            let targets = targets.into_iter().map(|MockTarget { provider: other, model, weight }| Target {
+                provider: other.unwrap_or_else(|| Arc::clone(&provider)),
+                model,
+                weight,
+            });
+            Arc::new(Model { name, credits, targets: targets.collect(), fallback })
         }));
         self.providers.retain(|other| *other.name != *MOCK);
         self.providers.push(provider);

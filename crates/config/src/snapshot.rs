@@ -6,6 +6,7 @@ mod auth;
 mod budgets;
 mod conditions;
 pub mod credentials;
+mod fallback;
 mod fixed_response;
 mod forward_auth;
 mod key_places;
@@ -38,6 +39,7 @@ pub use auth::{
 };
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
+pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, Target, TargetStrategy};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
@@ -60,7 +62,7 @@ pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use timeouts::Timeouts;
 pub use traffic::{
-    Ai, Credential, Issuer, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
+    Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Traffic,
 };
 pub use upstream::{
     Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Scheme, Strategy,

@@ -55,6 +55,8 @@ pub enum RateSource {
     /// The bucket of this process, with the whole limit.
     #[default]
     Here,
+    /// Nowhere: the request is counted already, and reserves more.
+    Counted,
     /// The bucket of this process, with the share of one of these nodes.
     Share(NonZeroU32),
     /// The request was granted to this node, one of `nodes`. The bucket of this process counts it without refusing it.
@@ -250,11 +252,11 @@ struct CountedRate {
 /// Counts the request in its rate limit.
 fn take_rate(request: &AdmissionRequest<'_>) -> Result<CountedRate, AdmissionRefusal> {
     let limits = request.limits;
-    let Some((rate, bucket, of)) = limits.rate(request.charge.is_none()) else {
-        return Ok(CountedRate { rate: None, level: None });
-    };
+    let uncounted = Ok(CountedRate { rate: None, level: None });
+    let Some((rate, bucket, of)) = limits.rate(request.charge.is_none()) else { return uncounted };
     let rate = match request.rate {
         RateSource::Here => rate,
+        RateSource::Counted => return uncounted,
         RateSource::Share(nodes) | RateSource::Granted { nodes, .. } => rate.share(nodes),
     };
     match (limits.bucket(bucket).take(rate, request.now), request.rate) {

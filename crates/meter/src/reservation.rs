@@ -107,7 +107,9 @@ impl Reservation {
         Self { reserved_charge: None, rate: None, info: AdmissionInfo { rate: None } }
     }
 
-    pub(crate) fn charge(&self) -> Charge {
+    /// Returns the reserved amounts.
+    #[must_use]
+    pub fn charge(&self) -> Charge {
         self.reserved_charge.as_ref().map(|reserved| reserved.charge).unwrap_or_default()
     }
 

@@ -71,6 +71,21 @@ pub(crate) struct InferenceAccount {
     pub(crate) is_billable: bool,
     /// Whether the response of the last attempt was aborted after the provider had reported a part of its usage.
     pub(crate) is_usage_partial: bool,
+    /// The attempts at other targets, if there were any.
+    pub(crate) earlier: Option<Box<EarlierAttempts>>,
+}
+
+/// The attempts of an LLM call at other targets, before the current one.
+#[derive(Debug, Default)]
+pub(crate) struct EarlierAttempts {
+    /// Their number among the attempts of the account.
+    pub(crate) count: usize,
+    /// What they have used, without credits.
+    pub(crate) used: Charge,
+    /// The part of `used` that no provider has reported.
+    pub(crate) estimated: Charge,
+    /// What the current attempt may use.
+    pub(crate) reserved: Charge,
 }
 
 impl InferenceAccount {
@@ -83,6 +98,7 @@ impl InferenceAccount {
             known_cost: NanoUsd::ZERO,
             is_billable: true,
             is_usage_partial: false,
+            earlier: None,
         })
     }
 }
@@ -307,7 +323,12 @@ impl RequestAccount {
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.request.snapshot.traffic.price(&call.provider, (&call.model, None), self.request.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
-        committed.exceeds(&Charge { credits: Credits::ZERO, tokens: usage.total(), money: least })
+        let mut used = Charge { credits: Credits::ZERO, tokens: usage.total(), money: least };
+        if let Some(earlier) = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) {
+            let further = self.permits.further.iter().fold(Charge::default(), |sum, more| sum.and(&more.charge()));
+            used = used.and(&earlier.used).less(&further);
+        }
+        committed.exceeds(&used)
     }
 
     /// Ends the response of `tap` early: returns its last bytes, and the facts that were read. A response that has used
@@ -344,12 +365,9 @@ impl RequestAccount {
     /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.
     pub(crate) fn commit_if_sent(&mut self) {
         if self.has_sent() {
-            self.permits.budgets = match std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing) {
-                BudgetHold::Reserved(reservation) => {
-                    BudgetHold::CommittedRequest(reservation.commit(self.request.started_at))
-                }
-                held @ (BudgetHold::Nothing | BudgetHold::CommittedRequest(_)) => held,
-            };
+            let at = self.request.started_at;
+            self.permits.budgets.commit(at);
+            self.permits.further.iter_mut().for_each(|more| more.commit(at));
         }
     }
 }

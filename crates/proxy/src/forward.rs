@@ -18,7 +18,9 @@ use crate::body::upload::{Progress, Upload, UploadError};
 use crate::bytes::content::length;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::forward::retries::{EndedAttempt, GroupChoice, Retries, Retry};
-pub(crate) use crate::forward::retries::{RepeatableBody, RetryPolicy};
+pub(crate) use crate::forward::retries::{
+    RepeatableBody, RetryPolicy, fraction, no_healthy_upstream, pause, retry_after,
+};
 use crate::refusal::problem::Problem;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};

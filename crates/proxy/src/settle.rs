@@ -21,10 +21,10 @@ use meter::{
 use spool::Record;
 use tokio::time::Instant;
 
-use crate::account::RequestAccount;
 use crate::account::attempt;
 use crate::account::attempt::micros;
 use crate::account::permits::BudgetHold;
+use crate::account::{EarlierAttempts, RequestAccount};
 use crate::metrics::EndedRequest;
 use crate::worker::aggregation::{PendingSettlement, settle};
 
@@ -84,7 +84,11 @@ impl RequestAccount {
                         prelogged.unsent(reservation);
                         PendingSettlement::default()
                     }
-                    None => PendingSettlement::unsent(reservation),
+                    None => {
+                        let (_, mut unsent) = self.permits.take_further();
+                        unsent.push(reservation);
+                        PendingSettlement::unsent(unsent)
+                    }
                 };
                 self.record_unsent(now, &summary, owed);
             }
@@ -127,7 +131,7 @@ impl RequestAccount {
             // An error of a provider costs what the provider reports (CX-6): nothing. An attempt that the provider
             // refused to begin costs nothing either.
             (None, Some(400..)) => Some(NanoUsd(0)),
-            (None, None) if attempt.had_no_effect => Some(NanoUsd(0)),
+            (None, _) if attempt.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
         };
         let known = seen.usage.as_ref().zip(listed).filter(|_| cost.is_none());
@@ -199,7 +203,13 @@ impl RequestAccount {
             }
             Events::Rows => {
                 let event = self.event(summary, committed.day(), charge);
-                self.append(event, PendingSettlement::settling(committed, charge, estimated));
+                let owed = if self.permits.further.is_empty() {
+                    PendingSettlement::settling(committed, charge, estimated)
+                } else {
+                    let (further, unsent) = self.permits.take_further();
+                    PendingSettlement::settling_all(committed, further, unsent, (charge, estimated))
+                };
+                self.append(event, owed);
             }
         }
     }
@@ -207,9 +217,19 @@ impl RequestAccount {
     /// Returns the charge of the request, and the part of it that no provider reported. If usage is unknown, or only a
     /// part of it was reported, the charge is at least the reservation.
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
+        let Some(earlier) = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) else {
+            return self.charge_of(0, reserved);
+        };
+        let reserved = Charge { credits: reserved.credits, ..earlier.reserved };
+        let (charge, estimated) = self.charge_of(earlier.count, &reserved);
+        (charge.and(&earlier.used), estimated.and(&earlier.estimated))
+    }
+
+    /// Returns the charge of the attempts from the number `from`, as [`Self::charge`].
+    fn charge_of(&self, from: usize, reserved: &Charge) -> (Charge, Charge) {
         let inference = self.inference.as_ref();
         let known_cost = inference.map_or(NanoUsd::ZERO, |inference| inference.known_cost);
-        let (used, estimated) = used(&self.attempts, known_cost, reserved);
+        let (used, estimated) = used(self.attempts.get(from..).unwrap_or_default(), known_cost, reserved);
         if !inference.is_some_and(|inference| inference.is_usage_partial) {
             return (used, estimated);
         }
@@ -273,6 +293,37 @@ impl RequestAccount {
                 tracing::error!(request_id = %self.request.id, %error, "a usage event cannot be recorded yet");
                 worker.aggregation.keep(record, owed);
             }
+        }
+    }
+}
+
+impl RequestAccount {
+    /// Ends an attempt of an LLM call whose target has failed, so that another one may follow. `seen` are the facts of its
+    /// response, and `reserved` is what it might use.
+    pub(crate) fn end_attempt(&mut self, reserved: Charge, seen: Option<ResponseFacts>) {
+        self.commit_if_sent();
+        let now = self.request.read_clock();
+        if let Some(attempt) = self.attempt.take() {
+            self.ending.request_bytes = attempt.progress.bytes();
+            if attempt.probe.anything_written() {
+                let is_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
+                let record = self.record_of(&attempt, now, seen);
+                self.attempts.push(record);
+                if let Some(inference) = &mut self.inference {
+                    inference.is_usage_partial = is_partial && !attempt.had_no_effect;
+                }
+            }
+        }
+        let count = self.inference.as_ref().and_then(|of| of.earlier.as_ref()).map_or(0, |earlier| earlier.count);
+        let (used, estimated) = self.charge_of(count, &Charge { credits: Credits::ZERO, ..reserved });
+        let count = self.attempts.len();
+        if let Some(inference) = &mut self.inference {
+            let earlier = inference.earlier.get_or_insert_default();
+            let (used, estimated) = (earlier.used.and(&used), earlier.estimated.and(&estimated));
+            **earlier = EarlierAttempts { count, used, estimated, reserved: Charge::default() };
+            inference.known_cost = NanoUsd::ZERO;
+            inference.is_billable = true;
+            inference.is_usage_partial = false;
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod response_head;
 pub(crate) mod retry_budget;
 pub(crate) mod socket;
 pub(crate) mod strategy;
+pub(crate) mod targets;
 
 pub use backend::BackendState;
 pub use backends::Backends;

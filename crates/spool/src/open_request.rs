@@ -10,7 +10,8 @@ const UNANSWERED: u16 = 500;
 
 /// A request as it was admitted, or a pre-logged batch of requests with one cost. It is appended before the first byte
 /// goes to an upstream. A [`crate::Record::Close`] with the same id closes a request, a [`crate::Record::CloseBatch`]
-/// closes a batch.
+/// closes a batch. A request is opened again, with the same id, if another attempt needs a larger reservation: the last
+/// open counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRequest {
     /// The id of the request and of its usage event.
@@ -21,7 +22,7 @@ pub struct OpenRequest {
     pub started_at: Timestamp,
     /// The day whose quota the request counts in.
     pub day: Day,
-    /// The amount that was reserved at admission.
+    /// The amount that is reserved for all attempts.
     pub reserved: Charge,
     /// The name of the route.
     pub route: Arc<str>,

@@ -13,6 +13,7 @@ mod limits;
 mod meter;
 mod process;
 mod proxy;
+mod targets;
 mod tls;
 mod total;
 
@@ -35,6 +36,7 @@ pub use proxy::{
     BackendCheckLabels, BackendFailureLabels, BackendLabels, CodeLabels, ConfiguredLabels, FloatCounter, ModelLabels,
     ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
+pub use targets::{TargetMetrics, TargetResultLabels};
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;
 
@@ -50,6 +52,8 @@ type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
 pub struct Metrics {
     /// Metrics of the proxy.
     pub proxy: ProxyMetrics,
+    /// Metrics of the targets of models.
+    pub targets: TargetMetrics,
     /// Metrics of reservations; copied at scrape.
     pub meter: MeterMetrics,
     /// Metrics of budget leases; copied at scrape.
@@ -172,6 +176,7 @@ impl Metrics {
         );
         Arc::new(Self {
             proxy: ProxyMetrics::register(&mut registry),
+            targets: TargetMetrics::register(&mut registry),
             meter: MeterMetrics::register(&mut registry),
             leases: LeaseMetrics::register(&mut registry),
             spool: SpoolMetrics::register(&mut registry),

@@ -40,7 +40,9 @@ pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
         total: Some(timeouts.total.value),
         bounds_streams: true,
     };
-    ai.enabled.value.then(|| Ai { prefix: ai.prefix.value.trim_end_matches('/').to_owned(), timeouts })
+    let first_content = ai.timeouts.first_content.as_ref().map(|within| within.value);
+    let prefix = ai.prefix.value.trim_end_matches('/').to_owned();
+    ai.enabled.value.then_some(Ai { prefix, first_content, timeouts })
 }
 
 pub(super) fn on_hangup(reader: &Reader<'_>, input: Option<&Either<OnHangup, OnHangupInput>>) -> OnHangup {

@@ -1,18 +1,20 @@
 //! Compiles the section `models`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Credits;
 
 use super::UsedNames;
 use super::llm::Providers;
+use crate::input::Input;
 use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::resolve::pattern::ANY;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{ModelInput, TargetInput};
 use crate::section::Reader;
-use crate::snapshot::{MockModel, Model, Target};
+use crate::snapshot::{CooldownRules, FallbackRules, MockModel, MockTarget, Model, Target};
 
 /// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(
@@ -25,38 +27,110 @@ pub(super) fn models(
     let mut models = Vec::new();
     entries.list.retain(|entry| {
         let name = entry.name.as_ref().filter(|name| taken.take(reader, name, "model"));
-        let target = entry.targets.as_ref().and_then(|target| target_of(reader, target, providers));
-        let (Some(name), Some((provider, model))) = (name, target) else {
-            return false;
-        };
-        if !has_valid_stars(reader, entry) {
+        let Some(name) = name else { return false };
+        if !has_valid_targets(reader, entry, providers) {
             return false;
         }
+        let fallback = rules(reader, entry);
         let credits = Credits(entry.credits.value.into());
-        let (name, model): (Arc<str>, Arc<str>) = (name.value.as_str().into(), model.into());
-        if let Some(on) = providers.on.iter().find(|on| *on.name == *provider) {
-            let target = Target { provider: Arc::clone(on), model };
-            models.push(Arc::new(Model { name, credits, target }));
-        } else if provider == MOCK && providers.mock.on {
-            providers.mock.models.push(MockModel { name, credits, model });
-        } else if providers.mock.on && providers.on.is_empty() {
-            // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
-            notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.to_owned() });
-            providers.mock.models.push(MockModel { model: Arc::clone(&name), name, credits });
-            return false;
-        } else {
-            notes.push(Note::ModelOff { model: name.to_string(), provider: provider.to_owned() });
-            return false;
+        let name: Arc<str> = name.value.as_str().into();
+        let mut targets = Vec::new();
+        for target in &entry.targets.list {
+            let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
+            let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
+            if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
+                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight });
+            } else if provider.value == MOCK && providers.mock.on {
+                targets.push(MockTarget { provider: None, model, weight });
+            } else if providers.mock.on && providers.on.is_empty() {
+                // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
+                notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
+                let target = MockTarget { provider: None, model: Arc::clone(&name), weight };
+                providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
+                return false;
+            } else {
+                notes.push(Note::ModelOff { model: name.to_string(), provider: provider.value.clone() });
+            }
+        }
+        let on = |target: &MockTarget| {
+            let MockTarget { provider, model, weight } = target;
+            Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight })
+        };
+        match targets.iter().map(on).collect::<Option<Box<[Target]>>>() {
+            Some(targets) if targets.is_empty() => return false,
+            Some(targets) => models.push(Arc::new(Model { name, credits, targets, fallback })),
+            None => providers.mock.models.push(MockModel { name, credits, targets, fallback }),
         }
         true
     });
     models
 }
 
+/// Returns the rules of the targets of an entry; `None` if a call has one attempt.
+fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
+    let (retry, cooldown) = (&entry.retry, &entry.cooldown);
+    let has_several = entry.targets.list.len() > 1;
+    let is_retried = has_several || retry.location.has("attempts");
+    let rules = FallbackRules {
+        strategy: entry.strategy.value,
+        attempts: if is_retried { retry.attempts.value } else { 0 },
+        within: retry.within.value,
+        backoff: retry.backoff.value,
+        backoff_max: retry.max_backoff.value,
+        causes: retry.on.list.iter().map(|cause| cause.value).collect(),
+        cooldown: CooldownRules {
+            failures: cooldown.failures.value,
+            time: cooldown.time.value,
+            max: cooldown.max.value,
+        },
+        sticky: entry.sticky.value,
+        first_content: entry.first_content.as_ref().map(|within| within.value),
+    };
+    let at = |input: &Input<Duration>| input.at().unwrap_or(entry.location.at);
+    if rules.within < rules.backoff {
+        reader.bad(at(&retry.within), &retry.location.name("within"), "at least `backoff`");
+    }
+    if rules.cooldown.max < rules.cooldown.time {
+        reader.bad(at(&cooldown.max), &cooldown.location.name("max"), "at least `time`");
+    }
+    (rules.attempts > 0 && !rules.causes.is_empty()).then(|| Box::new(rules))
+}
+
+/// Reports targets with a provider that the file does not define, with an invalid `*`, without any weight, or that repeat
+/// another.
+fn has_valid_targets(reader: &Reader<'_>, entry: &ModelInput, providers: &Providers) -> bool {
+    let mut known = Vec::new();
+    let mut are_valid = !entry.targets.list.is_empty();
+    for target in &entry.targets.list {
+        let (Some(provider), Some(model)) = (&target.provider, &target.model) else {
+            are_valid = false;
+            continue;
+        };
+        if !providers.names.contains(&provider.value) {
+            reader.unknown_name(provider, "provider", providers.names.iter().map(String::as_str));
+            are_valid = false;
+        }
+        are_valid &= has_valid_stars(reader, entry, target);
+        let named = (provider.value.as_str(), model.value.as_str());
+        if known.contains(&named) {
+            let at = model.at().unwrap_or(target.location.at);
+            reader.bad(at, &target.location.name("model"), "a model that no other target of the entry has");
+            are_valid = false;
+        }
+        known.push(named);
+    }
+    let last = entry.targets.list.last();
+    if let Some(last) = last.filter(|_| entry.targets.list.iter().all(|target| target.weight.value == 0)) {
+        let at = last.weight.at().unwrap_or(last.location.at);
+        reader.bad(at, &last.location.name("weight"), "a weight above 0 for at least one target");
+        are_valid = false;
+    }
+    are_valid
+}
+
 /// Reports a `*` that is not the last character, and one of a target that the name of the entry lacks.
-fn has_valid_stars(reader: &Reader<'_>, entry: &ModelInput) -> bool {
-    let (Some(name), Some(target)) = (&entry.name, &entry.targets) else { return true };
-    let Some(model) = &target.model else { return true };
+fn has_valid_stars(reader: &Reader<'_>, entry: &ModelInput, target: &TargetInput) -> bool {
+    let (Some(name), Some(model)) = (&entry.name, &target.model) else { return true };
     let is_inside = |text: &str| text.strip_suffix(ANY).unwrap_or(text).contains(ANY);
     if is_inside(&name.value) {
         reader.bad(name.at().unwrap_or(entry.location.at), &entry.location.name("name"), "`*` only at the end");
@@ -71,14 +145,4 @@ fn has_valid_stars(reader: &Reader<'_>, entry: &ModelInput) -> bool {
     };
     reader.bad(model.at().unwrap_or(target.location.at), &target.location.name("model"), expected);
     false
-}
-
-/// Returns the provider of a target, which the file defines, and its model.
-fn target_of<'a>(reader: &Reader<'_>, target: &'a TargetInput, providers: &Providers) -> Option<(&'a str, &'a str)> {
-    let provider = target.provider.as_ref()?;
-    if !providers.names.contains(&provider.value) {
-        reader.unknown_name(provider, "provider", providers.names.iter().map(String::as_str));
-        return None;
-    }
-    Some((&provider.value, &target.model.as_ref()?.value))
 }

@@ -127,7 +127,7 @@ error[bad_value]: `control.listen` has an invalid value
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_MODELS", "[{name: a, strategy: x, targets: [{provider: mock, model: a}]}]")],
+        &[("TOLLGATE_MODELS", "[{name: a, targets: [{provider: mock, model: a, price_as: x}]}]")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -135,7 +135,7 @@ error[bad_value]: `drain.delay` has an invalid value
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `models[0].strategy` is not supported by this version yet
+error[not_yet]: `models[0].targets[0].price_as` is not supported by this version yet
  --> the environment variable TOLLGATE_MODELS",
     );
     check(

@@ -1,6 +1,7 @@
 //! Entries of `models` whose name ends in `*`: one entry for all names with the same beginning.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use access::Credits;
 use ai::price::undated;
@@ -16,6 +17,8 @@ pub(crate) const ANY: char = '*';
 pub(crate) struct ListedModel<'a> {
     /// The name that clients request; with `*` if the models of the provider are unknown.
     pub(crate) name: Cow<'a, str>,
+    /// The provider of the first target.
+    pub(crate) provider: &'a Arc<Provider>,
     /// The provider's own name of the model.
     pub(crate) model: &'a str,
     /// The entry of `models`.
@@ -31,6 +34,25 @@ impl Model {
     /// Returns the part of `asked` that the `*` of the name represents: at least one character.
     fn rest<'a>(&self, asked: &'a str) -> Option<&'a str> {
         asked.strip_prefix(self.prefix()?).filter(|rest| !rest.is_empty())
+    }
+
+    /// Returns the provider's own name of the model that `target`, one of the entry's, serves for `asked`.
+    #[must_use]
+    pub fn model_of(&self, target: &Target, asked: &str) -> String {
+        match (target.prefix(), self.rest(asked)) {
+            (Some(prefix), Some(rest)) => format!("{prefix}{rest}"),
+            _ => target.model.to_string(),
+        }
+    }
+
+    /// Whether all names of the entry have the same targets.
+    pub(crate) fn is_of_one_model(&self) -> bool {
+        self.targets.iter().all(|target| target.prefix().is_none())
+    }
+
+    /// Returns the target that is listed for the entry: the first of the file.
+    pub(crate) fn listed_target(&self) -> Option<&Target> {
+        self.targets.first()
     }
 }
 
@@ -53,26 +75,23 @@ impl Target {
 impl Traffic {
     /// Returns the entry of `models` that serves `asked`: the one of exactly this name, otherwise the one with the longest
     /// beginning of it.
-    pub(crate) fn entry(&self, asked: &str) -> Option<&Model> {
+    pub(crate) fn entry(&self, asked: &str) -> Option<&Arc<Model>> {
         let exact = self.models.iter().find(|model| *model.name == *asked && model.prefix().is_none());
         let longest = || {
             let matching = self.models.iter().filter(|model| model.rest(asked).is_some());
             matching.max_by_key(|model| model.name.len())
         };
-        exact.or_else(longest).map(|model| &**model)
+        exact.or_else(longest)
     }
 
-    /// Returns the provider's own name of the model, and the credits of a request, if `entry` serves `asked`.
-    pub(crate) fn target_of(&self, entry: &Model, asked: &str) -> (String, Credits) {
-        let Target { provider, model } = &entry.target;
-        match (entry.target.prefix(), entry.rest(asked)) {
-            (Some(prefix), Some(rest)) => {
-                let model = format!("{prefix}{rest}");
-                let named = self.credits_of(provider, &model, |entry| entry.target.prefix().is_none());
-                (model, named.unwrap_or_default().max(entry.credits))
-            }
-            _ => (model.to_string(), entry.credits),
-        }
+    /// Returns the credits of a request for `asked`, which `entry` serves: those of the most expensive entry for any of its
+    /// models.
+    pub(crate) fn credits_of_entry(&self, entry: &Model, asked: &str) -> Credits {
+        let of_any = entry.targets.iter().filter(|target| target.prefix().is_some());
+        let named = of_any.filter_map(|target| {
+            self.credits_of(&target.provider, &entry.model_of(target, asked), Model::is_of_one_model)
+        });
+        named.max().unwrap_or_default().max(entry.credits)
     }
 
     /// Returns the credits of the most expensive entry among those that `counts` whose target is this model.
@@ -82,7 +101,8 @@ impl Traffic {
         model: &str,
         counts: impl Fn(&Model) -> bool,
     ) -> Option<Credits> {
-        let entries = self.models.iter().filter(|entry| counts(entry) && entry.target.covers(provider, model));
+        let covers = |entry: &Model| entry.targets.iter().any(|target| target.covers(provider, model));
+        let entries = self.models.iter().filter(|entry| counts(entry) && covers(entry));
         entries.map(|entry| entry.credits).max()
     }
 
@@ -91,10 +111,11 @@ impl Traffic {
     pub(crate) fn listed_models(&self) -> Vec<ListedModel<'_>> {
         let mut listed = Vec::new();
         for entry in &self.models {
-            let known = self.known_names(entry);
+            let Some(target) = entry.listed_target() else { continue };
+            let known = self.known_names(entry, target);
             if known.is_empty() {
                 let name = Cow::Borrowed(&*entry.name);
-                listed.push(ListedModel { name, model: &entry.target.model, entry });
+                listed.push(ListedModel { name, provider: &target.provider, model: &target.model, entry });
             }
             listed.extend(known);
         }
@@ -102,16 +123,17 @@ impl Traffic {
     }
 
     /// Returns the names of an entry with `*` for which no other entry exists.
-    fn known_names<'a>(&'a self, entry: &'a Model) -> Vec<ListedModel<'a>> {
-        let Some((start, prefix)) = entry.prefix().zip(entry.target.prefix()) else { return Vec::new() };
-        let mut models: Vec<&str> = self.priced_models(&entry.target.provider).collect();
+    fn known_names<'a>(&'a self, entry: &'a Model, target: &'a Target) -> Vec<ListedModel<'a>> {
+        let Some((start, prefix)) = entry.prefix().zip(target.prefix()) else { return Vec::new() };
+        let provider = &target.provider;
+        let mut models: Vec<&str> = self.priced_models(provider).collect();
         models.sort_unstable();
         models.dedup();
         let names = models.into_iter().filter_map(|model| {
             let rest = model.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
             let name = Cow::Owned(format!("{start}{rest}"));
             let is_own = self.entry(&name).is_some_and(|serving| serving.name == entry.name);
-            is_own.then_some(ListedModel { name, model, entry })
+            is_own.then_some(ListedModel { name, provider, model, entry })
         });
         names.collect()
     }

@@ -17,7 +17,7 @@ use crate::settings::{Listing, Value};
 use crate::spec::{Describe, Shape};
 use crate::yaml::Kind;
 
-pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, one_entry, sections};
+pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, sections};
 pub(crate) use maps::{MapEntry, MapKeys, MapOf, map_of};
 pub(crate) use one_or_more::{OneOrMore, one_or_more, optional_one_or_more};
 

@@ -82,6 +82,31 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "validators see a number, not its text",
     ),
     (
+        "targets: [{provider: mock, model: a}, {provider: mock, model: a}]",
+        "models: [{name: a, targets: [{provider: mock, model: a}, {provider: mock, model: a}]}]",
+        "a schema compares whole entries only",
+    ),
+    (
+        "model: a, weight: 0}, {provider: mock, model: b, weight: 0}",
+        "models: [{name: a, targets: [{provider: mock, model: a, weight: 0}, {provider: mock, model: b, weight: 0}]}]",
+        "a weight that is absent is 1",
+    ),
+    (
+        "retry: {within: 1s, backoff: 2s}",
+        "models: [{name: a, targets: [{provider: mock, model: a}], retry: {within: 1s, backoff: 2s}}]",
+        "a schema compares no durations",
+    ),
+    (
+        "cooldown: {time: 1h, max: 1m}",
+        "models: [{name: a, targets: [{provider: mock, model: a}], cooldown: {time: 1h, max: 1m}}]",
+        "a schema compares no durations",
+    ),
+    (
+        "on: [timeout, 200]",
+        "models: [{name: a, targets: [{provider: mock, model: a}], retry: {on: [timeout, 200]}}]",
+        "validators see a number, not its text",
+    ),
+    (
         "status: 299-200",
         "upstreams: [{name: u, backends: [{url: http://h}], health_check: {path: /, status: 299-200}}]",
         "a pattern cannot compare two numbers",

@@ -8,6 +8,7 @@ mod health;
 mod key_place;
 mod limit;
 mod matches;
+mod model;
 mod request_test;
 mod retry;
 mod rewrite;
@@ -22,8 +23,7 @@ use ai::ProviderKind;
 use ipnet::IpNet;
 
 use super::field::{
-    Either, Entries, Values, default, list, maybe_nested, nested, one_entry, optional, or_empty, required, sections,
-    single_or,
+    Either, Entries, Values, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
 };
 use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
 use super::price::PriceInput;
@@ -51,6 +51,7 @@ pub(crate) use limit::{
     RateLimitInput, TierValue,
 };
 pub(crate) use matches::{ConditionInput, PathInput};
+pub(crate) use model::{ModelInput, TargetInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
 pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
@@ -215,28 +216,6 @@ section! {
 }
 
 section! {
-    ModelInput {
-        /// The name that clients request. A `*` at its end represents any further characters: `x/*`.
-        name: Option<Input<String>> = required(MODEL);
-        /// The credits that a request costs.
-        credits: Input<u32> = default(Whole::u32_from(0), || 1);
-        /// The provider that serves the model.
-        targets: Option<TargetInput> = one_entry::<TargetInput>("one {provider, model}");
-        later: strategy;
-    }
-}
-
-section! {
-    TargetInput {
-        /// A provider of `providers`, or `mock`.
-        provider: Option<Input<String>> = required(ANY_NAME);
-        /// The provider's name of the model. A `*` at its end represents the same characters as that of `name`.
-        model: Option<Input<String>> = required(MODEL);
-        later: weight;
-    }
-}
-
-section! {
     AiInput {
         /// Whether LLM endpoints exist.
         enabled: Input<bool> = default(Boolean, || true);
@@ -253,6 +232,8 @@ section! {
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time from the last byte of the request to the head of the response.
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(10 * 60));
+        /// Maximum time from the head of a response to its first content, if [another target](fallback.md) may serve the call.
+        first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "no limit");
         /// Maximum time without a byte in either direction.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time of the whole request.

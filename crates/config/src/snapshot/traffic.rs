@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use tls::UpstreamTls;
 
 use super::ambiguous::merged;
+use super::fallback::{FallbackRules, Target};
 use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::timeouts::Timeouts;
@@ -190,15 +191,28 @@ pub struct Mock {
     pub models: Vec<MockModel>,
 }
 
-/// One entry of `models` whose target is the built-in mock.
+/// One entry of `models` with a target that is the built-in mock, whose address is not known yet.
 #[derive(Debug, Clone)]
 pub struct MockModel {
     /// The name that clients request.
     pub name: Arc<str>,
     /// The credits that a request costs.
     pub credits: Credits,
-    /// The name that is sent to the mock.
+    /// The targets in the order of the file.
+    pub targets: Vec<MockTarget>,
+    /// As [`Model::fallback`].
+    pub fallback: Option<Box<FallbackRules>>,
+}
+
+/// One target of a [`MockModel`].
+#[derive(Debug, Clone)]
+pub struct MockTarget {
+    /// The provider; `None` is the built-in mock.
+    pub provider: Option<Arc<Provider>>,
+    /// As [`Target::model`].
     pub model: Arc<str>,
+    /// As [`Target::weight`].
+    pub weight: u32,
 }
 
 /// The settings `prices_file` and `prices_key`.
@@ -219,17 +233,10 @@ pub struct Model {
     pub name: Arc<str>,
     /// The credits that a request costs. Default 1.
     pub credits: Credits,
-    /// The provider and model that serve it.
-    pub target: Target,
-}
-
-/// A provider and its own name of a model.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The provider that is called.
-    pub provider: Arc<Provider>,
-    /// The name that is sent to the provider. A `*` at its end represents what that of the entry's name does.
-    pub model: Arc<str>,
+    /// The targets that may serve it, in the order of the file, of which there is at least one.
+    pub targets: Box<[Target]>,
+    /// The rules of the targets, if a call may use more than one attempt.
+    pub fallback: Option<Box<FallbackRules>>,
 }
 
 /// The section `ai` of the file.
@@ -237,6 +244,8 @@ pub struct Target {
 pub struct Ai {
     /// The prefix of every endpoint's path, without a final slash; empty for `/`.
     pub prefix: String,
+    /// Maximum time from the head of a response to its first content, if another target may serve the call. Default none.
+    pub first_content: Option<Duration>,
     /// Deadlines of LLM requests.
     pub timeouts: Timeouts,
 }

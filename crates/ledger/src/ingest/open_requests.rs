@@ -57,14 +57,16 @@ impl StoredOpenRequests {
             }
         };
         let closed = rows.records.iter().filter_map(|(_, record)| record.closes().filter(|id| kept.contains(id)));
-        let closed: Vec<Uuid> = closed.collect();
-        for ids in closed.chunks(IDS_MAX) {
+        // A request that is opened again, with a larger reservation, replaces the stored one.
+        let replaced = rows.carried.iter().map(|opened| opened.id.0).filter(|id| kept.contains(id));
+        let removed: Vec<Uuid> = closed.chain(replaced).collect();
+        for ids in removed.chunks(IDS_MAX) {
             with_ids(transaction, FORGET, ids).run().await?;
         }
-        for id in closed {
+        for id in removed {
             kept.remove(&id);
         }
-        let news: Vec<&OpenRequest> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
+        let news: Vec<&OpenRequest> = rows.carried.iter().collect();
         // If a part of the batch is read again, the ends of these requests may already be stored.
         let mut ended = HashSet::new();
         for opened in news.chunks(IDS_MAX) {

@@ -1,6 +1,7 @@
 //! What a request holds until it ends.
 
-use meter::{CommittedRequest, Reservation};
+use access::Timestamp;
+use meter::{Charge, CommittedRequest, Reservation};
 
 use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
 use crate::refusal::counted_limits::CountedLimits;
@@ -18,6 +19,8 @@ pub(crate) struct Permits {
     /// The rate limits of the configuration in which the request counts, if any applies.
     pub(crate) rate_limits: Option<Box<CountedLimits>>,
     pub(crate) budgets: BudgetHold,
+    /// What further attempts of an LLM call have reserved beyond that.
+    pub(crate) further: Vec<BudgetHold>,
     /// Whether the spool has an open record of the request, which the record of its end closes.
     pub(crate) has_open_record: bool,
     /// The part of a pre-logged batch that the request uses, if it is a plain request with a quota.
@@ -31,7 +34,44 @@ pub(crate) enum BudgetHold {
     CommittedRequest(CommittedRequest),
 }
 
+impl BudgetHold {
+    /// Returns the reserved amounts.
+    pub(crate) fn charge(&self) -> Charge {
+        match self {
+            Self::Nothing => Charge::default(),
+            Self::Reserved(reservation) => reservation.charge(),
+            Self::CommittedRequest(committed) => committed.reserved(),
+        }
+    }
+
+    /// Commits a reservation of a request that was made at `at`.
+    pub(crate) fn commit(&mut self, at: Timestamp) {
+        *self = match std::mem::replace(self, Self::Nothing) {
+            Self::Reserved(reservation) => Self::CommittedRequest(reservation.commit(at)),
+            held @ (Self::Nothing | Self::CommittedRequest(_)) => held,
+        };
+    }
+}
+
 impl Permits {
+    /// Takes what further attempts have reserved: what was committed, and what was not sent.
+    pub(crate) fn take_further(&mut self) -> (Vec<CommittedRequest>, Vec<Reservation>) {
+        let (mut committed, mut unsent) = (Vec::new(), Vec::new());
+        for hold in std::mem::take(&mut self.further) {
+            match hold {
+                BudgetHold::CommittedRequest(request) => committed.push(request),
+                BudgetHold::Reserved(reservation) => unsent.push(reservation),
+                BudgetHold::Nothing => {}
+            }
+        }
+        (committed, unsent)
+    }
+
+    /// Returns the amounts that are reserved for all attempts.
+    pub(crate) fn reserved(&self) -> Charge {
+        self.further.iter().fold(self.budgets.charge(), |sum, more| sum.and(&more.charge()))
+    }
+
     /// Returns the permits of a request that has only this one.
     pub(crate) const fn of(request: Option<RequestPermit>) -> Self {
         Self {
@@ -40,6 +80,7 @@ impl Permits {
             tunnel: None,
             rate_limits: None,
             budgets: BudgetHold::Nothing,
+            further: Vec::new(),
             has_open_record: false,
             prelogged: None,
         }

@@ -1,15 +1,23 @@
-//! The action of an LLM endpoint: the body is read completely, a plan lists the targets of the model, and each target gets
-//! another call until one responds. A tap reads the response.
+//! The action of an LLM endpoint: the body is read completely, a plan names the target of the model, and the target gets its
+//! call. If the model has several targets, `fallback` tries them in the `order` of their strategy until one begins to respond
+//! with content. A tap reads the response.
 
+mod attempt;
+mod beginning;
+mod fallback;
 pub(crate) mod model_plan;
+mod order;
 mod parsed_call;
+mod session;
 mod target_call;
+mod tries;
 
 use ai::{EndpointCall, Format};
 
-use self::model_plan::{ModelPlan, no_model};
+use self::fallback::FallbackCall;
+use self::model_plan::ModelPlan;
 use self::parsed_call::ParsedCall;
-use self::target_call::{PlannedTarget, TargetCall};
+use self::target_call::{InferenceRequest, TargetCall};
 use super::Handled;
 use crate::account::client::Client;
 use crate::account::{InferenceAccount, RequestAccount};
@@ -29,7 +37,7 @@ impl InferenceEndpoint {
     }
 }
 
-/// Sends an LLM call to the first target of its model that responds.
+/// Sends an LLM call to a target of its model.
 pub(crate) async fn infer(
     endpoint: &InferenceEndpoint,
     account: &mut RequestAccount,
@@ -38,18 +46,13 @@ pub(crate) async fn infer(
 ) -> Result<Handled, Problem> {
     let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
     let plan = ModelPlan::of(account, endpoint.format, &parsed.fields.model, client)?;
-    let (mut parsed, mut targets) = (Some(parsed), plan.targets.iter().peekable());
-    let mut failed = None;
-    while let Some(target) = targets.next() {
-        // The last target gets the body itself, whose memory is free as soon as it is sent.
-        let is_last = targets.peek().is_none();
-        let Some(call) = (if is_last { parsed.take() } else { parsed.clone() }) else { break };
-        let to = PlannedTarget { endpoint, client, plan: &plan, target };
-        let call = TargetCall::new(account, call, to).await?;
-        match call.send(account).await {
-            Ok(handled) => return Ok(handled),
-            Err(problem) => failed = Some(problem),
-        }
+    let of = InferenceRequest { endpoint, client, plan: &plan };
+    if let Some((entry, rules)) = plan.entry.as_ref().and_then(|entry| Some((entry, entry.fallback.as_deref()?))) {
+        // Boxed, because its future is large and calls with one attempt do not need it.
+        return Box::pin(FallbackCall { of, entry, rules }.send(account, parsed)).await;
     }
-    Err(failed.unwrap_or_else(|| no_model(&plan.requested)))
+    let mut call = TargetCall::new(account, parsed, of, &plan.target).await?;
+    let admission = call.reserve(account).await?;
+    let answered = call.forward(account).await?;
+    Ok(call.relayed(answered, admission))
 }

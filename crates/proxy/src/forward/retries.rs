@@ -173,7 +173,7 @@ impl Retries {
         {
             Some(asked) if asked > rules.backoff_max => return None,
             Some(asked) => asked,
-            None => pause(rules, self.configured, fraction()),
+            None => pause((rules.backoff, rules.backoff_max), self.configured, fraction()),
         };
         if now + wait >= account.total_at() {
             return None;
@@ -225,18 +225,17 @@ fn includes(rules: &RetryRules, result: AttemptResult) -> bool {
 
 /// Returns the pause before a retry that follows `earlier` ones: a part of the backoff, which doubles each time, so that the
 /// retries of many requests do not arrive together. `fraction` is from 0 to below 1.
-fn pause(rules: &RetryRules, earlier: u32, fraction: f64) -> Duration {
-    let longest = rules.backoff.saturating_mul(1 << earlier.min(16)).min(rules.backoff_max);
-    longest.mul_f64(fraction)
+pub(crate) fn pause((backoff, backoff_max): (Duration, Duration), earlier: u32, fraction: f64) -> Duration {
+    backoff.saturating_mul(1 << earlier.min(16)).min(backoff_max).mul_f64(fraction)
 }
 
 /// Returns a number from 0 to below 1 by chance, which is not a secret.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Returns the time in `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
-fn retry_after(head: &UpstreamHead, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(head: &UpstreamHead, now: Timestamp) -> Option<Duration> {
     let text = head.text(KnownName::RetryAfter)?;
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -247,7 +246,7 @@ fn retry_after(head: &UpstreamHead, now: Timestamp) -> Option<Duration> {
 }
 
 /// Returns the refusal of a request that no backend of its upstream takes; one may take it after `retry_after`.
-pub(super) fn no_healthy_upstream(message: &'static str, retry_after: Option<Duration>) -> Problem {
+pub(crate) fn no_healthy_upstream(message: &'static str, retry_after: Option<Duration>) -> Problem {
     let seconds = retry_after.map_or(0, seconds_up).max(1);
     Problem::new(Refusal::NoHealthyUpstream, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
@@ -258,19 +257,11 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_maximum() {
-        let rules = RetryRules {
-            attempts: 10,
-            allows_unsafe: false,
-            backoff: Duration::from_millis(100),
-            backoff_max: Duration::from_millis(500),
-            causes: [RetryCause::Reset].into(),
-            budget_percent: 20,
-            body_bytes_max: 0,
-        };
-        let longest: Vec<u128> = (0..5).map(|earlier| pause(&rules, earlier, 1.0).as_millis()).collect();
+        let rules = (Duration::from_millis(100), Duration::from_millis(500));
+        let longest: Vec<u128> = (0..5).map(|earlier| pause(rules, earlier, 1.0).as_millis()).collect();
         assert_eq!(longest, [100, 200, 400, 500, 500]);
-        assert_eq!(pause(&rules, 40, 0.5).as_millis(), 250);
-        assert_eq!(pause(&rules, 0, 0.0), Duration::ZERO);
+        assert_eq!(pause(rules, 40, 0.5).as_millis(), 250);
+        assert_eq!(pause(rules, 0, 0.0), Duration::ZERO);
         assert!((0..1_000).map(|_| fraction()).all(|fraction| (0.0..1.0).contains(&fraction)));
     }
 }

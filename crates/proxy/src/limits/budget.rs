@@ -37,7 +37,24 @@ pub(crate) async fn reserve(
         // Boxed, because its future is large and other requests do not need it.
         Box::pin(count_rate(account, limits, charge.is_none())).await?
     };
-    let account = &*account;
+    admit(account, limits, charge, rate).await
+}
+
+/// Reserves more for a request that is counted and sent already: `charge` is what another attempt may use beyond it.
+pub(crate) async fn reserve_more(
+    account: &RequestAccount,
+    limits: &Arc<Limits>,
+    charge: Charge,
+) -> Result<Reservation, Problem> {
+    admit(account, limits, Some(charge), RateSource::Counted).await
+}
+
+async fn admit(
+    account: &RequestAccount,
+    limits: &Arc<Limits>,
+    charge: Option<Charge>,
+    rate: RateSource,
+) -> Result<Reservation, Problem> {
     let shared = &account.request.worker().shared;
     let ask = || {
         let now = shared.clock.mono_at(account.request.read_at().into_std());

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::upstream::backend::BackendState;
 use crate::upstream::retry_budget::RetryBudget;
+use crate::upstream::targets::Targets;
 
 /// The states of all backends, also those of providers, that are configured or in use.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Backends {
     retries: Mutex<HashMap<Arc<str>, Arc<RetryBudget>>>,
     /// Wakes all workers if a request waits for a connection.
     connection_wanted: Arc<Notify>,
+    /// The states of the targets of models.
+    pub(crate) targets: Targets,
 }
 
 /// A backend of two upstreams has two states. A provider is an upstream with one backend.
@@ -44,6 +47,7 @@ impl Backends {
             ejecting: Arc::default(),
             retries: Mutex::default(),
             connection_wanted: Arc::default(),
+            targets: Targets::default(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Backends {
 
     /// Adds the changes of all counts to the metrics.
     pub fn publish(&self) {
+        self.targets.publish();
         for state in self.states.lock().unwrap_or_else(PoisonError::into_inner).values() {
             state.publish();
         }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{BreakerRules, Origin, Provider, Snapshot, Split, Strategy, Upstream};
+use config::snapshot::{BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
@@ -21,6 +21,8 @@ use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::{PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
+use crate::upstream::targets::TargetState;
+use crate::upstream::targets::sessions::Sessions;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
 pub(crate) struct ChosenDestination {
@@ -44,6 +46,8 @@ pub(crate) struct Destinations {
     known: RefCell<FxHashMap<usize, Selection>>,
     /// The turns of routes with several upstreams, by the address of the list, which the snapshot keeps alive.
     splits: RefCell<FxHashMap<usize, Rotation>>,
+    /// The states of the targets of models, by the address of the model, which the snapshot keeps alive.
+    targets: RefCell<FxHashMap<usize, Rc<[Arc<TargetState>]>>>,
     backends: Arc<Backends>,
     pools: Rc<Pools>,
     /// The circuit breaker of providers.
@@ -62,9 +66,9 @@ enum Selection {
 impl Destinations {
     /// Returns no destinations of `snapshot` yet. They use the pools of the worker with this number.
     pub(crate) fn new(snapshot: &Snapshot, backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
-        let (known, splits) = Default::default();
+        let (known, splits, targets) = Default::default();
         let workers = u32::try_from(snapshot.process.worker_count()).unwrap_or(u32::MAX);
-        Self { known, splits, backends, pools, provider_breaker: snapshot.traffic.breaker, worker, workers }
+        Self { known, splits, targets, backends, pools, provider_breaker: snapshot.traffic.breaker, worker, workers }
     }
 
     /// Chooses the destination of a request of an ordinary route at `now`; `upstream` is part of the snapshot, and `key` is the
@@ -124,6 +128,18 @@ impl Destinations {
         let chosen = selection.choose(None, now);
         self.known.borrow_mut().insert(address, selection);
         Ok(chosen?)
+    }
+
+    /// Returns the states of the targets of a model, in their order; `model` is part of the snapshot.
+    pub(crate) fn targets_of(&self, model: &Arc<Model>) -> Rc<[Arc<TargetState>]> {
+        let mut targets = self.targets.borrow_mut();
+        let states = || self.backends.targets.of(model, self.backends.metrics()).into();
+        targets.entry(Arc::as_ptr(model).addr()).or_insert_with(states).clone()
+    }
+
+    /// Returns the targets of sessions.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.backends.targets.sessions
     }
 
     fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {

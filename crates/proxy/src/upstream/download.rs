@@ -1,5 +1,6 @@
 //! The body of an upstream's response over either protocol.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::bytes::content::length;
 use crate::deadlines::task::spawn;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
@@ -26,6 +28,15 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) enum Download {
     Http1(Http1Download),
     Http2(DownloadStream),
+    Early(Box<EarlyDownload>),
+    /// Nothing is left.
+    Ended,
+}
+
+/// A body whose beginning was read before it was known whether it is relayed.
+pub(crate) struct EarlyDownload {
+    early: VecDeque<Bytes>,
+    rest: Download,
 }
 
 /// The reason for an incomplete response.
@@ -68,10 +79,23 @@ impl Download {
 }
 
 impl Download {
+    /// Returns a body that begins with these pieces, which were read from `rest`.
+    pub(crate) fn early(early: VecDeque<Bytes>, rest: Self) -> Self {
+        Self::Early(Box::new(EarlyDownload { early, rest }))
+    }
+
+    /// Returns the pieces that were read early.
+    pub(crate) fn early_pieces(&self) -> impl Iterator<Item = &Bytes> {
+        let early = if let Self::Early(download) = self { Some(&download.early) } else { None };
+        early.into_iter().flatten()
+    }
+
     /// Reads trailers also after content of an announced length, because the client's protocol can carry them.
     pub(crate) const fn keep_trailers(&mut self) {
-        if let Self::Http2(stream) = self {
-            stream.keeps_trailers = true;
+        match self {
+            Self::Http1(_) | Self::Ended => {}
+            Self::Http2(stream) => stream.keeps_trailers = true,
+            Self::Early(download) => download.rest.keep_trailers(),
         }
     }
 
@@ -80,7 +104,8 @@ impl Download {
         match self {
             Self::Http1(content) => content.take_reusable(),
             // A stream ends with its body.
-            Self::Http2(_) => None,
+            Self::Http2(_) | Self::Ended => None,
+            Self::Early(download) => download.rest.take_reusable(),
         }
     }
 }
@@ -138,6 +163,11 @@ impl Body for Download {
                 Poll::Ready(data.or_else(trailers))
             }
             Self::Http2(stream) => stream.poll_frame(cx),
+            Self::Early(download) => match download.early.pop_front() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+                None => Pin::new(&mut download.rest).poll_frame(cx),
+            },
+            Self::Ended => Poll::Ready(None),
         }
     }
 
@@ -145,6 +175,8 @@ impl Body for Download {
         match self {
             Self::Http1(content) => content.is_end(),
             Self::Http2(stream) => stream.is_over(),
+            Self::Early(download) => download.early.is_empty() && download.rest.is_end_stream(),
+            Self::Ended => true,
         }
     }
 
@@ -152,6 +184,12 @@ impl Body for Download {
         match self {
             Self::Http1(content) => content.size_hint(),
             Self::Http2(stream) => stream.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Early(download) => {
+                let early: u64 = download.early.iter().map(|piece| length(piece)).sum();
+                let rest = download.rest.size_hint().exact();
+                rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(early.saturating_add(rest)))
+            }
+            Self::Ended => SizeHint::with_exact(0),
         }
     }
 }

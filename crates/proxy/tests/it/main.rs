@@ -21,6 +21,8 @@ mod explain;
 #[cfg(test)]
 mod failing_backends;
 #[cfg(test)]
+mod fallback;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;

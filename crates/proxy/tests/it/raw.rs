@@ -80,6 +80,11 @@ impl Raw {
 impl Conn {
     /// Reads a request without a body, or one whose `content-length` is short; `None` at the connection's end.
     pub(crate) async fn head(&mut self) -> Option<()> {
+        self.body().await.map(drop)
+    }
+
+    /// As [`Self::head`], and returns the body; `None` at the connection's end.
+    pub(crate) async fn body(&mut self) -> Option<String> {
         let mut read = Vec::new();
         while !read.ends_with(b"\r\n\r\n") {
             read.push(self.stream.read_u8().await.ok()?);
@@ -89,7 +94,7 @@ impl Conn {
         let mut body = vec![0; length.unwrap_or(0)];
         self.stream.read_exact(&mut body).await.ok()?;
         self.note(head.lines().next().unwrap());
-        Some(())
+        Some(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Reads a request without a body, and returns its head in lowercase, which is also noted.

@@ -21,7 +21,8 @@ pub(super) enum OpenChange {
 #[derive(Debug, Default)]
 pub(crate) struct OpenRequests {
     open: FxHashMap<Uuid, OpenLocation>,
-    /// Requests whose close was read before their open, because partitions are read one after the other.
+    /// Requests whose close was read before their opens, because partitions are read one after the other. A request may have
+    /// several opens, so its id stays.
     early_closes: FxHashSet<Uuid>,
 }
 
@@ -44,7 +45,7 @@ impl OpenRequests {
     pub(super) fn apply(&mut self, place: Position, change: &OpenChange) {
         match change {
             OpenChange::Opened(opened) => {
-                if !self.early_closes.remove(&opened.id.0) {
+                if !self.early_closes.contains(&opened.id.0) {
                     self.open.insert(opened.id.0, OpenLocation::Spooled(place, opened.clone()));
                 }
             }
@@ -62,24 +63,22 @@ impl OpenRequests {
         changes: impl Iterator<Item = &'a (Position, OpenChange)>,
         is_removed: impl Fn(Position) -> bool,
     ) -> Vec<OpenRequest> {
-        let (mut opened, mut closed) = (Vec::new(), FxHashSet::default());
+        let spooled = self.open.values().filter_map(|location| match location {
+            OpenLocation::Spooled(place, opened) => Some((opened.id.0, (*place, opened))),
+            OpenLocation::Stored => None,
+        });
+        // The last open of a request counts.
+        let mut opened: FxHashMap<Uuid, (Position, &OpenRequest)> = spooled.collect();
+        let mut closed = FxHashSet::default();
         for (place, change) in changes {
             match change {
-                OpenChange::Opened(one) => opened.push((*place, one)),
+                OpenChange::Opened(one) => drop(opened.insert(one.id.0, (*place, one))),
                 OpenChange::Closed(id) => drop(closed.insert(*id)),
             }
         }
-        let spooled = self.open.values().filter_map(|location| match location {
-            OpenLocation::Spooled(place, opened) => Some((*place, opened)),
-            OpenLocation::Stored => None,
-        });
-        let is_open =
-            |opened: &OpenRequest| !closed.contains(&opened.id.0) && !self.early_closes.contains(&opened.id.0);
-        spooled
-            .chain(opened)
-            .filter(|(place, opened)| is_removed(*place) && is_open(opened))
-            .map(|(_, opened)| opened.clone())
-            .collect()
+        let is_open = |id: &Uuid| !closed.contains(id) && !self.early_closes.contains(id);
+        let lost = opened.into_iter().filter(|(id, (place, _))| is_removed(*place) && is_open(id));
+        lost.map(|(_, (_, opened))| opened.clone()).collect()
     }
 
     /// Marks the requests that were opened in the segments before `end` as stored.

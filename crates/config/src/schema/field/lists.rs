@@ -48,6 +48,11 @@ impl<S> Sections<S> {
         self
     }
 
+    /// The list is required.
+    pub(crate) const fn required(self) -> Self {
+        self.required_unless("")
+    }
+
     /// The list is required, unless `key`, which belongs to a later version, is given.
     pub(crate) const fn required_unless(mut self, key: &'static str) -> Self {
         self.required_unless = Some(key);
@@ -170,68 +175,6 @@ impl<F: Form, S: SectionInput> Field for SinglesOrSections<F, S> {
                 }
                 Either::Nested(section) => section.show(listing),
             }
-        }
-    }
-}
-
-/// A required list whose second entry belongs to a later version.
-pub(crate) struct OneEntry<S> {
-    /// A description of the entry.
-    expected: &'static str,
-    section: PhantomData<fn() -> S>,
-}
-
-pub(crate) const fn one_entry<S: SectionInput>(expected: &'static str) -> OneEntry<S> {
-    OneEntry { expected, section: PhantomData }
-}
-
-impl<S: SectionInput> Describe for OneEntry<S> {
-    fn shape(&self) -> Shape {
-        Shape::Sections(S::SPEC)
-    }
-
-    fn cell(&self) -> String {
-        "list of one entry".to_owned()
-    }
-
-    fn default_cell(&self) -> String {
-        "required".to_owned()
-    }
-
-    fn is_required(&self) -> bool {
-        true
-    }
-
-    fn schema(&self) -> Json {
-        json!({"type": "array", "minItems": 1, "maxItems": 1, "items": json::section(S::SPEC)})
-    }
-}
-
-impl<S: SectionInput> Field for OneEntry<S> {
-    type Input = Option<S>;
-
-    fn read(&self, section: &Section<'_>, key: &str) -> Option<S> {
-        let (reader, name) = (section.reader(), section.name(key));
-        let Some(node) = section.get(key) else {
-            section.location().missing(reader, &[key]);
-            return None;
-        };
-        let mut entries = section.list(key);
-        let Some((first, path)) = entries.next() else {
-            if matches!(node.kind, Kind::List(_)) {
-                reader.bad(node.at, &name, self.expected);
-            }
-            return None;
-        };
-        if let Some((second, _)) = entries.next() {
-            reader.not_yet(second.at, &format!("a second entry of `{name}`"));
-        }
-        reader.section(first, path, S::SPEC).map(|section| S::read(&section))
-    }
-
-    fn show(&self, input: &Option<S>, _: &str, listing: &mut Listing<'_>) {
-        if let Some(input) = input {
-            input.show(listing);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The targets that may serve an LLM call.
+//! The target of an LLM call, or the entry of `models` whose targets may serve it.
 
 use std::sync::Arc;
 
 use access::{Credits, Refusal};
 use ai::Format;
-use config::snapshot::Target;
+use config::snapshot::{Model, Provider};
 use config::{ResolveError, ResolvedModel};
 
 use crate::account::RequestAccount;
@@ -12,17 +12,27 @@ use crate::account::client::Client;
 use crate::authenticate::scope;
 use crate::refusal::problem::Problem;
 
-/// The targets of a call, in the order in which they are tried.
+/// The model that a call requests, with the provider that serves it.
 pub(super) struct ModelPlan {
     /// The name that the client requested.
     pub(super) requested: Arc<str>,
     /// The credits that the call costs.
     pub(super) credits: Credits,
-    pub(super) targets: [Target; 1],
+    /// The target of a call that has one.
+    pub(super) target: PlannedModel,
+    /// The entry of `models`, if the call may have more than one attempt.
+    pub(super) entry: Option<Arc<Model>>,
+}
+
+/// A provider, and its own name of the model.
+#[derive(Clone)]
+pub(super) struct PlannedModel {
+    pub(super) provider: Arc<Provider>,
+    pub(super) model: Arc<str>,
 }
 
 impl ModelPlan {
-    /// Returns the targets of the model with this name, which the client may use.
+    /// Returns the plan for the model with this name, which the client may use.
     pub(super) fn of(
         account: &mut RequestAccount,
         format: Format,
@@ -33,12 +43,12 @@ impl ModelPlan {
             let resolved = account.request.snapshot.traffic.resolve_model(format, model);
             resolved.map_err(|why| unresolved(&why, model))
         });
-        let ResolvedModel { provider, asked, model, credits } = resolved.inspect_err(|_| {
+        let ResolvedModel { provider, asked, model, credits, entry } = resolved.inspect_err(|_| {
             if let Some(inference) = &mut account.inference {
                 inference.refused_model = Some(Arc::from(model));
             }
         })?;
-        Ok(Self { requested: asked, credits, targets: [Target { provider, model }] })
+        Ok(Self { requested: asked, credits, target: PlannedModel { provider, model }, entry })
     }
 }
 

@@ -2,25 +2,26 @@
 
 use std::rc::Rc;
 
-use access::Secret;
+use access::{Credits, Secret};
 use ai::bound::{Extent, LoweredLimit};
 use ai::tap::ResponseFraming;
 use ai::{EndpointCall, Format, RequestFields, Tap};
 use bytes::Bytes;
-use config::snapshot::Target;
 use http1::KnownName;
-use meter::Charge;
+use meter::{AdmissionInfo, Charge};
 
 use super::InferenceEndpoint;
-use super::model_plan::ModelPlan;
+use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use crate::account::client::Client;
+use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::action::bound::{CallLimits, CallSize};
 use crate::action::limit::limit;
 use crate::action::{Handled, RelayedResponse, bound, credential};
 use crate::body::upload::Upload;
-use crate::forward::{Outgoing, forward, undirected, unwritable};
+use crate::forward::{Outgoing, UpstreamResponse, forward, undirected, unwritable};
+use crate::limits::budget;
 use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
@@ -29,24 +30,23 @@ use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
 
-/// One target of a plan, with the client and the endpoint of the call.
-pub(super) struct PlannedTarget<'a> {
+/// What all attempts of a call have in common: the endpoint, the client, and the plan.
+#[derive(Clone, Copy)]
+pub(super) struct InferenceRequest<'a> {
     pub(super) endpoint: &'a InferenceEndpoint,
     pub(super) client: &'a Client,
     pub(super) plan: &'a ModelPlan,
-    pub(super) target: &'a Target,
 }
 
 /// A call as one target gets it.
 pub(super) struct TargetCall<'a> {
-    endpoint: &'a InferenceEndpoint,
-    client: &'a Client,
+    of: InferenceRequest<'a>,
     call: Rc<InferenceCall>,
     /// The user's own or a shared credential of the provider; `None` if the provider needs none.
     credential: Option<&'a Secret>,
     /// The maximum that the attempt may use, in credits and in the measures that the client's budgets limit; `None` for a
     /// free request.
-    charge: Option<Charge>,
+    pub(super) charge: Option<Charge>,
     /// The body in pieces: slices of the client's bytes, and the edits between them.
     body: Vec<Bytes>,
     /// Whether the usage chunk of the response must be removed, because the gateway requested it.
@@ -54,13 +54,14 @@ pub(super) struct TargetCall<'a> {
 }
 
 impl<'a> TargetCall<'a> {
-    /// Prepares the call for one target of its plan.
+    /// Prepares the call for one target.
     pub(super) async fn new(
         account: &mut RequestAccount,
         parsed: ParsedCall,
-        to: PlannedTarget<'a>,
+        of: InferenceRequest<'a>,
+        target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
-        let PlannedTarget { endpoint, client, plan, target } = to;
+        let InferenceRequest { endpoint, client, plan } = of;
         let (called, ParsedCall { mut fields, content }) = (&endpoint.called, parsed);
         let call = Rc::new(InferenceCall {
             format: endpoint.format,
@@ -89,25 +90,50 @@ impl<'a> TargetCall<'a> {
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
         let (body, usage_injected) = (rewritten.segments, rewritten.usage_injected);
-        Ok(Self { endpoint, client, call, credential, charge, body, usage_injected })
+        Ok(Self { of, call, credential, charge, body, usage_injected })
     }
 
-    /// Reserves the maximum that the attempt may use, records it as open, and sends it to the provider.
-    pub(super) async fn send(self, account: &mut RequestAccount) -> Result<Handled, Problem> {
-        let Self { endpoint, client, call, credential, charge, body, usage_injected } = self;
-        let InferenceEndpoint { called, format } = endpoint;
-        let admission = limit(account, Some(client), charge).await?;
-        if let Some(charge) = charge {
+    /// Reserves the maximum that the first attempt may use, and records it as open.
+    pub(super) async fn reserve(&self, account: &mut RequestAccount) -> Result<AdmissionInfo, Problem> {
+        let admission = limit(account, Some(self.of.client), self.charge).await?;
+        if let Some(charge) = self.charge {
             account.open_record(charge).await?;
         }
+        Ok(admission)
+    }
+
+    /// Reserves what this further attempt may use beyond what is reserved and was not used. Returns whether it may be sent: the
+    /// request counts on its day, on which nothing can be reserved any more after midnight.
+    pub(super) async fn reserve_more(&self, account: &mut RequestAccount) -> Result<bool, Problem> {
+        let (Some(charge), Some(inference)) = (self.charge, &mut account.inference) else { return Ok(true) };
+        let charge = Charge { credits: Credits::ZERO, ..charge };
+        let earlier = inference.earlier.get_or_insert_default();
+        earlier.reserved = charge;
+        let more = earlier.used.and(&charge).less(&account.permits.reserved());
+        if more == Charge::default() {
+            return Ok(true);
+        }
+        if account.day() != account.request.wall_at().day() {
+            return Ok(false);
+        }
+        let reservation = budget::reserve_more(account, &self.of.client.limits, more).await?;
+        account.permits.further.push(BudgetHold::Reserved(reservation));
+        account.open_record(account.permits.reserved()).await?;
+        Ok(true)
+    }
+
+    /// Sends the call to its provider, and waits for the head of the response.
+    pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
+        let Self { of, call, credential, body, .. } = self;
+        let InferenceEndpoint { called, format } = of.endpoint;
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
-        let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential };
+        let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential: *credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head).map_err(unwritable)?;
-        let (upload, progress) = Upload::segments(body, request.read_at());
+        let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
@@ -119,11 +145,30 @@ impl<'a> TargetCall<'a> {
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
             account.forget_billable();
         }
-        let framing = framing(*format, &answered.head, call.streamed);
+        Ok(answered)
+    }
+
+    /// Returns the format of the response.
+    pub(super) fn format(&self) -> Format {
+        self.call.format
+    }
+
+    /// Returns the framing of the response's events.
+    pub(super) fn framing(&self, answered: &UpstreamResponse) -> ResponseFraming {
+        framing(self.call.format, &answered.head, self.call.streamed)
+    }
+
+    /// Returns the tap that reads the response.
+    pub(super) fn tap(&self, framing: ResponseFraming) -> Tap {
+        Tap::new(self.call.format, framing, self.usage_injected)
+    }
+
+    /// Returns the response on its way to the client.
+    pub(super) fn relayed(self, answered: UpstreamResponse, admission: AdmissionInfo) -> Handled {
+        let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
-        let tap = (!call.free)
-            .then(|| Box::new(TappedResponse { tap: Tap::new(*format, framing, usage_injected), streamed }));
-        Ok(Handled::Relayed(RelayedResponse { answered, tap, admission }))
+        let tap = (!self.call.free).then(|| Box::new(TappedResponse { tap: self.tap(framing), streamed }));
+        Handled::Relayed(RelayedResponse { answered, tap, admission })
     }
 }
 
@@ -146,7 +191,7 @@ fn most(
 }
 
 /// Reads the extent of the request's maximum usage from the body.
-async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
+pub(super) async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(Extent::read(called, fields, body));
     }

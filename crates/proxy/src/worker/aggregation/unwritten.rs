@@ -27,6 +27,8 @@ pub(crate) struct PendingSettlement(Option<Box<OwedSettlement>>);
 struct OwedSettlement {
     /// The request, the charge that was used, and the part of the charge that was reserved and not reported.
     settles: Option<(CommittedRequest, Charge, Charge)>,
+    /// What further attempts of the request have reserved, and the charge that was used of it.
+    more: Vec<(CommittedRequest, Charge)>,
     /// Surplus credits of a batch, to be released.
     spare: PreloggedCredits,
     /// Reservations of requests that were not sent, to be released.
@@ -37,17 +39,39 @@ impl PendingSettlement {
     /// Settles a request by `charge`, of which the upstream has not reported the part `estimated`.
     pub(crate) fn settling(committed: CommittedRequest, charge: Charge, estimated: Charge) -> Self {
         let settles = Some((committed, charge, estimated));
-        Self(Some(Box::new(OwedSettlement { settles, spare: PreloggedCredits::default(), unsent: Vec::new() })))
+        let (more, spare, unsent) = Default::default();
+        Self(Some(Box::new(OwedSettlement { settles, more, spare, unsent })))
     }
 
-    /// Releases the reservation of a request that was not sent.
-    pub(crate) fn unsent(reservation: Reservation) -> Self {
-        Self::unused(PreloggedCredits::default(), vec![reservation])
+    /// Settles a request like [`Self::settling`] whose attempts have reserved more than `committed`: each of `further` takes the
+    /// part of the charge that fits, and the first one the rest. `unsent` is released.
+    pub(crate) fn settling_all(
+        committed: CommittedRequest,
+        further: Vec<CommittedRequest>,
+        unsent: Vec<Reservation>,
+        (charge, estimated): (Charge, Charge),
+    ) -> Self {
+        let mut left = charge.less(&committed.reserved());
+        let mut rest = charge;
+        let mut more = Vec::new();
+        for held in further {
+            // The smaller of both, for each measure.
+            let part = left.less(&left.less(&held.reserved()));
+            (left, rest) = (left.less(&part), rest.less(&part));
+            more.push((held, part));
+        }
+        let (settles, spare) = (Some((committed, rest, estimated)), PreloggedCredits::default());
+        Self(Some(Box::new(OwedSettlement { settles, more, spare, unsent })))
+    }
+
+    /// Releases the reservations of a request that was not sent.
+    pub(crate) fn unsent(reservations: Vec<Reservation>) -> Self {
+        Self::unused(PreloggedCredits::default(), reservations)
     }
 
     /// Releases surplus credits and the reservations of requests that were not sent.
     pub(crate) fn unused(spare: PreloggedCredits, unsent: Vec<Reservation>) -> Self {
-        Self(Some(Box::new(OwedSettlement { settles: None, spare, unsent })))
+        Self(Some(Box::new(OwedSettlement { settles: None, more: Vec::new(), spare, unsent })))
     }
 
     /// Settles the budgets, because the record is stored.
@@ -55,6 +79,9 @@ impl PendingSettlement {
         let Some(mut owed) = self.0 else { return };
         if let Some((committed, charge, estimated)) = owed.settles.take() {
             settle(committed, &charge, &estimated);
+        }
+        for (committed, charge) in std::mem::take(&mut owed.more) {
+            committed.settle(&charge);
         }
         drop((std::mem::take(&mut owed.spare), std::mem::take(&mut owed.unsent)));
     }

@@ -1,0 +1,228 @@
+//! What a provider's error says: whether another provider may serve the call, and when this one may be tried again.
+//!
+//! Codes and messages: the providers' documentation, read 2026-11-20.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What an error of a provider concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderErrorKind {
+    /// The request, or the provider itself, as its status says.
+    Status,
+    /// The account has no money or quota left.
+    Quota,
+    /// The credential.
+    Credential,
+    /// The model, which the provider does not know.
+    NotFound,
+    /// The length of the call, which exceeds the model's context window.
+    Context,
+}
+
+/// An error of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderError {
+    /// The status of the response; for an event within a stream the status that such an error has otherwise.
+    pub status: u16,
+    /// What the error concerns.
+    pub kind: ProviderErrorKind,
+    /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    response: Option<ResponseBody>,
+    #[serde(default)]
+    code: Option<Value>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// The response within the event `response.failed`.
+#[derive(Debug, Default, Deserialize)]
+struct ResponseBody {
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+/// The words of an error, in lower case.
+#[derive(Debug, Default)]
+struct ErrorWords {
+    kind: String,
+    code: String,
+    message: String,
+    status: Option<u16>,
+    retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// Reads an error response.
+    #[must_use]
+    pub fn of_response(status: u16, body: &[u8]) -> Self {
+        Self::of(status, &ErrorWords::read(body))
+    }
+
+    /// Reads the JSON of an error that follows a successful head.
+    #[must_use]
+    pub fn of_event(json: &[u8]) -> Self {
+        const STATUSES: [(&str, u16); 14] = [
+            ("overloaded_error", 529),
+            ("rate_limit_error", 429),
+            ("rate_limit_exceeded", 429),
+            ("insufficient_quota", 429),
+            ("resource_exhausted", 429),
+            ("authentication_error", 401),
+            ("invalid_api_key", 401),
+            ("permission_error", 403),
+            ("billing_error", 402),
+            ("not_found_error", 404),
+            ("model_not_found", 404),
+            ("timeout_error", 504),
+            ("content_filter", 400),
+            ("invalid_request_error", 400),
+        ];
+        let words = ErrorWords::read(json);
+        let named = STATUSES.iter().find(|(word, _)| words.kind == *word || words.code == *word);
+        let status = words.status.or_else(|| named.map(|(_, status)| *status)).unwrap_or(500);
+        Self::of(status, &words)
+    }
+
+    fn of(status: u16, words: &ErrorWords) -> Self {
+        let has = |part: &str| words.message.contains(part);
+        let is = |word: &str| words.kind == word || words.code == word;
+        let is_unpaid = is("insufficient_quota")
+            || is("billing_error")
+            || is("billing_hard_limit_reached")
+            || is("billing_not_active")
+            || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
+        let is_too_long = matches!(status, 400 | 413)
+            && (is("context_length_exceeded")
+                || has("prompt is too long")
+                || has("context window")
+                || has("context length")
+                || has("maximum number of tokens allowed"));
+        let kind = match status {
+            _ if is_unpaid => ProviderErrorKind::Quota,
+            402 => ProviderErrorKind::Quota,
+            401 | 403 => ProviderErrorKind::Credential,
+            404 => ProviderErrorKind::NotFound,
+            400 if is("model_not_found") => ProviderErrorKind::NotFound,
+            _ if is_too_long => ProviderErrorKind::Context,
+            _ => ProviderErrorKind::Status,
+        };
+        Self { status, kind, retry_after: words.retry_after }
+    }
+}
+
+impl ErrorWords {
+    fn read(body: &[u8]) -> Self {
+        let list = serde_json::from_slice::<Vec<ErrorBody>>(body).ok().and_then(|list| list.into_iter().next());
+        let body = list.or_else(|| serde_json::from_slice(body).ok()).unwrap_or_default();
+        let ErrorBody { error, response, code, message } = body;
+        let error = error.or_else(|| response.and_then(|response| response.error));
+        let of = |key: &str| error.as_ref().and_then(|error| error.get(key));
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let message = match &error {
+            Some(Value::String(text)) => text.to_ascii_lowercase(),
+            Some(error) => text(error.get("message")),
+            None => message.unwrap_or_default().to_ascii_lowercase(),
+        };
+        let status = of("code").or(code.as_ref()).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        let details = of("details").and_then(Value::as_array).into_iter().flatten();
+        let delays = details.filter_map(|detail| detail.get("retryDelay").and_then(Value::as_str));
+        Self {
+            kind: text(of("type").or(of("status"))),
+            code: text(of("code").or(code.as_ref())),
+            message,
+            status: status.filter(|status| (400..=599).contains(status)),
+            retry_after: delays.filter_map(seconds).max(),
+        }
+    }
+}
+
+/// Returns the duration of a text such as `12s`, `1.5s` or `6m0s`, as Google and OpenAI write them.
+#[must_use]
+pub fn seconds(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+    let (mut rest, mut total) = (text.trim(), 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').filter(|end| *end > 0)?;
+        let (number, unit) = rest.split_at_checked(digits)?;
+        let (word, factor) = UNITS.iter().find(|(word, _)| unit.starts_with(word))?;
+        total += number.parse::<f64>().ok()? * factor;
+        rest = unit.get(word.len()..)?;
+    }
+    (!text.trim().is_empty()).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, body: &str, kind: ProviderErrorKind) {
+        assert_eq!(ProviderError::of_response(status, body.as_bytes()).kind, kind, "{status} {body}");
+    }
+
+    #[test]
+    fn errors_are_known_by_their_status_code_and_message() {
+        use ProviderErrorKind::{Context, Credential, NotFound, Quota, Status};
+        check(429, r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#, Quota);
+        check(429, r#"{"error":{"type":"requests","code":"rate_limit_exceeded"}}"#, Status);
+        let limits = "You have reached your specified API usage limits. You will regain access on 2026-12-01.";
+        check(
+            400,
+            &format!(r#"{{"type":"error","error":{{"type":"invalid_request_error","message":"{limits}"}}}}"#),
+            Quota,
+        );
+        check(400, r#"{"error":{"message":"Your credit balance is too low to access the API"}}"#, Quota);
+        check(402, "{}", Quota);
+        check(401, "", Credential);
+        check(403, "<html>", Credential);
+        check(404, r#"{"error":{"code":"model_not_found"}}"#, NotFound);
+        check(400, r#"{"error":{"code":"context_length_exceeded"}}"#, Context);
+        check(400, r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, Context);
+        check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);
+        check(500, r#"{"error":"context window"}"#, Status);
+        check(529, r#"{"error":{"type":"overloaded_error"}}"#, Status);
+    }
+
+    #[test]
+    fn errors_within_streams_have_the_status_of_such_responses() {
+        for (json, status) in [
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, 529),
+            (r#"{"type":"error","code":"rate_limit_exceeded","message":"slow"}"#, 429),
+            (r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#, 500),
+            (r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#, 503),
+            (r#"{"error":{"message":"?"}}"#, 500),
+            (r#"{"error":{"code":"content_filter"}}"#, 400),
+        ] {
+            assert_eq!(ProviderError::of_event(json.as_bytes()).status, status, "{json}");
+        }
+    }
+
+    #[test]
+    fn delays_are_read_from_bodies_and_fields() {
+        let body = r#"[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.4s"}]}}]"#;
+        assert_eq!(ProviderError::of_response(429, body.as_bytes()).retry_after, Some(Duration::from_millis(34_400)));
+        for (text, expected) in [
+            ("1s", Some(1_000)),
+            ("6m0s", Some(360_000)),
+            ("20ms", Some(20)),
+            ("1h2m3s", Some(3_723_000)),
+            ("", None),
+            ("soon", None),
+            ("5", None),
+            ("-1s", None),
+            ("99999999999999999999999s", None),
+        ] {
+            assert_eq!(seconds(text).map(|duration| duration.as_millis()), expected, "{text}");
+        }
+    }
+}

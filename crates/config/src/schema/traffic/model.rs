@@ -1,0 +1,99 @@
+//! The keys of `models`: the targets of a model, and what happens when one fails.
+
+use std::time::Duration;
+
+use super::super::field::{Entries, Values, default, list, nested, optional, required, sections};
+use super::super::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
+use super::super::section;
+use super::{ANY_NAME, MODEL};
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{FallbackCause, TARGETS_MAX, TargetStrategy};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(60));
+/// The time for which a session stays on its target, or none.
+const STICKY: WordOr<DurationForm> =
+    WordOr::new("off", DurationForm::new(Duration::from_secs(1), Duration::from_secs(7 * 24 * 3_600)));
+const STRATEGY: Words<TargetStrategy> = Words::new(&[
+    ("fallback", TargetStrategy::Fallback),
+    ("weighted", TargetStrategy::Weighted),
+    ("cheapest", TargetStrategy::Cheapest),
+    ("fastest", TargetStrategy::Fastest),
+]);
+/// A kind of failure, or a status.
+const CAUSE: TextForm<FallbackCause> = TextForm {
+    parse: |text| {
+        let status = || text.parse().ok().filter(|status| (400..=599).contains(status)).map(FallbackCause::Status);
+        let word = FallbackCause::WORDS.iter().find(|(word, _)| *word == text).map(|(_, cause)| *cause);
+        let expected =
+            "connect, reset, timeout, 5xx, quota, credential, not_found, context, or a status from 400 to 599";
+        word.or_else(status).ok_or_else(|| bad(expected))
+    },
+    shown: |cause| match cause {
+        FallbackCause::Status(status) => Value::Number((*status).into()),
+        named => Value::text(named.word()),
+    },
+    cell: "`connect`, `reset`, `timeout`, `5xx`, `quota`, `credential`, `not_found`, `context`, status",
+    pattern: "^(connect|reset|timeout|5xx|quota|credential|not_found|context|[45][0-9][0-9])$",
+    scalar: Scalar::Number,
+};
+
+section! {
+    ModelInput {
+        /// The name that clients request. A `*` at its end represents any further characters: `x/*`.
+        name: Option<Input<String>> = required(MODEL);
+        /// The credits that a request costs, with all its attempts.
+        credits: Input<u32> = default(Whole::u32_from(0), || 1);
+        /// The providers that serve the model, in [order](fallback.md).
+        targets: Entries<TargetInput> = sections::<TargetInput>("required").required().not_empty("at least one {provider, model}").at_most(TARGETS_MAX);
+        /// The target that is tried first: the first of the list, a random one by weight, the cheapest, or the fastest.
+        strategy: Input<TargetStrategy> = default(STRATEGY, TargetStrategy::default);
+        /// The failures after which another attempt is made.
+        retry: ModelRetryInput = nested::<ModelRetryInput>();
+        /// When a target is left out for a time.
+        cooldown: CooldownInput = nested::<CooldownInput>();
+        /// The time after a call for which its session stays on the same target, whose prompt cache it uses.
+        sticky: Input<Option<Duration>> = default(STICKY, || Some(HOUR));
+        /// Maximum time from the head of a response to its first content; then another target is tried.
+        first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`ai.timeouts`](#ai)");
+    }
+}
+
+section! {
+    TargetInput {
+        /// A provider of `providers`, or `mock`.
+        provider: Option<Input<String>> = required(ANY_NAME);
+        /// The provider's name of the model. A `*` at its end represents the same characters as that of `name`.
+        model: Option<Input<String>> = required(MODEL);
+        /// The share of calls of the strategy `weighted`. A target with 0 is tried only after others.
+        weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
+        later: prompt_cache, price_as, limits;
+    }
+}
+
+section! {
+    ModelRetryInput {
+        /// Maximum number of attempts after the first one. A model with one target has further attempts only if this is set.
+        attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
+        /// The time from the first attempt within which a further one may begin.
+        within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
+        /// The longest pause before a target is tried again, which doubles each time; a random part of it is waited. Another target is tried at once.
+        backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(250));
+        /// The longest pause. A target with a longer `Retry-After` is not tried again.
+        max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
+        /// The [failures](fallback.md#failures) after which another attempt is made.
+        on: Values<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
+    }
+}
+
+section! {
+    CooldownInput {
+        /// The failures in a row after which a target is left out.
+        failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
+        /// The time for which it is left out, multiplied by the number of times in a row. Then one call tries it.
+        time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
+        /// The longest time for which it is left out, also if the provider asks for more.
+        max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
+    }
+}

@@ -1,0 +1,139 @@
+//! The beginning of a response that another target could replace: nothing of it is sent before its first content.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use ai::ResponseFraming;
+use ai::failure::ProviderError;
+use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
+use bytes::Bytes;
+use http_body::Body as _;
+use http1::KnownName;
+use tokio::time::{Instant, timeout_at};
+
+use super::target_call::TargetCall;
+use crate::forward::{UpstreamContent, UpstreamResponse};
+use crate::upstream::download::{Download, DownloadError};
+
+/// Maximum time for which the beginning of a response is held.
+const HELD_MAX: Duration = Duration::from_secs(10);
+/// Maximum time in which the body of an error is read.
+const ERROR_READ_MAX: Duration = Duration::from_secs(5);
+/// Maximum size of the body of an error that is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// How a successful response begins.
+pub(super) enum Beginning {
+    /// With content, or with so much that the call stays with it.
+    Content,
+    /// With an error of the provider.
+    Failed(ProviderError),
+    /// It broke or ended before its first content, or it is no response of an LLM API.
+    Broken,
+    /// Its first content did not arrive in time.
+    Late,
+}
+
+/// Why reading has ended.
+enum ReadEnd {
+    Decided(OpeningState),
+    Broken(Option<DownloadError>),
+}
+
+/// Reads a successful response until its first content. What was read is then the beginning of its body again.
+pub(super) async fn begin(
+    call: &TargetCall<'_>,
+    answered: &mut UpstreamResponse,
+    (now, first_content): (Instant, Option<Duration>),
+) -> Beginning {
+    if answered.head.head.text(KnownName::ContentType).is_some_and(is_page) {
+        return Beginning::Broken;
+    }
+    let framing = call.framing(answered);
+    let mut opening = Opening::new(call.format(), framing);
+    if framing == ResponseFraming::Opaque {
+        return Beginning::Content;
+    }
+    let within = first_content.map_or(HELD_MAX, |most| most.min(HELD_MAX));
+    let mut early = VecDeque::new();
+    let body = &mut answered.content.body;
+    let reading = async {
+        let mut bytes = 0;
+        loop {
+            match next_piece(body).await {
+                Some(Ok(piece)) => {
+                    let state = opening.push(&piece);
+                    bytes += piece.len();
+                    early.push_back(piece);
+                    if state != OpeningState::Opening {
+                        return ReadEnd::Decided(state);
+                    }
+                    if bytes > OPENING_BYTES_MAX {
+                        return ReadEnd::Decided(OpeningState::Content);
+                    }
+                }
+                Some(Err(error)) => return ReadEnd::Broken(Some(error)),
+                None if framing == ResponseFraming::Json => return ReadEnd::Decided(opening.end()),
+                // A stream ends after its content.
+                None => return ReadEnd::Broken(None),
+            }
+        }
+    };
+    let end = timeout_at(now + within, reading).await;
+    let error = ProviderError::of_event(opening.error());
+    keep(&mut answered.content, early);
+    match end {
+        Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(error),
+        Ok(ReadEnd::Decided(OpeningState::Content | OpeningState::Opening)) => Beginning::Content,
+        Ok(ReadEnd::Broken(error)) => {
+            tracing::debug!(?error, "a response ended before its first content");
+            Beginning::Broken
+        }
+        Err(_) if first_content.is_some_and(|most| most <= HELD_MAX) => Beginning::Late,
+        Err(_) => Beginning::Content,
+    }
+}
+
+/// Reads the body of an error response. What was read is then the beginning of its body again.
+pub(super) async fn read_error(answered: &mut UpstreamResponse, now: Instant) -> Vec<u8> {
+    let (mut early, mut read) = (VecDeque::new(), Vec::new());
+    let body = &mut answered.content.body;
+    let reading = async {
+        while let Some(Ok(piece)) = next_piece(body).await {
+            read.extend_from_slice(&piece);
+            early.push_back(piece);
+            if read.len() >= ERROR_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // The client gets what has not arrived in time as it arrives.
+    let _ = timeout_at(now + ERROR_READ_MAX, reading).await;
+    keep(&mut answered.content, early);
+    read
+}
+
+/// Puts pieces back that were read from a body.
+fn keep(content: &mut UpstreamContent, early: VecDeque<Bytes>) {
+    let rest = std::mem::replace(&mut content.body, Download::Ended);
+    content.body = Download::early(early, rest);
+}
+
+/// Returns the next piece of a body; `None` at its end, or at trailers, which LLM APIs do not send.
+async fn next_piece(body: &mut Download) -> Option<Result<Bytes, DownloadError>> {
+    if body.is_end_stream() {
+        return None;
+    }
+    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
+    match frame {
+        Ok(frame) => frame.into_data().ok().map(Ok),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// Whether a successful response is a page of a proxy or a portal.
+fn is_page(media_type: &str) -> bool {
+    media_type.trim_start().to_ascii_lowercase().starts_with("text/html")
+}

@@ -1,0 +1,194 @@
+//! The attempts of a call whose model may have more than one: each target is tried until one begins to respond with content.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Refusal;
+use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
+use meter::AdmissionInfo;
+use tokio::time::sleep;
+
+use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
+use super::model_plan::PlannedModel;
+use super::order::order;
+use super::parsed_call::ParsedCall;
+use super::session::session;
+use super::target_call::{InferenceRequest, TargetCall};
+use super::tries::{NoTry, Tries};
+use crate::account::RequestAccount;
+use crate::account::attempt::micros;
+use crate::action::{Handled, RelayedResponse};
+use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
+use crate::refusal::problem::Problem;
+use crate::upstream::targets::TargetState;
+use crate::upstream::targets::cooldown::CooldownCause;
+
+/// A call whose model may have more than one attempt.
+pub(super) struct FallbackCall<'a> {
+    pub(super) of: InferenceRequest<'a>,
+    pub(super) entry: &'a Arc<Model>,
+    pub(super) rules: &'a FallbackRules,
+}
+
+/// The state of a call between its attempts.
+struct FallbackState {
+    /// The state of the client's rate limit, once the call is admitted.
+    admission: Option<AdmissionInfo>,
+    /// The error that the client gets if no target serves the call: the first response of a provider, otherwise the first error.
+    error: Option<AttemptError>,
+}
+
+impl FallbackCall<'_> {
+    /// Sends the call to its targets, one after the other.
+    pub(super) async fn send(&self, account: &mut RequestAccount, parsed: ParsedCall) -> Result<Handled, Problem> {
+        let Self { of, entry, rules } = self;
+        let snapshot = account.request.snapshot.clone();
+        let states = snapshot.destinations.targets_of(entry);
+        let session = match rules.sticky {
+            Some(_) => session(account, &parsed, &of.plan.requested).await?,
+            None => None,
+        };
+        let now = account.request.read_clock();
+        let kept = session.and_then(|session| snapshot.destinations.sessions().target(session, now));
+        let order = order(account, &parsed, of, (entry, &states), (rules.strategy, kept)).await?;
+        let mut tries = Tries::new(rules, &states, order, (now, account.total_at()));
+        let mut state = FallbackState { admission: None, error: None };
+        loop {
+            let next = match tries.next(account.request.read_clock()) {
+                Ok(next) => next,
+                Err(why) => return self.failed(account, state, why),
+            };
+            let (Some(target), Some(known)) = (entry.targets.get(next.target), states.get(next.target)) else {
+                return self.failed(account, state, NoTry::Spent);
+            };
+            if !next.after.is_zero() {
+                sleep(next.after).await;
+                account.request.read_clock();
+            }
+            let model = entry.model_of(target, &of.plan.requested).into();
+            let planned = PlannedModel { provider: target.provider.clone(), model };
+            let mut call = match TargetCall::new(account, parsed.clone(), *of, &planned).await {
+                Ok(call) => call,
+                // The client has no credential for this provider.
+                Err(problem) if matches!(problem.refusal, Refusal::Forbidden | Refusal::Unavailable) => {
+                    self.note(account, target, FallbackCause::Credential, None);
+                    state.keep(AttemptError::Problem(Box::new(problem)));
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            match state.admission {
+                None => state.admission = Some(call.reserve(account).await?),
+                Some(_) if !call.reserve_more(account).await? => return self.failed(account, state, NoTry::Spent),
+                Some(_) => {}
+            }
+            account.retries = tries.attempts - 1;
+            let begun = account.request.read_clock();
+            let may_continue = tries.may_continue(begun);
+            let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
+            match attempt(&mut call, account, (may_continue, first_content)).await {
+                AttemptEnd::Served(mut answered) => {
+                    let now = account.request.read_clock();
+                    known.cooldown.succeeded();
+                    known.observe_us(micros(now - begun));
+                    self.count(account, target, "succeeded");
+                    if let (Some(session), Some(time)) = (session, rules.sticky) {
+                        snapshot.destinations.sessions().stay(session, next.target, now, time);
+                    }
+                    name(&mut answered, &planned, tries.attempts).map_err(unwritable)?;
+                    return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
+                }
+                AttemptEnd::Refused(problem) => return Err(problem),
+                AttemptEnd::Failed(failed) => {
+                    let FailedAttempt { cause, status, cooldown, mut error, seen } = failed;
+                    self.note(account, target, cause, status);
+                    if let Some(cooldown) = cooldown {
+                        self.cool_down(account, (target, known), cooldown, cause);
+                    }
+                    if let AttemptError::Response(answered) = &mut error {
+                        name(answered, &planned, tries.attempts).map_err(unwritable)?;
+                    }
+                    match error {
+                        error if rules.includes(cause, status) => {
+                            account.end_attempt(call.charge.unwrap_or_default(), seen);
+                            state.keep(error);
+                        }
+                        AttemptError::Response(answered) => {
+                            return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
+                        }
+                        AttemptError::Problem(problem) => return Err(*problem),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Responds to a call that no target serves.
+    fn failed(&self, account: &RequestAccount, state: FallbackState, why: NoTry) -> Result<Handled, Problem> {
+        match (state.error, why) {
+            (Some(AttemptError::Response(answered)), _) => {
+                let admission = state.admission.unwrap_or_default();
+                Ok(Handled::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
+            }
+            (Some(AttemptError::Problem(problem)), _) => Err(*problem),
+            (None, NoTry::LeftOut(until)) => {
+                let after = until.saturating_duration_since(account.request.read_at());
+                let message = "all providers of this model have failed lately, and none is tried yet";
+                Err(no_healthy_upstream(message, Some(after)))
+            }
+            (None, NoTry::Spent) => Err(no_healthy_upstream("no provider of this model takes calls now", None)),
+        }
+    }
+
+    /// Counts and logs a failed attempt.
+    fn note(&self, account: &RequestAccount, target: &Target, cause: FallbackCause, status: Option<u16>) {
+        self.count(account, target, cause.word());
+        let (provider, model, cause) = (&target.provider.name, &target.model, cause.word());
+        let request_id = account.request.id;
+        tracing::info!(%request_id, %provider, %model, cause, status, "an attempt at a target of a model has failed");
+    }
+
+    fn count(&self, account: &RequestAccount, target: &Target, result: &'static str) {
+        account.request.worker().handles.attempted(&target.provider.name, &target.model, result);
+    }
+
+    /// Leaves a target out for a time. A failure of the user's own credential says nothing about others.
+    fn cool_down(
+        &self,
+        account: &RequestAccount,
+        (target, known): (&Target, &TargetState),
+        cause: CooldownCause,
+        of: FallbackCause,
+    ) {
+        let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
+        if is_own && (cause != CooldownCause::Failure || of == FallbackCause::NotFound) {
+            return;
+        }
+        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cause, account.request.read_clock()) {
+            let (provider, model) = (&target.provider.name, &target.model);
+            let seconds = Duration::as_secs(&time);
+            tracing::warn!(%provider, %model, seconds, cause = of.word(), "a target of a model is left out for a time");
+        }
+    }
+}
+
+impl FallbackState {
+    /// Keeps the error if it says more than the one that is kept.
+    fn keep(&mut self, error: AttemptError) {
+        let replaces = match (&self.error, &error) {
+            (None, _) | (Some(AttemptError::Problem(_)), AttemptError::Response(_)) => true,
+            (Some(_), _) => false,
+        };
+        if replaces {
+            self.error = Some(error);
+        }
+    }
+}
+
+/// Names the model and the number of attempts in the head of a response.
+fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
+    let edits = &mut answered.head.edits;
+    let PlannedModel { provider, model } = planned;
+    edits.set_named(b"x-tollgate-model", format!("{}/{model}", provider.name).as_bytes())?;
+    edits.set_named(b"x-tollgate-attempts", attempts.to_string().as_bytes())
+}

@@ -1,0 +1,157 @@
+//! The time for which a target is left out after failures.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use config::snapshot::CooldownRules;
+use tokio::time::Instant;
+
+/// The time in which a call that tries the target must end, before another one may.
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// Whether a target is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Cooldown {
+    /// Whether it was left out and no call has succeeded since; if not, nothing else is read.
+    is_out: AtomicBool,
+    /// The failures in a row.
+    failures: AtomicU32,
+    state: Mutex<CooldownState>,
+}
+
+#[derive(Debug, Default)]
+struct CooldownState {
+    until: Option<Instant>,
+    in_a_row: u32,
+}
+
+/// What a failure says about the time for which a target is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CooldownCause {
+    /// One of several failures in a row.
+    Failure,
+    /// The provider takes no calls for this time, or for the configured one.
+    Refused(Option<Duration>),
+    /// The provider takes no calls until its account is changed.
+    Exhausted,
+}
+
+impl Cooldown {
+    /// Returns whether a call may use the target at `now`. After the time, one call may, and decides about the others.
+    ///
+    /// # Errors
+    /// The time until which the target is left out.
+    pub(crate) fn admit(&self, now: Instant) -> Result<(), Instant> {
+        if !self.is_out.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut state = self.state();
+        match state.until {
+            Some(until) if now < until => Err(until),
+            Some(_) => {
+                state.until = Some(now + TRIAL);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the time until which the target is left out, if it is at `now`.
+    pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
+        if !self.is_out.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.state().until.filter(|until| now < *until)
+    }
+
+    /// Notes a call that the target has served.
+    pub(crate) fn succeeded(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        if self.is_out.load(Ordering::Relaxed) {
+            *self.state() = CooldownState::default();
+            self.is_out.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a failure. Returns for how long the target is left out, if it is from now on.
+    pub(crate) fn failed(&self, rules: &CooldownRules, cause: CooldownCause, now: Instant) -> Option<Duration> {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let was_out = self.is_out.load(Ordering::Relaxed);
+        if cause == CooldownCause::Failure && failures < rules.failures && !was_out {
+            return None;
+        }
+        let mut state = self.state();
+        // Calls that began before it was left out say nothing new.
+        let is_of_trial = state.until.is_none_or(|until| until <= now + TRIAL);
+        if was_out && cause == CooldownCause::Failure && !is_of_trial {
+            return None;
+        }
+        state.in_a_row = state.in_a_row.saturating_add(1);
+        let duration = match cause {
+            CooldownCause::Refused(Some(asked)) => asked,
+            CooldownCause::Failure | CooldownCause::Refused(None) => rules.time.saturating_mul(state.in_a_row),
+            CooldownCause::Exhausted => rules.max,
+        };
+        let duration = duration.min(rules.max);
+        state.until = Some(now + duration);
+        self.is_out.store(true, Ordering::Relaxed);
+        Some(duration)
+    }
+
+    fn state(&self) -> MutexGuard<'_, CooldownState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: CooldownRules =
+        CooldownRules { failures: 3, time: Duration::from_secs(30), max: Duration::from_secs(600) };
+
+    #[test]
+    fn failures_in_a_row_leave_a_target_out_until_one_call_has_succeeded() {
+        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let at = |s| begin + Duration::from_secs(s);
+        let fails = |s| cooldown.failed(&RULES, CooldownCause::Failure, at(s)).map(|duration| duration.as_secs());
+        assert_eq!((fails(0), fails(0)), (None, None));
+        cooldown.succeeded();
+        assert_eq!((fails(1), fails(1), fails(1)), (None, None, Some(30)));
+        assert_eq!(cooldown.admit(at(30)), Err(at(31)));
+        assert_eq!(cooldown.admit(at(31)), Ok(()), "one call tries it");
+        assert_eq!(cooldown.admit(at(31)), Err(at(41)), "the others wait for its result");
+        assert_eq!(fails(32), Some(60), "longer each time");
+        assert_eq!(cooldown.admit(at(91)), Err(at(92)));
+        assert_eq!(cooldown.admit(at(92)), Ok(()));
+        cooldown.succeeded();
+        assert_eq!((cooldown.admit(at(92)), cooldown.until(at(92))), (Ok(()), None));
+        assert_eq!(fails(93), None, "the failures begin anew");
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_a_time_gets_it_up_to_the_maximum() {
+        let now = Instant::now();
+        for (cause, seconds) in [
+            (CooldownCause::Refused(Some(Duration::from_secs(2))), 2),
+            (CooldownCause::Refused(Some(Duration::from_secs(86_400))), 600),
+            (CooldownCause::Refused(None), 30),
+            (CooldownCause::Exhausted, 600),
+        ] {
+            let cooldown = Cooldown::default();
+            assert_eq!(cooldown.failed(&RULES, cause, now), Some(Duration::from_secs(seconds)), "{cause:?}");
+            assert_eq!(cooldown.until(now), Some(now + Duration::from_secs(seconds)));
+        }
+    }
+
+    #[test]
+    fn late_failures_of_earlier_calls_change_nothing() {
+        let (cooldown, now) = (Cooldown::default(), Instant::now());
+        cooldown.failed(&RULES, CooldownCause::Refused(Some(Duration::from_secs(60))), now);
+        assert_eq!(cooldown.failed(&RULES, CooldownCause::Failure, now), None);
+        assert_eq!(cooldown.until(now), Some(now + Duration::from_secs(60)));
+    }
+}
