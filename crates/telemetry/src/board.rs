@@ -63,6 +63,12 @@ impl BackendBoard {
         let _ = self.source.set(Box::new(source));
     }
 
+    /// Returns whether this process has a proxy.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.source.get().is_some()
+    }
+
     /// Returns the backends; `None` if this process has no proxy.
     #[must_use]
     pub fn backends(&self) -> Option<Vec<BackendStatus>> {

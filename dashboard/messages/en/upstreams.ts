@@ -18,7 +18,9 @@ export const upstreams = {
   states: { available: "Available", open: "Breaker open", half_open: "Breaker half-open", unhealthy: "Unhealthy", ejected: "Ejected" },
   unused: "Not used yet",
   drained: "Drained",
+  available: (available: string, all: string) => `${available} of ${all} available`,
+  failing: (rate: string) => `${rate} failed`,
   checks: (failed: string, all: string) => `${failed} of ${all} health checks failed`,
-  ejections: (count: string) => `ejected ${count} times`,
-  openings: (count: string) => `breaker opened ${count} times`,
+  ejections: (count: string) => (count === "1" ? "ejected once" : `ejected ${count} times`),
+  openings: (count: string) => (count === "1" ? "breaker opened once" : `breaker opened ${count} times`),
 };

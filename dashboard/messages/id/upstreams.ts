@@ -20,6 +20,8 @@ export const upstreams: Messages["upstreams"] = {
   states: { available: "Tersedia", open: "Pemutus terbuka", half_open: "Pemutus setengah terbuka", unhealthy: "Tidak sehat", ejected: "Dikeluarkan" },
   unused: "Belum dipakai",
   drained: "Dikosongkan",
+  available: (available: string, all: string) => `${available} dari ${all} tersedia`,
+  failing: (rate: string) => `${rate} gagal`,
   checks: (failed: string, all: string) => `${failed} dari ${all} pemeriksaan kesehatan gagal`,
   ejections: (count: string) => `dikeluarkan ${count} kali`,
   openings: (count: string) => `pemutus terbuka ${count} kali`,
