@@ -75,7 +75,8 @@ function UpstreamPanel({ upstream, reading }: { upstream: Upstream; reading: Rea
               <th className="r">{t.upstreams.rate}</th>
               <th className="r x4">{t.upstreams.requests}</th>
               <th className="r x4">{t.upstreams.failures}</th>
-              <th className="r x2" title={t.upstreams.meanHelp}>{t.upstreams.mean}</th>
+              <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p50}</th>
+              <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p95}</th>
             </tr>
           </thead>
           <tbody>{upstream.backends.map((backend) => <BackendRow key={backend.url} backend={backend} rate={reading.rates[keyOf(upstream, backend)]} />)}</tbody>
@@ -101,7 +102,8 @@ function BackendRow({ backend, rate }: { backend: Backend; rate: Rate | undefine
       <RateCell rate={rate} />
       <td className="r num x4">{count(backend.requests)}</td>
       <td className="r num x4">{count(backend.failures)}</td>
-      <td className="r num x2">{format.duration(backend.mean_ms ?? null)}</td>
+      <td className="r num x2">{format.duration(backend.p50_ms)}</td>
+      <td className="r num x2">{format.duration(backend.p95_ms)}</td>
     </tr>
   );
 }

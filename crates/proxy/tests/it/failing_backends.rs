@@ -58,14 +58,18 @@ impl Switched {
 
 /// Starts a gateway before these backends; `more` are keys of the upstream, and `routes` those of the route.
 pub(crate) fn before(backends: &[&Switched], more: &str, route: &str) -> Gateway {
+    Gateway::plain(&yaml(backends, more, route))
+}
+
+fn yaml(backends: &[&Switched], more: &str, route: &str) -> String {
     let urls: Vec<String> =
         backends.iter().map(|backend| format!("{{url: \"http://{}\"}}", backend.raw.address)).collect();
-    Gateway::plain(&format!(
+    format!(
         "ai: {{enabled: false}}\n\
          upstreams: [{{name: group, backends: [{}]{more}}}]\n\
          routes: [{{path: {{prefix: /}}, upstreams: group{route}}}]\n",
         urls.join(", ")
-    ))
+    )
 }
 
 pub(crate) async fn get(caller: &Caller) -> Response<Incoming> {
@@ -300,4 +304,32 @@ async fn loads_and_latencies_lead_to_the_faster_backend() {
         let (slow, fast) = (slow.asked().len(), fast.asked().len());
         assert!(slow + fast == 100 && slow <= 20, "{strategy}: {slow} and {fast}");
     }
+}
+
+#[tokio::test]
+async fn a_scrape_stops_no_request() {
+    let backend = Switched::start(200).await;
+    let gateway = before(&[&backend], "", ", auth: {type: none}");
+    let (end, scrape) = gateway.begin_scrape();
+    for _ in 0..3 {
+        assert_eq!(get(&gateway.caller()).await.status(), StatusCode::OK);
+    }
+    assert!(!scrape.is_finished());
+    drop(end);
+    assert!(scrape.join().unwrap().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_removed_backend_vanishes_from_the_metrics_without_another_request() {
+    let (first, second) = (Switched::start(200).await, Switched::start(200).await);
+    let gateway = before(&[&first, &second], "", ", auth: {type: none}");
+    for _ in 0..2 {
+        assert_eq!(get(&gateway.caller()).await.status(), StatusCode::OK);
+    }
+    let series_of = |backend: &Switched| gateway.metrics().matches(&format!("{}\"", backend.raw.address)).count();
+    assert!(series_of(&first) > 20 && series_of(&first) == series_of(&second), "{}", gateway.metrics());
+    gateway.reload(&yaml(&[&first], "", ", auth: {type: none}"));
+    assert_eq!(series_of(&second), 0, "{}", gateway.metrics());
+    gateway.reload(&yaml(&[&first, &second], "", ", auth: {type: none}"));
+    assert_eq!(metric(&gateway, "tollgate_backend_requests_total", &second), 1, "the worker kept its state");
 }
