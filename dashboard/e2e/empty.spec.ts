@@ -83,6 +83,9 @@ test.describe("a gateway of ordinary APIs", () => {
     for (const name of ["models", "providers", "playground"] as const) {
       await expect(navigation.getByRole("link", { name: en.frame[name], exact: true })).toHaveCount(0);
     }
+    const administration = navigation.locator("h2 ~ a");
+    await expect(administration.first()).toHaveText(en.frame.upstreams);
+    await expect(administration.nth(1)).toHaveText(en.frame.routes);
     await page.keyboard.press("Control+k");
     const palette = page.getByRole("dialog");
     await expect(palette.getByText(en.frame.usage, { exact: true })).toBeVisible();

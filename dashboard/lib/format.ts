@@ -34,6 +34,8 @@ export interface Format {
   /** A part of a price in trillionths, with 6 decimals. */
   pico(amountPico: number, currency: string): string;
   count(value: number): string;
+  /** A rate per second: one decimal below 10. */
+  perSecond(rate: number | undefined): string;
   percent(share: number, decimals?: number): string;
   duration(ms: number | null | undefined): string;
   bytes(count: number): string;
@@ -96,6 +98,11 @@ export function formatter(locale: Locale): Format {
     count: (value) => {
       if (value < 1_000_000) return number.format(value);
       return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} M` : `${decimal(value / 1_000_000_000, 1)} B`;
+    },
+    perSecond: (rate) => {
+      if (rate === undefined) return NONE;
+      if (rate >= 10 || rate === 0) return number.format(Math.round(rate));
+      return rate < 0.1 ? `< ${decimal(0.1, 1)}` : decimal(rate, 1);
     },
     percent: (share, decimals = 1) => `${decimal(share * 100, decimals)} %`,
     duration: (ms) => {

@@ -1,6 +1,6 @@
 """A gRPC server whose messages are bytes. It prints its port, and serves until its standard input ends.
 
-It has TLS if CERTIFICATE and KEY are files."""
+It has TLS if CERTIFICATE and KEY are files. Each line of its input, such as NOT_SERVING, is the health of its service from then on."""
 
 import os
 import sys
@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 THREADS = 16
 # Longer than any deadline of a test.
@@ -91,6 +92,9 @@ HANDLERS = {
 
 server = grpc.server(ThreadPoolExecutor(THREADS))
 server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Service", HANDLERS)])
+checks = health.HealthServicer()
+checks.set("test.Service", health_pb2.HealthCheckResponse.SERVING)
+health_pb2_grpc.add_HealthServicer_to_server(checks, server)
 if "CERTIFICATE" in os.environ:
     pair = tuple(Path(os.environ[name]).read_bytes() for name in ("KEY", "CERTIFICATE"))
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
@@ -98,5 +102,6 @@ else:
     port = server.add_insecure_port("127.0.0.1:0")
 print(port, flush=True)
 server.start()
-sys.stdin.read()
+for line in sys.stdin:
+    checks.set("test.Service", health_pb2.HealthCheckResponse.ServingStatus.Value(line.strip()))
 server.stop(None)

@@ -29,7 +29,7 @@ use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::LimitCounters;
 use meter::limiter::sharing::LimitSharing;
-use telemetry::Metrics;
+use telemetry::{BackendStatus, Metrics};
 
 use crate::bytes::buffers::Buffers;
 use crate::capacity::Capacity;
@@ -86,6 +86,16 @@ pub struct Shared {
     pub sharing: Option<LimitSharing>,
     /// The queue of lease requests; `None` if this node is the only one and needs no leases.
     pub leases: Option<LeaseQueue>,
+}
+
+impl Shared {
+    /// Returns the backends of the running configuration and those with requests in flight, as the metrics and the control API
+    /// show them.
+    #[must_use]
+    pub fn backend_statuses(&self) -> Vec<BackendStatus> {
+        let traffic = &self.live.load_full().traffic;
+        self.backends.statuses(&traffic.upstreams, traffic.known_providers())
+    }
 }
 
 /// The resources that belong to one worker.

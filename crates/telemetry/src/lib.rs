@@ -4,13 +4,11 @@
 //! values of bounded length.
 //!
 //! Reading order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`live_state`]
-//! (readiness, as the control API reports it), [`board`] (the backends of the proxy).
+//! (readiness, as the control API reports it).
 
-pub mod board;
 pub mod live_state;
 pub mod logs;
 pub mod metrics;
 
-pub use board::{BackendBoard, BackendCondition, BackendStatus};
 pub use live_state::{LiveState, NotReady};
-pub use metrics::Metrics;
+pub use metrics::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, Metrics};

@@ -4,6 +4,8 @@
 //! handles of the [`Counter`]s and [`Histogram`]s of most families. Those of refusals and upstream errors are looked up
 //! each time, with a lock.
 
+mod backends;
+mod board;
 mod configuration;
 mod family;
 mod histogram;
@@ -25,16 +27,17 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
-pub use histogram::{Histogram, HistogramCounts};
+pub use histogram::{Histogram, HistogramCounts, WorkerHistogram};
 pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    BackendCheckLabels, BackendFailureLabels, BackendLabels, CodeLabels, ConfiguredLabels, FloatCounter, ModelLabels,
-    ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
+    CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
+    UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use targets::{TargetMetrics, TargetResultLabels};
 pub use tls::{CertificateLabels, TlsMetrics};
@@ -78,6 +81,8 @@ pub struct Metrics {
     pub configuration: ConfigurationMetrics,
     /// Metrics of the keys that issuers of access tokens publish.
     pub issuers: IssuerMetrics,
+    /// The backends, whose metrics are read from their states at scrape.
+    pub backends: Arc<BackendBoard>,
     process: process::ProcessMetrics,
     registry: Registry,
     hooks: RwLock<Vec<ScrapeHook>>,
@@ -189,6 +194,7 @@ impl Metrics {
             tls: TlsMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
+            backends: backends::register(&mut registry),
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

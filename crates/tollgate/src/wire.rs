@@ -26,7 +26,7 @@ use config::{Live, Snapshot};
 use config::{LoadedConfig, Note};
 use control::configuration::ConfigSources;
 use telemetry::logs::DroppedLines;
-use telemetry::{BackendBoard, LiveState, Metrics};
+use telemetry::{LiveState, Metrics};
 
 use crate::cli::{Place, Role};
 use crate::failure::{self, StartFault};
@@ -172,9 +172,9 @@ async fn join(
         live: Arc::new(Live::new(Arc::new(snapshot))),
         meter: durable.metered_spool.as_ref().map(|metered| metered.meter.clone()),
         passwords: control::Passwords::new(metrics.clone()),
+        board: metrics.backends.clone(),
         metrics,
         live_state: Arc::new(LiveState::default()),
-        board: Arc::new(BackendBoard::default()),
         revision: Arc::new(Revision::default()),
         windows,
         issuers: Arc::new(IssuerRegistry::default()),
@@ -204,8 +204,8 @@ async fn join(
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
         services.backend_health(&base, &shared);
-        let backends = shared.backends.clone();
-        base.board.set(move || backends.statuses());
+        let shown = shared.clone();
+        base.board.set(move || shown.backend_statuses());
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

@@ -7,7 +7,10 @@ export function usePages(): typeof PAGES {
   return site && !site.llm ? PAGES.filter(({ isLlm }) => !isLlm) : PAGES;
 }
 
-/** The pages of administration that the reader may open. */
+/** The pages of administration that the reader may open. Without LLM endpoints, those of the traffic are the first ones. */
 export function useAdminPages(): typeof ADMIN_PAGES {
-  return useMe().data?.acts_as === "admin" ? ADMIN_PAGES : [];
+  const site = useSite().data;
+  if (useMe().data?.acts_as !== "admin") return [];
+  const isFirst = ({ name }: (typeof ADMIN_PAGES)[number]) => site && !site.llm && (name === "upstreams" || name === "routes");
+  return [...ADMIN_PAGES.filter(isFirst), ...ADMIN_PAGES.filter((page) => !isFirst(page))];
 }

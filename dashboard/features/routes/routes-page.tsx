@@ -6,8 +6,11 @@ import { buttonClass } from "@/components/ui/button";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { PERIODS, type Period, type RouteFigures, linkOf, requestsOf, useRoutes } from "@/features/routes/use-routes";
+import { PERIODS, type Period, type RouteFigures, keyOf, linkOf, requestsOf, useRoutes } from "@/features/routes/use-routes";
+import { HealthDot, RateCell, healthText } from "@/features/upstreams/live-cells";
+import { type Health, type UpstreamList, healthOf, useUpstreams } from "@/features/upstreams/use-upstreams";
 import { useFormat, useMessages } from "@/lib/language";
+import type { Rate } from "@/lib/rates";
 import { useUrlState } from "@/lib/url-state";
 import type { Messages } from "@/messages/en";
 
@@ -25,7 +28,9 @@ function RouteTable() {
   const { get, set } = useUrlState();
   const period: Period = PERIODS.find((days) => days === get("days")) ?? "1";
   const routes = useRoutes(period);
-  const items = routes.data?.items;
+  const upstreams = useUpstreams();
+  const items = routes.data?.data.items;
+  const healths = healthsOf(upstreams.data?.data);
   return (
     <section className="panel" aria-labelledby="routes">
       <div className="ph flex-wrap">
@@ -48,14 +53,15 @@ function RouteTable() {
               <tr>
                 <th className="grow">{t.routes.route}</th>
                 <th className="x3">{t.routes.upstream}</th>
-                <th className="r">{t.routes.requests}</th>
+                <th className="r">{t.routes.rate}</th>
+                <th className="r x3">{t.routes.requests}</th>
                 <th className="r x4">{t.routes.failed}</th>
                 <th className="r x4" title={t.routes.refusedHelp}>{t.routes.refused}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p50}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p95}</th>
               </tr>
             </thead>
-            <tbody>{items.map((route) => <RouteRow key={`${route.kind} ${route.name}`} route={route} />)}</tbody>
+            <tbody>{items.map((route) => <RouteRow key={keyOf(route)} route={route} rate={routes.data?.rates[keyOf(route)]} healths={healths} />)}</tbody>
           </table>
         </div>
       )}
@@ -63,7 +69,7 @@ function RouteTable() {
   );
 }
 
-function RouteRow({ route }: { route: RouteFigures }) {
+function RouteRow({ route, rate, healths }: { route: RouteFigures; rate: Rate | undefined; healths: Healths }) {
   const t = useMessages();
   const format = useFormat();
   const matches = matchesText(route, t);
@@ -73,8 +79,9 @@ function RouteRow({ route }: { route: RouteFigures }) {
         <Link className="link med" href={linkOf(route)} title={t.routes.showRequests(route.name)}><bdi>{route.name}</bdi></Link>
         <span className="sub" title={matches}>{matches}</span>
       </td>
-      <td className="x3 t2">{upstreamText(route, t)}</td>
-      <td className="r num">{format.count(requestsOf(route))}</td>
+      <td className="x3 t2"><UpstreamNames route={route} healths={healths} /></td>
+      <RateCell rate={rate} />
+      <td className="r num x3">{format.count(requestsOf(route))}</td>
       <td className="r num x4">{format.count(route.errors)}</td>
       <td className="r num x4">{format.count(route.refused)}</td>
       <td className="r num x2">{format.duration(route.latency.p50_ms)}</td>
@@ -90,9 +97,36 @@ export function matchesText({ kind, configuration }: RouteFigures, t: Messages):
   return `${methods} ${configuration.host ?? ""}${configuration.path}`;
 }
 
-/** Where the requests of a route go. */
-export function upstreamText({ kind, configuration }: RouteFigures, t: Messages): string {
+/** The health of each upstream by its name; empty if another process serves the proxy. */
+type Healths = ReadonlyMap<string, Health>;
+
+function healthsOf(list: UpstreamList | undefined): Healths {
+  const live = list?.is_live ? list.items.filter(({ kind }) => kind === "upstream") : [];
+  return new Map(live.map((upstream) => [upstream.name, healthOf(upstream)]));
+}
+
+/** Where the requests of a route go, with the health of each upstream. */
+function UpstreamNames({ route, healths }: { route: RouteFigures; healths: Healths }) {
+  const t = useMessages();
+  const format = useFormat();
+  const upstreams = route.configuration?.upstreams ?? [];
+  if (upstreams.length === 0) return actionText(route, t);
+  return upstreams.map(({ name, weight }) => {
+    const health = healths.get(name);
+    return (
+      <span key={name} className="block">
+        <span className="st">
+          {health && <HealthDot health={health} />}
+          <bdi>{upstreams.length > 1 ? `${name} (${weight})` : name}</bdi>
+          {health && <span className="t3 sm">{healthText(health, t, format.count)}</span>}
+        </span>
+      </span>
+    );
+  });
+}
+
+/** What a route without an upstream does. */
+export function actionText({ kind, configuration }: RouteFigures, t: Messages): string {
   if (!configuration) return kind === "llm" ? t.routes.providers : "";
-  if (configuration.upstreams.length === 0) return t.routes.actions[configuration.action] ?? configuration.action;
-  return configuration.upstreams.map(({ name, weight }) => (configuration.upstreams.length > 1 ? `${name} (${weight})` : name)).join(", ");
+  return t.routes.actions[configuration.action] ?? configuration.action;
 }

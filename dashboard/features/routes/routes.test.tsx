@@ -18,22 +18,41 @@ const ORDERS = {
     place: "tollgate.yaml:3:5", host: "shop.example.com", path: "/orders", methods: ["GET"], matches: [], action: "forward", auth: "key", events: "folded",
     upstreams: [{ name: "blue", weight: 9 }, { name: "green", weight: 1 }],
   },
+  live: { requests: 100, failed: 1 },
 };
-const CHAT = { ...USED, name: "/v1/chat/completions", kind: "llm", requests: 2, succeeded: 2, refused: 0, errors: 0, latency: { p50_ms: null, p95_ms: null, mean_ms: null }, configuration: null };
+const upstream = (name: string, ...states: string[]) => ({
+  name, kind: "upstream", strategy: "round_robin", backends: states.map((state, index) => ({ url: `http://10.0.0.${index}`, weight: 1, state })),
+});
+const UPSTREAMS = { is_live: true, items: [upstream("blue", "available", "unhealthy"), upstream("green", "open")], next: null };
+const CHAT = { ...USED, name: "/v1/chat/completions", kind: "llm", requests: 2, succeeded: 2, refused: 0, errors: 0, latency: { p50_ms: null, p95_ms: null, mean_ms: null }, configuration: null, live: { requests: 0, failed: 0 } };
 
 describe("the page of routes", () => {
   it("shows what each route matches, its results, and a link to its requests", async () => {
-    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [ORDERS, CHAT], next: null } } });
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [ORDERS, CHAT], next: null } }, "GET /api/upstreams": { status: 503 } });
     show(<RoutesPage />);
     const link = await screen.findByRole("link", { name: "orders" });
     expect(link).toHaveAttribute("href", "/dashboard/usage?scope=all&route=orders");
     const cells = [...(link.closest("tr")?.querySelectorAll("td") ?? [])].map((cell) => cell.textContent);
-    expect(cells).toEqual(["ordersGET shop.example.com/orders", "blue (9), green (1)", "1,234", "10", "34", expect.stringContaining("1.5"), expect.stringContaining("9")]);
+    expect(cells).toEqual(["ordersGET shop.example.com/orders", "blue (9)green (1)", "–", "1,234", "10", "34", expect.stringContaining("1.5"), expect.stringContaining("9")]);
     expect(screen.getByText("LLM endpoint")).toBeInTheDocument();
   });
 
+  it("shows the health of each upstream and the rates since the reading before", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const later = { ...ORDERS, live: { requests: 160, failed: 2 } };
+    const list = (route: unknown) => ({ body: { since: "2026-11-20", items: [route], next: null } });
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": [list(ORDERS), list(later)], "GET /api/upstreams": { body: UPSTREAMS } });
+    show(<RoutesPage />);
+    const row = (await screen.findByRole("link", { name: "orders" })).closest("tr");
+    expect(await screen.findByText("0 of 1 available")).toBeInTheDocument();
+    expect([...(row?.querySelectorAll(".dot") ?? [])].map((dot) => dot.className)).toEqual(["dot warn", "dot bad"]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await screen.findByText(/ failed$/)).toHaveTextContent("0.3 failed");
+    vi.useRealTimers();
+  });
+
   it("leads to the configuration if there is no route", async () => {
-    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [], next: null } } });
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/routes": { body: { since: "2026-11-20", items: [], next: null } }, "GET /api/upstreams": { body: { is_live: true, items: [], next: null } } });
     show(<RoutesPage />);
     expect(await screen.findByRole("link", { name: "Open configuration" })).toHaveAttribute("href", "/dashboard/configuration");
   });

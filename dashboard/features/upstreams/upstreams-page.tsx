@@ -6,9 +6,11 @@ import { buttonClass } from "@/components/ui/button";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { type Backend, type LiveUpstreams, type Upstream, keyOf, useUpstreams } from "@/features/upstreams/use-upstreams";
+import { HealthDot, RateCell, healthText } from "@/features/upstreams/live-cells";
+import { type Backend, type Upstream, type UpstreamList, healthOf, keyOf, useUpstreams } from "@/features/upstreams/use-upstreams";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
+import type { Rate, Reading } from "@/lib/rates";
 import type { Messages } from "@/messages/en";
 
 const TONES = { available: "ok", open: "bad", half_open: "warn", unhealthy: "bad", ejected: "warn" } as const;
@@ -32,7 +34,7 @@ function LiveList() {
       </section>
     );
   }
-  const { list } = upstreams.data;
+  const { data: list } = upstreams.data;
   if (list.items.length === 0) {
     return (
       <section className="panel">
@@ -45,18 +47,21 @@ function LiveList() {
   return (
     <>
       {!list.is_live && <Note title={t.upstreams.elsewhere}>{t.upstreams.elsewhereText}</Note>}
-      {list.items.map((upstream) => <UpstreamPanel key={`${upstream.kind} ${upstream.name}`} upstream={upstream} live={upstreams.data} />)}
+      {list.items.map((upstream) => <UpstreamPanel key={`${upstream.kind} ${upstream.name}`} upstream={upstream} reading={upstreams.data} />)}
     </>
   );
 }
 
-function UpstreamPanel({ upstream, live }: { upstream: Upstream; live: LiveUpstreams }) {
+function UpstreamPanel({ upstream, reading }: { upstream: Upstream; reading: Reading<UpstreamList> }) {
   const t = useMessages();
+  const format = useFormat();
+  const health = healthOf(upstream);
   const id = `upstream-${upstream.kind}-${upstream.name}`;
   return (
     <section className="panel" aria-labelledby={id}>
       <div className="ph">
         <h2 id={id}><bdi>{upstream.name}</bdi></h2>
+        {reading.data.is_live && <span className="st t2 sm"><HealthDot health={health} />{healthText(health, t, format.count)}</span>}
         <span className="push t3 sm">{upstream.strategy ?? t.upstreams.provider}</span>
       </div>
       <div className="tw">
@@ -70,17 +75,18 @@ function UpstreamPanel({ upstream, live }: { upstream: Upstream; live: LiveUpstr
               <th className="r">{t.upstreams.rate}</th>
               <th className="r x4">{t.upstreams.requests}</th>
               <th className="r x4">{t.upstreams.failures}</th>
-              <th className="r x2" title={t.upstreams.meanHelp}>{t.upstreams.mean}</th>
+              <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p50}</th>
+              <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p95}</th>
             </tr>
           </thead>
-          <tbody>{upstream.backends.map((backend) => <BackendRow key={backend.url} backend={backend} rate={live.rates[keyOf(upstream, backend)]} />)}</tbody>
+          <tbody>{upstream.backends.map((backend) => <BackendRow key={backend.url} backend={backend} rate={reading.rates[keyOf(upstream, backend)]} />)}</tbody>
         </table>
       </div>
     </section>
   );
 }
 
-function BackendRow({ backend, rate }: { backend: Backend; rate: number | undefined }) {
+function BackendRow({ backend, rate }: { backend: Backend; rate: Rate | undefined }) {
   const t = useMessages();
   const format = useFormat();
   const count = (value: number | null | undefined) => (typeof value === "number" ? format.count(value) : NONE);
@@ -93,10 +99,11 @@ function BackendRow({ backend, rate }: { backend: Backend; rate: number | undefi
       <td><StateTag backend={backend} t={t} /></td>
       <td className="r num x3">{count(backend.weight)}</td>
       <td className="r num x2">{count(backend.in_flight)}</td>
-      <td className="r num">{rate === undefined ? NONE : format.count(Math.round(rate))}</td>
+      <RateCell rate={rate} />
       <td className="r num x4">{count(backend.requests)}</td>
       <td className="r num x4">{count(backend.failures)}</td>
-      <td className="r num x2">{format.duration(backend.mean_ms ?? null)}</td>
+      <td className="r num x2">{format.duration(backend.p50_ms)}</td>
+      <td className="r num x2">{format.duration(backend.p95_ms)}</td>
     </tr>
   );
 }

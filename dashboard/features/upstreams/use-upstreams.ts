@@ -3,30 +3,22 @@
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type Counted, type Reading, nextReading } from "@/lib/rates";
 
 export type UpstreamList = Schemas["UpstreamList"];
 export type Upstream = Schemas["UpstreamState"];
 export type Backend = Schemas["Backend"];
 
 /** The time between two readings, in milliseconds. */
-const LIVE_MS = 3_000;
+export const LIVE_MS = 3_000;
 
-/** A reading of the upstreams, with the requests per second of each backend since the reading before. */
-export interface LiveUpstreams {
-  list: UpstreamList;
-  /** When it was read, in milliseconds. */
-  at: number;
-  /** By {@link keyOf}; a backend without an earlier reading has no rate. */
-  rates: Record<string, number>;
-}
-
-/** The upstreams and providers with the state of their backends. */
-export function useUpstreams(): UseQueryResult<LiveUpstreams, ApiError> {
+/** The upstreams and providers with the state of their backends, and the rates of each backend by {@link keyOf}. */
+export function useUpstreams(): UseQueryResult<Reading<UpstreamList>, ApiError> {
   return useQuery({
     queryKey: ["upstreams"],
     queryFn: async ({ client, queryKey, signal }) => {
       const list = await api("get", "/api/upstreams", { signal });
-      return withRates(client.getQueryData<LiveUpstreams>(queryKey), list, Date.now());
+      return nextReading(client.getQueryData<Reading<UpstreamList>>(queryKey), list, countedOf(list), Date.now());
     },
     refetchInterval: LIVE_MS,
   });
@@ -37,19 +29,24 @@ export function keyOf({ kind, name }: Upstream, { url }: Backend): string {
   return `${kind} ${name} ${url}`;
 }
 
-/** Adds the requests per second since the earlier reading. A server that has started again counts from 0. */
-export function withRates(earlier: LiveUpstreams | undefined, list: UpstreamList, at: number): LiveUpstreams {
-  const before = requestsOf(earlier?.list);
-  const seconds = earlier ? (at - earlier.at) / 1_000 : 0;
-  const rates: Record<string, number> = {};
-  for (const [key, requests] of Object.entries(requestsOf(list))) {
-    const more = requests - (before[key] ?? Number.NaN);
-    if (seconds > 0 && more >= 0) rates[key] = more / seconds;
-  }
-  return { list, at, rates };
+function countedOf({ items }: UpstreamList): Record<string, Counted> {
+  const backends = items.flatMap((upstream) =>
+    upstream.backends.map((backend) => [keyOf(upstream, backend), { requests: backend.requests ?? 0, failed: backend.failures ?? 0 }] as const),
+  );
+  return Object.fromEntries(backends);
 }
 
-function requestsOf(list: UpstreamList | undefined): Record<string, number> {
-  const backends = (list?.items ?? []).flatMap((upstream) => upstream.backends.map((backend) => [keyOf(upstream, backend), backend.requests ?? 0] as const));
-  return Object.fromEntries(backends);
+/** The backends of an upstream that get requests, without drained ones. */
+export interface Health {
+  mark: "ok" | "warn" | "bad" | "unknown";
+  available: number;
+  all: number;
+}
+
+/** How many backends of an upstream are available. Before any is used, the health is unknown. */
+export function healthOf({ backends }: Upstream): Health {
+  const weighted = backends.filter(({ weight }) => weight !== 0);
+  const [known, available] = [weighted.filter(({ state }) => state), weighted.filter(({ state }) => !state || state === "available").length];
+  const mark = known.length === 0 ? "unknown" : available === weighted.length ? "ok" : available > 0 ? "warn" : "bad";
+  return { mark, available, all: weighted.length };
 }

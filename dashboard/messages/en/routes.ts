@@ -4,6 +4,7 @@ export const routes = {
   periods: { "1": "Today", "7": "7 days", "30": "30 days" },
   route: "Route",
   upstream: "Upstream",
+  rate: "Requests per second",
   requests: "Requests",
   failed: "Failed",
   refused: "Refused",

@@ -6,6 +6,7 @@ export const routes: Messages["routes"] = {
   periods: { "1": "Hari ini", "7": "7 hari", "30": "30 hari" },
   route: "Rute",
   upstream: "Upstream",
+  rate: "Permintaan per detik",
   requests: "Permintaan",
   failed: "Gagal",
   refused: "Ditolak",

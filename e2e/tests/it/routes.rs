@@ -74,6 +74,12 @@ async fn requests_of_each_route_are_counted_by_result_and_add_up() {
     .await;
     let open = &items[0];
     assert!(open["latency"]["p50_ms"].as_f64() > Some(0.0), "{open}");
+    let live: Value = items.iter().map(|item| (item["name"].as_str().unwrap(), item["live"].clone())).collect();
+    let counts = |requests: u64, failed: u64| json!({"requests": requests, "failed": failed});
+    let expected = json!({
+        "open": counts(2, 0), "keyed": counts(5, 0), "rows": counts(2, 0), "broken": counts(1, 1), "fixed": counts(1, 1),
+    });
+    assert_eq!(live, expected);
     let overview = ask("/api/dashboard/overview?scope=all").await;
     assert_eq!(overview["errors"], json!({"today": 2, "requests": 7, "refused": 4, "rate": 2.0 / 7.0}), "{overview}");
     assert_eq!(overview["today"]["requests"], 5, "{overview}");

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use config::{ListedRoute, is_endpoint};
 use ledger::{RankedRoute, UsageOf};
 use serde::{Deserialize, Serialize};
+use telemetry::Metrics;
 use telemetry::metrics::{LabelValue, RouteLabels};
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,6 +74,18 @@ struct RouteView {
     #[serde(flatten)]
     results: ResultCounts,
     latency: RouteLatency,
+    /// The requests of this process; null if another process serves the proxy.
+    live: Option<LiveCounts>,
+}
+
+/// The requests of a route that ended since the process started. A client computes rates from the differences of two readings.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = RouteLive)]
+struct LiveCounts {
+    /// All requests, also those that were refused.
+    requests: u64,
+    /// The requests that failed, as the upstream or Tollgate could not serve them.
+    failed: u64,
 }
 
 /// The durations of a route's requests, from the request's head to the end of the response.
@@ -101,7 +114,8 @@ struct RouteLatency {
             "requests": 3, "credits": 3,
             "tokens": {"input": 0, "cached_input": 0, "cache_write": 0, "output": 0, "reasoning": 0, "total": 0},
             "cost": {"amount_nano": 0, "currency": "USD"}, "unpriced_requests": 0,
-            "succeeded": 2, "refused": 1, "errors": 1, "latency": {"p50_ms": 1.2, "p95_ms": 4.75, "mean_ms": null}}],
+            "succeeded": 2, "refused": 1, "errors": 1, "latency": {"p50_ms": 1.2, "p95_ms": 4.75, "mean_ms": null},
+            "live": {"requests": 61, "failed": 2}}],
         "next": null
     }))))]
 pub(super) async fn list_routes(
@@ -119,36 +133,55 @@ pub(super) async fn list_routes(
     let totals = app.ledger.route_totals(UsageOf::All, [since, today]).await?;
     let mut totals: BTreeMap<String, RankedRoute> =
         totals.into_iter().map(|route| (route.name.clone(), route)).collect();
+    let live = LiveRoutes::read(&app);
     let configured = app.live.load_full().listed_routes().into_iter().map(|(name, listed)| {
         let used = totals.remove(&*name);
-        RouteView::new(&app, name.to_string(), Some(listed), used)
+        live.view(name.to_string(), Some(listed), used)
     });
     let mut items: Vec<RouteView> = configured.collect();
     let mut others: Vec<RouteView> =
-        totals.into_iter().map(|(name, route)| RouteView::new(&app, name, None, Some(route))).collect();
+        totals.into_iter().map(|(name, route)| live.view(name, None, Some(route))).collect();
     others.sort_by_key(|route| route.kind);
     items.extend(others);
     Ok(Json(RouteListView { since: date(since), items, next: None }))
 }
 
-impl RouteView {
-    fn new(app: &App, name: String, configuration: Option<ListedRoute>, route: Option<RankedRoute>) -> Self {
+/// What the process has measured of its routes.
+struct LiveRoutes<'a> {
+    metrics: &'a Metrics,
+    /// The requests of each route by the value of its label; `None` if another process serves the proxy.
+    counts: Option<BTreeMap<LabelValue, LiveCounts>>,
+}
+
+impl<'a> LiveRoutes<'a> {
+    fn read(app: &'a App) -> Self {
+        let mut counts: BTreeMap<LabelValue, LiveCounts> = BTreeMap::new();
+        app.metrics.proxy.requests.for_each(|labels, count| {
+            let route = counts.entry(labels.route.clone()).or_default();
+            route.requests += count.get();
+            route.failed += if labels.result == "failed" { count.get() } else { 0 };
+        });
+        Self { metrics: &app.metrics, counts: app.board.is_set().then_some(counts) }
+    }
+
+    fn view(&self, name: String, configuration: Option<ListedRoute>, route: Option<RankedRoute>) -> RouteView {
         let kind = match &configuration {
             Some(_) => RouteKind::Route,
             None if is_endpoint(&name) => RouteKind::Llm,
             None => RouteKind::Removed,
         };
         let labels = RouteLabels { route: LabelValue::from(name.as_str()) };
-        let counts = latency::of_routes(&app.metrics, |of| *of == labels);
+        let durations = latency::of_routes(self.metrics, |of| *of == labels);
         let (total, results, mean_us) =
             route.map_or_else(Default::default, |route| (route.total, route.results, route.mean_us));
-        let percentile = |percent| counts.percentile_us(percent).map(ms);
-        Self {
+        let percentile = |percent| durations.percentile_us(percent).map(ms);
+        RouteView {
             kind,
             configuration,
             used: UsageFigures::from(&total),
             results: results.into(),
             latency: RouteLatency { p50_ms: percentile(50), p95_ms: percentile(95), mean_ms: mean_us.map(ms) },
+            live: self.counts.as_ref().map(|routes| routes.get(&labels.route).copied().unwrap_or_default()),
             name,
         }
     }

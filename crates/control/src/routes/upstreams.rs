@@ -67,6 +67,10 @@ struct BackendView {
     failures: Option<u64>,
     /// The mean time until the head of a response; null without a response.
     mean_ms: Option<f64>,
+    /// The median of the same times.
+    p50_ms: Option<f64>,
+    /// The 95th percentile of the same times.
+    p95_ms: Option<f64>,
     /// How often the backend was ejected.
     ejections: Option<u64>,
     /// How often its circuit breaker opened.
@@ -87,10 +91,10 @@ type States = HashMap<(Arc<str>, Arc<str>), BackendStatus>;
         "is_live": true,
         "items": [{"name": "users", "kind": "upstream", "strategy": "round_robin", "backends": [
             {"url": "http://10.0.0.1:9000", "weight": 1, "state": "available", "in_flight": 2, "requests": 1200,
-                "failures": 3, "mean_ms": 4.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 70,
+                "failures": 3, "mean_ms": 4.75, "p50_ms": 4.25, "p95_ms": 9.5, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 70,
                 "checks_failed": 1},
             {"url": "http://10.0.0.2:9000", "weight": 1, "state": "unhealthy", "in_flight": 0, "requests": 640,
-                "failures": 12, "mean_ms": 5.5, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
+                "failures": 12, "mean_ms": 5.5, "p50_ms": 5.25, "p95_ms": 9.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
                 "checks_failed": 31}]}],
         "next": null
     }))))]
@@ -123,14 +127,17 @@ impl BackendView {
     fn new(upstream: &Arc<str>, url: String, weight: Option<u32>, states: &States) -> Self {
         let status = states.get(&(upstream.clone(), Arc::from(url.as_str())));
         let count = |of: fn(&BackendStatus) -> u64| status.map(of);
+        let percentile = |percent| status.and_then(|status| status.durations.percentile_us(percent)).map(ms);
         Self {
             url,
             weight,
             state: status.map(|status| status.condition.into()),
             in_flight: count(|status| status.in_flight),
             requests: count(|status| status.requests),
-            failures: count(|status| status.failures),
-            mean_ms: status.and_then(|status| status.waited_us.checked_div(status.answered)).map(ms),
+            failures: count(|status| status.failures.iter().sum()),
+            mean_ms: status.and_then(|status| status.durations.mean_us()).map(ms),
+            p50_ms: percentile(50),
+            p95_ms: percentile(95),
             ejections: count(|status| status.ejections),
             breaker_openings: count(|status| status.openings),
             checks_succeeded: count(|status| status.checks_succeeded),

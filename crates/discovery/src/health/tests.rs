@@ -1,5 +1,6 @@
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -121,6 +122,87 @@ async fn a_check_needs_a_connection_to_a_permitted_address() {
     let metadata = CheckedEndpoint { host: "169.254.169.254".to_owned(), ..endpoint(80) };
     let error = probe::check(&metadata, &Probe::Tcp, &tls()).await.unwrap_err();
     assert!(error.to_string().contains("link-local"), "{error}");
+}
+
+/// Sends a response piece by piece, up to `pieces`, until the connection ends. Returns the number of bytes that were sent.
+async fn drip(pieces: usize, piece: &'static [u8], pause: Duration) -> (SocketPort, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sent, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    let counted = sent.clone();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+            for _ in 0..pieces {
+                if stream.write_all(piece).await.is_err() {
+                    break;
+                }
+                counted.fetch_add(piece.len(), Ordering::SeqCst);
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    });
+    (SocketPort { port, _tasks: tasks }, sent)
+}
+
+/// Runs the job with this check until its first report. Returns its failure.
+async fn first_failure(port: u16, timeout: Duration) -> Option<String> {
+    let failures: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let reported = failures.clone();
+    let backend = CheckedBackend {
+        id: "u http://b".into(),
+        endpoint: endpoint(port),
+        check: Arc::new(CheckRules { timeout, ..with_probe(get(200..=299)) }),
+        report: Arc::new(move |checked: Option<Checked>| {
+            reported.lock().unwrap().extend(checked.map(|checked| checked.failure));
+        }),
+    };
+    let targets: Arc<[CheckedBackend]> = Arc::from([backend]);
+    let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
+    while failures.lock().unwrap().is_empty() {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let first = failures.lock().unwrap().remove(0);
+    first
+}
+
+#[tokio::test]
+async fn a_head_that_drips_fails_at_the_timeout_of_the_check() {
+    let (server, _) = drip(usize::MAX, b"a", Duration::from_millis(5)).await;
+    let failure = first_failure(server.port, Duration::from_millis(200)).await;
+    assert_eq!(failure.as_deref(), Some("no response in time"));
+}
+
+#[tokio::test]
+async fn a_head_without_an_end_fails_at_its_maximum_size() {
+    let (server, sent) =
+        drip(1_000_000, b"x-filler: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", Duration::ZERO).await;
+    let failure = first_failure(server.port, Duration::from_secs(30)).await.unwrap();
+    assert!(failure.starts_with("the response is invalid or incomplete"), "{failure}");
+    assert!(sent.load(Ordering::SeqCst) < 20_000_000, "the connection was closed");
+}
+
+#[tokio::test]
+async fn content_of_100_mb_is_not_read() {
+    const PIECE: &[u8] = &[b'a'; 100_000];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n").await.unwrap();
+        let mut sent = 0;
+        while sent < 100_000_000 && stream.write_all(PIECE).await.is_ok() {
+            sent += PIECE.len();
+        }
+        sent
+    });
+    assert_eq!(first_failure(port, Duration::from_secs(30)).await, None);
+    let sent = serving.join_next().await.unwrap().unwrap();
+    assert!(sent < 50_000_000, "the check closed the connection after the head: {sent}");
 }
 
 /// Serves `grpc.health.v1.Health/Check` with this status; 5 is `NOT_FOUND` for another service.

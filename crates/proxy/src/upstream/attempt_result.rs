@@ -2,6 +2,7 @@
 
 use access::Refusal;
 use http1::KnownName;
+use telemetry::FAILURE_CAUSES;
 
 use crate::upstream::response_head::UpstreamHead;
 
@@ -22,9 +23,6 @@ pub(crate) enum AttemptResult {
     /// The request could not be sent for a reason of its client or of Tollgate.
     Aborted,
 }
-
-/// Why attempts fail. The order is that of [`BackendCounts::failures`].
-pub(crate) const CAUSES: [&str; 4] = ["connect", "reset", "timeout", "status"];
 
 impl AttemptResult {
     /// Returns the result of an attempt without a response.
@@ -48,7 +46,7 @@ impl AttemptResult {
         Self::Status(head.status())
     }
 
-    /// Returns the position in [`CAUSES`] if the backend failed. Of statuses, only those of a gateway that cannot reach the
+    /// Returns the position in [`FAILURE_CAUSES`] if the backend failed. Of statuses, only those of a gateway that cannot reach the
     /// service behind it are failures (RFC 9110, 15.6).
     pub(super) const fn cause(self) -> Option<usize> {
         match self {
@@ -63,6 +61,6 @@ impl AttemptResult {
     /// Returns the word of the cause in metrics; statuses other than failures have that of statuses.
     pub(crate) fn cause_word(self) -> &'static str {
         const STATUS: usize = 3;
-        CAUSES.get(self.cause().unwrap_or(STATUS)).copied().unwrap_or_default()
+        FAILURE_CAUSES.get(self.cause().unwrap_or(STATUS)).copied().unwrap_or_default()
     }
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use config::snapshot::{BreakerRules, EjectionRules, Origin, PoolRules, WORKERS_MAX};
-use telemetry::metrics::{BackendCheckLabels, BackendFailureLabels, BackendLabels, Counter, FloatCounter, Gauge};
-use telemetry::{BackendCondition, BackendStatus, Metrics};
+use telemetry::metrics::{HistogramCounts, WorkerHistogram};
+use telemetry::{BackendCondition, BackendStatus, FAILURE_CAUSES};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
-use crate::upstream::attempt_result::{AttemptResult, CAUSES};
+use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
 use crate::upstream::connection_limit::ConnectionLimit;
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
@@ -31,15 +31,16 @@ pub struct BackendState {
     /// The URL, in the log and in metrics.
     pub(crate) url: Arc<str>,
     upstream: Arc<str>,
+    /// The position in the order in which states were created.
+    number: u64,
     /// The counts of each worker, by its number; those of the first workers are set.
     workers: Box<[OnceLock<Arc<BackendCounts>>]>,
-    published: Mutex<Published>,
     unreachable: FailureLog,
     breaker: Arc<Breaker>,
     ejection: Ejection,
     health: AtomicU8,
-    /// The metrics of checks that succeeded, and of those that failed.
-    checks: [Counter; 2],
+    /// The number of checks that succeeded, and of those that failed.
+    checks: [AtomicU64; 2],
     /// Held while it is decided whether a backend is ejected: two workers must not eject the last two.
     ejecting: Arc<Mutex<()>>,
     latency: PeakEwma,
@@ -57,27 +58,10 @@ pub struct BackendState {
 pub(crate) struct BackendCounts {
     in_flight: AtomicU64,
     picks: AtomicU64,
-    /// Failed attempts by their cause, in the order of [`CAUSES`].
-    failures: [AtomicU64; CAUSES.len()],
-    /// The responses whose head arrived, and the sum of the times until then, in microseconds.
-    answered: AtomicU64,
-    waited_us: AtomicU64,
-}
-
-/// The metrics of a backend, and the part of its counts that they contain.
-#[derive(Debug)]
-struct Published {
-    in_flight: (Gauge, u64),
-    picks: (Counter, u64),
-    failures: [(Counter, u64); CAUSES.len()],
-    breakers_open: (Gauge, bool),
-    openings: (Counter, u64),
-    ejected: (Gauge, bool),
-    ejections: (Counter, u64),
-    unhealthy: (Gauge, bool),
-    responses: (Counter, u64),
-    /// The times until their heads, in microseconds.
-    wait: (FloatCounter, u64),
+    /// Failed attempts by their cause, in the order of [`FAILURE_CAUSES`].
+    failures: [AtomicU64; FAILURE_CAUSES.len()],
+    /// The times until the heads of responses.
+    durations: WorkerHistogram,
 }
 
 /// The values of a backend's health. Without a check, or before the first one, a backend is used.
@@ -86,46 +70,29 @@ const HEALTHY: u8 = 1;
 const UNHEALTHY: u8 = 2;
 
 impl BackendState {
-    pub(super) fn new(upstream: &Arc<str>, origin: &Origin, metrics: &Metrics, ejecting: Arc<Mutex<()>>) -> Self {
-        let url: Arc<str> = origin.to_string().into();
-        let labels = BackendLabels { upstream: upstream.into(), backend: (&url).into() };
-        let proxy = &metrics.proxy;
-        let published = Published {
-            in_flight: (proxy.backend_in_flight.get_or_create(&labels), 0),
-            picks: (proxy.backend_requests.get_or_create(&labels), 0),
-            failures: CAUSES.map(|cause| {
-                let BackendLabels { upstream, backend } = labels.clone();
-                (proxy.backend_failures.get_or_create(&BackendFailureLabels { upstream, backend, cause }), 0)
-            }),
-            breakers_open: (proxy.backend_breakers_open.get_or_create(&labels), false),
-            openings: (proxy.backend_breaker_openings.get_or_create(&labels), 0),
-            ejected: (proxy.backend_ejected.get_or_create(&labels), false),
-            ejections: (proxy.backend_ejections.get_or_create(&labels), 0),
-            unhealthy: (proxy.backend_unhealthy.get_or_create(&labels), false),
-            responses: (proxy.backend_responses.get_or_create(&labels), 0),
-            wait: (proxy.backend_wait.get_or_create(&labels), 0),
-        };
+    pub(super) fn new(upstream: &Arc<str>, origin: &Origin, number: u64, ejecting: Arc<Mutex<()>>) -> Self {
         let begun = Instant::now();
         Self {
-            url,
+            url: origin.to_string().into(),
             upstream: upstream.clone(),
+            number,
             workers: (0..WORKERS_MAX).map(|_| OnceLock::new()).collect(),
-            published: Mutex::new(published),
             unreachable: FailureLog::default(),
             breaker: Arc::default(),
             ejection: Ejection::default(),
             health: AtomicU8::new(UNKNOWN),
-            checks: [true, false].map(|succeeded| {
-                let result = if succeeded { "succeeded" } else { "failed" };
-                let BackendLabels { upstream, backend } = labels.clone();
-                proxy.backend_checks.get_or_create(&BackendCheckLabels { upstream, backend, result })
-            }),
+            checks: Default::default(),
             ejecting,
             latency: PeakEwma::new(begun),
             begun,
             connections: Mutex::default(),
             starting_ns: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the position in the order in which states were created.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Returns the counts of a worker.
@@ -184,11 +151,7 @@ impl BackendState {
     /// Notes a health check, with its cause if it failed, and whether the backend is healthy after it.
     pub fn checked(&self, failure: Option<&str>, is_healthy: bool) {
         let [succeeded, failed] = &self.checks;
-        if failure.is_some() {
-            failed.inc()
-        } else {
-            succeeded.inc()
-        };
+        (if failure.is_some() { failed } else { succeeded }).fetch_add(1, Ordering::Relaxed);
         let health = if is_healthy { HEALTHY } else { UNHEALTHY };
         let was = self.health.swap(health, Ordering::Relaxed);
         let (upstream, backend) = (&*self.upstream, &*self.url);
@@ -205,29 +168,36 @@ impl BackendState {
         self.health.store(UNKNOWN, Ordering::Relaxed);
     }
 
-    /// Returns the state as the control API shows it.
+    /// Returns the state as the metrics and the control API show it. A backend that is out for several reasons has the first
+    /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {
-        let condition = match self.breaker.phase() {
+        let (breaker, is_unhealthy, is_ejected) =
+            (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(Instant::now()));
+        let condition = match breaker {
+            _ if is_unhealthy => BackendCondition::Unhealthy,
+            _ if is_ejected => BackendCondition::Ejected,
             Some(BreakerShown::Open) => BackendCondition::Open,
             Some(BreakerShown::HalfOpen) => BackendCondition::HalfOpen,
-            None if self.is_unhealthy() => BackendCondition::Unhealthy,
-            None if self.is_ejected(Instant::now()) => BackendCondition::Ejected,
             None => BackendCondition::Available,
         };
-        let [succeeded, failed] = &self.checks;
+        let mut durations = HistogramCounts::default();
+        self.counted().for_each(|worker| durations.add(&worker.durations.counts()));
+        let [checks_succeeded, checks_failed] = self.checks.each_ref().map(|checks| checks.load(Ordering::Relaxed));
         BackendStatus {
             upstream: self.upstream.clone(),
             url: self.url.clone(),
             condition,
             in_flight: self.in_flight(),
             requests: self.sum(|worker| &worker.picks),
-            failures: (0..CAUSES.len()).map(|cause| self.failures(cause)).sum(),
-            answered: self.sum(|worker| &worker.answered),
-            waited_us: self.sum(|worker| &worker.waited_us),
+            failures: std::array::from_fn(|cause| self.failures(cause)),
+            durations,
+            is_unhealthy,
+            is_ejected,
+            is_broken: self.breaker.is_open(),
             ejections: self.ejection.total(),
             openings: self.breaker.openings(),
-            checks_succeeded: succeeded.get(),
-            checks_failed: failed.get(),
+            checks_succeeded,
+            checks_failed,
         }
     }
 
@@ -285,7 +255,7 @@ impl BackendState {
         }
     }
 
-    /// Returns the number of attempts that failed for a cause, by its position in [`CAUSES`].
+    /// Returns the number of attempts that failed for a cause, by its position in [`FAILURE_CAUSES`].
     fn failures(&self, cause: usize) -> u64 {
         let counts = self.counted().filter_map(|worker| worker.failures.get(cause));
         counts.map(|count| count.load(Ordering::Relaxed)).sum()
@@ -298,45 +268,6 @@ impl BackendState {
     /// Returns the counts of the workers that have used the backend.
     fn counted(&self) -> impl Iterator<Item = &BackendCounts> {
         self.workers.iter().map_while(|counts| counts.get()).map(|counts| &**counts)
-    }
-
-    /// Adds the changes since the last call. Backends beyond the maximum of series share metrics.
-    pub(super) fn publish(&self) {
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let Published {
-            in_flight: (gauge, known),
-            picks,
-            failures,
-            breakers_open,
-            openings,
-            ejected,
-            ejections,
-            unhealthy,
-            responses,
-            wait: (wait, waited_us),
-        } = &mut *published;
-        let in_flight = self.sum(|worker| &worker.in_flight);
-        gauge.inc_by(i64::try_from(in_flight).unwrap_or(0) - i64::try_from(*known).unwrap_or(0));
-        *known = in_flight;
-        let picked = (picks, self.sum(|worker| &worker.picks));
-        let answered = (responses, self.sum(|worker| &worker.answered));
-        let total_us = self.sum(|worker| &worker.waited_us);
-        wait.inc_by(total_us.saturating_sub(std::mem::replace(waited_us, total_us)) as f64 / 1e6);
-        let opened = (openings, self.breaker.openings());
-        let put_out = (ejections, self.ejection.total());
-        let states = [
-            (breakers_open, self.breaker.is_open()),
-            (ejected, self.is_ejected(Instant::now())),
-            (unhealthy, self.is_unhealthy()),
-        ];
-        for ((gauge, was), is) in states {
-            gauge.inc_by(i64::from(is) - i64::from(std::mem::replace(was, is)));
-        }
-        let failed = failures.iter_mut().enumerate().map(|(cause, known)| (known, self.failures(cause)));
-        for ((counter, known), total) in [picked, answered, opened, put_out].into_iter().chain(failed) {
-            counter.inc_by(total.saturating_sub(*known));
-            *known = total;
-        }
     }
 }
 
@@ -386,8 +317,7 @@ impl BackendUse {
 
     /// Notes the time until the head of a response, in microseconds.
     pub(crate) fn answered(&self, latency_us: u64, now: Instant) {
-        raise(&self.counts.answered, 1);
-        raise(&self.counts.waited_us, latency_us);
+        self.counts.durations.observe_us(latency_us);
         if self.rules.measures_latency {
             self.state.note_latency(latency_us, now);
         }
@@ -403,7 +333,7 @@ impl BackendUse {
                 self.state.latency.note_failure(Instant::now());
             }
         }
-        let (has_failed, word) = (cause.is_some(), cause.and_then(|cause| CAUSES.get(cause)).copied());
+        let (has_failed, word) = (cause.is_some(), cause.and_then(|cause| FAILURE_CAUSES.get(cause)).copied());
         if result != AttemptResult::Aborted {
             if let Some(rules) = &self.rules.breaker
                 && let Some(change) = self.state.breaker.note(rules, has_failed, permit, Instant::now)
@@ -422,12 +352,6 @@ impl BackendUse {
         if result == AttemptResult::ConnectFailed {
             self.state.log_unreachable(source);
         }
-    }
-}
-
-impl Drop for BackendState {
-    fn drop(&mut self) {
-        self.publish();
     }
 }
 

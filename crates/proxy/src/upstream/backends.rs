@@ -1,7 +1,7 @@
 //! The states of all backends. They survive a reload of the configuration.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::{Origin, Provider, Upstream};
@@ -18,6 +18,8 @@ use crate::upstream::targets::Targets;
 pub struct Backends {
     states: Mutex<HashMap<BackendKey, Arc<BackendState>>>,
     metrics: Arc<Metrics>,
+    /// The number of states that were created.
+    created: AtomicU64,
     /// The number of rotations that workers have begun.
     rotations: AtomicUsize,
     ejecting: Arc<Mutex<()>>,
@@ -43,6 +45,7 @@ impl Backends {
         Self {
             states: Mutex::default(),
             metrics,
+            created: AtomicU64::new(0),
             rotations: AtomicUsize::new(0),
             ejecting: Arc::default(),
             retries: Mutex::default(),
@@ -64,7 +67,8 @@ impl Backends {
         let has_others = keys.iter().any(|key| states.contains_key(key));
         let state_of = |key: BackendKey| {
             let new = |key: &BackendKey| {
-                let state = BackendState::new(upstream, &key.origin, &self.metrics, self.ejecting.clone());
+                let number = self.created.fetch_add(1, Ordering::Relaxed);
+                let state = BackendState::new(upstream, &key.origin, number, self.ejecting.clone());
                 if has_others {
                     state.start(Instant::now());
                 }
@@ -88,14 +92,14 @@ impl Backends {
     }
 
     /// Removes the states of backends that are neither configured nor in use.
-    pub(crate) fn retain<'a>(&self, upstreams: &[Arc<Upstream>], providers: impl Iterator<Item = &'a Arc<Provider>>) {
-        let backends = upstreams
-            .iter()
-            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
-        let providers = providers.map(|provider| (&*provider.name, &provider.origin));
-        let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
+    pub(crate) fn retain<'a>(
+        &self,
+        upstreams: &'a [Arc<Upstream>],
+        providers: impl Iterator<Item = &'a Arc<Provider>>,
+    ) {
+        let configured = configured(upstreams, providers);
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&(&*key.upstream, &key.origin)));
+        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&key.parts()));
     }
 
     /// Returns the number of the next rotation, so that workers do not all begin with the same backend.
@@ -103,19 +107,47 @@ impl Backends {
         self.rotations.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the states of all backends, as the control API shows them.
-    #[must_use]
-    pub fn statuses(&self) -> Vec<BackendStatus> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).values().map(|state| state.status()).collect()
+    /// Returns the backends that are configured or have requests in flight, as the metrics and the control API show them, in the
+    /// order in which they were first used. The states of others are removed: a worker without requests may still keep one.
+    pub(crate) fn statuses<'a>(
+        &self,
+        upstreams: &'a [Arc<Upstream>],
+        providers: impl Iterator<Item = &'a Arc<Provider>>,
+    ) -> Vec<BackendStatus> {
+        let configured = configured(upstreams, providers);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&key.parts()));
+        let is_shown = |(key, state): &(&BackendKey, &Arc<BackendState>)| {
+            configured.contains(&key.parts()) || state.in_flight() > 0
+        };
+        let mut shown: Vec<Arc<BackendState>> =
+            states.iter().filter(is_shown).map(|(_, state)| state.clone()).collect();
+        drop(states);
+        shown.sort_by_key(|state| state.number());
+        shown.iter().map(|state| state.status()).collect()
     }
 
-    /// Adds the changes of all counts to the metrics.
-    pub fn publish(&self) {
+    /// Shows in the metrics which targets of models are left out.
+    pub fn show_targets(&self) {
         self.targets.publish();
-        for state in self.states.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            state.publish();
-        }
     }
+}
+
+impl BackendKey {
+    fn parts(&self) -> (&str, &Origin) {
+        (&self.upstream, &self.origin)
+    }
+}
+
+/// Returns all backends of a configuration, and its providers.
+fn configured<'a>(
+    upstreams: &'a [Arc<Upstream>],
+    providers: impl Iterator<Item = &'a Arc<Provider>>,
+) -> HashSet<(&'a str, &'a Origin)> {
+    let backends = upstreams
+        .iter()
+        .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
+    backends.chain(providers.map(|provider| (&*provider.name, &provider.origin))).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -20,16 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Switched {
     pub(crate) raw: Raw,
     status: Arc<AtomicU16>,
+    /// A request for `/held` gets its response with a permit of it.
+    gate: Arc<Semaphore>,
 }
 
 impl Switched {
     pub(crate) async fn start(status: u16) -> Self {
         let status = Arc::new(AtomicU16::new(status));
-        let shown = status.clone();
+        let gate = Arc::new(Semaphore::new(0));
+        let (shown, held) = (status.clone(), gate.clone());
         let raw = Raw::start(move |mut conn: Conn| {
-            let status = shown.clone();
+            let (status, gate) = (shown.clone(), held.clone());
             async move {
                 while conn.head().await.is_some() {
+                    if conn.last_target() == "/held" {
+                        gate.acquire().await.unwrap().forget();
+                    }
                     let status = status.load(Ordering::SeqCst);
                     // The status 214 is that of gRPC: its own status is a field.
                     let (status, more) = match status {
@@ -43,7 +50,7 @@ impl Switched {
             }
         })
         .await;
-        Self { raw, status }
+        Self { raw, status, gate }
     }
 
     pub(crate) fn set(&self, status: u16) {
@@ -58,14 +65,18 @@ impl Switched {
 
 /// Starts a gateway before these backends; `more` are keys of the upstream, and `routes` those of the route.
 pub(crate) fn before(backends: &[&Switched], more: &str, route: &str) -> Gateway {
+    Gateway::plain(&yaml(backends, more, route))
+}
+
+fn yaml(backends: &[&Switched], more: &str, route: &str) -> String {
     let urls: Vec<String> =
         backends.iter().map(|backend| format!("{{url: \"http://{}\"}}", backend.raw.address)).collect();
-    Gateway::plain(&format!(
+    format!(
         "ai: {{enabled: false}}\n\
          upstreams: [{{name: group, backends: [{}]{more}}}]\n\
          routes: [{{path: {{prefix: /}}, upstreams: group{route}}}]\n",
         urls.join(", ")
-    ))
+    )
 }
 
 pub(crate) async fn get(caller: &Caller) -> Response<Incoming> {
@@ -299,5 +310,117 @@ async fn loads_and_latencies_lead_to_the_faster_backend() {
         tasks.join_all().await;
         let (slow, fast) = (slow.asked().len(), fast.asked().len());
         assert!(slow + fast == 100 && slow <= 20, "{strategy}: {slow} and {fast}");
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_stops_no_request() {
+    let backend = Switched::start(200).await;
+    let gateway = before(&[&backend], "", ", auth: {type: none}");
+    let (end, scrape) = gateway.begin_scrape();
+    for _ in 0..3 {
+        assert_eq!(get(&gateway.caller()).await.status(), StatusCode::OK);
+    }
+    assert!(!scrape.is_finished());
+    drop(end);
+    assert!(scrape.join().unwrap().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_removed_backend_vanishes_from_the_metrics_without_another_request() {
+    let (first, second) = (Switched::start(200).await, Switched::start(200).await);
+    let gateway = before(&[&first, &second], "", ", auth: {type: none}");
+    for _ in 0..2 {
+        assert_eq!(get(&gateway.caller()).await.status(), StatusCode::OK);
+    }
+    let series_of = |backend: &Switched| gateway.metrics().matches(&format!("{}\"", backend.raw.address)).count();
+    assert!(series_of(&first) > 20 && series_of(&first) == series_of(&second), "{}", gateway.metrics());
+    gateway.reload(&yaml(&[&first], "", ", auth: {type: none}"));
+    assert_eq!(series_of(&second), 0, "{}", gateway.metrics());
+    gateway.reload(&yaml(&[&first, &second], "", ", auth: {type: none}"));
+    assert_eq!(metric(&gateway, "tollgate_backend_requests_total", &second), 1, "the worker kept its state");
+}
+
+#[tokio::test]
+async fn a_response_after_its_timeout_reaches_no_other_request() {
+    let backend = Switched::start(200).await;
+    let gateway = before(&[&backend], "", ", timeouts: {first_byte: 100ms}");
+    let caller = gateway.caller();
+    for _ in 0..3 {
+        backend.set(201);
+        got(caller.send(Method::GET, "/held", "").await).await.is_refusal(504, "upstream_timeout");
+        backend.gate.add_permits(1);
+        backend.set(202);
+        assert_eq!(get(&caller).await.status(), StatusCode::ACCEPTED);
+    }
+    let series = format!(
+        "tollgate_backend_failures_total{{upstream=\"group\",backend=\"http://{}\",cause=\"timeout\"}} 3",
+        backend.raw.address
+    );
+    assert!(gateway.metrics().contains(&series), "{}", gateway.metrics());
+}
+
+#[tokio::test]
+async fn clocks_that_jump_change_no_breaker() {
+    const A_DAY: Duration = Duration::from_hours(24);
+    let backend = Switched::start(503).await;
+    let gateway = before(&[&backend], ", circuit_breaker: {failure_threshold: 3, timeout: 1h}", "");
+    let caller = gateway.caller();
+    for _ in 0..3 {
+        get(&caller).await;
+    }
+    let now = gateway.clock().now();
+    for time in [now.after(A_DAY), now.before(A_DAY), now] {
+        gateway.clock().jump(time);
+        let refused = get(&caller).await;
+        let retry_after: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((3_590..=3_600).contains(&retry_after), "{retry_after}");
+        got(refused).await.is_refusal(503, "no_healthy_upstream");
+    }
+    assert_eq!(backend.received(), 3);
+    let gateway = before(&[&backend], BREAKER, "");
+    let caller = gateway.caller();
+    for _ in 0..3 {
+        get(&caller).await;
+    }
+    gateway.clock().jump(now.before(A_DAY));
+    backend.set(204);
+    until(&caller, 204).await;
+}
+
+/// A breaker that is half-open, and whose only trial is in flight while the configuration changes.
+#[tokio::test]
+async fn a_reload_during_a_trial_keeps_the_breaker_and_returns_its_permit() {
+    let unchanged = BREAKER;
+    let without = "";
+    for (between, succeeds) in [(unchanged, true), (unchanged, false), (without, true), (without, false)] {
+        let backend = Switched::start(503).await;
+        let gateway = before(&[&backend], BREAKER, "");
+        let caller = gateway.caller();
+        for _ in 0..3 {
+            get(&caller).await;
+        }
+        let mut trial = JoinSet::new();
+        let begin = Instant::now();
+        while backend.received() == 3 {
+            let caller = gateway.caller();
+            trial.spawn(async move { caller.send(Method::GET, "/held", "").await.status() });
+            sleep(Duration::from_millis(20)).await;
+            assert!(begin.elapsed() < PATIENCE);
+        }
+        gateway.reload(&yaml(&[&backend], between, ""));
+        let during = get(&caller).await.status();
+        // Without a breaker, the backend itself responds.
+        let expected = if between.is_empty() { 5 } else { 4 };
+        assert_eq!((during, backend.received()), (StatusCode::SERVICE_UNAVAILABLE, expected), "{between}");
+        backend.set(if succeeds { 204 } else { 503 });
+        backend.gate.add_permits(1);
+        while trial.join_next().await.is_some() {}
+        gateway.reload(&yaml(&[&backend], BREAKER, ""));
+        backend.set(204);
+        until(&caller, 204).await;
+        until(&caller, 204).await;
+        assert_eq!(metric(&gateway, "tollgate_backend_breakers_open", &backend), 0, "{between} {succeeds}");
+        assert_eq!(metric(&gateway, "tollgate_backend_requests_in_flight", &backend), 0, "{between} {succeeds}");
     }
 }

@@ -299,9 +299,28 @@ impl Gateway {
         self.shared.capacity.in_flight()
     }
 
+    /// Begins a scrape that ends with the returned sender. Returns after it has begun.
+    pub(crate) fn begin_scrape(&self) -> (std::sync::mpsc::SyncSender<()>, std::thread::JoinHandle<String>) {
+        let (begun, begins) = std::sync::mpsc::sync_channel(1);
+        let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
+        let ends = Mutex::new(ends);
+        self.shared.metrics.backends.set(move || {
+            begun.send(()).unwrap();
+            // The test drops the sender.
+            let _ = ends.lock().unwrap().recv();
+            Vec::new()
+        });
+        let metrics = self.shared.metrics.clone();
+        let scrape = std::thread::spawn(move || metrics.encode());
+        begins.recv().unwrap();
+        (end, scrape)
+    }
+
     /// Returns the metrics as text.
     pub(crate) fn metrics(&self) -> String {
-        self.shared.backends.publish();
+        let shared = Arc::downgrade(&self.shared);
+        let backends = move || shared.upgrade().map(|shared| shared.backend_statuses()).unwrap_or_default();
+        self.shared.metrics.backends.set(backends);
         self.shared.metrics.encode()
     }
 

@@ -93,6 +93,12 @@ impl<L: LabelSet, M: Clone + Default> Family<L, M> {
         metrics.iter().filter(|(labels, _)| chosen(labels)).map(|(_, metric)| metric.clone()).collect()
     }
 
+    /// Calls `read` with each metric and its labels, in the order of the labels.
+    pub fn for_each(&self, mut read: impl FnMut(&L, &M)) {
+        let metrics = self.metrics.read().unwrap_or_else(PoisonError::into_inner);
+        metrics.iter().for_each(|(labels, metric)| read(labels, metric));
+    }
+
     /// Returns the metric with these labels. This takes a lock: a worker calls it once and keeps the handle (one
     /// `Arc`).
     #[must_use]

@@ -37,10 +37,16 @@ const BOUNDS_US: [u64; 18] = [
 #[derive(Debug, Clone, Default)]
 pub struct Histogram(Arc<HistogramCells>);
 
+/// A histogram of durations that one thread observes and others read: an observation needs no atomic read-modify-write.
+#[derive(Debug, Default)]
+pub struct WorkerHistogram(HistogramCells);
+
+/// The number of buckets, with the one above all bounds.
+const BUCKETS: usize = BOUNDS_US.len() + 1;
+
 #[derive(Debug, Default)]
 struct HistogramCells {
-    buckets: [AtomicU64; BOUNDS_US.len()],
-    above_buckets: AtomicU64,
+    buckets: [AtomicU64; BUCKETS],
     sum_us: AtomicU64,
 }
 
@@ -52,37 +58,87 @@ impl Histogram {
 
     /// Counts one duration in microseconds.
     pub fn observe_us(&self, micros: u64) {
-        let index = BOUNDS_US.partition_point(|bound| *bound < micros);
-        self.0.buckets.get(index).unwrap_or(&self.0.above_buckets).fetch_add(1, Ordering::Relaxed);
+        if let Some(bucket) = self.0.bucket(micros) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
         self.0.sum_us.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Returns the number of durations in each bucket, and their sum.
+    #[must_use]
+    pub fn counts(&self) -> HistogramCounts {
+        self.0.counts()
     }
 }
 
-impl Histogram {
-    /// Returns the number of durations in each bucket.
+impl WorkerHistogram {
+    /// Counts one duration in microseconds. If several threads call it at once, durations are lost.
+    pub fn observe_us(&self, micros: u64) {
+        let raise =
+            |count: &AtomicU64, by| count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        if let Some(bucket) = self.0.bucket(micros) {
+            raise(bucket, 1);
+        }
+        raise(&self.0.sum_us, micros);
+    }
+
+    /// Returns the number of durations in each bucket, and their sum.
     #[must_use]
     pub fn counts(&self) -> HistogramCounts {
-        let mut counts = HistogramCounts::default();
-        let buckets = self.0.buckets.iter().chain([&self.0.above_buckets]);
-        counts.0.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = bucket.load(Ordering::Relaxed));
+        self.0.counts()
+    }
+}
+
+impl HistogramCells {
+    /// Returns the first bucket that contains the duration.
+    fn bucket(&self, micros: u64) -> Option<&AtomicU64> {
+        self.buckets.get(BOUNDS_US.partition_point(|bound| *bound < micros))
+    }
+
+    fn counts(&self) -> HistogramCounts {
+        let mut counts = HistogramCounts { sum_us: self.sum_us.load(Ordering::Relaxed), ..HistogramCounts::default() };
+        let buckets = counts.buckets.iter_mut().zip(&self.buckets);
+        buckets.for_each(|(count, bucket)| *count = bucket.load(Ordering::Relaxed));
         counts
     }
 }
 
-/// The number of durations in each bucket of one or several histograms.
+/// The number of durations in each bucket of one or several histograms, and the sum of the durations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HistogramCounts([u64; BOUNDS_US.len() + 1]);
+pub struct HistogramCounts {
+    buckets: [u64; BUCKETS],
+    sum_us: u64,
+}
 
 impl HistogramCounts {
     /// Adds the durations of `other`.
     pub fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(count, more)| *count = count.wrapping_add(more));
+        self.sum_us = self.sum_us.wrapping_add(other.sum_us);
     }
 
     /// Returns the number of durations.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.buckets.iter().sum()
+    }
+
+    /// Returns the mean in microseconds; `None` without durations.
+    #[must_use]
+    pub fn mean_us(&self) -> Option<u64> {
+        self.sum_us.checked_div(self.total())
+    }
+
+    /// Writes the histogram in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "seconds are shown as a float; 2^53 microseconds are 285 years")]
+    pub(super) fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut buckets = [(f64::MAX, 0); BUCKETS];
+        let bounds = BOUNDS_US.into_iter().map(|bound| bound as f64 / MICROS_PER_SECOND).chain([f64::MAX]);
+        for ((bucket, bound), count) in buckets.iter_mut().zip(bounds).zip(self.buckets) {
+            *bucket = (bound, count);
+        }
+        let sum = self.sum_us as f64 / MICROS_PER_SECOND;
+        encoder.encode_histogram::<NoLabelSet>(sum, self.total(), &buckets, None)
     }
 
     /// Returns a percentile in microseconds, interpolated within its bucket as Prometheus does; `None` without durations. A
@@ -93,7 +149,7 @@ impl HistogramCounts {
         // The rank in hundredths of a duration.
         let rank = total * u128::from(percent);
         let (mut before, mut from) = (0_u128, 0_u64);
-        for (bound, count) in BOUNDS_US.iter().zip(self.0).filter(|_| total > 0) {
+        for (bound, count) in BOUNDS_US.iter().zip(self.buckets).filter(|_| total > 0) {
             let count = u128::from(count) * 100;
             if count > 0 && before + count >= rank {
                 let part = u128::from(bound - from) * (rank - before) / count;
@@ -110,17 +166,8 @@ impl TypedMetric for Histogram {
 }
 
 impl EncodeMetric for Histogram {
-    #[expect(clippy::cast_precision_loss, reason = "seconds are shown as a float; 2^53 microseconds are 285 years")]
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut buckets = [(f64::MAX, 0); BOUNDS_US.len() + 1];
-        let bounds = BOUNDS_US.into_iter().map(|bound| bound as f64 / MICROS_PER_SECOND).chain([f64::MAX]);
-        let counts = self.0.buckets.iter().chain([&self.0.above_buckets]);
-        for ((bucket, bound), count) in buckets.iter_mut().zip(bounds).zip(counts) {
-            *bucket = (bound, count.load(Ordering::Relaxed));
-        }
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = self.0.sum_us.load(Ordering::Relaxed) as f64 / MICROS_PER_SECOND;
-        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        self.counts().encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -146,6 +193,20 @@ mod tests {
         histogram.observe_us(900_000_000);
         counts.add(&histogram.counts());
         assert_eq!((counts.total(), counts.percentile_us(95)), (9, Some(600_000_000)));
+    }
+
+    #[test]
+    fn the_histogram_of_a_worker_counts_as_a_shared_one_does() {
+        let (worker, shared) = (WorkerHistogram::default(), Histogram::default());
+        assert_eq!(worker.counts().mean_us(), None);
+        for micros in [0, 500, 501, 600_000_001, u64::MAX] {
+            worker.observe_us(micros);
+            shared.observe_us(micros);
+        }
+        assert_eq!(worker.counts(), shared.counts());
+        let few = Histogram::default();
+        [600, 700].into_iter().for_each(|micros| few.observe_us(micros));
+        assert_eq!(few.counts().mean_us(), Some(650));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Metrics of the proxy.
 
-use std::sync::atomic::AtomicU64;
-
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,8 +17,6 @@ const MODEL_SERIES_MAX: usize = 500;
 /// Number of token classes.
 const CLASSES: usize = 6;
 
-/// A counter of seconds.
-pub type FloatCounter = Counter<f64, AtomicU64>;
 /// One series per route, whose labels are those of the configuration.
 pub type ConfiguredLabels = prometheus_client::metrics::family::Family<Vec<(String, String)>, Gauge>;
 
@@ -49,37 +45,6 @@ pub struct RouteLabels {
 pub struct UpstreamLabels {
     /// The name of the upstream in the configuration.
     pub upstream: LabelValue,
-}
-
-/// Labels of one backend of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub struct BackendLabels {
-    /// The name of the upstream in the configuration.
-    pub upstream: LabelValue,
-    /// The URL of the backend.
-    pub backend: LabelValue,
-}
-
-/// Labels of the failures of one backend for one cause.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub struct BackendFailureLabels {
-    /// The name of the upstream or provider in the configuration.
-    pub upstream: LabelValue,
-    /// The URL of the backend.
-    pub backend: LabelValue,
-    /// `connect`, `reset`, `timeout` or `status`.
-    pub cause: &'static str,
-}
-
-/// Labels of the health checks of one backend with one result.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub struct BackendCheckLabels {
-    /// The name of the upstream in the configuration.
-    pub upstream: LabelValue,
-    /// The URL of the backend.
-    pub backend: LabelValue,
-    /// The result of the checks: `succeeded` or `failed`.
-    pub result: &'static str,
 }
 
 /// Labels of one code of `access::refusal`.
@@ -145,24 +110,6 @@ impl LabelSet for UpstreamLabels {
     }
 }
 
-impl LabelSet for BackendLabels {
-    fn overflow(&self) -> Self {
-        Self { upstream: LabelValue::other(), backend: LabelValue::other() }
-    }
-}
-
-impl LabelSet for BackendFailureLabels {
-    fn overflow(&self) -> Self {
-        Self { upstream: LabelValue::other(), backend: LabelValue::other(), cause: self.cause }
-    }
-}
-
-impl LabelSet for BackendCheckLabels {
-    fn overflow(&self) -> Self {
-        Self { upstream: LabelValue::other(), backend: LabelValue::other(), result: self.result }
-    }
-}
-
 impl LabelSet for CodeLabels {
     fn overflow(&self) -> Self {
         Self { code: OTHER }
@@ -208,32 +155,10 @@ pub struct ProxyMetrics {
     pub upstream_errors: Family<UpstreamCodeLabels, Counter>,
     /// `tollgate_route_labels`: 1 for each route with labels, which are labels of the metric.
     pub route_labels: ConfiguredLabels,
-    /// `tollgate_backend_responses_total`: responses whose head arrived.
-    pub backend_responses: Family<BackendLabels, Counter>,
-    /// `tollgate_backend_wait_seconds_total`: the sum of the times until those heads.
-    pub backend_wait: Family<BackendLabels, FloatCounter>,
     /// `tollgate_upstream_retries_total`: attempts that repeat another.
     pub upstream_retries: Family<UpstreamCauseLabels, Counter>,
     /// `tollgate_upstream_retries_refused_total`: retries that the upstream's budget did not allow.
     pub upstream_retries_refused: Family<UpstreamLabels, Counter>,
-    /// `tollgate_backend_requests_total`: requests for which the backend was chosen.
-    pub backend_requests: Family<BackendLabels, Counter>,
-    /// `tollgate_backend_requests_in_flight`: requests that use the backend.
-    pub backend_in_flight: Family<BackendLabels, Gauge>,
-    /// `tollgate_backend_failures_total`: attempts to send a request to the backend that failed.
-    pub backend_failures: Family<BackendFailureLabels, Counter>,
-    /// `tollgate_backend_breakers_open`: 1 while the circuit breaker of the backend is open or half-open.
-    pub backend_breakers_open: Family<BackendLabels, Gauge>,
-    /// `tollgate_backend_breaker_openings_total`: how often the circuit breaker of the backend has opened.
-    pub backend_breaker_openings: Family<BackendLabels, Counter>,
-    /// `tollgate_backend_ejected`: 1 while the backend is ejected.
-    pub backend_ejected: Family<BackendLabels, Gauge>,
-    /// `tollgate_backend_ejections_total`: how often the backend was ejected.
-    pub backend_ejections: Family<BackendLabels, Counter>,
-    /// `tollgate_backend_unhealthy`: 1 while the health checks have found the backend unhealthy.
-    pub backend_unhealthy: Family<BackendLabels, Gauge>,
-    /// `tollgate_backend_checks_total`: health checks of the backend.
-    pub backend_checks: Family<BackendCheckLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -261,19 +186,8 @@ impl ProxyMetrics {
             refusals: Family::new(NAME_SERIES_MAX),
             upstream_errors: Family::new(NAME_SERIES_MAX),
             route_labels: ConfiguredLabels::default(),
-            backend_responses: Family::new(NAME_SERIES_MAX),
-            backend_wait: Family::new(NAME_SERIES_MAX),
             upstream_retries: Family::new(NAME_SERIES_MAX),
             upstream_retries_refused: Family::new(NAME_SERIES_MAX),
-            backend_requests: Family::new(NAME_SERIES_MAX),
-            backend_in_flight: Family::new(NAME_SERIES_MAX),
-            backend_failures: Family::new(NAME_SERIES_MAX),
-            backend_breakers_open: Family::new(NAME_SERIES_MAX),
-            backend_breaker_openings: Family::new(NAME_SERIES_MAX),
-            backend_ejected: Family::new(NAME_SERIES_MAX),
-            backend_ejections: Family::new(NAME_SERIES_MAX),
-            backend_unhealthy: Family::new(NAME_SERIES_MAX),
-            backend_checks: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -313,22 +227,12 @@ impl ProxyMetrics {
             proxy.prices_expiring.clone(),
         );
         registry.register("tollgate_panics", "Requests whose handler panicked", proxy.panics.clone());
-        proxy.register_backends(registry);
+        proxy.register_upstreams(registry);
         proxy
     }
 
-    fn register_backends(&self, registry: &mut Registry) {
+    fn register_upstreams(&self, registry: &mut Registry) {
         registry.register("tollgate_route_labels", "Labels of routes", self.route_labels.clone());
-        registry.register(
-            "tollgate_backend_responses",
-            "Responses of a backend whose head arrived",
-            self.backend_responses.clone(),
-        );
-        registry.register(
-            "tollgate_backend_wait_seconds",
-            "Sum of the times until the heads of a backend's responses arrived",
-            self.backend_wait.clone(),
-        );
         registry.register(
             "tollgate_upstream_retries",
             "Attempts that repeat another, by upstream and cause",
@@ -339,38 +243,5 @@ impl ProxyMetrics {
             "Retries that the budget of their upstream did not allow",
             self.upstream_retries_refused.clone(),
         );
-        registry.register(
-            "tollgate_backend_requests",
-            "Requests for which a backend of an upstream was chosen",
-            self.backend_requests.clone(),
-        );
-        registry.register(
-            "tollgate_backend_requests_in_flight",
-            "Requests in flight, by backend",
-            self.backend_in_flight.clone(),
-        );
-        registry.register(
-            "tollgate_backend_failures",
-            "Attempts to send a request to a backend that failed, by cause",
-            self.backend_failures.clone(),
-        );
-        registry.register(
-            "tollgate_backend_breakers_open",
-            "Circuit breakers of backends that are open or half-open",
-            self.backend_breakers_open.clone(),
-        );
-        registry.register(
-            "tollgate_backend_breaker_openings",
-            "Openings of the circuit breaker of a backend",
-            self.backend_breaker_openings.clone(),
-        );
-        registry.register("tollgate_backend_ejected", "Backends that are ejected", self.backend_ejected.clone());
-        registry.register(
-            "tollgate_backend_unhealthy",
-            "Backends that the health checks have found unhealthy",
-            self.backend_unhealthy.clone(),
-        );
-        registry.register("tollgate_backend_checks", "Health checks of a backend", self.backend_checks.clone());
-        registry.register("tollgate_backend_ejections", "Ejections of a backend", self.backend_ejections.clone());
     }
 }

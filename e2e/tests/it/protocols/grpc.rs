@@ -1,12 +1,12 @@
 //! gRPC by Python's grpcio, from clients with and without TLS to a server that speaks only HTTP/2, with and without TLS:
-//! unary calls, streams in either direction, trailers, errors, deadlines and cancellation.
+//! unary calls, streams in either direction, trailers, errors, deadlines and cancellation; and health checks of such servers.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
 use e2e::python::python;
 use e2e::{Gateway, Setup, eventually};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::certificates::Certificates;
@@ -16,7 +16,7 @@ use super::printed;
 struct GrpcServer {
     address: SocketAddr,
     _child: Child,
-    _stdin: Option<ChildStdin>,
+    stdin: ChildStdin,
 }
 
 impl GrpcServer {
@@ -28,11 +28,16 @@ impl GrpcServer {
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
-        let stdin = child.stdin.take();
+        let stdin = child.stdin.take().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
         let port = line.trim().parse().unwrap_or_else(|error| panic!("{line}: {error}"));
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), _child: child, _stdin: stdin }
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), _child: child, stdin }
+    }
+
+    /// Sets the health that the server reports from now on.
+    async fn reports(&mut self, status: &str) {
+        self.stdin.write_all(format!("{status}\n").as_bytes()).await.unwrap();
     }
 }
 
@@ -91,4 +96,73 @@ async fn grpc_passes_over_tls() {
 #[tokio::test]
 async fn grpc_passes_to_an_upstream_over_tls() {
     check("TLS", UpstreamKind::Tls).await;
+}
+
+/// Returns the value of a metric of one of the servers; 0 before the server is used.
+async fn metric(gateway: &Gateway, name: &str, server: &GrpcServer, scheme: &str) -> u64 {
+    let start = format!("{name}{{upstream=\"backend\",backend=\"{scheme}://127.0.0.1:{}\"}} ", server.address.port());
+    let metrics = gateway.metrics().await;
+    metrics.lines().find_map(|line| line.strip_prefix(&start)).map_or(0, |value| value.parse().unwrap())
+}
+
+/// Sends some unary calls, and returns how many of them each of the servers got.
+async fn calls(gateway: &Gateway, key: &str, servers: [&GrpcServer; 2], scheme: &str) -> [u64; 2] {
+    let picks = async || {
+        let of = async |server| metric(gateway, "tollgate_backend_requests_total", server, scheme).await;
+        [of(servers[0]).await, of(servers[1]).await]
+    };
+    let before = picks().await;
+    let mut client: Command = python("protocols", "calls_grpc.py");
+    let plain = format!("localhost:{}", gateway.listeners[0].port());
+    client.args(["PLAIN", "unary"]).env("KEY", key).env("PLAIN", plain);
+    let sent: u64 = printed(client).await.trim().parse().unwrap();
+    let after = picks().await;
+    let got = [after[0] - before[0], after[1] - before[1]];
+    assert_eq!(got[0] + got[1], sent, "{before:?} {after:?}");
+    got
+}
+
+/// Waits until the metric says whether a server is unhealthy.
+async fn waits(gateway: &Gateway, server: &GrpcServer, scheme: &str, unhealthy: u64) {
+    let is_known =
+        async || (metric(gateway, "tollgate_backend_unhealthy", server, scheme).await == unhealthy).then_some(());
+    eventually("the checks have found the health of the server", is_known).await;
+}
+
+/// A server that reports `NOT_SERVING` gets no calls until it serves again.
+async fn check_health(scheme: &str) {
+    let certificates = Certificates::new();
+    let of_servers = (scheme == "https").then_some(&certificates);
+    let (mut changing, steady) = (GrpcServer::start(of_servers).await, GrpcServer::start(of_servers).await);
+    let urls =
+        [&changing, &steady].map(|server| format!("{{url: \"{scheme}://127.0.0.1:{}\"}}", server.address.port()));
+    let tls = of_servers.map(|files| format!(", tls: {{ca: {}}}", files.authority().display())).unwrap_or_default();
+    let check =
+        "health_check: {grpc: test.Service, interval: 150ms, timeout: 5s, unhealthy_threshold: 2}, slow_start: 0s";
+    let backend = format!("[{{name: backend, backends: [{}]{tls}, {check}}}]", urls.join(", "));
+    let setup = Setup::routed(steady.address, "{path: {prefix: /test.Service}, upstreams: backend}")
+        .section("upstreams", &backend);
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    for round in 0..2 {
+        waits(&gateway, &changing, scheme, 0).await;
+        let got = calls(&gateway, &key, [&changing, &steady], scheme).await;
+        assert!(got[0] > 0 && got[1] > 0, "round {round}: both serve: {got:?}");
+        changing.reports("NOT_SERVING").await;
+        waits(&gateway, &changing, scheme, 1).await;
+        let got = calls(&gateway, &key, [&changing, &steady], scheme).await;
+        assert_eq!(got[0], 0, "round {round}: {got:?}");
+        changing.reports("SERVING").await;
+    }
+    gateway.logs("the gRPC service does not serve").await;
+}
+
+#[tokio::test]
+async fn a_server_that_reports_not_serving_gets_no_calls_until_it_serves() {
+    check_health("h2c").await;
+}
+
+#[tokio::test]
+async fn the_health_of_a_server_with_tls_is_checked_over_tls() {
+    check_health("https").await;
 }

@@ -109,6 +109,19 @@ fn invalid_values_are_reported_at_their_places() {
         (", ejection: {failures: 0}", "0}", "bad_value"),
         (", ejection: {max: 0%}", "0%", "bad_value"),
         (", circuit_breaker: {failure_threshold: 0}", "0}", "bad_value"),
+        (", circuit_breaker: {success_threshold: 0}", "0}", "bad_value"),
+        (", circuit_breaker: {half_open_requests: 0}", "0}", "bad_value"),
+        (", circuit_breaker: {timeout: 0s}", "0s", "bad_value"),
+        (", circuit_breaker: {error_rate: 0%}", "0%", "bad_value"),
+        (", circuit_breaker: {error_rate: 101%}", "101%", "bad_value"),
+        (", circuit_breaker: {error_rate: 5%, min_requests: 0}", "0}", "bad_value"),
+        (", circuit_breaker: {error_rate: 5%, window: 0s}", "0s", "bad_value"),
+        (", ejection: {time: 0s}", "0s", "bad_value"),
+        (", health_check: {path: /, unhealthy_threshold: 0}", "0}", "bad_value"),
+        (", health_check: {path: /, healthy_threshold: 0}", "0}", "bad_value"),
+        (", health_check: {path: /, timeout: 0s}", "0s", "bad_value"),
+        (", health_check: {path: /, port: 0}", "0}", "bad_value"),
+        (", pool: {max_connections: 0}", "0}", "bad_value"),
         (", health_check: {}", "health_check", "missing"),
         (", health_check: {path: health}", "health}", "bad_value"),
         (", health_check: {path: /, tcp: true}", "health_check", "bad_value"),
@@ -121,6 +134,8 @@ fn invalid_values_are_reported_at_their_places() {
     ] {
         check_codes(&with(keys), &[(code, 1, at(keys, part))]);
     }
+    let drained = "upstreams: [{name: u, backends: [{url: http://a, weight: 0}, {url: http://b, weight: 0}]}]\n";
+    check_codes(drained, &[("bad_value", 1, u32::try_from(drained.find("0}").unwrap() + 1).unwrap())]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ async fn routes_are_listed_in_their_order_and_add_up_to_the_overview() {
     let matches = json!(["the path is /orders", "the method is one of GET, HEAD"]);
     assert_eq!((&orders["configuration"]["matches"], &orders["configuration"]["auth"]), (&matches, &json!("key")));
     assert_eq!(items[3]["configuration"], Value::Null);
+    assert_eq!(orders["live"], Value::Null, "another process serves the proxy: {listed}");
 
     let sum = |at: usize| all.iter().map(|results| results[at]).sum::<u64>();
     let overview = ask(&world, &root, "/api/dashboard/overview?scope=all").await;

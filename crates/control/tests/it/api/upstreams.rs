@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use access::Role;
 use serde_json::{Value, json};
+use telemetry::metrics::Histogram;
 use telemetry::{BackendBoard, BackendCondition, BackendStatus};
 
 use crate::api::explain::limited;
@@ -12,15 +13,19 @@ const CONFIGURED: &str = "upstreams: [{name: pair, strategy: ewma, backends: [{u
     providers: [{name: lab, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: sk-of-a-test}]\n";
 
 fn status(url: &str, condition: BackendCondition) -> BackendStatus {
+    let durations = Histogram::default();
+    [1_500, 2_000, 2_500, 2_500, 4_000].into_iter().for_each(|micros| durations.observe_us(micros));
     BackendStatus {
         upstream: "pair".into(),
         url: url.into(),
         condition,
         in_flight: 2,
         requests: 9,
-        failures: 4,
-        answered: 5,
-        waited_us: 12_500,
+        failures: [1, 0, 1, 2],
+        durations: durations.counts(),
+        is_unhealthy: condition == BackendCondition::Unhealthy,
+        is_ejected: condition == BackendCondition::Ejected,
+        is_broken: matches!(condition, BackendCondition::Open | BackendCondition::HalfOpen),
         ejections: 1,
         openings: 3,
         checks_succeeded: 7,
@@ -46,16 +51,17 @@ async fn listed(backends: Option<Vec<BackendStatus>>) -> Value {
 
 #[tokio::test]
 async fn backends_are_listed_with_their_states_and_counts() {
-    let b = BackendStatus { answered: 0, waited_us: 0, ..status("http://b", BackendCondition::Ejected) };
+    let b = BackendStatus { durations: Histogram::default().counts(), ..status("http://b", BackendCondition::Ejected) };
     let a = status("http://a", BackendCondition::HalfOpen);
     let list = listed(Some(vec![b, a])).await;
     assert_eq!(list["is_live"], json!(true), "{list}");
     let pair = &list["items"][0];
     assert_eq!([&pair["name"], &pair["kind"], &pair["strategy"]], [&json!("pair"), &json!("upstream"), &json!("ewma")]);
     let backends = pair["backends"].as_array().unwrap();
-    let shown = |backend: &Value| ["weight", "state", "in_flight", "mean_ms"].map(|field| backend[field].clone());
-    assert_eq!(shown(&backends[0]), [json!(3), json!("half_open"), json!(2), json!(2.5)], "{list}");
-    assert_eq!(shown(&backends[1]), [json!(1), json!("ejected"), json!(2), Value::Null], "{list}");
+    let shown =
+        |backend: &Value| ["weight", "state", "in_flight", "mean_ms", "p95_ms"].map(|field| backend[field].clone());
+    assert_eq!(shown(&backends[0]), [json!(3), json!("half_open"), json!(2), json!(2.5), json!(4.375)], "{list}");
+    assert_eq!(shown(&backends[1]), [json!(1), json!("ejected"), json!(2), Value::Null, Value::Null], "{list}");
     let counts = ["requests", "failures", "ejections", "breaker_openings", "checks_succeeded", "checks_failed"];
     assert_eq!(counts.map(|count| backends[0][count].as_u64().unwrap()), [9, 4, 1, 3, 7, 6]);
     let lab = &list["items"][1];

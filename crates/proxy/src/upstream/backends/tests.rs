@@ -12,6 +12,18 @@ fn origin(port: u16) -> Origin {
     Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap()
 }
 
+fn uses(state: &Arc<BackendState>, counts: &Arc<BackendCounts>) -> BackendUse {
+    BackendUse {
+        state: state.clone(),
+        counts: counts.clone(),
+        index: 0,
+        has_others: false,
+        rules: BackendRules::default(),
+        peers: Rc::from([state.clone()]),
+        retries: Arc::default(),
+    }
+}
+
 #[test]
 fn a_state_survives_while_it_is_configured_or_in_use() {
     let backends = Backends::new(Metrics::new());
@@ -30,22 +42,12 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
 }
 
 #[test]
-fn metrics_are_the_sum_of_all_workers() {
-    let metrics = Metrics::new();
-    let backends = Backends::new(metrics.clone());
+fn counts_are_the_sum_of_all_workers() {
+    let backends = Backends::new(Metrics::new());
     let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
     let (first, second) = (state.counts(0), state.counts(1));
     first.begin();
     second.begin();
-    let uses = |counts: &Arc<BackendCounts>| BackendUse {
-        state: state.clone(),
-        counts: counts.clone(),
-        index: 0,
-        has_others: false,
-        rules: BackendRules::default(),
-        peers: Rc::from([state.clone()]),
-        retries: Arc::default(),
-    };
     for (of, result, cause) in [
         (&first, AttemptResult::Status(200), None),
         (&first, AttemptResult::Status(500), None),
@@ -59,25 +61,43 @@ fn metrics_are_the_sum_of_all_workers() {
         (&second, AttemptResult::Status(503), None),
         (&second, AttemptResult::Status(504), None),
     ] {
-        uses(of).report(result, cause, None);
+        uses(&state, of).report(result, cause, None);
     }
-    backends.publish();
     first.end();
-    backends.publish();
-    let text = metrics.encode();
-    let of = "upstream=\"u\",backend=\"http://127.0.0.1:1\"";
-    let labels = format!("{{{of}}}");
-    let failures = |cause: &str| format!("tollgate_backend_failures_total{{{of},cause=\"{cause}\"}}");
-    for line in [
-        format!("tollgate_backend_requests_total{labels} 2"),
-        format!("tollgate_backend_requests_in_flight{labels} 1"),
-        format!("{} 1", failures("connect")),
-        format!("{} 2", failures("reset")),
-        format!("{} 1", failures("timeout")),
-        format!("{} 3", failures("status")),
-    ] {
-        assert!(text.contains(&line), "{line}\n{text}");
+    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
+    let [status] = <[BackendStatus; 1]>::try_from(backends.statuses(&[upstream], [].iter())).unwrap();
+    assert_eq!((status.requests, status.in_flight, status.failures), (2, 1, [1, 2, 1, 3]));
+}
+
+#[test]
+fn durations_are_the_sum_of_all_workers() {
+    let backends = Backends::new(Metrics::new());
+    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
+    let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
+    for (worker, waited_us) in [(0, 1_000), (1, 3_000), (1, 5_000)] {
+        uses(&state, &state.counts(worker)).answered(waited_us, Instant::now());
     }
+    let status = backends.statuses(&[upstream], [].iter()).remove(0);
+    assert_eq!((status.durations.total(), status.durations.mean_us()), (3, Some(3_000)));
+}
+
+#[test]
+fn a_removed_backend_is_shown_while_it_has_requests_in_flight() {
+    let backends = Backends::new(Metrics::new());
+    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(2), weight: 1 }]));
+    let states = backends.of(&"u".into(), &[origin(1), origin(2)]);
+    let counts = states[0].counts(0);
+    counts.begin();
+    let shown = || {
+        let statuses = backends.statuses(std::slice::from_ref(&upstream), [].iter());
+        statuses.iter().map(|status| status.url.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(), ["http://127.0.0.1:1", "http://127.0.0.1:2"]);
+    counts.end();
+    assert_eq!(shown(), ["http://127.0.0.1:2"], "a worker still keeps the state of the first one");
+    assert_eq!(backends.states.lock().unwrap().len(), 2);
+    drop(states);
+    assert_eq!((shown().len(), backends.states.lock().unwrap().len()), (1, 1));
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! The backends of this process's proxy, as the control API shows them: the proxy sets where they are read.
+//! The backends of this process's proxy, as metrics and the control API show them: the proxy sets where they are read.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+
+use super::histogram::HistogramCounts;
 
 /// A function that reads the backends.
 type Source = Box<dyn Fn() -> Vec<BackendStatus> + Send + Sync>;
@@ -27,6 +29,9 @@ pub enum BackendCondition {
     Ejected,
 }
 
+/// Why attempts fail: no connection, broken before the head of a response, no head in time, or a status of a failure.
+pub const FAILURE_CAUSES: [&str; 4] = ["connect", "reset", "timeout", "status"];
+
 /// One backend of an upstream, or a provider. Counts begin with the process.
 #[derive(Debug, Clone)]
 pub struct BackendStatus {
@@ -40,12 +45,16 @@ pub struct BackendStatus {
     pub in_flight: u64,
     /// Requests that were sent to it.
     pub requests: u64,
-    /// Attempts to send requests to it that failed.
-    pub failures: u64,
-    /// Attempts whose response had a head.
-    pub answered: u64,
-    /// The sum of the times until these heads, in microseconds.
-    pub waited_us: u64,
+    /// Attempts to send requests to it that failed, by their cause in the order of [`FAILURE_CAUSES`].
+    pub failures: [u64; FAILURE_CAUSES.len()],
+    /// The times until the heads of its responses.
+    pub durations: HistogramCounts,
+    /// Whether the health checks have found it unhealthy.
+    pub is_unhealthy: bool,
+    /// Whether it is ejected.
+    pub is_ejected: bool,
+    /// Whether its circuit breaker is open or half-open.
+    pub is_broken: bool,
     /// How often it was ejected.
     pub ejections: u64,
     /// How often its circuit breaker opened.
@@ -61,6 +70,12 @@ impl BackendBoard {
     pub fn set(&self, source: impl Fn() -> Vec<BackendStatus> + Send + Sync + 'static) {
         // A process has one proxy, so there is no second source.
         let _ = self.source.set(Box::new(source));
+    }
+
+    /// Returns whether this process has a proxy.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.source.get().is_some()
     }
 
     /// Returns the backends; `None` if this process has no proxy.
