@@ -3,6 +3,7 @@
 
 mod auth;
 mod budget;
+mod cors;
 mod limit;
 mod link_local;
 mod listen;

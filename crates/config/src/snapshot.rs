@@ -5,6 +5,7 @@ mod ambiguous;
 mod auth;
 mod budgets;
 mod conditions;
+mod cors;
 pub mod credentials;
 mod fixed_response;
 mod forward_auth;
@@ -38,6 +39,8 @@ pub use auth::{
 };
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
+pub(crate) use cors::browser_origin;
+pub use cors::{AllowedOrigin, Cors};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};

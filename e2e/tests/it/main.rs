@@ -60,6 +60,7 @@ mod reconcile;
 mod redis_keys;
 mod refusals;
 mod reload;
+mod response_rules;
 mod revoke;
 mod roles;
 mod routes;

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::UsedNames;
 use super::auth::{self, AuthEntries};
+use super::cors::cors;
 use super::matches::{KnownMatches, PlacedMatches, matches};
 use super::rate_limit::RateLimitList;
 use super::retry;
@@ -74,6 +75,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
             labels: labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
+            cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         };
         routes.push(Arc::new(Route {

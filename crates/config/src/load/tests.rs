@@ -12,6 +12,7 @@ mod ambiguous_paths;
 mod auth;
 mod client_tls;
 mod control;
+mod cors;
 mod errors;
 mod listen;
 mod matches;

@@ -8,6 +8,7 @@ use access::Credits;
 use ai::Endpoint;
 
 use super::auth::Auth;
+use super::cors::Cors;
 use super::fixed_response::FixedResponse;
 use super::key_places::KeyPlaces;
 use super::timeouts::Timeouts;
@@ -35,6 +36,8 @@ pub struct RoutePolicy {
     pub labels: PolicyLabels,
     /// The response in place of the gateway's own errors with status 502, 503 or 504.
     pub fallback: Option<Box<FixedResponse>>,
+    /// The origins whose pages may send requests to it and read the responses; `None` leaves both to the upstream.
+    pub cors: Option<Box<Cors>>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
@@ -98,6 +101,7 @@ impl RoutePolicy {
             timeouts,
             labels: PolicyLabels::default(),
             fallback: None,
+            cors: None,
             allow_headers: Vec::new(),
         }
     }
