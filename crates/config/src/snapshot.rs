@@ -1,5 +1,6 @@
 //! The checked configuration: immutable, plain data, which no code validates again.
 
+mod addresses;
 mod alternatives;
 mod ambiguous;
 mod auth;
@@ -31,6 +32,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use addresses::AddressRules;
 pub(crate) use alternatives::position;
 pub use alternatives::{PresentedCredentials, choose};
 pub use ambiguous::{RefusedPaths, merged};

@@ -1,5 +1,6 @@
 //! The phases of a request in their order. Each phase has its own module.
 
+mod addresses;
 pub(crate) mod anonymous;
 pub(crate) mod cors;
 pub(crate) mod exchange;
@@ -120,6 +121,7 @@ async fn serve(
     }
     if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
         account.matched(policy);
+        addresses::check(account)?;
         return Err(EarlyResponse::Respond(Box::new(response)));
     }
     let found = route::find(&snapshot.traffic, &head);
@@ -130,6 +132,8 @@ async fn serve(
     }
     let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
+    addresses::check(account)?;
+    admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max))?;
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)

@@ -63,6 +63,7 @@ mod reload;
 mod response_rules;
 mod revoke;
 mod roles;
+mod route_bounds;
 mod routes;
 mod settings;
 mod spending;

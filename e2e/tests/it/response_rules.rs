@@ -20,9 +20,11 @@ const fn kind(name: &'static str, path: &'static str, status: u16) -> Kind {
     Kind { name, arguments: &[], path, status }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 10] = [
     kind("relayed", "/relayed", 200),
     kind("unauthorized", "/keyed", 401),
+    kind("denied", "/denied", 403),
+    Kind { arguments: &["--data", "more than eight bytes"], ..kind("too large", "/large", 413) },
     kind("limited", "/limited", 429),
     kind("unreachable", "/down", 502),
     kind("fallback", "/fallback", 503),
@@ -43,6 +45,8 @@ async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gatew
     let routes = [
         format!("{{path: /relayed, upstreams: fine, {open}}}"),
         format!("{{path: /keyed, upstreams: fine, auth: {{type: key}}, {rules}}}"),
+        format!("{{path: /denied, upstreams: fine, addresses: {{allow: [192.0.2.0/24]}}, {open}}}"),
+        format!("{{path: /large, upstreams: fine, sizes: {{body: 8B}}, {open}}}"),
         format!("{{path: /limited, upstreams: fine, rate_limits: [{{dimension: ip, limit: 1, window: 1d}}], {open}}}"),
         format!("{{path: /down, upstreams: down, {open}}}"),
         format!("{{path: /fallback, upstreams: down, fallback: {{status: 503, {headers}}}, {open}}}"),

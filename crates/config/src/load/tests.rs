@@ -10,6 +10,7 @@ use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, Si
 mod actions;
 mod ambiguous_paths;
 mod auth;
+mod bounds;
 mod client_tls;
 mod control;
 mod cors;

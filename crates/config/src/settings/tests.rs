@@ -159,6 +159,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[0].fallback.headers",
             "routes[0].labels",
             "routes[0].cors",
+            "routes[0].sizes",
             "upstreams[0].retry.on",
             "trusted_proxies",
             "listen",

@@ -71,7 +71,7 @@ pub(crate) async fn forward_to(
     let ChosenDestination { destination, group } = chosen;
     let edits = edits(account, policy, &destination.edits, upgrades).map_err(unwritable)?;
     let (mut upload, progress) =
-        Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
+        Upload::stream(body.take(), policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max), request.begun);
     upload.guard(&request.snapshot.traffic.claim_headers);
     let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
     let request = &account.request;

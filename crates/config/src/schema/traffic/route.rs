@@ -12,6 +12,7 @@ use super::super::form::{Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
 use super::auth::AuthInput;
 use super::balance::{STRATEGY, StrategyWord};
+use super::bounds::{AddressesInput, RouteSizesInput};
 use super::cors::CorsInput;
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
 use super::limit::{RateLimitInput, RouteLimitInput};
@@ -72,12 +73,17 @@ section! {
             Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
         /// [Requests from pages of other origins](routing.md#cross-origin-requests).
         cors: Option<CorsInput> = maybe_nested::<CorsInput>();
-        later: cache, addresses, compression;
+        /// The [addresses](routing.md#addresses) from which clients may use the route.
+        addresses: Option<AddressesInput> = maybe_nested::<AddressesInput>();
+        /// Bounds of the route's requests, in place of those of all.
+        sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
+        later: cache, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
             Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams"),
-            Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams");
+            Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams"),
+            Rule::Requires("sizes", "upstreams");
     }
 }
 
