@@ -1,8 +1,10 @@
 //! Compiles the values of the file into the [`Snapshot`]: checks that involve several keys, and defaults that follow
 //! from other keys.
 
+mod addresses;
 mod auth;
 mod budget;
+mod cors;
 mod limit;
 mod link_local;
 mod listen;

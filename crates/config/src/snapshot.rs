@@ -1,10 +1,12 @@
 //! The checked configuration: immutable, plain data, which no code validates again.
 
+mod addresses;
 mod alternatives;
 mod ambiguous;
 mod auth;
 mod budgets;
 mod conditions;
+mod cors;
 pub mod credentials;
 mod fallback;
 mod fixed_response;
@@ -31,6 +33,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use addresses::AddressRules;
 pub(crate) use alternatives::position;
 pub use alternatives::{PresentedCredentials, choose};
 pub use ambiguous::{RefusedPaths, merged};
@@ -39,6 +42,8 @@ pub use auth::{
 };
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
+pub(crate) use cors::browser_origin;
+pub use cors::{AllowedOrigin, Cors};
 pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, Target, TargetStrategy};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};

@@ -1,5 +1,6 @@
 //! The phases of a request in their order. Each phase has its own module.
 
+mod addresses;
 pub(crate) mod anonymous;
 pub(crate) mod cors;
 pub(crate) mod exchange;
@@ -14,7 +15,7 @@ use std::task::Poll;
 use access::Refusal;
 use ai::Endpoint;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
@@ -67,10 +68,9 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, &deadlines, || serving.as_mut().poll(cx)))).await
         };
-        let origin = page.map(PageRequest::into_origin);
         let own = match served {
             Ok(Handled::Relayed(relayed)) => {
-                exchange.respond(relay(account, relayed, origin).of(active));
+                exchange.respond(relay(account, relayed, page.as_ref()).of(active));
                 continue;
             }
             Ok(Handled::Own(response, rate)) => OwnResponse { response, rate, outcome: Outcome::Completed },
@@ -79,7 +79,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             }
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
-        let response = finish(&mut account, &mut body, own, origin).await;
+        let response = finish(&mut account, &mut body, own, page.as_ref()).await;
         exchange.respond(response.of(active));
     }
 }
@@ -119,6 +119,11 @@ async fn serve(
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
+    if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
+        account.matched(policy);
+        addresses::check(account)?;
+        return Err(EarlyResponse::Respond(Box::new(response)));
+    }
     let found = route::find(&snapshot.traffic, &head);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
@@ -127,6 +132,8 @@ async fn serve(
     }
     let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
+    addresses::check(account)?;
+    admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max))?;
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -213,20 +220,22 @@ const fn is_replaceable(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
-/// Begins to relay an upstream's response, which pages of `origin` may read.
+/// Begins to relay an upstream's response. `page` is the page of control that has sent the request.
 fn relay(
     mut account: Box<RequestAccount>,
     relayed: RelayedResponse,
-    origin: Option<HeaderValue>,
+    page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
     account.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
-    let gateway = GatewayFields { id: account.request.id_text, limit, origin, now: account.request.wall_at() };
-    let body = Body::relay(Relay::new(content, account, tap));
-    Box::new(ClientResponse { head: ClientHead::relayed(*head, &gateway), body, closes })
+    let request = &account.request;
+    let sharing = cors::sharing(page, account.policy(), &request.head);
+    let head =
+        ClientHead::relayed(*head, &GatewayFields { id: request.id_text, limit, sharing, now: request.wall_at() });
+    Box::new(ClientResponse { head, body: Body::relay(Relay::new(content, account, tap)), closes })
 }
 
 /// A response of the gateway, with the state of the client's rate limit.
@@ -237,12 +246,12 @@ struct OwnResponse {
 }
 
 /// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
-/// part of a body is unread cannot receive another request. Pages of `origin` may read the response.
+/// part of a body is unread cannot receive another request. `page` is the page of control that has sent the request.
 async fn finish(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     own: OwnResponse,
-    origin: Option<HeaderValue>,
+    page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let OwnResponse { response, rate, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
@@ -256,6 +265,8 @@ async fn finish(
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
     let limit = account.reported_limit(rate);
-    let (head, content) = ClientHead::own(response, &GatewayFields { id: account.request.id_text, limit, origin, now });
+    let sharing = cors::sharing(page, account.policy(), &account.request.head);
+    let (head, content) =
+        ClientHead::own(response, &GatewayFields { id: account.request.id_text, limit, sharing, now });
     Box::new(ClientResponse { head, body: Body::whole(content), closes })
 }

@@ -4,6 +4,7 @@ pub(crate) mod drain;
 pub(crate) mod head;
 pub(crate) mod relay;
 pub(crate) mod response_body;
+pub(crate) mod sharing;
 
 use crate::deadlines::ActiveRequest;
 use crate::response::head::ClientHead;

@@ -59,6 +59,18 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head) -> Phase<RouteMatch<'a
     Err(problem.into())
 }
 
+/// Returns the configured route of a request with this method and the path and fields of `head`.
+pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head) -> Option<&'a Route> {
+    match traffic.select(requested(head, method, head.path())) {
+        Selection::Route(route) => Some(route),
+        Selection::Endpoint(_)
+        | Selection::Health
+        | Selection::WrongMethod { .. }
+        | Selection::Disputed { .. }
+        | Selection::None => None,
+    }
+}
+
 /// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
 /// the method.
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {

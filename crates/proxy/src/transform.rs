@@ -219,7 +219,7 @@ fn is_of_the_account(name: &[u8]) -> bool {
 }
 
 /// Whether a field shares a response with pages of other origins. Only the gateway decides that.
-fn is_sharing(name: &[u8]) -> bool {
+pub(crate) fn is_sharing(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"access-control-";
     name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }

@@ -1,4 +1,5 @@
-//! Pages of control may call LLM endpoints from browsers; pages of other origins and other paths may not.
+//! Pages of control may call LLM endpoints from browsers, and pages of listed origins may call routes with `cors`; pages of
+//! other origins and other paths may not.
 
 use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream};
 use serde_json::{Value, json};
@@ -151,4 +152,66 @@ async fn without_a_public_url_of_control_the_pages_of_its_listener_are_allowed()
     {
         check_unshared(&gateway.call(preflight(CHAT, &origin)).await.expect(405));
     }
+}
+
+/// Starts a gateway with routes of one path: one with `cors` for GET, and one without for PUT.
+async fn routes_with_rules(upstream: &Upstream) -> Gateway {
+    let routes = "{name: read, path: /a, methods: [GET], upstreams: backend, auth: {type: key}, \
+          cors: {allowed_origins: ['https://console.example'], allowed_methods: [GET], max_age: 10m}}, \
+        {path: /a, methods: [PUT, OPTIONS], upstreams: backend, auth: {type: none}}, \
+        {path: /all, upstreams: backend, auth: {type: none}, cors: {allowed_origins: ['*'], allowed_headers: ['*']}}";
+    Gateway::start(Setup::routed(upstream.address(), routes)).await
+}
+
+#[tokio::test]
+async fn a_preflight_request_gets_the_rules_of_the_route_that_it_announces() {
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let gateway = routes_with_rules(&upstream).await;
+    let announce = |path: &str, method: &str| {
+        Call::new("OPTIONS", path).header("origin", PAGE).header("access-control-request-method", method)
+    };
+    // Neither a key nor the upstream is needed.
+    let read = gateway.call(announce("/a", "GET")).await.expect(204);
+    check_shared(&read);
+    assert_eq!(read.header("access-control-allow-methods"), Some("GET"));
+    assert_eq!(read.header("access-control-max-age"), Some("600"));
+    assert!(read.body.is_empty() && upstream.seen().is_empty());
+    let all = gateway.call(announce("/all", "PATCH")).await.expect(204);
+    assert_eq!(all.head.all(ALLOW_ORIGIN), ["*"]);
+    assert_eq!(all.header("access-control-allow-methods"), Some("PATCH"));
+    assert_eq!((all.header("access-control-allow-headers"), all.header("vary")), (Some("*"), None));
+    // The other route leaves the decision to its upstream.
+    check_unshared(&gateway.call(announce("/a", "PUT")).await.expect(200));
+    assert_eq!(upstream.only().head.word(0), "OPTIONS");
+    // Without an origin or a method, a request is no preflight request.
+    for call in [Call::new("OPTIONS", "/a"), Call::new("OPTIONS", "/a").header("origin", PAGE)] {
+        gateway.call(call).await.expect(200);
+    }
+    check_unshared(&gateway.call(announce("/nothing", "GET")).await.expect(404));
+}
+
+#[tokio::test]
+async fn an_endless_or_repeated_origin_gets_nothing() {
+    let upstream = sharing_provider().await;
+    let gateway = routes_with_rules(&upstream).await;
+    let key = gateway.key().await;
+    let long = format!("https://{}.console.example", "a".repeat(60 << 10));
+    for origin in [long.as_str(), "null", "https://console.example.evil"] {
+        for (call, status) in [
+            (Call::get("/a").key(&key), 200),
+            (Call::get("/a"), 401),
+            (Call::new("OPTIONS", "/a").header("access-control-request-method", "GET"), 204),
+        ] {
+            check_unshared(&gateway.call(call.header("origin", origin)).await.expect(status));
+        }
+    }
+    let twice = Call::get("/a").key(&key).header("origin", PAGE).header("origin", PAGE);
+    check_unshared(&gateway.call(twice).await.expect(200));
+    // More than a head may have.
+    let huge = Call::get("/all").header("origin", &"a".repeat(64 << 10));
+    gateway.call(huge).await.expect(431);
+    let shared = gateway.call(Call::get("/a").key(&key).header("origin", PAGE)).await.expect(200);
+    check_shared(&shared);
+    let all = gateway.call(Call::get("/all").header("origin", "null")).await.expect(200);
+    assert_eq!((all.head.all(ALLOW_ORIGIN), all.head.all("vary")), (vec!["*"], vec!["accept"]));
 }

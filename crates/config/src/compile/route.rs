@@ -10,7 +10,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::UsedNames;
+use super::addresses::addresses;
 use super::auth::{self, AuthEntries};
+use super::cors::cors;
 use super::matches::{KnownMatches, PlacedMatches, matches};
 use super::rate_limit::RateLimitList;
 use super::retry;
@@ -74,6 +76,9 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
             labels: labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
+            addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
+            body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
+            cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         };
         routes.push(Arc::new(Route {
@@ -128,8 +133,17 @@ fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Optio
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
 fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
     const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
-    const OF_UPSTREAMS: [&str; 8] =
-        ["credits", "events", "allow_headers", "upgrades", "transformations", "strategy", "timeouts", "fallback"];
+    const OF_UPSTREAMS: [&str; 9] = [
+        "credits",
+        "events",
+        "allow_headers",
+        "upgrades",
+        "transformations",
+        "strategy",
+        "timeouts",
+        "fallback",
+        "sizes",
+    ];
     let location = &route.location;
     let given: Vec<&str> = KEYS.into_iter().filter(|key| location.has(key)).collect();
     match given.as_slice() {

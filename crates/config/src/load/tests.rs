@@ -10,8 +10,10 @@ use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, Si
 mod actions;
 mod ambiguous_paths;
 mod auth;
+mod bounds;
 mod client_tls;
 mod control;
+mod cors;
 mod errors;
 mod listen;
 mod matches;

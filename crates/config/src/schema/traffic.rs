@@ -2,7 +2,9 @@
 
 mod auth;
 mod balance;
+mod bounds;
 mod breaker;
+mod cors;
 mod forms;
 mod health;
 mod key_place;
@@ -37,7 +39,9 @@ pub(crate) use auth::{
 };
 use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
+pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
+pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
     PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,

@@ -158,6 +158,8 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[2].respond.headers",
             "routes[0].fallback.headers",
             "routes[0].labels",
+            "routes[0].cors",
+            "routes[0].sizes",
             "upstreams[0].retry.on",
             "trusted_proxies",
             "listen",

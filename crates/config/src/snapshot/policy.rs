@@ -7,7 +7,9 @@ use std::sync::Arc;
 use access::Credits;
 use ai::Endpoint;
 
+use super::addresses::AddressRules;
 use super::auth::Auth;
+use super::cors::Cors;
 use super::fixed_response::FixedResponse;
 use super::key_places::KeyPlaces;
 use super::timeouts::Timeouts;
@@ -35,6 +37,12 @@ pub struct RoutePolicy {
     pub labels: PolicyLabels,
     /// The response in place of the gateway's own errors with status 502, 503 or 504.
     pub fallback: Option<Box<FixedResponse>>,
+    /// The addresses from which clients may use it; `None` means all.
+    pub addresses: Option<Box<AddressRules>>,
+    /// The maximum body of a request, in bytes; `None` means that of all routes.
+    pub body_bytes_max: Option<u64>,
+    /// The origins whose pages may send requests to it and read the responses; `None` leaves both to the upstream.
+    pub cors: Option<Box<Cors>>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
@@ -85,6 +93,12 @@ impl RoutePolicy {
         self.is_restrictable
     }
 
+    /// Returns the maximum body of a request of the route, in bytes; `general` is that of all routes.
+    #[must_use]
+    pub fn body_bytes_max(&self, general: u64) -> u64 {
+        self.body_bytes_max.unwrap_or(general)
+    }
+
     /// Returns the policy of a route that needs no client and is free.
     fn open(name: &str, timeouts: Timeouts) -> Self {
         Self {
@@ -98,6 +112,9 @@ impl RoutePolicy {
             timeouts,
             labels: PolicyLabels::default(),
             fallback: None,
+            addresses: None,
+            body_bytes_max: None,
+            cors: None,
             allow_headers: Vec::new(),
         }
     }

@@ -70,8 +70,11 @@ pub(crate) async fn forward_to(
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
     let edits = edits(account, policy, &destination.edits, upgrades).map_err(unwritable)?;
-    let (mut upload, progress) =
-        Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
+    let (mut upload, progress) = Upload::stream(
+        body.take(),
+        policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max),
+        request.begun,
+    );
     upload.guard(&request.snapshot.traffic.claim_headers);
     let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
     let request = &account.request;

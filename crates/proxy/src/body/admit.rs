@@ -1,4 +1,5 @@
-//! Checks that every request must pass before its client is identified: a valid head, and an announced size within bounds.
+//! Checks that every request must pass before its client is identified: a valid head, and an announced size within the bounds
+//! of its route.
 
 use access::Refusal;
 use config::snapshot::Sizes;
@@ -7,7 +8,7 @@ use http1::{Announced, Violation};
 use crate::client::head::Head;
 use crate::refusal::problem::Problem;
 
-/// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
+/// Refuses an invalid head, and a tunnel.
 pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
     if head.is_connect() {
         return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
@@ -15,8 +16,13 @@ pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
     if let Some(violation) = head.violation() {
         return Err(refused(violation, sizes));
     }
+    Ok(())
+}
+
+/// Refuses a body whose announced length is over `body_bytes_max`.
+pub(crate) fn check_length(head: &Head, body_bytes_max: u64) -> Result<(), Problem> {
     match head.announced() {
-        Announced::Length(bytes) if bytes > sizes.body_bytes_max => Err(too_large(sizes.body_bytes_max)),
+        Announced::Length(bytes) if bytes > body_bytes_max => Err(too_large(body_bytes_max)),
         Announced::Length(_) | Announced::Chunked | Announced::Nothing => Ok(()),
     }
 }
@@ -51,8 +57,6 @@ mod tests {
     #[test]
     fn heads_are_checked() {
         assert_eq!(check(&get(&[])), None);
-        assert_eq!(check(&get(&[("content-length", "10")])), None);
-        assert_eq!(check(&get(&[("content-length", "11")])), Some(Refusal::PayloadTooLarge));
         assert_eq!(check(&head("CONNECT h:1", &[])), Some(Refusal::MethodNotAllowed));
         for violation in Violation::ALL {
             let code = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
@@ -62,6 +66,10 @@ mod tests {
         }
         let tunnel = Head::refused(Some((b"CONNECT", b"h:1")), Violation::TwoHosts);
         assert_eq!(check(&tunnel), Some(Refusal::MethodNotAllowed));
+        for (length, expected) in [("10", None), ("11", Some(Refusal::PayloadTooLarge))] {
+            let checked = check_length(&get(&[("content-length", length)]), 10);
+            assert_eq!(checked.err().map(|problem| problem.refusal), expected, "{length}");
+        }
         let large = check_head(&Head::refused(None, Violation::HeadTooLarge), &sizes()).unwrap_err();
         assert!(large.message.ends_with("at most 200 bytes are accepted"), "{}", large.message);
     }

@@ -235,7 +235,10 @@ fn unanswered(
     account: &RequestAccount,
 ) -> Problem {
     match progress.failed() {
-        Some(UploadError::TooLarge) => return admit::too_large(account.request.snapshot.traffic.sizes.body_bytes_max),
+        Some(UploadError::TooLarge) => {
+            let general = account.request.snapshot.traffic.sizes.body_bytes_max;
+            return admit::too_large(account.policy().body_bytes_max(general));
+        }
         Some(UploadError::Malformed(violation)) => return body::malformed(violation),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();

@@ -1,15 +1,20 @@
-//! Cross-origin requests of LLM endpoints by the pages of control, as the Fetch standard defines them.
+//! Cross-origin requests, as the Fetch standard defines them: those of pages of control to LLM endpoints, and those to routes
+//! with `cors`.
 //!
-//! Only the origin of `public_url.control`, or without it those of control's listener, may send them; they are compared byte
-//! for byte, as browsers write them. Any other request costs one lookup of `Origin`, and its response does not change. Browsers never send credentials of their own.
+//! LLM endpoints accept only the origin of `public_url.control`, or without it those of control's listener; origins are
+//! compared byte for byte, as browsers write them. Any other request costs one lookup of `Origin`, and its response does not
+//! change. Browsers never send credentials of their own to an LLM endpoint.
+
+use std::sync::Arc;
 
 use ai::Endpoint;
 use bytes::Bytes;
-use config::snapshot::Snapshot;
+use config::snapshot::{Cors, RoutePolicy, Snapshot, Traffic};
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
 use crate::client::head::Head;
+use crate::response::sharing::Sharing;
 use crate::route;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
@@ -20,6 +25,8 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// Seconds for which a browser caches the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
+/// Longest method that a preflight request may announce, in bytes, as in `routes[].methods`.
+const METHOD_LEN_MAX: usize = 32;
 
 /// A request of an LLM endpoint by a page of control.
 pub(crate) struct PageRequest {
@@ -46,20 +53,74 @@ impl PageRequest {
         self.preflight
     }
 
-    /// Returns the origin of the page, which may read the response.
-    pub(crate) fn into_origin(self) -> HeaderValue {
-        self.origin
+    /// Returns how the response is shared with the page.
+    fn sharing(&self) -> Sharing<'_> {
+        Sharing { origin: Some(self.origin.as_bytes()), credentials: false, exposed: None, varies: true }
     }
 }
 
-/// Returns the response to a preflight request, before it is shared.
+/// Returns how the response to a request is shared; `None` if neither a page of control has sent it nor its route has `cors`.
+pub(crate) fn sharing<'a>(
+    page: Option<&'a PageRequest>,
+    policy: &'a RoutePolicy,
+    head: &'a Head,
+) -> Option<Sharing<'a>> {
+    match &policy.cors {
+        Some(cors) => Some(by_rules(cors, head)),
+        None => page.map(PageRequest::sharing),
+    }
+}
+
+/// Applies the rules of a route to the origin of a request.
+fn by_rules<'a>(cors: &'a Cors, head: &'a Head) -> Sharing<'a> {
+    let origin = match &cors.origins {
+        None => Some(&b"*"[..]),
+        Some(_) => only_origin(head).filter(|origin| cors.allows(origin)),
+    };
+    let exposed = cors.exposed.as_ref().map(HeaderValue::as_bytes);
+    Sharing { origin, credentials: cors.credentials, exposed, varies: cors.origins.is_some() }
+}
+
+/// Returns the response to a preflight request of an LLM endpoint, before it is shared.
 pub(crate) fn preflight_response() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = no_content();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    response
+}
+
+/// Returns the policy of the route that a preflight request announces, if it has `cors`, and the response before it is shared.
+pub(crate) fn preflight_of_route<'a>(
+    traffic: &'a Traffic,
+    head: &Head,
+) -> Option<(&'a Arc<RoutePolicy>, Response<Bytes>)> {
+    let method = preflight_method(head)?;
+    let origin = only_origin(head)?;
+    let policy = &route::configured_at(traffic, method, head)?.policy;
+    let cors = policy.cors.as_ref()?;
+    let mut response = no_content();
+    // A page of another origin learns nothing about the route.
+    if cors.allows(origin) {
+        let methods = cors.methods.clone().or_else(|| HeaderValue::try_from(method).ok());
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, &methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
+            (header::ACCESS_CONTROL_MAX_AGE, &cors.max_age),
+        ] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    Some((policy, response))
+}
+
+fn no_content() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
@@ -75,7 +136,9 @@ fn preflight_method(head: &Head) -> Option<&str> {
         return None;
     }
     let method = head.fields().named(b"access-control-request-method").next();
-    method.and_then(crate::client::head::text)
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let is_method = |method: &&[u8]| (1..=METHOD_LEN_MAX).contains(&method.len()) && method.iter().all(is_plain);
+    method.filter(is_method).and_then(crate::client::head::text)
 }
 
 #[cfg(test)]
@@ -104,5 +167,7 @@ mod tests {
         check("OPTIONS /v1/messages", &[], None);
         check("POST /v1/messages", &announced, None);
         check("options /v1/messages", &announced, None);
+        check("OPTIONS /v1/messages", &[("access-control-request-method", "A B")], None);
+        check("OPTIONS /v1/messages", &[("access-control-request-method", &"A".repeat(33))], None);
     }
 }

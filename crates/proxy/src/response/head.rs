@@ -10,12 +10,10 @@ use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, wr
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
 use crate::refusal::limit_fields;
+use crate::response::sharing::Sharing;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::date::DateCache;
 
-/// The fields that a page of another origin may read.
-const EXPOSED: &[u8] = b"X-Request-Id, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
-    RateLimit, RateLimit-Policy, Retry-After";
 /// Room for the fields of a limit.
 const LIMIT_BYTES_USUAL: usize = 256;
 
@@ -33,20 +31,20 @@ pub(crate) struct ClientHead {
 
 /// What the gateway adds to the head of every response. These fields replace the upstream's fields of the same names.
 #[derive(Debug)]
-pub(crate) struct GatewayFields {
+pub(crate) struct GatewayFields<'a> {
     /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) id: RequestIdText,
     /// The state of the client's rate limit, if it has one.
     pub(crate) limit: Option<ReportedLimit>,
-    /// The origin whose pages may read the response, if a page has sent the request.
-    pub(crate) origin: Option<HeaderValue>,
+    /// The pages with which the response is shared; `None` if that is the upstream's decision.
+    pub(crate) sharing: Option<Sharing<'a>>,
     /// The current time, for the `Date` field.
     pub(crate) now: Timestamp,
 }
 
 impl ClientHead {
     /// Returns the head of an upstream's response.
-    pub(crate) fn relayed(relayed: RelayedHead, gateway: &GatewayFields) -> Self {
+    pub(crate) fn relayed(relayed: RelayedHead, gateway: &GatewayFields<'_>) -> Self {
         let RelayedHead { head, edits, may_have_trailers } = relayed;
         let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         let (id, now) = (gateway.id, gateway.now);
@@ -54,7 +52,7 @@ impl ClientHead {
     }
 
     /// Returns the head of a response of the gateway, and its content.
-    pub(crate) fn own(response: Response<Bytes>, gateway: &GatewayFields) -> (Self, Bytes) {
+    pub(crate) fn own(response: Response<Bytes>, gateway: &GatewayFields<'_>) -> (Self, Bytes) {
         let (parts, content) = response.into_parts();
         let mut edits = HeadEdits::for_forwarding();
         for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | DATE)) {
@@ -66,18 +64,16 @@ impl ClientHead {
     }
 
     /// Applies the rules of every response. The fields of the request id and the date are written last, without edits.
-    fn finished(mut self, gateway: &GatewayFields) -> Self {
+    fn finished(mut self, gateway: &GatewayFields<'_>) -> Self {
         report(self.apply(gateway));
         self
     }
 
     /// Applies the rules in their order: CORS, limits, request id.
-    fn apply(&mut self, gateway: &GatewayFields) -> Result<(), InvalidPart> {
+    fn apply(&mut self, gateway: &GatewayFields<'_>) -> Result<(), InvalidPart> {
         let edits = &mut self.edits;
-        if let Some(origin) = &gateway.origin {
-            edits.set_named(b"access-control-allow-origin", origin.as_bytes())?;
-            edits.set_named(b"access-control-expose-headers", EXPOSED)?;
-            edits.append(KnownName::Vary, b"Origin")?;
+        if let Some(sharing) = &gateway.sharing {
+            sharing.apply(edits, self.received.as_ref())?;
         }
         if let Some(limit) = &gateway.limit {
             edits.reserve(LIMIT_BYTES_USUAL);

@@ -321,6 +321,7 @@ impl Gateway {
         let shared = Arc::downgrade(&self.shared);
         let backends = move || shared.upgrade().map(|shared| shared.backend_statuses()).unwrap_or_default();
         self.shared.metrics.backends.set(backends);
+        self.shared.backends.show_targets();
         self.shared.metrics.encode()
     }
 

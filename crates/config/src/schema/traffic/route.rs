@@ -12,6 +12,8 @@ use super::super::form::{Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
 use super::auth::AuthInput;
 use super::balance::{STRATEGY, StrategyWord};
+use super::bounds::{AddressesInput, RouteSizesInput};
+use super::cors::CorsInput;
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
 use super::limit::{RateLimitInput, RouteLimitInput};
 use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
@@ -69,12 +71,19 @@ section! {
         /// Labels of the route in [metrics](metrics.md#labels-of-routes) and in the [log](logs.md), such as `team: accounts`. All routes together have at most 4 names.
         labels: Vec<(String, Input<String>)> =
             Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
-        later: cors, cache, addresses, compression;
+        /// [Requests from pages of other origins](routing.md#cross-origin-requests).
+        cors: Option<CorsInput> = maybe_nested::<CorsInput>();
+        /// The [addresses](routing.md#addresses) from which clients may use the route.
+        addresses: Option<AddressesInput> = maybe_nested::<AddressesInput>();
+        /// Bounds of the route's requests, in place of those of all.
+        sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
+        later: cache, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
             Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams"),
-            Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams");
+            Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams"),
+            Rule::Requires("sizes", "upstreams");
     }
 }
 

@@ -6,16 +6,18 @@ use meter::rate::RateLevel;
 
 use super::*;
 use crate::refusal::render;
+use crate::response::sharing;
 use crate::transform;
 
 /// The time of the tests is 2009-02-13T23:31:30Z.
 const NOW: Timestamp = Timestamp(1_234_567_890_000_000);
 
-fn gateway(limit: bool, origin: bool) -> GatewayFields {
+fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let id = RequestIdText::new(RequestId::NIL);
     let level = RateLevel { limit: 60, remaining: 59, reset: Duration::from_secs(7) };
-    let origin = origin.then(|| HeaderValue::from_static("https://control.example"));
-    GatewayFields { id, limit: limit.then(|| ReportedLimit::of_plan(level)), origin, now: NOW }
+    let origin = origin.then_some(&b"https://control.example"[..]);
+    let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
+    GatewayFields { id, limit: limit.then(|| ReportedLimit::of_plan(level)), sharing, now: NOW }
 }
 
 /// A head of an upstream that has each field of the gateway itself.
@@ -37,7 +39,7 @@ enum Kind {
     OfProvider,
 }
 
-fn head(kind: Kind, gateway: &GatewayFields) -> ClientHead {
+fn head(kind: Kind, gateway: &GatewayFields<'_>) -> ClientHead {
     match kind {
         Kind::Own => ClientHead::own(render::json(b"{}".to_vec()), gateway).0,
         Kind::OfUpstream => ClientHead::relayed(received(), gateway),
@@ -79,7 +81,7 @@ fn each_kind_of_response_has_each_field_of_the_gateway_once() {
                 true => vec![own.to_owned()],
                 false => is_passed.then(|| of_upstream.to_owned()).into_iter().collect(),
             };
-            let exposed = std::str::from_utf8(EXPOSED).unwrap();
+            let exposed = std::str::from_utf8(sharing::EXPOSED).unwrap();
             let vary = (kind != Kind::Own).then_some("accept").into_iter().chain(has_origin.then_some("Origin"));
             let date = if kind == Kind::Own { own_date } else { "Thu, 01 Jan 1970 00:00:00 GMT" };
             for (name, expected) in [

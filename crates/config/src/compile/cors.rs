@@ -1,0 +1,46 @@
+//! Compiles `routes[].cors`.
+
+use http::HeaderValue;
+
+use crate::error::{Code, Problem};
+use crate::schema::field::Values;
+use crate::schema::traffic::{CORS_WITH_WILDCARD, CorsInput};
+use crate::section::Reader;
+use crate::snapshot::{AllowedOrigin, Cors};
+
+/// Returns the cross-origin rules of a route; `None` if the section is invalid.
+pub(super) fn cors(reader: &Reader<'_>, input: &CorsInput) -> Option<Box<Cors>> {
+    if !input.location.has("allowed_origins") {
+        input.location.missing(reader, &["allowed_origins"]);
+        return None;
+    }
+    let is_any = input.allowed_origins.list.iter().any(|origin| origin.value == AllowedOrigin::Any);
+    if input.credentials.value {
+        let [headers, exposed] = [&input.allowed_headers, &input.exposed_headers].map(has_wildcard);
+        for (key, _) in CORS_WITH_WILDCARD.iter().zip([is_any, headers, exposed]).filter(|(_, has)| *has) {
+            let message = format!("`{key}` has `*`, which browsers do not accept with `credentials`");
+            let problem = Problem::new(Code::BadValue, input.credentials.at(), message);
+            reader.report(problem.expected(format!("the values of `{key}`, or no `credentials`")));
+        }
+    }
+    let origins = input.allowed_origins.list.iter().map(|origin| origin.value.clone());
+    Some(Box::new(Cors {
+        origins: (!is_any).then(|| origins.collect()),
+        credentials: input.credentials.value,
+        methods: joined(&input.allowed_methods),
+        headers: joined(&input.allowed_headers),
+        exposed: joined(&input.exposed_headers),
+        max_age: input.max_age.as_ref().map(|age| HeaderValue::from(age.value.as_secs())),
+    }))
+}
+
+fn has_wildcard(values: &Values<String>) -> bool {
+    values.list.iter().any(|value| value.value == "*")
+}
+
+/// Returns the values as one field value; `None` without values.
+fn joined(values: &Values<String>) -> Option<HeaderValue> {
+    let texts: Vec<&str> = values.list.iter().map(|value| value.value.as_str()).collect();
+    // Methods and names of fields are valid in a value.
+    (!texts.is_empty()).then(|| HeaderValue::try_from(texts.join(", ")).ok()).flatten()
+}

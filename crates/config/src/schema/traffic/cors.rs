@@ -1,0 +1,70 @@
+//! The keys of `routes[].cors`.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Values, default, list, optional};
+use super::super::form::{Boolean, DurationForm, Scalar, TextForm, accept, bad};
+use super::super::section;
+use super::forms::METHOD;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::AllowedOrigin;
+use crate::spec::Rule;
+
+section! {
+    CorsInput {
+        /// `https://example.com`, `https://*.example.com` for all hosts below that domain, or `*` for all origins.
+        allowed_origins: Values<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
+        /// The methods that pages may send.
+        allowed_methods: Values<String> = list(METHOD, 64, "all of the route");
+        /// The headers that pages may send; `*` means all except `Authorization`.
+        allowed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
+        /// The headers of responses that pages may read, besides those of the gateway; `*` means all.
+        exposed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
+        /// Whether pages may send cookies and client certificates. Then no list may have `*`.
+        credentials: Input<bool> = default(Boolean, || false);
+        /// How long browsers cache the response to a preflight request.
+        max_age: Option<Input<Duration>> = optional(MAX_AGE, "5s, the browsers' own");
+        rules: Rule::Required("allowed_origins"), Rule::Values(no_wildcard_with_credentials);
+    }
+}
+
+/// The lists that accept `*` for all values.
+pub(crate) const WITH_WILDCARD: [&str; 3] = ["allowed_origins", "allowed_headers", "exposed_headers"];
+
+/// The condition of the lists on `credentials`.
+fn no_wildcard_with_credentials() -> Json {
+    let list = json!({"not": {"type": "array", "contains": {"const": "*"}}});
+    let lists: serde_json::Map<_, _> = WITH_WILDCARD.iter().map(|key| ((*key).to_owned(), list.clone())).collect();
+    let with_credentials =
+        json!({"properties": {"credentials": {"enum": [true, "true"]}}, "required": ["credentials"]});
+    json!({"if": with_credentials, "then": {"properties": lists}})
+}
+
+/// Browsers cache for at most a day.
+const MAX_AGE: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(86_400));
+
+const ALLOWED_ORIGIN: TextForm<AllowedOrigin> = TextForm {
+    parse: |text| {
+        let expected = "`*`, or an origin as browsers write it: https://example.com, https://*.example.com";
+        AllowedOrigin::parse(text).ok_or_else(|| bad(expected))
+    },
+    shown: |origin| Value::text(origin),
+    cell: "origin",
+    pattern: r"^(\*|[Hh][Tt][Tt][Pp][Ss]?://(\*\.)?[^/?#@*]+/*)$",
+    scalar: Scalar::Text,
+};
+
+const NAME_OR_ALL: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_valid = name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok();
+        accept(name, is_valid, "a header name of at most 64 bytes, or `*`")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: super::forms::FIELD_NAME_PATTERN,
+    scalar: Scalar::Any,
+};

@@ -1,0 +1,135 @@
+//! Each kind of response obeys each rule of its route, over HTTP/1.1 and HTTP/2.
+
+use e2e::{Gateway, ReservedPort, Setup, Upstream, is_uuid_v7};
+use tokio::process::Command;
+
+const PAGE: &str = "https://shop.example.com";
+const CORS: &str = "cors: {allowed_origins: ['https://*.example.com'], allowed_headers: [X-A], exposed_headers: [X-Total], \
+    credentials: true, max_age: 1h}";
+const PROTOCOLS: [&str; 2] = ["--http1.1", "--http2-prior-knowledge"];
+
+/// One kind of response: a request that gets it, and the status.
+struct Kind {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    path: &'static str,
+    status: u16,
+}
+
+const fn kind(name: &'static str, path: &'static str, status: u16) -> Kind {
+    Kind { name, arguments: &[], path, status }
+}
+
+const KINDS: [Kind; 10] = [
+    kind("relayed", "/relayed", 200),
+    kind("unauthorized", "/keyed", 401),
+    kind("denied", "/denied", 403),
+    Kind { arguments: &["--data", "more than eight bytes"], ..kind("too large", "/large", 413) },
+    kind("limited", "/limited", 429),
+    kind("unreachable", "/down", 502),
+    kind("fallback", "/fallback", 503),
+    kind("redirect", "/redirect", 307),
+    kind("fixed", "/fixed", 200),
+    Kind {
+        arguments: &["--request", "OPTIONS", "--header", "access-control-request-method: DELETE"],
+        ..kind("preflight", "/keyed", 204)
+    },
+];
+
+/// Starts a gateway with a route for each kind of response, each with these rules.
+async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gateway {
+    let backend = |name: &str, address| format!("{{name: {name}, backends: [{{url: \"http://{address}\"}}]}}");
+    let upstreams = [backend("fine", upstream.address()), backend("down", down.address())].join(", ");
+    let open = format!("auth: {{type: none}}, {rules}");
+    let headers = "headers: {X-Own: fixed, Access-Control-Allow-Origin: '*', X-Internal: '1'}";
+    let routes = [
+        format!("{{path: /relayed, upstreams: fine, {open}}}"),
+        format!("{{path: /keyed, upstreams: fine, auth: {{type: key}}, {rules}}}"),
+        format!("{{path: /denied, upstreams: fine, addresses: {{allow: [192.0.2.0/24]}}, {open}}}"),
+        format!("{{path: /large, upstreams: fine, sizes: {{body: 8B}}, {open}}}"),
+        format!("{{path: /limited, upstreams: fine, rate_limits: [{{dimension: ip, limit: 1, window: 1d}}], {open}}}"),
+        format!("{{path: /down, upstreams: down, {open}}}"),
+        format!("{{path: /fallback, upstreams: down, fallback: {{status: 503, {headers}}}, {open}}}"),
+        format!("{{path: /redirect, redirect: {{to: /new}}, {open}}}"),
+        format!("{{path: /fixed, respond: {{{headers}}}, {open}}}"),
+    ]
+    .join(", ");
+    let setup = Setup::new().section("upstreams", &format!("[{upstreams}]")).section("routes", &format!("[{routes}]"));
+    let gateway = Gateway::start(setup).await;
+    // The only request that the limit admits.
+    ask(&gateway, PROTOCOLS[0], &kind("admitted", "/limited", 200), &[]).await;
+    gateway
+}
+
+/// An upstream whose responses have each field that a rule replaces or removes.
+async fn upstream() -> Upstream {
+    let head = "200 OK\r\nAccess-Control-Allow-Origin: *\r\naccess-control-allow-credentials: false\r\n\
+        access-control-expose-headers: X-Up\r\nx-request-id: up\r\nx-own: up\r\nx-internal: 1";
+    Upstream::answering(head, "fine").await
+}
+
+/// The fields of a response, with names in lowercase.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// Sends a request with curl, and checks the status.
+async fn ask(gateway: &Gateway, protocol: &str, kind: &Kind, fields: &[&str]) -> Fields {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "20", "--include", protocol]).args(kind.arguments);
+    for field in fields {
+        command.args(["--header", field]);
+    }
+    let output = command.arg(format!("http://{}{}", gateway.proxy, kind.path)).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (head, _) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap();
+    assert_eq!(status, kind.status.to_string(), "{} {protocol}: {text}", kind.name);
+    let fields = lines.map(|line| line.split_once(':').unwrap());
+    Fields(fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect())
+}
+
+#[tokio::test]
+async fn every_kind_of_response_is_shared_as_its_route_says() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let gateway = gateway(&upstream, &down, CORS).await;
+    for (kind, protocol) in KINDS.iter().flat_map(|kind| PROTOCOLS.map(|protocol| (kind, protocol))) {
+        for origin in [Some(PAGE), Some("https://example.org"), None] {
+            let field = origin.map(|origin| format!("origin: {origin}"));
+            if kind.name == "preflight" && origin.is_none() {
+                continue;
+            }
+            let fields: Vec<&str> = field.as_deref().into_iter().collect();
+            let fields = ask(&gateway, protocol, kind, &fields).await;
+            let case = format!("{} {protocol} {origin:?} {:?}", kind.name, fields.0);
+            let is_allowed = origin == Some(PAGE);
+            let expected = |values: &[&'static str]| if is_allowed { values.to_vec() } else { Vec::new() };
+            assert_eq!(fields.all("access-control-allow-origin"), expected(&[PAGE]), "{case}");
+            assert_eq!(fields.all("access-control-allow-credentials"), expected(&["true"]), "{case}");
+            let exposed = fields.all("access-control-expose-headers").join(", ");
+            assert_eq!(exposed.contains("X-Request-Id") && exposed.contains("X-Total"), is_allowed, "{case}");
+            assert!(!exposed.contains("X-Up"), "{case}");
+            assert_eq!(fields.all("vary"), ["Origin"], "{case}");
+            let is_preflight = is_allowed && kind.name == "preflight";
+            let expected = |value: &'static str| if is_preflight { vec![value] } else { Vec::new() };
+            assert_eq!(fields.all("access-control-allow-methods"), expected("DELETE"), "{case}");
+            assert_eq!(fields.all("access-control-allow-headers"), expected("X-A"), "{case}");
+            assert_eq!(fields.all("access-control-max-age"), expected("3600"), "{case}");
+            check_ids(&fields, &case);
+        }
+    }
+}
+
+/// Checks that the response has one id of the request.
+#[track_caller]
+fn check_ids(fields: &Fields, case: &str) {
+    let ids = fields.all("x-request-id");
+    assert!(ids.len() == 1 && is_uuid_v7(ids[0]), "{case}");
+    assert_eq!(fields.all("request-id"), ids, "{case}");
+}
