@@ -28,6 +28,7 @@ mod endings;
 mod endpoints;
 mod examples;
 mod explain;
+mod fallback;
 mod foreign;
 mod formats;
 mod framing;

@@ -67,10 +67,11 @@ async fn provider(script: Script) -> Raw {
                 Script::Streams(events) => format!("{begin}{}0\r\n\r\n", chunk(events)),
             };
             conn.say(said).await;
-            match script {
-                Script::Hangs(_) => return conn.linger().await,
-                Script::Cuts(_) => return,
-                _ => {}
+            if let Script::Hangs(_) = script {
+                return conn.linger().await;
+            }
+            if let Script::Cuts(_) = script {
+                return;
             }
         }
     })
@@ -127,10 +128,7 @@ async fn ask(gateway: &Gateway, is_stream: bool, session: &str) -> Got {
 fn event(records: &[Record]) -> &UsageEvent {
     let events: Vec<&UsageEvent> = records
         .iter()
-        .filter_map(|record| match record {
-            Record::Close(event) | Record::Event(event) => Some(event),
-            _ => None,
-        })
+        .filter_map(|record| if let Record::Close(event) | Record::Event(event) = record { Some(event) } else { None })
         .collect();
     let [event] = events.as_slice() else { panic!("one event: {records:?}") };
     event
@@ -185,6 +183,7 @@ async fn each_failure_before_content_leads_to_the_next_target() {
         (Script::Streams(ERROR_EVENT), true, Some((Some(200), Some(0)))),
         (Script::Streams(AFTER_OPENING), true, Some((Some(200), Some(0)))),
         (Script::Says(200, JSON, ERROR), false, Some((Some(200), Some(0)))),
+        (Script::Says(200, JSON, ""), false, Some((Some(200), None))),
         (Script::Says(200, "content-type: text/html\r\n", "<html>a portal</html>"), true, Some((Some(200), None))),
         (Script::Says(200, "content-type: text/html\r\n", "<html>a portal</html>"), false, Some((Some(200), None))),
     ] {

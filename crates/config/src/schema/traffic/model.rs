@@ -32,7 +32,14 @@ const CAUSE: TextForm<FallbackCause> = TextForm {
     },
     shown: |cause| match cause {
         FallbackCause::Status(status) => Value::Number((*status).into()),
-        named => Value::text(named.word()),
+        FallbackCause::Connect
+        | FallbackCause::Reset
+        | FallbackCause::Timeout
+        | FallbackCause::ServerErrors
+        | FallbackCause::Quota
+        | FallbackCause::Credential
+        | FallbackCause::NotFound
+        | FallbackCause::Context => Value::text(cause.word()),
     },
     cell: "`connect`, `reset`, `timeout`, `5xx`, `quota`, `credential`, `not_found`, `context`, status",
     pattern: "^(connect|reset|timeout|5xx|quota|credential|not_found|context|[45][0-9][0-9])$",

@@ -14,6 +14,7 @@ use super::target_call::TargetCall;
 use crate::account::RequestAccount;
 use crate::forward::{UpstreamResponse, retry_after};
 use crate::refusal::problem::Problem;
+use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::targets::cooldown::CooldownCause;
 
@@ -111,14 +112,18 @@ fn facts(call: &TargetCall<'_>, answered: &UpstreamResponse) -> Option<ResponseF
 
 /// Returns the failure of an attempt without a response.
 fn of_problem(problem: Problem) -> AttemptEnd {
-    let cause = match problem.refusal {
-        Refusal::UpstreamConnect | Refusal::NoHealthyUpstream => FallbackCause::Connect,
-        Refusal::UpstreamReset | Refusal::UpstreamProtocol => FallbackCause::Reset,
-        Refusal::UpstreamTimeout => FallbackCause::Timeout,
-        _ => return AttemptEnd::Refused(problem),
-    };
     // A circuit breaker keeps its own time.
-    let cooldown = (problem.refusal != Refusal::NoHealthyUpstream).then_some(CooldownCause::Failure);
+    let is_of_breaker = problem.refusal == Refusal::NoHealthyUpstream;
+    let cause = match AttemptResult::of_refusal(problem.refusal) {
+        _ if is_of_breaker => FallbackCause::Connect,
+        AttemptResult::ConnectFailed => FallbackCause::Connect,
+        AttemptResult::Reset => FallbackCause::Reset,
+        AttemptResult::TimedOut => FallbackCause::Timeout,
+        AttemptResult::Status(_) | AttemptResult::GrpcUnavailable | AttemptResult::Aborted => {
+            return AttemptEnd::Refused(problem);
+        }
+    };
+    let cooldown = (!is_of_breaker).then_some(CooldownCause::Failure);
     let error = AttemptError::Problem(Box::new(problem));
     AttemptEnd::Failed(FailedAttempt { cause, status: None, cooldown, error, seen: None })
 }

@@ -75,8 +75,8 @@ pub(super) async fn begin(
                     }
                 }
                 Some(Err(error)) => return ReadEnd::Broken(Some(error)),
-                None if framing == ResponseFraming::Json => return ReadEnd::Decided(opening.end()),
-                // A stream ends after its content.
+                None if framing == ResponseFraming::Json && bytes > 0 => return ReadEnd::Decided(opening.end()),
+                // A stream ends after its content, and a body is not empty.
                 None => return ReadEnd::Broken(None),
             }
         }
