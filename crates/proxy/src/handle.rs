@@ -115,15 +115,7 @@ async fn serve(
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
-    if let Some(endpoint) = preflight {
-        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
-        return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
-    }
-    if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
-        account.matched(policy);
-        addresses::check(account)?;
-        return Err(EarlyResponse::Respond(Box::new(response)));
-    }
+    respond_to_preflight(account, preflight)?;
     let found = route::find(&snapshot.traffic, &head);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
@@ -187,6 +179,22 @@ async fn serve(
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     };
     Ok(handled)
+}
+
+/// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
+fn respond_to_preflight(account: &mut RequestAccount, endpoint: Option<Endpoint>) -> Phase<()> {
+    let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
+    let response = if let Some(endpoint) = endpoint {
+        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
+        cors::preflight_response()
+    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
+        account.matched(policy);
+        addresses::check(account)?;
+        response
+    } else {
+        return Ok(());
+    };
+    Err(EarlyResponse::Respond(Box::new(response)))
 }
 
 /// Returns the status of the response to a request that belongs to no route and to no LLM API.
