@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use access::Refusal;
+use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -37,6 +37,7 @@ use crate::handle::exchange::{Exchange, ReceivedRequest};
 use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
+use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
@@ -47,6 +48,7 @@ use crate::response::relay::Relay;
 use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
+use crate::transform::header_rules::RouteHeaders;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -235,14 +237,14 @@ fn relay(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    account.answers(head.head.status());
+    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let status = account.policy().response.as_ref().map_or(received, |rules| rules.status(received));
+    account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
-    let request = &account.request;
-    let sharing = cors::sharing(page, account.policy(), &request.head);
-    let head =
-        ClientHead::relayed(*head, &GatewayFields { id: request.id_text, limit, sharing, now: request.wall_at() });
+    let fields = gateway_fields(&account, page, limit, account.request.wall_at());
+    let head = ClientHead::relayed(*head, status, &fields);
     Box::new(ClientResponse { head, body: Body::relay(Relay::new(content, account, tap)), closes })
 }
 
@@ -273,8 +275,21 @@ async fn finish(
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
     let limit = account.reported_limit(rate);
-    let sharing = cors::sharing(page, account.policy(), &account.request.head);
-    let (head, content) =
-        ClientHead::own(response, &GatewayFields { id: account.request.id_text, limit, sharing, now });
+    let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
     Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Returns what the gateway adds to the head of a response, and how its route changes it.
+fn gateway_fields<'a>(
+    account: &'a RequestAccount,
+    page: Option<&'a PageRequest>,
+    limit: Option<ReportedLimit>,
+    now: Timestamp,
+) -> GatewayFields<'a> {
+    let RequestAccount { request, identity, .. } = account;
+    let policy = account.policy();
+    let sharing = cors::sharing(page, policy, &request.head);
+    let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
+    let headers = rules.map(|rules| RouteHeaders { rules, request, identity });
+    GatewayFields { id: request.id_text, limit, sharing, headers, now }
 }

@@ -133,6 +133,32 @@ async fn every_kind_of_response_is_shared_as_its_route_says() {
     }
 }
 
+#[tokio::test]
+async fn every_kind_of_response_has_the_headers_of_its_route() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let rules = "transformations: {response: {remove_headers: [X-Internal, access-control-allow-origin], \
+        add_headers: {x-own: 'a ${request_id}', X-Time: '${latency}', X-None: '${header.X-None}'}, \
+        append_headers: {X-Own-Too: more}}}";
+    let gateway = gateway(&upstream, &down, rules).await;
+    for (kind, protocol) in cases() {
+        if kind.name == "preflight" {
+            continue;
+        }
+        let fields = ask(&gateway, protocol, kind, &[]).await;
+        let case = format!("{} {protocol} {:?}", kind.name, fields.0);
+        for name in ["x-internal", "x-none", "access-control-allow-origin"] {
+            assert!(fields.all(name).is_empty(), "{name} {case}");
+        }
+        check_ids(&fields, &case);
+        assert_eq!(fields.all("x-own"), [format!("a {}", fields.all("x-request-id")[0])], "{case}");
+        assert_eq!(fields.all("x-own-too"), ["more"], "{case}");
+        let time = fields.all("x-time");
+        let digits = time.first().and_then(|time| time.strip_suffix("ms")).unwrap_or_default();
+        assert!(time.len() == 1 && digits.parse::<u32>().is_ok(), "{case}");
+        assert_eq!(fields.all("date").len(), 1, "{case}");
+    }
+}
+
 /// Checks that the response has one id of the request.
 #[track_caller]
 fn check_ids(fields: &Fields, case: &str) {
