@@ -5,6 +5,7 @@ mod addresses;
 mod auth;
 mod budget;
 mod cors;
+mod header_rules;
 mod limit;
 mod link_local;
 mod listen;

@@ -45,8 +45,9 @@ pub(crate) fn check_comments(reader: &Reader<'_>, text: &str, is_refused: bool) 
     is_found
 }
 
-/// Whether the whole text is one reference, whose default is empty.
+/// Whether the whole text, or that after the scheme of `Authorization`, is one reference, whose default is empty.
 fn is_reference(text: &str) -> bool {
+    let text = ["Bearer ", "Basic "].into_iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
     let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     let is_variable = variable.is_some_and(|name| {
         let name = name.strip_suffix(":-").unwrap_or(name);

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use access::Refusal;
+use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -37,6 +37,7 @@ use crate::handle::exchange::{Exchange, ReceivedRequest};
 use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
+use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
@@ -47,6 +48,7 @@ use crate::response::relay::Relay;
 use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
+use crate::transform::header_rules::RouteHeaders;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -115,15 +117,7 @@ async fn serve(
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
-    if let Some(endpoint) = preflight {
-        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
-        return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
-    }
-    if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
-        account.matched(policy);
-        addresses::check(account)?;
-        return Err(EarlyResponse::Respond(Box::new(response)));
-    }
+    respond_to_preflight(account, preflight)?;
     let found = route::find(&snapshot.traffic, &head);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
@@ -189,6 +183,22 @@ async fn serve(
     Ok(handled)
 }
 
+/// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
+fn respond_to_preflight(account: &mut RequestAccount, endpoint: Option<Endpoint>) -> Phase<()> {
+    let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
+    let response = if let Some(endpoint) = endpoint {
+        account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
+        cors::preflight_response()
+    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
+        account.matched(policy);
+        addresses::check(account)?;
+        response
+    } else {
+        return Ok(());
+    };
+    Err(EarlyResponse::Respond(Box::new(response)))
+}
+
 /// Returns the status of the response to a request that belongs to no route and to no LLM API.
 fn own_status(found: &Phase<RouteMatch<'_>>) -> Option<StatusCode> {
     match found {
@@ -227,14 +237,14 @@ fn relay(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    account.answers(head.head.status());
+    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let status = account.policy().response.as_ref().map_or(received, |rules| rules.status(received));
+    account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
-    let request = &account.request;
-    let sharing = cors::sharing(page, account.policy(), &request.head);
-    let head =
-        ClientHead::relayed(*head, &GatewayFields { id: request.id_text, limit, sharing, now: request.wall_at() });
+    let fields = gateway_fields(&account, page, limit, account.request.wall_at());
+    let head = ClientHead::relayed(*head, status, &fields);
     Box::new(ClientResponse { head, body: Body::relay(Relay::new(content, account, tap)), closes })
 }
 
@@ -265,8 +275,21 @@ async fn finish(
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
     let limit = account.reported_limit(rate);
-    let sharing = cors::sharing(page, account.policy(), &account.request.head);
-    let (head, content) =
-        ClientHead::own(response, &GatewayFields { id: account.request.id_text, limit, sharing, now });
+    let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
     Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Returns what the gateway adds to the head of a response, and how its route changes it.
+fn gateway_fields<'a>(
+    account: &'a RequestAccount,
+    page: Option<&'a PageRequest>,
+    limit: Option<ReportedLimit>,
+    now: Timestamp,
+) -> GatewayFields<'a> {
+    let RequestAccount { request, identity, .. } = account;
+    let policy = account.policy();
+    let sharing = cors::sharing(page, policy, &request.head);
+    let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
+    let headers = rules.map(|rules| RouteHeaders { rules, request, identity });
+    GatewayFields { id: request.id_text, limit, sharing, headers, now }
 }

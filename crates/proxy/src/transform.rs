@@ -2,6 +2,7 @@
 //!
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
+pub(crate) mod header_rules;
 mod provider;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::account::client_context::ClientOrigin;
 use crate::account::trace_context::TraceContext;
 use crate::client::head::Head;
 use crate::client::trusted::TrustRule;
+use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 use crate::worker::admitted_client::ServiceClient;
@@ -55,6 +57,8 @@ pub(crate) struct ForwardedClient<'a> {
     /// The client of an access token, and one that a service has admitted.
     pub(crate) token: Option<&'a TokenClient>,
     pub(crate) service: Option<&'a ServiceClient>,
+    /// The changes of the route, if it has some.
+    pub(crate) headers: Option<RouteHeaders<'a>>,
 }
 
 /// The fields that requests to ordinary upstreams get if they are configured.
@@ -77,7 +81,7 @@ pub(crate) struct ProviderTarget<'a> {
 
 impl RequestEdits<'_> {
     /// Returns the edits with which the client's head is written. Every request passes these rules, in this order: the fields
-    /// of the connection, credentials, identity, forwarding or the provider's rules, and the trace.
+    /// of the connection, credentials, identity, forwarding or the provider's rules, the trace, and the changes of the route.
     ///
     /// # Errors
     /// An added value is not a field value, or the edits have too many names.
@@ -93,6 +97,9 @@ impl RequestEdits<'_> {
             Receiver::Provider(provider) => to_provider(&mut edits, head, provider)?,
         }
         self.trace.write(&mut edits)?;
+        if let Receiver::Upstream(ForwardedClient { headers: Some(headers), .. }) = &self.receiver {
+            headers.apply_to_request(&mut edits)?;
+        }
         Ok(edits)
     }
 }

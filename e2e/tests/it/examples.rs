@@ -20,16 +20,18 @@ use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 mod agents;
 mod installs;
 mod reselling;
+mod routes;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 16] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "canary",
     "claude-code",
     "codex-cli",
     "codexible",
+    "cors",
     "google-sdk",
     "jwt",
     "llm-openai",
@@ -38,6 +40,7 @@ const EXAMPLES: [&str; 14] = [
     "rate-limits",
     "reselling",
     "resilient",
+    "transform",
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
@@ -124,8 +127,9 @@ impl Example {
 
     /// Finds a variable that a README lacks, or still contains.
     fn exports_what_the_file_reads(&self, name: &str) {
-        let mut read: Vec<&str> =
-            self.yaml.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next()).collect();
+        let named = self.yaml.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next());
+        // Other names are those of values of a request.
+        let mut read: Vec<&str> = named.filter(|name| !name.contains(|c: char| c.is_ascii_lowercase())).collect();
         let mut exported: Vec<&str> = self.exports.iter().map(|(variable, _)| variable.as_str()).collect();
         read.sort_unstable();
         exported.sort_unstable();

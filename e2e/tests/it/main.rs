@@ -75,6 +75,7 @@ mod subject_quotas;
 mod telemetry;
 mod texts;
 mod tls;
+mod transformations;
 mod upstream;
 mod usage;
 mod usage_requests;

@@ -20,7 +20,7 @@ const fn kind(name: &'static str, path: &'static str, status: u16) -> Kind {
     Kind { name, arguments: &[], path, status }
 }
 
-const KINDS: [Kind; 10] = [
+static KINDS: [Kind; 10] = [
     kind("relayed", "/relayed", 200),
     kind("unauthorized", "/keyed", 401),
     kind("denied", "/denied", 403),
@@ -35,6 +35,13 @@ const KINDS: [Kind; 10] = [
         ..kind("preflight", "/keyed", 204)
     },
 ];
+
+/// Returns each kind of response with each protocol. curl 7.88 loses a response over HTTP/2 that precedes the content of the
+/// request; Node receives it (2026-11-25).
+fn cases() -> impl Iterator<Item = (&'static Kind, &'static str)> {
+    let all = KINDS.iter().flat_map(|kind| PROTOCOLS.map(|protocol| (kind, protocol)));
+    all.filter(|(kind, protocol)| kind.status != 413 || *protocol == PROTOCOLS[0])
+}
 
 /// Starts a gateway with a route for each kind of response, each with these rules.
 async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gateway {
@@ -99,7 +106,7 @@ async fn ask(gateway: &Gateway, protocol: &str, kind: &Kind, fields: &[&str]) ->
 async fn every_kind_of_response_is_shared_as_its_route_says() {
     let (upstream, down) = (upstream().await, ReservedPort::new());
     let gateway = gateway(&upstream, &down, CORS).await;
-    for (kind, protocol) in KINDS.iter().flat_map(|kind| PROTOCOLS.map(|protocol| (kind, protocol))) {
+    for (kind, protocol) in cases() {
         for origin in [Some(PAGE), Some("https://example.org"), None] {
             let field = origin.map(|origin| format!("origin: {origin}"));
             if kind.name == "preflight" && origin.is_none() {
@@ -123,6 +130,32 @@ async fn every_kind_of_response_is_shared_as_its_route_says() {
             assert_eq!(fields.all("access-control-max-age"), expected("3600"), "{case}");
             check_ids(&fields, &case);
         }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_response_has_the_headers_of_its_route() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let rules = "transformations: {response: {remove_headers: [X-Internal, access-control-allow-origin], \
+        add_headers: {x-own: 'a ${request_id}', X-Time: '${latency}', X-None: '${header.X-None}'}, \
+        append_headers: {X-Own-Too: more}}}";
+    let gateway = gateway(&upstream, &down, rules).await;
+    for (kind, protocol) in cases() {
+        if kind.name == "preflight" {
+            continue;
+        }
+        let fields = ask(&gateway, protocol, kind, &[]).await;
+        let case = format!("{} {protocol} {:?}", kind.name, fields.0);
+        for name in ["x-internal", "x-none", "access-control-allow-origin"] {
+            assert!(fields.all(name).is_empty(), "{name} {case}");
+        }
+        check_ids(&fields, &case);
+        assert_eq!(fields.all("x-own"), [format!("a {}", fields.all("x-request-id")[0])], "{case}");
+        assert_eq!(fields.all("x-own-too"), ["more"], "{case}");
+        let time = fields.all("x-time");
+        let digits = time.first().and_then(|time| time.strip_suffix("ms")).unwrap_or_default();
+        assert!(time.len() == 1 && digits.parse::<u32>().is_ok(), "{case}");
+        assert_eq!(fields.all("date").len(), 1, "{case}");
     }
 }
 

@@ -13,6 +13,7 @@ use super::UsedNames;
 use super::addresses::addresses;
 use super::auth::{self, AuthEntries};
 use super::cors::cors;
+use super::header_rules::{self, ValueSources};
 use super::matches::{KnownMatches, PlacedMatches, matches};
 use super::rate_limit::RateLimitList;
 use super::retry;
@@ -64,6 +65,9 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
         notes.extend(
             unused_credits(reader, route, &auth).map(|place| Note::CreditsUnused { place, route: name.clone() }),
         );
+        let from = ValueSources { path, auth: &auth };
+        let request_headers = header_rules::of_requests(reader, route, from);
+        let response = header_rules::of_responses(reader, route, from);
         let scope = format!("{name} {path:?} {} {conditions:?}", methods.join(" "));
         let policy = RoutePolicy {
             name: name.into(),
@@ -76,6 +80,8 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
             labels: labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
+            request_headers,
+            response,
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
@@ -133,17 +139,8 @@ fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Optio
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
 fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
     const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
-    const OF_UPSTREAMS: [&str; 9] = [
-        "credits",
-        "events",
-        "allow_headers",
-        "upgrades",
-        "transformations",
-        "strategy",
-        "timeouts",
-        "fallback",
-        "sizes",
-    ];
+    const OF_UPSTREAMS: [&str; 8] =
+        ["credits", "events", "allow_headers", "upgrades", "strategy", "timeouts", "fallback", "sizes"];
     let location = &route.location;
     let given: Vec<&str> = KEYS.into_iter().filter(|key| location.has(key)).collect();
     match given.as_slice() {
@@ -163,7 +160,7 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
         return forward(reader, input, route.strategy.as_ref(), upstreams);
     }
     let of_upstreams = OF_UPSTREAMS.into_iter().filter(|key| location.has(key));
-    for key in of_upstreams {
+    for key in of_upstreams.chain(transformations_of_upstreams(route)) {
         let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
     }
@@ -175,6 +172,19 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
         }
         (None, None) => None,
     }
+}
+
+/// Returns the given keys of `transformations` that only an upstream needs.
+fn transformations_of_upstreams(route: &RouteInput) -> impl Iterator<Item = &'static str> {
+    let transformations = route.transformations.as_ref();
+    let request = transformations.and_then(|both| both.request.as_ref());
+    let has_request = request.is_some_and(|request| {
+        ["rewrite", "remove_headers", "add_headers", "append_headers"].iter().any(|key| request.location.has(key))
+    });
+    let response = transformations.and_then(|both| both.response.as_ref());
+    let has_status = response.is_some_and(|response| !response.status.is_empty());
+    let keys = [(has_request, "transformations.request"), (has_status, "transformations.response.status")];
+    keys.into_iter().filter(|(has, _)| *has).map(|(_, key)| key)
 }
 
 /// Returns the action with the parameters of a redirect.

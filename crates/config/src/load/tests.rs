@@ -15,6 +15,7 @@ mod client_tls;
 mod control;
 mod cors;
 mod errors;
+mod header_rules;
 mod listen;
 mod matches;
 mod price_file;

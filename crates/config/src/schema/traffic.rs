@@ -6,6 +6,8 @@ mod bounds;
 mod breaker;
 mod cors;
 mod forms;
+mod header_text;
+mod headers;
 mod health;
 mod key_place;
 mod limit;
@@ -48,6 +50,8 @@ use forms::{
     UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use header_text::{HeaderPiece, HeaderText};
+pub(crate) use headers::HEADERS_MAX;
 pub(crate) use health::HealthCheckInput;
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{

@@ -59,6 +59,16 @@ impl Auth {
         }
     }
 
+    /// Whether clients of the route may have an access token with claims.
+    #[must_use]
+    pub fn may_have_claims(&self) -> bool {
+        match self {
+            Self::Jwt(_) => true,
+            Self::Key | Self::None | Self::Listed(_) | Self::Redis(_) | Self::Basic(_) | Self::Forward(_) => false,
+            Self::Any(alternatives) => alternatives.iter().any(Self::may_have_claims),
+        }
+    }
+
     /// Whether clients of the route may have a key of a user.
     #[must_use]
     pub fn accepts_keys_of_users(&self) -> bool {

@@ -11,6 +11,7 @@ use super::addresses::AddressRules;
 use super::auth::Auth;
 use super::cors::Cors;
 use super::fixed_response::FixedResponse;
+use super::header_rules::{HeaderRules, ResponseRules};
 use super::key_places::KeyPlaces;
 use super::timeouts::Timeouts;
 
@@ -37,6 +38,10 @@ pub struct RoutePolicy {
     pub labels: PolicyLabels,
     /// The response in place of the gateway's own errors with status 502, 503 or 504.
     pub fallback: Option<Box<FixedResponse>>,
+    /// The changes of the headers of requests to upstreams.
+    pub request_headers: Option<Box<HeaderRules>>,
+    /// The changes of responses.
+    pub response: Option<Box<ResponseRules>>,
     /// The addresses from which clients may use it; `None` means all.
     pub addresses: Option<Box<AddressRules>>,
     /// The maximum body of a request, in bytes; `None` means that of all routes.
@@ -112,6 +117,8 @@ impl RoutePolicy {
             timeouts,
             labels: PolicyLabels::default(),
             fallback: None,
+            request_headers: None,
+            response: None,
             addresses: None,
             body_bytes_max: None,
             cors: None,

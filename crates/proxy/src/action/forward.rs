@@ -22,6 +22,7 @@ use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
+use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
@@ -139,6 +140,11 @@ fn edits(
         },
         token: account.identity.token.as_deref(),
         service: account.identity.service.as_deref(),
+        headers: policy.request_headers.as_deref().map(|rules| RouteHeaders {
+            rules,
+            request,
+            identity: &account.identity,
+        }),
     };
     RequestEdits { trace: request.trace(), destination, receiver: Receiver::Upstream(client) }.of(&request.head)
 }

@@ -11,6 +11,7 @@ use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
 use crate::refusal::limit_fields;
 use crate::response::sharing::Sharing;
+use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::date::DateCache;
 
@@ -30,7 +31,6 @@ pub(crate) struct ClientHead {
 }
 
 /// What the gateway adds to the head of every response. These fields replace the upstream's fields of the same names.
-#[derive(Debug)]
 pub(crate) struct GatewayFields<'a> {
     /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) id: RequestIdText,
@@ -38,15 +38,16 @@ pub(crate) struct GatewayFields<'a> {
     pub(crate) limit: Option<ReportedLimit>,
     /// The pages with which the response is shared; `None` if that is the upstream's decision.
     pub(crate) sharing: Option<Sharing<'a>>,
+    /// The changes of the route, if it has some.
+    pub(crate) headers: Option<RouteHeaders<'a>>,
     /// The current time, for the `Date` field.
     pub(crate) now: Timestamp,
 }
 
 impl ClientHead {
-    /// Returns the head of an upstream's response.
-    pub(crate) fn relayed(relayed: RelayedHead, gateway: &GatewayFields<'_>) -> Self {
+    /// Returns the head of an upstream's response, whose status becomes `status`.
+    pub(crate) fn relayed(relayed: RelayedHead, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
         let RelayedHead { head, edits, may_have_trailers } = relayed;
-        let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         let (id, now) = (gateway.id, gateway.now);
         Self { status, received: Some(head), edits, may_have_trailers, id, now }.finished(gateway)
     }
@@ -69,7 +70,7 @@ impl ClientHead {
         self
     }
 
-    /// Applies the rules in their order: CORS, limits, request id.
+    /// Applies the rules in their order: CORS, limits, request id, changes of the route.
     fn apply(&mut self, gateway: &GatewayFields<'_>) -> Result<(), InvalidPart> {
         let edits = &mut self.edits;
         if let Some(sharing) = &gateway.sharing {
@@ -91,7 +92,10 @@ impl ClientHead {
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             edits.remove(name);
         }
-        Ok(())
+        match &gateway.headers {
+            Some(headers) => headers.apply(edits),
+            None => Ok(()),
+        }
     }
 
     /// Returns the status code.
@@ -124,7 +128,8 @@ impl ClientHead {
 
     /// Writes the head as HTTP/1.1 has it, without the fields of the connection and of framing.
     pub(crate) fn write(&self, out: &mut Vec<u8>, dates: &DateCache) {
-        write_status(out, self.status, self.received.as_ref().map_or(b"", UpstreamHead::reason));
+        let same = self.received.as_ref().filter(|received| received.status() == self.status.as_u16());
+        write_status(out, self.status, same.map_or(b"", UpstreamHead::reason));
         match &self.received {
             Some(received) => write_edited_fields(out, received.fields(), &self.edits),
             None => write_added_fields(out, &self.edits),

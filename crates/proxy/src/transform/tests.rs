@@ -94,7 +94,7 @@ fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a>
     let trust = TrustRule { trust, claim_headers: &[], withholds_claims: false, certificate: None };
     let withheld = WithheldHeaders::default();
     let (upgrades, token, service) = (false, None, None);
-    ForwardedClient { origin, options, id_text: b"ours", upgrades, withheld, trust, token, service }
+    ForwardedClient { origin, options, id_text: b"ours", upgrades, withheld, trust, token, service, headers: None }
 }
 
 fn to_provider(fields: &[(&str, &str)], kind: ProviderKind, dialect: Dialect) -> Written {

@@ -78,7 +78,7 @@ error[unknown_name]: the route's path has no `{name}`
     ] {
         assert_eq!(codes("/x", rewrite), expected, "{rewrite}");
     }
-    let without_upstream = "routes: [{path: /a, respond: {}, transformations: {}}]\n";
+    let without_upstream = "routes: [{path: /a, respond: {}, transformations: {request: {rewrite: {}}}}]\n";
     check_codes(without_upstream, &[("bad_value", 1, 10)]);
 }
 

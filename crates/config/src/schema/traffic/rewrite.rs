@@ -11,22 +11,6 @@ use crate::snapshot::{PathMatch, Pattern};
 use crate::spec::Rule;
 
 section! {
-    TransformationsInput {
-        /// Changes of requests to upstreams.
-        request: Option<RequestTransformationsInput> = maybe_nested::<RequestTransformationsInput>();
-        later: response;
-    }
-}
-
-section! {
-    RequestTransformationsInput {
-        /// Another path and query ([rewrites](routing.md#rewrites)).
-        rewrite: Option<RewriteInput> = maybe_nested::<RewriteInput>();
-        later: add_headers, remove_headers;
-    }
-}
-
-section! {
     RewriteInput {
         /// The new path; it may have the parameters of the route's path: `/v2/users/{id}`.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());

@@ -15,10 +15,10 @@ use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
 use super::cors::CorsInput;
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
+use super::headers::TransformationsInput;
 use super::limit::{RateLimitInput, RouteLimitInput};
 use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
 use super::retry::RouteTimeoutsInput;
-use super::rewrite::TransformationsInput;
 use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
 use crate::input::Input;
 use crate::settings::Value;
@@ -46,7 +46,7 @@ section! {
         respond: Option<RespondInput> = maybe_nested::<RespondInput>();
         /// A redirect to another address.
         redirect: Option<RedirectInput> = maybe_nested::<RedirectInput>();
-        /// Changes of requests to upstreams.
+        /// Changes of requests to upstreams, and of [responses](routing.md#headers).
         transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
         /// The authentication that clients need.
         auth: AuthInput = nested::<AuthInput>();
@@ -81,7 +81,7 @@ section! {
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
-            Rule::Requires("transformations", "upstreams"), Rule::Requires("strategy", "upstreams"),
+            Rule::Values(transformations_of_upstreams), Rule::Requires("strategy", "upstreams"),
             Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams"),
             Rule::Requires("sizes", "upstreams");
     }
@@ -123,6 +123,18 @@ section! {
         /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
     }
+}
+
+/// The condition on transformations that only routes with an upstream have.
+fn transformations_of_upstreams() -> Json {
+    let status = json!({"type": "object", "minProperties": 1});
+    let response = json!({"type": "object", "properties": {"status": status}, "required": ["status"]});
+    let transformations = json!({"type": "object", "anyOf": [
+        {"properties": {"request": {"type": "object", "minProperties": 1}}, "required": ["request"]},
+        {"properties": {"response": response}, "required": ["response"]},
+    ]});
+    let has_one = json!({"properties": {"transformations": transformations}, "required": ["transformations"]});
+    json!({"if": has_one, "then": {"required": ["upstreams"]}})
 }
 
 /// Whether `name` is the name of a label, and not that of the metric itself.

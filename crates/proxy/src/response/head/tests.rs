@@ -17,7 +17,7 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let level = RateLevel { limit: 60, remaining: 59, reset: Duration::from_secs(7) };
     let origin = origin.then_some(&b"https://control.example"[..]);
     let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
-    GatewayFields { id, limit: limit.then(|| ReportedLimit::of_plan(level)), sharing, now: NOW }
+    GatewayFields { id, limit: limit.then(|| ReportedLimit::of_plan(level)), sharing, headers: None, now: NOW }
 }
 
 /// A head of an upstream that has each field of the gateway itself.
@@ -42,11 +42,11 @@ enum Kind {
 fn head(kind: Kind, gateway: &GatewayFields<'_>) -> ClientHead {
     match kind {
         Kind::Own => ClientHead::own(render::json(b"{}".to_vec()), gateway).0,
-        Kind::OfUpstream => ClientHead::relayed(received(), gateway),
+        Kind::OfUpstream => ClientHead::relayed(received(), StatusCode::OK, gateway),
         Kind::OfProvider => {
             let mut relayed = received();
             transform::from_provider(&mut relayed).unwrap();
-            ClientHead::relayed(relayed, gateway)
+            ClientHead::relayed(relayed, StatusCode::OK, gateway)
         }
     }
 }

@@ -1,0 +1,176 @@
+//! Compiles the changes of headers and statuses in `routes[].transformations`.
+
+use http::StatusCode;
+use http1::HeadEdits;
+
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::field::Values;
+use crate::schema::traffic::{HEADERS_MAX, HeaderPiece, HeaderText, RouteInput};
+use crate::section::{Reader, one_of};
+use crate::snapshot::credentials::KEY_HEADERS;
+use crate::snapshot::{Auth, HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
+
+/// The names of values, for errors.
+const NAMES: &str =
+    "`${latency}`, `${request_id}`, `${claim.NAME}`, `${header.NAME}`, `${path.NAME}`, or a variable such as `${NAME}`";
+
+/// The parts of a route that give values to headers.
+#[derive(Clone, Copy)]
+pub(super) struct ValueSources<'a> {
+    pub(super) path: &'a PathMatch,
+    pub(super) auth: &'a Auth,
+}
+
+type Headers = [(String, Input<HeaderText>)];
+
+/// Returns the changes of the headers of requests to upstreams; `None` without one.
+pub(super) fn of_requests(reader: &Reader<'_>, route: &RouteInput, from: ValueSources<'_>) -> Option<Box<HeaderRules>> {
+    let input = route.transformations.as_ref()?.request.as_ref()?;
+    rules(reader, (&input.remove_headers, &input.add_headers, &input.append_headers), from).map(Box::new)
+}
+
+/// Returns the changes of responses; `None` without one.
+pub(super) fn of_responses(
+    reader: &Reader<'_>,
+    route: &RouteInput,
+    from: ValueSources<'_>,
+) -> Option<Box<ResponseRules>> {
+    let input = route.transformations.as_ref()?.response.as_ref()?;
+    let headers = rules(reader, (&input.remove_headers, &input.add_headers, &input.append_headers), from);
+    let statuses = input.status.iter().filter_map(|(from, to)| Some((from.parse::<StatusCode>().ok()?, to.value)));
+    let rules = ResponseRules { headers, statuses: statuses.collect() };
+    (rules.headers.is_some() || !rules.statuses.is_empty()).then(|| Box::new(rules))
+}
+
+fn rules(
+    reader: &Reader<'_>,
+    lists: (&Values<String>, &Headers, &Headers),
+    from: ValueSources<'_>,
+) -> Option<HeaderRules> {
+    let (removed, added, appended) = lists;
+    if removed.list.is_empty() && added.is_empty() && appended.is_empty() {
+        return None;
+    }
+    let (mut fixed, mut fixed_appended) = (HeadEdits::for_forwarding(), HeadEdits::for_forwarding());
+    let mut is_writable = true;
+    for name in &removed.list {
+        is_writable &= fixed.remove_named(name.value.as_bytes()).is_ok();
+    }
+    let mut templates = [Vec::new(), Vec::new()];
+    for (nth, list) in [added, appended].into_iter().enumerate() {
+        check_names(reader, list);
+        for (name, value) in list.iter().take(HEADERS_MAX) {
+            let Some(template) = template(reader, name, value, from) else { continue };
+            match template.parts.as_ref() {
+                [] | [HeaderPart::Literal(_)] => {
+                    let text = value.value.to_string();
+                    let (name, text) = (name.as_bytes(), text.as_bytes());
+                    let written =
+                        if nth == 0 { fixed.set_named(name, text) } else { fixed_appended.append_named(name, text) };
+                    is_writable &= written.is_ok();
+                }
+                _ => templates.get_mut(nth).into_iter().for_each(|list| list.push(template.clone())),
+            }
+        }
+    }
+    if !is_writable {
+        // The names that edits refuse are reported as keys.
+        return None;
+    }
+    let [replaced_by_values, appended_values] = templates.map(Vec::into_boxed_slice);
+    let has_parameter =
+        |template: &HeaderTemplate| template.parts.iter().any(|part| matches!(part, HeaderPart::Parameter(_)));
+    let needs_path = replaced_by_values.iter().chain(&appended_values).any(has_parameter);
+    let path = path_template(from.path).filter(|_| needs_path).cloned();
+    let names = removed.list.iter().map(|name| name.value.as_str()).chain(added.iter().map(|(name, _)| name.as_str()));
+    let names = names.map(Box::from).collect();
+    Some(HeaderRules { names, replaced: fixed, replaced_by_values, appended: fixed_appended, appended_values, path })
+}
+
+const fn path_template(path: &PathMatch) -> Option<&Template> {
+    match path {
+        PathMatch::Template(template) => Some(template),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
+    }
+}
+
+/// Reports names that differ in the case of letters only, and too many of them.
+fn check_names(reader: &Reader<'_>, list: &Headers) {
+    for (nth, (name, value)) in list.iter().enumerate() {
+        let first = list.iter().take(nth).find(|(other, _)| other.eq_ignore_ascii_case(name));
+        if let Some((_, first)) = first {
+            let problem = Problem::new(Code::Duplicate, value.at(), format!("a second value of the header `{name}`"));
+            reader.report(problem.expected("one value per name").first(first.at()));
+        }
+    }
+    if let Some((_, value)) = list.get(HEADERS_MAX) {
+        let problem = Problem::new(Code::BadValue, value.at(), "the route changes too many headers");
+        reader.report(problem.expected(format!("at most {HEADERS_MAX} entries")));
+    }
+}
+
+/// Returns a field with the values that its name and text mean; `None` if one does not exist.
+fn template(
+    reader: &Reader<'_>,
+    name: &str,
+    value: &Input<HeaderText>,
+    from: ValueSources<'_>,
+) -> Option<HeaderTemplate> {
+    let mut parts = Vec::new();
+    for piece in &value.value.pieces {
+        parts.push(match piece {
+            HeaderPiece::Literal(text) => HeaderPart::Literal(text.as_str().into()),
+            HeaderPiece::Name(written) => match part(written, from) {
+                Ok(part) => part,
+                Err(expected) => {
+                    let message = format!("`${{{written}}}` is no value of a request");
+                    reader.report(Problem::new(Code::UnknownName, value.at(), message).expected(expected));
+                    return None;
+                }
+            },
+        });
+    }
+    Some(HeaderTemplate { name: name.into(), parts: parts.into() })
+}
+
+/// Returns the value of the request with this name, or a description of valid ones.
+fn part(written: &str, from: ValueSources<'_>) -> Result<HeaderPart, String> {
+    match written.split_once('.') {
+        None if written == "latency" => Ok(HeaderPart::Latency),
+        None if written == "request_id" => Ok(HeaderPart::RequestId),
+        Some(("claim", name)) if is_claim(name) => match from.auth.may_have_claims() {
+            true => Ok(HeaderPart::Claim(name.into())),
+            false => Err("a route with `auth: {type: jwt}`, whose clients have claims".to_owned()),
+        },
+        Some(("header", name)) if is_header(name) => match is_credential(name) {
+            false => Ok(HeaderPart::Header(name.to_ascii_lowercase().into())),
+            true => Err("another header: those of credentials are not copied".to_owned()),
+        },
+        Some(("path", name)) => {
+            let names: Vec<&str> = path_template(from.path).into_iter().flat_map(Template::names).collect();
+            let found = names.iter().position(|known| *known == name);
+            found.map(HeaderPart::Parameter).ok_or_else(|| match names.as_slice() {
+                [] => "a path of the route that has parameters".to_owned(),
+                names => one_of(names.iter().copied()),
+            })
+        }
+        _ => Err(NAMES.to_owned()),
+    }
+}
+
+/// Whether a claim can have this name. A default, as variables have, is not supported.
+fn is_claim(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && !name.contains(":-") && name.bytes().all(|octet| octet.is_ascii_graphic())
+}
+
+fn is_header(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && http::HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+/// Whether clients send credentials in this header, in any case and with underscores for hyphens.
+fn is_credential(name: &str) -> bool {
+    let plain = name.replace('_', "-");
+    let known = KEY_HEADERS.iter().map(|name| name.as_str()).chain(["authorization", "proxy-authorization"]);
+    known.into_iter().any(|known| known.eq_ignore_ascii_case(&plain))
+}

@@ -1,0 +1,192 @@
+//! Values of headers that may have values of the request: `${latency}`, `${claim.sub}`.
+
+use std::fmt;
+
+use access::Secret;
+use http::HeaderValue;
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Field, Map};
+use super::super::form::{Form, Refusal, bad};
+use super::forms::FIELD_NAME_PATTERN;
+use crate::input::Input;
+use crate::secret_text::names_secret;
+use crate::section::{Reader, Section};
+use crate::settings::{Listing, Value};
+use crate::spec::{Describe, Shape};
+use crate::yaml::{Kind, Node};
+
+/// Longest value, in bytes.
+const LEN_MAX: usize = 4_096;
+/// Enclose the name of a value of the request while variables are substituted: no field value has these characters.
+const OPEN: char = '\u{1}';
+const CLOSE: char = '\u{2}';
+/// The names of values without a dot, which are no names of variables here.
+const WORDS: [&str; 2] = ["latency", "request_id"];
+
+/// The value of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderText {
+    pub(crate) pieces: Vec<HeaderPiece>,
+    /// Whether it is the content of a file, which may be a secret.
+    is_of_file: bool,
+}
+
+/// A part of the value of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HeaderPiece {
+    Literal(String),
+    /// The name of a value of the request.
+    Name(String),
+}
+
+impl fmt::Display for HeaderText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            HeaderPiece::Literal(text) => f.write_str(text),
+            HeaderPiece::Name(name) => write!(f, "${{{name}}}"),
+        })
+    }
+}
+
+/// The form of the value of a header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeaderTextForm;
+
+impl Form for HeaderTextForm {
+    type Value = HeaderText;
+
+    fn parse(&self, text: &str) -> Result<HeaderText, Refusal> {
+        let mut pieces = Vec::new();
+        let literal = |text: &str| HeaderValue::from_str(text).map(|_| HeaderPiece::Literal(text.to_owned()));
+        for (nth, part) in text.split(OPEN).enumerate() {
+            let (name, rest) = if nth == 0 { (None, part) } else { split(part).ok_or_else(|| bad(EXPECTED))? };
+            pieces.extend(name.map(|name| HeaderPiece::Name(name.to_owned())));
+            if !rest.is_empty() {
+                pieces.push(literal(rest).map_err(|_| bad(EXPECTED))?);
+            }
+        }
+        if text.len() > LEN_MAX { Err(bad(EXPECTED)) } else { Ok(HeaderText { pieces, is_of_file: false }) }
+    }
+
+    fn shown(&self, value: &HeaderText) -> Value {
+        if value.is_of_file { Value::secret(&Secret::new(value.to_string())) } else { Value::text(value) }
+    }
+
+    fn cell(&self) -> String {
+        "text".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let text = json!({"type": "string", "pattern": r"^[^\x00-\x08\x0A-\x1F\x7F]*$"});
+        json!({"anyOf": [text, {"type": ["number", "boolean"]}]})
+    }
+
+    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<HeaderText>> {
+        let Kind::Scalar(text) = &node.kind else {
+            return self.read_text(reader, &reader.text(node, name)?, name);
+        };
+        let is_of_file = text.starts_with("file:");
+        let marked = Node { at: node.at, kind: Kind::Scalar(if is_of_file { text.clone() } else { marked(text) }) };
+        let input = self.read_text(reader, &reader.text(&marked, name)?, name)?;
+        Some(Input { value: HeaderText { is_of_file, ..input.value }, source: input.source, foreign: input.foreign })
+    }
+}
+
+const EXPECTED: &str = "a field value of at most 4,096 bytes without control characters";
+
+/// Splits a part after [`OPEN`] into the name and the rest; `None` without the end of the name.
+fn split(part: &str) -> Option<(Option<&str>, &str)> {
+    part.split_once(CLOSE).map(|(name, rest)| (Some(name), rest))
+}
+
+/// Returns the text with the names of values of the request in marks in place of `${}`.
+fn marked(text: &str) -> String {
+    let mut marked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((inner, behind)) = after.split_once('}') else { break };
+        marked.push_str(before);
+        let name = inner.split(":-").next().unwrap_or(inner);
+        if WORDS.contains(&name) || name.contains('.') {
+            marked.extend([OPEN]);
+            marked.push_str(inner);
+            marked.extend([CLOSE]);
+        } else {
+            marked.push_str("${");
+            marked.push_str(inner);
+            marked.push('}');
+        }
+        rest = behind;
+    }
+    marked.push_str(rest);
+    marked
+}
+
+/// A mapping of names of headers to their values. Values of headers that contain secrets are not shown.
+pub(super) struct HeaderTexts(Map<HeaderTextForm>);
+
+impl HeaderTexts {
+    /// `expected` describes valid names.
+    pub(super) const fn new(is_name: fn(&str) -> bool, expected: &'static str) -> Self {
+        Self(Map::new(HeaderTextForm, is_name, expected, FIELD_NAME_PATTERN))
+    }
+}
+
+impl Describe for HeaderTexts {
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn cell(&self) -> String {
+        self.0.cell()
+    }
+
+    fn default_cell(&self) -> String {
+        self.0.default_cell()
+    }
+
+    fn schema(&self) -> Json {
+        self.0.schema()
+    }
+}
+
+impl Field for HeaderTexts {
+    type Input = Vec<(String, Input<HeaderText>)>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        self.0.read(section, key)
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        let is_secret = |name: &str| name.to_ascii_lowercase().contains("auth") || names_secret(name);
+        let hidden = input.iter().map(|(name, input)| {
+            let value = HeaderText { is_of_file: input.value.is_of_file || is_secret(name), ..input.value.clone() };
+            (name.clone(), Input { value, source: input.source.clone(), foreign: input.foreign })
+        });
+        self.0.show(&hidden.collect(), key, listing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_the_request_are_not_read_as_variables() {
+        for (text, expected) in [
+            ("${latency}", "<latency>"),
+            ("a ${claim.sub} ${NAME:-x} ${request_id}", "a <claim.sub> ${NAME:-x} <request_id>"),
+            ("${HOME}/${header.X-A:-b}", "${HOME}/<header.X-A:-b>"),
+            ("${LATENCY} ${latency", "${LATENCY} ${latency"),
+            ("${A:-1.5}", "${A:-1.5}"),
+        ] {
+            assert_eq!(marked(text).replace(OPEN, "<").replace(CLOSE, ">"), expected, "{text}");
+        }
+        let parsed = HeaderTextForm.parse(&marked("a${latency}b${path.id}")).ok().unwrap();
+        assert_eq!((parsed.to_string().as_str(), parsed.pieces.len()), ("a${latency}b${path.id}", 4));
+        for text in ["a\nb", "\u{1}latency", &"x".repeat(4_097)] {
+            assert!(HeaderTextForm.parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The changes of headers that a route makes, after all others.
+
+use config::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, normalized};
+use http1::{HeadEdits, InvalidPart};
+use tokio::time::Instant;
+
+use crate::account::identity::Identity;
+use crate::account::request::RequestContext;
+use crate::client::head::{is_one_of, is_same_name};
+
+/// Longest value with values of the request, in bytes. A longer one is not written.
+const VALUE_LEN_MAX: usize = 8_192;
+
+/// The changes of a route, and the request whose values they have.
+#[derive(Clone, Copy)]
+pub(crate) struct RouteHeaders<'a> {
+    pub(crate) rules: &'a HeaderRules,
+    pub(crate) request: &'a RequestContext,
+    pub(crate) identity: &'a Identity,
+}
+
+impl RouteHeaders<'_> {
+    /// Applies the changes to a request. Servers that convert names to variables (RFC 3875, 4.1.18) read underscores as
+    /// hyphens, so a client's fields with such names are removed too.
+    ///
+    /// # Errors
+    /// The edits have too many names.
+    pub(crate) fn apply_to_request(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
+        let is_lookalike = |name: &[u8]| name.contains(&b'_') && is_one_of(name, &self.rules.names);
+        edits.remove_fields(self.request.head.fields(), |field| is_lookalike(field.name));
+        self.apply(edits)
+    }
+
+    /// Applies the changes. A field whose value does not exist or cannot be written is removed: a client cannot set it.
+    ///
+    /// # Errors
+    /// The edits have too many names.
+    pub(crate) fn apply(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
+        let rules = self.rules;
+        edits.append_all(&rules.replaced)?;
+        for template in &rules.replaced_by_values {
+            edits.remove_named(template.name.as_bytes())?;
+            self.append(edits, template)?;
+        }
+        edits.append_all(&rules.appended)?;
+        rules.appended_values.iter().try_for_each(|template| self.append(edits, template))
+    }
+
+    fn append(&self, edits: &mut HeadEdits, template: &HeaderTemplate) -> Result<(), InvalidPart> {
+        let value = self.value(template).filter(|value| value.len() <= VALUE_LEN_MAX);
+        let written = match &value {
+            Some(value) => edits.append_named(template.name.as_bytes(), value),
+            None => Err(InvalidPart::Value),
+        };
+        match written {
+            Err(InvalidPart::Value) => {
+                tracing::debug!(request_id = %self.request.id, header = %template.name, "a header has no valid value");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Returns the value of a field; `None` if the request has no value for a part of it.
+    fn value(&self, template: &HeaderTemplate) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        for part in &template.parts {
+            match part {
+                HeaderPart::Literal(text) => value.extend_from_slice(text.as_bytes()),
+                HeaderPart::Latency => {
+                    let elapsed = Instant::now().saturating_duration_since(self.request.begun);
+                    value.extend_from_slice(format!("{}ms", elapsed.as_millis()).as_bytes());
+                }
+                HeaderPart::RequestId => value.extend_from_slice(self.request.id_text.as_bytes()),
+                HeaderPart::Claim(name) => {
+                    let claims = &self.identity.token.as_ref()?.verified.claims;
+                    value.extend_from_slice(claims.field_value(name).ok().flatten()?.as_bytes());
+                }
+                HeaderPart::Header(name) => self.add_header(&mut value, name)?,
+                HeaderPart::Parameter(position) => {
+                    let path = normalized(self.request.head.path());
+                    let captures = self.rules.path.as_ref()?.captures(&path)?;
+                    value.extend_from_slice(captures.get(*position)?.as_bytes());
+                }
+            }
+        }
+        Some(value)
+    }
+
+    /// Adds the values of a header of the request, as one list (RFC 9110, 5.3).
+    fn add_header(&self, value: &mut Vec<u8>, name: &str) -> Option<()> {
+        let fields = self.request.head.fields().iter();
+        let mut values = fields.filter(|field| is_same_name(field.name, name.as_bytes())).map(|field| field.value);
+        value.extend_from_slice(values.next()?);
+        for other in values {
+            value.extend_from_slice(b", ");
+            value.extend_from_slice(other);
+        }
+        Some(())
+    }
+}
