@@ -93,8 +93,7 @@ impl Shared {
     /// show them.
     #[must_use]
     pub fn backend_statuses(&self) -> Vec<BackendStatus> {
-        let traffic = &self.live.load_full().traffic;
-        self.backends.statuses(&traffic.upstreams, traffic.known_providers())
+        self.backends.statuses(&self.live)
     }
 }
 
@@ -205,7 +204,7 @@ impl Worker {
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.snapshot) {
             *pinned = Pinned::new(&self.shared, Arc::clone(&now), &self.pools, self.number);
-            self.shared.backends.retain(&now.traffic.upstreams, now.traffic.known_providers());
+            self.shared.backends.retain(&self.shared.live);
         }
         pinned.clone()
     }

@@ -149,24 +149,25 @@ async fn drip(pieces: usize, piece: &'static [u8], pause: Duration) -> (SocketPo
 
 /// Runs the job with this check until its first report. Returns its failure.
 async fn first_failure(port: u16, timeout: Duration) -> Option<String> {
-    let failures: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let failures: Arc<Mutex<Option<Option<String>>>> = Arc::default();
     let reported = failures.clone();
     let backend = CheckedBackend {
         id: "u http://b".into(),
         endpoint: endpoint(port),
         check: Arc::new(CheckRules { timeout, ..with_probe(get(200..=299)) }),
         report: Arc::new(move |checked: Option<Checked>| {
-            reported.lock().unwrap().extend(checked.map(|checked| checked.failure));
+            reported.lock().unwrap().get_or_insert(checked.and_then(|checked| checked.failure));
         }),
     };
     let targets: Arc<[CheckedBackend]> = Arc::from([backend]);
     let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
-    while failures.lock().unwrap().is_empty() {
+    loop {
         job.run().await.unwrap();
+        if let Some(failure) = failures.lock().unwrap().take() {
+            return failure;
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let first = failures.lock().unwrap().remove(0);
-    first
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use config::snapshot::{Origin, Provider, Upstream};
+use config::Live;
+use config::snapshot::Origin;
 use telemetry::{BackendStatus, Metrics};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -92,14 +93,8 @@ impl Backends {
     }
 
     /// Removes the states of backends that are neither configured nor in use.
-    pub(crate) fn retain<'a>(
-        &self,
-        upstreams: &'a [Arc<Upstream>],
-        providers: impl Iterator<Item = &'a Arc<Provider>>,
-    ) {
-        let configured = configured(upstreams, providers);
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&key.parts()));
+    pub(crate) fn retain(&self, live: &Live) {
+        self.shown(live);
     }
 
     /// Returns the number of the next rotation, so that workers do not all begin with the same backend.
@@ -108,21 +103,9 @@ impl Backends {
     }
 
     /// Returns the backends that are configured or have requests in flight, as the metrics and the control API show them, in the
-    /// order in which they were first used. The states of others are removed: a worker without requests may still keep one.
-    pub(crate) fn statuses<'a>(
-        &self,
-        upstreams: &'a [Arc<Upstream>],
-        providers: impl Iterator<Item = &'a Arc<Provider>>,
-    ) -> Vec<BackendStatus> {
-        let configured = configured(upstreams, providers);
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|key, state| Arc::strong_count(state) > 1 || configured.contains(&key.parts()));
-        let is_shown = |(key, state): &(&BackendKey, &Arc<BackendState>)| {
-            configured.contains(&key.parts()) || state.in_flight() > 0
-        };
-        let mut shown: Vec<Arc<BackendState>> =
-            states.iter().filter(is_shown).map(|(_, state)| state.clone()).collect();
-        drop(states);
+    /// order in which they were first used. The states of others are removed.
+    pub(crate) fn statuses(&self, live: &Live) -> Vec<BackendStatus> {
+        let mut shown = self.shown(live);
         shown.sort_by_key(|state| state.number());
         shown.iter().map(|state| state.status()).collect()
     }
@@ -131,23 +114,24 @@ impl Backends {
     pub fn show_targets(&self) {
         self.targets.publish();
     }
-}
 
-impl BackendKey {
-    fn parts(&self) -> (&str, &Origin) {
-        (&self.upstream, &self.origin)
+    /// Removes the states of backends that are neither configured nor in use. Returns those that are configured or have requests
+    /// in flight: a worker without requests keeps the states of the configuration that it used last.
+    fn shown(&self, live: &Live) -> Vec<Arc<BackendState>> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: a state that is created for a newer configuration is created afterwards.
+        let traffic = &live.load_full().traffic;
+        let backends = traffic
+            .upstreams
+            .iter()
+            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
+        let providers = traffic.known_providers().map(|provider| (&*provider.name, &provider.origin));
+        let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
+        let is_configured = |key: &BackendKey| configured.contains(&(&*key.upstream, &key.origin));
+        states.retain(|key, state| Arc::strong_count(state) > 1 || is_configured(key));
+        let shown = states.iter().filter(|(key, state)| is_configured(key) || state.in_flight() > 0);
+        shown.map(|(_, state)| state.clone()).collect()
     }
-}
-
-/// Returns all backends of a configuration, and its providers.
-fn configured<'a>(
-    upstreams: &'a [Arc<Upstream>],
-    providers: impl Iterator<Item = &'a Arc<Provider>>,
-) -> HashSet<(&'a str, &'a Origin)> {
-    let backends = upstreams
-        .iter()
-        .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
-    backends.chain(providers.map(|provider| (&*provider.name, &provider.origin))).collect()
 }
 
 #[cfg(test)]

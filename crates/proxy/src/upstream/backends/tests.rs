@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::Backend;
+use config::snapshot::{Backend, Upstream};
 
 use super::*;
 use crate::upstream::attempt_result::AttemptResult;
@@ -10,6 +10,16 @@ use crate::upstream::backend::{BackendCounts, BackendRules, BackendUse};
 
 fn origin(port: u16) -> Origin {
     Origin::parse(&format!("http://127.0.0.1:{port}")).unwrap()
+}
+
+/// Returns a configuration whose only upstream has backends at these ports.
+fn running(ports: &[u16]) -> Live {
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
+    let mut snapshot = config::load(sources).unwrap().snapshot;
+    let backends = ports.iter().map(|port| Backend { origin: origin(*port), weight: 1 }).collect();
+    snapshot.traffic.upstreams = [Arc::new(Upstream::plain("u", backends))].into();
+    Live::new(Arc::new(snapshot))
 }
 
 fn uses(state: &Arc<BackendState>, counts: &Arc<BackendCounts>) -> BackendUse {
@@ -28,16 +38,16 @@ fn uses(state: &Arc<BackendState>, counts: &Arc<BackendCounts>) -> BackendUse {
 fn a_state_survives_while_it_is_configured_or_in_use() {
     let backends = Backends::new(Metrics::new());
     let name: Arc<str> = "u".into();
-    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
+    let live = running(&[1]);
     let of = |port| backends.of(&name, [&origin(port)]).remove(0);
     of(1).counts(0).begin();
     let used = of(2);
     drop(of(3));
-    backends.retain(&[upstream], [].iter());
+    backends.retain(&live);
     assert_eq!(backends.states.lock().unwrap().len(), 2);
     assert_eq!(of(1).in_flight(), 1);
     drop(used);
-    backends.retain(&[], [].iter());
+    backends.retain(&running(&[]));
     assert_eq!(backends.states.lock().unwrap().len(), 0);
 }
 
@@ -64,32 +74,32 @@ fn counts_are_the_sum_of_all_workers() {
         uses(&state, of).report(result, cause, None);
     }
     first.end();
-    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
-    let [status] = <[BackendStatus; 1]>::try_from(backends.statuses(&[upstream], [].iter())).unwrap();
+    let live = running(&[1]);
+    let [status] = <[BackendStatus; 1]>::try_from(backends.statuses(&live)).unwrap();
     assert_eq!((status.requests, status.in_flight, status.failures), (2, 1, [1, 2, 1, 3]));
 }
 
 #[test]
 fn durations_are_the_sum_of_all_workers() {
     let backends = Backends::new(Metrics::new());
-    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(1), weight: 1 }]));
+    let live = running(&[1]);
     let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
     for (worker, waited_us) in [(0, 1_000), (1, 3_000), (1, 5_000)] {
         uses(&state, &state.counts(worker)).answered(waited_us, Instant::now());
     }
-    let status = backends.statuses(&[upstream], [].iter()).remove(0);
+    let status = backends.statuses(&live).remove(0);
     assert_eq!((status.durations.total(), status.durations.mean_us()), (3, Some(3_000)));
 }
 
 #[test]
 fn a_removed_backend_is_shown_while_it_has_requests_in_flight() {
     let backends = Backends::new(Metrics::new());
-    let upstream = Arc::new(Upstream::plain("u", vec![Backend { origin: origin(2), weight: 1 }]));
+    let live = running(&[2]);
     let states = backends.of(&"u".into(), &[origin(1), origin(2)]);
     let counts = states[0].counts(0);
     counts.begin();
     let shown = || {
-        let statuses = backends.statuses(std::slice::from_ref(&upstream), [].iter());
+        let statuses = backends.statuses(&live);
         statuses.iter().map(|status| status.url.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(shown(), ["http://127.0.0.1:1", "http://127.0.0.1:2"]);
