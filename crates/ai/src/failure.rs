@@ -14,7 +14,7 @@ pub enum ProviderErrorKind {
     Status,
     /// The account has no money or quota left.
     Quota,
-    /// The credential.
+    /// The credential of the request.
     Credential,
     /// The model, which the provider does not know.
     NotFound,

@@ -40,7 +40,7 @@ impl Opening {
         Self { format, framing, framer: Framer::new(), data: Vec::new(), state: OpeningState::Opening }
     }
 
-    /// Reads more bytes.
+    /// Reads more bytes of the response.
     pub fn push(&mut self, bytes: &[u8]) -> OpeningState {
         if self.state != OpeningState::Opening {
             return self.state;
@@ -66,7 +66,7 @@ impl Opening {
         self.state
     }
 
-    /// Returns the JSON of the error, or what was read of it.
+    /// Returns the JSON of the error, as far as it was read.
     #[must_use]
     pub fn error(&self) -> &[u8] {
         &self.data

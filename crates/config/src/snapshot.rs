@@ -45,7 +45,7 @@ pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatu
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors};
-pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, Target, TargetStrategy};
+pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, TargetStrategy};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use header_rules::{HeaderPart, HeaderRules, HeaderTemplate, ResponseRules};
@@ -69,7 +69,7 @@ pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use timeouts::Timeouts;
 pub use traffic::{
-    Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Traffic,
+    Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
 pub use upstream::{
     Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Scheme, Strategy,

@@ -80,11 +80,11 @@ pub(crate) struct InferenceAccount {
 pub(crate) struct EarlierAttempts {
     /// Their number among the attempts of the account.
     pub(crate) count: usize,
-    /// What they have used, without credits.
+    /// The amounts that they have used, without credits.
     pub(crate) used: Charge,
     /// The part of `used` that no provider has reported.
     pub(crate) estimated: Charge,
-    /// What the current attempt may use.
+    /// The amounts that the current attempt may use.
     pub(crate) reserved: Charge,
 }
 

@@ -207,7 +207,7 @@ impl RequestAccount {
                     PendingSettlement::settling(committed, charge, estimated)
                 } else {
                     let (further, unsent) = self.permits.take_further();
-                    PendingSettlement::settling_all(committed, further, unsent, (charge, estimated))
+                    PendingSettlement::settling_all(committed, further, unsent, charge, estimated)
                 };
                 self.append(event, owed);
             }
@@ -299,7 +299,7 @@ impl RequestAccount {
 
 impl RequestAccount {
     /// Ends an attempt of an LLM call whose target has failed, so that another one may follow. `seen` are the facts of its
-    /// response, and `reserved` is what it might use.
+    /// response, and `reserved` are the amounts that it might use.
     pub(crate) fn end_attempt(&mut self, reserved: Charge, seen: Option<ResponseFacts>) {
         self.commit_if_sent();
         let now = self.request.read_clock();

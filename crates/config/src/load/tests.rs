@@ -22,6 +22,7 @@ mod price_file;
 mod rate_limits;
 mod rewrites;
 mod routes;
+mod targets;
 mod upstreams;
 
 fn environment() -> Environment {

@@ -1,23 +1,9 @@
 //! The targets of a model: the order in which they are tried, and the failures after which the next one is.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use super::traffic::Provider;
 
 /// Maximum number of targets of one model.
 pub const TARGETS_MAX: usize = 32;
-
-/// A provider and its own name of a model.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The provider that is called.
-    pub provider: Arc<Provider>,
-    /// The name that is sent to the provider. A `*` at its end represents what that of the entry's name does.
-    pub model: Arc<str>,
-    /// The share of calls of the strategy `weighted`. A target with 0 is called only after others have failed. Default 1.
-    pub weight: u32,
-}
 
 /// The rules of the targets of one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,11 +64,11 @@ pub enum FallbackCause {
     Timeout,
     /// Every status from 500 to 599, and an error event before the first content.
     ServerErrors,
-    /// One status.
+    /// A response with this status.
     Status(u16),
     /// The account at the provider has no money or quota left.
     Quota,
-    /// The provider refused the credential, or there is none.
+    /// The provider refused the credential, or the client has no credential for it.
     Credential,
     /// The provider does not know the model.
     NotFound,

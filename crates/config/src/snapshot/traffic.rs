@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use tls::UpstreamTls;
 
 use super::ambiguous::merged;
-use super::fallback::{FallbackRules, Target};
+use super::fallback::FallbackRules;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::timeouts::Timeouts;
@@ -200,7 +200,7 @@ pub struct MockModel {
     pub credits: Credits,
     /// The targets in the order of the file.
     pub targets: Vec<MockTarget>,
-    /// As [`Model::fallback`].
+    /// The rules of the targets, as [`Model::fallback`].
     pub fallback: Option<Box<FallbackRules>>,
 }
 
@@ -209,9 +209,9 @@ pub struct MockModel {
 pub struct MockTarget {
     /// The provider; `None` is the built-in mock.
     pub provider: Option<Arc<Provider>>,
-    /// As [`Target::model`].
+    /// The name that is sent, as [`Target::model`].
     pub model: Arc<str>,
-    /// As [`Target::weight`].
+    /// The share of calls, as [`Target::weight`].
     pub weight: u32,
 }
 
@@ -237,6 +237,17 @@ pub struct Model {
     pub targets: Box<[Target]>,
     /// The rules of the targets, if a call may use more than one attempt.
     pub fallback: Option<Box<FallbackRules>>,
+}
+
+/// A provider and its own name of a model.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The provider that is called.
+    pub provider: Arc<Provider>,
+    /// The name that is sent to the provider. A `*` at its end represents what that of the entry's name does.
+    pub model: Arc<str>,
+    /// The share of calls of the strategy `weighted`. A target with 0 is called only after others have failed. Default 1.
+    pub weight: u32,
 }
 
 /// The section `ai` of the file.

@@ -19,7 +19,7 @@ pub(crate) struct Attempt {
     /// The upstream's own id of the request.
     pub(crate) upstream_id: Option<Arc<str>>,
     pub(crate) first_byte_us: Option<u64>,
-    /// Whether the upstream reported that the attempt had no effect or has failed, so that it costs what was reported.
+    /// Whether the upstream reported that the attempt had no effect or has failed, so that it costs the reported usage only.
     pub(crate) had_no_effect: bool,
 }
 

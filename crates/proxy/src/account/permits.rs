@@ -19,7 +19,7 @@ pub(crate) struct Permits {
     /// The rate limits of the configuration in which the request counts, if any applies.
     pub(crate) rate_limits: Option<Box<CountedLimits>>,
     pub(crate) budgets: BudgetHold,
-    /// What further attempts of an LLM call have reserved beyond that.
+    /// The reservations of further attempts of an LLM call beyond that.
     pub(crate) further: Vec<BudgetHold>,
     /// Whether the spool has an open record of the request, which the record of its end closes.
     pub(crate) has_open_record: bool,
@@ -54,7 +54,7 @@ impl BudgetHold {
 }
 
 impl Permits {
-    /// Takes what further attempts have reserved: what was committed, and what was not sent.
+    /// Takes the reservations of further attempts: those that were committed, and those that were not sent.
     pub(crate) fn take_further(&mut self) -> (Vec<CommittedRequest>, Vec<Reservation>) {
         let (mut committed, mut unsent) = (Vec::new(), Vec::new());
         for hold in std::mem::take(&mut self.further) {

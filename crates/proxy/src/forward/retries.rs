@@ -173,7 +173,7 @@ impl Retries {
         {
             Some(asked) if asked > rules.backoff_max => return None,
             Some(asked) => asked,
-            None => pause((rules.backoff, rules.backoff_max), self.configured, fraction()),
+            None => pause(rules.backoff, rules.backoff_max, self.configured, fraction()),
         };
         if now + wait >= account.total_at() {
             return None;
@@ -225,7 +225,7 @@ fn includes(rules: &RetryRules, result: AttemptResult) -> bool {
 
 /// Returns the pause before a retry that follows `earlier` ones: a part of the backoff, which doubles each time, so that the
 /// retries of many requests do not arrive together. `fraction` is from 0 to below 1.
-pub(crate) fn pause((backoff, backoff_max): (Duration, Duration), earlier: u32, fraction: f64) -> Duration {
+pub(crate) fn pause(backoff: Duration, backoff_max: Duration, earlier: u32, fraction: f64) -> Duration {
     backoff.saturating_mul(1 << earlier.min(16)).min(backoff_max).mul_f64(fraction)
 }
 
@@ -257,11 +257,12 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_maximum() {
-        let rules = (Duration::from_millis(100), Duration::from_millis(500));
-        let longest: Vec<u128> = (0..5).map(|earlier| pause(rules, earlier, 1.0).as_millis()).collect();
+        let pause =
+            |earlier, fraction| pause(Duration::from_millis(100), Duration::from_millis(500), earlier, fraction);
+        let longest: Vec<u128> = (0..5).map(|earlier| pause(earlier, 1.0).as_millis()).collect();
         assert_eq!(longest, [100, 200, 400, 500, 500]);
-        assert_eq!(pause(rules, 40, 0.5).as_millis(), 250);
-        assert_eq!(pause(rules, 0, 0.0), Duration::ZERO);
+        assert_eq!(pause(40, 0.5).as_millis(), 250);
+        assert_eq!(pause(0, 0.0), Duration::ZERO);
         assert!((0..1_000).map(|_| fraction()).all(|fraction| (0.0..1.0).contains(&fraction)));
     }
 }

@@ -29,7 +29,7 @@ pub(crate) enum Download {
     Http1(Http1Download),
     Http2(DownloadStream),
     Early(Box<EarlyDownload>),
-    /// Nothing is left.
+    /// No byte is left to read.
     Ended,
 }
 
@@ -185,7 +185,7 @@ impl Body for Download {
             Self::Http1(content) => content.size_hint(),
             Self::Http2(stream) => stream.left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Early(download) => {
-                let early: u64 = download.early.iter().map(|piece| length(piece)).sum();
+                let early: u64 = download.early.iter().map(length).sum();
                 let rest = download.rest.size_hint().exact();
                 rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(early.saturating_add(rest)))
             }

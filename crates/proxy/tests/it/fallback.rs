@@ -1,4 +1,4 @@
-//! Models with several targets: what happens to a call whose first target fails, and what it costs.
+//! Models with several targets: calls whose first target fails, and their cost.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a scripted provider does with every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Script {
-    /// It serves the call.
+    /// It serves the call completely.
     Serves,
     /// It responds with this status, fields and body.
     Says(u16, &'static str, &'static str),
@@ -30,7 +30,7 @@ enum Script {
     Cuts(&'static str),
     /// It sends these events as a whole stream.
     Streams(&'static str),
-    /// It never responds.
+    /// It reads the request and never responds.
     Nothing,
 }
 
@@ -172,7 +172,7 @@ async fn each_failure_before_content_leads_to_the_next_target() {
         (Script::Says(400, JSON, LIMITS), true, known(400)),
         (Script::Says(401, JSON, ERROR), false, known(401)),
         (Script::Says(404, JSON, ERROR), false, known(404)),
-        // Bytes of the request were sent, and nobody knows what they cost.
+        // Bytes of the request were sent, and nobody knows their cost.
         (Script::Resets, true, Some((None, None))),
         (Script::Nothing, true, Some((None, None))),
         (Script::Hangs(""), true, Some((Some(200), None))),

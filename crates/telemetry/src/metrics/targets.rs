@@ -30,7 +30,7 @@ impl LabelSet for TargetResultLabels {
     }
 }
 
-/// Metrics of targets.
+/// Metrics of the targets of models.
 pub struct TargetMetrics {
     /// `tollgate_target_attempts_total`: attempts by their result.
     pub attempts: Family<TargetResultLabels, Counter>,

@@ -45,7 +45,7 @@ pub(super) enum AttemptError {
 pub(super) enum AttemptEnd {
     /// The target serves the call with this response.
     Served(Box<UpstreamResponse>),
-    Failed(FailedAttempt),
+    Failed(Box<FailedAttempt>),
     /// The call itself cannot be served: its client has left, or a limit refuses it.
     Refused(Problem),
 }
@@ -54,7 +54,8 @@ pub(super) enum AttemptEnd {
 pub(super) async fn attempt(
     call: &mut TargetCall<'_>,
     account: &mut RequestAccount,
-    (may_continue, first_content): (bool, Option<Duration>),
+    may_continue: bool,
+    first_content: Option<Duration>,
 ) -> AttemptEnd {
     let mut answered = match call.forward(account).await {
         Ok(answered) => answered,
@@ -65,35 +66,35 @@ pub(super) async fn attempt(
     if status >= 400 {
         let body = read_error(&mut answered, now).await;
         let error = ProviderError::of_response(status, &body);
-        return AttemptEnd::Failed(failed(error, account, answered, None));
+        return AttemptEnd::Failed(Box::new(failed(error, account, answered, None)));
     }
     if !may_continue {
         return AttemptEnd::Served(Box::new(answered));
     }
-    match begin(call, &mut answered, (now, first_content)).await {
+    match begin(call, &mut answered, now, first_content).await {
         Beginning::Content => AttemptEnd::Served(Box::new(answered)),
         Beginning::Failed(error) => {
-            // It costs what it reports: an error reports the cost of nothing, unless usage precedes it.
+            // An error costs the usage that precedes it, which is usually nothing.
             if let Some(attempt) = &mut account.attempt {
                 attempt.had_no_effect = true;
             }
             let seen = facts(call, &answered);
-            AttemptEnd::Failed(failed(error, account, answered, seen))
+            AttemptEnd::Failed(Box::new(failed(error, account, answered, seen)))
         }
-        Beginning::Broken => AttemptEnd::Failed(FailedAttempt {
+        Beginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
             cause: FallbackCause::Reset,
             status: None,
             cooldown: Some(CooldownCause::Failure),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamReset, "the provider's response ended before its first content"),
-        }),
-        Beginning::Late => AttemptEnd::Failed(FailedAttempt {
+        })),
+        Beginning::Late => AttemptEnd::Failed(Box::new(FailedAttempt {
             cause: FallbackCause::Timeout,
             status: None,
             cooldown: Some(CooldownCause::Failure),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamTimeout, "the provider's first content did not arrive in time"),
-        }),
+        })),
     }
 }
 
@@ -125,7 +126,7 @@ fn of_problem(problem: Problem) -> AttemptEnd {
     };
     let cooldown = (!is_of_breaker).then_some(CooldownCause::Failure);
     let error = AttemptError::Problem(Box::new(problem));
-    AttemptEnd::Failed(FailedAttempt { cause, status: None, cooldown, error, seen: None })
+    AttemptEnd::Failed(Box::new(FailedAttempt { cause, status: None, cooldown, error, seen: None }))
 }
 
 /// Returns the failure that a response reports.

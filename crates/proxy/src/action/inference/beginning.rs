@@ -26,7 +26,7 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// How a successful response begins.
 pub(super) enum Beginning {
-    /// With content, or with so much that the call stays with it.
+    /// With content, or with more bytes than are held.
     Content,
     /// With an error of the provider.
     Failed(ProviderError),
@@ -42,11 +42,12 @@ enum ReadEnd {
     Broken(Option<DownloadError>),
 }
 
-/// Reads a successful response until its first content. What was read is then the beginning of its body again.
+/// Reads a successful response until its first content. The pieces are then the beginning of its body again.
 pub(super) async fn begin(
     call: &TargetCall<'_>,
     answered: &mut UpstreamResponse,
-    (now, first_content): (Instant, Option<Duration>),
+    now: Instant,
+    first_content: Option<Duration>,
 ) -> Beginning {
     if answered.head.head.text(KnownName::ContentType).is_some_and(is_page) {
         return Beginning::Broken;
@@ -96,7 +97,7 @@ pub(super) async fn begin(
     }
 }
 
-/// Reads the body of an error response. What was read is then the beginning of its body again.
+/// Reads the body of an error response. The pieces are then the beginning of its body again.
 pub(super) async fn read_error(answered: &mut UpstreamResponse, now: Instant) -> Vec<u8> {
     let (mut early, mut read) = (VecDeque::new(), Vec::new());
     let body = &mut answered.content.body;
@@ -109,7 +110,7 @@ pub(super) async fn read_error(answered: &mut UpstreamResponse, now: Instant) ->
             }
         }
     };
-    // The client gets what has not arrived in time as it arrives.
+    // The client gets the rest as it arrives.
     let _ = timeout_at(now + ERROR_READ_MAX, reading).await;
     keep(&mut answered.content, early);
     read

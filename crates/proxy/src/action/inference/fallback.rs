@@ -1,16 +1,15 @@
 //! The attempts of a call whose model may have more than one: each target is tried until one begins to respond with content.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
 use meter::AdmissionInfo;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
 use super::model_plan::PlannedModel;
-use super::order::order;
+use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
 use super::target_call::{InferenceRequest, TargetCall};
@@ -44,14 +43,9 @@ impl FallbackCall<'_> {
         let Self { of, entry, rules } = self;
         let snapshot = account.request.snapshot.clone();
         let states = snapshot.destinations.targets_of(entry);
-        let session = match rules.sticky {
-            Some(_) => session(account, &parsed, &of.plan.requested).await?,
-            None => None,
-        };
-        let now = account.request.read_clock();
-        let kept = session.and_then(|session| snapshot.destinations.sessions().target(session, now));
-        let order = order(account, &parsed, of, (entry, &states), (rules.strategy, kept)).await?;
-        let mut tries = Tries::new(rules, &states, order, (now, account.total_at()));
+        let session = if rules.sticky.is_some() { session(account, &parsed, &of.plan.requested).await? } else { None };
+        let order = self.order(account, &parsed, &states, session).await?;
+        let mut tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
         let mut state = FallbackState { admission: None, error: None };
         loop {
             let next = match tries.next(account.request.read_clock()) {
@@ -77,40 +71,34 @@ impl FallbackCall<'_> {
                 }
                 Err(problem) => return Err(problem),
             };
-            match state.admission {
-                None => state.admission = Some(call.reserve(account).await?),
-                Some(_) if !call.reserve_more(account).await? => return self.failed(account, state, NoTry::Spent),
-                Some(_) => {}
+            if state.admission.is_none() {
+                state.admission = Some(call.reserve(account).await?);
+            } else if !call.reserve_more(account).await? {
+                return self.failed(account, state, NoTry::Spent);
             }
             account.retries = tries.attempts - 1;
             let begun = account.request.read_clock();
             let may_continue = tries.may_continue(begun);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
-            match attempt(&mut call, account, (may_continue, first_content)).await {
+            match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
-                    let now = account.request.read_clock();
-                    known.cooldown.succeeded();
-                    known.observe_us(micros(now - begun));
-                    self.count(account, target, "succeeded");
+                    self.served(account, target, known, begun);
                     if let (Some(session), Some(time)) = (session, rules.sticky) {
+                        let now = account.request.read_at();
                         snapshot.destinations.sessions().stay(session, next.target, now, time);
                     }
                     name(&mut answered, &planned, tries.attempts).map_err(unwritable)?;
                     return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
-                AttemptEnd::Failed(failed) => {
-                    let FailedAttempt { cause, status, cooldown, mut error, seen } = failed;
-                    self.note(account, target, cause, status);
-                    if let Some(cooldown) = cooldown {
-                        self.cool_down(account, (target, known), cooldown, cause);
-                    }
-                    if let AttemptError::Response(answered) = &mut error {
+                AttemptEnd::Failed(mut failed) => {
+                    self.has_failed(account, target, known, &failed);
+                    if let AttemptError::Response(answered) = &mut failed.error {
                         name(answered, &planned, tries.attempts).map_err(unwritable)?;
                     }
-                    match error {
-                        error if rules.includes(cause, status) => {
-                            account.end_attempt(call.charge.unwrap_or_default(), seen);
+                    match failed.error {
+                        error if rules.includes(failed.cause, failed.status) => {
+                            account.end_attempt(call.charge.unwrap_or_default(), failed.seen);
                             state.keep(error);
                         }
                         AttemptError::Response(answered) => {
@@ -120,6 +108,42 @@ impl FallbackCall<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Returns the numbers of the targets in the order in which they are tried.
+    async fn order(
+        &self,
+        account: &RequestAccount,
+        parsed: &ParsedCall,
+        states: &[Arc<TargetState>],
+        session: Option<u64>,
+    ) -> Result<Vec<usize>, Problem> {
+        let (now, destinations) = (account.request.read_clock(), &account.request.snapshot.destinations);
+        let kept = session.and_then(|session| destinations.sessions().target(session, now));
+        let choice = TargetChoice { entry: self.entry, states, strategy: self.rules.strategy, kept };
+        choice.order(account, parsed, &self.of).await
+    }
+
+    /// Notes that a target serves the call, whose attempt began at `begun`.
+    fn served(&self, account: &RequestAccount, target: &Target, known: &TargetState, begun: Instant) {
+        known.cooldown.succeeded();
+        known.observe_us(micros(account.request.read_clock() - begun));
+        self.count(account, target, "succeeded");
+    }
+
+    /// Notes that an attempt at a target has failed. A failure of the user's own credential leaves it out for nobody.
+    fn has_failed(&self, account: &RequestAccount, target: &Target, known: &TargetState, failed: &FailedAttempt) {
+        let FailedAttempt { cause, status, cooldown, .. } = *failed;
+        self.note(account, target, cause, status);
+        let Some(cooldown) = cooldown else { return };
+        let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
+        if is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
+            return;
+        }
+        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cooldown, account.request.read_clock()) {
+            let (provider, model, seconds) = (&target.provider.name, &target.model, time.as_secs());
+            tracing::warn!(%provider, %model, seconds, cause = cause.word(), "a target of a model is left out for a time");
         }
     }
 
@@ -150,25 +174,6 @@ impl FallbackCall<'_> {
 
     fn count(&self, account: &RequestAccount, target: &Target, result: &'static str) {
         account.request.worker().handles.attempted(&target.provider.name, &target.model, result);
-    }
-
-    /// Leaves a target out for a time. A failure of the user's own credential says nothing about others.
-    fn cool_down(
-        &self,
-        account: &RequestAccount,
-        (target, known): (&Target, &TargetState),
-        cause: CooldownCause,
-        of: FallbackCause,
-    ) {
-        let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
-        if is_own && (cause != CooldownCause::Failure || of == FallbackCause::NotFound) {
-            return;
-        }
-        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cause, account.request.read_clock()) {
-            let (provider, model) = (&target.provider.name, &target.model);
-            let seconds = Duration::as_secs(&time);
-            tracing::warn!(%provider, %model, seconds, cause = of.word(), "a target of a model is left out for a time");
-        }
     }
 }
 

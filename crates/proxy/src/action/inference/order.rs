@@ -14,64 +14,73 @@ use crate::forward::fraction;
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::TargetState;
 
-/// Returns the numbers of the targets that support the call's format, in the order in which they are tried; `kept` is the
-/// target of the call's session.
-pub(super) async fn order(
-    account: &RequestAccount,
-    parsed: &ParsedCall,
-    of: &InferenceRequest<'_>,
-    (entry, states): (&Model, &[Arc<TargetState>]),
-    (strategy, kept): (TargetStrategy, Option<usize>),
-) -> Result<Vec<usize>, Problem> {
-    let mut order = speaking(entry, of.endpoint.format);
-    match strategy {
-        TargetStrategy::Fallback => {}
-        TargetStrategy::Weighted => {
-            let now = account.request.read_at();
-            if let Some(first) = by_weight(entry, states, &order, now, fraction()) {
-                to_front(&mut order, first);
+/// The targets among which a call chooses.
+pub(super) struct TargetChoice<'a> {
+    pub(super) entry: &'a Model,
+    pub(super) states: &'a [Arc<TargetState>],
+    pub(super) strategy: TargetStrategy,
+    /// The target of the call's session.
+    pub(super) kept: Option<usize>,
+}
+
+impl TargetChoice<'_> {
+    /// Returns the numbers of the targets that support the call's format, in the order in which they are tried.
+    pub(super) async fn order(
+        &self,
+        account: &RequestAccount,
+        parsed: &ParsedCall,
+        of: &InferenceRequest<'_>,
+    ) -> Result<Vec<usize>, Problem> {
+        let Self { entry, states, .. } = self;
+        let mut order = speaking(entry, of.endpoint.format);
+        match self.strategy {
+            TargetStrategy::Fallback => {}
+            TargetStrategy::Weighted => {
+                if let Some(first) = self.by_weight(&order, account.request.read_at(), fraction()) {
+                    to_front(&mut order, first);
+                }
+            }
+            TargetStrategy::Fastest => {
+                order.sort_by_key(|target| states.get(*target).map_or(0, |state| state.content_us()));
+            }
+            TargetStrategy::Cheapest => {
+                let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
+                let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
+                let cost = |target: &usize| {
+                    let target = entry.targets.get(*target)?;
+                    let (provider, model) = (&target.provider, entry.model_of(target, &of.plan.requested));
+                    let price = traffic.price(provider, (&model, None), at);
+                    extent.bound(price, traffic.limits(provider, &model, at)).money
+                };
+                // A target without a known price comes last.
+                order.sort_by_key(|target| cost(target).unwrap_or(NanoUsd::MAX));
             }
         }
-        TargetStrategy::Fastest => {
-            order.sort_by_key(|target| states.get(*target).map_or(0, |state| state.content_us()));
+        if let Some(kept) = self.kept {
+            to_front(&mut order, kept);
         }
-        TargetStrategy::Cheapest => {
-            let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
-            let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
-            let cost = |target: &usize| {
-                let target = entry.targets.get(*target)?;
-                let (provider, model) = (&target.provider, entry.model_of(target, &of.plan.requested));
-                let price = traffic.price(provider, (&model, None), at);
-                extent.bound(price, traffic.limits(provider, &model, at)).money
-            };
-            // A target without a known price comes last.
-            order.sort_by_key(|target| cost(target).unwrap_or(NanoUsd::MAX));
-        }
+        Ok(order)
     }
-    if let Some(kept) = kept {
-        to_front(&mut order, kept);
+
+    /// Chooses a target that is not left out by weight; `chance` is from 0 to below 1.
+    fn by_weight(&self, order: &[usize], now: Instant, chance: f64) -> Option<usize> {
+        let Self { entry, states, .. } = self;
+        let is_used = |target: &usize| states.get(*target).is_some_and(|state| state.cooldown.until(now).is_none());
+        let weight = |target: usize| f64::from(entry.targets.get(target).map_or(0, |target| target.weight));
+        let weighted = || order.iter().copied().filter(is_used).map(|target| (target, weight(target)));
+        let mut left = chance * weighted().map(|(_, weight)| weight).sum::<f64>();
+        let chosen = weighted().find(|(_, weight)| {
+            left -= weight;
+            left < 0.0
+        });
+        chosen.map(|(target, _)| target)
     }
-    Ok(order)
 }
 
 /// Returns the numbers of the targets that support a format.
 fn speaking(entry: &Model, format: Format) -> Vec<usize> {
     let numbered = entry.targets.iter().enumerate();
     numbered.filter(|(_, target)| target.provider.kind.speaks(format)).map(|(number, _)| number).collect()
-}
-
-/// Chooses a target that is not left out by weight; `chance` is from 0 to below 1.
-fn by_weight(entry: &Model, states: &[Arc<TargetState>], order: &[usize], now: Instant, chance: f64) -> Option<usize> {
-    let is_used = |target: &usize| states.get(*target).is_some_and(|state| state.cooldown.until(now).is_none());
-    let weight = |target: usize| entry.targets.get(target).map_or(0, |target| target.weight);
-    let weighted = || order.iter().copied().filter(is_used).map(|target| (target, f64::from(weight(target))));
-    let mut left = chance * weighted().map(|(_, weight)| weight).sum::<f64>();
-    weighted()
-        .find(|(_, weight)| {
-            left -= weight;
-            left < 0.0
-        })
-        .map(|(target, _)| target)
 }
 
 /// Moves a target to the front, if it is in the order.

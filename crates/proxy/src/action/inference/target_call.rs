@@ -102,7 +102,7 @@ impl<'a> TargetCall<'a> {
         Ok(admission)
     }
 
-    /// Reserves what this further attempt may use beyond what is reserved and was not used. Returns whether it may be sent: the
+    /// Reserves the amounts that this further attempt may use beyond those that are reserved and unused. Returns whether it may be sent: the
     /// request counts on its day, on which nothing can be reserved any more after midnight.
     pub(super) async fn reserve_more(&self, account: &mut RequestAccount) -> Result<bool, Problem> {
         let (Some(charge), Some(inference)) = (self.charge, &mut account.inference) else { return Ok(true) };

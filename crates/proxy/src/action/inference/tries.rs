@@ -49,7 +49,8 @@ impl<'a> Tries<'a> {
         rules: &'a FallbackRules,
         states: &'a [Arc<TargetState>],
         order: Vec<usize>,
-        (now, total_at): (Instant, Instant),
+        now: Instant,
+        total_at: Instant,
     ) -> Self {
         let until = (now + rules.within).min(total_at);
         Self { rules, states, order, position: 0, rounds: 0, attempts: 0, until }
@@ -90,7 +91,7 @@ impl<'a> Tries<'a> {
         if self.attempts == 0 || wait > self.rules.backoff_max {
             return Err(if wait.is_zero() { NoTry::Spent } else { NoTry::LeftOut(free_at) });
         }
-        let after = wait.max(pause((self.rules.backoff, self.rules.backoff_max), self.rounds, fraction()));
+        let after = wait.max(pause(self.rules.backoff, self.rules.backoff_max, self.rounds, fraction()));
         if now + after >= self.until {
             return Err(NoTry::Spent);
         }
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn each_target_is_tried_once_at_once_and_then_again_after_pauses() {
         let (rules, states, now) = (rules(4), states(3), Instant::now());
-        let mut tries = Tries::new(&rules, &states, vec![1, 0, 2], (now, now + Duration::from_secs(600)));
+        let mut tries = Tries::new(&rules, &states, vec![1, 0, 2], now, now + Duration::from_secs(600));
         let first: Vec<NextTry> = (0..3).map(|_| tries.next(now).unwrap()).collect();
         assert_eq!(first, [1, 0, 2].map(|target| NextTry { target, after: Duration::ZERO }));
         assert!(tries.may_continue(now));
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn targets_that_are_left_out_are_skipped_and_waited_for_only_if_that_is_short() {
         let (rules, states, now) = (rules(3), states(2), Instant::now());
-        let new = || Tries::new(&rules, &states, vec![0, 1], (now, now + Duration::from_secs(600)));
+        let new = || Tries::new(&rules, &states, vec![0, 1], now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
             states[target].cooldown.failed(&rules.cooldown, cause, now);
@@ -178,7 +179,7 @@ mod tests {
         let (rules, states, now) = (rules(3), states(2), Instant::now());
         let after = |seconds| now + Duration::from_secs(seconds);
         for (total, at, expected) in [(600, 59, true), (600, 60, false), (5, 4, true), (5, 5, false)] {
-            let mut tries = Tries::new(&rules, &states, vec![0, 1], (now, after(total)));
+            let mut tries = Tries::new(&rules, &states, vec![0, 1], now, after(total));
             assert!(tries.next(now).is_ok());
             assert_eq!((tries.may_continue(after(at)), tries.next(after(at)).is_ok()), (expected, expected));
         }

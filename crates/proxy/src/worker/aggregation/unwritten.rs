@@ -49,7 +49,8 @@ impl PendingSettlement {
         committed: CommittedRequest,
         further: Vec<CommittedRequest>,
         unsent: Vec<Reservation>,
-        (charge, estimated): (Charge, Charge),
+        charge: Charge,
+        estimated: Charge,
     ) -> Self {
         let mut left = charge.less(&committed.reserved());
         let mut rest = charge;
