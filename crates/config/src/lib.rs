@@ -38,6 +38,7 @@ mod schema;
 mod secret_text;
 mod section;
 pub mod settings;
+mod short_forms;
 pub mod snapshot;
 mod spec;
 mod substitute;

@@ -16,7 +16,7 @@ use crate::section::Reader;
 use crate::settings::Setting;
 use crate::snapshot::{Process, Snapshot};
 use crate::yaml::{Kind, Node};
-use crate::{overlay, yaml};
+use crate::{overlay, short_forms, yaml};
 
 /// The sources of the configuration.
 #[derive(Clone)]
@@ -139,6 +139,7 @@ pub(crate) fn load_in_place_of(
             let accepted: Vec<Node> = accepted.iter().filter_map(|text| with_variables(text, environment)).collect();
             reader.bound(ApiRule::new(allowed.unwrap_or_default(), root, &accepted));
         }
+        short_forms::expand(root);
     }
     let compiled = match &root {
         Ok(root) => compile(&reader, root, &flags, notes),

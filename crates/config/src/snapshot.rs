@@ -60,7 +60,7 @@ pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits
 pub use redirect::Redirect;
 pub use retry::{PoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;
-pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
+pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart, UpstreamHost};
 pub use route::{Action, HostMatch, PathMatch, Route, RouteMatches, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
 pub use select::Selection;

@@ -232,7 +232,9 @@ fn direct_to(
     let to = destination.shared();
     account.destination = Some(destination);
     head.origin = to.pool.target.clone();
-    head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)?;
+    let received = head.head.clone();
+    let host = account.policy().upstream_host.of(received.host(), &to.pool.origin);
+    head.edits.set(KnownName::Host, host).map_err(unwritable)?;
     Ok(to)
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum Receiver<'a> {
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
     pub(crate) origin: &'a ClientOrigin,
+    /// The host that the upstream receives.
+    pub(crate) host: &'a [u8],
     pub(crate) options: ForwardingOptions<'a>,
     pub(crate) id_text: &'a [u8],
     /// Whether the request asks for a WebSocket.
@@ -80,7 +82,7 @@ pub(crate) struct ProviderTarget<'a> {
 }
 
 impl RequestEdits<'_> {
-    /// Returns the edits with which the client's head is written. Every request passes these rules, in this order: the fields
+    /// Returns the edits with which the client's head is written. Every request passes these rules, in this order: the host, the fields
     /// of the connection, credentials, identity, forwarding or the provider's rules, the trace, and the changes of the route.
     ///
     /// # Errors
@@ -89,6 +91,7 @@ impl RequestEdits<'_> {
         let mut edits = self.destination.clone_with_room(ADDED_BYTES_USUAL);
         match &self.receiver {
             Receiver::Upstream(client) => {
+                edits.append(KnownName::Host, client.host)?;
                 connection(&mut edits, head, client.upgrades)?;
                 withhold_credentials(&mut edits, head, client);
                 identify(&mut edits, head, client)?;

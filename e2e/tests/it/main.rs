@@ -77,6 +77,7 @@ mod texts;
 mod tls;
 mod transformations;
 mod upstream;
+mod upstream_hosts;
 mod usage;
 mod usage_requests;
 mod vault;

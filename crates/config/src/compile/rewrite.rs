@@ -7,7 +7,8 @@ use crate::schema::field::Either;
 use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput, RouteInput};
 use crate::section::{Reader, one_of};
 use crate::snapshot::{
-    Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, decoded, encoded,
+    Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, UpstreamHost,
+    decoded, encoded,
 };
 
 /// Returns the rewrite of a route with this path; `None` without one.
@@ -18,8 +19,18 @@ pub(super) fn rewrite(reader: &Reader<'_>, route: &RouteInput, from: &PathMatch)
         Some(Either::Single(path)) => whole(reader, path, from).map(PathRewrite::Whole),
         Some(Either::Nested(rule)) => by_rule(reader, rule, from),
     };
+    if path.is_none() && input.query.is_none() {
+        return None;
+    }
     let query = input.query.as_ref().map(query).unwrap_or_default();
     Some(Box::new(Rewrite { path, query }))
+}
+
+/// Returns the host that the backends of a route receive.
+pub(super) fn upstream_host(route: &RouteInput) -> UpstreamHost {
+    let request = route.transformations.as_ref().and_then(|both| both.request.as_ref());
+    let host = request.and_then(|request| request.rewrite.as_ref()?.host.as_ref());
+    host.map_or(UpstreamHost::ByScheme, |host| host.value.clone())
 }
 
 /// Returns a new path that may have parameters of the route.

@@ -80,6 +80,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
             labels: labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
+            upstream_host: rewrite::upstream_host(route),
             request_headers,
             response,
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),

@@ -3,6 +3,7 @@
 mod lists;
 mod maps;
 mod one_or_more;
+mod short;
 
 use std::marker::PhantomData;
 
@@ -20,6 +21,7 @@ use crate::yaml::Kind;
 pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, sections};
 pub(crate) use maps::{MapEntry, MapKeys, MapOf, map_of};
 pub(crate) use one_or_more::{OneOrMore, one_or_more, optional_one_or_more};
+pub(crate) use short::short;
 
 /// One key of a section.
 pub(crate) trait Field: Describe {

@@ -13,6 +13,7 @@ use super::cors::Cors;
 use super::fixed_response::FixedResponse;
 use super::header_rules::{HeaderRules, ResponseRules};
 use super::key_places::KeyPlaces;
+use super::rewrite::UpstreamHost;
 use super::timeouts::Timeouts;
 
 /// What applies to the requests of a route. A request keeps its policy to its end.
@@ -38,6 +39,8 @@ pub struct RoutePolicy {
     pub labels: PolicyLabels,
     /// The response in place of the gateway's own errors with status 502, 503 or 504.
     pub fallback: Option<Box<FixedResponse>>,
+    /// The host that backends receive.
+    pub upstream_host: UpstreamHost,
     /// The changes of the headers of requests to upstreams.
     pub request_headers: Option<Box<HeaderRules>>,
     /// The changes of responses.
@@ -117,6 +120,7 @@ impl RoutePolicy {
             timeouts,
             labels: PolicyLabels::default(),
             fallback: None,
+            upstream_host: UpstreamHost::Backend,
             request_headers: None,
             response: None,
             addresses: None,

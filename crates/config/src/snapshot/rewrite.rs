@@ -3,6 +3,7 @@
 use super::conditions::decoded;
 use super::pattern::Pattern;
 use super::template::Template;
+use super::upstream::{Origin, Scheme};
 
 /// The changes of the target of requests: `routes[].transformations.request.rewrite`.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,33 @@ pub struct Rewrite {
     pub path: Option<PathRewrite>,
     /// The change of the query.
     pub query: QueryRewrite,
+}
+
+/// The host that a backend receives: `routes[].transformations.request.rewrite.host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// The client's over `http`, and the backend's own over `https`, whose certificate has it.
+    ByScheme,
+    /// The host that the client requested.
+    Preserve,
+    /// The backend's own host, that of its URL.
+    Backend,
+    /// This host, with its port.
+    Name(Box<str>),
+}
+
+impl UpstreamHost {
+    /// Returns the host that `backend` receives with a request to the host `received`, which is empty if it is unknown.
+    #[must_use]
+    pub fn of<'a>(&'a self, received: &'a [u8], backend: &'a Origin) -> &'a [u8] {
+        let own = backend.authority.as_bytes();
+        match self {
+            Self::Name(name) => name.as_bytes(),
+            Self::ByScheme if backend.scheme == Scheme::Https => own,
+            Self::ByScheme | Self::Preserve if !received.is_empty() => received,
+            Self::ByScheme | Self::Preserve | Self::Backend => own,
+        }
+    }
 }
 
 /// A change of the path of a request.
@@ -231,5 +259,24 @@ mod tests {
         check(None, &only_removes, "/x?a=1", "/x");
         check(None, &QueryRewrite::default(), "/x?", "/x?");
         assert_eq!(encoded("a b&=é"), "a%20b%26%3D%C3%A9");
+    }
+
+    #[test]
+    fn the_client_decides_the_host_over_http_and_the_backend_over_https() {
+        let name = UpstreamHost::Name("name.example:81".into());
+        for (rule, over_http, over_https) in [
+            (&UpstreamHost::ByScheme, "client", "b.example"),
+            (&UpstreamHost::Preserve, "client", "client"),
+            (&UpstreamHost::Backend, "b.example:8080", "b.example"),
+            (&name, "name.example:81", "name.example:81"),
+        ] {
+            for (url, expected) in [("http://b.example:8080", over_http), ("https://b.example", over_https)] {
+                let backend = Origin::parse(url).unwrap();
+                assert_eq!(rule.of(b"client", &backend), expected.as_bytes(), "{rule:?} {url}");
+                if *rule != name {
+                    assert_eq!(rule.of(b"", &backend), backend.authority.as_bytes(), "{rule:?} {url}");
+                }
+            }
+        }
     }
 }

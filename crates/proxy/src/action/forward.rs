@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Events, RetryRules, Route, RoutePolicy, Split, Upstream};
+use config::snapshot::{Events, RetryRules, Route, Split, Upstream};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
@@ -24,6 +24,7 @@ use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, forward, undirected,
 use crate::refusal::problem::Problem;
 use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
+use crate::upstream::destination::Destination;
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
@@ -70,7 +71,7 @@ pub(crate) async fn forward_to(
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
-    let edits = edits(account, policy, &destination.edits, upgrades).map_err(unwritable)?;
+    let edits = edits(account, &destination, upgrades).map_err(unwritable)?;
     let (mut upload, progress) = Upload::stream(
         body.take(),
         policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max),
@@ -117,17 +118,13 @@ fn is_event_stream(content_type: &[u8]) -> bool {
     content_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-/// Returns the edits of the request; `destination` are those of all requests to its upstream.
-fn edits(
-    account: &RequestAccount,
-    policy: &RoutePolicy,
-    destination: &HeadEdits,
-    upgrades: bool,
-) -> Result<HeadEdits, InvalidPart> {
-    let request = &account.request;
+/// Returns the edits of the request to a destination.
+fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) -> Result<HeadEdits, InvalidPart> {
+    let (request, policy) = (&account.request, account.policy());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
+        host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
         options: forwarding_options(request),
         id_text: request.id_text.as_bytes(),
         upgrades,
@@ -146,7 +143,8 @@ fn edits(
             identity: &account.identity,
         }),
     };
-    RequestEdits { trace: request.trace(), destination, receiver: Receiver::Upstream(client) }.of(&request.head)
+    let receiver = Receiver::Upstream(client);
+    RequestEdits { trace: request.trace(), destination: &destination.edits, receiver }.of(&request.head)
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.

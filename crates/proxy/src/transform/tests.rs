@@ -81,7 +81,7 @@ fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written 
 }
 
 fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
-    let (destination, receiver) = (&upstream_edits(&origin()).unwrap(), Receiver::Upstream(client));
+    let (destination, receiver) = (&upstream_edits(), Receiver::Upstream(client));
     RequestEdits { trace: &TraceContext::of(head, id()), destination, receiver }.of(head).unwrap()
 }
 
@@ -94,7 +94,18 @@ fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a>
     let trust = TrustRule { trust, claim_headers: &[], withholds_claims: false, certificate: None };
     let withheld = WithheldHeaders::default();
     let (upgrades, token, service) = (false, None, None);
-    ForwardedClient { origin, options, id_text: b"ours", upgrades, withheld, trust, token, service, headers: None }
+    ForwardedClient {
+        origin,
+        host: b"up.example",
+        options,
+        id_text: b"ours",
+        upgrades,
+        withheld,
+        trust,
+        token,
+        service,
+        headers: None,
+    }
 }
 
 fn to_provider(fields: &[(&str, &str)], kind: ProviderKind, dialect: Dialect) -> Written {

@@ -18,9 +18,10 @@ use crate::upstream::retry_budget::RetryPermit;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
 /// spellings with underscores are removed too.
-const REPLACED: [KnownName; 11] = [
+const REPLACED: [KnownName; 12] = [
     KnownName::Expect,
     KnownName::Forwarded,
+    KnownName::Host,
     KnownName::Traceparent,
     KnownName::XForwardedFor,
     KnownName::XForwardedHost,
@@ -101,17 +102,14 @@ impl Drop for DestinationInUse {
     }
 }
 
-/// Returns the edits that every request to an ordinary upstream gets.
-///
-/// # Errors
-/// The origin's authority is not a field value.
-pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
+/// Returns the edits that every request to an ordinary upstream gets. They remove the host: each request adds that of its
+/// route.
+pub(crate) fn upstream_edits() -> HeadEdits {
     let mut edits = HeadEdits::for_forwarding();
     for name in REPLACED {
         edits.remove(name);
     }
-    edits.set(KnownName::Host, origin.authority.as_bytes())?;
-    Ok(edits)
+    edits
 }
 
 /// Returns the edits that every request to a provider gets.

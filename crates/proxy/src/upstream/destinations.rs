@@ -161,7 +161,7 @@ impl Destinations {
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
                 pool: self.pools.of(origin, upstream.tls.as_ref(), &bounds),
-                edits: upstream_edits(origin)?,
+                edits: upstream_edits(),
                 duration: duration.clone(),
                 backend,
             }));

@@ -47,7 +47,8 @@ fn yaml(backends: &str) -> String {
         "ai: {{enabled: false}}\n\
          timeouts: {{connect: 1s}}\n\
          upstreams: [{{name: pair, backends: [{backends}]}}]\n\
-         routes: [{{name: all, path: {{prefix: /api}}, credits: {CREDITS}, upstreams: pair}}]\n"
+         routes: [{{name: all, path: {{prefix: /api}}, credits: {CREDITS}, upstreams: pair, \
+         transformations: {{request: {{rewrite: {{host: backend}}}}}}}}]\n"
     )
 }
 

@@ -70,7 +70,7 @@ async fn request_over_http2_has_nothing_of_http1() {
 
     let heads = std::mem::take(&mut *server.seen.heads.lock().unwrap());
     let head = &heads[0];
-    assert_eq!(head.uri.to_string(), format!("http://{}/api/echo?q=1", server.address));
+    assert_eq!(head.uri.to_string(), "http://gateway.test/api/echo?q=1", "the host of the client");
     let of_http1 = ["host", "connection", "keep-alive", "upgrade", "transfer-encoding", "x-private"];
     for name in of_http1 {
         assert_eq!(head.headers.get(name), None, "{name}");

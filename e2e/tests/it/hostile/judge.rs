@@ -29,8 +29,9 @@ const PIECES: usize = 150;
 const PATH: &[u8] = b" /o/a ";
 const LLM_PATH: &[u8] = b" /v1/messages ";
 
-const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}, \
-    {path: {prefix: /k}, upstreams: backend}";
+const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}, \
+        transformations: {request: {rewrite: {host: backend}}}}, \
+    {path: {prefix: /k}, upstreams: backend, transformations: {request: {rewrite: {host: backend}}}}";
 /// By default, an open route beside a protected one refuses these paths.
 const PATHS: &str = "{merge_slashes: false, encoded_slashes: keep, semicolons: keep}";
 

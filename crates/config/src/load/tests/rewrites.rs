@@ -2,7 +2,7 @@
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::snapshot::ReceivedTarget;
+use crate::snapshot::{ReceivedTarget, UpstreamHost};
 
 fn file(path: &str, rewrite: &str) -> String {
     format!(
@@ -37,6 +37,24 @@ fn every_kind_of_rewrite_is_read() {
         ("{prefix: /}", "{query: {add: {a: 1}}}", "/x", "/x?a=1"),
     ] {
         assert_eq!(target(path, rewrite, received), expected, "{path} {rewrite}");
+    }
+}
+
+#[test]
+fn the_host_of_a_backend_is_a_rule_or_a_name() {
+    let host = |rewrite: &str| {
+        let snapshot = snapshot(&file("/a", rewrite));
+        let route = &snapshot.traffic.router.routes()[0];
+        assert!(route.rewrite.is_none() || rewrite.contains("path"));
+        route.policy.upstream_host.clone()
+    };
+    assert_eq!(host("{}"), UpstreamHost::ByScheme);
+    assert_eq!(host("{host: preserve}"), UpstreamHost::Preserve);
+    assert_eq!(host("{host: backend, path: /b}"), UpstreamHost::Backend);
+    assert_eq!(host("{host: 'b.example:8080'}"), UpstreamHost::Name("b.example:8080".into()));
+    for invalid in ["'a b'", "'http://a'", "'a:'", "'a:70000'", "':80'", "'a/b'", "''"] {
+        let error = read_text(&file("/a", &format!("{{host: {invalid}}}"))).map(|_| ()).expect_err(invalid);
+        assert_eq!(error.problems[0].code.name(), "bad_value", "{error}");
     }
 }
 

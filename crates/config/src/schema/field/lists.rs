@@ -30,11 +30,20 @@ pub(crate) struct Sections<S> {
     entries_max: Option<usize>,
     /// Whether the list is required, and a key of a later version that replaces it.
     required_unless: Option<&'static str>,
+    /// The schema of entries that are single values, which [`short_forms`](crate::short_forms) replaces by sections.
+    single: Option<fn() -> Json>,
     section: PhantomData<fn() -> S>,
 }
 
 pub(crate) const fn sections<S: SectionInput>(absent: &'static str) -> Sections<S> {
-    Sections { absent, empty_expected: None, entries_max: None, required_unless: None, section: PhantomData }
+    Sections {
+        absent,
+        empty_expected: None,
+        entries_max: None,
+        required_unless: None,
+        single: None,
+        section: PhantomData,
+    }
 }
 
 impl<S> Sections<S> {
@@ -51,6 +60,12 @@ impl<S> Sections<S> {
     /// The list is required.
     pub(crate) const fn required(self) -> Self {
         self.required_unless("")
+    }
+
+    /// Entries may be single values of this schema.
+    pub(crate) const fn or_singles(mut self, single: fn() -> Json) -> Self {
+        self.single = Some(single);
+        self
     }
 
     /// The list is required, unless `key`, which belongs to a later version, is given.
@@ -79,7 +94,12 @@ impl<S: SectionInput> Describe for Sections<S> {
 
     fn schema(&self) -> Json {
         let min = u8::from(self.empty_expected.is_some());
-        let schema = json!({"type": "array", "items": json::section(S::SPEC), "minItems": min});
+        let section = json::section(S::SPEC);
+        let items = match self.single {
+            Some(single) => json::any_of(vec![json::reference_or(single()), section]),
+            None => section,
+        };
+        let schema = json!({"type": "array", "items": items, "minItems": min});
         match self.entries_max {
             Some(max) => json::with(schema, "maxItems", json!(max)),
             None => schema,

@@ -293,7 +293,7 @@ const ENTRY_TYPE: Words<EntryType> = Words::new(&[
     (EntryType::Basic.as_str(), EntryType::Basic),
     (EntryType::Forward.as_str(), EntryType::Forward),
 ]);
-const AUTH_TYPE: Words<AuthType> = Words::new(&[
+pub(super) const AUTH_TYPE: Words<AuthType> = Words::new(&[
     (AuthType::Key.as_str(), AuthType::Key),
     (AuthType::None.as_str(), AuthType::None),
     (AuthType::Jwt.as_str(), AuthType::Jwt),

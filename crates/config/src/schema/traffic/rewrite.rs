@@ -7,13 +7,15 @@ use super::forms::PATH;
 use super::matches::{PARAMETER_TEXT, PATH_MATCH, REGEX, is_parameter};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{PathMatch, Pattern};
+use crate::snapshot::{PathMatch, Pattern, UpstreamHost};
 use crate::spec::Rule;
 
 section! {
     RewriteInput {
         /// The new path; it may have the parameters of the route's path: `/v2/users/{id}`.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
+        /// The [host](routing.md#hosts) that the backend receives: `preserve`, `backend`, or a host, with a port if it needs one.
+        host: Option<Input<UpstreamHost>> = optional(UPSTREAM_HOST, "`preserve` over `http`, `backend` over `https`");
         /// Changes of the query parameters.
         query: Option<QueryRewriteInput> = maybe_nested::<QueryRewriteInput>();
     }
@@ -41,6 +43,30 @@ section! {
     }
 }
 
+/// Longest host with a port, in bytes.
+const HOST_LEN_MAX: usize = 259;
+const UPSTREAM_HOST: TextForm<UpstreamHost> = TextForm {
+    parse: |text| match text {
+        "preserve" => Ok(UpstreamHost::Preserve),
+        "backend" => Ok(UpstreamHost::Backend),
+        name => {
+            let (host, port) = name.split_once(':').map_or((name, None), |(host, port)| (host, Some(port)));
+            let is_label = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+            let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok();
+            let is_valid = !host.is_empty() && host.bytes().all(is_label) && port.is_none_or(is_port);
+            let expected = "`preserve`, `backend`, or a host with or without a port: api.example.com:8080";
+            accept(name, is_valid && name.len() <= HOST_LEN_MAX, expected).map(|name| UpstreamHost::Name(name.into()))
+        }
+    },
+    shown: |host| match host {
+        UpstreamHost::ByScheme | UpstreamHost::Preserve => Value::text("preserve"),
+        UpstreamHost::Backend => Value::text("backend"),
+        UpstreamHost::Name(name) => Value::text(name),
+    },
+    cell: "`preserve`, `backend`, or host",
+    pattern: "^[A-Za-z0-9._-]+(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-4][0-9]{3}|:65[0-4][0-9]{2}|:655[0-2][0-9]|:6553[0-5])?$",
+    scalar: Scalar::Text,
+};
 const PARAMETER_NAME: TextForm<String> = TextForm {
     parse: |name| accept(name, is_parameter(name), "a name of 1 to 128 characters, not encoded"),
     shown: |name| Value::text(name),

@@ -6,11 +6,11 @@ use serde_json::{Value as Json, json};
 
 use super::super::field::{
     Either, Entries, Map, MapEntry, Sections, Values, default, list, maybe_nested, nested, optional, required,
-    sections, single_or, single_or_absent,
+    sections, short, single_or, single_or_absent,
 };
-use super::super::form::{Scalar, TextForm, Whole, Words, accept, bad};
+use super::super::form::{Form as _, Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
-use super::auth::AuthInput;
+use super::auth::{AUTH_TYPE, AuthInput};
 use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
 use super::cors::CorsInput;
@@ -44,12 +44,12 @@ section! {
         upstreams: Option<Either<String, Entries<WeightedUpstreamInput>>> = single_or_absent(ANY_NAME, UPSTREAMS);
         /// The gateway's own response.
         respond: Option<RespondInput> = maybe_nested::<RespondInput>();
-        /// A redirect to another address.
-        redirect: Option<RedirectInput> = maybe_nested::<RedirectInput>();
+        /// A redirect to another address; `redirect: URL` is short for `{to: URL}`.
+        redirect: Option<RedirectInput> = short(LOCATION, maybe_nested::<RedirectInput>());
         /// Changes of requests to upstreams, and of [responses](routing.md#headers).
         transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
-        /// The authentication that clients need.
-        auth: AuthInput = nested::<AuthInput>();
+        /// The authentication that clients need; `auth: none` is short for `{type: none}`.
+        auth: AuthInput = short(AUTH_TYPE, nested::<AuthInput>());
         /// The credits that a request to an upstream costs; other requests are free.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
         /// Usage is stored as counts per minute, or as one row per request.
@@ -88,7 +88,7 @@ section! {
 }
 
 const UPSTREAMS: Sections<WeightedUpstreamInput> =
-    sections("").not_empty("at least one {name: …, weight: …}").at_most(UPSTREAMS_MAX);
+    sections("").not_empty("at least one {name: …, weight: …}").at_most(UPSTREAMS_MAX).or_singles(|| ANY_NAME.schema());
 
 section! {
     RespondInput {

@@ -127,6 +127,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("routes[4].upstreams[0].name", "others", "others"),
     ("routes[4].upstreams[0].weight", "7", "7"),
     ("routes[0].transformations.request.rewrite.path", "/r", "/r"),
+    ("routes[0].transformations.request.rewrite.host", "api.example.com:8080", "api.example.com:8080"),
     ("routes[1].transformations.request.rewrite.path.prefix", "/p", "/p"),
     ("routes[5].transformations.request.rewrite.path.regex", "x+", "x+"),
     ("routes[5].transformations.request.rewrite.path.to", "y", "y"),

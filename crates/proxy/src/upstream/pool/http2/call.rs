@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use http1::{Announced, KnownName};
@@ -97,7 +98,12 @@ impl Http2CallError {
 /// The method, the target or a field is not valid in HTTP/2.
 pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<()>, http::Error> {
     let origin = &outgoing.origin;
-    let uri = Uri::builder().scheme(origin.scheme.clone()).authority(origin.authority.clone());
+    let host = outgoing.edits.added().find(|field| field.known == Some(KnownName::Host)).map(|field| field.value);
+    let authority = match host {
+        Some(host) if host != origin.authority.as_str().as_bytes() => Authority::try_from(host)?,
+        Some(_) | None => origin.authority.clone(),
+    };
+    let uri = Uri::builder().scheme(origin.scheme.clone()).authority(authority);
     let mut head = Request::new(());
     *head.method_mut() = Method::from_bytes(outgoing.head.method_bytes())?;
     *head.version_mut() = Version::HTTP_2;
