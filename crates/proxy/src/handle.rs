@@ -15,6 +15,7 @@ use std::task::Poll;
 use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
+use config::snapshot::Snapshot;
 use http::{Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
@@ -29,6 +30,7 @@ use crate::authenticate::scope;
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
 use crate::body::admit;
+use crate::client::head::Head;
 use crate::client::{dialect, key_removal};
 use crate::deadlines::RequestDeadlines;
 use crate::forward::UpstreamResponse;
@@ -117,7 +119,7 @@ async fn serve(
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
-    respond_to_preflight(account, preflight)?;
+    respond_to_preflight(account, &snapshot, &head, preflight)?;
     let found = route::find(&snapshot.traffic, &head);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
@@ -184,12 +186,16 @@ async fn serve(
 }
 
 /// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
-fn respond_to_preflight(account: &mut RequestAccount, endpoint: Option<Endpoint>) -> Phase<()> {
-    let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
+fn respond_to_preflight(
+    account: &mut RequestAccount,
+    snapshot: &Snapshot,
+    head: &Head,
+    endpoint: Option<Endpoint>,
+) -> Phase<()> {
     let response = if let Some(endpoint) = endpoint {
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         cors::preflight_response()
-    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, &head) {
+    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, head) {
         account.matched(policy);
         addresses::check(account)?;
         response

@@ -295,9 +295,7 @@ impl RequestAccount {
             }
         }
     }
-}
 
-impl RequestAccount {
     /// Ends an attempt of an LLM call whose target has failed, so that another one may follow. `seen` are the facts of its
     /// response, and `reserved` are the amounts that it might use.
     pub(crate) fn end_attempt(&mut self, reserved: Charge, seen: Option<ResponseFacts>) {

@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
+use meter::Charge;
 use uuid::Uuid;
 
 use crate::fixture::{SMALL, close_of, id, open, open_of, opened, record};
-use crate::{Position, Reader, Record, Spool, SpoolOpener, SpoolOptions};
+use crate::{OpenRequest, Position, Reader, Record, Spool, SpoolOpener, SpoolOptions};
 
 /// The state of a store: positions and open requests, committed with each batch.
 #[derive(Default)]
@@ -98,6 +99,41 @@ fn close_read_before_its_open_in_another_partition_closes_it() {
     assert_eq!(store.open, BTreeSet::new());
     drop(spool);
     assert_eq!(store.interrupted(dir.path(), two), BTreeSet::new());
+}
+
+#[test]
+fn the_last_open_of_a_request_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = SpoolOptions { partitions: 2, ..SMALL };
+    let mut spool = open(dir.path(), two);
+    let larger = |n| OpenRequest { reserved: Charge::default(), ..opened(id(1, n)) };
+    for n in [0, 1] {
+        spool.writers[1].append(&open_of(1, n)).unwrap();
+        spool.writers[1].append(&Record::Open(larger(n))).unwrap();
+    }
+    let interrupted = |stored_requests: &[OpenRequest], positions: &[Position]| {
+        let opener = SpoolOpener { stored_requests, ..SpoolOpener::new(dir.path(), two, positions) };
+        opener.open().unwrap().interrupted.into_iter().map(|one| one.request).collect::<Vec<_>>()
+    };
+    (2..60).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
+    // This close is read before both opens of its request.
+    spool.writers[0].append(&close_of(1, 1)).unwrap();
+    drop(spool);
+    assert_eq!(interrupted(&[], &[]), [larger(0)]);
+    let mut spool = open(dir.path(), two);
+    let (mut told, mut positions) = (Vec::new(), Vec::new());
+    loop {
+        let batch = spool.reader.next_batch(7).unwrap();
+        if batch.records.is_empty() {
+            break;
+        }
+        told.extend(spool.reader.requests_to_store(&batch));
+        positions.extend(batch.positions());
+        spool.reader.release(&batch).unwrap();
+    }
+    assert_eq!(told, [larger(0)]);
+    drop(spool);
+    assert_eq!(interrupted(&told, &positions), [larger(0)]);
 }
 
 /// Random opens and closes in two partitions, batches of all sizes, commits with an unknown result, and restarts: a

@@ -14,12 +14,18 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
         let folder = place.folder.path().join("spool");
         let mut spool = Spool::open(&folder, options, &[]).unwrap();
         let [kept, ended] = [opened(), opened()];
-        for one in [&kept, &ended] {
+        // It is opened again later, with a larger reservation.
+        let smaller = OpenRequest { reserved: Charge::default(), ..kept.clone() };
+        for one in [&smaller, &ended] {
             spool.writers[0].append(&Record::Open(one.clone())).unwrap();
         }
         spool.writers[0].append(&Record::Close(ended.interrupted_event())).unwrap();
         // More than one segment of other records.
-        for _ in 0..800 {
+        for n in 0..1_600 {
+            if n == 800 {
+                assert_eq!(stored_requests(&node).await.unwrap(), std::slice::from_ref(&smaller));
+                spool.writers[0].append(&Record::Open(kept.clone())).unwrap();
+            }
             spool.writers[0].append(&counts(1)).unwrap();
             drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
         }

@@ -116,8 +116,8 @@ fn of_problem(problem: Problem) -> AttemptEnd {
     // A circuit breaker keeps its own time.
     let is_of_breaker = problem.refusal == Refusal::NoHealthyUpstream;
     let cause = match AttemptResult::of_refusal(problem.refusal) {
-        _ if is_of_breaker => FallbackCause::Connect,
         AttemptResult::ConnectFailed => FallbackCause::Connect,
+        AttemptResult::Aborted if is_of_breaker => FallbackCause::Connect,
         AttemptResult::Reset => FallbackCause::Reset,
         AttemptResult::TimedOut => FallbackCause::Timeout,
         AttemptResult::Status(_) | AttemptResult::GrpcUnavailable | AttemptResult::Aborted => {
