@@ -11,8 +11,8 @@ use meter::{RequestResult, Usage};
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
-    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TargetResultLabels, TokenLabels,
-    UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
+    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels,
+    UpstreamCodeLabels, UpstreamLabels,
 };
 
 /// The token classes in the order of [`Usage::summary_classes`].
@@ -95,12 +95,6 @@ impl Handles {
     pub(crate) fn retried(&self, upstream: &Arc<str>, cause: &'static str) {
         let labels = UpstreamCauseLabels { upstream: upstream.into(), cause };
         self.metrics.proxy.upstream_retries.get_or_create(&labels).inc();
-    }
-
-    /// Counts an attempt at a target of a model that may have several.
-    pub(crate) fn attempted(&self, provider: &Arc<str>, model: &Arc<str>, result: &'static str) {
-        let labels = TargetResultLabels { provider: provider.into(), model: model.into(), result };
-        self.metrics.targets.attempts.get_or_create(&labels).inc();
     }
 
     /// Counts a retry that the budget of its upstream refused.

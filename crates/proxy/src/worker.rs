@@ -29,7 +29,7 @@ use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::LimitCounters;
 use meter::limiter::sharing::LimitSharing;
-use telemetry::{BackendStatus, Metrics};
+use telemetry::{BackendStatus, Metrics, TargetStatus};
 
 use crate::bytes::buffers::Buffers;
 use crate::capacity::Capacity;
@@ -94,6 +94,12 @@ impl Shared {
     #[must_use]
     pub fn backend_statuses(&self) -> Vec<BackendStatus> {
         self.backends.statuses(&self.live)
+    }
+
+    /// Returns the targets of the running configuration that have been used.
+    #[must_use]
+    pub fn target_statuses(&self) -> Vec<TargetStatus> {
+        self.backends.target_statuses(&self.live)
     }
 }
 

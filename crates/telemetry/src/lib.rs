@@ -11,4 +11,6 @@ pub mod logs;
 pub mod metrics;
 
 pub use live_state::{LiveState, NotReady};
-pub use metrics::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, Metrics};
+pub use metrics::{
+    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, Metrics, TARGET_RESULTS, TargetStatus,
+};

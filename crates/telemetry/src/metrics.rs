@@ -27,7 +27,7 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES};
+pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, TARGET_RESULTS, TargetStatus};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::{Histogram, HistogramCounts, WorkerHistogram};
@@ -39,7 +39,6 @@ pub use proxy::{
     CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
     UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
-pub use targets::{TargetMetrics, TargetResultLabels};
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;
 
@@ -55,8 +54,6 @@ type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
 pub struct Metrics {
     /// Metrics of the proxy.
     pub proxy: ProxyMetrics,
-    /// Metrics of the targets of models.
-    pub targets: TargetMetrics,
     /// Metrics of reservations; copied at scrape.
     pub meter: MeterMetrics,
     /// Metrics of budget leases; copied at scrape.
@@ -179,9 +176,10 @@ impl Metrics {
             "Version of the running build",
             Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") }),
         );
+        let backends = backends::register(&mut registry);
+        targets::register(&mut registry, &backends);
         Arc::new(Self {
             proxy: ProxyMetrics::register(&mut registry),
-            targets: TargetMetrics::register(&mut registry),
             meter: MeterMetrics::register(&mut registry),
             leases: LeaseMetrics::register(&mut registry),
             spool: SpoolMetrics::register(&mut registry),
@@ -194,7 +192,7 @@ impl Metrics {
             tls: TlsMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
-            backends: backends::register(&mut registry),
+            backends,
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

@@ -206,6 +206,8 @@ async fn join(
         services.backend_health(&base, &shared);
         let shown = shared.clone();
         base.board.set(move || shown.backend_statuses());
+        let shown = shared.clone();
+        base.board.set_targets(move || shown.target_statuses());
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

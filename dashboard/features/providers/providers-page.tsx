@@ -10,6 +10,7 @@ import { Shell } from "@/features/frame/shell";
 import { type CredentialTask, CredentialTable } from "@/features/providers/credential-table";
 import { type Provider, isOff, stateOf, withoutCredential } from "@/features/providers/provider-state";
 import { ProviderTable } from "@/features/providers/provider-table";
+import { TargetPanel } from "@/features/providers/target-panel";
 import { type Credential, useCredentials, useIsAdmin, useProviders } from "@/features/providers/use-providers";
 import { useTests } from "@/features/providers/use-tests";
 import { useFormat, useMessages } from "@/lib/language";
@@ -55,6 +56,7 @@ export function ProvidersPage() {
         <Problem key={provider.name} provider={provider} credentials={credentials.data ?? []} onAdd={add} onTask={setTask} />
       ))}
       <ProviderPanel />
+      <TargetPanel providers={list} />
       <CredentialPanel tests={tests} onAdd={() => add("")} onTask={setTask} />
       {adding !== "" && list.length > 0 && (
         <AddCredential providers={list.map(({ name }) => name)} provider={adding} mayShare={isAdmin} onClose={() => set({ add: "" })} onStored={stored} />

@@ -11,7 +11,7 @@ import { refusal, serve } from "@/tests/server";
 
 const SECRET = "sk-proj-0123456789";
 const HEALTH: Provider["health"] = { status: "ok", requests: 4, failures: 1, last_success_at: null, last_failure_at: null, last_failure_status: null };
-const PROVIDER: Provider = { name: "openai", kind: "openai", host: null, formats: ["chat"], offered: false, credential: { state: "shared", own: [], shared: null, configured: null }, health: HEALTH };
+const PROVIDER: Provider = { name: "openai", kind: "openai", host: null, formats: ["chat"], offered: false, credential: { state: "shared", own: [], shared: null, configured: null }, health: HEALTH, targets: null };
 const STORED = { id: "1", provider: "openai", label: "team", last4: "6789", shared: false, created_at: "", updated_at: "" };
 
 function failing(status: number | null): Provider {

@@ -67,4 +67,13 @@ export const providers = {
   cancel: "Cancel",
   refused: "The credential was not stored",
   failed: "The change was not made",
+  targets: "Fallback targets",
+  targetsPeriod: "Since the start of this instance",
+  model: "Model",
+  attempts: "Attempts",
+  failedAttempts: "Failed",
+  firstContent: "First content",
+  inUseNow: "In use",
+  leftOut: (time: string) => `Left out until ${time}`,
+  cause: (cause: string, attempts: string) => `${cause}: ${attempts}`,
 };

@@ -69,4 +69,13 @@ export const providers: Messages["providers"] = {
   cancel: "Batal",
   refused: "Kredensial tidak disimpan",
   failed: "Perubahan tidak dilakukan",
+  targets: "Target cadangan",
+  targetsPeriod: "Sejak instans ini dimulai",
+  model: "Model",
+  attempts: "Percobaan",
+  failedAttempts: "Gagal",
+  firstContent: "Isi pertama",
+  inUseNow: "Dipakai",
+  leftOut: (time) => `Dilewati sampai ${time}`,
+  cause: (cause, attempts) => `${cause}: ${attempts}`,
 };

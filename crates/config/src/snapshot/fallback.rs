@@ -68,7 +68,7 @@ pub enum FallbackCause {
     Status(u16),
     /// The account at the provider has no money or quota left.
     Quota,
-    /// The provider refused the credential, or the client has no credential for it.
+    /// The provider refused the credential.
     Credential,
     /// The provider does not know the model.
     NotFound,

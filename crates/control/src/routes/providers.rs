@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ProviderKeyId, Role};
+use access::{ProviderKeyId, Role, Timestamp};
 use axum::Json;
 use axum::extract::State;
 use config::snapshot::{Credential, Provider};
 use ledger::ProviderResponse;
 use serde::Serialize;
 use store::StoredProviderKey;
+use telemetry::{TARGET_RESULTS, TargetStatus};
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::credentials::{CredentialState, VaultCredentials};
+use crate::figures::ms;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -48,6 +50,33 @@ struct ProviderView {
     offered: bool,
     credential: ProviderCredentials,
     health: ProviderHealth,
+    /// The targets of models with several that this instance has used; null unless the caller is an admin.
+    targets: Option<Vec<TargetView>>,
+}
+
+/// A target of models that have several. Counts begin with this instance.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderTarget)]
+struct TargetView {
+    /// The provider's name of the model.
+    model: String,
+    /// The attempts that the provider served.
+    succeeded: u64,
+    /// The attempts that failed, by cause. Calls continued with the next target, if there was one.
+    failures: Vec<TargetFailures>,
+    /// Until when the target is left out after failures; null if calls may use it.
+    #[schema(format = DateTime)]
+    cooled_down_until: Option<String>,
+    /// The moving mean of the time until the first content; null before the first call.
+    first_content_ms: Option<f64>,
+}
+
+/// The failed attempts for one cause.
+#[derive(Debug, Serialize, ToSchema)]
+struct TargetFailures {
+    /// The cause, as `models[].retry.on` names it; `status` for a single status.
+    cause: &'static str,
+    attempts: u64,
 }
 
 /// The credentials for a provider, without their secrets.
@@ -112,6 +141,23 @@ enum HealthStatus {
     Ok,
     Failing,
     Unknown,
+}
+
+impl TargetView {
+    fn new(status: &TargetStatus, now: Timestamp) -> Self {
+        let mut results = TARGET_RESULTS.into_iter().zip(status.attempts);
+        let succeeded = results.next().map_or(0, |(_, attempts)| attempts);
+        Self {
+            model: status.model.to_string(),
+            succeeded,
+            failures: results
+                .filter(|(_, attempts)| *attempts > 0)
+                .map(|(cause, attempts)| TargetFailures { cause, attempts })
+                .collect(),
+            cooled_down_until: status.cooled_down.map(|left| rfc3339(now.after(left))),
+            first_content_ms: status.content_us.map(ms),
+        }
+    }
 }
 
 impl From<&StoredProviderKey> for CredentialView {
@@ -197,6 +243,7 @@ impl ProviderView {
                 configured: is_admin.then(|| ConfiguredCredential::from(&provider.credential)),
             },
             health,
+            targets: None,
         }
     }
 }
@@ -212,7 +259,9 @@ impl ProviderView {
             "credential": {"state": "own", "own": [{"id": "0199aa00-0000-7000-8000-000000000004", "label": "team", "last4": "MPLE"}],
                 "shared": null, "configured": null},
             "health": {"status": "ok", "requests": 12, "failures": 1, "last_success_at": "2026-11-20T08:03:52.000120Z",
-                "last_failure_at": "2026-11-20T07:58:11.004000Z", "last_failure_status": 429}
+                "last_failure_at": "2026-11-20T07:58:11.004000Z", "last_failure_status": 429},
+            "targets": [{"model": "gpt-5-mini", "succeeded": 40, "failures": [{"cause": "5xx", "attempts": 3}],
+                "cooled_down_until": "2026-11-20T08:04:30.000000Z", "first_content_ms": 412.5}]
         }],
         "next": null
     }))))]
@@ -222,6 +271,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
     let snapshot = app.live.load_full();
     let traffic = &snapshot.traffic;
+    let now = app.clock.now();
+    let mut targets = app.board.targets();
+    targets.sort_by(|a, b| a.model.cmp(&b.model));
     let on = traffic.providers.iter().map(|provider| (provider, false));
     let offered = traffic.offered_providers.iter().map(|provider| (provider, true));
     let items = on.chain(offered).map(|(provider, offered)| {
@@ -231,14 +283,17 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
             (None, None) => false,
         };
         let of_provider = responses.iter().filter(is_of);
-        ProviderView::new(provider, offered, &caller, &stored, ProviderHealth::of(of_provider))
+        let view = ProviderView::new(provider, offered, &caller, &stored, ProviderHealth::of(of_provider));
+        let of_provider = |status: &&TargetStatus| status.provider == provider.name;
+        let targets = || targets.iter().filter(of_provider).map(|status| TargetView::new(status, now)).collect();
+        ProviderView { targets: (caller.role == Role::Admin).then(targets), ..view }
     });
     Ok(Json(Providers { items: items.collect(), next: None }))
 }
 
 #[cfg(test)]
 mod tests {
-    use access::{Secret, Timestamp};
+    use access::Secret;
 
     use super::*;
 
@@ -279,6 +334,23 @@ mod tests {
             (Some("1970-01-01T00:00:08Z"), Some(503))
         );
         check(&[(9, Some(429), true), (8, Some(200), true)], Failing, 1);
+    }
+
+    #[test]
+    fn a_target_shows_its_failures_and_until_when_it_is_left_out() {
+        let mut attempts = [0; TARGET_RESULTS.len()];
+        (attempts[0], attempts[3], attempts[4]) = (40, 1, 3);
+        let cooled_down = Some(Duration::from_secs(30));
+        let (provider, model) = ("p".into(), "m".into());
+        let status = TargetStatus { provider, model, attempts, cooled_down, content_us: Some(412_500) };
+        let expected = serde_json::json!({
+            "model": "m", "succeeded": 40, "first_content_ms": 412.5, "cooled_down_until": "1970-01-01T00:00:31Z",
+            "failures": [{"cause": "timeout", "attempts": 1}, {"cause": "5xx", "attempts": 3}],
+        });
+        let shown = |status: &TargetStatus| serde_json::to_value(TargetView::new(status, Timestamp(1_000_000))).unwrap();
+        assert_eq!(shown(&status), expected);
+        let shown = shown(&TargetStatus { cooled_down: None, content_us: None, ..status });
+        assert!(shown["cooled_down_until"].is_null() && shown["first_content_ms"].is_null(), "{shown}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use config::Live;
 use config::snapshot::Origin;
-use telemetry::{BackendStatus, Metrics};
+use telemetry::{BackendStatus, Metrics, TargetStatus};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -110,9 +110,9 @@ impl Backends {
         shown.iter().map(|state| state.status()).collect()
     }
 
-    /// Shows in the metrics which targets of models are left out.
-    pub fn show_targets(&self) {
-        self.targets.publish();
+    /// Returns the targets of the configured models that have been used.
+    pub(crate) fn target_statuses(&self, live: &Live) -> Vec<TargetStatus> {
+        self.targets.statuses(&live.load_full().traffic.models)
     }
 
     /// Removes the states of backends that are neither configured nor in use. Returns those that are configured or have requests

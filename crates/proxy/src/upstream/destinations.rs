@@ -133,7 +133,7 @@ impl Destinations {
     /// Returns the states of the targets of a model, in their order; `model` is part of the snapshot.
     pub(crate) fn targets_of(&self, model: &Arc<Model>) -> Rc<[Arc<TargetState>]> {
         let mut targets = self.targets.borrow_mut();
-        let states = || self.backends.targets.of(model, self.backends.metrics()).into();
+        let states = || self.backends.targets.of(model).into();
         targets.entry(Arc::as_ptr(model).addr()).or_insert_with(states).clone()
     }
 

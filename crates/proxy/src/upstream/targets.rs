@@ -4,13 +4,12 @@
 pub(crate) mod cooldown;
 pub(crate) mod sessions;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::snapshot::{Model, Target};
-use telemetry::Metrics;
-use telemetry::metrics::{Gauge, ModelLabels};
+use config::snapshot::{FallbackCause, Model, Target};
+use telemetry::{TARGET_RESULTS, TargetStatus};
 use tokio::time::Instant;
 
 use crate::upstream::targets::cooldown::Cooldown;
@@ -18,6 +17,8 @@ use crate::upstream::targets::sessions::Sessions;
 
 /// The weight of a new duration in the mean: 1/8, as in TCP's mean round trip (RFC 6298).
 const MEAN_SHIFT: u32 = 3;
+/// The result of an attempt that did not fail.
+const SUCCEEDED: &str = TARGET_RESULTS[0];
 
 /// The state of one target.
 #[derive(Debug)]
@@ -25,14 +26,26 @@ pub(crate) struct TargetState {
     pub(crate) cooldown: Cooldown,
     /// The moving mean of the time until the first content, in microseconds; 0 before the first call.
     content_us: AtomicU64,
-    is_left_out: Gauge,
+    /// The attempts by their result.
+    attempts: [AtomicU64; TARGET_RESULTS.len()],
 }
 
 impl TargetState {
-    fn new(target: &Target, metrics: &Metrics) -> Self {
-        let labels = ModelLabels { provider: (&target.provider.name).into(), model: (&target.model).into() };
-        let is_left_out = metrics.targets.cooled_down.get_or_create(&labels);
-        Self { cooldown: Cooldown::default(), content_us: AtomicU64::new(0), is_left_out }
+    fn new() -> Self {
+        Self {
+            cooldown: Cooldown::default(),
+            content_us: AtomicU64::new(0),
+            attempts: [const { AtomicU64::new(0) }; TARGET_RESULTS.len()],
+        }
+    }
+
+    /// Counts an attempt, which failed for a cause or succeeded.
+    pub(crate) fn count(&self, failure: Option<FallbackCause>) {
+        let result = failure.map_or(SUCCEEDED, FallbackCause::word);
+        let of_result = TARGET_RESULTS.iter().zip(&self.attempts).find(|(word, _)| **word == result);
+        if let Some((_, count)) = of_result {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Notes the time until the first content of a call.
@@ -60,23 +73,32 @@ type TargetKey = (Arc<str>, Arc<str>);
 
 impl Targets {
     /// Returns the states of the targets of a model, in their order. States of targets that no snapshot uses are removed.
-    pub(crate) fn of(&self, model: &Model, metrics: &Metrics) -> Vec<Arc<TargetState>> {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys: Vec<TargetKey> =
-            model.targets.iter().map(|target| (target.provider.name.clone(), target.model.clone())).collect();
+    pub(crate) fn of(&self, model: &Model) -> Vec<Arc<TargetState>> {
+        let mut states = self.states();
+        let key = |target: &Target| (target.provider.name.clone(), target.model.clone());
+        let keys: Vec<TargetKey> = model.targets.iter().map(key).collect();
         states.retain(|key, state| keys.contains(key) || Arc::strong_count(state) > 1);
-        let state = |(key, target): (TargetKey, &Target)| {
-            states.entry(key).or_insert_with(|| Arc::new(TargetState::new(target, metrics))).clone()
-        };
-        keys.into_iter().zip(&model.targets).map(state).collect()
+        keys.into_iter().map(|key| states.entry(key).or_insert_with(|| Arc::new(TargetState::new())).clone()).collect()
     }
 
-    /// Shows in the metrics which targets are left out.
-    pub(crate) fn publish(&self) {
-        let now = Instant::now();
-        for state in self.states.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            state.is_left_out.set(i64::from(state.cooldown.until(now).is_some()));
-        }
+    /// Returns the targets that `models` have, as the metrics and the control API show them.
+    pub(crate) fn statuses(&self, models: &[Arc<Model>]) -> Vec<TargetStatus> {
+        let (now, targets) = (Instant::now(), models.iter().flat_map(|model| &model.targets));
+        let configured: HashSet<(&str, &str)> = targets.map(|of| (&*of.provider.name, &*of.model)).collect();
+        let states = self.states();
+        let shown = states.iter().filter(|((provider, model), _)| configured.contains(&(&**provider, &**model)));
+        let status = |((provider, model), state): (&TargetKey, &Arc<TargetState>)| TargetStatus {
+            provider: provider.clone(),
+            model: model.clone(),
+            attempts: state.attempts.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            cooled_down: state.cooldown.until(now).map(|until| until.saturating_duration_since(now)),
+            content_us: Some(state.content_us()).filter(|mean| *mean > 0),
+        };
+        shown.map(status).collect()
+    }
+
+    fn states(&self) -> MutexGuard<'_, HashMap<TargetKey, Arc<TargetState>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,8 +108,7 @@ mod tests {
 
     #[test]
     fn the_mean_follows_the_durations() {
-        let target = Target { provider: Arc::new(provider()), model: "m".into(), weight: 1 };
-        let state = TargetState::new(&target, &Metrics::new());
+        let state = TargetState::new();
         assert_eq!(state.content_us(), 0);
         state.observe_us(8_000);
         assert_eq!(state.content_us(), 8_000);
@@ -99,9 +120,17 @@ mod tests {
         assert!((1..=8).contains(&state.content_us()), "{}", state.content_us());
     }
 
-    fn provider() -> config::snapshot::Provider {
-        let origin = config::snapshot::Origin::parse("http://127.0.0.1:1").unwrap();
-        let credential = config::snapshot::Credential::None;
-        config::snapshot::Provider { name: "p".into(), kind: ai::ProviderKind::Mock, origin, credential, tls: None }
+    #[test]
+    fn each_cause_has_its_count() {
+        let causes = FallbackCause::DEFAULT.into_iter().chain([FallbackCause::Context, FallbackCause::Status(418)]);
+        let mut expected = [0; TARGET_RESULTS.len()];
+        let state = TargetState::new();
+        for cause in causes.map(Some).chain([None]) {
+            state.count(cause);
+            let word = cause.map_or("succeeded", FallbackCause::word);
+            expected[TARGET_RESULTS.iter().position(|known| *known == word).unwrap()] += 1;
+        }
+        assert_eq!(state.attempts.each_ref().map(|count| count.load(Ordering::Relaxed)), expected);
+        assert!(expected.iter().all(|count| *count > 0), "{expected:?}");
     }
 }

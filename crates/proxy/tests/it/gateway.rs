@@ -321,7 +321,9 @@ impl Gateway {
         let shared = Arc::downgrade(&self.shared);
         let backends = move || shared.upgrade().map(|shared| shared.backend_statuses()).unwrap_or_default();
         self.shared.metrics.backends.set(backends);
-        self.shared.backends.show_targets();
+        let shared = Arc::downgrade(&self.shared);
+        let targets = move || shared.upgrade().map(|shared| shared.target_statuses()).unwrap_or_default();
+        self.shared.metrics.backends.set_targets(targets);
         self.shared.metrics.encode()
     }
 

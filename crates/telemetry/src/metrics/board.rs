@@ -1,17 +1,20 @@
-//! The backends of this process's proxy, as metrics and the control API show them: the proxy sets where they are read.
+//! The backends and targets of this process's proxy, as metrics and the control API show them: the proxy sets where they are
+//! read.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::histogram::HistogramCounts;
 
-/// A function that reads the backends.
-type Source = Box<dyn Fn() -> Vec<BackendStatus> + Send + Sync>;
+/// A function that reads the present states.
+type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
 
-/// The backends of this process's proxy, if it has one.
+/// The backends of this process's proxy and the targets of its models, if it has a proxy.
 #[derive(Default)]
 pub struct BackendBoard {
-    source: OnceLock<Source>,
+    backends: OnceLock<Source<BackendStatus>>,
+    targets: OnceLock<Source<TargetStatus>>,
 }
 
 /// Whether a backend gets requests, and if not, why.
@@ -65,28 +68,58 @@ pub struct BackendStatus {
     pub checks_failed: u64,
 }
 
+/// The results of attempts at targets: `succeeded`, or why they failed.
+pub const TARGET_RESULTS: [&str; 10] =
+    ["succeeded", "connect", "reset", "timeout", "5xx", "status", "quota", "credential", "not_found", "context"];
+
+/// One target of models that may have more than one attempt. Counts begin with the process.
+#[derive(Debug, Clone)]
+pub struct TargetStatus {
+    /// The name of the provider.
+    pub provider: Arc<str>,
+    /// The provider's name of the model.
+    pub model: Arc<str>,
+    /// The attempts by their result in the order of [`TARGET_RESULTS`].
+    pub attempts: [u64; TARGET_RESULTS.len()],
+    /// For how long the target is still left out after failures; `None` if calls may use it.
+    pub cooled_down: Option<Duration>,
+    /// The moving mean of the time until the first content, in microseconds; `None` before the first call.
+    pub content_us: Option<u64>,
+}
+
 impl BackendBoard {
     /// Sets the function that reads the backends. The first one stays.
     pub fn set(&self, source: impl Fn() -> Vec<BackendStatus> + Send + Sync + 'static) {
         // A process has one proxy, so there is no second source.
-        let _ = self.source.set(Box::new(source));
+        let _ = self.backends.set(Box::new(source));
+    }
+
+    /// Sets the function that reads the targets. The first one stays.
+    pub fn set_targets(&self, source: impl Fn() -> Vec<TargetStatus> + Send + Sync + 'static) {
+        let _ = self.targets.set(Box::new(source));
     }
 
     /// Returns whether this process has a proxy.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.source.get().is_some()
+        self.backends.get().is_some()
     }
 
     /// Returns the backends; `None` if this process has no proxy.
     #[must_use]
     pub fn backends(&self) -> Option<Vec<BackendStatus>> {
-        self.source.get().map(|source| source())
+        self.backends.get().map(|source| source())
+    }
+
+    /// Returns the targets that have been used; none without a proxy.
+    #[must_use]
+    pub fn targets(&self) -> Vec<TargetStatus> {
+        self.targets.get().map(|source| source()).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for BackendBoard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendBoard").field("has_source", &self.source.get().is_some()).finish()
+        f.debug_struct("BackendBoard").field("is_set", &self.is_set()).finish()
     }
 }

@@ -161,7 +161,6 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
     let (shared, labeled) = (shared.clone(), Mutex::new(None::<Arc<Snapshot>>));
     base.metrics.on_scrape(Box::new(move |all| {
         let (meter, capacity) = (&shared.meter, &shared.capacity);
-        shared.backends.show_targets();
         all.proxy.connections.set(i64::from(capacity.connections()));
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
 use meter::AdmissionInfo;
 use tokio::time::{Instant, sleep};
@@ -61,16 +60,7 @@ impl FallbackCall<'_> {
             }
             let model = entry.model_of(target, &of.plan.requested).into();
             let planned = PlannedModel { provider: target.provider.clone(), model };
-            let mut call = match TargetCall::new(account, parsed.clone(), *of, &planned).await {
-                Ok(call) => call,
-                // The client has no credential for this provider.
-                Err(problem) if matches!(problem.refusal, Refusal::Forbidden | Refusal::Unavailable) => {
-                    self.note(account, target, FallbackCause::Credential, None);
-                    state.keep(AttemptError::Problem(Box::new(problem)));
-                    continue;
-                }
-                Err(problem) => return Err(problem),
-            };
+            let mut call = TargetCall::new(account, parsed.clone(), *of, &planned).await?;
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);
             } else if !call.reserve_more(account).await? {
@@ -82,7 +72,7 @@ impl FallbackCall<'_> {
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
-                    self.served(account, target, known, begun);
+                    served(account, known, begun);
                     if let (Some(session), Some(time)) = (session, rules.sticky) {
                         let now = account.request.read_at();
                         snapshot.destinations.sessions().stay(session, next.target, now, time);
@@ -125,17 +115,10 @@ impl FallbackCall<'_> {
         choice.order(account, parsed, &self.of).await
     }
 
-    /// Notes that a target serves the call, whose attempt began at `begun`.
-    fn served(&self, account: &RequestAccount, target: &Target, known: &TargetState, begun: Instant) {
-        known.cooldown.succeeded();
-        known.observe_us(micros(account.request.read_clock() - begun));
-        self.count(account, target, "succeeded");
-    }
-
     /// Notes that an attempt at a target has failed. A failure of the user's own credential leaves it out for nobody.
     fn has_failed(&self, account: &RequestAccount, target: &Target, known: &TargetState, failed: &FailedAttempt) {
         let FailedAttempt { cause, status, cooldown, .. } = *failed;
-        self.note(account, target, cause, status);
+        note(account, target, known, cause, status);
         let Some(cooldown) = cooldown else { return };
         let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
         if is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
@@ -163,18 +146,13 @@ impl FallbackCall<'_> {
             (None, NoTry::Spent) => Err(no_healthy_upstream("no provider of this model takes calls now", None)),
         }
     }
+}
 
-    /// Counts and logs a failed attempt.
-    fn note(&self, account: &RequestAccount, target: &Target, cause: FallbackCause, status: Option<u16>) {
-        self.count(account, target, cause.word());
-        let (provider, model, cause) = (&target.provider.name, &target.model, cause.word());
-        let request_id = account.request.id;
-        tracing::info!(%request_id, %provider, %model, cause, status, "an attempt at a target of a model has failed");
-    }
-
-    fn count(&self, account: &RequestAccount, target: &Target, result: &'static str) {
-        account.request.worker().handles.attempted(&target.provider.name, &target.model, result);
-    }
+/// Counts and logs a failed attempt.
+fn note(account: &RequestAccount, target: &Target, known: &TargetState, cause: FallbackCause, status: Option<u16>) {
+    known.count(Some(cause));
+    let (provider, model, cause, request_id) = (&target.provider.name, &target.model, cause.word(), account.request.id);
+    tracing::info!(%request_id, %provider, %model, cause, status, "an attempt at a target of a model has failed");
 }
 
 impl FallbackState {
@@ -188,6 +166,13 @@ impl FallbackState {
             self.error = Some(error);
         }
     }
+}
+
+/// Notes that a target serves the call, whose attempt began at `begun`.
+fn served(account: &RequestAccount, known: &TargetState, begun: Instant) {
+    known.cooldown.succeeded();
+    known.observe_us(micros(account.request.read_clock() - begun));
+    known.count(None);
 }
 
 /// Names the model and the number of attempts in the head of a response.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::parsed_call::ParsedCall;
 use super::target_call::{InferenceRequest, extent};
 use crate::account::RequestAccount;
+use crate::action::credential;
 use crate::forward::fraction;
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::TargetState;
@@ -24,7 +25,11 @@ pub(super) struct TargetChoice<'a> {
 }
 
 impl TargetChoice<'_> {
-    /// Returns the numbers of the targets that support the call's format, in the order in which they are tried.
+    /// Returns the numbers of the targets that support the call's format and for which the client has a credential, in the order
+    /// in which they are tried.
+    ///
+    /// # Errors
+    /// If the client has a credential for no target: what is wrong with the first one.
     pub(super) async fn order(
         &self,
         account: &RequestAccount,
@@ -32,7 +37,7 @@ impl TargetChoice<'_> {
         of: &InferenceRequest<'_>,
     ) -> Result<Vec<usize>, Problem> {
         let Self { entry, states, .. } = self;
-        let mut order = speaking(entry, of.endpoint.format);
+        let mut order = self.usable(of)?;
         match self.strategy {
             TargetStrategy::Fallback => {}
             TargetStrategy::Weighted => {
@@ -60,6 +65,26 @@ impl TargetChoice<'_> {
             to_front(&mut order, kept);
         }
         Ok(order)
+    }
+
+    /// Returns the numbers of the targets that support the call's format and for which the client has a credential.
+    fn usable(&self, of: &InferenceRequest<'_>) -> Result<Vec<usize>, Problem> {
+        let mut first = None;
+        let mut order = speaking(self.entry, of.endpoint.format);
+        order.retain(|target| {
+            let Some(target) = self.entry.targets.get(*target) else { return false };
+            match credential::choose(&target.provider, &of.client.principal) {
+                Ok(_) => true,
+                Err(problem) => {
+                    first.get_or_insert(problem);
+                    false
+                }
+            }
+        });
+        match first {
+            Some(problem) if order.is_empty() => Err(problem),
+            Some(_) | None => Ok(order),
+        }
     }
 
     /// Chooses a target that is not left out by weight; `chance` is from 0 to below 1.

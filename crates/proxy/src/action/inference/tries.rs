@@ -109,7 +109,6 @@ impl<'a> Tries<'a> {
 mod tests {
     use config::snapshot::{CooldownRules, Model};
     use config::snapshot::{Credential, FallbackCause, Origin, Provider, Target, TargetStrategy};
-    use telemetry::Metrics;
 
     use super::*;
     use crate::upstream::targets::Targets;
@@ -137,7 +136,7 @@ mod tests {
         let target = |n: usize| Target { provider: provider.clone(), model: n.to_string().into(), weight: 1 };
         let targets = (0..count).map(target).collect();
         let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };
-        Targets::default().of(&model, &Metrics::new())
+        Targets::default().of(&model)
     }
 
     #[test]
