@@ -131,12 +131,13 @@ audit: ## check dependencies for bans, licences, sources and, with the network, 
 	@scripts/setup.sh audit
 	@scripts/step "dependencies" scripts/audit.sh $(AUDIT)
 
-packages: ## check the alerts, the runbook, the Dockerfile and the workflows
+packages: ## check alerts, runbook, Helm chart, manifests, Dockerfile and workflows
 	@scripts/setup.sh packages
 	@scripts/step "alerts" scripts/alerts.sh
 	@scripts/step "linters" scripts/lint.sh
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "release build" cargo build --locked --release --package tollgate
+	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
 	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
 
 hooks: ## install a pre-commit hook that runs make quick
