@@ -35,6 +35,8 @@ RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked 
 
 # Rust and the programs that tests need: PostgreSQL, Redis, Chromium, and Python for the official clients and Node.
 FROM rust:1.95.0-bookworm AS dev
+# The versions are those of the release of Debian that the base image has.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends chromium dash pgbouncer postgresql python3 python3-pip python3-venv redis-server shellcheck \
     && rm -rf /var/lib/apt/lists/* \

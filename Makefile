@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test test-sqlite test-pages unit soak clients check quick bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots test test-sqlite test-pages unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -130,6 +130,15 @@ coverage: ## measure the line coverage of each crate (cargo-llvm-cov; takes abou
 audit: ## check dependencies for bans, licences, sources and, with the network, known vulnerabilities (cargo-deny)
 	@scripts/setup.sh audit
 	@scripts/step "dependencies" scripts/audit.sh $(AUDIT)
+
+packages: ## check alerts, runbook, Helm chart, manifests, Dockerfile and workflows
+	@scripts/setup.sh packages
+	@scripts/step "alerts" scripts/alerts.sh
+	@scripts/step "linters" scripts/lint.sh
+	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
+	@scripts/step "release build" cargo build --locked --release --package tollgate
+	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
+	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
 
 hooks: ## install a pre-commit hook that runs make quick
 	@scripts/hooks.sh

