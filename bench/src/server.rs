@@ -107,6 +107,7 @@ impl ApiServer {
             windows: Windows::here(clock),
             tls: None,
             vault,
+            examples: None,
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
             limits: ServerLimits::default(),
         };

@@ -14,6 +14,8 @@ pub struct Flags {
     pub listen: Option<SocketAddr>,
     /// `--addr`: the control listener's address.
     pub addr: Option<SocketAddr>,
+    /// `--examples`: the folder of example files.
+    pub examples_dir: Option<PathBuf>,
     /// `--mock`: the mock instead of every provider.
     pub mock: bool,
     /// `--workers`: the number of the proxy's workers, from 1 to [`crate::snapshot::WORKERS_MAX`].

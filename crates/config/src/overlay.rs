@@ -13,8 +13,16 @@ use crate::substitute::substitute;
 use crate::yaml::{self, Key, Kind, Node};
 
 const PREFIX: &str = "TOLLGATE_";
-/// Variables with other names, and their keys.
-const NAMED: [(&str, &[&str]); 2] = [("DATABASE_URL", &["store", "url"]), ("REDIS_URL", &["redis"])];
+/// Variables with other names, their keys, and the unit that their numbers lack.
+const NAMED: [(&str, &[&str], &str); 7] = [
+    ("ADDR", &["control", "listen"], ""),
+    ("DATABASE_URL", &["store", "url"], ""),
+    ("EXAMPLES_DIR", &["examples_dir"], ""),
+    ("MAX_CONNECTIONS", &["control", "connections", "max"], ""),
+    ("MOCK", &["mock"], ""),
+    ("REDIS_URL", &["redis"], ""),
+    ("TIMEOUT_SECONDS", &["control", "timeout"], "s"),
+];
 /// Names that begin like settings but have another use: `TOLLGATE_KEY` is a client's API key,
 /// `TOLLGATE_TEST_*` are parameters of tests.
 const OTHERS: [&str; 2] = ["KEY", "TEST_*"];
@@ -32,6 +40,8 @@ struct VariableSetting<'a> {
     single_too: bool,
     variable: &'a str,
     value: Option<&'a str>,
+    /// The unit that follows the value.
+    unit: &'static str,
 }
 
 /// The variables whose names begin like those of settings.
@@ -78,7 +88,7 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         let single = is_single(setting);
         let at = reader.at_variable(variable, single);
         if let Some((first, first_at)) = last.filter(|(first, _)| first.path == setting.path) {
-            if first.value != setting.value {
+            if (first.value, first.unit) != (setting.value, setting.unit) {
                 let message = format!("two environment variables set `{}` to different values", shown(&setting.path));
                 let problem = Problem::new(Code::Duplicate, at, message).expected("one of them");
                 reader.report(problem.first(Some(first_at)));
@@ -111,20 +121,20 @@ impl<'a> Overlay<'a> {
             let name = variable.strip_prefix(PREFIX).unwrap_or_default();
             match resolve(name) {
                 Some(Named::Key { path, shape, single_too }) => {
-                    overlay.settings.push(VariableSetting { path, shape, single_too, variable, value });
+                    overlay.settings.push(VariableSetting { path, shape, single_too, variable, value, unit: "" });
                 }
                 Some(Named::EntryOf { list }) => overlay.entries.push((variable, list)),
                 None if is_anothers(name) => {}
                 None => overlay.unknown.push(variable),
             }
         }
-        for (variable, keys) in NAMED {
+        for (variable, keys, unit) in NAMED {
             let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) else {
                 continue;
             };
             let path = keys.iter().map(|key| (*key).to_owned()).collect();
             let (shape, single_too) = (Shape::Single, true);
-            overlay.settings.push(VariableSetting { path, shape, single_too, variable, value: Some(value) });
+            overlay.settings.push(VariableSetting { path, shape, single_too, variable, value: Some(value), unit });
         }
         overlay
     }
@@ -192,7 +202,7 @@ fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: boo
         return None;
     };
     if single {
-        return Some(Node { at, kind: Kind::Scalar(text.to_owned()) });
+        return Some(Node { at, kind: Kind::Scalar(format!("{text}{}", setting.unit)) });
     }
     let expected = match setting.shape {
         Shape::Sections(_) => "a list: [{…}, {…}]",

@@ -30,7 +30,12 @@ pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: N
     let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.append(header::VARY, if is_preflight { VARY_PREFLIGHT } else { VARY });
-    let Some(origin) = origin else { return response };
+    let Some(origin) = origin else {
+        if app.examples.is_some() {
+            open(headers, is_preflight);
+        }
+        return response;
+    };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     if is_preflight {
@@ -41,6 +46,18 @@ pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: N
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
     response
+}
+
+/// Pages of any origin may call a server with example files, without credentials: it has no real usage.
+fn open(headers: &mut HeaderMap, is_preflight: bool) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if is_preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    } else {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
 }
 
 /// The origin of a request, if its pages may send requests.

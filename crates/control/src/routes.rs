@@ -8,6 +8,7 @@ mod dashboard;
 mod explain;
 mod gateway_routes;
 mod health;
+mod insights;
 mod install;
 mod invites;
 mod keys;
@@ -51,6 +52,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         Serves::Api => {
             let (router, mut document, _) = api().into_parts();
             openapi::complete(&mut document, app.version);
+            let router = match &app.examples {
+                Some(examples) => router.merge(insights::examples::router(examples.clone())),
+                None => router,
+            };
             layers::strict(router, Undeclared::of(&document, app.limits.body))
                 .route("/link", get(auth::link::page))
                 .route("/", get(site::home))

@@ -51,6 +51,8 @@ pub struct State {
     pub configurator: Arc<Configurator>,
     /// Counters of the rate limits.
     pub windows: Windows,
+    /// The example files that the insights endpoints respond with; `None` for real usage.
+    pub examples: Option<insights::Examples>,
     /// Encrypts and decrypts provider credentials.
     pub vault: Arc<Vault>,
     /// Signs access tokens; `None` if only probes are served.

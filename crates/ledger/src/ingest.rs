@@ -20,7 +20,7 @@ use std::time::Duration;
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use store::sql::{StoreKind, statements};
-use store::{DatabaseError, Node, Store};
+use store::{DatabaseError, Node, SpooledUsage, Store};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -357,6 +357,8 @@ fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
     // The next read of a batch fails in the same way, and its error is reported.
     if let Ok(depth) = reader.depth() {
         stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
+        let ingest_lag = Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed));
+        node.note_depth(SpooledUsage { records: depth.records, oldest: depth.oldest, ingest_lag });
         match depth.oldest {
             Some(oldest) => node.note_ingested(oldest),
             None if depth.records == 0 => node.note_ingested(now),

@@ -46,7 +46,8 @@ pub use reconcile::{
 };
 pub use retention::RetentionStats;
 pub use usage::{
-    CountedRequests, DayUsage, GroupName, GroupSeries, KeyOwner, KeyUsage, Overview, OverviewKey, OverviewModel,
+    CachedUsage, CountedRequests, DayTotals, DayUsage, DurationCount, EVENT_GROUPS_MAX, EventGroup, GroupName,
+    GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage, Overview, OverviewKey, OverviewModel,
     PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser,
     RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
     ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter,

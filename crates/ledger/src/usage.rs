@@ -2,6 +2,7 @@
 //! `requests` (single requests), `overview`, `series` (figures per step of time), and
 //! `providers` (their newest responses).
 
+mod days;
 mod history;
 mod overview;
 mod providers;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
+pub use days::{CachedUsage, DayTotals, DurationCount, EVENT_GROUPS_MAX, EventGroup, MinuteGroup, ModelDayUsage};
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
 pub use requests::{
@@ -141,13 +143,14 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [overview::STATEMENTS, providers::STATEMENTS, &requests::statements()[..]].concat()
+    [days::STATEMENTS, overview::STATEMENTS, providers::STATEMENTS, &requests::statements()[..]].concat()
 }
 
 /// Returns the SQL texts that the submodules build.
 #[cfg(test)]
 pub(crate) fn built(kind: store::sql::StoreKind) -> Vec<String> {
     [
+        days::texts(kind),
         series::texts(),
         history::texts(),
         overview::texts(),

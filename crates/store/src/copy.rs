@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 31] = [
+pub(crate) const TABLES: [&str; 32] = [
     "plans",
     "users",
     "api_keys",
@@ -39,6 +39,7 @@ pub(crate) const TABLES: [&str; 31] = [
     "daily_models",
     "hourly_usage",
     "daily_routes",
+    "day_versions",
     "nodes",
     "ingested",
     "open_requests",

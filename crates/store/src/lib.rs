@@ -68,7 +68,7 @@ pub use handle::Store;
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError, RedeemedPassword};
 pub use migration::UndoError;
-pub use node::{JoinError, Node, NodeError, Superseded};
+pub use node::{JoinError, Node, NodeError, NodeProgress, SpooledUsage, Superseded};
 pub use open_error::{FolderError, NewerDatabase, OpenError};
 pub use options::Options;
 pub use plans::{NoPlan, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError, StoredPlan};

@@ -25,7 +25,7 @@ use crate::handle::Store;
 use crate::open_error::FolderError;
 use crate::running_servers::LISTEN;
 use crate::sql::dialect::postgres::PRESENT;
-use crate::sql::{BulkTransaction, StoreKind, micros, statements, unsigned};
+use crate::sql::{BulkTransaction, StoreKind, micros, signed, statements, timestamp, unsigned};
 
 const FILE: &str = "node";
 /// File with the latest incarnation that was begun on the folder.
@@ -38,10 +38,12 @@ statements! {
     JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, $4, $3, $3, $3)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = CASE
             WHEN nodes.incarnation < excluded.incarnation THEN excluded.incarnation ELSE nodes.incarnation + 1 END, seen_at = excluded.seen_at, left_at = NULL, updated_at = excluded.updated_at RETURNING incarnation";
-    SEEN = "UPDATE nodes SET seen_at = $3, ingested_until = coalesce($4, ingested_until), updated_at = $3
-        WHERE id = $1 AND incarnation = $2";
-    LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), updated_at = $3
-        WHERE id = $1 AND incarnation = $2";
+    SEEN = "UPDATE nodes SET seen_at = $3, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
+        ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
+    LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
+        ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
+    PROGRESS = "SELECT id, version, seen_at, left_at, ingested_until, spooled, oldest_unsent_at, ingest_lag_us FROM nodes
+        ORDER BY id LIMIT $1";
     HOLD = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
 }
 
@@ -90,7 +92,56 @@ struct SpoolState {
     backlog: Backlog,
     /// In microseconds since the Unix epoch; 0 while it is unknown.
     ingested_until: AtomicU64,
+    /// Number of records that are not in the store.
+    spooled: AtomicU64,
+    /// Time of the oldest of them, in microseconds since the Unix epoch; 0 without such a record.
+    oldest_unsent: AtomicU64,
+    /// Delay between the end of a request and its storage, in microseconds.
+    ingest_lag: AtomicU64,
 }
+
+/// The records in the spool of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpooledUsage {
+    /// Number of records that are not in the store.
+    pub records: u64,
+    /// Time of the oldest of them.
+    pub oldest: Option<Timestamp>,
+    /// Delay between the end of a request and its storage, of the last batch.
+    pub ingest_lag: Duration,
+}
+
+/// The progress of a node's usage into the store, as of its last report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeProgress {
+    /// Id of the data folder.
+    pub id: Uuid,
+    /// Version of the node's binary.
+    pub version: String,
+    /// Time of the last report.
+    pub seen_at: Timestamp,
+    /// Time at which the node ended; `None` while it runs, and after a crash.
+    pub left_at: Option<Timestamp>,
+    /// All usage before this time is stored; `None` before the first report.
+    pub ingested_until: Option<Timestamp>,
+    /// The records in its spool.
+    pub depth: SpooledUsage,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct ProgressRow {
+    id: Uuid,
+    version: String,
+    seen_at: i64,
+    left_at: Option<i64>,
+    ingested_until: Option<i64>,
+    spooled: i64,
+    oldest_unsent_at: Option<i64>,
+    ingest_lag_us: i64,
+}
+
+/// Maximum number of nodes whose progress is read.
+const PROGRESS_MAX: i64 = 10_000;
 
 impl Store {
     /// Registers this process as the node of a data folder, which is created if it is missing; the caller has locked
@@ -127,6 +178,29 @@ impl Store {
         tokio::time::sleep(LISTEN).await;
         let after: Vec<(Uuid, i64)> = self.query(PRESENT).all().await?;
         Ok(after.iter().filter(|node| !before.contains(node)).count())
+    }
+}
+
+impl Store {
+    /// Returns the progress of every node that ever used the store, in the order of their ids.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn node_progress(&self) -> Result<Vec<NodeProgress>, DatabaseError> {
+        let rows: Vec<ProgressRow> = self.query(PROGRESS).bind(PROGRESS_MAX).all().await?;
+        let progress = rows.into_iter().map(|row| NodeProgress {
+            id: row.id,
+            version: row.version,
+            seen_at: timestamp(row.seen_at),
+            left_at: row.left_at.map(timestamp),
+            ingested_until: row.ingested_until.map(timestamp),
+            depth: SpooledUsage {
+                records: unsigned(row.spooled),
+                oldest: row.oldest_unsent_at.map(timestamp),
+                ingest_lag: Duration::from_micros(unsigned(row.ingest_lag_us)),
+            },
+        });
+        Ok(progress.collect())
     }
 }
 
@@ -173,6 +247,15 @@ impl Node {
         self.spooled.ingested_until.store(until.0, Ordering::Relaxed);
     }
 
+    /// Records the records in the node's spool.
+    pub fn note_depth(&self, depth: SpooledUsage) {
+        let SpooledUsage { records, oldest, ingest_lag } = depth;
+        self.spooled.spooled.store(records, Ordering::Relaxed);
+        self.spooled.oldest_unsent.store(oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
+        let lag = u64::try_from(ingest_lag.as_micros()).unwrap_or(u64::MAX);
+        self.spooled.ingest_lag.store(lag, Ordering::Relaxed);
+    }
+
     /// Records that the node runs, and how far its spool is in the store.
     ///
     /// # Errors
@@ -209,6 +292,10 @@ impl Node {
         let until = (until > 0).then(|| micros(Timestamp(until)));
         let query =
             transaction.query(statement).bind(self.id).bind(self.incarnation).bind(self.store.now()).bind(until);
+        let number = |of: &AtomicU64| signed(of.load(Ordering::Relaxed));
+        let oldest = number(&self.spooled.oldest_unsent);
+        let query = query.bind(number(&self.spooled.spooled)).bind((oldest > 0).then_some(oldest));
+        let query = query.bind(number(&self.spooled.ingest_lag));
         let written = query.run().await?;
         transaction.commit().await?;
         Ok(written)

@@ -69,6 +69,14 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
+/// The arguments of the binary `api`.
+#[derive(Debug, Parser)]
+#[command(name = "api", version, about = "Run the proxy and the control API", max_term_width = 100)]
+pub(crate) struct ServeOnly {
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy and the control API
@@ -165,6 +173,9 @@ pub(crate) struct Serve {
     /// Create three demo users and show their keys
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Folder of example files with which the insights endpoints respond; without --data, the store is temporary
+    #[arg(long, value_name = "DIR")]
+    pub(crate) examples: Option<PathBuf>,
     /// Part of the server to run; `proxy` or `control` alone requires PostgreSQL
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,

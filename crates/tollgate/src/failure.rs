@@ -61,6 +61,8 @@ pub(crate) enum StartFault {
          folder without demo users (--data, without --demo)"
     )]
     DemoKeysInProduction,
+    #[error("examples_invalid: {}: {reason}: correct the file, or name another folder with --examples", path.display())]
+    Examples { path: PathBuf, reason: String },
     #[error(
         "store_missing: there is no store in {}: name its folder with --data, or its configuration with --config. \
          `tollgate serve` and `tollgate users create` create a store",
@@ -170,6 +172,11 @@ impl StartFault {
     /// The error for a `folder` in which no file can be written.
     pub(crate) fn unwritable(folder: &Path, source: impl Into<anyhow::Error>) -> Self {
         Self::DataUnwritable { folder: folder.to_owned(), source: source.into() }
+    }
+
+    /// The error for example files that cannot be used.
+    pub(crate) fn examples(path: &Path, reason: String) -> Self {
+        Self::Examples { path: path.to_owned(), reason }
     }
 }
 

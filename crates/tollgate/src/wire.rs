@@ -58,6 +58,8 @@ pub(crate) struct ServeOptions {
     pub(crate) place: Place,
     /// The file, the environment and the flags, for reloads of the configuration.
     pub(crate) sources: ConfigSources,
+    /// The example files that the insights endpoints respond with.
+    pub(crate) examples: Option<insights::Examples>,
     /// Whether a flag sets the address of the control API.
     pub(crate) has_addr: bool,
 }
@@ -214,7 +216,11 @@ async fn join(
     services.certificates(&base, open_listeners.tls);
     services.control(
         &base,
-        ControlListener { listener: open_listeners.control, tls: open_listeners.control_tls },
+        ControlListener {
+            listener: open_listeners.control,
+            tls: open_listeners.control_tls,
+            examples: options.examples.clone(),
+        },
         keys,
         configurator.clone(),
     )?;

@@ -37,6 +37,7 @@ mod hangups;
 mod health_checks;
 mod hostile;
 mod http2;
+mod insights;
 mod install;
 mod issuer_keys;
 mod jobs;

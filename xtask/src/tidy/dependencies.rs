@@ -10,6 +10,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("meter", &["access"]),
     ("ai", &["meter", "access"]),
     ("http1", &[]),
+    ("insights", &["access"]),
     ("jobs", &["access"]),
     ("tls", &["access"]),
     ("discovery", &["tls", "jobs", "access"]),
@@ -20,13 +21,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("proxy", &["http1", "config", "ai", "tls", "spool", "meter", "access"]),
-    ("control", &["http1", "dashboard", "ledger", "cluster", "store", "config", "tls", "meter", "access"]),
+    ("control", &["http1", "insights", "dashboard", "ledger", "cluster", "store", "config", "tls", "meter", "access"]),
     ("dashboard", &[]),
     ("telemetry", &[]),
+    ("api", &["tollgate"]),
     (
         "tollgate",
         &[
             "control",
+            "insights",
             "dashboard",
             "discovery",
             "proxy",
@@ -61,7 +64,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Workspace crates without I/O, so that they can be fuzzed and simulated.
-const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1"];
+const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1", "insights"];
 
 /// External crates that do I/O.
 const IO: &[&str] =

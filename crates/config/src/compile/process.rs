@@ -31,6 +31,7 @@ pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: 
         brand: brand(&mut input.brand),
         listen: listeners.proxy,
         production: input.production.value,
+        examples_dir: input.examples_dir.as_ref().map(|folder| folder.value.clone()),
         control: control(reader, &mut input.control, listeners.control_tls),
         public_url: public_url(&input.public_url),
         metrics_token: input.metrics.token.as_ref().map(|token| token.value.clone()),
@@ -52,6 +53,9 @@ pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: 
 pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
     process.data.set_flag(flags.data.clone(), "--data");
     process.control.listen.set_flag(flags.addr, "--addr");
+    if let Some(folder) = flags.examples_dir.clone() {
+        process.examples_dir = Some(Input::flag(folder, "--examples"));
+    }
     process.workers.set_flag(flags.workers.map(Some), "--workers");
     if let Some(listen) = flags.listen {
         process.listen = Some(Either::Single(Input::flag(listen, "--listen")));
@@ -107,6 +111,9 @@ fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSetti
     Control {
         listen: control.listen.value,
         tls,
+        connections_max: control.connections.max.value,
+        connections_per_address_max: control.connections.per_address.value,
+        call_timeout: control.timeout.value,
         allowed_origins: origins.list.iter().map(|origin| origin.value.clone()).collect(),
         rate_limits: limit::control_limits(reader, &mut control.rate_limits),
         api_references: ApiReferences {

@@ -250,6 +250,7 @@ fn flags_win_over_the_file() {
         data: Some("/d".into()),
         listen: Some("127.0.0.1:1".parse().unwrap()),
         addr: Some("127.0.0.1:2".parse().unwrap()),
+        examples_dir: Some("/x".into()),
         mock: false,
         log: Some(LogFormat::Json),
         workers: Some(4),

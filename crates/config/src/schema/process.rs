@@ -57,6 +57,8 @@ section! {
         log: LogInput = nested::<LogInput>();
         /// The listener and the limits of the control API.
         control: ControlInput = nested::<ControlInput>();
+        /// A folder of [example files](insights.md#examples) that the insights endpoints respond with. Usage is then kept only while the server runs.
+        examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
         /// The access to the metrics endpoint.
@@ -131,12 +133,25 @@ section! {
         listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
         /// The control API is served over HTTPS.
         tls: Option<CertificateInput> = maybe_nested::<CertificateInput>();
+        /// Bounds of its connections.
+        connections: ControlConnectionsInput = nested::<ControlConnectionsInput>();
+        /// Maximum duration of one call.
+        timeout: Input<Duration> = default(CALL_TIMEOUT, || Duration::from_secs(30));
         /// Pages of other origins.
         cors: CorsInput = nested::<CorsInput>();
         /// [Limits](api.md#rate-limits) of the control API; `[]` is no limit.
         rate_limits: Entries<ControlLimitInput> = sections::<ControlLimitInput>("three limits");
         /// What a [configuration of the API](live-configuration.md#references-of-the-api) may refer to.
         config: ApiReferencesInput = nested::<ApiReferencesInput>();
+    }
+}
+
+section! {
+    ControlConnectionsInput {
+        /// Maximum number of open connections. A further connection replaces the longest idle one.
+        max: Input<u32> = default(CONTROL_CONNECTIONS, || 1_024);
+        /// Maximum number of open connections from one address (IPv6: from one /64); `trusted_proxies` are exempt.
+        per_address: Input<u32> = default(CONTROL_CONNECTIONS, || 256);
     }
 }
 
@@ -224,6 +239,10 @@ section! {
 const WORKERS: WordOr<Whole<u32>> = WordOr::new("auto", Whole::new(1, WORKERS_MAX as u64));
 /// Each request in flight uses several kilobytes of memory.
 const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
+/// Each connection uses a file descriptor and several kilobytes of memory.
+const CONTROL_CONNECTIONS: Whole<u32> = Whole::new(1, 100_000);
+/// A connection ends after ten minutes, so that no call can take longer.
+const CALL_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 

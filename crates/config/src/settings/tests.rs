@@ -222,6 +222,11 @@ fn sources_are_told_in_their_order() {
         ("TOLLGATE_WORKERS", "3"),
         ("TOLLGATE_IN_FLIGHT", "9"),
         ("DATABASE_URL", "postgres://u@h/d"),
+        ("ADDR", "127.0.0.1:4"),
+        ("EXAMPLES_DIR", "/examples"),
+        ("MAX_CONNECTIONS", "64"),
+        ("MOCK", "true"),
+        ("TIMEOUT_SECONDS", "20"),
     ];
     let settings = settings(source, &variables, flags);
     let settings = settings.unwrap();
@@ -233,11 +238,16 @@ fn sources_are_told_in_their_order() {
         ("log.level", "warn", "t.yaml:4"),
         ("log.format", "-", "default"),
         ("store.url", "***", "environment DATABASE_URL"),
+        ("control.listen", "127.0.0.1:4", "environment ADDR"),
+        ("examples_dir", "/examples", "environment EXAMPLES_DIR"),
+        ("control.connections.max", "64", "environment MAX_CONNECTIONS"),
+        ("mock", "true", "environment MOCK"),
+        ("control.timeout", "20s", "environment TIMEOUT_SECONDS"),
         ("ai.timeouts.idle", "5s", "t.yaml:5"),
         ("ai.timeouts.connect", "2s", "default"),
         ("ai.timeouts.total", "30m", "default"),
         ("plans[0].name", "starter", "default"),
-        ("providers[0].name", "mock", "default"),
+        ("providers[0].name", "mock", "environment MOCK"),
         ("models", "[]", "default"),
     ] {
         let setting = find(&settings, key);

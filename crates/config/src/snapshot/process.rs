@@ -22,6 +22,8 @@ pub struct Process {
     pub listen: Vec<Listener>,
     /// Whether the configuration must be safe on a public network.
     pub production: bool,
+    /// The folder of example files that the insights endpoints respond with; `None` for real data.
+    pub examples_dir: Option<PathBuf>,
     /// Settings of the control API.
     pub control: Control,
     /// The public URLs of the proxy and of control.
@@ -159,6 +161,12 @@ pub struct Control {
     pub listen: SocketAddr,
     /// The TLS of the control listener; `None` if it serves HTTP.
     pub tls: Option<TlsSettings>,
+    /// Maximum number of connections to control.
+    pub connections_max: u32,
+    /// Maximum number of connections to control from one address.
+    pub connections_per_address_max: u32,
+    /// Maximum duration of one call.
+    pub call_timeout: Duration,
     /// Origins whose pages may call control with credentials: `https://app.example.com`, as browsers write them.
     pub allowed_origins: Vec<String>,
     /// Rate limits of control; each one that applies counts.

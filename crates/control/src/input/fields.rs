@@ -261,6 +261,25 @@ impl<'de> Deserializer<'de> for FieldDeserializer {
         visitor.visit_newtype_struct(self)
     }
 
+    /// Words of a closed list are texts.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        match self.value {
+            FieldValue::Text(word) => visitor.visit_enum(word.into_deserializer()),
+            FieldValue::Null
+            | FieldValue::Truth(_)
+            | FieldValue::Natural(_)
+            | FieldValue::Negative(_)
+            | FieldValue::Fraction(_)
+            | FieldValue::List(_)
+            | FieldValue::Object(_) => self.deserialize_any(visitor),
+        }
+    }
+
     spelled! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
         deserialize_u32 deserialize_u64
@@ -268,7 +287,7 @@ impl<'de> Deserializer<'de> for FieldDeserializer {
 
     forward_to_deserialize_any! {
         i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map enum identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -284,6 +303,10 @@ impl Error for FieldError {
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self(format!("expected {expected}"))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(format!("expected one of {}", expected.join(", ")))
     }
 
     fn missing_field(name: &'static str) -> Self {

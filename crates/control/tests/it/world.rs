@@ -175,6 +175,7 @@ impl World {
             live,
             windows: cluster::windows::Windows::here(clock.clone()),
             vault: vault.clone(),
+            examples: None,
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate").unwrap()),
             limits,
             tls: None,

@@ -1,6 +1,6 @@
 //! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
-use access::{Credits, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
+use access::{Credits, Day, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
 use meter::{Attempt, Charge, Counts, RequestResult, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
@@ -377,6 +377,15 @@ pub(crate) fn minutes(
         counted.credits = counted.credits.saturating_add(counts.credits);
     }
     sorted(minutes)
+}
+
+/// Returns the days before `today` with requests among the records, in their order.
+pub(crate) fn days_before(events: &[CountedEvent<'_>], counts: &[&Counts], today: Day) -> Vec<i64> {
+    let days = events.iter().map(|counted| counted.event.day).chain(counts.iter().map(|counts| counts.day));
+    let mut days: Vec<i64> = days.filter(|day| *day < today).map(|day| day.0.into()).collect();
+    days.sort_unstable();
+    days.dedup();
+    days
 }
 
 /// Returns the numbers of the user and the key; both are 0 without a key.

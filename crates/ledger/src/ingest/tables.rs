@@ -141,6 +141,10 @@ pub(crate) static ROUTES: Insert = Insert::adding(
     &["user_no", "day", "route_no"],
 );
 
+/// Versions of the figures of days that are over; conflicts add to the version.
+pub(crate) static DAY_VERSIONS: Insert =
+    Insert::adding("day_versions", &["id", "day", "version"], &[("id", SqlType::Uuid)], &["day"]);
+
 /// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
@@ -179,8 +183,22 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns all statements of this module.
 #[cfg(test)]
-pub(crate) fn inserts() -> [&'static Insert; 12] {
-    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &SUBJECTS, &MODELS, &HOURS, &ROUTES, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
+pub(crate) fn inserts() -> [&'static Insert; 13] {
+    [
+        &EVENTS,
+        &ATTEMPTS,
+        &DAYS,
+        &PLANS,
+        &SUBJECTS,
+        &MODELS,
+        &HOURS,
+        &ROUTES,
+        &MINUTES,
+        &RAW,
+        &OPEN_REQUESTS,
+        &POSITIONS,
+        &DAY_VERSIONS,
+    ]
 }
 
 /// Returns every text of these statements.

@@ -21,7 +21,9 @@ use crate::ingest::aggregation::{
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames};
 use crate::ingest::raw_usage;
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS};
+use crate::ingest::tables::{
+    ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
+};
 use crate::ingest::{KnownRows, PLACES};
 use crate::stored_text::clip;
 use crate::usage_columns;
@@ -169,6 +171,7 @@ impl Rows {
         split.write_totals(store, &mut transaction).await?;
         split.write_series(store, &mut transaction, names).await?;
         split.write_minutes(store, &mut transaction, names).await?;
+        split.write_versions(store, &mut transaction).await?;
         POSITIONS
             .bulk(&mut transaction, now, &self.read, |read, row| bind_position(*read, store.new_id(), node, row))
             .await?;
@@ -360,6 +363,18 @@ impl CountedRecords<'_> {
             bind_series(of, row);
         };
         ROUTES.bulk(transaction, now, &routes, bind_route).await?;
+        Ok(())
+    }
+
+    /// Raises the version of each day before today that the batch changes.
+    async fn write_versions(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
+        let today = store.clock().now().day();
+        let days = aggregation::days_before(&self.events, &self.counts, today);
+        DAY_VERSIONS
+            .bulk(transaction, store.now(), &days, |day, row| {
+                row.put(store.new_id()).put(*day).put(1_i64);
+            })
+            .await?;
         Ok(())
     }
 

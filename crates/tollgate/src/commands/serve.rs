@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use config::Note;
 use config::snapshot::LogFormat;
+use config::{Flags, Note};
 use telemetry::logs;
 
 use crate::cli::{Place, Role, Serve};
 use crate::commands::{load, sources};
+use crate::examples;
 use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
@@ -25,8 +26,21 @@ const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Serves until a signal arrives, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
-    let mut loaded = load(&args.place, &args.overrides.flags())?.for_server()?;
-    loaded.notes.extend(unread_file(&args.place, Path::new(".")));
+    let flags = Flags { examples_dir: args.examples.clone(), ..args.overrides.flags() };
+    let mut place = args.place.clone();
+    let mut loaded = load(&place, &flags)?;
+    let examples = loaded.snapshot.process.examples_dir.as_deref().map(examples::read).transpose()?;
+    // Removed when the server has ended.
+    let temporary = if examples.is_some() && place.data.is_none() { Some(examples::temporary_folder()?) } else { None };
+    if let Some(folder) = &temporary {
+        place.data = Some(folder.path().to_owned());
+        loaded = load(&place, &flags)?;
+    }
+    let mut loaded = loaded.for_server()?;
+    if examples.is_some() {
+        loaded.snapshot.process.store.url = None;
+    }
+    loaded.notes.extend(unread_file(&place, Path::new(".")));
     if args.role != Role::All && loaded.snapshot.process.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
@@ -59,8 +73,9 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         skip_corrupt: args.skip_corrupt,
         secrets,
         dropped: lines.dropped(),
-        place: args.place.clone(),
-        sources: sources(&args.place, &args.overrides.flags()),
+        sources: sources(&place, &flags),
+        place,
+        examples,
         has_addr: args.overrides.addr.is_some(),
     };
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
@@ -68,6 +83,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     drop(lines);
     // Released last: detached threads may write to the data folder until then.
     drop(lock);
+    drop(temporary);
     ended
 }
 

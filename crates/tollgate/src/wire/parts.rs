@@ -61,6 +61,8 @@ const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct ControlListener {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
+    /// The example files that the insights endpoints respond with.
+    pub(crate) examples: Option<insights::Examples>,
 }
 
 /// The values from which many parts are built.
@@ -398,6 +400,7 @@ impl Services {
         keys: Directory,
         configurator: Arc<Configurator>,
     ) -> anyhow::Result<()> {
+        let ControlListener { listener, tls, examples } = listener;
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
         let state = control::State {
@@ -418,12 +421,13 @@ impl Services {
             vault: base.keys.vault.clone(),
             passwords: base.passwords.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
-            limits: control::ServerLimits::default(),
-            tls: listener.tls,
+            examples,
+            limits: limits(&base.live.load().process.control),
+            tls,
         };
         let stopped = self.stopped();
         self.tasks.spawn(async move {
-            if let Err(error) = control::serve(listener.listener, state, stopped).await {
+            if let Err(error) = control::serve(listener, state, stopped).await {
                 tracing::error!(%error, "the control API could not start; restart this process");
             }
         });
@@ -456,6 +460,17 @@ impl Services {
             // An error means that the services were dropped, and this task with them.
             let _ = stopped.wait_for(|stop| *stop).await;
         }
+    }
+}
+
+/// Returns the limits on connections and requests of control.
+fn limits(control: &config::snapshot::Control) -> control::ServerLimits {
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    control::ServerLimits {
+        connections_max: number(control.connections_max),
+        connections_per_address_max: number(control.connections_per_address_max),
+        call: control.call_timeout,
+        ..control::ServerLimits::default()
     }
 }
 

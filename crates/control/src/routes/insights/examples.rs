@@ -1,0 +1,143 @@
+//! The insights endpoints of a server with example files. They need no credential, and changes stay in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use access::Refusal;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::{HeaderMap, header};
+use insights::review::Decision;
+use insights::{Brief, Classification, Examples, IngestStatus, InsightSettings, ReviewStatus, Roi};
+use serde::Deserialize;
+
+use crate::input::{self, Segment};
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// The maximum length of a role, in characters.
+const ROLE_CHARS_MAX: usize = 50;
+/// The maximum length of a comment, in characters.
+const COMMENT_CHARS_MAX: usize = 1_000;
+/// The maximum number of decisions that one server keeps.
+const DECISIONS_MAX: usize = 1_000;
+
+/// The examples with the changes since the start.
+#[derive(Debug, Clone)]
+struct ExampleResponses(Arc<Mutex<Examples>>);
+
+impl ExampleResponses {
+    fn lock(&self) -> MutexGuard<'_, Examples> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A decision of one role on one day.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignoffRequest {
+    role: String,
+    approve: bool,
+    id: Option<String>,
+    comment: Option<String>,
+}
+
+/// Returns the endpoints that respond with `examples`.
+pub(in crate::routes) fn router(examples: Examples) -> Router<Arc<App>> {
+    Router::new()
+        .route("/ingest/status", get(ingest_status))
+        .route("/classify/today", get(classify_today))
+        .route("/brief/{id}", get(brief))
+        .route("/roi/today", get(roi_today))
+        .route("/config", get(show_settings).post(change_settings))
+        .route("/review/status", get(review_status))
+        .route("/review/signoff", post(sign_off))
+        .layer(Extension(ExampleResponses(Arc::new(Mutex::new(examples)))))
+}
+
+async fn ingest_status(Extension(examples): Extension<ExampleResponses>) -> Json<IngestStatus> {
+    Json(examples.lock().ingest_status.clone())
+}
+
+async fn classify_today(Extension(examples): Extension<ExampleResponses>) -> Json<Classification> {
+    Json(examples.lock().classification.clone())
+}
+
+async fn brief(Extension(examples): Extension<ExampleResponses>, Segment(id): Segment) -> Result<Json<Brief>, Problem> {
+    let brief = examples.lock().briefs.get(&id).cloned();
+    brief.map(Json).ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))
+}
+
+async fn roi_today(Extension(examples): Extension<ExampleResponses>) -> Json<Roi> {
+    Json(examples.lock().roi_today.clone())
+}
+
+async fn show_settings(Extension(examples): Extension<ExampleResponses>) -> Response {
+    with_tag(examples.lock().settings.clone())
+}
+
+async fn change_settings(
+    State(app): State<Arc<App>>,
+    Extension(examples): Extension<ExampleResponses>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let expected = version_of(request.headers());
+    let new: InsightSettings = input::required(request, app.limits.body).await?;
+    let expected = expected?;
+    let mut examples = examples.lock();
+    let version = examples.settings.version;
+    if expected.is_some_and(|expected| expected != version) {
+        return Err(Problem::new(Refusal::Conflict, "the settings have changed since they were read; read them again"));
+    }
+    examples.settings = InsightSettings { version: version.saturating_add(1), ..new };
+    Ok(with_tag(examples.settings.clone()))
+}
+
+async fn review_status(Extension(examples): Extension<ExampleResponses>) -> Json<ReviewStatus> {
+    Json(examples.lock().review_status.clone())
+}
+
+async fn sign_off(
+    State(app): State<Arc<App>>,
+    Extension(examples): Extension<ExampleResponses>,
+    request: Request,
+) -> Result<Json<ReviewStatus>, Problem> {
+    let SignoffRequest { role, approve, id, comment } = input::required(request, app.limits.body).await?;
+    let bad = |message: &'static str| Problem::new(Refusal::BadRequest, message);
+    if !(1..=ROLE_CHARS_MAX).contains(&role.chars().count()) {
+        return Err(bad("`role` must have 1 to 50 characters"));
+    }
+    if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS_MAX) {
+        return Err(bad("`comment` must have at most 1,000 characters"));
+    }
+    let mut examples = examples.lock();
+    let review = &mut examples.review_status;
+    if id.is_some_and(|id| id != review.id) {
+        return Err(Problem::new(Refusal::NotFound, "no example file has a review with this id"));
+    }
+    if review.history.len() >= DECISIONS_MAX {
+        return Err(Problem::new(Refusal::Conflict, "this example has too many decisions; restart the server"));
+    }
+    review.record(Decision { at: rfc3339(app.clock.now()), role, approve, comment });
+    Ok(Json(review.clone()))
+}
+
+fn with_tag(settings: InsightSettings) -> Response {
+    ([(header::ETAG, format!("\"{}\"", settings.version))], Json(settings)).into_response()
+}
+
+/// Returns the version in `If-Match`; `None` for `*`.
+fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let missing = || {
+        let message = "send `If-Match` with the ETag of GET /config, or `If-Match: *` to replace any settings";
+        Problem::new(Refusal::BadRequest, message)
+    };
+    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+    if tag.trim() == "*" {
+        return Ok(None);
+    }
+    let version = tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    version.and_then(|version| version.parse().ok()).map(Some).ok_or_else(missing)
+}

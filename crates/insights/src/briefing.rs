@@ -1,0 +1,273 @@
+//! Composes the responses of a day from its figures.
+
+use access::{Day, NanoUsd, Timestamp};
+use uuid::Uuid;
+
+use crate::anomalies::{DayFigures, anomalies};
+use crate::brief::{Brief, BudgetUse, ClassCount, DayErrors, DayLatency, ErrorCount, Recommendation, Spend};
+use crate::classification::{ClassShare, Classification};
+use crate::classify::{DaySums, RequestGroup, clamped, classify};
+use crate::day::{date, earlier, rfc3339};
+use crate::forecast::forecast;
+use crate::money::{NanoMoney, shown};
+use crate::movers::{ModelChange, movers};
+use crate::roi::{NotCounted, Roi, Saving};
+use crate::rules::RuleSet;
+use crate::scope::DayScope;
+use crate::settings::InsightSettings;
+
+/// The maximum number of error codes that a brief lists.
+const CODES_MAX: usize = 20;
+
+/// The day, the scope and the state of figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiguresHead {
+    /// The day in UTC.
+    pub day: Day,
+    /// The users whose usage the figures contain.
+    pub scope: DayScope,
+    /// The time of the figures.
+    pub as_of: Timestamp,
+    /// Whether the day is over and all its usage is stored.
+    pub complete: bool,
+    /// The version of the day's figures.
+    pub figures_version: u64,
+}
+
+/// The requests of a day by result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayOutcomes {
+    /// The number of requests that failed.
+    pub failed: u64,
+    /// The number of requests that Tollgate refused.
+    pub refused: u64,
+    /// The number of LLM requests whose cost is unknown or partly unknown.
+    pub unpriced: u64,
+}
+
+/// The cost of failed requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailedCost {
+    /// The sum of the known costs in nano-USD.
+    pub cost_nano: i128,
+    /// Some of these requests.
+    pub ids: Vec<Uuid>,
+}
+
+/// The figures that a brief is composed of.
+#[derive(Debug, Clone)]
+pub struct BriefFigures<'a> {
+    /// The day, the scope and the state of the figures.
+    pub head: FiguresHead,
+    /// The days with requests up to the day of the brief, oldest first.
+    pub days: &'a [DayFigures],
+    /// The requests of the day by result.
+    pub outcomes: DayOutcomes,
+    /// The models of the day and of the same weekday of the week before.
+    pub models: &'a [ModelChange],
+    /// The events of the day by metadata.
+    pub groups: &'a [RequestGroup<'a>],
+    /// The requests of the day that failed or were refused, by code.
+    pub codes: Vec<ErrorCount>,
+    /// The cost of failed requests.
+    pub failed: FailedCost,
+    /// The durations of the day's requests.
+    pub latency: DayLatency,
+    /// The budget in money that applies to the scope.
+    pub budget: Option<BudgetUse>,
+}
+
+impl FiguresHead {
+    /// Returns the id of the day's brief.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.scope.brief_id(self.day)
+    }
+}
+
+/// Returns the figures of one day among `days`; zeros if it has no requests.
+fn of_day(days: &[DayFigures], day: Option<Day>) -> DayFigures {
+    let found = day.and_then(|day| days.iter().find(|of| of.day == day).copied());
+    found.unwrap_or(DayFigures { day: day.unwrap_or_default(), ..DayFigures::default() })
+}
+
+fn sums(of: &DayFigures) -> DaySums {
+    DaySums { requests: of.requests, tokens: of.tokens, cost_nano: of.cost_nano.into() }
+}
+
+/// The figures that a classification is composed of.
+#[derive(Debug, Clone, Copy)]
+pub struct ClassifiedDay<'a> {
+    /// The figures of the day.
+    pub figures: &'a DayFigures,
+    /// The number of LLM requests whose cost is unknown or partly unknown.
+    pub unpriced: u64,
+    /// The events of the day by metadata.
+    pub groups: &'a [RequestGroup<'a>],
+}
+
+/// Returns the requests of a day by class.
+#[must_use]
+pub fn classification(head: &FiguresHead, settings: &InsightSettings, day: ClassifiedDay<'_>) -> Classification {
+    let ClassifiedDay { figures, unpriced, groups } = day;
+    Classification {
+        id: head.id(),
+        date: date(head.day),
+        scope: head.scope.clone(),
+        as_of: rfc3339(head.as_of),
+        complete: head.complete,
+        figures_version: head.figures_version,
+        rules_version: settings.version,
+        requests: figures.requests,
+        tokens: figures.tokens,
+        cost: NanoMoney::of(NanoUsd(figures.cost_nano)),
+        unpriced_requests: unpriced,
+        classes: classify(&RuleSet::with(&settings.rules), groups, sums(figures)),
+    }
+}
+
+/// Returns the brief of a day.
+#[must_use]
+pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
+    let BriefFigures { head, days, outcomes, models, groups, mut codes, failed, latency, budget } = of;
+    let today = of_day(days, Some(head.day));
+    let week_before = of_day(days, earlier(head.day, 7));
+    let classes = classify(&RuleSet::with(&settings.rules), groups, sums(&today));
+    let ids: Vec<Uuid> = classes.iter().flat_map(|class| class.request_ids.clone()).collect();
+    let earlier_days: Vec<DayFigures> = days.iter().filter(|of| of.day < head.day).copied().collect();
+    let (anomalies, anomalies_reason) = match anomalies(today, &earlier_days, &settings.anomalies, &ids) {
+        Ok(found) => (found, None),
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
+    codes.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.code.cmp(&b.code)));
+    codes.truncate(CODES_MAX);
+    let money = |nano: i64| NanoMoney::of(NanoUsd(nano));
+    Brief {
+        id: head.id(),
+        date: date(head.day),
+        scope: head.scope.clone(),
+        as_of: rfc3339(head.as_of),
+        complete: head.complete,
+        figures_version: head.figures_version,
+        rules_version: settings.version,
+        headline: headline(&head.scope, &today, &week_before, &classes),
+        spend: Spend {
+            cost: money(today.cost_nano),
+            requests: today.requests,
+            tokens: today.tokens,
+            unpriced_requests: outcomes.unpriced,
+            yesterday: money(of_day(days, earlier(head.day, 1)).cost_nano),
+            same_weekday: money(week_before.cost_nano),
+            budget,
+        },
+        forecast: forecast(head.day, days, &settings.forecast),
+        movers: movers(models, week_before.cost_nano, today.cost_nano),
+        anomalies,
+        anomalies_reason,
+        errors: DayErrors {
+            requests: outcomes.failed.saturating_add(outcomes.refused),
+            refused: outcomes.refused,
+            by_code: codes,
+        },
+        latency,
+        recommendations: recommendations(outcomes, failed),
+        classes: classes.iter().map(|of| ClassCount { class: of.class, requests: of.requests }).collect(),
+    }
+}
+
+fn headline(scope: &DayScope, today: &DayFigures, week_before: &DayFigures, classes: &[ClassShare]) -> String {
+    let who = match scope {
+        DayScope::All {} => "all users".to_owned(),
+        DayScope::User { .. } => "this user".to_owned(),
+        DayScope::Label { label } => label.split_once('=').map_or(label.as_str(), |(_, value)| value).to_owned(),
+    };
+    let difference = i128::from(today.cost_nano) - i128::from(week_before.cost_nano);
+    let change = match difference {
+        0 => "as much as on the same weekday".to_owned(),
+        1.. => format!("{} more than on the same weekday", shown(difference)),
+        _ => format!("{} less than on the same weekday", shown(-difference)),
+    };
+    let spent = format!("{who} spent {}, {change}", shown(today.cost_nano.into()));
+    let largest = classes.iter().max_by_key(|class| class.requests);
+    match largest {
+        None if today.requests == 0 => format!("{spent}; there were no requests"),
+        None => format!("{spent}; the events of {} requests are deleted, so classes are missing", today.requests),
+        Some(class) => {
+            format!("{spent}; {} of {} requests are {}", class.requests, today.requests, class.class.as_str())
+        }
+    }
+}
+
+fn recommendations(outcomes: DayOutcomes, failed: FailedCost) -> Vec<Recommendation> {
+    let mut all = Vec::new();
+    if failed.cost_nano > 0 {
+        all.push(Recommendation {
+            kind: "failed_requests".to_owned(),
+            text: format!("{} requests failed, and some of them had a cost", outcomes.failed),
+            saves: Some(NanoMoney::of(clamped(failed.cost_nano))),
+            formula: "sum of the known costs of failed requests".to_owned(),
+            request_ids: failed.ids,
+        });
+    }
+    if outcomes.unpriced > 0 {
+        all.push(Recommendation {
+            kind: "missing_prices".to_owned(),
+            text: format!("the cost of {} requests is unknown; add the prices of their models", outcomes.unpriced),
+            saves: None,
+            formula: "number of LLM requests with an unknown cost".to_owned(),
+            request_ids: Vec::new(),
+        });
+    }
+    all
+}
+
+/// Savings by prompt caches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheSavings {
+    /// The amount in nano-USD.
+    pub amount_nano: i128,
+    /// The number of requests that saved it.
+    pub requests: u64,
+    /// The number of requests whose price is not configured any more, or was never known.
+    pub without_price: u64,
+}
+
+/// Returns the cost and the savings of a day.
+#[must_use]
+pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, caches: CacheSavings) -> Roi {
+    let amount = NanoMoney::of(clamped(caches.amount_nano));
+    let saving = Saving {
+        kind: "prompt_cache".to_owned(),
+        amount: amount.clone(),
+        requests: caches.requests,
+        formula: "cached_input x (input rate - cached_input rate), each at the event's price".to_owned(),
+        assumptions: vec!["long prompts are counted at the rates of short ones, which are lower".to_owned()],
+    };
+    let not = |kind: &str, requests: u64, reason: &str| NotCounted {
+        kind: kind.to_owned(),
+        requests,
+        reason: reason.to_owned(),
+    };
+    let mut not_counted = vec![
+        not("refused_overspend", refused_by_budget, "the amount that a refused call would have cost is not recorded"),
+        not("response_cache", 0, "no route has a cache"),
+    ];
+    if caches.without_price > 0 {
+        let reason = "the price of these requests is unknown, or not configured any more";
+        not_counted.push(not("prompt_cache", caches.without_price, reason));
+    }
+    Roi {
+        id: head.id(),
+        date: date(head.day),
+        scope: head.scope.clone(),
+        as_of: rfc3339(head.as_of),
+        complete: head.complete,
+        spent: NanoMoney::of(NanoUsd(figures.cost_nano)),
+        saved: if caches.requests > 0 { vec![saving] } else { Vec::new() },
+        not_counted,
+        total_saved: amount,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::classification::Class;
+use crate::day;
+use crate::rules::Metadata;
+
+const TODAY: &str = "2026-11-21";
+
+fn head(scope: DayScope) -> FiguresHead {
+    let day = day::parse(TODAY).unwrap();
+    FiguresHead { day, scope, as_of: day.start(), complete: true, figures_version: 3 }
+}
+
+fn figures(back: u32, requests: u64, cost_nano: i64) -> DayFigures {
+    DayFigures { day: Day(day::parse(TODAY).unwrap().0 - back), requests, tokens: requests * 10, cost_nano }
+}
+
+fn chats(requests: u64, cost_nano: i128) -> RequestGroup<'static> {
+    let metadata = Metadata { format: Some("chat"), streamed: Some(true), status: 200, ..Metadata::default() };
+    RequestGroup { metadata, requests, tokens: requests * 10, cost_nano, ids: vec![Uuid::from_u128(1)] }
+}
+
+fn compose(days: &[DayFigures], groups: &[RequestGroup<'_>], outcomes: DayOutcomes) -> Brief {
+    let of = BriefFigures {
+        head: head(DayScope::All {}),
+        days,
+        outcomes,
+        models: &[],
+        groups,
+        codes: Vec::new(),
+        failed: FailedCost::default(),
+        latency: DayLatency::default(),
+        budget: None,
+    };
+    brief(of, &InsightSettings::default())
+}
+
+#[test]
+fn a_quiet_day_names_its_cost_and_its_largest_class() {
+    let days = [figures(7, 90, 10_000_000_000), figures(1, 80, 9_000_000_000), figures(0, 100, 12_500_000_000)];
+    let told = compose(&days, &[chats(100, 12_500_000_000)], DayOutcomes::default());
+    assert_eq!(
+        told.headline,
+        "all users spent 12.50 USD, 2.50 USD more than on the same weekday; 100 of 100 requests are chat"
+    );
+    assert_eq!((told.id.as_str(), told.figures_version), (TODAY, 3));
+    assert_eq!(told.spend.cost.amount_nano, 12_500_000_000);
+    assert_eq!(told.spend.yesterday.amount_nano, 9_000_000_000);
+    assert_eq!(told.spend.same_weekday.amount_nano, 10_000_000_000);
+    assert_eq!((told.spend.requests, told.spend.tokens), (100, 1_000));
+    assert_eq!(told.classes, [ClassCount { class: Class::Chat, requests: 100 }]);
+    // Costs without a model are one mover.
+    assert_eq!(told.movers.iter().map(|mover| mover.difference).sum::<i64>(), 2_500_000_000);
+    assert_eq!(told.anomalies_reason.as_deref(), Some("2 earlier days have usage; at least 14 are needed"));
+    assert!(told.recommendations.is_empty());
+}
+
+#[test]
+fn a_first_and_an_empty_day_are_complete_responses() {
+    let first = compose(&[figures(0, 1, 5)], &[chats(1, 5)], DayOutcomes::default());
+    assert_eq!(first.spend.yesterday.amount_nano, 0);
+    assert!(first.headline.ends_with("1 of 1 requests are chat"), "{}", first.headline);
+    let empty = compose(&[], &[], DayOutcomes::default());
+    let expected = "all users spent 0.00 USD, as much as on the same weekday; there were no requests";
+    assert_eq!(empty.headline, expected);
+    assert_eq!((empty.classes.len(), empty.movers.len()), (0, 0));
+}
+
+#[test]
+fn a_day_past_the_retention_reports_missing_classes() {
+    let told = compose(&[figures(0, 40, 5)], &[], DayOutcomes::default());
+    assert!(told.headline.contains("the events of 40 requests are deleted"), "{}", told.headline);
+}
+
+#[test]
+fn an_outage_has_errors_and_what_they_cost() {
+    let outcomes = DayOutcomes { failed: 60, refused: 3, unpriced: 2 };
+    let of = BriefFigures {
+        head: head(DayScope::Label { label: "team=payments".into() }),
+        days: &[figures(0, 100, 700)],
+        outcomes,
+        models: &[],
+        groups: &[chats(100, 700)],
+        codes: vec![
+            ErrorCount { code: "budget_exceeded".into(), requests: 3 },
+            ErrorCount { code: "upstream_timeout".into(), requests: 60 },
+        ],
+        failed: FailedCost { cost_nano: 400, ids: vec![Uuid::from_u128(9)] },
+        latency: DayLatency::default(),
+        budget: None,
+    };
+    let told = brief(of, &InsightSettings::default());
+    assert!(told.headline.starts_with("payments spent 0.00 USD, 0.00 USD more"), "{}", told.headline);
+    assert_eq!((told.errors.requests, told.errors.refused), (63, 3));
+    assert_eq!(told.errors.by_code[0].code, "upstream_timeout");
+    let kinds: Vec<&str> = told.recommendations.iter().map(|of| of.kind.as_str()).collect();
+    assert_eq!(kinds, ["failed_requests", "missing_prices"]);
+    assert_eq!(told.recommendations[0].saves.as_ref().unwrap().amount_nano, 400);
+    assert_eq!(told.id, "2026-11-21~team=payments");
+}
+
+#[test]
+fn savings_are_those_that_can_be_computed() {
+    let caches = CacheSavings { amount_nano: 3_100, requests: 380, without_price: 0 };
+    let told = roi(&head(DayScope::All {}), &figures(0, 1_000, 12_500), 3, caches);
+    assert_eq!((told.spent.amount_nano, told.total_saved.amount_nano), (12_500, 3_100));
+    assert_eq!(told.saved[0].requests, 380);
+    let named: Vec<(&str, u64)> = told.not_counted.iter().map(|of| (of.kind.as_str(), of.requests)).collect();
+    assert_eq!(named, [("refused_overspend", 3), ("response_cache", 0)]);
+    let unknown = CacheSavings { without_price: 7, ..CacheSavings::default() };
+    let told = roi(&head(DayScope::All {}), &figures(0, 1, 1), 0, unknown);
+    assert_eq!(told.saved, []);
+    assert_eq!((told.not_counted[2].kind.as_str(), told.not_counted[2].requests), ("prompt_cache", 7));
+}
+
+#[test]
+fn classes_and_brief_have_the_same_figures() {
+    let day = figures(0, 100, 12_500);
+    let groups = [chats(90, 12_000)];
+    let head = head(DayScope::User { user_id: Uuid::from_u128(4) });
+    let classes = classification(
+        &head,
+        &InsightSettings::default(),
+        ClassifiedDay { figures: &day, unpriced: 1, groups: &groups },
+    );
+    let told = compose(&[day], &groups, DayOutcomes { unpriced: 1, ..DayOutcomes::default() });
+    assert_eq!(classes.cost, told.spend.cost);
+    assert_eq!((classes.requests, classes.tokens), (told.spend.requests, told.spend.tokens));
+    let sum = classes.classes.iter().map(|of| of.requests).sum::<u64>();
+    assert_eq!(sum, told.classes.iter().map(|of| of.requests).sum::<u64>());
+    assert_eq!((sum, classes.unpriced_requests), (100, 1));
+    assert_eq!(classes.id, format!("{TODAY}~user={}", Uuid::from_u128(4)));
+}

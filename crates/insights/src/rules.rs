@@ -1,0 +1,223 @@
+//! The rules that decide the class of a request from its metadata. The first rule that matches decides.
+
+use crate::classification::Class;
+use crate::ratio::Ratio;
+use crate::settings::{ClassRule, NumberRange, RuleConditions};
+
+/// The version of the built-in rules. A change of the rules raises it.
+pub const BUILT_IN_VERSION: u64 = 1;
+/// The maximum number of configured rules.
+pub const RULES_MAX: usize = 100;
+/// The word of ordinary APIs in the condition `format`.
+pub const NO_FORMAT: &str = "none";
+
+/// The metadata of requests. An unknown value matches no condition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Metadata<'a> {
+    /// The program that sent the requests.
+    pub client: Option<&'a str>,
+    /// The name of the route.
+    pub route: Option<&'a str>,
+    /// The format; `None` for ordinary APIs.
+    pub format: Option<&'a str>,
+    /// The model as the client wrote it.
+    pub model: Option<&'a str>,
+    /// The HTTP status of the responses.
+    pub status: u16,
+    /// Whether the responses were streamed; `None` if unknown.
+    pub streamed: Option<bool>,
+    /// The use of tools.
+    pub tools: Option<&'a str>,
+    /// The number of requests of the session.
+    pub requests_per_session: Option<u64>,
+    /// The seconds since the previous request of the session.
+    pub interval_s: Option<u64>,
+    /// A number of input tokens that is in the same ranges of all rules as that of the requests.
+    pub input_tokens: Option<u64>,
+}
+
+/// The rules in force: the configured ones, then the built-in ones, whose last one matches every request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSet {
+    rules: Vec<ClassRule>,
+}
+
+impl RuleSet {
+    /// Returns the rules with `own` before the built-in ones.
+    #[must_use]
+    pub fn with(own: &[ClassRule]) -> Self {
+        Self { rules: own.iter().take(RULES_MAX).cloned().chain(built_in()).collect() }
+    }
+
+    /// Returns the first rule that matches; `None` never occurs, because the last rule matches every request.
+    #[must_use]
+    pub fn decide(&self, of: &Metadata<'_>) -> Option<&ClassRule> {
+        self.rules.iter().find(|rule| matches(&rule.when, of))
+    }
+
+    /// Returns the numbers of input tokens at which a range begins or has ended, ascending and each once. Requests with
+    /// numbers between two neighbours match the same rules.
+    #[must_use]
+    pub fn token_bounds(&self) -> Vec<u64> {
+        let ranges = self.rules.iter().filter_map(|rule| rule.when.input_tokens);
+        let bounds = ranges.flat_map(|range| [range.min, range.max.map(|max| max.saturating_add(1))]);
+        // Every number is at least zero.
+        let mut bounds: Vec<u64> = bounds.flatten().filter(|bound| *bound > 0 && *bound <= TOKENS_MAX).collect();
+        bounds.sort_unstable();
+        bounds.dedup();
+        bounds
+    }
+}
+
+/// No request has more tokens; larger numbers do not fit into a column.
+const TOKENS_MAX: u64 = 1 << 53;
+
+fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
+    let one_of = |allowed: &Option<Vec<String>>, value: Option<&str>| match allowed {
+        None => true,
+        Some(allowed) => value.is_some_and(|value| allowed.iter().any(|allowed| allowed == value)),
+    };
+    let within = |range: Option<NumberRange>, value: Option<u64>| match range {
+        None => true,
+        Some(NumberRange { min, max }) => {
+            value.is_some_and(|value| min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max))
+        }
+    };
+    one_of(&when.client, of.client)
+        && one_of(&when.route, of.route)
+        && one_of(&when.format, Some(of.format.unwrap_or(NO_FORMAT)))
+        && one_of(&when.model, of.model)
+        && within(when.status, Some(of.status.into()))
+        && when.streamed.is_none_or(|streamed| of.streamed == Some(streamed))
+        && one_of(&when.tools, of.tools)
+        && within(when.requests_per_session, of.requests_per_session)
+        && within(when.interval_s, of.interval_s)
+        && within(when.input_tokens, of.input_tokens)
+}
+
+/// Returns the built-in rules. The last one matches every request.
+fn built_in() -> Vec<ClassRule> {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    let rule = |name: &str, class, confidence, when| ClassRule {
+        name: name.to_owned(),
+        class,
+        when,
+        confidence: Ratio(confidence),
+    };
+    let any = RuleConditions::default;
+    vec![
+        rule(
+            "embedding",
+            Class::Embedding,
+            10_000,
+            RuleConditions { format: words(&["embeddings", "embed_content"]), ..any() },
+        ),
+        rule(
+            "coding_agent",
+            Class::AgentSession,
+            9_500,
+            RuleConditions { client: words(&["codex", "claude_code"]), ..any() },
+        ),
+        rule(
+            "tool_loop",
+            Class::ToolLoop,
+            9_000,
+            RuleConditions {
+                tools: words(&["called"]),
+                requests_per_session: Some(NumberRange { min: Some(3), max: None }),
+                ..any()
+            },
+        ),
+        rule(
+            "health",
+            Class::HealthProbe,
+            9_000,
+            RuleConditions { format: words(&[NO_FORMAT]), route: words(HEALTH_ROUTES), ..any() },
+        ),
+        rule("plain", Class::PlainApi, 10_000, RuleConditions { format: words(&[NO_FORMAT]), ..any() }),
+        rule("completion", Class::Completion, 9_000, RuleConditions { format: words(&["completions"]), ..any() }),
+        rule(
+            "streamed_chat",
+            Class::Chat,
+            8_000,
+            RuleConditions { format: words(CHAT_FORMATS), streamed: Some(true), ..any() },
+        ),
+        rule(
+            "chat",
+            Class::Chat,
+            6_000,
+            RuleConditions { format: words(CHAT_FORMATS), streamed: Some(false), ..any() },
+        ),
+        rule("other", Class::Other, 10_000, any()),
+    ]
+}
+
+/// The formats of conversations.
+const CHAT_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content"];
+/// The names of routes that serve probes.
+const HEALTH_ROUTES: &[&str] = &["health", "healthz", "livez", "readyz", "ping", "status"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(own: &[ClassRule], of: Metadata<'_>) -> (Class, String) {
+        let rules = RuleSet::with(own);
+        let rule = rules.decide(&of).unwrap();
+        (rule.class, rule.name.clone())
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let chat = Metadata { format: Some("chat"), status: 200, streamed: Some(true), ..Metadata::default() };
+        for (of, class, name) in [
+            (chat, Class::Chat, "streamed_chat"),
+            (Metadata { streamed: Some(false), ..chat }, Class::Chat, "chat"),
+            (Metadata { streamed: None, ..chat }, Class::Other, "other"),
+            (Metadata { client: Some("codex"), ..chat }, Class::AgentSession, "coding_agent"),
+            (Metadata { tools: Some("called"), requests_per_session: Some(3), ..chat }, Class::ToolLoop, "tool_loop"),
+            (Metadata { tools: Some("called"), requests_per_session: Some(2), ..chat }, Class::Chat, "streamed_chat"),
+            (Metadata { format: Some("embeddings"), ..chat }, Class::Embedding, "embedding"),
+            (Metadata { format: None, route: Some("health"), ..chat }, Class::HealthProbe, "health"),
+            (Metadata { format: None, route: Some("users"), ..chat }, Class::PlainApi, "plain"),
+        ] {
+            assert_eq!(named(&[], of), (class, name.to_owned()), "{of:?}");
+        }
+        let own = ClassRule {
+            name: "nightly".to_owned(),
+            class: Class::Batch,
+            when: RuleConditions {
+                model: Some(vec!["gpt-5-mini".to_owned()]),
+                status: Some(NumberRange { min: Some(200), max: Some(299) }),
+                input_tokens: Some(NumberRange { min: Some(1_000), max: Some(4_000) }),
+                ..RuleConditions::default()
+            },
+            confidence: Ratio(5_000),
+        };
+        let batch = Metadata { model: Some("gpt-5-mini"), input_tokens: Some(1_000), ..chat };
+        let own = [own];
+        assert_eq!(named(&own, batch).0, Class::Batch);
+        for of in [
+            Metadata { input_tokens: Some(999), ..batch },
+            Metadata { input_tokens: Some(4_001), ..batch },
+            Metadata { input_tokens: None, ..batch },
+            Metadata { status: 500, ..batch },
+            Metadata { model: None, ..batch },
+        ] {
+            assert_eq!(named(&own, of).0, Class::Chat, "{of:?}");
+        }
+        assert_eq!(RuleSet::with(&own).token_bounds(), [1_000, 4_001]);
+    }
+
+    #[test]
+    fn every_request_matches_a_rule() {
+        let all = ClassRule {
+            name: "all".to_owned(),
+            class: Class::Batch,
+            when: RuleConditions::default(),
+            confidence: Ratio::ONE,
+        };
+        assert_eq!(named(&[all], Metadata::default()).0, Class::Batch);
+        assert_eq!(named(&[], Metadata { format: Some("later"), ..Metadata::default() }).0, Class::Other);
+    }
+}

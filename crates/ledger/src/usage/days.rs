@@ -1,0 +1,24 @@
+//! Figures of UTC days for insights: totals of days and models, events of one day by their metadata, durations and prompt
+//! caches. Totals are read by day, and events by the range of their ids.
+
+mod caches;
+mod durations;
+mod groups;
+mod range;
+mod totals;
+mod version;
+
+pub use caches::CachedUsage;
+pub use durations::DurationCount;
+pub use groups::{EVENT_GROUPS_MAX, EventGroup, MinuteGroup};
+pub use totals::{DayTotals, ModelDayUsage};
+
+/// Returns every SQL text that this module builds.
+#[cfg(test)]
+pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
+    [totals::texts(), groups::texts(kind), durations::texts(), caches::texts()].concat()
+}
+
+/// Returns the statements of this module.
+#[cfg(test)]
+pub(super) use version::STATEMENTS;

@@ -1,0 +1,82 @@
+//! Input tokens of one day that providers read from their prompt caches, by the price that rated them.
+
+use access::Day;
+use sqlx::AssertSqlSafe;
+use store::DatabaseError;
+use store::sql::unsigned;
+
+use super::range::{OF_DAY, bind_day};
+use crate::handle::Ledger;
+use crate::usage::scope::UsageOf;
+
+/// Maximum number of groups; those with the fewest tokens are omitted.
+const GROUPS_MAX: usize = 10_000;
+
+/// Requests with cached input tokens that one version of a price rated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedUsage {
+    /// Name of the provider.
+    pub provider: Option<String>,
+    /// Model that the provider was asked for.
+    pub model: Option<String>,
+    /// Model that responded, if the provider reports it.
+    pub answered_model: Option<String>,
+    /// Version of the price; `None` if the requests had no price.
+    pub price_version: Option<String>,
+    /// The number of requests.
+    pub requests: u64,
+    /// The number of cached input tokens.
+    pub cached_input: u64,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct CachedRow {
+    provider: Option<String>,
+    model: Option<String>,
+    answered: Option<String>,
+    price: Option<String>,
+    requests: i64,
+    cached_input: i64,
+}
+
+/// Builds the query for the cached input tokens of a day.
+fn cached(of: UsageOf) -> String {
+    let condition = of.condition();
+    format!(
+        "SELECT provider.name AS provider, model.name AS model, answered.name AS answered, price.name AS price,
+            g.requests, g.cached_input
+        FROM (SELECT provider_no, provider_model_no, answered_model_no, price_no, CAST(count(*) AS BIGINT) AS requests,
+                CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input
+            FROM usage_events WHERE {condition} AND {OF_DAY} AND cached_input_tokens > 0
+            GROUP BY provider_no, provider_model_no, answered_model_no, price_no
+            ORDER BY cached_input DESC, provider_no, provider_model_no, answered_model_no, price_no LIMIT {GROUPS_MAX}) g
+        LEFT JOIN names provider ON provider.no = g.provider_no LEFT JOIN names model ON model.no = g.provider_model_no
+        LEFT JOIN names answered ON answered.no = g.answered_model_no LEFT JOIN names price ON price.no = g.price_no"
+    )
+}
+
+impl Ledger {
+    /// Returns the cached input tokens of a scope on one day, by price. It reads the events of the day.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn cached_usage(&self, of: UsageOf, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(cached(of)))), day);
+        let rows: Vec<CachedRow> = query.all().await?;
+        let usage = rows.into_iter().map(|row| CachedUsage {
+            provider: row.provider,
+            model: row.model,
+            answered_model: row.answered,
+            price_version: row.price,
+            requests: unsigned(row.requests),
+            cached_input: unsigned(row.cached_input),
+        });
+        Ok(usage.collect())
+    }
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    UsageOf::KINDS.into_iter().map(cached).collect()
+}

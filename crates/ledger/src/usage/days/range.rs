@@ -1,0 +1,26 @@
+//! The range of ids and times in which the requests of one day are.
+
+use std::time::Duration;
+
+use access::{Day, Timestamp};
+use store::sql::{Query, micros};
+
+use crate::row_ids::first_id;
+
+/// Maximum difference between the time in the id of a request and the day on which it was admitted.
+const SLACK: Duration = Duration::from_secs(600);
+
+/// The condition for the events of one day: ids from `$2` to `$3`, times from `$4` to `$5`, and the day `$6`.
+pub(super) const OF_DAY: &str = "id >= $2 AND id < $3 AND started_at >= $4 AND started_at < $5 AND day = $6";
+
+/// Binds the parameters of [`OF_DAY`].
+pub(super) fn bind_day(query: Query<'_>, day: Day) -> Query<'_> {
+    let (from, until) = bounds(day);
+    let query = query.bind(first_id(from)).bind(first_id(until)).bind(micros(from)).bind(micros(until));
+    query.bind(i64::from(day.0))
+}
+
+/// Returns the times between which requests of a day can begin.
+pub(super) fn bounds(day: Day) -> (Timestamp, Timestamp) {
+    (day.start().before(SLACK), day.next().start().after(SLACK))
+}

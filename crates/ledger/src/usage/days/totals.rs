@@ -1,0 +1,101 @@
+//! Totals of days and of the models of a day.
+
+use access::Day;
+use sqlx::AssertSqlSafe;
+use store::DatabaseError;
+
+use crate::handle::Ledger;
+use crate::usage::scope::UsageOf;
+use crate::usage::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
+use crate::usage_totals::UsageTotals;
+
+/// Maximum number of models of a day; those with the lowest cost are omitted.
+const MODELS_MAX: usize = 5_000;
+
+/// All requests of one day, with their sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayTotals {
+    /// The day in UTC that the totals belong to.
+    pub day: Day,
+    /// The sums of the requests that count.
+    pub totals: UsageTotals,
+    /// All requests by result.
+    pub results: ResultTotals,
+}
+
+/// The LLM requests for one model on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelDayUsage {
+    /// The name that clients use for the model; `None` for requests without a known name.
+    pub name: Option<String>,
+    /// The sums of the requests that count.
+    pub totals: UsageTotals,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct DayRow {
+    day: i64,
+    #[sqlx(flatten)]
+    results: ResultsRow,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct ModelRow {
+    name: Option<String>,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+/// Builds the query for the totals of days `$2` to `$3`. It reads one row per user and route.
+fn days(of: UsageOf) -> String {
+    let (condition, sums, results) = (of.condition(), sums!(), results!());
+    format!(
+        "SELECT day, {results}, {sums} FROM daily_routes WHERE {condition} AND day >= $2 AND day <= $3
+        GROUP BY day ORDER BY day"
+    )
+}
+
+/// Builds the query for the models of the day `$2`. It reads one row per user and model.
+fn models(of: UsageOf) -> String {
+    let (condition, sums) = (of.condition(), sums!());
+    format!(
+        "SELECT n.name, m.* FROM (SELECT model_no, {sums} FROM daily_models WHERE {condition} AND day = $2
+        GROUP BY model_no ORDER BY sum(cost_nano / 1000) DESC, model_no LIMIT {MODELS_MAX}) m
+        LEFT JOIN names n ON n.no = m.model_no ORDER BY m.model_no"
+    )
+}
+
+impl Ledger {
+    /// Returns the totals of a scope for each day with requests from the first to the last day, oldest first.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn day_totals(&self, of: UsageOf, [first, last]: [Day; 2]) -> Result<Vec<DayTotals>, DatabaseError> {
+        let query = of.bind(self.store.query(AssertSqlSafe(days(of))));
+        let rows: Vec<DayRow> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
+        let totals = rows.into_iter().map(|row| DayTotals {
+            day: Day(u32::try_from(row.day).unwrap_or(0)),
+            totals: UsageTotals::from(&row.sums),
+            results: ResultTotals::from(&row.results),
+        });
+        Ok(totals.collect())
+    }
+
+    /// Returns the models of a scope on one day.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn models_of_day(&self, of: UsageOf, day: Day) -> Result<Vec<ModelDayUsage>, DatabaseError> {
+        let query = of.bind(self.store.query(AssertSqlSafe(models(of))));
+        let rows: Vec<ModelRow> = query.bind(i64::from(day.0)).all().await?;
+        Ok(rows.into_iter().map(|row| ModelDayUsage { name: row.name, totals: (&row.sums).into() }).collect())
+    }
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    UsageOf::KINDS.into_iter().flat_map(|of| [days(of), models(of)]).collect()
+}

@@ -1,0 +1,22 @@
+//! The versions of the figures of earlier days.
+
+use access::Day;
+use store::DatabaseError;
+use store::sql::{statements, unsigned};
+
+use crate::handle::Ledger;
+
+statements! {
+    VERSION = "SELECT version FROM day_versions WHERE day = $1";
+}
+
+impl Ledger {
+    /// Returns the version of a day's figures: the number of batches that were stored after its end and changed it.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn figures_version(&self, day: Day) -> Result<u64, DatabaseError> {
+        let version: Option<(i64,)> = self.store.query(VERSION).bind(i64::from(day.0)).find().await?;
+        Ok(version.map_or(0, |(version,)| unsigned(version)))
+    }
+}

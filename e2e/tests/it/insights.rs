@@ -1,0 +1,3 @@
+//! The insights of a day, from example files and from usage.
+
+mod examples;
