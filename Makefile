@@ -137,6 +137,7 @@ packages: ## check alerts, runbook, Helm chart, manifests, Dockerfile and workfl
 	@scripts/step "linters" scripts/lint.sh
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "release build" cargo build --locked --release --package tollgate
+	@scripts/step "unit" scripts/unit.sh
 	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
 	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
 
