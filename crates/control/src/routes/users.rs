@@ -9,7 +9,8 @@ use http::StatusCode;
 use insights::scope::{is_label_name, is_label_value};
 use serde::{Deserialize, Serialize};
 use store::{
-    Email, GRANTS_MAX, RoleGrant, LinkError, NewLink, NewUser, Purpose, User, UserChange, UserError, UserRef, is_fit_text,
+    Email, GRANTS_MAX, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserChange, UserError, UserRef,
+    is_fit_text,
 };
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;

@@ -1,5 +1,5 @@
 use access::{ApiKey, Role, UserId, UserNo, UserStatus};
-use store::{Actor, RoleGrant, KeyError, NewKey, NewUser, NoUser, Store, User, UserChange, UserError, UserRef};
+use store::{Actor, KeyError, NewKey, NewUser, NoUser, RoleGrant, Store, User, UserChange, UserError, UserRef};
 
 use crate::sessions::phc;
 use crate::world::{NOW, World, email, key, new_key, plan, user};

@@ -169,7 +169,8 @@ async fn grants_of_a_user_are_replaced_and_logged() {
         call(world.address, &format!("PATCH {path}"), &[JSON, &root], &json!({"grants": grants}).to_string()).await
     };
     let lead = json!([{"role": "finance", "label": null}, {"role": "team_lead", "label": "team=payments"}]);
-    let changed = change(json!([{"role": "team_lead", "label": "team=payments"}, {"role": "finance"}, {"role": "finance"}]));
+    let changed =
+        change(json!([{"role": "team_lead", "label": "team=payments"}, {"role": "finance"}, {"role": "finance"}]));
     assert_eq!(changed.await.json()["grants"], lead);
     assert_eq!(get(world.address, &path, &[&root]).await.json()["grants"], lead);
     for bad in [json!([{"role": ""}]), json!([{"role": "x".repeat(51)}]), json!([{"role": "a", "label": "Team=x"}])] {
