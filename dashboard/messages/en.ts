@@ -4,6 +4,7 @@ import { audit } from "@/messages/en/audit";
 import { budgets } from "@/messages/en/budgets";
 import { configuration } from "@/messages/en/configuration";
 import { copy } from "@/messages/en/copy";
+import { day } from "@/messages/en/day";
 import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
 import { explain } from "@/messages/en/explain";
@@ -20,6 +21,7 @@ import { playground } from "@/messages/en/playground";
 import { providers } from "@/messages/en/providers";
 import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
+import { review } from "@/messages/en/review";
 import { routes } from "@/messages/en/routes";
 import { scope } from "@/messages/en/scope";
 import { setup } from "@/messages/en/setup";
@@ -28,6 +30,6 @@ import { upstreams } from "@/messages/en/upstreams";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review };
 
 export type Messages = typeof en;

@@ -102,7 +102,7 @@ pub(crate) struct ConfigurationProblem {
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
-        consists of an integer and a currency. Below `/api/`, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
+        consists of an integer and a currency. Below `/api/` and at the endpoints of insights, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
     components(schemas(ErrorBody, ErrorObject, ConfigurationProblem)),
     tags(
         (name = "auth", description = "Registration, sign-in and sign-out"),
@@ -112,6 +112,7 @@ pub(crate) struct ConfigurationProblem {
         (name = "models", description = "Models and their providers"),
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
+        (name = "insights", description = "The usage of a day classified and explained"),
         (name = "health", description = "Health, readiness and metrics of this server")
     )
 )]
@@ -232,6 +233,8 @@ fn names(schemes: &[SecurityRequirement], scheme: &str) -> bool {
 /// Returns the operation id, such as `get_api_keys_id` for `GET /api/keys/{id}`. Handlers of different paths have
 /// equal names.
 fn operation_id(method: &str, path: &str) -> String {
+    // `/api/config` has the name without a prefix.
+    let path = if path == "/config" { "/insights/config" } else { path };
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "api");
     words.fold(method.to_owned(), |id, word| id + "_" + word)
 }

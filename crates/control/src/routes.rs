@@ -53,7 +53,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             let (router, mut document, _) = api().into_parts();
             openapi::complete(&mut document, app.version);
             let router = match &app.examples {
-                Some(examples) => router.merge(insights::examples::router(examples.clone())),
+                Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
             layers::strict(router, Undeclared::of(&document, app.limits.body))
@@ -79,6 +79,18 @@ fn probes(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
 
 /// The endpoints of the API.
 pub(crate) fn api() -> DescribedRouter<Arc<App>> {
+    accounts()
+        .routes(routes!(insights::ingest_status::show))
+        .routes(routes!(insights::classification::today))
+        .routes(routes!(insights::brief::show))
+        .routes(routes!(insights::roi::today))
+        .routes(routes!(insights::settings::show, insights::settings::change))
+        .routes(routes!(insights::review::status))
+        .routes(routes!(insights::review::sign_off))
+}
+
+/// The endpoints except those of insights, which example files can replace.
+fn accounts() -> DescribedRouter<Arc<App>> {
     probes(DescribedRouter::new(openapi::empty()))
         .routes(routes!(health::health))
         .routes(routes!(document))

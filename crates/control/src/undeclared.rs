@@ -1,4 +1,4 @@
-//! Refuses query parameters and bodies that an operation below `/api/` does not declare. Handlers without a query or a
+//! Refuses query parameters and bodies that an operation below `/api/` or of insights does not declare. Handlers without a query or a
 //! body need no checks of their own. Handlers with them refuse unknown fields themselves.
 
 use std::collections::HashMap;
@@ -16,8 +16,9 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 use crate::input;
 use crate::problem::Problem;
 
-/// The path prefix of the operations that are checked.
-const STRICT: &str = "/api/";
+/// The path prefixes of the operations that are checked.
+const STRICT: [&str; 9] =
+    ["/api/", "/assets/", "/brief/", "/classify/", "/config", "/export/", "/ingest/", "/review/", "/roi/"];
 
 /// The declared inputs of operations, by path and method.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ struct Nothing {}
 
 /// Whether undeclared inputs are refused for operations of this path.
 pub(crate) fn is_strict(path: &str) -> bool {
-    path.starts_with(STRICT)
+    STRICT.iter().any(|prefix| path.starts_with(prefix))
 }
 
 impl Undeclared {

@@ -6,23 +6,14 @@ use crate::anomalies::DayFigures;
 use crate::brief::Forecast;
 use crate::classify::clamped;
 use crate::day::{self, month};
+use crate::interval::factor;
 use crate::money::NanoMoney;
-use crate::ratio::Ratio;
 use crate::settings::ForecastSettings;
 
 /// The number of earlier days that a forecast is computed from.
 const DAYS: u32 = 28;
 /// The number of days with usage below which there is no forecast.
 const DAYS_MIN: u32 = 7;
-/// Parts of outcomes inside of an interval, and the factor of its standard deviation, both in ten-thousandths.
-const FACTORS: [(i64, i128); 5] = [(5_000, 6_745), (8_000, 12_816), (9_000, 16_449), (9_500, 19_600), (9_900, 25_758)];
-
-/// Whether an interval of this part can be computed.
-#[must_use]
-pub fn is_interval(part: Ratio) -> bool {
-    FACTORS.iter().any(|(known, _)| *known == part.0)
-}
-
 /// Returns the forecast for the month of `today`. `days` has the days with requests up to `today`, which counts as known.
 #[must_use]
 pub fn forecast(today: Day, days: &[DayFigures], settings: &ForecastSettings) -> Forecast {
@@ -31,7 +22,7 @@ pub fn forecast(today: Day, days: &[DayFigures], settings: &ForecastSettings) ->
     let begin = day::earlier(today, DAYS).unwrap_or_default();
     let read: Vec<&DayFigures> = days.iter().filter(|of| of.day >= begin && of.day < today).collect();
     let count = u32::try_from(read.len()).unwrap_or(u32::MAX);
-    let factor = FACTORS.iter().find(|(part, _)| *part == settings.interval.0).map(|(_, factor)| *factor);
+    let factor = factor(settings.interval);
     let (Some(factor), true) = (factor, count >= DAYS_MIN) else {
         let reason = format!("{count} of the last {DAYS} days have usage; at least {DAYS_MIN} are needed");
         return Forecast { until, cost: None, low: None, high: None, days: count, reason: Some(reason) };
@@ -80,6 +71,7 @@ fn mean(values: &[i128]) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ratio::Ratio;
 
     const SETTINGS: ForecastSettings = ForecastSettings { interval: Ratio(8_000) };
 
@@ -127,10 +119,5 @@ mod tests {
         assert_eq!(forecast.cost, None);
         assert_eq!(forecast.reason.as_deref(), Some("5 of the last 28 days have usage; at least 7 are needed"));
         assert_eq!((forecast.until.as_str(), forecast.days), ("2026-11-30", 5));
-    }
-
-    #[test]
-    fn only_known_intervals_can_be_computed() {
-        assert!(is_interval(Ratio(8_000)) && !is_interval(Ratio(8_001)) && !is_interval(Ratio(0)));
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`scope`] and [`day`] (ids of briefs), [`money`] and [`ratio`], the responses [`ingest_status`],
 //! [`classification`], [`brief`], [`roi`], [`review`] and [`settings`], their computation in [`rules`], [`classify`],
-//! [`movers`], [`anomalies`], [`forecast`], [`latency`] and [`briefing`], then [`examples`].
+//! [`movers`], [`anomalies`], [`interval`], [`forecast`], [`latency`] and [`briefing`], then [`examples`].
 
 pub mod anomalies;
 pub mod brief;
@@ -16,6 +16,7 @@ pub mod day;
 pub mod examples;
 pub mod forecast;
 pub mod ingest_status;
+pub mod interval;
 pub mod latency;
 pub mod money;
 pub mod movers;

@@ -1,7 +1,10 @@
 //! The review of a day: the roles that must approve it, and their decisions.
 
+use access::NanoUsd;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::money::NanoMoney;
 use crate::scope::DayScope;
@@ -139,3 +142,145 @@ pub fn state_of(required: &[RequiredRole]) -> ReviewState {
         (false, false, _) => ReviewState::Ready,
     }
 }
+
+/// The figures that a decision is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewedFigures {
+    /// The number of all requests of the day.
+    pub requests: u64,
+    /// The number of tokens.
+    pub tokens: u64,
+    /// The sum of the known costs in nano-USD.
+    pub cost_nano: i64,
+}
+
+/// A decision that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastDecision {
+    /// The decision with its time and role.
+    pub decision: Decision,
+    /// The user who decided for the role.
+    pub user: Uuid,
+    /// The version of the figures.
+    pub figures_version: u64,
+    /// The figures that were decided.
+    pub figures: ReviewedFigures,
+}
+
+/// The day, its figures and the roles of a review.
+#[derive(Debug, Clone, Copy)]
+pub struct ReviewedDay<'a> {
+    /// The names of the roles that must approve, in their order.
+    pub roles: &'a [String],
+    /// Whether the day is over and all its usage is stored.
+    pub complete: bool,
+    /// The version of the day's figures.
+    pub figures_version: u64,
+    /// The figures of the day.
+    pub figures: ReviewedFigures,
+}
+
+/// The reason why a decision is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SignoffRefusal {
+    /// The day is not over, or usage is missing.
+    #[error("the figures of this day are not complete")]
+    Collecting,
+    /// The role does not sign off days.
+    #[error("this role is not one of those that sign off")]
+    UnknownRole,
+    /// A rejection has no comment.
+    #[error("a rejection needs a `comment`")]
+    CommentMissing,
+    /// The same person has decided about this version before.
+    #[error("you have decided about these figures before; another person must decide for this role")]
+    SamePerson,
+}
+
+/// The state of a review with the decisions of its roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewProgress {
+    /// The state of the review.
+    pub state: ReviewState,
+    /// The decisions of the roles on the current figures.
+    pub required: Vec<RequiredRole>,
+    /// What changed since the last approval; only of a reopened review.
+    pub difference: Option<FiguresDifference>,
+}
+
+/// Returns the state of a review. Decisions on earlier versions of the figures do not count; if the last of them were
+/// approvals, the review is reopened.
+#[must_use]
+pub fn progress(day: &ReviewedDay<'_>, decisions: &[PastDecision]) -> ReviewProgress {
+    let required = required(day.roles, decisions, day.figures_version);
+    if !day.complete {
+        return ReviewProgress { state: ReviewState::Collecting, required, difference: None };
+    }
+    if decisions.iter().any(|past| past.figures_version == day.figures_version) {
+        return ReviewProgress { state: state_of(&required), required, difference: None };
+    }
+    let last = decisions.iter().map(|past| past.figures_version).max();
+    let before = last.map(|version| state_of(&self::required(day.roles, decisions, version)));
+    match before {
+        Some(ReviewState::Approved | ReviewState::PartlyApproved) => {
+            let approved = decisions.iter().rev().find(|past| past.decision.approve).map(|past| past.figures);
+            let difference = approved.map(|approved| difference(approved, day.figures));
+            ReviewProgress { state: ReviewState::Reopened, required, difference }
+        }
+        None | Some(ReviewState::Collecting | ReviewState::Ready | ReviewState::Rejected | ReviewState::Reopened) => {
+            ReviewProgress { state: ReviewState::Ready, required, difference: None }
+        }
+    }
+}
+
+/// Checks whether a person may decide for a role.
+///
+/// # Errors
+/// The first refusal that applies.
+pub fn judge(
+    day: &ReviewedDay<'_>,
+    decisions: &[PastDecision],
+    decision: &Decision,
+    user: Uuid,
+) -> Result<(), SignoffRefusal> {
+    if !day.roles.contains(&decision.role) {
+        return Err(SignoffRefusal::UnknownRole);
+    }
+    if !day.complete {
+        return Err(SignoffRefusal::Collecting);
+    }
+    if !decision.approve && decision.comment.as_ref().is_none_or(|comment| comment.trim().is_empty()) {
+        return Err(SignoffRefusal::CommentMissing);
+    }
+    if decisions.iter().any(|past| past.user == user && past.figures_version == day.figures_version) {
+        return Err(SignoffRefusal::SamePerson);
+    }
+    Ok(())
+}
+
+/// Returns the last decision of each role on one version.
+fn required(roles: &[String], decisions: &[PastDecision], version: u64) -> Vec<RequiredRole> {
+    let of = |role: &String| {
+        let last = decisions.iter().rev().find(|past| past.figures_version == version && past.decision.role == *role);
+        let state = last.map_or(RoleState::Waiting, |past| match past.decision.approve {
+            true => RoleState::Approved,
+            false => RoleState::Rejected,
+        });
+        RequiredRole { role: role.clone(), state, at: last.map(|past| past.decision.at.clone()) }
+    };
+    roles.iter().map(of).collect()
+}
+
+fn difference(before: ReviewedFigures, now: ReviewedFigures) -> FiguresDifference {
+    let change = |before: u64, now: u64| {
+        i64::try_from(i128::from(now) - i128::from(before)).unwrap_or(if now > before { i64::MAX } else { i64::MIN })
+    };
+    FiguresDifference {
+        requests: change(before.requests, now.requests),
+        tokens: change(before.tokens, now.tokens),
+        cost: NanoMoney::of(NanoUsd(now.cost_nano.saturating_sub(before.cost_nano))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

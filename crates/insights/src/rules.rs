@@ -2,12 +2,10 @@
 
 use crate::classification::Class;
 use crate::ratio::Ratio;
-use crate::settings::{ClassRule, NumberRange, RuleConditions};
+use crate::settings::{ClassRule, NumberRange, RULES_MAX, RuleConditions};
 
 /// The version of the built-in rules. A change of the rules raises it.
 pub const BUILT_IN_VERSION: u64 = 1;
-/// The maximum number of configured rules.
-pub const RULES_MAX: usize = 100;
 /// The word of ordinary APIs in the condition `format`.
 pub const NO_FORMAT: &str = "none";
 

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::classification::Class;
-use crate::money::NanoMoney;
+use crate::interval::is_interval;
+use crate::money::{CURRENCY, NanoMoney};
 use crate::ratio::Ratio;
+
+/// The maximum number of configured rules.
+pub const RULES_MAX: usize = 100;
 
 /// The settings that are in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -165,4 +169,123 @@ pub struct SignoffSettings {
 pub struct CacheSettings {
     /// The maximum age of figures of today, in milliseconds.
     pub today_ms: u64,
+}
+
+/// The maximum number of values of one condition.
+const VALUES_MAX: usize = 100;
+/// The maximum length of names and values, in characters.
+const CHARS_MAX: usize = 200;
+/// The maximum number of roles that sign off.
+const ROLES_MAX: usize = 10;
+/// The maximum length of the name of a role, in characters.
+const ROLE_CHARS_MAX: usize = 50;
+/// The maximum age of figures of today, in milliseconds.
+const TODAY_MS_MAX: u64 = 60_000;
+
+impl InsightSettings {
+    /// Checks the bounds of all values.
+    ///
+    /// # Errors
+    /// The reason of the first invalid value.
+    pub fn check(&self) -> Result<(), String> {
+        let rules = &self.rules;
+        if rules.len() > RULES_MAX {
+            return Err(format!("`rules` may have at most {RULES_MAX} items"));
+        }
+        for (at, rule) in rules.iter().enumerate() {
+            let name = format!("rule {}", at + 1);
+            if !is_name(&rule.name) || rules.iter().take(at).any(|other| other.name == rule.name) {
+                return Err(format!("{name} needs a different `name`, with 1 to {CHARS_MAX} characters"));
+            }
+            if !(0..=Ratio::ONE.0).contains(&rule.confidence.0) {
+                return Err(format!("{name}: `confidence` must be 0 to 1"));
+            }
+            rule.when.check().map_err(|reason| format!("{name}: {reason}"))?;
+        }
+        if !(1..=366).contains(&self.anomalies.days_min) || self.anomalies.score_min.0 <= 0 {
+            return Err("`anomalies` needs `days_min` of 1 to 366, and `score_min` above 0".to_owned());
+        }
+        if !is_interval(self.forecast.interval) {
+            return Err("`forecast.interval` must be 0.5, 0.8, 0.9, 0.95 or 0.99".to_owned());
+        }
+        let cost = &self.roi.gateway_cost;
+        if cost.amount_nano < 0 || cost.currency != CURRENCY {
+            return Err(format!("`roi.gateway_cost` must be an amount in {CURRENCY} of at least 0"));
+        }
+        let roles = &self.signoff.roles;
+        let is_role = |role: &String| (1..=ROLE_CHARS_MAX).contains(&role.chars().count());
+        let is_repeated = (1..roles.len()).any(|at| roles.iter().take(at).any(|role| roles.get(at) == Some(role)));
+        if !(1..=ROLES_MAX).contains(&roles.len()) || !roles.iter().all(is_role) || is_repeated {
+            return Err(format!(
+                "`signoff.roles` needs 1 to {ROLES_MAX} different roles of 1 to {ROLE_CHARS_MAX} characters"
+            ));
+        }
+        if self.cache.today_ms > TODAY_MS_MAX {
+            return Err(format!("`cache.today_ms` must be at most {TODAY_MS_MAX}"));
+        }
+        Ok(())
+    }
+}
+
+impl RuleConditions {
+    fn check(&self) -> Result<(), String> {
+        let lists = [&self.client, &self.route, &self.format, &self.model, &self.tools];
+        for list in lists.into_iter().flatten() {
+            if !(1..=VALUES_MAX).contains(&list.len()) || !list.iter().all(|value| is_name(value)) {
+                return Err(format!("a list needs 1 to {VALUES_MAX} values of 1 to {CHARS_MAX} characters"));
+            }
+        }
+        let ranges = [self.status, self.requests_per_session, self.interval_s, self.input_tokens];
+        for NumberRange { min, max } in ranges.into_iter().flatten() {
+            if min.is_none() && max.is_none() || min.zip(max).is_some_and(|(min, max)| min > max) {
+                return Err("a range needs `min` or `max`, and `min` may not exceed `max`".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_bounds_are_named() {
+        assert_eq!(InsightSettings::default().check(), Ok(()));
+        let rule = |when| ClassRule { name: "r".to_owned(), class: Class::Batch, when, confidence: Ratio::ONE };
+        let with = |change: &dyn Fn(&mut InsightSettings)| {
+            let mut settings = InsightSettings::default();
+            change(&mut settings);
+            settings.check().unwrap_err()
+        };
+        for (reason, part) in [
+            (with(&|of| of.rules = vec![rule(RuleConditions::default()); 2]), "rule 2 needs"),
+            (
+                with(&|of| {
+                    of.rules = vec![rule(RuleConditions { client: Some(Vec::new()), ..RuleConditions::default() })]
+                }),
+                "a list",
+            ),
+            (
+                with(&|of| {
+                    let status = Some(NumberRange { min: Some(5), max: Some(4) });
+                    of.rules = vec![rule(RuleConditions { status, ..RuleConditions::default() })];
+                }),
+                "a range",
+            ),
+            (with(&|of| of.anomalies.days_min = 0), "days_min"),
+            (with(&|of| of.forecast.interval = Ratio(8_100)), "interval"),
+            (with(&|of| of.roi.gateway_cost.currency = "EUR".to_owned()), "gateway_cost"),
+            (with(&|of| of.signoff.roles.clear()), "roles"),
+            (with(&|of| of.signoff.roles = vec!["finance".to_owned(); 2]), "roles"),
+            (with(&|of| of.signoff.roles = vec!["x".repeat(51)]), "roles"),
+            (with(&|of| of.cache.today_ms = 60_001), "today_ms"),
+        ] {
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
 }

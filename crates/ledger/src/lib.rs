@@ -5,7 +5,7 @@
 //! clock. Tables of users, keys and plans belong to `store`; leases between nodes belong to `cluster`.
 //!
 //! Read in this order: [`handle`], [`ingest`] (from the spool to rows), [`usage`] (totals and requests),
-//! [`retention`] (deletion of old rows), and [`reconcile`] (the audit of usage). A test of `statements` prepares every
+//! [`retention`] (deletion of old rows), `reviews` (decisions on days), and [`reconcile`] (the audit of usage). A test of `statements` prepares every
 //! SQL text.
 
 // Files of the test fixture name this crate as other crates do.
@@ -26,6 +26,7 @@ mod ingest_fixture;
 pub mod reconcile;
 mod results;
 pub mod retention;
+mod reviews;
 mod row_ids;
 #[cfg(test)]
 mod statements;
@@ -45,6 +46,7 @@ pub use reconcile::{
     RecordedUsage, RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
 pub use retention::RetentionStats;
+pub use reviews::{DecisionError, NewDecision, SettingsError, StoredDecision};
 pub use usage::{
     CachedUsage, CountedRequests, DayTotals, DayUsage, DurationCount, EVENT_GROUPS_MAX, EventGroup, GroupName,
     GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage, Overview, OverviewKey, OverviewModel,

@@ -6,7 +6,7 @@ use store::Store;
 use store::sql::StoreKind;
 
 use crate::fixture::{Place, Statements, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
-use crate::{busy_subjects, busy_users, ingest, reconcile, retention, usage};
+use crate::{busy_subjects, busy_users, ingest, reconcile, retention, reviews, usage};
 
 /// The statements that the crate declares.
 const LISTS: &[&Statements] = &[
@@ -15,6 +15,7 @@ const LISTS: &[&Statements] = &[
     ingest::NAMES,
     retention::STATEMENTS,
     retention::ACCOUNTS,
+    reviews::STATEMENTS,
     usage::STATEMENTS,
     busy_subjects::STATEMENTS,
     busy_users::STATEMENTS,

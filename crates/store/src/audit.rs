@@ -141,6 +141,10 @@ actions! {
     LinkRevoke = "link.revoke";
     /// A configuration was applied while Tollgate runs.
     ConfigurationApply = "configuration.apply";
+    /// The settings of insights were changed.
+    InsightsChange = "insights.change";
+    /// A role approved or rejected the figures of a day.
+    ReviewSignoff = "review.signoff";
     /// A configuration was checked, or refused when it was to be applied.
     ConfigurationValidate = "configuration.validate";
 }

@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 32] = [
+pub(crate) const TABLES: [&str; 35] = [
     "plans",
     "users",
     "api_keys",
@@ -40,6 +40,9 @@ pub(crate) const TABLES: [&str; 32] = [
     "hourly_usage",
     "daily_routes",
     "day_versions",
+    "grants",
+    "insight_settings",
+    "reviews",
     "nodes",
     "ingested",
     "open_requests",

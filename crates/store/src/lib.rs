@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
-//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
+//! [`grants`], [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
 //! [`configurations`], [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
@@ -30,6 +30,7 @@ pub mod error;
 #[cfg(test)]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
 mod fixture;
+pub mod grants;
 pub mod handle;
 pub mod identity;
 pub mod links;
@@ -64,6 +65,7 @@ pub use charges::Charges;
 pub use configurations::{CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration, StoredConfiguration};
 pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
+pub use grants::{GRANTS_MAX, RoleGrant};
 pub use handle::Store;
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError, RedeemedPassword};

@@ -1,7 +1,7 @@
-import { Box, ChartColumn, ClipboardList, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
+import { BadgeCheck, Box, CalendarDays, ChartColumn, ClipboardList, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "account";
+export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "account";
 
 interface PageEntry {
   href: string;
@@ -15,6 +15,7 @@ interface PageEntry {
 export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
+  { href: "/dashboard/day", icon: CalendarDays, name: "day" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
   { href: "/dashboard/playground", icon: SquareTerminal, name: "playground", isLlm: true },
   { href: "/dashboard/models", icon: Box, name: "models", isLlm: true },
@@ -26,6 +27,7 @@ export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/users", icon: Users, name: "users" },
   { href: "/dashboard/plans", icon: Layers, name: "plans" },
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
+  { href: "/dashboard/review", icon: BadgeCheck, name: "review" },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
   { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
   { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },

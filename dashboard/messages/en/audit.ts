@@ -57,6 +57,9 @@ export const audit = {
     "link.revoke": "Link revoked",
     "configuration.apply": "Configuration applied",
     "configuration.validate": "Configuration checked",
+    "insights.change": "Settings of insights changed",
+    "review.signoff": "Figures of a day decided",
+    "signing_key.create": "Signing key created",
   } as Record<string, string>,
   fields: {
     name: "Name",

@@ -59,6 +59,9 @@ export const audit: Messages["audit"] = {
     "link.revoke": "Tautan dicabut",
     "configuration.apply": "Konfigurasi diterapkan",
     "configuration.validate": "Konfigurasi diperiksa",
+    "insights.change": "Pengaturan wawasan diubah",
+    "review.signoff": "Angka suatu hari diputuskan",
+    "signing_key.create": "Kunci tanda tangan dibuat",
   },
   fields: {
     name: "Nama",

@@ -6,8 +6,12 @@ use access::{Refusal, Role, UserId, UserNo, UserStatus};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
+use insights::scope::{is_label_name, is_label_value};
 use serde::{Deserialize, Serialize};
-use store::{Email, LinkError, NewLink, NewUser, Purpose, User, UserChange, UserError, UserRef};
+use store::{
+    Email, GRANTS_MAX, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserChange, UserError, UserRef,
+    is_fit_text,
+};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -118,6 +122,42 @@ struct UserChangeRequest {
     /// The role of the user.
     #[schema(value_type = Option<RoleWord>)]
     role: Option<String>,
+    /// Roles beside `admin` and `member`, such as `finance`; they replace all earlier ones.
+    grants: Option<Vec<GrantView>>,
+}
+
+/// A role of a user beside `admin` and `member`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Grant)]
+#[serde(deny_unknown_fields)]
+struct GrantView {
+    /// The name of the role: 1 to 50 characters.
+    #[schema(min_length = 1, max_length = 50)]
+    role: String,
+    /// The label as `NAME=VALUE` that the role is limited to; null everywhere.
+    label: Option<String>,
+}
+
+/// One user with the user's roles.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UserDetail)]
+pub(super) struct UserDetail {
+    #[serde(flatten)]
+    user: Account,
+    /// The roles of the user beside `admin` and `member`.
+    grants: Vec<GrantView>,
+}
+
+impl UserDetail {
+    async fn of(app: &App, user: &User) -> Result<Self, Problem> {
+        let grants = app.store.grants(user.id).await?;
+        let view = |grant: RoleGrant| GrantView { role: grant.role, label: grant.label };
+        Ok(Self { user: Account::from(user), grants: grants.into_iter().map(view).collect() })
+    }
+
+    fn bob() -> Self {
+        Self { user: Account::bob(), grants: vec![GrantView { role: "finance".to_owned(), label: None }] }
+    }
 }
 
 /// Lists users, oldest first.
@@ -190,32 +230,34 @@ pub(super) async fn create(
 /// Returns one user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 200, body = Account, example = json!(Account::bob()))))]
+    responses((status = 200, body = UserDetail, example = json!(UserDetail::bob()))))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _: Admin,
     Segment(id): Segment,
-) -> Result<Json<Account>, Problem> {
-    Ok(Json(Account::from(&find(&app, &id).await?)))
+) -> Result<Json<UserDetail>, Problem> {
+    let user = find(&app, &id).await?;
+    Ok(Json(UserDetail::of(&app, &user).await?))
 }
 
-/// Changes a user's name, plan, status or role on every server within a second.
+/// Changes a user's name, plan, status, role or grants on every server within a second.
 #[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = UserChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Account, example = json!(Account::bob()))))]
+    responses((status = 200, body = UserDetail, example = json!(UserDetail::bob()))))]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
     Segment(id): Segment,
     request: Request,
-) -> Result<Json<Account>, Problem> {
-    let UserChangeRequest { name, plan, status, role } = input::required(request, app.limits.body).await?;
+) -> Result<Json<UserDetail>, Problem> {
+    let UserChangeRequest { name, plan, status, role, grants } = input::required(request, app.limits.body).await?;
     let change = UserChange {
         name: name.as_deref().map(name_of).transpose()?,
         plan,
         status: status.as_deref().map(status_of).transpose()?,
         role: role.as_deref().map(role_of).transpose()?,
+        grants: grants.map(grants_of).transpose()?,
     };
     reach::require_below(&caller, change.role.unwrap_or(Role::Member))?;
     let found = find(&app, &id).await?;
@@ -227,7 +269,7 @@ pub(super) async fn change(
     let changed = app.store.change_user(&caller.actor(), &user, change).await;
     let changed = changed.map_err(|error| if let UserError::NoUser(_) = error { missing() } else { error.into() })?;
     app.sessions.forget_all_of(changed.id);
-    Ok(Json(Account::from(&changed)))
+    Ok(Json(UserDetail::of(&app, &changed).await?))
 }
 
 /// Creates a one-time link with which the user chooses a new password within a day.
@@ -303,6 +345,33 @@ fn status_of(word: &str) -> Result<UserStatus, Problem> {
 fn role_of(word: &str) -> Result<Role, Problem> {
     Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` must be `member` or `admin`"))
 }
+
+/// Checks the roles of a user, and returns them in order, each once.
+fn grants_of(views: Vec<GrantView>) -> Result<Vec<RoleGrant>, Problem> {
+    let bad = |message: String| Problem::new(Refusal::Unprocessable, message);
+    if views.len() > GRANTS_MAX {
+        return Err(bad(format!("`grants` may have at most {GRANTS_MAX} roles")));
+    }
+    let mut grants = Vec::new();
+    for GrantView { role, label } in views {
+        if !(1..=ROLE_CHARS_MAX).contains(&role.chars().count()) || !is_fit_text(&role) {
+            return Err(bad(format!("a role in `grants` must have 1 to {ROLE_CHARS_MAX} characters")));
+        }
+        let is_label = |label: &String| {
+            label.split_once('=').is_some_and(|(name, value)| is_label_name(name) && is_label_value(value))
+        };
+        if label.as_ref().is_some_and(|label| !is_label(label)) {
+            return Err(bad("a label in `grants` must be NAME=VALUE, such as team=payments".to_owned()));
+        }
+        grants.push(RoleGrant { role, label });
+    }
+    grants.sort();
+    grants.dedup();
+    Ok(grants)
+}
+
+/// The maximum length of the name of a role, in characters.
+const ROLE_CHARS_MAX: usize = 50;
 
 /// Finds a user by the id in a path.
 ///

@@ -4,6 +4,7 @@ mod budgets;
 mod configuration;
 mod dashboard;
 mod explain;
+mod insights;
 mod invites;
 mod keys;
 mod limits;

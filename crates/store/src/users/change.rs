@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{User, UserError, UserRef, find};
 use crate::audit::{Act, Actor, AuditAction, Difference};
 use crate::error::{DatabaseError, check_text};
+use crate::grants::{self, RoleGrant};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
 use crate::{plans, session_end};
@@ -30,6 +31,8 @@ pub struct UserChange {
     pub status: Option<UserStatus>,
     /// Rights of the user beyond the use of their own objects.
     pub role: Option<Role>,
+    /// Roles beside admin and member; the given ones replace all.
+    pub grants: Option<Vec<RoleGrant>>,
 }
 
 impl std::fmt::Debug for UserChange {
@@ -38,6 +41,7 @@ impl std::fmt::Debug for UserChange {
             .field("plan", &self.plan)
             .field("status", &self.status)
             .field("role", &self.role)
+            .field("grants", &self.grants)
             .finish_non_exhaustive()
     }
 }
@@ -65,7 +69,11 @@ impl Store {
                 return Err(UserError::LastAdmin);
             }
         }
-        let difference = difference(&found, &change);
+        let grants = grants::of_user(&mut transaction, found.id).await?;
+        let mut difference = difference(&found, &change);
+        if let Some(granted) = &change.grants {
+            difference.field("grants", &grants, granted);
+        }
         if difference.is_empty() {
             return Ok(found);
         }
@@ -80,6 +88,9 @@ impl Store {
             .bind(role.as_str())
             .bind(self.now());
         set.run().await?;
+        if let Some(granted) = &change.grants {
+            self.replace_grants(&mut transaction, found.id, granted).await?;
+        }
         if status == UserStatus::Suspended {
             let ended = session_end::end_all(&mut transaction, found.id, None, self.now()).await?;
             detail.insert("sessions_ended".to_owned(), json!(ended));

@@ -76,7 +76,7 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
         name: Some("ada@home.example".to_owned()),
         status: Some(UserStatus::Suspended),
         role: Some(Role::Admin),
-        plan: None,
+        ..UserChange::default()
     };
     store.change_user(&Actor::COMMAND, &whose, change).await.unwrap();
     let before = json!({"status": "active", "role": "member"});

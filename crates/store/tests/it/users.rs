@@ -1,5 +1,5 @@
 use access::{ApiKey, Role, UserId, UserNo, UserStatus};
-use store::{Actor, KeyError, NewKey, NewUser, NoUser, Store, User, UserChange, UserError, UserRef};
+use store::{Actor, KeyError, NewKey, NewUser, NoUser, RoleGrant, Store, User, UserChange, UserError, UserRef};
 
 use crate::sessions::phc;
 use crate::world::{NOW, World, email, key, new_key, plan, user};
@@ -146,10 +146,15 @@ pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
         plan: Some("pro".to_owned()),
         status: Some(UserStatus::Suspended),
         role: Some(Role::Admin),
+        grants: Some(vec![RoleGrant { role: "finance".to_owned(), label: None }]),
     };
     let changed = change(&store, &ada, all.clone()).await.unwrap();
     assert_eq!((changed.plan.name.as_str(), changed.status, changed.role), ("pro", UserStatus::Suspended, Role::Admin));
     assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(changed));
+    assert_eq!(Some(store.grants(ada.id).await.unwrap()), all.grants);
+    let none = UserChange { grants: Some(Vec::new()), ..UserChange::default() };
+    change(&store, &ada, none).await.unwrap();
+    assert_eq!(store.grants(ada.id).await.unwrap(), []);
     assert!(!format!("{all:?}").contains("DROP"), "{all:?}");
 }
 

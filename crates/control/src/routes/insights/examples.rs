@@ -4,23 +4,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use access::Refusal;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, header};
 use insights::review::Decision;
 use insights::{Brief, Classification, Examples, IngestStatus, InsightSettings, ReviewStatus, Roi};
-use serde::Deserialize;
 
+use super::review::SignoffRequest;
+use super::settings::{version_of, with_tag};
+use crate::day_insights::settings::changed;
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// The maximum length of a role, in characters.
-const ROLE_CHARS_MAX: usize = 50;
-/// The maximum length of a comment, in characters.
-const COMMENT_CHARS_MAX: usize = 1_000;
 /// The maximum number of decisions that one server keeps.
 const DECISIONS_MAX: usize = 1_000;
 
@@ -32,16 +29,6 @@ impl ExampleResponses {
     fn lock(&self) -> MutexGuard<'_, Examples> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A decision of one role on one day.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignoffRequest {
-    role: String,
-    approve: bool,
-    id: Option<String>,
-    comment: Option<String>,
 }
 
 /// Returns the endpoints that respond with `examples`.
@@ -89,7 +76,7 @@ async fn change_settings(
     let mut examples = examples.lock();
     let version = examples.settings.version;
     if expected.is_some_and(|expected| expected != version) {
-        return Err(Problem::new(Refusal::Conflict, "the settings have changed since they were read; read them again"));
+        return Err(changed());
     }
     examples.settings = InsightSettings { version: version.saturating_add(1), ..new };
     Ok(with_tag(examples.settings.clone()))
@@ -104,14 +91,9 @@ async fn sign_off(
     Extension(examples): Extension<ExampleResponses>,
     request: Request,
 ) -> Result<Json<ReviewStatus>, Problem> {
-    let SignoffRequest { role, approve, id, comment } = input::required(request, app.limits.body).await?;
-    let bad = |message: &'static str| Problem::new(Refusal::BadRequest, message);
-    if !(1..=ROLE_CHARS_MAX).contains(&role.chars().count()) {
-        return Err(bad("`role` must have 1 to 50 characters"));
-    }
-    if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS_MAX) {
-        return Err(bad("`comment` must have at most 1,000 characters"));
-    }
+    let body: SignoffRequest = input::required(request, app.limits.body).await?;
+    body.check()?;
+    let SignoffRequest { role, approve, id, comment } = body;
     let mut examples = examples.lock();
     let review = &mut examples.review_status;
     if id.is_some_and(|id| id != review.id) {
@@ -122,22 +104,4 @@ async fn sign_off(
     }
     review.record(Decision { at: rfc3339(app.clock.now()), role, approve, comment });
     Ok(Json(review.clone()))
-}
-
-fn with_tag(settings: InsightSettings) -> Response {
-    ([(header::ETAG, format!("\"{}\"", settings.version))], Json(settings)).into_response()
-}
-
-/// Returns the version in `If-Match`; `None` for `*`.
-fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let missing = || {
-        let message = "send `If-Match` with the ETag of GET /config, or `If-Match: *` to replace any settings";
-        Problem::new(Refusal::BadRequest, message)
-    };
-    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-    if tag.trim() == "*" {
-        return Ok(None);
-    }
-    let version = tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    version.and_then(|version| version.parse().ok()).map(Some).ok_or_else(missing)
 }

@@ -5,7 +5,7 @@ use crate::fixture::{
 use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    Store, api_keys, audit, backup, budgets, charges, configurations, copy, identity, links, migration, node,
+    Store, api_keys, audit, backup, budgets, charges, configurations, copy, grants, identity, links, migration, node,
     password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, users, vault,
 };
 
@@ -23,6 +23,7 @@ const LISTS: &[&Statements] = &[
     charges::STATEMENTS,
     configurations::STATEMENTS,
     copy::STATEMENTS,
+    grants::STATEMENTS,
     handle::STATEMENTS,
     last_use::STATEMENTS,
     links::STATEMENTS,

@@ -1,0 +1,122 @@
+//! Converts figures of the ledger into those of insights.
+
+use std::collections::BTreeMap;
+
+use insights::anomalies::DayFigures;
+use insights::brief::ErrorCount;
+use insights::briefing::FailedCost;
+use insights::classify::RequestGroup;
+use insights::movers::ModelChange;
+use insights::rules::Metadata;
+use ledger::{DayTotals, EventGroup, MinuteGroup, ModelDayUsage, UsageTotals};
+use meter::{Outcome, RequestResult};
+use uuid::Uuid;
+
+/// The name of requests without a known model.
+const NO_MODEL: &str = "unknown";
+
+/// Returns the figures of one day.
+pub(super) fn figures(of: &DayTotals) -> DayFigures {
+    DayFigures { day: of.day, requests: of.results.all(), tokens: tokens(&of.totals), cost_nano: of.totals.cost.0 }
+}
+
+fn tokens(of: &UsageTotals) -> u64 {
+    let classes = [of.input, of.cached_input, of.cache_write_short, of.cache_write_long, of.output, of.reasoning];
+    classes.into_iter().fold(0, u64::saturating_add)
+}
+
+/// Returns the requests by metadata: events, and those that are stored as counts. `bounds` are the bounds of input tokens of
+/// the groups.
+pub(super) fn groups<'a>(
+    events: &'a [EventGroup],
+    minutes: &'a [MinuteGroup],
+    bounds: &[u64],
+) -> Vec<RequestGroup<'a>> {
+    let events = events.iter().map(|group| RequestGroup {
+        metadata: Metadata {
+            route: group.route.as_deref(),
+            format: group.format.as_deref(),
+            model: group.model.as_deref(),
+            status: group.status,
+            streamed: Some(group.streamed),
+            input_tokens: Some(group.input_bounds.checked_sub(1).and_then(|at| bounds.get(at).copied()).unwrap_or(0)),
+            ..Metadata::default()
+        },
+        requests: group.requests,
+        tokens: group.tokens,
+        cost_nano: group.cost_nano,
+        ids: ids(group),
+    });
+    let minutes = minutes.iter().map(|group| RequestGroup {
+        metadata: Metadata {
+            route: group.route.as_deref(),
+            status: u16::from(group.status_class % 10) * 100,
+            streamed: Some(false),
+            input_tokens: Some(0),
+            ..Metadata::default()
+        },
+        requests: group.requests,
+        ..RequestGroup::default()
+    });
+    events.chain(minutes).collect()
+}
+
+fn ids(group: &EventGroup) -> Vec<Uuid> {
+    let [first, last] = group.ids;
+    if first == last { vec![first.0] } else { vec![first.0, last.0] }
+}
+
+/// Returns the requests that failed or were refused, by code: the code of the refusal, otherwise the outcome, otherwise the
+/// status.
+pub(super) fn codes(events: &[EventGroup], minutes: &[MinuteGroup]) -> Vec<ErrorCount> {
+    let mut codes: BTreeMap<String, u64> = BTreeMap::new();
+    for group in events.iter().filter(|group| group.result != RequestResult::Succeeded) {
+        let code = match &group.refusal {
+            Some(refusal) => refusal.clone(),
+            None if group.outcome == Outcome::Completed.as_str() => format!("status_{}", group.status),
+            None => group.outcome.clone(),
+        };
+        let of = codes.entry(code).or_default();
+        *of = of.saturating_add(group.requests);
+    }
+    for group in minutes {
+        let result = RequestResult::of_class(group.status_class);
+        if result != RequestResult::Succeeded {
+            let of = codes.entry(format!("status_{}xx", group.status_class % 10)).or_default();
+            *of = of.saturating_add(group.requests);
+        }
+    }
+    codes.into_iter().map(|(code, requests)| ErrorCount { code, requests }).collect()
+}
+
+/// Returns the known cost of failed requests, and some of them.
+pub(super) fn failed_cost(events: &[EventGroup]) -> FailedCost {
+    let failed = || events.iter().filter(|group| group.result == RequestResult::Failed && group.cost_nano > 0);
+    FailedCost {
+        cost_nano: failed().map(|group| group.cost_nano).fold(0, i128::saturating_add),
+        ids: failed().flat_map(ids).take(3).collect(),
+    }
+}
+
+/// Returns the change of each model between two days.
+pub(super) fn changes(before: &[ModelDayUsage], now: &[ModelDayUsage]) -> Vec<ModelChange> {
+    let mut changes: BTreeMap<String, ModelChange> = BTreeMap::new();
+    let mut of = |model: &ModelDayUsage, set: fn(&mut ModelChange, &UsageTotals)| {
+        let name = model.name.clone().unwrap_or_else(|| NO_MODEL.to_owned());
+        let empty = || ModelChange { name: name.clone(), tokens_before: 0, cost_before: 0, tokens: 0, cost: 0 };
+        set(changes.entry(name.clone()).or_insert_with(empty), &model.totals);
+    };
+    for model in before {
+        of(model, |change, totals| {
+            change.tokens_before = change.tokens_before.saturating_add(tokens(totals));
+            change.cost_before = change.cost_before.saturating_add(totals.cost.0);
+        });
+    }
+    for model in now {
+        of(model, |change, totals| {
+            change.tokens = change.tokens.saturating_add(tokens(totals));
+            change.cost = change.cost.saturating_add(totals.cost.0);
+        });
+    }
+    changes.into_values().collect()
+}

@@ -1,0 +1,80 @@
+//! The day and the users whose figures are requested, as far as they are visible to the caller.
+
+use access::{Day, Refusal};
+use insights::DayScope;
+use insights::scope::BriefId;
+use ledger::UsageOf;
+use store::UserRef;
+
+use super::roles::HeldRoles;
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// The users whose usage the caller may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VisibleScope {
+    pub(crate) of: UsageOf,
+    pub(crate) scope: DayScope,
+}
+
+impl VisibleScope {
+    /// Returns the requested scope; without one, the widest that the caller may see: all users for admins and the role
+    /// `finance`, otherwise the caller's user.
+    ///
+    /// # Errors
+    /// `not_found` for a scope that does not exist or is not visible to the caller, with the same message.
+    pub(crate) async fn of(state: &State, caller: &Caller, asked: Option<DayScope>) -> Result<Self, Problem> {
+        let sees_all = HeldRoles::of(state, caller).await?.sees_all();
+        let own = || Self { of: caller.user_no.into(), scope: DayScope::User { user_id: caller.user.0 } };
+        match asked {
+            None if sees_all => Ok(Self { of: UsageOf::All, scope: DayScope::All {} }),
+            None => Ok(own()),
+            Some(DayScope::All {}) if sees_all => Ok(Self { of: UsageOf::All, scope: DayScope::All {} }),
+            Some(DayScope::User { user_id }) if user_id == caller.user.0 => Ok(own()),
+            Some(DayScope::User { user_id }) if sees_all => {
+                let found = state.store.find_user(&UserRef::Id(access::UserId(user_id))).await?;
+                let user = found.ok_or_else(no_such_scope)?;
+                Ok(Self { of: user.no.into(), scope: DayScope::User { user_id } })
+            }
+            // No usage has a label yet.
+            Some(DayScope::All {} | DayScope::User { .. } | DayScope::Label { .. }) => Err(no_such_scope()),
+        }
+    }
+
+    /// Returns the scope of the query parameter `scope`.
+    ///
+    /// # Errors
+    /// `not_found` as [`of`](Self::of), and `bad_request` for another word.
+    pub(crate) async fn of_query(state: &State, caller: &Caller, word: Option<&str>) -> Result<Self, Problem> {
+        let asked = word.map(|word| DayScope::of_query(word).ok_or_else(bad_scope)).transpose()?;
+        Self::of(state, caller, asked).await
+    }
+}
+
+/// Returns the day and the scope of a brief.
+///
+/// # Errors
+/// `not_found` for an id that is malformed, of a day that has not begun, or of a scope that the caller may not see.
+pub(crate) async fn brief_of(state: &State, caller: &Caller, id: &str) -> Result<(Day, VisibleScope), Problem> {
+    let BriefId { day, scope } = BriefId::parse(id).ok_or_else(no_such_brief)?;
+    let today = state.clock.now().day();
+    let day = day.unwrap_or(today);
+    if day > today {
+        return Err(no_such_brief());
+    }
+    Ok((day, VisibleScope::of(state, caller, scope).await?))
+}
+
+fn no_such_brief() -> Problem {
+    let message = "no brief has this id: use `today`, a past day such as `2026-11-21`, or `2026-11-21~user=ID`";
+    Problem::new(Refusal::NotFound, message)
+}
+
+fn no_such_scope() -> Problem {
+    Problem::new(Refusal::NotFound, "no usage of this scope is visible to you")
+}
+
+fn bad_scope() -> Problem {
+    Problem::new(Refusal::BadRequest, "`scope` must be `all`, `user:ID` or `label:NAME=VALUE`")
+}

@@ -1,0 +1,149 @@
+//! Reads the figures of a day, and composes the responses.
+
+use access::{Day, Tokens};
+use insights::anomalies::{DAYS_READ, DayFigures};
+use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead};
+use insights::latency::latency;
+use insights::rules::RuleSet;
+use insights::{Brief, Classification, InsightSettings, Roi};
+use ledger::{CachedUsage, DayTotals, EventGroup, MinuteGroup};
+use meter::{Source, Usage};
+
+use super::conversion;
+use super::day_scope::VisibleScope;
+use super::progress::IngestProgress;
+use super::settings;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// The codes of requests that a limit on usage refused.
+const REFUSED_BY_BUDGET: [access::Refusal; 2] = [access::Refusal::BudgetExceeded, access::Refusal::QuotaExceeded];
+
+/// Reads figures of one day of a scope.
+#[derive(Debug)]
+pub(crate) struct DayReader<'a> {
+    state: &'a State,
+    visible: VisibleScope,
+    head: FiguresHead,
+    settings: InsightSettings,
+}
+
+impl<'a> DayReader<'a> {
+    /// Begins to read a day: its version first, so that figures are never older than their version.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn begin(state: &'a State, day: Day, visible: VisibleScope) -> Result<Self, Problem> {
+        let now = state.clock.now();
+        let figures_version = state.ledger.figures_version(day).await?;
+        let progress = IngestProgress::new(state.store.node_progress().await?, now);
+        let complete = progress.is_complete(day);
+        let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
+        Ok(Self { state, visible, head, settings: settings::in_force(state).await? })
+    }
+
+    /// Returns the requests by class.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn classification(&self) -> Result<Classification, Problem> {
+        let today = self.totals(0).await?.pop();
+        let bounds = self.bounds();
+        let (events, minutes) = self.requests(&bounds).await?;
+        let groups = conversion::groups(&events, &minutes, &bounds);
+        let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
+        let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
+        let classified = ClassifiedDay { figures: &figures, unpriced, groups: &groups };
+        Ok(briefing::classification(&self.head, &self.settings, classified))
+    }
+
+    /// Returns the brief.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn brief(&self) -> Result<Brief, Problem> {
+        let (ledger, of, day) = (&self.state.ledger, self.visible.of, self.head.day);
+        let totals = self.totals(DAYS_READ).await?;
+        let days: Vec<DayFigures> = totals.iter().map(conversion::figures).collect();
+        let today = totals.last().filter(|of| of.day == day);
+        let outcomes = today.map_or_else(DayOutcomes::default, |of| DayOutcomes {
+            failed: of.results.errors,
+            refused: of.results.refused,
+            unpriced: of.totals.unpriced_requests,
+        });
+        let bounds = self.bounds();
+        let (events, minutes) = self.requests(&bounds).await?;
+        let before = match insights::day::earlier(day, 7) {
+            Some(before) => ledger.models_of_day(of, before).await?,
+            None => Vec::new(),
+        };
+        let models = conversion::changes(&before, &ledger.models_of_day(of, day).await?);
+        let durations = ledger.durations_of_day(of, day).await?;
+        let histogram: Vec<(u64, u64)> = durations.iter().map(|of| (of.duration_ms, of.requests)).collect();
+        let figures = BriefFigures {
+            head: self.head.clone(),
+            days: &days,
+            outcomes,
+            models: &models,
+            groups: &conversion::groups(&events, &minutes, &bounds),
+            codes: conversion::codes(&events, &minutes),
+            failed: conversion::failed_cost(&events),
+            latency: latency(&histogram),
+            budget: None,
+        };
+        Ok(briefing::brief(figures, &self.settings))
+    }
+
+    /// Returns the cost and the savings.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn roi(&self) -> Result<Roi, Problem> {
+        let figures = self.totals(0).await?.first().map(conversion::figures).unwrap_or_default();
+        let (events, _) = self.requests(&[]).await?;
+        let is_of_budget =
+            |group: &&EventGroup| REFUSED_BY_BUDGET.iter().any(|of| group.refusal.as_deref() == Some(of.code()));
+        let refused = events.iter().filter(is_of_budget).fold(0_u64, |sum, of| sum.saturating_add(of.requests));
+        let caches = self.state.ledger.cached_usage(self.visible.of, self.head.day).await?;
+        let mut savings = CacheSavings::default();
+        for cached in &caches {
+            match self.saved(cached) {
+                Some(nano) => {
+                    savings.amount_nano = savings.amount_nano.saturating_add(nano);
+                    savings.requests = savings.requests.saturating_add(cached.requests);
+                }
+                None => savings.without_price = savings.without_price.saturating_add(cached.requests),
+            }
+        }
+        Ok(briefing::roi(&self.head, &figures, refused, savings))
+    }
+
+    /// Returns the difference between the cost of the tokens as ordinary input and as cached input, in nano-USD; `None` if the
+    /// price is unknown.
+    fn saved(&self, cached: &CachedUsage) -> Option<i128> {
+        let snapshot = self.state.live.load();
+        let names = (cached.model.as_deref().unwrap_or_default(), cached.answered_model.as_deref());
+        let version = cached.price_version.as_deref()?;
+        let price = snapshot.traffic.price_of_version(cached.provider.as_deref()?, names, version)?;
+        let tokens = Some(Tokens(cached.cached_input));
+        let as_input = Usage { input: tokens, ..Usage::empty(Source::Reported) };
+        let as_cached = Usage { cached_input: tokens, ..Usage::empty(Source::Reported) };
+        let (input, cached) = (price.rates.cost(&as_input)?, price.rates.cost(&as_cached)?);
+        Some(i128::from(input.0) - i128::from(cached.0))
+    }
+
+    /// Returns the totals of the day and of `back` days before it, oldest first.
+    async fn totals(&self, back: u32) -> Result<Vec<DayTotals>, Problem> {
+        let first = Day(self.head.day.0.saturating_sub(back));
+        Ok(self.state.ledger.day_totals(self.visible.of, [first, self.head.day]).await?)
+    }
+
+    fn bounds(&self) -> Vec<u64> {
+        RuleSet::with(&self.settings.rules).token_bounds()
+    }
+
+    async fn requests(&self, bounds: &[u64]) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
+        let (ledger, of, day) = (&self.state.ledger, self.visible.of, self.head.day);
+        Ok((ledger.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
+    }
+}

@@ -1,0 +1,56 @@
+//! The roles that a caller holds: those of the user, for sessions that began with a password.
+
+use access::{Refusal, Role};
+use store::RoleGrant;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// The role that reads and changes all figures of money.
+const FINANCE: &str = "finance";
+
+/// The roles that a caller holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldRoles {
+    is_admin: bool,
+    grants: Vec<RoleGrant>,
+}
+
+impl HeldRoles {
+    /// Reads the roles of the caller. A key, and a session that began with a key, has none.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn of(state: &State, caller: &Caller) -> Result<Self, Problem> {
+        let is_admin = caller.role == Role::Admin;
+        let grants = if caller.key().is_some() { Vec::new() } else { state.store.grants(caller.user).await? };
+        Ok(Self { is_admin, grants })
+    }
+
+    /// Whether the caller may see the usage of all users.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.is_admin || self.holds(FINANCE)
+    }
+
+    /// Whether the caller holds the role without the limit of a label.
+    pub(crate) fn holds(&self, role: &str) -> bool {
+        self.grants.iter().any(|grant| grant.role == role && grant.label.is_none())
+    }
+
+    /// Whether the caller holds any role without the limit of a label.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.is_admin || self.grants.iter().any(|grant| grant.label.is_none())
+    }
+
+    /// Refuses the caller without the role `finance`, except admins.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_finance(&self) -> Result<(), Problem> {
+        if self.sees_all() {
+            return Ok(());
+        }
+        Err(Problem::new(Refusal::Forbidden, "only admins and users with the role `finance` may do this"))
+    }
+}

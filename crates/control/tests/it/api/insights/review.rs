@@ -1,0 +1,185 @@
+//! The settings of insights, and the review of a day.
+
+use std::time::Duration;
+
+use access::{NanoUsd, Role};
+use serde_json::{Value, json};
+
+use super::{at, date, node_ends};
+use crate::client::{Answer, call, get};
+use crate::world::{Holder, World, event};
+
+const JSON: &str = "Content-Type: application/json";
+
+/// Signs in a person with these roles; returns the header with the token.
+async fn person(world: &World, name: &str, roles: &[&str]) -> String {
+    let person = world.person_with(name, Role::Member).await;
+    let grants = roles.iter().map(|role| json!({"role": role})).collect::<Vec<_>>();
+    let body = json!({"grants": grants}).to_string();
+    let root = super::admin_named(world, &format!("root-{name}")).await;
+    let changed = call(world.address, &format!("PATCH /api/users/{}", person.user), &[JSON, &root], &body).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert_eq!(changed.json()["grants"].as_array().unwrap().len(), roles.len());
+    world.sign_in(&person).await.bearer()
+}
+
+async fn post(world: &World, path: &str, bearer: &str, body: &Value) -> Answer {
+    call(world.address, &format!("POST {path}"), &[JSON, bearer], &body.to_string()).await
+}
+
+async fn sign(world: &World, bearer: &str, body: Value) -> Answer {
+    // Decisions are in the order of their times.
+    world.clock.advance(Duration::from_millis(1));
+    post(world, "/review/signoff", bearer, &body).await
+}
+
+/// A world with usage of yesterday whose node has ended.
+async fn complete_world() -> (World, Holder) {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, at(1, 1), Some(NanoUsd(900)))]).await;
+    node_ends(&world).await;
+    (world, ada)
+}
+
+#[tokio::test]
+async fn roles_approve_a_day_and_late_usage_reopens_it() {
+    let (world, ada) = complete_world().await;
+    let (lead, finance) = (person(&world, "lead", &["team_lead"]).await, person(&world, "fin", &["finance"]).await);
+    let status = async |bearer: &str| get(world.address, "/review/status", &[bearer]).await.json();
+    assert_eq!((&status(&lead).await["state"], &status(&lead).await["id"]), (&json!("ready"), &json!(date(1))));
+
+    let partly = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
+    assert_eq!(partly.json()["state"], "partly_approved", "{partly:?}");
+    let twice = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
+    assert!(twice.refuses(409, "conflict").contains("before"), "{twice:?}");
+    let approved = sign(&world, &finance, json!({"role": "finance", "approve": true, "comment": "as billed"})).await;
+    assert_eq!(approved.json()["state"], "approved", "{approved:?}");
+    assert_eq!(approved.json()["history"][1]["comment"], "as billed");
+
+    world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(33)))]).await;
+    node_ends(&world).await;
+    let reopened = status(&finance).await;
+    assert_eq!(reopened["state"], "reopened", "{reopened}");
+    let difference = &reopened["difference"];
+    assert_eq!((&difference["requests"], &difference["cost"]["amount_nano"]), (&json!(1), &json!(33)));
+    assert_eq!(reopened["history"].as_array().unwrap().len(), 2);
+    assert!(reopened["required"].as_array().unwrap().iter().all(|role| role["state"] == "waiting"));
+    let again = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await.json();
+    assert_eq!((&again["state"], &again["difference"]), (&json!("partly_approved"), &Value::Null));
+    let rejected = sign(&world, &finance, json!({"role": "finance", "approve": false, "comment": "no"})).await.json();
+    assert_eq!(rejected["state"], "rejected");
+    let page = world.store.audit_page(&store::AuditFilter::default(), None, 50).await.unwrap();
+    assert_eq!(page.lines.iter().filter(|line| line.action == "review.signoff").count(), 4);
+}
+
+#[tokio::test]
+async fn a_decision_is_refused_with_its_reason() {
+    let (world, ada) = complete_world().await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let lead = person(&world, "lead", &["team_lead"]).await;
+    for role in [String::new(), "é".repeat(51)] {
+        sign(&world, &finance, json!({"role": role, "approve": true})).await.refuses(400, "bad_request");
+    }
+    // 50 characters are allowed, and are not a role that signs off.
+    let long = sign(&world, &finance, json!({"role": "é".repeat(50), "approve": true})).await;
+    long.refuses(422, "unprocessable");
+    let long = json!({"role": "finance", "approve": true, "comment": "x".repeat(1_001)});
+    sign(&world, &finance, long).await.refuses(400, "bad_request");
+    sign(&world, &finance, json!({"role": "finance", "approve": false})).await.refuses(422, "unprocessable");
+    sign(&world, &lead, json!({"role": "finance", "approve": true})).await.refuses(403, "forbidden");
+    let by_key = sign(&world, &ada.bearer(), json!({"role": "finance", "approve": true})).await;
+    by_key.refuses(403, "forbidden");
+    let today = sign(&world, &finance, json!({"role": "finance", "approve": true, "id": "today"})).await;
+    let message = today.refuses(409, "conflict");
+    assert!(message.starts_with("the day is not over; it ends at "), "{message}");
+    for id in ["9999-12-31", "test-001", "today~team=payments"] {
+        let unknown = sign(&world, &finance, json!({"role": "finance", "approve": true, "id": id})).await;
+        unknown.refuses(404, "not_found");
+        get(world.address, &format!("/review/status?id={id}"), &[&finance]).await.refuses(404, "not_found");
+    }
+    get(world.address, "/review/status", &[&ada.bearer()]).await.refuses(404, "not_found");
+    get(world.address, "/review/status?of=1", &[&finance]).await.refuses(400, "bad_request");
+    // A node that has not reported its usage.
+    let other = tempfile::tempdir().unwrap();
+    world.store.join(other.path(), "9.8.7").await.unwrap();
+    let open = sign(&world, &finance, json!({"role": "finance", "approve": true, "id": date(1)})).await;
+    let message = open.refuses(409, "conflict");
+    assert!(message.starts_with("1 nodes have not stored"), "{message}");
+}
+
+#[tokio::test]
+async fn finance_sees_all_users_and_a_lead_only_the_own_usage() {
+    let (world, _) = complete_world().await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let lead = person(&world, "lead", &["team_lead"]).await;
+    let path = format!("/brief/{}", date(1));
+    let all = get(world.address, &path, &[&finance]).await.json();
+    assert_eq!((&all["scope"]["kind"], &all["spend"]["requests"]), (&json!("all"), &json!(1)));
+    let own = get(world.address, &path, &[&lead]).await.json();
+    assert_eq!((&own["scope"]["kind"], &own["spend"]["requests"]), (&json!("user"), &json!(0)));
+    get(world.address, &format!("{path}~user={}", uuid::Uuid::from_u128(7)), &[&lead]).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn settings_are_changed_over_a_known_version_only() {
+    let (world, ada) = complete_world().await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let first = get(world.address, "/config", &[&finance]).await;
+    assert_eq!((first.headers["etag"].as_str(), &first.json()["version"]), ("\"1\"", &json!(1)));
+    get(world.address, "/config", &[&ada.bearer()]).await.refuses(403, "forbidden");
+    let mut settings = first.json();
+    settings["rules"] = json!([{"name": "nightly", "class": "batch", "when": {"route": ["ai"]}, "confidence": 0.5}]);
+    settings["signoff"]["roles"] = json!(["finance"]);
+    let change = async |tag: &str, body: &Value| {
+        let tag = format!("If-Match: {tag}");
+        call(world.address, "POST /config", &[JSON, &finance, &tag], &body.to_string()).await
+    };
+    post(&world, "/config", &finance, &settings).await.refuses(400, "bad_request");
+    change("\"2\"", &settings).await.refuses(409, "conflict");
+    let changed = change("\"1\"", &settings).await;
+    assert_eq!((changed.status, changed.headers["etag"].as_str()), (200, "\"2\""), "{changed:?}");
+    change("\"1\"", &settings).await.refuses(409, "conflict");
+    assert_eq!(change("*", &settings).await.json()["version"], 3);
+
+    // The new rule decides, and one role is sufficient.
+    let brief = get(world.address, &format!("/brief/{}", date(1)), &[&finance]).await.json();
+    assert_eq!((&brief["classes"], &brief["rules_version"]), (&json!([{"class": "batch", "requests": 1}]), &json!(3)));
+    let approved = sign(&world, &finance, json!({"role": "finance", "approve": true})).await.json();
+    assert_eq!(approved["state"], "approved");
+
+    settings["forecast"]["interval"] = json!(0.85);
+    let message = change("*", &settings).await.refuses(422, "unprocessable");
+    assert!(message.contains("forecast.interval"), "{message}");
+    settings["forecast"]["interval"] = json!(0.8);
+    settings["rules"][0]["class"] = json!("unknown");
+    let message = change("*", &settings).await.refuses(400, "bad_request");
+    assert!(message.contains("expected one of agent_session"), "{message}");
+    settings["rules"][0] = json!({"name": "n", "class": "batch", "when": {"path": ["x"]}, "confidence": 1});
+    assert!(change("*", &settings).await.refuses(400, "bad_request").contains("path"));
+}
+
+#[tokio::test]
+async fn grants_of_a_user_are_replaced_and_logged() {
+    let (world, _) = complete_world().await;
+    let bob = world.person_with("bob", Role::Member).await;
+    let root = super::admin_named(&world, "root").await;
+    let path = format!("/api/users/{}", bob.user);
+    let change = async |grants: Value| {
+        call(world.address, &format!("PATCH {path}"), &[JSON, &root], &json!({"grants": grants}).to_string()).await
+    };
+    let lead = json!([{"role": "finance", "label": null}, {"role": "team_lead", "label": "team=payments"}]);
+    let changed =
+        change(json!([{"role": "team_lead", "label": "team=payments"}, {"role": "finance"}, {"role": "finance"}]));
+    assert_eq!(changed.await.json()["grants"], lead);
+    assert_eq!(get(world.address, &path, &[&root]).await.json()["grants"], lead);
+    for bad in [json!([{"role": ""}]), json!([{"role": "x".repeat(51)}]), json!([{"role": "a", "label": "Team=x"}])] {
+        change(bad).await.refuses(422, "unprocessable");
+    }
+    change(json!(vec![json!({"role": "a"}); 33])).await.refuses(422, "unprocessable");
+    assert_eq!(change(json!([])).await.json()["grants"], json!([]));
+    let page = world.store.audit_page(&store::AuditFilter::default(), None, 5).await.unwrap();
+    assert_eq!(page.lines[0].action, "user.change");
+    assert_eq!(page.lines[0].detail["grants"], json!([]));
+    assert_eq!(page.lines[0].detail["before"]["grants"][0], json!({"role": "finance"}));
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+const FIGURES: ReviewedFigures = ReviewedFigures { requests: 10, tokens: 100, cost_nano: 1_000 };
+
+fn roles() -> Vec<String> {
+    ["team_lead", "finance"].map(str::to_owned).to_vec()
+}
+
+fn past(role: &str, user: u128, approve: bool, figures_version: u64) -> PastDecision {
+    let comment = (!approve).then(|| "wrong".to_owned());
+    let decision = Decision { at: "2026-11-22T08:00:00Z".to_owned(), role: role.to_owned(), approve, comment };
+    PastDecision { decision, user: Uuid::from_u128(user), figures_version, figures: FIGURES }
+}
+
+/// Every state with every event of the table, for the second version of the figures.
+#[test]
+fn every_state_follows_from_the_decisions() {
+    use ReviewState::{Approved, Collecting, PartlyApproved, Ready, Rejected, Reopened};
+    let (lead, finance) = (past("team_lead", 1, true, 2), past("finance", 2, true, 2));
+    let reject = past("finance", 2, false, 2);
+    let old = |role, user| past(role, user, true, 1);
+    for (complete, decisions, expected) in [
+        (false, vec![], Collecting),
+        (false, vec![old("team_lead", 1)], Collecting),
+        (true, vec![], Ready),
+        (true, vec![lead.clone()], PartlyApproved),
+        (true, vec![lead.clone(), finance.clone()], Approved),
+        (true, vec![reject.clone()], Rejected),
+        (true, vec![lead.clone(), reject.clone()], Rejected),
+        (true, vec![lead.clone(), finance.clone(), past("finance", 3, false, 2)], Rejected),
+        // Another person of the role that rejected approves.
+        (true, vec![reject.clone(), past("finance", 3, true, 2)], PartlyApproved),
+        (true, vec![lead.clone(), reject.clone(), past("finance", 3, true, 2)], Approved),
+        // Late usage: approvals are history.
+        (true, vec![old("team_lead", 1)], Reopened),
+        (true, vec![old("team_lead", 1), old("finance", 2)], Reopened),
+        (true, vec![past("team_lead", 1, false, 1)], Ready),
+        // Decisions after the review was reopened.
+        (true, vec![old("team_lead", 1), old("finance", 2), lead.clone()], PartlyApproved),
+        (true, vec![old("team_lead", 1), lead, finance], Approved),
+        // The decision of a role that is not required any more does not count.
+        (true, vec![past("auditor", 1, true, 2)], Ready),
+    ] {
+        let roles = roles();
+        let day = ReviewedDay { roles: &roles, complete, figures_version: 2, figures: FIGURES };
+        let told = progress(&day, &decisions);
+        assert_eq!(told.state, expected, "{complete} {decisions:?}");
+        assert_eq!(told.required.len(), 2);
+        assert_eq!(told.difference.is_some(), expected == Reopened);
+    }
+}
+
+#[test]
+fn a_reopened_review_shows_the_difference() {
+    let roles = roles();
+    let figures = ReviewedFigures { requests: 11, tokens: 90, cost_nano: 1_250 };
+    let day = ReviewedDay { roles: &roles, complete: true, figures_version: 2, figures };
+    let told = progress(&day, &[past("team_lead", 1, true, 1), past("finance", 2, true, 1)]);
+    let difference = told.difference.unwrap();
+    assert_eq!((difference.requests, difference.tokens, difference.cost.amount_nano), (1, -10, 250));
+}
+
+#[test]
+fn refusals_name_their_reason() {
+    let roles = roles();
+    let day = ReviewedDay { roles: &roles, complete: true, figures_version: 2, figures: FIGURES };
+    let decided = [past("team_lead", 1, true, 2)];
+    let judged = |day: &ReviewedDay<'_>, of: PastDecision| judge(day, &decided, &of.decision, of.user);
+    assert_eq!(judged(&day, past("finance", 2, true, 2)), Ok(()));
+    assert_eq!(judged(&day, past("finance", 1, true, 2)), Err(SignoffRefusal::SamePerson));
+    assert_eq!(judged(&day, past("auditor", 2, true, 2)), Err(SignoffRefusal::UnknownRole));
+    let mut mute = past("finance", 2, false, 2);
+    mute.decision.comment = Some("  ".to_owned());
+    assert_eq!(judged(&day, mute), Err(SignoffRefusal::CommentMissing));
+    let open = ReviewedDay { complete: false, ..day };
+    assert_eq!(judged(&open, past("finance", 2, true, 2)), Err(SignoffRefusal::Collecting));
+    let next = ReviewedDay { figures_version: 3, ..day };
+    assert_eq!(judged(&next, past("team_lead", 1, true, 3)), Ok(()));
+}

@@ -1,0 +1,3 @@
+DROP TABLE reviews;
+DROP TABLE insight_settings;
+DROP TABLE grants;

@@ -1,0 +1,138 @@
+"use client";
+
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { type Brief, useBrief, useIngestStatus, useRoi } from "@/features/day/use-day";
+import { Shell } from "@/features/frame/shell";
+import { NONE } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+import { useUrlState } from "@/lib/url-state";
+
+/** A day explained: the progress of its usage, its cost, the classes, the changes and the savings. */
+export function DayPage() {
+  const t = useMessages();
+  const { get, set } = useUrlState();
+  const day = get("day");
+  return (
+    <Shell page="day">
+      <section className="panel" aria-labelledby="brief">
+        <div className="ph flex-wrap">
+          <h2 id="brief">{t.day.title}</h2>
+          <label className="row push">
+            <span className="t2 sm">{t.day.day}</span>
+            <input className="in h-8" type="date" value={day} onChange={(event) => set({ day: event.target.value })} />
+          </label>
+        </div>
+        <BriefOf id={day === "" ? "today" : day} />
+      </section>
+      <Savings />
+      <Progress />
+    </Shell>
+  );
+}
+
+function BriefOf({ id }: { id: string }) {
+  const t = useMessages();
+  const brief = useBrief(id);
+  if (brief.isPending) return <SkeletonRows rows={8} />;
+  if (!brief.data) return <Failure error={brief.error} onRetry={() => void brief.refetch()} />;
+  if (brief.data.spend.requests === 0) return <Empty title={t.day.none}>{t.day.noneText}</Empty>;
+  return <BriefFigures brief={brief.data} />;
+}
+
+function BriefFigures({ brief }: { brief: Brief }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { spend, latency } = brief;
+  const facts: [string, string][] = [
+    [t.day.cost, format.exact(spend.cost)],
+    [t.day.yesterday, format.exact(spend.yesterday)],
+    [t.day.sameWeekday, format.exact(spend.same_weekday)],
+    [t.day.requests, format.count(spend.requests)],
+    [t.day.tokens, format.count(spend.tokens)],
+    [t.day.unpriced, format.count(spend.unpriced_requests)],
+    [t.day.failed, format.count(brief.errors.requests)],
+    [t.day.p95, latency.p95_ms == null ? NONE : format.duration(latency.p95_ms)],
+    [t.day.forecast, brief.forecast.cost ? format.exact(brief.forecast.cost) : (brief.forecast.reason ?? NONE)],
+    [t.day.state, brief.complete ? t.day.complete : t.day.incomplete],
+  ];
+  return (
+    <>
+      <p className="pad">{brief.headline}</p>
+      <dl className="dl pad">
+        {facts.map(([name, value]) => (
+          <div key={name} className="contents">
+            <dt>{name}</dt>
+            <dd className="num">{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <Rows label={t.day.classes} head={[t.day.class, t.day.requests]} rows={brief.classes.map((of) => [t.day.classNames[of.class] ?? of.class, format.count(of.requests)])} />
+      <Rows label={t.day.movers} head={[t.day.model, t.day.difference]} rows={brief.movers.map((of) => [of.name, format.exact({ amount_nano: of.difference, currency: spend.cost.currency })])} />
+      <Rows label={t.day.errors} head={[t.day.code, t.day.requests]} rows={brief.errors.by_code.map((of) => [of.code, format.count(of.requests)])} />
+      <Rows label={t.day.recommendations} head={[t.day.recommendation, t.day.saves]} rows={brief.recommendations.map((of) => [of.text, of.saves ? format.exact(of.saves) : NONE])} />
+      <ul className="pad">
+        {brief.anomalies.map((of) => <li key={of.measure}>{of.text}</li>)}
+        {brief.anomalies_reason && <li className="t3 sm">{t.day.noAnomalies(brief.anomalies_reason)}</li>}
+      </ul>
+    </>
+  );
+}
+
+/** A table of names and figures; nothing without rows. */
+function Rows({ label, head, rows }: { label: string; head: [string, string]; rows: [string, string][] }) {
+  if (rows.length === 0) return null;
+  return (
+    <div className="tw">
+      <table className="tbl" aria-label={label}>
+        <thead>
+          <tr>
+            <th className="grow">{head[0]}</th>
+            <th className="r">{head[1]}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([name, value]) => (
+            <tr key={name}>
+              <td className="grow pad"><bdi>{name}</bdi></td>
+              <td className="r num">{value}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Savings() {
+  const t = useMessages();
+  const format = useFormat();
+  const roi = useRoi();
+  return (
+    <section className="panel" aria-labelledby="savings">
+      <div className="ph"><h2 id="savings">{t.day.savings}</h2></div>
+      {roi.isPending && <SkeletonRows rows={2} />}
+      {roi.isError && !roi.data && <Failure error={roi.error} onRetry={() => void roi.refetch()} />}
+      {roi.data && (
+        <ul className="pad">
+          <li>{t.day.saved(format.exact(roi.data.total_saved), format.exact(roi.data.spent))}</li>
+          {roi.data.saved.map((of) => <li key={of.kind} className="t2 sm">{of.formula}</li>)}
+          {roi.data.not_counted.map((of) => <li key={of.kind} className="t3 sm">{t.day.notCounted(of.reason, format.count(of.requests))}</li>)}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Progress() {
+  const t = useMessages();
+  const format = useFormat();
+  const status = useIngestStatus();
+  return (
+    <section className="panel" aria-labelledby="progress">
+      <div className="ph"><h2 id="progress">{t.day.progress}</h2></div>
+      {status.isPending && <SkeletonRows rows={2} />}
+      {status.isError && !status.data && <Failure error={status.error} onRetry={() => void status.refetch()} />}
+      {status.data && <p className="pad">{t.day.stored(format.count(status.data.stored), format.count(status.data.spooled), format.duration(status.data.lag_ms))}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+
+import { screen } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
+
+import { DayPage } from "@/features/day/day-page";
+import { show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
+
+const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const read = (name: string) => JSON.parse(readFileSync(`../examples/insights/${name}`, "utf8")) as Record<string, object>;
+const RUNTIME = read("runtime.json");
+const BRIEF = read("brief_test.json");
+
+describe("the page of a day", () => {
+  it("shows the brief, the savings and the progress of the example files", async () => {
+    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] } });
+    show(<DayPage />);
+    expect(await screen.findByText(/payments spent 12.50 USD/)).toBeInTheDocument();
+    expect(screen.getByRole("table", { name: "Requests by class" })).toHaveTextContent("Agent session410");
+    expect(screen.getByRole("table", { name: "Changes since the same weekday" })).toHaveTextContent("openai/gpt-5-mini");
+    expect(screen.getByText(/far above those of other Saturdays/)).toBeInTheDocument();
+    expect(await screen.findByText(/the amount that a refused call would have cost is not recorded/)).toBeInTheDocument();
+    expect(await screen.findByText(/1,000 requests are stored/)).toBeInTheDocument();
+  });
+
+  it("says that a day has no usage", async () => {
+    const empty = { ...BRIEF, spend: { ...BRIEF["spend"], requests: 0 } };
+    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: empty }, "GET /roi/today": refusal("unavailable", 503), "GET /ingest/status": refusal("unavailable", 503) });
+    show(<DayPage />);
+    expect(await screen.findByText("No requests on this day")).toBeInTheDocument();
+  });
+
+  it("shows why a brief cannot be read", async () => {
+    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": refusal("not_found", 404, "no brief has this id"), "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] } });
+    show(<DayPage />);
+    expect(await screen.findByText("no brief has this id")).toBeInTheDocument();
+  });
+});

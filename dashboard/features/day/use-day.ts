@@ -1,0 +1,31 @@
+"use client";
+
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+
+import { type ApiError, type Schemas, api } from "@/lib/api";
+
+export type Brief = Schemas["Brief"];
+export type Roi = Schemas["Roi"];
+export type IngestStatus = Schemas["IngestStatus"];
+
+/** The time after which figures of today are read again. */
+const FRESH_MS = 10_000;
+
+/** The brief of a day: `today`, or a day such as `2026-11-21`. */
+export function useBrief(id: string): UseQueryResult<Brief, ApiError> {
+  return useQuery({
+    queryKey: ["brief", id],
+    queryFn: ({ signal }) => api("get", "/brief/{id}", { path: { id }, signal }),
+    refetchInterval: id === "today" ? FRESH_MS : false,
+  });
+}
+
+/** The cost and the savings of today. */
+export function useRoi(): UseQueryResult<Roi, ApiError> {
+  return useQuery({ queryKey: ["roi"], queryFn: ({ signal }) => api("get", "/roi/today", { signal }), refetchInterval: FRESH_MS });
+}
+
+/** The progress of usage into the store. */
+export function useIngestStatus(): UseQueryResult<IngestStatus, ApiError> {
+  return useQuery({ queryKey: ["ingest-status"], queryFn: ({ signal }) => api("get", "/ingest/status", { signal }), refetchInterval: FRESH_MS });
+}

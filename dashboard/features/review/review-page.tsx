@@ -1,0 +1,105 @@
+"use client";
+
+import { useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
+import { Field } from "@/components/ui/field";
+import { SelectField } from "@/components/ui/select-field";
+import { Failure, SkeletonRows } from "@/components/ui/states";
+import { Shell } from "@/features/frame/shell";
+import { type ReviewStatus, useReview, useSignoff } from "@/features/review/use-review";
+import { NONE } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+import { useUrlState } from "@/lib/url-state";
+
+/** The approval of a day by the configured roles. */
+export function ReviewPage() {
+  const t = useMessages();
+  const { get, set } = useUrlState();
+  const day = get("day");
+  const review = useReview(day);
+  return (
+    <Shell page="review">
+      <section className="panel" aria-labelledby="review">
+        <div className="ph flex-wrap">
+          <h2 id="review">{t.review.title(review.data?.date ?? day)}</h2>
+          <label className="row push">
+            <span className="t2 sm">{t.review.day}</span>
+            <input className="in h-8" type="date" value={day} onChange={(event) => set({ day: event.target.value })} />
+          </label>
+        </div>
+        {review.isPending && <SkeletonRows rows={4} />}
+        {review.isError && !review.data && <Failure error={review.error} onRetry={() => void review.refetch()} />}
+        {review.data && <Decisions review={review.data} />}
+      </section>
+      {review.data && <SignoffForm key={review.data.id} review={review.data} />}
+    </Shell>
+  );
+}
+
+function Decisions({ review }: { review: ReviewStatus }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { difference } = review;
+  return (
+    <>
+      <p className="pad"><strong>{t.review.states[review.state]}</strong></p>
+      {difference && <p className="pad">{t.review.changed(format.count(difference.requests), format.exact(difference.cost))}</p>}
+      <dl className="dl pad">
+        {review.required.map((role) => (
+          <div key={role.role} className="contents">
+            <dt><bdi>{role.role}</bdi></dt>
+            <dd>{t.review.roleStates[role.state]} <span className="t3 num">{role.at ? format.moment(role.at) : ""}</span></dd>
+          </div>
+        ))}
+      </dl>
+      {review.history.length > 0 && (
+        <div className="tw">
+          <table className="tbl" aria-label={t.review.history}>
+            <thead>
+              <tr>
+                <th>{t.review.at}</th>
+                <th>{t.review.role}</th>
+                <th>{t.review.decision}</th>
+                <th className="grow">{t.review.comment}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {review.history.map((entry) => (
+                <tr key={`${entry.at} ${entry.role}`}>
+                  <td className="num">{format.moment(entry.at)}</td>
+                  <td><bdi>{entry.role}</bdi></td>
+                  <td>{entry.approve ? t.review.roleStates.approved : t.review.roleStates.rejected}</td>
+                  <td className="grow"><bdi>{entry.comment ?? NONE}</bdi></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+function SignoffForm({ review }: { review: ReviewStatus }) {
+  const t = useMessages();
+  const signoff = useSignoff();
+  const [role, setRole] = useState(review.required[0]?.role ?? "");
+  const [comment, setComment] = useState("");
+  const decide = (approve: boolean) => signoff.mutate({ role, approve, id: review.id, ...(comment && { comment }) });
+  return (
+    <section className="panel" aria-labelledby="signoff">
+      <div className="ph"><h2 id="signoff">{t.review.signoff}</h2></div>
+      <form className="pad" onSubmit={(event) => { event.preventDefault(); decide(true); }}>
+        <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={review.required.map((of) => [of.role, of.role] as const)} />
+        <Field label={t.review.comment} hint={t.review.commentHint} value={comment} maxLength={1_000} onChange={(event) => setComment(event.target.value)} />
+        <FailedNote title={t.review.failed} error={signoff.error} />
+        <div className="row">
+          <Button look="primary" type="submit" disabled={signoff.isPending}>{t.review.approve}</Button>
+          <Button type="button" disabled={signoff.isPending || comment === ""} onClick={() => decide(false)}>{t.review.reject}</Button>
+        </div>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs";
+
+import { fireEvent, screen } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
+
+import { ReviewPage } from "@/features/review/review-page";
+import { show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
+
+const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const REVIEW = (JSON.parse(readFileSync("../examples/insights/runtime.json", "utf8")) as Record<string, object>)["review_status"] ?? {};
+
+describe("the page of a review", () => {
+  it("shows the decisions and sends a sign-off", async () => {
+    const seen = serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: REVIEW }, "POST /review/signoff": { body: REVIEW } });
+    show(<ReviewPage />);
+    expect(await screen.findByText("Partly approved")).toBeInTheDocument();
+    expect(screen.getByRole("table", { name: "Decisions" })).toHaveTextContent("team_lead");
+    expect(screen.getByRole("button", { name: "Reject" })).toBeDisabled();
+    fireEvent.change(screen.getByLabelText("Role"), { target: { value: "finance" } });
+    fireEvent.change(screen.getByLabelText("Comment"), { target: { value: "as billed" } });
+    fireEvent.click(screen.getByRole("button", { name: "Approve" }));
+    await vi.waitFor(() => expect(seen.some(({ line }) => line === "POST /review/signoff")).toBe(true));
+    expect(seen.find(({ line }) => line === "POST /review/signoff")?.body).toEqual({ role: "finance", approve: true, id: "2026-11-20", comment: "as billed" });
+  });
+
+  it("shows the change of a reopened day", async () => {
+    const reopened = { ...REVIEW, state: "reopened", difference: { requests: 1, tokens: 3, cost: { amount_nano: 33_000_000, currency: "USD" } } };
+    serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: reopened } });
+    show(<ReviewPage />);
+    expect(await screen.findByText("Reopened")).toBeInTheDocument();
+    expect(screen.getByText(/Since the last approval: 1 requests/)).toBeInTheDocument();
+  });
+
+  it("shows why a decision was refused", async () => {
+    serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: REVIEW }, "POST /review/signoff": refusal("conflict", 409, "the day is not over") });
+    show(<ReviewPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Approve" }));
+    expect(await screen.findByText("the day is not over")).toBeInTheDocument();
+  });
+
+  it("shows why there is no review", async () => {
+    serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": refusal("not_found", 404, "no review with this id is visible to you") });
+    show(<ReviewPage />);
+    expect(await screen.findByText("no review with this id is visible to you")).toBeInTheDocument();
+  });
+});
