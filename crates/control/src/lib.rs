@@ -38,6 +38,7 @@ mod limits;
 mod links;
 mod listing;
 mod moment;
+mod notification_limit;
 mod openapi;
 mod outbound;
 mod pages;

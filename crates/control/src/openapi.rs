@@ -112,6 +112,7 @@ pub(crate) struct ConfigurationProblem {
         (name = "models", description = "Models and their providers"),
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
+        (name = "billing", description = "Subscriptions, invoices and payments"),
         (name = "health", description = "Health, readiness and metrics of this server")
     )
 )]
