@@ -225,7 +225,7 @@ async fn join(
         proxying = Some(RunningProxy { workers, shared });
     }
     services.certificates(&base, open_listeners.tls);
-    let books = services.billing(&base).await?;
+    let books = billing::start(&base.live.load(), &base.store, options.role, &mut services.jobs).await?;
     services.control(
         &base,
         ControlListener {

@@ -19,6 +19,7 @@ use mock::MidtransOptions;
 use store::Store;
 use tokio::net::TcpListener;
 
+use crate::cli::Role;
 use crate::demo;
 
 /// The key of the stub. Only the stub accepts it.
@@ -69,11 +70,28 @@ impl MidtransStub {
     }
 }
 
+/// Opens the books and adds their jobs, if billing is enabled and this process serves the control API.
+pub(super) async fn start(
+    snapshot: &Snapshot,
+    store: &Store,
+    role: Role,
+    runner: &mut Runner,
+) -> anyhow::Result<Option<Books>> {
+    if role == Role::Proxy {
+        return Ok(None);
+    }
+    let books = open_books(snapshot, store).await?;
+    if let Some(books) = &books {
+        add_jobs(runner, books);
+    }
+    Ok(books)
+}
+
 /// Returns the books if billing is enabled, after the prices of the configuration are those that are for sale.
 ///
 /// # Errors
 /// Errors of the store.
-pub(crate) async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option<Books>> {
+async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option<Books>> {
     let settings = &snapshot.process.billing;
     if !settings.is_enabled {
         return Ok(None);
@@ -88,7 +106,7 @@ pub(crate) async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Re
 }
 
 /// Adds the jobs of billing.
-pub(super) fn add_jobs(runner: &mut Runner, books: &Books) {
+fn add_jobs(runner: &mut Runner, books: &Books) {
     let of = books.clone();
     runner.add(close::SPEC, move || BillingClose::new(of.clone()));
     let of = books.clone();

@@ -43,7 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backend_health;
-use super::billing::{self, MidtransStub};
+use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
@@ -283,18 +283,6 @@ impl Services {
     pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: SocketAddr) {
         let stopped = self.stopped();
         self.tasks.spawn(stub.serve(control, stopped));
-    }
-
-    /// Opens the books and starts their jobs, if billing is enabled and this process serves the control API.
-    pub(super) async fn billing(&mut self, base: &ServerContext) -> anyhow::Result<Option<Books>> {
-        if base.role == Role::Proxy {
-            return Ok(None);
-        }
-        let books = billing::open_books(&base.live.load(), &base.store).await?;
-        if let Some(books) = &books {
-            billing::add_jobs(&mut self.jobs, books);
-        }
-        Ok(books)
     }
 
     /// Starts the tasks of the store, and returns the queues to them.
