@@ -2,6 +2,8 @@
 
 mod date;
 
+pub use date::CivilDate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};

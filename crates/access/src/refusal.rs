@@ -140,6 +140,8 @@ refusals! {
     IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
     /// The service that decides about requests of a route did not respond.
     AuthUnavailable = "auth_unavailable", 503, Us, Later;
+    /// The payment provider does not respond, or refused the payment.
+    PaymentUnavailable = "payment_unavailable", 503, Upstream, Later;
     /// No backend of the upstream accepted a connection; none received anything.
     NoHealthyUpstream = "no_healthy_upstream", 503, Upstream, Later;
     /// Too many keys are being looked up, or too many passwords are being checked.

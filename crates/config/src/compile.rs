@@ -3,6 +3,7 @@
 
 mod addresses;
 mod auth;
+mod billing;
 mod budget;
 mod cors;
 mod header_rules;
@@ -14,6 +15,7 @@ mod matches;
 mod model;
 mod paths;
 mod plan;
+mod plan_price;
 mod price;
 mod price_file;
 mod process;
@@ -72,7 +74,7 @@ pub(crate) fn compile<'a>(
     }
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
     let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker);
-    let plans = plan::plans(reader, &mut traffic.plans);
+    let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
@@ -108,6 +110,7 @@ pub(crate) fn compile<'a>(
             prices_builtin,
             ai,
             plans,
+            plan_prices,
             signup,
             budgets: budget::budgets(reader, &traffic.budgets),
             limit_places: budget::limit_places(traffic),

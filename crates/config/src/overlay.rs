@@ -14,11 +14,13 @@ use crate::yaml::{self, Key, Kind, Node};
 
 const PREFIX: &str = "TOLLGATE_";
 /// Variables with other names, their keys, and the unit that their numbers lack.
-const NAMED: [(&str, &[&str], &str); 7] = [
+const NAMED: [(&str, &[&str], &str); 9] = [
     ("ADDR", &["control", "listen"], ""),
     ("DATABASE_URL", &["store", "url"], ""),
     ("EXAMPLES_DIR", &["examples_dir"], ""),
     ("MAX_CONNECTIONS", &["control", "connections", "max"], ""),
+    ("MIDTRANS_CLIENT_KEY", &["midtrans", "client_key"], ""),
+    ("MIDTRANS_SERVER_KEY", &["midtrans", "server_key"], ""),
     ("MOCK", &["mock"], ""),
     ("REDIS_URL", &["redis"], ""),
     ("TIMEOUT_SECONDS", &["control", "timeout"], "s"),

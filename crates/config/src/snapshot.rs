@@ -4,6 +4,7 @@ mod addresses;
 mod alternatives;
 mod ambiguous;
 mod auth;
+mod billing;
 mod budgets;
 mod conditions;
 mod cors;
@@ -41,6 +42,7 @@ pub use ambiguous::{RefusedPaths, merged};
 pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
+pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMethod, Seller, TaxFraction};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;

@@ -39,6 +39,7 @@ mod limits;
 mod links;
 mod listing;
 mod moment;
+mod notification_limit;
 mod openapi;
 mod outbound;
 mod pages;

@@ -28,9 +28,9 @@ pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-rate
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document lists no rate limits for
+/// Paths without limits: probes, pages that a browser or a shell opens, and notifications, which have their own limits. The OpenAPI document lists no rate limits for
 /// these paths.
-const FREE: [&str; 14] = [
+const FREE: [&str; 15] = [
     "/",
     "/api/site",
     "/dashboard",
@@ -43,6 +43,7 @@ const FREE: [&str; 14] = [
     "/link",
     "/livez",
     "/metrics",
+    "/midtrans/notification",
     "/openapi.json",
     "/readyz",
 ];

@@ -113,6 +113,7 @@ pub(crate) struct ConfigurationProblem {
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
         (name = "insights", description = "The usage of a day classified and explained"),
+        (name = "billing", description = "Subscriptions, invoices and payments"),
         (name = "health", description = "Health, readiness and metrics of this server")
     )
 )]

@@ -73,6 +73,15 @@ impl Problem {
         Self { source: Some(Arc::new(source)), ..Self::internal() }
     }
 
+    /// An error of another server, whose cause is logged.
+    pub(crate) fn caused(
+        refusal: Refusal,
+        message: impl Into<Cow<'static, str>>,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { source: Some(Arc::new(source)), ..Self::new(refusal, message) }
+    }
+
     /// Whether the problem is an internal error, so that the request may have been correct.
     pub(crate) fn is_ours(&self) -> bool {
         self.refusal.status() >= 500

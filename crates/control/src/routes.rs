@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod billing;
 mod budgets;
 mod configuration;
 mod dashboard;
@@ -130,6 +131,13 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(plans::change))
         .routes(routes!(budgets::list))
         .routes(routes!(budgets::set, budgets::remove))
+        .routes(routes!(billing::subscription::show, billing::subscription::subscribe))
+        .routes(routes!(billing::invoices::list))
+        .routes(routes!(billing::invoices::show))
+        .routes(routes!(billing::invoices::pay))
+        .routes(routes!(billing::payments::methods))
+        .routes(routes!(billing::payments::show))
+        .routes(routes!(billing::notification::notify))
         .routes(routes!(explain::explain))
         .routes(routes!(gateway_routes::list_routes))
         .routes(routes!(upstreams::list_upstreams))

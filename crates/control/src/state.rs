@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{Clock, Directory, Mono, Vault};
+use billing::Books;
 use cluster::windows::Windows;
 use config::Live;
 use ledger::Ledger;
@@ -14,6 +15,7 @@ use telemetry::{BackendBoard, LiveState, Metrics};
 use tls::ListenerTls;
 
 use crate::configuration::Configurator;
+use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::sessions::SessionCache;
@@ -49,6 +51,8 @@ pub struct State {
     pub live: Arc<Live>,
     /// Applies configurations while the process runs.
     pub configurator: Arc<Configurator>,
+    /// Subscriptions, invoices and payments; `None` if billing is not enabled.
+    pub billing: Option<Books>,
     /// Counters of the rate limits.
     pub windows: Windows,
     /// The example files that the insights endpoints respond with; `None` for real usage.
@@ -123,6 +127,8 @@ pub(crate) struct App {
     pub(crate) setup: SetupState,
     /// The client for requests to providers.
     pub(crate) outbound: Outbound,
+    /// The limits of notifications of the payment provider.
+    pub(crate) notifications: NotificationLimit,
 }
 
 impl App {
@@ -130,7 +136,8 @@ impl App {
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
-        Self { state, started, loopback, sessions, setup, outbound: Outbound::default() }
+        let (outbound, notifications) = Default::default();
+        Self { state, started, loopback, sessions, setup, outbound, notifications }
     }
 }
 

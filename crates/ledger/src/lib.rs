@@ -5,14 +5,15 @@
 //! clock. Tables of users, keys and plans belong to `store`; leases between nodes belong to `cluster`.
 //!
 //! Read in this order: [`handle`], [`ingest`] (from the spool to rows), [`usage`] (totals and requests),
-//! [`retention`] (deletion of old rows), `reviews` (decisions on days), and [`reconcile`] (the audit of usage). A test of `statements` prepares every
-//! SQL text.
+//! [`retention`] (deletion of old rows), `reviews` (decisions on days), [`reconcile`] (the audit of usage), and [`billing`]
+//! (the rows of subscriptions, invoices and payments). A test of `statements` prepares every SQL text.
 
 // Files of the test fixture name this crate as other crates do.
 #[cfg(test)]
 extern crate self as ledger;
 
 mod batch_sizer;
+pub mod billing;
 mod busy_subjects;
 mod busy_users;
 #[cfg(test)]

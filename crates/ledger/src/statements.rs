@@ -6,7 +6,7 @@ use store::Store;
 use store::sql::StoreKind;
 
 use crate::fixture::{Place, Statements, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
-use crate::{busy_subjects, busy_users, ingest, reconcile, retention, reviews, usage};
+use crate::{billing, busy_subjects, busy_users, ingest, reconcile, retention, reviews, usage};
 
 /// The statements that the crate declares.
 const LISTS: &[&Statements] = &[
@@ -28,7 +28,8 @@ async fn every_statement_prepares() {
         let parts = usage::parts().into_iter().map(|(_, sql)| sql.to_owned()).collect();
         [parts, usage::built(kind), ingest::texts(kind), reconcile::texts()].concat()
     };
-    prepare_all(LISTS, built).await;
+    let lists: Vec<&Statements> = LISTS.iter().chain(billing::LISTS).copied().collect();
+    prepare_all(&lists, built).await;
 }
 
 /// A column of a table that no insert writes, or an insert of a missing column, would lose usage without an error.

@@ -1,7 +1,8 @@
 //! A mock LLM provider for demos, tests and benchmarks. It speaks the formats of OpenAI, Anthropic and Google over
 //! HTTP/1.1, responds to equal bodies equally, and misbehaves if the model's name says so.
 //!
-//! It uses no randomness, sends no requests, and does not check credentials against an account.
+//! It uses no randomness, sends no requests, and does not check credentials against an account. Beside it is a stub of
+//! Midtrans (`midtrans`), which takes payments and sends notifications.
 //!
 //! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
 //! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
@@ -24,6 +25,7 @@ mod handle;
 mod http_violation;
 mod json;
 mod media;
+mod midtrans;
 mod payload;
 mod provider_headers;
 mod request_log;
@@ -35,5 +37,6 @@ mod timing;
 mod wire;
 
 pub use behaviour::BEHAVIOURS;
+pub use midtrans::{MidtransOptions, serve_midtrans};
 pub use server::{serve, serve_with};
 pub use timing::MockTiming;

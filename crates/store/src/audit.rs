@@ -129,6 +129,10 @@ actions! {
     PlanCreate = "plan.create";
     /// A plan was changed.
     PlanChange = "plan.change";
+    /// A user subscribed to a plan.
+    SubscriptionCreate = "subscription.create";
+    /// The state or the plan of a subscription was changed.
+    SubscriptionChange = "subscription.change";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
     /// An unresponsive node's lease was reclaimed.

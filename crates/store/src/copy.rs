@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 35] = [
+pub(crate) const TABLES: [&str; 45] = [
     "plans",
     "users",
     "api_keys",
@@ -53,6 +53,16 @@ pub(crate) const TABLES: [&str; 35] = [
     "lease_holders",
     "jobs",
     "configurations",
+    "plan_versions",
+    "subscriptions",
+    "subscription_days",
+    "invoices",
+    "invoice_lines",
+    "number_series",
+    "payments",
+    "payment_notifications",
+    "wallets",
+    "postings",
 ];
 /// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";

@@ -232,6 +232,15 @@ pub(crate) struct Mock {
     /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     pub(crate) listen: SocketAddr,
+    /// Run the stub of Midtrans instead: it takes payments, sends notifications, and plays the customer below /_stub/
+    #[arg(long)]
+    pub(crate) midtrans: bool,
+    /// Server key that requests to the stub of Midtrans must have
+    #[arg(long, value_name = "KEY", default_value = "SB-Mid-server-stub", requires = "midtrans")]
+    pub(crate) server_key: String,
+    /// URL to which the stub of Midtrans sends notifications
+    #[arg(long, value_name = "URL", requires = "midtrans")]
+    pub(crate) notify: Option<String>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use access::ApiKey;
+use access::{ApiKey, BillingInterval, Day, Money, PlanPrice};
 use anyhow::Context;
 use config::snapshot::Process;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,22 @@ pub(crate) const FILE: &str = "demo-keys.json";
 
 /// Name and plan of each demo user. The address is `demo-PLAN@BRAND.invalid`.
 const USERS: [(&str, &str); 3] = [("Demo Starter", "starter"), ("Demo Pro", "pro"), ("Demo Business", "business")];
+
+/// Rupiah per dollar of a demo, in millionths, for every day.
+pub(crate) const EXCHANGE: (Day, u64) = (Day(0), 16_500_000_000);
+/// The prices of plans in rupiah per month.
+const PRICES: [(&str, i64); 3] = [("starter", 0), ("pro", 150_000), ("business", 1_500_000)];
+
+/// Returns the prices of a demo whose configuration has none.
+pub(crate) fn prices() -> Vec<(String, PlanPrice)> {
+    let price = |rupiah| PlanPrice {
+        price: Money::rupiah(rupiah),
+        interval: BillingInterval::Month,
+        trial_days: 0,
+        charges: Vec::new(),
+    };
+    PRICES.iter().map(|(plan, rupiah)| ((*plan).to_owned(), price(*rupiah))).collect()
+}
 
 /// A demo key, the only key that is stored in plain text.
 #[derive(Clone, Serialize, Deserialize)]

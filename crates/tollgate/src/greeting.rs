@@ -19,6 +19,8 @@ pub(crate) struct Greeting<'a> {
     pub(crate) proxy: &'a [Listener],
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
+    /// The stub of the payment provider.
+    pub(crate) payments: Option<SocketAddr>,
     pub(crate) demo: &'a Demo,
     /// How the operator creates the first admin; `None` if an admin exists.
     pub(crate) setup: Option<&'a AdminSetup>,
@@ -96,6 +98,9 @@ impl Greeting<'_> {
         let names: Vec<&str> = real.map(|provider| &*provider.name).collect();
         if !names.is_empty() {
             writeln!(out, "  LLM      {}: requests cost money", names.join(", "))?;
+        }
+        if let Some(address) = self.payments {
+            writeln!(out, "  payments stub of Midtrans (http://{address}): POST /_stub/pay/ORDER pays an order")?;
         }
         match (self.mock, names.is_empty()) {
             (None, _) => Ok(()),
@@ -180,7 +185,7 @@ mod tests {
         let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
         let (proxy, control) =
             (&[Listener { address, tls: None, proxy_protocol: false }][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
-        Greeting { snapshot, place, proxy, control, mock, demo, setup, serves_api }.text()
+        Greeting { snapshot, place, proxy, control, mock, payments: None, demo, setup, serves_api }.text()
     }
 
     #[test]

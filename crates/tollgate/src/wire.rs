@@ -1,6 +1,7 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
 mod backend_health;
+pub(crate) mod billing;
 mod certificates;
 mod configuration;
 mod durable_state;
@@ -36,6 +37,7 @@ use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::terminal::say;
+use billing::MidtransStub;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 use listeners::OpenListeners;
@@ -100,6 +102,11 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
         snapshot.traffic = snapshot.traffic.with_mock(parts::origin(address));
     }
     let open_listeners = OpenListeners::open(&snapshot.process, &options).await?;
+    let takes_payments = options.demo && options.role != Role::Proxy;
+    let stub = match &snapshot.process.midtrans.server_key {
+        None if takes_payments => Some(MidtransStub::open(&mut snapshot, parts::origin).await?),
+        None | Some(_) => None,
+    };
     let addresses = open_listeners.addresses.clone();
     // With port 0, the system selects the port.
     for (listener, address) in snapshot.process.listen.iter_mut().zip(&addresses.proxy) {
@@ -114,6 +121,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
         proxy: snapshot.process.listen.get(..addresses.proxy.len()).unwrap_or_default(),
         control: addresses.control,
         mock,
+        payments: stub.as_ref().map(|stub| stub.address),
         demo: &durable.demo,
         setup: setup.as_ref(),
         serves_api: options.role != Role::Proxy,
@@ -123,6 +131,9 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     tokio::task::spawn_blocking(move || say(&text)).await?;
     log_unexpected(&notes, &durable);
     durable.mock = mock.map(parts::origin);
+    if let Some(stub) = stub {
+        services.midtrans_stub(stub, addresses.control);
+    }
     let running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
     parts::watch_log(&running.base, options.dropped.clone());
     tracing::info!(
@@ -214,12 +225,14 @@ async fn join(
         proxying = Some(RunningProxy { workers, shared });
     }
     services.certificates(&base, open_listeners.tls);
+    let books = billing::start(&base.live.load(), &base.store, options.role, &mut services.jobs).await?;
     services.control(
         &base,
         ControlListener {
             listener: open_listeners.control,
             tls: open_listeners.control_tls,
             examples: options.examples.clone(),
+            books,
         },
         keys,
         configurator.clone(),

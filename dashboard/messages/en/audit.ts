@@ -50,6 +50,8 @@ export const audit = {
     "vault.rotate": "Vault sealed with a master key",
     "plan.create": "Plan created",
     "plan.change": "Plan changed",
+    "subscription.create": "Subscription created",
+    "subscription.change": "Subscription changed",
     "budget.change": "Budget changed",
     "lease.reclaim": "Lease reclaimed",
     "totals.mend": "Totals corrected",

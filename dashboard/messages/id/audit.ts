@@ -52,6 +52,8 @@ export const audit: Messages["audit"] = {
     "vault.rotate": "Brankas disegel dengan kunci utama",
     "plan.create": "Paket dibuat",
     "plan.change": "Paket diubah",
+    "subscription.create": "Langganan dibuat",
+    "subscription.change": "Langganan diubah",
     "budget.change": "Anggaran diubah",
     "lease.reclaim": "Sewa ditarik kembali",
     "totals.mend": "Jumlah dikoreksi",

@@ -11,6 +11,7 @@ mod accounts;
 mod audit;
 mod auth;
 mod backlog;
+mod billing;
 mod bodies;
 mod brand;
 mod browser_keys;

@@ -38,11 +38,12 @@ const LOAD: &str = "storms::soak::";
 
 /// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
 /// upstreams and official clients are the same on both. Tests of several nodes and of outages always use PostgreSQL.
-const ON_POSTGRES: [&str; 26] = [
+const ON_POSTGRES: [&str; 27] = [
     "accounts::",
     "audit::",
     "auth::",
     "backlog::",
+    "billing::",
     "budgets::",
     "copies::",
     "crash::",

@@ -10,6 +10,39 @@ use super::Day;
 const DAYS_BEFORE_1970: u64 = 719_468;
 const DAYS_OF_400_YEARS: u64 = 146_097;
 
+/// A date of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CivilDate {
+    /// The year, from 1970.
+    pub year: u64,
+    /// The month, from 1 to 12.
+    pub month: u64,
+    /// The day of the month, from 1 to 31.
+    pub day: u64,
+}
+
+impl CivilDate {
+    /// Returns the day of this date; `None` if it does not exist or is before 1970.
+    #[must_use]
+    pub fn to_day(self) -> Option<Day> {
+        let fits = (1..=12).contains(&self.month) && (1..=31).contains(&self.day);
+        let day = Day::of(self.year, self.month, self.day).filter(|_| fits)?;
+        (day.civil() == self).then_some(day)
+    }
+
+    /// Returns the last day of a month, from 28 to 31.
+    #[must_use]
+    pub const fn days_of_month(year: u64, month: u64) -> u64 {
+        let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        match month {
+            2 if is_leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        }
+    }
+}
+
 impl Day {
     /// Parses `2026-11-20`: ten characters, an existing day, not before 1970.
     #[must_use]
@@ -32,10 +65,10 @@ impl Day {
         let days = (year / 400 * DAYS_OF_400_YEARS + of_era).checked_sub(DAYS_BEFORE_1970)?;
         u32::try_from(days).ok().map(Self)
     }
-}
 
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Returns the date of the calendar.
+    #[must_use]
+    pub fn civil(self) -> CivilDate {
         let days = u64::from(self.0) + DAYS_BEFORE_1970;
         let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
         let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -43,7 +76,14 @@ impl fmt::Display for Day {
         let month = (5 * of_year + 2) / 153;
         let day = of_year - (153 * month + 2) / 5 + 1;
         let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-        write!(f, "{:04}-{month:02}-{day:02}", era * 400 + year + next)
+        CivilDate { year: era * 400 + year + next, month, day }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CivilDate { year, month, day } = self.civil();
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 
@@ -67,7 +107,12 @@ mod tests {
         }
         for day in (0..150_000).map(Day) {
             assert_eq!(Day::parse(&day.to_string()), Some(day));
+            assert_eq!(day.civil().to_day(), Some(day));
         }
+        for (year, month, day) in [(2026, 2, 29), (2026, 13, 1), (2026, 4, 31), (1969, 12, 31), (2026, 1, 0)] {
+            assert_eq!(CivilDate { year, month, day }.to_day(), None);
+        }
+        assert_eq!([2024, 2026, 2100, 2000].map(|year| CivilDate::days_of_month(year, 2)), [29, 28, 28, 29]);
     }
 
     #[test]

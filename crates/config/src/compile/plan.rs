@@ -2,19 +2,20 @@
 
 use std::num::NonZeroU32;
 
-use access::{Credits, Plan};
+use access::{Credits, Plan, PlanPrice};
 
-use super::{UsedNames, budget};
+use super::{UsedNames, budget, plan_price};
 use crate::input::Input;
 use crate::schema::SectionInput;
 use crate::schema::field::Entries;
-use crate::schema::traffic::PlanInput;
+use crate::schema::traffic::{PlanInput, PlanPriceInput};
 use crate::section::{Location, Reader};
 
 /// Plans if the file has none: name, credits per day, requests per minute.
 const DEFAULT: [(&str, u64, u32); 3] = [("starter", 1_000, 60), ("pro", 10_000, 300), ("business", 100_000, 3_000)];
 
-pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> Vec<Plan> {
+/// Returns the plans, and the prices of those that are for sale, by name.
+pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> (Vec<Plan>, Vec<(String, PlanPrice)>) {
     if !entries.is_given {
         entries.list = DEFAULT
             .iter()
@@ -23,12 +24,14 @@ pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> Ve
             .collect();
     }
     let mut taken = UsedNames::default();
-    let mut plans = Vec::new();
+    let (mut plans, mut prices) = (Vec::new(), Vec::new());
     for plan in &entries.list {
         let budgets = budget::of_plan(reader, &plan.budgets);
+        let price = plan_price::plan_price(reader, &plan.price);
         let Some(name) = plan.name.as_ref().filter(|name| taken.take(reader, name, "plan")) else {
             continue;
         };
+        prices.extend(price.map(|price| (name.value.clone(), price)));
         plans.push(Plan {
             name: name.value.clone(),
             credits_per_day: plan.credits_per_day.as_ref().map(|credits| Credits(credits.value)),
@@ -37,7 +40,7 @@ pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> Ve
             shared_keys: plan.shared_keys.value,
         });
     }
-    plans
+    (plans, prices)
 }
 
 fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInput {
@@ -48,5 +51,12 @@ fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInpu
         requests_per_minute: Some(Input::default(requests)),
         shared_keys: Input::default(true),
         budgets: Entries { is_given: false, list: Vec::new() },
+        price: PlanPriceInput {
+            location: Location::unset(format!("plans[{nth}]"), PlanPriceInput::SPEC),
+            price: None,
+            interval: None,
+            trial: None,
+            charges: Entries { is_given: false, list: Vec::new() },
+        },
     }
 }

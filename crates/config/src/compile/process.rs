@@ -2,8 +2,8 @@
 
 use access::api_key;
 
-use super::limit;
 use super::listen::CompiledListeners;
+use super::{billing, limit};
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::schema::field::Either;
@@ -46,6 +46,8 @@ pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: 
         spool: spool(&input.spool),
         retention: retention(&input.retention),
         lease: lease(&input.lease),
+        billing: billing::billing(reader, &input.billing, &input.brand.name.value),
+        midtrans: billing::midtrans(&input.midtrans),
     }
 }
 

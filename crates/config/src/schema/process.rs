@@ -1,6 +1,7 @@
 //! The keys whose change needs a restart: listeners, folders, stores, and the control API.
 
 mod api_references;
+mod billing;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use meter::window;
 use serde_json::{Value as Json, json};
 
 use self::api_references::ApiReferencesInput;
+pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
 use super::color::COLOR;
 use super::field::{
     Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
@@ -75,6 +77,10 @@ section! {
         lease: LeaseInput = nested::<LeaseInput>();
         /// A Redis 7 or later, or one server of a Redis Cluster, through which nodes share [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
+        /// Subscriptions, invoices and payments.
+        billing: BillingInput = nested::<BillingInput>();
+        /// The account of the payment provider [Midtrans](billing.md#payments).
+        midtrans: MidtransInput = nested::<MidtransInput>();
         restart: RestartKeys::All;
     }
 }

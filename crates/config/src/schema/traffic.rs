@@ -13,6 +13,7 @@ mod key_place;
 mod limit;
 mod matches;
 mod model;
+mod plan_price;
 mod request_test;
 mod retry;
 mod rewrite;
@@ -60,6 +61,7 @@ pub(crate) use limit::{
 };
 pub(crate) use matches::{ConditionInput, PathInput};
 pub(crate) use model::{ModelInput, TargetInput};
+pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
 pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
@@ -251,6 +253,7 @@ section! {
 
 section! {
     PlanInput {
+        ..price: PlanPriceInput;
         /// The name of the plan, without capital letters.
         name: Option<Input<String>> = required(PLAN);
         /// Credits per user, over all keys, or per [subject](authentication.md#plans), in one UTC day.
@@ -262,7 +265,6 @@ section! {
         shared_keys: Input<bool> = default(Boolean, || true);
         /// [Budgets](budgets.md) of each user, one per measure and period.
         budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
-        later: price;
     }
 }
 

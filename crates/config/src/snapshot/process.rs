@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::WindowLimit;
+use super::{Billing, MidtransAccount, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -52,6 +52,10 @@ pub struct Process {
     pub retention: Retention,
     /// The leases of quotas and budgets.
     pub lease: Lease,
+    /// The settings of subscriptions and invoices.
+    pub billing: Billing,
+    /// The account of the payment provider.
+    pub midtrans: MidtransAccount,
 }
 
 impl Process {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::issuer::IssuerSource;
-use access::{Credits, Plan, PublicKey, Secret};
+use access::{Credits, Plan, PlanPrice, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
 use tls::UpstreamTls;
@@ -59,6 +59,8 @@ pub struct Traffic {
     pub ai: Option<Ai>,
     /// Plans that the store must have.
     pub plans: Vec<Plan>,
+    /// The prices of the plans that are for sale, by name.
+    pub plan_prices: Vec<(String, PlanPrice)>,
     /// The registration of users.
     pub signup: Signup,
     /// Budgets of keys and users, beside those of plans.

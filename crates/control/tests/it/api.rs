@@ -1,5 +1,6 @@
 mod audit;
 mod auth;
+mod billing;
 mod budgets;
 mod configuration;
 mod dashboard;

@@ -65,6 +65,7 @@ async fn two_credentials_are_refused_everywhere() {
         "GET /install.sh",
         "GET /livez",
         "GET /metrics",
+        "POST /midtrans/notification",
         "GET /openapi.json",
         "GET /readyz",
     ];
@@ -147,6 +148,7 @@ async fn without_the_store_everything_that_needs_it_is_put_off() {
         "GET /install.sh",
         "GET /livez",
         "GET /metrics",
+        "POST /midtrans/notification",
         "GET /openapi.json",
         "GET /readyz",
     ];

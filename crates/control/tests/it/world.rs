@@ -123,6 +123,12 @@ impl World {
         Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { board, ..state }).await
     }
 
+    /// Starts control with books of its store.
+    pub(crate) async fn start_with_books(books: impl FnOnce(Store) -> billing::Books) -> Self {
+        let with_books = |state: State| State { billing: Some(books(state.store.clone())), ..state };
+        Self::launch("127.0.0.1:0", ServerLimits::default(), with_books).await
+    }
+
     /// Starts control in a process without the proxy.
     pub(crate) async fn start_apart() -> Self {
         Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { meter: None, ..state }).await
@@ -160,6 +166,7 @@ impl World {
         let configurator = Arc::new(configurator);
         let state = State {
             store: store.clone(),
+            billing: None,
             configurator,
             ledger: ledger::Ledger::new(store.clone()),
             meter: Some(meter.clone()),

@@ -12,6 +12,7 @@ mod gemini;
 mod golden;
 mod http_violations;
 mod media;
+mod midtrans;
 #[path = "../../../ai/tests/it/published.rs"]
 mod published;
 mod request_log;

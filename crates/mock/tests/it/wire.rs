@@ -43,6 +43,21 @@ pub(crate) async fn start(options: MockTiming) -> RunningMock {
     RunningMock { address, _task: task }
 }
 
+/// Starts the stub of Midtrans, which sends notifications to `notification_url`.
+pub(crate) async fn start_midtrans(notification_url: Option<String>) -> RunningMock {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = mock::MidtransOptions {
+        server_key: "SB-Mid-server-test".to_owned(),
+        merchant_id: "M000001".to_owned(),
+        notification_url,
+        clock: access::Clock::system(),
+    };
+    let mut task = JoinSet::new();
+    task.spawn(mock::serve_midtrans(listener, options, std::future::pending::<()>()));
+    RunningMock { address, _task: task }
+}
+
 impl RunningMock {
     pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
         self.send("POST", path, body).await

@@ -1,6 +1,6 @@
 //! Changes of a user by an admin: name, plan, status, role.
 
-use access::{Role, UserStatus};
+use access::{Role, UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{User, UserError, UserRef, find};
@@ -17,6 +17,7 @@ statements! {
     OTHER_ADMIN = "SELECT EXISTS (SELECT 1 FROM users other WHERE other.id <> $1 AND other.role = 'admin' AND
         other.status = 'active' AND (other.password IS NOT NULL OR
         EXISTS (SELECT 1 FROM users this WHERE this.id = $1 AND this.password IS NULL)))";
+    MOVE = "UPDATE users SET plan_id = $2, updated_at = $3 WHERE id = $1";
     ANY_ADMIN = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND password IS NOT NULL)";
 }
 
@@ -100,6 +101,30 @@ impl Store {
         let changed = find(&mut transaction, &UserRef::Id(found.id)).await?;
         transaction.commit().await?;
         Ok(changed)
+    }
+
+    /// Gives a user a plan within a transaction of [`change`](Self::change), so that all nodes apply it within one second.
+    /// If the user has the plan, nothing is written.
+    ///
+    /// # Errors
+    /// [`UserError::NoUser`], [`UserError::NoPlan`], and database errors.
+    pub async fn move_user(
+        &self,
+        transaction: &mut Transaction,
+        by: &Actor,
+        user: UserId,
+        plan: &str,
+    ) -> Result<(), UserError> {
+        let found = find(transaction, &UserRef::Id(user)).await?;
+        if found.plan.name == plan {
+            return Ok(());
+        }
+        let id = plans::find_id::<UserError>(transaction, plan).await?;
+        transaction.query(MOVE).bind(user.0).bind(id.0).bind(self.now()).run().await?;
+        let mut difference = Difference::default();
+        difference.field("plan", &found.plan.name, &plan.to_owned());
+        let act = Act::of(AuditAction::UserChange, user.0, Some(user)).with(Value::Object(difference.detail()));
+        Ok(self.note(transaction, by, act).await?)
     }
 
     /// Whether an admin with a password exists.

@@ -1,5 +1,6 @@
 //! `tollgate audit`: checks that stored figures are consistent, or compares them with a provider's report.
 
+mod books;
 mod days;
 mod output;
 mod report;
@@ -10,6 +11,7 @@ use access::{Clock, Day};
 use cluster::{Cluster, OpenLease};
 use config::Flags;
 use config::snapshot::Process;
+use ledger::billing::postings::BillingDifferences;
 use ledger::{Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};
 use store::{Actor, Store};
@@ -29,6 +31,8 @@ struct AuditReport {
     stranded: Vec<OpenLease>,
     /// The corrected totals; `None` if none were to be corrected.
     repaired: Option<RepairedTotals>,
+    /// Differences of the books of billing.
+    books: Vec<BillingDifferences>,
 }
 
 /// Runs the command against the store.
@@ -66,13 +70,18 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
     let read = async |repaired| {
         let found = ledger.reconcile(days).await.map_err(failed)?;
         let stranded = cluster.stranded_leases().await.map_err(failed)?;
-        anyhow::Ok(AuditReport { found, stranded, repaired })
+        let books = books::compare(store).await.map_err(failed)?;
+        anyhow::Ok(AuditReport { found, stranded, repaired, books })
     };
     let render = async |report: &AuditReport| {
         let ids = store.scope_ids(output::scopes(report)).await.map_err(failed)?;
         anyhow::Ok(match args.json {
-            true => format!("{:#}\n", output::in_json(days, report, &ids)),
-            false => output::in_words(days, report, &ids),
+            true => {
+                let mut json = output::in_json(days, report, &ids);
+                books::add(&mut json, &report.books);
+                format!("{json:#}\n")
+            }
+            false => books::in_words(&report.books) + &output::in_words(days, report, &ids),
         })
     };
     let mut report = read(None).await?;
@@ -84,5 +93,5 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         let done = done.map_err(|error| failure::of_store(process, error))?;
         report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
-    Ok((render(&report).await?, report.found.agrees()))
+    Ok((render(&report).await?, report.found.agrees() && report.books.is_empty()))
 }

@@ -17,8 +17,10 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 14] = [
+pub(crate) const ALL: [JobSpec; 18] = [
     discovery::health::SPEC,
+    billing::close::SPEC,
+    billing::collect::DUNNING,
     certificates::SPEC,
     configuration::SPEC,
     heartbeat::SPEC,
@@ -28,6 +30,8 @@ pub(crate) const ALL: [JobSpec; 14] = [
     cleanup::SPEC,
     leases::SPEC,
     METER_SWEEP,
+    billing::collect::NOTIFICATIONS,
+    billing::collect::RECONCILE,
     READINESS,
     windows::SPEC,
     retention::SPEC,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::billing::Books;
 use access::basic::PasswordChecks;
 use access::issuer::IssuerRegistry;
 use access::redis_key::RedisKeys;
@@ -42,6 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::backend_health;
+use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
@@ -63,6 +65,8 @@ pub(crate) struct ControlListener {
     pub(crate) tls: Option<Arc<ListenerTls>>,
     /// The example files that the insights endpoints respond with.
     pub(crate) examples: Option<insights::Examples>,
+    /// Subscriptions and invoices, if billing is enabled.
+    pub(crate) books: Option<Books>,
 }
 
 /// The values from which many parts are built.
@@ -275,6 +279,12 @@ impl Services {
         Ok(address)
     }
 
+    /// Starts the stub of Midtrans, which notifies the control API.
+    pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: SocketAddr) {
+        let stopped = self.stopped();
+        self.tasks.spawn(stub.serve(control, stopped));
+    }
+
     /// Starts the tasks of the store, and returns the queues to them.
     pub(crate) async fn start(&mut self, base: &ServerContext) -> anyhow::Result<StoreQueues> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
@@ -400,7 +410,7 @@ impl Services {
         keys: Directory,
         configurator: Arc<Configurator>,
     ) -> anyhow::Result<()> {
-        let ControlListener { listener, tls, examples } = listener;
+        let ControlListener { listener, tls, examples, books } = listener;
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
         let state = control::State {
@@ -424,6 +434,7 @@ impl Services {
             examples,
             limits: limits(&base.live.load().process.control),
             tls,
+            billing: books,
         };
         let stopped = self.stopped();
         self.tasks.spawn(async move {

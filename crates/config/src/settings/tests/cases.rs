@@ -7,7 +7,8 @@ providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b
 models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
-plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [b], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 circuit_breaker: {failure_threshold: 6}
 upstreams: [{name: users, retry: {attempts: 3}, pool: {idle: 9}, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, health_check: {script: [/a]}, backends: [{url: 'h2c://j'}]}]
@@ -82,6 +83,33 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("prices_key", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="),
     ("ai.prefix", "/llm/", "/llm"),
     ("plans[0].name", "free", "free"),
+    ("plans[0].price", "150000 IDR", "150000 IDR"),
+    ("plans[0].trial", "14d", "14d"),
+    ("plans[0].charges[0].metric", "tokens", "tokens"),
+    ("plans[0].charges[0].model", "per_unit", "per_unit"),
+    ("plans[0].charges[0].included", "7", "7"),
+    ("plans[0].charges[0].unit", "0.5 IDR", "0.5 IDR"),
+    ("plans[0].charges[1].size", "6", "6"),
+    ("plans[0].charges[2].tiers[0].up_to", "7", "7"),
+    ("plans[0].charges[2].tiers[0].unit", "0.25 IDR", "0.25 IDR"),
+    ("plans[0].charges[3].markup", "12.5%", "12.5%"),
+    ("billing.number", "A/{year}/{seq:3}", "A/{year}/{seq:3}"),
+    ("billing.close_after", "2h", "2h"),
+    ("billing.due", "3d", "3d"),
+    ("billing.grace", "3d", "3d"),
+    ("billing.final", "3d", "3d"),
+    ("billing.tax.rate", "12%", "12%"),
+    ("billing.tax.base", "11/12", "11/12"),
+    ("billing.tax.from", "2026-01-01", "2026-01-01"),
+    ("billing.exchange[0].from", "2026-11-01", "2026-11-01"),
+    ("billing.exchange[0].usd_idr", "16500.5", "16500.5"),
+    ("midtrans.server_key", "S3CRET", "***"),
+    ("midtrans.client_key", "S3CRET", "***"),
+    ("midtrans.core", "http://h:1", "http://h:1"),
+    ("midtrans.snap", "http://h:1/a", "http://h:1/a"),
+    ("midtrans.expiry.qris", "5m", "5m"),
+    ("midtrans.expiry.va", "5h", "5h"),
+    ("midtrans.expiry.card", "5m", "5m"),
     ("plans[0].budgets[0].credits", "7", "7"),
     ("plans[0].budgets[1].tokens", "8", "8"),
     ("plans[0].budgets[2].money", "0.50 USD", "0.5 USD"),

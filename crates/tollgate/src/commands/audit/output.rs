@@ -12,7 +12,11 @@ use crate::commands::leases::{of_what, subject_name};
 use crate::commands::{moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
-pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> String {
+pub(super) fn in_words(
+    days: Days,
+    AuditReport { found, stranded, repaired, .. }: &AuditReport,
+    ids: &ScopeIds,
+) -> String {
     let mut lines = Vec::new();
     if let Some(RepairedTotals { keys, models, plans, subjects, hours, routes }) = repaired {
         lines.push(format!(
@@ -141,7 +145,11 @@ pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<B
 }
 
 /// Returns the result for programs.
-pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> Value {
+pub(super) fn in_json(
+    days: Days,
+    AuditReport { found, stranded, repaired, .. }: &AuditReport,
+    ids: &ScopeIds,
+) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
     let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
     let lease_in_json = |lease: &OpenLease| {

@@ -1,0 +1,73 @@
+//! Changes of subscriptions, invoices and payments, each in one transaction with its postings, its line of the audit
+//! log and the plan of its user.
+//!
+//! Every change begins with [`Store::change`], whose lock serialises all of them: no number is given twice, and no
+//! payment counts twice.
+
+mod error;
+mod invoicing;
+mod payments;
+mod stored_state;
+mod subscribing;
+mod transition;
+
+use std::sync::Arc;
+
+use access::Day;
+use ledger::billing::BooksTransaction;
+use ledger::billing::StoredPlanVersion;
+use store::Store;
+use uuid::Uuid;
+
+use crate::midtrans::MidtransClient;
+use crate::settings::BillingSettings;
+
+pub use error::BillingError;
+pub use invoicing::InvoiceSubject;
+pub use payments::{BegunPayment, PaymentOutcome, instructions};
+pub use stored_state::state_of;
+pub(crate) use stored_state::terms;
+pub use subscribing::{Subscribed, SubscriptionSummary};
+
+/// The books of billing: the store, the settings, and the payment provider. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Books {
+    store: Store,
+    settings: Arc<BillingSettings>,
+    provider: Option<Arc<MidtransClient>>,
+}
+
+impl Books {
+    /// Returns the books of a store. Without a provider, customers cannot pay.
+    #[must_use]
+    pub fn new(store: Store, settings: BillingSettings, provider: Option<Arc<MidtransClient>>) -> Self {
+        Self { store, settings: Arc::new(settings), provider }
+    }
+
+    /// Returns the store of the books.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the settings of billing.
+    #[must_use]
+    pub fn settings(&self) -> &BillingSettings {
+        &self.settings
+    }
+
+    /// Returns the payment provider; `None` without an account.
+    #[must_use]
+    pub const fn provider(&self) -> Option<&Arc<MidtransClient>> {
+        self.provider.as_ref()
+    }
+
+    fn today(&self) -> Day {
+        self.store.clock().now().day()
+    }
+
+    async fn version(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
+        let found = ledger::billing::plan_versions::find(on, id).await?;
+        found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a change of the books is refused.
+
+use store::{DatabaseError, UserError};
+use thiserror::Error;
+
+use crate::midtrans::MidtransError;
+use crate::rules::plan_change::PlanChangeError;
+use crate::rules::rounding::AmountOverflow;
+use crate::rules::usage::RatingError;
+
+/// Why a change of the books is refused. Nothing was written then.
+#[derive(Debug, Error)]
+pub enum BillingError {
+    /// The plan has no price, or does not exist.
+    #[error("the plan {plan} is not for sale")]
+    NotForSale {
+        /// The name of the plan.
+        plan: String,
+    },
+    /// The user has a subscription that is not cancelled.
+    #[error("the user has a subscription; change or cancel it")]
+    AlreadySubscribed,
+    /// The user has no subscription.
+    #[error("the user has no subscription")]
+    NoSubscription,
+    /// The state of the object does not allow the change.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The invoice does not exist, or belongs to another user.
+    #[error("no invoice has this id")]
+    NoInvoice,
+    /// The payment does not exist, or belongs to another user.
+    #[error("no payment has this id")]
+    NoPayment,
+    /// The method is not offered, or its limits do not fit the amount.
+    #[error("the method is not offered for this amount: see `GET /api/billing/methods`")]
+    Method,
+    /// No account at the payment provider is configured.
+    #[error("no payment provider is configured: set midtrans.server_key")]
+    NoProvider,
+    /// The payment provider did not accept the payment.
+    #[error(transparent)]
+    Provider(#[from] MidtransError),
+    /// The change of the plan is not possible.
+    #[error(transparent)]
+    Change(#[from] PlanChangeError),
+    /// The usage has no amount.
+    #[error(transparent)]
+    Rating(#[from] RatingError),
+    /// An amount does not fit.
+    #[error(transparent)]
+    Overflow(#[from] AmountOverflow),
+    /// The user or the fallback plan is missing.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// Rows contradict each other.
+    #[error("rows of billing contradict each other: {0}")]
+    Inconsistent(&'static str),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}

@@ -1,0 +1,274 @@
+//! Invoices: the draft, the number, the postings, and the effects of their payment.
+
+use std::time::Duration;
+
+use access::{Currency, UserId};
+use ledger::billing::BooksTransaction;
+use ledger::billing::invoices::GivenNumber;
+use ledger::billing::postings::PostingSubject;
+use ledger::billing::{
+    DaysOfVersion, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, invoices, postings, subscriptions,
+};
+use sha2::{Digest as _, Sha256};
+use store::Actor;
+use uuid::Uuid;
+
+use super::stored_state::{invoice_state, state_of};
+use super::{BillingError, Books};
+use crate::midtrans::hex;
+use crate::rules::RULES_VERSION;
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
+use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::period::BillingPeriod;
+use crate::rules::posting::MoneyEvent;
+use crate::rules::subscription::SubscriptionEvent;
+
+/// The user, the subscription and the days of an invoice.
+#[derive(Debug, Clone)]
+pub struct InvoiceSubject {
+    /// The user who owes it.
+    pub user: UserId,
+    /// The subscription, if it has one.
+    pub subscription: Option<Uuid>,
+    /// The name of the kind.
+    pub kind: &'static str,
+    /// The plan version to which the payment moves the subscription.
+    pub target_version: Option<Uuid>,
+    /// The first and the last day.
+    pub days: BillingPeriod,
+    /// The currency of all amounts.
+    pub currency: Currency,
+    /// The time in which it must be paid.
+    pub due: Duration,
+}
+
+impl Books {
+    /// Stores a draft, gives it a number, posts it, and pays it from the wallet as far as the wallet reaches. The number
+    /// exists if the transaction is committed, so the series has no gaps.
+    pub(crate) async fn open_invoice(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        of: &InvoiceSubject,
+        draft: InvoiceDraft,
+    ) -> Result<Uuid, BillingError> {
+        let id = self.add_draft(on, of, &draft).await?;
+        self.open(on, by, id, of.due).await?;
+        Ok(id)
+    }
+
+    /// Stores a draft that waits for the approval of finance.
+    pub(crate) async fn review_invoice(
+        &self,
+        on: &mut BooksTransaction,
+        of: &InvoiceSubject,
+        draft: &InvoiceDraft,
+    ) -> Result<Uuid, BillingError> {
+        let id = self.add_draft(on, of, draft).await?;
+        let state = InvoiceState::Draft.after(InvoiceEvent::ReviewRequested).unwrap_or(InvoiceState::Draft);
+        invoices::set(&self.store, on, id, state.as_str(), draft.total).await?;
+        Ok(id)
+    }
+
+    /// Stores a draft with its lines.
+    pub(crate) async fn add_draft(
+        &self,
+        on: &mut BooksTransaction,
+        of: &InvoiceSubject,
+        draft: &InvoiceDraft,
+    ) -> Result<Uuid, BillingError> {
+        let lines: Vec<StoredInvoiceLine> =
+            (1_i64..).zip(&draft.lines).map(|(no, line)| stored_line(no, line)).collect();
+        let tax = self.settings.tax.as_ref().filter(|_| draft.tax.base != 0);
+        let id = self.store.new_id();
+        let new = NewInvoice {
+            id,
+            user: of.user,
+            subscription: of.subscription,
+            kind: of.kind,
+            of_invoice: None,
+            target_version: of.target_version,
+            first_day: of.days.first_day,
+            last_day: of.days.last_day,
+            currency: of.currency,
+            subtotal: draft.subtotal,
+            tax_name: tax.map(|tax| tax.name.clone()).unwrap_or_default(),
+            tax_rate: tax.map(|tax| format!("{}/{}", tax.rate.numerator, tax.rate.denominator)).unwrap_or_default(),
+            tax_base: draft.tax.base,
+            tax: draft.tax.amount,
+            total: draft.total,
+            rules_version: RULES_VERSION,
+            digest: digest(draft),
+            lines,
+        };
+        invoices::add(&self.store, on, &new).await?;
+        Ok(id)
+    }
+
+    /// Gives a draft its number and its postings. A total of 0 is paid at once.
+    pub(crate) async fn open(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        id: Uuid,
+        due: Duration,
+    ) -> Result<(), BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let event = if invoice.total == 0 { InvoiceEvent::ApprovedAsZero } else { InvoiceEvent::Approved };
+        let state =
+            invoice_state(&invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not a draft"))?;
+        let now = self.store.clock().now();
+        let series = self.settings.number.series(now.day().civil().year);
+        let number = invoices::next_number(&self.store, on, &series).await?;
+        let text = self.settings.number.number(&series, number);
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due) };
+        invoices::number(&self.store, on, id, state.as_str(), given).await?;
+        let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
+        self.post(on, &invoice, opened, "invoice.opened").await?;
+        let wallet = postings::wallet(on, invoice.user, invoice.currency).await?;
+        let paid = wallet.min(invoice.total);
+        if state == InvoiceState::Paid {
+            self.invoice_paid(on, by, &invoice).await?;
+        } else if paid > 0 {
+            self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount: paid }, "invoice.paid_from_wallet").await?;
+            self.reduce(on, by, id, paid).await?;
+        }
+        Ok(())
+    }
+
+    /// Reduces the part of an invoice that is not paid. If nothing remains, the invoice is paid, with all effects.
+    pub(crate) async fn reduce(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        id: Uuid,
+        amount: i64,
+    ) -> Result<(), BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let remaining = invoice.remaining - amount;
+        let event = if remaining == 0 { InvoiceEvent::PaidInFull } else { InvoiceEvent::PaidInPart };
+        let state = invoice_state(&invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
+        invoices::set(&self.store, on, id, state.as_str(), remaining).await?;
+        if state == InvoiceState::Paid { self.invoice_paid(on, by, &invoice).await } else { Ok(()) }
+    }
+
+    /// Voids an open invoice of which nothing was paid. It keeps its number.
+    pub(crate) async fn void(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let state = invoice_state(&invoice)?.after(InvoiceEvent::Voided);
+        let state = state.filter(|_| invoice.remaining == invoice.total);
+        let state = state.ok_or(BillingError::Conflict("only an open invoice without payments can be voided"))?;
+        invoices::set(&self.store, on, id, state.as_str(), 0).await?;
+        let voided = MoneyEvent::Voided { subtotal: invoice.subtotal, tax: invoice.tax };
+        self.post(on, &invoice, voided, "invoice.voided").await
+    }
+
+    /// Applies the effects of a paid invoice: the first one activates its subscription, that of a change moves the plan,
+    /// and the last one that was owed ends the consequences of missing payments.
+    async fn invoice_paid(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        invoice: &StoredInvoice,
+    ) -> Result<(), BillingError> {
+        let Some(id) = invoice.subscription else { return Ok(()) };
+        let subscription = self.existing(on, id).await?;
+        // The user may have another subscription by now.
+        if subscription.state == "cancelled" {
+            return Ok(());
+        }
+        if self.transition(on, by, &subscription, SubscriptionEvent::FirstInvoicePaid).await?.is_some() {
+            return Ok(());
+        }
+        if let Some(target) = invoice.target_version.filter(|_| subscription.state == "active") {
+            let days = DaysOfVersion {
+                plan_version: target,
+                first_day: self.today().max(subscription.first_day),
+                period_first: invoice.first_day,
+                period_last: invoice.last_day,
+            };
+            let anchor = if invoice.first_day == subscription.first_day {
+                subscription.anchor_day
+            } else {
+                BillingPeriod::anchor_of(invoice.first_day)
+            };
+            subscriptions::set_period(&self.store, on, id, days, anchor).await?;
+        }
+        let now = self.store.clock().now();
+        let is_owed = |open: &StoredInvoice| open.id != invoice.id && open.due_at.is_some_and(|due| due <= now);
+        let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
+        let subscription = self.existing(on, id).await?;
+        if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
+            return Ok(());
+        }
+        let state = state_of(&subscription)?;
+        self.grant(on, by, &subscription, state).await
+    }
+
+    /// Returns an invoice that must exist.
+    pub(crate) async fn invoice(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredInvoice, BillingError> {
+        invoices::find(on, id).await?.ok_or(BillingError::NoInvoice)
+    }
+
+    /// Adds the entries of a change of money.
+    pub(crate) async fn post(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &StoredInvoice,
+        event: MoneyEvent,
+        reason: &str,
+    ) -> Result<(), BillingError> {
+        let subject = PostingSubject {
+            user: invoice.user,
+            currency: invoice.currency,
+            invoice: Some(invoice.id),
+            payment: None,
+            reason,
+        };
+        self.post_for(on, subject, event).await
+    }
+
+    /// Adds the entries of a change of money that may have no invoice.
+    pub(crate) async fn post_for(
+        &self,
+        on: &mut BooksTransaction,
+        subject: PostingSubject<'_>,
+        event: MoneyEvent,
+    ) -> Result<(), BillingError> {
+        let entries = event.entries();
+        let entries: Vec<NewPosting<'_>> =
+            entries.iter().map(|entry| NewPosting { account: entry.account.as_str(), amount: entry.amount }).collect();
+        Ok(postings::add(&self.store, on, subject, &entries).await?)
+    }
+}
+
+const fn kind_of(kind: LineKind) -> &'static str {
+    match kind {
+        LineKind::Plan => "plan",
+        LineKind::Usage => "usage",
+        LineKind::Proration => "proration",
+        LineKind::Late => "late",
+        LineKind::Credit => "credit",
+        LineKind::Unpriced => "unpriced",
+    }
+}
+
+fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
+    StoredInvoiceLine {
+        no,
+        kind: kind_of(line.kind).to_owned(),
+        text: line.text.clone(),
+        quantity: i64::try_from(line.quantity).unwrap_or(i64::MAX),
+        unit: line.unit.clone(),
+        unit_price_pico: line.unit_price.map(|price| price.pico),
+        amount: line.amount,
+        plan_version_id: line.plan_version,
+        first_day: i64::from(line.days.first_day.0),
+        last_day: i64::from(line.days.last_day.0),
+    }
+}
+
+/// Returns SHA-256 over the lines and totals, in hex digits: two closes of one period have the same one.
+fn digest(draft: &InvoiceDraft) -> String {
+    hex(&Sha256::digest(serde_json::to_vec(draft).unwrap_or_default()))
+}

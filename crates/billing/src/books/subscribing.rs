@@ -1,0 +1,141 @@
+//! The begin of a subscription.
+
+use access::{Day, Money, UserId};
+use ledger::billing::BooksTransaction;
+use ledger::billing::{
+    DaysOfVersion, NewSubscription, StoredPlanVersion, StoredSubscription, plan_versions, postings, subscriptions,
+};
+use serde_json::json;
+use store::{Act, Actor, AuditAction};
+use uuid::Uuid;
+
+use super::invoicing::InvoiceSubject;
+use super::stored_state::{state_of, terms};
+use super::{BillingError, Books};
+use crate::rules::invoice::InvoiceDraft;
+use crate::rules::period::BillingPeriod;
+use crate::rules::subscription::SubscriptionState;
+
+/// A subscription that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The subscription as it is stored.
+    pub subscription: StoredSubscription,
+    /// The first invoice; `None` for a trial or a plan that costs nothing.
+    pub invoice: Option<Uuid>,
+}
+
+/// A subscription with everything that a customer sees of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionSummary {
+    /// The subscription as it is stored.
+    pub subscription: StoredSubscription,
+    /// The state of the subscription.
+    pub state: SubscriptionState,
+    /// The version of the plan.
+    pub version: StoredPlanVersion,
+    /// The name of the next plan, if it differs.
+    pub next_plan: Option<String>,
+    /// The money that is kept for the next invoices.
+    pub wallet: Money,
+}
+
+impl Books {
+    /// Returns the subscription of a user that is not cancelled.
+    ///
+    /// # Errors
+    /// [`BillingError::NoSubscription`], and database errors.
+    pub async fn summary(&self, user: UserId) -> Result<SubscriptionSummary, BillingError> {
+        let mut on = self.store.snapshot().await?;
+        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let state = state_of(&subscription)?;
+        let version = self.version(&mut on, subscription.plan_version).await?;
+        let next_plan = match subscription.next_plan_version {
+            Some(next) => Some(self.version(&mut on, next).await?.name),
+            None => None,
+        };
+        let currency = version.price.currency();
+        let wallet = Money { amount: postings::wallet(&mut on, user, currency).await?, currency };
+        on.rollback().await?;
+        Ok(SubscriptionSummary { subscription, state, version, next_plan, wallet })
+    }
+
+    /// Subscribes a user to a plan. A trial is granted once per user. Otherwise the first period begins today, and its
+    /// invoice is opened at once.
+    ///
+    /// # Errors
+    /// [`BillingError::NotForSale`], [`BillingError::AlreadySubscribed`], [`BillingError::User`], and database errors.
+    pub async fn subscribe(&self, by: &Actor, user: UserId, plan: &str) -> Result<Subscribed, BillingError> {
+        let mut on = self.store.change().await?;
+        if subscriptions::of_user(&mut on, user).await?.is_some() {
+            return Err(BillingError::AlreadySubscribed);
+        }
+        let version = plan_versions::find_for_sale(&mut on, plan).await?;
+        let version = version.ok_or_else(|| BillingError::NotForSale { plan: plan.to_owned() })?;
+        let today = self.today();
+        let has_trial = version.price.trial_days > 0 && !subscriptions::had_trial(&mut on, user).await?;
+        let anchor_day = BillingPeriod::anchor_of(today);
+        let (state, period, trial_last_day) = if has_trial {
+            let last_day = Day(today.0.saturating_add(version.price.trial_days - 1));
+            (SubscriptionState::Trialing, BillingPeriod { first_day: today, last_day }, Some(last_day))
+        } else {
+            let period = BillingPeriod::starting(today, anchor_day, version.price.interval);
+            let is_free = version.price.price.amount == 0;
+            let state = if is_free { SubscriptionState::Active } else { SubscriptionState::Pending };
+            (state, period, None)
+        };
+        let id = self.store.new_id();
+        let new = NewSubscription {
+            id,
+            user,
+            plan_version: version.id,
+            state: state.as_str(),
+            anchor_day,
+            first_day: period.first_day,
+            last_day: period.last_day,
+            trial_last_day,
+        };
+        subscriptions::add(&self.store, &mut on, new).await?;
+        let days = DaysOfVersion {
+            plan_version: version.id,
+            first_day: period.first_day,
+            period_first: period.first_day,
+            period_last: period.last_day,
+        };
+        subscriptions::add_days(&self.store, &mut on, id, days).await?;
+        let detail = json!({"plan": version.name, "version": version.version, "state": state.as_str()});
+        let act = Act::of(AuditAction::SubscriptionCreate, id, Some(user)).with(detail);
+        self.store.note(&mut on, by, act).await?;
+        let invoice = if state == SubscriptionState::Pending {
+            let lines = terms(&version).plan_line(period).into_iter().collect();
+            let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;
+            let subject = InvoiceSubject {
+                user,
+                subscription: Some(id),
+                kind: "period",
+                target_version: None,
+                days: period,
+                currency: version.price.currency(),
+                due: self.settings.due,
+            };
+            Some(self.open_invoice(&mut on, by, &subject, draft).await?)
+        } else {
+            None
+        };
+        // The wallet may have paid the invoice.
+        let subscription = self.existing(&mut on, id).await?;
+        let state = state_of(&subscription)?;
+        self.grant(&mut on, by, &subscription, state).await?;
+        on.commit().await?;
+        Ok(Subscribed { subscription, invoice })
+    }
+
+    pub(super) async fn existing(
+        &self,
+        on: &mut BooksTransaction,
+        id: Uuid,
+    ) -> Result<StoredSubscription, BillingError> {
+        let found = subscriptions::find(on, id).await?;
+        found.ok_or(BillingError::Inconsistent("a subscription is missing"))
+    }
+}

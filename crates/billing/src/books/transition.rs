@@ -1,0 +1,49 @@
+//! The state of a subscription, and the plan that follows from it.
+
+use ledger::billing::BooksTransaction;
+use ledger::billing::{StoredSubscription, subscriptions};
+use serde_json::json;
+use store::{Act, Actor, AuditAction};
+
+use super::stored_state::state_of;
+use super::{BillingError, Books};
+use crate::rules::subscription::{SubscriptionAccess, SubscriptionEvent, SubscriptionState};
+
+impl Books {
+    /// Applies an event to a subscription; `None` if the table does not allow it. The user's plan follows the state in
+    /// the same transaction.
+    pub(crate) async fn transition(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        of: &StoredSubscription,
+        event: SubscriptionEvent,
+    ) -> Result<Option<SubscriptionState>, BillingError> {
+        let before = state_of(of)?;
+        let Some(after) = before.after(event) else { return Ok(None) };
+        if after != before {
+            subscriptions::set_state(&self.store, on, of, after.as_str()).await?;
+            let detail = json!({"state": {"from": before.as_str(), "to": after.as_str()}});
+            let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
+            self.store.note(on, by, act).await?;
+        }
+        self.grant(on, by, of, after).await?;
+        Ok(Some(after))
+    }
+
+    /// Gives the user the plan that follows from the state, and no other plan.
+    pub(crate) async fn grant(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        of: &StoredSubscription,
+        state: SubscriptionState,
+    ) -> Result<(), BillingError> {
+        let plan = match state.access() {
+            SubscriptionAccess::Plan => self.version(on, of.plan_version).await?.name,
+            SubscriptionAccess::Fallback | SubscriptionAccess::None => self.settings.fallback_plan.clone(),
+        };
+        self.store.move_user(on, by, of.user, &plan).await?;
+        Ok(())
+    }
+}

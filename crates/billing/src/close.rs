@@ -1,0 +1,239 @@
+//! The job that closes periods: it makes the invoice of each period that has ended, and begins the next period.
+//!
+//! A subscription and its invoice change in one transaction, so a second close of the same day, another node, or a start
+//! after a crash finds nothing to do.
+
+use std::time::Duration;
+
+use access::{Day, Timestamp};
+use jobs::{Job, JobError, JobSpec, NextRun, Owner};
+use ledger::billing::BooksTransaction;
+use ledger::billing::charged_usage::{self, ChargedDay};
+use ledger::billing::{
+    DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, invoices, subscriptions,
+};
+use store::Actor;
+use uuid::Uuid;
+
+use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, late_lines};
+use crate::rules::period::BillingPeriod;
+use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
+use crate::rules::usage::{RatedUsage, UsageDay};
+
+/// The specification of the job `billing_close`.
+pub const SPEC: JobSpec = JobSpec {
+    owner: Owner::OneNode,
+    run_max: Duration::from_mins(10),
+    ..JobSpec::every("billing_close", Duration::from_mins(1))
+};
+/// Number of subscriptions that are read at a time.
+const PAGE: u32 = 200;
+/// Days before a period whose late usage becomes a line of its invoice.
+const LATE_DAYS: u32 = 92;
+
+/// The result of a close.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CloseCounts {
+    /// Number of invoices that were made.
+    pub made: usize,
+    /// Number of periods that were closed, also those without an invoice.
+    pub closed: usize,
+    /// Number of periods that wait until the usage of every node is stored.
+    pub waiting: usize,
+    /// Number of periods that could not be closed; the log names them.
+    pub failed: usize,
+}
+
+/// The job that closes periods.
+#[derive(Debug)]
+pub struct BillingClose(Books);
+
+impl BillingClose {
+    /// Returns the job for these books.
+    #[must_use]
+    pub const fn new(books: Books) -> Self {
+        Self(books)
+    }
+}
+
+impl Job for BillingClose {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let counts = self.0.close_periods(None).await?;
+        if counts.closed > 0 || counts.failed > 0 {
+            tracing::info!(
+                made = counts.made,
+                closed = counts.closed,
+                failed = counts.failed,
+                "billing periods closed"
+            );
+        }
+        Ok(NextRun::Period)
+    }
+}
+
+impl Books {
+    /// Closes every period that ended on `last_day` or earlier; `None` means yesterday. A period whose usage is not stored
+    /// yet waits. An error of one subscription does not stop the others.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn close_periods(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
+        let now = self.store().clock().now();
+        let yesterday = Day(now.day().0.saturating_sub(1));
+        let last_day = last_day.map_or(yesterday, |day| day.min(yesterday));
+        let stored_until = charged_usage::stored_until(self.store()).await?.unwrap_or(now);
+        let (mut counts, mut after) = (CloseCounts::default(), Uuid::nil());
+        loop {
+            let page = subscriptions::ending(self.store(), last_day, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(counts) };
+            after = last.id;
+            for subscription in &page {
+                if !self.is_complete(subscription.last_day, now, stored_until) {
+                    counts.waiting += 1;
+                    continue;
+                }
+                match self.close_period(subscription.id, subscription.last_day).await {
+                    Ok(made) => (counts.made, counts.closed) = (counts.made + usize::from(made), counts.closed + 1),
+                    Err(BillingError::Database(error)) => return Err(error.into()),
+                    Err(error) => {
+                        counts.failed += 1;
+                        tracing::error!(subscription = %subscription.id, %error, "a billing period was not closed");
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_complete(&self, last_day: Day, now: Timestamp, stored_until: Timestamp) -> bool {
+        let end = last_day.next().start();
+        end.after(self.settings().close_after) <= now && end <= stored_until
+    }
+
+    /// Closes one period, unless it is closed already. Returns whether an invoice was made.
+    async fn close_period(&self, id: Uuid, last_day: Day) -> Result<bool, BillingError> {
+        let mut on = self.store().change().await?;
+        let subscription = subscriptions::find(&mut on, id).await?;
+        let Some(subscription) = subscription.filter(|of| of.last_day == last_day && of.state != "cancelled") else {
+            return Ok(false);
+        };
+        let is_trial = state_of(&subscription)? == SubscriptionState::Trialing;
+        let (event, next) = if subscription.cancel_at_end {
+            (SubscriptionEvent::LastPeriodEnded, None)
+        } else {
+            let event = if is_trial { SubscriptionEvent::TrialEnded } else { SubscriptionEvent::PeriodEnded };
+            (event, Some(subscription.next_plan_version.unwrap_or(subscription.plan_version)))
+        };
+        let mut lines = Vec::new();
+        let period = BillingPeriod { first_day: subscription.first_day, last_day };
+        let mut days = period;
+        let current = self.version_of(&mut on, subscription.plan_version).await?;
+        if let Some(next) = next {
+            let version = self.version_of(&mut on, next).await?;
+            days = period.following(subscription.anchor_day, version.price.interval);
+            lines.extend(terms(&version).plan_line(days));
+            let first_day = days.first_day;
+            let of =
+                DaysOfVersion { plan_version: next, first_day, period_first: first_day, period_last: days.last_day };
+            subscriptions::set_period(self.store(), &mut on, id, of, subscription.anchor_day).await?;
+        }
+        if !is_trial {
+            lines.extend(self.usage_lines(&mut on, &subscription, period).await?);
+        }
+        let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
+        self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
+        let is_made = !lines.is_empty();
+        if is_made {
+            let draft = InvoiceDraft::of(lines, self.settings().tax.as_ref(), last_day.next())?;
+            let subject = InvoiceSubject {
+                user: subscription.user,
+                subscription: Some(id),
+                kind: "period",
+                target_version: None,
+                days: BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) },
+                currency: current.price.currency(),
+                due: self.settings().due,
+            };
+            if self.settings().has_review {
+                self.review_invoice(&mut on, &subject, &draft).await?;
+            } else {
+                self.open_invoice(&mut on, &Actor::SYSTEM, &subject, draft).await?;
+            }
+        }
+        on.commit().await?;
+        Ok(is_made)
+    }
+
+    /// Returns the lines of the period's usage, and of earlier usage that was recorded late.
+    async fn usage_lines(
+        &self,
+        on: &mut BooksTransaction,
+        subscription: &StoredSubscription,
+        period: BillingPeriod,
+    ) -> Result<Vec<InvoiceLine>, BillingError> {
+        let from = Day(period.first_day.0.saturating_sub(LATE_DAYS));
+        let days = subscriptions::days(on, subscription.id, from).await?;
+        let usage = charged_usage::of_days(on, subscription.user_no, from, period.last_day).await?;
+        let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
+        let billed = invoices::billed(on, subscription.id, from).await?;
+        let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
+        let mut lines = Vec::new();
+        for (nth, of) in days.iter().enumerate() {
+            let ends = days.get(nth + 1).filter(|next| next.period_first == of.period_first);
+            let last_day = ends.map_or(of.period_last, |next| Day(next.first_day.0.saturating_sub(1)));
+            // Usage of a trial is free.
+            let is_free = subscription.trial_last_day.is_some_and(|last| of.first_day <= last);
+            if of.period_first > period.first_day || last_day < of.first_day || is_free {
+                continue;
+            }
+            let version = self.version_of(on, of.plan_version).await?;
+            let whole = BillingPeriod { first_day: of.period_first, last_day: of.period_last };
+            let rated = RatedUsage {
+                days: BillingPeriod { first_day: of.first_day, last_day },
+                whole_days: whole.days(),
+                usage: &usage,
+                rates: &self.settings().exchange,
+            };
+            let now = terms(&version).usage_lines(&rated)?;
+            if of.period_first == period.first_day {
+                lines.extend(now);
+            } else {
+                lines.extend(late_lines(&now, &billed)?);
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn version_of(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
+        let found = ledger::billing::plan_versions::find(on, id).await?;
+        found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
+    }
+}
+
+fn usage_day(of: ChargedDay) -> UsageDay {
+    let count = |stored: i64| u64::try_from(stored).unwrap_or(0);
+    UsageDay {
+        day: of.day,
+        model: of.model,
+        requests: count(of.requests),
+        credits: count(of.credits),
+        tokens: count(of.tokens),
+        cost_nano: count(of.cost_nano),
+        unpriced_requests: count(of.unpriced_requests),
+    }
+}
+
+/// Returns a stored line as the rules compare it.
+fn billed_line(of: &StoredInvoiceLine) -> Option<InvoiceLine> {
+    let day = |stored: i64| u32::try_from(stored).ok().map(Day);
+    Some(InvoiceLine {
+        kind: if of.kind == "late" { LineKind::Late } else { LineKind::Usage },
+        text: of.text.clone(),
+        quantity: u64::try_from(of.quantity).unwrap_or(0),
+        unit: of.unit.clone(),
+        unit_price: None,
+        amount: of.amount,
+        plan_version: of.plan_version_id,
+        days: BillingPeriod { first_day: day(of.first_day)?, last_day: day(of.last_day)? },
+    })
+}

@@ -1,0 +1,18 @@
+//! Billing: subscriptions, invoices, postings and payments.
+//!
+//! The crate contains no SQL: its rows are read and written by `ledger::billing`. It never reads the system clock.
+//!
+//! Read in this order: [`rules`], the arithmetic and the state tables, without I/O and clock; [`channel`] and
+//! [`midtrans`], the payment provider; [`settings`]; [`books`], what changes together: subscriptions, invoices, payments;
+//! [`close`] and [`collect`], the background jobs.
+
+pub mod books;
+pub mod channel;
+pub mod close;
+pub mod collect;
+pub mod midtrans;
+pub mod rules;
+pub mod settings;
+
+pub use books::{BillingError, Books};
+pub use settings::BillingSettings;

@@ -1,0 +1,22 @@
+//! The rules of billing as functions over plain data. They do no I/O and read no clock.
+//!
+//! Read in this order: [`rounding`], [`period`], [`proration`], [`tax`], [`usage`] (the charges of a period),
+//! [`invoice`] (lines and totals), [`plan_change`], [`credit_note`], [`posting`] (double entry), and the state tables
+//! [`subscription`], [`invoice_state`] and [`payment`].
+
+pub mod credit_note;
+pub mod exchange;
+pub mod invoice;
+pub mod invoice_state;
+pub mod payment;
+pub mod period;
+pub mod plan_change;
+pub mod posting;
+pub mod proration;
+pub mod rounding;
+pub mod subscription;
+pub mod tax;
+pub mod usage;
+
+/// The version of the arithmetic, which each invoice records.
+pub const RULES_VERSION: i64 = 1;

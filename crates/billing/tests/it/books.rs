@@ -1,0 +1,198 @@
+//! Subscriptions, invoices and payments over time.
+
+use billing::BillingError;
+use billing::books::PaymentOutcome;
+use billing::close::CloseCounts;
+use billing::rules::payment::PaymentState;
+use ledger::billing::{plan_versions, subscriptions};
+use store::Actor;
+
+use crate::shop::{Shop, day};
+
+#[tokio::test]
+async fn the_first_day_is_the_day_of_the_subscription_not_of_the_job() {
+    let shop = Shop::open("2026-01-31").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("pending", "free"));
+    shop.pay(first).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    // The job runs late: the periods still begin on the anchor day.
+    shop.move_to("2026-04-02");
+    while shop.books.close_periods(None).await.unwrap().closed > 0 {}
+    let days: Vec<String> = shop.invoices_of(ada).await.iter().map(|invoice| invoice.first_day.to_string()).collect();
+    assert_eq!(days, ["2026-01-31", "2026-02-28", "2026-03-31"]);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn closing_twice_makes_no_second_invoice() {
+    let shop = Shop::open("2026-11-01").await;
+    let mut users = Vec::new();
+    for nth in 0..10 {
+        let user = shop.user(&format!("user-{nth}")).await;
+        let invoice = shop.subscribe(user, "pro").await.unwrap();
+        shop.pay(invoice).await;
+        users.push(user);
+    }
+    assert_eq!(shop.books.close_periods(None).await.unwrap(), CloseCounts::default());
+    shop.move_to("2026-12-01");
+    let last = Some(day("2026-11-30"));
+    // Three nodes close at once.
+    let [one, two, three] = [shop.books.clone(), shop.books.clone(), shop.books.clone()];
+    let counts = tokio::join!(one.close_periods(last), two.close_periods(last), three.close_periods(last));
+    let made: usize = [counts.0, counts.1, counts.2].into_iter().map(|counts| counts.unwrap().made).sum();
+    assert_eq!(made, 10);
+    assert_eq!(shop.books.close_periods(last).await.unwrap(), CloseCounts::default());
+    for user in users {
+        assert_eq!(shop.invoices_of(user).await.len(), 2);
+    }
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn two_invoices_opened_at_once_have_two_numbers_without_a_gap() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, bob) = (shop.user("ada").await, shop.user("bob").await);
+    let (one, other) = tokio::join!(shop.subscribe(ada, "pro"), shop.subscribe(bob, "pro"));
+    // A subscription that is refused uses no number.
+    let refused = shop.books.subscribe(&Actor::COMMAND, ada, "pro").await;
+    assert!(matches!(refused, Err(BillingError::AlreadySubscribed)));
+    let eve = shop.user("eve").await;
+    let third = shop.subscribe(eve, "pro").await;
+    let mut numbers = Vec::new();
+    for invoice in [one, other, third] {
+        numbers.extend(shop.invoice(invoice.unwrap()).await.number);
+    }
+    numbers.sort();
+    assert_eq!(numbers, ["INV-2026-000001", "INV-2026-000002", "INV-2026-000003"]);
+}
+
+#[tokio::test]
+async fn a_void_invoice_keeps_its_number() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    shop.books.dun().await.unwrap();
+    assert_eq!(shop.state_of(ada).await, "pending");
+    shop.move_to("2026-11-28");
+    shop.books.dun().await.unwrap();
+    let void = shop.invoice(first).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), void.state.as_str(), void.remaining), ("cancelled", "void", 0));
+    assert_eq!(void.number.as_deref(), Some("INV-2026-000001"));
+    let second = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!(shop.invoice(second).await.number.as_deref(), Some("INV-2026-000002"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_payment_after_expiry_is_kept_for_the_customer() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(first).await, "qris", 150_000).await;
+    shop.report(payment, "expire").await;
+    shop.move_to("2026-11-28");
+    shop.books.dun().await.unwrap();
+    assert_eq!(shop.report(payment, "settlement").await, PaymentOutcome::Changed(PaymentState::Paid));
+    assert_eq!((shop.invoice(first).await.state.as_str(), shop.wallet_of(ada).await), ("void", 150_000));
+    // The wallet pays the next invoice, which gives the plan at once.
+    let second = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!((shop.invoice(second).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 0));
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_price_change_leaves_subscribers_on_their_version() {
+    let shop = Shop::open("2026-11-01").await;
+    let (ada, bob) = (shop.user("ada").await, shop.user("bob").await);
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    shop.pay(first).await;
+    assert_eq!((shop.sell(200_000).await, shop.sell(200_000).await), (1, 0));
+    let other = shop.subscribe(bob, "pro").await.unwrap();
+    assert_eq!(shop.invoice(other).await.total, 200_000);
+    shop.move_to("2026-12-02");
+    shop.books.close_periods(None).await.unwrap();
+    let totals: Vec<i64> = shop.invoices_of(ada).await.iter().map(|invoice| invoice.total).collect();
+    assert_eq!(totals, [150_000, 150_000]);
+    assert_eq!(plan_versions::for_sale(shop.store()).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
+    let shop = Shop::open("2026-11-01").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    shop.pay(first).await;
+    shop.move_to("2026-12-01");
+    shop.books.close_periods(None).await.unwrap();
+    for (date, state, plan) in [
+        ("2026-12-07", "active", "pro"),
+        ("2026-12-09", "past_due", "pro"),
+        ("2026-12-17", "limited", "free"),
+        ("2027-01-16", "closed", "free"),
+    ] {
+        shop.move_to(date);
+        shop.books.dun().await.unwrap();
+        assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), (state, plan), "{date}");
+    }
+    let owed = shop.invoices_of(ada).await;
+    for invoice in owed.iter().filter(|invoice| invoice.state == "open") {
+        shop.pay(invoice.id).await;
+    }
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_notification_out_of_order_does_not_move_a_payment_back() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(first).await, "bca", 150_000).await;
+    for status in ["settlement", "pending", "settlement", "expire", "deny", "unheard-of"] {
+        shop.report(payment, status).await;
+    }
+    assert_eq!((shop.invoice(first).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 0));
+    // A second payment of a paid invoice is a surplus.
+    let second = shop.begin(&shop.invoice(first).await, "qris", 150_000).await;
+    shop.report(second, "settlement").await;
+    assert_eq!((shop.invoice(first).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 150_000));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_trial_is_granted_once() {
+    let shop = Shop::open("2026-11-01").await;
+    let ada = shop.user("ada").await;
+    assert_eq!(shop.subscribe(ada, "trial").await, None);
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("trialing", "trial"));
+    shop.move_to("2026-11-15");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    let invoice = shop.invoices_of(ada).await.remove(0);
+    assert_eq!((invoice.first_day, invoice.total), (day("2026-11-15"), 50_000));
+    let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+    let mut transaction = shop.store().change().await.unwrap();
+    subscriptions::set_state(shop.store(), &mut transaction, &subscription, "cancelled").await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(shop.subscribe(ada, "trial").await.is_some(), "the second subscription has no trial");
+    assert_eq!(shop.state_of(ada).await, "pending");
+}
+
+#[tokio::test]
+async fn a_chargeback_limits_the_subscription() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(first).await, "card", 150_000).await;
+    shop.report(payment, "capture").await;
+    assert_eq!(shop.plan_of(ada).await, "pro");
+    shop.report(payment, "chargeback").await;
+    let open = shop.invoice(first).await;
+    assert_eq!((open.state.as_str(), open.remaining), ("open", 150_000));
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("limited", "free"));
+    shop.pay(first).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.agrees().await;
+}

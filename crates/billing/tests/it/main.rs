@@ -1,0 +1,12 @@
+//! Behaviour of the books on a store, and the rules beside an independent program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "test helpers, which clippy does not recognize as tests"
+)]
+
+mod books;
+mod rater;
+mod shop;

@@ -1,0 +1,156 @@
+//! A store with plans for sale, users, and a clock that tests move.
+
+use std::time::Duration;
+
+use access::{BillingInterval, Clock, Day, Money, Plan, PlanPrice, SeriesForm, UserId};
+use billing::books::PaymentOutcome;
+use billing::midtrans::StatusReport;
+use billing::rules::exchange::ExchangeRates;
+use billing::{BillingSettings, Books};
+use ledger::billing::postings;
+use ledger::billing::{NewPayment, StoredInvoice, invoices, payments, plan_versions, subscriptions};
+use store::{Actor, Email, NewUser, Options, Store, UserRef};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A store with the plans `free`, `pro` and `trial`.
+pub(crate) struct Shop {
+    pub(crate) books: Books,
+    pub(crate) clock: Clock,
+    _data: TempDir,
+}
+
+pub(crate) fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+pub(crate) fn price(rupiah: i64, trial_days: u32) -> PlanPrice {
+    let price = Money::rupiah(rupiah);
+    PlanPrice { price, interval: BillingInterval::Month, trial_days, charges: Vec::new() }
+}
+
+fn settings() -> BillingSettings {
+    let days = |days: u64| Duration::from_hours(24 * days);
+    BillingSettings {
+        number: SeriesForm::usual(),
+        close_after: Duration::from_hours(1),
+        has_review: false,
+        due: days(7),
+        grace: days(7),
+        last: days(30),
+        fallback_plan: "free".to_owned(),
+        tax: None,
+        exchange: ExchangeRates::default(),
+    }
+}
+
+impl Shop {
+    /// Opens a new store at noon of a day.
+    pub(crate) async fn open(on: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(day(on).start().after(Duration::from_hours(12)));
+        let options = Options { url: None, data: data.path(), migrate: true, clock: clock.clone() };
+        let store = Store::open(options).await.unwrap();
+        store.ensure_plans(&["free", "pro", "trial"].map(Plan::unlimited)).await.unwrap();
+        let shop = Self { books: Books::new(store, settings(), None), clock, _data: data };
+        shop.sell(150_000).await;
+        shop
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.books.store()
+    }
+
+    /// Sells the plans; `pro` costs this amount.
+    pub(crate) async fn sell(&self, pro: i64) -> usize {
+        let prices = [("free", price(0, 0)), ("pro", price(pro, 0)), ("trial", price(50_000, 14))];
+        let prices = prices.map(|(name, price)| (name.to_owned(), price));
+        plan_versions::apply(self.store(), &prices).await.unwrap()
+    }
+
+    pub(crate) async fn user(&self, name: &str) -> UserId {
+        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        self.store().create_user(&Actor::COMMAND, NewUser::member(email, name, "free")).await.unwrap().id
+    }
+
+    pub(crate) async fn subscribe(&self, user: UserId, plan: &str) -> Option<Uuid> {
+        self.books.subscribe(&Actor::COMMAND, user, plan).await.unwrap().invoice
+    }
+
+    pub(crate) async fn invoice(&self, id: Uuid) -> StoredInvoice {
+        invoices::present(self.store(), id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn invoices_of(&self, user: UserId) -> Vec<StoredInvoice> {
+        let mut found = invoices::of_user(self.store(), user, None, Uuid::max(), 100).await.unwrap();
+        found.reverse();
+        found
+    }
+
+    pub(crate) async fn plan_of(&self, user: UserId) -> String {
+        self.store().find_user(&UserRef::Id(user)).await.unwrap().unwrap().plan.name
+    }
+
+    /// The state of the user's subscription; `cancelled` without one.
+    pub(crate) async fn state_of(&self, user: UserId) -> String {
+        let found = subscriptions::present(self.store(), user).await.unwrap();
+        found.map_or_else(|| "cancelled".to_owned(), |subscription| subscription.state)
+    }
+
+    pub(crate) async fn wallet_of(&self, user: UserId) -> i64 {
+        postings::balance(self.store(), user, access::Currency::Idr).await.unwrap()
+    }
+
+    /// Moves the clock to noon of a day.
+    pub(crate) fn move_to(&self, text: &str) {
+        let noon = day(text).start().after(Duration::from_hours(12));
+        let now = self.clock.now();
+        assert!(now < noon, "{text} is over");
+        self.clock.advance(Duration::from_micros(noon.0 - now.0));
+    }
+
+    /// Adds a pending payment of an invoice, as a request of the customer does.
+    pub(crate) async fn begin(&self, invoice: &StoredInvoice, method: &str, amount: i64) -> Uuid {
+        let id = self.store().new_id();
+        let order = format!("TG-{}", id.simple());
+        let expires_at = self.clock.now().after(Duration::from_hours(1));
+        let new =
+            NewPayment { id, user: invoice.user, invoice: Some(invoice.id), order: &order, method, amount, expires_at };
+        let mut transaction = self.store().addition().await.unwrap();
+        payments::add(self.store(), &mut transaction, new).await.unwrap();
+        transaction.commit().await.unwrap();
+        id
+    }
+
+    /// Applies a status of the provider to a payment.
+    pub(crate) async fn report(&self, payment: Uuid, status: &str) -> PaymentOutcome {
+        let stored = payments::present(self.store(), payment).await.unwrap().unwrap();
+        let is_success_code = matches!(status, "settlement" | "capture" | "refund" | "chargeback");
+        let report = StatusReport {
+            transaction: format!("t-{payment}"),
+            order: stored.order,
+            status: status.to_owned(),
+            fraud: None,
+            is_success_code,
+            amount: stored.amount,
+            currency: "IDR".to_owned(),
+            merchant: String::new(),
+            refunded: 0,
+        };
+        self.books.apply(payment, &report).await.unwrap()
+    }
+
+    /// Pays the rest of an invoice.
+    pub(crate) async fn pay(&self, invoice: Uuid) {
+        let invoice = self.invoice(invoice).await;
+        let payment = self.begin(&invoice, "bca", invoice.remaining).await;
+        self.report(payment, "settlement").await;
+    }
+
+    /// Asserts that entries, wallets, invoices and lines agree.
+    pub(crate) async fn agrees(&self) {
+        for compared in postings::audit(self.store(), 10).await.unwrap() {
+            assert!(compared.found.is_empty(), "{compared:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Compiles the sections `billing` and `midtrans`.
+
+use access::Day;
+
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::process::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
+use crate::section::Reader;
+use crate::snapshot::{Billing, BillingTax, MidtransAccount, Seller};
+
+pub(super) fn billing(reader: &Reader<'_>, input: &BillingInput, brand: &str) -> Billing {
+    Billing {
+        is_enabled: input.enabled.value,
+        seller: seller(&input.seller, brand),
+        number: input.number.value.clone(),
+        close_after: input.close_after.value,
+        review: input.review.value,
+        due: input.due.value,
+        grace: input.grace.value,
+        last: input.r#final.value,
+        fallback_plan: input.fallback_plan.value.clone(),
+        tax: input.tax.as_ref().and_then(tax),
+        exchange: exchange(reader, &input.exchange.list),
+    }
+}
+
+pub(super) fn midtrans(input: &MidtransInput) -> MidtransAccount {
+    MidtransAccount {
+        server_key: input.server_key.as_ref().map(|key| key.value.clone()),
+        client_key: input.client_key.as_ref().map(|key| key.value.clone()),
+        merchant_id: written(input.merchant_id.as_ref()),
+        core: input.core.value.clone(),
+        snap: input.snap.value.clone(),
+        methods: input.methods.list.iter().map(|method| method.value).collect(),
+        qris_expiry: input.expiry.qris.value,
+        va_expiry: input.expiry.va.value,
+        card_expiry: input.expiry.card.value,
+    }
+}
+
+fn written(input: Option<&Input<String>>) -> String {
+    input.map(|text| text.value.clone()).unwrap_or_default()
+}
+
+fn seller(input: &SellerInput, brand: &str) -> Seller {
+    Seller {
+        name: input.name.as_ref().map_or(brand, |name| &name.value).to_owned(),
+        address: written(input.address.as_ref()),
+        tax_number: written(input.tax_number.as_ref()),
+        email: written(input.email.as_ref()),
+    }
+}
+
+fn tax(input: &TaxInput) -> Option<BillingTax> {
+    let (name, rate, from) = (input.name.as_ref()?, input.rate.as_ref()?, input.from.as_ref()?);
+    Some(BillingTax { name: name.value.clone(), rate: rate.value, base: input.base.value, from: from.value })
+}
+
+/// Two rates of one day would give its usage two amounts.
+fn exchange(reader: &Reader<'_>, entries: &[ExchangeInput]) -> Vec<(Day, u64)> {
+    let mut rates: Vec<(Day, u64)> = Vec::new();
+    for entry in entries {
+        let (Some(from), Some(rate)) = (&entry.from, &entry.usd_idr) else { continue };
+        if rates.iter().any(|(day, _)| *day == from.value) {
+            let message = format!("`{}` is the second rate of {}", entry.location.path, from.value);
+            reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected("one rate per day"));
+            continue;
+        }
+        rates.push((from.value, rate.value));
+    }
+    rates.sort_unstable();
+    rates
+}

@@ -1,0 +1,8 @@
+//! Subscriptions, invoices and payments of users, and the notifications of the payment provider.
+
+mod enabled;
+pub(super) mod invoices;
+pub(super) mod notification;
+pub(super) mod payments;
+pub(super) mod subscription;
+mod views;

@@ -1,0 +1,47 @@
+//! The books if billing is enabled, and the problem for each of their errors.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use billing::midtrans::MidtransError;
+use billing::{BillingError, Books};
+
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Returns the books.
+///
+/// # Errors
+/// `not_found` if billing is not enabled.
+pub(super) fn books(app: &Arc<App>) -> Result<&Books, Problem> {
+    app.billing
+        .as_ref()
+        .ok_or_else(|| Problem::new(Refusal::NotFound, "billing is not enabled; the operator can set billing.enabled"))
+}
+
+/// Maps an error of the books. Details of the provider are in the log only.
+pub(super) fn refused(error: BillingError) -> Problem {
+    match error {
+        BillingError::NotForSale { .. } => Problem::new(Refusal::Unprocessable, "this plan is not for sale"),
+        BillingError::Change(_) | BillingError::Method => Problem::new(Refusal::Unprocessable, error.to_string()),
+        BillingError::AlreadySubscribed | BillingError::Conflict(_) => {
+            Problem::new(Refusal::Conflict, error.to_string())
+        }
+        BillingError::NoSubscription | BillingError::NoInvoice | BillingError::NoPayment => {
+            Problem::new(Refusal::NotFound, error.to_string())
+        }
+        BillingError::NoProvider => {
+            Problem::new(Refusal::PaymentUnavailable, "this server cannot take payments; contact its operator")
+        }
+        BillingError::Provider(MidtransError::Refused { code, .. }) if code < 500 && code != 429 => {
+            Problem::new(Refusal::PaymentUnavailable, "the payment provider refused the payment; use another method")
+        }
+        BillingError::Provider(error) => {
+            let message = "the payment provider does not respond; try again in a minute";
+            Problem::caused(Refusal::PaymentUnavailable, message, error)
+        }
+        BillingError::User(error) => error.into(),
+        BillingError::Database(error) => error.into(),
+        BillingError::Rating(_) | BillingError::Overflow(_) | BillingError::Inconsistent(_) => Problem::fault(error),
+    }
+}

@@ -1,0 +1,255 @@
+//! Money, periods, invoices and payments as the API shows them.
+
+use access::{Currency, Day, Money, UnitPrice};
+use billing::books::instructions;
+use billing::channel::PaymentChannel;
+use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::moment::{date, rfc3339};
+
+/// An amount with its currency.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingMoney, example = json!({"amount": 166500, "currency": "IDR"}))]
+pub(super) struct MoneyView {
+    /// Whole rupiah, or nano-USD; negative for a credit.
+    amount: i64,
+    /// The currency of the amount: `IDR` or `USD`.
+    currency: &'static str,
+}
+
+impl MoneyView {
+    pub(super) const fn new(amount: i64, currency: Currency) -> Self {
+        Self { amount, currency: currency.code() }
+    }
+}
+
+impl From<Money> for MoneyView {
+    fn from(money: Money) -> Self {
+        Self::new(money.amount, money.currency)
+    }
+}
+
+/// Whole UTC days, both inclusive.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingPeriod)]
+pub(super) struct PeriodView {
+    /// The first day, in UTC.
+    #[schema(format = Date)]
+    first_day: String,
+    /// The last day, in UTC.
+    #[schema(format = Date)]
+    last_day: String,
+}
+
+impl PeriodView {
+    pub(super) fn new(first_day: Day, last_day: Day) -> Self {
+        Self { first_day: date(first_day), last_day: date(last_day) }
+    }
+}
+
+/// An invoice. A list has no lines and no payments.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invoice)]
+pub(in crate::routes) struct InvoiceView {
+    /// The id of the invoice.
+    id: Uuid,
+    /// The number, in a series without gaps; null before the invoice is opened.
+    number: Option<String>,
+    /// The kind: `period`, `change`, `topup`, `manual` or `credit_note`.
+    kind: String,
+    /// The state: `review`, `open`, `paid`, `void` or `uncollectible`.
+    state: String,
+    /// The days of the invoice.
+    period: PeriodView,
+    /// The currency of all amounts.
+    currency: &'static str,
+    /// The sum of the lines.
+    subtotal: MoneyView,
+    /// The tax; null without one.
+    tax: Option<TaxView>,
+    /// The sum of subtotal and tax.
+    total: MoneyView,
+    /// The part that is not paid.
+    remaining: MoneyView,
+    /// The time until which it must be paid.
+    #[schema(format = DateTime)]
+    due_at: Option<String>,
+    /// The time at which it was opened.
+    #[schema(format = DateTime)]
+    issued_at: Option<String>,
+    /// The lines in the order of printing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<LineView>>,
+    /// The payments, from the oldest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payments: Option<Vec<PaymentView>>,
+    /// The number of the tax invoice, if another system has given one.
+    tax_invoice_number: Option<String>,
+}
+
+/// The tax of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceTax)]
+struct TaxView {
+    /// The name of the tax.
+    name: String,
+    /// The taxed part of the subtotal.
+    base: MoneyView,
+    /// The rate as a fraction of the base: `120000/1000000`.
+    rate: String,
+    /// The tax on the base.
+    amount: MoneyView,
+}
+
+/// A line of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceLine)]
+struct LineView {
+    /// The number of the line, from 1.
+    no: i64,
+    /// The kind: `plan`, `usage`, `proration`, `late`, `credit` or `unpriced`.
+    kind: String,
+    /// The text of the line.
+    text: String,
+    /// Units that are charged.
+    quantity: i64,
+    /// The name of a unit.
+    unit: String,
+    /// The price of a unit as a decimal number; null if the units have several prices.
+    unit_price: Option<String>,
+    /// The amount of the line.
+    amount: MoneyView,
+    /// The first day, in UTC.
+    #[schema(format = Date)]
+    first_day: String,
+    /// The last day, in UTC.
+    #[schema(format = Date)]
+    last_day: String,
+}
+
+/// A payment of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment)]
+pub(in crate::routes) struct PaymentView {
+    /// The id of the payment.
+    id: Uuid,
+    /// The state: `created`, `pending`, `held`, `paid`, `failed`, `reversed`, `partly_refunded`, `refunded` or
+    /// `charged_back`.
+    state: String,
+    /// The method: `qris`, `va` or `card`.
+    method: &'static str,
+    /// The id of the order at the payment provider.
+    order_id: String,
+    /// The amount of the payment.
+    amount: MoneyView,
+    /// The time at which the page closes.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// The text of the QR code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qr_text: Option<String>,
+    /// The account number to which the customer transfers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    va: Option<AccountView>,
+    /// The page on which the customer enters a card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
+}
+
+/// An account number of a bank.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaymentAccount)]
+struct AccountView {
+    /// The bank: `bca`, `bni`, `bri`, `permata`, `cimb` or `mandiri`.
+    bank: String,
+    /// The account number; of Mandiri, the bill key.
+    number: String,
+    /// The biller code of Mandiri.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    biller_code: Option<String>,
+}
+
+impl InvoiceView {
+    /// Shows an invoice without its lines.
+    pub(super) fn short(of: StoredInvoice) -> Self {
+        let money = |amount| MoneyView::new(amount, of.currency);
+        let tax = (!of.tax_name.is_empty()).then(|| TaxView {
+            name: of.tax_name.clone(),
+            base: money(of.tax_base),
+            rate: of.tax_rate.clone(),
+            amount: money(of.tax),
+        });
+        Self {
+            id: of.id,
+            number: of.number,
+            kind: of.kind,
+            state: of.state,
+            period: PeriodView::new(of.first_day, of.last_day),
+            currency: of.currency.code(),
+            subtotal: MoneyView::new(of.subtotal, of.currency),
+            tax,
+            total: MoneyView::new(of.total, of.currency),
+            remaining: MoneyView::new(of.remaining, of.currency),
+            due_at: of.due_at.map(rfc3339),
+            issued_at: of.issued_at.map(rfc3339),
+            lines: None,
+            payments: None,
+            tax_invoice_number: Some(of.tax_invoice_number).filter(|number| !number.is_empty()),
+        }
+    }
+
+    /// Shows an invoice with its lines and payments.
+    pub(super) fn whole(of: StoredInvoice, lines: Vec<StoredInvoiceLine>, payments: &[StoredPayment]) -> Self {
+        let currency = of.currency;
+        Self {
+            lines: Some(lines.into_iter().map(|line| LineView::new(line, currency)).collect()),
+            payments: Some(payments.iter().map(PaymentView::new).collect()),
+            ..Self::short(of)
+        }
+    }
+}
+
+impl LineView {
+    fn new(of: StoredInvoiceLine, currency: Currency) -> Self {
+        let day = |stored: i64| date(Day(u32::try_from(stored).unwrap_or(0)));
+        Self {
+            no: of.no,
+            kind: of.kind,
+            text: of.text,
+            quantity: of.quantity,
+            unit: of.unit,
+            unit_price: of.unit_price_pico.map(|pico| UnitPrice { pico, currency }.decimal()),
+            amount: MoneyView::new(of.amount, currency),
+            first_day: day(of.first_day),
+            last_day: day(of.last_day),
+        }
+    }
+}
+
+impl PaymentView {
+    pub(super) fn new(of: &StoredPayment) -> Self {
+        let instructions = instructions(of);
+        let text = |at: &str| instructions.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let method = PaymentChannel::of_name(&of.method).map_or("card", |channel| channel.kind().as_str());
+        let va = text("/va/number").map(|number| AccountView {
+            bank: text("/va/bank").unwrap_or_default(),
+            number,
+            biller_code: text("/va/biller_code"),
+        });
+        Self {
+            id: of.id,
+            state: of.state.clone(),
+            method,
+            order_id: of.order.clone(),
+            amount: MoneyView::new(of.amount, Currency::Idr),
+            expires_at: rfc3339(of.expires_at),
+            qr_text: text("/qr_text"),
+            va,
+            redirect_url: text("/redirect_url"),
+        }
+    }
+}

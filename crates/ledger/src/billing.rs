@@ -1,0 +1,32 @@
+//! The rows of billing, and the usage that is charged. Functions take the transaction of their caller: `billing` decides
+//! what belongs together.
+//!
+//! No function decides an amount or a state; the rules are in the crate `billing`.
+
+pub mod charged_usage;
+pub mod invoices;
+pub mod payments;
+pub mod plan_versions;
+pub mod postings;
+pub mod subscriptions;
+
+/// A transaction of the store that changes the books.
+pub use store::sql::Transaction as BooksTransaction;
+
+pub use charged_usage::ChargedDay;
+pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
+pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
+pub use plan_versions::StoredPlanVersion;
+pub use postings::{NewPosting, PostingSum, StoredPosting};
+pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
+
+/// Returns the SQL texts of the module.
+#[cfg(test)]
+pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
+    charged_usage::STATEMENTS,
+    invoices::STATEMENTS,
+    payments::STATEMENTS,
+    plan_versions::STATEMENTS,
+    postings::STATEMENTS,
+    subscriptions::STATEMENTS,
+];

@@ -1,0 +1,322 @@
+//! Payments, and the notifications of the payment provider.
+
+use access::{Timestamp, UserId};
+use store::sql::{Transaction, micros, statements, timestamp};
+use store::{DatabaseError, Store};
+use uuid::Uuid;
+
+macro_rules! payment_columns {
+    () => {
+        "id, user_id, invoice_id, order_id, method, amount, state, transaction_id, instructions, expires_at, refunded,
+        checked_at, error, created_at FROM payments"
+    };
+}
+
+statements! {
+    ADD = "INSERT INTO payments (id, user_id, invoice_id, order_id, method, amount, state, instructions, expires_at, refunded,
+        error, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 'created', '{}', $7, 0, '', $8, $8)";
+    FIND = concat!("SELECT ", payment_columns!(), " WHERE id = $1");
+    OF_ORDER = concat!("SELECT ", payment_columns!(), " WHERE order_id = $1");
+    OF_TRANSACTION = concat!("SELECT ", payment_columns!(), " WHERE transaction_id = $1");
+    OF_INVOICE = concat!("SELECT ", payment_columns!(), " WHERE invoice_id = $1 ORDER BY id LIMIT 1000");
+    WAITING = concat!("SELECT ", payment_columns!(), " WHERE state IN ('created', 'pending', 'held')
+        AND (checked_at IS NULL OR checked_at < $1) AND created_at < $1 ORDER BY checked_at, id LIMIT $2");
+    SET_CHARGE = "UPDATE payments SET state = $2, transaction_id = $3, instructions = $4, error = $5, updated_at = $6
+        WHERE id = $1 AND state = 'created'";
+    SET_STATE = "UPDATE payments SET state = $2, transaction_id = $3, refunded = $4, checked_at = $5, updated_at = $5 WHERE id = $1";
+    CHECKED = "UPDATE payments SET checked_at = $2, updated_at = $2 WHERE id = $1";
+    ADD_NOTIFICATION = "INSERT INTO payment_notifications (id, digest, order_id, transaction_id, status, body, result,
+        created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, '', $7, $7) ON CONFLICT (digest) DO NOTHING";
+    NOTIFICATIONS = "SELECT id, order_id, transaction_id FROM payment_notifications WHERE handled_at IS NULL ORDER BY id LIMIT $1";
+    HANDLED = "UPDATE payment_notifications SET handled_at = $2, result = $3, updated_at = $2 WHERE id = $1";
+}
+
+/// A payment as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPayment {
+    /// Id of the payment.
+    pub id: Uuid,
+    /// The user who pays.
+    pub user: UserId,
+    /// The invoice; `None` for a top-up.
+    pub invoice: Option<Uuid>,
+    /// The id of the order at the provider.
+    pub order: String,
+    /// The name of the method.
+    pub method: String,
+    /// The amount in whole rupiah.
+    pub amount: i64,
+    /// The name of the state.
+    pub state: String,
+    /// The provider's id of the transaction.
+    pub transaction: Option<String>,
+    /// How to pay, as JSON.
+    pub instructions: String,
+    /// The time at which the page closes.
+    pub expires_at: Timestamp,
+    /// The part that was returned.
+    pub refunded: i64,
+    /// The time of the last request of the status.
+    pub checked_at: Option<Timestamp>,
+    /// The provider's message, if it refused the payment.
+    pub error: String,
+    /// The time at which the payment was begun.
+    pub created_at: Timestamp,
+}
+
+/// A payment that is to be stored, before the provider knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPayment<'a> {
+    /// Id of the payment.
+    pub id: Uuid,
+    /// The user who pays.
+    pub user: UserId,
+    /// The invoice; `None` for a top-up.
+    pub invoice: Option<Uuid>,
+    /// The id of the order at the provider.
+    pub order: &'a str,
+    /// The name of the method.
+    pub method: &'a str,
+    /// The amount in whole rupiah.
+    pub amount: i64,
+    /// The time at which the page closes.
+    pub expires_at: Timestamp,
+}
+
+/// A notification that is to be stored as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct NewNotification<'a> {
+    /// SHA-256 of the body.
+    pub digest: &'a str,
+    /// The id of the order.
+    pub order: &'a str,
+    /// The id of the transaction.
+    pub transaction: &'a str,
+    /// The status that the body claims.
+    pub status: &'a str,
+    /// The body as it arrived.
+    pub body: &'a str,
+}
+
+/// A notification that was not handled.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct WaitingNotification {
+    /// Id of the notification.
+    pub id: Uuid,
+    /// The id of the order.
+    pub order_id: String,
+    /// The id of the transaction.
+    pub transaction_id: String,
+}
+
+#[derive(Debug, sqlx_macros::FromRow)]
+struct PaymentRow {
+    id: Uuid,
+    user_id: Uuid,
+    invoice_id: Option<Uuid>,
+    order_id: String,
+    method: String,
+    amount: i64,
+    state: String,
+    transaction_id: Option<String>,
+    instructions: String,
+    expires_at: i64,
+    refunded: i64,
+    checked_at: Option<i64>,
+    error: String,
+    created_at: i64,
+}
+
+impl From<PaymentRow> for StoredPayment {
+    fn from(row: PaymentRow) -> Self {
+        Self {
+            id: row.id,
+            user: UserId(row.user_id),
+            invoice: row.invoice_id,
+            order: row.order_id,
+            method: row.method,
+            amount: row.amount,
+            state: row.state,
+            transaction: row.transaction_id,
+            instructions: row.instructions,
+            expires_at: timestamp(row.expires_at),
+            refunded: row.refunded,
+            checked_at: row.checked_at.map(timestamp),
+            error: row.error,
+            created_at: timestamp(row.created_at),
+        }
+    }
+}
+
+/// Adds a payment in the state `created`.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn add(store: &Store, on: &mut Transaction, new: NewPayment<'_>) -> Result<(), DatabaseError> {
+    let add = on
+        .query(ADD)
+        .bind(new.id)
+        .bind(new.user.0)
+        .bind(new.invoice)
+        .bind(new.order)
+        .bind(new.method)
+        .bind(new.amount)
+        .bind(micros(new.expires_at))
+        .bind(store.now());
+    add.run().await?;
+    Ok(())
+}
+
+/// Returns a payment by its id, outside of a transaction.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
+    Ok(store.query(FIND).bind(id).find::<PaymentRow>().await?.map(Into::into))
+}
+
+/// Returns a payment by its id.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
+    Ok(on.query(FIND).bind(id).find::<PaymentRow>().await?.map(Into::into))
+}
+
+/// Returns the payment of an order, or of a transaction if the provider uses another order id.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_order(store: &Store, order: &str, transaction: &str) -> Result<Option<StoredPayment>, DatabaseError> {
+    let of_order = store.query(OF_ORDER).bind(order).find::<PaymentRow>().await?;
+    if of_order.is_some() || transaction.is_empty() {
+        return Ok(of_order.map(Into::into));
+    }
+    Ok(store.query(OF_TRANSACTION).bind(transaction).find::<PaymentRow>().await?.map(Into::into))
+}
+
+/// Returns the payments of an invoice, from the oldest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = store.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Returns the payments of an invoice within a transaction, from the oldest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = on.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Returns pending payments whose status was not requested since `before`.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn waiting(store: &Store, before: Timestamp, limit: u32) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = store.query(WAITING).bind(micros(before)).bind(i64::from(limit)).all::<PaymentRow>().await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// The provider's response to a charge.
+#[derive(Debug, Clone, Copy)]
+pub struct ChargeOutcome<'a> {
+    /// The name of the state.
+    pub state: &'a str,
+    /// The provider's id of the transaction.
+    pub transaction: Option<&'a str>,
+    /// How to pay, as JSON.
+    pub instructions: &'a str,
+    /// The provider's message, if it refused the payment.
+    pub error: &'a str,
+}
+
+/// Records the response to a charge, unless a notification was faster.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_charge(
+    store: &Store,
+    on: &mut Transaction,
+    id: Uuid,
+    outcome: ChargeOutcome<'_>,
+) -> Result<(), DatabaseError> {
+    let set = on
+        .query(SET_CHARGE)
+        .bind(id)
+        .bind(outcome.state)
+        .bind(outcome.transaction)
+        .bind(outcome.instructions)
+        .bind(outcome.error)
+        .bind(store.now());
+    set.run().await?;
+    Ok(())
+}
+
+/// Records a state that was requested from the provider.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_state(store: &Store, on: &mut Transaction, of: &StoredPayment) -> Result<(), DatabaseError> {
+    let set = on
+        .query(SET_STATE)
+        .bind(of.id)
+        .bind(of.state.as_str())
+        .bind(of.transaction.as_deref())
+        .bind(of.refunded)
+        .bind(store.now());
+    set.run().await?;
+    Ok(())
+}
+
+/// Records that the status was requested.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_checked(store: &Store, id: Uuid) -> Result<(), DatabaseError> {
+    let mut transaction = store.begin().await?;
+    transaction.query(CHECKED).bind(id).bind(store.now()).run().await?;
+    transaction.commit().await
+}
+
+/// Stores a notification. Returns whether its body is new.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn add_notification(store: &Store, new: NewNotification<'_>) -> Result<bool, DatabaseError> {
+    let mut transaction = store.begin().await?;
+    let add = transaction
+        .query(ADD_NOTIFICATION)
+        .bind(store.new_id())
+        .bind(new.digest)
+        .bind(new.order)
+        .bind(new.transaction)
+        .bind(new.status)
+        .bind(new.body)
+        .bind(store.now());
+    let added = add.run().await?;
+    transaction.commit().await?;
+    Ok(added > 0)
+}
+
+/// Returns notifications that were not handled, from the oldest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn notifications(store: &Store, limit: u32) -> Result<Vec<WaitingNotification>, DatabaseError> {
+    store.query(NOTIFICATIONS).bind(i64::from(limit)).all().await
+}
+
+/// Records the result of a notification.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_handled(store: &Store, id: Uuid, result: &str) -> Result<(), DatabaseError> {
+    let mut transaction = store.begin().await?;
+    transaction.query(HANDLED).bind(id).bind(store.now()).bind(result).run().await?;
+    transaction.commit().await
+}

@@ -1,0 +1,324 @@
+//! Subscriptions of users, and the days that each had a plan version.
+
+use access::{Day, Timestamp, UserId, UserNo};
+use store::sql::{Transaction, micros, statements, timestamp};
+use store::{DatabaseError, Store};
+use uuid::Uuid;
+
+macro_rules! subscription_columns {
+    () => {
+        "s.id, s.user_id, u.no, s.plan_version_id, s.state, s.anchor_day, s.first_day, s.last_day, s.trial_last_day,
+        s.past_due_since, s.cancel_at_end, s.next_plan_version_id, s.ended_at, s.created_at
+        FROM subscriptions s JOIN users u ON u.id = s.user_id"
+    };
+}
+
+statements! {
+    ADD = "INSERT INTO subscriptions (id, user_id, plan_version_id, state, anchor_day, first_day, last_day, trial_last_day,
+        cancel_at_end, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9, $9)";
+    FIND = concat!("SELECT ", subscription_columns!(), " WHERE s.id = $1");
+    OF_USER = concat!("SELECT ", subscription_columns!(), " WHERE s.user_id = $1 AND s.state <> 'cancelled'");
+    HAD_TRIAL = "SELECT EXISTS (SELECT 1 FROM subscriptions WHERE user_id = $1 AND trial_last_day IS NOT NULL)";
+    SET_STATE = "UPDATE subscriptions SET state = $2, past_due_since = $3, ended_at = $4, updated_at = $5 WHERE id = $1";
+    SET_PERIOD = "UPDATE subscriptions SET plan_version_id = $2, anchor_day = $3, first_day = $4, last_day = $5,
+        next_plan_version_id = NULL, updated_at = $6 WHERE id = $1";
+    SET_CANCEL = "UPDATE subscriptions SET cancel_at_end = $2, updated_at = $3 WHERE id = $1";
+    SET_NEXT = "UPDATE subscriptions SET next_plan_version_id = $2, updated_at = $3 WHERE id = $1";
+    ENDING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('trialing', 'active', 'past_due')
+        AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+    OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')
+        AND (s.state <> 'active' OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id AND i.state = 'open'
+        AND i.due_at <= $1)) AND s.id > $2 ORDER BY s.id LIMIT $3");
+    ADD_DAYS = "INSERT INTO subscription_days (id, subscription_id, plan_version_id, first_day, period_first, period_last,
+        created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    DROP_DAYS = "DELETE FROM subscription_days WHERE subscription_id = $1 AND first_day >= $2";
+    DAYS = "SELECT plan_version_id, first_day, period_first, period_last FROM subscription_days
+        WHERE subscription_id = $1 AND period_last >= $2 ORDER BY first_day LIMIT 1000";
+}
+
+/// A subscription as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSubscription {
+    /// Id of the subscription.
+    pub id: Uuid,
+    /// The user who subscribed.
+    pub user: UserId,
+    /// The number of the user in rows of usage.
+    pub user_no: UserNo,
+    /// The version of the plan.
+    pub plan_version: Uuid,
+    /// The name of the state.
+    pub state: String,
+    /// The day of the month on which periods begin.
+    pub anchor_day: u8,
+    /// The first day of the current period.
+    pub first_day: Day,
+    /// The last day of the current period.
+    pub last_day: Day,
+    /// The last day of the trial.
+    pub trial_last_day: Option<Day>,
+    /// The time since which an invoice is past its due time.
+    pub past_due_since: Option<Timestamp>,
+    /// Whether the subscription ends with the period.
+    pub cancel_at_end: bool,
+    /// The version of the next period, if it differs.
+    pub next_plan_version: Option<Uuid>,
+    /// The time at which the subscription ended.
+    pub ended_at: Option<Timestamp>,
+    /// The time at which the user subscribed.
+    pub created_at: Timestamp,
+}
+
+/// A subscription that is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSubscription<'a> {
+    /// Id of the subscription.
+    pub id: Uuid,
+    /// The user who subscribes.
+    pub user: UserId,
+    /// The version of the plan.
+    pub plan_version: Uuid,
+    /// The name of the state.
+    pub state: &'a str,
+    /// The day of the month on which periods begin.
+    pub anchor_day: u8,
+    /// The first day of the period.
+    pub first_day: Day,
+    /// The last day of the period.
+    pub last_day: Day,
+    /// The last day of the trial.
+    pub trial_last_day: Option<Day>,
+}
+
+/// Days with one plan version, within one period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DaysOfVersion {
+    /// The version of the plan.
+    pub plan_version: Uuid,
+    /// The first of the days; the last one precedes the next entry, or ends the period.
+    pub first_day: Day,
+    /// The first day of the whole period.
+    pub period_first: Day,
+    /// The last day of the whole period.
+    pub period_last: Day,
+}
+
+#[derive(Debug, sqlx_macros::FromRow)]
+struct SubscriptionRow {
+    id: Uuid,
+    user_id: Uuid,
+    no: i64,
+    plan_version_id: Uuid,
+    state: String,
+    anchor_day: i64,
+    first_day: i64,
+    last_day: i64,
+    trial_last_day: Option<i64>,
+    past_due_since: Option<i64>,
+    cancel_at_end: bool,
+    next_plan_version_id: Option<Uuid>,
+    ended_at: Option<i64>,
+    created_at: i64,
+}
+
+/// Converts a stored day.
+pub(super) fn day(stored: i64) -> Day {
+    Day(u32::try_from(stored).unwrap_or(0))
+}
+
+impl From<SubscriptionRow> for StoredSubscription {
+    fn from(row: SubscriptionRow) -> Self {
+        Self {
+            id: row.id,
+            user: UserId(row.user_id),
+            user_no: UserNo(row.no),
+            plan_version: row.plan_version_id,
+            state: row.state,
+            anchor_day: u8::try_from(row.anchor_day).unwrap_or(1),
+            first_day: day(row.first_day),
+            last_day: day(row.last_day),
+            trial_last_day: row.trial_last_day.map(day),
+            past_due_since: row.past_due_since.map(timestamp),
+            cancel_at_end: row.cancel_at_end,
+            next_plan_version: row.next_plan_version_id,
+            ended_at: row.ended_at.map(timestamp),
+            created_at: timestamp(row.created_at),
+        }
+    }
+}
+
+/// Adds a subscription.
+///
+/// # Errors
+/// Database errors of any kind, also if the user has another one that is not cancelled.
+pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription<'_>) -> Result<(), DatabaseError> {
+    let add = on
+        .query(ADD)
+        .bind(new.id)
+        .bind(new.user.0)
+        .bind(new.plan_version)
+        .bind(new.state)
+        .bind(i64::from(new.anchor_day))
+        .bind(i64::from(new.first_day.0))
+        .bind(i64::from(new.last_day.0))
+        .bind(new.trial_last_day.map(|day| i64::from(day.0)))
+        .bind(store.now());
+    add.run().await?;
+    Ok(())
+}
+
+/// Returns a subscription by its id.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredSubscription>, DatabaseError> {
+    Ok(on.query(FIND).bind(id).find::<SubscriptionRow>().await?.map(Into::into))
+}
+
+/// Returns the subscription of a user that is not cancelled.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_user(on: &mut Transaction, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
+    Ok(on.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(Into::into))
+}
+
+/// Returns the subscription of a user that is not cancelled, outside of a transaction.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn present(store: &Store, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
+    Ok(store.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(Into::into))
+}
+
+/// Whether the user has had a trial.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn had_trial(on: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
+    Ok(on.query(HAD_TRIAL).bind(user.0).one::<(bool,)>().await?.0)
+}
+
+/// Sets the state, the time since which an invoice is past due, and the time of the end.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_state(
+    store: &Store,
+    on: &mut Transaction,
+    of: &StoredSubscription,
+    state: &str,
+) -> Result<(), DatabaseError> {
+    let now = store.now();
+    let past_due_since = match state {
+        "past_due" | "limited" | "closed" => Some(of.past_due_since.map_or(now, micros)),
+        _ => None,
+    };
+    let ended = (state == "cancelled").then_some(now);
+    let set = on.query(SET_STATE).bind(of.id).bind(state).bind(past_due_since).bind(ended).bind(now);
+    set.run().await?;
+    Ok(())
+}
+
+/// Sets the plan version and the period; a planned version is forgotten.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_period(
+    store: &Store,
+    on: &mut Transaction,
+    id: Uuid,
+    of: DaysOfVersion,
+    anchor_day: u8,
+) -> Result<(), DatabaseError> {
+    let set = on
+        .query(SET_PERIOD)
+        .bind(id)
+        .bind(of.plan_version)
+        .bind(i64::from(anchor_day))
+        .bind(i64::from(of.period_first.0))
+        .bind(i64::from(of.period_last.0))
+        .bind(store.now());
+    set.run().await?;
+    add_days(store, on, id, of).await
+}
+
+/// Records from which day on a subscription has a plan version. Later days of the subscription are replaced.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn add_days(store: &Store, on: &mut Transaction, id: Uuid, of: DaysOfVersion) -> Result<(), DatabaseError> {
+    on.query(DROP_DAYS).bind(id).bind(i64::from(of.first_day.0)).run().await?;
+    let add = on
+        .query(ADD_DAYS)
+        .bind(store.new_id())
+        .bind(id)
+        .bind(of.plan_version)
+        .bind(i64::from(of.first_day.0))
+        .bind(i64::from(of.period_first.0))
+        .bind(i64::from(of.period_last.0))
+        .bind(store.now());
+    add.run().await?;
+    Ok(())
+}
+
+/// Returns the days with each plan version of periods that end on `from` or later.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn days(on: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysOfVersion>, DatabaseError> {
+    let rows: Vec<(Uuid, i64, i64, i64)> = on.query(DAYS).bind(id).bind(i64::from(from.0)).all().await?;
+    let of = |row: (Uuid, i64, i64, i64)| DaysOfVersion {
+        plan_version: row.0,
+        first_day: day(row.1),
+        period_first: day(row.2),
+        period_last: day(row.3),
+    };
+    Ok(rows.into_iter().map(of).collect())
+}
+
+/// Sets whether the subscription ends with its period.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_cancel(store: &Store, on: &mut Transaction, id: Uuid, is_set: bool) -> Result<(), DatabaseError> {
+    on.query(SET_CANCEL).bind(id).bind(is_set).bind(store.now()).run().await?;
+    Ok(())
+}
+
+/// Sets the plan version of the next period.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_next(store: &Store, on: &mut Transaction, id: Uuid, next: Option<Uuid>) -> Result<(), DatabaseError> {
+    on.query(SET_NEXT).bind(id).bind(next).bind(store.now()).run().await?;
+    Ok(())
+}
+
+/// Returns subscriptions whose period ends on `last_day` or earlier, in the order of ids after `after`.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn ending(
+    store: &Store,
+    last_day: Day,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredSubscription>, DatabaseError> {
+    let query = store.query(ENDING).bind(i64::from(last_day.0)).bind(after).bind(i64::from(limit));
+    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+}
+
+/// Returns subscriptions whose state depends on payments that are missing, in the order of ids after `after`.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn owing(
+    store: &Store,
+    now: Timestamp,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredSubscription>, DatabaseError> {
+    let query = store.query(OWING).bind(micros(now)).bind(after).bind(i64::from(limit));
+    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+}

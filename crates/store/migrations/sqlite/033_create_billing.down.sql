@@ -1,0 +1,10 @@
+DROP TABLE postings;
+DROP TABLE wallets;
+DROP TABLE payment_notifications;
+DROP TABLE payments;
+DROP TABLE number_series;
+DROP TABLE invoice_lines;
+DROP TABLE invoices;
+DROP TABLE subscription_days;
+DROP TABLE subscriptions;
+DROP TABLE plan_versions;

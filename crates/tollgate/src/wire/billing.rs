@@ -1,0 +1,166 @@
+//! Billing: the books, their jobs, and in a demo the stub of the payment provider.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use access::{Clock, Day, PlanPrice, Secret};
+use anyhow::Context;
+use billing::channel::PaymentChannel;
+use billing::close::{self, BillingClose};
+use billing::collect::{self, Dunning, NotificationHandling, PaymentReconciliation};
+use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
+use billing::rules::exchange::{ExchangeRate, ExchangeRates};
+use billing::rules::tax::{Fraction, TaxRule};
+use billing::{BillingSettings, Books};
+use config::Snapshot;
+use config::snapshot::{Billing, BillingReview, MidtransAccount, Origin, Scheme, TaxFraction};
+use jobs::Runner;
+use mock::MidtransOptions;
+use store::Store;
+use tokio::net::TcpListener;
+
+use crate::cli::Role;
+use crate::demo;
+
+/// The key of the stub. Only the stub accepts it.
+const STUB_KEY: &str = "SB-Mid-server-stub";
+/// The merchant of the stub.
+const STUB_MERCHANT: &str = "M000001";
+
+/// The listener of a stub of Midtrans that is not served yet.
+pub(super) struct MidtransStub {
+    listener: TcpListener,
+    /// The address of the listener.
+    pub(super) address: SocketAddr,
+}
+
+impl MidtransStub {
+    /// Opens a free loopback port, and makes the snapshot use the stub, with prices and an exchange rate if it has none.
+    pub(super) async fn open(snapshot: &mut Snapshot, origin: fn(SocketAddr) -> Origin) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the stub of Midtrans cannot listen")?;
+        let address = listener.local_addr()?;
+        let origin = origin(address);
+        let account = &mut snapshot.process.midtrans;
+        account.server_key = Some(Secret::new(STUB_KEY.to_owned()));
+        STUB_MERCHANT.clone_into(&mut account.merchant_id);
+        account.core = origin.clone();
+        account.snap = Origin { path: "/snap/v1".to_owned(), ..origin };
+        snapshot.process.billing.is_enabled = true;
+        if snapshot.process.billing.exchange.is_empty() {
+            snapshot.process.billing.exchange = vec![demo::EXCHANGE];
+        }
+        if snapshot.traffic.plan_prices.is_empty() {
+            let plans = &snapshot.traffic.plans;
+            let prices = demo::prices().into_iter().filter(|(name, _)| plans.iter().any(|plan| plan.name == *name));
+            snapshot.traffic.plan_prices = prices.collect();
+        }
+        Ok(Self { listener, address })
+    }
+
+    /// Serves the stub until `shutdown` is ready. It notifies the control API at `control`.
+    pub(super) async fn serve(self, control: SocketAddr, shutdown: impl Future) {
+        let options = MidtransOptions {
+            server_key: STUB_KEY.to_owned(),
+            merchant_id: STUB_MERCHANT.to_owned(),
+            notification_url: Some(format!("http://{control}/midtrans/notification")),
+            clock: Clock::system(),
+        };
+        mock::serve_midtrans(self.listener, options, shutdown).await;
+    }
+}
+
+/// Opens the books and adds their jobs, if billing is enabled and this process serves the control API.
+pub(super) async fn start(
+    snapshot: &Snapshot,
+    store: &Store,
+    role: Role,
+    runner: &mut Runner,
+) -> anyhow::Result<Option<Books>> {
+    if role == Role::Proxy {
+        return Ok(None);
+    }
+    let books = open_books(snapshot, store).await?;
+    if let Some(books) = &books {
+        add_jobs(runner, books);
+    }
+    Ok(books)
+}
+
+/// Returns the books if billing is enabled, after the prices of the configuration are those that are for sale.
+///
+/// # Errors
+/// Errors of the store.
+async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option<Books>> {
+    let settings = &snapshot.process.billing;
+    if !settings.is_enabled {
+        return Ok(None);
+    }
+    let prices: &[(String, PlanPrice)] = &snapshot.traffic.plan_prices;
+    let added = ledger::billing::plan_versions::apply(store, prices).await?;
+    if added > 0 {
+        tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
+    }
+    let provider = provider(&snapshot.process.midtrans).map(|settings| Arc::new(MidtransClient::new(settings)));
+    Ok(Some(Books::new(store.clone(), billing_settings(settings), provider)))
+}
+
+/// Adds the jobs of billing.
+fn add_jobs(runner: &mut Runner, books: &Books) {
+    let of = books.clone();
+    runner.add(close::SPEC, move || BillingClose::new(of.clone()));
+    let of = books.clone();
+    runner.add(collect::DUNNING, move || Dunning::new(of.clone()));
+    if books.provider().is_some() {
+        let of = books.clone();
+        runner.add(collect::NOTIFICATIONS, move || NotificationHandling::new(of.clone()));
+        let of = books.clone();
+        runner.add(collect::RECONCILE, move || PaymentReconciliation::new(of.clone()));
+    }
+}
+
+fn billing_settings(of: &Billing) -> BillingSettings {
+    let fraction = |of: TaxFraction| Fraction { numerator: of.numerator, denominator: of.denominator };
+    let rate = |(from, micro_idr): &(Day, u64)| ExchangeRate { from: *from, micro_idr: *micro_idr };
+    BillingSettings {
+        number: of.number.clone(),
+        close_after: of.close_after,
+        has_review: of.review == BillingReview::Finance,
+        due: of.due,
+        grace: of.grace,
+        last: of.last,
+        fallback_plan: of.fallback_plan.clone(),
+        tax: of.tax.as_ref().map(|tax| TaxRule {
+            name: tax.name.clone(),
+            rate: fraction(tax.rate),
+            base: fraction(tax.base),
+            from: tax.from,
+        }),
+        exchange: ExchangeRates::new(of.exchange.iter().map(rate).collect()),
+    }
+}
+
+/// Returns the account at the provider; `None` without a server key.
+fn provider(of: &MidtransAccount) -> Option<MidtransSettings> {
+    let channels = of.methods.iter().filter_map(|method| PaymentChannel::of_name(method.as_str()));
+    Some(MidtransSettings {
+        core: endpoint(&of.core),
+        snap: endpoint(&of.snap),
+        server_key: of.server_key.clone()?,
+        merchant_id: of.merchant_id.clone(),
+        channels: channels.collect(),
+        qris_expiry: of.qris_expiry,
+        va_expiry: of.va_expiry,
+        card_expiry: of.card_expiry,
+    })
+}
+
+fn endpoint(of: &Origin) -> ProviderEndpoint {
+    ProviderEndpoint {
+        has_tls: of.scheme == Scheme::Https,
+        host: of.host.clone(),
+        port: of.port,
+        authority: of.authority.clone(),
+        path: of.path.clone(),
+    }
+}
