@@ -108,6 +108,8 @@ impl ApiServer {
             tls: None,
             vault,
             examples: None,
+            billing: None,
+            notifications: Default::default(),
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
             limits: ServerLimits::default(),
         };

@@ -90,7 +90,15 @@ impl ProviderError {
         ];
         let words = ErrorWords::read(json);
         let named = STATUSES.iter().find(|(word, _)| words.kind == *word || words.code == *word);
-        let status = words.status.or_else(|| named.map(|(_, status)| *status)).unwrap_or(500);
+        // Codes of `response.failed` about what the client has sent.
+        let is_of_client = words.code.starts_with("invalid_")
+            || words.code.starts_with("image_")
+            || matches!(
+                words.code.as_str(),
+                "unsupported_image_media_type" | "empty_image_file" | "failed_to_download_image"
+            );
+        let named = named.map(|(_, status)| *status).or(is_of_client.then_some(400));
+        let status = words.status.or(named).unwrap_or(500);
         Self::of(status, &words)
     }
 

@@ -66,7 +66,7 @@ pub(super) fn models(
     models
 }
 
-/// Returns the rules of the targets of an entry; `None` if a call has one attempt.
+/// Returns the rules of the targets of an entry; `None` if it has one target and a call has one attempt.
 fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
     let (retry, cooldown) = (&entry.retry, &entry.cooldown);
     let has_several = entry.targets.list.len() > 1;
@@ -93,7 +93,7 @@ fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> 
     if rules.cooldown.max < rules.cooldown.time {
         reader.bad(at(&cooldown.max), &cooldown.location.name("max"), "at least `time`");
     }
-    (rules.attempts > 0 && !rules.causes.is_empty()).then(|| Box::new(rules))
+    (has_several || rules.attempts > 0 && !rules.causes.is_empty()).then(|| Box::new(rules))
 }
 
 /// Reports targets with a provider that the file does not define, with an invalid `*`, without any weight, or that repeat

@@ -347,7 +347,8 @@ mod tests {
             "model": "m", "succeeded": 40, "first_content_ms": 412.5, "cooled_down_until": "1970-01-01T00:00:31Z",
             "failures": [{"cause": "timeout", "attempts": 1}, {"cause": "5xx", "attempts": 3}],
         });
-        let shown = |status: &TargetStatus| serde_json::to_value(TargetView::new(status, Timestamp(1_000_000))).unwrap();
+        let shown =
+            |status: &TargetStatus| serde_json::to_value(TargetView::new(status, Timestamp(1_000_000))).unwrap();
         assert_eq!(shown(&status), expected);
         let shown = shown(&TargetStatus { cooled_down: None, content_us: None, ..status });
         assert!(shown["cooled_down_until"].is_null() && shown["first_content_ms"].is_null(), "{shown}");

@@ -13,6 +13,8 @@ use crate::refusal::problem::Problem;
 pub(crate) struct CallLimits<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) budgets: &'a Budgets,
+    /// The amounts that the call has reserved for earlier attempts, and that they have not used.
+    pub(crate) held: Charge,
     pub(crate) at: Timestamp,
 }
 
@@ -79,8 +81,13 @@ impl CallLimits<'_> {
         }
     }
 
+    /// Returns the amounts that the call may still use.
+    fn amounts_left(&self) -> Charge {
+        self.limits.left(self.at).and(&self.held)
+    }
+
     fn left(&self) -> RemainingBudget {
-        let left = self.limits.left(self.at);
+        let left = self.amounts_left();
         RemainingBudget {
             tokens: self.limits.limits(Measure::Tokens).then_some(left.tokens),
             money: self.limits.limits(Measure::Money).then_some(left.money),
@@ -88,7 +95,7 @@ impl CallLimits<'_> {
     }
 
     fn holds(&self, most: &Charge) -> bool {
-        let left = self.limits.left(self.at);
+        let left = self.amounts_left();
         most.tokens <= left.tokens && most.money <= left.money
     }
 }

@@ -309,6 +309,11 @@ impl BackendUse {
         self.state.breaker.admit(rules, now).map_err(|wait| NoBackend { retry_after: Some(wait) })
     }
 
+    /// Returns the time after which the circuit breaker may admit requests, if it admits none at `now`.
+    pub(crate) fn refuses(&self, now: Instant) -> Option<Duration> {
+        self.rules.breaker.as_ref().and_then(|rules| self.state.breaker.refuses(rules, now))
+    }
+
     /// Returns whether the backend is neither unhealthy nor ejected.
     pub(crate) fn is_available(&self, now: Instant) -> bool {
         let BackendRules { ejection, checks_health, .. } = self.rules;

@@ -92,9 +92,10 @@ impl Backends {
         &self.connection_wanted
     }
 
-    /// Removes the states of backends that are neither configured nor in use.
+    /// Removes the states of backends and targets that are neither configured nor in use.
     pub(crate) fn retain(&self, live: &Live) {
         self.shown(live);
+        self.targets.retain(&live.load_full().traffic.models);
     }
 
     /// Returns the number of the next rotation, so that workers do not all begin with the same backend.

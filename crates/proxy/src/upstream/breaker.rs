@@ -105,6 +105,18 @@ impl Breaker {
         Ok(Some(TrialPermit { breaker: self.clone(), trial: state.trial }))
     }
 
+    /// Returns the time after which the breaker may admit requests, if it admits none at `now`.
+    pub(crate) fn refuses(&self, rules: &BreakerRules, now: Instant) -> Option<Duration> {
+        if !self.is_open.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.state().phase {
+            BreakerPhase::Open { until } if now < until => Some(until - now),
+            BreakerPhase::HalfOpen { in_flight, .. } if in_flight >= rules.half_open_requests => Some(HALF_OPEN_WAIT),
+            BreakerPhase::Closed | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => None,
+        }
+    }
+
     /// Notes the result of a request, which was admitted with `permit`.
     pub(crate) fn note(
         &self,

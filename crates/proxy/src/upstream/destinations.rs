@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::snapshot::{BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream};
 use http1::InvalidPart;
@@ -128,6 +129,14 @@ impl Destinations {
         let chosen = selection.choose(None, now);
         self.known.borrow_mut().insert(address, selection);
         Ok(chosen?)
+    }
+
+    /// Returns the time after which the circuit breaker of a provider may admit calls, if it admits none at `now`.
+    pub(crate) fn refuses(&self, provider: &Arc<Provider>, now: Instant) -> Option<Duration> {
+        match self.known.borrow().get(&Arc::as_ptr(provider).addr())? {
+            Selection::One(destination) => destination.backend.refuses(now),
+            Selection::Several(_) => None,
+        }
     }
 
     /// Returns the states of the targets of a model, in their order; `model` is part of the snapshot.

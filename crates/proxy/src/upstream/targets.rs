@@ -5,10 +5,12 @@ pub(crate) mod cooldown;
 pub(crate) mod sessions;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::snapshot::{FallbackCause, Model, Target};
+use rustc_hash::FxHasher;
 use telemetry::{TARGET_RESULTS, TargetStatus};
 use tokio::time::Instant;
 
@@ -17,6 +19,8 @@ use crate::upstream::targets::sessions::Sessions;
 
 /// The weight of a new duration in the mean: 1/8, as in TCP's mean round trip (RFC 6298).
 const MEAN_SHIFT: u32 = 3;
+/// After this time without a call, the mean counts half, after twice this time a third, and so on.
+const FORGOTTEN_MS: u64 = 60_000;
 /// The result of an attempt that did not fail.
 const SUCCEEDED: &str = TARGET_RESULTS[0];
 
@@ -26,6 +30,9 @@ pub(crate) struct TargetState {
     pub(crate) cooldown: Cooldown,
     /// The moving mean of the time until the first content, in microseconds; 0 before the first call.
     content_us: AtomicU64,
+    /// When the mean last changed, in milliseconds after `created`.
+    observed_ms: AtomicU64,
+    created: Instant,
     /// The attempts by their result.
     attempts: [AtomicU64; TARGET_RESULTS.len()],
 }
@@ -35,6 +42,8 @@ impl TargetState {
         Self {
             cooldown: Cooldown::default(),
             content_us: AtomicU64::new(0),
+            observed_ms: AtomicU64::new(0),
+            created: Instant::now(),
             attempts: [const { AtomicU64::new(0) }; TARGET_RESULTS.len()],
         }
     }
@@ -48,16 +57,28 @@ impl TargetState {
         }
     }
 
-    /// Notes the time until the first content of a call.
-    pub(crate) fn observe_us(&self, content_us: u64) {
-        let mean = self.content_us.load(Ordering::Relaxed);
+    /// Notes the time until the first content of a call, at `now`.
+    pub(crate) fn observe_us(&self, content_us: u64, now: Instant) {
+        let mean = self.content_us();
         let next = if mean == 0 { content_us } else { mean - (mean >> MEAN_SHIFT) + (content_us >> MEAN_SHIFT) };
         self.content_us.store(next.max(1), Ordering::Relaxed);
+        self.observed_ms.store(self.age_ms(now), Ordering::Relaxed);
     }
 
     /// Returns the mean time until the first content, in microseconds; 0 before the first call.
     pub(crate) fn content_us(&self) -> u64 {
         self.content_us.load(Ordering::Relaxed)
+    }
+
+    /// Returns the mean as it is compared with that of other targets: it falls while the target is not used, so that a target
+    /// that was slow once is tried again.
+    pub(crate) fn compared_us(&self, now: Instant) -> u64 {
+        let unused_ms = self.age_ms(now).saturating_sub(self.observed_ms.load(Ordering::Relaxed));
+        self.content_us() / (1 + unused_ms / FORGOTTEN_MS)
+    }
+
+    fn age_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.created).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -72,19 +93,24 @@ pub(crate) struct Targets {
 type TargetKey = (Arc<str>, Arc<str>);
 
 impl Targets {
-    /// Returns the states of the targets of a model, in their order. States of targets that no snapshot uses are removed.
+    /// Returns the states of the targets of a model, in their order.
     pub(crate) fn of(&self, model: &Model) -> Vec<Arc<TargetState>> {
         let mut states = self.states();
         let key = |target: &Target| (target.provider.name.clone(), target.model.clone());
         let keys: Vec<TargetKey> = model.targets.iter().map(key).collect();
-        states.retain(|key, state| keys.contains(key) || Arc::strong_count(state) > 1);
         keys.into_iter().map(|key| states.entry(key).or_insert_with(|| Arc::new(TargetState::new())).clone()).collect()
+    }
+
+    /// Removes the states of targets that `models` do not have and no call uses.
+    pub(crate) fn retain(&self, models: &[Arc<Model>]) {
+        let configured = names(models);
+        let is_known = |(provider, model): &TargetKey| configured.contains(&(&**provider, &**model));
+        self.states().retain(|key, state| is_known(key) || Arc::strong_count(state) > 1);
     }
 
     /// Returns the targets that `models` have, as the metrics and the control API show them.
     pub(crate) fn statuses(&self, models: &[Arc<Model>]) -> Vec<TargetStatus> {
-        let (now, targets) = (Instant::now(), models.iter().flat_map(|model| &model.targets));
-        let configured: HashSet<(&str, &str)> = targets.map(|of| (&*of.provider.name, &*of.model)).collect();
+        let (now, configured) = (Instant::now(), names(models));
         let states = self.states();
         let shown = states.iter().filter(|((provider, model), _)| configured.contains(&(&**provider, &**model)));
         let status = |((provider, model), state): (&TargetKey, &Arc<TargetState>)| TargetStatus {
@@ -102,20 +128,37 @@ impl Targets {
     }
 }
 
+/// Returns the names of the targets of models: of the provider, and of the model.
+fn names(models: &[Arc<Model>]) -> HashSet<(&str, &str)> {
+    let targets = models.iter().flat_map(|model| &model.targets);
+    targets.map(|target| (&*target.provider.name, &*target.model)).collect()
+}
+
+/// Returns a number that stands for a target, whatever its place in the list is.
+pub(crate) fn id(target: &Target) -> u64 {
+    let mut hasher = FxHasher::default();
+    (&*target.provider.name, &*target.model).hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn the_mean_follows_the_durations() {
+    fn the_mean_follows_the_durations_and_falls_while_nothing_is_called() {
         let state = TargetState::new();
-        assert_eq!(state.content_us(), 0);
-        state.observe_us(8_000);
+        let now = state.created;
+        assert_eq!((state.content_us(), state.compared_us(now)), (0, 0));
+        state.observe_us(8_000, now);
         assert_eq!(state.content_us(), 8_000);
-        state.observe_us(16_000);
-        assert_eq!(state.content_us(), 9_000);
+        state.observe_us(16_000, now);
+        let after = |minutes: u64| state.compared_us(now + Duration::from_mins(minutes));
+        assert_eq!((after(0), after(1), after(8)), (9_000, 4_500, 1_000));
         for _ in 0..100 {
-            state.observe_us(0);
+            state.observe_us(0, now);
         }
         assert!((1..=8).contains(&state.content_us()), "{}", state.content_us());
     }

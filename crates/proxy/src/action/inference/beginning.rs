@@ -17,7 +17,7 @@ use super::target_call::TargetCall;
 use crate::forward::{UpstreamContent, UpstreamResponse};
 use crate::upstream::download::{Download, DownloadError};
 
-/// Maximum time for which the beginning of a response is held.
+/// Maximum time for which the beginning of a response is held, unless the configuration sets the time of the first content.
 const HELD_MAX: Duration = Duration::from_secs(10);
 /// Maximum time in which the body of an error is read.
 const ERROR_READ_MAX: Duration = Duration::from_secs(5);
@@ -57,7 +57,6 @@ pub(super) async fn begin(
     if framing == ResponseFraming::Opaque {
         return Beginning::Content;
     }
-    let within = first_content.map_or(HELD_MAX, |most| most.min(HELD_MAX));
     let mut early = VecDeque::new();
     let body = &mut answered.content.body;
     let reading = async {
@@ -82,17 +81,16 @@ pub(super) async fn begin(
             }
         }
     };
-    let end = timeout_at(now + within, reading).await;
-    let error = ProviderError::of_event(opening.error());
+    let end = timeout_at(now + first_content.unwrap_or(HELD_MAX), reading).await;
     keep(&mut answered.content, early);
     match end {
-        Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(error),
+        Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(ProviderError::of_event(opening.error())),
         Ok(ReadEnd::Decided(OpeningState::Content | OpeningState::Opening)) => Beginning::Content,
         Ok(ReadEnd::Broken(error)) => {
             tracing::debug!(?error, "a response ended before its first content");
             Beginning::Broken
         }
-        Err(_) if first_content.is_some_and(|most| most <= HELD_MAX) => Beginning::Late,
+        Err(_) if first_content.is_some() => Beginning::Late,
         Err(_) => Beginning::Content,
     }
 }

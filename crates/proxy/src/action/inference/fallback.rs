@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
 use meter::AdmissionInfo;
 use tokio::time::{Instant, sleep};
@@ -18,8 +19,11 @@ use crate::account::attempt::micros;
 use crate::action::{Handled, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
-use crate::upstream::targets::TargetState;
 use crate::upstream::targets::cooldown::CooldownCause;
+use crate::upstream::targets::{TargetState, id};
+
+/// The field with the number of attempts that a call took.
+const ATTEMPTS: &[u8] = b"x-tollgate-attempts";
 
 /// A call whose model may have more than one attempt.
 pub(super) struct FallbackCall<'a> {
@@ -58,9 +62,31 @@ impl FallbackCall<'_> {
                 sleep(next.after).await;
                 account.request.read_clock();
             }
+            // With `on_hangup: drain`, what was sent is read to its end, but nothing more is sent for nobody.
+            if tries.attempts > 0 && account.request.deadlines.has_left() {
+                return self.failed(account, state, NoTry::Spent);
+            }
+            if let Some(wait) = snapshot.destinations.refuses(&target.provider, account.request.read_at()) {
+                tries.skip(next.target);
+                let message = "the circuit breaker of this model's provider is open";
+                state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));
+                continue;
+            }
             let model = entry.model_of(target, &of.plan.requested).into();
             let planned = PlannedModel { provider: target.provider.clone(), model };
-            let mut call = TargetCall::new(account, parsed.clone(), *of, &planned).await?;
+            let mut call = match TargetCall::new(account, parsed.clone(), *of, &planned).await {
+                Ok(call) => call,
+                // Nothing is known about the cost of this target; another one may have a price.
+                Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
+                    tries.exclude(next.target);
+                    state.keep(AttemptError::Problem(Box::new(problem)));
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            if !tries.begin(next.target, account.request.read_clock()) {
+                continue;
+            }
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);
             } else if !call.reserve_more(account).await? {
@@ -75,14 +101,14 @@ impl FallbackCall<'_> {
                     served(account, known, begun);
                     if let (Some(session), Some(time)) = (session, rules.sticky) {
                         let now = account.request.read_at();
-                        snapshot.destinations.sessions().stay(session, next.target, now, time);
+                        snapshot.destinations.sessions().stay(session, id(target), now, time);
                     }
                     name(&mut answered, &planned, tries.attempts).map_err(unwritable)?;
                     return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
                 AttemptEnd::Failed(mut failed) => {
-                    self.has_failed(account, target, known, &failed);
+                    self.has_failed(account, Tried { target, known, begun }, &failed);
                     if let AttemptError::Response(answered) = &mut failed.error {
                         name(answered, &planned, tries.attempts).map_err(unwritable)?;
                     }
@@ -111,20 +137,26 @@ impl FallbackCall<'_> {
     ) -> Result<Vec<usize>, Problem> {
         let (now, destinations) = (account.request.read_clock(), &account.request.snapshot.destinations);
         let kept = session.and_then(|session| destinations.sessions().target(session, now));
+        let kept = kept.and_then(|kept| self.entry.targets.iter().position(|target| id(target) == kept));
         let choice = TargetChoice { entry: self.entry, states, strategy: self.rules.strategy, kept };
         choice.order(account, parsed, &self.of).await
     }
 
     /// Notes that an attempt at a target has failed. A failure of the user's own credential leaves it out for nobody.
-    fn has_failed(&self, account: &RequestAccount, target: &Target, known: &TargetState, failed: &FailedAttempt) {
-        let FailedAttempt { cause, status, cooldown, .. } = *failed;
+    fn has_failed(&self, account: &RequestAccount, tried: Tried<'_>, failed: &FailedAttempt) {
+        let (Tried { target, known, begun }, FailedAttempt { cause, status, cooldown, .. }) = (tried, failed);
+        let (cause, status) = (*cause, *status);
         note(account, target, known, cause, status);
-        let Some(cooldown) = cooldown else { return };
+        let Some(cooldown) = *cooldown else { return };
+        // A name that the client has chosen says nothing about the other models of the entry.
+        if target.model.ends_with('*') && matches!(status, Some(403 | 404)) {
+            return;
+        }
         let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
         if is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
             return;
         }
-        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cooldown, account.request.read_clock()) {
+        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cooldown, begun, account.request.read_clock()) {
             let (provider, model, seconds) = (&target.provider.name, &target.model, time.as_secs());
             tracing::warn!(%provider, %model, seconds, cause = cause.word(), "a target of a model is left out for a time");
         }
@@ -133,7 +165,9 @@ impl FallbackCall<'_> {
     /// Responds to a call that no target serves.
     fn failed(&self, account: &RequestAccount, state: FallbackState, why: NoTry) -> Result<Handled, Problem> {
         match (state.error, why) {
-            (Some(AttemptError::Response(answered)), _) => {
+            (Some(AttemptError::Response(mut answered)), _) => {
+                let attempts = (account.retries + 1).to_string();
+                answered.head.edits.set_named(ATTEMPTS, attempts.as_bytes()).map_err(unwritable)?;
                 let admission = state.admission.unwrap_or_default();
                 Ok(Handled::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
             }
@@ -146,6 +180,13 @@ impl FallbackCall<'_> {
             (None, NoTry::Spent) => Err(no_healthy_upstream("no provider of this model takes calls now", None)),
         }
     }
+}
+
+/// An attempt at a target, which began at `begun`.
+struct Tried<'a> {
+    target: &'a Target,
+    known: &'a TargetState,
+    begun: Instant,
 }
 
 /// Counts and logs a failed attempt.
@@ -170,8 +211,9 @@ impl FallbackState {
 
 /// Notes that a target serves the call, whose attempt began at `begun`.
 fn served(account: &RequestAccount, known: &TargetState, begun: Instant) {
-    known.cooldown.succeeded();
-    known.observe_us(micros(account.request.read_clock() - begun));
+    let now = account.request.read_clock();
+    known.cooldown.succeeded(begun);
+    known.observe_us(micros(now - begun), now);
     known.count(None);
 }
 
@@ -180,5 +222,5 @@ fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) 
     let edits = &mut answered.head.edits;
     let PlannedModel { provider, model } = planned;
     edits.set_named(b"x-tollgate-model", format!("{}/{model}", provider.name).as_bytes())?;
-    edits.set_named(b"x-tollgate-attempts", attempts.to_string().as_bytes())
+    edits.set_named(ATTEMPTS, attempts.to_string().as_bytes())
 }

@@ -41,12 +41,15 @@ impl TargetChoice<'_> {
         match self.strategy {
             TargetStrategy::Fallback => {}
             TargetStrategy::Weighted => {
+                // Those without a weight come after the others.
+                order.sort_by_key(|target| entry.targets.get(*target).is_some_and(|target| target.weight == 0));
                 if let Some(first) = self.by_weight(&order, account.request.read_at(), fraction()) {
                     to_front(&mut order, first);
                 }
             }
             TargetStrategy::Fastest => {
-                order.sort_by_key(|target| states.get(*target).map_or(0, |state| state.content_us()));
+                let now = account.request.read_at();
+                order.sort_by_key(|target| states.get(*target).map_or(0, |state| state.compared_us(now)));
             }
             TargetStrategy::Cheapest => {
                 let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;

@@ -117,6 +117,11 @@ impl<'a> TargetCall<'a> {
             return Ok(false);
         }
         let reservation = budget::reserve_more(account, &self.of.client.limits, more).await?;
+        // It may have waited until after midnight.
+        let day = account.request.wall_at().day();
+        if account.day() != day || reservation.day(account.request.wall_at()) != day {
+            return Ok(false);
+        }
         account.permits.further.push(BudgetHold::Reserved(reservation));
         account.open_record(account.permits.reserved()).await?;
         Ok(true)
@@ -181,7 +186,9 @@ fn most(
 ) -> Result<(Charge, Option<LoweredLimit>), Problem> {
     let (request, traffic) = (&account.request, &account.request.snapshot.traffic);
     let at = request.worker().shared.clock.now();
-    let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, at };
+    let used = account.inference.as_ref().and_then(|inference| inference.earlier.as_ref()).map(|earlier| earlier.used);
+    let held = account.permits.reserved().less(&used.unwrap_or_default());
+    let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at };
     let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
     let (provider, model) = (&call.provider, &*call.model);
     let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };

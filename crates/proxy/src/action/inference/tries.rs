@@ -13,8 +13,8 @@ use crate::upstream::targets::TargetState;
 pub(super) struct Tries<'a> {
     rules: &'a FallbackRules,
     states: &'a [Arc<TargetState>],
-    /// The numbers of the targets, in their order.
-    order: Vec<usize>,
+    /// The targets that may be tried, in their order.
+    order: Vec<TriedTarget>,
     /// The position in `order` of the target that is tried next.
     position: usize,
     /// How often all targets were tried.
@@ -23,6 +23,14 @@ pub(super) struct Tries<'a> {
     pub(super) attempts: u32,
     /// The time after which no attempt begins.
     until: Instant,
+}
+
+/// A target of a call.
+struct TriedTarget {
+    /// The number of the target.
+    target: usize,
+    /// How often it was its turn.
+    turns: u32,
 }
 
 /// The next attempt of a call.
@@ -53,6 +61,7 @@ impl<'a> Tries<'a> {
         total_at: Instant,
     ) -> Self {
         let until = (now + rules.within).min(total_at);
+        let order = order.into_iter().map(|target| TriedTarget { target, turns: 0 }).collect();
         Self { rules, states, order, position: 0, rounds: 0, attempts: 0, until }
     }
 
@@ -61,32 +70,59 @@ impl<'a> Tries<'a> {
         self.attempts <= self.rules.attempts && now < self.until
     }
 
-    /// Returns the next attempt. Each target is tried once before any is tried again.
+    /// Returns the next attempt, which [`Tries::begin`] then begins. Each target is tried once before any is tried again.
     pub(super) fn next(&mut self, now: Instant) -> Result<NextTry, NoTry> {
         if self.attempts > self.rules.attempts || (self.attempts > 0 && now >= self.until) {
             return Err(NoTry::Spent);
         }
-        if self.rounds == 0 {
-            while let Some(&target) = self.order.get(self.position) {
-                self.position += 1;
-                if self.state(target).is_some_and(|state| state.cooldown.admit(now).is_ok()) {
-                    self.attempts += 1;
-                    return Ok(NextTry { target, after: Duration::ZERO });
-                }
+        while let Some(&TriedTarget { target, .. }) = self.order.get(self.position) {
+            self.position += 1;
+            if self.state(target).is_some_and(|state| state.cooldown.until(now).is_none()) {
+                return Ok(NextTry { target, after: Duration::ZERO });
             }
         }
         self.again(now)
     }
 
-    /// Returns the attempt at a target that was tried or left out before: the first one that may be used soonest.
+    /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
+    pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
+        if !self.state(target).is_some_and(|state| state.cooldown.admit(now).is_ok()) {
+            return false;
+        }
+        self.attempts += 1;
+        self.skip(target);
+        true
+    }
+
+    /// Tries the other targets before this one again.
+    pub(super) fn skip(&mut self, target: usize) {
+        if let Some(tried) = self.order.iter_mut().find(|tried| tried.target == target) {
+            tried.turns += 1;
+        }
+    }
+
+    /// Leaves a target out of the further attempts of this call.
+    pub(super) fn exclude(&mut self, target: usize) {
+        let Some(place) = self.order.iter().position(|tried| tried.target == target) else { return };
+        self.order.remove(place);
+        if place < self.position {
+            self.position -= 1;
+        }
+    }
+
+    /// Returns the attempt at a target that was tried or left out before: the one that may be used soonest.
     fn again(&mut self, now: Instant) -> Result<NextTry, NoTry> {
-        let free_at = |target: &usize| {
-            let until = self.state(*target).and_then(|state| state.cooldown.until(now));
-            (until.unwrap_or(now), *target)
+        let free_at = |tried: &TriedTarget| {
+            let until = self.state(tried.target).and_then(|state| state.cooldown.until(now));
+            (until.unwrap_or(now), tried.turns, tried.target)
         };
-        // The earliest one; of several, the first in the order.
-        let soonest = self.order.iter().map(free_at).reduce(|best, next| if next.0 < best.0 { next } else { best });
-        let Some((free_at, target)) = soonest else { return Err(NoTry::Spent) };
+        // The earliest one; of several, the one that was tried least often, and then the first in the order.
+        let sooner = |best: (Instant, u32, usize), next: (Instant, u32, usize)| {
+            if (next.0, next.1) < (best.0, best.1) { next } else { best }
+        };
+        let Some((free_at, _, target)) = self.order.iter().map(free_at).reduce(sooner) else {
+            return Err(NoTry::Spent);
+        };
         let wait = free_at.saturating_duration_since(now);
         if self.attempts == 0 || wait > self.rules.backoff_max {
             return Err(if wait.is_zero() { NoTry::Spent } else { NoTry::LeftOut(free_at) });
@@ -96,7 +132,6 @@ impl<'a> Tries<'a> {
             return Err(NoTry::Spent);
         }
         self.rounds += 1;
-        self.attempts += 1;
         Ok(NextTry { target, after })
     }
 
@@ -143,12 +178,16 @@ mod tests {
     fn each_target_is_tried_once_at_once_and_then_again_after_pauses() {
         let (rules, states, now) = (rules(4), states(3), Instant::now());
         let mut tries = Tries::new(&rules, &states, vec![1, 0, 2], now, now + Duration::from_secs(600));
-        let first: Vec<NextTry> = (0..3).map(|_| tries.next(now).unwrap()).collect();
+        let mut attempt = || {
+            let next = tries.next(now).unwrap();
+            assert!(tries.begin(next.target, now));
+            next
+        };
+        let first: Vec<NextTry> = (0..3).map(|_| attempt()).collect();
         assert_eq!(first, [1, 0, 2].map(|target| NextTry { target, after: Duration::ZERO }));
-        assert!(tries.may_continue(now));
-        for longest in [250, 500] {
-            let again = tries.next(now).unwrap();
-            assert!(again.target == 1 && again.after < Duration::from_millis(longest), "{again:?}");
+        for (target, longest) in [(1, 250), (0, 500)] {
+            let again = attempt();
+            assert!(again.target == target && again.after < Duration::from_millis(longest), "{again:?}");
         }
         assert!(!tries.may_continue(now));
         assert_eq!(tries.next(now), Err(NoTry::Spent));
@@ -161,13 +200,16 @@ mod tests {
         let new = || Tries::new(&rules, &states, vec![0, 1], now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
-            states[target].cooldown.failed(&rules.cooldown, cause, now);
+            states[target].cooldown.failed(&rules.cooldown, cause, now, now);
         };
         refuses(0, 2);
         let mut tries = new();
         assert_eq!(tries.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
+        assert!(tries.begin(1, now));
         refuses(1, 20);
         assert_eq!(tries.next(now), Ok(NextTry { target: 0, after: Duration::from_secs(2) }));
+        let (mut other, then) = (new(), now + Duration::from_secs(2));
+        assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
         let mut all_out = new();
         assert_eq!(all_out.next(now), Err(NoTry::LeftOut(now + Duration::from_secs(2))));
         assert_eq!(all_out.attempts, 0);
@@ -179,8 +221,25 @@ mod tests {
         let after = |seconds| now + Duration::from_secs(seconds);
         for (total, at, expected) in [(600, 59, true), (600, 60, false), (5, 4, true), (5, 5, false)] {
             let mut tries = Tries::new(&rules, &states, vec![0, 1], now, after(total));
-            assert!(tries.next(now).is_ok());
+            assert!(tries.next(now).is_ok() && tries.begin(0, now));
             assert_eq!((tries.may_continue(after(at)), tries.next(after(at)).is_ok()), (expected, expected));
         }
+    }
+
+    #[test]
+    fn an_excluded_target_is_not_tried_again() {
+        let (rules, states, now) = (rules(3), states(3), Instant::now());
+        let mut tries = Tries::new(&rules, &states, vec![0, 1, 2], now, now + Duration::from_secs(600));
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            let next = tries.next(now).unwrap();
+            if next.target == 1 {
+                tries.exclude(1);
+                continue;
+            }
+            assert!(tries.begin(next.target, now));
+            order.push(next.target);
+        }
+        assert_eq!((order, tries.attempts), (vec![0, 2, 0], 3));
     }
 }

@@ -23,7 +23,16 @@ pub(crate) struct Cooldown {
 #[derive(Debug, Default)]
 struct CooldownState {
     until: Option<Instant>,
+    /// When the failure was noted that began the time. Calls that began earlier say nothing about it.
+    since: Option<Instant>,
     in_a_row: u32,
+}
+
+impl CooldownState {
+    /// Whether a call that began then is one of those that try the target after the time.
+    fn is_trial(&self, begun: Instant) -> bool {
+        self.since.is_none_or(|since| begun >= since)
+    }
 }
 
 /// What a failure says about the time for which a target is left out.
@@ -65,38 +74,50 @@ impl Cooldown {
         self.state().until.filter(|until| now < *until)
     }
 
-    /// Notes a call that the target has served.
-    pub(crate) fn succeeded(&self) {
+    /// Notes a call that began at `begun` and that the target has served.
+    pub(crate) fn succeeded(&self, begun: Instant) {
+        if self.is_out.load(Ordering::Relaxed) {
+            let mut state = self.state();
+            if !state.is_trial(begun) {
+                return;
+            }
+            *state = CooldownState::default();
+            self.is_out.store(false, Ordering::Relaxed);
+        }
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
-        if self.is_out.load(Ordering::Relaxed) {
-            *self.state() = CooldownState::default();
-            self.is_out.store(false, Ordering::Relaxed);
-        }
     }
 
-    /// Notes a failure. Returns for how long the target is left out, if it is from now on.
-    pub(crate) fn failed(&self, rules: &CooldownRules, cause: CooldownCause, now: Instant) -> Option<Duration> {
+    /// Notes the failure of a call that began at `begun`. Returns for how long the target is left out, if it is from now on.
+    pub(crate) fn failed(
+        &self,
+        rules: &CooldownRules,
+        cause: CooldownCause,
+        begun: Instant,
+        now: Instant,
+    ) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let was_out = self.is_out.load(Ordering::Relaxed);
         if cause == CooldownCause::Failure && failures < rules.failures && !was_out {
             return None;
         }
         let mut state = self.state();
-        // Calls that began before it was left out say nothing new.
-        let is_of_trial = state.until.is_none_or(|until| until <= now + TRIAL);
-        if was_out && cause == CooldownCause::Failure && !is_of_trial {
-            return None;
-        }
-        state.in_a_row = state.in_a_row.saturating_add(1);
+        let is_trial = state.is_trial(begun);
+        let times = if is_trial { state.in_a_row.saturating_add(1) } else { 1 };
         let duration = match cause {
             CooldownCause::Refused(Some(asked)) => asked,
-            CooldownCause::Failure | CooldownCause::Refused(None) => rules.time.saturating_mul(state.in_a_row),
             CooldownCause::Exhausted => rules.max,
+            // Of several calls in flight, one says that the target fails.
+            CooldownCause::Failure | CooldownCause::Refused(None) if !is_trial => return None,
+            CooldownCause::Failure | CooldownCause::Refused(None) => rules.time.saturating_mul(times),
         };
         let duration = duration.min(rules.max);
-        state.until = Some(now + duration);
+        let until = now + duration;
+        if !is_trial && state.until.is_some_and(|known| known >= until) {
+            return None;
+        }
+        *state = CooldownState { until: Some(until), since: Some(now), in_a_row: state.in_a_row.max(times) };
         self.is_out.store(true, Ordering::Relaxed);
         Some(duration)
     }
@@ -117,9 +138,10 @@ mod tests {
     fn failures_in_a_row_leave_a_target_out_until_one_call_has_succeeded() {
         let (cooldown, begin) = (Cooldown::default(), Instant::now());
         let at = |s| begin + Duration::from_secs(s);
-        let fails = |s| cooldown.failed(&RULES, CooldownCause::Failure, at(s)).map(|duration| duration.as_secs());
+        let fails =
+            |s| cooldown.failed(&RULES, CooldownCause::Failure, at(s), at(s)).map(|duration| duration.as_secs());
         assert_eq!((fails(0), fails(0)), (None, None));
-        cooldown.succeeded();
+        cooldown.succeeded(at(0));
         assert_eq!((fails(1), fails(1), fails(1)), (None, None, Some(30)));
         assert_eq!(cooldown.admit(at(30)), Err(at(31)));
         assert_eq!(cooldown.admit(at(31)), Ok(()), "one call tries it");
@@ -127,7 +149,7 @@ mod tests {
         assert_eq!(fails(32), Some(60), "longer each time");
         assert_eq!(cooldown.admit(at(91)), Err(at(92)));
         assert_eq!(cooldown.admit(at(92)), Ok(()));
-        cooldown.succeeded();
+        cooldown.succeeded(at(92));
         assert_eq!((cooldown.admit(at(92)), cooldown.until(at(92))), (Ok(()), None));
         assert_eq!(fails(93), None, "the failures begin anew");
     }
@@ -142,16 +164,26 @@ mod tests {
             (CooldownCause::Exhausted, 600),
         ] {
             let cooldown = Cooldown::default();
-            assert_eq!(cooldown.failed(&RULES, cause, now), Some(Duration::from_secs(seconds)), "{cause:?}");
+            assert_eq!(cooldown.failed(&RULES, cause, now, now), Some(Duration::from_secs(seconds)), "{cause:?}");
             assert_eq!(cooldown.until(now), Some(now + Duration::from_secs(seconds)));
         }
     }
 
     #[test]
-    fn late_failures_of_earlier_calls_change_nothing() {
-        let (cooldown, now) = (Cooldown::default(), Instant::now());
-        cooldown.failed(&RULES, CooldownCause::Refused(Some(Duration::from_secs(60))), now);
-        assert_eq!(cooldown.failed(&RULES, CooldownCause::Failure, now), None);
-        assert_eq!(cooldown.until(now), Some(now + Duration::from_secs(60)));
+    fn calls_that_began_before_a_target_was_left_out_do_not_change_its_time_except_to_extend_it() {
+        let (cooldown, begun) = (Cooldown::default(), Instant::now());
+        let at = |s| begun + Duration::from_secs(s);
+        let refuses = |cause| cooldown.failed(&RULES, cause, begun, at(1)).map(|duration| duration.as_secs());
+        assert_eq!(refuses(CooldownCause::Refused(None)), Some(30));
+        // 20 calls in flight are refused at once.
+        assert!((0..20).all(|_| refuses(CooldownCause::Refused(None)).is_none()));
+        assert_eq!((refuses(CooldownCause::Failure), cooldown.until(at(1))), (None, Some(at(31))));
+        assert_eq!(refuses(CooldownCause::Refused(Some(Duration::from_secs(1)))), None, "it shortens nothing");
+        cooldown.succeeded(begun);
+        assert_eq!(cooldown.until(at(1)), Some(at(31)));
+        assert_eq!((refuses(CooldownCause::Exhausted), cooldown.until(at(1))), (Some(600), Some(at(601))));
+        assert_eq!(cooldown.admit(at(601)), Ok(()));
+        let trial = cooldown.failed(&RULES, CooldownCause::Failure, at(601), at(602));
+        assert_eq!(trial, Some(Duration::from_secs(60)), "it is the second time in a row");
     }
 }

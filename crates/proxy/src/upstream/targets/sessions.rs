@@ -22,20 +22,21 @@ struct SessionMaps {
 /// The target of a session, and the time until which the session stays on it.
 #[derive(Debug, Clone, Copy)]
 struct SessionTarget {
-    target: usize,
+    /// The id of the target, which does not depend on its place in the list.
+    target: u64,
     until: Instant,
 }
 
 impl Sessions {
-    /// Returns the number of the session's target, if it stays on one at `now`.
-    pub(crate) fn target(&self, session: u64, now: Instant) -> Option<usize> {
+    /// Returns the id of the session's target, if it stays on one at `now`.
+    pub(crate) fn target(&self, session: u64, now: Instant) -> Option<u64> {
         let maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = maps.recent.get(&session).or_else(|| maps.earlier.get(&session))?;
         (now < known.until).then_some(known.target)
     }
 
     /// Lets the session stay on a target for a time.
-    pub(crate) fn stay(&self, session: u64, target: usize, now: Instant, time: Duration) {
+    pub(crate) fn stay(&self, session: u64, target: u64, now: Instant, time: Duration) {
         let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if maps.recent.len() >= SESSIONS_MAX && !maps.recent.contains_key(&session) {
             maps.earlier = std::mem::take(&mut maps.recent);
