@@ -64,8 +64,11 @@ debian() {
     put 644 infrastructure/debian/tollgate.yaml "$root/etc/tollgate/tollgate.yaml"
     put 640 infrastructure/debian/environment "$root/etc/tollgate/environment"
     for page in README.md docs/configuration.md docs/runbook.md; do put 644 "$page" "$root/usr/share/doc/tollgate/${page##*/}"; done
-    put 644 LICENSE "$root/usr/share/doc/tollgate/copyright"
-    put 644 CHANGELOG.md "$root/usr/share/doc/tollgate/changelog"
+    put 644 infrastructure/debian/copyright "$root/usr/share/doc/tollgate/copyright"
+    put 644 CHANGELOG.md "$root/usr/share/doc/tollgate/CHANGELOG.md"
+    printf 'tollgate (%s) unstable; urgency=medium\n\n  * Release %s: CHANGELOG.md.\n\n -- %s  %s\n' "$version" "$version" \
+        "$(sed -n 's/^Maintainer: //p' infrastructure/debian/control.in)" "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" -R)" \
+        >"$root/usr/share/doc/tollgate/changelog"
     gzip --no-name --best "$root/usr/share/doc/tollgate/changelog"
     for script in postinst prerm postrm; do put 755 "infrastructure/debian/$script" "$root/DEBIAN/$script"; done
     printf '/etc/tollgate/tollgate.yaml\n/etc/tollgate/environment\n' >"$root/DEBIAN/conffiles"
