@@ -42,8 +42,8 @@ run: ## install missing tools, build, and serve the demo on loopback; V=1 shows 
 install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN (OPTIMIZED=1: that of make release)
 	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory dashboard
-	$(if $(OPTIMIZED),scripts/release.sh,cargo build --locked --release --package tollgate)
-	install -D -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,release)/tollgate "$(BIN)/tollgate"
+	$(if $(OPTIMIZED),scripts/release.sh,cargo build --locked --profile local --package tollgate)
+	install -D -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,local)/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
@@ -131,13 +131,16 @@ audit: ## check dependencies for bans, licences, sources and, with the network, 
 	@scripts/setup.sh audit
 	@scripts/step "dependencies" scripts/audit.sh $(AUDIT)
 
-packages: ## check alerts, runbook, Helm chart, manifests, Dockerfile and workflows
+packages: ## build archive and deb, check them, the unit, chart, manifests, alerts, runbook, Dockerfile and workflows
 	@scripts/setup.sh packages
 	@scripts/step "alerts" scripts/alerts.sh
 	@scripts/step "linters" scripts/lint.sh
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "release build" cargo build --locked --release --package tollgate
 	@scripts/step "unit" scripts/unit.sh
+	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
+	@scripts/step "Debian package in a chroot" scripts/deb-test.sh $(TARGET)/release/tollgate
+	@scripts/step "SBOM" scripts/sbom.sh
 	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
 	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
 

@@ -3,6 +3,7 @@
 mod audit;
 mod budgets;
 mod explain;
+mod generate;
 mod jobs;
 mod keys;
 mod leases;
@@ -20,6 +21,7 @@ pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use explain::Explain;
+pub(crate) use generate::{GenerateCommand, GenerateCommands};
 pub(crate) use jobs::{JobsCommand, JobsCommands};
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
@@ -142,6 +144,9 @@ pub(crate) enum Command {
     /// Run the mock LLM provider on its own
     #[command(after_help = behaviours())]
     Mock(Mock),
+    /// Generate completions of shells and manual pages, for packages
+    #[command(hide = true)]
+    Generate(GenerateCommands),
 }
 
 /// The model names in the help text, each before its description.

@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod confirmation;
 pub(crate) mod copies;
 pub(crate) mod explain;
+pub(crate) mod generate;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod leases;

@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         cli::Command::Restore(args) => commands::copies::restore(&args),
         cli::Command::Vault(args) => commands::vault::run(&args),
         cli::Command::Mock(args) => commands::mock::run(&args),
+        cli::Command::Generate(args) => commands::generate::run(&args),
     };
     done.unwrap_or_else(|error| failure::report(&error))
 }

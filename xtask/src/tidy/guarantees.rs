@@ -1,19 +1,34 @@
-//! Every guarantee names tests, and each of them exists.
+//! Every guarantee names tests, and each of them exists; so do those of the pages on security, and each requirement that is
+//! met there names a test or a page.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/guarantees.md";
+/// The pages on security.
+const SECURITY: &str = "docs/security/";
+/// The cell of a requirement that is met.
+const MET: &str = " | met |";
 /// The beginning of the paragraph that names a guarantee's tests.
 const SHOWN_BY: &str = "**Shown by**";
 
-/// Checks the page `docs/guarantees.md`.
+/// Checks the page `docs/guarantees.md`, and those on security.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let Some(page) = tree.file(PAGE) else { return Vec::new() };
-    let tests = tests(page);
-    let mut findings: Vec<Finding> = tests.filter_map(|test| missing(tree, page, test)).collect();
-    findings.extend(unshown(page));
+    let mut findings = Vec::new();
+    for page in tree.below(SECURITY).chain(tree.file(PAGE)) {
+        findings.extend(tests(page).filter_map(|test| missing(tree, page, test)));
+    }
+    findings.extend(tree.below(SECURITY).flat_map(unproven));
+    findings.extend(tree.file(PAGE).into_iter().flat_map(unshown));
     findings
+}
+
+/// Rows of requirements that are met without a test or a page.
+fn unproven(page: &File) -> Vec<Finding> {
+    let rows = page.lines().filter(|(_, line)| line.contains(MET));
+    let proven = |note: &str| note.contains(".rs::") || note.contains("](");
+    let unproven = rows.filter(|(_, line)| !line.split_once(MET).is_some_and(|(_, note)| proven(note)));
+    unproven.map(|(number, _)| page.line(number).fails("is met without a test or a page", "name one")).collect()
 }
 
 /// A test that the page names, and the line that names it.
@@ -98,6 +113,25 @@ mod tests {
                 "docs/guarantees.md:2: names the test {gone}, which does not exist; name an existing test, or remove the guarantee"
             );
             assert_eq!(messages, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_requirement_that_is_met_names_an_existing_test_or_a_page() {
+        let check = |row: &str| messages(&super::check(&Tree::of(&[("docs/security/a.md", row), TESTS])));
+        for row in [
+            "| 1 | x | met | `crates/a/src/b.rs::it_holds` |",
+            "| 1 | x | met | [page](b.md) |",
+            "| 1 | x | not met | none |",
+        ] {
+            assert_eq!(check(row), Vec::<String>::new());
+        }
+        for (row, expected) in [
+            ("| 1 | x | met | it is |", "is met without a test or a page"),
+            ("| 1 | x | met | `crates/a/src/b.rs::gone` |", "names the test crates/a/src/b.rs::gone"),
+        ] {
+            let messages = check(row);
+            assert!(messages.len() == 1 && messages[0].contains(expected), "{messages:?}");
         }
     }
 
