@@ -140,6 +140,11 @@ impl RequestAccount {
         self.policy = Some(policy.clone());
     }
 
+    /// Applies the changes of the upstream that was chosen among those of the route: `policy` is that of the route with them.
+    pub(crate) fn changes_with(&mut self, policy: &Arc<RoutePolicy>) {
+        self.policy = Some(policy.clone());
+    }
+
     /// Returns the policy that applies to the request.
     pub(crate) fn policy(&self) -> &RoutePolicy {
         self.policy.as_deref().unwrap_or(&self.request.snapshot.traffic.built_in.unmatched)

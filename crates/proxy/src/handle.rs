@@ -64,7 +64,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
         tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
-        let page = PageRequest::of(head, &account.request.snapshot);
+        let page = PageRequest::of(head, &account.request.snapshot, account.request.at.listener);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
             let (at, deadlines) = (account.request.at.clone(), active.deadlines.clone());
@@ -119,8 +119,9 @@ async fn serve(
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
+    check_host(at, &head)?;
     respond_to_preflight(account, &snapshot, &head, preflight)?;
-    let found = route::find(&snapshot.traffic, &head);
+    let found = route::find(&snapshot.traffic, &head, at.listener);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
     {
@@ -176,13 +177,25 @@ async fn serve(
     let handled = match action {
         Action::Forward(to) => forward::forward_to(to, account, body, client).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
-        Action::Redirect(to) => respond::respond(respond::redirect(to, &head), account, client).await?,
+        Action::Redirect(to) => {
+            let response = respond::redirect(to, &account.request)?;
+            respond::respond(response, account, client).await?
+        }
         Action::Status => Handled::Own(render::json(br#"{"status":"ok"}"#.to_vec()), None),
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     };
     Ok(handled)
+}
+
+/// Refuses a request for a host whose certificate is another than that of the connection (RFC 9110, 7.4).
+fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
+    if at.server_name.as_ref().is_some_and(|name| name.excludes(head.host())) {
+        let message = "this connection belongs to another host: open another connection for this host";
+        return Err(Problem::new(Refusal::MisdirectedRequest, message));
+    }
+    Ok(())
 }
 
 /// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
@@ -195,7 +208,9 @@ fn respond_to_preflight(
     let response = if let Some(endpoint) = endpoint {
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         cors::preflight_response()
-    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, head) {
+    } else if let Some((policy, response)) =
+        cors::preflight_of_route(&snapshot.traffic, head, account.request.at.listener)
+    {
         account.matched(policy);
         addresses::check(account)?;
         response

@@ -67,6 +67,7 @@ mod response_rules;
 mod revoke;
 mod roles;
 mod route_bounds;
+mod route_matches;
 mod routes;
 mod settings;
 mod spending;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Events, RetryRules, Route, Split, Upstream};
+use config::snapshot::{Events, RetryRules, Route, Split, Upstream, UpstreamChanges};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{Charge, Measure};
 
@@ -66,7 +66,14 @@ pub(crate) async fn forward_to(
             Events::Rows => account.open_record(charge).await?,
         }
     }
-    let upstream = choose(account, upstream)?;
+    let (upstream, changes) = choose(account, upstream)?;
+    let rewrite = match changes {
+        None => &route.rewrite,
+        Some(changes) => {
+            account.changes_with(&changes.policy);
+            &changes.rewrite
+        }
+    };
     let request = &account.request;
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
@@ -81,7 +88,7 @@ pub(crate) async fn forward_to(
     let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
     let request = &account.request;
     let head = request.head.clone();
-    let target = match &route.rewrite {
+    let target = match rewrite {
         None => OutgoingTarget::Received { prefix_len: 0 },
         Some(rewrite) => rewritten(rewrite, &head)?,
     };
@@ -162,13 +169,17 @@ fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
     Err(Problem::new(Refusal::BadRequest, message))
 }
 
-/// Returns the upstream that gets an admitted request.
-fn choose<'a>(account: &RequestAccount, upstream: RouteUpstream<'a>) -> Result<&'a Arc<Upstream>, Problem> {
+/// Returns the upstream that gets an admitted request, with its own changes.
+fn choose<'a>(
+    account: &RequestAccount,
+    upstream: RouteUpstream<'a>,
+) -> Result<(&'a Arc<Upstream>, Option<&'a UpstreamChanges>), Problem> {
     match upstream {
-        RouteUpstream::One(only) => Ok(only),
+        RouteUpstream::One(only) => Ok((only, None)),
         RouteUpstream::Split(split) => {
             let chosen = account.request.snapshot.destinations.next_of(split);
-            chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))
+            let chosen = chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))?;
+            Ok((&chosen.upstream, chosen.changes.as_deref()))
         }
     }
 }
