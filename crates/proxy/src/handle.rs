@@ -40,6 +40,7 @@ use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
 use crate::refusal::counted_limits::ReportedLimit;
+use crate::refusal::grpc;
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
@@ -77,10 +78,8 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
                 exchange.respond(relay(account, relayed, page.as_ref()).of(active));
                 continue;
             }
-            Ok(Handled::Own(response, rate)) => OwnResponse { response, rate, outcome: Outcome::Completed },
-            Err(EarlyResponse::Respond(response)) => {
-                OwnResponse { response: *response, rate: None, outcome: Outcome::Completed }
-            }
+            Ok(Handled::Own(response, rate)) => OwnResponse::of(response, rate),
+            Err(EarlyResponse::Respond(response)) => OwnResponse::of(*response, None),
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
         let response = finish(&mut account, &mut body, own, page.as_ref()).await;
@@ -130,7 +129,9 @@ async fn serve(
     let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
     addresses::check(account)?;
-    admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max))?;
+    // The bound of a gRPC call is that of each message.
+    let bounded = admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max));
+    bounded.or_else(|problem| if account.is_grpc { Ok(()) } else { Err(problem) })?;
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -237,13 +238,19 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
+    let (refusal, message) = (problem.refusal, problem.message.clone());
     let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
+    if account.request.head.is_grpc() {
+        let status = response.status();
+        let response = grpc::response(refusal, &message, &response);
+        return OwnResponse { status, outcome, ..OwnResponse::of(response, None) };
+    }
     let fallback = account.policy().fallback.as_deref().filter(|_| is_replaceable(response.status()));
     let response = match fallback {
         Some(fallback) => respond::in_place_of(&response, fallback),
         None => response,
     };
-    OwnResponse { response, rate: None, outcome }
+    OwnResponse { outcome, ..OwnResponse::of(response, None) }
 }
 
 /// Whether `routes[].fallback` replaces a response of the gateway with this status.
@@ -266,14 +273,27 @@ fn relay(
     let limit = account.reported_limit(admission.rate);
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(*head, status, &fields);
-    Box::new(ClientResponse { head, body: Body::relay(Relay::new(content, account, tap)), closes })
+    let mut relay = Relay::new(content, account, tap);
+    if received == StatusCode::SWITCHING_PROTOCOLS {
+        relay.becomes_tunnel();
+    }
+    Box::new(ClientResponse { head, body: Body::relay(relay), closes })
 }
 
 /// A response of the gateway, with the state of the client's rate limit.
 struct OwnResponse {
     response: Response<Bytes>,
+    /// The status in the log and in counts. That of a refused gRPC call is the one to which its gRPC status corresponds.
+    status: StatusCode,
     rate: Option<RateLevel>,
     outcome: Outcome,
+}
+
+impl OwnResponse {
+    /// Returns a complete response of the gateway.
+    fn of(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
+        Self { status: response.status(), response, rate, outcome: Outcome::Completed }
+    }
 }
 
 /// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
@@ -284,12 +304,12 @@ async fn finish(
     own: OwnResponse,
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
-    let OwnResponse { response, rate, outcome } = own;
+    let OwnResponse { response, status, rate, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
     account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
-    account.answers(response.status().as_u16());
+    account.answers(status.as_u16());
     if account.request.head.method_bytes() != b"HEAD" {
         account.relayed(response.body().len());
     }

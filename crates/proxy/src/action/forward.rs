@@ -85,6 +85,9 @@ pub(crate) async fn forward_to(
         request.begun,
     );
     upload.guard(&request.snapshot.traffic.claim_headers);
+    if account.is_grpc {
+        upload.bound_messages();
+    }
     let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
     let request = &account.request;
     let head = request.head.clone();

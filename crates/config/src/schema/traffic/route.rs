@@ -60,7 +60,7 @@ section! {
         events: Input<Events> = default(EVENTS, || Events::Folded);
         /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
         allow_headers: Values<String> = list(HEADER, 64, "none");
-        /// The protocols to which clients may change. A tunnel counts as one request, and lasts at most a day.
+        /// The protocols to which clients may change ([tunnels](routing.md#websockets)). A tunnel counts as one request, and lasts at most a day.
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
         /// A [rate limit](rate-limits.md) of each client on this route.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
