@@ -4,6 +4,7 @@
 mod addresses;
 mod auth;
 mod billing;
+mod body_changes;
 mod budget;
 mod change_inputs;
 mod changes;

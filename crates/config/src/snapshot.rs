@@ -5,6 +5,7 @@ mod alternatives;
 mod ambiguous;
 mod auth;
 mod billing;
+mod body_changes;
 mod budgets;
 mod conditions;
 mod cors;
@@ -43,6 +44,7 @@ pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
 pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMethod, Seller, TaxFraction};
+pub use body_changes::BodyChanges;
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;

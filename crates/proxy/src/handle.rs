@@ -25,7 +25,7 @@ use crate::account::RequestAccount;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
-use crate::action::{Action, Handled, RelayedResponse, forward, inference, models, respond};
+use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, forward, inference, models, respond};
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
@@ -52,6 +52,7 @@ use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
 use crate::transform::header_rules::RouteHeaders;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -76,6 +77,11 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let own = match served {
             Ok(Handled::Relayed(relayed)) => {
                 exchange.respond(relay(account, relayed, page.as_ref()).of(active));
+                continue;
+            }
+            Ok(Handled::Changed(changed, rate)) => {
+                let response = finish_changed(&mut account, changed, rate, page.as_ref());
+                exchange.respond(response.of(active));
                 continue;
             }
             Ok(Handled::Own(response, rate)) => OwnResponse::of(response, rate),
@@ -265,8 +271,7 @@ fn relay(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let status = account.policy().response.as_ref().map_or(received, |rules| rules.status(received));
+    let status = client_status(&account, &head);
     account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
@@ -274,7 +279,7 @@ fn relay(
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(*head, status, &fields);
     let mut relay = Relay::new(content, account, tap);
-    if received == StatusCode::SWITCHING_PROTOCOLS {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
         relay.becomes_tunnel();
     }
     Box::new(ClientResponse { head, body: Body::relay(relay), closes })
@@ -318,6 +323,32 @@ async fn finish(
     let limit = account.reported_limit(rate);
     let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
     Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Ends a request whose response the route has changed. The response is complete.
+fn finish_changed(
+    account: &mut RequestAccount,
+    changed: ChangedResponse,
+    rate: Option<RateLevel>,
+    page: Option<&PageRequest>,
+) -> Box<ClientResponse> {
+    let ChangedResponse { head, content } = changed;
+    let status = client_status(account, &head);
+    account.permits.request = None;
+    let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
+    account.answers(status.as_u16());
+    account.relayed(content.len());
+    account.finish(Outcome::Completed, None);
+    let limit = account.reported_limit(rate);
+    let fields = gateway_fields(account, page, limit, account.request.wall_at());
+    let head = ClientHead::relayed(*head, status, &fields);
+    Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Returns the status of an upstream's response as the route has it.
+fn client_status(account: &RequestAccount, head: &RelayedHead) -> StatusCode {
+    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    account.policy().response.as_ref().map_or(received, |rules| rules.status(received))
 }
 
 /// Returns what the gateway adds to the head of a response, and how its route changes it.

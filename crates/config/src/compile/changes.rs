@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::body_changes;
 use super::change_inputs::ChangeInputs;
 use super::header_rules::{self, ValueSources};
 use super::rewrite::{self, rewrite};
@@ -19,6 +20,8 @@ pub(super) fn changed(
         upstream_host: rewrite::upstream_host(inputs),
         request_headers: header_rules::of_requests(reader, inputs, from),
         response: header_rules::of_responses(reader, inputs, from),
+        request_body: body_changes::of_requests(reader, inputs),
+        response_body: body_changes::of_responses(reader, inputs),
         ..policy.clone()
     };
     (policy, rewrite(reader, inputs, from.path))

@@ -126,6 +126,12 @@ fn template(
     value: &Input<HeaderText>,
     from: ValueSources<'_>,
 ) -> Option<HeaderTemplate> {
+    if matches!(value.value.pieces.first(), Some(HeaderPiece::Literal(text)) if text.starts_with("vault:")) {
+        let problem =
+            Problem::new(Code::NotYet, value.at(), "headers have no credentials of the vault in this version");
+        reader.report(problem.expected("a variable, or `file:PATH`"));
+        return None;
+    }
     let mut parts = Vec::new();
     for piece in &value.value.pieces {
         parts.push(match piece {

@@ -125,6 +125,8 @@ impl CompiledRoutes<'_, '_> {
             upstream_host: UpstreamHost::ByScheme,
             request_headers: None,
             response: None,
+            request_body: None,
+            response_body: None,
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
@@ -212,11 +214,18 @@ fn transformations_of_upstreams(route: &RouteInput) -> impl Iterator<Item = &'st
     let transformations = route.transformations.as_ref();
     let request = transformations.and_then(|both| both.request.as_ref());
     let has_request = request.is_some_and(|request| {
-        ["rewrite", "remove_headers", "add_headers", "append_headers"].iter().any(|key| request.location.has(key))
+        ["rewrite", "remove_headers", "add_headers", "append_headers", "body", "body_max"]
+            .iter()
+            .any(|key| request.location.has(key))
     });
     let response = transformations.and_then(|both| both.response.as_ref());
     let has_status = response.is_some_and(|response| !response.status.is_empty());
-    let keys = [(has_request, "transformations.request"), (has_status, "transformations.response.status")];
+    let has_body = response.is_some_and(|response| response.body.is_some());
+    let keys = [
+        (has_request, "transformations.request"),
+        (has_status, "transformations.response.status"),
+        (has_body, "transformations.response.body"),
+    ];
     keys.into_iter().filter(|(has, _)| *has).map(|(_, key)| key)
 }
 

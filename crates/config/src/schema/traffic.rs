@@ -2,6 +2,7 @@
 
 mod auth;
 mod balance;
+mod body;
 mod bounds;
 mod breaker;
 mod cors;
@@ -43,6 +44,7 @@ pub(crate) use auth::{
 };
 use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
+pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};

@@ -147,6 +147,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "trusted_proxies" => "trusted_proxies[0]",
             "auth[0].audience" => "auth[0].audience[0]",
             "routes[0].host" => "routes[0].host[0]",
+            key if key.ends_with(".body.set") || key.ends_with(".body.rename") => &format!("{key}./a"),
             key if key.ends_with(".response.status") => &format!("{key}.418"),
             key => key,
         };

@@ -147,7 +147,8 @@ fn address_or_parts() -> Json {
 /// The condition on transformations that only routes with an upstream have.
 fn transformations_of_upstreams() -> Json {
     let status = json!({"type": "object", "minProperties": 1});
-    let response = json!({"type": "object", "properties": {"status": status}, "required": ["status"]});
+    let of_key = |key: &str| json!({"type": "object", "properties": {key: status}, "required": [key]});
+    let response = json!({"anyOf": [of_key("status"), of_key("body")]});
     let transformations = json!({"type": "object", "anyOf": [
         {"properties": {"request": {"type": "object", "minProperties": 1}}, "required": ["request"]},
         {"properties": {"response": response}, "required": ["response"]},
