@@ -14,6 +14,7 @@ mod backlog;
 mod billing;
 mod bodies;
 mod brand;
+mod browser_cors;
 mod browser_keys;
 mod budgets;
 mod bytes;
