@@ -67,9 +67,10 @@ def errors(to: grpc.Channel) -> None:
     assert next(stream) == b"one"
     error = failed(lambda: next(stream))
     assert (error.code(), error.details()) == (grpc.StatusCode.DATA_LOSS, "lost"), error
-    # Tollgate refuses a call without a key; gRPC derives the code from the status 401.
+    # Tollgate refuses a call without a key.
     error = failed(lambda: to.unary_unary("/test.Service/Reverse")(b"", timeout=PATIENCE_S))
     assert error.code() == grpc.StatusCode.UNAUTHENTICATED, error
+    assert "key" in error.details(), error
 
 
 def server_streaming(to: grpc.Channel) -> None:

@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod env_file;
 pub mod export;
 pub mod http1;
+pub mod json_edits;
 pub mod key;
 pub mod multipart;
 pub mod origin;
@@ -47,6 +48,7 @@ pub const ALL: &[FuzzTarget] = &[
     FuzzTarget { name: "http1_pipeline", run: http1::pipeline, words: &[], bytes_max: KIB },
     FuzzTarget { name: "http1_request", run: http1::request, words: http1::REQUEST_WORDS, bytes_max: 16 * KIB },
     FuzzTarget { name: "http1_response", run: http1::response, words: http1::RESPONSE_WORDS, bytes_max: 16 * KIB },
+    FuzzTarget { name: "json_edits", run: json_edits::json_edits, words: json_edits::WORDS, bytes_max: 8 * KIB },
     FuzzTarget { name: "multipart", run: multipart::multipart, words: multipart::WORDS, bytes_max: 32 * KIB },
     FuzzTarget { name: "origin", run: origin::origin, words: origin::WORDS, bytes_max: 4 * KIB },
     FuzzTarget { name: "price", run: price::price, words: price::WORDS, bytes_max: 256 },

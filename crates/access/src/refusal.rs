@@ -114,6 +114,8 @@ refusals! {
     PayloadTooLarge = "payload_too_large", 413, Caller, Never;
     /// The encoding or the media type of the request body is not supported.
     UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
+    /// The request belongs to another host than the TLS connection on which it was sent.
+    MisdirectedRequest = "misdirected_request", 421, Caller, Never;
     /// The request is well-formed, but the value of a field is invalid.
     Unprocessable = "unprocessable", 422, Caller, Never;
     /// A WebSocket was requested from an endpoint that supports only HTTP, or in an unsupported version.

@@ -4,7 +4,10 @@
 mod addresses;
 mod auth;
 mod billing;
+mod body_changes;
 mod budget;
+mod change_inputs;
+mod changes;
 mod cors;
 mod header_rules;
 mod limit;
@@ -20,6 +23,7 @@ mod price;
 mod price_file;
 mod process;
 mod rate_limit;
+mod redirect;
 mod request_test;
 mod retry;
 mod rewrite;
@@ -83,7 +87,7 @@ pub(crate) fn compile<'a>(
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
     let (rate, notes_of) = (&mut rate_limits, &mut notes);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
-    let mut routes = route::routes(reader, &mut traffic.routes, parts);
+    let mut routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts);
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);

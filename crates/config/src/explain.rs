@@ -183,7 +183,7 @@ impl Snapshot {
     pub fn explain(&self, request: &WrittenRequest) -> Explanation {
         let merged = self.traffic.merged_path(&request.path).map(|path| request.with_path(path));
         let request = merged.as_ref().unwrap_or(request);
-        let selection = self.traffic.select(request.requested());
+        let selection = self.traffic.select(request.requested(&self.process));
         let without_key = self.traffic.key_places(&selection).map(|places| request.without_keys(places));
         let shown = without_key.as_ref().unwrap_or(request);
         let mut explanation = Explanation {
@@ -290,7 +290,7 @@ impl Snapshot {
     /// Returns the rate limits that count a request, in the order of [`Explanation::rate_limits`].
     #[must_use]
     pub fn rate_limits_of(&self, request: &WrittenRequest) -> Vec<&RateLimit> {
-        match self.traffic.select(request.requested()) {
+        match self.traffic.select(request.requested(&self.process)) {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
             selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
                 self.limits_of(&selection).collect()

@@ -64,6 +64,7 @@ impl Traffic {
                 route.matches.methods.is_empty() || route.matches.methods.iter().any(|method| method == "GET");
             let is_plain = accepts_get
                 && route.matches.host.is_none()
+                && route.matches.listeners.is_empty()
                 && route.matches.conditions.is_none()
                 && !path.contains('\'');
             let path = if path.is_empty() { "/" } else { path.as_str() };

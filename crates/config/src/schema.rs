@@ -12,6 +12,7 @@ pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod listen;
+mod name;
 pub(crate) mod price;
 pub(crate) mod process;
 mod range;

@@ -27,6 +27,9 @@ use crate::substitute::{resolve_file, substitute};
 use crate::variable::Variable;
 use crate::yaml::{Key, Kind, Node};
 
+/// The number of the last problems among which a repeated one is found.
+const REPEATED_MAX: usize = 64;
+
 /// The file that is being read, and its problems so far.
 pub(crate) struct Reader<'a> {
     file: String,
@@ -151,7 +154,12 @@ impl<'a> Reader<'a> {
         if problem.place.is_some() || problem.first.is_some() {
             problem.file.clone_from(&self.file);
         }
-        self.problems.borrow_mut().push(problem);
+        // Each path of a route reports the problems of values that all its paths share.
+        let mut problems = self.problems.borrow_mut();
+        let is_same = |known: &Problem| known.at == problem.at && known.message == problem.message;
+        if problem.at.is_none() || !problems.iter().rev().take(REPEATED_MAX).any(is_same) {
+            problems.push(problem);
+        }
     }
 
     /// Whether no problem was reported.

@@ -5,6 +5,7 @@ mod alternatives;
 mod ambiguous;
 mod auth;
 mod billing;
+mod body_changes;
 mod budgets;
 mod conditions;
 mod cors;
@@ -43,6 +44,7 @@ pub use auth::{
     Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, RedisKeyEntry, TokenPlan, WithheldHeaders,
 };
 pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMethod, Seller, TaxFraction};
+pub use body_changes::BodyChanges;
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
@@ -59,15 +61,15 @@ pub use process::{
     MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
-pub use redirect::Redirect;
+pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};
 pub use retry::{PoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart, UpstreamHost};
-pub use route::{Action, HostMatch, PathMatch, Route, RouteMatches, Upgrade};
+pub use route::{Action, HostMatch, ListenerMatch, PathMatch, Route, RouteMatches, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
 pub use select::Selection;
 pub use signup::{Signup, SignupMode};
-pub use split::{Split, WeightedUpstream};
+pub use split::{Split, UpstreamChanges, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use timeouts::Timeouts;
 pub use traffic::{

@@ -43,6 +43,10 @@ pub(crate) struct RequestAccount {
     policy: Option<Arc<RoutePolicy>>,
     /// The deadline of the whole request.
     total_at: Instant,
+    /// Whether the request is a call of gRPC.
+    pub(crate) is_grpc: bool,
+    /// Whether the client has set that deadline (gRPC).
+    pub(crate) is_deadline_of_client: bool,
     pub(crate) identity: Identity,
     pub(crate) permits: Permits,
     pub(crate) ending: Ending,
@@ -122,6 +126,8 @@ impl RequestAccount {
         Box::new(Self {
             total_at: request.begun + request.snapshot.traffic.timeouts.total_of(false),
             request,
+            is_grpc: false,
+            is_deadline_of_client: false,
             policy: None,
             identity: Identity::default(),
             permits: Permits::of(permit),
@@ -136,7 +142,20 @@ impl RequestAccount {
 
     /// Applies the policy of the route that the request matches.
     pub(crate) fn matched(&mut self, policy: &Arc<RoutePolicy>) {
-        self.total_at = self.request.begun + policy.timeouts.total_of(self.request.head.is_grpc());
+        self.is_grpc = self.request.head.is_grpc();
+        let mut total = policy.timeouts.total_of(self.is_grpc);
+        if self.is_grpc
+            && let Some(of_client) = self.request.head.grpc_timeout().filter(|of_client| *of_client < total)
+        {
+            total = of_client;
+            self.is_deadline_of_client = true;
+        }
+        self.total_at = self.request.begun + total;
+        self.policy = Some(policy.clone());
+    }
+
+    /// Applies the changes of the upstream that was chosen among those of the route: `policy` is that of the route with them.
+    pub(crate) fn changes_with(&mut self, policy: &Arc<RoutePolicy>) {
         self.policy = Some(policy.clone());
     }
 

@@ -1,6 +1,7 @@
 //! The actions of routes on admitted requests. Each action has its module.
 
 pub(crate) mod bound;
+mod changed_body;
 pub(crate) mod credential;
 pub(crate) mod forward;
 mod hash_key;
@@ -18,6 +19,7 @@ use http::Response;
 use meter::AdmissionInfo;
 use meter::rate::RateLevel;
 
+pub(crate) use crate::action::changed_body::ChangedResponse;
 use crate::forward::UpstreamResponse;
 use crate::response::relay::TappedResponse;
 
@@ -43,6 +45,8 @@ pub(crate) enum Handled {
     Own(Response<Bytes>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.
     Relayed(RelayedResponse),
+    /// An upstream's response whose body the route has changed, with the state of the client's rate limit.
+    Changed(ChangedResponse, Option<RateLevel>),
 }
 
 /// An upstream's response, with what relaying it needs.

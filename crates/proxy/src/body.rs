@@ -4,6 +4,7 @@ pub(crate) mod admit;
 pub(crate) mod buffer;
 pub(crate) mod inflate;
 pub(crate) mod kept;
+mod messages;
 pub(crate) mod upload;
 
 use std::time::Duration;

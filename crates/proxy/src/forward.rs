@@ -111,7 +111,10 @@ impl BorrowedConnection {
 
     /// Returns whether the client aborted the request's body.
     pub(crate) fn client_aborted(&self) -> bool {
-        matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
+        matches!(
+            self.progress.failed(),
+            Some(UploadError::CallerGone | UploadError::Malformed(_) | UploadError::PartOfMessage)
+        )
     }
 
     /// Ends a complete response. An HTTP/1.1 connection is reused only if the whole request was sent, because the

@@ -25,7 +25,7 @@ use crate::account::RequestAccount;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
-use crate::action::{Action, Handled, RelayedResponse, forward, inference, models, respond};
+use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, forward, inference, models, respond};
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
@@ -40,6 +40,7 @@ use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
 use crate::refusal::counted_limits::ReportedLimit;
+use crate::refusal::grpc;
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
@@ -51,6 +52,7 @@ use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
 use crate::transform::header_rules::RouteHeaders;
+use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -64,7 +66,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
         tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
-        let page = PageRequest::of(head, &account.request.snapshot);
+        let page = PageRequest::of(head, &account.request.snapshot, account.request.at.listener);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
             let (at, deadlines) = (account.request.at.clone(), active.deadlines.clone());
@@ -77,10 +79,13 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
                 exchange.respond(relay(account, relayed, page.as_ref()).of(active));
                 continue;
             }
-            Ok(Handled::Own(response, rate)) => OwnResponse { response, rate, outcome: Outcome::Completed },
-            Err(EarlyResponse::Respond(response)) => {
-                OwnResponse { response: *response, rate: None, outcome: Outcome::Completed }
+            Ok(Handled::Changed(changed, rate)) => {
+                let response = finish_changed(&mut account, changed, rate, page.as_ref());
+                exchange.respond(response.of(active));
+                continue;
             }
+            Ok(Handled::Own(response, rate)) => OwnResponse::of(response, rate),
+            Err(EarlyResponse::Respond(response)) => OwnResponse::of(*response, None),
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
         let response = finish(&mut account, &mut body, own, page.as_ref()).await;
@@ -119,8 +124,9 @@ async fn serve(
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
+    check_host(at, &head)?;
     respond_to_preflight(account, &snapshot, &head, preflight)?;
-    let found = route::find(&snapshot.traffic, &head);
+    let found = route::find(&snapshot.traffic, &head, at.listener);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
     {
@@ -129,7 +135,9 @@ async fn serve(
     let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
     addresses::check(account)?;
-    admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max))?;
+    // The bound of a gRPC call is that of each message.
+    let bounded = admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max));
+    bounded.or_else(|problem| if account.is_grpc { Ok(()) } else { Err(problem) })?;
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -176,13 +184,25 @@ async fn serve(
     let handled = match action {
         Action::Forward(to) => forward::forward_to(to, account, body, client).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
-        Action::Redirect(to) => respond::respond(respond::redirect(to, &head), account, client).await?,
+        Action::Redirect(to) => {
+            let response = respond::redirect(to, &account.request)?;
+            respond::respond(response, account, client).await?
+        }
         Action::Status => Handled::Own(render::json(br#"{"status":"ok"}"#.to_vec()), None),
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     };
     Ok(handled)
+}
+
+/// Refuses a request for a host whose certificate is another than that of the connection (RFC 9110, 7.4).
+fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
+    if at.server_name.as_ref().is_some_and(|name| name.excludes(head.host())) {
+        let message = "this connection belongs to another host: open another connection for this host";
+        return Err(Problem::new(Refusal::MisdirectedRequest, message));
+    }
+    Ok(())
 }
 
 /// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
@@ -195,7 +215,9 @@ fn respond_to_preflight(
     let response = if let Some(endpoint) = endpoint {
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         cors::preflight_response()
-    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, head) {
+    } else if let Some((policy, response)) =
+        cors::preflight_of_route(&snapshot.traffic, head, account.request.at.listener)
+    {
         account.matched(policy);
         addresses::check(account)?;
         response
@@ -222,13 +244,19 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
+    let (refusal, message) = (problem.refusal, problem.message.clone());
     let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
+    if account.request.head.is_grpc() {
+        let status = response.status();
+        let response = grpc::response(refusal, &message, &response);
+        return OwnResponse { status, outcome, ..OwnResponse::of(response, None) };
+    }
     let fallback = account.policy().fallback.as_deref().filter(|_| is_replaceable(response.status()));
     let response = match fallback {
         Some(fallback) => respond::in_place_of(&response, fallback),
         None => response,
     };
-    OwnResponse { response, rate: None, outcome }
+    OwnResponse { outcome, ..OwnResponse::of(response, None) }
 }
 
 /// Whether `routes[].fallback` replaces a response of the gateway with this status.
@@ -243,22 +271,34 @@ fn relay(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let status = account.policy().response.as_ref().map_or(received, |rules| rules.status(received));
+    let status = client_status(&account, &head);
     account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(*head, status, &fields);
-    Box::new(ClientResponse { head, body: Body::relay(Relay::new(content, account, tap)), closes })
+    let mut relay = Relay::new(content, account, tap);
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        relay.becomes_tunnel();
+    }
+    Box::new(ClientResponse { head, body: Body::relay(relay), closes })
 }
 
 /// A response of the gateway, with the state of the client's rate limit.
 struct OwnResponse {
     response: Response<Bytes>,
+    /// The status in the log and in counts. That of a refused gRPC call is the one to which its gRPC status corresponds.
+    status: StatusCode,
     rate: Option<RateLevel>,
     outcome: Outcome,
+}
+
+impl OwnResponse {
+    /// Returns a complete response of the gateway.
+    fn of(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
+        Self { status: response.status(), response, rate, outcome: Outcome::Completed }
+    }
 }
 
 /// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
@@ -269,12 +309,12 @@ async fn finish(
     own: OwnResponse,
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
-    let OwnResponse { response, rate, outcome } = own;
+    let OwnResponse { response, status, rate, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
     account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
-    account.answers(response.status().as_u16());
+    account.answers(status.as_u16());
     if account.request.head.method_bytes() != b"HEAD" {
         account.relayed(response.body().len());
     }
@@ -283,6 +323,32 @@ async fn finish(
     let limit = account.reported_limit(rate);
     let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
     Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Ends a request whose response the route has changed. The response is complete.
+fn finish_changed(
+    account: &mut RequestAccount,
+    changed: ChangedResponse,
+    rate: Option<RateLevel>,
+    page: Option<&PageRequest>,
+) -> Box<ClientResponse> {
+    let ChangedResponse { head, content } = changed;
+    let status = client_status(account, &head);
+    account.permits.request = None;
+    let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
+    account.answers(status.as_u16());
+    account.relayed(content.len());
+    account.finish(Outcome::Completed, None);
+    let limit = account.reported_limit(rate);
+    let fields = gateway_fields(account, page, limit, account.request.wall_at());
+    let head = ClientHead::relayed(*head, status, &fields);
+    Box::new(ClientResponse { head, body: Body::whole(content), closes })
+}
+
+/// Returns the status of an upstream's response as the route has it.
+fn client_status(account: &RequestAccount, head: &RelayedHead) -> StatusCode {
+    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    account.policy().response.as_ref().map_or(received, |rules| rules.status(received))
 }
 
 /// Returns what the gateway adds to the head of a response, and how its route changes it.

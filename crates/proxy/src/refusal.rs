@@ -3,6 +3,7 @@
 pub(crate) mod budget_words;
 pub(crate) mod challenge;
 pub(crate) mod counted_limits;
+pub(crate) mod grpc;
 pub(crate) mod limit_fields;
 pub(crate) mod phase;
 pub(crate) mod problem;

@@ -1,5 +1,6 @@
 //! The response to a client before it is framed.
 
+mod close_frame;
 pub(crate) mod drain;
 pub(crate) mod head;
 pub(crate) mod relay;

@@ -29,9 +29,9 @@ pub(crate) struct RouteMatch<'a> {
 }
 
 /// Finds the route of a request.
-pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head) -> Phase<RouteMatch<'a>> {
+pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, listener: usize) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
-    let selection = traffic.select(requested(head, method, path));
+    let selection = traffic.select(requested(head, method, listener));
     let key_places = traffic.key_places(&selection);
     let problem = match selection {
         Selection::Endpoint(called) => {
@@ -60,8 +60,8 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head) -> Phase<RouteMatch<'a
 }
 
 /// Returns the configured route of a request with this method and the path and fields of `head`.
-pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head) -> Option<&'a Route> {
-    match traffic.select(requested(head, method, head.path())) {
+pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head, listener: usize) -> Option<&'a Route> {
+    match traffic.select(requested(head, method, listener)) {
         Selection::Route(route) => Some(route),
         Selection::Endpoint(_)
         | Selection::Health
@@ -73,8 +73,8 @@ pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head)
 
 /// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
 /// the method.
-pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
-    let called = match traffic.select(requested(head, method, head.path())) {
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head, listener: usize) -> Option<Endpoint> {
+    let called = match traffic.select(requested(head, method, listener)) {
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
         Selection::Route(_)
         | Selection::Health
@@ -85,8 +85,8 @@ pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Optio
     Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }
 
-fn requested<'a>(head: &'a Head, method: &'a str, path: &'a str) -> Requested<'a> {
-    Requested { method, host: head.host(), path, parts: head }
+fn requested<'a>(head: &'a Head, method: &'a str, listener: usize) -> Requested<'a> {
+    Requested { method, host: head.host(), path: head.path(), listener, parts: head }
 }
 
 fn configured(route: &Route) -> Action<'_> {

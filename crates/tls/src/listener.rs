@@ -20,6 +20,15 @@ pub struct ListenerTls {
     reloaded: Reloaded<ListenerFiles>,
 }
 
+/// The TLS of a new connection.
+#[derive(Debug)]
+pub struct ListenerConfig {
+    /// The configuration of the handshake.
+    pub server: Arc<ServerConfig>,
+    /// The names of the certificates; `None` if there is only one.
+    pub names: Option<Arc<ServerNames>>,
+}
+
 struct ListenerFiles {
     /// The protocols of ALPN, in order of preference.
     protocols: Vec<Vec<u8>>,
@@ -58,6 +67,12 @@ impl ListenerTls {
     /// Returns the configuration for a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
+        self.reloaded.config().server.clone()
+    }
+
+    /// Returns the same with the names of the certificates.
+    #[must_use]
+    pub fn named_config(&self) -> Arc<ListenerConfig> {
         self.reloaded.config()
     }
 
@@ -76,7 +91,7 @@ impl ListenerTls {
 
 impl FilesInUse for ListenerFiles {
     type Settings = TlsSettings;
-    type Config = ServerConfig;
+    type Config = ListenerConfig;
 
     fn read(&mut self, settings: &TlsSettings, now: Timestamp) -> bool {
         let mut has_changed = false;
@@ -105,7 +120,7 @@ impl FilesInUse for ListenerFiles {
         has_changed
     }
 
-    fn config(&self, settings: &TlsSettings) -> Result<ServerConfig, CertificateError> {
+    fn config(&self, settings: &TlsSettings) -> Result<ListenerConfig, CertificateError> {
         let refused = |error: rustls::Error| CertificateError::Settings(error.to_string());
         let versions = settings.min_version.versions();
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions);
@@ -116,11 +131,12 @@ impl FilesInUse for ListenerFiles {
             }
             (None, _) | (_, None) => builder.with_no_client_auth(),
         };
-        let names = ServerNames::new(self.certificates.iter().map(|used| &used.certificate));
-        let mut config = builder.with_cert_resolver(Arc::new(names));
+        let names = Arc::new(ServerNames::new(self.certificates.iter().map(|used| &used.certificate)));
+        let mut config = builder.with_cert_resolver(names.clone());
         config.alpn_protocols = self.protocols.clone();
         config.ticketer = self.tickets.clone();
-        Ok(config)
+        let names = (self.certificates.len() > 1).then_some(names);
+        Ok(ListenerConfig { server: Arc::new(config), names })
     }
 
     fn states(&self, settings: &TlsSettings) -> Vec<CertificateState> {

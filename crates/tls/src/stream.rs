@@ -38,6 +38,15 @@ impl ServerStream {
         distinguished_name::subject(certificate)
     }
 
+    /// Returns the server name that the client sent (RFC 6066, 3); `None` without TLS or without one.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.server_name(),
+        }
+    }
+
     /// Returns the protocol that ALPN selected; `None` without TLS, or if the client offered no protocol.
     #[must_use]
     pub fn alpn_protocol(&self) -> Option<&[u8]> {

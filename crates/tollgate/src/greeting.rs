@@ -183,8 +183,10 @@ mod tests {
         let key = format!("tollgate_{}", "0".repeat(32));
         let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "business".to_owned(), key }];
         let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
-        let (proxy, control) =
-            (&[Listener { address, tls: None, proxy_protocol: false }][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
+        let (proxy, control) = (
+            &[Listener { name: None, address, tls: None, proxy_protocol: false }][..],
+            SocketAddr::from(([127, 0, 0, 1], 8787)),
+        );
         Greeting { snapshot, place, proxy, control, mock, payments: None, demo, setup, serves_api }.text()
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use e2e::sse::Event;
+use e2e::wire::Framing;
 use e2e::{Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, eventually};
 use serde_json::json;
 use tokio::time::Instant;
@@ -251,4 +252,55 @@ async fn second_sigterm_ends_at_once() {
     let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(143), "128 and the number of SIGTERM");
     drop(stream);
+}
+
+/// Opens a WebSocket through the gateway: the upstream accepts it, and sends these bytes.
+async fn websocket(gateway: &Gateway) -> Wire {
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    let head = "GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    wire.write(head.as_bytes()).await.unwrap();
+    assert_eq!(wire.head().await.unwrap().word(1), "101");
+    wire
+}
+
+#[tokio::test]
+async fn a_websocket_ends_with_a_close_frame_after_a_whole_frame() {
+    for (sent, expected) in [
+        // A whole frame is followed by a Close frame with the code 1001.
+        (&b"\x82\x03abc"[..], &b"\x82\x03abc\x88\x02\x03\xe9"[..]),
+        // After a part of a frame, the client would read it as content.
+        (b"\x82\x05abc", b"\x82\x05abc"),
+        // The upstream has closed already.
+        (b"\x88\x02\x03\xe8", b"\x88\x02\x03\xe8"),
+    ] {
+        let upstream = Upstream::start(move |mut turn| async move {
+            let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+            let head = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            turn.wire.write(head.as_bytes()).await.unwrap();
+            turn.wire.write(sent).await.unwrap();
+            turn.wire.closed().await;
+            None
+        })
+        .await;
+        let route = "{path: /socket, upstreams: backend, auth: none, upgrades: [websocket]}";
+        let gateway = Gateway::start(drain(Setup::routed(upstream.address(), route), "0s", "500ms")).await;
+        let mut wire = websocket(&gateway).await;
+        let mut received = Vec::new();
+        while received.len() < sent.len() {
+            let Piece::Data(data) = wire.piece(&mut Framing::UntilClose).await else {
+                panic!("the socket ends: {received:?}")
+            };
+            received.extend(data);
+        }
+        gateway.terminate();
+        received.extend(wire.body(Framing::UntilClose).await.0);
+        assert_eq!(received, expected);
+        let ended = gateway.end_within(HANGS).await;
+        let line = ended.stderr.lines().find(|line| line.contains("\"path\":\"/socket\"")).unwrap().to_owned();
+        let bytes = format!("\"response_bytes\":{}", expected.len());
+        assert!(line.contains("\"outcome\":\"drained\"") && line.contains(&bytes), "{line}");
+    }
 }

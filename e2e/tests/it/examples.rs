@@ -24,15 +24,17 @@ mod routes;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 16] = [
+const EXAMPLES: [&str; 19] = [
     "anthropic-sdk",
     "azure-openai-sdk",
+    "blue-green",
     "canary",
     "claude-code",
     "codex-cli",
     "codexible",
     "cors",
     "google-sdk",
+    "grpc",
     "jwt",
     "llm-openai",
     "openai-sdk",
@@ -41,6 +43,7 @@ const EXAMPLES: [&str; 16] = [
     "reselling",
     "resilient",
     "transform",
+    "websocket",
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";

@@ -3,6 +3,7 @@
 
 pub(crate) mod certificates;
 mod grpc;
+mod websocket;
 
 use std::fs;
 use std::path::PathBuf;

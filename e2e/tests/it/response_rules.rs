@@ -1,6 +1,6 @@
 //! Each kind of response obeys each rule of its route, over HTTP/1.1 and HTTP/2.
 
-use e2e::{Gateway, ReservedPort, Setup, Upstream, is_uuid_v7};
+use e2e::{Call, Gateway, ReservedPort, Setup, Upstream, eventually, is_uuid_v7};
 use tokio::process::Command;
 
 const PAGE: &str = "https://shop.example.com";
@@ -20,7 +20,10 @@ const fn kind(name: &'static str, path: &'static str, status: u16) -> Kind {
     Kind { name, arguments: &[], path, status }
 }
 
-static KINDS: [Kind; 10] = [
+/// A call of gRPC. Its content is empty, so that curl sends it over HTTP/2 (see [`cases`]).
+const GRPC: &[&str] = &["--request", "POST", "--header", "content-type: application/grpc", "--header", "te: trailers"];
+
+static KINDS: [Kind; 13] = [
     kind("relayed", "/relayed", 200),
     kind("unauthorized", "/keyed", 401),
     kind("denied", "/denied", 403),
@@ -28,6 +31,9 @@ static KINDS: [Kind; 10] = [
     kind("limited", "/limited", 429),
     kind("unreachable", "/down", 502),
     kind("fallback", "/fallback", 503),
+    Kind { arguments: GRPC, ..kind("unauthorized call", "/keyed", 200) },
+    Kind { arguments: GRPC, ..kind("limited call", "/limited", 200) },
+    Kind { arguments: GRPC, ..kind("unreachable call", "/fallback", 200) },
     kind("redirect", "/redirect", 307),
     kind("fixed", "/fixed", 200),
     Kind {
@@ -43,8 +49,8 @@ fn cases() -> impl Iterator<Item = (&'static Kind, &'static str)> {
     all.filter(|(kind, protocol)| kind.status != 413 || *protocol == PROTOCOLS[0])
 }
 
-/// Starts a gateway with a route for each kind of response, each with these rules.
-async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gateway {
+/// Returns a configuration with a route for each kind of response, each with these rules.
+fn setup(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Setup {
     let backend = |name: &str, address| format!("{{name: {name}, backends: [{{url: \"http://{address}\"}}]}}");
     let upstreams = [backend("fine", upstream.address()), backend("down", down.address())].join(", ");
     let open = format!("auth: {{type: none}}, {rules}");
@@ -61,7 +67,15 @@ async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gatew
         format!("{{path: /fixed, respond: {{{headers}}}, {open}}}"),
     ]
     .join(", ");
-    let setup = Setup::new().section("upstreams", &format!("[{upstreams}]")).section("routes", &format!("[{routes}]"));
+    Setup::new().section("upstreams", &format!("[{upstreams}]")).section("routes", &format!("[{routes}]"))
+}
+
+/// Starts a gateway with [`setup`].
+async fn gateway(upstream: &Upstream, down: &ReservedPort, rules: &str) -> Gateway {
+    start(setup(upstream, down, rules)).await
+}
+
+async fn start(setup: Setup) -> Gateway {
     let gateway = Gateway::start(setup).await;
     // The only request that the limit admits.
     ask(&gateway, PROTOCOLS[0], &kind("admitted", "/limited", 200), &[]).await;
@@ -159,10 +173,71 @@ async fn every_kind_of_response_has_the_headers_of_its_route() {
     }
 }
 
+#[tokio::test]
+async fn an_origin_of_any_length_is_compared_or_too_large() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let gateway = gateway(&upstream, &down, CORS).await;
+    for (length, status) in [(32 * 1024, 200), (64 * 1024, 431)] {
+        let origin = format!("https://{}.example.com", "a".repeat(length));
+        let call = Call::get("/relayed").header("origin", &origin);
+        let answer = gateway.call(call).await.expect(status);
+        // A host has at most 253 characters, so no browser sends such an origin.
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{length}");
+    }
+}
+
 /// Checks that the response has one id of the request.
 #[track_caller]
 fn check_ids(fields: &Fields, case: &str) {
     let ids = fields.all("x-request-id");
     assert!(ids.len() == 1 && is_uuid_v7(ids[0]), "{case}");
     assert_eq!(fields.all("request-id"), ids, "{case}");
+}
+
+#[tokio::test]
+async fn refused_calls_of_grpc_have_trailers_only() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let gateway = gateway(&upstream, &down, "").await;
+    for (kind, protocol) in cases().filter(|(kind, _)| kind.arguments == GRPC) {
+        let fields = ask(&gateway, protocol, kind, &[]).await;
+        let case = format!("{} {protocol} {:?}", kind.name, fields.0);
+        let (status, message, retries) = match kind.path {
+            "/keyed" => ("16", "key", false),
+            "/limited" => ("8", "the rate limit of 1 requests is reached", true),
+            _ => ("14", "cannot be reached", true),
+        };
+        assert_eq!(fields.all("grpc-status"), [status], "{case}");
+        assert!(fields.all("grpc-message")[0].contains(message), "{case}");
+        assert_eq!(fields.all("content-type"), ["application/grpc"], "{case}");
+        assert_eq!(fields.all("grpc-retry-pushback-ms").is_empty(), retries, "{case}");
+        check_ids(&fields, &case);
+    }
+    // The log has the status of HTTP to which the status of gRPC corresponds.
+    for (path, status) in [("/keyed", 401), ("/limited", 429), ("/fallback", 502)] {
+        eventually("each refused call is logged", async || {
+            let is_logged = |line: &str| {
+                line.contains(&format!("\"path\":\"{path}\"")) && line.contains(&format!("\"status\":{status}"))
+            };
+            gateway.stderr().lines().any(is_logged).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn responses_of_limited_routes_have_their_limit() {
+    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let limits = "[{dimension: ip, limit: 1000, window: 1d}]";
+    let gateway = start(setup(&upstream, &down, "").section("rate_limits", limits).limited()).await;
+    for (kind, protocol) in cases() {
+        // A preflight request and a client that the route does not accept count in no limit; a refusal of a limit reports that one.
+        if matches!(kind.name, "preflight" | "denied" | "too large") || kind.path == "/limited" {
+            continue;
+        }
+        let fields = ask(&gateway, protocol, kind, &[]).await;
+        let case = format!("{} {protocol} {:?}", kind.name, fields.0);
+        assert_eq!(fields.all("x-ratelimit-limit"), ["1000"], "{case}");
+        assert!(fields.all("x-ratelimit-remaining")[0].parse::<u32>().unwrap() < 1_000, "{case}");
+        assert_eq!(fields.all("ratelimit-policy"), ["\"ip\";q=1000;w=86400"], "{case}");
+    }
 }

@@ -63,13 +63,14 @@ fn parse(line: &str) -> Option<Route> {
     let policy = BuiltInPolicies::new(timeouts, timeouts).unmatched;
     let methods = words.filter(|method| !method.is_empty()).map(str::to_owned).collect();
     Some(Route {
-        matches: RouteMatches { host: None, path, methods, conditions: None },
+        matches: RouteMatches { host: None, path, listeners: Box::default(), methods, conditions: None },
         policy: Arc::new(RoutePolicy { name: Arc::from(line), ..(*policy).clone() }),
         action: Action::Forward(Arc::new(Upstream::plain("x", vec![Backend { origin, weight: 1 }]))),
         rewrite: None,
         websocket: false,
         refused_paths: config::snapshot::RefusedPaths::default(),
         place: None,
+        entry: 0,
     })
 }
 
@@ -98,7 +99,7 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
         .filter(|(_, route)| takes(route))
         .rev()
         .max_by_key(|(rank, route)| (*rank, lists(route, method) && method == "HEAD"));
-    match (router.find(Requested { method, host: b"", path, parts: &WrittenParts::default() }), best) {
+    match (router.find(Requested { method, host: b"", path, listener: 0, parts: &WrittenParts::default() }), best) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
         (Match::WrongMethod { allow }, None) => {
             assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");

@@ -11,17 +11,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ai", &["meter", "access"]),
     ("http1", &[]),
     ("insights", &["access"]),
+    ("json_edits", &[]),
     ("jobs", &["access"]),
     ("tls", &["access"]),
     ("discovery", &["tls", "jobs", "access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai", "access"]),
-    ("config", &["http1", "ai", "tls", "meter", "access"]),
+    ("config", &["http1", "json_edits", "ai", "tls", "meter", "access"]),
     ("store", &["spool", "meter", "access"]),
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("billing", &["ledger", "store", "jobs", "tls", "meter", "access"]),
-    ("proxy", &["http1", "config", "ai", "tls", "spool", "meter", "access"]),
+    ("proxy", &["http1", "json_edits", "config", "ai", "tls", "spool", "meter", "access"]),
     (
         "control",
         &[
@@ -81,7 +82,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Workspace crates without I/O, so that they can be fuzzed and simulated.
-const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1", "insights"];
+const WITHOUT_IO: &[&str] = &["access", "meter", "ai", "http1", "insights", "json_edits"];
 
 /// External crates that do I/O.
 const IO: &[&str] =
@@ -239,7 +240,7 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use http1, config, ai, tls, spool, meter, access (and \
+                "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use http1, json_edits, config, ai, tls, spool, meter, access (and \
               telemetry): move the code, or pass the data in"
             ]
         );

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use http1::HeadEdits;
 
+use super::change_inputs::ChangeInputs;
 use crate::error::{Code, Problem};
 use crate::input::Input;
-use crate::schema::field::Values;
-use crate::schema::traffic::{HEADERS_MAX, HeaderPiece, HeaderText, RouteInput};
+use crate::schema::traffic::{HEADERS_MAX, HeaderPiece, HeaderText};
 use crate::section::{Reader, one_of};
 use crate::snapshot::credentials::KEY_HEADERS;
 use crate::snapshot::{Auth, HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
@@ -25,36 +25,45 @@ pub(super) struct ValueSources<'a> {
 type Headers = [(String, Input<HeaderText>)];
 
 /// Returns the changes of the headers of requests to upstreams; `None` without one.
-pub(super) fn of_requests(reader: &Reader<'_>, route: &RouteInput, from: ValueSources<'_>) -> Option<Box<HeaderRules>> {
-    let input = route.transformations.as_ref()?.request.as_ref()?;
-    rules(reader, (&input.remove_headers, &input.add_headers, &input.append_headers), from).map(Box::new)
+pub(super) fn of_requests(
+    reader: &Reader<'_>,
+    inputs: ChangeInputs<'_>,
+    from: ValueSources<'_>,
+) -> Option<Box<HeaderRules>> {
+    let removed = inputs.request("remove_headers").map_or(&[][..], |input| &input.remove_headers.list);
+    let added = inputs.request("add_headers").map_or(&[][..], |input| &input.add_headers);
+    let appended = inputs.request("append_headers").map_or(&[][..], |input| &input.append_headers);
+    rules(reader, (removed, added, appended), from).map(Box::new)
 }
 
 /// Returns the changes of responses; `None` without one.
 pub(super) fn of_responses(
     reader: &Reader<'_>,
-    route: &RouteInput,
+    inputs: ChangeInputs<'_>,
     from: ValueSources<'_>,
 ) -> Option<Box<ResponseRules>> {
-    let input = route.transformations.as_ref()?.response.as_ref()?;
-    let headers = rules(reader, (&input.remove_headers, &input.add_headers, &input.append_headers), from);
-    let statuses = input.status.iter().filter_map(|(from, to)| Some((from.parse::<StatusCode>().ok()?, to.value)));
+    let removed = inputs.response("remove_headers").map_or(&[][..], |input| &input.remove_headers.list);
+    let added = inputs.response("add_headers").map_or(&[][..], |input| &input.add_headers);
+    let appended = inputs.response("append_headers").map_or(&[][..], |input| &input.append_headers);
+    let headers = rules(reader, (removed, added, appended), from);
+    let statuses = inputs.response("status").map_or(&[][..], |input| &input.status);
+    let statuses = statuses.iter().filter_map(|(from, to)| Some((from.parse::<StatusCode>().ok()?, to.value)));
     let rules = ResponseRules { headers, statuses: statuses.collect() };
     (rules.headers.is_some() || !rules.statuses.is_empty()).then(|| Box::new(rules))
 }
 
 fn rules(
     reader: &Reader<'_>,
-    lists: (&Values<String>, &Headers, &Headers),
+    lists: (&[Input<String>], &Headers, &Headers),
     from: ValueSources<'_>,
 ) -> Option<HeaderRules> {
     let (removed, added, appended) = lists;
-    if removed.list.is_empty() && added.is_empty() && appended.is_empty() {
+    if removed.is_empty() && added.is_empty() && appended.is_empty() {
         return None;
     }
     let (mut fixed, mut fixed_appended) = (HeadEdits::for_forwarding(), HeadEdits::for_forwarding());
     let mut is_writable = true;
-    for name in &removed.list {
+    for name in removed {
         is_writable &= fixed.remove_named(name.value.as_bytes()).is_ok();
     }
     let mut templates = [Vec::new(), Vec::new()];
@@ -83,7 +92,7 @@ fn rules(
         |template: &HeaderTemplate| template.parts.iter().any(|part| matches!(part, HeaderPart::Parameter(_)));
     let needs_path = replaced_by_values.iter().chain(&appended_values).any(has_parameter);
     let path = path_template(from.path).filter(|_| needs_path).cloned();
-    let names = removed.list.iter().map(|name| name.value.as_str()).chain(added.iter().map(|(name, _)| name.as_str()));
+    let names = removed.iter().map(|name| name.value.as_str()).chain(added.iter().map(|(name, _)| name.as_str()));
     let names = names.map(Box::from).collect();
     Some(HeaderRules { names, replaced: fixed, replaced_by_values, appended: fixed_appended, appended_values, path })
 }
@@ -117,6 +126,12 @@ fn template(
     value: &Input<HeaderText>,
     from: ValueSources<'_>,
 ) -> Option<HeaderTemplate> {
+    if matches!(value.value.pieces.first(), Some(HeaderPiece::Literal(text)) if text.starts_with("vault:")) {
+        let problem =
+            Problem::new(Code::NotYet, value.at(), "headers have no credentials of the vault in this version");
+        reader.report(problem.expected("a variable, or `file:PATH`"));
+        return None;
+    }
     let mut parts = Vec::new();
     for piece in &value.value.pieces {
         parts.push(match piece {

@@ -8,6 +8,7 @@ use access::{Clock, Timestamp};
 use ipnet::IpNet;
 use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
 
+use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
 use crate::input::{Input, Source};
@@ -26,6 +27,7 @@ pub(super) struct CompiledListeners {
 
 /// An address as it is configured.
 struct Address<'a> {
+    name: Option<&'a Input<String>>,
     input: &'a Input<SocketAddr>,
     tls: Option<&'a TlsInput>,
     proxy_protocol: bool,
@@ -58,7 +60,12 @@ pub(super) fn listeners(
         exposure.check(input, tls.is_some());
     }
     exposure.check(control, process.control.tls.is_some());
+    let mut names = UsedNames::default();
+    for name in addresses.iter().filter_map(|address| address.name) {
+        names.take(reader, name, "listener");
+    }
     let listener = |address: &Address<'_>| Listener {
+        name: address.name.map(|name| name.value.as_str().into()),
         address: address.input.value,
         tls: address.tls.and_then(|tls| files.tls(tls)),
         proxy_protocol: address.proxy_protocol,
@@ -67,10 +74,22 @@ pub(super) fn listeners(
     CompiledListeners { proxy: addresses.iter().map(listener).collect(), control_tls }
 }
 
+/// Returns the names of the proxy's listeners in their order, for routes.
+pub(super) fn names(process: &ProcessInput) -> Vec<Option<&str>> {
+    match &process.listen {
+        Some(Either::Nested(listeners)) => {
+            let addresses = listeners.iter().filter_map(address);
+            addresses.map(|address| address.name.map(|name| name.value.as_str())).collect()
+        }
+        Some(Either::Single(_)) | None => Vec::new(),
+    }
+}
+
 fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> Option<Address<'_>> {
     match entry {
         Either::Single(input) => Some(Address::plain(input)),
         Either::Nested(listener) => Some(Address {
+            name: listener.name.as_ref(),
             input: listener.address.as_ref()?,
             tls: listener.tls.as_ref(),
             proxy_protocol: listener.proxy_protocol.value,
@@ -80,7 +99,7 @@ fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> 
 
 impl<'a> Address<'a> {
     const fn plain(input: &'a Input<SocketAddr>) -> Self {
-        Self { input, tls: None, proxy_protocol: false }
+        Self { name: None, input, tls: None, proxy_protocol: false }
     }
 }
 

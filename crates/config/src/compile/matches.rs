@@ -12,7 +12,7 @@ use crate::error::{At, Code, Problem};
 use crate::schema::field::{Either, MapEntry};
 use crate::schema::traffic::{ConditionInput, PathInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Condition, Conditions, HostMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
+use crate::snapshot::{Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
 
 /// Maximum number of regular expressions of all routes: each search keeps memory per thread.
 const EXPRESSIONS_MAX: usize = 256;
@@ -37,24 +37,78 @@ pub(super) struct KnownMatches {
 /// A host, and a text that is equal for equal sets of paths only.
 type HostAndPath = (Option<HostMatch>, String);
 
-/// Compiles the matches of a route; `None` if its path is invalid.
-pub(super) fn matches(reader: &Reader<'_>, route: &mut RouteInput) -> Option<PlacedMatches> {
-    let (at, path) = path(reader, route.path.as_mut())?;
+/// The matches of a route, which has several hosts and paths.
+#[derive(Debug)]
+pub(super) struct RouteSelectors {
+    /// The hosts; `None` means all.
+    hosts: Vec<Option<HostMatch>>,
+    /// The paths with their positions.
+    pub(super) paths: Vec<(Option<At>, PathMatch)>,
+    listeners: Box<[ListenerMatch]>,
+    methods: Vec<String>,
+    conditions: Option<Box<Conditions>>,
+}
+
+impl RouteSelectors {
+    /// Returns the matches of one path of the route: one for each host.
+    pub(super) fn at<'a>(&'a self, path: &'a (Option<At>, PathMatch)) -> impl Iterator<Item = PlacedMatches> + 'a {
+        self.hosts.iter().map(move |host| {
+            let (listeners, methods, conditions) =
+                (self.listeners.clone(), self.methods.clone(), self.conditions.clone());
+            PlacedMatches {
+                at: path.0,
+                matches: RouteMatches { host: host.clone(), path: path.1.clone(), listeners, methods, conditions },
+            }
+        })
+    }
+
+    /// Returns the name of a route that has none: its first host and path.
+    pub(super) fn own_name(&self) -> String {
+        let path = self.paths.first().map_or_else(String::new, |(_, path)| path.to_string());
+        self.hosts.iter().flatten().next().map_or_else(|| path.clone(), |host| format!("{host}{path}"))
+    }
+
+    /// Returns a text that differs from that of another route.
+    pub(super) fn scope(&self) -> String {
+        let paths: Vec<String> = self.paths.iter().map(|(_, path)| format!("{path:?}")).collect();
+        let listeners: String = self.listeners.iter().map(|listener| format!("{} ", listener.name)).collect();
+        format!("{} {listeners}{} {:?}", paths.join(" "), self.methods.join(" "), self.conditions)
+    }
+}
+
+/// Compiles the matches of a route.
+pub(super) fn selectors(reader: &Reader<'_>, route: &mut RouteInput, listeners: &[Option<&str>]) -> RouteSelectors {
+    route.host.dedup();
+    let paths = route.path.iter_mut().filter_map(|rule| path(reader, rule)).collect();
     let headers = conditions(reader, &route.headers, NameCase::Insensitive);
     let query = conditions(reader, &route.query, NameCase::Sensitive);
     let has_any = !(headers.is_empty() && query.is_empty());
-    let matches = RouteMatches {
-        host: route.host.as_ref().map(|host| host.value.clone()),
-        path,
+    let hosts: Vec<_> = route.host.list.iter().map(|host| Some(host.value.clone())).collect();
+    RouteSelectors {
+        hosts: if hosts.is_empty() { vec![None] } else { hosts },
+        paths,
+        listeners: of_listeners(reader, route, listeners),
         methods: route.methods.list.iter().map(|method| method.value.clone()).collect(),
         conditions: has_any.then(|| Box::new(Conditions { headers, query })),
-    };
-    Some(PlacedMatches { at, matches })
+    }
+}
+
+/// Returns the listeners of a route. Unknown names are reported; `names` are those of all listeners.
+fn of_listeners(reader: &Reader<'_>, route: &mut RouteInput, names: &[Option<&str>]) -> Box<[ListenerMatch]> {
+    route.listen.dedup();
+    let mut listeners = Vec::new();
+    for name in &route.listen.list {
+        match names.iter().position(|known| *known == Some(name.value.as_str())) {
+            Some(position) => listeners.push(ListenerMatch { position, name: name.value.as_str().into() }),
+            None => reader.unknown_name(name, "listener", names.iter().copied().flatten()),
+        }
+    }
+    listeners.into()
 }
 
 /// Returns the path of a route with its position. A final slash of a prefix is removed.
-fn path(reader: &Reader<'_>, path: Option<&mut Either<PathMatch, PathInput>>) -> Option<(Option<At>, PathMatch)> {
-    let rule = match path? {
+fn path(reader: &Reader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<(Option<At>, PathMatch)> {
+    let rule = match path {
         Either::Single(path) => return Some((path.at(), path.value.clone())),
         Either::Nested(rule) => rule,
     };
@@ -130,6 +184,7 @@ impl KnownMatches {
         let is_equal = |other: &&PlacedMatches| {
             other.matches.conditions == matches.matches.conditions
                 && overlap(&other.matches.methods, &matches.matches.methods)
+                && overlap(&other.matches.listeners, &matches.matches.listeners)
         };
         if let Some(first) = same.iter().find(is_equal) {
             let message = "a second route takes this path and method";
@@ -219,7 +274,8 @@ impl PlacedMatches {
     /// Whether each request that meets the conditions of `other` meets those of this route too.
     fn takes_all_of(&self, other: &Self) -> bool {
         let is_met = self.matches.conditions.is_none() || self.matches.conditions == other.matches.conditions;
-        is_met && covers(&self.matches.methods, &other.matches.methods)
+        let (own, other) = (&self.matches, &other.matches);
+        is_met && covers(&own.methods, &other.methods) && covers(&own.listeners, &other.listeners)
     }
 }
 
@@ -233,12 +289,13 @@ fn paths_text(path: &PathMatch) -> String {
     }
 }
 
-/// Whether two routes have a common method and the same rank: one with `methods` comes before one without.
-fn overlap(a: &[String], b: &[String]) -> bool {
+/// Whether two routes have a common method and the same rank: one with `methods` comes before one without. The same applies
+/// to listeners.
+fn overlap<T: PartialEq>(a: &[T], b: &[T]) -> bool {
     (a.is_empty() && b.is_empty()) || a.iter().any(|method| b.contains(method))
 }
 
-/// Whether every method of `other` is one of `all`; no methods are all methods.
-fn covers(all: &[String], other: &[String]) -> bool {
+/// Whether every method of `other` is one of `all`; no methods are all methods. The same applies to listeners.
+fn covers<T: PartialEq>(all: &[T], other: &[T]) -> bool {
     all.is_empty() || (!other.is_empty() && other.iter().all(|method| all.contains(method)))
 }

@@ -3,7 +3,7 @@
 //! Without a setting, open routes refuse them whose upstream has protected routes too: a backend that merges slashes serves
 //! `/admin` for `//admin`, which only the open route matches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::note::Note;
@@ -19,7 +19,7 @@ pub(super) fn bound(reader: &Reader<'_>, input: &PathsInput, routes: &mut [Arc<R
     for route in routes.iter().filter(|route| !is_open(&route.policy.auth)) {
         upstreams(route).for_each(|name| protected.entry(name).or_default().push(route));
     }
-    let mut beside = vec![false; routes.len()];
+    let (mut beside, mut noted) = (vec![false; routes.len()], HashSet::new());
     let is_silent = [&input.encoded_slashes, &input.semicolons].iter().all(|key| key.is_some());
     let is_silent = is_silent && input.merge_slashes.is_some();
     for (route, is_beside) in routes.iter().zip(&mut beside) {
@@ -31,7 +31,7 @@ pub(super) fn bound(reader: &Reader<'_>, input: &PathsInput, routes: &mut [Arc<R
             others.filter(|other| may_share(route.matches.host.as_ref(), other.matches.host.as_ref())).peekable();
         *is_beside = others.peek().is_some();
         let covered = others.find(|other| covers(&route.matches.path, &other.matches.path)).filter(|_| !is_silent);
-        notes.extend(covered.map(|other| Note::OpenBesideProtected {
+        notes.extend(covered.filter(|_| noted.insert(route.entry)).map(|other| Note::OpenBesideProtected {
             place: at(reader, route.place),
             route: route.policy.name.to_string(),
             protected: other.policy.name.to_string(),

@@ -1,10 +1,11 @@
-//! Compiles `routes[].transformations`, and the parameters in `routes[].redirect.to`.
+//! Compiles the rewrites of `routes[].transformations`, and the parameters in `routes[].redirect`.
 
+use super::change_inputs::ChangeInputs;
 use super::matches::exactly_one;
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Either;
-use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput, RouteInput};
+use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput};
 use crate::section::{Reader, one_of};
 use crate::snapshot::{
     Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, UpstreamHost,
@@ -12,13 +13,9 @@ use crate::snapshot::{
 };
 
 /// Returns the rewrite of a route with this path; `None` without one.
-pub(super) fn rewrite(reader: &Reader<'_>, route: &RouteInput, from: &PathMatch) -> Option<Box<Rewrite>> {
-    let input = route.transformations.as_ref()?.request.as_ref()?.rewrite.as_ref()?;
-    let path = match &input.path {
-        None => None,
-        Some(Either::Single(path)) => whole(reader, path, from).map(PathRewrite::Whole),
-        Some(Either::Nested(rule)) => by_rule(reader, rule, from),
-    };
+pub(super) fn rewrite(reader: &Reader<'_>, inputs: ChangeInputs<'_>, from: &PathMatch) -> Option<Box<Rewrite>> {
+    let input = inputs.request("rewrite")?.rewrite.as_ref()?;
+    let path = input.path.as_ref().and_then(|path| path_rewrite(reader, path, from));
     if path.is_none() && input.query.is_none() {
         return None;
     }
@@ -26,10 +23,21 @@ pub(super) fn rewrite(reader: &Reader<'_>, route: &RouteInput, from: &PathMatch)
     Some(Box::new(Rewrite { path, query }))
 }
 
+/// Returns the change of a path; `None` if it is invalid.
+pub(super) fn path_rewrite(
+    reader: &Reader<'_>,
+    input: &Either<PathMatch, PathRewriteInput>,
+    from: &PathMatch,
+) -> Option<PathRewrite> {
+    match input {
+        Either::Single(path) => whole(reader, path, from).map(PathRewrite::Whole),
+        Either::Nested(rule) => by_rule(reader, rule, from),
+    }
+}
+
 /// Returns the host that the backends of a route receive.
-pub(super) fn upstream_host(route: &RouteInput) -> UpstreamHost {
-    let request = route.transformations.as_ref().and_then(|both| both.request.as_ref());
-    let host = request.and_then(|request| request.rewrite.as_ref()?.host.as_ref());
+pub(super) fn upstream_host(inputs: ChangeInputs<'_>) -> UpstreamHost {
+    let host = inputs.request("rewrite").and_then(|request| request.rewrite.as_ref()?.host.as_ref());
     host.map_or(UpstreamHost::ByScheme, |host| host.value.clone())
 }
 
@@ -53,7 +61,7 @@ fn whole(reader: &Reader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Opti
 }
 
 /// Returns the number of a parameter of the route's path, and reports one that does not exist. `*name` is the rest of it.
-fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
+pub(super) fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
     let (written, from) = named;
     let ends_with_rest = matches!(from, PathMatch::Template(template) if template.ends_with_rest());
     let name = written.strip_prefix('*').filter(|_| ends_with_rest).unwrap_or(written);
@@ -74,7 +82,7 @@ fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)
     found
 }
 
-fn of_template(path: &PathMatch) -> Option<Template> {
+pub(super) fn of_template(path: &PathMatch) -> Option<Template> {
     match path {
         PathMatch::Template(template) => Some(template.clone()),
         PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
@@ -151,40 +159,4 @@ fn query(input: &QueryRewriteInput) -> QueryRewrite {
         remove: input.remove.list.iter().map(|name| name.value.as_str()).chain(replaced).map(Box::from).collect(),
         add: added.collect::<Vec<_>>().join("&").into(),
     }
-}
-
-/// Returns the address of a redirect that has parameters of the route's path; `None` without parameters.
-pub(super) fn redirect<T>(reader: &Reader<'_>, to: &Input<T>, named: (&str, &PathMatch)) -> Option<Composition> {
-    let (text, from) = named;
-    if !text.contains(['{', '}']) {
-        return None;
-    }
-    let invalid = || {
-        let problem = Problem::new(Code::BadValue, to.at(), "the address has an invalid parameter");
-        reader.report(problem.expected("parameters such as {id} in the path of the address"));
-    };
-    let path_at = text.find("://").and_then(|at| Some(at + 3 + text.get(at + 3..)?.find('/')?)).unwrap_or(0);
-    let is_url = text.contains("://");
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once('{') {
-        let at = text.len() - after.len();
-        let is_in_host = is_url && (path_at == 0 || at <= path_at);
-        // A parameter may contain `&` and `=`.
-        let is_in_query = text.get(..at).is_none_or(|before| before.contains('?'));
-        let is_in_path = !is_in_host && !is_in_query;
-        let Some((name, behind)) = after.split_once('}').filter(|_| is_in_path && !literal.contains('}')) else {
-            invalid();
-            return None;
-        };
-        parts.push(TextPart::Literal(literal.into()));
-        parts.push(TextPart::Capture(parameter(reader, to, (name, from))?));
-        rest = behind;
-    }
-    if rest.contains('}') {
-        invalid();
-        return None;
-    }
-    parts.push(TextPart::Literal(rest.into()));
-    Some(Composition { from: of_template(from), parts })
 }

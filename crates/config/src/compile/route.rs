@@ -12,23 +12,25 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::UsedNames;
 use super::addresses::addresses;
 use super::auth::{self, AuthEntries};
+use super::change_inputs::ChangeInputs;
+use super::changes::{changed, of_upstream};
 use super::cors::cors;
-use super::header_rules::{self, ValueSources};
-use super::matches::{KnownMatches, PlacedMatches, matches};
+use super::header_rules::ValueSources;
+use super::matches::{KnownMatches, selectors};
 use super::rate_limit::RateLimitList;
+use super::redirect::redirect;
 use super::retry;
-use super::rewrite::{self, rewrite};
 use super::upstream::Upstreams;
 use super::weighted::forward;
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::note::Note;
-use crate::schema::field::Entries;
+use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
-    Action, Auth, FixedResponse, HostMatch, PathMatch, PolicyLabels, Redirect, RefusedPaths, Route, RouteMatches,
-    RoutePolicy, Timeouts,
+    Action, Auth, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy, Timeouts,
+    UpstreamHost,
 };
 
 /// The parts of the file that routes refer to.
@@ -41,65 +43,96 @@ pub(super) struct RouteParts<'a> {
     pub(super) notes: &'a mut Vec<Note>,
 }
 
-pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, parts: RouteParts<'_>) -> Vec<Arc<Route>> {
-    let RouteParts { upstreams, auth: auth_entries, timeouts, rate_limits, notes } = parts;
+/// Compiles all routes; `listeners` are the names of the listeners in their order.
+pub(super) fn routes(
+    reader: &Reader<'_>,
+    entries: &mut Entries<RouteInput>,
+    listeners: &[Option<&str>],
+    parts: RouteParts<'_>,
+) -> Vec<Arc<Route>> {
     let mut names = UsedNames::default();
-    let (mut known, mut labels) = (KnownMatches::default(), LabelNames::default());
-    let mut routes = Vec::new();
-    for route in &mut entries.list {
+    let (known, labels) = (KnownMatches::default(), LabelNames::default());
+    let mut compiled = CompiledRoutes { reader, listeners, parts, known, labels, routes: Vec::new() };
+    for (number, route) in entries.list.iter_mut().enumerate() {
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
         route.allow_headers.dedup();
-        let action = action(reader, route, upstreams);
-        let auth = auth::of_route(reader, &route.auth, auth_entries);
-        let Some(matches) = matches(reader, route).filter(|matches| known.take(reader, matches)) else {
-            continue;
-        };
-        let PlacedMatches { matches, .. } = matches;
-        let rewrite = rewrite(reader, route, &matches.path);
-        let Some(action) = action.map(|action| with_parameters(reader, action, (route, &matches.path))) else {
-            continue;
-        };
-        let RouteMatches { host, path, methods, conditions } = &matches;
-        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), path))).value.clone();
-        notes.extend(
-            unused_credits(reader, route, &auth).map(|place| Note::CreditsUnused { place, route: name.clone() }),
-        );
-        let from = ValueSources { path, auth: &auth };
-        let request_headers = header_rules::of_requests(reader, route, from);
-        let response = header_rules::of_responses(reader, route, from);
-        let scope = format!("{name} {path:?} {} {conditions:?}", methods.join(" "));
-        let policy = RoutePolicy {
+        compiled.add(route, number);
+    }
+    compiled.known.check_expressions(reader);
+    compiled.routes
+}
+
+/// The routes so far.
+struct CompiledRoutes<'a, 'p> {
+    reader: &'a Reader<'a>,
+    listeners: &'a [Option<&'a str>],
+    parts: RouteParts<'p>,
+    known: KnownMatches,
+    labels: LabelNames,
+    routes: Vec<Arc<Route>>,
+}
+
+impl CompiledRoutes<'_, '_> {
+    /// Adds the routes of one entry: one for each of its hosts and paths.
+    fn add(&mut self, route: &mut RouteInput, entry: usize) {
+        let reader = self.reader;
+        let action = action(reader, route, self.parts.upstreams);
+        let selectors = selectors(reader, route, self.listeners);
+        let name = route.name.get_or_insert_with(|| Input::default(selectors.own_name())).value.clone();
+        let policy = self.policy(route, &name, &selectors.scope());
+        let credits = unused_credits(reader, route, &policy.auth);
+        self.parts.notes.extend(credits.map(|place| Note::CreditsUnused { place, route: name }));
+        for path in &selectors.paths {
+            let from = ValueSources { path: &path.1, auth: &policy.auth };
+            let inputs = ChangeInputs { upstream: None, route: route.transformations.as_ref() };
+            let (policy, rewrite) = changed(reader, &policy, inputs, from);
+            let policy = Arc::new(policy);
+            let action = action.as_ref().and_then(|action| at_path(reader, action, (route, &policy), from));
+            for placed in selectors.at(path) {
+                if !self.known.take(reader, &placed) {
+                    continue;
+                }
+                let Some(action) = action.clone() else { continue };
+                self.routes.push(Arc::new(Route {
+                    matches: placed.matches,
+                    policy: policy.clone(),
+                    action,
+                    rewrite: rewrite.clone(),
+                    websocket: !route.upgrades.list.is_empty(),
+                    refused_paths: RefusedPaths::default(),
+                    place: route.location.at.place(),
+                    entry,
+                }));
+            }
+        }
+    }
+
+    /// Returns the policy of all routes of an entry, without the changes that depend on the path.
+    fn policy(&mut self, route: &RouteInput, name: &str, scope: &str) -> RoutePolicy {
+        let reader = self.reader;
+        RoutePolicy {
             name: name.into(),
-            auth,
+            auth: auth::of_route(reader, &route.auth, self.parts.auth),
             key_places: auth::key_places(&route.auth),
             is_restrictable: true,
-            rate_limits: rate_limits.of_route(reader, route, &scope),
+            rate_limits: self.parts.rate_limits.of_route(reader, route, &format!("{name} {scope}")),
             events: route.events.value,
             credits: Credits(route.credits.value.into()),
-            timeouts: retry::of_route(route.timeouts.as_ref(), timeouts),
-            labels: labels.of(reader, route),
+            timeouts: retry::of_route(route.timeouts.as_ref(), self.parts.timeouts),
+            labels: self.labels.of(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
-            upstream_host: rewrite::upstream_host(route),
-            request_headers,
-            response,
+            upstream_host: UpstreamHost::ByScheme,
+            request_headers: None,
+            response: None,
+            request_body: None,
+            response_body: None,
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
-        };
-        routes.push(Arc::new(Route {
-            matches,
-            policy: Arc::new(policy),
-            action,
-            rewrite,
-            websocket: !route.upgrades.list.is_empty(),
-            refused_paths: RefusedPaths::default(),
-            place: route.location.at.place(),
-        }));
+        }
     }
-    known.check_expressions(reader);
-    routes
 }
 
 /// The names of the labels of all routes.
@@ -168,8 +201,9 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
     match (&route.respond, &route.redirect) {
         (Some(respond), _) => Some(Action::Respond(fixed_response(reader, respond))),
         (None, Some(redirect)) => {
-            let to = redirect.to.as_ref()?.value.clone();
-            Some(Action::Redirect(Redirect { to, composed: None, status: redirect.status.value }))
+            // Its target depends on the path.
+            let target = RedirectTarget::Parts(Box::default());
+            Some(Action::Redirect(Redirect { target, status: redirect.status.value }))
         }
         (None, None) => None,
     }
@@ -180,24 +214,43 @@ fn transformations_of_upstreams(route: &RouteInput) -> impl Iterator<Item = &'st
     let transformations = route.transformations.as_ref();
     let request = transformations.and_then(|both| both.request.as_ref());
     let has_request = request.is_some_and(|request| {
-        ["rewrite", "remove_headers", "add_headers", "append_headers"].iter().any(|key| request.location.has(key))
+        ["rewrite", "remove_headers", "add_headers", "append_headers", "body", "body_max"]
+            .iter()
+            .any(|key| request.location.has(key))
     });
     let response = transformations.and_then(|both| both.response.as_ref());
     let has_status = response.is_some_and(|response| !response.status.is_empty());
-    let keys = [(has_request, "transformations.request"), (has_status, "transformations.response.status")];
+    let has_body = response.is_some_and(|response| response.body.is_some());
+    let keys = [
+        (has_request, "transformations.request"),
+        (has_status, "transformations.response.status"),
+        (has_body, "transformations.response.body"),
+    ];
     keys.into_iter().filter(|(has, _)| *has).map(|(_, key)| key)
 }
 
-/// Returns the action with the parameters of a redirect.
-fn with_parameters(reader: &Reader<'_>, action: Action, from: (&RouteInput, &PathMatch)) -> Action {
-    let (route, path) = from;
-    match (action, route.redirect.as_ref().and_then(|redirect| redirect.to.as_ref())) {
-        (Action::Redirect(redirect), Some(to)) => {
-            let text = String::from_utf8_lossy(to.value.as_bytes());
-            let composed = rewrite::redirect(reader, to, (&text, path)).map(Box::new);
-            Action::Redirect(Redirect { composed, ..redirect })
+/// Returns the action at one path, on which redirects and the changes of single upstreams depend.
+fn at_path(
+    reader: &Reader<'_>,
+    action: &Action,
+    of: (&RouteInput, &RoutePolicy),
+    from: ValueSources<'_>,
+) -> Option<Action> {
+    let (route, policy) = of;
+    match (action, &route.redirect, &route.upstreams) {
+        (Action::Redirect(_), Some(input), _) => redirect(reader, input, from.path).map(Action::Redirect),
+        (Action::Split(split), _, Some(Either::Nested(entries))) => {
+            let mut split = split.clone();
+            for part in &mut split.upstreams {
+                let is_of = |name: &Input<String>| *name.value == *part.upstream.name;
+                let entry = entries.list.iter().find(|entry| entry.name.as_ref().is_some_and(is_of));
+                let upstream = entry.and_then(|entry| entry.transformations.as_ref());
+                let inputs = ChangeInputs { upstream, route: route.transformations.as_ref() };
+                part.changes = of_upstream(reader, policy, inputs, from);
+            }
+            Some(Action::Split(split))
         }
-        (action, _) => action,
+        _ => Some(action.clone()),
     }
 }
 
@@ -236,9 +289,4 @@ fn of_parts(
         }
     }
     FixedResponse { status, headers, body }
-}
-
-/// Returns the name of a route that has none.
-fn own_name(host: Option<&HostMatch>, path: &PathMatch) -> String {
-    host.map_or_else(|| path.to_string(), |host| format!("{host}{path}"))
 }

@@ -27,8 +27,9 @@ pub(super) fn forward(
     };
     let mut taken: HashMap<&str, Option<At>> = HashMap::new();
     let mut weighted = Vec::new();
+    let mut has_changes = false;
     let mut are_valid = !entries.list.is_empty();
-    for WeightedUpstreamInput { name, weight, .. } in &entries.list {
+    for WeightedUpstreamInput { name, weight, transformations, .. } in &entries.list {
         let Some(found) = name.as_ref().and_then(upstream) else {
             are_valid = false;
             continue;
@@ -38,7 +39,9 @@ pub(super) fn forward(
             report_second(reader, name, first);
             are_valid = false;
         }
-        weighted.push(WeightedUpstream { upstream: found, weight: weight.value });
+        has_changes |= weight.value > 0 && transformations.is_some();
+        // Changes depend on the path of the route.
+        weighted.push(WeightedUpstream { upstream: found, weight: weight.value, changes: None });
     }
     if !are_valid {
         return None;
@@ -51,7 +54,7 @@ pub(super) fn forward(
             reader.report(problem.expected("at least one weight from 1 to 1000000"));
             None
         }
-        [only] => Some(Action::Forward(only.upstream.clone())),
+        [only] if !has_changes => Some(Action::Forward(only.upstream.clone())),
         _ => Some(Action::Split(Split { upstreams: weighted })),
     }
 }

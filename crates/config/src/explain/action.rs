@@ -6,7 +6,10 @@ use access::Refusal;
 use ai::Endpoint;
 
 use super::{ExplainedAction, ExplainedBackend, ExplainedRefusal, ExplainedUpstream, WrittenRequest};
-use crate::snapshot::{Action, ReceivedTarget, Route, Selection, Snapshot, Upstream, normalized};
+use crate::snapshot::{
+    Action, ReceivedTarget, RequestedOrigin, Rewrite, Route, Selection, Snapshot, Upstream, WeightedUpstream,
+    normalized,
+};
 
 /// An action without any detail.
 const fn plain(kind: &'static str) -> ExplainedAction {
@@ -31,39 +34,50 @@ pub(super) fn action(
     }
 }
 
-fn of_route(
+fn of_route<'a>(
     snapshot: &Snapshot,
-    route: &Route,
+    route: &'a Route,
     request: &WrittenRequest,
 ) -> Result<(ExplainedAction, Option<u16>), ExplainedRefusal> {
     let path = normalized(&request.path);
     let received = ReceivedTarget { path: &path, query: request.query.as_deref() };
-    let upstreams: Vec<(&Arc<Upstream>, u32)> = match &route.action {
+    let rewrite = route.rewrite.as_deref();
+    let upstreams: Vec<(&Arc<Upstream>, u32, Option<&Rewrite>)> = match &route.action {
         Action::Respond(fixed) => return Ok((plain("respond"), Some(fixed.status.as_u16()))),
         Action::Redirect(redirect) => {
-            let location = String::from_utf8_lossy(redirect.location(received).as_bytes()).into_owned();
+            let from = RequestedOrigin { scheme: request.scheme, host: &request.host };
+            let location = redirect.location(received, from).ok_or_else(no_location)?;
+            let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
             let action = ExplainedAction { location: Some(location), ..plain("redirect") };
             return Ok((action, Some(redirect.status.as_u16())));
         }
-        Action::Forward(upstream) => vec![(upstream, 1)],
-        Action::Split(split) => split.upstreams.iter().map(|part| (&part.upstream, part.weight)).collect(),
-    };
-    let target = match &route.rewrite {
-        Some(rewrite) => rewrite.target(received).ok_or_else(invalid_target)?,
-        None => {
-            let query = request.query.as_ref().map(|query| format!("?{query}"));
-            format!("{}{}", request.path, query.unwrap_or_default())
+        Action::Forward(upstream) => vec![(upstream, 1, rewrite)],
+        Action::Split(split) => {
+            let rewrite = |part: &'a WeightedUpstream| match &part.changes {
+                Some(changes) => changes.rewrite.as_deref(),
+                None => rewrite,
+            };
+            split.upstreams.iter().map(|part| (&part.upstream, part.weight, rewrite(part))).collect()
         }
     };
-    let upstreams = upstreams.into_iter().map(|(upstream, weight)| ExplainedUpstream {
-        name: upstream.name.to_string(),
-        weight,
-        strategy: upstream.strategy.name(),
-        backends: backends(upstream, &target),
-        place: snapshot.at(upstream.place),
+    let target = |rewrite: Option<&Rewrite>| match rewrite {
+        Some(rewrite) => rewrite.target(received).ok_or_else(invalid_target),
+        None => {
+            let query = request.query.as_ref().map(|query| format!("?{query}"));
+            Ok(format!("{}{}", request.path, query.unwrap_or_default()))
+        }
+    };
+    let upstreams = upstreams.into_iter().map(|(upstream, weight, rewrite)| {
+        Ok(ExplainedUpstream {
+            name: upstream.name.to_string(),
+            weight,
+            strategy: upstream.strategy.name(),
+            backends: backends(upstream, &target(rewrite)?),
+            place: snapshot.at(upstream.place),
+        })
     });
-    let upstreams = upstreams.collect();
-    Ok((ExplainedAction { target: Some(target), upstreams, ..plain("forward") }, None))
+    let upstreams = upstreams.collect::<Result<_, _>>()?;
+    Ok((ExplainedAction { target: Some(target(rewrite)?), upstreams, ..plain("forward") }, None))
 }
 
 fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {
@@ -72,6 +86,12 @@ fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {
         weight: backend.weight,
     };
     upstream.backends.iter().map(backend).collect()
+}
+
+fn no_location() -> ExplainedRefusal {
+    let refusal = Refusal::BadRequest;
+    let message = "this request has no valid address to which its route redirects it".to_owned();
+    ExplainedRefusal { status: refusal.status(), code: refusal.code(), message }
 }
 
 fn invalid_target() -> ExplainedRefusal {

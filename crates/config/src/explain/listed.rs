@@ -14,9 +14,9 @@ use crate::snapshot::{Action, Auth, Events, Route, Snapshot, normalized};
 pub struct ListedRoute {
     /// The position in the file, `FILE:LINE:COLUMN`; null if the file does not have it.
     pub place: Option<String>,
-    /// The hosts: a name, or `*.` and a domain; null means all.
+    /// The hosts, separated by commas: a name, or `*.` and a domain; null means all.
     pub host: Option<String>,
-    /// The path, the template or the expression.
+    /// The paths, templates or expressions, separated by commas.
     pub path: String,
     /// The accepted methods; empty means all.
     pub methods: Vec<String>,
@@ -45,10 +45,23 @@ impl Snapshot {
     /// Returns the names of the configured routes in the order of the file, each with its description.
     #[must_use]
     pub fn listed_routes(&self) -> Vec<(Arc<str>, ListedRoute)> {
-        self.traffic.router.routes().iter().map(|route| (route.policy.name.clone(), self.listed(route))).collect()
+        let entries = self.traffic.router.routes().chunk_by(|route, next| route.entry == next.entry);
+        entries.filter_map(|routes| Some((routes.first()?.policy.name.clone(), self.listed(routes)?))).collect()
     }
 
-    fn listed(&self, route: &Route) -> ListedRoute {
+    /// Returns the description of the routes of one entry, which differ in their hosts and paths.
+    fn listed(&self, routes: &[Arc<Route>]) -> Option<ListedRoute> {
+        let route = routes.first()?;
+        let hosts = different(routes.iter().filter_map(|route| route.matches.host.as_ref().map(ToString::to_string)));
+        let paths = different(routes.iter().map(|route| route.matches.path.to_string()));
+        let is_one = routes.len() == 1;
+        let several = || {
+            let host = hosts.as_ref().map(|hosts| format!("the host is one of {hosts}"));
+            let path = paths.as_ref().map(|paths| format!("the path matches one of {paths}"));
+            let matches = &route.matches;
+            let fixed = usize::from(matches.host.is_some()) + 1;
+            host.into_iter().chain(path).chain(reasons(route).into_iter().skip(fixed)).collect()
+        };
         let upstream = |name: &Arc<str>, weight| ListedUpstream { name: name.to_string(), weight };
         let (action, upstreams) = match &route.action {
             Action::Forward(to) => ("forward", vec![upstream(&to.name, 1)]),
@@ -58,12 +71,12 @@ impl Snapshot {
             Action::Respond(_) => ("respond", Vec::new()),
             Action::Redirect(_) => ("redirect", Vec::new()),
         };
-        ListedRoute {
+        Some(ListedRoute {
             place: self.at(route.place),
-            host: route.matches.host.as_ref().map(ToString::to_string),
-            path: route.matches.path.to_string(),
+            matches: if is_one { reasons(route) } else { several() },
+            host: hosts,
+            path: paths.unwrap_or_default(),
             methods: route.matches.methods.clone(),
-            matches: reasons(route),
             action,
             upstreams,
             auth: auth_kind(&route.policy.auth),
@@ -71,7 +84,7 @@ impl Snapshot {
                 Events::Rows => "rows",
                 Events::Folded => "folded",
             },
-        }
+        })
     }
 
     /// Returns the name of the route that has the rate limit at this position; `None` for a limit of all routes.
@@ -89,8 +102,21 @@ impl Snapshot {
         let routes = self.traffic.router.routes().iter().filter(|route| route.matches.path.is_match(&normal));
         let endpoint = self.traffic.ai.as_ref().and_then(|ai| ai.below(path)).and_then(ai::EndpointCall::at);
         let endpoint = endpoint.map(|called| called.endpoint.path().to_owned());
-        routes.map(|route| route.policy.name.to_string()).chain(endpoint).collect()
+        let mut names: Vec<String> = routes.map(|route| route.policy.name.to_string()).collect();
+        names.dedup();
+        names.into_iter().chain(endpoint).collect()
     }
+}
+
+/// Returns the different texts, separated by commas; `None` without one.
+fn different(texts: impl Iterator<Item = String>) -> Option<String> {
+    let mut different: Vec<String> = Vec::new();
+    for text in texts {
+        if !different.contains(&text) {
+            different.push(text);
+        }
+    }
+    (!different.is_empty()).then(|| different.join(", "))
 }
 
 /// Whether requests of the route with this name are those of an LLM endpoint.

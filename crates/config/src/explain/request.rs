@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
 use crate::snapshot::credentials::{self, KEY_HEADERS, bearer};
-use crate::snapshot::{KeyPlaces, PresentedCredentials, RequestParts, Requested};
+use crate::snapshot::{KeyPlaces, PresentedCredentials, Process, RequestParts, Requested};
 
 /// Maximum number of header fields.
 pub const FIELDS_MAX: usize = 100;
@@ -13,6 +13,8 @@ pub const FIELDS_MAX: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenRequest {
     pub(super) method: String,
+    /// The scheme of the URL: `http` or `https`.
+    pub(super) scheme: &'static str,
     /// The host with its port; empty if the request names none.
     pub(super) host: String,
     pub(super) path: String,
@@ -86,7 +88,9 @@ impl WrittenRequest {
         head.push_str("\r\n");
         let parsed = RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, FIELDS_MAX + 1)).parse(head.as_bytes());
         let parsed = parsed.map_err(RequestError::Refused)?.ok_or(RequestError::Line)?;
-        Self::of(parsed.over(head.as_bytes()), fields).ok_or(RequestError::Line)
+        let is_https = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        let request = Self::of(parsed.over(head.as_bytes()), fields).ok_or(RequestError::Line)?;
+        Ok(Self { scheme: if is_https { "https" } else { "http" }, ..request })
     }
 
     fn of(request: Request<'_>, fields: &[(String, String)]) -> Option<Self> {
@@ -94,6 +98,7 @@ impl WrittenRequest {
         let is_websocket = |to: &[u8]| to.eq_ignore_ascii_case(b"websocket");
         Some(Self {
             method: text(request.method())?,
+            scheme: "http",
             host: text(request.authority().unwrap_or_default())?,
             path: text(request.path()?)?,
             query: request.query().and_then(text),
@@ -146,8 +151,9 @@ impl WrittenRequest {
     }
 
     /// Returns the part that selects the route.
-    pub(super) fn requested(&self) -> Requested<'_> {
-        Requested { method: &self.method, host: self.host.as_bytes(), path: &self.path, parts: self }
+    pub(super) fn requested(&self, process: &Process) -> Requested<'_> {
+        let listener = process.listener_of(self.scheme, &self.host);
+        Requested { method: &self.method, host: self.host.as_bytes(), path: &self.path, listener, parts: self }
     }
 }
 

@@ -47,10 +47,13 @@ pub(super) fn reasons(route: &Route) -> Vec<String> {
         PathMatch::Template(template) => format!("the path matches {template}"),
         PathMatch::Regex(pattern) => format!("the path matches the expression {pattern}"),
     };
+    let listeners =
+        (!route.matches.listeners.is_empty()).then(|| format!("the listener is one of {}", listeners(route)));
     let methods = (!route.matches.methods.is_empty()).then(|| format!("the method is one of {}", methods(route)));
     let conditions = route.matches.conditions.iter().flat_map(|conditions| conditions.all());
     host.into_iter()
         .chain([path])
+        .chain(listeners)
         .chain(methods)
         .chain(conditions.map(|condition| format!("the {condition}")))
         .collect()
@@ -59,15 +62,30 @@ pub(super) fn reasons(route: &Route) -> Vec<String> {
 /// Returns routes of the host and the path of the request that are not used.
 pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request: &WrittenRequest) -> Vec<OtherRoute> {
     let path = normalized(&request.path);
-    let is_used = |route: &Arc<Route>| matches!(selection, Selection::Route(used) if Arc::ptr_eq(used, route));
+    let mut last = match selection {
+        Selection::Route(used) => Some(used.entry),
+        Selection::Endpoint(_)
+        | Selection::Health
+        | Selection::WrongMethod { .. }
+        | Selection::Disputed { .. }
+        | Selection::None => None,
+    };
+    let used = last;
     let routes = snapshot.traffic.router.routes().iter();
-    let others = routes.filter(|route| !is_used(route) && route.is_at(request.host.as_bytes(), &path));
+    // An entry with several hosts and paths is listed once.
+    let others = routes
+        .filter(|route| used != Some(route.entry) && route.is_at(request.host.as_bytes(), &path))
+        .filter(|route| last.replace(route.entry) != Some(route.entry));
     let other = |route: &Arc<Route>| OtherRoute {
         name: route.policy.name.to_string(),
         place: snapshot.at(route.place),
-        because: unused(route, request),
+        because: unused(snapshot, route, request),
     };
     others.take(OTHERS_MAX).map(other).collect()
+}
+
+fn listeners(route: &Route) -> String {
+    route.matches.listeners.iter().map(|listener| &*listener.name).collect::<Vec<_>>().join(", ")
 }
 
 fn methods(route: &Route) -> String {
@@ -75,7 +93,10 @@ fn methods(route: &Route) -> String {
 }
 
 /// Returns the reason why a route of the same host and path is not used.
-fn unused(route: &Route, request: &WrittenRequest) -> String {
+fn unused(snapshot: &Snapshot, route: &Route, request: &WrittenRequest) -> String {
+    if !route.is_of(snapshot.process.listener_of(request.scheme, &request.host)) {
+        return format!("the listener is not one of {}", listeners(route));
+    }
     if route.accepts(&request.method).is_none() {
         return format!("the method is not one of {}", methods(route));
     }

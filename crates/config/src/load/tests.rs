@@ -22,6 +22,7 @@ mod price_file;
 mod rate_limits;
 mod rewrites;
 mod routes;
+mod several_matches;
 mod short_forms;
 mod targets;
 mod upstreams;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
 use super::form::{Boolean, FILE, Scalar, TextForm, Words, bad};
+use super::name::NAME;
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;
@@ -13,6 +14,8 @@ use crate::spec::Rule;
 
 section! {
     ListenerInput {
+        /// A name for [`routes[].listen`](routing.md#listeners).
+        name: Option<Input<String>> = optional(NAME, "");
         /// IP address and port.
         address: Option<Input<SocketAddr>> = required(ADDRESS);
         /// The [certificates](deployment.md#tls) of a listener that serves HTTPS.

@@ -45,6 +45,11 @@ impl SchemaValidator {
 
 /// Rules that no schema can express: a part of the files that break the rule, one such file, and the reason.
 const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
+    (
+        "redirect: {path: {prefix: /new}}",
+        "routes: [{path: /a, redirect: {path: {prefix: /new}}}]",
+        "the path of the route decides it",
+    ),
     ("${SECRET}", "listen: ${SECRET}", "the schema does not see the content of a variable"),
     (
         "tokens: 9223372036854775808",

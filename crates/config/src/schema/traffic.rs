@@ -2,6 +2,7 @@
 
 mod auth;
 mod balance;
+mod body;
 mod bounds;
 mod breaker;
 mod cors;
@@ -31,6 +32,7 @@ use super::field::{
     Either, Entries, Values, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
 };
 use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
+use super::name::NAME;
 use super::price::PriceInput;
 use super::section;
 use crate::input::Input;
@@ -42,17 +44,20 @@ pub(crate) use auth::{
 };
 use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
+pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
-    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NETWORK, ON_HANGUP, PATH,
+    PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
+    URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
-pub(crate) use headers::HEADERS_MAX;
+pub(crate) use headers::{
+    HEADERS_MAX, RequestTransformationsInput, ResponseTransformationsInput, TransformationsInput,
+};
 pub(crate) use health::HealthCheckInput;
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
@@ -66,7 +71,7 @@ pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
 pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
-pub(crate) use route::{FallbackInput, RespondInput, RouteInput};
+pub(crate) use route::{FallbackInput, RedirectInput, RespondInput, RouteInput};
 pub(crate) use weighted::WeightedUpstreamInput;
 
 /// Maximum number of entries of `tests`, because each load runs them.

@@ -146,7 +146,9 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
         let under = match key.as_str() {
             "trusted_proxies" => "trusted_proxies[0]",
             "auth[0].audience" => "auth[0].audience[0]",
-            "routes[0].transformations.response.status" => "routes[0].transformations.response.status.418",
+            "routes[0].host" => "routes[0].host[0]",
+            key if key.ends_with(".body.set") || key.ends_with(".body.rename") => &format!("{key}./a"),
+            key if key.ends_with(".response.status") => &format!("{key}.418"),
             key => key,
         };
         let (changed, from) = changed(key, set);
@@ -187,6 +189,12 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[0].path",
             "routes[0].transformations",
             "routes[1].transformations",
+            "routes[0].listen",
+            "routes[0].host",
+            "routes[9].upstreams[0].transformations",
+            "routes[10].upstreams[0].transformations",
+            "routes[11].redirect",
+            "routes[12].redirect",
             "on_hangup",
             "brand.key_prefix",
         ];

@@ -104,8 +104,8 @@ impl RequestParts for WrittenParts<'_> {
 }
 
 /// The rank of a route among those of the same host and path: the greater one is first. Parts are compared in this order:
-/// methods, the number of conditions on fields and how exact they are, and the same of conditions on the query.
-pub(super) type Specificity = [usize; 7];
+/// listeners, methods, the number of conditions on fields and how exact they are, and the same of conditions on the query.
+pub(super) type Specificity = [usize; 8];
 
 impl Conditions {
     /// Returns whether the request meets all conditions.

@@ -9,6 +9,7 @@ use ai::Endpoint;
 
 use super::addresses::AddressRules;
 use super::auth::Auth;
+use super::body_changes::BodyChanges;
 use super::cors::Cors;
 use super::fixed_response::FixedResponse;
 use super::header_rules::{HeaderRules, ResponseRules};
@@ -45,6 +46,10 @@ pub struct RoutePolicy {
     pub request_headers: Option<Box<HeaderRules>>,
     /// The changes of responses.
     pub response: Option<Box<ResponseRules>>,
+    /// The changes of the bodies of requests to upstreams.
+    pub request_body: Option<Arc<BodyChanges>>,
+    /// The changes of the bodies of responses of upstreams.
+    pub response_body: Option<Arc<BodyChanges>>,
     /// The addresses from which clients may use it; `None` means all.
     pub addresses: Option<Box<AddressRules>>,
     /// The maximum body of a request, in bytes; `None` means that of all routes.
@@ -123,6 +128,8 @@ impl RoutePolicy {
             upstream_host: UpstreamHost::Backend,
             request_headers: None,
             response: None,
+            request_body: None,
+            response_body: None,
             addresses: None,
             body_bytes_max: None,
             cors: None,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
@@ -59,6 +60,19 @@ pub struct Process {
 }
 
 impl Process {
+    /// Returns the position of the listener that a URL with this scheme and authority reaches: that of the port, otherwise
+    /// the first one of the scheme.
+    #[must_use]
+    pub fn listener_of(&self, scheme: &str, authority: &str) -> usize {
+        let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port: u16 = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let of_scheme = |listener: &Listener| listener.scheme() == scheme;
+        let position = |is_it: &dyn Fn(&Listener) -> bool| self.listen.iter().position(is_it);
+        position(&|listener| of_scheme(listener) && listener.address.port() == port)
+            .or_else(|| position(&of_scheme))
+            .unwrap_or(0)
+    }
+
     /// Returns the first listener that other machines reach.
     #[must_use]
     pub fn public_listener(&self) -> Option<SocketAddr> {
@@ -107,6 +121,8 @@ impl Process {
 /// One entry of `listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
+    /// The name by which routes refer to it; `None` without one.
+    pub name: Option<Arc<str>>,
     /// The address and port.
     pub address: SocketAddr,
     /// The TLS of the listener; `None` if it serves HTTP.

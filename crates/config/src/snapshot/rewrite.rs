@@ -111,7 +111,8 @@ impl Rewrite {
 }
 
 impl PathRewrite {
-    fn apply(&self, path: &str) -> String {
+    /// Returns the new path.
+    pub(super) fn apply(&self, path: &str) -> String {
         match self {
             Self::Whole(composition) => composition.compose(path),
             Self::Prefix { from_len, to } => {

@@ -15,7 +15,7 @@ use super::template::Template;
 use super::upstream::Upstream;
 use crate::place::Place;
 
-/// One entry of `routes`.
+/// One host and one path of an entry of `routes`.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The requests that it takes.
@@ -32,6 +32,8 @@ pub struct Route {
     pub refused_paths: RefusedPaths,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+    /// The number of its entry in `routes`. An entry with several hosts or paths is as many routes.
+    pub entry: usize,
 }
 
 /// The keys of a route that select requests.
@@ -41,6 +43,8 @@ pub struct RouteMatches {
     pub host: Option<HostMatch>,
     /// The paths that it matches.
     pub path: PathMatch,
+    /// The listeners whose requests it matches; empty means all.
+    pub listeners: Box<[ListenerMatch]>,
     /// The methods that it accepts, uppercase; empty means all.
     pub methods: Vec<String>,
     /// The conditions on fields and query parameters; `None` without one.
@@ -58,6 +62,15 @@ pub enum Action {
     Respond(FixedResponse),
     /// The client is sent to another address: `redirect`.
     Redirect(Redirect),
+}
+
+/// A listener of `routes[].listen`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerMatch {
+    /// The position in [`Process::listen`](super::Process::listen).
+    pub position: usize,
+    /// The name of the listener.
+    pub name: Arc<str>,
 }
 
 /// The setting `routes[].host` of the file, in lowercase.

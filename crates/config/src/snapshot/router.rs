@@ -43,6 +43,8 @@ pub struct Requested<'a> {
     pub host: &'a [u8],
     /// The path without the query.
     pub path: &'a str,
+    /// The position of the listener that received it.
+    pub listener: usize,
     /// The parts that only routes with conditions need.
     pub parts: &'a dyn RequestParts,
 }
@@ -195,15 +197,25 @@ impl Route {
         is_host && self.matches.path.is_match(path)
     }
 
+    /// Whether the route gets requests of the listener at this position.
+    pub(crate) fn is_of(&self, listener: usize) -> bool {
+        let listeners = &self.matches.listeners;
+        listeners.is_empty() || listeners.iter().any(|matched| matched.position == listener)
+    }
+
     /// Returns whether the request meets the conditions of the route.
     fn fit(&self, requested: Requested<'_>) -> Fit<'_> {
+        if !self.is_of(requested.listener) {
+            return Fit::Unmet;
+        }
         self.matches.conditions.as_ref().map_or(Fit::Met, |conditions| conditions.fit(requested.parts))
     }
 
     /// Returns the rank of the route among those of the same host and path.
     fn specificity(&self) -> Specificity {
         let [a, b, c, d, e, f] = self.matches.conditions.as_ref().map_or([0; 6], |conditions| conditions.specificity());
-        [usize::from(!self.matches.methods.is_empty()), a, b, c, d, e, f]
+        let (listeners, methods) = (&self.matches.listeners, &self.matches.methods);
+        [usize::from(!listeners.is_empty()), usize::from(!methods.is_empty()), a, b, c, d, e, f]
     }
 }
 

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use access::SubjectText;
 use http1::{HeadEdits, KnownName};
-use tls::ServerStream;
+use tls::{ServerNames, ServerStream};
 
+use crate::client::head::text;
 use crate::deadlines::ConnectionDeadlines;
 use crate::worker::Worker;
 
@@ -16,8 +18,35 @@ pub(crate) struct ConnectionContext {
     pub(crate) worker: Rc<Worker>,
     pub(crate) deadlines: Rc<ConnectionDeadlines>,
     pub(crate) peer: Peer,
+    /// The position of the listener in the configuration.
+    pub(crate) listener: usize,
+    /// The server name of a connection to a listener with several certificates.
+    pub(crate) server_name: Option<Box<UsedServerName>>,
     /// Whether the client speaks HTTP/2.
     pub(crate) is_http2: Cell<bool>,
+}
+
+/// The server name that a client sent, which has chosen the certificate of its connection.
+pub(crate) struct UsedServerName {
+    name: Box<str>,
+    names: Arc<ServerNames>,
+}
+
+impl UsedServerName {
+    /// Returns the server name of a connection; `None` if the listener has one certificate, or the client sent no name.
+    pub(crate) fn of(stream: &ServerStream, names: Option<Arc<ServerNames>>) -> Option<Box<Self>> {
+        Some(Box::new(Self { name: stream.server_name()?.into(), names: names? }))
+    }
+
+    /// Whether a request to this host, with or without a port, belongs to the certificate of another connection.
+    pub(crate) fn excludes(&self, host: &[u8]) -> bool {
+        let Some(host) = text(host) else { return false };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
+            Some(_) | None => host,
+        };
+        self.names.is_misdirected(&self.name, name.strip_suffix('.').unwrap_or(name))
+    }
 }
 
 /// The other end of a connection.

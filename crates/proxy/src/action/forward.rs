@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Events, RetryRules, Route, Split, Upstream};
+use config::snapshot::{BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
 use http1::{HeadEdits, InvalidPart, KnownName};
-use meter::{Charge, Measure};
+use meter::{AdmissionInfo, Charge, Measure};
 
 use super::hash_key::hash_key;
 use super::limit::limit;
 use super::rewrite::rewritten;
-use super::{Handled, RelayedResponse, tunnel};
+use super::{Handled, RelayedResponse, changed_body, tunnel};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::account::request::RequestContext;
@@ -20,7 +20,7 @@ use crate::body::IncomingBody;
 use crate::body::kept::KeptBody;
 use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
-use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, forward, undirected, unwritable};
+use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, UpstreamResponse, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
@@ -58,30 +58,46 @@ pub(crate) async fn forward_to(
         tunnel::check(&account.request.head)?;
         account.permits.tunnel = Some(tunnel::permit(account)?);
     }
-    let charge = Charge::credits(policy.credits);
-    let admission = limit(account, client, Some(charge)).await?;
-    if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
-        match policy.events {
-            Events::Folded => account.prelog(charge.credits).await?,
-            Events::Rows => account.open_record(charge).await?,
+    let admission = admit(account, client, policy).await?;
+    let (upstream, changes) = choose(account, upstream)?;
+    let rewrite = match changes {
+        None => &route.rewrite,
+        Some(changes) => {
+            account.changes_with(&changes.policy);
+            &changes.rewrite
         }
-    }
-    let upstream = choose(account, upstream)?;
+    };
+    let changed_request = match account.policy().request_body.clone() {
+        // Boxed, because few requests need it.
+        Some(changes) => Box::pin(changed_body::of_request(account, body, &changes)).await?,
+        None => None,
+    };
     let request = &account.request;
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
-    let edits = edits(account, &destination, upgrades).map_err(unwritable)?;
-    let (mut upload, progress) = Upload::stream(
-        body.take(),
-        policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max),
-        request.begun,
-    );
+    let mut edits = edits(account, &destination, upgrades).map_err(unwritable)?;
+    let (mut upload, progress) = match &changed_request {
+        Some(changed) => {
+            changed.edit(&mut edits).map_err(unwritable)?;
+            Upload::segments([changed.content.clone()], request.begun)
+        }
+        None => {
+            let bytes_max = policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max);
+            Upload::stream(body.take(), bytes_max, request.begun)
+        }
+    };
     upload.guard(&request.snapshot.traffic.claim_headers);
-    let retry = upstream.retry.as_ref().map(|rules| retry_policy(account, rules, &mut upload));
+    if account.is_grpc {
+        upload.bound_messages();
+    }
+    let retry = upstream.retry.as_ref().map(|rules| match changed_request {
+        Some(changed) => RetryPolicy { rules: rules.clone(), body: RepeatableBody::Whole(changed.content) },
+        None => retry_policy(account, rules, &mut upload),
+    });
     let request = &account.request;
     let head = request.head.clone();
-    let target = match &route.rewrite {
+    let target = match rewrite {
         None => OutgoingTarget::Received { prefix_len: 0 },
         Some(rewrite) => rewritten(rewrite, &head)?,
     };
@@ -96,7 +112,43 @@ pub(crate) async fn forward_to(
         account.becomes_stream(Duration::MAX);
     }
     account.answered(answered.head.head.status(), None);
-    Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
+    let Some(changes) = account.policy().response_body.clone() else {
+        return Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }));
+    };
+    // Boxed, because few requests need it.
+    Box::pin(changed(account, answered, &changes, admission)).await
+}
+
+/// Reserves the credits of a request.
+async fn admit(
+    account: &mut RequestAccount,
+    client: Option<&Client>,
+    policy: &RoutePolicy,
+) -> Result<AdmissionInfo, Problem> {
+    let charge = Charge::credits(policy.credits);
+    let admission = limit(account, client, Some(charge)).await?;
+    if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
+        match policy.events {
+            Events::Folded => account.prelog(charge.credits).await?,
+            Events::Rows => account.open_record(charge).await?,
+        }
+    }
+    Ok(admission)
+}
+
+/// Returns a response whose body the route changes, if it has one.
+async fn changed(
+    account: &RequestAccount,
+    mut answered: UpstreamResponse,
+    changes: &Arc<BodyChanges>,
+    admission: AdmissionInfo,
+) -> Result<Handled, Problem> {
+    changed_body::edit_head(&mut answered.head)?;
+    if !changed_body::has_content(&account.request.head, &answered) {
+        return Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }));
+    }
+    let changed = changed_body::of_response(account, answered, changes).await?;
+    Ok(Handled::Changed(changed, admission.rate))
 }
 
 /// Returns the rules of retries with the body, which is kept for them as it is sent.
@@ -144,7 +196,12 @@ fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) ->
         }),
     };
     let receiver = Receiver::Upstream(client);
-    RequestEdits { trace: request.trace(), destination: &destination.edits, receiver }.of(&request.head)
+    let mut edits =
+        RequestEdits { trace: request.trace(), destination: &destination.edits, receiver }.of(&request.head)?;
+    if policy.response_body.is_some() {
+        changed_body::asks_for_whole(&mut edits)?;
+    }
+    Ok(edits)
 }
 
 /// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.
@@ -162,13 +219,17 @@ fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
     Err(Problem::new(Refusal::BadRequest, message))
 }
 
-/// Returns the upstream that gets an admitted request.
-fn choose<'a>(account: &RequestAccount, upstream: RouteUpstream<'a>) -> Result<&'a Arc<Upstream>, Problem> {
+/// Returns the upstream that gets an admitted request, with its own changes.
+fn choose<'a>(
+    account: &RequestAccount,
+    upstream: RouteUpstream<'a>,
+) -> Result<(&'a Arc<Upstream>, Option<&'a UpstreamChanges>), Problem> {
     match upstream {
-        RouteUpstream::One(only) => Ok(only),
+        RouteUpstream::One(only) => Ok((only, None)),
         RouteUpstream::Split(split) => {
             let chosen = account.request.snapshot.destinations.next_of(split);
-            chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))
+            let chosen = chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))?;
+            Ok((&chosen.upstream, chosen.changes.as_deref()))
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The actions without an upstream: a response from the configuration, and a redirect.
 
+use access::Refusal;
 use bytes::Bytes;
-use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, normalized};
+use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, RequestedOrigin, normalized};
 use http::{Response, header};
 
 use super::Handled;
 use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
-use crate::client::head::Head;
+use crate::account::request::RequestContext;
+use crate::client::head::text;
 use crate::refusal::problem::Problem;
 
 /// Responds as the configuration says.
@@ -39,10 +41,15 @@ pub(crate) fn in_place_of(refusal: &Response<Bytes>, fallback: &FixedResponse) -
 }
 
 /// Returns the response of a route with `redirect`.
-pub(crate) fn redirect(configured: &Redirect, head: &Head) -> Response<Bytes> {
+pub(crate) fn redirect(configured: &Redirect, request: &RequestContext) -> Result<Response<Bytes>, Problem> {
+    let head = &request.head;
+    let scheme = request.origin(request.is_peer_trusted()).scheme;
+    let from = RequestedOrigin { scheme, host: text(head.host()).unwrap_or_default() };
+    let received = ReceivedTarget { path: &normalized(head.path()), query: head.query() };
+    let message = "this request has no valid address to which its route redirects it";
+    let location = configured.location(received, from).ok_or_else(|| Problem::new(Refusal::BadRequest, message))?;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = configured.status;
-    let location = configured.location(ReceivedTarget { path: &normalized(head.path()), query: head.query() });
     response.headers_mut().insert(header::LOCATION, location);
-    response
+    Ok(response)
 }

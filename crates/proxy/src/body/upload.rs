@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::body::kept::KeptBody;
+use crate::body::messages::MessageScanner;
 use crate::bytes::content::{Trailers, length};
 use crate::client::head::is_one_of;
 use crate::client::trusted::is_trusted_by_backends;
@@ -39,6 +40,8 @@ pub(crate) struct UploadStream {
     has_sent_trailers: bool,
     progress: Rc<Progress>,
     bytes_max: u64,
+    /// The messages of a gRPC call, of which `bytes_max` bounds each.
+    messages: Option<MessageScanner>,
     /// The headers that claims of access tokens become: no trailer may have their names.
     claim_headers: Option<Arc<[Box<str>]>>,
     /// Gets the bytes that are sent, if the request may be sent again.
@@ -64,6 +67,8 @@ pub(crate) enum UploadError {
     CallerGone,
     #[error("the request's body breaks a rule of HTTP/1.1")]
     Malformed(#[source] Violation),
+    #[error("the body of a gRPC call ends within a message")]
+    PartOfMessage,
 }
 
 impl Progress {
@@ -121,6 +126,7 @@ impl Upload {
             has_sent_trailers: false,
             progress: shared,
             bytes_max,
+            messages: None,
             claim_headers: None,
             kept: None,
         };
@@ -133,6 +139,13 @@ impl Upload {
             && !claim_headers.is_empty()
         {
             stream.claim_headers = Some(claim_headers.clone());
+        }
+    }
+
+    /// Bounds each message of a gRPC call in place of the whole body.
+    pub(crate) fn bound_messages(&mut self) {
+        if let Self::Stream(stream) = self {
+            stream.messages = Some(MessageScanner::default());
         }
     }
 
@@ -238,12 +251,14 @@ impl UploadStream {
         let frame = std::task::ready!(polled);
         progress.at.set(Instant::now());
         let data = match frame.map(|frame| frame.map(Frame::into_data)) {
+            None if self.is_within_message() => return self.fail(UploadError::PartOfMessage),
             None => {
                 progress.whole.set(true);
                 return Poll::Ready(None);
             }
             Some(Err(RequestBodyError::Violation(violation))) => return self.fail(UploadError::Malformed(violation)),
             Some(Err(_)) => return self.fail(UploadError::CallerGone),
+            Some(Ok(Err(_))) if self.is_within_message() => return self.fail(UploadError::PartOfMessage),
             Some(Ok(Err(frame))) => {
                 progress.whole.set(true);
                 let trailers = frame.into_trailers().ok();
@@ -255,10 +270,17 @@ impl UploadStream {
             Some(Ok(Ok(data))) => data,
         };
         progress.bytes.set(progress.bytes.get() + length(&data));
-        if progress.bytes.get() > self.bytes_max {
+        let is_bounded = match &mut self.messages {
+            None => progress.bytes.get() <= self.bytes_max,
+            Some(messages) => messages.pass(&data, self.bytes_max),
+        };
+        if !is_bounded {
             return self.fail(UploadError::TooLarge);
         }
         if self.incoming.is_end_stream() {
+            if self.is_within_message() {
+                return self.fail(UploadError::PartOfMessage);
+            }
             progress.whole.set(true);
         }
         if let Some(kept) = &self.kept {
@@ -271,6 +293,11 @@ impl UploadStream {
     fn take_trailers(&mut self) -> Option<Result<Frame<Bytes>, UploadError>> {
         let is_sent = std::mem::replace(&mut self.has_sent_trailers, true);
         self.trailers.as_deref().filter(|_| !is_sent).map(|trailers| Ok(Frame::trailers(trailers.clone())))
+    }
+
+    /// Whether the body so far ends within a message of a gRPC call.
+    fn is_within_message(&self) -> bool {
+        self.messages.as_ref().is_some_and(MessageScanner::is_within)
     }
 
     fn fail(&self, failed: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {

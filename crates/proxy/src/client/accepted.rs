@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use access::Refusal;
-use rustls::ServerConfig;
-use tls::{HandshakeError, PLAIN_HTTP_RESPONSE, ServerStream};
+use tls::{HandshakeError, ListenerConfig, PLAIN_HTTP_RESPONSE, ServerStream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -33,7 +32,9 @@ const INVALID_PROXY_HEADER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: 
 /// A connection of a listener, which has not begun.
 pub(crate) struct AcceptedStream {
     pub(crate) stream: TcpStream,
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// The position of the listener in the configuration.
+    pub(crate) listener: usize,
+    pub(crate) tls: Option<Arc<ListenerConfig>>,
     /// The failures of the listener if its connections begin with a PROXY header.
     pub(crate) proxied: Option<Rc<ProxyFailures>>,
 }
@@ -155,7 +156,7 @@ impl AcceptedStream {
 
     async fn shake_hands(self) -> Result<ServerStream, RefusedStream> {
         let Some(config) = self.tls else { return Ok(ServerStream::Plain(self.stream)) };
-        match tls::accept(self.stream, config).await {
+        match tls::accept(self.stream, config.server.clone()).await {
             Ok(stream) => Ok(stream),
             Err(HandshakeError::PlainHttp(mut stream)) => {
                 // The client may have disconnected already.

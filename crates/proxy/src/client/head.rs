@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::str;
+use std::time::Duration;
 
 use bytes::Bytes;
 use config::RequestParts;
@@ -107,10 +108,29 @@ impl Head {
         matches!(self.method_bytes(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
     }
 
-    /// Whether the request is a call of gRPC, whose messages may be a stream.
+    /// Whether the request is a call of gRPC, whose messages may be a stream. Calls of gRPC-Web have another content type.
     pub(crate) fn is_grpc(&self) -> bool {
-        self.method_bytes() == b"POST"
-            && self.get(KnownName::ContentType).is_some_and(|of| of.starts_with(b"application/grpc"))
+        const GRPC: &[u8] = b"application/grpc";
+        let is_of =
+            |of: &[u8]| of.strip_prefix(GRPC).is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+        self.method_bytes() == b"POST" && self.get(KnownName::ContentType).is_some_and(is_of)
+    }
+
+    /// Returns the time that a call of gRPC may take, if its client says so: a number of at most 8 digits with a unit.
+    pub(crate) fn grpc_timeout(&self) -> Option<Duration> {
+        let text = self.fields().named(b"grpc-timeout").next().and_then(text)?;
+        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let is_number = (1..=8).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let number = digits.parse().ok().filter(|_| is_number)?;
+        match unit {
+            "H" => Some(Duration::from_secs(number * 3_600)),
+            "M" => Some(Duration::from_secs(number * 60)),
+            "S" => Some(Duration::from_secs(number)),
+            "m" => Some(Duration::from_millis(number)),
+            "u" => Some(Duration::from_micros(number)),
+            "n" => Some(Duration::from_nanos(number)),
+            _ => None,
+        }
     }
 
     /// Whether the client asks for a tunnel (CONNECT).
@@ -331,6 +351,28 @@ pub(crate) mod tests {
             assert_eq!(read(value), None, "{value}");
         }
         assert_eq!(get(&[]).correlation(), None);
+    }
+
+    #[test]
+    fn a_call_of_grpc_may_have_a_time() {
+        let check = |value: &str, expected: Option<Duration>| {
+            assert_eq!(get(&[("grpc-timeout", value)]).grpc_timeout(), expected, "{value}");
+        };
+        check("1S", Some(Duration::from_secs(1)));
+        check("99999999H", Some(Duration::from_secs(99_999_999 * 3_600)));
+        check("250m", Some(Duration::from_millis(250)));
+        check("5u", Some(Duration::from_micros(5)));
+        check("0n", Some(Duration::ZERO));
+        for invalid in ["", "S", "1", "1s", "-1S", "+1S", "100000000S", "1.5S", "1 S", "1S "] {
+            check(invalid.trim_end(), if invalid == "1S " { Some(Duration::from_secs(1)) } else { None });
+        }
+        let is_grpc = |of: &str| head("POST /", &[("content-type", of)]).is_grpc();
+        for of in ["application/grpc", "application/grpc+proto", "application/grpc;a=b"] {
+            assert!(is_grpc(of), "{of}");
+        }
+        for of in ["application/grpc-web", "application/grpc-web+proto", "application/grp", "text/plain"] {
+            assert!(!is_grpc(of), "{of}");
+        }
     }
 
     #[test]

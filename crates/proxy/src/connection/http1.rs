@@ -18,7 +18,7 @@ use http1::{HeadLimits, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd, write_interim};
-use crate::account::client_context::{ConnectionContext, Peer};
+use crate::account::client_context::{ConnectionContext, Peer, UsedServerName};
 use crate::bytes::write_queue::WriteQueue;
 use crate::client::head::{FIELDS_MAX, Head};
 use crate::client::{
@@ -51,6 +51,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
     let closes = Cell::new(false);
+    let (listener, names) = (accepted.listener, accepted.tls.as_ref().and_then(|tls| tls.names.clone()));
     let (OpenedStream { stream, address, is_unknown, is_tls }, is_refused) = if accepted.is_open() {
         (OpenedStream::plain(accepted.stream, address), false)
     } else {
@@ -70,11 +71,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     };
     let protocol = ClientProtocol::of(&stream);
     let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
+    let server_name = UsedServerName::of(&stream, names);
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
-        at: Rc::new(ConnectionContext { worker, deadlines, peer, is_http2: Cell::new(false) }),
+        at: Rc::new(ConnectionContext { worker, deadlines, peer, listener, server_name, is_http2: Cell::new(false) }),
         protocol,
         closes,
     };

@@ -138,11 +138,11 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));
     let mut accepting = Vec::new();
-    for BoundSocket { socket, tls, proxy_protocol } in sockets.all {
+    for (position, BoundSocket { socket, tls, proxy_protocol }) in sockets.all.into_iter().enumerate() {
         match TcpListener::from_std(socket) {
             Ok(listener) => {
                 let proxied = proxy_protocol.then(Rc::default);
-                let opener = Opener { worker: worker.clone(), tls, proxied };
+                let opener = Opener { worker: worker.clone(), position, tls, proxied };
                 accepting.push(spawn(accept(opener, listener, sockets.accept_failures.clone())));
             }
             Err(error) => tracing::error!(%error, "listener is not usable"),
@@ -240,6 +240,8 @@ async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<Fail
 /// Starts the tasks of a listener's connections.
 struct Opener {
     worker: Rc<Worker>,
+    /// The position of the listener in the configuration.
+    position: usize,
     tls: Option<Arc<ListenerTls>>,
     proxied: Option<Rc<ProxyFailures>>,
 }
@@ -249,8 +251,8 @@ impl Opener {
         // Both calls fail only on a connection that has already ended; serving it detects that.
         let _ = stream.set_nodelay(true);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        let tls = self.tls.as_ref().map(|tls| tls.config());
-        let accepted = AcceptedStream { stream, tls, proxied: self.proxied.clone() };
+        let tls = self.tls.as_ref().map(|tls| tls.named_config());
+        let accepted = AcceptedStream { stream, listener: self.position, tls, proxied: self.proxied.clone() };
         drop(spawn(http1::serve(self.worker.clone(), accepted, peer)));
     }
 }

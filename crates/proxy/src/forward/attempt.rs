@@ -48,6 +48,8 @@ pub(super) enum AttemptOutcome {
 enum PassedDeadline {
     Upstream,
     Caller,
+    /// The time that the client gave its call (gRPC). It says nothing about the upstream.
+    OfCall,
 }
 
 /// One attempt to send a request.
@@ -197,7 +199,9 @@ async fn wait<T>(
         if deadlines.take_late() {
             let next = deadline();
             if next <= Instant::now() {
-                return Poll::Ready(Err(if progress.awaits_client() {
+                return Poll::Ready(Err(if account.is_deadline_of_client && next == total_at {
+                    PassedDeadline::OfCall
+                } else if progress.awaits_client() {
                     PassedDeadline::Caller
                 } else {
                     PassedDeadline::Upstream
@@ -215,6 +219,9 @@ impl From<PassedDeadline> for Problem {
         match late {
             PassedDeadline::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not respond in time"),
             PassedDeadline::Caller => Self::new(Refusal::RequestTimeout, "the request's body did not arrive in time"),
+            PassedDeadline::OfCall => {
+                Self::new(Refusal::RequestTimeout, "the call did not end within its grpc-timeout")
+            }
         }
     }
 }
@@ -240,6 +247,12 @@ fn unanswered(
             return admit::too_large(account.policy().body_bytes_max(general));
         }
         Some(UploadError::Malformed(violation)) => return body::malformed(violation),
+        Some(UploadError::PartOfMessage) => {
+            return Problem::new(
+                Refusal::BadRequest,
+                "the call ends within a message, whose length its prefix announces",
+            );
+        }
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }

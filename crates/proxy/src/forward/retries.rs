@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use access::{Refusal, Timestamp};
+use bytes::Bytes;
 use config::snapshot::{RetryCause, RetryRules};
 use http::{HeaderValue, header};
 use http1::KnownName;
@@ -44,6 +45,8 @@ pub(crate) struct RetryPolicy {
 pub(crate) enum RepeatableBody {
     Empty,
     Kept(Rc<KeptBody>),
+    /// The whole body, which was read before it was sent.
+    Whole(Bytes),
 }
 
 impl RepeatableBody {
@@ -53,6 +56,7 @@ impl RepeatableBody {
             Self::Empty => Some(Upload::empty()),
             Self::Kept(kept) if progress.is_whole() => kept.complete().map(Upload::again),
             Self::Kept(_) => None,
+            Self::Whole(bytes) => Some(Upload::again(bytes.clone())),
         }
     }
 }

@@ -37,13 +37,14 @@ pub(crate) struct PageRequest {
 
 impl PageRequest {
     /// Returns the request if a page of control sent it and its path is an LLM endpoint's.
-    pub(crate) fn of(head: &Head, snapshot: &Snapshot) -> Option<Self> {
+    pub(crate) fn of(head: &Head, snapshot: &Snapshot, listener: usize) -> Option<Self> {
         let received = only_origin(head)?;
         if !snapshot.process.control_origins().iter().any(|allowed| received == allowed.as_bytes()) {
             return None;
         }
         let requested_method = preflight_method(head);
-        let endpoint = route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head)?;
+        let endpoint =
+            route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head, listener)?;
         let origin = HeaderValue::from_bytes(received).ok()?;
         Some(Self { origin, preflight: requested_method.map(|_| endpoint) })
     }
@@ -95,10 +96,11 @@ pub(crate) fn preflight_response() -> Response<Bytes> {
 pub(crate) fn preflight_of_route<'a>(
     traffic: &'a Traffic,
     head: &Head,
+    listener: usize,
 ) -> Option<(&'a Arc<RoutePolicy>, Response<Bytes>)> {
     let method = preflight_method(head)?;
     let origin = only_origin(head)?;
-    let policy = &route::configured_at(traffic, method, head)?.policy;
+    let policy = &route::configured_at(traffic, method, head, listener)?.policy;
     let cors = policy.cors.as_ref()?;
     let mut response = no_content();
     // A page of another origin learns nothing about the route.

@@ -26,6 +26,8 @@ pub(crate) struct ClientHead {
     received: Option<UpstreamHead>,
     edits: HeadEdits,
     may_have_trailers: bool,
+    /// Whether the content is not that of the upstream.
+    is_changed: bool,
     id: RequestIdText,
     now: Timestamp,
 }
@@ -47,9 +49,9 @@ pub(crate) struct GatewayFields<'a> {
 impl ClientHead {
     /// Returns the head of an upstream's response, whose status becomes `status`.
     pub(crate) fn relayed(relayed: RelayedHead, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
-        let RelayedHead { head, edits, may_have_trailers } = relayed;
+        let RelayedHead { head, edits, may_have_trailers, is_changed } = relayed;
         let (id, now) = (gateway.id, gateway.now);
-        Self { status, received: Some(head), edits, may_have_trailers, id, now }.finished(gateway)
+        Self { status, received: Some(head), edits, may_have_trailers, is_changed, id, now }.finished(gateway)
     }
 
     /// Returns the head of a response of the gateway, and its content.
@@ -60,7 +62,8 @@ impl ClientHead {
             report(edits.append_named(name.as_str().as_bytes(), value.as_bytes()));
         }
         let (id, now) = (gateway.id, gateway.now);
-        let head = Self { status: parts.status, received: None, edits, may_have_trailers: false, id, now };
+        let head =
+            Self { status: parts.status, received: None, edits, may_have_trailers: false, is_changed: false, id, now };
         (head.finished(gateway), content)
     }
 
@@ -106,6 +109,8 @@ impl ClientHead {
     /// Returns what the head announces; `length` is that of the content, if it is known.
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
         match &self.received {
+            // The length of the content is known if there is content.
+            Some(_) if self.is_changed => Announced::Nothing,
             Some(received) => received.announced(),
             // RFC 9110, 8.6.
             None if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Announced::Nothing,

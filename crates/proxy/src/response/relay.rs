@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::account::RequestAccount;
 use crate::bytes::content::Trailers;
 use crate::forward::{BorrowedConnection, UpstreamContent};
+use crate::refusal::grpc;
+use crate::response::close_frame::{FrameScanner, GOING_AWAY};
 
 /// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
 /// the end of a shutdown.
@@ -24,6 +26,8 @@ pub(crate) struct Relay {
     last: Option<Bytes>,
     /// The trailers of a response without a tap, which follow its last byte.
     trailers: Option<Trailers>,
+    /// The frames of the upstream, if the response has become a WebSocket.
+    frames: Option<Box<FrameScanner>>,
     moved: bool,
     /// Whether time may have passed since the head of the response was read.
     has_waited: bool,
@@ -54,12 +58,27 @@ impl Relay {
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
-        let mut relay =
-            Self { content, account, tap, last: None, trailers: None, moved: false, has_waited: false, news, used_up };
+        let mut relay = Self {
+            content,
+            account,
+            tap,
+            last: None,
+            trailers: None,
+            frames: None,
+            moved: false,
+            has_waited: false,
+            news,
+            used_up,
+        };
         if relay.content.body.is_end_stream() {
             relay.end();
         }
         Box::new(relay)
+    }
+
+    /// Follows the frames of the upstream: the response has opened a WebSocket.
+    pub(crate) fn becomes_tunnel(&mut self) {
+        self.frames = Some(Box::default());
     }
 
     pub(crate) const fn account(&self) -> &RequestAccount {
@@ -157,7 +176,12 @@ impl Relay {
                 }
                 bytes
             }
-            None => data,
+            None => {
+                if let Some(frames) = &mut self.frames {
+                    frames.pass(&data);
+                }
+                data
+            }
         };
         self.account.relayed(bytes.len());
         // If the length is known, the body is not polled after its last byte, so the response ends now.
@@ -195,12 +219,30 @@ impl Relay {
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         self.content.connection = None;
         let Some(tapped) = self.tap.take() else {
+            let last = self.close_frame(outcome);
+            self.account.relayed(last.len());
             self.account.finish(outcome, None);
-            return Poll::Ready(Some(Err(ResponseAborted)));
+            if self.account.is_grpc && self.account.request.at.is_http2.get() && self.may_have_trailers() {
+                self.trailers = Some(Box::new(grpc::trailers(outcome)));
+                return Poll::Ready(None);
+            }
+            return Poll::Ready(Some(if last.is_empty() {
+                Err(ResponseAborted)
+            } else {
+                Ok(Bytes::from_static(last))
+            }));
         };
         let (last, seen) = self.account.cut(tapped.tap, outcome);
         self.account.finish(outcome, Some(seen));
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
+    }
+
+    /// Returns the frame with which the gateway ends a WebSocket at a deadline or at the end of a shutdown; empty if it cannot
+    /// follow the bytes of the upstream.
+    fn close_frame(&self, outcome: Outcome) -> &'static [u8] {
+        let is_of_gateway = matches!(outcome, Outcome::Drained | Outcome::TimedOut);
+        let may_follow = self.frames.as_ref().is_some_and(|frames| frames.may_follow());
+        if is_of_gateway && may_follow { GOING_AWAY } else { &[] }
     }
 
     /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::snapshot::{BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream};
+use config::snapshot::{BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream, WeightedUpstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
@@ -94,7 +94,7 @@ impl Destinations {
     }
 
     /// Chooses the upstream of a request of a route with several; `split` is part of the snapshot.
-    pub(crate) fn next_of<'a>(&self, split: &'a Split) -> Option<&'a Arc<Upstream>> {
+    pub(crate) fn next_of<'a>(&self, split: &'a Split) -> Option<&'a WeightedUpstream> {
         let upstreams = &split.upstreams;
         let mut splits = self.splits.borrow_mut();
         let rotation = splits.entry(std::ptr::from_ref(split).addr()).or_insert_with(|| {
@@ -102,7 +102,7 @@ impl Destinations {
             // Each worker begins with the greatest weight: no other beginning has a smaller error.
             Rotation::new(&weights, 0)
         });
-        upstreams.get(rotation.next(upstreams.len())).map(|chosen| &chosen.upstream)
+        upstreams.get(rotation.next(upstreams.len()))
     }
 
     /// Returns the destination of an LLM call; `provider` is part of the snapshot.

@@ -24,6 +24,8 @@ pub(crate) struct RelayedHead {
     pub(crate) edits: HeadEdits,
     /// Whether trailers are relayed.
     pub(crate) may_have_trailers: bool,
+    /// Whether the content is not that of the upstream, so that the head does not announce its length.
+    pub(crate) is_changed: bool,
 }
 
 /// Why the head of a response over HTTP/2 is invalid.
@@ -38,7 +40,7 @@ pub(crate) enum InvalidHead {
 impl RelayedHead {
     /// Returns a head with the edits of every head that is relayed. It is boxed, because it passes many functions.
     pub(crate) fn new(head: UpstreamHead) -> Box<Self> {
-        Box::new(Self { head, edits: HeadEdits::for_forwarding(), may_have_trailers: true })
+        Box::new(Self { head, edits: HeadEdits::for_forwarding(), may_have_trailers: true, is_changed: false })
     }
 }
 

@@ -124,7 +124,12 @@ pub(crate) async fn connect_over(
 
 /// Sends a request that ends the connection, and returns all that the client receives.
 pub(crate) async fn get(stream: &mut TlsStream<TcpStream>, fields: &str) -> std::io::Result<String> {
-    let request = format!("GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{fields}\r\n");
+    get_of(stream, "a.test", fields).await
+}
+
+/// Sends a request to this host with these fields, and returns the response.
+async fn get_of(stream: &mut TlsStream<TcpStream>, host: &str, fields: &str) -> std::io::Result<String> {
+    let request = format!("GET /a HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut received = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the connection ends")?;
@@ -250,8 +255,11 @@ async fn server_name_selects_the_certificate_and_the_first_is_the_default() {
     for name in ["a.test", "b.test", "B.TEST", "x.c.test", "y.c.test"] {
         let mut stream = connect(&gateway, &certificates.client(), name).await.unwrap();
         leaves.push(leaf(&stream));
-        assert!(get(&mut stream, "").await.unwrap().starts_with("HTTP/1.1 200"), "{name}");
+        assert!(get_of(&mut stream, name, "").await.unwrap().starts_with("HTTP/1.1 200"), "{name}");
     }
+    // The host of another certificate needs a connection with its name (RFC 9110, 7.4).
+    let mut stream = connect(&gateway, &certificates.client(), "a.test").await.unwrap();
+    assert!(get_of(&mut stream, "x.c.test", "").await.unwrap().starts_with("HTTP/1.1 421"));
     assert!(leaves[0] != leaves[1] && leaves[1] == leaves[2] && leaves[3] == leaves[4] && leaves[3] != leaves[0]);
     for name in ["c.test", "x.y.c.test", "unknown.test", "127.0.0.1"] {
         let error = connect(&gateway, &certificates.client(), name).await.unwrap_err().to_string();

@@ -131,3 +131,37 @@ fn reload_uses_good_files_only_and_keeps_the_earlier_ones() {
     assert!(Arc::ptr_eq(&first.ticketer, &tls.config().ticketer), "sessions continue");
     assert_eq!(tls.states(), state(1_924_992_000, false));
 }
+
+#[test]
+fn a_host_of_another_certificate_is_misdirected() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let names: [&[&str]; 3] = [&["a.test"], &["*.b.test", "c.test"], &["x.b.test"]];
+    let certificates: Vec<_> =
+        folders.iter().zip(names).map(|(folder, names)| certify(folder.path(), names, (2020, 2030))).collect();
+    let load = |certificates: &[CertificateFiles]| {
+        let settings =
+            TlsSettings { certificates: certificates.to_vec(), min_version: MinVersion::Tls12, client: None };
+        ListenerTls::load(settings, &[b"http/1.1"], NOW).unwrap().named_config()
+    };
+    assert!(load(&certificates[..1]).names.is_none(), "one certificate serves all hosts");
+    let config = load(&certificates);
+    let names = config.names.as_ref().unwrap();
+    for (server_name, host, is_misdirected) in [
+        ("a.test", "A.test", false),
+        ("a.test", "y.b.test", true),
+        ("a.test", "x.b.test", true),
+        ("y.b.test", "C.test", false),
+        // The certificate of the connection has the host too.
+        ("y.b.test", "x.b.test", false),
+        ("x.b.test", "y.b.test", true),
+        ("y.b.test", "a.test", true),
+        // No certificate has the host.
+        ("a.test", "unknown.test", false),
+        ("a.test", "b.test", false),
+        // A client with an unknown name gets the first certificate.
+        ("unknown.test", "a.test", false),
+        ("unknown.test", "c.test", true),
+    ] {
+        assert_eq!(names.is_misdirected(server_name, host), is_misdirected, "{server_name} {host}");
+    }
+}

@@ -1,7 +1,13 @@
 //! The examples of changes that routes make.
 
-use e2e::{Call, Upstream};
+use std::process::Stdio;
+
+use e2e::python::python;
+use e2e::setup::Folder;
+use e2e::{Call, Upstream, eventually};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
 
 use super::{Example, first_key};
 
@@ -38,4 +44,69 @@ async fn transform_changes_what_the_api_and_the_client_receive() {
     let head = api.only().head;
     assert_eq!((head.word(1), head.header("x-collection")), ("/api/v1/users", Some("users")));
     assert_eq!((head.header("authorization"), head.header("x-forwarded-for")), (Some("Bearer b"), None));
+}
+
+/// Starts a server script, and returns it with its port.
+async fn serve(set: &str, script: &str) -> (Child, String) {
+    let mut command = python(set, script);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+    (child, line.trim().to_owned())
+}
+
+#[tokio::test]
+async fn blue_green_switches_by_one_word() {
+    let example = Example::read("blue-green");
+    let (blue, green) = (Upstream::json(&json!({"v": 1})).await, Upstream::json(&json!({"v": 2})).await);
+    let url = |name: &str, api: &Upstream| (name.to_owned(), format!("http://{}", api.address()));
+    let variables = [url("BLUE_URL", &blue), url("GREEN_URL", &green)];
+    // A copy of the file, which changes.
+    let folder = Folder::new();
+    let file = folder.write("copy.yaml", &example.yaml);
+    let gateway = example.start_with(&file, &variables).await;
+    let key = first_key(&gateway);
+    let outputs = example.run(&gateway, &key).await;
+    assert!(outputs[0].contains("x-live: blue") || outputs[0].contains("X-Live: blue"), "{outputs:?}");
+    assert!(outputs[0].ends_with(r#"{"v":1}"#), "{outputs:?}");
+    assert_eq!(outputs[1], r#"{"v":2}"#);
+    let switched =
+        example.yaml.replace("    upstreams: blue\n    transformations:", "    upstreams: green\n    transformations:");
+    assert_ne!(switched, example.yaml);
+    folder.write("copy.yaml", &switched);
+    eventually("the other version is live", async || {
+        (gateway.call(Call::get("/api/v1/users").key(&key)).await.text() == r#"{"v":2}"#).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn grpc_refuses_calls_with_a_status_and_passes_others() {
+    let example = Example::read("grpc");
+    let (_server, port) = serve("protocols", "serve_grpc.py").await;
+    let gateway = example.start(&[("SERVICE_URL".to_owned(), format!("h2c://127.0.0.1:{port}"))]).await;
+    let key = first_key(&gateway);
+    let outputs = example.run(&gateway, &key).await;
+    assert!(outputs[0].starts_with("HTTP/2 200") && outputs[0].contains("grpc-status: 16"), "{outputs:?}");
+    assert!(outputs[0].contains("grpc-message: "), "{outputs:?}");
+    assert!(outputs[1].starts_with("HTTP/2 200") && !outputs[1].contains("grpc-status: 1"), "{outputs:?}");
+    gateway.uses(&key, 1).await;
+    // Without the service, as printed.
+    let gateway = example.start(&[]).await;
+    let outputs = example.run(&gateway, &first_key(&gateway)).await;
+    assert!(outputs[1].contains("grpc-status: 14"), "{outputs:?}");
+}
+
+#[tokio::test]
+async fn websocket_opens_a_socket_with_a_key() {
+    let example = Example::read("websocket");
+    let (_server, port) = serve("current", "serve_websocket.py").await;
+    let variables = [("SOCKETS_URL".to_owned(), format!("http://127.0.0.1:{port}"))];
+    let gateway = example.start(&variables).await;
+    let key = first_key(&gateway);
+    // The server of the test returns the message itself.
+    let mut calls = Example::read("websocket");
+    calls.calls.iter_mut().for_each(|call| call.insert_str(0, "SOCKETS_URL=other "));
+    assert_eq!(calls.run(&gateway, &key).await, ["hello\n"]);
+    gateway.uses(&key, 1).await;
 }

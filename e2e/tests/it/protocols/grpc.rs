@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
 use e2e::python::python;
-use e2e::{Gateway, Setup, eventually};
+use e2e::{Call, Gateway, Setup, Upstream, eventually, sdk};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -165,4 +166,156 @@ async fn a_server_that_reports_not_serving_gets_no_calls_until_it_serves() {
 #[tokio::test]
 async fn the_health_of_a_server_with_tls_is_checked_over_tls() {
     check_health("https").await;
+}
+
+/// A client script that sends one call per line.
+struct Caller {
+    _child: Child,
+    stdin: ChildStdin,
+    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Caller {
+    fn start(gateway: &Gateway, key: &str) -> Self {
+        let mut command = python("protocols", "refused_grpc.py");
+        command.env("KEY", key).env("PLAIN", format!("localhost:{}", gateway.listeners[0].port()));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { stdin: child.stdin.take().unwrap(), lines, _child: child }
+    }
+
+    /// Returns the status of a call with these lengths of messages, and its message or response.
+    async fn call(&mut self, call: &serde_json::Value) -> (String, String) {
+        self.stdin.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        let line = self.lines.next_line().await.unwrap().unwrap_or_else(|| panic!("no result of {call}"));
+        let result: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        (text("code"), text("details"))
+    }
+}
+
+#[tokio::test]
+async fn refused_calls_have_a_status_of_grpc_and_our_message() {
+    let server = GrpcServer::start(None).await;
+    let routes = "{path: {prefix: /test.Service}, upstreams: backend, sizes: {body: 1KiB}}, \
+        {path: /test.Service/Collect, upstreams: backend, sizes: {body: 1KiB}}";
+    let backend = format!("[{{name: backend, backends: [{{url: \"h2c://{}\"}}]}}]", server.address);
+    let setup =
+        Setup::routed(server.address, routes).section("upstreams", &backend).plans("{name: four, credits_per_day: 4}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("four").await.key;
+    let mut caller = Caller::start(&gateway, &key);
+    let collect = |messages: &[usize]| json!({"path": "/test.Service/Collect", "messages": messages});
+    // The bound is that of each message, not of the call.
+    assert_eq!(caller.call(&collect(&[1_024; 64])).await, ("OK".to_owned(), "64 65536".to_owned()));
+    let (code, details) = caller.call(&collect(&[7, 1_025])).await;
+    assert_eq!(code, "RESOURCE_EXHAUSTED", "{details}");
+    assert!(details.contains("larger than 1024 bytes"), "{details}");
+    let (code, details) = caller.call(&json!({"path": "/other.Service/X", "messages": [1]})).await;
+    assert_eq!((code.as_str(), details.as_str()), ("UNIMPLEMENTED", "no route has this path"));
+    let (code, _) = caller.call(&json!({"path": "/test.Service/Wait", "messages": [0], "timeout": 0.3})).await;
+    assert_eq!(code, "DEADLINE_EXCEEDED");
+    // The message that was too large was sent in part.
+    gateway.uses(&key, 3).await;
+    assert_eq!(caller.call(&collect(&[1])).await.0, "OK");
+    let (code, details) = caller.call(&collect(&[1])).await;
+    assert_eq!(code, "RESOURCE_EXHAUSTED", "{details}");
+    assert!(details.contains("the day's quota of 4 credits is used up"), "{details}");
+    // The log of one connection is in the order of its calls.
+    caller.call(&json!({"path": "/last.Service/X", "messages": []})).await;
+    gateway.logs("/last.Service/X").await;
+    assert_eq!(gateway.stderr().matches("\"quota_exceeded\"").count(), 1, "the call is not retried");
+}
+
+/// A deadline of the client ends a call, and is no failure of the backend.
+#[tokio::test]
+async fn the_time_of_a_call_ends_it() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.wire.closed().await;
+        None
+    })
+    .await;
+    let backend = format!(
+        "[{{name: backend, backends: [{{url: \"http://{}\"}}], retry: {{on: [timeout], unsafe: true}}}}]",
+        upstream.address()
+    );
+    let setup = Setup::routed(upstream.address(), "{path: {prefix: /test.Service}, upstreams: backend, auth: none}")
+        .section("upstreams", &backend);
+    let gateway = Gateway::start(setup).await;
+    for timeout in ["300m", "1n"] {
+        let call = Call::new("POST", "/test.Service/X")
+            .header("content-type", "application/grpc")
+            .header("grpc-timeout", timeout);
+        let answer = gateway.call(call).await.expect(200);
+        assert_eq!(answer.header("grpc-status"), Some("4"), "{timeout} {:?}", answer.head);
+        assert_eq!(answer.header("grpc-message"), Some("the call did not end within its grpc-timeout"), "{timeout}");
+    }
+    let metrics = gateway.metrics().await;
+    let failed = metrics
+        .lines()
+        .find(|line| line.starts_with("tollgate_backend_failures_total{upstream=\"backend\"") && !line.ends_with(" 0"));
+    assert_eq!(failed, None);
+}
+
+#[tokio::test]
+async fn a_call_at_the_end_of_a_shutdown_gets_our_message() {
+    let server = GrpcServer::start(None).await;
+    let backend = format!("[{{name: backend, backends: [{{url: \"h2c://{}\"}}]}}]", server.address);
+    let setup = Setup::routed(server.address, "{path: {prefix: /test.Service}, upstreams: backend, auth: none}")
+        .section("upstreams", &backend)
+        .section("drain", "{delay: 0s, timeout: 500ms}");
+    let gateway = Gateway::start(setup).await;
+    let mut caller = Caller::start(&gateway, "none");
+    let call = json!({"path": "/test.Service/Wait", "messages": [0]});
+    let terminate = async {
+        eventually("the call is at the server", async || {
+            (metric(&gateway, "tollgate_backend_requests_in_flight", &server, "h2c").await == 1).then_some(())
+        })
+        .await;
+        gateway.terminate();
+    };
+    let ((code, details), ()) = tokio::join!(caller.call(&call), terminate);
+    assert_eq!(
+        (code.as_str(), details.as_str()),
+        ("UNAVAILABLE", "this instance is shutting down: the response is incomplete")
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_ends_within_a_message_is_refused() {
+    let server = GrpcServer::start(None).await;
+    let backend = format!("[{{name: backend, backends: [{{url: \"h2c://{}\"}}]}}]", server.address);
+    let setup = Setup::routed(server.address, "{path: {prefix: /test.Service}, upstreams: backend, auth: none}")
+        .section("upstreams", &backend);
+    let gateway = Gateway::start(setup).await;
+    for body in [&b"\0"[..], b"\0\0\0\0", b"\0\0\0\0\x05abc"] {
+        let call = Call::new("POST", "/test.Service/Reverse").header("content-type", "application/grpc").body(body);
+        let answer = gateway.call(call).await.expect(200);
+        assert_eq!(answer.header("grpc-status"), Some("3"), "{body:?} {:?}", answer.head);
+        assert!(answer.header("grpc-message").unwrap().contains("ends within a message"), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn grpc_js_gets_our_message_and_does_not_retry_a_used_up_quota() {
+    let server = GrpcServer::start(None).await;
+    let backend = format!("[{{name: backend, backends: [{{url: \"h2c://{}\"}}]}}]", server.address);
+    let setup = Setup::routed(server.address, "{path: {prefix: /test.Service}, upstreams: backend}")
+        .section("upstreams", &backend)
+        .plans("{name: two, credits_per_day: 2}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("two").await.key;
+    let mut client = sdk::node("grpc.mjs");
+    client.env("KEY", &key).env("PLAIN", format!("localhost:{}", gateway.listeners[0].port()));
+    let lines: Vec<serde_json::Value> =
+        printed(client).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["OK", "OK", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED", "UNAUTHENTICATED"], "{lines:?}");
+    assert!(lines[0]["reversed"] == true && lines[1]["reversed"] == true, "{lines:?}");
+    assert!(lines[2]["details"].as_str().unwrap().contains("the day's quota of 2 credits is used up"), "{lines:?}");
+    gateway.at_rest().await;
+    gateway.logs("\"quota_exceeded\"").await;
+    assert_eq!(gateway.stderr().matches("\"quota_exceeded\"").count(), 1, "the call is not retried");
 }

@@ -124,3 +124,37 @@ fn values_that_may_be_secrets_are_not_shown() {
     assert!(!shown.contains("S3CRET") && shown.contains("shown"), "{shown}");
     assert!(!format!("{:?}", loaded.snapshot.traffic.router.routes()).contains("S3CRET"));
 }
+
+#[test]
+fn changes_of_bodies_are_read() {
+    let policy = policy(
+        "{request: {body: {set: {/a: text, /b: 5, /c: '[1.10]', /d: '\"5\"'}, remove: [/e], rename: {/f: /g}}, body_max: 2KiB}, \
+         response: {body: {remove: ['/a~1b']}}}",
+    );
+    let request = policy.request_body.unwrap();
+    let edited = request.edits.apply(br#"{"e":1,"f":2}"#).unwrap();
+    assert_eq!(edited, br#"{"g":2,"a":"text","b":5,"c":[1.10],"d":"5"}"#);
+    let response = policy.response_body.unwrap();
+    assert_eq!((request.bytes_max, response.bytes_max), (2_048, 1 << 20));
+    assert_eq!(response.edits.apply(br#"{"a/b":1}"#).unwrap(), b"{}");
+    let many: Vec<String> = (0..65).map(|number| format!("/a{number}: b")).collect();
+    for body in [
+        "{set: {a: b}}",
+        "{remove: [a]}",
+        "{rename: {/a: b}}",
+        "{remove: ['']}",
+        &format!("{{set: {{{}}}}}", many.join(", ")),
+    ] {
+        let error =
+            read_text(&file("/a", "key", &format!("{{request: {{body: {body}}}}}"))).map(|_| ()).expect_err(body);
+        assert_eq!(error.problems[0].code.name(), "bad_value", "{error}");
+    }
+    let vault = file("/a", "key", "{request: {add_headers: {Authorization: 'vault:backend'}}}");
+    let environment = environment();
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    // The schema sees a text only.
+    let error = load_text("t.yaml", &vault, sources).map(|_| ()).expect_err("the vault");
+    assert_eq!(error.problems[0].code.name(), "not_yet", "{error}");
+    let without = "routes: [{path: /a, respond: {}, transformations: {response: {body: {remove: [/a]}}}}]";
+    assert_eq!(read_text(without).map(|_| ()).expect_err(without).problems[0].code.name(), "bad_value");
+}

@@ -95,8 +95,13 @@ fn a_route_has_its_own_limits_beside_those_of_all() {
     let traffic = snapshot(&source).traffic;
     let limits = &traffic.rate_limits;
     let names = |path: &str| {
-        let requested =
-            crate::Requested { method: "GET", host: b"", path, parts: &crate::snapshot::WrittenParts::default() };
+        let requested = crate::Requested {
+            method: "GET",
+            host: b"",
+            path,
+            listener: 0,
+            parts: &crate::snapshot::WrittenParts::default(),
+        };
         let crate::Match::Route(route) = traffic.router.find(requested) else { panic!("{path}") };
         limits
             .positions(&route.policy.rate_limits)

@@ -2,7 +2,7 @@
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::snapshot::{ReceivedTarget, UpstreamHost};
+use crate::snapshot::{ReceivedTarget, RedirectTarget, UpstreamHost};
 
 fn file(path: &str, rewrite: &str) -> String {
     format!(
@@ -107,7 +107,8 @@ fn a_redirect_has_parameters_of_the_path() {
         let loaded = read_text(&source);
         loaded.map_err(|error| error.problems[0].code.name()).map(|loaded| {
             let Action::Redirect(redirect) = &loaded.snapshot.traffic.router.routes()[0].action else { panic!("{to}") };
-            redirect.composed.as_ref().map(|composed| composed.compose("/old/7"))
+            let RedirectTarget::Address { composed, .. } = &redirect.target else { panic!("{to}") };
+            composed.as_ref().map(|composed| composed.compose("/old/7"))
         })
     };
     assert_eq!(redirect("/old/{id}", "/new/{id}?x"), Ok(Some("/new/7?x".to_owned())));

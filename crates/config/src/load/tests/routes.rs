@@ -90,8 +90,13 @@ fn ten_thousand_routes_load_quickly() {
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let snapshot = load_text("t.yaml", &source, sources).unwrap().snapshot;
     let took = clock.mono().since(begun);
-    let requested =
-        Requested { method: "GET", host: b"", path: "/api/v1/service9999/x", parts: &WrittenParts::default() };
+    let requested = Requested {
+        method: "GET",
+        host: b"",
+        path: "/api/v1/service9999/x",
+        listener: 0,
+        parts: &WrittenParts::default(),
+    };
     let crate::Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("no route") };
     assert_eq!(&*route.policy.name, "/api/v1/service9999");
     // An unoptimized build on a busy machine: a quadratic search would need minutes.

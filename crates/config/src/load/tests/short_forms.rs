@@ -2,6 +2,7 @@
 
 use super::errors::check;
 use super::*;
+use crate::snapshot::RedirectTarget;
 
 const UPSTREAMS: &str = "upstreams: [{name: a, backends: [{url: http://a}]}, {name: b, backends: [{url: http://b}]}]\n";
 
@@ -20,7 +21,8 @@ fn single_values_mean_sections_with_one_key() {
     assert!(matches!(routes[0].policy.auth, Auth::None) && matches!(routes[1].policy.auth, Auth::Key));
     let Action::Split(split) = &routes[0].action else { panic!("{:?}", routes[0].action) };
     assert_eq!(split.upstreams.iter().map(|upstream| upstream.weight).collect::<Vec<_>>(), [1, 3]);
-    assert!(matches!(&routes[1].action, Action::Redirect(redirect) if redirect.to == "/c/d"));
+    let Action::Redirect(redirect) = &routes[1].action else { panic!("{:?}", routes[1].action) };
+    assert!(matches!(&redirect.target, RedirectTarget::Address { to, .. } if to == "/c/d"));
 }
 
 #[test]

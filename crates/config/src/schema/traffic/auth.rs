@@ -14,9 +14,10 @@ use super::super::field::{
     Either, Entries, Map, Values, default, list, maybe_nested, nested, optional, required, sections, single_or_absent,
 };
 use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
+use super::super::name::NAME;
 use super::super::{json, section};
 use super::UpstreamTlsInput;
-use super::forms::{ANY_NAME, NAME};
+use super::forms::ANY_NAME;
 use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
 use crate::input::Input;
 use crate::settings::Value;

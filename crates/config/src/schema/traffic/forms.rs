@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
 use super::super::json;
+use super::super::name::{NAME_EXPECTED, is_name};
 use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{
@@ -47,25 +48,6 @@ pub(super) const PUBLIC_KEY: TextForm<PublicKey> = TextForm {
     scalar: Scalar::Text,
 };
 
-/// Longest name of a provider, an upstream, a plan or a route.
-const NAME_LEN_MAX: usize = 64;
-
-/// Whether `name` can be written in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case
-/// too.
-fn is_name(name: &str) -> bool {
-    (1..=NAME_LEN_MAX).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-/// A description of the names that [`is_name`] accepts.
-const NAME_EXPECTED: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
-pub(super) const NAME: TextForm<String> = TextForm {
-    parse: |name| accept(name, is_name(name), NAME_EXPECTED),
-    shown: |name| Value::text(name),
-    cell: "name",
-    pattern: "^[A-Za-z0-9._-]{1,64}$",
-    scalar: Scalar::Any,
-};
 pub(super) const PLAN: TextForm<String> = TextForm {
     parse: |name| {
         accept(name, is_name(name), NAME_EXPECTED)?;

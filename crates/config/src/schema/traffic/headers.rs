@@ -3,9 +3,10 @@
 use http::{HeaderName, StatusCode};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Map, Values, list, maybe_nested};
-use super::super::form::{Form, Refusal, Scalar, TextForm, accept, bad};
+use super::super::field::{Map, Values, default, list, maybe_nested};
+use super::super::form::{Form, Refusal, Scalar, SizeForm, TextForm, accept, bad};
 use super::super::section;
+use super::body::BodyInput;
 use super::forms::FIELD_NAME_PATTERN;
 use super::header_text::{HeaderText, HeaderTexts};
 use super::rewrite::RewriteInput;
@@ -32,6 +33,10 @@ section! {
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
         /// Headers that are added after those of the same name, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
+        /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
+        body: Option<BodyInput> = maybe_nested::<BodyInput>();
+        /// Maximum size of a body that is changed, after it is decompressed. A larger one is refused with 413.
+        body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(request_names);
     }
 }
@@ -47,6 +52,10 @@ section! {
         /// Other statuses in place of those of the upstream: `{418: 400}`. Neither is 1xx, 204, 205 or 304.
         status: Vec<(String, Input<StatusCode>)> =
             Map::new(STATUS, is_status, "a status from 200 to 599, without 204, 205 and 304", STATUS_PATTERN);
+        /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
+        body: Option<BodyInput> = maybe_nested::<BodyInput>();
+        /// Maximum size of a body that is changed, after it is decompressed. A larger one is replaced by a 502.
+        body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(response_names);
     }
 }

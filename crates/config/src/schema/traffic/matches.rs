@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::super::field::{MapKeys, MapOf, map_of, optional};
+use super::super::field::{MapKeys, MapOf, OneOrMore, map_of, one_or_more, optional};
 use super::super::form::{Boolean, Refusal, Scalar, TextForm, accept, bad};
 use super::super::section;
 use super::forms::{FIELD_NAME_PATTERN, PATH};
@@ -31,6 +31,12 @@ section! {
         rules: Rule::ExactlyOne(&["present", "regex"]);
     }
 }
+
+/// Maximum number of hosts, and of paths, of a route.
+pub(super) const MATCHES_MAX: usize = 32;
+/// The field of `routes[].path`.
+pub(super) const PATHS: OneOrMore<TextForm<PathMatch>, PathInput> =
+    one_or_more(PATH_MATCH, "a path, {prefix: /users}, or a list of them", MATCHES_MAX);
 
 /// Maximum number of conditions on headers, and on query parameters, of a route.
 const CONDITIONS_MAX: usize = 16;

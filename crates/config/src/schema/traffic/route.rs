@@ -5,20 +5,22 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value as Json, json};
 
 use super::super::field::{
-    Either, Entries, Map, MapEntry, Sections, Values, default, list, maybe_nested, nested, optional, required,
-    sections, short, single_or, single_or_absent,
+    Either, Entries, Map, MapEntry, Sections, Values, default, list, maybe_nested, nested, optional, sections, short,
+    single_or_absent,
 };
 use super::super::form::{Form as _, Scalar, TextForm, Whole, Words, accept, bad};
+use super::super::name::NAME;
 use super::super::section;
 use super::auth::{AUTH_TYPE, AuthInput};
 use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
 use super::cors::CorsInput;
-use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
+use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD};
 use super::headers::TransformationsInput;
 use super::limit::{RateLimitInput, RouteLimitInput};
-use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
+use super::matches::{ConditionInput, HEADERS, MATCHES_MAX, PATH_MATCH, PATHS, PathInput, QUERY};
 use super::retry::RouteTimeoutsInput;
+use super::rewrite::PathRewriteInput;
 use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
 use crate::input::Input;
 use crate::settings::Value;
@@ -30,9 +32,11 @@ section! {
         /// The name in logs and metrics.
         name: Option<Input<String>> = optional(NAME, "host and path");
         /// `api.example.com`, or `*.example.com` for all hosts below that domain. Ports are not compared.
-        host: Option<Input<HostMatch>> = optional(HOST, "all");
+        host: Values<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
         /// `/users` matches this path only, `/users/{id}` any segment in place of `{id}`, and `/files/{*rest}` any rest ([routing](routing.md)).
-        path: Option<Either<PathMatch, PathInput>> = single_or(PATH_MATCH, nested::<PathInput>(), None);
+        path: Vec<Either<PathMatch, PathInput>> = PATHS;
+        /// The names of the [listeners](routing.md#listeners) whose requests the route gets.
+        listen: Values<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
         /// The methods of the route, in capitals. `GET` includes HEAD.
         methods: Values<String> =
             list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
@@ -56,7 +60,7 @@ section! {
         events: Input<Events> = default(EVENTS, || Events::Folded);
         /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
         allow_headers: Values<String> = list(HEADER, 64, "none");
-        /// The protocols to which clients may change. A tunnel counts as one request, and lasts at most a day.
+        /// The protocols to which clients may change ([tunnels](routing.md#websockets)). A tunnel counts as one request, and lasts at most a day.
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
         /// A [rate limit](rate-limits.md) of each client on this route.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
@@ -119,16 +123,32 @@ section! {
 section! {
     RedirectInput {
         /// The new address, with parameters of `path`: `/new/{id}`. It gets the query of the request, unless it has its own.
-        to: Option<Input<HeaderValue>> = required(LOCATION);
+        to: Option<Input<HeaderValue>> = optional(LOCATION, "");
+        /// In place of `to`, the new scheme of the requested address: `http` or `https`. Without `port`, the port is then that of the scheme.
+        scheme: Option<Input<&'static str>> = optional(SCHEME, "as requested");
+        /// The new host of the requested address.
+        host: Option<Input<String>> = optional(HOST_NAME, "as requested");
+        /// The new port of the requested address.
+        port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or that of `scheme`");
+        /// The new path of the requested address, or `{prefix: /new}`, as in [rewrites](routing.md#rewrites). The query is kept.
+        path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
         /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
+        rules: Rule::RequiredUnless("to", &["scheme", "host", "port", "path"]), Rule::Values(address_or_parts);
     }
+}
+
+/// The condition that a redirect has either an address or parts of one.
+fn address_or_parts() -> Json {
+    let parts: Vec<Json> = ["scheme", "host", "port", "path"].iter().map(|key| json!({"required": [key]})).collect();
+    json!({"not": {"required": ["to"], "anyOf": parts}})
 }
 
 /// The condition on transformations that only routes with an upstream have.
 fn transformations_of_upstreams() -> Json {
     let status = json!({"type": "object", "minProperties": 1});
-    let response = json!({"type": "object", "properties": {"status": status}, "required": ["status"]});
+    let of_key = |key: &str| json!({"type": "object", "properties": {key: status}, "required": [key]});
+    let response = json!({"anyOf": [of_key("status"), of_key("body")]});
     let transformations = json!({"type": "object", "anyOf": [
         {"properties": {"request": {"type": "object", "minProperties": 1}}, "required": ["request"]},
         {"properties": {"response": response}, "required": ["response"]},
@@ -220,6 +240,18 @@ fn is_location(to: &str) -> bool {
     is_valid && to.len() <= LEN_MAX && to.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+const SCHEME: Words<&'static str> = Words::new(&[("http", "http"), ("https", "https")]);
+const HOST_NAME: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_label = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_');
+        let is_valid = (1..=253).contains(&name.len()) && name.bytes().all(is_label);
+        accept(name, is_valid, "a host without a port: www.example.com")
+    },
+    shown: |name| Value::text(name),
+    cell: "host",
+    pattern: "^[A-Za-z0-9._-]{1,253}$",
+    scalar: Scalar::Text,
+};
 const PROTOCOL: Words<Upgrade> = Words::new(&[("websocket", Upgrade::WebSocket)]);
 const REDIRECT_STATUS: Words<StatusCode> = Words::new(&[
     ("301", StatusCode::MOVED_PERMANENTLY),

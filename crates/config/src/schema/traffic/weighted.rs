@@ -1,9 +1,10 @@
 //! The list of `routes[].upstreams`.
 
-use super::super::field::{default, required};
+use super::super::field::{default, maybe_nested, required};
 use super::super::form::Whole;
 use super::super::section;
 use super::forms::ANY_NAME;
+use super::headers::TransformationsInput;
 use crate::input::Input;
 
 /// Maximum number of upstreams of a route.
@@ -15,5 +16,7 @@ section! {
         name: Option<Input<String>> = required(ANY_NAME);
         /// Its [share of the requests](routing.md#weighted-upstreams), relative to the others. With 0, it gets no request.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || 1);
+        /// Its own changes of requests and responses: each key replaces [that of the route](routing.md#weighted-upstreams).
+        transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
     }
 }

@@ -13,9 +13,9 @@ budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, c
 circuit_breaker: {failure_threshold: 6}
 upstreams: [{name: users, retry: {attempts: 3}, pool: {idle: 9}, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, health_check: {script: [/a]}, backends: [{url: 'h2c://j'}]}]
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
-routes: [{path: /a, upstreams: users, timeouts: {idle: 9s}, fallback: {body: a}, cors: {allowed_origins: ['https://a.example']}, addresses: {allow: [10.2.0.0/16], deny: [10.2.0.1]}, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}]
+routes: [{path: /a, upstreams: users, timeouts: {idle: 9s}, fallback: {body: a}, cors: {allowed_origins: ['https://a.example']}, addresses: {allow: [10.2.0.0/16], deny: [10.2.0.1]}, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}, {path: {prefix: /m}, upstreams: [{name: users}]}, {path: {prefix: /n}, upstreams: [{name: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}]}, {path: {prefix: /o}, redirect: {scheme: http}}, {path: {prefix: /q}, redirect: {path: {regex: a, to: b}}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
-listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
+listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
 tests: [{request: GET /e, expect: {status: 401}}]
@@ -153,7 +153,8 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].fallback.headers.proxy", "value", "value"),
     ("routes[0].host", "*.Example.com", "*.example.com"),
     ("routes[0].path", "/c", "/c"),
-    ("routes[1].path.prefix", "/d", "/d"),
+    ("routes[0].host[0]", "Example.com", "example.com"),
+    ("routes[1].path[0].prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),
     ("routes[0].upstreams", "others", "others"),
     ("routes[4].upstreams[0].name", "others", "others"),
@@ -168,12 +169,50 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].transformations.response.add_headers.proxy", "value", "value"),
     ("routes[0].transformations.response.append_headers.proxy", "value", "value"),
     ("routes[0].transformations.response.status", "{'418': 400}", "400"),
+    ("routes[0].transformations.request.body.set", "{/a: b}", "b"),
+    ("routes[0].transformations.request.body.remove[0]", "/a/b", "/a/b"),
+    ("routes[0].transformations.request.body.rename", "{/a: /b}", "/b"),
+    ("routes[0].transformations.request.body_max", "8MiB", "8MiB"),
+    ("routes[0].transformations.response.body.set", "{/a: b}", "b"),
+    ("routes[0].transformations.response.body.remove[0]", "/a/b", "/a/b"),
+    ("routes[0].transformations.response.body.rename", "{/a: /b}", "/b"),
+    ("routes[0].transformations.response.body_max", "8MiB", "8MiB"),
+    ("routes[9].upstreams[0].transformations.request.body.set", "{/a: b}", "b"),
+    ("routes[9].upstreams[0].transformations.request.body.remove[0]", "/a/b", "/a/b"),
+    ("routes[9].upstreams[0].transformations.request.body.rename", "{/a: /b}", "/b"),
+    ("routes[9].upstreams[0].transformations.request.body_max", "8MiB", "8MiB"),
+    ("routes[9].upstreams[0].transformations.response.body.set", "{/a: b}", "b"),
+    ("routes[9].upstreams[0].transformations.response.body.remove[0]", "/a/b", "/a/b"),
+    ("routes[9].upstreams[0].transformations.response.body.rename", "{/a: /b}", "/b"),
+    ("routes[9].upstreams[0].transformations.response.body_max", "8MiB", "8MiB"),
     ("routes[0].upgrades[0]", "websocket", "websocket"),
     ("routes[2].respond.status", "404", "404"),
     ("routes[2].respond.body", "text", "text"),
     ("routes[2].respond.headers.proxy", "value", "value"),
     ("routes[3].redirect.to", "/h?a=b", "/h?a=b"),
     ("routes[3].redirect.status", "301", "301"),
+    ("routes[11].redirect.scheme", "https", "https"),
+    ("routes[11].redirect.host", "h.example", "h.example"),
+    ("routes[11].redirect.port", "8443", "8443"),
+    ("routes[11].redirect.path", "/r", "/r"),
+    ("routes[11].redirect.path.prefix", "/r", "/r"),
+    ("routes[12].redirect.path.regex", "x+", "x+"),
+    ("routes[12].redirect.path.to", "y", "y"),
+    ("routes[0].listen[0]", "first", "first"),
+    ("routes[9].upstreams[0].transformations.request.rewrite.path", "/r", "/r"),
+    ("routes[9].upstreams[0].transformations.request.rewrite.path.prefix", "/p", "/p"),
+    ("routes[10].upstreams[0].transformations.request.rewrite.path.regex", "x+", "x+"),
+    ("routes[10].upstreams[0].transformations.request.rewrite.path.to", "y", "y"),
+    ("routes[9].upstreams[0].transformations.request.rewrite.host", "backend", "backend"),
+    ("routes[9].upstreams[0].transformations.request.rewrite.query.add.proxy", "value", "value"),
+    ("routes[9].upstreams[0].transformations.request.rewrite.query.remove[0]", "a", "a"),
+    ("routes[9].upstreams[0].transformations.request.remove_headers[0]", "x-a", "x-a"),
+    ("routes[9].upstreams[0].transformations.request.add_headers.proxy", "value", "value"),
+    ("routes[9].upstreams[0].transformations.request.append_headers.proxy", "value", "value"),
+    ("routes[9].upstreams[0].transformations.response.remove_headers[0]", "x-a", "x-a"),
+    ("routes[9].upstreams[0].transformations.response.add_headers.proxy", "value", "value"),
+    ("routes[9].upstreams[0].transformations.response.append_headers.proxy", "value", "value"),
+    ("routes[9].upstreams[0].transformations.response.status", "{'418': 400}", "400"),
     ("auth[0].name", "hmac", "hmac"),
     ("auth[0].type", "jwt", "jwt"),
     ("auth[0].algorithms[0]", "HS256", "HS256"),

@@ -20,6 +20,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         matches: RouteMatches {
             host: None,
             path,
+            listeners: Box::default(),
             methods: methods.iter().map(|method| (*method).to_owned()).collect(),
             conditions: None,
         },
@@ -29,6 +30,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         websocket: false,
         refused_paths: crate::snapshot::RefusedPaths::default(),
         place: None,
+        entry: 0,
     })
 }
 
@@ -41,7 +43,7 @@ fn prefix(path: &str) -> PathMatch {
 }
 
 fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
-    Requested { method, host: b"", path, parts: NO_PARTS }
+    Requested { method, host: b"", path, listener: 0, parts: NO_PARTS }
 }
 
 fn at(host: &str, route: &Route) -> Arc<Route> {
@@ -194,7 +196,7 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
         ("GET", "[::1]:80", "/users", "any-users"),
         ("GET", &format!("{endless}example.com"), "/", "any"),
     ] {
-        let requested = Requested { method, host: host.as_bytes(), path, parts: NO_PARTS };
+        let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: NO_PARTS };
         let Match::Route(found) = router.find(requested) else { panic!("{host}") };
         assert_eq!(&*found.policy.name, expected, "{method} {host} {path}");
     }

@@ -225,7 +225,7 @@ proptest! {
         let router = Router::new(routes.clone());
         for AnyRequest { method, host, path, query, fields } in &requests {
             let parts = WrittenParts { query: Some(query), fields };
-            let requested = Requested { method, host: host.as_bytes(), path, parts: &parts };
+            let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: &parts };
             prop_assert_eq!(found(&router, requested), expected(&routes, requested), "{} {} {}", method, host, path);
         }
     }

@@ -1,0 +1,88 @@
+//! WebSockets of the clients ws (Node) and websockets (Python), to a server of the latter: large messages, a reload and a shutdown.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+
+use e2e::python::python;
+use e2e::{Gateway, Setup, eventually, sdk};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// More than any buffer on the way, and the largest message of the tests.
+const LARGE: usize = 64 << 20;
+const ROUTE: &str = "{path: /socket, upstreams: backend, upgrades: [websocket]}";
+
+/// A script whose output is read line by line; dropped, it ends.
+struct Script {
+    _child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { stdin: child.stdin.take().unwrap(), lines, _child: child }
+    }
+
+    async fn line(&mut self) -> String {
+        self.lines.next_line().await.unwrap().expect("the script prints a line")
+    }
+
+    /// Writes a line to the input of the script.
+    async fn tell(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Lets the client send a message of this length, which must come back unchanged.
+    async fn echoes(&mut self, length: usize) {
+        self.tell(&length.to_string()).await;
+        assert_eq!(self.line().await, "same", "{length}");
+    }
+}
+
+async fn check(mut client: Command) {
+    let mut server = Script::start(python("current", "serve_websocket.py"));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
+    let setup = Setup::routed(address, ROUTE).section("drain", "{delay: 0s, timeout: 500ms}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    client.env("URL", format!("ws://{}/socket", gateway.proxy)).env("KEY", &key);
+    let mut client = Script::start(client);
+    for length in [1, 125, 126, 65_535, 65_536, LARGE] {
+        client.echoes(length).await;
+    }
+    // The file has no route for the socket any more: it stays open.
+    let other =
+        Setup::routed(address, "{path: /other, upstreams: backend}").section("drain", "{delay: 0s, timeout: 500ms}");
+    gateway.folder().write("tollgate.yaml", &other.yaml().unwrap());
+    gateway.process().hang_up();
+    eventually("the file is applied", async || {
+        let applied = "tollgate_config_reloads_total{result=\"applied\"} 1";
+        gateway.metrics().await.contains(applied).then_some(())
+    })
+    .await;
+    client.echoes(1_024).await;
+    client.tell("wait").await;
+    gateway.terminate();
+    assert_eq!(client.line().await, "1001");
+    let ended = gateway.stop().await;
+    let line = ended.stderr.lines().find(|line| line.contains("\"path\":\"/socket\"")).unwrap().to_owned();
+    let bytes = |name: &str| {
+        let (_, rest) = line.split_once(&format!("\"{name}\":")).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<usize>().unwrap()
+    };
+    assert!(bytes("request_bytes") > LARGE && bytes("response_bytes") > LARGE, "{line}");
+}
+
+#[tokio::test]
+async fn node_ws_opens_a_websocket() {
+    check(sdk::node("websocket.mjs")).await;
+}
+
+#[tokio::test]
+async fn python_websockets_opens_a_websocket() {
+    check(python("current", "calls_websocket.py")).await;
+}
