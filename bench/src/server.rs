@@ -109,7 +109,6 @@ impl ApiServer {
             vault,
             examples: None,
             billing: None,
-            notifications: Default::default(),
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
             limits: ServerLimits::default(),
         };
