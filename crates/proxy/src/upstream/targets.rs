@@ -134,7 +134,7 @@ fn names(models: &[Arc<Model>]) -> HashSet<(&str, &str)> {
     targets.map(|target| (&*target.provider.name, &*target.model)).collect()
 }
 
-/// Returns a number that stands for a target, whatever its place in the list is.
+/// Returns the id of a target, which does not depend on its place in the list.
 pub(crate) fn id(target: &Target) -> u64 {
     let mut hasher = FxHasher::default();
     (&*target.provider.name, &*target.model).hash(&mut hasher);

@@ -62,7 +62,7 @@ impl FallbackCall<'_> {
                 sleep(next.after).await;
                 account.request.read_clock();
             }
-            // With `on_hangup: drain`, what was sent is read to its end, but nothing more is sent for nobody.
+            // With `on_hangup: drain`, a begun response is read to its end, but no other attempt is made.
             if tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
             }

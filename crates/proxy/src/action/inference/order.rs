@@ -29,7 +29,7 @@ impl TargetChoice<'_> {
     /// in which they are tried.
     ///
     /// # Errors
-    /// If the client has a credential for no target: what is wrong with the first one.
+    /// The client has a credential for no target. The error names the first one.
     pub(super) async fn order(
         &self,
         account: &RequestAccount,

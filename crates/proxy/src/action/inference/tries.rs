@@ -208,11 +208,11 @@ mod tests {
         assert!(tries.begin(1, now));
         refuses(1, 20);
         assert_eq!(tries.next(now), Ok(NextTry { target: 0, after: Duration::from_secs(2) }));
-        let (mut other, then) = (new(), now + Duration::from_secs(2));
-        assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
         let mut all_out = new();
         assert_eq!(all_out.next(now), Err(NoTry::LeftOut(now + Duration::from_secs(2))));
         assert_eq!(all_out.attempts, 0);
+        let (mut other, then) = (new(), now + Duration::from_secs(2));
+        assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
     }
 
     #[test]
