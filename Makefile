@@ -141,6 +141,7 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
 	@scripts/step "Debian package in a chroot" scripts/deb-test.sh $(TARGET)/release/tollgate
 	@scripts/step "SBOM" scripts/sbom.sh
+	@scripts/step "image" scripts/image.sh $(TARGET)/release/tollgate
 	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
 	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
 

