@@ -29,7 +29,7 @@ pub(in crate::routes) async fn export(
 ) -> Result<Response, Problem> {
     let (day, visible) = brief_of(&app, &caller, &id).await?;
     let of = visible.of;
-    let brief = DayReader::begin(&app, day, visible).await?.brief().await?;
+    let brief = DayReader::begin(&app, day, visible).await?.compute_brief().await?;
     let key = signing::key(&app).await?;
     let name = file_name(&brief.id)?;
     let body = DayExport::new(app, of, day, brief, key).into_body();
