@@ -2,8 +2,10 @@
 
 mod conversion;
 pub(crate) mod day_scope;
+pub(crate) mod export;
 pub(crate) mod gather;
 pub(crate) mod progress;
 pub(crate) mod review;
 pub(crate) mod roles;
 pub(crate) mod settings;
+pub(crate) mod signing;

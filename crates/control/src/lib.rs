@@ -25,6 +25,7 @@ mod cors;
 mod credentials;
 mod csrf;
 mod csv;
+mod day_cache;
 mod day_insights;
 pub mod explanation;
 mod figures;

@@ -15,6 +15,7 @@ use telemetry::{BackendBoard, LiveState, Metrics};
 use tls::ListenerTls;
 
 use crate::configuration::Configurator;
+use crate::day_cache::DayCache;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
@@ -129,6 +130,8 @@ pub(crate) struct App {
     pub(crate) outbound: Outbound,
     /// The limits of notifications of the payment provider.
     pub(crate) notifications: NotificationLimit,
+    /// Computed responses of insights.
+    pub(crate) days: DayCache,
 }
 
 impl App {
@@ -137,7 +140,8 @@ impl App {
         let started = state.clock.mono();
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
         let (outbound, notifications) = Default::default();
-        Self { state, started, loopback, sessions, setup, outbound, notifications }
+        let days = DayCache::new(state.clock.clone());
+        Self { state, started, loopback, sessions, setup, outbound, notifications, days }
     }
 }
 

@@ -5,11 +5,13 @@
 //!
 //! Reading order: [`scope`] and [`day`] (ids of briefs), [`money`] and [`ratio`], the responses [`ingest_status`],
 //! [`classification`], [`brief`], [`roi`], [`review`] and [`settings`], their computation in [`rules`], [`classify`],
-//! [`movers`], [`anomalies`], [`interval`], [`forecast`], [`latency`] and [`briefing`], then [`examples`].
+//! [`movers`], [`anomalies`], [`interval`], [`forecast`], [`latency`] and [`briefing`], the documents [`charts`] and
+//! [`page`], then [`examples`].
 
 pub mod anomalies;
 pub mod brief;
 pub mod briefing;
+pub mod charts;
 pub mod classification;
 pub mod classify;
 pub mod day;
@@ -20,6 +22,7 @@ pub mod interval;
 pub mod latency;
 pub mod money;
 pub mod movers;
+pub mod page;
 pub mod ratio;
 pub mod review;
 pub mod roi;

@@ -9,17 +9,21 @@ use uuid::Uuid;
 
 use crate::handle::Ledger;
 
+/// Number of settings that the store keeps.
+const SETTINGS_MAX: u64 = 100;
 /// Maximum number of decisions on one day that are read.
 const DECISIONS_MAX: i64 = 1_000;
 
 statements! {
-    DECISIONS = "SELECT role, user_id, approve, comment, figures_version, figures, created_at FROM reviews
-        WHERE day = $1 AND scope = $2 ORDER BY created_at, id LIMIT $3";
+    DECISIONS = "SELECT role, user_id, approve, comment, figures_version, figures, created_at FROM
+        (SELECT * FROM reviews WHERE day = $1 AND scope = $2 ORDER BY created_at DESC, id DESC LIMIT $3) newest
+        ORDER BY created_at, id";
     DECIDED = "SELECT EXISTS (SELECT 1 FROM reviews WHERE day = $1 AND scope = $2 AND user_id = $3 AND figures_version = $4)";
     VERSION = "SELECT coalesce(max(version), 0) FROM day_versions WHERE day = $1";
     DECIDE = "INSERT INTO reviews (id, day, scope, role, user_id, approve, comment, figures_version, figures, created_at,
         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
     SETTINGS = "SELECT number, settings FROM insight_settings ORDER BY number DESC LIMIT 1";
+    FORGET = "DELETE FROM insight_settings WHERE number <= $1";
     SET = "INSERT INTO insight_settings (id, number, settings, actor_user_id, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $5)";
 }
@@ -101,7 +105,7 @@ struct DecisionRow {
 }
 
 impl Ledger {
-    /// Returns the decisions on a day, the oldest first.
+    /// Returns the newest decisions on a day, the oldest of them first.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -185,6 +189,7 @@ impl Ledger {
         };
         let set = transaction.query(SET).bind(id).bind(signed(number)).bind(settings(number)).bind(user);
         set.bind(store.now()).run().await?;
+        transaction.query(FORGET).bind(signed(number.saturating_sub(SETTINGS_MAX))).run().await?;
         let act = Act::of(AuditAction::InsightsChange, id, None).with(json!({"version": number}));
         store.note(&mut transaction, by, act).await?;
         transaction.commit().await?;

@@ -21,7 +21,10 @@ use uuid::Uuid;
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
-pub use days::{CachedUsage, DayTotals, DurationCount, EVENT_GROUPS_MAX, EventGroup, MinuteGroup, ModelDayUsage};
+pub use days::{
+    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayTotals, DurationCount, EVENT_GROUPS_MAX, EventGroup, MinuteGroup,
+    ModelDayUsage,
+};
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
 pub use requests::{

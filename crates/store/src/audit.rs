@@ -149,6 +149,8 @@ actions! {
     InsightsChange = "insights.change";
     /// A role approved or rejected the figures of a day.
     ReviewSignoff = "review.signoff";
+    /// A key that signs exports was created.
+    SigningKeyCreate = "signing_key.create";
     /// A configuration was checked, or refused when it was to be applied.
     ConfigurationValidate = "configuration.validate";
 }

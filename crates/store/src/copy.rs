@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 45] = [
+pub(crate) const TABLES: [&str; 46] = [
     "plans",
     "users",
     "api_keys",
@@ -43,6 +43,7 @@ pub(crate) const TABLES: [&str; 45] = [
     "grants",
     "insight_settings",
     "reviews",
+    "signing_keys",
     "nodes",
     "ingested",
     "open_requests",

@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
-//! [`grants`], [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
+//! [`grants`], [`sessions`], [`links`], [`provider_keys`], [`signing_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
 //! [`configurations`], [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
@@ -45,6 +45,7 @@ pub mod revision;
 pub mod running_servers;
 mod session_end;
 pub mod sessions;
+pub mod signing_keys;
 pub mod sql;
 
 pub mod scope_ids;
@@ -82,6 +83,7 @@ pub use sessions::{
     InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionCredential, SessionError, SessionKey,
     SessionState,
 };
+pub use signing_keys::{StoreSigningKeyError, StoredSigningKey};
 pub use users::change::UserChange;
 pub use users::password::{PasswordChange, PasswordChangeError};
 pub use users::{Email, NewUser, NoUser, User, UserError, UserRef};

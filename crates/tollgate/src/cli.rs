@@ -63,6 +63,13 @@ const CHECK_EXAMPLES: &str = "Examples:
 
 The exit status is 2 if the configuration is invalid or a test fails.";
 
+const VERIFY_EXAMPLES: &str = "Examples:
+  tollgate verify tollgate-2026-11-21.zip
+  tollgate verify tollgate-2026-11-21.zip --key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+
+The exit status is 0 if the export is unchanged, 1 if a byte was changed or another key signed it, and 2 if the file is not \
+an export or cannot be read. Without --key, anybody could have signed it: compare the fingerprint.";
+
 /// An API and LLM gateway: keys, rate limits, quotas, budgets, usage and cost
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -141,6 +148,9 @@ pub(crate) enum Command {
     /// Manage the master key that encrypts provider credentials
     #[command(after_help = stores::VAULT_EXAMPLES)]
     Vault(VaultCommands),
+    /// Verify an export without a server: its signature, and each file
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Verify),
     /// Run the mock LLM provider on its own
     #[command(after_help = behaviours())]
     Mock(Mock),
@@ -230,6 +240,15 @@ pub(crate) struct Check {
     /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Export that is verified
+    pub(crate) file: PathBuf,
+    /// Public key that must have signed the export: 64 hex digits
+    #[arg(long, value_name = "HEX")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Args)]

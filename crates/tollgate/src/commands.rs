@@ -21,6 +21,7 @@ pub(crate) mod setup_link;
 pub(crate) mod start;
 pub(crate) mod users;
 pub(crate) mod vault;
+pub(crate) mod verify;
 
 use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};

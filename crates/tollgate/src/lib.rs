@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         cli::Command::Backup(args) => commands::copies::back_up(&args),
         cli::Command::Restore(args) => commands::copies::restore(&args),
         cli::Command::Vault(args) => commands::vault::run(&args),
+        cli::Command::Verify(args) => commands::verify::run(&args),
         cli::Command::Mock(args) => commands::mock::run(&args),
         cli::Command::Generate(args) => commands::generate::run(&args),
     };

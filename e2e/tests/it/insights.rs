@@ -1,3 +1,4 @@
 //! The insights of a day, from example files and from usage.
 
+mod days;
 mod examples;

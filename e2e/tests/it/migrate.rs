@@ -30,7 +30,9 @@ async fn refused(folder: &Folder, what: &str, code: &str) {
 
 /// Undoes the migrations from the newest to `version`.
 async fn undo_from(folder: &Folder, version: u32) {
-    for version in (version..=24).rev() {
+    // The numbers between are not used.
+    let all = (1..=25).chain([33]).filter(|number| *number >= version).collect::<Vec<u32>>();
+    for version in all.into_iter().rev() {
         works(folder, "down --yes", &[&format!("{version:03} undone")]).await;
     }
 }

@@ -10,6 +10,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("meter", &["access"]),
     ("ai", &["meter", "access"]),
     ("http1", &[]),
+    ("evidence", &["access"]),
     ("insights", &["access"]),
     ("json_edits", &[]),
     ("jobs", &["access"]),
@@ -28,6 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "http1",
             "insights",
+            "evidence",
             "dashboard",
             "billing",
             "ledger",
@@ -47,6 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "control",
             "insights",
+            "evidence",
             "dashboard",
             "discovery",
             "proxy",

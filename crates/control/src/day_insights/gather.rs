@@ -1,5 +1,8 @@
 //! Reads the figures of a day, and composes the responses.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use access::{Day, Tokens};
 use insights::anomalies::{DAYS_READ, DayFigures};
 use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead};
@@ -13,8 +16,9 @@ use super::conversion;
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
 use super::settings;
+use crate::day_cache::{DayEndpoint, DayResponse, ResponseKey};
 use crate::problem::Problem;
-use crate::state::State;
+use crate::state::App;
 
 /// The codes of requests that a limit on usage refused.
 const REFUSED_BY_BUDGET: [access::Refusal; 2] = [access::Refusal::BudgetExceeded, access::Refusal::QuotaExceeded];
@@ -22,7 +26,7 @@ const REFUSED_BY_BUDGET: [access::Refusal; 2] = [access::Refusal::BudgetExceeded
 /// Reads figures of one day of a scope.
 #[derive(Debug)]
 pub(crate) struct DayReader<'a> {
-    state: &'a State,
+    app: &'a App,
     visible: VisibleScope,
     head: FiguresHead,
     settings: InsightSettings,
@@ -33,20 +37,29 @@ impl<'a> DayReader<'a> {
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn begin(state: &'a State, day: Day, visible: VisibleScope) -> Result<Self, Problem> {
-        let now = state.clock.now();
-        let figures_version = state.ledger.figures_version(day).await?;
-        let progress = IngestProgress::new(state.store.node_progress().await?, now);
+    pub(crate) async fn begin(app: &'a App, day: Day, visible: VisibleScope) -> Result<Self, Problem> {
+        let now = app.clock.now();
+        let figures_version = app.ledger.figures_version(day).await?;
+        let progress = IngestProgress::new(app.store.node_progress().await?, now);
         let complete = progress.is_complete(day);
         let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
-        Ok(Self { state, visible, head, settings: settings::in_force(state).await? })
+        Ok(Self { app, visible, head, settings: settings::in_force(app).await? })
     }
 
     /// Returns the requests by class.
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn classification(&self) -> Result<Classification, Problem> {
+    pub(crate) async fn classification(&self) -> Result<Arc<Classification>, Problem> {
+        if let Some(DayResponse::Classification(found)) = self.find(DayEndpoint::Classification) {
+            return Ok(found);
+        }
+        let classification = Arc::new(self.compute_classification().await?);
+        self.keep(DayEndpoint::Classification, DayResponse::Classification(classification.clone()));
+        Ok(classification)
+    }
+
+    async fn compute_classification(&self) -> Result<Classification, Problem> {
         let today = self.totals(0).await?.pop();
         let bounds = self.bounds();
         let (events, minutes) = self.requests(&bounds).await?;
@@ -61,8 +74,21 @@ impl<'a> DayReader<'a> {
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn brief(&self) -> Result<Brief, Problem> {
-        let (ledger, of, day) = (&self.state.ledger, self.visible.of, self.head.day);
+    pub(crate) async fn brief(&self) -> Result<Arc<Brief>, Problem> {
+        if let Some(DayResponse::Brief(found)) = self.find(DayEndpoint::Brief) {
+            return Ok(found);
+        }
+        let brief = Arc::new(self.compute_brief().await?);
+        self.keep(DayEndpoint::Brief, DayResponse::Brief(brief.clone()));
+        Ok(brief)
+    }
+
+    /// Computes the brief from the current figures.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn compute_brief(&self) -> Result<Brief, Problem> {
+        let (ledger, of, day) = (&self.app.ledger, self.visible.of, self.head.day);
         let totals = self.totals(DAYS_READ).await?;
         let days: Vec<DayFigures> = totals.iter().map(conversion::figures).collect();
         let today = totals.last().filter(|of| of.day == day);
@@ -98,13 +124,22 @@ impl<'a> DayReader<'a> {
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn roi(&self) -> Result<Roi, Problem> {
+    pub(crate) async fn roi(&self) -> Result<Arc<Roi>, Problem> {
+        if let Some(DayResponse::Roi(found)) = self.find(DayEndpoint::Roi) {
+            return Ok(found);
+        }
+        let roi = Arc::new(self.compute_roi().await?);
+        self.keep(DayEndpoint::Roi, DayResponse::Roi(roi.clone()));
+        Ok(roi)
+    }
+
+    async fn compute_roi(&self) -> Result<Roi, Problem> {
         let figures = self.totals(0).await?.first().map(conversion::figures).unwrap_or_default();
         let (events, _) = self.requests(&[]).await?;
         let is_of_budget =
             |group: &&EventGroup| REFUSED_BY_BUDGET.iter().any(|of| group.refusal.as_deref() == Some(of.code()));
         let refused = events.iter().filter(is_of_budget).fold(0_u64, |sum, of| sum.saturating_add(of.requests));
-        let caches = self.state.ledger.cached_usage(self.visible.of, self.head.day).await?;
+        let caches = self.app.ledger.cached_usage(self.visible.of, self.head.day).await?;
         let mut savings = CacheSavings::default();
         for cached in &caches {
             match self.saved(cached) {
@@ -121,7 +156,7 @@ impl<'a> DayReader<'a> {
     /// Returns the difference between the cost of the tokens as ordinary input and as cached input, in nano-USD; `None` if the
     /// price is unknown.
     fn saved(&self, cached: &CachedUsage) -> Option<i128> {
-        let snapshot = self.state.live.load();
+        let snapshot = self.app.live.load();
         let names = (cached.model.as_deref().unwrap_or_default(), cached.answered_model.as_deref());
         let version = cached.price_version.as_deref()?;
         let price = snapshot.traffic.price_of_version(cached.provider.as_deref()?, names, version)?;
@@ -132,10 +167,29 @@ impl<'a> DayReader<'a> {
         Some(i128::from(input.0) - i128::from(cached.0))
     }
 
+    fn find(&self, endpoint: DayEndpoint) -> Option<DayResponse> {
+        self.app.days.find(&self.key(endpoint), Duration::from_millis(self.settings.cache.today_ms))
+    }
+
+    fn keep(&self, endpoint: DayEndpoint, response: DayResponse) {
+        self.app.days.keep(self.key(endpoint), response);
+    }
+
+    fn key(&self, endpoint: DayEndpoint) -> ResponseKey {
+        ResponseKey {
+            endpoint,
+            day: self.head.day,
+            scope: self.head.scope.clone(),
+            complete: self.head.complete,
+            figures_version: self.head.figures_version,
+            settings_version: self.settings.version,
+        }
+    }
+
     /// Returns the totals of the day and of `back` days before it, oldest first.
     async fn totals(&self, back: u32) -> Result<Vec<DayTotals>, Problem> {
         let first = Day(self.head.day.0.saturating_sub(back));
-        Ok(self.state.ledger.day_totals(self.visible.of, [first, self.head.day]).await?)
+        Ok(self.app.ledger.day_totals(self.visible.of, [first, self.head.day]).await?)
     }
 
     fn bounds(&self) -> Vec<u64> {
@@ -143,7 +197,7 @@ impl<'a> DayReader<'a> {
     }
 
     async fn requests(&self, bounds: &[u64]) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
-        let (ledger, of, day) = (&self.state.ledger, self.visible.of, self.head.day);
+        let (ledger, of, day) = (&self.app.ledger, self.visible.of, self.head.day);
         Ok((ledger.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
     }
 }

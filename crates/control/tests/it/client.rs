@@ -67,7 +67,8 @@ pub(crate) async fn raw(address: SocketAddr, request: &[u8]) -> Answer {
 pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes in time").unwrap();
-    String::from_utf8(bytes).unwrap()
+    // The body of an export is not text.
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Sends a GET request. `headers` are whole lines.

@@ -3,6 +3,7 @@
 
 mod caches;
 mod durations;
+mod events;
 mod groups;
 mod range;
 mod totals;
@@ -10,13 +11,14 @@ mod version;
 
 pub use caches::CachedUsage;
 pub use durations::DurationCount;
+pub use events::{DAY_EVENTS_MAX, DayEvent};
 pub use groups::{EVENT_GROUPS_MAX, EventGroup, MinuteGroup};
 pub use totals::{DayTotals, ModelDayUsage};
 
 /// Returns every SQL text that this module builds.
 #[cfg(test)]
 pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
-    [totals::texts(), groups::texts(kind), durations::texts(), caches::texts()].concat()
+    [totals::texts(), groups::texts(kind), durations::texts(), caches::texts(), events::texts()].concat()
 }
 
 /// Returns the statements of this module.

@@ -11,6 +11,7 @@
 #[path = "../../../store/tests/it/behaviours.rs"]
 mod behaviours;
 mod charges;
+mod days;
 mod ingest;
 #[path = "../../src/ingest_fixture.rs"]
 mod ingest_fixture;
@@ -33,6 +34,14 @@ behaviours! {
     charges {
         charges_are_summed_over_the_days_of_a_period,
         charges_beyond_what_is_kept_end_at_the_most,
+    }
+    days {
+        a_day_adds_up_by_its_totals_groups_and_events,
+        durations_models_and_caches_of_a_day_are_read,
+        each_batch_raises_the_version_of_earlier_days,
+        one_person_decides_once_about_a_version,
+        settings_change_over_the_expected_version_only,
+        an_id_after_all_events_has_no_page,
     }
     usage {
         a_day_is_the_sum_of_its_events,

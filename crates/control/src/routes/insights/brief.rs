@@ -24,7 +24,7 @@ pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
     Segment(id): Segment,
-) -> Result<Json<Brief>, Problem> {
+) -> Result<Json<Arc<Brief>>, Problem> {
     let (day, visible) = brief_of(&app, &caller, &id).await?;
     Ok(Json(DayReader::begin(&app, day, visible).await?.brief().await?))
 }

@@ -33,7 +33,7 @@ pub(in crate::routes) async fn today(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<Classification>, Problem> {
+) -> Result<Json<Arc<Classification>>, Problem> {
     let ClassificationQuery { scope } = input::query(request.uri())?;
     let visible = VisibleScope::of_query(&app, &caller, scope.as_deref()).await?;
     let reader = DayReader::begin(&app, app.clock.now().day(), visible).await?;

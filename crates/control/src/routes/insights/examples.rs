@@ -10,6 +10,7 @@ use axum::{Extension, Json, Router};
 use insights::review::Decision;
 use insights::{Brief, Classification, Examples, IngestStatus, InsightSettings, ReviewStatus, Roi};
 
+use super::assets::{AssetList, AssetRequest};
 use super::review::SignoffRequest;
 use super::settings::{version_of, with_tag};
 use crate::day_insights::settings::changed;
@@ -37,6 +38,7 @@ pub(in crate::routes) fn router(examples: Examples) -> Router<Arc<App>> {
         .route("/ingest/status", get(ingest_status))
         .route("/classify/today", get(classify_today))
         .route("/brief/{id}", get(brief))
+        .route("/assets/generate", post(generate_assets))
         .route("/roi/today", get(roi_today))
         .route("/config", get(show_settings).post(change_settings))
         .route("/review/status", get(review_status))
@@ -57,6 +59,18 @@ async fn brief(Extension(examples): Extension<ExampleResponses>, Segment(id): Se
     brief.map(Json).ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))
 }
 
+async fn generate_assets(
+    State(app): State<Arc<App>>,
+    Extension(examples): Extension<ExampleResponses>,
+    request: Request,
+) -> Result<Json<AssetList>, Problem> {
+    let body: AssetRequest = input::required(request, app.limits.body).await?;
+    body.check()?;
+    let brief = examples.lock().briefs.get(&body.id).cloned();
+    let brief = brief.ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))?;
+    Ok(Json(body.draw(&brief)))
+}
+
 async fn roi_today(Extension(examples): Extension<ExampleResponses>) -> Json<Roi> {
     Json(examples.lock().roi_today.clone())
 }
@@ -73,6 +87,7 @@ async fn change_settings(
     let expected = version_of(request.headers());
     let new: InsightSettings = input::required(request, app.limits.body).await?;
     let expected = expected?;
+    new.check().map_err(|reason| Problem::new(Refusal::Unprocessable, reason))?;
     let mut examples = examples.lock();
     let version = examples.settings.version;
     if expected.is_some_and(|expected| expected != version) {

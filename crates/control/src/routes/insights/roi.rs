@@ -16,7 +16,7 @@ use crate::state::App;
 /// Returns the cost and the savings of today, with formulas and assumptions; for admins of all users.
 #[utoipa::path(get, path = "/roi/today", tag = "insights", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Roi, example = json!(runtime("roi_today")))))]
-pub(in crate::routes) async fn today(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Roi>, Problem> {
+pub(in crate::routes) async fn today(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Arc<Roi>>, Problem> {
     let visible = VisibleScope::of(&app, &caller, None).await?;
     let reader = DayReader::begin(&app, app.clock.now().day(), visible).await?;
     Ok(Json(reader.roi().await?))

@@ -6,7 +6,7 @@ use access::{NanoUsd, Role, Timestamp};
 use meter::{Attempt, UsageEvent};
 use serde_json::{Value, json};
 
-use crate::client::get;
+use crate::client::{call, get};
 use crate::world::{Holder, NOON, World, event};
 
 const DAY: u64 = 86_400_000_000;
@@ -191,4 +191,58 @@ async fn late_usage_raises_the_version_of_its_day() {
     assert_eq!(version(1).await, before + 1);
     world.record(vec![event(ada.caller, at(0, 9), Some(NanoUsd(1)))]).await;
     assert_eq!((version(1).await, version(0).await), (before + 1, 0));
+}
+
+#[tokio::test]
+async fn charts_and_exports_are_of_visible_briefs_only() {
+    let world = World::start().await;
+    let [ada, bob] = ada_and_bob(&world).await;
+    let bearer = bob.bearer();
+    let draw = async |body: Value| {
+        let json = "Content-Type: application/json";
+        call(world.address, "POST /assets/generate", &[json, &bearer], &body.to_string()).await
+    };
+    let drawn = draw(json!({"id": "today", "charts": ["classes", "spend"]})).await.json();
+    assert_eq!(drawn["assets"][0]["name"], "classes.svg");
+    assert_eq!(drawn["assets"][1]["table"][1], json!([date(0), "0.00 USD"]));
+    for bad in [json!([]), json!(["spend", "spend"])] {
+        draw(json!({"id": "today", "charts": bad})).await.refuses(422, "unprocessable");
+    }
+    draw(json!({"id": "today", "charts": ["pie"]})).await.refuses(400, "bad_request");
+    let of_ada = format!("today~user={}", ada.user.0);
+    draw(json!({"id": of_ada, "charts": ["spend"]})).await.refuses(404, "not_found");
+    call(world.address, &format!("POST /export/{of_ada}"), &[&bearer], "").await.refuses(404, "not_found");
+}
+
+/// The server without a master key may not sign, and says so.
+#[tokio::test]
+async fn an_export_needs_the_master_key() {
+    let world = World::start().await;
+    ada_and_bob(&world).await;
+    let root = admin(&world).await;
+    assert!(world.store.signing_key().await.unwrap().is_none());
+    let other = access::vault::random_text().unwrap();
+    let other = access::Vault::new(&access::MasterKey::parse(other.expose()).unwrap(), None);
+    let refused = world.store.add_signing_key(&store::Actor::SYSTEM, signing_key(&world, &other), None).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let first = world.store.add_signing_key(&store::Actor::SYSTEM, signing_key(&world, &world.vault), None).await;
+    let first = first.unwrap();
+    // A second node gets the key of the first.
+    let second = world.store.add_signing_key(&store::Actor::SYSTEM, signing_key(&world, &world.vault), None).await;
+    assert_eq!(second.unwrap(), first);
+    let next = signing_key(&world, &world.vault);
+    let replaced = world.store.add_signing_key(&store::Actor::SYSTEM, next.clone(), Some(first.id)).await.unwrap();
+    assert_eq!((&replaced, world.store.signing_key().await.unwrap()), (&next, Some(next.clone())));
+    let export = call(world.address, "POST /export/today", &[&root], "").await;
+    assert_eq!((export.status, export.headers["content-type"].as_str()), (200, "application/zip"));
+    let name = format!("attachment; filename=\"tollgate-{}.zip\"", date(0));
+    assert_eq!(export.headers["content-disposition"], name);
+    assert!(export.body.contains("brief.json") && export.body.contains("tollgate-signature-1:"));
+}
+
+fn signing_key(world: &World, vault: &access::Vault) -> store::StoredSigningKey {
+    let (id, seed) = (world.store.new_id(), access::vault::random_text().unwrap());
+    let public_key = evidence::SigningKey::of_seed(&seed).unwrap().public_key();
+    let sealed = vault.seal(access::ProviderKeyId(id), None, &seed).unwrap();
+    store::StoredSigningKey { id, public_key, sealed }
 }

@@ -6,7 +6,7 @@ use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
     Store, api_keys, audit, backup, budgets, charges, configurations, copy, grants, identity, links, migration, node,
-    password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, users, vault,
+    password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, signing_keys, users, vault,
 };
 
 /// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
@@ -37,6 +37,7 @@ const LISTS: &[&Statements] = &[
     sessions::STATEMENTS,
     sessions::REFRESH,
     sessions::STATE,
+    signing_keys::STATEMENTS,
     users::STATEMENTS,
     users::change::STATEMENTS,
     users::password::STATEMENTS,

@@ -21,6 +21,7 @@ const CHANGES_NOTHING: [&str; 5] = [
     "POST /api/auth/link/check",
     "POST /api/keys/lookup",
     "POST /api/provider-keys/{id}/test",
+    "POST /assets/generate",
 ];
 
 /// Sends requests and collects the audit lines that they cause.
@@ -65,7 +66,7 @@ impl Log {
         let mut headers = vec![header];
         headers.retain(|header| !header.is_empty());
         headers.extend((!body.is_empty()).then_some("Content-Type: application/json"));
-        headers.extend(path.starts_with("/api/config").then_some("If-Match: *"));
+        headers.extend((path.starts_with("/api/config") || path == "/config").then_some("If-Match: *"));
         let answer = call(self.world.address, &format!("{method} {path}"), &headers, &body).await;
         assert!((200..300).contains(&answer.status), "{line}: {answer:?}");
         let mut left = left.to_vec();
@@ -115,6 +116,7 @@ async fn every_change_leaves_one_line() {
     own_things(&mut log, &member).await;
     keys(&mut log, &member).await;
     configurations(&mut log, &admin).await;
+    insights(&mut log, &admin, &root.user.0.to_string()).await;
 
     let changing: BTreeSet<String> = document::calls()
         .into_iter()
@@ -122,6 +124,20 @@ async fn every_change_leaves_one_line() {
         .collect();
     let forgotten: Vec<_> = changing.difference(&log.called).collect();
     assert!(forgotten.is_empty(), "operations that change something, and are not in this test: {forgotten:?}");
+}
+
+/// The settings of insights, a sign-off of yesterday, and the first export, which creates the key that signs.
+async fn insights(log: &mut Log, admin: &str, root: &str) {
+    let settings = serde_json::to_value(insights::InsightSettings::default()).unwrap();
+    log.call(edit("POST /config", "", admin, &settings), &["insights.change"]).await;
+    let grants = json!({"grants": [{"role": "finance"}]});
+    let path = format!("/api/users/{root}");
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &grants), &["user.change"]).await;
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &grants), &[]).await;
+    let approve = json!({"role": "finance", "approve": true});
+    log.call(edit("POST /review/signoff", "", admin, &approve), &["review.signoff"]).await;
+    log.call(edit("POST /export/{id}", "/export/today", admin, &Value::Null), &["signing_key.create"]).await;
+    log.call(edit("POST /export/{id}", "/export/today", admin, &Value::Null), &[]).await;
 }
 
 async fn accounts(log: &mut Log, admin: &str) {

@@ -1,0 +1,128 @@
+//! Computed responses of days, so that a page that many people read costs one computation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use access::{Clock, Day, Mono};
+use insights::{Brief, Classification, DayScope, Roi};
+
+/// Maximum number of responses; a further one replaces the oldest.
+const RESPONSES_MAX: usize = 1_000;
+/// Maximum age of responses of days that are over. Their figures have a version, but names of users and prices have none.
+const PAST_MAX: Duration = Duration::from_secs(60);
+
+/// What a response depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ResponseKey {
+    pub(crate) endpoint: DayEndpoint,
+    pub(crate) day: Day,
+    pub(crate) scope: DayScope,
+    /// Whether the day is over and all its usage is stored.
+    pub(crate) complete: bool,
+    pub(crate) figures_version: u64,
+    pub(crate) settings_version: u64,
+}
+
+/// The endpoints whose responses are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DayEndpoint {
+    Brief,
+    Classification,
+    Roi,
+}
+
+/// A response that was computed.
+#[derive(Debug, Clone)]
+pub(crate) enum DayResponse {
+    Brief(Arc<Brief>),
+    Classification(Arc<Classification>),
+    Roi(Arc<Roi>),
+}
+
+/// The responses that this process has computed.
+#[derive(Debug)]
+pub(crate) struct DayCache {
+    clock: Clock,
+    responses: Mutex<HashMap<ResponseKey, (Mono, DayResponse)>>,
+}
+
+impl DayCache {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, responses: Mutex::default() }
+    }
+
+    /// Returns a response that is not too old. `today_max` bounds the age of responses of days that are not complete.
+    pub(crate) fn find(&self, key: &ResponseKey, today_max: Duration) -> Option<DayResponse> {
+        let age_max = if key.complete { PAST_MAX } else { today_max };
+        let responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, response) = responses.get(key)?;
+        (self.clock.mono().since(*at) < age_max).then(|| response.clone())
+    }
+
+    /// Keeps a response for later requests.
+    pub(crate) fn keep(&self, key: ResponseKey, response: DayResponse) {
+        let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        if responses.len() >= RESPONSES_MAX && !responses.contains_key(&key) {
+            let oldest = responses.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                responses.remove(&oldest);
+            }
+        }
+        responses.insert(key, (self.clock.mono(), response));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Timestamp;
+    use insights::briefing::{CacheSavings, FiguresHead, roi};
+
+    use super::*;
+
+    fn key(day: u32, complete: bool) -> ResponseKey {
+        ResponseKey {
+            endpoint: DayEndpoint::Roi,
+            day: Day(day),
+            scope: DayScope::All {},
+            complete,
+            figures_version: 0,
+            settings_version: 1,
+        }
+    }
+
+    fn response() -> DayResponse {
+        let head = FiguresHead {
+            day: Day(1),
+            scope: DayScope::All {},
+            as_of: Timestamp(0),
+            complete: false,
+            figures_version: 0,
+        };
+        DayResponse::Roi(Arc::new(roi(&head, &insights::anomalies::DayFigures::default(), 0, CacheSavings::default())))
+    }
+
+    #[test]
+    fn responses_expire_and_are_bounded() {
+        let clock = Clock::manual(Timestamp(0));
+        let cache = DayCache::new(clock.clone());
+        let today_max = Duration::from_secs(5);
+        let has = |key: &ResponseKey| cache.find(key, today_max).is_some();
+        assert!(!has(&key(1, false)));
+        cache.keep(key(1, false), response());
+        cache.keep(key(1, true), response());
+        assert!(has(&key(1, false)) && !has(&ResponseKey { figures_version: 1, ..key(1, false) }));
+        clock.advance(Duration::from_secs(5));
+        assert!(!has(&key(1, false)) && has(&key(1, true)));
+        assert!(cache.find(&key(1, true), Duration::ZERO).is_some());
+        clock.advance(Duration::from_secs(55));
+        assert!(!has(&key(1, true)));
+        let max = u32::try_from(RESPONSES_MAX).unwrap();
+        for day in 2..max + 3 {
+            clock.advance(Duration::from_nanos(1));
+            cache.keep(key(day, true), response());
+        }
+        assert_eq!(cache.responses.lock().unwrap().len(), RESPONSES_MAX);
+        assert!(!has(&key(2, true)) && has(&key(max + 2, true)));
+    }
+}

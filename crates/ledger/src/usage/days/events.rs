@@ -1,0 +1,125 @@
+//! The events of one day, page by page, in the order of their ids.
+
+use access::{Day, NanoUsd, RequestId, Timestamp, UserId};
+use sqlx::AssertSqlSafe;
+use store::DatabaseError;
+use store::sql::{timestamp, unsigned};
+use uuid::Uuid;
+
+use super::range::{OF_DAY, bind_day};
+use crate::handle::Ledger;
+use crate::usage::scope::UsageOf;
+use crate::usage_columns::sum_of;
+
+/// Maximum number of events in a page.
+pub const DAY_EVENTS_MAX: u32 = 2_000;
+
+/// One request of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayEvent {
+    /// Id of the request.
+    pub id: RequestId,
+    /// Time at which its head had arrived.
+    pub started_at: Timestamp,
+    /// User of the request; `None` without a known user.
+    pub user: Option<UserId>,
+    /// Name of the route.
+    pub route: Option<String>,
+    /// Name of the format; `None` for ordinary APIs.
+    pub format: Option<String>,
+    /// Name of the model as the client wrote it.
+    pub model: Option<String>,
+    /// Provider of the last attempt.
+    pub provider: Option<String>,
+    /// Whether the response was a stream of events.
+    pub streamed: bool,
+    /// Status that the client received.
+    pub status: u16,
+    /// Outcome of the request.
+    pub outcome: String,
+    /// Code of the refusal, if Tollgate refused the request.
+    pub refusal: Option<String>,
+    /// Number of tokens of all classes.
+    pub tokens: u64,
+    /// Known part of the cost.
+    pub cost: Option<NanoUsd>,
+    /// Microseconds from the head of the request to the end of the response.
+    pub duration_us: u64,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct EventRow {
+    id: Uuid,
+    started_at: i64,
+    user_id: Option<Uuid>,
+    route: Option<String>,
+    format: Option<String>,
+    model: Option<String>,
+    provider: Option<String>,
+    streamed: bool,
+    status: i64,
+    outcome: String,
+    refusal: Option<String>,
+    tokens: i64,
+    cost_nano: Option<i64>,
+    duration_us: i64,
+}
+
+/// Builds the query for the events of a day after the id `$7`.
+fn page(of: UsageOf) -> String {
+    let (condition, tokens) = (of.condition(), sum_of("", |_| true));
+    format!(
+        "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
+            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us
+        FROM (SELECT id, user_no, started_at, route_no, format, model_no, provider_no, streamed, status, outcome, refusal,
+            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us
+            FROM usage_events WHERE {condition} AND {OF_DAY} AND id > $7 ORDER BY id LIMIT {DAY_EVENTS_MAX}) e
+        LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
+        LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
+        ORDER BY e.id"
+    )
+}
+
+impl Ledger {
+    /// Returns at most [`DAY_EVENTS_MAX`] events of a scope on one day, from the one after `after` on.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn day_events(
+        &self,
+        of: UsageOf,
+        day: Day,
+        after: Option<RequestId>,
+    ) -> Result<Vec<DayEvent>, DatabaseError> {
+        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(page(of)))), day);
+        let rows: Vec<EventRow> = query.bind(after.map_or(Uuid::nil(), |after| after.0)).all().await?;
+        Ok(rows.into_iter().map(DayEvent::from).collect())
+    }
+}
+
+impl From<EventRow> for DayEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: RequestId(row.id),
+            started_at: timestamp(row.started_at),
+            user: row.user_id.map(UserId),
+            route: row.route,
+            format: row.format,
+            model: row.model,
+            provider: row.provider,
+            streamed: row.streamed,
+            status: u16::try_from(row.status).unwrap_or(0),
+            outcome: row.outcome,
+            refusal: row.refusal,
+            tokens: unsigned(row.tokens),
+            cost: row.cost_nano.map(NanoUsd),
+            duration_us: unsigned(row.duration_us),
+        }
+    }
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts() -> Vec<String> {
+    UsageOf::KINDS.into_iter().map(page).collect()
+}

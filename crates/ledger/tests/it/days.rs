@@ -1,0 +1,121 @@
+use access::{Day, NanoUsd, RequestId, UserId};
+use ledger::{DecisionError, Ledger, NewDecision, SettingsError, UsageOf};
+use meter::{Attempt, RequestResult, UsageEvent};
+use spool::Record;
+use store::{Actor, Store};
+
+use crate::usage_world::{attempt, caller};
+use crate::world::{NOW, World, user};
+
+const TODAY: [Day; 2] = [Day(NOW_DAY), Day(NOW_DAY)];
+/// The day of the clock of these tests.
+const NOW_DAY: u32 = 20_833;
+
+/// Two users with three requests today, one of them refused; counts of ten requests; and one request of yesterday.
+async fn recorded(world: &World) -> (Store, Ledger, UsageOf) {
+    assert_eq!(NOW.day(), Day(NOW_DAY));
+    let store = world.store().await;
+    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let dear = Attempt { cost: Some(NanoUsd(i64::MAX / 2)), ..attempt() };
+    let refused = UsageEvent {
+        status: 429,
+        refusal: Some("budget_exceeded".into()),
+        attempts: Vec::new(),
+        ..world.event(Some(ada))
+    };
+    let slow = UsageEvent { attempts: vec![dear], duration_us: 1_234_567, streamed: true, ..world.event(Some(bob)) };
+    let late = UsageEvent { day: Day(NOW_DAY - 1), started_at: Day(NOW_DAY).start(), ..world.event(Some(ada)) };
+    let records = [world.event(Some(ada)), refused, slow, late].map(Record::Event);
+    world.ingest(&store, &records).await;
+    world.ingest(&store, &[world.counts(Some(bob), 5)]).await;
+    (store.clone(), Ledger::new(store), ada.user.into())
+}
+
+pub(crate) async fn a_day_adds_up_by_its_totals_groups_and_events(world: &World) {
+    let (_, ledger, ada) = recorded(world).await;
+    for (of, requests, own) in [(UsageOf::All, 13, 3), (ada, 2, 2)] {
+        let totals = ledger.day_totals(of, TODAY).await.unwrap();
+        assert_eq!((totals.len(), totals[0].day, totals[0].results.all()), (1, Day(NOW_DAY), requests));
+        let groups = ledger.event_groups(of, Day(NOW_DAY), &[1, 1_000]).await.unwrap();
+        let counts = ledger.minute_groups(of, Day(NOW_DAY)).await.unwrap();
+        let grouped: u64 = groups.iter().map(|group| group.requests).sum();
+        assert_eq!((grouped, counts.iter().map(|group| group.requests).sum::<u64>()), (own, requests - own));
+        let cost: i128 = groups.iter().map(|group| group.cost_nano).sum();
+        assert_eq!(cost, i128::from(totals[0].totals.cost.0));
+        let events = ledger.day_events(of, Day(NOW_DAY), None).await.unwrap();
+        assert_eq!(u64::try_from(events.len()).unwrap(), own);
+        assert!(events.is_sorted_by_key(|event| event.id.0));
+        let tokens: u64 = events.iter().map(|event| event.tokens).sum();
+        assert_eq!(tokens, groups.iter().map(|group| group.tokens).sum::<u64>());
+        let rest = ledger.day_events(of, Day(NOW_DAY), Some(events[0].id)).await.unwrap();
+        assert_eq!(rest, events[1..]);
+    }
+    let groups = ledger.event_groups(ada, Day(NOW_DAY), &[1, 1_000]).await.unwrap();
+    let refused = groups.iter().find(|group| group.result == RequestResult::Refused).unwrap();
+    assert_eq!((refused.refusal.as_deref(), refused.input_bounds, refused.tokens), (Some("budget_exceeded"), 0, 0));
+    let used = groups.iter().find(|group| group.result == RequestResult::Succeeded).unwrap();
+    assert_eq!((used.model.as_deref(), used.route.as_deref(), used.input_bounds), (Some("mock"), Some("ai"), 1));
+    assert_eq!(used.ids[0], used.ids[1]);
+}
+
+pub(crate) async fn durations_models_and_caches_of_a_day_are_read(world: &World) {
+    let (_, ledger, ada) = recorded(world).await;
+    let durations = ledger.durations_of_day(UsageOf::All, Day(NOW_DAY)).await.unwrap();
+    let told: Vec<(u64, u64)> = durations.iter().map(|of| (of.duration_ms, of.requests)).collect();
+    assert_eq!(told, [(1, 1), (1_200, 1)]);
+    let models = ledger.models_of_day(ada, Day(NOW_DAY)).await.unwrap();
+    assert_eq!((models.len(), models[0].name.as_deref()), (1, Some("mock")));
+    assert_eq!(models[0].totals.cost, NanoUsd(1_000));
+    let cached = ledger.cached_usage(UsageOf::All, Day(NOW_DAY)).await.unwrap();
+    assert_eq!((cached.len(), cached[0].requests, cached[0].cached_input), (1, 2, 4));
+    assert_eq!(cached[0].price_version.as_deref(), Some("2026-11"));
+    assert!(ledger.cached_usage(UsageOf::All, Day(0)).await.unwrap().is_empty());
+}
+
+pub(crate) async fn each_batch_raises_the_version_of_earlier_days(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let version = async |day: u32| ledger.figures_version(Day(day)).await.unwrap();
+    assert_eq!((version(NOW_DAY - 1).await, version(NOW_DAY).await), (1, 0));
+    let late = UsageEvent { day: Day(NOW_DAY - 1), ..world.event(None) };
+    world.ingest(&store, &[late.clone(), UsageEvent { id: world.id(), ..late }].map(Record::Event)).await;
+    assert_eq!((version(NOW_DAY - 1).await, version(NOW_DAY).await, version(NOW_DAY - 2).await), (2, 0, 0));
+}
+
+fn decision<'a>(user: UserId, role: &'a str, figures_version: u64) -> NewDecision<'a> {
+    let day = Day(NOW_DAY - 1);
+    NewDecision { day, scope: "all", role, user, approve: true, comment: Some("ok"), figures_version, figures: "{}" }
+}
+
+pub(crate) async fn one_person_decides_once_about_a_version(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let (lead, finance) = (user(&store, "lead@example.com").await.id, user(&store, "fin@example.com").await.id);
+    let decide = async |of: NewDecision<'_>| ledger.decide(&Actor::COMMAND, of).await;
+    assert!(matches!(decide(decision(lead, "team_lead", 0)).await, Err(DecisionError::FiguresChanged)));
+    decide(decision(lead, "team_lead", 1)).await.unwrap();
+    assert!(matches!(decide(decision(lead, "finance", 1)).await, Err(DecisionError::SamePerson)));
+    decide(decision(finance, "finance", 1)).await.unwrap();
+    let stored = ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap();
+    let mut roles: Vec<&str> = stored.iter().map(|of| of.role.as_str()).collect();
+    roles.sort_unstable();
+    assert_eq!(roles, ["finance", "team_lead"]);
+    assert!(ledger.decisions(Day(NOW_DAY), "all").await.unwrap().is_empty());
+}
+
+pub(crate) async fn settings_change_over_the_expected_version_only(world: &World) {
+    let ledger = Ledger::new(world.store().await);
+    let change = async |expected: Option<u64>| {
+        ledger.change_insight_settings(&Actor::COMMAND, expected, 1, |number| format!("{{\"n\":{number}}}")).await
+    };
+    assert_eq!(ledger.insight_settings().await.unwrap(), None);
+    assert!(matches!(change(Some(2)).await, Err(SettingsError::Changed)));
+    assert_eq!((change(Some(1)).await.unwrap(), change(None).await.unwrap()), (2, 3));
+    assert!(matches!(change(Some(1)).await, Err(SettingsError::Changed)));
+    assert_eq!(ledger.insight_settings().await.unwrap(), Some((3, "{\"n\":3}".to_owned())));
+}
+
+/// The page after the last event is empty.
+pub(crate) async fn an_id_after_all_events_has_no_page(world: &World) {
+    let (_, ledger, _) = recorded(world).await;
+    let last = RequestId(uuid::Uuid::max());
+    assert!(ledger.day_events(UsageOf::All, Day(NOW_DAY), Some(last)).await.unwrap().is_empty());
+}
