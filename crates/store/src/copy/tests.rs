@@ -70,7 +70,47 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     .await;
     insert(store, &mut on, "leases", &[("book_id", book), node]).await;
     insert(store, &mut on, "configurations", &[("source", text("api"))]).await;
+    books(store, &mut on).await;
     on.commit().await.unwrap();
+}
+
+/// Writes one row of each table of billing, as `ledger` does.
+async fn books(store: &Store, on: &mut Transaction) {
+    let id = |id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec());
+    let text = |text: &str| CopiedValue::Text(text.to_owned());
+    let (user,): (Uuid,) = on.query("SELECT id FROM users").one().await.unwrap();
+    let (plan,): (Uuid,) = on.query("SELECT id FROM plans").one().await.unwrap();
+    let [version, subscription, invoice, payment] = [(); 4].map(|()| id(store.new_id()));
+    let (user, currency) = (("user_id", id(user)), ("currency", text("IDR")));
+    let of_version = ("plan_version_id", version.clone());
+    let plan_version = [("id", version.clone()), ("plan_id", id(plan)), currency.clone(), ("term", text("month"))];
+    insert(store, on, "plan_versions", &plan_version).await;
+    let state = ("state", text("active"));
+    let next = ("next_plan_version_id", CopiedValue::Null);
+    let row = [("id", subscription.clone()), user.clone(), of_version.clone(), state, next];
+    insert(store, on, "subscriptions", &row).await;
+    let of_subscription = ("subscription_id", subscription);
+    insert(store, on, "subscription_days", &[of_subscription.clone(), of_version.clone()]).await;
+    let row = [
+        ("id", invoice.clone()),
+        user.clone(),
+        of_subscription,
+        ("kind", text("period")),
+        ("of_invoice_id", CopiedValue::Null),
+        ("target_version_id", version),
+        ("state", text("open")),
+        currency.clone(),
+    ];
+    insert(store, on, "invoices", &row).await;
+    let of_invoice = ("invoice_id", invoice);
+    insert(store, on, "invoice_lines", &[of_invoice.clone(), ("kind", text("plan")), of_version]).await;
+    insert(store, on, "number_series", &[]).await;
+    let row = [("id", payment.clone()), user.clone(), of_invoice.clone(), ("state", text("paid"))];
+    insert(store, on, "payments", &row).await;
+    insert(store, on, "payment_notifications", &[]).await;
+    insert(store, on, "wallets", &[user.clone(), currency.clone()]).await;
+    let row = [user, currency, of_invoice, ("payment_id", payment), ("account", text("wallet"))];
+    insert(store, on, "postings", &row).await;
 }
 
 /// Inserts a row with `given` in the columns of these names that the table has, and values of their types in the others.

@@ -46,7 +46,7 @@ section! {
 section! {
     SellerInput {
         /// The name of the seller.
-        name: Option<Input<String>> = or_empty(LINE, "`brand.name`");
+        name: Option<Input<String>> = or_empty(LINE, "that of the brand");
         /// The address of the seller.
         address: Option<Input<String>> = or_empty(LINE, "none");
         /// The tax number of the seller.

@@ -139,6 +139,10 @@ async fn a_subscription_waits_for_its_first_invoice() {
     expected.as_object_mut().unwrap().remove("invoice_id");
     assert_eq!(shop.get(SUBSCRIPTION).await.json(), expected);
     shop.post(SUBSCRIPTION, &json!({"plan": "starter"})).await.refuses(409, "conflict");
+    let root = shop.world.person_with("root", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await;
+    let lines = get(shop.world.address, "/api/audit?action=subscription.create", &[&root.bearer()]).await.json();
+    assert_eq!(lines["items"].as_array().map(Vec::len), Some(1), "{lines}");
 }
 
 #[tokio::test]

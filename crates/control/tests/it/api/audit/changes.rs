@@ -15,7 +15,11 @@ use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Operations whose method permits changes, but which change nothing.
-const CHANGES_NOTHING: [&str; 5] = [
+// The tests of billing read the line of a subscription. Without books, nothing can be subscribed to or paid.
+const CHANGES_NOTHING: [&str; 8] = [
+    "POST /api/invoices/{id}/pay",
+    "POST /api/subscription",
+    "POST /midtrans/notification",
     "POST /api/explain",
     "POST /api/auth/validate",
     "POST /api/auth/link/check",
