@@ -71,6 +71,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     insert(store, &mut on, "leases", &[("book_id", book), node]).await;
     insert(store, &mut on, "configurations", &[("source", text("api"))]).await;
     books(store, &mut on).await;
+    days(store, &mut on).await;
     on.commit().await.unwrap();
 }
 
@@ -111,6 +112,15 @@ async fn books(store: &Store, on: &mut Transaction) {
     insert(store, on, "wallets", &[user.clone(), currency.clone()]).await;
     let row = [user, currency, of_invoice, ("payment_id", payment), ("account", text("wallet"))];
     insert(store, on, "postings", &row).await;
+}
+
+/// Writes one row of each table of insights.
+async fn days(store: &Store, on: &mut Transaction) {
+    let (user,): (Uuid,) = on.query("SELECT id FROM users").one().await.unwrap();
+    let user = ("user_id", CopiedValue::Bytes(user.into_bytes().to_vec()));
+    for table in ["day_versions", "grants", "insight_settings", "reviews", "signing_keys"] {
+        insert(store, on, table, std::slice::from_ref(&user)).await;
+    }
 }
 
 /// Inserts a row with `given` in the columns of these names that the table has, and values of their types in the others.
