@@ -181,11 +181,12 @@ impl Pool {
         let deadline = Instant::now() + within;
         loop {
             let (give, given) = oneshot::channel();
-            let mut waiting = self.waiting.borrow_mut();
-            // A backend that ends all connections gives none back, so nothing else removes the requests that have ended.
-            waiting.retain(|request| request.pending.strong_count() > 0 && !request.give.is_closed());
-            waiting.push_back(WaitingRequest { give, pending: Rc::downgrade(&pending) });
-            drop(waiting);
+            {
+                let mut waiting = self.waiting.borrow_mut();
+                // A backend that ends all connections gives none back, so nothing else removes the requests that have ended.
+                waiting.retain(|request| request.pending.strong_count() > 0 && !request.give.is_closed());
+                waiting.push_back(WaitingRequest { give, pending: Rc::downgrade(&pending) });
+            }
             let opened = limit.open();
             tokio::select! {
                 biased;
