@@ -65,7 +65,7 @@ The exit status is 2 if the configuration is invalid or a test fails.";
 
 const VERIFY_EXAMPLES: &str = "Examples:
   tollgate verify tollgate-2026-11-21.zip
-  tollgate verify tollgate-2026-11-21.zip --key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+  tollgate verify tollgate-2026-11-21.zip --key $KEY
 
 The exit status is 0 if the export is unchanged, 1 if a byte was changed or another key signed it, and 2 if the file is not \
 an export or cannot be read. Without --key, anybody could have signed it: compare the fingerprint.";

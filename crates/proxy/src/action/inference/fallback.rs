@@ -33,7 +33,9 @@ pub(super) struct FallbackCall<'a> {
 }
 
 /// The state of a call between its attempts.
-struct FallbackState {
+struct FallbackState<'a> {
+    parsed: ParsedCall,
+    tries: Tries<'a>,
     /// The state of the client's rate limit, once the call is admitted.
     admission: Option<AdmissionInfo>,
     /// The error that the client gets if no target serves the call: the first response of a provider, otherwise the first error.
@@ -48,10 +50,10 @@ impl FallbackCall<'_> {
         let states = snapshot.destinations.targets_of(entry);
         let session = if rules.sticky.is_some() { session(account, &parsed, &of.plan.requested).await? } else { None };
         let order = self.order(account, &parsed, &states, session).await?;
-        let mut tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
-        let mut state = FallbackState { admission: None, error: None };
+        let tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
+        let mut state = FallbackState { parsed, tries, admission: None, error: None };
         loop {
-            let next = match tries.next(account.request.read_clock()) {
+            let next = match state.tries.next(account.request.read_clock()) {
                 Ok(next) => next,
                 Err(why) => return self.failed(account, state, why),
             };
@@ -63,38 +65,20 @@ impl FallbackCall<'_> {
                 account.request.read_clock();
             }
             // With `on_hangup: drain`, a begun response is read to its end, but no other attempt is made.
-            if tries.attempts > 0 && account.request.deadlines.has_left() {
+            if state.tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
-            }
-            if let Some(wait) = snapshot.destinations.refuses(&target.provider, account.request.read_at()) {
-                tries.skip(next.target);
-                let message = "the circuit breaker of this model's provider is open";
-                state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));
-                continue;
             }
             let model = entry.model_of(target, &of.plan.requested).into();
             let planned = PlannedModel { provider: target.provider.clone(), model };
-            let mut call = match TargetCall::new(account, parsed.clone(), *of, &planned).await {
-                Ok(call) => call,
-                // Nothing is known about the cost of this target; another one may have a price.
-                Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
-                    tries.exclude(next.target);
-                    state.keep(AttemptError::Problem(Box::new(problem)));
-                    continue;
-                }
-                Err(problem) => return Err(problem),
-            };
-            if !tries.begin(next.target, account.request.read_clock()) {
-                continue;
-            }
+            let Some(mut call) = self.begin(account, &planned, next.target, &mut state).await? else { continue };
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);
             } else if !call.reserve_more(account).await? {
                 return self.failed(account, state, NoTry::Spent);
             }
-            account.retries = tries.attempts - 1;
+            account.retries = state.tries.attempts - 1;
             let begun = account.request.read_clock();
-            let may_continue = tries.may_continue(begun);
+            let may_continue = state.tries.may_continue(begun);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
@@ -103,14 +87,14 @@ impl FallbackCall<'_> {
                         let now = account.request.read_at();
                         snapshot.destinations.sessions().stay(session, id(target), now, time);
                     }
-                    name(&mut answered, &planned, tries.attempts).map_err(unwritable)?;
+                    name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
                 AttemptEnd::Failed(mut failed) => {
                     self.has_failed(account, Tried { target, known, begun }, &failed);
                     if let AttemptError::Response(answered) = &mut failed.error {
-                        name(answered, &planned, tries.attempts).map_err(unwritable)?;
+                        name(answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     }
                     match failed.error {
                         error if rules.includes(failed.cause, failed.status) => {
@@ -124,6 +108,33 @@ impl FallbackCall<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Begins an attempt at a target; `None` if another target is tried first.
+    async fn begin<'p>(
+        &'p self,
+        account: &mut RequestAccount,
+        planned: &'p PlannedModel,
+        target: usize,
+        state: &mut FallbackState<'_>,
+    ) -> Result<Option<TargetCall<'p>>, Problem> {
+        let wait = account.request.snapshot.destinations.refuses(&planned.provider, account.request.read_at());
+        if let Some(wait) = wait {
+            state.tries.skip(target);
+            let message = "the circuit breaker of this model's provider is open";
+            state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));
+            return Ok(None);
+        }
+        match TargetCall::new(account, state.parsed.clone(), self.of, planned).await {
+            Ok(call) => Ok(state.tries.begin(target, account.request.read_clock()).then_some(call)),
+            // Nothing is known about the cost of this target; another one may have a price.
+            Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
+                state.tries.exclude(target);
+                state.keep(AttemptError::Problem(Box::new(problem)));
+                Ok(None)
+            }
+            Err(problem) => Err(problem),
         }
     }
 
@@ -163,7 +174,7 @@ impl FallbackCall<'_> {
     }
 
     /// Responds to a call that no target serves.
-    fn failed(&self, account: &RequestAccount, state: FallbackState, why: NoTry) -> Result<Handled, Problem> {
+    fn failed(&self, account: &RequestAccount, state: FallbackState<'_>, why: NoTry) -> Result<Handled, Problem> {
         match (state.error, why) {
             (Some(AttemptError::Response(mut answered)), _) => {
                 let attempts = (account.retries + 1).to_string();
@@ -196,7 +207,7 @@ fn note(account: &RequestAccount, target: &Target, known: &TargetState, cause: F
     tracing::info!(%request_id, %provider, %model, cause, status, "an attempt at a target of a model has failed");
 }
 
-impl FallbackState {
+impl FallbackState<'_> {
     /// Keeps the error if it says more than the one that is kept.
     fn keep(&mut self, error: AttemptError) {
         let replaces = match (&self.error, &error) {

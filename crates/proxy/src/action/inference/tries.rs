@@ -86,7 +86,7 @@ impl<'a> Tries<'a> {
 
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
     pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
-        if !self.state(target).is_some_and(|state| state.cooldown.admit(now).is_ok()) {
+        if self.state(target).is_none_or(|state| state.cooldown.admit(now).is_err()) {
             return false;
         }
         self.attempts += 1;
