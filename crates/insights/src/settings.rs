@@ -266,7 +266,7 @@ mod tests {
             (with(&|of| of.rules = vec![rule(RuleConditions::default()); 2]), "rule 2 needs"),
             (
                 with(&|of| {
-                    of.rules = vec![rule(RuleConditions { client: Some(Vec::new()), ..RuleConditions::default() })]
+                    of.rules = vec![rule(RuleConditions { client: Some(Vec::new()), ..RuleConditions::default() })];
                 }),
                 "a list",
             ),

@@ -255,7 +255,7 @@ mod tests {
             let before = text.to_string();
             let removed = edits(&[&at], &[], &[]).apply(before.as_bytes()).unwrap();
             let parsed: serde_json::Value = serde_json::from_slice(&removed).unwrap();
-            let mut expected = text.clone();
+            let mut expected = text;
             let (parent, last) = at.rsplit_once('/').unwrap();
             match expected.pointer_mut(parent) {
                 Some(serde_json::Value::Object(members)) => _ = members.remove(last),

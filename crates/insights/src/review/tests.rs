@@ -30,7 +30,7 @@ fn every_state_follows_from_the_decisions() {
         (true, vec![lead.clone(), finance.clone(), past("finance", 3, false, 2)], Rejected),
         // Another person of the role that rejected approves.
         (true, vec![reject.clone(), past("finance", 3, true, 2)], PartlyApproved),
-        (true, vec![lead.clone(), reject.clone(), past("finance", 3, true, 2)], Approved),
+        (true, vec![lead.clone(), reject, past("finance", 3, true, 2)], Approved),
         // Late usage: approvals are history.
         (true, vec![old("team_lead", 1)], Reopened),
         (true, vec![old("team_lead", 1), old("finance", 2)], Reopened),

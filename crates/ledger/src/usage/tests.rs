@@ -83,6 +83,10 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
             ],
             &["using usage_events_user", "using usage_counts_user"],
         ),
+        // The events of a day in the order of their ids: PostgreSQL may also read the ids of the day.
+        _ if has("AND id > $7 ORDER BY id") => {
+            (&["INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"], &["using usage_events_"])
+        }
         // The counts of a day by route and status.
         _ if has("usage_counts") && has("AND day = $4") => {
             (&["INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)"], &["using usage_counts_user"])
@@ -127,7 +131,12 @@ fn of_built(kind: StoreKind) -> Vec<UsageQuery> {
 }
 
 fn queries(kind: StoreKind) -> Vec<UsageQuery> {
-    [of_usage(), of_built(kind)].concat()
+    // The groups of a day's events have a text of their own for PostgreSQL.
+    let is_shared = |(sql, ..): &UsageQuery| kind == StoreKind::Sqlite || !sql.contains("min(id)");
+    let of_postgres = |(sql, ..): &UsageQuery| kind == StoreKind::Postgres && sql.contains("min(CAST(id AS TEXT))");
+    let built = of_built(StoreKind::Sqlite).into_iter().filter(is_shared);
+    let built = built.chain(of_built(StoreKind::Postgres).into_iter().filter(of_postgres));
+    of_usage().into_iter().chain(built).collect()
 }
 
 /// Rows are read in the order of the index, and no more rows than needed.

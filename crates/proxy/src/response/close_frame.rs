@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_frame_may_follow_whole_frames_wherever_their_bytes_are_split() {
         let long = [&[0x82, 126, 0x01, 0x2c][..], &[7; 300]].concat();
-        let longer = [&[0x02, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[7; 65_536]].concat();
+        let longer = [&[0x02, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &vec![7; 65_536]].concat();
         let masked = [0x81, 0x81, 1, 2, 3, 4, 5];
         let frames = [&[0x81, 0x00][..], &[0x89, 0x02, 1, 2], &long, &masked, &longer].concat();
         for size in [1, 2, 3, 7, 300, 1_000, frames.len()] {
