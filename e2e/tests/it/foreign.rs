@@ -34,6 +34,10 @@ pub(crate) fn id_of<'a>(
         "/api/plans" => "starter",
         // Configurations belong to no user: no entry has this id.
         "/api/config/history" => &others.user,
+        // No invoice and no payment has this id. Those of another user are in the tests of billing.
+        "/api/invoices" | "/api/payments" => &others.user,
+        // The figures of the user (see `with_id`).
+        "/brief" | "/export" => &others.user,
         _ => return None,
     })
 }
@@ -110,7 +114,9 @@ pub(crate) fn with_id(path: &str, id: &str) -> String {
     let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
     let (before, rest) = path.split_once('{').unwrap();
     let (_, after) = rest.split_once('}').unwrap();
-    format!("{before}{id}{after}")
+    // The figures of a day have a scope.
+    let scope = if ["/brief/", "/export/"].contains(&before) { "today~user=" } else { "" };
+    format!("{before}{scope}{id}{after}")
 }
 
 /// Asserts that both requests receive equal responses, and that neither succeeds, except for lists, which are empty.
