@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test test-sqlite test-pages unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots test unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -69,14 +69,10 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
-	@$(MAKE) --no-print-directory --jobs 2 test-sqlite test-pages
+	@scripts/step "pages in Chromium" scripts/pages.sh
+	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
 	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
 	@scripts/step --summary
-# A browser mostly waits, so two steps of `make test` run side by side.
-test-sqlite:
-	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
-test-pages:
-	@scripts/step "pages in Chromium" scripts/pages.sh
 
 unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)
 	@scripts/setup.sh build

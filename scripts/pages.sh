@@ -11,24 +11,9 @@ kept=$target/tests/failed
 mkdir -p "$kept"
 cd dashboard
 
-# playwright LOG ARGUMENT…: runs the tests. What it prints is in the file LOG. A person sees it at once; otherwise it is
-# printed at the end, because other tests print at the same time: the last lines, or all if a test failed.
-playwright() {
-    local log=$1
-    shift
-    if [ -t 1 ]; then
-        npx playwright test "$@" | tee "$log"
-    elif npx playwright test "$@" >"$log"; then
-        tail -n 4 "$log"
-    else
-        cat "$log"
-        return 1
-    fi
-}
-
-if playwright "$kept/pages-first.log" "$@"; then exit; fi
+if npx playwright test "$@" | tee "$kept/pages-first.log"; then exit; fi
 printf 'pages: running the failed tests again, one at a time\n'
-playwright "$kept/pages-second.log" --last-failed --workers=1 "$@"
+npx playwright test --last-failed --workers=1 "$@" | tee "$kept/pages-second.log"
 # A listed test begins with its project, as in: [pages] › keys.spec.ts:12:1 › a name
 sed -n 's/^ *[0-9]*) *\(\[[a-z]*\] › [^─]*[^─ ]\).*/\1/p' "$kept/pages-first.log" | sort -u |
     while read -r test; do printf 'page %s\t%s\n' "$test" "$kept/pages-first.log, pages-second.log"; done >>"$target/tests/flaky.tsv"
