@@ -3,7 +3,7 @@
 //! This crate does not know the content of the files. It writes to memory, so that the caller streams the bytes, and reads from
 //! any seekable source.
 //!
-//! Reading order: [`manifest`], [`signing_key`], [`writer`] (the zip), then [`verify`] with `directory` (reading the zip).
+//! Reading order: [`manifest`], [`signing_key`], [`writer`] (the zip), then [`mod@verify`] with `directory` (reading the zip).
 
 mod directory;
 pub mod hex;

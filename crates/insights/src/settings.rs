@@ -63,7 +63,7 @@ pub struct ClassRule {
 
 /// Conditions on the metadata of a request. Without any condition, every request matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct RuleConditions {
     /// The programs that sent the request, such as `codex`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +109,7 @@ pub struct RuleConditions {
 
 /// A range with at least one end; both ends belong to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct NumberRange {
     /// The smallest number of the range.
     #[serde(skip_serializing_if = "Option::is_none")]
