@@ -9,6 +9,7 @@ mod listed;
 mod plan;
 mod request;
 mod routes;
+mod targets;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ pub use listed::{ListedRoute, ListedUpstream, is_endpoint};
 pub use plan::{ExplainedPlan, ListedClient};
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
 pub use routes::disputed;
+pub use targets::ExplainedTarget;
 
 use crate::place::Place;
 use crate::snapshot::{Auth, LimitTier, PresentedCredentials as _, RateLimit, Selection, Snapshot, position};
@@ -140,6 +142,10 @@ pub struct ExplainedAction {
     pub upstreams: Vec<ExplainedUpstream>,
     /// The format of an LLM endpoint. The model of the request decides the provider.
     pub format: Option<&'static str>,
+    /// The choice of the first target of the model: `fallback`, `weighted`, `cheapest` or `fastest`; null if only one is tried.
+    pub strategy: Option<&'static str>,
+    /// The targets of the model, in the order of the file; empty if the request names no model.
+    pub targets: Vec<ExplainedTarget>,
 }
 
 /// An upstream that may get the request.

@@ -51,8 +51,8 @@ pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
 pub use explain::{
-    ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTier, Explanation,
-    ListedClient, ListedRoute, ListedUpstream, WrittenRequest, is_endpoint,
+    ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTarget, ExplainedTier,
+    Explanation, ListedClient, ListedRoute, ListedUpstream, WrittenRequest, is_endpoint,
 };
 pub use first_call::{FirstCall, FirstRouteCall};
 pub use flags::Flags;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, Timestamp};
+use access::{Credits, Refusal, Timestamp};
 use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
 use ai::{Format, ProviderKind};
 
@@ -42,6 +42,28 @@ pub enum ResolveError {
         /// The path to call instead, with `ai.prefix`.
         path: String,
     },
+}
+
+impl ResolveError {
+    /// Returns the refusal of a call of such a model.
+    #[must_use]
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::NotFound => Refusal::ModelNotFound,
+            Self::Mismatch { .. } => Refusal::FormatMismatch,
+        }
+    }
+
+    /// Returns the message of the refusal, which says what to do.
+    #[must_use]
+    pub fn message(&self, model: &str) -> String {
+        match self {
+            Self::NotFound => {
+                format!("no model {model:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other")
+            }
+            Self::Mismatch { path } => format!("the model {model:?} speaks another format: call it at {path}"),
+        }
+    }
 }
 
 impl Traffic {

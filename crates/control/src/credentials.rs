@@ -1,14 +1,10 @@
 //! The credentials of providers that a caller's requests can use, without their secrets.
 
-use access::Plan;
+use access::{Plan, UserId};
 use config::snapshot::{Credential, Provider};
 use serde::Serialize;
-use store::StoredProviderKey;
+use store::{DatabaseError, Store, StoredProviderKey};
 use utoipa::ToSchema;
-
-use crate::caller::Caller;
-use crate::problem::Problem;
-use crate::state::App;
 
 /// The stored credentials of the caller's user, and those that are shared, oldest first.
 #[derive(Debug)]
@@ -33,13 +29,13 @@ pub(crate) enum CredentialState {
 }
 
 impl VaultCredentials {
-    /// Reads the credentials from the store.
+    /// Reads the credentials of a user from the store.
     ///
     /// # Errors
-    /// `unavailable` if the store cannot be read.
-    pub(crate) async fn of(app: &App, caller: &Caller) -> Result<Self, Problem> {
-        let own = app.store.provider_keys(Some(caller.user)).await?;
-        let shared = app.store.provider_keys(None).await?;
+    /// A [`DatabaseError`] if the store cannot be read.
+    pub(crate) async fn of(store: &Store, user: UserId) -> Result<Self, DatabaseError> {
+        let own = store.provider_keys(Some(user)).await?;
+        let shared = store.provider_keys(None).await?;
         Ok(Self { own, shared })
     }
 

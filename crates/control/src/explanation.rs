@@ -5,6 +5,7 @@
 
 mod holder;
 mod limit_state;
+mod target_state;
 mod unknown_subject;
 
 use std::net::IpAddr;
@@ -169,6 +170,7 @@ impl StatefulExplanation {
             Some(Holder::Listed(client)) => (None, Some(ExplainedSubject::from(client))),
             None => (None, None),
         };
+        target_state::mark(sources, &mut explanation, holder.as_ref()).await?;
         let backends = sources.backends(&explanation);
         Ok(Self { explanation, key, subject, backends, limits, budgets, budgets_reason })
     }

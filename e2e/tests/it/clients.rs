@@ -1,6 +1,7 @@
 //! Every call of every official client library, as applications make it. Each scenario must pass in its script and
 //! must be logged by Tollgate with the outcome of its case. `docs/clients.md` is generated from the results.
 
+mod fallback;
 mod judge;
 mod table;
 mod tls;

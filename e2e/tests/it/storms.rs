@@ -4,6 +4,7 @@
 //! exceed timeouts of half a second.
 
 mod dice;
+mod fallback;
 mod fleet;
 mod full;
 mod midnight;

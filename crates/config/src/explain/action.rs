@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::Refusal;
 use ai::Endpoint;
 
+use super::targets::{ModelTargets, targets};
 use super::{ExplainedAction, ExplainedBackend, ExplainedRefusal, ExplainedUpstream, WrittenRequest};
 use crate::snapshot::{
     Action, ReceivedTarget, RequestedOrigin, Rewrite, Route, Selection, Snapshot, Upstream, WeightedUpstream,
@@ -13,7 +14,15 @@ use crate::snapshot::{
 
 /// An action without any detail.
 const fn plain(kind: &'static str) -> ExplainedAction {
-    ExplainedAction { kind, target: None, location: None, upstreams: Vec::new(), format: None }
+    ExplainedAction {
+        kind,
+        target: None,
+        location: None,
+        upstreams: Vec::new(),
+        format: None,
+        strategy: None,
+        targets: Vec::new(),
+    }
 }
 
 /// Returns the action, and the status if the gateway itself responds.
@@ -27,7 +36,11 @@ pub(super) fn action(
         Selection::Health => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) if called.endpoint == Endpoint::Root => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) => Ok(match called.endpoint.format() {
-            Some(format) => (ExplainedAction { format: Some(format.name()), ..plain("inference") }, None),
+            Some(format) => {
+                let ModelTargets { strategy, targets } = targets(snapshot, called, format, request)?;
+                let format = Some(format.name());
+                (ExplainedAction { format, strategy, targets, ..plain("inference") }, None)
+            }
             None => (plain("models"), None),
         }),
         Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Ok((plain("refuse"), None)),

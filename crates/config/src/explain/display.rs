@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{ExplainedAction, ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, Explanation};
+use super::{
+    ExplainedAction, ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedTarget, Explanation,
+};
 
 /// Width of the column of labels.
 const LABEL: usize = 15;
@@ -100,13 +102,23 @@ impl fmt::Display for ExplainedPlan {
 
 impl ExplainedAction {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let format = self.format.map(|format| format!(" in the format {format}; the model decides the provider"));
+        let format = self.format.map(|format| match self.targets.is_empty() {
+            true => format!(" in the format {format}; the model decides the provider (--model NAME shows its targets)"),
+            false => format!(" in the format {format}"),
+        });
         line(f, "action", &format!("{}{}", self.kind, format.unwrap_or_default()))?;
         if let Some(location) = &self.location {
             line(f, "location", location)?;
         }
         if let Some(target) = &self.target {
             line(f, "target", target)?;
+        }
+        for (at, target) in self.targets.iter().enumerate() {
+            let label = if at == 0 { "targets" } else { "" };
+            line(f, label, &target.to_string())?;
+        }
+        if let Some(strategy) = self.strategy {
+            line(f, "strategy", strategy)?;
         }
         let total: u64 = self.upstreams.iter().map(|upstream| u64::from(upstream.weight)).sum();
         for upstream in &self.upstreams {
@@ -124,6 +136,16 @@ impl ExplainedAction {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, model, .. } = self;
+        match &self.skipped {
+            Some(reason) => write!(f, "{provider}/{model}, skipped: {reason}"),
+            None => write!(f, "{provider}/{model}"),
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct WrittenRequest {
     pub(super) has_key: bool,
     /// The entry of `auth` with the client that makes the request, also if no field contains its credential.
     pub(super) entry: Option<String>,
+    /// The model that the body of an LLM request names.
+    pub(super) model: Option<String>,
 }
 
 /// The reason why a text is not a [`WrittenRequest`].
@@ -107,6 +109,7 @@ impl WrittenRequest {
             names_websocket: request.fields().get(KnownName::Upgrade).is_some_and(is_websocket),
             has_key: false,
             entry: None,
+            model: None,
         })
     }
 
@@ -143,6 +146,12 @@ impl WrittenRequest {
     #[must_use]
     pub fn with_credential_of(self, entry: &str) -> Self {
         Self { entry: Some(entry.to_owned()), ..self }
+    }
+
+    /// Returns the request as an LLM request whose body names this model.
+    #[must_use]
+    pub fn with_model(self, model: Option<String>) -> Self {
+        Self { model, ..self }
     }
 
     /// Returns the values of a field, whose name is in lowercase.

@@ -317,3 +317,52 @@ routes:
     let plan = |issuer: &str| snapshot.plan_of_issuer(issuer).map(|plan| plan.name.as_str());
     assert_eq!([plan("partners"), plan("ops"), plan("unused")], [Some("forty"), None, None]);
 }
+
+/// A model whose targets support different formats.
+const MODELS: &str = "\
+providers:
+  - {name: openai, kind: openai, credential: sk-1}
+  - {name: claude, kind: anthropic, credential: sk-2}
+  - {name: google, kind: gemini, credential: sk-3}
+models:
+  - name: smart
+    strategy: weighted
+    targets: [{provider: claude, model: opus}, {provider: openai, model: gpt, weight: 9}, {provider: google, model: pro}]
+  - {name: 'own/*', targets: [{provider: openai, model: 'ft-*'}]}
+";
+
+#[test]
+fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
+    let snapshot = config(MODELS).unwrap().snapshot;
+    let explain = |line: &str, model: Option<&str>| {
+        snapshot.explain(&WrittenRequest::parse(line, &[]).unwrap().with_key().with_model(model.map(str::to_owned)))
+    };
+    let targets = |explained: &Explanation| {
+        let action = explained.action.as_ref().unwrap();
+        (action.strategy, action.targets.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let chat = explain("POST /v1/chat/completions", Some("smart"));
+    let of_chat = [
+        "claude/opus, skipped: the provider does not support the format chat",
+        "openai/gpt",
+        "google/pro, skipped: the provider does not support the format chat",
+    ];
+    assert_eq!(targets(&chat), (Some("weighted"), of_chat.map(str::to_owned).to_vec()));
+    let shown = "targets         claude/opus, skipped: the provider does not support the format chat\n                openai/gpt\n";
+    assert!(chat.to_string().contains(shown), "{chat}");
+    let of_path = explain("POST /v1beta/models/smart:generateContent", None);
+    assert_eq!(targets(&of_path).1.last().map(String::as_str), Some("google/pro"));
+    let named = explain("POST /v1/messages", Some("claude/haiku"));
+    assert_eq!(targets(&named), (None, vec!["claude/haiku".to_owned()]));
+    assert_eq!(targets(&explain("POST /v1/messages", None)), (None, Vec::new()));
+    let pattern = explain("POST /v1/chat/completions", Some("own/7"));
+    assert_eq!(targets(&pattern), (None, vec!["openai/ft-7".to_owned()]));
+    for (line, model, code) in [
+        ("POST /v1/chat/completions", "claude/haiku", "format_mismatch"),
+        ("POST /v1/messages", "own/7", "format_mismatch"),
+        ("POST /v1/messages", "", "model_not_found"),
+    ] {
+        let refusal = explain(line, Some(model)).refusal.map(|refusal| refusal.code);
+        assert_eq!(refusal, Some(code), "{line} {model}");
+    }
+}

@@ -42,6 +42,22 @@ pub enum TargetStrategy {
     Fastest,
 }
 
+impl TargetStrategy {
+    /// The words of the configuration.
+    pub(crate) const WORDS: [(&'static str, Self); 4] = [
+        ("fallback", Self::Fallback),
+        ("weighted", Self::Weighted),
+        ("cheapest", Self::Cheapest),
+        ("fastest", Self::Fastest),
+    ];
+
+    /// Returns the word of the strategy in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, strategy)| *strategy == self).map_or("fallback", |(word, _)| word)
+    }
+}
+
 /// When a target is left out for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CooldownRules {

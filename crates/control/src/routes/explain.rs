@@ -37,6 +37,10 @@ struct ExplainRequest {
     /// Header fields, at most 100.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// The model that the body of an LLM request names. The response then has its targets, and why a call skips one now.
+    #[serde(default)]
+    #[schema(max_length = 512)]
+    model: Option<String>,
     /// The client that makes the request: the id of a key, or `ENTRY/NAME` of a key or a user that an entry of `auth` lists. The
     /// response then has the state of its limits, quotas and budgets.
     #[serde(default, rename = "as")]
@@ -78,7 +82,8 @@ impl From<ExplanationError> for Problem {
             "has_credential": false, "decides": true},
         "rate_limits": [{"name": "ip", "policy": "\"ip\";q=100;w=60", "tiers": [], "after_authentication": false,
             "place": "tollgate.yaml:8:5"}],
-        "action": {"kind": "forward", "target": "/users/7", "location": null, "format": null, "upstreams": [
+        "action": {"kind": "forward", "target": "/users/7", "location": null, "format": null,
+            "strategy": null, "targets": [], "upstreams": [
             {"name": "users", "weight": 1, "strategy": "round_robin", "place": "tollgate.yaml:2:5",
                 "backends": [{"url": "http://127.0.0.1:9001/users/7", "weight": 1}]}]},
         "refusal": {"status": 401, "code": "unauthorized", "message": "the route needs a key"},
@@ -96,10 +101,12 @@ pub(super) async fn explain(
     _: Admin,
     request: Request,
 ) -> Result<Json<StatefulExplanation>, Problem> {
-    let ExplainRequest { method, url, headers, holder, address } = input::required(request, app.limits.body).await?;
+    let ExplainRequest { method, url, headers, model, holder, address } =
+        input::required(request, app.limits.body).await?;
     let fields: Vec<(String, String)> = headers.into_iter().collect();
     let request = WrittenRequest::new(&method, &url, &fields)
-        .map_err(|error| Problem::new(Refusal::Unprocessable, format!("expected {error}")))?;
+        .map_err(|error| Problem::new(Refusal::Unprocessable, format!("expected {error}")))?
+        .with_model(model);
     let parsed = |text: &str| HolderName::parse(text).ok_or_else(|| Problem::new(Refusal::Unprocessable, NO_HOLDER));
     let holder = holder.as_deref().map(parsed).transpose()?;
     let snapshot = app.live.load_full();

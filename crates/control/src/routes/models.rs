@@ -216,7 +216,7 @@ impl ModelView {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Models>, Problem> {
-    let credentials = VaultCredentials::of(&app, &caller).await?;
+    let credentials = VaultCredentials::of(&app.store, caller.user).await?;
     let snapshot = app.live.load_full();
     let key: Option<&Principal> = caller.key().map(|key| &**key);
     let opens = |name: &str| key.is_none_or(|key| key.bounds.opens_model(name));

@@ -266,7 +266,7 @@ impl ProviderView {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Providers>, Problem> {
-    let stored = VaultCredentials::of(&app, &caller).await?;
+    let stored = VaultCredentials::of(&app.store, caller.user).await?;
     let user = (caller.role != Role::Admin).then_some(caller.user_no);
     let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
     let snapshot = app.live.load_full();

@@ -5,6 +5,7 @@ mod budgets;
 mod configuration;
 mod dashboard;
 mod explain;
+mod explained_targets;
 mod insights;
 mod invites;
 mod keys;

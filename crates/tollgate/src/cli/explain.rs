@@ -15,6 +15,9 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
   # As the key `acme` of the entry `partners` of auth
   tollgate explain --config tollgate.yaml /users/7 \\
       --as partners/acme
+  # The targets of a model
+  tollgate explain --config tollgate.yaml --model smart \\
+      'POST /v1/chat/completions'
   # As JSON, as POST /api/explain responds
   tollgate explain --json --config tollgate.yaml /v1/models
 
@@ -33,6 +36,9 @@ pub(crate) struct Explain {
     /// store is read
     #[arg(long = "as", value_name = "CLIENT")]
     pub(crate) holder: Option<String>,
+    /// Model that the body of an LLM request names: its targets are printed, and why one is skipped
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -19,6 +19,7 @@ const LABEL: usize = 15;
 /// Loads the configuration as `serve` would, and prints what happens to the request.
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     let request = WrittenRequest::parse(&args.request, &args.headers).map_err(|error| anyhow!("expected {error}"))?;
+    let request = request.with_model(args.model.clone());
     let snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
     let Some(holder) = args.holder.as_deref() else {
         let explanation = snapshot.explain(&request);

@@ -10,7 +10,8 @@ const ONLY: &str = "chat.completions.create ok;chat.completions.create stream;\
     messages.create ok;messages.create stream;\
     models.generateContent ok;models.generateContentStream stream;\
     models.generate_content ok;models.generate_content_stream stream";
-const NAMES: [&str; 6] =
+/// One client of each library, in its current version.
+pub(super) const NAMES: [&str; 6] =
     ["openai-node", "openai-python", "anthropic-node", "anthropic-python", "google-node", "google-python"];
 
 #[tokio::test]

@@ -15,12 +15,7 @@ const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_s
 /// The time for which a session stays on its target, or none.
 const STICKY: WordOr<DurationForm> =
     WordOr::new("off", DurationForm::new(Duration::from_secs(1), Duration::from_secs(7 * 24 * 3_600)));
-const STRATEGY: Words<TargetStrategy> = Words::new(&[
-    ("fallback", TargetStrategy::Fallback),
-    ("weighted", TargetStrategy::Weighted),
-    ("cheapest", TargetStrategy::Cheapest),
-    ("fastest", TargetStrategy::Fastest),
-]);
+const STRATEGY: Words<TargetStrategy> = Words::new(&TargetStrategy::WORDS);
 /// A kind of failure, or a status.
 const CAUSE: TextForm<FallbackCause> = TextForm {
     parse: |text| {

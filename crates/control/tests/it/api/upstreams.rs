@@ -12,7 +12,7 @@ use crate::world::World;
 const CONFIGURED: &str = "upstreams: [{name: pair, strategy: ewma, backends: [{url: http://a, weight: 3}, {url: http://b}]}]\n\
     providers: [{name: lab, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: sk-of-a-test}]\n";
 
-fn status(url: &str, condition: BackendCondition) -> BackendStatus {
+pub(super) fn status(url: &str, condition: BackendCondition) -> BackendStatus {
     let durations = Histogram::default();
     [1_500, 2_000, 2_500, 2_500, 4_000].into_iter().for_each(|micros| durations.observe_us(micros));
     BackendStatus {

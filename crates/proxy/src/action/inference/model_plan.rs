@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Refusal};
+use access::Credits;
 use ai::Format;
 use config::snapshot::{Model, Provider};
 use config::{ResolveError, ResolvedModel};
@@ -54,17 +54,9 @@ impl ModelPlan {
 
 /// Returns the refusal of a model that no provider serves.
 pub(crate) fn no_model(model: &str) -> Problem {
-    let message =
-        format!("no model {model:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");
-    Problem::new(Refusal::ModelNotFound, message)
+    unresolved(&ResolveError::NotFound, model)
 }
 
 fn unresolved(why: &ResolveError, model: &str) -> Problem {
-    match why {
-        ResolveError::NotFound => no_model(model),
-        ResolveError::Mismatch { path } => Problem::new(
-            Refusal::FormatMismatch,
-            format!("the model {model:?} speaks another format: call it at {path}"),
-        ),
-    }
+    Problem::new(why.refusal(), why.message(model))
 }

@@ -1,0 +1,64 @@
+//! The targets of the model that an explained LLM request names.
+
+use ai::{EndpointCall, Format};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{ExplainedRefusal, WrittenRequest};
+use crate::snapshot::Snapshot;
+
+/// A target of the model of an LLM request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedTarget {
+    /// The name of the provider.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// Its share of the calls with the strategy `weighted`.
+    pub weight: u32,
+    /// The reason why a call skips it; null if it may be tried.
+    pub skipped: Option<String>,
+    /// The provider's own name of the model as the file has it, with `*` if it has one.
+    #[serde(skip)]
+    pub configured_model: String,
+}
+
+/// The targets of a model, with the choice of the first one.
+pub(super) struct ModelTargets {
+    /// `fallback`, `weighted`, `cheapest` or `fastest`; `None` if only one is tried.
+    pub(super) strategy: Option<&'static str>,
+    pub(super) targets: Vec<ExplainedTarget>,
+}
+
+/// Returns the targets of the model that the path or the explained request names; none if neither does.
+pub(super) fn targets(
+    snapshot: &Snapshot,
+    called: &EndpointCall<'_>,
+    format: Format,
+    request: &WrittenRequest,
+) -> Result<ModelTargets, ExplainedRefusal> {
+    let Some(asked) = called.model.as_deref().or(request.model.as_deref()) else {
+        return Ok(ModelTargets { strategy: None, targets: Vec::new() });
+    };
+    let resolved = snapshot.traffic.resolve_model(format, asked).map_err(|why| {
+        let refusal = why.refusal();
+        ExplainedRefusal { status: refusal.status(), code: refusal.code(), message: why.message(asked) }
+    })?;
+    let Some(entry) = resolved.entry else {
+        let (provider, model) = (resolved.provider.name.to_string(), resolved.model.to_string());
+        let only = ExplainedTarget { provider, configured_model: model.clone(), model, weight: 1, skipped: None };
+        return Ok(ModelTargets { strategy: None, targets: vec![only] });
+    };
+    let target = |target: &crate::snapshot::Target| ExplainedTarget {
+        provider: target.provider.name.to_string(),
+        model: entry.model_of(target, asked),
+        weight: target.weight,
+        skipped: (!target.provider.kind.speaks(format))
+            .then(|| format!("the provider does not support the format {}", format.name())),
+        configured_model: target.model.to_string(),
+    };
+    Ok(ModelTargets {
+        strategy: entry.fallback.as_ref().map(|rules| rules.strategy.name()),
+        targets: entry.targets.iter().map(target).collect(),
+    })
+}

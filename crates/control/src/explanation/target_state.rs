@@ -1,0 +1,54 @@
+//! Why a call skips a target of its model now: the state of this process's targets and the client's credentials.
+
+use config::snapshot::Provider;
+use config::{ExplainedTarget, Explanation};
+use store::DatabaseError;
+use telemetry::{BackendCondition, BackendStatus, TargetStatus};
+
+use super::ExplanationSources;
+use super::holder::Holder;
+use crate::credentials::{CredentialState, VaultCredentials};
+
+/// Adds the reasons to the targets of an explanation.
+pub(super) async fn mark(
+    sources: ExplanationSources<'_>,
+    explanation: &mut Explanation,
+    holder: Option<&Holder<'_>>,
+) -> Result<(), DatabaseError> {
+    let Some(action) = explanation.action.as_mut().filter(|action| !action.targets.is_empty()) else { return Ok(()) };
+    let credentials = match holder {
+        Some(Holder::Key(holder)) => {
+            Some((VaultCredentials::of(sources.store, holder.user.id).await?, &holder.user.plan))
+        }
+        Some(Holder::Listed(_)) | None => None,
+    };
+    let (states, backends) = (sources.board.targets(), sources.board.backends().unwrap_or_default());
+    for target in action.targets.iter_mut().filter(|target| target.skipped.is_none()) {
+        let Some(provider) = sources.snapshot.traffic.provider(&target.provider) else { continue };
+        let is_missing =
+            credentials.as_ref().is_some_and(|(stored, plan)| stored.state(provider, plan) == CredentialState::Missing);
+        target.skipped = if is_missing {
+            Some("the client has no credential for the provider".to_owned())
+        } else {
+            breaker(provider, &backends).or_else(|| cooldown(target, &states))
+        };
+    }
+    Ok(())
+}
+
+/// Returns that the circuit breaker of the provider is open.
+fn breaker(provider: &Provider, backends: &[BackendStatus]) -> Option<String> {
+    let url = provider.origin.to_string();
+    let is_open = |status: &BackendStatus| {
+        status.upstream == provider.name && *status.url == *url && status.condition == BackendCondition::Open
+    };
+    backends.iter().any(is_open).then(|| "the circuit breaker of the provider is open".to_owned())
+}
+
+/// Returns for how long the target is still left out after failures.
+fn cooldown(target: &ExplainedTarget, states: &[TargetStatus]) -> Option<String> {
+    let is_of =
+        |status: &&TargetStatus| *status.provider == *target.provider && *status.model == *target.configured_model;
+    let left = states.iter().find(is_of)?.cooled_down?;
+    Some(format!("it is left out after failures, for {} s more", left.as_secs_f64().ceil()))
+}
