@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots test docs-run unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -72,7 +72,12 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/step "pages in Chromium" scripts/pages.sh
 	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
 	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
+	@scripts/step "shell blocks of the documents" scripts/docs-run.py $(TARGET)/debug/tollgate
 	@scripts/step --summary
+
+docs-run: ## run the shell blocks of README.md and docs/ against the built binary, and list those that cannot run
+	@scripts/setup.sh test
+	@scripts/docs-run.py $(TARGET)/debug/tollgate
 
 unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)
 	@scripts/setup.sh build
