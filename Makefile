@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test docs-run unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -62,6 +62,9 @@ screenshots: ## draw docs/screenshots again, with which `make pages` compares th
 	@scripts/setup.sh pages
 	@mkdir -p docs/screenshots
 	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test screenshots --grep compared --update-snapshots=all
+
+demo: ## record docs/demo.cast and docs/demo.svg, the terminal demo of README.md
+	@scripts/demo.py $(TARGET)/debug/tollgate
 
 test: ## run all tests; on PostgreSQL those whose result may depend on the database; ONLY='build|pages' runs the steps whose names match
 	@scripts/setup.sh test
