@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots test unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -63,6 +63,9 @@ screenshots: ## draw docs/screenshots again, with which `make pages` compares th
 	@mkdir -p docs/screenshots
 	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test screenshots --grep compared --update-snapshots=all
 
+demo: ## record docs/demo.cast and docs/demo.svg, the terminal demo of README.md
+	@scripts/demo.py $(TARGET)/debug/tollgate
+
 test: ## run all tests; on PostgreSQL those whose result may depend on the database; ONLY='build|pages' runs the steps whose names match
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
@@ -72,7 +75,12 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/step "pages in Chromium" scripts/pages.sh
 	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
 	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
+	@scripts/step "shell blocks of the documents" scripts/docs-run.py $(TARGET)/debug/tollgate
 	@scripts/step --summary
+
+docs-run: ## run the shell blocks of README.md and docs/ against the built binary, and list those that cannot run
+	@scripts/setup.sh test
+	@scripts/docs-run.py $(TARGET)/debug/tollgate
 
 unit: ## run the tests that need neither a database server nor the built binary (under three minutes if little changed)
 	@scripts/setup.sh build

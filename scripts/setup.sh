@@ -248,6 +248,12 @@ shellcheck_here() {
     has shellcheck || install shellcheck
 }
 
+# The shell blocks of docs/ call these commands.
+blocks_here() {
+    has jq || install jq
+    has openssl || install openssl
+}
+
 # Tests validate docs/openapi.json with this package.
 validator() {
     environment openapi
@@ -338,6 +344,7 @@ test)
     postgres_here
     redis_here
     shellcheck_here
+    blocks_here
     clients
     validator
     dashboard
@@ -350,6 +357,7 @@ all)
     postgres_here
     redis_here
     shellcheck_here
+    blocks_here
     clients
     validator
     dashboard

@@ -1,25 +1,24 @@
-//! Every guarantee names tests, and each of them exists; so do those of the pages on security, and each requirement that is
-//! met there names a test or a page.
+//! Every guarantee has a row with tests in the appendix, and each of them exists; so do those of the pages on security, and
+//! each requirement that is met there names a test or a page.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/guarantees.md";
+/// The table of the tests that show each guarantee.
+const APPENDIX: &str = "docs/guarantees-tests.md";
 /// The pages on security.
 const SECURITY: &str = "docs/security/";
 /// The cell of a requirement that is met.
 const MET: &str = " | met |";
-/// The beginning of the paragraph that names a guarantee's tests.
-const SHOWN_BY: &str = "**Shown by**";
-
-/// Checks the page `docs/guarantees.md`, and those on security.
+/// Checks the page `docs/guarantees.md` with its appendix, and the pages on security.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for page in tree.below(SECURITY).chain(tree.file(PAGE)) {
+    for page in tree.below(SECURITY).chain(tree.file(APPENDIX)) {
         findings.extend(tests(page).filter_map(|test| missing(tree, page, test)));
     }
     findings.extend(tree.below(SECURITY).flat_map(unproven));
-    findings.extend(tree.file(PAGE).into_iter().flat_map(unshown));
+    findings.extend(tree.file(PAGE).into_iter().flat_map(|page| unshown(tree, page)));
     findings
 }
 
@@ -60,29 +59,32 @@ fn missing(tree: &Tree, page: &File, test: NamedTest<'_>) -> Option<Finding> {
     (!there).then(|| page.line(line).fails(what, "name an existing test, or remove the guarantee"))
 }
 
-/// Guarantees (sections of the third level) without a test.
-fn unshown(page: &File) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut claim: Option<(usize, &str, bool)> = None;
-    let mut close = |claim: Option<(usize, &str, bool)>| {
-        if let Some((line, title, false)) = claim {
-            let what = format!("guarantees \"{title}\" and names no test");
-            findings.push(page.line(line).fails(what, format!("add a paragraph that begins with {SHOWN_BY}")));
-        }
-    };
-    let mut shows = false;
-    for (number, line) in page.lines() {
-        if line.starts_with('#') {
-            close(claim.take());
-            claim = line.strip_prefix("### ").map(|title| (number, title, false));
-        }
-        shows = line.starts_with(SHOWN_BY) || shows && !line.trim().is_empty() && !line.starts_with('#');
-        if let Some((_, _, shown)) = &mut claim {
-            *shown |= shows && line.contains(".rs::");
-        }
-    }
-    close(claim);
+/// Guarantees (sections of the third level) without a row in the appendix, and rows without a guarantee.
+fn unshown(tree: &Tree, page: &File) -> Vec<Finding> {
+    let claims: Vec<(usize, &str)> =
+        page.lines().filter_map(|(number, line)| Some((number, line.strip_prefix("### ")?))).collect();
+    let rows: Vec<(usize, &str)> = tree.file(APPENDIX).into_iter().flat_map(rows).collect();
+    let unshown = claims.iter().filter(|(_, claim)| rows.iter().all(|(_, title)| title != claim));
+    let mut findings: Vec<Finding> = unshown
+        .map(|(number, claim)| {
+            let what = format!("guarantees \"{claim}\" and names no test");
+            page.line(*number).fails(what, format!("add a row with its tests to {APPENDIX}"))
+        })
+        .collect();
+    let unclaimed = rows.iter().filter(|(_, title)| claims.iter().all(|(_, claim)| claim != title));
+    findings.extend(unclaimed.filter_map(|(number, title)| {
+        let what = format!("has tests of \"{title}\", which {PAGE} does not guarantee");
+        Some(tree.file(APPENDIX)?.line(*number).fails(what, "correct the title, or remove the row"))
+    }));
     findings
+}
+
+/// The first cells of rows that name tests, with their line numbers.
+fn rows(appendix: &File) -> impl Iterator<Item = (usize, &str)> {
+    appendix.lines().filter_map(|(number, line)| {
+        let (title, tests) = line.strip_prefix("| ")?.split_once(" | ")?;
+        tests.contains(".rs::").then_some((number, title))
+    })
 }
 
 #[cfg(test)]
@@ -93,24 +95,25 @@ mod tests {
     const TESTS: (&str, &str) =
         ("crates/a/src/b.rs", "#[test]\nfn it_holds() {}\nasync fn that_too(world: &World) {}\n");
 
-    fn check(page: &str) -> Vec<String> {
-        messages(&super::check(&Tree::of(&[("docs/guarantees.md", page), TESTS])))
+    fn check(appendix: &str) -> Vec<String> {
+        let page = ("docs/guarantees.md", "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n## More\n");
+        messages(&super::check(&Tree::of(&[page, ("docs/guarantees-tests.md", appendix), TESTS])))
     }
 
     #[test]
     fn a_guarantee_with_existing_tests_passes() {
-        let page = "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n**Shown by** `crates/a/src/b.rs::it_holds`,\n\
-                    `crates/a/src/b.rs::that_too`.\n\n## More\n";
-        assert_eq!(check(page), Vec::<String>::new());
+        let row = "| Nothing is lost | `crates/a/src/b.rs::it_holds`<br>`crates/a/src/b.rs::that_too` |\n";
+        assert_eq!(check(row), Vec::<String>::new());
         assert!(super::check(&Tree::of(&[TESTS])).is_empty());
     }
 
     #[test]
     fn a_missing_test_fails() {
         for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
-            let messages = check(&format!("### Claim\n**Shown by** `{gone}`\n"));
+            let messages = check(&format!("| guarantee | tests |\n| Nothing is lost | `{gone}` |\n"));
             let expected = format!(
-                "docs/guarantees.md:2: names the test {gone}, which does not exist; name an existing test, or remove the guarantee"
+                "docs/guarantees-tests.md:2: names the test {gone}, which does not exist; name an existing test, or remove the \
+                 guarantee"
             );
             assert_eq!(messages, [expected]);
         }
@@ -136,12 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn a_guarantee_without_a_test_fails() {
-        let messages = check(
-            "### One\n**Shown by** `crates/a/src/b.rs::it_holds`\n### Two\nIt does: `crates/a/src/b.rs::it_holds`.\n",
-        );
-        let expected =
-            "docs/guarantees.md:3: guarantees \"Two\" and names no test; add a paragraph that begins with **Shown by**";
-        assert_eq!(messages, [expected]);
+    fn a_guarantee_without_a_row_and_a_row_without_a_guarantee_fail() {
+        let expected = "docs/guarantees.md:3: guarantees \"Nothing is lost\" and names no test; add a row with its tests to \
+                        docs/guarantees-tests.md";
+        for row in ["", "| Nothing is lost | it is |\n"] {
+            assert_eq!(check(row), [expected]);
+        }
+        let messages = check("| Nothing is found | `crates/a/src/b.rs::it_holds` |\n");
+        let row = "docs/guarantees-tests.md:1: has tests of \"Nothing is found\", which docs/guarantees.md does not guarantee; \
+                   correct the title, or remove the row";
+        assert_eq!(messages, [expected, row]);
     }
 }

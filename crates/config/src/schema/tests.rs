@@ -437,7 +437,8 @@ fn schema_accepts_every_example_and_every_configuration_of_the_documents() {
     assert!(examples >= 9, "{examples}");
     accept("now.yaml", include_str!("../../tests/fixtures/now.yaml"));
     let mut blocks = 0;
-    for page in std::fs::read_dir(root().join("docs")).unwrap() {
+    let folders = ["docs", "docs/guides"].map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    for page in folders.into_iter().flatten() {
         let path = page.unwrap().path();
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         for block in text.split("```yaml\n").skip(1) {
