@@ -54,6 +54,8 @@ export interface Format {
   /** The day of a date without a time, such as `2026-11-21`, in UTC. */
   utcDay(date: string): string;
   utcDate(date: string): string;
+  /** As `utcDate`, without the weekday. */
+  utcFull(date: string): string;
   moment(at: string | Date): string;
   month(at: string | Date): string;
   ago(at: string | Date, now: Date): string;
@@ -137,6 +139,7 @@ export function formatter(locale: Locale): Format {
     dayMonth: date({ day: "numeric", month: "short" }),
     utcDay: date({ day: "numeric", month: "short", timeZone: "UTC" }),
     utcDate: date({ weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }),
+    utcFull: date({ day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }),
     moment: date({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
     month: date({ month: "long", timeZone: "UTC" }),
     ago: (at, now) => {

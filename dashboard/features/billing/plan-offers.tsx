@@ -11,6 +11,7 @@ import { chargeText } from "@/features/billing/billing-words";
 import { type Subscription, useSubscribe, useSubscription } from "@/features/billing/use-billing";
 import { limitTexts } from "@/features/plans/plan-words";
 import { type Plan, usePlans } from "@/features/plans/use-plans";
+import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
 type Priced = Plan & Required<Pick<Plan, "price" | "interval">>;
@@ -48,7 +49,7 @@ function Offer({ plan, subscription, onChoose }: { plan: Priced; subscription: S
   const format = useFormat();
   const currency = plan.price?.currency ?? "";
   const isCurrent = subscription?.plan === plan.name;
-  const limits = limitTexts(plan, t, format).slice(0, 3);
+  const limits = limitTexts(plan, t, format).slice(0, 3).filter(([, text]) => text !== NONE);
   return (
     <li aria-current={isCurrent || undefined}>
       <h3><bdi>{plan.name}</bdi></h3>

@@ -38,11 +38,11 @@ function Figures({ subscription }: { subscription: Subscription }) {
   const t = useMessages();
   const format = useFormat();
   const { price, interval, period } = subscription;
-  const end = subscription.next_invoice_on ? t.billing.renews(format.utcDate(subscription.next_invoice_on)) : t.billing.ends(format.utcDate(period.last_day));
+  const end = subscription.next_invoice_on ? t.billing.renews : t.billing.ends(format.utcFull(period.last_day));
   const figures = [
     [t.billing.plan, subscription.plan, t.billing.accesses[subscription.access] ?? subscription.access],
     [t.billing.price, format.bill(price), t.billing.per[interval as "month" | "year"] ?? interval],
-    [t.billing.nextInvoice, subscription.next_invoice_on ? format.utcDate(subscription.next_invoice_on) : NONE, subscription.next_plan ? t.billing.nextPlan(subscription.next_plan) : end],
+    [t.billing.nextInvoice, subscription.next_invoice_on ? format.utcFull(subscription.next_invoice_on) : NONE, subscription.next_plan ? t.billing.nextPlan(subscription.next_plan) : end],
     [t.billing.wallet, format.bill(subscription.wallet), t.billing.walletText],
   ] as const;
   return (
@@ -57,8 +57,8 @@ function Figures({ subscription }: { subscription: Subscription }) {
         ))}
       </dl>
       <div className="pf">
-        <span>{t.billing.period(format.utcDate(period.first_day), format.utcDate(period.last_day))}</span>
-        {subscription.trial_last_day && <span>{t.billing.trialUntil(format.utcDate(subscription.trial_last_day))}</span>}
+        <span>{t.billing.period(format.utcFull(period.first_day), format.utcFull(period.last_day))}</span>
+        {subscription.trial_last_day && <span>{t.billing.trialUntil(format.utcFull(subscription.trial_last_day))}</span>}
       </div>
     </>
   );

@@ -51,7 +51,7 @@ function Content({ invoice }: { invoice: Invoice }) {
   const t = useMessages();
   const format = useFormat();
   const facts: [string, ReactNode][] = [
-    [t.invoices.period, `${format.utcDate(invoice.period.first_day)} – ${format.utcDate(invoice.period.last_day)}`],
+    [t.invoices.period, `${format.utcFull(invoice.period.first_day)} – ${format.utcFull(invoice.period.last_day)}`],
     [t.invoices.issued, invoice.issued_at && format.moment(invoice.issued_at)],
     [t.invoices.due, invoice.due_at && format.moment(invoice.due_at)],
     [t.invoices.taxNumber, invoice.tax_invoice_number],

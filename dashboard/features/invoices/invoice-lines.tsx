@@ -56,7 +56,7 @@ export function InvoiceLines({ invoice }: { invoice: Invoice }) {
 }
 
 function lineNote(line: Line, currency: string, format: Format): string {
-  const days = `${format.utcDay(line.first_day)} – ${format.utcDate(line.last_day)}`;
+  const days = `${format.utcDay(line.first_day)} – ${format.utcFull(line.last_day)}`;
   if (line.kind === "plan") return days;
   const price = line.unit_price ? ` × ${format.unitPrice(line.unit_price, currency)}` : "";
   return `${format.whole(line.quantity)} ${line.unit}${price} · ${days}`;

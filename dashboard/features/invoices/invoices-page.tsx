@@ -89,7 +89,7 @@ function InvoiceTable({ invoices, openId, onOpen }: { invoices: Invoice[]; openI
       id: "period",
       header: t.invoices.period,
       meta: { className: "x2 t2" },
-      cell: ({ row: { original: { period } } }) => `${format.utcDay(period.first_day)} – ${format.utcDate(period.last_day)}`,
+      cell: ({ row: { original: { period } } }) => `${format.utcDay(period.first_day)} – ${format.utcFull(period.last_day)}`,
     }),
     column.display({ id: "issued", header: t.invoices.issued, meta: { className: "x1 t2" }, cell: ({ row: { original } }) => (original.issued_at ? format.day(original.issued_at) : NONE) }),
     column.display({ id: "due", header: t.invoices.due, meta: { className: "x3 t2" }, cell: ({ row: { original } }) => (original.due_at && original.state === "open" ? format.day(original.due_at) : NONE) }),

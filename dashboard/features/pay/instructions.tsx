@@ -70,7 +70,7 @@ function Steps({ invoice, payment }: Omit<InstructionsProps, "onOther">) {
             <div key={name}>
               <dt>{name}</dt>
               <dd className="num">{shown}</dd>
-              <CopyButton text={copied} what={name} withWord look="plain" />
+              <dd><CopyButton text={copied} what={name} withWord look="plain" /></dd>
             </div>
           ))}
         </dl>

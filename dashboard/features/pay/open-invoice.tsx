@@ -25,7 +25,7 @@ export function OpenInvoice({ invoice }: { invoice: Invoice }) {
     <section className="panel" aria-label={t.pay.how}>
       {payment && !canPay && <Ended title={isWaiting(payment) ? t.pay.over : (t.pay.ended[payment.reason ?? payment.state] ?? t.pay.ended.refused ?? "")} text={isWaiting(payment) || payment.reason === "expired" ? t.pay.overText : t.pay.endedText} />}
       {isChoosing && canPay && (
-        <div className="pad">
+        <div className="p-4 pb-1">
           <Note title={t.pay.another}>
             <p>{t.pay.anotherText}</p>
             <p className="mt-2"><Button size="small" onClick={() => set({ choose: "" })}>{t.pay.back}</Button></p>
@@ -42,7 +42,7 @@ export function OpenInvoice({ invoice }: { invoice: Invoice }) {
 /** Why the last payment did not succeed. */
 function Ended({ title, text }: { title: string; text: string }) {
   return (
-    <div className="pad">
+    <div className="p-4 pb-1">
       <Note tone="warn" title={title}>{text}</Note>
     </div>
   );
