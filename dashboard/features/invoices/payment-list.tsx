@@ -14,11 +14,9 @@ export function PaymentList({ payments }: { payments: Payment[] }) {
     <ul className="payments">
       {[...payments].reverse().map((payment) => (
         <li key={payment.id}>
-          <span className="min-w-0">
-            <b className="med">{methodText(payment, t)}</b>
-            <span className="sub mono">{payment.order_id}</span>
-          </span>
-          <span className="num push">{format.bill(payment.amount)}</span>
+          <b className="med">{methodText(payment, t)}</b>
+          <span className="num nowrap">{format.bill(payment.amount)}</span>
+          <span className="sub mono">{payment.order_id}</span>
           <StateTag of={paymentState(payment, t)} />
         </li>
       ))}
