@@ -310,6 +310,8 @@ dashboard() {
 # Tests of the dashboard's pages use Debian's Chromium, or the one in CHROMIUM.
 chromium_here() {
     [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || install chromium
+    # The picture of a QR code is read as a phone reads it.
+    command -v zbarimg >/dev/null || install zbar-tools
 }
 
 what=${1:-all}

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const BINARY = process.env.TOLLGATE_BINARY ?? join(import.meta.dirname, "..", "..", "target", "debug", "tollgate");
+export const BINARY = process.env.TOLLGATE_BINARY ?? join(import.meta.dirname, "..", "..", "target", "debug", "tollgate");
 const READY_MS = 60_000;
 
 export const EMAIL = "ada@example.com";
@@ -70,7 +70,7 @@ export async function startSeeded(): Promise<() => Promise<void>> {
   return stop;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

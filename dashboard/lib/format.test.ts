@@ -25,8 +25,17 @@ describe("formatter", () => {
     expect(id.total({ amount: 150_000, currency: "IDR" })).toBe("Rp150.000");
   });
 
+  it("writes amounts of billing, of which a credit is negative", () => {
+    expect([en, id].map((of) => of.bill({ amount: 166_500, currency: "IDR" }))).toEqual(["IDR 166,500", "Rp166.500"]);
+    expect([en, id].map((of) => of.bill({ amount: -101_613, currency: "IDR" }))).toEqual(["-IDR 101,613", "-Rp101.613"]);
+    expect(en.bill({ amount: 12_500_000_000, currency: "USD" })).toBe("$12.50");
+    expect(["0.5", "250", "0.02"].map((price) => id.unitPrice(price, "IDR"))).toEqual(["Rp0,5", "Rp250", "Rp0,02"]);
+    expect(["0.000025", "3"].map((price) => en.unitPrice(price, "USD"))).toEqual(["$0.000025", "$3.00"]);
+  });
+
   it("shortens counts from a million", () => {
     expect([999_999, 1_000_000, 41_234_567, 2_100_000_000].map(en.count)).toEqual(["999,999", "1.0 M", "41.2 M", "2.1 B"]);
+    expect([en, id].map((of) => of.whole(1_250_500))).toEqual(["1,250,500", "1.250.500"]);
   });
 
   it("chooses the unit of a duration", () => {

@@ -8,6 +8,8 @@ export type Locale = "en" | "id";
 /** An amount of money in integers, as the API sends it. */
 export type Money = Schemas["Cost"] | { amount: number; currency: string };
 
+type BillingMoney = Schemas["BillingMoney"];
+
 /** What does not apply. */
 export const NONE = "–";
 
@@ -25,6 +27,10 @@ const DAY_S = 86_400;
 export interface Format {
   /** 2 decimals: for sums. */
   total(money: Money): string;
+  /** An amount of billing: whole rupiah, or billionths of a dollar with 2 decimals. */
+  bill(money: BillingMoney): string;
+  /** The price of a unit from a decimal number, with all of its decimals. */
+  unitPrice(decimal: string, currency: string): string;
   /** The label of an axis whose ticks are `step` billionths apart: as many decimals as the step needs, but at least 2. */
   tick(money: Schemas["Cost"], stepNano: number): string;
   /** 6 decimals: for one request. */
@@ -34,6 +40,8 @@ export interface Format {
   /** A part of a price in trillionths, with 6 decimals. */
   pico(amountPico: number, currency: string): string;
   count(value: number): string;
+  /** A count in full, also from a million: for prices and invoices. */
+  whole(value: number): string;
   /** A rate per second: one decimal below 10. */
   perSecond(rate: number | undefined): string;
   percent(share: number, decimals?: number): string;
@@ -46,6 +54,8 @@ export interface Format {
   /** The day of a date without a time, such as `2026-11-21`, in UTC. */
   utcDay(date: string): string;
   utcDate(date: string): string;
+  /** As `utcDate`, without the weekday. */
+  utcFull(date: string): string;
   moment(at: string | Date): string;
   month(at: string | Date): string;
   ago(at: string | Date, now: Date): string;
@@ -85,6 +95,15 @@ export function formatter(locale: Locale): Format {
       const isTiny = "amount_nano" in money && money.amount_nano > 0 && money.amount_nano < CENT_NANO;
       return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
     },
+    bill: ({ amount: units, currency }) => {
+      const sign = units < 0 ? "-" : "";
+      const value = Math.abs(units);
+      return sign + (currency === "IDR" ? moneyOf(value, currency, 0) : moneyOf(value / NANO, currency, 2));
+    },
+    unitPrice: (text, currency) => {
+      const places = text.split(".")[1]?.length ?? 0;
+      return moneyOf(Number(text), currency, currency === "IDR" ? places : Math.max(2, places));
+    },
     tick: (money, stepNano) => {
       const decimals = TICK_DECIMALS.find((digits) => isWhole((stepNano / NANO) * 10 ** digits)) ?? 9;
       return moneyOf(money.amount_nano / NANO, money.currency, decimals);
@@ -99,6 +118,7 @@ export function formatter(locale: Locale): Format {
       if (value < 1_000_000) return number.format(value);
       return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} M` : `${decimal(value / 1_000_000_000, 1)} B`;
     },
+    whole: (value) => number.format(value),
     perSecond: (rate) => {
       if (rate === undefined) return NONE;
       if (rate >= 10 || rate === 0) return number.format(Math.round(rate));
@@ -119,6 +139,7 @@ export function formatter(locale: Locale): Format {
     dayMonth: date({ day: "numeric", month: "short" }),
     utcDay: date({ day: "numeric", month: "short", timeZone: "UTC" }),
     utcDate: date({ weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }),
+    utcFull: date({ day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }),
     moment: date({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
     month: date({ month: "long", timeZone: "UTC" }),
     ago: (at, now) => {

@@ -1,6 +1,7 @@
 /** English messages. The type of this object is what every other language must have. */
 import { account } from "@/messages/en/account";
 import { audit } from "@/messages/en/audit";
+import { billing } from "@/messages/en/billing";
 import { budgets } from "@/messages/en/budgets";
 import { configuration } from "@/messages/en/configuration";
 import { copy } from "@/messages/en/copy";
@@ -9,6 +10,7 @@ import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
 import { explain } from "@/messages/en/explain";
 import { frame } from "@/messages/en/frame";
+import { invoices } from "@/messages/en/invoices";
 import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
 import { limits } from "@/messages/en/limits";
@@ -16,6 +18,7 @@ import { models } from "@/messages/en/models";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
 import { palette } from "@/messages/en/palette";
+import { pay } from "@/messages/en/pay";
 import { plans } from "@/messages/en/plans";
 import { playground } from "@/messages/en/playground";
 import { providers } from "@/messages/en/providers";
@@ -30,6 +33,6 @@ import { upstreams } from "@/messages/en/upstreams";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay };
 
 export type Messages = typeof en;

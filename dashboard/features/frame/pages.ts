@@ -1,7 +1,7 @@
-import { BadgeCheck, Box, CalendarDays, ChartColumn, ClipboardList, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
+import { BadgeCheck, Box, CalendarDays, ChartColumn, ClipboardList, CreditCard, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, ReceiptText, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "account";
+export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "billing" | "invoices" | "pay" | "account";
 
 interface PageEntry {
   href: string;
@@ -9,6 +9,8 @@ interface PageEntry {
   name: PageName;
   /** Whether only a gateway with LLM endpoints has it. */
   isLlm?: true;
+  /** Whether only a gateway that sells plans has it. */
+  isBilling?: true;
 }
 
 /** The pages of the navigation, in their order. {@link usePages} omits those that the server does not need. */
@@ -20,6 +22,8 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/playground", icon: SquareTerminal, name: "playground", isLlm: true },
   { href: "/dashboard/models", icon: Box, name: "models", isLlm: true },
   { href: "/dashboard/providers", icon: Plug, name: "providers", isLlm: true },
+  { href: "/dashboard/billing", icon: CreditCard, name: "billing", isBilling: true },
+  { href: "/dashboard/invoices", icon: ReceiptText, name: "invoices", isBilling: true },
 ];
 
 /** The pages below them, for admins who signed in with a password. */

@@ -1,10 +1,10 @@
 import { ADMIN_PAGES, PAGES } from "@/features/frame/pages";
 import { useMe, useSite } from "@/lib/queries";
 
-/** The pages of this server: one without LLM endpoints has no models, providers and playground. */
+/** The pages of this server: one without LLM endpoints has no models, providers and playground, and one that sells no plans no billing. */
 export function usePages(): typeof PAGES {
   const site = useSite().data;
-  return site && !site.llm ? PAGES.filter(({ isLlm }) => !isLlm) : PAGES;
+  return PAGES.filter(({ isLlm, isBilling }) => (isLlm ? !site || site.llm : !isBilling || site?.billing));
 }
 
 /** The pages of administration that the reader may open. Without LLM endpoints, those of the traffic are the first ones. */

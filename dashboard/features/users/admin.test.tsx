@@ -27,7 +27,7 @@ const BUDGET: Budget = {
 };
 const PLAN: Plan = {
   id: "p1", name: "team", credits_per_day: 500, requests_per_minute: null, shared_keys: false, created_at: "2026-11-01T00:00:00Z", updated_at: "2026-11-01T00:00:00Z",
-  budgets: [{ money: "20 USD", per: "month" }, { credits: 7, per: "day" }],
+  for_sale: false, budgets: [{ money: "20 USD", per: "month" }, { credits: 7, per: "day" }],
 };
 const user = (name: string, email: string): User => ({ id: email, kind: "person", name, email, plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" });
 

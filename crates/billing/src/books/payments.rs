@@ -214,6 +214,7 @@ impl Books {
             state: after.as_str().to_owned(),
             transaction: Some(report.transaction.clone()),
             refunded: refunded.clamp(payment.refunded, payment.amount),
+            error: if after == PaymentState::Failed { report.status.clone() } else { String::new() },
             ..payment.clone()
         };
         rows::set_state(&self.store, &mut on, &stored).await?;

@@ -5,4 +5,4 @@ pub(super) mod invoices;
 pub(super) mod notification;
 pub(super) mod payments;
 pub(super) mod subscription;
-mod views;
+pub(super) mod views;

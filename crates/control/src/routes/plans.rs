@@ -1,5 +1,7 @@
 //! `GET` and `POST /api/plans`, `PATCH /api/plans/{name}`: plans of users.
 
+mod price;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use store::{PlanChange, PlanError, StoredPlan};
 use utoipa::ToSchema;
 
+use self::price::PlanChargeView;
+use super::billing::views::MoneyView;
 use crate::caller::{Admin, Caller};
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
@@ -49,6 +53,18 @@ pub(super) struct PlanView {
     /// The time of the last change.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// Whether users can subscribe to the plan.
+    for_sale: bool,
+    /// The amount per interval in advance, without tax; null if the plan is not for sale, as are the next fields.
+    price: Option<MoneyView>,
+    /// The length of a period: `month` or `year`.
+    interval: Option<&'static str>,
+    /// The days of the trial; 0 without one.
+    trial_days: Option<u32>,
+    /// The charges on usage, in arrears.
+    charges: Option<Vec<PlanChargeView>>,
+    /// The number of the version of the price, from 1.
+    version: Option<i64>,
     /// The number of users with the plan. Only admins see it, and only in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     users: Option<u64>,
@@ -65,8 +81,31 @@ impl From<StoredPlan> for PlanView {
             shared_keys: plan.shared_keys,
             created_at: rfc3339(created_at),
             updated_at: rfc3339(updated_at),
+            for_sale: false,
+            price: None,
+            interval: None,
+            trial_days: None,
+            charges: None,
+            version: None,
             users: None,
         }
+    }
+}
+
+impl PlanView {
+    /// Adds the prices of the plans that are for sale.
+    async fn price(app: &App, plans: &mut [Self]) -> Result<(), Problem> {
+        for of in price::for_sale(app).await? {
+            if let Some(plan) = plans.iter_mut().find(|plan| plan.id == of.plan) {
+                plan.for_sale = true;
+                plan.price = Some(of.price.price.into());
+                plan.interval = Some(of.price.interval.as_str());
+                plan.trial_days = Some(of.price.trial_days);
+                plan.charges = Some(of.price.charges.into_iter().map(PlanChargeView::from).collect());
+                plan.version = Some(of.version);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -170,12 +209,16 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
     responses((status = 200, body = Plans, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000003", "name": "pro", "credits_per_day": 10000,
             "requests_per_minute": 300, "budgets": [{"money": "20 USD", "per": "day"}], "shared_keys": true,
-            "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"}],
+            "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z", "for_sale": true,
+            "price": {"amount": 150000, "currency": "IDR"}, "interval": "month", "trial_days": 0, "version": 1,
+            "charges": [{"name": "Credits", "metric": "credits", "models": [], "included": 300000, "model": "tiered",
+                "tiers": [{"up_to": 1000000, "unit_price": "0.5"}, {"up_to": null, "unit_price": "0.3"}]}]}],
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Plans>, Problem> {
     let plans = app.store.stored_plans().await?;
     let mut items: Vec<PlanView> = plans.into_iter().map(PlanView::from).collect();
+    PlanView::price(&app, &mut items).await?;
     if caller.role == Role::Admin {
         let users = app.store.users_by_plan().await?;
         for plan in &mut items {
@@ -190,7 +233,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = PlanView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000003", "name": "team", "credits_per_day": 50000, "requests_per_minute": 600,
-        "budgets": [], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"
+        "budgets": [], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z",
+        "for_sale": false, "price": null, "interval": null, "trial_days": null, "charges": null, "version": null
     }))))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
@@ -215,7 +259,8 @@ pub(super) async fn create(
     extensions(("x-codes" = json!(["forbidden", "not_found", "unprocessable"]))),
     responses((status = 200, body = PlanView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000003", "name": "team", "credits_per_day": 100000, "requests_per_minute": null,
-        "budgets": [{"money": "20 USD", "per": "day"}], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-21T10:00:00Z"
+        "budgets": [{"money": "20 USD", "per": "day"}], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-21T10:00:00Z",
+        "for_sale": false, "price": null, "interval": null, "trial_days": null, "charges": null, "version": null
     }))))]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
@@ -229,7 +274,12 @@ pub(super) async fn change(
     let credits_per_day = credits_per_day.map(|limit| limit.map(Credits));
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };
     match app.store.change_plan(&caller.actor(), &name, change).await {
-        Ok(changed) => Ok(Json(changed.into())),
+        Ok(changed) => {
+            let mut changed = [PlanView::from(changed)];
+            PlanView::price(&app, &mut changed).await?;
+            let [changed] = changed;
+            Ok(Json(changed))
+        }
         Err(PlanError::NoPlan(_)) => Err(Problem::new(Refusal::NotFound, "no plan has this name")),
         Err(error) => Err(error.into()),
     }

@@ -39,6 +39,8 @@ pub(super) struct Site {
     key_prefix: String,
     /// The colour of the brand, such as `#c2410c`; null is that of the product.
     color: Option<String>,
+    /// Whether plans are sold: users have subscriptions and invoices.
+    billing: bool,
     /// The addresses for LLM clients; null without LLM endpoints.
     llm: Option<SiteLlm>,
     /// A GET request of the first route that a plain one can use; null without such a route, and with LLM endpoints.
@@ -74,7 +76,7 @@ pub(super) struct SiteLlm {
 /// Returns the name, the addresses and the way to register.
 #[utoipa::path(get, path = "/api/site", tag = "auth", responses((status = 200, body = Site, example = json!({
     "name": "Acme", "version": "0.1.0", "signup": "closed", "needs_setup": false, "control_url": "https://control.example.com",
-    "key_prefix": "acme", "color": "#c2410c",
+    "key_prefix": "acme", "color": "#c2410c", "billing": false,
     "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
         "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
@@ -96,6 +98,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
         control_url: process.control_url(process.control.listen),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
+        billing: app.billing.is_some(),
         llm: llm(&snapshot, &headers),
         route: route(&snapshot),
     })

@@ -23,7 +23,8 @@ statements! {
         AND (checked_at IS NULL OR checked_at < $1) AND created_at < $1 ORDER BY checked_at, id LIMIT $2");
     SET_CHARGE = "UPDATE payments SET state = $2, transaction_id = $3, instructions = $4, error = $5, updated_at = $6
         WHERE id = $1 AND state = 'created'";
-    SET_STATE = "UPDATE payments SET state = $2, transaction_id = $3, refunded = $4, checked_at = $5, updated_at = $5 WHERE id = $1";
+    SET_STATE = "UPDATE payments SET state = $2, transaction_id = $3, refunded = $4, error = $5, checked_at = $6, updated_at = $6
+        WHERE id = $1";
     CHECKED = "UPDATE payments SET checked_at = $2, updated_at = $2 WHERE id = $1";
     ADD_NOTIFICATION = "INSERT INTO payment_notifications (id, digest, order_id, transaction_id, status, body, result,
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, '', $7, $7) ON CONFLICT (digest) DO NOTHING";
@@ -58,7 +59,7 @@ pub struct StoredPayment {
     pub refunded: i64,
     /// The time of the last request of the status.
     pub checked_at: Option<Timestamp>,
-    /// The provider's message, if it refused the payment.
+    /// Why the payment failed: the provider's status, or its message if it refused the charge. Empty without a failure.
     pub error: String,
     /// The time at which the payment was begun.
     pub created_at: Timestamp,
@@ -231,7 +232,7 @@ pub struct ChargeOutcome<'a> {
     pub transaction: Option<&'a str>,
     /// How to pay, as JSON.
     pub instructions: &'a str,
-    /// The provider's message, if it refused the payment.
+    /// Why the payment failed: the provider's status, or its message if it refused the charge. Empty without a failure.
     pub error: &'a str,
 }
 
@@ -268,6 +269,7 @@ pub async fn set_state(store: &Store, on: &mut Transaction, of: &StoredPayment) 
         .bind(of.state.as_str())
         .bind(of.transaction.as_deref())
         .bind(of.refunded)
+        .bind(of.error.as_str())
         .bind(store.now());
     set.run().await?;
     Ok(())

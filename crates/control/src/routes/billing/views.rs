@@ -14,7 +14,7 @@ use crate::moment::{date, rfc3339};
 /// An amount with its currency.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BillingMoney, example = json!({"amount": 166500, "currency": "IDR"}))]
-pub(super) struct MoneyView {
+pub(in crate::routes) struct MoneyView {
     /// Whole rupiah, or nano-USD; negative for a credit.
     amount: i64,
     /// The currency of the amount: `IDR` or `USD`.
@@ -149,6 +149,9 @@ pub(in crate::routes) struct PaymentView {
     /// The time at which the page closes.
     #[schema(format = DateTime)]
     expires_at: String,
+    /// Why the payment failed: `expired`, `cancelled` or `refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     /// The text of the QR code.
     #[serde(skip_serializing_if = "Option::is_none")]
     qr_text: Option<String>,
@@ -247,9 +250,19 @@ impl PaymentView {
             order_id: of.order.clone(),
             amount: MoneyView::new(of.amount, Currency::Idr),
             expires_at: rfc3339(of.expires_at),
+            reason: (of.state == "failed").then(|| failure(&of.error)),
             qr_text: text("/qr_text"),
             va,
             redirect_url: text("/redirect_url"),
         }
+    }
+}
+
+/// Returns why a payment failed, from the status of the provider or the message of its refusal.
+fn failure(error: &str) -> &'static str {
+    match error.to_ascii_lowercase().as_str() {
+        "expire" => "expired",
+        "cancel" => "cancelled",
+        _ => "refused",
     }
 }

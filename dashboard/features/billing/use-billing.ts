@@ -1,0 +1,56 @@
+"use client";
+
+import { type InfiniteData, type UseInfiniteQueryResult, type UseMutationResult, type UseQueryResult, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+
+import { ApiError, type Schemas, api } from "@/lib/api";
+
+export type Subscription = Schemas["Subscription"];
+export type Invoice = Schemas["Invoice"];
+export type Payment = Schemas["Payment"];
+
+/** Milliseconds after which a page reads an invoice again whose payment it follows. */
+export const FOLLOW_MS = 5_000;
+const PAGE = 50;
+
+/** The subscription of the reader; null without one. */
+export function useSubscription(): UseQueryResult<Subscription | null, ApiError> {
+  return useQuery({
+    queryKey: ["billing", "subscription"],
+    queryFn: ({ signal }) => api("get", "/api/subscription", { signal }).catch((error: unknown) => {
+      if (error instanceof ApiError && error.code === "not_found") return null;
+      throw error;
+    }),
+    refetchInterval: 15_000,
+  });
+}
+
+/** The invoices of the reader, newest first, page by page. An empty state means all. */
+export function useInvoices(state: string): UseInfiniteQueryResult<InfiniteData<Schemas["Invoices"]>, ApiError> {
+  return useInfiniteQuery({
+    queryKey: ["billing", "invoices", state],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => api("get", "/api/invoices", { query: { limit: PAGE, ...(state && { state }), ...(pageParam && { cursor: pageParam }) }, signal }),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+/** An invoice with its lines and payments. While it is followed, it is read again every few seconds until it is not open. */
+export function useInvoice(id: string, isFollowed = false): UseQueryResult<Invoice, ApiError> {
+  return useQuery({
+    queryKey: ["billing", "invoice", id],
+    queryFn: ({ signal }) => api("get", "/api/invoices/{id}", { path: { id }, signal }),
+    enabled: id !== "",
+    refetchInterval: ({ state }) => (isFollowed && (state.data?.state ?? "open") === "open" ? FOLLOW_MS : false),
+  });
+}
+
+/** Subscribes the reader to a plan by its name. */
+export function useSubscribe(): UseMutationResult<Subscription, ApiError, string> {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (plan) => api("post", "/api/subscription", { body: { plan } }),
+    onSettled: () => {
+      for (const queryKey of [["billing"], ["me"], ["overview"]]) void client.invalidateQueries({ queryKey });
+    },
+  });
+}

@@ -1,0 +1,55 @@
+"use client";
+
+import { ChevronRight, CreditCard, Landmark, QrCode } from "lucide-react";
+
+import { FailedNote } from "@/components/ui/failed-note";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import type { Invoice, Payment } from "@/features/billing/use-billing";
+import { bankName } from "@/features/invoices/payment-words";
+import { type ChosenMethod, type PaymentMethod, useMethods, usePay } from "@/features/pay/use-payment";
+import { useFormat, useMessages } from "@/lib/language";
+
+const ICONS: Record<string, typeof QrCode> = { qris: QrCode, va: Landmark, card: CreditCard };
+
+/** The methods whose limits fit the amount. The others are named with their limits. */
+export function MethodChoice({ invoice, onBegun }: { invoice: Invoice; onBegun(payment: Payment): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const methods = useMethods(invoice.remaining.amount);
+  const pay = usePay(invoice.id);
+  const choose = (chosen: ChosenMethod) => pay.mutate(chosen, { onSuccess: onBegun });
+  const fitting = (methods.data ?? []).filter(({ allowed }) => allowed);
+  const others = (methods.data ?? []).filter(({ allowed }) => !allowed);
+  const name = ({ method, bank }: PaymentMethod) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
+  return (
+    <>
+      <div className="ph"><h2 id="methods">{t.pay.choose}</h2></div>
+      {pay.error && <div className="pad"><FailedNote title={t.pay.notBegun} error={pay.error} /></div>}
+      {methods.isPending && <SkeletonRows rows={5} height={52} />}
+      {methods.isError && !methods.data && <Failure error={methods.error} onRetry={() => void methods.refetch()} />}
+      {methods.data && fitting.length === 0 && <Empty title={t.pay.noMethods}>{t.pay.noMethodsText}</Empty>}
+      <ul className="methods" aria-labelledby="methods">
+        {fitting.map((of) => {
+          const Icon = ICONS[of.method] ?? Landmark;
+          return (
+            <li key={`${of.method} ${of.bank ?? ""}`}>
+              <button type="button" disabled={pay.isPending} onClick={() => choose(of)}>
+                <span className="badge"><Icon className="i" aria-hidden /></span>
+                <span className="min-w-0">
+                  <b className="med">{name(of)}</b>
+                  <span className="sub">{t.pay.methodTexts[of.method]}</span>
+                </span>
+                <ChevronRight className="i push t3" aria-hidden />
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+      {others.length > 0 && (
+        <div className="pf">
+          <span>{t.pay.notFitting(others.map((of) => t.pay.limits(name(of), format.bill(of.min), format.bill(of.max))).join(" · "))}</span>
+        </div>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,143 @@
+import { fireEvent, screen, waitFor } from "@testing-library/react";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+
+import { rateText } from "@/features/invoices/invoice-lines";
+import { paymentState } from "@/features/invoices/payment-words";
+import { PayPage } from "@/features/pay/pay-page";
+import { isPayable, secondsLeft, shownPayment } from "@/features/pay/pay-state";
+import { formatter } from "@/lib/format";
+import { en } from "@/messages/en";
+import { SITE, show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
+vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/pay", useSearchParams: () => new URLSearchParams(address.query) }));
+
+const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const rupiah = (amount: number) => ({ amount, currency: "IDR" });
+const SOON = new Date(Date.now() + 600_000).toISOString();
+const PAST = new Date(Date.now() - 600_000).toISOString();
+const QRIS = { id: "p1", state: "pending", method: "qris", order_id: "TG-1", amount: rupiah(166_500), expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
+const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
+const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "120000/1000000", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
+const METHODS = [
+  { method: "qris", min: rupiah(1), max: rupiah(10_000_000), allowed: true },
+  { method: "va", bank: "bca", min: rupiah(10_000), max: rupiah(20_000_000_000), allowed: true },
+  { method: "card", min: rupiah(10_000), max: rupiah(999_999_999), allowed: false, reason: "too small" },
+];
+
+function open(invoice: object, answers: Parameters<typeof serve>[0] = {}) {
+  return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/invoices/i1": { body: invoice }, "GET /api/billing/methods": { body: { items: METHODS } }, ...answers });
+}
+
+beforeEach(() => {
+  address.query = "id=i1";
+  address.replace.mockReset();
+});
+
+describe("the page of a payment", () => {
+  it("offers the methods that fit, names the others with their limits, and begins a payment", async () => {
+    const seen = open(INVOICE, { "POST /api/invoices/i1/pay": { status: 201, body: { payment: { ...QRIS, id: "p9" } } } });
+    show(<PayPage />);
+    expect(await screen.findByText("Not for this amount: Card (IDR 10,000 to IDR 999,999,999)")).toBeVisible();
+    expect(seen.find(({ line }) => line.startsWith("GET /api/billing/methods"))?.line).toContain("amount=166500");
+    fireEvent.click(screen.getByRole("button", { name: /^BCA/ }));
+    await waitFor(() => expect(address.replace).toHaveBeenCalledWith("/dashboard/pay?id=i1&payment=p9", { scroll: false }));
+    expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ method: "va", bank: "bca" });
+  });
+
+  it("shows the code of a pending payment, and its steps", async () => {
+    open({ ...INVOICE, payments: [QRIS] }, { "GET /api/payments/p1": { body: QRIS } });
+    show(<PayPage />);
+    expect(await screen.findByRole("img", { name: "QR code of QRIS for IDR 166,500" })).toBeVisible();
+    expect(screen.getByRole("timer")).toHaveTextContent(/^(10:00|9:5\d) left$/);
+    expect(screen.getByRole("row", { name: /PPN 12 %.*16,500/ })).toBeVisible();
+  });
+
+  it("reads the invoice again when the payment is decided", async () => {
+    const paid = { ...QRIS, state: "paid" };
+    const seen = open({}, { "GET /api/invoices/i1": [{ body: { ...INVOICE, payments: [QRIS] } }, { body: { ...INVOICE, state: "paid", remaining: rupiah(0), payments: [paid] } }], "GET /api/payments/p1": { body: paid } });
+    show(<PayPage />);
+    expect(await screen.findByRole("heading", { name: "Invoice INV-2026-000001 is paid" })).toBeVisible();
+    expect(seen.filter(({ line }) => line === "GET /api/invoices/i1").length).toBeGreaterThan(1);
+  });
+
+  it.each([
+    ["The payment was refused", { ...QRIS, state: "failed", reason: "refused" }],
+    ["The payment expired", { ...QRIS, state: "failed", reason: "expired" }],
+    ["The time for this payment is over", { ...QRIS, expires_at: PAST }],
+    ["The bank took the payment back", { ...QRIS, state: "reversed" }],
+  ])("says: %s, and offers the methods again", async (title, payment) => {
+    address.query = "id=i1&payment=p1";
+    open({ ...INVOICE, payments: [payment] }, { "GET /api/payments/p1": { body: payment } });
+    show(<PayPage />);
+    expect(await screen.findByText(title)).toBeVisible();
+    expect(await screen.findByRole("button", { name: /^QRIS/ })).toBeEnabled();
+  });
+
+  it("believes the invoice if it knows of the failure first", async () => {
+    const failed = { ...QRIS, state: "failed", reason: "expired" };
+    open({}, { "GET /api/invoices/i1": [{ body: { ...INVOICE, payments: [QRIS] } }, { body: { ...INVOICE, payments: [failed] } }], "GET /api/payments/p1": { body: QRIS } });
+    address.query = "id=i1&payment=p1";
+    show(<PayPage />);
+    expect(await screen.findByRole("img", { name: /QR code/ })).toBeVisible();
+    expect(await screen.findByText("The payment expired", undefined, { timeout: 8_000 })).toBeVisible();
+  });
+
+  it("says that the provider has not responded, and sends the same order again", async () => {
+    const bare = { ...QRIS, state: "created", qr_text: undefined };
+    const seen = open({ ...INVOICE, payments: [bare] }, { "GET /api/payments/p1": { body: bare }, "POST /api/invoices/i1/pay": refusal("payment_unavailable", 503, "the provider does not respond") });
+    show(<PayPage />);
+    expect(await screen.findByText("The payment provider has not responded yet")).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: "Try again" }));
+    expect(await screen.findByText("The payment was not begun")).toBeVisible();
+    expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ method: "qris" });
+  });
+
+  it("says that more arrived than was owed", async () => {
+    open({ ...INVOICE, state: "paid", remaining: rupiah(0), payments: [{ ...QRIS, state: "paid" }, { ...QRIS, id: "p2", state: "paid" }] });
+    show(<PayPage />);
+    expect(await screen.findByText("IDR 166,500 arrived in addition")).toBeVisible();
+  });
+
+  it("has no form for a void invoice, and none without an invoice", async () => {
+    open({ ...INVOICE, state: "void" });
+    const view = show(<PayPage />);
+    expect(await screen.findByText("This invoice is void")).toBeVisible();
+    view.unmount();
+    address.query = "";
+    show(<PayPage />);
+    expect(await screen.findByText("No invoice is chosen")).toBeVisible();
+  });
+});
+
+describe("a payment", () => {
+  const payment = { ...QRIS, expires_at: "2026-11-20T12:15:00Z" };
+
+  it("ends by the server's clock", () => {
+    const now = new Date("2026-11-20T12:14:00Z");
+    expect(secondsLeft(payment, now, 0)).toBe(60);
+    expect(secondsLeft(payment, now, -120_000)).toBe(0);
+    expect(isPayable(payment, now, -120_000)).toBe(false);
+    expect(isPayable({ ...payment, state: "paid" }, now, 0)).toBe(false);
+  });
+
+  it("is the wanted one, else the newest that can be paid", () => {
+    const now = new Date("2026-11-20T12:00:00Z");
+    const failed = { ...payment, id: "p2", state: "failed" };
+    expect(shownPayment([payment, failed], "", now, 0)?.id).toBe("p1");
+    expect(shownPayment([payment, failed], "p2", now, 0)?.id).toBe("p2");
+    expect(shownPayment([failed], "", now, 0)).toBeUndefined();
+  });
+
+  it("has a word for each state and reason", () => {
+    expect(paymentState({ state: "failed", reason: "expired" }, en)).toEqual(["bad", "Expired"]);
+    expect(paymentState({ state: "failed" }, en)).toEqual(["bad", "Refused"]);
+    expect(paymentState({ state: "new" }, en)).toEqual(["", "new"]);
+  });
+
+  it("has a tax whose rate is a fraction", () => {
+    const format = formatter("en");
+    expect(["120000/1000000", "110000/1000000", "125000/1000000", "x"].map((rate) => rateText(rate, format))).toEqual(["12 %", "11 %", "12.50 %", "–"]);
+  });
+});

@@ -1,0 +1,52 @@
+"use client";
+
+import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+
+import { FOLLOW_MS, type Payment } from "@/features/billing/use-billing";
+import { isWaiting } from "@/features/pay/pay-state";
+import { type ApiError, type Schemas, api } from "@/lib/api";
+
+export type PaymentMethod = Schemas["PaymentMethod"];
+
+/** The method of a payment that begins; `bank` only of an account number. */
+export interface ChosenMethod {
+  method: string;
+  bank?: string | null | undefined;
+}
+
+/** What an arrived payment changes on other pages. */
+const CHANGED = [["billing"], ["me"], ["overview"]];
+
+/** The methods that this server offers, and whether they fit the amount in rupiah. */
+export function useMethods(amount: number): UseQueryResult<PaymentMethod[], ApiError> {
+  return useQuery({ queryKey: ["billing", "methods", amount], queryFn: async ({ signal }) => (await api("get", "/api/billing/methods", { query: { amount }, signal })).items });
+}
+
+/** Follows a payment until it is decided: the server requests its status from the provider. Then the invoice is read again. */
+export function usePayment(payment: Payment | undefined): Payment | undefined {
+  const client = useQueryClient();
+  const id = payment?.id ?? "";
+  const { data } = useQuery({
+    queryKey: ["payment", id],
+    queryFn: ({ signal }) => api("get", "/api/payments/{id}", { path: { id }, signal }),
+    enabled: payment !== undefined && isWaiting(payment),
+    refetchInterval: ({ state }) => (state.data && !isWaiting(state.data) ? false : FOLLOW_MS),
+  });
+  const isDecided = data !== undefined && !isWaiting(data);
+  useEffect(() => {
+    if (isDecided) for (const queryKey of CHANGED) void client.invalidateQueries({ queryKey });
+  }, [client, isDecided]);
+  // Either of them may be the newer one, and a decision is final.
+  return payment === undefined || isWaiting(payment) ? (data ?? payment) : payment;
+}
+
+/** Begins a payment of an invoice. A pending payment by the same method is returned instead. */
+export function usePay(invoice: string): UseMutationResult<Payment, ApiError, ChosenMethod> {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ method, bank }) => (await api("post", "/api/invoices/{id}/pay", { path: { id: invoice }, body: { method, ...(bank && { bank }) } })).payment,
+    // The invoice may be paid meanwhile, in another tab.
+    onSettled: () => client.invalidateQueries({ queryKey: ["billing"] }),
+  });
+}
