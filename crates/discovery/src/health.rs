@@ -129,8 +129,9 @@ impl HealthChecks {
     fn follow(&mut self) {
         let targets = (self.targets)();
         let now = Instant::now();
+        let checks: HashMap<&str, &CheckRules> = targets.iter().map(|target| (&*target.id, &*target.check)).collect();
         self.schedules.retain(|id, known| {
-            let is_kept = targets.iter().any(|target| target.id == *id && target.check == known.backend.check);
+            let is_kept = checks.get(&**id).is_some_and(|check| **check == *known.backend.check);
             if !is_kept {
                 (known.backend.report)(None);
             }

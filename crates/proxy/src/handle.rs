@@ -132,6 +132,9 @@ async fn serve(
     {
         return Err(EarlyResponse::Respond(Box::new(page)));
     }
+    if found.is_err() {
+        check_listener(at, &snapshot, &head)?;
+    }
     let RouteMatch { policy, auth, key_places, action } = found?;
     account.matched(policy);
     addresses::check(account)?;
@@ -199,10 +202,22 @@ async fn serve(
 /// Refuses a request for a host whose certificate is another than that of the connection (RFC 9110, 7.4).
 fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
     if at.server_name.as_ref().is_some_and(|name| name.excludes(head.host())) {
-        let message = "this connection belongs to another host: open another connection for this host";
-        return Err(Problem::new(Refusal::MisdirectedRequest, message));
+        return Err(misdirected());
     }
     Ok(())
+}
+
+/// Refuses a request for a host whose routes all belong to other listeners than that of the connection.
+fn check_listener(at: &ConnectionContext, snapshot: &Snapshot, head: &Head) -> Result<(), Problem> {
+    if at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener) {
+        return Err(misdirected());
+    }
+    Ok(())
+}
+
+fn misdirected() -> Problem {
+    let message = "this connection belongs to another host: open another connection for this host";
+    Problem::new(Refusal::MisdirectedRequest, message)
 }
 
 /// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.

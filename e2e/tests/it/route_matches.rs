@@ -93,9 +93,13 @@ fn certificate(folder: &Path, name: &str) -> String {
 #[tokio::test]
 async fn a_request_for_the_host_of_another_certificate_is_misdirected() {
     let folder = Folder::new();
-    let certificates = ["a.example", "*.b.example"].map(|name| certificate(folder.path(), name)).join(", ");
-    let listen = format!("[{{address: '127.0.0.1:0', tls: {{certificates: [{certificates}]}}}}]");
-    let route = "[{path: /, auth: none, respond: {body: fine}}]";
+    let certificates =
+        ["a.example", "*.b.example", "*.c.example"].map(|name| certificate(folder.path(), name)).join(", ");
+    let listen = format!(
+        "[{{address: '127.0.0.1:0', tls: {{certificates: [{certificates}]}}}}, {{name: internal, address: '127.0.0.1:0'}}]"
+    );
+    let route = "[{host: [a.example, '*.b.example', unknown.example, bound.c.example], path: /, auth: none, respond: {body: fine}}, \
+                  {host: hidden.c.example, path: /, listen: [internal], auth: none, respond: {body: hidden}}]";
     let gateway = Gateway::start_in(folder, Setup::new().section("listen", &listen).section("routes", route)).await;
     for protocol in PROTOCOLS {
         for (server_name, host, status) in [
@@ -105,6 +109,9 @@ async fn a_request_for_the_host_of_another_certificate_is_misdirected() {
             ("x.b.example", "y.b.example", "200"),
             ("x.b.example", "a.example", "421"),
             ("a.example", "unknown.example", "200"),
+            ("x.c.example", "bound.c.example", "200"),
+            ("x.c.example", "hidden.c.example", "421"),
+            ("x.c.example", "no-route.c.example", "404"),
             // Without a server name, the client has chosen no certificate.
             ("127.0.0.1", "x.b.example", "200"),
         ] {

@@ -139,6 +139,13 @@ impl Router {
         passed.into_match(found)
     }
 
+    /// Returns whether routes name this host, and all of them are bound to other listeners than the one at this position.
+    #[must_use]
+    pub fn is_host_elsewhere(&self, host: &[u8], listener: usize) -> bool {
+        let of_host = || self.routes.iter().filter(|route| route.matches.host.is_some() && route.is_of_host(host));
+        of_host().next().is_some() && !of_host().any(|route| route.is_of(listener))
+    }
+
     /// Returns every route, in the order of the file.
     #[must_use]
     pub fn routes(&self) -> &[Arc<Route>] {
@@ -188,13 +195,16 @@ impl Route {
 
     /// Whether the route matches this host and this path, which is normalized.
     pub(crate) fn is_at(&self, host: &[u8], path: &str) -> bool {
+        self.is_of_host(host) && self.matches.path.is_match(path)
+    }
+
+    fn is_of_host(&self, host: &[u8]) -> bool {
         let host = || std::str::from_utf8(host).ok().and_then(compared);
-        let is_host = match &self.matches.host {
+        match &self.matches.host {
             None => true,
             Some(HostMatch::Exact(own)) => host().is_some_and(|host| *host == **own),
             Some(HostMatch::Below(own)) => host().is_some_and(|host| domains(&host).any(|domain| domain == own)),
-        };
-        is_host && self.matches.path.is_match(path)
+        }
     }
 
     /// Whether the route gets requests of the listener at this position.

@@ -48,7 +48,11 @@ impl Ejection {
         let state = self.state();
         match state.last {
             Some((until, _)) if now < until => EjectionPhase::Out,
-            Some((until, _)) if self.is_out.swap(false, Ordering::Relaxed) => EjectionPhase::Back(until),
+            Some((until, _)) if self.is_out.swap(false, Ordering::Relaxed) => {
+                // Failures of requests that were in flight when it was ejected say nothing about its return.
+                self.failures.store(0, Ordering::Relaxed);
+                EjectionPhase::Back(until)
+            }
             Some(_) | None => EjectionPhase::In,
         }
     }
@@ -118,7 +122,9 @@ mod tests {
         assert_eq!(ejection.phase(at(0)), EjectionPhase::In);
         assert_eq!(ejection.eject(RULES, at(0)), Duration::from_secs(30));
         assert_eq!(ejection.phase(at(29)), EjectionPhase::Out);
+        assert!(!ejection.note(RULES, true) && !ejection.note(RULES, true), "two were in flight");
         assert_eq!(ejection.phase(at(31)), EjectionPhase::Back(at(30)));
+        assert!(!ejection.note(RULES, true), "the count begins again");
         assert_eq!(ejection.phase(at(31)), EjectionPhase::In, "one caller learns it");
         assert_eq!(ejection.eject(RULES, at(40)), Duration::from_secs(60));
         // It was in use for longer than it was out.
