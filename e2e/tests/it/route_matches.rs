@@ -98,8 +98,8 @@ async fn a_request_for_the_host_of_another_certificate_is_misdirected() {
     let listen = format!(
         "[{{address: '127.0.0.1:0', tls: {{certificates: [{certificates}]}}}}, {{name: internal, address: '127.0.0.1:0'}}]"
     );
-    let route = "[{host: [a.example, '*.b.example', unknown.example, bound.c.example], path: /, auth: none, respond: {body: fine}}, \
-                  {host: hidden.c.example, path: /, listen: [internal], auth: none, respond: {body: hidden}}]";
+    let route = "[{host: [a.example, '*.b.example', unknown.example, bound.c.example], path: /x, auth: none, respond: {body: fine}}, \
+                  {host: hidden.c.example, path: /x, listen: [internal], auth: none, respond: {body: hidden}}]";
     let gateway = Gateway::start_in(folder, Setup::new().section("listen", &listen).section("routes", route)).await;
     for protocol in PROTOCOLS {
         for (server_name, host, status) in [
@@ -119,7 +119,7 @@ async fn a_request_for_the_host_of_another_certificate_is_misdirected() {
             let output = Command::new("curl")
                 .args(["--silent", "--show-error", "--insecure", "--max-time", "20", "--include", protocol])
                 .args(["--connect-to", &format!("{server_name}:{port}:127.0.0.1:{port}")])
-                .args(["--header", &format!("host: {host}"), &format!("https://{server_name}:{port}/")])
+                .args(["--header", &format!("host: {host}"), &format!("https://{server_name}:{port}/x")])
                 .output()
                 .await
                 .unwrap();
