@@ -53,6 +53,9 @@ pub enum NotFound {
     /// The user who owns the key is suspended.
     #[error("the key's user is suspended")]
     Suspended,
+    /// Invoices of the user who owns the key are not paid.
+    #[error("the key's user has unpaid invoices")]
+    Unpaid,
     /// The queue to the store is full.
     #[error("too many keys are being looked up")]
     Busy,
@@ -266,7 +269,9 @@ impl Directory {
                     _ => found,
                 }
             }
-            Ok(_) | Err(NotFound::Revoked | NotFound::Rotated | NotFound::Expired | NotFound::Suspended) => {
+            Ok(_)
+            | Err(NotFound::Revoked | NotFound::Rotated | NotFound::Expired | NotFound::Suspended | NotFound::Unpaid) =>
+            {
                 let entry = CachedLookup { found: found.clone(), revision, at: now };
                 state.missed.remove(&hash);
                 self.share(hash, entry.clone());

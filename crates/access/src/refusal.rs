@@ -92,6 +92,8 @@ refusals! {
     TokenExpired = "token_expired", 401, Caller, Never;
     /// The user name or the password is wrong.
     PasswordInvalid = "password_invalid", 401, Caller, Never;
+    /// Invoices of the user who owns the key are not paid.
+    PaymentRequired = "payment_required", 402, Caller, Never;
     /// The authenticated user does not have permission to do this.
     Forbidden = "forbidden", 403, Caller, Never;
     /// Registration is disabled, or requires an invitation.

@@ -35,6 +35,12 @@ impl SeriesForm {
         })
     }
 
+    /// Returns the form of credit notes, which have a series of their own: `CN-{year}-{seq:6}`.
+    #[must_use]
+    pub fn of_credit_notes(&self) -> Self {
+        Self { before_year: "CN-".to_owned(), after_year: "-".to_owned(), digits: self.digits }
+    }
+
     /// Returns the name of the series of a year: `INV-2026-`.
     #[must_use]
     pub fn series(&self, year: u64) -> String {
@@ -64,6 +70,7 @@ mod tests {
         assert_eq!((form.to_string().as_str(), form.series(2026).as_str()), ("INV-{year}-{seq:6}", "INV-2026-"));
         assert_eq!(form.number(&form.series(2026), 42), "INV-2026-000042");
         assert_eq!(form.number(&form.series(2026), 12_345_678), "INV-2026-12345678");
+        assert_eq!(form.of_credit_notes().series(2026), "CN-2026-");
         assert_eq!(SeriesForm::parse("INV-{year}-{seq:6}"), Some(form));
         for text in ["", "{year}", "{seq:6}", "{year}{seq:0}", "{year}{seq:10}", "{seq:6}{year}", "a b{year}{seq:6}"] {
             assert_eq!(SeriesForm::parse(text), None, "{text}");

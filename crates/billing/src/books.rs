@@ -4,11 +4,17 @@
 //! Every change begins with [`Store::change`], whose lock serialises all of them: no number is given twice, and no
 //! payment counts twice.
 
+mod cancelling;
+mod changing;
+mod crediting;
 mod error;
+mod finance;
 mod invoicing;
 mod payments;
+mod refunding;
 mod stored_state;
 mod subscribing;
+mod topping_up;
 mod transition;
 
 use std::sync::Arc;
@@ -22,9 +28,13 @@ use uuid::Uuid;
 use crate::midtrans::MidtransClient;
 use crate::settings::BillingSettings;
 
+pub use cancelling::CancelAt;
+pub use changing::ChangePreview;
 pub use error::BillingError;
+pub use finance::CreditedLine;
 pub use invoicing::InvoiceSubject;
 pub use payments::{BegunPayment, PaymentOutcome, instructions};
+pub use refunding::{NewRefund, RefundWay};
 pub use stored_state::state_of;
 pub(crate) use stored_state::terms;
 pub use subscribing::{Subscribed, SubscriptionSummary};

@@ -1,5 +1,8 @@
 //! The channels of Midtrans that customers can pay through, with the limits of each.
 
+/// The method of payments from the wallet, which has no channel.
+pub const WALLET: &str = "wallet";
+
 /// A channel of payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaymentChannel {
@@ -101,6 +104,12 @@ impl PaymentChannel {
     pub const fn fits(self, amount: i64) -> bool {
         let (min, max) = self.limits();
         min <= amount && amount <= max
+    }
+
+    /// Whether Midtrans can return a payment. Of the others, finance transfers the money back.
+    #[must_use]
+    pub const fn is_refundable(self) -> bool {
+        matches!(self, Self::Qris | Self::Card)
     }
 
     /// Whether the bank can take a payment back within minutes.

@@ -93,7 +93,12 @@ impl Books {
                     counts.waiting += 1;
                     continue;
                 }
-                match self.close_period(subscription.id, subscription.last_day).await {
+                let closed = if subscription.usage_due {
+                    self.close_usage(subscription.id).await
+                } else {
+                    self.close_period(subscription.id, subscription.last_day).await
+                };
+                match closed {
                     Ok(made) => (counts.made, counts.closed) = (counts.made + usize::from(made), counts.closed + 1),
                     Err(BillingError::Database(error)) => return Err(error.into()),
                     Err(error) => {
@@ -118,6 +123,9 @@ impl Books {
             return Ok(false);
         };
         let is_trial = state_of(&subscription)? == SubscriptionState::Trialing;
+        // A change of the period that ended cannot be paid any more.
+        let open = self.open_changes(&mut on, &subscription).await?;
+        self.void_all(&mut on, &open).await?;
         let (event, next) = if subscription.cancel_at_end {
             (SubscriptionEvent::LastPeriodEnded, None)
         } else {
@@ -144,24 +152,49 @@ impl Books {
         self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
         let is_made = !lines.is_empty();
         if is_made {
-            let draft = InvoiceDraft::of(lines, self.settings().tax.as_ref(), last_day.next())?;
-            let subject = InvoiceSubject {
-                user: subscription.user,
-                subscription: Some(id),
-                kind: "period",
-                target_version: None,
-                days: BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) },
-                currency: current.price.currency(),
-                due: self.settings().due,
-            };
-            if self.settings().has_review {
-                self.review_invoice(&mut on, &subject, &draft).await?;
-            } else {
-                self.open_invoice(&mut on, &Actor::SYSTEM, &subject, draft).await?;
-            }
+            let days = BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) };
+            let subject = self.period_subject(&subscription, days, current.price.currency());
+            self.bill(&mut on, &subject, lines).await?;
         }
         on.commit().await?;
         Ok(is_made)
+    }
+
+    /// Invoices the usage of a subscription that was cancelled within a period, unless it is invoiced already. Returns
+    /// whether an invoice was made.
+    async fn close_usage(&self, id: Uuid) -> Result<bool, BillingError> {
+        let mut on = self.store().change().await?;
+        let subscription = subscriptions::find(&mut on, id).await?;
+        let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(false) };
+        let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
+        let lines = self.usage_lines(&mut on, &subscription, period).await?;
+        subscriptions::set_end(self.store(), &mut on, id, subscription.last_day, false).await?;
+        let version = self.version_of(&mut on, subscription.plan_version).await?;
+        let is_made = !lines.is_empty();
+        if is_made {
+            let next = subscription.last_day.next();
+            let days = BillingPeriod { first_day: next, last_day: next };
+            let subject = self.period_subject(&subscription, days, version.price.currency());
+            self.bill(&mut on, &subject, lines).await?;
+        }
+        on.commit().await?;
+        Ok(is_made)
+    }
+
+    /// Opens the invoice of a period, or lets finance review it.
+    async fn bill(
+        &self,
+        on: &mut BooksTransaction,
+        subject: &InvoiceSubject,
+        lines: Vec<InvoiceLine>,
+    ) -> Result<(), BillingError> {
+        let draft = InvoiceDraft::of(lines, self.settings().tax.as_ref(), subject.days.first_day)?;
+        if self.settings().has_review {
+            self.review_invoice(on, subject, &draft).await?;
+        } else {
+            self.open_invoice(on, &Actor::SYSTEM, subject, draft).await?;
+        }
+        Ok(())
     }
 
     /// Returns the lines of the period's usage, and of earlier usage that was recorded late.
@@ -173,14 +206,20 @@ impl Books {
     ) -> Result<Vec<InvoiceLine>, BillingError> {
         let from = Day(period.first_day.0.saturating_sub(LATE_DAYS));
         let days = subscriptions::days(on, subscription.id, from).await?;
-        let usage = charged_usage::of_days(on, subscription.user_no, from, period.last_day).await?;
+        // A long period that ended, or was left for another one, may have begun earlier.
+        let first_day = days.iter().map(|of| of.first_day).fold(from, Day::min);
+        let usage = charged_usage::of_days(on, subscription.user_no, first_day, period.last_day).await?;
         let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
         let billed = invoices::billed(on, subscription.id, from).await?;
         let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
         let mut lines = Vec::new();
         for (nth, of) in days.iter().enumerate() {
-            let ends = days.get(nth + 1).filter(|next| next.period_first == of.period_first);
-            let last_day = ends.map_or(of.period_last, |next| Day(next.first_day.0.saturating_sub(1)));
+            let next = days.get(nth + 1);
+            let until = next.map_or(period.last_day, |next| Day(next.first_day.0.saturating_sub(1)));
+            let last_day = of.period_last.min(until);
+            // A period that was left for another one was never closed.
+            let is_left = next
+                .is_some_and(|next| next.period_first != of.period_first && next.period_first != of.period_last.next());
             // Usage of a trial is free.
             let is_free = subscription.trial_last_day.is_some_and(|last| of.first_day <= last);
             if of.period_first > period.first_day || last_day < of.first_day || is_free {
@@ -195,7 +234,9 @@ impl Books {
                 rates: &self.settings().exchange,
             };
             let now = terms(&version).usage_lines(&rated)?;
-            if of.period_first == period.first_day {
+            let days = rated.days;
+            let is_billed = billed.iter().any(|line| line.plan_version == Some(of.plan_version) && line.days == days);
+            if of.period_first == period.first_day || (is_left && !is_billed) {
                 lines.extend(now);
             } else {
                 lines.extend(late_lines(&now, &billed)?);

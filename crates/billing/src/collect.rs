@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use access::Timestamp;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
-use ledger::billing::{StoredPayment, StoredSubscription, WaitingNotification, invoices, payments, subscriptions};
+use ledger::billing::{
+    StoredPayment, StoredSubscription, WaitingNotification, invoices, payments, refunds, subscriptions,
+};
 use store::Actor;
 use uuid::Uuid;
 
@@ -79,6 +81,11 @@ impl Job for NotificationHandling {
 impl Job for PaymentReconciliation {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let now = self.0.store().clock().now();
+        for refund in refunds::requested(self.0.store(), PAGE).await? {
+            if refund.created_at.after(CHECK_EVERY) <= now {
+                self.0.send_refund(&refund).await?;
+            }
+        }
         for payment in payments::waiting(self.0.store(), now.before(CHECK_EVERY), PAGE).await? {
             let outcome = self.0.refresh(&payment).await?;
             if outcome == PaymentOutcome::Unchanged && payment.state == "created" && payment.expires_at <= now {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use access::Secret;
 use http::Method;
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
@@ -127,6 +127,24 @@ impl MidtransClient {
     /// [`MidtransError`]: a later request may succeed.
     pub async fn status(&self, id: &str) -> Result<Option<StatusReport>, MidtransError> {
         self.request_status(id).await?.map(|body| StatusReport::read(&body)).transpose()
+    }
+
+    /// Returns a part of a payment to its customer. A repeat with the same key returns nothing more.
+    ///
+    /// # Errors
+    /// [`MidtransError`]. After an error other than [`MidtransError::Refused`], the money may have been returned.
+    pub async fn refund(&self, order: &str, key: &str, amount: i64, reason: &str) -> Result<(), MidtransError> {
+        if !is_id(order) {
+            return Err(MidtransError::Malformed("the id of the order"));
+        }
+        let body = json!({"refund_key": key, "amount": amount, "reason": reason});
+        let path = format!("/v2/{order}/refund");
+        let request = ProviderRequest { method: Method::POST, path, key: None, body: Some(body) };
+        match self.send(&self.settings.core, &request).await {
+            // The key was used: an earlier request has returned the money.
+            Ok(_) | Err(MidtransError::Refused { code: 406, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn request_status(&self, id: &str) -> Result<Option<Value>, MidtransError> {

@@ -29,6 +29,7 @@ mod day_cache;
 mod day_insights;
 pub mod explanation;
 mod figures;
+mod finance;
 mod holder_permits;
 mod input;
 mod install;

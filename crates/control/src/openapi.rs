@@ -40,7 +40,7 @@ const COOKIE: &str = "cookie";
 /// Refusals of every operation; `bad_request` because any head may be invalid.
 const ALWAYS: [Refusal; 3] = [Refusal::BadRequest, Refusal::Internal, Refusal::Unavailable];
 /// Refusals of an invalid or missing credential.
-const WITH_CALLER: [Refusal; 10] = [
+const WITH_CALLER: [Refusal; 11] = [
     Refusal::AmbiguousCredentials,
     Refusal::Unauthorized,
     Refusal::KeyMalformed,
@@ -49,6 +49,7 @@ const WITH_CALLER: [Refusal; 10] = [
     Refusal::KeyExpired,
     Refusal::TokenExpired,
     Refusal::UserSuspended,
+    Refusal::PaymentRequired,
     // The key may be limited to other addresses.
     Refusal::Forbidden,
     Refusal::DirectoryBusy,

@@ -105,6 +105,10 @@ impl From<NotFound> for Problem {
             NotFound::Suspended => {
                 (Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
             }
+            NotFound::Unpaid => (
+                Refusal::PaymentRequired,
+                "invoices of this account are not paid; sign in with your password and pay them",
+            ),
             NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up; try again"),
             NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be looked up at the moment; try again"),
         };

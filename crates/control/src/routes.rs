@@ -94,7 +94,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
 
 /// The endpoints except those of insights, which example files can replace.
 fn accounts() -> DescribedRouter<Arc<App>> {
-    probes(DescribedRouter::new(openapi::empty()))
+    selling(probes(DescribedRouter::new(openapi::empty())))
         .routes(routes!(health::health))
         .routes(routes!(document))
         .routes(routes!(install::show))
@@ -133,13 +133,6 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(plans::change))
         .routes(routes!(budgets::list))
         .routes(routes!(budgets::set, budgets::remove))
-        .routes(routes!(billing::subscription::show, billing::subscription::subscribe))
-        .routes(routes!(billing::invoices::list))
-        .routes(routes!(billing::invoices::show))
-        .routes(routes!(billing::invoices::pay))
-        .routes(routes!(billing::payments::methods))
-        .routes(routes!(billing::payments::show))
-        .routes(routes!(billing::notification::notify))
         .routes(routes!(explain::explain))
         .routes(routes!(gateway_routes::list_routes))
         .routes(routes!(upstreams::list_upstreams))
@@ -154,6 +147,29 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(configuration::entry))
         .routes(routes!(configuration::rollback))
         .routes(routes!(configuration::plans::compare_plans, configuration::plans::apply_plans))
+}
+
+/// The endpoints of billing.
+fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
+    described
+        .routes(routes!(billing::subscription::show, billing::subscription::subscribe))
+        .routes(routes!(billing::changes::preview))
+        .routes(routes!(billing::changes::change))
+        .routes(routes!(billing::changes::cancel))
+        .routes(routes!(billing::changes::resume))
+        .routes(routes!(billing::invoices::list))
+        .routes(routes!(billing::invoices::show, billing::finance::change))
+        .routes(routes!(billing::invoices::pay))
+        .routes(routes!(billing::finance::approve))
+        .routes(routes!(billing::finance::void))
+        .routes(routes!(billing::finance::write_off))
+        .routes(routes!(billing::finance::credit))
+        .routes(routes!(billing::finance::refund))
+        .routes(routes!(billing::wallet::show))
+        .routes(routes!(billing::wallet::top_up))
+        .routes(routes!(billing::payments::methods))
+        .routes(routes!(billing::payments::show))
+        .routes(routes!(billing::notification::notify))
 }
 
 /// The OpenAPI document, generated once, without a brand.

@@ -8,6 +8,7 @@ pub mod invoices;
 pub mod payments;
 pub mod plan_versions;
 pub mod postings;
+pub mod refunds;
 pub mod subscriptions;
 
 /// A transaction of the store that changes the books.
@@ -18,6 +19,7 @@ pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
+pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
 
 /// Returns the SQL texts of the module.
@@ -28,5 +30,6 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     payments::STATEMENTS,
     plan_versions::STATEMENTS,
     postings::STATEMENTS,
+    refunds::STATEMENTS,
     subscriptions::STATEMENTS,
 ];

@@ -133,6 +133,10 @@ actions! {
     SubscriptionCreate = "subscription.create";
     /// The state or the plan of a subscription was changed.
     SubscriptionChange = "subscription.change";
+    /// Finance approved, voided, gave up or credited an invoice.
+    InvoiceChange = "invoice.change";
+    /// Finance returned a payment to its customer.
+    PaymentRefund = "payment.refund";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
     /// An unresponsive node's lease was reclaimed.

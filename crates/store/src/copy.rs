@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 46] = [
+pub(crate) const TABLES: [&str; 47] = [
     "plans",
     "users",
     "api_keys",
@@ -62,6 +62,7 @@ pub(crate) const TABLES: [&str; 46] = [
     "number_series",
     "payments",
     "payment_notifications",
+    "refunds",
     "wallets",
     "postings",
 ];

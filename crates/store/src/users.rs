@@ -23,7 +23,7 @@ pub use email::{Email, NotAnEmail};
 #[macro_export]
 macro_rules! user_columns {
     () => {
-        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
+        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.hold, u.created_at, p.name, p.credits_per_day,
         p.requests_per_minute, p.budgets, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
     };
 }
@@ -129,6 +129,8 @@ pub struct User {
     pub role: Role,
     /// Whether the user belongs to `--demo`.
     pub demo: bool,
+    /// Whether the user's keys are refused until open invoices are paid.
+    pub is_held: bool,
     /// Time at which the user was created.
     pub created_at: Timestamp,
 }
@@ -201,6 +203,7 @@ pub struct UserRow {
     status: String,
     role: String,
     demo: bool,
+    hold: bool,
     created_at: i64,
     #[sqlx(flatten)]
     plan: plans::PlanRow,
@@ -219,6 +222,7 @@ impl TryFrom<UserRow> for User {
             status: status(&row.status)?,
             role: role(&row.role)?,
             demo: row.demo,
+            is_held: row.hold,
             created_at: timestamp(row.created_at),
         })
     }

@@ -4,6 +4,8 @@ use store::{DatabaseError, UserError};
 use thiserror::Error;
 
 use crate::midtrans::MidtransError;
+use crate::rules::credit_note::CreditNoteError;
+use crate::rules::payment::RefundTooLarge;
 use crate::rules::plan_change::PlanChangeError;
 use crate::rules::rounding::AmountOverflow;
 use crate::rules::usage::RatingError;
@@ -44,6 +46,12 @@ pub enum BillingError {
     /// The change of the plan is not possible.
     #[error(transparent)]
     Change(#[from] PlanChangeError),
+    /// The amount of a credit note is not in the range.
+    #[error(transparent)]
+    Credit(#[from] CreditNoteError),
+    /// The amount of a refund is not in the range.
+    #[error(transparent)]
+    Refund(#[from] RefundTooLarge),
     /// The usage has no amount.
     #[error(transparent)]
     Rating(#[from] RatingError),

@@ -1,5 +1,6 @@
 //! Invoices: the draft, the number, the postings, and the effects of their payment.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use access::{Currency, UserId};
@@ -7,13 +8,14 @@ use ledger::billing::BooksTransaction;
 use ledger::billing::invoices::GivenNumber;
 use ledger::billing::postings::PostingSubject;
 use ledger::billing::{
-    DaysOfVersion, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, invoices, postings, subscriptions,
+    DaysOfVersion, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, StoredSubscription, invoices, postings,
+    subscriptions,
 };
 use sha2::{Digest as _, Sha256};
 use store::Actor;
 use uuid::Uuid;
 
-use super::stored_state::{invoice_state, state_of};
+use super::stored_state::{invoice_state, state_of, terms};
 use super::{BillingError, Books};
 use crate::midtrans::hex;
 use crate::rules::RULES_VERSION;
@@ -40,6 +42,17 @@ pub struct InvoiceSubject {
     pub currency: Currency,
     /// The time in which it must be paid.
     pub due: Duration,
+    /// The invoice that a credit note corrects.
+    pub corrects: Option<CorrectedInvoice>,
+}
+
+/// The invoice that a credit note corrects, whose tax the note carries.
+#[derive(Debug, Clone)]
+pub struct CorrectedInvoice {
+    /// The invoice as it is stored.
+    pub invoice: StoredInvoice,
+    /// Why the note is made.
+    pub reason: String,
 }
 
 impl Books {
@@ -55,6 +68,25 @@ impl Books {
         let id = self.add_draft(on, of, &draft).await?;
         self.open(on, by, id, of.due).await?;
         Ok(id)
+    }
+
+    /// Returns the subject of a period's invoice.
+    pub(crate) fn period_subject(
+        &self,
+        of: &StoredSubscription,
+        days: BillingPeriod,
+        currency: Currency,
+    ) -> InvoiceSubject {
+        InvoiceSubject {
+            user: of.user,
+            subscription: Some(of.id),
+            kind: "period",
+            target_version: None,
+            days,
+            currency,
+            due: self.settings.due,
+            corrects: None,
+        }
     }
 
     /// Stores a draft that waits for the approval of finance.
@@ -79,30 +111,42 @@ impl Books {
     ) -> Result<Uuid, BillingError> {
         let lines: Vec<StoredInvoiceLine> =
             (1_i64..).zip(&draft.lines).map(|(no, line)| stored_line(no, line)).collect();
-        let tax = self.settings.tax.as_ref().filter(|_| draft.tax.base != 0);
+        let (tax_name, tax_rate) = match &of.corrects {
+            Some(corrected) => (corrected.invoice.tax_name.clone(), corrected.invoice.tax_rate.clone()),
+            None => self.tax_words(draft),
+        };
         let id = self.store.new_id();
         let new = NewInvoice {
             id,
             user: of.user,
             subscription: of.subscription,
             kind: of.kind,
-            of_invoice: None,
+            of_invoice: of.corrects.as_ref().map(|corrected| corrected.invoice.id),
             target_version: of.target_version,
             first_day: of.days.first_day,
             last_day: of.days.last_day,
             currency: of.currency,
             subtotal: draft.subtotal,
-            tax_name: tax.map(|tax| tax.name.clone()).unwrap_or_default(),
-            tax_rate: tax.map(|tax| format!("{}/{}", tax.rate.numerator, tax.rate.denominator)).unwrap_or_default(),
+            tax_name,
+            tax_rate,
             tax_base: draft.tax.base,
             tax: draft.tax.amount,
             total: draft.total,
             rules_version: RULES_VERSION,
             digest: digest(draft),
+            reason: of.corrects.as_ref().map(|corrected| corrected.reason.clone()).unwrap_or_default(),
             lines,
         };
         invoices::add(&self.store, on, &new).await?;
         Ok(id)
+    }
+
+    /// Returns the name and the rate of the tax on a draft; empty without one.
+    pub(super) fn tax_words(&self, draft: &InvoiceDraft) -> (String, String) {
+        match self.settings.tax.as_ref().filter(|_| draft.tax.base != 0) {
+            Some(tax) => (tax.name.clone(), format!("{}/{}", tax.rate.numerator, tax.rate.denominator)),
+            None => (String::new(), String::new()),
+        }
     }
 
     /// Gives a draft its number and its postings. A total of 0 is paid at once.
@@ -126,7 +170,8 @@ impl Books {
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
         self.post(on, &invoice, opened, "invoice.opened").await?;
         let wallet = postings::wallet(on, invoice.user, invoice.currency).await?;
-        let paid = wallet.min(invoice.total);
+        // A change that is not paid in time is void. It is paid from the wallet as a whole, or not at all.
+        let paid = if invoice.kind == "change" && wallet < invoice.total { 0 } else { wallet.min(invoice.total) };
         if state == InvoiceState::Paid {
             self.invoice_paid(on, by, &invoice).await?;
         } else if paid > 0 {
@@ -180,29 +225,60 @@ impl Books {
         if self.transition(on, by, &subscription, SubscriptionEvent::FirstInvoicePaid).await?.is_some() {
             return Ok(());
         }
-        if let Some(target) = invoice.target_version.filter(|_| subscription.state == "active") {
-            let days = DaysOfVersion {
-                plan_version: target,
-                first_day: self.today().max(subscription.first_day),
-                period_first: invoice.first_day,
-                period_last: invoice.last_day,
-            };
-            let anchor = if invoice.first_day == subscription.first_day {
-                subscription.anchor_day
-            } else {
-                BillingPeriod::anchor_of(invoice.first_day)
-            };
-            subscriptions::set_period(&self.store, on, id, days, anchor).await?;
-        }
+        self.apply_change(on, by, &subscription, invoice).await?;
+        self.settle_debts(on, by, id, invoice.id).await
+    }
+
+    /// Ends the consequences of missing payments if no invoice but `settled` is past its due time.
+    pub(super) async fn settle_debts(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        id: Uuid,
+        settled: Uuid,
+    ) -> Result<(), BillingError> {
         let now = self.store.clock().now();
-        let is_owed = |open: &StoredInvoice| open.id != invoice.id && open.due_at.is_some_and(|due| due <= now);
+        let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
         let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
         let subscription = self.existing(on, id).await?;
+        let was_closed = subscription.state == "closed";
         if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
-            return Ok(());
+            return if was_closed { self.begin_again(on, by, id).await } else { Ok(()) };
         }
         let state = state_of(&subscription)?;
         self.grant(on, by, &subscription, state).await
+    }
+
+    /// Begins a new period of a subscription that was closed, on the day of its payment. The days since the end of the
+    /// last period are not charged. The future is boxed, because the wallet may pay the invoice of the period at once.
+    fn begin_again<'a>(
+        &'a self,
+        on: &'a mut BooksTransaction,
+        by: &'a Actor,
+        id: Uuid,
+    ) -> Pin<Box<dyn Future<Output = Result<(), BillingError>> + Send + 'a>> {
+        Box::pin(async move {
+            let subscription = self.existing(on, id).await?;
+            let today = self.today();
+            let version = subscription.next_plan_version.unwrap_or(subscription.plan_version);
+            let version = self.version(on, version).await?;
+            let anchor_day = BillingPeriod::anchor_of(today);
+            let period = BillingPeriod::starting(today, anchor_day, version.price.interval);
+            let days = DaysOfVersion {
+                plan_version: version.id,
+                first_day: today,
+                period_first: today,
+                period_last: period.last_day,
+            };
+            subscriptions::set_period(&self.store, on, id, days, anchor_day).await?;
+            let subscription = self.existing(on, id).await?;
+            self.grant(on, by, &subscription, state_of(&subscription)?).await?;
+            let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
+            let draft = InvoiceDraft::of(vec![line], self.settings.tax.as_ref(), today)?;
+            let subject = self.period_subject(&subscription, period, version.price.currency());
+            self.open_invoice(on, by, &subject, draft).await?;
+            Ok(())
+        })
     }
 
     /// Returns an invoice that must exist.
@@ -253,7 +329,7 @@ const fn kind_of(kind: LineKind) -> &'static str {
     }
 }
 
-fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
+pub(super) fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
     StoredInvoiceLine {
         no,
         kind: kind_of(line.kind).to_owned(),

@@ -60,7 +60,7 @@ impl Books {
         if invoice.user != user || invoice.number.is_none() {
             return Err(BillingError::NoInvoice);
         }
-        if invoice.state != "open" {
+        if !matches!(invoice.state.as_str(), "open" | "uncollectible") {
             return Err(BillingError::Conflict("only an open invoice can be paid"));
         }
         let is_offered = provider.settings().channels.contains(&channel);
@@ -101,7 +101,7 @@ impl Books {
     }
 
     /// Sends the charge of a stored payment, and stores the result.
-    async fn charge(
+    pub(super) async fn charge(
         &self,
         provider: &Arc<MidtransClient>,
         payment: &StoredPayment,

@@ -9,7 +9,6 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction};
 use uuid::Uuid;
 
-use super::invoicing::InvoiceSubject;
 use super::stored_state::{state_of, terms};
 use super::{BillingError, Books};
 use crate::rules::invoice::InvoiceDraft;
@@ -48,6 +47,25 @@ impl Books {
     pub async fn summary(&self, user: UserId) -> Result<SubscriptionSummary, BillingError> {
         let mut on = self.store.snapshot().await?;
         let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        self.summarize(on, subscription).await
+    }
+
+    /// Returns a subscription by its id, also if it is cancelled.
+    ///
+    /// # Errors
+    /// [`BillingError::NoSubscription`], and database errors.
+    pub async fn summary_of(&self, id: Uuid) -> Result<SubscriptionSummary, BillingError> {
+        let mut on = self.store.snapshot().await?;
+        let subscription = subscriptions::find(&mut on, id).await?.ok_or(BillingError::NoSubscription)?;
+        self.summarize(on, subscription).await
+    }
+
+    async fn summarize(
+        &self,
+        mut on: BooksTransaction,
+        subscription: StoredSubscription,
+    ) -> Result<SubscriptionSummary, BillingError> {
+        let user = subscription.user;
         let state = state_of(&subscription)?;
         let version = self.version(&mut on, subscription.plan_version).await?;
         let next_plan = match subscription.next_plan_version {
@@ -96,9 +114,11 @@ impl Books {
             trial_last_day,
         };
         subscriptions::add(&self.store, &mut on, new).await?;
+        // The usage of a day is charged once, also if a subscription ended on it.
+        let charged = subscriptions::last_charged(&mut on, user).await?.filter(|last| *last >= today);
         let days = DaysOfVersion {
             plan_version: version.id,
-            first_day: period.first_day,
+            first_day: charged.map_or(today, Day::next),
             period_first: period.first_day,
             period_last: period.last_day,
         };
@@ -109,15 +129,8 @@ impl Books {
         let invoice = if state == SubscriptionState::Pending {
             let lines = terms(&version).plan_line(period).into_iter().collect();
             let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;
-            let subject = InvoiceSubject {
-                user,
-                subscription: Some(id),
-                kind: "period",
-                target_version: None,
-                days: period,
-                currency: version.price.currency(),
-                due: self.settings.due,
-            };
+            let subscription = self.existing(&mut on, id).await?;
+            let subject = self.period_subject(&subscription, period, version.price.currency());
             Some(self.open_invoice(&mut on, by, &subject, draft).await?)
         } else {
             None

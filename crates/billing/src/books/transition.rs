@@ -3,7 +3,7 @@
 use ledger::billing::BooksTransaction;
 use ledger::billing::{StoredSubscription, subscriptions};
 use serde_json::json;
-use store::{Act, Actor, AuditAction};
+use store::{Act, Actor, AuditAction, UserAccess};
 
 use super::stored_state::state_of;
 use super::{BillingError, Books};
@@ -31,7 +31,7 @@ impl Books {
         Ok(Some(after))
     }
 
-    /// Gives the user the plan that follows from the state, and no other plan.
+    /// Gives the user the plan that follows from the state, and no other plan. Keys of a closed subscription are refused.
     pub(crate) async fn grant(
         &self,
         on: &mut BooksTransaction,
@@ -39,11 +39,13 @@ impl Books {
         of: &StoredSubscription,
         state: SubscriptionState,
     ) -> Result<(), BillingError> {
-        let plan = match state.access() {
+        let granted = state.access();
+        let plan = match granted {
             SubscriptionAccess::Plan => self.version(on, of.plan_version).await?.name,
             SubscriptionAccess::Fallback | SubscriptionAccess::None => self.settings.fallback_plan.clone(),
         };
-        self.store.move_user(on, by, of.user, &plan).await?;
+        let access = UserAccess { plan: &plan, is_held: granted == SubscriptionAccess::None };
+        self.store.move_user(on, by, of.user, access).await?;
         Ok(())
     }
 }

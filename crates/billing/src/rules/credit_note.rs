@@ -2,16 +2,42 @@
 
 use thiserror::Error;
 
-use super::rounding::AmountOverflow;
-use super::tax::TaxRule;
+use super::rounding::{AmountOverflow, half_up};
+use super::tax::{TaxAmount, TaxRule};
 
-/// The amounts of a credit note; both are positive.
+/// The amounts of a credit note; all are positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreditNote {
     /// The part of the invoice's subtotal.
     pub subtotal: i64,
-    /// The part of the invoice's tax.
-    pub tax: i64,
+    /// The part of the invoice's tax, with its base.
+    pub tax: TaxAmount,
+}
+
+/// The amounts of the invoice that a credit note corrects.
+#[derive(Debug, Clone, Copy)]
+pub struct CreditedInvoice<'a> {
+    /// The sum of the invoice's lines.
+    pub subtotal: i64,
+    /// The tax of the invoice.
+    pub tax: TaxAmount,
+    /// The tax of the configuration, which may have changed since the invoice was made.
+    pub rule: Option<&'a TaxRule>,
+}
+
+impl CreditedInvoice<'_> {
+    /// Returns the tax on a part of the subtotal: by the rule that made the invoice's tax; if that rule is not known any
+    /// more, the same share of the invoice's tax.
+    fn tax_on(&self, part: i64) -> Result<TaxAmount, AmountOverflow> {
+        if self.tax == TaxAmount::default() {
+            return Ok(TaxAmount::default());
+        }
+        if let Some(rule) = self.rule.filter(|rule| rule.on(self.subtotal) == Ok(self.tax)) {
+            return rule.on(part);
+        }
+        let share = |of: i64| half_up(i128::from(of) * i128::from(part), i128::from(self.subtotal));
+        Ok(TaxAmount { base: share(self.tax.base)?, amount: share(self.tax.amount)? })
+    }
 }
 
 /// Why a credit note is refused.
@@ -33,12 +59,13 @@ pub enum CreditNoteError {
 ///
 /// # Errors
 /// [`CreditNoteError`] if the amount is not in the range.
-pub fn credit_note(rule: Option<&TaxRule>, remaining: i64, amount: i64) -> Result<CreditNote, CreditNoteError> {
+pub fn credit_note(of: &CreditedInvoice<'_>, remaining: i64, amount: i64) -> Result<CreditNote, CreditNoteError> {
     if !(1..=remaining).contains(&amount) {
         return Err(CreditNoteError::Amount { remaining });
     }
-    let of = |subtotal: i64| rule.map_or(Ok(0), |rule| rule.on(subtotal).map(|tax| tax.amount));
-    Ok(CreditNote { subtotal: amount, tax: of(remaining)? - of(remaining - amount)? })
+    let (before, after) = (of.tax_on(remaining)?, of.tax_on(remaining - amount)?);
+    let tax = TaxAmount { base: before.base - after.base, amount: before.amount - after.amount };
+    Ok(CreditNote { subtotal: amount, tax })
 }
 
 #[cfg(test)]
@@ -47,13 +74,17 @@ mod tests {
     use crate::rules::tax::ppn;
     use proptest::prelude::*;
 
+    fn taxed(subtotal: i64, rule: &TaxRule) -> CreditedInvoice<'_> {
+        CreditedInvoice { subtotal, tax: rule.on(subtotal).unwrap(), rule: Some(rule) }
+    }
+
     #[test]
     fn credit_notes_of_all_lines_add_up_to_the_invoice() {
-        let (mut remaining, mut taxes) = (27_916, Vec::new());
+        let (mut remaining, mut taxes, rule) = (27_916, Vec::new(), ppn());
         for amount in [6_833, 6_833, 5_750, 8_500] {
-            let note = credit_note(Some(&ppn()), remaining, amount).unwrap();
+            let note = credit_note(&taxed(27_916, &rule), remaining, amount).unwrap();
             remaining -= note.subtotal;
-            taxes.push(note.tax);
+            taxes.push(note.tax.amount);
         }
         assert_eq!((remaining, taxes.as_slice()), (0, [752, 751, 633, 935].as_slice()));
         assert_eq!(taxes.iter().sum::<i64>(), ppn().on(27_916).unwrap().amount);
@@ -63,21 +94,41 @@ mod tests {
     fn no_more_is_credited_than_the_invoice_has() {
         for amount in [0, -1, 101, i64::MAX, i64::MIN] {
             let refused = Err(CreditNoteError::Amount { remaining: 100 });
-            assert_eq!(credit_note(Some(&ppn()), 100, amount), refused, "{amount}");
+            assert_eq!(credit_note(&taxed(100, &ppn()), 100, amount), refused, "{amount}");
         }
-        assert_eq!(credit_note(None, 100, 100), Ok(CreditNote { subtotal: 100, tax: 0 }));
+        let untaxed = CreditedInvoice { subtotal: 100, tax: TaxAmount::default(), rule: Some(&ppn()) };
+        let whole = CreditNote { subtotal: 100, tax: TaxAmount::default() };
+        assert_eq!(credit_note(&untaxed, 100, 100), Ok(whole));
+    }
+
+    #[test]
+    fn a_tax_that_changed_since_does_not_change_the_credit() {
+        let tax = ppn().on(27_916).unwrap();
+        for rule in
+            [None, Some(TaxRule { rate: crate::rules::tax::Fraction { numerator: 1, denominator: 10 }, ..ppn() })]
+        {
+            let invoice = CreditedInvoice { subtotal: 27_916, tax, rule: rule.as_ref() };
+            let (mut remaining, mut credited) = (27_916, TaxAmount::default());
+            for amount in [6_833, 6_833, 5_750, 8_500] {
+                let note = credit_note(&invoice, remaining, amount).unwrap();
+                remaining -= amount;
+                credited.base += note.tax.base;
+                credited.amount += note.tax.amount;
+            }
+            assert_eq!(credited, tax);
+        }
     }
 
     proptest! {
         #[test]
         fn any_sequence_of_notes_carries_the_whole_tax(parts in prop::collection::vec(1_i64..1_000_000, 1..20)) {
             let subtotal: i64 = parts.iter().sum();
-            let (mut remaining, mut tax) = (subtotal, 0);
+            let (mut remaining, mut tax, rule) = (subtotal, 0, ppn());
             for part in parts {
-                let note = credit_note(Some(&ppn()), remaining, part).unwrap();
-                prop_assert!(note.tax >= 0);
+                let note = credit_note(&taxed(subtotal, &rule), remaining, part).unwrap();
+                prop_assert!(note.tax.amount >= 0);
                 remaining -= part;
-                tax += note.tax;
+                tax += note.tax.amount;
             }
             prop_assert_eq!((remaining, tax), (0, ppn().on(subtotal).unwrap().amount));
         }

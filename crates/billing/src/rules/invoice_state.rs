@@ -60,6 +60,7 @@ const TABLE: &[Row] = &[
     (InvoiceState::Paid, InvoiceEvent::PaymentReversed, InvoiceState::Open),
     (InvoiceState::Paid, InvoiceEvent::Credited, InvoiceState::Paid),
     (InvoiceState::Uncollectible, InvoiceEvent::PaidInFull, InvoiceState::Paid),
+    (InvoiceState::Uncollectible, InvoiceEvent::PaidInPart, InvoiceState::Uncollectible),
     (InvoiceState::Open, InvoiceEvent::LateUsage, InvoiceState::Open),
     (InvoiceState::Paid, InvoiceEvent::LateUsage, InvoiceState::Paid),
     (InvoiceState::Void, InvoiceEvent::LateUsage, InvoiceState::Void),

@@ -79,6 +79,11 @@ pub enum MoneyEvent {
         /// The amount that was taken back.
         amount: i64,
     },
+    /// The provider refused to return money, which is kept for the customer again.
+    RefundRefused {
+        /// The amount that was not returned.
+        amount: i64,
+    },
     /// Money is returned to the customer.
     Refunded {
         /// The part that was kept for the customer.
@@ -140,6 +145,7 @@ impl MoneyEvent {
                 (Account::Wallet, -to_wallet),
             ],
             Self::Reversed { amount } => vec![(Account::Receivable, amount), (Account::Clearing, -amount)],
+            Self::RefundRefused { amount } => vec![(Account::Clearing, amount), (Account::Wallet, -amount)],
             Self::Refunded { from_wallet, unexplained } => vec![
                 (Account::Wallet, from_wallet),
                 (Account::WriteOff, unexplained),
@@ -203,6 +209,7 @@ mod tests {
                 MoneyEvent::WrittenOff { remaining: a },
                 MoneyEvent::Credited { subtotal: a, tax: b, to_wallet: c },
                 MoneyEvent::Reversed { amount: a },
+                MoneyEvent::RefundRefused { amount: a },
                 MoneyEvent::Refunded { from_wallet: a, unexplained: b },
             ];
             for event in events {

@@ -118,7 +118,7 @@ async fn a_price_change_leaves_subscribers_on_their_version() {
     shop.books.close_periods(None).await.unwrap();
     let totals: Vec<i64> = shop.invoices_of(ada).await.iter().map(|invoice| invoice.total).collect();
     assert_eq!(totals, [150_000, 150_000]);
-    assert_eq!(plan_versions::for_sale(shop.store()).await.unwrap().len(), 3);
+    assert_eq!(plan_versions::for_sale(shop.store()).await.unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -140,10 +140,16 @@ async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
         assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), (state, plan), "{date}");
     }
     let owed = shop.invoices_of(ada).await;
+    assert!(shop.is_held(ada).await, "keys of a closed subscription are refused");
     for invoice in owed.iter().filter(|invoice| invoice.state == "open") {
         shop.pay(invoice.id).await;
     }
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    assert!(!shop.is_held(ada).await);
+    // A new period begins on the day of the payment; the days since the last one are not charged.
+    let begun = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!((begun.first_day, begun.state.as_str(), begun.total), (day("2027-01-16"), "open", 150_000));
+    assert_eq!(shop.books.close_periods(None).await.unwrap(), CloseCounts::default());
     shop.agrees().await;
 }
 

@@ -8,5 +8,6 @@
 )]
 
 mod books;
+mod changes;
 mod rater;
 mod shop;

@@ -13,7 +13,7 @@ use store::{Actor, Email, NewUser, Options, Store, UserRef};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// A store with the plans `free`, `pro` and `trial`.
+/// A store with the plans `free`, `pro`, `trial`, `business`, and `annual`, which is paid by the year.
 pub(crate) struct Shop {
     pub(crate) books: Books,
     pub(crate) clock: Clock,
@@ -51,7 +51,7 @@ impl Shop {
         let clock = Clock::manual(day(on).start().after(Duration::from_hours(12)));
         let options = Options { url: None, data: data.path(), migrate: true, clock: clock.clone() };
         let store = Store::open(options).await.unwrap();
-        store.ensure_plans(&["free", "pro", "trial"].map(Plan::unlimited)).await.unwrap();
+        store.ensure_plans(&["free", "pro", "trial", "business", "annual"].map(Plan::unlimited)).await.unwrap();
         let shop = Self { books: Books::new(store, settings(), None), clock, _data: data };
         shop.sell(150_000).await;
         shop
@@ -63,7 +63,14 @@ impl Shop {
 
     /// Sells the plans; `pro` costs this amount.
     pub(crate) async fn sell(&self, pro: i64) -> usize {
-        let prices = [("free", price(0, 0)), ("pro", price(pro, 0)), ("trial", price(50_000, 14))];
+        let annual = PlanPrice { interval: BillingInterval::Year, ..price(12_000_000, 0) };
+        let prices = [
+            ("free", price(0, 0)),
+            ("pro", price(pro, 0)),
+            ("trial", price(50_000, 14)),
+            ("business", price(1_500_000, 0)),
+            ("annual", annual),
+        ];
         let prices = prices.map(|(name, price)| (name.to_owned(), price));
         plan_versions::apply(self.store(), &prices).await.unwrap()
     }
@@ -85,6 +92,19 @@ impl Shop {
         let mut found = invoices::of_user(self.store(), user, None, Uuid::max(), 100).await.unwrap();
         found.reverse();
         found
+    }
+
+    /// Subscribes and pays the first invoice.
+    pub(crate) async fn subscriber(&self, name: &str, plan: &str) -> UserId {
+        let user = self.user(name).await;
+        let invoice = self.subscribe(user, plan).await.unwrap();
+        self.pay(invoice).await;
+        user
+    }
+
+    /// Whether keys of the user are refused.
+    pub(crate) async fn is_held(&self, user: UserId) -> bool {
+        self.store().find_user(&UserRef::Id(user)).await.unwrap().unwrap().is_held
     }
 
     pub(crate) async fn plan_of(&self, user: UserId) -> String {

@@ -1,8 +1,11 @@
 //! Subscriptions, invoices and payments of users, and the notifications of the payment provider.
 
+pub(super) mod changes;
 mod enabled;
+pub(super) mod finance;
 pub(super) mod invoices;
 pub(super) mod notification;
 pub(super) mod payments;
 pub(super) mod subscription;
 pub(super) mod views;
+pub(super) mod wallet;

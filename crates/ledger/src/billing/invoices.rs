@@ -11,15 +11,15 @@ macro_rules! invoice_columns {
     () => {
         "id, user_id, subscription_id, kind, of_invoice_id, target_version_id, first_day, last_day, state, number_text,
         currency, subtotal, tax_name, tax_rate, tax_base, tax, total, remaining, issued_at, due_at, digest,
-        tax_invoice_number, created_at FROM invoices"
+        tax_invoice_number, reason, created_at FROM invoices"
     };
 }
 
 statements! {
     ADD = "INSERT INTO invoices (id, user_id, subscription_id, kind, of_invoice_id, target_version_id, first_day, last_day,
         state, currency, subtotal, tax_name, tax_rate, tax_base, tax, total, remaining, rules_version, digest,
-        tax_invoice_number, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, '', $18, $18)";
+        tax_invoice_number, reason, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, '', $18, $19, $19)";
     ADD_LINE = "INSERT INTO invoice_lines (id, invoice_id, no, kind, text, quantity, unit, unit_price_pico, amount,
         plan_version_id, first_day, last_day, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)";
@@ -28,7 +28,14 @@ statements! {
     OF_USER_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND id < $2 AND state = $3 ORDER BY id DESC LIMIT $4");
     OF_PERIOD = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND first_day = $2 AND kind = 'period'");
     OPEN_OF = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'open' ORDER BY id LIMIT 1000");
-    LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1 ORDER BY id LIMIT $2");
+    // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
+    LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1
+        AND target_version_id <> (SELECT s.plan_version_id FROM subscriptions s WHERE s.id = subscription_id) ORDER BY id LIMIT $2");
+    PAID_OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'paid'
+        AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
+    CREDIT_NOTES = concat!("SELECT ", invoice_columns!(), " WHERE of_invoice_id = $1 ORDER BY id LIMIT 1000");
+    CREDITED = "SELECT CAST(coalesce(sum(subtotal), 0) AS BIGINT), CAST(coalesce(sum(tax), 0) AS BIGINT) FROM invoices
+        WHERE of_invoice_id = $1";
     LINES = "SELECT no, kind, text, quantity, unit, unit_price_pico, amount, plan_version_id, first_day, last_day
         FROM invoice_lines WHERE invoice_id = $1 ORDER BY no";
     BILLED = "SELECT l.no, l.kind, l.text, l.quantity, l.unit, l.unit_price_pico, l.amount, l.plan_version_id, l.first_day,
@@ -89,6 +96,8 @@ pub struct StoredInvoice {
     pub digest: String,
     /// The number of the tax invoice, which another system gives.
     pub tax_invoice_number: String,
+    /// Why a credit note was made; empty for others.
+    pub reason: String,
     /// The time at which the draft was made.
     pub created_at: Timestamp,
 }
@@ -130,6 +139,8 @@ pub struct NewInvoice {
     pub rules_version: i64,
     /// SHA-256 of the lines and totals.
     pub digest: String,
+    /// Why a credit note is made; empty for others.
+    pub reason: String,
     /// The lines, in their order.
     pub lines: Vec<StoredInvoiceLine>,
 }
@@ -183,6 +194,7 @@ struct InvoiceRow {
     due_at: Option<i64>,
     digest: String,
     tax_invoice_number: String,
+    reason: String,
     created_at: i64,
 }
 
@@ -214,6 +226,7 @@ impl TryFrom<InvoiceRow> for StoredInvoice {
             due_at: row.due_at.map(timestamp),
             digest: row.digest,
             tax_invoice_number: row.tax_invoice_number,
+            reason: row.reason,
             created_at: timestamp(row.created_at),
         })
     }
@@ -247,6 +260,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
         .bind(new.total)
         .bind(new.rules_version)
         .bind(new.digest.as_str())
+        .bind(new.reason.as_str())
         .bind(store.now());
     add.run().await?;
     for line in &new.lines {
@@ -331,6 +345,34 @@ pub async fn open_of(on: &mut Transaction, subscription: Uuid) -> Result<Vec<Sto
 /// Database errors of any kind.
 pub async fn lapsed_changes(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<StoredInvoice>, DatabaseError> {
     read(store.query(LAPSED_CHANGES).bind(micros(now)).bind(i64::from(limit)).all().await?)
+}
+
+/// Returns paid invoices of a subscription whose days contain a day, from the newest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn paid_of_day(
+    on: &mut Transaction,
+    subscription: Uuid,
+    of: Day,
+) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(on.query(PAID_OF_DAY).bind(subscription).bind(i64::from(of.0)).all().await?)
+}
+
+/// Returns the credit notes of an invoice, from the oldest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn credit_notes(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(store.query(CREDIT_NOTES).bind(invoice).all().await?)
+}
+
+/// Returns the parts of an invoice's subtotal and tax that credit notes have taken back.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn credited(on: &mut Transaction, invoice: Uuid) -> Result<(i64, i64), DatabaseError> {
+    on.query(CREDITED).bind(invoice).one().await
 }
 
 /// Returns the lines of an invoice.

@@ -19,6 +19,8 @@ statements! {
     OF_ORDER = concat!("SELECT ", payment_columns!(), " WHERE order_id = $1");
     OF_TRANSACTION = concat!("SELECT ", payment_columns!(), " WHERE transaction_id = $1");
     OF_INVOICE = concat!("SELECT ", payment_columns!(), " WHERE invoice_id = $1 ORDER BY id LIMIT 1000");
+    TOPUPS = concat!("SELECT ", payment_columns!(), " WHERE user_id = $1 AND invoice_id IS NULL AND state IN ('created', 'pending')
+        AND expires_at > $2 ORDER BY id DESC LIMIT 100");
     WAITING = concat!("SELECT ", payment_columns!(), " WHERE state IN ('created', 'pending', 'held')
         AND (checked_at IS NULL OR checked_at < $1) AND created_at < $1 ORDER BY checked_at, id LIMIT $2");
     SET_CHARGE = "UPDATE payments SET state = $2, transaction_id = $3, instructions = $4, error = $5, updated_at = $6
@@ -211,6 +213,15 @@ pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredPaymen
 /// Database errors of any kind.
 pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
     let rows = on.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Returns pending top-ups of a user's wallet, from the newest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = on.query(TOPUPS).bind(user.0).bind(micros(now)).all::<PaymentRow>().await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 

@@ -1,7 +1,7 @@
 //! Postings, which are never changed, and the wallets of users.
 
-use access::{Currency, UserId};
-use store::sql::{Transaction, statements};
+use access::{Currency, Timestamp, UserId};
+use store::sql::{Transaction, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ statements! {
     ADD_TO_WALLET = "INSERT INTO wallets (id, user_id, currency, balance, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
         ON CONFLICT (user_id, currency) DO UPDATE SET balance = wallets.balance + excluded.balance, updated_at = excluded.updated_at";
     TAKE_FROM_WALLET = "UPDATE wallets SET balance = balance - $3, updated_at = $4 WHERE user_id = $1 AND currency = $2";
-    OF_USER = "SELECT transaction_id, no, account, amount, currency, invoice_id, payment_id, reason, created_at FROM postings
+    OF_USER = "SELECT id, transaction_id, no, account, amount, currency, invoice_id, payment_id, reason, created_at FROM postings
         WHERE user_id = $1 AND account = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
         GROUP BY transaction_id, currency HAVING sum(amount) <> 0 LIMIT $1";
@@ -56,6 +56,8 @@ pub struct PostingSubject<'a> {
 /// An entry as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct StoredPosting {
+    /// Id of the entry.
+    pub id: Uuid,
     /// Id of all entries of one change.
     pub transaction_id: Uuid,
     /// The number of the entry, from 1.
@@ -74,6 +76,14 @@ pub struct StoredPosting {
     pub reason: String,
     /// The time of the change, in microseconds.
     pub created_at: i64,
+}
+
+impl StoredPosting {
+    /// Returns the time of the change.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        timestamp(self.created_at)
+    }
 }
 
 /// A difference that the audit found.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 macro_rules! subscription_columns {
     () => {
         "s.id, s.user_id, u.no, s.plan_version_id, s.state, s.anchor_day, s.first_day, s.last_day, s.trial_last_day,
-        s.past_due_since, s.cancel_at_end, s.next_plan_version_id, s.ended_at, s.created_at
+        s.past_due_since, s.cancel_at_end, s.next_plan_version_id, s.usage_due, s.ended_at, s.created_at
         FROM subscriptions s JOIN users u ON u.id = s.user_id"
     };
 }
@@ -24,8 +24,11 @@ statements! {
         next_plan_version_id = NULL, updated_at = $6 WHERE id = $1";
     SET_CANCEL = "UPDATE subscriptions SET cancel_at_end = $2, updated_at = $3 WHERE id = $1";
     SET_NEXT = "UPDATE subscriptions SET next_plan_version_id = $2, updated_at = $3 WHERE id = $1";
-    ENDING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('trialing', 'active', 'past_due')
-        AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+    SET_END = "UPDATE subscriptions SET last_day = $2, usage_due = $3, updated_at = $4 WHERE id = $1";
+    // The day up to which the usage of subscriptions that were cancelled within a period is invoiced with them.
+    LAST_CHARGED = "SELECT max(last_day) FROM subscriptions WHERE user_id = $1 AND usage_due";
+    ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due OR s.state IN ('trialing', 'active', 'past_due')
+        OR (s.cancel_at_end AND s.state IN ('limited', 'closed'))) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
     OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')
         AND (s.state <> 'active' OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id AND i.state = 'open'
         AND i.due_at <= $1)) AND s.id > $2 ORDER BY s.id LIMIT $3");
@@ -63,6 +66,8 @@ pub struct StoredSubscription {
     pub cancel_at_end: bool,
     /// The version of the next period, if it differs.
     pub next_plan_version: Option<Uuid>,
+    /// Whether it was cancelled within a period whose usage is not invoiced yet.
+    pub usage_due: bool,
     /// The time at which the subscription ended.
     pub ended_at: Option<Timestamp>,
     /// The time at which the user subscribed.
@@ -117,6 +122,7 @@ struct SubscriptionRow {
     past_due_since: Option<i64>,
     cancel_at_end: bool,
     next_plan_version_id: Option<Uuid>,
+    usage_due: bool,
     ended_at: Option<i64>,
     created_at: i64,
 }
@@ -141,6 +147,7 @@ impl From<SubscriptionRow> for StoredSubscription {
             past_due_since: row.past_due_since.map(timestamp),
             cancel_at_end: row.cancel_at_end,
             next_plan_version: row.next_plan_version_id,
+            usage_due: row.usage_due,
             ended_at: row.ended_at.map(timestamp),
             created_at: timestamp(row.created_at),
         }
@@ -284,6 +291,30 @@ pub async fn days(on: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysO
 pub async fn set_cancel(store: &Store, on: &mut Transaction, id: Uuid, is_set: bool) -> Result<(), DatabaseError> {
     on.query(SET_CANCEL).bind(id).bind(is_set).bind(store.now()).run().await?;
     Ok(())
+}
+
+/// Sets the last day, and whether the usage until then is not invoiced yet.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_end(
+    store: &Store,
+    on: &mut Transaction,
+    id: Uuid,
+    last_day: Day,
+    is_due: bool,
+) -> Result<(), DatabaseError> {
+    on.query(SET_END).bind(id).bind(i64::from(last_day.0)).bind(is_due).bind(store.now()).run().await?;
+    Ok(())
+}
+
+/// Returns the last day whose usage an ended subscription of the user will still be charged for.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn last_charged(on: &mut Transaction, user: UserId) -> Result<Option<Day>, DatabaseError> {
+    let (last,): (Option<i64>,) = on.query(LAST_CHARGED).bind(user.0).one().await?;
+    Ok(last.map(day))
 }
 
 /// Sets the plan version of the next period.

@@ -108,6 +108,9 @@ fn refuse(not_found: NotFound) -> Problem {
         NotFound::Suspended => {
             (Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
         }
+        NotFound::Unpaid => {
+            (Refusal::PaymentRequired, "invoices of this account are not paid: sign in with your password and pay them")
+        }
         NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up: try again in a moment"),
         NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be checked at the moment: try again in a moment"),
     };
@@ -152,8 +155,8 @@ pub(crate) async fn refuse_unauthenticated(account: &mut RequestAccount, problem
 
 fn is_of_the_credential(refusal: Refusal) -> bool {
     use Refusal::{
-        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, PasswordInvalid, TokenExpired,
-        TokenInvalid, Unauthorized, UserSuspended,
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, PasswordInvalid, PaymentRequired,
+        TokenExpired, TokenInvalid, Unauthorized, UserSuspended,
     };
     matches!(
         refusal,
@@ -163,6 +166,7 @@ fn is_of_the_credential(refusal: Refusal) -> bool {
             | KeyRevoked
             | KeyExpired
             | UserSuspended
+            | PaymentRequired
             | AmbiguousCredentials
             | PasswordInvalid
             | TokenInvalid

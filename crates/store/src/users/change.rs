@@ -17,8 +17,17 @@ statements! {
     OTHER_ADMIN = "SELECT EXISTS (SELECT 1 FROM users other WHERE other.id <> $1 AND other.role = 'admin' AND
         other.status = 'active' AND (other.password IS NOT NULL OR
         EXISTS (SELECT 1 FROM users this WHERE this.id = $1 AND this.password IS NULL)))";
-    MOVE = "UPDATE users SET plan_id = $2, updated_at = $3 WHERE id = $1";
+    MOVE = "UPDATE users SET plan_id = $2, hold = $3, updated_at = $4 WHERE id = $1";
     ANY_ADMIN = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND password IS NOT NULL)";
+}
+
+/// What a subscription gives a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserAccess<'a> {
+    /// Name of the plan.
+    pub plan: &'a str,
+    /// Whether keys of the user are refused until open invoices are paid.
+    pub is_held: bool,
 }
 
 /// Fields of a user to change; `None` keeps a value. `Debug` omits the name.
@@ -103,8 +112,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Gives a user a plan within a transaction of [`change`](Self::change), so that all nodes apply it within one second.
-    /// If the user has the plan, nothing is written.
+    /// Gives a user a plan, or refuses the user's keys, within a transaction of [`change`](Self::change), so that all nodes
+    /// apply it within one second. If nothing changes, nothing is written.
     ///
     /// # Errors
     /// [`UserError::NoUser`], [`UserError::NoPlan`], and database errors.
@@ -113,16 +122,17 @@ impl Store {
         transaction: &mut Transaction,
         by: &Actor,
         user: UserId,
-        plan: &str,
+        access: UserAccess<'_>,
     ) -> Result<(), UserError> {
         let found = find(transaction, &UserRef::Id(user)).await?;
-        if found.plan.name == plan {
+        let mut difference = Difference::default();
+        difference.field("plan", &found.plan.name, &access.plan.to_owned());
+        difference.field("hold", &found.is_held, &access.is_held);
+        if difference.is_empty() {
             return Ok(());
         }
-        let id = plans::find_id::<UserError>(transaction, plan).await?;
-        transaction.query(MOVE).bind(user.0).bind(id.0).bind(self.now()).run().await?;
-        let mut difference = Difference::default();
-        difference.field("plan", &found.plan.name, &plan.to_owned());
+        let id = plans::find_id::<UserError>(transaction, access.plan).await?;
+        transaction.query(MOVE).bind(user.0).bind(id.0).bind(access.is_held).bind(self.now()).run().await?;
         let act = Act::of(AuditAction::UserChange, user.0, Some(user)).with(Value::Object(difference.detail()));
         Ok(self.note(transaction, by, act).await?)
     }

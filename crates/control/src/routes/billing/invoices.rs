@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
-use billing::channel::PaymentChannel;
+use billing::channel::{PaymentChannel, WALLET};
 use http::StatusCode;
 use ledger::billing::{StoredInvoice, invoices, payments};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub(in crate::routes) struct Invoices {
 #[schema(example = json!({"method": "qris"}))]
 #[serde(deny_unknown_fields)]
 struct NewPayment {
-    /// The method: `qris`, `va` or `card`.
+    /// The method: `qris`, `va`, `card` or `wallet`.
     method: String,
     /// The bank, for `va`: `bca`, `bni`, `bri`, `permata`, `cimb` or `mandiri`.
     bank: Option<String>,
@@ -58,7 +58,7 @@ struct NewPayment {
 /// A payment that was begun.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::routes) struct BegunPayment {
-    payment: PaymentView,
+    pub(super) payment: PaymentView,
 }
 
 /// Lists the invoices of the authenticated user.
@@ -100,17 +100,28 @@ pub(in crate::routes) async fn list(
         "issued_at": "2026-11-20T12:00:00Z",
         "lines": [{"no": 1, "kind": "plan", "text": "pro", "quantity": 1, "unit": "period", "unit_price": null,
             "amount": {"amount": 150000, "currency": "IDR"}, "first_day": "2026-11-20", "last_day": "2026-12-19"}],
-        "payments": [], "tax_invoice_number": null
+        "payments": [], "credit_notes": [], "tax_invoice_number": null
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
     Segment(id): Segment,
 ) -> Result<Json<InvoiceView>, Problem> {
-    let store = books(&app)?.store();
     let invoice = own(&app, &caller, &id).await?;
-    let (lines, paid) = (invoices::lines(store, invoice.id).await?, payments::of_invoice(store, invoice.id).await?);
-    Ok(Json(InvoiceView::whole(invoice, lines, &paid)))
+    whole(&app, invoice.id).await
+}
+
+/// Shows an invoice of any user with its lines, payments and credit notes.
+///
+/// # Errors
+/// `not_found`, and errors of the store.
+pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>, Problem> {
+    let store = books(app)?.store();
+    let found = invoices::present(store, id).await?;
+    let invoice = found.ok_or_else(|| Problem::new(Refusal::NotFound, "no invoice has this id"))?;
+    let (lines, paid) = (invoices::lines(store, id).await?, payments::of_invoice(store, id).await?);
+    let notes = invoices::credit_notes(store, id).await?;
+    Ok(Json(InvoiceView::whole(invoice, lines, &paid).with_notes(notes)))
 }
 
 /// Begins the payment of an open invoice. If a payment by the same method is pending, it is returned with 200.
@@ -133,8 +144,16 @@ pub(in crate::routes) async fn pay(
     request: Request,
 ) -> Result<(StatusCode, Json<BegunPayment>), Problem> {
     let NewPayment { method, bank } = input::required(request, app.limits.body).await?;
+    if method == WALLET && bank.is_none() {
+        let invoice = own(&app, &caller, &id).await?;
+        let paid = books(&app)?.pay_from_wallet(&caller.actor(), caller.user, invoice.id).await.map_err(refused)?;
+        return Ok((StatusCode::CREATED, Json(BegunPayment { payment: PaymentView::new(&paid) })));
+    }
     let channel = PaymentChannel::of_method(&method, bank.as_deref()).ok_or_else(|| {
-        Problem::new(Refusal::Unprocessable, "`method` is `qris`, `card`, or `va` with one of its banks in `bank`")
+        Problem::new(
+            Refusal::Unprocessable,
+            "`method` is `qris`, `card`, `wallet`, or `va` with one of its banks in `bank`",
+        )
     })?;
     let invoice = own(&app, &caller, &id).await?;
     let public_url = app.live.load().process.public_url.control.clone();

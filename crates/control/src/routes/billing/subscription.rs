@@ -62,15 +62,16 @@ pub(in crate::routes) struct SubscriptionView {
     next_plan: Option<String>,
     /// The money that is kept for the next invoices.
     wallet: MoneyView,
-    /// The invoice that this request opened; null for a trial or a plan that costs nothing.
+    /// The invoice that this request opened; null if it opened none, as for a trial or a downgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     invoice_id: Option<Option<Uuid>>,
 }
 
 impl SubscriptionView {
-    fn new(of: SubscriptionSummary, invoice: Option<Option<Uuid>>) -> Self {
+    pub(super) fn new(of: SubscriptionSummary, invoice: Option<Option<Uuid>>) -> Self {
         let SubscriptionSummary { subscription, state, version, next_plan, wallet } = of;
-        let next = (!subscription.cancel_at_end).then(|| date(subscription.last_day.next()));
+        let ends = subscription.cancel_at_end || subscription.ended_at.is_some();
+        let next = (!ends).then(|| date(subscription.last_day.next()));
         Self {
             id: subscription.id,
             state: subscription.state,

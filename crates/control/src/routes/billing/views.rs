@@ -2,10 +2,10 @@
 
 use access::{Currency, Day, Money, UnitPrice};
 use billing::books::instructions;
-use billing::channel::PaymentChannel;
-use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment};
+use billing::channel::{PaymentChannel, WALLET};
+use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -87,28 +87,73 @@ pub(in crate::routes) struct InvoiceView {
     /// The payments, from the oldest.
     #[serde(skip_serializing_if = "Option::is_none")]
     payments: Option<Vec<PaymentView>>,
+    /// The credit notes, from the oldest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit_notes: Option<Vec<CreditNoteView>>,
+    /// Why a credit note was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// The number of the tax invoice, if another system has given one.
     tax_invoice_number: Option<String>,
+}
+
+/// A credit note of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreditNote)]
+pub(super) struct CreditNoteView {
+    /// The id of the credit note, which is shown as an invoice is.
+    id: Uuid,
+    /// The number, in a series without gaps.
+    number: Option<String>,
+    /// The amount with tax.
+    total: MoneyView,
+    /// Why the note was made.
+    reason: String,
+}
+
+/// A refund of a payment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Refund)]
+pub(in crate::routes) struct RefundView {
+    /// The id of the refund.
+    id: Uuid,
+    /// The payment of which a part is returned.
+    payment_id: Uuid,
+    /// The amount that is returned.
+    amount: MoneyView,
+    /// Why the money is returned.
+    reason: String,
+    /// `midtrans`, or `hand` for a transfer.
+    by: String,
+    /// The reference of the transfer.
+    reference: Option<String>,
+    /// The state: `requested`, `done` or `failed`.
+    state: String,
+    /// The message of the provider, if it refused the refund.
+    error: Option<String>,
+    /// The time of the request.
+    #[schema(format = DateTime)]
+    created_at: String,
 }
 
 /// The tax of an invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceTax)]
-struct TaxView {
+pub(super) struct TaxView {
     /// The name of the tax.
-    name: String,
+    pub(super) name: String,
     /// The taxed part of the subtotal.
-    base: MoneyView,
+    pub(super) base: MoneyView,
     /// The rate as a fraction of the base: `120000/1000000`.
-    rate: String,
+    pub(super) rate: String,
     /// The tax on the base.
-    amount: MoneyView,
+    pub(super) amount: MoneyView,
 }
 
 /// A line of an invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceLine)]
-struct LineView {
+pub(super) struct LineView {
     /// The number of the line, from 1.
     no: i64,
     /// The kind: `plan`, `usage`, `proration`, `late`, `credit` or `unpriced`.
@@ -140,7 +185,7 @@ pub(in crate::routes) struct PaymentView {
     /// The state: `created`, `pending`, `held`, `paid`, `failed`, `reversed`, `partly_refunded`, `refunded` or
     /// `charged_back`.
     state: String,
-    /// The method: `qris`, `va` or `card`.
+    /// The method: `qris`, `va`, `card` or `wallet`.
     method: &'static str,
     /// The id of the order at the payment provider.
     order_id: String,
@@ -201,6 +246,8 @@ impl InvoiceView {
             issued_at: of.issued_at.map(rfc3339),
             lines: None,
             payments: None,
+            credit_notes: None,
+            reason: Some(of.reason).filter(|reason| !reason.is_empty()),
             tax_invoice_number: Some(of.tax_invoice_number).filter(|number| !number.is_empty()),
         }
     }
@@ -214,10 +261,52 @@ impl InvoiceView {
             ..Self::short(of)
         }
     }
+
+    /// Adds the credit notes.
+    pub(super) fn with_notes(self, notes: Vec<StoredInvoice>) -> Self {
+        let view = |note: StoredInvoice| CreditNoteView {
+            id: note.id,
+            number: note.number,
+            total: MoneyView::new(note.total, note.currency),
+            reason: note.reason,
+        };
+        Self { credit_notes: Some(notes.into_iter().map(view).collect()), ..self }
+    }
+}
+
+impl RefundView {
+    pub(super) fn new(of: StoredRefund) -> Self {
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        Self {
+            id: of.id,
+            payment_id: of.payment,
+            amount: MoneyView::new(of.amount, Currency::Idr),
+            reason: of.reason,
+            by: of.way,
+            reference: some(of.reference),
+            state: of.state,
+            error: some(of.error),
+            created_at: rfc3339(of.created_at),
+        }
+    }
+}
+
+/// Returns the example of an invoice in the OpenAPI document.
+pub(super) fn example_invoice() -> Value {
+    json!({
+        "id": "0199aa00-0000-7000-8000-000000000002", "number": "INV-2026-000001", "kind": "period", "state": "open",
+        "period": {"first_day": "2026-11-20", "last_day": "2026-12-19"}, "currency": "IDR",
+        "subtotal": {"amount": 150000, "currency": "IDR"}, "tax": null, "total": {"amount": 150000, "currency": "IDR"},
+        "remaining": {"amount": 150000, "currency": "IDR"}, "due_at": "2026-11-27T12:00:00Z",
+        "issued_at": "2026-11-20T12:00:00Z",
+        "lines": [{"no": 1, "kind": "plan", "text": "pro", "quantity": 1, "unit": "period", "unit_price": null,
+            "amount": {"amount": 150000, "currency": "IDR"}, "first_day": "2026-11-20", "last_day": "2026-12-19"}],
+        "payments": [], "credit_notes": [], "tax_invoice_number": null
+    })
 }
 
 impl LineView {
-    fn new(of: StoredInvoiceLine, currency: Currency) -> Self {
+    pub(super) fn new(of: StoredInvoiceLine, currency: Currency) -> Self {
         let day = |stored: i64| date(Day(u32::try_from(stored).unwrap_or(0)));
         Self {
             no: of.no,
@@ -237,7 +326,7 @@ impl PaymentView {
     pub(super) fn new(of: &StoredPayment) -> Self {
         let instructions = instructions(of);
         let text = |at: &str| instructions.pointer(at).and_then(Value::as_str).map(str::to_owned);
-        let method = PaymentChannel::of_name(&of.method).map_or("card", |channel| channel.kind().as_str());
+        let method = PaymentChannel::of_name(&of.method).map_or(WALLET, |channel| channel.kind().as_str());
         let va = text("/va/number").map(|number| AccountView {
             bank: text("/va/bank").unwrap_or_default(),
             number,

@@ -1,5 +1,7 @@
 //! Subscriptions, invoices and payments, beside a stub of the payment provider.
 
+mod finance;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,9 +115,14 @@ impl Shop {
         call(self.stub, &format!("POST {path}"), &[], "").await.json()
     }
 
+    /// Returns the books as the jobs have them.
+    fn books(&self) -> Books {
+        Books::new(self.world.store.clone(), settings(), Some(Arc::new(client(self.stub))))
+    }
+
     /// Handles the notifications that are stored, as the job does.
     async fn handle(&self) {
-        let books = Books::new(self.world.store.clone(), settings(), Some(Arc::new(client(self.stub))));
+        let books = self.books();
         for notification in ledger::billing::payments::notifications(&self.world.store, 100).await.unwrap() {
             books.handle(&notification).await.unwrap();
         }

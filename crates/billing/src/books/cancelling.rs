@@ -1,0 +1,90 @@
+//! The end of a subscription: with its period, or now.
+
+use access::UserId;
+use ledger::billing::{StoredInvoice, invoices, subscriptions};
+use serde_json::json;
+use store::Actor;
+use uuid::Uuid;
+
+use super::crediting::UnusedDays;
+use super::stored_state::{state_of, terms};
+use super::{BillingError, Books};
+use crate::rules::period::BillingPeriod;
+use crate::rules::proration::share_of_price;
+use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
+
+/// The time at which a subscription ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelAt {
+    /// With the current period.
+    End,
+    /// On the day of the request.
+    Now,
+}
+
+impl Books {
+    /// Cancels the subscription of a user. At the end: it ends with the period, and can be resumed until then. Now: the price of the
+    /// days after today is credited to the wallet if it was paid, and the usage until today is invoiced when it is stored.
+    /// Returns the id of the subscription.
+    ///
+    /// # Errors
+    /// [`BillingError::NoSubscription`], [`BillingError::Conflict`], and database errors.
+    pub async fn cancel(&self, by: &Actor, user: UserId, at: CancelAt) -> Result<Uuid, BillingError> {
+        match at {
+            CancelAt::End => self.set_cancel(by, user, true).await,
+            CancelAt::Now => self.cancel_now(by, user).await,
+        }
+    }
+
+    /// Takes back that the subscription ends with its period.
+    ///
+    /// # Errors
+    /// [`BillingError::NoSubscription`], [`BillingError::Conflict`], and database errors.
+    pub async fn resume(&self, by: &Actor, user: UserId) -> Result<(), BillingError> {
+        self.set_cancel(by, user, false).await?;
+        Ok(())
+    }
+
+    async fn set_cancel(&self, by: &Actor, user: UserId, is_set: bool) -> Result<Uuid, BillingError> {
+        let mut on = self.store.change().await?;
+        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let event = if is_set { SubscriptionEvent::CancelledAtEnd } else { SubscriptionEvent::Resumed };
+        if state_of(&subscription)?.after(event).is_none() {
+            return Err(BillingError::Conflict(
+                "a subscription that waits for its first payment can only be cancelled now",
+            ));
+        }
+        if subscription.cancel_at_end == is_set {
+            return Ok(subscription.id);
+        }
+        subscriptions::set_cancel(&self.store, &mut on, subscription.id, is_set).await?;
+        self.note_change(&mut on, by, &subscription, json!({"cancel_at_end": is_set})).await?;
+        on.commit().await?;
+        Ok(subscription.id)
+    }
+
+    async fn cancel_now(&self, by: &Actor, user: UserId) -> Result<Uuid, BillingError> {
+        let mut on = self.store.change().await?;
+        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let (state, today) = (state_of(&subscription)?, self.today());
+        let mut open: Vec<StoredInvoice> = self.open_changes(&mut on, &subscription).await?;
+        if state == SubscriptionState::Pending {
+            open = invoices::open_of(&mut on, subscription.id).await?;
+        }
+        self.void_all(&mut on, &open).await?;
+        self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
+        let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
+        if let Some(rest) = period.from_day(today.next()) {
+            let version = self.version(&mut on, subscription.plan_version).await?;
+            let unused = share_of_price(version.price.price.amount, rest.days(), period.days())?;
+            let text = terms(&version).name;
+            let unused = UnusedDays { day: rest.first_day, amount: unused, text };
+            self.credit_unused(&mut on, &subscription, unused).await?;
+        }
+        let has_usage = !matches!(state, SubscriptionState::Pending | SubscriptionState::Trialing);
+        let last_day = subscription.last_day.min(today);
+        subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
+        on.commit().await?;
+        Ok(subscription.id)
+    }
+}

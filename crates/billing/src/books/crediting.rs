@@ -1,0 +1,136 @@
+//! Credit notes: an invoice that was opened never changes, and a credit note takes a part of it back.
+
+use std::time::Duration;
+
+use access::Day;
+use ledger::billing::invoices::GivenNumber;
+use ledger::billing::{BooksTransaction, StoredInvoice, StoredSubscription, invoices};
+use store::Actor;
+use uuid::Uuid;
+
+use super::invoicing::{CorrectedInvoice, InvoiceSubject};
+use super::stored_state::invoice_state;
+use super::{BillingError, Books};
+use crate::rules::credit_note::{CreditedInvoice, credit_note};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
+use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::period::BillingPeriod;
+use crate::rules::posting::MoneyEvent;
+use crate::rules::rounding::sum;
+use crate::rules::tax::TaxAmount;
+
+/// A credit note that is to be made.
+pub(super) struct NewCredit<'a> {
+    /// The lines that are taken back, with positive amounts.
+    pub(super) lines: Vec<InvoiceLine>,
+    /// Why the note is made.
+    pub(super) reason: &'a str,
+}
+
+/// Days that a customer paid and does not use.
+pub(super) struct UnusedDays<'a> {
+    /// The first of the days; the last one ends the period.
+    pub(super) day: Day,
+    /// The price of the days, without tax.
+    pub(super) amount: i64,
+    /// The text of the line.
+    pub(super) text: &'a str,
+}
+
+impl Books {
+    /// Makes a credit note of `lines` on an open or paid invoice. The note reduces the part that is not paid;
+    /// the rest of it goes to the wallet.
+    pub(super) async fn credit(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        invoice: &StoredInvoice,
+        new: NewCredit<'_>,
+    ) -> Result<Uuid, BillingError> {
+        let state = invoice_state(invoice)?;
+        let is_fit = state == InvoiceState::Open || state.after(InvoiceEvent::Credited).is_some();
+        if !is_fit || invoice.kind == "credit_note" {
+            return Err(BillingError::Conflict("only an open or paid invoice has credit notes"));
+        }
+        let owed = if state == InvoiceState::Open { invoice.remaining } else { 0 };
+        let (note, reduced) = self.note_credit(on, invoice, new, owed).await?;
+        if reduced > 0 {
+            self.reduce(on, by, invoice.id, reduced).await?;
+        }
+        Ok(note)
+    }
+
+    /// Stores a credit note with its number and its entries. Returns it, and the part of `owed` that it takes back.
+    async fn note_credit(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &StoredInvoice,
+        new: NewCredit<'_>,
+        owed: i64,
+    ) -> Result<(Uuid, i64), BillingError> {
+        let NewCredit { lines, reason } = new;
+        let (subtotal, _) = invoices::credited(on, invoice.id).await?;
+        let of = CreditedInvoice {
+            subtotal: invoice.subtotal,
+            tax: TaxAmount { base: invoice.tax_base, amount: invoice.tax },
+            rule: self.settings.tax.as_ref(),
+        };
+        let note = credit_note(&of, invoice.subtotal - subtotal, sum(lines.iter().map(|line| line.amount))?)?;
+        let total = note.subtotal + note.tax.amount;
+        let draft = InvoiceDraft { lines, subtotal: note.subtotal, tax: note.tax, total };
+        let subject = InvoiceSubject {
+            user: invoice.user,
+            subscription: invoice.subscription,
+            kind: "credit_note",
+            target_version: None,
+            days: BillingPeriod { first_day: invoice.first_day, last_day: invoice.last_day },
+            currency: invoice.currency,
+            due: Duration::ZERO,
+            corrects: Some(CorrectedInvoice { invoice: invoice.clone(), reason: reason.to_owned() }),
+        };
+        let id = self.add_draft(on, &subject, &draft).await?;
+        let (form, now) = (self.settings.number.of_credit_notes(), self.store.clock().now());
+        let series = form.series(now.day().civil().year);
+        let number = invoices::next_number(&self.store, on, &series).await?;
+        let text = form.number(&series, number);
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now };
+        invoices::number(&self.store, on, id, InvoiceState::Paid.as_str(), given).await?;
+        invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
+        let reduced = owed.min(total);
+        let credited =
+            MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, to_wallet: total - reduced };
+        self.post(on, invoice, credited, "invoice.credited").await?;
+        Ok((id, reduced))
+    }
+
+    /// Credits the price of days that the customer paid and does not use: the newest paid invoices of the period carry it.
+    /// Days of an invoice that is not paid are not credited.
+    pub(super) async fn credit_unused(
+        &self,
+        on: &mut BooksTransaction,
+        of: &StoredSubscription,
+        unused: UnusedDays<'_>,
+    ) -> Result<(), BillingError> {
+        let UnusedDays { day, amount, text } = unused;
+        let mut left = amount;
+        for invoice in invoices::paid_of_day(on, of.id, day).await? {
+            let (credited, _) = invoices::credited(on, invoice.id).await?;
+            let part = left.min(invoice.subtotal - credited);
+            if part > 0 {
+                let line = InvoiceLine {
+                    kind: LineKind::Credit,
+                    text: text.to_owned(),
+                    quantity: 1,
+                    unit: "period".to_owned(),
+                    unit_price: None,
+                    amount: part,
+                    plan_version: Some(of.plan_version),
+                    days: BillingPeriod { first_day: day, last_day: of.last_day.max(day) },
+                };
+                self.note_credit(on, &invoice, NewCredit { lines: vec![line], reason: "unused days" }, 0).await?;
+                left -= part;
+            }
+        }
+        Ok(())
+    }
+}

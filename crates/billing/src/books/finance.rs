@@ -1,0 +1,149 @@
+//! What finance does with invoices: approve, void, give up, and credit.
+
+use std::collections::HashSet;
+
+use ledger::billing::{BooksTransaction, StoredInvoice, invoices};
+use serde_json::{Value, json};
+use store::{Act, Actor, AuditAction};
+use uuid::Uuid;
+
+use super::crediting::NewCredit;
+use super::stored_state::{invoice_state, state_of};
+use super::{BillingError, Books};
+use crate::rules::credit_note::CreditNoteError;
+use crate::rules::invoice::{InvoiceLine, LineKind};
+use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::period::BillingPeriod;
+use crate::rules::posting::MoneyEvent;
+use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
+
+/// A line of an invoice that a credit note takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreditedLine {
+    /// The number of the line on the invoice.
+    pub no: i64,
+    /// The part that is taken back; `None`: the whole line.
+    pub amount: Option<i64>,
+}
+
+impl Books {
+    /// Opens an invoice that waits for finance.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
+    pub async fn approve_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        if invoice_state(&invoice)? != InvoiceState::Review {
+            return Err(BillingError::Conflict("only an invoice in review can be approved"));
+        }
+        self.open(&mut on, by, id, self.settings.due).await?;
+        self.note_invoice(&mut on, by, &invoice, json!({"approved": true})).await?;
+        Ok(on.commit().await?)
+    }
+
+    /// Takes an open invoice back of which nothing was paid. It keeps its number. A subscription that waited for this first
+    /// invoice is cancelled.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
+    pub async fn void_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        self.void(&mut on, id).await?;
+        self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
+        if let Some(subscription) = invoice.subscription {
+            let subscription = self.existing(&mut on, subscription).await?;
+            match state_of(&subscription)? {
+                SubscriptionState::Pending => {
+                    self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
+                }
+                SubscriptionState::PastDue | SubscriptionState::Limited | SubscriptionState::Closed => {
+                    self.settle_debts(&mut on, by, subscription.id, id).await?;
+                }
+                SubscriptionState::Trialing | SubscriptionState::Active | SubscriptionState::Cancelled => {}
+            }
+        }
+        Ok(on.commit().await?)
+    }
+
+    /// Gives up the part of an open invoice that is not paid. The consequences for the subscription stay, and a later payment
+    /// is still accepted.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
+    pub async fn write_off_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        let state = invoice_state(&invoice)?.after(InvoiceEvent::WrittenOff);
+        let state = state.ok_or(BillingError::Conflict("only an open invoice can be written off"))?;
+        invoices::set(&self.store, &mut on, id, state.as_str(), invoice.remaining).await?;
+        let written_off = MoneyEvent::WrittenOff { remaining: invoice.remaining };
+        self.post(&mut on, &invoice, written_off, "invoice.written_off").await?;
+        self.note_invoice(&mut on, by, &invoice, json!({"written_off": invoice.remaining})).await?;
+        Ok(on.commit().await?)
+    }
+
+    /// Makes a credit note of lines of an open or paid invoice, and returns its id. The part that was paid goes to the wallet.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], [`BillingError::Credit`], and database errors.
+    pub async fn credit_invoice(
+        &self,
+        by: &Actor,
+        id: Uuid,
+        credited: &[CreditedLine],
+        reason: &str,
+    ) -> Result<Uuid, BillingError> {
+        let stored = invoices::lines(&self.store, id).await?;
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        let (mut lines, mut seen) = (Vec::new(), HashSet::new());
+        for credit in credited {
+            let line = stored.iter().find(|line| line.no == credit.no && line.amount > 0 && seen.insert(line.no));
+            let line = line.ok_or(BillingError::Conflict("a credit note names lines with an amount, each once"))?;
+            let amount = credit.amount.unwrap_or(line.amount);
+            if !(1..=line.amount).contains(&amount) {
+                return Err(CreditNoteError::Amount { remaining: line.amount }.into());
+            }
+            lines.push(InvoiceLine {
+                kind: LineKind::Credit,
+                text: line.text.clone(),
+                quantity: 1,
+                unit: line.unit.clone(),
+                unit_price: None,
+                amount,
+                plan_version: line.plan_version_id,
+                days: BillingPeriod { first_day: invoice.first_day, last_day: invoice.last_day },
+            });
+        }
+        let note = self.credit(&mut on, by, &invoice, NewCredit { lines, reason }).await?;
+        self.note_invoice(&mut on, by, &invoice, json!({"credit_note": note})).await?;
+        on.commit().await?;
+        Ok(note)
+    }
+
+    /// Records the number that another system gave the tax invoice.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], and database errors.
+    pub async fn set_tax_number(&self, by: &Actor, id: Uuid, number: &str) -> Result<(), BillingError> {
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        invoices::set_tax_number(&self.store, &mut on, id, number).await?;
+        self.note_invoice(&mut on, by, &invoice, json!({"tax_invoice_number": number})).await?;
+        Ok(on.commit().await?)
+    }
+
+    /// Adds a line to the audit log about an invoice.
+    async fn note_invoice(
+        &self,
+        on: &mut BooksTransaction,
+        by: &Actor,
+        of: &StoredInvoice,
+        detail: Value,
+    ) -> Result<(), BillingError> {
+        let act = Act::of(AuditAction::InvoiceChange, of.id, Some(of.user)).with(detail);
+        Ok(self.store.note(on, by, act).await?)
+    }
+}

@@ -1,0 +1,187 @@
+//! Refunds: money of the wallet is returned to the customer, by the provider or by a transfer of finance.
+
+use access::Currency;
+use ledger::billing::payments as rows;
+use ledger::billing::postings::PostingSubject;
+use ledger::billing::{BooksTransaction, StoredPayment, StoredRefund, postings, refunds};
+use serde_json::json;
+use store::{Act, Actor, AuditAction};
+use uuid::Uuid;
+
+use super::{BillingError, Books};
+use crate::channel::PaymentChannel;
+use crate::midtrans::MidtransError;
+use crate::rules::payment::{PaymentState, check_refund};
+use crate::rules::posting::MoneyEvent;
+
+/// The way on which money is returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundWay {
+    /// The provider returns it: QRIS and cards.
+    Midtrans,
+    /// Finance transfers the money to the customer.
+    Hand,
+}
+
+/// A refund that finance requests.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRefund<'a> {
+    /// The invoice whose payment is returned.
+    pub invoice: Uuid,
+    /// The amount in whole rupiah.
+    pub amount: i64,
+    /// Why the money is returned.
+    pub reason: &'a str,
+    /// The way on which it is returned.
+    pub way: RefundWay,
+    /// The reference of the transfer by hand.
+    pub reference: &'a str,
+}
+
+impl RefundWay {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Midtrans => "midtrans",
+            Self::Hand => "hand",
+        }
+    }
+}
+
+impl Books {
+    /// Returns a part of an invoice's payment. The money must be in the customer's wallet: a credit note or a surplus puts it
+    /// there. It leaves the wallet at once, and comes back if the provider refuses the refund.
+    ///
+    /// # Errors
+    /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], [`BillingError::Refund`], [`BillingError::NoProvider`], and
+    /// database errors. An error of the provider is recorded in the refund.
+    pub async fn refund(&self, by: &Actor, new: NewRefund<'_>) -> Result<StoredRefund, BillingError> {
+        if new.way == RefundWay::Midtrans && self.provider.is_none() {
+            return Err(BillingError::NoProvider);
+        }
+        let mut on = self.store.change().await?;
+        let invoice = self.invoice(&mut on, new.invoice).await?;
+        let payment = self.refundable(&mut on, &invoice.id, new).await?;
+        let wallet = postings::wallet(&mut on, invoice.user, Currency::Idr).await?;
+        if wallet < new.amount {
+            return Err(BillingError::Conflict(
+                "the wallet of the customer has less than this amount: make a credit note first",
+            ));
+        }
+        let id = self.store.new_id();
+        let refund = StoredRefund {
+            id,
+            user: invoice.user,
+            invoice: invoice.id,
+            payment: payment.id,
+            key: format!("TR-{}", id.simple()),
+            amount: new.amount,
+            reason: new.reason.to_owned(),
+            way: new.way.as_str().to_owned(),
+            reference: new.reference.to_owned(),
+            state: if new.way == RefundWay::Hand { "done" } else { "requested" }.to_owned(),
+            error: String::new(),
+            created_at: self.store.clock().now(),
+        };
+        refunds::add(&self.store, &mut on, &refund).await?;
+        let refunded = payment.refunded + new.amount;
+        let state = match new.way {
+            RefundWay::Hand if refunded == payment.amount => PaymentState::Refunded.as_str().to_owned(),
+            RefundWay::Hand => PaymentState::PartlyRefunded.as_str().to_owned(),
+            // The provider reports the state.
+            RefundWay::Midtrans => payment.state.clone(),
+        };
+        rows::set_state(&self.store, &mut on, &StoredPayment { refunded, state, ..payment.clone() }).await?;
+        let event = MoneyEvent::Refunded { from_wallet: new.amount, unexplained: 0 };
+        self.post_for(&mut on, posted(&refund, "payment.refunded"), event).await?;
+        let detail = json!({"amount": new.amount, "way": refund.way, "invoice": invoice.id});
+        let act = Act::of(AuditAction::PaymentRefund, payment.id, Some(invoice.user)).with(detail);
+        self.store.note(&mut on, by, act).await?;
+        on.commit().await?;
+        if new.way == RefundWay::Midtrans {
+            self.send_refund(&refund).await?;
+        }
+        let mut on = self.store.snapshot().await?;
+        let stored = refunds::find(&mut on, id).await?;
+        on.rollback().await?;
+        stored.ok_or(BillingError::Inconsistent("a refund is missing"))
+    }
+
+    /// Requests a refund from the provider and records the result. Without a response it stays requested, and the job
+    /// `midtrans_reconcile` repeats it with the same key.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn send_refund(&self, refund: &StoredRefund) -> Result<(), BillingError> {
+        let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
+        let payment = rows::present(&self.store, refund.payment).await?.ok_or(BillingError::NoPayment)?;
+        let sent = provider.refund(&payment.order, &refund.key, refund.amount, &refund.reason).await;
+        let error = match sent {
+            Ok(()) => None,
+            Err(MidtransError::Refused { code, message }) if !(code >= 500 || code == 429 || code == 202) => {
+                Some(message)
+            }
+            Err(error) => {
+                tracing::warn!(refund = %refund.id, %error, "a refund was not confirmed; it is requested again later");
+                return Ok(());
+            }
+        };
+        let mut on = self.store.change().await?;
+        let stored = refunds::find(&mut on, refund.id).await?;
+        if stored.is_none_or(|stored| stored.state != "requested") {
+            return Ok(());
+        }
+        match error {
+            None => refunds::set(&self.store, &mut on, refund.id, "done", "").await?,
+            Some(message) => {
+                refunds::set(&self.store, &mut on, refund.id, "failed", &message).await?;
+                let payment = rows::find(&mut on, refund.payment).await?.ok_or(BillingError::NoPayment)?;
+                let refunded = payment.refunded - refund.amount;
+                rows::set_state(&self.store, &mut on, &StoredPayment { refunded, ..payment }).await?;
+                let event = MoneyEvent::RefundRefused { amount: refund.amount };
+                self.post_for(&mut on, posted(refund, "payment.refund_refused"), event).await?;
+            }
+        }
+        on.commit().await?;
+        // The status shows the new state of the payment; without a response, a notification or the job does.
+        if let Err(error) = self.refresh(&payment).await {
+            tracing::warn!(payment = %payment.id, %error, "the status of a refunded payment could not be requested");
+        }
+        Ok(())
+    }
+
+    /// Returns the newest payment of an invoice of which the amount can be returned.
+    async fn refundable(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &Uuid,
+        new: NewRefund<'_>,
+    ) -> Result<StoredPayment, BillingError> {
+        let mut most = None;
+        for payment in rows::of_invoice_on(on, *invoice).await?.into_iter().rev() {
+            let is_paid = matches!(payment.state.as_str(), "paid" | "partly_refunded");
+            let channel = PaymentChannel::of_name(&payment.method);
+            let is_fit = new.way == RefundWay::Hand || channel.is_some_and(PaymentChannel::is_refundable);
+            if !is_paid || !is_fit || channel.is_none() {
+                continue;
+            }
+            match check_refund(payment.amount, payment.refunded, new.amount) {
+                Ok(()) => return Ok(payment),
+                Err(error) => most = Some(error),
+            }
+        }
+        Err(most.map_or(
+            BillingError::Conflict("the invoice has no payment that can be returned on this way"),
+            BillingError::Refund,
+        ))
+    }
+}
+
+fn posted<'a>(refund: &StoredRefund, reason: &'a str) -> PostingSubject<'a> {
+    PostingSubject {
+        user: refund.user,
+        currency: Currency::Idr,
+        invoice: Some(refund.invoice),
+        payment: Some(refund.payment),
+        reason,
+    }
+}

@@ -1,0 +1,187 @@
+//! Changes and the end of subscriptions.
+
+use access::UserId;
+use billing::BillingError;
+use billing::books::CancelAt;
+use ledger::billing::{StoredSubscription, invoices, subscriptions};
+use store::Actor;
+
+use crate::shop::{Shop, day};
+
+const BY: &Actor = &Actor::COMMAND;
+
+async fn subscription(shop: &Shop, user: UserId) -> StoredSubscription {
+    subscriptions::present(shop.store(), user).await.unwrap().unwrap()
+}
+
+fn is_conflict<T>(result: &Result<T, BillingError>) -> bool {
+    matches!(result, Err(BillingError::Conflict(_)))
+}
+
+#[tokio::test]
+async fn an_upgrade_applies_when_its_invoice_is_paid() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2026-12-11");
+    let preview = shop.books.preview(ada, "business").await.unwrap();
+    let amounts: Vec<i64> = preview.lines.iter().map(|line| line.amount).collect();
+    assert_eq!((amounts.as_slice(), preview.total), ([-101_613, 1_016_129].as_slice(), 914_516));
+    assert_eq!(preview.applies_on, day("2026-12-11"));
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    assert_eq!(
+        shop.books.change(BY, ada, "business").await.unwrap(),
+        Some(invoice),
+        "a repeat opens no second invoice"
+    );
+    assert_eq!((shop.invoice(invoice).await.total, shop.plan_of(ada).await.as_str()), (914_516, "pro"));
+    shop.pay(invoice).await;
+    assert_eq!((shop.plan_of(ada).await.as_str(), shop.wallet_of(ada).await), ("business", 0));
+    let moved = subscription(&shop, ada).await;
+    assert_eq!((moved.first_day, moved.last_day), (day("2026-12-01"), day("2026-12-31")));
+    // The whole price of the new plan is due for the next period.
+    shop.move_to("2027-01-02");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    assert_eq!(shop.invoices_of(ada).await.pop().unwrap().total, 1_500_000);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_not_paid_within_a_day_is_void() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let late = shop.begin(&shop.invoice(invoice).await, "bca", 1_350_000).await;
+    shop.move_to("2026-12-03");
+    shop.books.dun().await.unwrap();
+    assert_eq!(shop.invoice(invoice).await.state, "void");
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.report(late, "settlement").await;
+    assert_eq!((shop.wallet_of(ada).await, shop.plan_of(ada).await.as_str()), (1_350_000, "pro"));
+    // The wallet pays the next upgrade, whose invoice is smaller, at once.
+    let paid = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    assert_eq!((shop.invoice(paid).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "business"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn another_choice_replaces_an_upgrade_that_is_not_paid() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let first = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let second = shop.books.change(BY, ada, "annual").await.unwrap().unwrap();
+    assert_eq!((shop.invoice(first).await.state.as_str(), shop.invoice(second).await.state.as_str()), ("void", "open"));
+    assert_eq!(shop.books.change(BY, ada, "free").await.unwrap(), None);
+    assert_eq!(shop.invoice(second).await.state, "void");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_downgrade_applies_at_the_end_of_the_period() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "business").await;
+    let preview = shop.books.preview(ada, "pro").await.unwrap();
+    assert_eq!((preview.total, preview.applies_on), (150_000, day("2027-01-01")));
+    assert_eq!(shop.books.change(BY, ada, "pro").await.unwrap(), None);
+    assert!(subscription(&shop, ada).await.next_plan_version.is_some());
+    assert_eq!(shop.books.change(BY, ada, "business").await.unwrap(), None, "the present plan takes it back");
+    assert_eq!(subscription(&shop, ada).await.next_plan_version, None);
+    assert!(is_conflict(&shop.books.change(BY, ada, "business").await));
+    shop.books.change(BY, ada, "pro").await.unwrap();
+    assert_eq!(shop.plan_of(ada).await, "business");
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    assert_eq!((shop.plan_of(ada).await.as_str(), shop.invoices_of(ada).await.pop().unwrap().total), ("pro", 150_000));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn the_surplus_of_a_year_is_kept_when_a_month_replaces_it() {
+    let shop = Shop::open("2026-01-01").await;
+    let ada = shop.subscriber("ada", "annual").await;
+    shop.move_to("2026-12-01");
+    // 31 of 365 days remain: 1,019,178 of 12,000,000.
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    assert_eq!(shop.invoice(invoice).await.total, 480_822);
+    shop.pay(invoice).await;
+    let moved = subscription(&shop, ada).await;
+    assert_eq!((moved.first_day, moved.last_day), (day("2026-12-01"), day("2026-12-31")));
+    let bob = shop.subscriber("bob", "annual").await;
+    shop.move_to("2026-12-02");
+    let invoice = shop.books.change(BY, bob, "business").await.unwrap().unwrap();
+    // 364 of 365 days remain: 11,967,123, of which the first month uses 1,500,000.
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(bob).await), ("paid", 10_467_123));
+    let notes = shop.invoices_of(bob).await.into_iter().filter(|of| of.kind == "credit_note").collect::<Vec<_>>();
+    assert_eq!((notes.len(), notes[0].total, notes[0].number.as_deref()), (1, 10_467_123, Some("CN-2026-000001")));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_period_unless_it_is_resumed() {
+    let shop = Shop::open("2026-12-01").await;
+    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    for user in [ada, bob] {
+        shop.books.cancel(BY, user, CancelAt::End).await.unwrap();
+        shop.books.cancel(BY, user, CancelAt::End).await.unwrap();
+        assert!(is_conflict(&shop.books.change(BY, user, "business").await));
+    }
+    shop.books.resume(BY, bob).await.unwrap();
+    shop.move_to("2027-01-02");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+    assert_eq!((shop.state_of(bob).await.as_str(), shop.plan_of(bob).await.as_str()), ("active", "pro"));
+    assert!(matches!(shop.books.resume(BY, ada).await, Err(BillingError::NoSubscription)));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn days_that_were_paid_and_not_used_are_credited() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2026-12-11");
+    let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    shop.pay(upgrade).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+    // 20 of 31 days at 1,500,000: the invoice of the change carries 914,516, the first one the rest.
+    assert_eq!(shop.wallet_of(ada).await, 967_742);
+    let notes = invoices::credit_notes(shop.store(), upgrade).await.unwrap();
+    assert_eq!(notes.iter().map(|note| note.total).collect::<Vec<_>>(), [914_516]);
+    // A subscription that begins on the same day charges usage from the next day on.
+    let second = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!(shop.invoice(second).await.state, "paid", "the wallet pays it");
+    let mut on = shop.store().snapshot().await.unwrap();
+    let id = subscription(&shop, ada).await.id;
+    let days = subscriptions::days(&mut on, id, day("2026-12-01")).await.unwrap();
+    on.rollback().await.unwrap();
+    assert_eq!((days[0].first_day, days[0].period_first), (day("2026-12-12"), day("2026-12-11")));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_pending_subscription_is_cancelled_with_its_invoice() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    assert!(is_conflict(&shop.books.cancel(BY, ada, CancelAt::End).await));
+    assert!(is_conflict(&shop.books.change(BY, ada, "business").await));
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("void", 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_whose_payment_is_taken_back_stays_due() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "card", 1_350_000).await;
+    shop.report(payment, "capture").await;
+    assert_eq!(shop.plan_of(ada).await, "business");
+    shop.report(payment, "chargeback").await;
+    shop.move_to("2026-12-05");
+    shop.books.dun().await.unwrap();
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.state_of(ada).await.as_str()), ("open", "limited"));
+    shop.pay(invoice).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "business"));
+    shop.agrees().await;
+}

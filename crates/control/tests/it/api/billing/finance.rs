@@ -1,0 +1,251 @@
+//! What finance does with invoices, and what customers do with their subscriptions and wallets.
+
+use std::time::Duration;
+
+use access::Role;
+use serde_json::{Value, json};
+
+use super::{NOTIFICATION, SUBSCRIPTION, Shop};
+use crate::client::{Answer, call, get, post};
+
+const JSON: &str = "Content-Type: application/json";
+
+/// Signs in a person with the role `finance`; returns the header with the token.
+async fn finance(shop: &Shop) -> String {
+    let person = shop.world.person_with("fin", Role::Member).await;
+    let root = shop.world.person_with("root", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await.bearer();
+    let path = format!("PATCH /api/users/{}", person.user);
+    let changed = call(shop.world.address, &path, &[JSON, &root], r#"{"grants":[{"role":"finance"}]}"#).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    shop.world.sign_in(&person).await.bearer()
+}
+
+async fn send(shop: &Shop, bearer: &str, path: &str, body: Value) -> Answer {
+    post(shop.world.address, path, &[bearer], &body.to_string()).await
+}
+
+async fn agrees(shop: &Shop) {
+    let audit = ledger::billing::postings::audit(&shop.world.store, 10).await.unwrap();
+    assert!(audit.iter().all(|compared| compared.found.is_empty()), "{audit:?}");
+}
+
+/// Subscribes to `endless`, pays by a method, and returns the path of the invoice.
+async fn paid(shop: &Shop, method: Value) -> String {
+    let invoice = shop.invoice().await;
+    let paying = shop.post(&format!("{invoice}/pay"), &method).await.json();
+    settle(shop, &paying["payment"]).await;
+    assert_eq!(shop.get(&invoice).await.json()["state"], "paid");
+    invoice
+}
+
+async fn settle(shop: &Shop, payment: &Value) {
+    let order = payment["order_id"].as_str().unwrap();
+    shop.play(&format!("/_stub/pay/{order}")).await;
+    notified(shop, order).await;
+}
+
+async fn notified(shop: &Shop, order: &str) {
+    let notification = shop.play(&format!("/_stub/resend/{order}")).await.to_string();
+    assert_eq!(post(shop.world.address, NOTIFICATION, &[], &notification).await.status, 200);
+    shop.handle().await;
+}
+
+#[tokio::test]
+async fn only_finance_corrects_invoices() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let person = shop.world.person("eve").await;
+    let eve = shop.world.sign_in(&person).await.bearer();
+    let key = shop.ada.bearer();
+    let bodies = [
+        ("approve", json!({})),
+        ("void", json!({})),
+        ("write-off", json!({})),
+        ("credit-notes", json!({"lines": [{"no": 1}], "reason": "x"})),
+        ("refunds", json!({"amount": 1, "reason": "x", "by": "midtrans"})),
+    ];
+    for (name, body) in &bodies {
+        for caller in [&eve, &key] {
+            send(&shop, caller, &format!("{invoice}/{name}"), body.clone()).await.refuses(403, "forbidden");
+        }
+    }
+    let fin = finance(&shop).await;
+    for (name, body) in &bodies {
+        let path = format!("/api/invoices/0199aa00-0000-7000-8000-00000000dead/{name}");
+        send(&shop, &fin, &path, body.clone()).await.refuses(404, "not_found");
+    }
+    send(&shop, &fin, &format!("{invoice}/approve"), json!({})).await.refuses(409, "conflict");
+    let voided = send(&shop, &fin, &format!("{invoice}/void"), json!({})).await.json();
+    assert_eq!((&voided["state"], &voided["number"]), (&json!("void"), &json!("INV-2026-000001")));
+    shop.get(SUBSCRIPTION).await.refuses(404, "not_found");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn a_credit_note_fills_the_wallet_and_a_refund_empties_it() {
+    let shop = Shop::open().await;
+    let invoice = paid(&shop, json!({"method": "qris"})).await;
+    let fin = finance(&shop).await;
+    let (notes, refunds) = (format!("{invoice}/credit-notes"), format!("{invoice}/refunds"));
+    let refund = |amount: i64| json!({"amount": amount, "reason": "outage", "by": "midtrans"});
+    send(&shop, &fin, &refunds, refund(50_000)).await.refuses(409, "conflict");
+    for bad in [json!([]), json!([{"no": 1, "amount": 0}]), json!([{"no": 1, "amount": 150_001}])] {
+        send(&shop, &fin, &notes, json!({"lines": bad, "reason": "outage"})).await.refuses(422, "unprocessable");
+    }
+    send(&shop, &fin, &notes, json!({"lines": [{"no": 2}], "reason": "outage"})).await.refuses(409, "conflict");
+    send(&shop, &fin, &notes, json!({"lines": [{"no": 1}], "reason": "a\nb"})).await.refuses(422, "unprocessable");
+    let note = send(&shop, &fin, &notes, json!({"lines": [{"no": 1, "amount": 50_000}], "reason": "outage"})).await;
+    assert_eq!(note.status, 201, "{note:?}");
+    let note = note.json();
+    assert_eq!((&note["number"], &note["kind"]), (&json!("CN-2026-000001"), &json!("credit_note")));
+    assert_eq!(shop.get(&invoice).await.json()["credit_notes"][0]["total"]["amount"], 50_000);
+    assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 50_000);
+    // No more is credited than the invoice has.
+    send(&shop, &fin, &notes, json!({"lines": [{"no": 1, "amount": 100_001}], "reason": "outage"}))
+        .await
+        .refuses(422, "unprocessable");
+
+    let returned = send(&shop, &fin, &refunds, refund(50_000)).await.json();
+    assert_eq!((&returned["state"], &returned["by"]), (&json!("done"), &json!("midtrans")), "{returned}");
+    let shown = shop.get(&invoice).await.json();
+    assert_eq!(shown["payments"][0]["state"], "partly_refunded", "{shown}");
+    notified(&shop, shown["payments"][0]["order_id"].as_str().unwrap()).await;
+    let wallet = shop.get("/api/wallet").await.json();
+    let reasons: Vec<&Value> = wallet["entries"].as_array().unwrap().iter().map(|entry| &entry["reason"]).collect();
+    assert_eq!((&wallet["balance"]["amount"], reasons.len()), (&json!(0), 2), "{wallet}");
+    send(&shop, &fin, &refunds, refund(150_000)).await.refuses(422, "unprocessable");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn a_transfer_is_returned_by_hand() {
+    let shop = Shop::open().await;
+    let invoice = paid(&shop, json!({"method": "va", "bank": "bca"})).await;
+    let fin = finance(&shop).await;
+    let note = json!({"lines": [{"no": 1}], "reason": "mistake"});
+    assert_eq!(send(&shop, &fin, &format!("{invoice}/credit-notes"), note).await.status, 201);
+    let refunds = format!("{invoice}/refunds");
+    let body = |by: &str| json!({"amount": 150_000, "reason": "mistake", "by": by});
+    send(&shop, &fin, &refunds, body("midtrans")).await.refuses(409, "conflict");
+    send(&shop, &fin, &refunds, body("hand")).await.refuses(422, "unprocessable");
+    send(&shop, &fin, &refunds, body("cash")).await.refuses(422, "unprocessable");
+    let by_hand = json!({"amount": 150_000, "reason": "mistake", "by": "hand", "reference": "TRX-1"});
+    let returned = send(&shop, &fin, &refunds, by_hand.clone()).await.json();
+    assert_eq!((&returned["state"], &returned["reference"]), (&json!("done"), &json!("TRX-1")));
+    assert_eq!(shop.get(&invoice).await.json()["payments"][0]["state"], "refunded");
+    send(&shop, &fin, &refunds, by_hand).await.refuses(409, "conflict");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn the_wallet_is_topped_up_and_pays_an_invoice() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let pay = format!("{invoice}/pay");
+    shop.post(&pay, &json!({"method": "wallet"})).await.refuses(409, "conflict");
+    let topups = "/api/wallet/topups";
+    shop.post(topups, &json!({"amount": 9_999, "method": "va", "bank": "bca"})).await.refuses(422, "unprocessable");
+    shop.post(topups, &json!({"amount": 0, "method": "qris"})).await.refuses(422, "unprocessable");
+    let body = json!({"amount": 200_000, "method": "qris"});
+    let begun = shop.post(topups, &body).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let again = shop.post(topups, &body).await;
+    assert_eq!((again.status, &again.json()["payment"]["id"]), (200, &begun.json()["payment"]["id"]));
+    settle(&shop, &begun.json()["payment"]).await;
+    assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 200_000);
+    let payment = shop.post(&pay, &json!({"method": "wallet"})).await.json();
+    assert_eq!((&payment["payment"]["state"], &payment["payment"]["method"]), (&json!("paid"), &json!("wallet")));
+    assert_eq!(shop.get(&invoice).await.json()["state"], "paid");
+    assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 50_000);
+    assert_eq!(shop.get(SUBSCRIPTION).await.json()["access"], "plan");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn a_written_off_invoice_can_still_be_paid() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.json();
+    let fin = finance(&shop).await;
+    let given_up = send(&shop, &fin, &format!("{invoice}/write-off"), json!({})).await.json();
+    assert_eq!(given_up["state"], "uncollectible");
+    agrees(&shop).await;
+    settle(&shop, &paying["payment"]).await;
+    assert_eq!(shop.get(&invoice).await.json()["state"], "paid");
+    let number = json!({"tax_invoice_number": "04002600123456789"});
+    let path = format!("PATCH {invoice}");
+    let changed = call(shop.world.address, &path, &[JSON, &fin], &number.to_string()).await.json();
+    assert_eq!(changed["tax_invoice_number"], "04002600123456789");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_changed_cancelled_and_resumed() {
+    let shop = Shop::open().await;
+    for (name, body) in
+        [("change", json!({"plan": "endless"})), ("cancel", json!({"at": "now"})), ("resume", json!({}))]
+    {
+        shop.post(&format!("{SUBSCRIPTION}/{name}"), &body).await.refuses(404, "not_found");
+    }
+    let (preview, change) = (format!("{SUBSCRIPTION}/preview"), format!("{SUBSCRIPTION}/change"));
+    let endless = json!({"plan": "endless"});
+    assert_eq!(shop.post(&preview, &endless).await.json()["total"]["amount"], 150_000);
+    shop.post(&preview, &json!({"plan": "nothing"})).await.refuses(422, "unprocessable");
+    assert_eq!(shop.post(SUBSCRIPTION, &json!({"plan": "starter"})).await.status, 201);
+    let previewed = shop.post(&preview, &endless).await.json();
+    assert_eq!((&previewed["lines"][0]["kind"], &previewed["applies_on"]), (&json!("proration"), &json!("2026-11-20")));
+    let changed = shop.post(&change, &endless).await.json();
+    assert_eq!((&changed["plan"], changed["invoice_id"].is_string()), (&json!("starter"), true), "{changed}");
+    let invoice = format!("/api/invoices/{}", changed["invoice_id"].as_str().unwrap());
+    let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.json();
+    settle(&shop, &paying["payment"]).await;
+    assert_eq!(shop.get(SUBSCRIPTION).await.json()["plan"], "endless");
+    shop.post(&change, &endless).await.refuses(409, "conflict");
+    let lower = shop.post(&change, &json!({"plan": "starter"})).await.json();
+    assert_eq!((&lower["next_plan"], &lower["invoice_id"]), (&json!("starter"), &Value::Null));
+
+    let cancel = format!("{SUBSCRIPTION}/cancel");
+    shop.post(&cancel, &json!({"at": "later"})).await.refuses(422, "unprocessable");
+    let ending = shop.post(&cancel, &json!({"at": "end"})).await.json();
+    assert_eq!((&ending["cancel_at_end"], &ending["next_invoice_on"]), (&json!(true), &Value::Null));
+    let resumed = shop.post(&format!("{SUBSCRIPTION}/resume"), &json!({})).await.json();
+    assert_eq!(resumed["cancel_at_end"], false);
+    let ended = shop.post(&cancel, &json!({"at": "now"})).await.json();
+    assert_eq!((&ended["state"], &ended["wallet"]["amount"]), (&json!("cancelled"), &json!(145_000)), "{ended}");
+    agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
+    let shop = Shop::open().await;
+    let person = shop.world.person("paul").await;
+    let session = shop.world.sign_in(&person).await.bearer();
+    let key = shop.world.key_of(person.user, "laptop", None).await;
+    let key = format!("Authorization: Bearer {key}");
+    let address = shop.world.address;
+    let books = shop.books();
+    let invoice = books.subscribe(&store::Actor::COMMAND, person.user, "endless").await.unwrap().invoice.unwrap();
+    let paying = send(&shop, &session, &format!("/api/invoices/{invoice}/pay"), json!({"method": "qris"})).await.json();
+    settle(&shop, &paying["payment"]).await;
+    for days in [35, 8, 8, 31] {
+        shop.world.clock.advance(Duration::from_hours(24 * days));
+        books.close_periods(None).await.unwrap();
+        books.dun().await.unwrap();
+    }
+    shop.world.refresh().await;
+    get(address, "/api/usage/today", &[&key]).await.refuses(402, "payment_required");
+    post(address, "/api/auth/validate", &[&key], "{}").await.refuses(402, "payment_required");
+    // Sign-in, the invoices and paying work.
+    let session = shop.world.sign_in(&person).await.bearer();
+    assert_eq!(get(address, SUBSCRIPTION, &[&session]).await.json()["access"], "none");
+    let open = get(address, "/api/invoices?state=open", &[&session]).await.json();
+    for invoice in open["items"].as_array().unwrap() {
+        let path = format!("/api/invoices/{}/pay", invoice["id"].as_str().unwrap());
+        let paying = send(&shop, &session, &path, json!({"method": "qris"})).await.json();
+        settle(&shop, &paying["payment"]).await;
+    }
+    shop.world.refresh().await;
+    assert_eq!(get(address, "/api/usage/today", &[&key]).await.status, 200);
+    agrees(&shop).await;
+}
