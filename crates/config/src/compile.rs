@@ -29,6 +29,7 @@ mod retry;
 mod rewrite;
 mod route;
 mod signup;
+mod traces;
 mod upstream;
 mod upstream_tls;
 mod weighted;

@@ -2,6 +2,8 @@
 //! file's tree before it is compiled, so that an invalid variable is reported like an invalid line of the file. A list
 //! is set as a whole: an index would set another entry after the file is changed.
 
+mod opentelemetry;
+
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
 use crate::near::near;
@@ -107,6 +109,7 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         }
         set(root, &setting.path, at, value);
     }
+    opentelemetry::lay(reader, root, environment);
 }
 
 /// Returns notes for variables that are named like settings but are neither settings nor named by a value. Call it

@@ -218,6 +218,12 @@ impl Usage {
         self.sum_of(TokenTotal::is_input)
     }
 
+    /// Returns all output, including reasoning; `None` if no class is known.
+    #[must_use]
+    pub fn all_output(&self) -> Option<Tokens> {
+        self.sum_of(|total| !total.is_input())
+    }
+
     fn sum_of(&self, is_part: impl Fn(TokenTotal) -> bool) -> Option<Tokens> {
         let parts = self.classes().into_iter().zip(&TOKEN_CLASSES);
         sum(parts.filter(|(_, class)| is_part(class.total)).map(|(tokens, _)| tokens))

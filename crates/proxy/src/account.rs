@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod permits;
 pub(crate) mod request;
 pub(crate) mod request_id;
+pub(crate) mod spans;
 pub(crate) mod trace_context;
 
 use std::rc::Rc;
@@ -252,6 +253,9 @@ impl RequestAccount {
     pub(crate) fn answered(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = self.request.read_clock();
+        if let Some(spans) = &self.request.spans {
+            spans.answered(status);
+        }
         let total_at = self.total_at();
         let deadlines = &self.request.deadlines;
         deadlines.must_end_at(total_at);
@@ -302,6 +306,9 @@ impl RequestAccount {
     /// Counts a retry after an attempt with this result.
     pub(crate) fn retried(&mut self, upstream: &Arc<str>, result: AttemptResult) {
         self.retries += 1;
+        if let Some(spans) = &self.request.spans {
+            spans.repeated(result, self.request.read_at());
+        }
         self.request.worker().handles.retried(upstream, result.cause_word());
         if let (Some(attempt), AttemptResult::Status(status)) = (&mut self.attempt, result) {
             attempt.status = Some(status);

@@ -26,9 +26,17 @@ use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::worker::token_client::TokenClient;
 
+/// Identifies the client as [`authenticate`] does, and records the span of that.
+pub(crate) async fn authenticate_in_span(account: &mut RequestAccount, auth: &Auth) -> Phase<Option<Client>> {
+    let since = account.request.phase_begins();
+    let client = authenticate(account, auth).await;
+    account.request.phase_ends("authenticate", since);
+    client
+}
+
 /// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An
 /// unidentified client is subject to the limits of unauthenticated clients.
-pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Phase<Option<Client>> {
+async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Phase<Option<Client>> {
     let problem = match auth {
         Auth::None => {
             account.identity.subject = identify::without_credential(&account.request);

@@ -148,6 +148,7 @@ pub(crate) async fn forward(
     account.destination = Some(destination);
     let mut retries = Retries::default();
     loop {
+        begin_span(account, &to, head, &retries)?;
         let is_repeatable = repeatable && upload.is_empty();
         let opened = if head.upgrades {
             Box::pin(upgradable(account, &to.pool)).await
@@ -223,7 +224,27 @@ async fn waited(retry: Retry) -> DestinationInUse {
 fn report_failure(account: &mut RequestAccount, problem: &Problem) -> AttemptResult {
     let result = AttemptResult::of_refusal(problem.refusal);
     account.report(result, problem.source.as_deref());
+    if let Some(spans) = &account.request.spans {
+        spans.failed(problem.refusal.code(), account.request.time_of_span(spans));
+    }
     result
+}
+
+/// Begins the span of an attempt at `to`. A repeated attempt has an id of its own, which its backend receives.
+fn begin_span(
+    account: &RequestAccount,
+    to: &Destination,
+    head: &mut OutgoingHead,
+    retries: &Retries,
+) -> Result<(), Problem> {
+    let request = &account.request;
+    if !retries.are_none() {
+        request.trace().rewrite(&mut head.edits).map_err(unwritable)?;
+    }
+    if let Some(spans) = &request.spans {
+        spans.begin_attempt(request.trace().attempt_id(), to, request.time_of_span(spans));
+    }
+    Ok(())
 }
 
 /// Directs the request to another backend of its upstream, and returns it.

@@ -27,7 +27,7 @@ use crate::account::request;
 use crate::account::request::RequestContext;
 use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, forward, inference, models, respond};
 use crate::authenticate::scope;
-use crate::authenticate::{authenticate, required};
+use crate::authenticate::{authenticate_in_span, required};
 use crate::body::IncomingBody;
 use crate::body::admit;
 use crate::client::head::Head;
@@ -167,7 +167,7 @@ async fn serve(
                 Box::pin(count_shared(account, waiting)).await?;
             }
         }
-        authenticate(account, auth).await
+        authenticate_in_span(account, auth).await
     };
     let client =
         anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;

@@ -6,6 +6,7 @@
 mod log;
 mod open;
 mod refusals;
+mod trace;
 mod used;
 
 use std::sync::Arc;
@@ -95,6 +96,7 @@ impl RequestAccount {
             BudgetHold::Nothing => self.record_unsent(now, &summary, PendingSettlement::default()),
         }
         log::end(self, &summary);
+        trace::end(self, &summary, now);
     }
 
     /// Returns the facts of the request, whose attempts have ended.
@@ -166,6 +168,9 @@ impl RequestAccount {
             first_byte_us: attempt.first_byte_us,
             duration_us: micros(now - attempt.since),
         };
+        if let (Some(spans), Some(call)) = (&self.request.spans, self.call()) {
+            spans.used(trace::call_of(call, &record));
+        }
         if let Some(inference) = &mut self.inference {
             inference.known_cost = known;
         }

@@ -4,11 +4,12 @@
 //! values of bounded length.
 //!
 //! Reading order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`live_state`]
-//! (readiness, as the control API reports it).
+//! (readiness, as the control API reports it), [`traces`] (requests whose spans are exported).
 
 pub mod live_state;
 pub mod logs;
 pub mod metrics;
+pub mod traces;
 
 pub use live_state::{LiveState, NotReady};
 pub use metrics::{

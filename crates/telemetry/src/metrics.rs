@@ -18,6 +18,7 @@ mod proxy;
 mod targets;
 mod tls;
 mod total;
+mod traces;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -41,6 +42,7 @@ pub use proxy::{
 };
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;
+pub use traces::{TraceDropLabels, TraceMetrics};
 
 /// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub configuration: ConfigurationMetrics,
     /// Metrics of the keys that issuers of access tokens publish.
     pub issuers: IssuerMetrics,
+    /// Metrics of the export of traces, and its queue.
+    pub traces: TraceMetrics,
     /// The backends, whose metrics are read from their states at scrape.
     pub backends: Arc<BackendBoard>,
     process: process::ProcessMetrics,
@@ -192,6 +196,7 @@ impl Metrics {
             tls: TlsMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
+            traces: TraceMetrics::register(&mut registry),
             backends,
             process: process::ProcessMetrics::register(&mut registry),
             registry,
@@ -212,6 +217,7 @@ impl Metrics {
             hook(self);
         }
         self.process.read();
+        self.traces.queue.show();
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);

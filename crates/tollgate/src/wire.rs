@@ -13,6 +13,7 @@ mod listeners;
 mod parts;
 mod reload;
 mod shutdown;
+mod traces;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -207,6 +208,7 @@ async fn join(
         parts::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
         services.issuer_keys(&base);
+        traces::start(&base, &mut services);
         let (unauthenticated, sharing) = (services.unauthenticated(&base), services.sharing(&base));
         if base.store.is_shared() {
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));

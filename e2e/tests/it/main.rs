@@ -79,6 +79,7 @@ mod subject_quotas;
 mod telemetry;
 mod texts;
 mod tls;
+mod traces;
 mod transformations;
 mod upstream;
 mod upstream_hosts;

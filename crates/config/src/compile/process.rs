@@ -3,7 +3,7 @@
 use access::api_key;
 
 use super::listen::CompiledListeners;
-use super::{billing, limit};
+use super::{billing, limit, traces};
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::schema::field::Either;
@@ -41,6 +41,7 @@ pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: 
         connections: connections(&input.connections, input.in_flight.value),
         drain: drain(&input.drain),
         log: log(&input.log),
+        traces: traces::traces(reader, &input.traces),
         data: input.data.value.clone(),
         store: store(&input.store),
         spool: spool(&input.spool),

@@ -2,6 +2,7 @@
 
 mod api_references;
 mod billing;
+mod traces;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
+pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
 use super::field::{
     Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
@@ -57,6 +59,8 @@ section! {
         drain: DrainInput = nested::<DrainInput>();
         /// The format and the levels of the log.
         log: LogInput = nested::<LogInput>();
+        /// The export of [traces](traces.md).
+        traces: TracesInput = nested::<TracesInput>();
         /// The listener and the limits of the control API.
         control: ControlInput = nested::<ControlInput>();
         /// A folder of [example files](insights.md#examples) that the insights endpoints respond with. Usage is then kept only while the server runs.

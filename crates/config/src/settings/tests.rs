@@ -171,6 +171,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "prices[0]",
             "control.rate_limits",
             "log.modules",
+            "traces.headers",
             "control.cors",
             "routes[0].methods",
             "routes[0].allow_headers",

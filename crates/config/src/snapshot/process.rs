@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::{Billing, MidtransAccount, WindowLimit};
+use super::{Billing, MidtransAccount, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -43,6 +43,8 @@ pub struct Process {
     pub drain: Drain,
     /// Format and levels of logs.
     pub log: Log,
+    /// The export of traces; `None` if it is off.
+    pub traces: Option<Traces>,
     /// The folder of the store's file, the spool and the lock.
     pub data: PathBuf,
     /// The database of users, keys and usage.

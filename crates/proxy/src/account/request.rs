@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::account::client_context::{ClientOrigin, ConnectionContext, Peer};
 use crate::account::request_id::RequestIdText;
+use crate::account::spans::SpanRecord;
 use crate::account::trace_context::TraceContext;
 use crate::client::head::Head;
 use crate::deadlines::RequestDeadlines;
@@ -49,6 +50,8 @@ pub(crate) struct RequestContext {
     pub(crate) head: Rc<Head>,
     interim: Rc<InterimResponses>,
     trace: OnceCell<TraceContext>,
+    /// The record of the request's spans; `None` if they are not exported in any case.
+    pub(crate) spans: Option<Box<SpanRecord>>,
 }
 
 impl RequestContext {
@@ -65,13 +68,45 @@ impl RequestContext {
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
-        let trace = OnceCell::new();
-        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim, trace }
+        let (trace, spans) = match &snapshot.process.traces {
+            None => (OnceCell::new(), None),
+            Some(traces) => {
+                let trace = TraceContext::of(&head, id, Some(traces));
+                let may_be_exported = trace.is_sampled || traces.errors || traces.slow.is_some();
+                let spans = may_be_exported.then(|| SpanRecord::new(trace.is_sampled, begun));
+                (OnceCell::from(trace), spans)
+            }
+        };
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim, trace, spans }
     }
 
     /// Returns the trace to which the request belongs.
     pub(crate) fn trace(&self) -> &TraceContext {
-        self.trace.get_or_init(|| TraceContext::of(&self.head, self.id))
+        self.trace.get_or_init(|| TraceContext::of(&self.head, self.id, None))
+    }
+
+    /// Returns the id of the trace for the log. Without `traces`, a request of which no client has begun a trace has none.
+    pub(crate) fn logged_trace_id(&self) -> Option<&str> {
+        let is_exported = self.snapshot.process.traces.is_some();
+        let trace = self.trace.get().filter(|trace| is_exported || trace.parent_id.is_some());
+        trace.map(TraceContext::trace_id_text)
+    }
+
+    /// Returns the time at which a phase begins; `None` if its span is not recorded. A sampled request reads the clock for it.
+    pub(crate) fn phase_begins(&self) -> Option<Instant> {
+        self.spans.as_ref().map(|spans| self.time_of_span(spans))
+    }
+
+    /// Records the span of a phase that has begun at `since`.
+    pub(crate) fn phase_ends(&self, name: &'static str, since: Option<Instant>) {
+        if let (Some(spans), Some(since)) = (&self.spans, since) {
+            spans.add_phase(name, since, self.time_of_span(spans));
+        }
+    }
+
+    /// Returns the current time for a sampled request. Others use the time that they have read last, which costs nothing.
+    pub(crate) fn time_of_span(&self, spans: &SpanRecord) -> Instant {
+        if spans.is_sampled { self.read_clock() } else { self.read_at() }
     }
 
     pub(crate) fn worker(&self) -> &Worker {

@@ -1,55 +1,181 @@
 //! The trace to which a request belongs (W3C Trace Context).
 
+use std::cell::Cell;
+
 use access::RequestId;
+use config::snapshot::Traces;
 use http1::{HeadEdits, InvalidPart, KnownName};
 
 use crate::client::head::{Head, text};
 
-/// The trace of a request, as upstreams learn it. It is parsed once.
+/// The maximum number of members of a `tracestate` (W3C Trace Context, 3.3.1.1).
+const STATE_MEMBERS_MAX: usize = 32;
+/// The flag of sampled traces.
+const SAMPLED: u8 = 1;
+/// The flag of traces whose ids end with seven random bytes (Level 2).
+const RANDOM: u8 = 2;
+/// The length of a `traceparent` of version 00.
+const TEXT_LEN: usize = 55;
+/// The position of the span's id in it.
+const SPAN_PLACE: usize = 36;
+
+/// The trace of a request, as upstreams learn it. The client's part of it is parsed once.
 #[derive(Debug)]
 pub(crate) struct TraceContext {
-    traceparent: [u8; 55],
-    /// Whether the client began the trace, so that its `tracestate` is forwarded.
-    is_of_client: bool,
+    pub(crate) trace_id: [u8; 16],
+    /// The id of the span of the request: the random half of the request's id.
+    pub(crate) span_id: [u8; 8],
+    /// The id of the client's span; `None` if the client did not begin the trace.
+    pub(crate) parent_id: Option<[u8; 8]>,
+    /// Whether the request was sampled at its beginning; without `traces`, whether the client's trace was.
+    pub(crate) is_sampled: bool,
+    /// Whether the client's `tracestate` is forwarded.
+    pub(crate) has_state: bool,
+    /// `traceparent` with the id of the request's own span.
+    text: [u8; TEXT_LEN],
+    /// The number of ids that attempts have got.
+    attempts: Cell<u64>,
 }
 
 impl TraceContext {
     /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
-    /// Trace Context, 3.2). The span's id is the random half of the request's id.
-    pub(crate) fn of(head: &Head, id: RequestId) -> Self {
-        let mut own = [0; 32];
-        let own: &str = id.0.simple().encode_lower(&mut own);
-        let received = head.get(KnownName::Traceparent).and_then(text).and_then(parse);
-        let (trace_id, flags) = received.unwrap_or((own, "00"));
-        let mut traceparent = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        let parts = [(3, trace_id), (36, own.get(16..).unwrap_or_default()), (53, flags)];
-        for (start, part) in parts {
-            if let Some(place) = traceparent.get_mut(start..start + part.len()) {
-                place.copy_from_slice(part.as_bytes());
-            }
-        }
-        Self { traceparent, is_of_client: received.is_some() }
+    /// Trace Context, 3.2). `traces` decides whether it is sampled.
+    pub(crate) fn of(head: &Head, id: RequestId, traces: Option<&Traces>) -> Self {
+        let mut parents = head.fields().all(KnownName::Traceparent);
+        // Several fields are not one valid value.
+        let received = parents.next().filter(|_| parents.next().is_none()).and_then(text).and_then(parse);
+        let own = *id.0.as_bytes();
+        let [.., a, b, c, d, e, f, g, h] = own;
+        let span_id = [a, b, c, d, e, f, g, h];
+        let (trace_id, flags) = received.map_or((own, 0), |received| (received.trace_id, received.flags));
+        let is_sampled = match traces {
+            None => flags & SAMPLED != 0,
+            Some(traces) => traces.parent && flags & SAMPLED != 0 || traces.sample.contains(trace_id),
+        };
+        let flags = flags & RANDOM | if is_sampled { SAMPLED } else { 0 };
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text, 3, &trace_id);
+        write_hex(&mut text, SPAN_PLACE, &span_id);
+        write_hex(&mut text, 53, &[flags]);
+        let has_state = received.is_some() && is_valid_state(head);
+        let (parent_id, attempts) = (received.map(|received| received.parent_id), Cell::new(0));
+        Self { trace_id, span_id, parent_id, is_sampled, has_state, text, attempts }
     }
 
-    /// Writes the trace for an upstream.
+    /// Writes the trace for an attempt at an upstream, whose span gets its own id.
     ///
     /// # Errors
     /// The value is always valid.
     pub(crate) fn write(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
-        if !self.is_of_client {
+        if !self.has_state {
             edits.remove(KnownName::Tracestate);
         }
-        edits.append(KnownName::Traceparent, &self.traceparent)
+        self.attempts.set(self.attempts.get() + 1);
+        edits.append(KnownName::Traceparent, &self.attempt_text())
+    }
+
+    /// Writes the trace for another attempt in place of that of the last one, unless the route has changed it.
+    ///
+    /// # Errors
+    /// The value is always valid.
+    pub(crate) fn rewrite(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
+        let last = self.attempt_text();
+        self.attempts.set(self.attempts.get() + 1);
+        if edits.added().any(|field| field.value == last) {
+            edits.set(KnownName::Traceparent, &self.attempt_text())?;
+        }
+        Ok(())
+    }
+
+    /// Returns the id of the span of the last attempt. No phase of the request has this id (`otlp::spans`).
+    pub(crate) fn attempt_id(&self) -> [u8; 8] {
+        (u64::from_be_bytes(self.span_id) ^ self.attempts.get()).to_be_bytes()
+    }
+
+    fn attempt_text(&self) -> [u8; TEXT_LEN] {
+        let mut text = self.text;
+        write_hex(&mut text, SPAN_PLACE, &self.attempt_id());
+        text
+    }
+
+    /// Returns the id of the trace in hexadecimal digits.
+    pub(crate) fn trace_id_text(&self) -> &str {
+        self.text.get(3..35).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
-/// Trace id and flags of a valid `traceparent`.
-fn parse(value: &str) -> Option<(&str, &str)> {
-    let hex = |text: &str, len| text.len() == len && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+/// Writes bytes as lowercase hexadecimal digits from `start` on.
+fn write_hex(text: &mut [u8; TEXT_LEN], start: usize, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+    let places = text.get_mut(start..).unwrap_or_default();
+    for (place, byte) in places.chunks_exact_mut(2).zip(bytes) {
+        place.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+}
+
+/// A valid `traceparent`.
+#[derive(Clone, Copy)]
+struct ReceivedParent {
+    trace_id: [u8; 16],
+    parent_id: [u8; 8],
+    flags: u8,
+}
+
+/// Returns a valid `traceparent`. Later versions may have further parts (W3C Trace Context, 3.2.4).
+fn parse(value: &str) -> Option<ReceivedParent> {
     let mut parts = value.split('-');
     let (version, trace_id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let whole = version != "00" || parts.next().is_none();
-    let valid = hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && hex(flags, 2);
-    (whole && valid && !zero(trace_id) && !zero(parent)).then_some((trace_id, flags))
+    let [version] = hex(version)?;
+    let is_whole = version != 0 || parts.next().is_none();
+    let (trace_id, parent_id, [flags]) = (hex(trace_id)?, hex(parent)?, hex(flags)?);
+    let is_valid = is_whole && version != 0xff && trace_id != [0; 16] && parent_id != [0; 8];
+    is_valid.then_some(ReceivedParent { trace_id, parent_id, flags })
 }
+
+/// Parses exactly as many lowercase hexadecimal digits as the bytes have.
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = *pair else { return None };
+        *byte = nibble(high)? << 4 | nibble(low)?;
+    }
+    Some(bytes)
+}
+
+/// Returns whether the head has a valid `tracestate` or none. An invalid one is discarded as a whole (W3C Trace Context, 3.3.1).
+fn is_valid_state(head: &Head) -> bool {
+    let mut members = 0;
+    head.fields().all(KnownName::Tracestate).all(|value| {
+        value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()).all(|member| {
+            members += 1;
+            members <= STATE_MEMBERS_MAX && is_member(member)
+        })
+    })
+}
+
+/// Returns whether the bytes are a member of a `tracestate`: a key, `=`, and a value (W3C Trace Context, 3.3.1.2 and 3.3.1.3).
+fn is_member(member: &[u8]) -> bool {
+    let Some(equals) = member.iter().position(|&octet| octet == b'=') else { return false };
+    let (key, value) = member.split_at(equals);
+    let value = value.get(1..).unwrap_or_default();
+    let is_key_octet = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    let is_key = key.first().is_some_and(|first| matches!(first, b'a'..=b'z' | b'0'..=b'9'))
+        && key.len() <= 256
+        && key.iter().all(is_key_octet)
+        && key.iter().filter(|octet| **octet == b'@').count() <= 1;
+    let is_value = (1..=256).contains(&value.len())
+        && value.iter().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'='));
+    is_key && is_value
+}
+
+#[cfg(test)]
+mod tests;

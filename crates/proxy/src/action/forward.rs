@@ -69,7 +69,7 @@ pub(crate) async fn forward_to(
     };
     let changed_request = match account.policy().request_body.clone() {
         // Boxed, because few requests need it.
-        Some(changes) => Box::pin(changed_body::of_request(account, body, &changes)).await?,
+        Some(changes) => Box::pin(changed_request(account, body, &changes)).await?,
         None => None,
     };
     let request = &account.request;
@@ -136,6 +136,18 @@ async fn admit(
     Ok(admission)
 }
 
+/// Returns the changed body of a request, if it has one.
+async fn changed_request(
+    account: &RequestAccount,
+    body: &mut IncomingBody,
+    changes: &Arc<BodyChanges>,
+) -> Result<Option<changed_body::ChangedRequest>, Problem> {
+    let since = account.request.phase_begins();
+    let changed = changed_body::of_request(account, body, changes).await?;
+    account.request.phase_ends("transform", since);
+    Ok(changed)
+}
+
 /// Returns a response whose body the route changes, if it has one.
 async fn changed(
     account: &RequestAccount,
@@ -147,7 +159,9 @@ async fn changed(
     if !changed_body::has_content(&account.request.head, &answered) {
         return Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }));
     }
+    let since = account.request.phase_begins();
     let changed = changed_body::of_response(account, answered, changes).await?;
+    account.request.phase_ends("transform", since);
     Ok(Handled::Changed(changed, admission.rate))
 }
 
@@ -173,6 +187,7 @@ fn is_event_stream(content_type: &[u8]) -> bool {
 /// Returns the edits of the request to a destination.
 fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) -> Result<HeadEdits, InvalidPart> {
     let (request, policy) = (&account.request, account.policy());
+    let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
@@ -201,6 +216,7 @@ fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) ->
     if policy.response_body.is_some() {
         changed_body::asks_for_whole(&mut edits)?;
     }
+    request.phase_ends("transform", since);
     Ok(edits)
 }
 

@@ -14,6 +14,7 @@ pub(super) async fn limit(
     client: Option<&Client>,
     charge: Option<Charge>,
 ) -> Result<AdmissionInfo, Problem> {
+    let since = account.request.phase_begins();
     let of_subject = match client {
         None if charge.is_some_and(|charge| charge != Charge::default()) => subject_quota::limits(account).await?,
         None | Some(_) => None,
@@ -22,6 +23,7 @@ pub(super) async fn limit(
         Some(limits) => budget::reserve(account, limits, charge).await?,
         None => Reservation::open(),
     };
+    account.request.phase_ends("limit", since);
     let admission = reservation.info();
     account.reserved(reservation);
     Ok(admission)

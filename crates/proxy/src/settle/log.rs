@@ -12,9 +12,9 @@ use crate::account::request::RequestContext;
 use crate::settle::RequestSummary;
 
 /// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
-const PATH_LEN_MAX: usize = 512;
+pub(super) const PATH_LEN_MAX: usize = 512;
 /// The maximum length in bytes of a host and of a user agent in a line.
-const FIELD_LEN_MAX: usize = 256;
+pub(super) const FIELD_LEN_MAX: usize = 256;
 
 /// Passes the fields of a line, in their order, to the macro `$then`: the name of each, its meaning, and its value.
 macro_rules! with_fields {
@@ -23,6 +23,8 @@ macro_rules! with_fields {
             $($level)?;
             request_id "Tollgate's id of the request, which the client receives as `X-Request-Id`"
                 [%$account.request.id]
+            trace_id "the id of the [trace](traces.md), if traces are exported or the client has begun one"
+                [$account.request.logged_trace_id()]
             correlation_id "the client's own `X-Request-Id`, if it has at most 128 characters of `A-Z a-z 0-9 . _ -`"
                 [$account.request.head.correlation()]
             client "the client's address; behind a trusted proxy, the one that it reports"
@@ -104,7 +106,7 @@ pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
 }
 
 /// Returns how the request ended: a refused one that ended in good order is named by its result.
-fn outcome(account: &RequestAccount, summary: &RequestSummary) -> &'static str {
+pub(super) fn outcome(account: &RequestAccount, summary: &RequestSummary) -> &'static str {
     let is_refused = account.ending.refusal.is_some() && summary.outcome == Outcome::Completed;
     if is_refused { summary.result.as_str() } else { summary.outcome.as_str() }
 }

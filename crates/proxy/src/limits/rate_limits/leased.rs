@@ -62,6 +62,7 @@ pub(super) fn begin(
 pub(crate) async fn count_shared(account: &mut RequestAccount, waiting: WaitingLimits) -> Result<(), Problem> {
     let at = account.request.at.clone();
     let Some(sharing) = &at.worker.shared.sharing else { return Ok(()) };
+    let since = account.request.phase_begins();
     for WaitingLimit { limit, grant } in waiting {
         match grants::wait(account, grant).await {
             Some(Ok((level, request))) => admit(account, sharing, &limit, GrantedTake { level, request }),
@@ -69,6 +70,7 @@ pub(crate) async fn count_shared(account: &mut RequestAccount, waiting: WaitingL
             None => count_share(account, sharing, &limit)?,
         }
     }
+    account.request.phase_ends("limit", since);
     Ok(())
 }
 

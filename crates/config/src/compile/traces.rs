@@ -1,0 +1,31 @@
+//! Compiles the section `traces`.
+
+use super::link_local;
+use crate::schema::process::TracesInput;
+use crate::section::Reader;
+use crate::snapshot::Traces;
+
+/// The path of the receiver below its base URL (OTLP 1.9, "OTLP/HTTP Request").
+const PATH: &str = "/v1/traces";
+
+/// Returns the export of traces; `None` if no receiver is configured.
+pub(super) fn traces(reader: &Reader<'_>, input: &TracesInput) -> Option<Traces> {
+    let otlp = input.otlp.as_ref()?;
+    let mut receiver = match otlp.at() {
+        Some(at) => link_local::checked(reader, &otlp.value, false, (at, "traces.otlp"))?,
+        None => otlp.value.clone(),
+    };
+    if !receiver.path.ends_with(PATH) {
+        receiver.path.push_str(PATH);
+    }
+    Some(Traces {
+        receiver,
+        headers: input.headers.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
+        sample: input.sample.value,
+        parent: input.parent.value,
+        errors: input.errors.value,
+        slow: input.slow.value,
+        queue_max: usize::try_from(input.queue.value).unwrap_or(usize::MAX),
+        link: input.link.as_ref().map(|link| link.value.clone()),
+    })
+}

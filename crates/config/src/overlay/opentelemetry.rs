@@ -1,0 +1,107 @@
+//! Settings from the variables that OpenTelemetry defines for all programs (OpenTelemetry, "OTLP Exporter Configuration").
+//! They apply where neither the file nor a variable of Tollgate has a setting.
+
+use percent_encoding::percent_decode_str;
+
+use super::set;
+use crate::environment::Environment;
+use crate::error::{Code, Problem};
+use crate::section::Reader;
+use crate::yaml::{Key, Kind, Node};
+
+/// The variables of a receiver of all signals, and those of traces, which come first.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// Merges the variables into `root`, whose other settings are complete.
+pub(super) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environment) {
+    let is_disabled = environment.get(DISABLED).is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let is_configured = root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null));
+    if is_disabled || is_configured {
+        return;
+    }
+    let set_of = |names: [&'static str; 2]| {
+        let mut set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?.trim())));
+        set.find(|(_, value)| !value.is_empty())
+    };
+    let Some((name, endpoint)) = set_of(ENDPOINTS) else { return };
+    let Some(variable) = environment.variable(name) else { return };
+    let at = reader.at_variable(variable, true);
+    let path = ["traces", "otlp"].map(str::to_owned);
+    set(root, &path, at, Node { at, kind: Kind::Scalar(endpoint.to_owned()) });
+    if root.find("traces.headers").is_some() {
+        return;
+    }
+    let Some((name, headers)) = set_of(HEADERS) else { return };
+    let Some(variable) = environment.variable(name) else { return };
+    let at = reader.at_variable(variable, true);
+    let Some(headers) = pairs(headers) else {
+        let message = format!("{name} is not a list of headers");
+        reader.report(Problem::new(Code::Environment, at, message).expected("NAME=VALUE,NAME=VALUE, percent-encoded"));
+        return;
+    };
+    let entry = |(name, value): (String, String)| (Key { at, name }, Node { at, kind: Kind::Scalar(value) });
+    let headers = headers.into_iter().map(entry).collect();
+    set(root, &["traces", "headers"].map(str::to_owned), at, Node { at, kind: Kind::Map(headers) });
+}
+
+/// Returns the names and values of a list `NAME=VALUE,…` as W3C Baggage has it, without properties.
+fn pairs(list: &str) -> Option<Vec<(String, String)>> {
+    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(String::from);
+    let pair = |entry: &str| {
+        let (name, value) = entry.split_once('=')?;
+        Some((decoded(name)?, decoded(value)?))
+    };
+    list.split(',').filter(|entry| !entry.trim().is_empty()).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::Flags;
+    use crate::load::{Sources, load_text};
+    use crate::snapshot::Traces;
+
+    /// The traces of a file with these variables, or the error.
+    fn traces(source: &str, variables: &[(&str, &str)]) -> Result<Option<Traces>, String> {
+        let environment = Environment::of(variables.iter().copied());
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        let loaded = load_text("t.yaml", source, sources).map_err(|error| error.to_string())?;
+        Ok(loaded.snapshot.process.traces)
+    }
+
+    fn receiver(source: &str, variables: &[(&str, &str)]) -> Option<String> {
+        traces(source, variables).unwrap().map(|traces| traces.receiver.to_string())
+    }
+
+    #[test]
+    fn the_more_specific_setting_applies() {
+        let (all, of_traces) =
+            (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318/"), (ENDPOINTS[0], "http://b/v1/traces"));
+        let file = "traces: {otlp: 'https://c/x'}";
+        assert_eq!(receiver("", &[]), None);
+        assert_eq!(receiver("", &[all]).as_deref(), Some("http://a:4318/v1/traces"));
+        assert_eq!(receiver("", &[all, of_traces]).as_deref(), Some("http://b/v1/traces"));
+        assert_eq!(receiver(file, &[all, of_traces]).as_deref(), Some("https://c/x/v1/traces"));
+        let own = ("TOLLGATE_TRACES__OTLP", "http://d");
+        assert_eq!(receiver(file, &[all, own]).as_deref(), Some("http://d/v1/traces"));
+        assert_eq!(receiver("", &[all, (DISABLED, "true")]), None);
+        assert_eq!(receiver("", &[all, (DISABLED, "false")]).as_deref(), Some("http://a:4318/v1/traces"));
+    }
+
+    #[test]
+    fn headers_are_decoded_and_invalid_ones_are_reported_without_their_text() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a");
+        let set = [endpoint, (HEADERS[1], "x-key=S3CRET%20a, authorization=Basic%20b%3D,")];
+        let headers = traces("", &set).unwrap().unwrap().headers;
+        let shown: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        assert_eq!(shown, [("x-key", "S3CRET a"), ("authorization", "Basic b=")]);
+        for invalid in ["S3CRET", "x=%ff%fe", "host=S3CRET", "x=S3CRET%0a"] {
+            let error = traces("", &[endpoint, (HEADERS[1], invalid)]).unwrap_err();
+            assert!(error.contains(HEADERS[1]) && !error.contains("S3CRET"), "{error}");
+        }
+        let error = traces("", &[(ENDPOINTS[1], "grpc://S3CRET")]).unwrap_err();
+        assert!(error.contains(ENDPOINTS[1]) && !error.contains("S3CRET"), "{error}");
+    }
+}

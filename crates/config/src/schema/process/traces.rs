@@ -1,0 +1,93 @@
+//! The keys of `traces`.
+
+use std::time::Duration;
+
+use access::{Secret, usd};
+use http::{HeaderName, HeaderValue};
+
+use super::super::field::{Map, default, or_empty};
+use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, WordOr, accept, bad};
+use super::super::section;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{Origin, Scheme, TRACE_ID_PLACE, TraceSample};
+
+section! {
+    TracesInput {
+        /// The base URL of a receiver of OTLP over HTTP: `http://127.0.0.1:4318`. Tollgate sends to `/v1/traces` below it.
+        otlp: Option<Input<Origin>> = or_empty(OTLP, "none: traces are off");
+        /// Headers of each request to the receiver, such as the key of a service.
+        headers: Vec<(String, Input<Secret>)> = Map::new(HEADER, is_header, HEADER_EXPECTED, HEADER_PATTERN);
+        /// The share of requests whose spans are exported. The id of the trace decides.
+        sample: Input<TraceSample> = default(SAMPLE, || TraceSample::of_ppm(10_000));
+        /// Whether a request is exported if its client has sampled the trace (`traceparent`).
+        parent: Input<bool> = default(Boolean, || true);
+        /// Whether requests that failed are exported, whatever `sample` decides.
+        errors: Input<bool> = default(Boolean, || true);
+        /// Requests that take at least this time are exported, whatever `sample` decides.
+        slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
+        /// Maximum number of requests whose spans wait for the receiver. More are dropped, and [counted](metrics.md#traces).
+        queue: Input<u32> = default(QUEUE, || 8_192);
+        /// The URL of a trace in your tracing system, to which the dashboard links: `https://grafana.example.com/trace/{trace_id}`.
+        link: Option<Input<String>> = or_empty(LINK, "none");
+    }
+}
+
+/// A request that waits uses up to four kilobytes of memory.
+const QUEUE: Whole<u32> = Whole::new(1, 1_000_000);
+const SLOW: WordOr<DurationForm> = WordOr::new("never", DurationForm::POSITIVE);
+const OTLP: TextForm<Origin> = TextForm {
+    parse: |text| match Origin::parse(text) {
+        Ok(origin) if origin.scheme != Scheme::H2c => Ok(origin),
+        Ok(_) => Err(bad("http://HOST[:PORT][/PATH] or https://…")),
+        Err(error) => Err(Refusal::Bad(error.to_string())),
+    },
+    shown: |origin| Value::text(origin),
+    cell: "URL",
+    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$",
+    scalar: Scalar::Text,
+};
+const HEADER_EXPECTED: &str = "names of headers, except those that Tollgate writes";
+const HEADER_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";
+const HEADER: TextForm<Secret> = TextForm {
+    parse: |value| {
+        let is_value = value.len() <= 4_096 && HeaderValue::from_str(value).is_ok();
+        accept(value, is_value, "1 to 4,096 characters of a header's value").map(Secret::new)
+    },
+    shown: Value::secret,
+    cell: "text",
+    pattern: "^.{0,4096}$",
+    scalar: Scalar::Any,
+};
+
+/// Whether an operator may set the header. The others describe the body or the connection.
+fn is_header(name: &str) -> bool {
+    const OWN: [&str; 6] = ["connection", "content-length", "content-type", "host", "te", "transfer-encoding"];
+    let lower = name.to_ascii_lowercase();
+    name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok() && !OWN.contains(&&*lower)
+}
+
+const SAMPLE: TextForm<TraceSample> = TextForm {
+    parse: |text| {
+        let ppm = text.strip_suffix('%').and_then(|number| usd::parse(number, 4).ok());
+        let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok()).filter(|ppm| *ppm <= TraceSample::PPM_MAX);
+        ppm.map(TraceSample::of_ppm)
+            .ok_or_else(|| bad("a percentage from 0% to 100%, with at most four decimal places"))
+    },
+    shown: |sample| Value::Text(format!("{}%", usd::written(u64::from(sample.ppm()), 4))),
+    cell: "`0%` to `100%`",
+    pattern: r"^[0-9]+(\.[0-9]+)?%$",
+    scalar: Scalar::Text,
+};
+const LINK: TextForm<String> = TextForm {
+    parse: |text| {
+        let is_url = text.starts_with("https://") || text.starts_with("http://");
+        let is_plain = text.len() <= 2_048 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_link = is_url && is_plain && text.contains(TRACE_ID_PLACE);
+        accept(text, is_link, "a URL with `{trace_id}`: https://grafana.example.com/trace/{trace_id}")
+    },
+    shown: |link| Value::text(link),
+    cell: "URL with `{trace_id}`",
+    pattern: r"^https?://[!-~]*\{trace_id\}[!-~]*$",
+    scalar: Scalar::Text,
+};

@@ -1,0 +1,182 @@
+//! One request to the receiver of traces, within bounds of time and size.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use access::issuer::is_link_local;
+use access::{Secret, Timestamp};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use prost::Message as _;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::error::ExportError;
+use crate::messages::ExportTraceServiceResponse;
+
+/// Maximum time for one request, from the name lookup to the end of the response.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// Maximum time to connect to one address.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Maximum number of a name's addresses that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// Maximum size of a response that is read. The rest of a longer one is not received.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+/// Maximum size of the head of a response.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The longest pause that a receiver may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
+const HTTP1: &[u8] = b"http/1.1";
+
+/// The receiver of traces.
+#[derive(Debug, Clone)]
+pub struct OtlpReceiver {
+    /// Whether the connection has TLS.
+    pub is_https: bool,
+    /// The host name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The value of `Host`.
+    pub authority: String,
+    /// The path, such as `/v1/traces`.
+    pub path: String,
+    /// Additional headers, such as the key of a service.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// Sends spans over HTTP/1.1.
+#[derive(Debug, Clone)]
+pub struct OtlpClient {
+    tls: Arc<ClientConfig>,
+}
+
+impl OtlpClient {
+    /// Returns a client that verifies the certificates of receivers with `tls`. It offers HTTP/1.1 only.
+    #[must_use]
+    pub fn new(tls: &ClientConfig) -> Self {
+        let mut tls = tls.clone();
+        tls.alpn_protocols = vec![HTTP1.to_vec()];
+        Self { tls: Arc::new(tls) }
+    }
+
+    /// Sends one body to the receiver at `now`. Returns the number of spans that the receiver rejected although it accepted the
+    /// request. The future may be dropped at any time.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn send(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, ExportError> {
+        timeout(REQUEST_MAX, self.send_slowly(to, body, now)).await.unwrap_or(Err(ExportError::TimedOut))
+    }
+
+    async fn send_slowly(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, ExportError> {
+        let stream = connect(to).await?;
+        if !to.is_https {
+            return exchange(to, TokioIo::new(stream), body, now).await;
+        }
+        let name = ServerName::try_from(to.host.clone()).map_err(|error| ExportError::Tls(io::Error::other(error)))?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(ExportError::Tls)?;
+        exchange(to, TokioIo::new(stream), body, now).await
+    }
+}
+
+async fn connect(to: &OtlpReceiver) -> Result<TcpStream, ExportError> {
+    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(ExportError::Resolve)?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let found: Vec<_> = found.take(ADDRESSES_MAX).collect();
+    if found.iter().any(|address| is_link_local(address.ip())) {
+        return Err(ExportError::LinkLocal);
+    }
+    for address in found {
+        match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(late) => last = late.into(),
+        }
+    }
+    Err(ExportError::Connect(last))
+}
+
+/// Sends one request on a new connection and reads the response.
+async fn exchange<T: Read + Write + Unpin + Send + 'static>(
+    to: &OtlpReceiver,
+    io: T,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<u64, ExportError> {
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(io).await.map_err(ExportError::Http)?;
+    // Dropping the set ends the connection.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let mut request = Request::post(&*to.path)
+        .header(header::HOST, &*to.authority)
+        .header(header::CONTENT_TYPE, "application/x-protobuf")
+        .header(header::USER_AGENT, "tollgate")
+        .header(header::CONNECTION, "close");
+    for (name, value) in &to.headers {
+        request = request.header(name, value.expose());
+    }
+    let request = request.body(Full::new(body)).map_err(ExportError::Request)?;
+    let response = sender.send_request(request).await.map_err(ExportError::Http)?;
+    match response.status() {
+        status if status.is_success() => {}
+        status @ (StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT) => {
+            let retry_after = retry_after(response.headers(), now);
+            return Err(ExportError::Busy { status: status.as_u16(), retry_after });
+        }
+        status => return Err(ExportError::Refused { status: status.as_u16() }),
+    }
+    // The status decides that the spans were accepted. An unreadable body only hides the number of rejected ones.
+    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
+    let response = body.ok().and_then(|body| ExportTraceServiceResponse::decode(body.to_bytes()).ok());
+    let rejected = response.and_then(|response| response.partial_success).map_or(0, |partial| partial.rejected_spans);
+    Ok(u64::try_from(rejected).unwrap_or(0))
+}
+
+/// Returns the time in `Retry-After` (RFC 9110, 10.2.3), at most [`RETRY_AFTER_MAX`].
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = httpdate::parse_http_date(text).ok()?;
+            let now = SystemTime::UNIX_EPOCH + Duration::from_micros(now.0);
+            at.duration_since(now).unwrap_or(Duration::ZERO)
+        }
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_receiver_may_ask_for_a_bounded_pause() {
+        let now = Timestamp(784_111_777_000_000);
+        let check = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(text))]);
+            retry_after(&headers, now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(check("7"), Some(7));
+        assert_eq!(check("Sun, 06 Nov 1994 08:49:50 GMT"), Some(13));
+        assert_eq!(check("Sun, 06 Nov 1994 08:49:30 GMT"), Some(0));
+        assert_eq!(check("999999"), Some(300));
+        assert_eq!(check("soon"), None);
+    }
+}

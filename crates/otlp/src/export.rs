@@ -1,0 +1,139 @@
+//! The job that sends the spans of finished requests to the receiver.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Clock;
+use bytes::Bytes;
+use jobs::{Job, JobError, JobSpec, NextRun, RetryPauses};
+use telemetry::Metrics;
+use telemetry::metrics::TraceMetrics;
+use tokio::time::timeout;
+
+use crate::batch::{EncodedBatch, ExportState};
+use crate::client::{OtlpClient, OtlpReceiver};
+use crate::error::ExportError;
+use crate::spans::{ExportedResource, encoded};
+
+/// Sends the spans that wait. A run without any costs one lock.
+pub const SPEC: JobSpec = JobSpec {
+    retry: RetryPauses { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
+    ..JobSpec::every("trace_export", Duration::from_millis(500))
+};
+
+/// Maximum number of requests whose spans are sent at once.
+const BATCH_MAX: usize = 512;
+/// Maximum number of times that one batch is sent. With the pauses between them, they last for some minutes.
+const TRIES_MAX: u32 = 10;
+/// Maximum time at the end of the process for the spans that wait.
+const LAST_MAX: Duration = Duration::from_secs(3);
+
+/// The receiver, and the process whose spans it gets.
+#[derive(Debug)]
+pub struct ExportTarget {
+    /// The receiver of the spans.
+    pub receiver: OtlpReceiver,
+    /// The process, as the receiver shows it.
+    pub resource: ExportedResource,
+    /// The client with the TLS of the process.
+    pub client: OtlpClient,
+}
+
+/// The job that exports spans. Clones continue with the same batch.
+#[derive(Clone)]
+pub struct TraceExport {
+    target: Arc<ExportTarget>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    state: ExportState,
+}
+
+impl TraceExport {
+    /// Creates the job.
+    #[must_use]
+    pub fn new(target: ExportTarget, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        Self { target: Arc::new(target), metrics, clock, state: ExportState::default() }
+    }
+
+    /// Returns the batch to send: the one that failed, or else the oldest spans that wait.
+    fn next_batch(&self) -> Option<EncodedBatch> {
+        let mut pending = self.state.get();
+        if pending.batch.is_none() {
+            let requests = self.metrics.traces.queue.take(BATCH_MAX);
+            if requests.is_empty() {
+                return None;
+            }
+            let body = Bytes::from(encoded(&self.target.resource, &requests));
+            pending.batch = Some(EncodedBatch { body, requests: requests.len(), tries: 0 });
+        }
+        let batch = pending.batch.as_mut()?;
+        batch.tries += 1;
+        Some(batch.clone())
+    }
+
+    /// Sends one batch; returns whether there was one. After a temporary failure, it remains to be sent again.
+    async fn send_next(&self) -> Result<bool, ExportError> {
+        let Some(EncodedBatch { body, requests, tries }) = self.next_batch() else { return Ok(false) };
+        let sent = self.target.client.send(&self.target.receiver, body, self.clock.now()).await;
+        let mut pending = self.state.get();
+        match sent {
+            Ok(rejected) => {
+                pending.batch = None;
+                pending.pause(self.clock.mono(), None);
+                self.metrics.traces.exported.inc_by(u64::try_from(requests).unwrap_or(u64::MAX));
+                if rejected > 0 {
+                    tracing::warn!(spans = rejected, "the receiver of traces rejected spans");
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                pending.pause(self.clock.mono(), error.retry_after());
+                if !error.is_temporary() || tries >= TRIES_MAX {
+                    pending.batch = None;
+                    self.metrics.traces.drop_for(TraceMetrics::REFUSED, requests);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Counts the spans that are not sent because the process ends.
+    fn drop_rest(&self) {
+        let unsent = self.state.get().batch.take().map_or(0, |batch| batch.requests);
+        let waiting = self.metrics.traces.queue.take(usize::MAX).len();
+        if unsent + waiting > 0 {
+            self.metrics.traces.drop_for(TraceMetrics::ENDED, unsent + waiting);
+            tracing::warn!(requests = unsent + waiting, "spans of the last requests were not exported");
+        }
+    }
+}
+
+impl Job for TraceExport {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        if self.state.get().is_paused(self.clock.mono()) {
+            return Ok(NextRun::Period);
+        }
+        let is_sent = self.send_next().await?;
+        Ok(if is_sent && !self.metrics.traces.queue.is_empty() { NextRun::Now } else { NextRun::Period })
+    }
+
+    async fn stop(&mut self) -> Result<(), JobError> {
+        let all = async {
+            while self.send_next().await? {}
+            Ok::<_, ExportError>(())
+        };
+        let result = timeout(LAST_MAX, all).await;
+        self.drop_rest();
+        match result {
+            Ok(result) => Ok(result?),
+            Err(late) => Err(late.into()),
+        }
+    }
+}
+
+impl fmt::Debug for TraceExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceExport").field("target", &self.target).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The decision whether the spans of a finished request are exported, and the facts from which they are made.
+
+use ai::{Format, ProviderKind};
+use config::snapshot::Traces;
+use http1::KnownName;
+use meter::{Outcome, RequestResult};
+use telemetry::metrics::method;
+use telemetry::traces::{TracedCall, TracedRequest};
+use tokio::time::Instant;
+
+use crate::account::spans::SpanRecord;
+use crate::account::{InferenceCall, RequestAccount};
+use crate::settle::RequestSummary;
+use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, outcome};
+
+/// Hands the request to the exporter, if it was sampled, has failed or was slow.
+pub(super) fn end(account: &RequestAccount, summary: &RequestSummary, now: Instant) {
+    let Some(spans) = &account.request.spans else { return };
+    let Some(traces) = &account.request.snapshot.process.traces else { return };
+    let is_failed = is_failed(account, summary);
+    if spans.is_sampled || is_kept(traces, is_failed, summary.duration_us) {
+        let request = Box::new(traced(account, summary, spans, (now, is_failed)));
+        account.request.worker().shared.metrics.traces.queue.push(request, traces.queue_max);
+    }
+}
+
+/// Returns whether a request is exported that was not sampled at its beginning.
+fn is_kept(traces: &Traces, is_failed: bool, duration_us: u64) -> bool {
+    let is_slow = traces.slow.is_some_and(|slow| u128::from(duration_us) >= slow.as_micros());
+    traces.errors && is_failed || is_slow
+}
+
+/// Returns whether the upstream or Tollgate failed. An error of the client is none of the server (OpenTelemetry, HTTP spans).
+fn is_failed(account: &RequestAccount, summary: &RequestSummary) -> bool {
+    let is_cut = matches!(summary.outcome, Outcome::UpstreamCut | Outcome::TimedOut | Outcome::Drained);
+    summary.result == RequestResult::Failed && (account.ending.status >= 500 || is_cut)
+}
+
+fn traced(
+    account: &RequestAccount,
+    summary: &RequestSummary,
+    spans: &SpanRecord,
+    (now, is_failed): (Instant, bool),
+) -> TracedRequest {
+    let (request, ending) = (&account.request, &account.ending);
+    let (head, trace) = (&request.head, request.trace());
+    let cut =
+        |bytes: &[u8]| -> Box<str> { String::from_utf8_lossy(bytes.get(..FIELD_LEN_MAX).unwrap_or(bytes)).into() };
+    let path = head.path();
+    match summary.outcome {
+        Outcome::UpstreamCut | Outcome::TimedOut | Outcome::Drained => spans.failed(summary.outcome.as_str(), now),
+        Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Interrupted => spans.end_attempt(now),
+    }
+    let (phases, attempts) = spans.take();
+    TracedRequest {
+        trace_id: trace.trace_id,
+        span_id: trace.span_id,
+        parent_id: trace.parent_id,
+        state: if trace.has_state { state(account) } else { Box::default() },
+        began_at_us: request.started_at.0,
+        duration_us: summary.duration_us,
+        method: method(head.method_bytes()),
+        scheme: request.origin(request.is_peer_trusted()).scheme,
+        protocol: request.protocol(),
+        host: cut(head.host()),
+        path: path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default().into(),
+        user_agent: head.get(KnownName::UserAgent).map(cut).unwrap_or_default(),
+        client: request.client_address(),
+        route: account.policy().name.clone(),
+        status: ending.status,
+        outcome: outcome(account, summary),
+        code: ending.refusal.as_ref().map(|(refusal, _)| refusal.code()),
+        is_failed,
+        request_bytes: ending.request_bytes,
+        response_bytes: ending.response_bytes,
+        phases,
+        attempts,
+    }
+}
+
+/// Joins the fields of the client's `tracestate`, which is valid.
+fn state(account: &RequestAccount) -> Box<str> {
+    let values = account.request.head.fields().all(KnownName::Tracestate);
+    let values: Vec<&str> = values.filter_map(crate::client::head::text).collect();
+    values.join(",").into()
+}
+
+/// Returns the facts of an attempt at a model.
+pub(super) fn call_of(call: &InferenceCall, record: &meter::Attempt) -> TracedCall {
+    TracedCall {
+        operation: operation(call.format),
+        provider: provider(call.provider.kind),
+        model: record.model.clone().unwrap_or_default(),
+        requested_model: call.requested_model.clone(),
+        answered_model: record.answered_model.clone(),
+        upstream_id: record.upstream_id.clone(),
+        input_tokens: record.usage.and_then(|usage| usage.all_input()).map(|tokens| tokens.0),
+        output_tokens: record.usage.and_then(|usage| usage.all_output()).map(|tokens| tokens.0),
+        cost_nano_usd: record.cost.map(|cost| cost.0),
+    }
+}
+
+/// Returns `gen_ai.operation.name`.
+const fn operation(format: Format) -> &'static str {
+    match format {
+        Format::Chat | Format::Responses | Format::Messages => "chat",
+        Format::GenerateContent => "generate_content",
+        Format::Completions => "text_completion",
+        Format::Embeddings | Format::EmbedContent => "embeddings",
+        Format::Images | Format::Speech | Format::Transcription | Format::Moderations => format.name(),
+    }
+}
+
+/// Returns `gen_ai.provider.name`.
+const fn provider(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Gemini => "gcp.gemini",
+        ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Mock => kind.as_str(),
+    }
+}

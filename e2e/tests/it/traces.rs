@@ -1,0 +1,284 @@
+//! Traces: the spans that a receiver of OTLP gets, and receivers that fail.
+
+mod receiver;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use e2e::upstream::ReservedPort;
+use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, eventually, setup};
+use serde_json::json;
+
+use crate::bodies::{CHAT, Format};
+use receiver::{ShownSpan, accepting, all, resource, spans_of};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+fn traced(to: SocketAddr, more: &str) -> String {
+    format!("{{otlp: \"http://{to}\"{more}}}")
+}
+
+/// Returns the id of the trace that a request has begun: its own id.
+fn trace_of(answer: &Answer) -> String {
+    answer.header("x-request-id").unwrap().replace('-', "")
+}
+
+fn named<'a>(spans: &'a [ShownSpan], name: &str) -> &'a ShownSpan {
+    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
+    let [span] = found[..] else { panic!("not one span {name}: {spans:#?}") };
+    span
+}
+
+#[tokio::test]
+async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_receive() {
+    let (receiver, backend, closed) =
+        (accepting().await, Upstream::json(&json!({"ok": true})).await, ReservedPort::new());
+    let backends = format!(
+        "[{{name: backend, strategy: round_robin, backends: [{{url: \"http://{}\"}}, {{url: \"http://{}\"}}]}}]",
+        closed.address(),
+        backend.address()
+    );
+    let setup = Setup::new()
+        .section("upstreams", &backends)
+        .section("routes", "[{name: users, path: {prefix: /users}, upstreams: backend}]")
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    let call = Call::get("/users/7?token=a-secret-query")
+        .header("traceparent", &format!("00-{TRACE}-{PARENT}-01"))
+        .header("tracestate", "vendor=1")
+        .header("authorization", "Bearer a-secret-credential")
+        .header("cookie", "a-secret-cookie");
+    gateway.call(call).await.expect(200);
+    let spans = spans_of(&receiver, TRACE).await;
+    let server = named(&spans, "GET users");
+    assert_eq!((server.kind, &*server.parent, &*server.state, server.is_error), (2, PARENT, "vendor=1", false));
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.response.status_code", "200"),
+        ("url.path", "/users/7"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+        ("client.address", "127.0.0.1"),
+        ("tollgate.route", "users"),
+    ] {
+        assert_eq!(server.attributes.get(key).map(String::as_str), Some(value), "{key}: {server:#?}");
+    }
+    let attempts: Vec<_> = spans.iter().filter(|span| span.kind == 3).collect();
+    let [failed, answered] = attempts[..] else { panic!("not two attempts: {spans:#?}") };
+    assert!(spans.iter().skip(1).all(|span| span.parent == server.id && span.start >= server.start));
+    assert!(spans.iter().all(|span| span.end >= span.start && span.end <= server.end), "{spans:#?}");
+    assert_eq!((&*failed.attributes["error.type"], failed.is_error), ("upstream_connect", true));
+    assert_eq!(failed.attributes["server.port"], closed.address().port().to_string());
+    assert_eq!(answered.attributes["http.response.status_code"], "200");
+    assert_eq!(answered.attributes["http.request.resend_count"], "1");
+    assert_ne!(failed.id, answered.id);
+    let head = backend.only().head;
+    assert_eq!(head.all("traceparent"), [format!("00-{TRACE}-{}-01", answered.id)]);
+    assert_eq!(head.all("tracestate"), ["vendor=1"]);
+    let of_process = resource(&receiver);
+    assert!(of_process.contains_key("service.instance.id") && of_process["service.name"] == "tollgate");
+    let received: Vec<u8> = receiver.seen().into_iter().flat_map(|request| request.body).collect();
+    assert!(!String::from_utf8_lossy(&received).contains("a-secret"), "spans have no query, credential or cookie");
+    gateway.logs(&format!("\"trace_id\":\"{TRACE}\"")).await;
+    eventually("the export is counted", async || {
+        gateway.metrics().await.lines().any(|line| line == "tollgate_traces_exported_total 1").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
+    let (receiver, first, second) = (accepting().await, Mock::start().await, Mock::start().await);
+    let providers =
+        [setup::provider("openai", "openai", first.address()), setup::provider("backup", "mock", second.address())];
+    let models = "[{name: fast, targets: [{provider: openai, model: \"500\"}, {provider: backup, model: tokens-3}]}]";
+    let setup = Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", models)
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let mut body = Format::Chat.body("fast", true);
+    body["messages"] = json!([{"role": "user", "content": "a-secret-prompt"}]);
+    let answer = gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
+    let spans = spans_of(&receiver, &trace_of(&answer)).await;
+    let (failed, served) = (named(&spans, "chat 500"), named(&spans, "chat tokens-3"));
+    assert_eq!((&*failed.attributes["error.type"], failed.is_error, served.is_error), ("500", true, false));
+    for (key, value) in [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "mock"),
+        ("gen_ai.request.model", "tokens-3"),
+        ("tollgate.model", "fast"),
+        ("tollgate.upstream", "backup"),
+        ("gen_ai.usage.output_tokens", "3"),
+    ] {
+        assert_eq!(served.attributes.get(key).map(String::as_str), Some(value), "{key}: {served:#?}");
+    }
+    named(&spans, "authenticate");
+    assert!(spans.iter().any(|span| span.name == "limit"), "{spans:#?}");
+    let received: Vec<u8> = receiver.seen().into_iter().flat_map(|request| request.body).collect();
+    let received = String::from_utf8_lossy(&received);
+    assert!(!received.contains("a-secret") && !received.contains(&key), "spans have no prompt and no key");
+}
+
+/// Returns a gateway with a route to `backend`, of which nothing is sampled by chance.
+async fn unsampled(backend: &Upstream, receiver: &Upstream, more: &str) -> Gateway {
+    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+        .section("traces", &traced(receiver.address(), &format!(", sample: 0%{more}")));
+    Gateway::start(setup).await
+}
+
+#[tokio::test]
+async fn without_a_sample_failed_slow_and_sampled_requests_are_exported() {
+    let receiver = accepting().await;
+    let backend = Upstream::start(|mut turn| async move {
+        if turn.head.first.contains("/slow ") {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        let status = if turn.head.first.contains("/failed ") { "500 No" } else { "200 OK" };
+        turn.answer(status, b"x").await;
+        Some(turn)
+    })
+    .await;
+    let gateway = unsampled(&backend, &receiver, ", slow: 300ms").await;
+    let quick = trace_of(&gateway.call(Call::get("/users/quick")).await.expect(200));
+    let absent = trace_of(&gateway.call(Call::get("/absent")).await.expect(404));
+    let failed = trace_of(&gateway.call(Call::get("/users/failed")).await.expect(500));
+    let slow = trace_of(&gateway.call(Call::get("/users/slow")).await.expect(200));
+    let sampled = Call::get("/users/quick").header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
+    gateway.call(sampled).await.expect(200);
+    let other = "1af7651916cd43dd8448eb211c80319c";
+    let unsampled = Call::get("/users/quick").header("traceparent", &format!("00-{other}-{PARENT}-00"));
+    gateway.call(unsampled).await.expect(200);
+    for trace in [&failed, &slow, TRACE] {
+        assert_eq!(spans_of(&receiver, trace).await.iter().filter(|span| span.kind == 3).count(), 1);
+    }
+    assert!(named(&spans_of(&receiver, &failed).await, "GET users").is_error);
+    gateway.stop().await;
+    // The end of the process sends everything that waits.
+    let traces: Vec<String> = all(&receiver).into_iter().map(|span| span.trace_id).collect();
+    assert!(![&*quick, &*absent, other].iter().any(|trace| traces.iter().any(|of| of == trace)), "{traces:?}");
+    let flags: Vec<_> =
+        backend.seen().iter().map(|seen| seen.head.header("traceparent").unwrap()[53..].to_owned()).collect();
+    assert_eq!(flags, ["00", "00", "00", "01", "00"]);
+}
+
+#[tokio::test]
+async fn a_share_of_none_and_without_the_client_exports_nothing() {
+    let (receiver, backend) = (accepting().await, Upstream::json(&json!({})).await);
+    let gateway = unsampled(&backend, &receiver, ", parent: false, errors: false, slow: never").await;
+    let sampled = Call::get("/users/1").header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
+    gateway.call(sampled).await.expect(200);
+    gateway.stop().await;
+    assert_eq!(receiver.seen().len(), 0);
+    assert!(backend.only().head.header("traceparent").unwrap().ends_with("-00"));
+}
+
+/// Returns the value of a metric.
+async fn figure(gateway: &Gateway, series: &str) -> u64 {
+    let metrics = gateway.metrics().await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series}: {metrics}"))
+}
+
+const QUEUE_FULL: &str = "tollgate_traces_dropped_total{reason=\"queue_full\"}";
+const REFUSED: &str = "tollgate_traces_dropped_total{reason=\"refused\"}";
+
+#[tokio::test]
+async fn a_receiver_that_hangs_or_is_gone_delays_no_request_and_the_queue_is_bounded() {
+    let backend = Upstream::json(&json!({})).await;
+    let hanging = Upstream::start(|turn| async move {
+        std::future::pending::<()>().await;
+        Some(turn)
+    })
+    .await;
+    let gone = ReservedPort::new();
+    for receiver in [hanging.address(), gone.address()] {
+        let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+            .section("traces", &traced(receiver, ", sample: 100%, queue: 16"));
+        let gateway = Gateway::start(setup).await;
+        for _ in 0..600 {
+            gateway.call(Call::get("/users/1")).await.expect(200);
+        }
+        // At most one batch is being sent, and 16 requests wait.
+        let dropped = figure(&gateway, QUEUE_FULL).await;
+        assert!(dropped >= 600 - 16 - 512, "{dropped}");
+        assert!(figure(&gateway, "tollgate_traces_waiting").await <= 16);
+        assert_eq!(figure(&gateway, "tollgate_traces_exported_total").await, 0);
+        let exit = gateway.stop().await;
+        assert!(exit.stderr.contains("spans of the last requests were not exported"), "{}", exit.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_or_redirects_is_not_asked_again_for_the_same_spans() {
+    let elsewhere = accepting().await;
+    let backend = Upstream::json(&json!({})).await;
+    for head in ["400 Bad Request".to_owned(), format!("307 Elsewhere\r\nlocation: http://{}/", elsewhere.address())] {
+        let receiver = Upstream::answering(&head, "no").await;
+        let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+            .section("traces", &traced(receiver.address(), ", sample: 100%"));
+        let gateway = Gateway::start(setup).await;
+        gateway.call(Call::get("/users/1")).await.expect(200);
+        eventually("the spans are dropped", async || (figure(&gateway, REFUSED).await == 1).then_some(())).await;
+        gateway.logs("the receiver of traces refused the spans with status").await;
+        assert_eq!((receiver.seen().len(), elsewhere.seen().len()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_busy_receiver_gets_the_same_spans_again_after_the_time_that_it_asks_for() {
+    let backend = Upstream::json(&json!({})).await;
+    let receiver = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        let head = if turn.connection == 0 { "429 Busy\r\nretry-after: 2" } else { "200 OK" };
+        turn.answer(head, b"").await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    gateway.call(Call::get("/users/1")).await.expect(200);
+    eventually("the receiver is busy", async || (receiver.seen().len() == 1).then_some(())).await;
+    let ((), waited) = e2e::timed(eventually("the spans are sent again", async || {
+        (figure(&gateway, "tollgate_traces_exported_total").await == 1).then_some(())
+    }))
+    .await;
+    assert!(waited > Duration::from_millis(1_500), "{waited:?}");
+    let bodies: Vec<_> = receiver.seen().into_iter().map(|request| request.body).collect();
+    assert_eq!(bodies.len(), 2);
+    assert_eq!(bodies[0], bodies[1]);
+}
+
+#[tokio::test]
+async fn a_response_of_ten_megabytes_is_not_read() {
+    let backend = Upstream::json(&json!({})).await;
+    let receiver = Upstream::answering("200 OK", vec![b'x'; 10 << 20]).await;
+    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    gateway.call(Call::get("/users/1")).await.expect(200);
+    eventually("the export is counted", async || {
+        (figure(&gateway, "tollgate_traces_exported_total").await == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn variables_of_opentelemetry_configure_the_receiver() {
+    let (receiver, backend) = (accepting().await, Upstream::json(&json!({})).await);
+    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}/base/", receiver.address()))
+        .variable("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=S3CRET%20value, x-other=2")
+        .variable("TOLLGATE_TRACES__SAMPLE", "100%");
+    let gateway = Gateway::start(setup).await;
+    let answer = gateway.call(Call::get("/users/1")).await.expect(200);
+    spans_of(&receiver, &trace_of(&answer)).await;
+    let head = receiver.only().head;
+    assert_eq!(head.first, "POST /base/v1/traces HTTP/1.1");
+    assert_eq!(head.all("x-api-key"), ["S3CRET value"]);
+    assert_eq!(head.all("x-other"), ["2"]);
+    assert_eq!(head.all("content-type"), ["application/x-protobuf"]);
+}
