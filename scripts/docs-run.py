@@ -37,7 +37,7 @@ BEFORE = {
 
 CONFIG = """
 upstreams: [{name: users, backends: [{url: "http://127.0.0.1:9"}]}]
-models: [{name: fast, targets: [{provider: openai, model: gpt-5-mini}]}]
+models: [{name: fast, targets: [{provider: openai, model: gpt-5-mini}]}, {name: smart, targets: [{provider: openai, model: gpt-5}]}]
 auth: [{name: partners, type: key, keys: [{name: acme, value: 0123456789abcdef0123456789abcdef}]}]
 plans: [{name: starter, credits_per_day: 1000}, {name: pro}, {name: business}, {name: retail}]
 routes: [{path: {prefix: /users}, upstreams: users, auth: {any: [{type: key, use: partners}, {type: key}]}}]
