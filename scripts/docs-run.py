@@ -37,7 +37,7 @@ BEFORE = {
 
 CONFIG = """
 upstreams: [{name: users, backends: [{url: "http://127.0.0.1:9"}]}]
-models: [{name: fast, targets: [{provider: openai, model: gpt-5-mini}]}]
+models: [{name: fast, targets: [{provider: openai, model: gpt-5-mini}]}, {name: smart, targets: [{provider: openai, model: gpt-5}]}]
 auth: [{name: partners, type: key, keys: [{name: acme, value: 0123456789abcdef0123456789abcdef}]}]
 plans: [{name: starter, credits_per_day: 1000}, {name: pro}, {name: business}, {name: retail}]
 routes: [{path: {prefix: /users}, upstreams: users, auth: {any: [{type: key, use: partners}, {type: key}]}}]
@@ -106,20 +106,22 @@ class Server:
             except OSError:
                 time.sleep(0.1)
         keys = json.loads((self.work / "tollgate-data/demo-keys.json").read_text())
-        run = lambda *arguments, **more: subprocess.run(
-            [self.work / "bin/tollgate", *arguments],
-            cwd=self.work, env=self.environment, check=True, capture_output=True, text=True, **more,
-        ).stdout
-        run("users", "create", "--email", "root@example.com", "--admin", "--password-stdin", input=PASSWORD + "\n")
-        user = run("users", "create", "--service", "customer").split()[0]
+        self.command("users", "create", "--email", "root@example.com", "--admin", "--password-stdin", text=PASSWORD + "\n")
+        user = self.command("users", "create", "--service", "customer").split()[0]
         token = self.call("/api/auth/login", {"email": "root@example.com", "password": PASSWORD})["access_token"]
-        admin = {"label": "docs", "scopes": ["admin"], "expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))}
-        admin["addresses"] = ["127.0.0.1"]
+        tomorrow = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+        admin = {"label": "docs", "scopes": ["admin"], "expires_at": tomorrow, "addresses": ["127.0.0.1"]}
         customer = self.call("/api/keys", {"label": "customer", "user_id": user}, token)
         self.environment |= {
             "KEY": keys[0]["key"], "TOLLGATE_KEY": keys[0]["key"], "TOKEN": token, "ACCESS_TOKEN": token, "USER_ID": user,
             "ADMIN_KEY": self.call("/api/keys", admin, token)["key"], "CUSTOMER_KEY": customer["key"],
         }
+
+    def command(self, *arguments, text=None):
+        """Returns the output of a command of Tollgate, which reads `text`."""
+        command = [self.work / "bin/tollgate", *arguments]
+        options = {"cwd": self.work, "env": self.environment, "check": True, "capture_output": True, "text": True}
+        return subprocess.run(command, input=text, **options).stdout
 
     def call(self, path, body, token=None):
         """Returns the response of the admin API to a POST."""
@@ -149,7 +151,8 @@ class Server:
             text = text.replace(old, new)
         # The rest of a block with the mock calls it.
         text = re.sub(r"(?ms)^tollgate mock (.*?)\n(.*)", r"calls() {\n\2}\nduring=calls served tollgate mock \1\n", text)
-        text = re.sub(r"(?m)^tollgate serve\b(.*)$", r'served tollgate serve\1 --listen 127.0.0.1:0 --addr 127.0.0.1:0 --data "$(mktemp -d)"', text)
+        apart = '--listen 127.0.0.1:0 --addr 127.0.0.1:0 --data "$(mktemp -d)"'
+        text = re.sub(r"(?m)^tollgate serve\b(.*)$", rf"served tollgate serve\1 {apart}", text)
         return re.sub(r"(?m)^(curl )(?!-f)", r"\1--fail-with-body ", text)
 
     def end(self):

@@ -1,4 +1,4 @@
-//! `api`: the latency of control API calls at a steady rate, during ingest, during key creation, and during a storm of
+//! `api`: the latency of admin API calls at a steady rate, during ingest, during key creation, and during a storm of
 //! sign-ins.
 
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub(crate) struct ApiFlags {
     /// Duration of each measurement in seconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections to the control API
+    /// Connections to the admin API
     #[arg(long, default_value_t = 64)]
     connections: u32,
 }

@@ -6,7 +6,7 @@
 //! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
 //! `instructions` counts instructions per request. `ingest`, `lookup`, `overview`, `pages`, `series` and `stores` measure the store,
-//! `api` the control API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
+//! `api` the admin API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
 //! `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `rows` (the comparisons), `sides` and `product` and `proxies` (the servers),
@@ -84,7 +84,7 @@ enum BenchCommand {
     Ingest(ingest::IngestFlags),
     /// Latency of the first lookup of a key, in a store with many keys
     Lookup(lookup::LookupFlags),
-    /// Latency of the control API, during ingest and sign-ins
+    /// Latency of the admin API, during ingest and sign-ins
     Api(api::ApiFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
     Stores(stores::PairFlags),

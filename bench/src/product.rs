@@ -233,7 +233,7 @@ fn more_routes(count: u32) -> String {
     (0..count).map(|number| format!("  - {{path: {}, upstreams: backend}}\n", path(number))).collect()
 }
 
-/// Waits until the control API reports that Tollgate is ready.
+/// Waits until the admin API reports that Tollgate is ready.
 pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {

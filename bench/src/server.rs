@@ -1,4 +1,4 @@
-//! The control API in this process, on the database of the measurement, with ingest at a given rate.
+//! The admin API in this process, on the database of the measurement, with ingest at a given rate.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;

@@ -10,7 +10,7 @@ test.describe.configure({ mode: "parallel" });
 const PAGES = [
   ["/", "One address for every model and API"],
   ["/docs", "Documentation"],
-  ["/docs/api", "Tollgate control API"],
+  ["/docs/api", "Tollgate admin API"],
   ["/dashboard/login", "Sign in"],
   ["/dashboard/overview", "Overview"],
   ["/dashboard/keys", "Keys"],
@@ -188,7 +188,7 @@ test("the submit button of a new key is on the screen, and stays there with all 
 
 test("the API reference has the type of the dashboard, and leads back", async ({ page }) => {
   await page.goto(at("/docs/api"));
-  await expect(page.getByRole("heading", { name: "Tollgate control API", level: 1 })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Tollgate admin API", level: 1 })).toBeVisible();
   await expect.poll(() => page.evaluate(() => document.fonts.check("14px 'Geist Variable'"))).toBe(true);
   await page.getByRole("link", { name: "Documentation" }).click();
   await expect(page).toHaveURL(/\/docs$/);

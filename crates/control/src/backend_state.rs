@@ -1,4 +1,4 @@
-//! Whether a backend gets requests, as the control API says it.
+//! Whether a backend gets requests, as the admin API says it.
 
 use serde::Serialize;
 use telemetry::BackendCondition;

@@ -1,4 +1,4 @@
-//! Changes of the configuration while the process runs: from the file, from the control API, and from the store.
+//! Changes of the configuration while the process runs: from the file, from the admin API, and from the store.
 //!
 //! A configuration is compiled on a blocking thread and replaces the running one in one step, or is refused and changes
 //! nothing. See `docs/live-configuration.md`.

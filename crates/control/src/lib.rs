@@ -1,4 +1,4 @@
-//! The control API: JSON over HTTP for users, operators and scripts.
+//! The admin API: JSON over HTTP for users, operators and scripts.
 //!
 //! This crate contains no SQL, does not use the proxy, does not decide about quotas (the meter does), and never
 //! reveals the cause of an internal error to a client.

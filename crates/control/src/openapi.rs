@@ -102,7 +102,7 @@ pub(crate) struct ConfigurationProblem {
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
+    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate admin API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
         consists of an integer and a currency. Below `/api/` and at the endpoints of insights, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
     components(schemas(ErrorBody, ErrorObject, ConfigurationProblem)),
     tags(

@@ -178,7 +178,7 @@ struct DocumentText(Bytes);
 
 /// The OpenAPI document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
-    body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate control API", "version": "0.1.0"}}))))]
+    body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate admin API", "version": "0.1.0"}}))))]
 async fn document(
     State(app): State<Arc<App>>,
     Extension(DocumentText(text)): Extension<DocumentText>,

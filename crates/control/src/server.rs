@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REFUSED_BYTES_MAX: u64 = 1 << 20;
 const REFUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Serves the control API until `shutdown` completes, then waits up to [`ServerLimits::drain`] for requests in flight.
+/// Serves the admin API until `shutdown` completes, then waits up to [`ServerLimits::drain`] for requests in flight.
 ///
 /// `/readyz` reports the drain only while this function runs: shut down the proxy first, this last.
 ///

@@ -22,7 +22,7 @@ use crate::passwords::Passwords;
 use crate::sessions::SessionCache;
 use crate::setup::SetupState;
 
-/// Everything that the control API uses. Endpoints do not change its fields.
+/// Everything that the admin API uses. Endpoints do not change its fields.
 #[derive(Debug)]
 pub struct State {
     /// Users, keys, plans and budgets.
@@ -75,7 +75,7 @@ pub struct State {
 pub enum Serves {
     /// All endpoints of the API.
     Api,
-    /// Only `/livez`, `/readyz` and `/metrics`, beside a proxy whose control API is another process.
+    /// Only `/livez`, `/readyz` and `/metrics`, beside a proxy whose admin API is another process.
     Probes,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::sql::StoreKind;
 
 /// On SQLite other writers wait for the one writer, but for no second transaction: a queue serves them in turn. A write
-/// of the control API waits for at most about 20 ms: for this transaction, for a slower commit, and for the end of a
+/// of the admin API waits for at most about 20 ms: for this transaction, for a slower commit, and for the end of a
 /// checkpoint.
 const AIM_ALONE: Duration = Duration::from_millis(8);
 /// On PostgreSQL no other transaction waits for rows that belong to one writer. Far below the timeout of a statement.

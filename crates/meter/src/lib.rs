@@ -6,7 +6,7 @@
 //! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal or a subject), [`admission`],
 //! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
 //! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
-//! control API and unauthenticated clients. [`busy_scopes`] finds the keys and subjects that are near a limit of their plan.
+//! admin API and unauthenticated clients. [`busy_scopes`] finds the keys and subjects that are near a limit of their plan.
 
 pub mod admission;
 mod atomic_amount;

@@ -89,7 +89,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Returns the backends of the running configuration and those with requests in flight, as the metrics and the control API
+    /// Returns the backends of the running configuration and those with requests in flight, as the metrics and the admin API
     /// show them.
     #[must_use]
     pub fn backend_statuses(&self) -> Vec<BackendStatus> {

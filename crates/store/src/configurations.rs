@@ -35,7 +35,7 @@ statements! {
 pub enum ConfigurationSource {
     /// The configuration file of a process.
     File,
-    /// A request to the control API.
+    /// A request to the admin API.
     Api,
 }
 

@@ -23,7 +23,7 @@ struct SubjectRow {
     subject: StoredSubject,
 }
 
-/// Maps scopes to the ids under which lists and the control API show them. Scopes that the store does not know are
+/// Maps scopes to the ids under which lists and the admin API show them. Scopes that the store does not know are
 /// missing.
 #[derive(Debug, Clone, Default)]
 pub struct ScopeIds {

@@ -4,7 +4,7 @@
 //! values of bounded length.
 //!
 //! Reading order: [`metrics`] (every name that `/metrics` shows), [`logs`] (lines on stderr), [`live_state`]
-//! (readiness, as the control API reports it), [`traces`] (requests whose spans are exported).
+//! (readiness, as the admin API reports it), [`traces`] (requests whose spans are exported).
 
 pub mod live_state;
 pub mod logs;

@@ -1,4 +1,4 @@
-//! Readiness of this process: other crates set it, the control API reports it.
+//! Readiness of this process: other crates set it, the admin API reports it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

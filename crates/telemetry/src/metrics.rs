@@ -47,7 +47,7 @@ pub use traces::{TraceDropLabels, TraceMetrics};
 /// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Maximum number of series of one control API family: paths × methods × statuses.
+/// Maximum number of series of one admin API family: paths × methods × statuses.
 const API_SERIES_MAX: usize = 1_000;
 
 type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
@@ -62,7 +62,7 @@ pub struct Metrics {
     pub leases: LeaseMetrics,
     /// Metrics of the spool; copied at scrape.
     pub spool: SpoolMetrics,
-    /// Metrics of the control API.
+    /// Metrics of the admin API.
     pub control: ControlMetrics,
     /// Metrics of rate limits over sliding windows.
     pub limits: WindowLimitMetrics,
@@ -112,7 +112,7 @@ pub struct LogMetrics {
     pub lines_dropped: Counter,
 }
 
-/// Metrics of the control API.
+/// Metrics of the admin API.
 #[derive(Debug, Clone)]
 pub struct ControlMetrics {
     /// `api_requests_total`: requests that control answered.
@@ -127,7 +127,7 @@ pub struct ControlMetrics {
     pub passwords_refused: Counter,
 }
 
-/// Labels of one request to the control API.
+/// Labels of one request to the admin API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ApiLabels {
     /// The method, as [`method`] returns it.
@@ -138,7 +138,7 @@ pub struct ApiLabels {
     pub status: u16,
 }
 
-/// Labels of one endpoint of the control API.
+/// Labels of one endpoint of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct PathLabels {
     /// The method, as [`method`] returns it.
@@ -275,13 +275,13 @@ impl ControlMetrics {
             passwords_hashed: Counter::default(),
             passwords_refused: Counter::default(),
         };
-        registry.register("api_requests", "Requests to the control API", control.requests.clone());
+        registry.register("api_requests", "Requests to the admin API", control.requests.clone());
         registry.register(
             "api_response_time_seconds",
             "Time from the head of a request to the head of its response",
             control.response_time.clone(),
         );
-        registry.register("api_panics", "Requests to the control API whose handler panicked", control.panics.clone());
+        registry.register("api_panics", "Requests to the admin API whose handler panicked", control.panics.clone());
         registry.register("api_passwords_hashed", "Passwords hashed or verified", control.passwords_hashed.clone());
         let refused = control.passwords_refused.clone();
         registry.register(

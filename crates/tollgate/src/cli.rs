@@ -80,7 +80,7 @@ pub(crate) struct Cli {
 
 /// The arguments of the binary `api`.
 #[derive(Debug, Parser)]
-#[command(name = "api", version, about = "Run the proxy and the control API", max_term_width = 100)]
+#[command(name = "api", version, about = "Run the proxy and the admin API", max_term_width = 100)]
 pub(crate) struct ServeOnly {
     #[command(flatten)]
     pub(crate) serve: Serve,
@@ -88,7 +88,7 @@ pub(crate) struct ServeOnly {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the proxy and the control API
+    /// Run the proxy and the admin API
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// Check a configuration file, and run its `tests`
@@ -201,11 +201,11 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// The proxy and the control API
+    /// The proxy and the admin API
     All,
     /// The proxy; its control listener serves only /livez, /readyz and /metrics
     Proxy,
-    /// The control API without the proxy
+    /// The admin API without the proxy
     Control,
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum StartFault {
     #[error("{0}")]
     Config(#[from] config::ConfigError),
     #[error(
-        "stored_config: the configuration of the control API that is in force over this file cannot be used; change the \
+        "stored_config: the configuration of the admin API that is in force over this file cannot be used; change the \
          file, for example a comment, to start with the file in its place\n{0}"
     )]
     StoredConfig(config::ConfigError),

@@ -24,7 +24,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) demo: &'a Demo,
     /// How the operator creates the first admin; `None` if an admin exists.
     pub(crate) setup: Option<&'a AdminSetup>,
-    /// Whether the control API is served, in addition to health checks.
+    /// Whether the admin API is served, in addition to health checks.
     pub(crate) serves_api: bool,
 }
 
@@ -112,7 +112,7 @@ impl Greeting<'_> {
         }
     }
 
-    /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the control API.
+    /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the admin API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let scheme = self.snapshot.process.control.scheme();
         let (usage, key) = (format!("{scheme}://{}/api/usage/today", self.control), &first.key);
@@ -206,7 +206,7 @@ mod tests {
         let routed = text(routes, true);
         assert!(routed.contains("curl 'http://127.0.0.1:8080/orders' \\\n    -H 'Authorization: Bearer"), "{routed}");
         assert!(!routed.contains("/api/usage/today"), "{routed}");
-        // A process that serves only health checks shows no request to the control API.
+        // A process that serves only health checks shows no request to the admin API.
         let probes = text("ai: {enabled: false}", false);
         assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");
     }

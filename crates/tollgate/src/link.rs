@@ -43,7 +43,7 @@ impl LinkDraft {
         self.ticket.hash()
     }
 
-    /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
+    /// Returns the URL of the link on the admin API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
         Secret::new(format!("{}/link#{}", process.control_url(control), self.ticket.expose()))

@@ -63,7 +63,7 @@ pub(crate) struct ServeOptions {
     pub(crate) sources: ConfigSources,
     /// The example files that the insights endpoints respond with.
     pub(crate) examples: Option<insights::Examples>,
-    /// Whether a flag sets the address of the control API.
+    /// Whether a flag sets the address of the admin API.
     pub(crate) has_addr: bool,
 }
 
@@ -146,7 +146,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     Ok(running)
 }
 
-/// Returns how the first admin is created, if none exists and this process serves the control API. The link itself is
+/// Returns how the first admin is created, if none exists and this process serves the admin API. The link itself is
 /// shown only on a terminal.
 async fn setup(
     process: &Process,

@@ -33,7 +33,7 @@ export const docs: Messages["docs"] = {
   limits: "Batas",
   limitsText:
     "Paket menetapkan kuota kredit per hari UTC dan laju per kunci. Anggaran membatasi uang, kredit, atau token per hari atau bulan. Jumlahnya dicadangkan sebelum panggilan dan diselesaikan sesudahnya, sehingga panggilan paralel tidak dapat melampaui batas.",
-  api: "API kontrol",
+  api: "API admin",
   apiText: "Semua yang ada di dasbor juga merupakan API. Referensinya memuat setiap bidang, kesalahan, dan contoh.",
   apiLink: "Buka referensi API",
 };

@@ -84,6 +84,6 @@ async fn no_surface_bears_another_name_than_the_brand() {
         .collect();
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
     let document = gateway.ask(Call::get("/openapi.json")).await.json();
-    assert_eq!(document["info"]["title"], "Codexible control API");
+    assert_eq!(document["info"]["title"], "Codexible admin API");
     assert_eq!(document["info"]["license"], json!({"name": "Apache-2.0", "identifier": "Apache-2.0"}));
 }

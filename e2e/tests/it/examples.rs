@@ -47,7 +47,7 @@ const EXAMPLES: [&str; 19] = [
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
-/// The address of the control API in the examples.
+/// The address of the admin API in the examples.
 const PRINTED_CONTROL: &str = "http://127.0.0.1:8787";
 /// Makes a failing `curl` fail the script.
 const SHELL: &str = r#"set -eu

@@ -1,4 +1,4 @@
-//! Changes of the configuration while the server runs: SIGHUP, the watch of the file, and the control API.
+//! Changes of the configuration while the server runs: SIGHUP, the watch of the file, and the admin API.
 
 mod stored;
 mod under_load;

@@ -1,4 +1,4 @@
-//! Requests of ordinary routes in the figures of the control API: sent, failed and refused ones, with a key and without.
+//! Requests of ordinary routes in the figures of the admin API: sent, failed and refused ones, with a key and without.
 
 use e2e::{Call, Gateway, ReservedPort, Setup, Upstream, commands, eventually};
 use serde_json::{Value, json};

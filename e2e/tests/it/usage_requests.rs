@@ -1,4 +1,4 @@
-//! Single requests, as the control API lists them after real calls.
+//! Single requests, as the admin API lists them after real calls.
 
 use e2e::{Call, Gateway, ReservedPort, Setup, Upstream, eventually, setup};
 use serde_json::{Value, json};

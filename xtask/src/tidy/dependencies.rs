@@ -80,7 +80,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("sqlx-macros", &["store", "ledger", "cluster"], "only store, ledger and cluster use SQL"),
     ("rusqlite", &["store"], "only store opens a SQLite file: see decision 0032"),
     ("redis", &["cluster"], "only cluster uses Redis"),
-    ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),
+    ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the admin API"),
     ("tower-http", &["control"], "tower layers are for control only"),
     ("anyhow", &["tollgate"], "modules return an error enum: anyhow is for the binary and tests"),
     ("clap", &["tollgate"], "commands are in tollgate"),

@@ -36,6 +36,15 @@ pub(crate) const PATTERNS: &[Pattern] = &[
     (&["callers", "that|who"], TERM),
 ];
 
+/// Words of the code that pages do not use (the vocabulary of `docs/glossary.md`).
+const PAGE_PATTERNS: &[Pattern] = &[
+    (&["untold"], "write `unreported`"),
+    (&["mend|mends|mended"], "write `repair`"),
+    (&["unopened"], "write `undecryptable`"),
+    (&["stranded|strands"], "write `unusable`, or `the lease of a dead node`"),
+    (&["stranger|strangers"], "write `unauthenticated client`"),
+];
+
 /// Type names without a noun of the domain, such as participles. A grep for a type must find one type.
 const VAGUE_TYPES: &[&str] = &[
     "Asked", "Told", "Held", "Kept", "Found", "Seen", "Met", "Made", "Given", "Shown", "Said", "Taken", "Lent", "Left",
@@ -98,7 +107,8 @@ fn find(file: &File) -> Vec<LanguageFinding> {
 }
 
 fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = LanguageFinding> + use<'a> {
-    PATTERNS.iter().flat_map(move |(pattern, remedy)| {
+    let of_pages = (passage.kind == ProseKind::Markdown).then_some(PAGE_PATTERNS);
+    PATTERNS.iter().chain(of_pages.into_iter().flatten()).flat_map(move |(pattern, remedy)| {
         let fits = |words: &[ProseWord]| {
             let is_inside = words.iter().rev().skip(1).all(|word| !word.ends_sentence);
             let mut pairs = words.iter().zip(*pattern);
@@ -216,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_pattern_fails_where_it_occurs_also_across_lines() {
-        for (pattern, remedy) in PATTERNS {
+        for (pattern, remedy) in PATTERNS.iter().chain(PAGE_PATTERNS) {
             let words: Vec<&str> = pattern.iter().filter_map(|word| word.split('|').next()).collect();
             let text = format!("Some text\nand {}\n{} here.\n", words[0], words[1..].join(" "));
             let messages = check_text("page.md", &text);
@@ -225,6 +235,13 @@ mod tests {
                 "{text} {messages:?}"
             );
         }
+    }
+
+    #[test]
+    fn words_of_the_code_fail_in_pages_only() {
+        assert_eq!(check_text("page.md", "A stranded lease.").len(), 1);
+        assert!(check_text("page.md", "The field `stranded`.").is_empty());
+        assert!(check_text("new/src/lib.rs", "// A stranded lease.").is_empty());
     }
 
     #[test]

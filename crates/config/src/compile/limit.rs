@@ -1,4 +1,4 @@
-//! Compiles the rate limits of the control API and of the proxy, and the proxies that Tollgate trusts.
+//! Compiles the rate limits of the admin API and of the proxy, and the proxies that Tollgate trusts.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const TWENTY: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// Limits of the control API if the file has none of the same kind.
+/// Limits of the admin API if the file has none of the same kind.
 const CONTROL_LIMITS: [WindowLimit; 3] = [
     a_minute(Dimension::Key, LimitSubject::Everybodys, HUNDRED),
     a_minute(Dimension::Address, LimitSubject::WithoutKey, TWENTY),

@@ -1,4 +1,4 @@
-//! The keys whose change needs a restart: listeners, folders, stores, and the control API.
+//! The keys whose change needs a restart: listeners, folders, stores, and the admin API.
 
 mod api_references;
 mod billing;
@@ -61,7 +61,7 @@ section! {
         log: LogInput = nested::<LogInput>();
         /// The export of [traces](traces.md).
         traces: TracesInput = nested::<TracesInput>();
-        /// The listener and the limits of the control API.
+        /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
         /// A folder of [example files](insights.md#examples) that the insights endpoints respond with. Usage is then kept only while the server runs.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
@@ -139,9 +139,9 @@ section! {
 
 section! {
     ControlInput {
-        /// The address on which the [control API](api.md) listens.
+        /// The address on which the [admin API](api.md) listens.
         listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
-        /// The control API is served over HTTPS.
+        /// The admin API is served over HTTPS.
         tls: Option<CertificateInput> = maybe_nested::<CertificateInput>();
         /// Bounds of its connections.
         connections: ControlConnectionsInput = nested::<ControlConnectionsInput>();
@@ -149,7 +149,7 @@ section! {
         timeout: Input<Duration> = default(CALL_TIMEOUT, || Duration::from_secs(30));
         /// Pages of other origins.
         cors: CorsInput = nested::<CorsInput>();
-        /// [Limits](api.md#rate-limits) of the control API; `[]` is no limit.
+        /// [Limits](api.md#rate-limits) of the admin API; `[]` is no limit.
         rate_limits: Entries<ControlLimitInput> = sections::<ControlLimitInput>("three limits");
         /// What a [configuration of the API](live-configuration.md#references-of-the-api) may refer to.
         config: ApiReferencesInput = nested::<ApiReferencesInput>();
@@ -196,7 +196,7 @@ section! {
     PublicUrlInput {
         /// The proxy, for example `https://llm.example.com`. The URL may have a path.
         proxy: Option<Input<String>> = or_empty(PROXY_URL, "the listener's");
-        /// The control API, for example `https://tollgate.example.com`.
+        /// The admin API, for example `https://tollgate.example.com`.
         control: Option<Input<String>> = or_empty(CONTROL_URL, "the listener's");
     }
 }

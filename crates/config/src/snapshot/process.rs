@@ -25,7 +25,7 @@ pub struct Process {
     pub production: bool,
     /// The folder of example files that the insights endpoints respond with; `None` for real data.
     pub examples_dir: Option<PathBuf>,
-    /// Settings of the control API.
+    /// Settings of the admin API.
     pub control: Control,
     /// The public URLs of the proxy and of control.
     pub public_url: PublicUrl,

@@ -61,12 +61,12 @@ fn a_brand_takes_the_place_of_the_products_name() {
         let text = branded(name, prefix);
         assert!(!text.to_lowercase().contains("tollgate"), "{name}");
         let document: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(document["info"]["title"], format!("{name} control API"));
+        assert_eq!(document["info"]["title"], format!("{name} admin API"));
         let cookie = &document["components"]["securitySchemes"]["cookie"]["name"];
         assert_eq!(cookie, &format!("__Host-{prefix}_session"));
     }
     // An inserted name is not searched again.
-    assert!(branded("My tollgate", "mine").contains("My tollgate control API"));
+    assert!(branded("My tollgate", "mine").contains("My tollgate admin API"));
 }
 
 #[test]

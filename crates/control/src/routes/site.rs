@@ -33,7 +33,7 @@ pub(super) struct Site {
     signup: &'static str,
     /// Whether the server has no admin yet. A link for the first admin creates one.
     needs_setup: bool,
-    /// The URL of the control API and of these pages.
+    /// The URL of the admin API and of these pages.
     control_url: String,
     /// The text before the underscore in each key.
     key_prefix: String,

@@ -1,4 +1,4 @@
-//! The control API on real sockets with a real store; the modules mirror its URLs.
+//! The admin API on real sockets with a real store; the modules mirror its URLs.
 
 #[cfg(test)]
 mod api;

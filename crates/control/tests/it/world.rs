@@ -134,7 +134,7 @@ impl World {
         Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { meter: None, ..state }).await
     }
 
-    /// Starts the listener for probes, beside a proxy whose control API is another process.
+    /// Starts the listener for probes, beside a proxy whose admin API is another process.
     pub(crate) async fn start_beside_proxy() -> Self {
         let probes = |state| State { serves: Serves::Probes, ..state };
         Self::launch("127.0.0.1:0", ServerLimits::default(), probes).await

@@ -22,7 +22,7 @@ pub(crate) struct Identity {
     pub(crate) plan: Option<Arc<str>>,
 }
 
-/// The public ids of the user and the key, which commands and the control API use. Operators cannot use row numbers.
+/// The public ids of the user and the key, which commands and the admin API use. Operators cannot use row numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallerIds {
     pub(crate) user: UserId,

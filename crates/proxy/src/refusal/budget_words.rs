@@ -4,7 +4,7 @@ use meter::counter::RefusalCause;
 use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per};
 
 /// Returns whether several users share a budget. Its amounts reveal the usage of others, so clients do not see them. An
-/// admin reads them over the control API.
+/// admin reads them over the admin API.
 pub(super) const fn is_shared(budget: BudgetId) -> bool {
     match budget.scope {
         BudgetScope::Plan(_) | BudgetScope::Global => true,

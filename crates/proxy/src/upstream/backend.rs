@@ -168,7 +168,7 @@ impl BackendState {
         self.health.store(UNKNOWN, Ordering::Relaxed);
     }
 
-    /// Returns the state as the metrics and the control API show it. A backend that is out for several reasons has the first
+    /// Returns the state as the metrics and the admin API show it. A backend that is out for several reasons has the first
     /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {
         let (breaker, is_unhealthy, is_ejected) =

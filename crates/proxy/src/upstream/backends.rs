@@ -103,7 +103,7 @@ impl Backends {
         self.rotations.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the backends that are configured or have requests in flight, as the metrics and the control API show them, in the
+    /// Returns the backends that are configured or have requests in flight, as the metrics and the admin API show them, in the
     /// order in which they were first used. The states of others are removed.
     pub(crate) fn statuses(&self, live: &Live) -> Vec<BackendStatus> {
         let mut shown = self.shown(live);

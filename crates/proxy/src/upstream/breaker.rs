@@ -63,7 +63,7 @@ pub(crate) struct TrialPermit {
     trial: u64,
 }
 
-/// An open state, as the control API shows it.
+/// An open state, as the admin API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakerShown {
     Open,

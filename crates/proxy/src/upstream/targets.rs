@@ -108,7 +108,7 @@ impl Targets {
         self.states().retain(|key, state| is_known(key) || Arc::strong_count(state) > 1);
     }
 
-    /// Returns the targets that `models` have, as the metrics and the control API show them.
+    /// Returns the targets that `models` have, as the metrics and the admin API show them.
     pub(crate) fn statuses(&self, models: &[Arc<Model>]) -> Vec<TargetStatus> {
         let (now, configured) = (Instant::now(), names(models));
         let states = self.states();

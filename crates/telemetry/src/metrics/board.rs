@@ -1,4 +1,4 @@
-//! The backends and targets of this process's proxy, as metrics and the control API show them: the proxy sets where they are
+//! The backends and targets of this process's proxy, as metrics and the admin API show them: the proxy sets where they are
 //! read.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Metrics of rate limits over sliding windows: those of the control API and of unauthenticated clients.
+//! Metrics of rate limits over sliding windows: those of the admin API and of unauthenticated clients.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

@@ -20,7 +20,7 @@ pub(super) const CONFIG_EXAMPLES: &str = "Examples:
 
 Each line has a key, its value and its source: a flag, an environment variable, a line of the .env file or of the \
 configuration, or the default. The command accepts the flags of `serve` and shows the settings that `serve` would \
-use: those of a stored configuration of the control API, if one is in force over the file. Secrets are shown as ***.";
+use: those of a stored configuration of the admin API, if one is in force over the file. Secrets are shown as ***.";
 
 pub(super) const SCHEMA_EXAMPLES: &str = "Examples:
   tollgate schema > tollgate.schema.json
@@ -49,7 +49,7 @@ pub(crate) struct Overrides {
     /// Address of the proxy [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Address of the control API [default: 127.0.0.1:8787]
+    /// Address of the admin API [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
     /// Send every LLM request to the mock provider, even if provider keys are set

@@ -25,7 +25,7 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --service shop --plan pro
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
-it on a terminal, and otherwise prints a one-time link to a page of the control API (at public_url.control, or \
+it on a terminal, and otherwise prints a one-time link to a page of the admin API (at public_url.control, or \
 control.listen). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
@@ -51,14 +51,14 @@ pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
   docker compose exec tollgate tollgate setup-link
   tollgate setup-link --user root@example.com
 
-The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. Without an admin, \
+The link opens a page of the admin API and expires after 24 hours. A new link replaces earlier ones. Without an admin, \
 the link creates the first one. Otherwise an admin chooses a password with it; this also lifts the limits on failed \
 sign-ins, and open sessions continue if the password stays the same.";
 
 /// Arguments of `tollgate setup-link`.
 #[derive(Debug, Args)]
 pub(crate) struct SetupLink {
-    /// Address of the control API, if a flag of the server sets it [default: public_url.control, else control.listen]
+    /// Address of the admin API, if a flag of the server sets it [default: public_url.control, else control.listen]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
     /// Address or id of the admin, if several exist

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
 enum InForce {
     /// The configuration file, or the defaults.
     File,
-    /// A configuration of the control API, with its number in the history.
+    /// A configuration of the admin API, with its number in the history.
     Stored(u64),
     /// The store could not be read, for this reason.
     Unknown(String),
@@ -67,10 +67,10 @@ impl InForce {
         match self {
             Self::File => None,
             Self::Stored(number) => Some(format!(
-                "the stored configuration {number} of the control API is in force in place of the file, until the file changes"
+                "the stored configuration {number} of the admin API is in force in place of the file, until the file changes"
             )),
             Self::Unknown(reason) => Some(format!(
-                "the store cannot be read, so that a configuration of the control API is not considered: {reason}"
+                "the store cannot be read, so that a configuration of the admin API is not considered: {reason}"
             )),
         }
     }

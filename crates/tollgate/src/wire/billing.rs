@@ -58,7 +58,7 @@ impl MidtransStub {
         Ok(Self { listener, address })
     }
 
-    /// Serves the stub until `shutdown` is ready. It notifies the control API at `control`.
+    /// Serves the stub until `shutdown` is ready. It notifies the admin API at `control`.
     pub(super) async fn serve(self, control: SocketAddr, shutdown: impl Future) {
         let options = MidtransOptions {
             server_key: STUB_KEY.to_owned(),
@@ -70,7 +70,7 @@ impl MidtransStub {
     }
 }
 
-/// Opens the books and adds their jobs, if billing is enabled and this process serves the control API.
+/// Opens the books and adds their jobs, if billing is enabled and this process serves the admin API.
 pub(super) async fn start(
     snapshot: &Snapshot,
     store: &Store,

@@ -41,7 +41,7 @@ pub(crate) struct DurableState {
     /// The runner of the heartbeat, which stops after all other jobs.
     pub(crate) heartbeat: Runner,
     pub(crate) keys: AdmittedVault,
-    /// The signing secret of access tokens; `None` in a process without a control API.
+    /// The signing secret of access tokens; `None` in a process without an admin API.
     pub(crate) signing: Option<Secret>,
     /// The spool and the meter; `None` in a process without a proxy.
     pub(crate) metered_spool: Option<MeteredSpool>,

@@ -59,7 +59,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// Maximum time for which the last run of ingest is awaited.
 const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
 
-/// The listener of the control API.
+/// The listener of the admin API.
 pub(crate) struct ControlListener {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
@@ -88,7 +88,7 @@ pub(crate) struct ServerContext {
     pub(crate) keys: AdmittedVault,
     /// The pool that hashes passwords.
     pub(crate) passwords: Passwords,
-    /// The signing secret of access tokens; `None` in a process without a control API.
+    /// The signing secret of access tokens; `None` in a process without an admin API.
     pub(crate) signing: Option<Secret>,
 }
 
@@ -279,7 +279,7 @@ impl Services {
         Ok(address)
     }
 
-    /// Starts the stub of Midtrans, which notifies the control API.
+    /// Starts the stub of Midtrans, which notifies the admin API.
     pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: SocketAddr) {
         let stopped = self.stopped();
         self.tasks.spawn(stub.serve(control, stopped));
@@ -402,7 +402,7 @@ impl Services {
         self.jobs.add(certificates::SPEC, move || reload.clone());
     }
 
-    /// Starts the control API.
+    /// Starts the admin API.
     pub(crate) fn control(
         &mut self,
         base: &ServerContext,
@@ -439,7 +439,7 @@ impl Services {
         let stopped = self.stopped();
         self.tasks.spawn(async move {
             if let Err(error) = control::serve(listener, state, stopped).await {
-                tracing::error!(%error, "the control API could not start; restart this process");
+                tracing::error!(%error, "the admin API could not start; restart this process");
             }
         });
         Ok(())

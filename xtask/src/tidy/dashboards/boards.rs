@@ -123,7 +123,7 @@ const GATEWAY: Board = Board {
                     "short",
                     &[query("tollgate_backend_requests_in_flight", Computation::Sum, &["backend"])],
                 ),
-                panel("Control API by status", "reqps", &[query("api_requests_total", Computation::Rate, &["status"])]),
+                panel("Admin API by status", "reqps", &[query("api_requests_total", Computation::Rate, &["status"])]),
             ],
         ),
     ],

@@ -11,7 +11,7 @@ use crate::error::DatabaseError;
 use crate::open_error::OpenError;
 
 /// Connections of one process in addition to those for look-ups: one each for ingest and the node's beat, the rest for
-/// the control API.
+/// the admin API.
 const CONNECTIONS_MAX: u32 = 11;
 /// Maximum time to wait for a connection, which may have to be opened.
 const ACQUIRE: Duration = Duration::from_secs(2);
