@@ -109,7 +109,10 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         }
         set(root, &setting.path, at, value);
     }
-    opentelemetry::lay(reader, root, environment);
+    for (path, value) in opentelemetry::settings(reader, root, environment) {
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        set(root, &path, value.at, value);
+    }
 }
 
 /// Returns notes for variables that are named like settings but are neither settings nor named by a value. Call it

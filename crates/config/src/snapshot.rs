@@ -73,7 +73,7 @@ pub use signup::{Signup, SignupMode};
 pub use split::{Split, UpstreamChanges, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use timeouts::Timeouts;
-pub use traces::{TRACE_ID_PLACE, TraceSample, Traces};
+pub use traces::{TraceSample, Traces};
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use access::Mono;
 use bytes::Bytes;
+use telemetry::metrics::ExportedRequest;
 
 /// Spans that were encoded and that the receiver has not accepted yet.
 #[derive(Debug, Clone)]
 pub(crate) struct EncodedBatch {
     /// The body of the request.
     pub(crate) body: Bytes,
-    /// The number of requests whose spans it contains.
-    pub(crate) requests: usize,
+    /// The requests whose spans it contains.
+    pub(crate) requests: Vec<ExportedRequest>,
     /// The number of times that it was sent.
     pub(crate) tries: u32,
 }

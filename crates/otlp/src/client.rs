@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::error::ExportError;
+use crate::error::TraceExportError;
 use crate::messages::ExportTraceServiceResponse;
 
 /// Maximum time for one request, from the name lookup to the end of the response.
@@ -44,7 +44,7 @@ pub struct OtlpReceiver {
     pub is_https: bool,
     /// The host name, or an address without brackets.
     pub host: String,
-    /// The port.
+    /// The port of the receiver.
     pub port: u16,
     /// The value of `Host`.
     pub authority: String,
@@ -73,28 +73,29 @@ impl OtlpClient {
     /// request. The future may be dropped at any time.
     ///
     /// # Errors
-    /// [`ExportError`].
-    pub async fn send(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, ExportError> {
-        timeout(REQUEST_MAX, self.send_slowly(to, body, now)).await.unwrap_or(Err(ExportError::TimedOut))
+    /// [`TraceExportError`].
+    pub async fn send(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, TraceExportError> {
+        timeout(REQUEST_MAX, self.send_slowly(to, body, now)).await.unwrap_or(Err(TraceExportError::TimedOut))
     }
 
-    async fn send_slowly(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, ExportError> {
+    async fn send_slowly(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, TraceExportError> {
         let stream = connect(to).await?;
         if !to.is_https {
             return exchange(to, TokioIo::new(stream), body, now).await;
         }
-        let name = ServerName::try_from(to.host.clone()).map_err(|error| ExportError::Tls(io::Error::other(error)))?;
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(ExportError::Tls)?;
+        let name =
+            ServerName::try_from(to.host.clone()).map_err(|error| TraceExportError::Tls(io::Error::other(error)))?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(TraceExportError::Tls)?;
         exchange(to, TokioIo::new(stream), body, now).await
     }
 }
 
-async fn connect(to: &OtlpReceiver) -> Result<TcpStream, ExportError> {
-    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(ExportError::Resolve)?;
+async fn connect(to: &OtlpReceiver) -> Result<TcpStream, TraceExportError> {
+    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(TraceExportError::Resolve)?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let found: Vec<_> = found.take(ADDRESSES_MAX).collect();
     if found.iter().any(|address| is_link_local(address.ip())) {
-        return Err(ExportError::LinkLocal);
+        return Err(TraceExportError::LinkLocal);
     }
     for address in found {
         match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
@@ -103,7 +104,7 @@ async fn connect(to: &OtlpReceiver) -> Result<TcpStream, ExportError> {
             Err(late) => last = late.into(),
         }
     }
-    Err(ExportError::Connect(last))
+    Err(TraceExportError::Connect(last))
 }
 
 /// Sends one request on a new connection and reads the response.
@@ -112,9 +113,9 @@ async fn exchange<T: Read + Write + Unpin + Send + 'static>(
     io: T,
     body: Bytes,
     now: Timestamp,
-) -> Result<u64, ExportError> {
+) -> Result<u64, TraceExportError> {
     let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(io).await.map_err(ExportError::Http)?;
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(io).await.map_err(TraceExportError::Http)?;
     // Dropping the set ends the connection.
     let mut tasks = JoinSet::new();
     tasks.spawn(connection);
@@ -126,8 +127,8 @@ async fn exchange<T: Read + Write + Unpin + Send + 'static>(
     for (name, value) in &to.headers {
         request = request.header(name, value.expose());
     }
-    let request = request.body(Full::new(body)).map_err(ExportError::Request)?;
-    let response = sender.send_request(request).await.map_err(ExportError::Http)?;
+    let request = request.body(Full::new(body)).map_err(TraceExportError::Request)?;
+    let response = sender.send_request(request).await.map_err(TraceExportError::Http)?;
     match response.status() {
         status if status.is_success() => {}
         status @ (StatusCode::TOO_MANY_REQUESTS
@@ -135,9 +136,9 @@ async fn exchange<T: Read + Write + Unpin + Send + 'static>(
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT) => {
             let retry_after = retry_after(response.headers(), now);
-            return Err(ExportError::Busy { status: status.as_u16(), retry_after });
+            return Err(TraceExportError::Busy { status: status.as_u16(), retry_after });
         }
-        status => return Err(ExportError::Refused { status: status.as_u16() }),
+        status => return Err(TraceExportError::Refused { status: status.as_u16() }),
     }
     // The status decides that the spans were accepted. An unreadable body only hides the number of rejected ones.
     let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// Why one request to the receiver of traces failed.
 #[derive(Debug, Error)]
-pub enum ExportError {
+pub enum TraceExportError {
     /// The name of the host does not resolve.
     #[error("the host of the receiver of traces cannot be resolved")]
     Resolve(#[source] io::Error),
@@ -45,7 +45,7 @@ pub enum ExportError {
     },
 }
 
-impl ExportError {
+impl TraceExportError {
     /// Returns whether the same spans are sent again.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {

@@ -8,12 +8,13 @@ use access::Clock;
 use bytes::Bytes;
 use jobs::{Job, JobError, JobSpec, NextRun, RetryPauses};
 use telemetry::Metrics;
-use telemetry::metrics::TraceMetrics;
+use telemetry::metrics::{ExportedRequest, TraceMetrics};
+use telemetry::traces::TracedRequest;
 use tokio::time::timeout;
 
 use crate::batch::{EncodedBatch, ExportState};
 use crate::client::{OtlpClient, OtlpReceiver};
-use crate::error::ExportError;
+use crate::error::TraceExportError;
 use crate::spans::{ExportedResource, encoded};
 
 /// Sends the spans that wait. A run without any costs one lock.
@@ -50,7 +51,7 @@ pub struct TraceExport {
 }
 
 impl TraceExport {
-    /// Creates the job.
+    /// Creates the job for one receiver.
     #[must_use]
     pub fn new(target: ExportTarget, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self { target: Arc::new(target), metrics, clock, state: ExportState::default() }
@@ -65,7 +66,8 @@ impl TraceExport {
                 return None;
             }
             let body = Bytes::from(encoded(&self.target.resource, &requests));
-            pending.batch = Some(EncodedBatch { body, requests: requests.len(), tries: 0 });
+            pending.batch =
+                Some(EncodedBatch { body, requests: requests.iter().map(|of| exported(of)).collect(), tries: 0 });
         }
         let batch = pending.batch.as_mut()?;
         batch.tries += 1;
@@ -73,7 +75,7 @@ impl TraceExport {
     }
 
     /// Sends one batch; returns whether there was one. After a temporary failure, it remains to be sent again.
-    async fn send_next(&self) -> Result<bool, ExportError> {
+    async fn send_next(&self) -> Result<bool, TraceExportError> {
         let Some(EncodedBatch { body, requests, tries }) = self.next_batch() else { return Ok(false) };
         let sent = self.target.client.send(&self.target.receiver, body, self.clock.now()).await;
         let mut pending = self.state.get();
@@ -81,7 +83,9 @@ impl TraceExport {
             Ok(rejected) => {
                 pending.batch = None;
                 pending.pause(self.clock.mono(), None);
-                self.metrics.traces.exported.inc_by(u64::try_from(requests).unwrap_or(u64::MAX));
+                let traces = &self.metrics.traces;
+                traces.exported.inc_by(u64::try_from(requests.len()).unwrap_or(u64::MAX));
+                requests.into_iter().for_each(|request| traces.exemplars.add(request));
                 if rejected > 0 {
                     tracing::warn!(spans = rejected, "the receiver of traces rejected spans");
                 }
@@ -91,7 +95,7 @@ impl TraceExport {
                 pending.pause(self.clock.mono(), error.retry_after());
                 if !error.is_temporary() || tries >= TRIES_MAX {
                     pending.batch = None;
-                    self.metrics.traces.drop_for(TraceMetrics::REFUSED, requests);
+                    self.metrics.traces.drop_for(TraceMetrics::REFUSED, requests.len());
                 }
                 Err(error)
             }
@@ -100,12 +104,22 @@ impl TraceExport {
 
     /// Counts the spans that are not sent because the process ends.
     fn drop_rest(&self) {
-        let unsent = self.state.get().batch.take().map_or(0, |batch| batch.requests);
+        let unsent = self.state.get().batch.take().map_or(0, |batch| batch.requests.len());
         let waiting = self.metrics.traces.queue.take(usize::MAX).len();
         if unsent + waiting > 0 {
             self.metrics.traces.drop_for(TraceMetrics::ENDED, unsent + waiting);
             tracing::warn!(requests = unsent + waiting, "spans of the last requests were not exported");
         }
+    }
+}
+
+/// Returns the facts that the metrics show of a request after its export.
+fn exported(request: &TracedRequest) -> ExportedRequest {
+    ExportedRequest {
+        route: request.route.clone(),
+        trace_id: request.trace_id,
+        duration_us: request.duration_us,
+        ended_at_us: request.began_at_us.saturating_add(request.duration_us),
     }
 }
 
@@ -121,7 +135,7 @@ impl Job for TraceExport {
     async fn stop(&mut self) -> Result<(), JobError> {
         let all = async {
             while self.send_next().await? {}
-            Ok::<_, ExportError>(())
+            Ok::<_, TraceExportError>(())
         };
         let result = timeout(LAST_MAX, all).await;
         self.drop_rest();

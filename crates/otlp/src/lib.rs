@@ -15,6 +15,6 @@ mod messages;
 mod spans;
 
 pub use client::{OtlpClient, OtlpReceiver};
-pub use error::ExportError;
+pub use error::TraceExportError;
 pub use export::{ExportTarget, SPEC, TraceExport};
 pub use spans::{ExportedResource, encoded};

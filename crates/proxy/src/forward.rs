@@ -230,7 +230,7 @@ fn report_failure(account: &mut RequestAccount, problem: &Problem) -> AttemptRes
     result
 }
 
-/// Begins the span of an attempt at `to`. A repeated attempt has an id of its own, which its backend receives.
+/// Begins the span of an attempt at `to`. A repeated attempt has another id, which its backend receives.
 fn begin_span(
     account: &RequestAccount,
     to: &Destination,

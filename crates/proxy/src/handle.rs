@@ -20,6 +20,7 @@ use http::{Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
+use telemetry::logs::events;
 
 use crate::account::RequestAccount;
 use crate::account::client_context::ConnectionContext;
@@ -65,7 +66,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let context = RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone());
         let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
-        tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
+        tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = head.path(), "request begins");
         let page = PageRequest::of(head, &account.request.snapshot, account.request.at.listener);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);

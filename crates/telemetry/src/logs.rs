@@ -4,6 +4,7 @@
 //! full is dropped and counted. The thread writes lines in batches, at most 10 ms after they were logged; a line at
 //! `warn` or `error` is written at once, with all lines before it. A panic is a line at `error`.
 
+pub mod events;
 mod json;
 mod queue;
 

@@ -7,6 +7,7 @@
 mod backends;
 mod board;
 mod configuration;
+mod exemplars;
 mod family;
 mod histogram;
 mod issuers;
@@ -30,6 +31,7 @@ use prometheus_client::registry::Registry;
 
 pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, TARGET_RESULTS, TargetStatus};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
+pub use exemplars::{Exemplars, ExportedRequest};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::{Histogram, HistogramCounts, WorkerHistogram};
 pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
@@ -222,6 +224,13 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+
+    /// Returns all metrics like [`Metrics::encode`], with an exported trace for each bucket of request durations that has
+    /// one. Only readers of OpenMetrics accept these exemplars.
+    #[must_use]
+    pub fn encode_with_exemplars(&self) -> String {
+        self.traces.exemplars.added_to(self.encode())
     }
 }
 

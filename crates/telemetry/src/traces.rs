@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::metrics::{Counter, Gauge};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 
 /// The facts of a finished request. All times are in microseconds from its beginning.
 #[derive(Debug, Clone)]
@@ -62,9 +63,9 @@ pub struct TracedRequest {
 pub struct TracedPhase {
     /// The name of the span: `authenticate`, `limit` or `transform`.
     pub name: &'static str,
-    /// Its beginning.
+    /// The time at which it begins.
     pub since_us: u64,
-    /// Its end.
+    /// The time at which it ends.
     pub until_us: u64,
 }
 
@@ -73,9 +74,9 @@ pub struct TracedPhase {
 pub struct TracedAttempt {
     /// The id of the client span, which the upstream has received.
     pub span_id: [u8; 8],
-    /// Its beginning.
+    /// The time at which it begins.
     pub since_us: u64,
-    /// Its end; `None` while it lasts.
+    /// The time at which it ends; `None` while it lasts.
     pub until_us: Option<u64>,
     /// The name of the upstream or provider.
     pub upstream: Arc<str>,

@@ -3,11 +3,13 @@
 mod receiver;
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use e2e::upstream::ReservedPort;
 use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, eventually, setup};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format};
 use receiver::{ShownSpan, accepting, all, resource, spans_of};
@@ -32,15 +34,19 @@ fn named<'a>(spans: &'a [ShownSpan], name: &str) -> &'a ShownSpan {
 
 #[tokio::test]
 async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_receive() {
-    let (receiver, backend, closed) =
-        (accepting().await, Upstream::json(&json!({"ok": true})).await, ReservedPort::new());
-    let backends = format!(
-        "[{{name: backend, strategy: round_robin, backends: [{{url: \"http://{}\"}}, {{url: \"http://{}\"}}]}}]",
-        closed.address(),
+    let receiver = accepting().await;
+    let backend = Upstream::start(|mut turn| async move {
+        let head = if turn.connection + turn.number == 0 { "503 Later" } else { "200 OK" };
+        turn.answer(head, b"x").await;
+        Some(turn)
+    })
+    .await;
+    let upstreams = format!(
+        "[{{name: backend, retry: {{attempts: 1, on: [503]}}, backends: [{{url: \"http://{}\"}}]}}]",
         backend.address()
     );
     let setup = Setup::new()
-        .section("upstreams", &backends)
+        .section("upstreams", &upstreams)
         .section("routes", "[{name: users, path: {prefix: /users}, upstreams: backend}]")
         .section("traces", &traced(receiver.address(), ", sample: 100%"));
     let gateway = Gateway::start(setup).await;
@@ -68,14 +74,17 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
     let [failed, answered] = attempts[..] else { panic!("not two attempts: {spans:#?}") };
     assert!(spans.iter().skip(1).all(|span| span.parent == server.id && span.start >= server.start));
     assert!(spans.iter().all(|span| span.end >= span.start && span.end <= server.end), "{spans:#?}");
-    assert_eq!((&*failed.attributes["error.type"], failed.is_error), ("upstream_connect", true));
-    assert_eq!(failed.attributes["server.port"], closed.address().port().to_string());
-    assert_eq!(answered.attributes["http.response.status_code"], "200");
+    assert_eq!((&*failed.attributes["error.type"], failed.is_error), ("503", true));
+    assert_eq!(failed.attributes["server.port"], backend.address().port().to_string());
+    assert_eq!((&*answered.attributes["http.response.status_code"], answered.is_error), ("200", false));
     assert_eq!(answered.attributes["http.request.resend_count"], "1");
-    assert_ne!(failed.id, answered.id);
-    let head = backend.only().head;
-    assert_eq!(head.all("traceparent"), [format!("00-{TRACE}-{}-01", answered.id)]);
-    assert_eq!(head.all("tracestate"), ["vendor=1"]);
+    let received: Vec<_> = backend.seen().into_iter().map(|seen| seen.head).collect();
+    for (head, span) in received.iter().zip([failed, answered]) {
+        assert_eq!(head.all("traceparent"), [format!("00-{TRACE}-{}-01", span.id)]);
+        assert_eq!(head.all("tracestate"), ["vendor=1"]);
+    }
+    assert_eq!(received.len(), 2);
+    assert!(failed.id != answered.id && ![&failed.id, &answered.id].contains(&&server.id));
     let of_process = resource(&receiver);
     assert!(of_process.contains_key("service.instance.id") && of_process["service.name"] == "tollgate");
     let received: Vec<u8> = receiver.seen().into_iter().flat_map(|request| request.body).collect();
@@ -85,6 +94,16 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
         gateway.metrics().await.lines().any(|line| line == "tollgate_traces_exported_total 1").then_some(())
     })
     .await;
+    let exemplar = format!(" # {{trace_id=\"{TRACE}\"}} ");
+    let metrics = async |accept| gateway.ask(Call::get("/metrics").header("accept", accept)).await.expect(200).text();
+    let with = metrics("application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
+    let lines: Vec<&str> = with.lines().filter(|line| line.contains(&exemplar)).collect();
+    let [line] = lines[..] else { panic!("not one exemplar: {with}") };
+    assert!(
+        line.starts_with("tollgate_request_duration_seconds_bucket{le=") && line.contains("route=\"users\"}"),
+        "{line}"
+    );
+    assert!(!metrics("*/*").await.contains(&exemplar));
 }
 
 #[tokio::test]
@@ -134,14 +153,14 @@ async fn without_a_sample_failed_slow_and_sampled_requests_are_exported() {
     let receiver = accepting().await;
     let backend = Upstream::start(|mut turn| async move {
         if turn.head.first.contains("/slow ") {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            tokio::time::sleep(Duration::from_millis(3_100)).await;
         }
         let status = if turn.head.first.contains("/failed ") { "500 No" } else { "200 OK" };
         turn.answer(status, b"x").await;
         Some(turn)
     })
     .await;
-    let gateway = unsampled(&backend, &receiver, ", slow: 300ms").await;
+    let gateway = unsampled(&backend, &receiver, ", slow: 3s").await;
     let quick = trace_of(&gateway.call(Call::get("/users/quick")).await.expect(200));
     let absent = trace_of(&gateway.call(Call::get("/absent")).await.expect(404));
     let failed = trace_of(&gateway.call(Call::get("/users/failed")).await.expect(500));
@@ -201,9 +220,9 @@ async fn a_receiver_that_hangs_or_is_gone_delays_no_request_and_the_queue_is_bou
         for _ in 0..600 {
             gateway.call(Call::get("/users/1")).await.expect(200);
         }
-        // At most one batch is being sent, and 16 requests wait.
+        // One batch of at most 16 requests is being sent, and 16 requests wait.
         let dropped = figure(&gateway, QUEUE_FULL).await;
-        assert!(dropped >= 600 - 16 - 512, "{dropped}");
+        assert!(dropped >= 600 - 16 - 16, "{dropped}");
         assert!(figure(&gateway, "tollgate_traces_waiting").await <= 16);
         assert_eq!(figure(&gateway, "tollgate_traces_exported_total").await, 0);
         let exit = gateway.stop().await;
@@ -230,26 +249,32 @@ async fn a_receiver_that_refuses_or_redirects_is_not_asked_again_for_the_same_sp
 #[tokio::test]
 async fn a_busy_receiver_gets_the_same_spans_again_after_the_time_that_it_asks_for() {
     let backend = Upstream::json(&json!({})).await;
-    let receiver = Upstream::start(|mut turn| async move {
-        turn.read_body().await;
-        let head = if turn.connection == 0 { "429 Busy\r\nretry-after: 2" } else { "200 OK" };
-        turn.answer(head, b"").await;
-        Some(turn)
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let of_receiver = times.clone();
+    let receiver = Upstream::start(move |mut turn| {
+        let times = of_receiver.clone();
+        async move {
+            turn.read_body().await;
+            times.lock().unwrap().push(Instant::now());
+            let head = if turn.connection == 0 { "429 Busy\r\nretry-after: 2" } else { "200 OK" };
+            turn.answer(head, b"").await;
+            Some(turn)
+        }
     })
     .await;
     let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
         .section("traces", &traced(receiver.address(), ", sample: 100%"));
     let gateway = Gateway::start(setup).await;
     gateway.call(Call::get("/users/1")).await.expect(200);
-    eventually("the receiver is busy", async || (receiver.seen().len() == 1).then_some(())).await;
-    let ((), waited) = e2e::timed(eventually("the spans are sent again", async || {
+    eventually("the spans are sent again", async || {
         (figure(&gateway, "tollgate_traces_exported_total").await == 1).then_some(())
-    }))
+    })
     .await;
-    assert!(waited > Duration::from_millis(1_500), "{waited:?}");
-    let bodies: Vec<_> = receiver.seen().into_iter().map(|request| request.body).collect();
-    assert_eq!(bodies.len(), 2);
-    assert_eq!(bodies[0], bodies[1]);
+    let times = times.lock().unwrap().clone();
+    let [first, second] = times[..] else { panic!("not two requests: {times:?}") };
+    assert!(second.duration_since(first) >= Duration::from_secs(2), "{times:?}");
+    let [first, second] = &receiver.seen()[..] else { panic!("not two requests") };
+    assert_eq!(first.body, second.body);
 }
 
 #[tokio::test]

@@ -26,6 +26,5 @@ pub(super) fn traces(reader: &Reader<'_>, input: &TracesInput) -> Option<Traces>
         errors: input.errors.value,
         slow: input.slow.value,
         queue_max: usize::try_from(input.queue.value).unwrap_or(usize::MAX),
-        link: input.link.as_ref().map(|link| link.value.clone()),
     })
 }

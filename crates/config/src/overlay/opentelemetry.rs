@@ -3,7 +3,6 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::set;
 use crate::environment::Environment;
 use crate::error::{Code, Problem};
 use crate::section::Reader;
@@ -14,36 +13,41 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
-/// Merges the variables into `root`, whose other settings are complete.
-pub(super) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environment) {
+/// Returns the values of keys that the variables set; `root` has all other settings.
+pub(super) fn settings(
+    reader: &Reader<'_>,
+    root: &Node,
+    environment: &Environment,
+) -> Vec<(&'static [&'static str], Node)> {
+    let mut settings: Vec<(&'static [&'static str], Node)> = Vec::new();
     let is_disabled = environment.get(DISABLED).is_some_and(|word| word.eq_ignore_ascii_case("true"));
     let is_configured = root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null));
     if is_disabled || is_configured {
-        return;
+        return settings;
     }
     let set_of = |names: [&'static str; 2]| {
         let mut set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?.trim())));
         set.find(|(_, value)| !value.is_empty())
     };
-    let Some((name, endpoint)) = set_of(ENDPOINTS) else { return };
-    let Some(variable) = environment.variable(name) else { return };
+    let Some((name, endpoint)) = set_of(ENDPOINTS) else { return settings };
+    let Some(variable) = environment.variable(name) else { return settings };
     let at = reader.at_variable(variable, true);
-    let path = ["traces", "otlp"].map(str::to_owned);
-    set(root, &path, at, Node { at, kind: Kind::Scalar(endpoint.to_owned()) });
+    settings.push((&["traces", "otlp"], Node { at, kind: Kind::Scalar(endpoint.to_owned()) }));
     if root.find("traces.headers").is_some() {
-        return;
+        return settings;
     }
-    let Some((name, headers)) = set_of(HEADERS) else { return };
-    let Some(variable) = environment.variable(name) else { return };
+    let Some((name, headers)) = set_of(HEADERS) else { return settings };
+    let Some(variable) = environment.variable(name) else { return settings };
     let at = reader.at_variable(variable, true);
     let Some(headers) = pairs(headers) else {
         let message = format!("{name} is not a list of headers");
         reader.report(Problem::new(Code::Environment, at, message).expected("NAME=VALUE,NAME=VALUE, percent-encoded"));
-        return;
+        return settings;
     };
     let entry = |(name, value): (String, String)| (Key { at, name }, Node { at, kind: Kind::Scalar(value) });
     let headers = headers.into_iter().map(entry).collect();
-    set(root, &["traces", "headers"].map(str::to_owned), at, Node { at, kind: Kind::Map(headers) });
+    settings.push((&["traces", "headers"], Node { at, kind: Kind::Map(headers) }));
+    settings
 }
 
 /// Returns the names and values of a list `NAME=VALUE,…` as W3C Baggage has it, without properties.

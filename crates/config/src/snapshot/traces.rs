@@ -6,9 +6,6 @@ use access::Secret;
 
 use super::Origin;
 
-/// The part of `traces.link` that the id of a trace replaces.
-pub const TRACE_ID_PLACE: &str = "{trace_id}";
-
 /// The export of traces to a receiver of OTLP.
 #[derive(Debug, Clone)]
 pub struct Traces {
@@ -26,8 +23,6 @@ pub struct Traces {
     pub slow: Option<Duration>,
     /// Maximum number of requests whose spans wait for the receiver.
     pub queue_max: usize,
-    /// The URL of a trace in the operator's tracing system, with [`TRACE_ID_PLACE`].
-    pub link: Option<String>,
 }
 
 /// A share of all traces, which the id of a trace belongs to or not. All services with the same share select the same

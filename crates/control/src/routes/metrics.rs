@@ -43,7 +43,15 @@ pub(super) async fn show(
     if !is_open {
         return Err(Problem::new(Refusal::Unauthorized, message));
     }
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], app.metrics.encode()))
+    let text = if accepts_exemplars(&headers) { app.metrics.encode_with_exemplars() } else { app.metrics.encode() };
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
+}
+
+/// Whether the reader names OpenMetrics in `Accept`, as Prometheus does. Other readers may know the older text format only,
+/// which has no exemplars.
+fn accepts_exemplars(headers: &HeaderMap) -> bool {
+    const OPEN_METRICS: &str = "application/openmetrics-text";
+    headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|types| types.contains(OPEN_METRICS)))
 }
 
 /// Whether the request comes from this machine. A proxy on the same host, trusted or not, forwards the address of its

@@ -114,7 +114,7 @@ fn write_hex(text: &mut [u8; TEXT_LEN], start: usize, bytes: &[u8]) {
     }
 }
 
-/// A valid `traceparent`.
+/// The parts of a valid `traceparent`.
 #[derive(Clone, Copy)]
 struct ReceivedParent {
     trace_id: [u8; 16],

@@ -6,6 +6,7 @@ use access::refusal::Side;
 use access::{Last4, Refusal};
 use http1::KnownName;
 use meter::Outcome;
+use telemetry::logs::events;
 
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
@@ -13,6 +14,8 @@ use crate::settle::RequestSummary;
 
 /// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
 pub(super) const PATH_LEN_MAX: usize = 512;
+/// The status of requests whose credential is missing or not accepted (RFC 9110, 15.5.2).
+const UNAUTHORIZED: u16 = 401;
 /// The maximum length in bytes of a host and of a user agent in a line.
 pub(super) const FIELD_LEN_MAX: usize = 256;
 
@@ -21,6 +24,8 @@ macro_rules! with_fields {
     ($then:ident, $account:ident, $summary:ident $(, $level:ident)?) => {
         $then! {
             $($level)?;
+            event "the [event](#events)"
+                [event($account, $summary)]
             request_id "Tollgate's id of the request, which the client receives as `X-Request-Id`"
                 [%$account.request.id]
             trace_id "the id of the [trace](traces.md), if traces are exported or the client has begun one"
@@ -102,6 +107,20 @@ pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
         ) => {
             with_fields!(line, account, summary, info);
         }
+    }
+}
+
+/// Returns the event of the line. Each request has one.
+fn event(account: &RequestAccount, summary: &RequestSummary) -> &'static str {
+    const OF_LIMITS: [Refusal; 3] = [Refusal::RateLimited, Refusal::QuotaExceeded, Refusal::BudgetExceeded];
+    let is_cut = matches!(summary.outcome, Outcome::UpstreamCut | Outcome::TimedOut);
+    match account.ending.refusal.as_ref().map(|(refusal, _)| *refusal) {
+        Some(refusal) if refusal.status() == UNAUTHORIZED => events::AUTHENTICATION_FAILED,
+        Some(refusal) if OF_LIMITS.contains(&refusal) => events::LIMIT_REFUSED,
+        None if summary.outcome == Outcome::BudgetCut => events::LIMIT_REFUSED,
+        Some(refusal) if refusal.side() == Side::Upstream => events::UPSTREAM_FAILED,
+        None if is_cut => events::UPSTREAM_FAILED,
+        Some(_) | None => events::REQUEST_ENDS,
     }
 }
 

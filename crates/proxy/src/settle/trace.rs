@@ -18,8 +18,12 @@ pub(super) fn end(account: &RequestAccount, summary: &RequestSummary, now: Insta
     let Some(spans) = &account.request.spans else { return };
     let Some(traces) = &account.request.snapshot.process.traces else { return };
     let is_failed = is_failed(account, summary);
+    match summary.outcome {
+        Outcome::UpstreamCut | Outcome::TimedOut | Outcome::Drained => spans.failed(summary.outcome.as_str(), now),
+        Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Interrupted => spans.end_attempt(now),
+    }
     if spans.is_sampled || is_kept(traces, is_failed, summary.duration_us) {
-        let request = Box::new(traced(account, summary, spans, (now, is_failed)));
+        let request = Box::new(traced(account, summary, spans, is_failed));
         account.request.worker().shared.metrics.traces.queue.push(request, traces.queue_max);
     }
 }
@@ -30,27 +34,18 @@ fn is_kept(traces: &Traces, is_failed: bool, duration_us: u64) -> bool {
     traces.errors && is_failed || is_slow
 }
 
-/// Returns whether the upstream or Tollgate failed. An error of the client is none of the server (OpenTelemetry, HTTP spans).
+/// Returns whether the upstream or Tollgate failed. The span of a server does not report errors of its client (OpenTelemetry, HTTP spans).
 fn is_failed(account: &RequestAccount, summary: &RequestSummary) -> bool {
     let is_cut = matches!(summary.outcome, Outcome::UpstreamCut | Outcome::TimedOut | Outcome::Drained);
     summary.result == RequestResult::Failed && (account.ending.status >= 500 || is_cut)
 }
 
-fn traced(
-    account: &RequestAccount,
-    summary: &RequestSummary,
-    spans: &SpanRecord,
-    (now, is_failed): (Instant, bool),
-) -> TracedRequest {
+fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord, is_failed: bool) -> TracedRequest {
     let (request, ending) = (&account.request, &account.ending);
     let (head, trace) = (&request.head, request.trace());
     let cut =
         |bytes: &[u8]| -> Box<str> { String::from_utf8_lossy(bytes.get(..FIELD_LEN_MAX).unwrap_or(bytes)).into() };
     let path = head.path();
-    match summary.outcome {
-        Outcome::UpstreamCut | Outcome::TimedOut | Outcome::Drained => spans.failed(summary.outcome.as_str(), now),
-        Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Interrupted => spans.end_attempt(now),
-    }
     let (phases, attempts) = spans.take();
     TracedRequest {
         trace_id: trace.trace_id,
@@ -100,7 +95,7 @@ pub(super) fn call_of(call: &InferenceCall, record: &meter::Attempt) -> TracedCa
     }
 }
 
-/// Returns `gen_ai.operation.name`.
+/// Returns the attribute `gen_ai.operation.name`.
 const fn operation(format: Format) -> &'static str {
     match format {
         Format::Chat | Format::Responses | Format::Messages => "chat",
@@ -111,7 +106,7 @@ const fn operation(format: Format) -> &'static str {
     }
 }
 
-/// Returns `gen_ai.provider.name`.
+/// Returns the attribute `gen_ai.provider.name`.
 const fn provider(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::Gemini => "gcp.gemini",

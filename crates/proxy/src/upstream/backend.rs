@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use config::snapshot::{BreakerRules, EjectionRules, Origin, PoolRules, WORKERS_MAX};
+use telemetry::logs::events;
 use telemetry::metrics::{HistogramCounts, WorkerHistogram};
 use telemetry::{BackendCondition, BackendStatus, FAILURE_CAUSES};
 use tokio::sync::Notify;
@@ -156,10 +157,16 @@ impl BackendState {
         let was = self.health.swap(health, Ordering::Relaxed);
         let (upstream, backend) = (&*self.upstream, &*self.url);
         if was != UNHEALTHY && !is_healthy {
-            tracing::warn!(upstream, backend, cause = failure, "a backend is unhealthy");
+            tracing::warn!(
+                event = events::BACKEND_UNHEALTHY,
+                upstream,
+                backend,
+                cause = failure,
+                "a backend is unhealthy"
+            );
         } else if was == UNHEALTHY && is_healthy {
             self.start(Instant::now());
-            tracing::info!(upstream, backend, "a backend is healthy again");
+            tracing::info!(event = events::BACKEND_HEALTHY, upstream, backend, "a backend is healthy again");
         }
     }
 
@@ -214,7 +221,12 @@ impl BackendState {
             EjectionPhase::Back(since) => {
                 self.start(since);
                 let (upstream, backend) = (&*self.upstream, &*self.url);
-                tracing::info!(upstream, backend, "a backend that was ejected gets requests again");
+                tracing::info!(
+                    event = events::BACKEND_RETURNED,
+                    upstream,
+                    backend,
+                    "a backend that was ejected gets requests again"
+                );
                 false
             }
         }
@@ -230,14 +242,21 @@ impl BackendState {
         }
         let ejected_ms = u64::try_from(self.ejection.eject(rules, now).as_millis()).unwrap_or(u64::MAX);
         let (upstream, backend) = (&*self.upstream, &*self.url);
-        tracing::warn!(upstream, backend, cause, ejected_ms, "a backend is ejected");
+        tracing::warn!(event = events::BACKEND_EJECTED, upstream, backend, cause, ejected_ms, "a backend is ejected");
     }
 
     /// Logs that no connection could be opened, at most once per period.
     fn log_unreachable(&self, cause: Option<&str>) {
         if let Some(failures) = self.unreachable.of(Instant::now()) {
             let (upstream, backend) = (&*self.upstream, &*self.url);
-            tracing::warn!(upstream, backend, failures, cause, "a backend cannot be reached");
+            tracing::warn!(
+                event = events::BACKEND_UNREACHABLE,
+                upstream,
+                backend,
+                failures,
+                cause,
+                "a backend cannot be reached"
+            );
         }
     }
 
@@ -246,11 +265,23 @@ impl BackendState {
         let (upstream, backend) = (&*self.upstream, &*self.url);
         match change {
             BreakerChange::Opened => {
-                tracing::warn!(upstream, backend, cause, "the circuit breaker of a backend has opened");
+                tracing::warn!(
+                    event = events::BREAKER_OPENED,
+                    upstream,
+                    backend,
+                    cause,
+                    "the circuit breaker of a backend has opened"
+                );
             }
             BreakerChange::Closed(open_for) => {
                 let open_ms = u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(upstream, backend, open_ms, "the circuit breaker of a backend is closed again");
+                tracing::info!(
+                    event = events::BREAKER_CLOSED,
+                    upstream,
+                    backend,
+                    open_ms,
+                    "the circuit breaker of a backend is closed again"
+                );
             }
         }
     }

@@ -45,17 +45,31 @@ impl From<&Arc<str>> for LabelValue {
     }
 }
 
-impl EncodeLabelValue for LabelValue {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+impl LabelValue {
+    /// Returns the value as it is written.
+    pub(super) fn escaped(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, to: &mut impl Write) -> fmt::Result {
         for character in self.0.chars() {
             match character {
-                '\\' => encoder.write_str("\\\\")?,
-                '"' => encoder.write_str("\\\"")?,
-                '\n' => encoder.write_str("\\n")?,
-                other => encoder.write_char(other)?,
+                '\\' => to.write_str("\\\\")?,
+                '"' => to.write_str("\\\"")?,
+                '\n' => to.write_str("\\n")?,
+                other => to.write_char(other)?,
             }
         }
         Ok(())
+    }
+}
+
+impl EncodeLabelValue for LabelValue {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.write(encoder)
     }
 }
 

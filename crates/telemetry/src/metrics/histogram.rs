@@ -41,6 +41,13 @@ pub struct Histogram(Arc<HistogramCells>);
 #[derive(Debug, Default)]
 pub struct WorkerHistogram(HistogramCells);
 
+/// Returns the upper bound of the bucket of a duration in microseconds, in seconds as it is written.
+#[expect(clippy::cast_precision_loss, reason = "seconds are shown as a float; the bounds are small")]
+pub(super) fn upper_bound(micros: u64) -> String {
+    let bound = BOUNDS_US.get(BOUNDS_US.partition_point(|bound| *bound < micros));
+    bound.map_or_else(|| "+Inf".to_owned(), |bound| format!("{:?}", *bound as f64 / MICROS_PER_SECOND))
+}
+
 /// The number of buckets, with the one above all bounds.
 const BUCKETS: usize = BOUNDS_US.len() + 1;
 

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::exemplars::Exemplars;
 use super::family::{Family, LabelSet};
 use crate::traces::TraceQueue;
 
@@ -18,6 +19,8 @@ pub struct TraceMetrics {
     pub exported: Counter,
     /// `tollgate_traces_dropped_total`: requests whose spans were not exported, by reason.
     pub dropped: Family<TraceDropLabels, Counter>,
+    /// The exported requests that buckets of `tollgate_request_duration_seconds` show.
+    pub exemplars: Exemplars,
     /// The queue, whose length is `tollgate_traces_waiting`.
     pub queue: TraceQueue,
 }
@@ -49,7 +52,9 @@ impl TraceMetrics {
         let [of_queue, ..] = reasons.map(|labels| dropped.get_or_create(&labels));
         let waiting = Gauge::default();
         registry.register("tollgate_traces_waiting", "Requests whose spans wait to be exported", waiting.clone());
-        let traces = Self { exported: Counter::default(), dropped, queue: TraceQueue::new(of_queue, waiting) };
+        let (exported, exemplars, queue) =
+            (Counter::default(), Exemplars::default(), TraceQueue::new(of_queue, waiting));
+        let traces = Self { exported, dropped, exemplars, queue };
         registry.register(
             "tollgate_traces_exported",
             "Requests whose spans the receiver of traces has accepted",

@@ -1,4 +1,4 @@
-//! A receiver of OTLP: it reads the protobuf of each request with a reader of its own.
+//! A receiver of OTLP: it reads the protobuf of each request without the library that Tollgate uses.
 
 use std::collections::BTreeMap;
 

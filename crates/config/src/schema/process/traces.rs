@@ -10,7 +10,7 @@ use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole
 use super::super::section;
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Origin, Scheme, TRACE_ID_PLACE, TraceSample};
+use crate::snapshot::{Origin, Scheme, TraceSample};
 
 section! {
     TracesInput {
@@ -28,8 +28,6 @@ section! {
         slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
         /// Maximum number of requests whose spans wait for the receiver. More are dropped, and [counted](metrics.md#traces).
         queue: Input<u32> = default(QUEUE, || 8_192);
-        /// The URL of a trace in your tracing system, to which the dashboard links: `https://grafana.example.com/trace/{trace_id}`.
-        link: Option<Input<String>> = or_empty(LINK, "none");
     }
 }
 
@@ -77,17 +75,5 @@ const SAMPLE: TextForm<TraceSample> = TextForm {
     shown: |sample| Value::Text(format!("{}%", usd::written(u64::from(sample.ppm()), 4))),
     cell: "`0%` to `100%`",
     pattern: r"^[0-9]+(\.[0-9]+)?%$",
-    scalar: Scalar::Text,
-};
-const LINK: TextForm<String> = TextForm {
-    parse: |text| {
-        let is_url = text.starts_with("https://") || text.starts_with("http://");
-        let is_plain = text.len() <= 2_048 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let is_link = is_url && is_plain && text.contains(TRACE_ID_PLACE);
-        accept(text, is_link, "a URL with `{trace_id}`: https://grafana.example.com/trace/{trace_id}")
-    },
-    shown: |link| Value::text(link),
-    cell: "URL with `{trace_id}`",
-    pattern: r"^https?://[!-~]*\{trace_id\}[!-~]*$",
     scalar: Scalar::Text,
 };

@@ -24,7 +24,6 @@ fn traces(ppm: u32, parent: bool) -> Traces {
         errors: false,
         slow: None,
         queue_max: 1,
-        link: None,
     }
 }
 
