@@ -56,7 +56,7 @@ pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use header_rules::{HeaderPart, HeaderRules, HeaderTemplate, ResponseRules};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use pattern::{Pattern, PatternError};
-pub use policy::{BuiltInPolicies, Events, PolicyLabels, RoutePolicy};
+pub use policy::{BuiltInPolicies, ContentCoding, Events, PolicyLabels, RoutePolicy};
 pub use process::{
     ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
     MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,

@@ -47,6 +47,7 @@ use crate::refusal::problem::Problem;
 use crate::refusal::render;
 use crate::refusal::render::Rendering;
 use crate::response::ClientResponse;
+use crate::response::compression::Compression;
 use crate::response::head::{ClientHead, GatewayFields};
 use crate::response::relay::Relay;
 use crate::response::response_body::Body;
@@ -294,11 +295,12 @@ fn relay(
     let limit = account.reported_limit(admission.rate);
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(*head, status, &fields);
+    let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         relay.becomes_tunnel();
     }
-    Box::new(ClientResponse { head, body: Body::relay(relay), closes })
+    Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
 }
 
 /// A response of the gateway, with the state of the client's rate limit.
@@ -338,7 +340,7 @@ async fn finish(
     let now = account.request.worker().shared.clock.now();
     let limit = account.reported_limit(rate);
     let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
-    Box::new(ClientResponse { head, body: Body::whole(content), closes })
+    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
 
 /// Ends a request whose response the route has changed. The response is complete.
@@ -358,7 +360,7 @@ fn finish_changed(
     let limit = account.reported_limit(rate);
     let fields = gateway_fields(account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(*head, status, &fields);
-    Box::new(ClientResponse { head, body: Body::whole(content), closes })
+    Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
 
 /// Returns the status of an upstream's response as the route has it.

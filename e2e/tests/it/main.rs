@@ -20,6 +20,7 @@ mod budgets;
 mod bytes;
 mod callers;
 mod clients;
+mod compression;
 mod copies;
 mod cors;
 mod crash;

@@ -57,6 +57,7 @@ pub(super) fn routes(
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
         route.allow_headers.dedup();
+        route.compression.dedup();
         compiled.add(route, number);
     }
     compiled.known.check_expressions(reader);
@@ -130,6 +131,7 @@ impl CompiledRoutes<'_, '_> {
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
+            compression: route.compression.list.iter().map(|coding| coding.value).collect(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         }
     }

@@ -56,6 +56,8 @@ pub struct RoutePolicy {
     pub body_bytes_max: Option<u64>,
     /// The origins whose pages may send requests to it and read the responses; `None` leaves both to the upstream.
     pub cors: Option<Box<Cors>>,
+    /// The content codings with which responses are compressed, the preferred one first. Default none.
+    pub compression: Box<[ContentCoding]>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
@@ -76,6 +78,29 @@ impl PolicyLabels {
         pairs.sort();
         let text = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
         Self { pairs: pairs.into(), text: text.into() }
+    }
+}
+
+/// The values of `routes[].compression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentCoding {
+    /// The format of Zstandard (RFC 8878).
+    Zstd,
+    /// The format of Brotli (RFC 7932).
+    Brotli,
+    /// The coding of gzip (RFC 1952).
+    Gzip,
+}
+
+impl ContentCoding {
+    /// Returns the name of the coding in `Content-Encoding`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
     }
 }
 
@@ -133,6 +158,7 @@ impl RoutePolicy {
             addresses: None,
             body_bytes_max: None,
             cors: None,
+            compression: Box::default(),
             allow_headers: Vec::new(),
         }
     }

@@ -19,12 +19,11 @@ use crate::capacity::MemoryPermit;
 use crate::client::head::Head;
 use crate::forward::{UpstreamContent, UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
+use crate::response::compression::OF_CONTENT;
 use crate::upstream::response_head::RelayedHead;
 
 /// Bodies larger than this are changed outside the worker's thread.
 const ON_WORKER_BYTES_MAX: usize = 64 * 1024;
-/// Fields whose values are those of the unchanged content.
-const OF_CONTENT: [&[u8]; 4] = [b"content-digest", b"repr-digest", b"digest", b"content-md5"];
 
 /// The changed body of a request.
 pub(super) struct ChangedRequest {

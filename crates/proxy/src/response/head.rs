@@ -106,6 +106,24 @@ impl ClientHead {
         self.status
     }
 
+    /// Returns the values of a field that the client receives.
+    pub(crate) fn values(&self, name: KnownName) -> impl Iterator<Item = &[u8]> {
+        let received = self.received.as_ref().map(|received| self.edits.kept(received.fields()));
+        let fields = received.into_iter().flatten().chain(self.edits.added());
+        fields.filter(move |field| field.known == Some(name)).map(|field| field.value)
+    }
+
+    /// Returns the edits, for changes after the rules of every response.
+    pub(crate) const fn edits_mut(&mut self) -> &mut HeadEdits {
+        &mut self.edits
+    }
+
+    /// Notes that the content is not that of the upstream: its length and trailers are not those of the head.
+    pub(crate) const fn changes_content(&mut self) {
+        self.is_changed = true;
+        self.may_have_trailers = false;
+    }
+
     /// Returns what the head announces; `length` is that of the content, if it is known.
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
         match &self.received {

@@ -8,6 +8,8 @@ use http_body::{Frame, SizeHint};
 
 use crate::bytes::content::length;
 use crate::deadlines::ActiveRequest;
+use crate::response::compression::body::EncodedBody;
+use crate::response::compression::encoder::Encoder;
 use crate::response::drain;
 use crate::response::relay::{Relay, ResponseAborted};
 
@@ -20,6 +22,7 @@ pub(crate) struct Body {
 enum BodyKind {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
+    Compressed(Box<EncodedBody<Body>>),
 }
 
 impl Body {
@@ -29,6 +32,11 @@ impl Body {
 
     pub(crate) fn relay(relay: Box<Relay>) -> Self {
         Self { kind: BodyKind::Relay(relay), active: None }
+    }
+
+    /// Returns the body with its content compressed.
+    pub(crate) fn compressed(self, encoder: Box<Encoder>) -> Self {
+        Self { kind: BodyKind::Compressed(Box::new(EncodedBody::new(self, encoder))), active: None }
     }
 
     /// Whether the body may end with trailers for its client.
@@ -74,6 +82,7 @@ impl http_body::Body for Body {
                 let data = ready!(relay.poll_bytes(cx)).map(|data| data.map(Frame::data));
                 Poll::Ready(data.or_else(|| relay.take_trailers().map(|trailers| Ok(Frame::trailers(*trailers)))))
             }
+            BodyKind::Compressed(body) => body.poll_bytes(cx).map_ok(Frame::data),
         }
     }
 
@@ -81,6 +90,7 @@ impl http_body::Body for Body {
         match &self.kind {
             BodyKind::Whole(bytes) => bytes.is_none(),
             BodyKind::Relay(relay) => relay.is_over() && !relay.has_trailers(),
+            BodyKind::Compressed(body) => body.is_over(),
         }
     }
 
@@ -88,6 +98,7 @@ impl http_body::Body for Body {
         match &self.kind {
             BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
             BodyKind::Relay(relay) => relay.size_hint(),
+            BodyKind::Compressed(_) => SizeHint::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ use super::rewrite::PathRewriteInput;
 use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Events, HostMatch, PathMatch, Upgrade};
+use crate::snapshot::{ContentCoding, Events, HostMatch, PathMatch, Upgrade};
 use crate::spec::Rule;
 
 section! {
@@ -81,7 +81,9 @@ section! {
         addresses: Option<AddressesInput> = maybe_nested::<AddressesInput>();
         /// Bounds of the route's requests, in place of those of all.
         sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
-        later: cache, compression;
+        /// The content codings with which [responses are compressed](compression.md), the preferred one first: `zstd`, `br`, `gzip`.
+        compression: Values<ContentCoding> = list(CODING, 3, "none");
+        later: cache;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
@@ -252,6 +254,8 @@ const HOST_NAME: TextForm<String> = TextForm {
     pattern: "^[A-Za-z0-9._-]{1,253}$",
     scalar: Scalar::Text,
 };
+const CODING: Words<ContentCoding> =
+    Words::new(&[("zstd", ContentCoding::Zstd), ("br", ContentCoding::Brotli), ("gzip", ContentCoding::Gzip)]);
 const PROTOCOL: Words<Upgrade> = Words::new(&[("websocket", Upgrade::WebSocket)]);
 const REDIRECT_STATUS: Words<StatusCode> = Words::new(&[
     ("301", StatusCode::MOVED_PERMANENTLY),

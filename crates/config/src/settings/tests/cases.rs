@@ -188,6 +188,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("routes[9].upstreams[0].transformations.response.body.remove[0]", "/a/b", "/a/b"),
     ("routes[9].upstreams[0].transformations.response.body.rename", "{/a: /b}", "/b"),
     ("routes[9].upstreams[0].transformations.response.body_max", "8MiB", "8MiB"),
+    ("routes[0].compression[0]", "br", "br"),
     ("routes[0].upgrades[0]", "websocket", "websocket"),
     ("routes[2].respond.status", "404", "404"),
     ("routes[2].respond.body", "text", "text"),
