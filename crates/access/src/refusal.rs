@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The client, by changing the request.
-    Caller,
+    Client,
     /// Tollgate itself, or its operator.
-    Us,
+    Gateway,
     /// The upstream that received the request.
     Upstream,
 }
@@ -67,71 +67,71 @@ macro_rules! refusals {
 
 refusals! {
     /// The request is malformed: its JSON, a field or a header is invalid.
-    BadRequest = "bad_request", 400, Caller, Never;
+    BadRequest = "bad_request", 400, Client, Never;
     /// The request contains two different credentials.
-    AmbiguousCredentials = "ambiguous_credentials", 400, Caller, Never;
+    AmbiguousCredentials = "ambiguous_credentials", 400, Client, Never;
     /// The provider of the model does not support the API format of this path.
-    FormatMismatch = "format_mismatch", 400, Caller, Never;
+    FormatMismatch = "format_mismatch", 400, Client, Never;
     /// A budget of money applies, and the model has no price.
-    PriceUnknown = "price_unknown", 400, Caller, Never;
+    PriceUnknown = "price_unknown", 400, Client, Never;
     /// A budget of tokens or money applies, and the request does not limit its usage.
-    CostUnbounded = "cost_unbounded", 400, Caller, Never;
+    CostUnbounded = "cost_unbounded", 400, Client, Never;
     /// The request contains no credential.
-    Unauthorized = "unauthorized", 401, Caller, Never;
+    Unauthorized = "unauthorized", 401, Client, Never;
     /// The credential does not have the form of a key.
-    KeyMalformed = "key_malformed", 401, Caller, Never;
+    KeyMalformed = "key_malformed", 401, Client, Never;
     /// The key does not exist.
-    KeyUnknown = "key_unknown", 401, Caller, Never;
+    KeyUnknown = "key_unknown", 401, Client, Never;
     /// The key was revoked.
-    KeyRevoked = "key_revoked", 401, Caller, Never;
+    KeyRevoked = "key_revoked", 401, Client, Never;
     /// The key has expired.
-    KeyExpired = "key_expired", 401, Caller, Never;
+    KeyExpired = "key_expired", 401, Client, Never;
     /// The access token is invalid, or was not issued for this route.
-    TokenInvalid = "token_invalid", 401, Caller, Never;
+    TokenInvalid = "token_invalid", 401, Client, Never;
     /// The access token has expired, or its session has ended.
-    TokenExpired = "token_expired", 401, Caller, Never;
+    TokenExpired = "token_expired", 401, Client, Never;
     /// The user name or the password is wrong.
-    PasswordInvalid = "password_invalid", 401, Caller, Never;
+    PasswordInvalid = "password_invalid", 401, Client, Never;
     /// Invoices of the user who owns the key are not paid.
-    PaymentRequired = "payment_required", 402, Caller, Never;
+    PaymentRequired = "payment_required", 402, Client, Never;
     /// The authenticated user does not have permission to do this.
-    Forbidden = "forbidden", 403, Caller, Never;
+    Forbidden = "forbidden", 403, Client, Never;
     /// Registration is disabled, or requires an invitation.
-    SignupClosed = "signup_closed", 403, Caller, Never;
+    SignupClosed = "signup_closed", 403, Client, Never;
     /// The user who owns the key is suspended.
-    UserSuspended = "user_suspended", 403, Caller, Never;
+    UserSuspended = "user_suspended", 403, Client, Never;
     /// The object does not exist, or belongs to another user.
-    NotFound = "not_found", 404, Caller, Never;
+    NotFound = "not_found", 404, Client, Never;
     /// No route matches the host and path.
-    RouteNotFound = "route_not_found", 404, Caller, Never;
+    RouteNotFound = "route_not_found", 404, Client, Never;
     /// No model or provider has this name.
-    ModelNotFound = "model_not_found", 404, Caller, Never;
+    ModelNotFound = "model_not_found", 404, Client, Never;
     /// The path does not support this method.
-    MethodNotAllowed = "method_not_allowed", 405, Caller, Never;
+    MethodNotAllowed = "method_not_allowed", 405, Client, Never;
     /// The head or the body of the request did not arrive in time.
-    RequestTimeout = "request_timeout", 408, Caller, Later;
+    RequestTimeout = "request_timeout", 408, Client, Later;
     /// The current state does not allow the change: for example, the name is taken or the object is in use.
-    Conflict = "conflict", 409, Caller, Never;
+    Conflict = "conflict", 409, Client, Never;
     /// The request body is larger than its limit.
-    PayloadTooLarge = "payload_too_large", 413, Caller, Never;
+    PayloadTooLarge = "payload_too_large", 413, Client, Never;
     /// The encoding or the media type of the request body is not supported.
-    UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
+    UnsupportedMediaType = "unsupported_media_type", 415, Client, Never;
     /// The request belongs to another host than the TLS connection on which it was sent.
-    MisdirectedRequest = "misdirected_request", 421, Caller, Never;
+    MisdirectedRequest = "misdirected_request", 421, Client, Never;
     /// The request is well-formed, but the value of a field is invalid.
-    Unprocessable = "unprocessable", 422, Caller, Never;
+    Unprocessable = "unprocessable", 422, Client, Never;
     /// A WebSocket was requested from an endpoint that supports only HTTP, or in an unsupported version.
-    UpgradeRequired = "upgrade_required", 426, Caller, Never;
+    UpgradeRequired = "upgrade_required", 426, Client, Never;
     /// A rate limit is exceeded.
-    RateLimited = "rate_limited", 429, Caller, Later;
+    RateLimited = "rate_limited", 429, Client, Later;
     /// The daily quota is used up.
-    QuotaExceeded = "quota_exceeded", 429, Caller, Never;
+    QuotaExceeded = "quota_exceeded", 429, Client, Never;
     /// A budget does not cover what the request may cost.
-    BudgetExceeded = "budget_exceeded", 429, Caller, Never;
+    BudgetExceeded = "budget_exceeded", 429, Client, Never;
     /// The request head is larger than its limit.
-    HeaderTooLarge = "header_too_large", 431, Caller, Never;
+    HeaderTooLarge = "header_too_large", 431, Client, Never;
     /// An internal error occurred.
-    Internal = "internal", 500, Us, Later;
+    Internal = "internal", 500, Gateway, Later;
     /// No connection to the upstream could be established; it received nothing.
     UpstreamConnect = "upstream_connect", 502, Upstream, Later;
     /// The upstream closed the connection before its response was complete.
@@ -139,25 +139,25 @@ refusals! {
     /// The response of the upstream is not valid HTTP.
     UpstreamProtocol = "upstream_protocol", 502, Upstream, Later;
     /// The store is not available.
-    Unavailable = "unavailable", 503, Us, Later;
+    Unavailable = "unavailable", 503, Gateway, Later;
     /// The keys that verify the access tokens of an issuer are not loaded yet.
-    IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
+    IssuerUnavailable = "issuer_unavailable", 503, Gateway, Later;
     /// The service that decides about requests of a route did not respond.
-    AuthUnavailable = "auth_unavailable", 503, Us, Later;
+    AuthUnavailable = "auth_unavailable", 503, Gateway, Later;
     /// The payment provider does not respond, or refused the payment.
     PaymentUnavailable = "payment_unavailable", 503, Upstream, Later;
     /// No backend of the upstream accepted a connection; none received anything.
     NoHealthyUpstream = "no_healthy_upstream", 503, Upstream, Later;
     /// Too many keys are being looked up, or too many passwords are being checked.
-    DirectoryBusy = "directory_busy", 503, Us, Later;
+    DirectoryBusy = "directory_busy", 503, Gateway, Later;
     /// Usage cannot be recorded, so requests that are metered are refused.
-    SpoolFull = "spool_full", 503, Us, Later;
+    SpoolFull = "spool_full", 503, Gateway, Later;
     /// The remaining quota or budget is leased to other nodes, or the store did not respond in time.
-    QuotaWithheld = "quota_withheld", 503, Us, Later;
+    QuotaWithheld = "quota_withheld", 503, Gateway, Later;
     /// Memory, connections or requests in flight have reached their limit.
-    Overloaded = "overloaded", 503, Us, Later;
+    Overloaded = "overloaded", 503, Gateway, Later;
     /// The server is shutting down.
-    Draining = "draining", 503, Us, Later;
+    Draining = "draining", 503, Gateway, Later;
     /// The upstream did not respond in time.
     UpstreamTimeout = "upstream_timeout", 504, Upstream, Later;
 }

@@ -291,8 +291,8 @@ fn openai_type(refusal: Refusal) -> &'static str {
     match (refusal.side(), refusal) {
         (_, Refusal::QuotaExceeded | Refusal::BudgetExceeded) => "insufficient_quota",
         (_, Refusal::RateLimited) => "requests",
-        (Side::Caller, _) => "invalid_request_error",
-        (Side::Us | Side::Upstream, _) => "server_error",
+        (Side::Client, _) => "invalid_request_error",
+        (Side::Gateway | Side::Upstream, _) => "server_error",
     }
 }
 
@@ -308,8 +308,8 @@ fn anthropic_type(problem: &FormatProblem<'_>) -> &'static str {
         (429, _) => "rate_limit_error",
         (503, _) => "overloaded_error",
         (504, _) => "timeout_error",
-        (_, Side::Caller) => "invalid_request_error",
-        (_, Side::Us | Side::Upstream) => "api_error",
+        (_, Side::Client) => "invalid_request_error",
+        (_, Side::Gateway | Side::Upstream) => "api_error",
     }
 }
 

@@ -138,7 +138,7 @@ fn is_refusal_of_client(code: &str) -> bool {
 
 /// Returns the error codes of refused requests.
 pub fn refusals_of_clients() -> impl Iterator<Item = Refusal> {
-    Refusal::ALL.iter().copied().filter(|refusal| refusal.side() == Side::Caller)
+    Refusal::ALL.iter().copied().filter(|refusal| refusal.side() == Side::Client)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Parses entries of the form `Name = "code", 400, Caller, Never;`.
+/// Parses entries of the form `Name = "code", 400, Client, Never;`.
 fn codes(list: &File) -> impl Iterator<Item = ErrorCode<'_>> {
     list.lines().filter_map(|(line, text)| {
         let (_, rest) = text.trim().strip_suffix(';')?.split_once(" = \"")?;
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
     use crate::tidy::finding::messages;
 
-    const REFUSALS: &str = "refusals! {\n    /// Why.\n    BadRequest = \"bad_request\", 400, Caller, Never;\n}\n";
-    const PAGE: &str = "# `bad_request`\n\nStatus 400 · side: caller · retry: never\n\nWhat happened.\n";
+    const REFUSALS: &str = "refusals! {\n    /// Why.\n    BadRequest = \"bad_request\", 400, Client, Never;\n}\n";
+    const PAGE: &str = "# `bad_request`\n\nStatus 400 · side: client · retry: never\n\nWhat happened.\n";
 
     fn check_files(files: &[(&str, &str)]) -> Vec<String> {
         messages(&check(&Tree::of(files)))

@@ -97,12 +97,12 @@ macro_rules! meanings {
 /// any other failure of the gateway.
 pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
     match (account.ending.refusal.as_ref().map(|(refusal, _)| refusal.side()), summary.outcome) {
-        (Some(Side::Us), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, error),
-        (Some(Side::Upstream | Side::Us), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => {
+        (Some(Side::Gateway), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, error),
+        (Some(Side::Upstream | Side::Gateway), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => {
             with_fields!(line, account, summary, warn);
         }
         (
-            Some(Side::Caller) | None,
+            Some(Side::Client) | None,
             Outcome::Completed | Outcome::CallerGone | Outcome::BudgetCut | Outcome::Drained | Outcome::Interrupted,
         ) => {
             with_fields!(line, account, summary, info);
