@@ -58,7 +58,7 @@ function BriefFigures({ brief }: { brief: Brief }) {
   return (
     <>
       <p className="pad">{brief.headline}</p>
-      <dl className="dl pad">
+      <dl className="dl wide pad">
         {facts.map(([name, value]) => (
           <div key={name} className="contents">
             <dt>{name}</dt>

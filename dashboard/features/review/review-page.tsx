@@ -91,7 +91,7 @@ function SignoffForm({ review }: { review: ReviewStatus }) {
   return (
     <section className="panel" aria-labelledby="signoff">
       <div className="ph"><h2 id="signoff">{t.review.signoff}</h2></div>
-      <form className="pad" onSubmit={(event) => { event.preventDefault(); decide(true); }}>
+      <form className="pad stack" onSubmit={(event) => { event.preventDefault(); decide(true); }}>
         <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={review.required.map((of) => [of.role, of.role] as const)} />
         <Field label={t.review.comment} hint={t.review.commentHint} value={comment} maxLength={1_000} onChange={(event) => setComment(event.target.value)} />
         <FailedNote title={t.review.failed} error={signoff.error} />
