@@ -15,6 +15,7 @@ mod limits;
 mod meter;
 mod process;
 mod proxy;
+mod sources;
 mod targets;
 mod tls;
 mod total;
@@ -39,6 +40,7 @@ pub use proxy::{
     CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
     UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
+pub use sources::{SourceLabels, SourceMetrics};
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;
 
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub configuration: ConfigurationMetrics,
     /// Metrics of the keys that issuers of access tokens publish.
     pub issuers: IssuerMetrics,
+    /// Metrics of the sources of members.
+    pub sources: SourceMetrics,
     /// The backends, whose metrics are read from their states at scrape.
     pub backends: Arc<BackendBoard>,
     process: process::ProcessMetrics,
@@ -192,6 +196,7 @@ impl Metrics {
             tls: TlsMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
+            sources: SourceMetrics::register(&mut registry),
             backends,
             process: process::ProcessMetrics::register(&mut registry),
             registry,

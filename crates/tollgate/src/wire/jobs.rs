@@ -17,7 +17,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 18] = [
+pub(crate) const ALL: [JobSpec; 19] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -29,6 +29,7 @@ pub(crate) const ALL: [JobSpec; 18] = [
     last_use::SPEC,
     cleanup::SPEC,
     leases::SPEC,
+    discovery::members::SPEC,
     METER_SWEEP,
     billing::collect::NOTIFICATIONS,
     billing::collect::RECONCILE,
