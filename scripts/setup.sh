@@ -132,6 +132,12 @@ redis_here() {
     redis_works || fail "redis-server $REDIS_MAJOR_MIN or later is missing: install it and add it to PATH"
 }
 
+# The tests of discovery start their own etcd and DNS servers.
+sources_here() {
+    { has etcd && has etcdctl; } || install etcd-server etcd-client
+    { { has named || [ -x /usr/sbin/named ]; } && has nsupdate; } || install bind9 bind9-dnsutils
+}
+
 redis_works() {
     local version
     version=$(redis-server --version 2>/dev/null) || return 1
@@ -345,6 +351,7 @@ test)
     git_here
     postgres_here
     redis_here
+    sources_here
     shellcheck_here
     blocks_here
     clients
@@ -358,6 +365,7 @@ all)
     deny_here
     postgres_here
     redis_here
+    sources_here
     shellcheck_here
     blocks_here
     clients

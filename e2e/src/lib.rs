@@ -6,7 +6,7 @@
 //! Reading order:
 //! - [`gateway`]: one running server, a [`child`] process; [`setup`]: its configuration; [`commands`]: the syntax of the command line
 //! - [`terminal`]: commands on a pseudo-terminal; [`database`]: the rows of the store
-//! - [`postgres`] and [`redis`]: servers that a test can stop
+//! - [`postgres`], [`redis`], [`bind`], [`etcd`] and [`consul`]: servers that a test can stop
 //! - [`tcp_relay`]: a relay that a test can cut; [`statements`]: a relay that is cut at the n-th statement
 //! - [`faults`]: failures of disk and clock
 //! - [`client`]: the client side; [`upstream`]: a scripted server; both use [`wire`], HTTP/1.1 with every byte visible
@@ -16,12 +16,15 @@
 //! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`] with [`tools`]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
+pub mod bind;
 pub mod child;
 pub mod client;
 pub mod clients;
 pub mod commands;
+pub mod consul;
 pub mod database;
 pub mod document;
+pub mod etcd;
 pub mod faults;
 pub mod gateway;
 pub mod mock;
@@ -42,8 +45,11 @@ pub mod vitals;
 pub mod wait;
 pub mod wire;
 
+pub use bind::Bind;
 pub use client::{Answer, Call, Exchange};
+pub use consul::Consul;
 pub use document::Document;
+pub use etcd::Etcd;
 pub use gateway::{Account, Gateway};
 pub use mock::Mock;
 pub use recorder::Recorder;

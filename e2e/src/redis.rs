@@ -205,7 +205,7 @@ async fn request(port: u16, command: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn free_port() -> std::io::Result<u16> {
+pub(crate) fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

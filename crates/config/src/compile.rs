@@ -9,6 +9,7 @@ mod budget;
 mod change_inputs;
 mod changes;
 mod cors;
+mod discover;
 mod header_rules;
 mod limit;
 mod link_local;
@@ -36,6 +37,7 @@ mod weighted;
 
 use std::collections::HashMap;
 
+use discover::SourceSettings;
 pub use price_file::read_price_file;
 
 use crate::error::{At, Code, Problem};
@@ -78,7 +80,7 @@ pub(crate) fn compile<'a>(
         providers.mock.on = false;
     }
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
-    let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker);
+    let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &SourceSettings::of(reader, traffic));
     let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
@@ -121,7 +123,7 @@ pub(crate) fn compile<'a>(
             limit_places: budget::limit_places(traffic),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
-            service_tls: auth.service_tls().collect(),
+            service_tls: auth.service_tls().chain(upstreams.source_tls).collect(),
             issuers: auth.issuers.into(),
             health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
             breaker,

@@ -157,8 +157,10 @@ pub struct ExplainedUpstream {
     pub weight: u32,
     /// The choice of the backend.
     pub strategy: &'static str,
-    /// The backends of the upstream.
+    /// The backends of the upstream; those that discovery finds, if the process has found them.
     pub backends: Vec<ExplainedBackend>,
+    /// The sources of further backends, such as `dns users.internal:8080`.
+    pub sources: Vec<String>,
     /// The position in the file.
     pub place: Option<String>,
 }

@@ -31,8 +31,16 @@ impl Live {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot; requests that use the old one keep it.
+    /// Replaces the snapshot; requests that use the old one keep it. Upstreams whose members are found begin with those that the
+    /// upstreams of the same name have.
     pub fn store(&self, snapshot: Arc<Snapshot>) {
+        let before = self.current.load();
+        for upstream in &snapshot.traffic.upstreams {
+            let Some(discovery) = &upstream.discovery else { continue };
+            if let Some(known) = before.traffic.upstreams.iter().find(|known| known.name == upstream.name) {
+                discovery.begin_with(known.backends());
+            }
+        }
         self.current.store(snapshot);
     }
 }

@@ -57,15 +57,42 @@ impl Origin {
     }
 }
 
-/// Writes the URL that [`Origin::parse`] accepts.
+impl Origin {
+    /// Returns the host for TLS: that of the authority, which differs from the host if that is an address of its name.
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        host_of(&self.authority)
+    }
+
+    /// Returns the same origin at an address of its host. The authority remains.
+    #[must_use]
+    pub fn at(&self, host: String, port: u16) -> Self {
+        Self { host, port, ..self.clone() }
+    }
+}
+
+/// Returns the host of an authority, an address without brackets.
+fn host_of(authority: &str) -> &str {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    authority.split(':').next().unwrap_or(authority)
+}
+
+/// Writes the URL of the server, which [`Origin::parse`] accepts.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::H2c => "h2c",
+        let (scheme, usual) = match self.scheme {
+            Scheme::Http => ("http", 80),
+            Scheme::Https => ("https", 443),
+            Scheme::H2c => ("h2c", 80),
         };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}://{open}{}{close}", self.host)?;
+        if self.port != usual {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.path)
     }
 }
 
@@ -95,6 +122,20 @@ mod tests {
             };
             assert_eq!(Origin::parse(&origin.to_string()).as_ref(), Ok(&origin), "{origin}");
             assert_eq!(Origin::parse(url), Ok(origin), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_a_name_keeps_its_name() {
+        for (url, host, port, shown, name) in [
+            ("https://users.internal:8443/v1", "10.0.0.7", 8443, "https://10.0.0.7:8443/v1", "users.internal"),
+            ("https://users.internal", "fd00::7", 443, "https://[fd00::7]", "users.internal"),
+            ("http://[::1]:80", "::1", 81, "http://[::1]:81", "::1"),
+        ] {
+            let origin = Origin::parse(url).unwrap();
+            let at = origin.at(host.to_owned(), port);
+            assert_eq!((at.to_string().as_str(), at.server_name()), (shown, name));
+            assert_eq!((&at.authority, &at.path), (&origin.authority, &origin.path));
         }
     }
 

@@ -10,6 +10,7 @@ mod budgets;
 mod conditions;
 mod cors;
 pub mod credentials;
+mod discovery;
 mod fallback;
 mod fixed_response;
 mod forward_auth;
@@ -50,6 +51,10 @@ pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatu
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors};
+pub use discovery::{
+    ConsulSettings, Discovery, DnsSettings, EtcdSettings, MEMBERS_MAX, MemberList, MemberPart, MemberSource,
+    SourceStatus,
+};
 pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, TargetStrategy};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 
 use crate::backend_state::BackendStateWord;
 use crate::budgets::{BudgetSources, ExplainedBudget};
+use crate::source_state::SourceView;
 pub use holder::HolderName;
 use holder::{ExplainedKey, ExplainedSubject, Holder};
 use limit_state::StateSources;
@@ -91,6 +92,8 @@ pub struct StatefulExplanation {
     subject: Option<ExplainedSubject>,
     /// The backends that may get the request, with their present state; empty if this process does not serve the proxy.
     backends: Vec<ExplainedBackendState>,
+    /// The sources of the members of these upstreams.
+    sources: Vec<SourceView>,
     /// The rate limits of the request with their present state, in the order in which they apply.
     limits: Vec<LimitState>,
     /// The quotas and budgets that apply to the client, with their use.
@@ -124,6 +127,14 @@ impl<'a> ExplanationSources<'a> {
             state: status.condition.into(),
         };
         states.iter().map(shown).collect()
+    }
+
+    /// Returns the sources of the members of the upstreams of an explained request.
+    fn members(self, explanation: &Explanation) -> Vec<SourceView> {
+        let named: Vec<&str> =
+            explanation.action.iter().flat_map(|action| &action.upstreams).map(|upstream| &*upstream.name).collect();
+        let upstreams = self.snapshot.traffic.upstreams.iter().filter(|upstream| named.contains(&&*upstream.name));
+        upstreams.flat_map(|upstream| SourceView::of(upstream, self.clock.now())).collect()
     }
 
     const fn budgets(self) -> BudgetSources<'a> {
@@ -172,7 +183,8 @@ impl StatefulExplanation {
         };
         target_state::mark(sources, &mut explanation, holder.as_ref()).await?;
         let backends = sources.backends(&explanation);
-        Ok(Self { explanation, key, subject, backends, limits, budgets, budgets_reason })
+        let sources = sources.members(&explanation);
+        Ok(Self { explanation, key, subject, backends, sources, limits, budgets, budgets_reason })
     }
 
     /// Returns the explanation of the configuration.
@@ -187,6 +199,7 @@ impl StatefulExplanation {
         let mut lines = Vec::new();
         lines.extend(self.key.as_ref().map(|key| ("as", key.line())));
         lines.extend(self.subject.as_ref().map(|subject| ("as", subject.line())));
+        lines.extend(self.sources.iter().map(|source| ("members", source.line())));
         lines.extend(self.limits.iter().map(|limit| ("limit", limit.to_string())));
         let label = |budget: &ExplainedBudget| if budget.is_quota() { "quota" } else { "budget" };
         lines.extend(self.budgets.iter().map(|budget| (label(budget), budget.to_string())));

@@ -55,6 +55,7 @@ pub mod server;
 mod sessions;
 mod setup;
 mod sign_in;
+mod source_state;
 pub mod state;
 mod static_file;
 mod undeclared;

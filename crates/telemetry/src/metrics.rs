@@ -16,6 +16,7 @@ mod limits;
 mod meter;
 mod process;
 mod proxy;
+mod sources;
 mod targets;
 mod tls;
 mod total;
@@ -42,6 +43,7 @@ pub use proxy::{
     CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
     UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
+pub use sources::{SourceLabels, SourceMetrics};
 pub use tls::{CertificateLabels, TlsMetrics};
 pub use total::set_total;
 pub use traces::{TraceDropLabels, TraceMetrics};
@@ -84,6 +86,8 @@ pub struct Metrics {
     pub issuers: IssuerMetrics,
     /// Metrics of the export of traces, and its queue.
     pub traces: TraceMetrics,
+    /// Metrics of the sources of members.
+    pub sources: SourceMetrics,
     /// The backends, whose metrics are read from their states at scrape.
     pub backends: Arc<BackendBoard>,
     process: process::ProcessMetrics,
@@ -199,6 +203,7 @@ impl Metrics {
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
             traces: TraceMetrics::register(&mut registry),
+            sources: SourceMetrics::register(&mut registry),
             backends,
             process: process::ProcessMetrics::register(&mut registry),
             registry,

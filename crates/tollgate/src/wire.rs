@@ -10,6 +10,7 @@ pub(crate) mod jobs;
 mod lease_task;
 mod limits;
 mod listeners;
+mod members;
 mod parts;
 mod reload;
 mod shutdown;
@@ -218,6 +219,7 @@ async fn join(
         let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
+        services.members(&base).await;
         services.backend_health(&base, &shared);
         let shown = shared.clone();
         base.board.set(move || shown.backend_statuses());

@@ -25,6 +25,7 @@ mod copies;
 mod cors;
 mod crash;
 mod demo;
+mod discovery;
 mod drain;
 mod effective_limits;
 mod endings;

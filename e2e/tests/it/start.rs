@@ -94,8 +94,8 @@ async fn unknown_setting_is_reported_with_similar_names() {
 
 #[tokio::test]
 async fn key_of_a_later_version_is_not_yet() {
-    let upstream = "log:\n  level: info\nupstreams:\n  - {name: a, backends: [{url: \"http://127.0.0.1:1\"}], discover: {dns: a}}\n";
-    check_file(upstream, "4:", &["not_yet", "discover"]).await;
+    let provider = "log:\n  level: info\nproviders:\n  - {name: g, kind: vertex}\n";
+    check_file(provider, "4:", &["not_yet", "vertex"]).await;
 }
 
 #[tokio::test]

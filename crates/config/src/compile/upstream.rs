@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use tls::UpstreamTls;
 
+use super::discover::SourceSettings;
 use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local, retry};
@@ -26,6 +28,8 @@ pub(super) struct Upstreams {
     by_name: HashMap<String, Option<Arc<Upstream>>>,
     /// What `hash` names, also if the upstream's strategy does not need it: that of a route may.
     hashes: HashMap<String, HashedValue>,
+    /// The TLS to the sources of members.
+    pub(super) source_tls: Vec<Arc<UpstreamTls>>,
 }
 
 /// Compiles the upstreams; `breaker` is that of upstreams without their own.
@@ -33,15 +37,22 @@ pub(super) fn upstreams(
     reader: &Reader<'_>,
     entries: &Entries<UpstreamInput>,
     breaker: Option<BreakerRules>,
+    sources: &SourceSettings,
 ) -> Upstreams {
     let mut taken = UsedNames::default();
-    let mut upstreams =
-        Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new(), hashes: HashMap::new() };
+    let mut upstreams = Upstreams {
+        list: Vec::new(),
+        names: Vec::new(),
+        by_name: HashMap::new(),
+        hashes: HashMap::new(),
+        source_tls: sources.tls(),
+    };
     for entry in &entries.list {
         let UpstreamInput { name, backends, .. } = entry;
         let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
-        let backends =
-            self::backends(reader, backends, link_local::is_allowed(reader, &entry.location, &entry.allow_link_local));
+        let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
+        let backends = self::backends(reader, backends, allow_link_local);
+        let discovery = sources.discovery(reader, &backends, entry.discover.as_ref(), allow_link_local);
         let tls = upstream_tls(reader, entry, &backends);
         let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
@@ -51,7 +62,8 @@ pub(super) fn upstreams(
         let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
         let upstream = Upstream {
             name: name_text,
-            backends,
+            configured: backends.into(),
+            discovery: discovery.map(Arc::new),
             strategy,
             slow_start,
             tls,
@@ -64,7 +76,8 @@ pub(super) fn upstreams(
         };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
         // An upstream without a valid backend has been reported; its name exists.
-        let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
+        let has_backends = !upstream.configured.is_empty() || upstream.discovery.is_some();
+        let upstream = has_backends.then(|| Arc::new(upstream));
         upstreams.list.extend(upstream.clone());
         upstreams.names.push(name.value.clone());
         upstreams.by_name.insert(name.value.clone(), upstream);

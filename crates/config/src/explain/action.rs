@@ -86,6 +86,7 @@ fn of_route<'a>(
             weight,
             strategy: upstream.strategy.name(),
             backends: backends(upstream, &target(rewrite)?),
+            sources: upstream.discovery.iter().flat_map(|discovery| discovery.sources()).collect(),
             place: snapshot.at(upstream.place),
         })
     });
@@ -98,7 +99,7 @@ fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {
         url: format!("{}{target}", backend.origin),
         weight: backend.weight,
     };
-    upstream.backends.iter().map(backend).collect()
+    upstream.backends().iter().map(backend).collect()
 }
 
 fn no_location() -> ExplainedRefusal {

@@ -134,6 +134,9 @@ impl ExplainedAction {
                 };
                 line(f, "", &format!("{}{weight}", backend.url))?;
             }
+            for source in &upstream.sources {
+                line(f, "", &format!("members of {source}"))?;
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod bounds;
 mod client_tls;
 mod control;
 mod cors;
+mod discovery;
 mod errors;
 mod header_rules;
 mod listen;
@@ -236,7 +237,7 @@ ai: {enabled: false}
     );
     assert!(matches!(routes[0].policy.auth, Auth::Key) && matches!(routes[1].policy.auth, Auth::None));
     let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
-    assert_eq!(upstream.backends[0].origin.path, "/base");
+    assert_eq!(upstream.backends()[0].origin.path, "/base");
     assert_eq!((&*routes[1].policy.name, routes[1].policy.credits.0, routes[1].policy.events), ("b", 0, Events::Rows));
     assert_eq!(
         (&routes[1].matches.path, routes[1].matches.methods.join(" ")),

@@ -6,6 +6,7 @@ mod body;
 mod bounds;
 mod breaker;
 mod cors;
+mod discover;
 mod forms;
 mod header_text;
 mod headers;
@@ -48,6 +49,7 @@ pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
+pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NETWORK, ON_HANGUP, PATH,
     PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
@@ -121,6 +123,12 @@ section! {
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
+        /// The look-ups of names. With this section, [each address](discovery.md#names-in-urls) of a name in `backends[].url` is a backend.
+        dns: Option<DnsInput> = maybe_nested::<DnsInput>();
+        /// The [etcd](discovery.md#etcd) cluster of `discover: {etcd: …}`.
+        etcd: Option<EtcdInput> = maybe_nested::<EtcdInput>();
+        /// The [Consul](discovery.md#consul) agent of `discover: {consul: …}`.
+        consul: Option<ConsulInput> = maybe_nested::<ConsulInput>();
         /// The credentials that routes may require: [access tokens, keys, and users](authentication.md).
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
         /// Exact paths that need [no credentials](authentication.md#health-checks) on routes of exactly this path, or of a prefix without a rewrite, for GET and HEAD; `[]` turns this off.
@@ -323,6 +331,8 @@ section! {
             .not_empty("at least one {url: http://HOST:PORT}")
             .at_most(BACKENDS_MAX)
             .required_unless("discover");
+        /// The source of further backends, which [discovery](discovery.md) follows.
+        discover: Option<DiscoverInput> = maybe_nested::<DiscoverInput>();
         /// The [choice of the backend](upstreams.md#choice-of-a-backend).
         strategy: Input<StrategyWord> = default(STRATEGY, || StrategyWord::RoundRobin);
         /// The value that determines the backend, for the strategy `hash`.
@@ -343,7 +353,6 @@ section! {
         retry: Option<RetryInput> = maybe_nested::<RetryInput>();
         /// The [connections](upstreams.md#connections) to the backends.
         pool: Option<PoolInput> = maybe_nested::<PoolInput>();
-        later: discover;
         rules: Rule::Values(balance::some_weight), Rule::Values(balance::value_of_hash);
     }
 }

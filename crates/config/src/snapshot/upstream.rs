@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tls::UpstreamTls;
 
+use super::discovery::Discovery;
 use super::retry::{PoolRules, RetryRules};
 use crate::place::Place;
 
@@ -14,8 +15,10 @@ use crate::place::Place;
 pub struct Upstream {
     /// The name that routes use.
     pub name: Arc<str>,
-    /// Its servers, at least one; no two have the same origin.
-    pub backends: Vec<Backend>,
+    /// The servers that the file names; no two have the same origin. At least one, unless discovery finds them.
+    pub configured: Arc<[Backend]>,
+    /// The discovery of its members; `None` if only the file names them.
+    pub discovery: Option<Arc<Discovery>>,
     /// The choice of the backend of a request.
     pub strategy: Strategy,
     /// The time in which the share of a backend that is back, or new, grows to its whole; zero is off. Default 10 s.
@@ -42,7 +45,8 @@ impl Upstream {
     pub fn plain(name: &str, backends: Vec<Backend>) -> Self {
         Self {
             name: name.into(),
-            backends,
+            configured: backends.into(),
+            discovery: None,
             strategy: Strategy::RoundRobin,
             slow_start: Duration::ZERO,
             tls: None,
@@ -53,6 +57,12 @@ impl Upstream {
             pool: PoolRules::DEFAULT,
             place: None,
         }
+    }
+
+    /// Returns the servers now.
+    #[must_use]
+    pub fn backends(&self) -> Arc<[Backend]> {
+        self.discovery.as_ref().map_or_else(|| self.configured.clone(), |discovery| discovery.list().backends.clone())
     }
 }
 

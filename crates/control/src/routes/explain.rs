@@ -91,6 +91,7 @@ impl From<ExplanationError> for Problem {
         "as": null,
         "subject": null,
         "backends": [{"upstream": "users", "url": "http://127.0.0.1:9001", "state": "available"}],
+        "sources": [],
         "limits": [{"kind": "rate_limit", "name": "ip", "limit": 100, "remaining": null, "resets_at": null,
             "reason": "the address of the client is not given", "place": "tollgate.yaml:8:5"}],
         "budgets": [],

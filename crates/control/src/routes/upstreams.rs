@@ -13,6 +13,7 @@ use crate::backend_state::BackendStateWord;
 use crate::caller::Admin;
 use crate::figures::ms;
 use crate::problem::Problem;
+use crate::source_state::SourceView;
 use crate::state::App;
 
 /// The upstreams with their backends.
@@ -47,6 +48,8 @@ struct UpstreamView {
     /// The choice of the backend; null for a provider.
     strategy: Option<&'static str>,
     backends: Vec<BackendView>,
+    /// The sources of its [members](discovery.md); empty if only the configuration names them.
+    sources: Vec<SourceView>,
 }
 
 /// A backend. Counts begin with the process that serves the proxy.
@@ -95,11 +98,13 @@ type States = HashMap<(Arc<str>, Arc<str>), BackendStatus>;
                 "checks_failed": 1},
             {"url": "http://10.0.0.2:9000", "weight": 1, "state": "unhealthy", "in_flight": 0, "requests": 640,
                 "failures": 12, "mean_ms": 5.5, "p50_ms": 5.25, "p95_ms": 9.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
-                "checks_failed": 31}]}],
+                "checks_failed": 31}],
+            "sources": [{"upstream": "users", "source": "dns users.internal:9000", "members": 2,
+                "responded_at": "2026-11-26T08:00:00Z", "age_s": 4, "error": null}]}],
         "next": null
     }))))]
 pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Result<Json<UpstreamListView>, Problem> {
-    let live = app.live.load_full();
+    let (live, now) = (app.live.load_full(), app.clock.now());
     let read = app.board.backends();
     let is_live = read.is_some();
     let by_key = |status: BackendStatus| ((status.upstream.clone(), status.url.clone()), status);
@@ -109,16 +114,18 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
         kind: UpstreamKind::Upstream,
         strategy: Some(upstream.strategy.name()),
         backends: upstream
-            .backends
+            .backends()
             .iter()
             .map(|backend| BackendView::new(&upstream.name, backend.origin.to_string(), Some(backend.weight), &states))
             .collect(),
+        sources: SourceView::of(upstream, now),
     });
     let providers = live.traffic.providers.iter().map(|provider| UpstreamView {
         name: provider.name.to_string(),
         kind: UpstreamKind::Provider,
         strategy: None,
         backends: vec![BackendView::new(&provider.name, provider.origin.to_string(), None, &states)],
+        sources: Vec::new(),
     });
     Ok(Json(UpstreamListView { is_live, items: upstreams.chain(providers).collect(), next: None }))
 }

@@ -73,7 +73,7 @@ pub(super) async fn check(
     let invalid = |error| CheckFailure::Tls(io::Error::other(error));
     let name = match own.and_then(|tls| tls.server_name()) {
         Some(name) => name.clone(),
-        None => ServerName::try_from(endpoint.host.clone()).map_err(invalid)?,
+        None => ServerName::try_from(endpoint.server_name().to_owned()).map_err(invalid)?,
     };
     let mut config = ClientConfig::clone(&own.map_or_else(|| tls.clone(), |tls| tls.config()));
     let protocol: &[u8] = if matches!(probe, Probe::Grpc { .. }) { b"h2" } else { b"http/1.1" };

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use access::issuer::host_and_port;
 use thiserror::Error;
 use tls::UpstreamTls;
 
@@ -34,6 +35,13 @@ pub struct CheckedEndpoint {
     pub allow_link_local: bool,
     /// The TLS of the upstream; `None` means the public roots.
     pub tls: Option<Arc<UpstreamTls>>,
+}
+
+impl CheckedEndpoint {
+    /// Returns the host for TLS: that of the authority, because the host may be an address of its name.
+    pub(crate) fn server_name(&self) -> &str {
+        host_and_port(&self.authority, self.port).map_or(&*self.host, |(name, _)| name)
+    }
 }
 
 /// Why a check failed.

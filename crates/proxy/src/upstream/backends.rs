@@ -122,10 +122,9 @@ impl Backends {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         // Read under the lock: a state that is created for a newer configuration is created afterwards.
         let traffic = &live.load_full().traffic;
-        let backends = traffic
-            .upstreams
-            .iter()
-            .flat_map(|upstream| upstream.backends.iter().map(|backend| (&*upstream.name, &backend.origin)));
+        let members: Vec<_> = traffic.upstreams.iter().map(|upstream| (&*upstream.name, upstream.backends())).collect();
+        let backends =
+            members.iter().flat_map(|(upstream, backends)| backends.iter().map(|backend| (*upstream, &backend.origin)));
         let providers = traffic.known_providers().map(|provider| (&*provider.name, &provider.origin));
         let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
         let is_configured = |key: &BackendKey| configured.contains(&(&*key.upstream, &key.origin));

@@ -120,7 +120,7 @@ pub(crate) async fn connect(
             let own = pool.tls.as_ref();
             let name = match own.and_then(|tls| tls.server_name()) {
                 Some(name) => name.clone(),
-                None => ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?,
+                None => ServerName::try_from(origin.server_name().to_owned()).map_err(|_| ConnectError::Name)?,
             };
             let tls = own.map_or_else(|| connector.tls.clone(), |tls| tls.config());
             let tls = match offered {

@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::snapshot::{BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream, WeightedUpstream};
+use config::snapshot::{
+    Backend, BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream, WeightedUpstream,
+};
 use http1::InvalidPart;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use telemetry::metrics::{Histogram, UpstreamLabels};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -20,7 +22,7 @@ use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
-use crate::upstream::pool::{PoolBounds, Pools};
+use crate::upstream::pool::{Pool, PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
 use crate::upstream::targets::TargetState;
 use crate::upstream::targets::sessions::Sessions;
@@ -44,7 +46,7 @@ pub(crate) enum NoDestination {
 /// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
 /// most as many as backends and providers.
 pub(crate) struct Destinations {
-    known: RefCell<FxHashMap<usize, Selection>>,
+    known: RefCell<FxHashMap<usize, KnownSelection>>,
     /// The turns of routes with several upstreams, by the address of the list, which the snapshot keeps alive.
     splits: RefCell<FxHashMap<usize, Rotation>>,
     /// The states of the targets of models, by the address of the model, which the snapshot keeps alive.
@@ -56,6 +58,13 @@ pub(crate) struct Destinations {
     /// The number of the worker, and the number of all.
     worker: usize,
     workers: u32,
+}
+
+/// The destinations of an upstream or a provider, and the servers from which they were built, if these may change within
+/// the snapshot.
+struct KnownSelection {
+    selection: Selection,
+    members: Option<Arc<[Backend]>>,
 }
 
 /// The destinations of an upstream or a provider.
@@ -84,12 +93,15 @@ impl Destinations {
         now: Instant,
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(upstream).addr();
-        if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose(key, now)?);
+        if let Some(known) = self.known.borrow().get(&address).filter(|known| known.is_of(upstream)) {
+            return Ok(known.selection.choose(key, now)?);
         }
         let known = self.upstream(upstream)?;
-        let chosen = known.choose(key, now);
-        self.known.borrow_mut().insert(address, known);
+        let chosen = known.selection.choose(key, now);
+        let before = self.known.borrow_mut().insert(address, known);
+        if let Some(before) = before {
+            self.close_idle(&before.selection);
+        }
         Ok(chosen?)
     }
 
@@ -116,7 +128,7 @@ impl Destinations {
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(provider).addr();
         if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.choose(None, now)?);
+            return Ok(known.selection.choose(None, now)?);
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
@@ -127,13 +139,13 @@ impl Destinations {
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
         let selection = Selection::One(destination);
         let chosen = selection.choose(None, now);
-        self.known.borrow_mut().insert(address, selection);
+        self.known.borrow_mut().insert(address, KnownSelection { selection, members: None });
         Ok(chosen?)
     }
 
     /// Returns the time after which the circuit breaker of a provider may admit calls, if it admits none at `now`.
     pub(crate) fn refuses(&self, provider: &Arc<Provider>, now: Instant) -> Option<Duration> {
-        match self.known.borrow().get(&Arc::as_ptr(provider).addr())? {
+        match &self.known.borrow().get(&Arc::as_ptr(provider).addr())?.selection {
             Selection::One(destination) => destination.backend.refuses(now),
             Selection::Several(_) => None,
         }
@@ -151,7 +163,7 @@ impl Destinations {
         &self.backends.targets.sessions
     }
 
-    fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {
+    fn upstream(&self, upstream: &Upstream) -> Result<KnownSelection, InvalidPart> {
         let duration = self.duration(&upstream.name);
         let measures_latency = upstream.strategy == Strategy::Ewma;
         let rules = BackendRules {
@@ -160,8 +172,9 @@ impl Destinations {
             checks_health: upstream.health_check.is_some(),
             measures_latency,
         };
-        let weighted = upstream.backends.iter().filter(|backend| backend.weight > 0);
-        let origins: Vec<&Origin> = weighted.map(|backend| &backend.origin).collect();
+        let servers = upstream.backends();
+        let weighted: Vec<&Backend> = servers.iter().filter(|backend| backend.weight > 0).collect();
+        let origins: Vec<&Origin> = weighted.iter().map(|backend| &backend.origin).collect();
         let mut backends = Vec::new();
         for (origin, backend) in origins.iter().zip(self.backends_of(&upstream.name, &origins, rules)) {
             let rules = upstream.pool;
@@ -175,10 +188,26 @@ impl Destinations {
                 backend,
             }));
         }
-        if let [only] = &*backends {
-            return Ok(Selection::One(only.clone()));
-        }
-        Ok(Selection::Several(Rc::new(Group::new(upstream, backends, self.backends.next_rotation()))))
+        let selection = if let [only] = &*backends {
+            Selection::One(only.clone())
+        } else {
+            let group = Group::new(upstream, &weighted, backends, self.backends.next_rotation());
+            Selection::Several(Rc::new(group))
+        };
+        let members = upstream.discovery.is_some().then(|| servers.clone());
+        Ok(KnownSelection { selection, members })
+    }
+
+    /// Closes the idle connections to servers that no upstream has any more; requests in flight continue.
+    fn close_idle(&self, before: &Selection) {
+        let known = self.known.borrow();
+        let used: FxHashSet<*const Pool> = known
+            .values()
+            .flat_map(|known| known.selection.destinations())
+            .map(|destination| Rc::as_ptr(&destination.pool))
+            .collect();
+        let left = before.destinations().iter().filter(|destination| !used.contains(&Rc::as_ptr(&destination.pool)));
+        left.for_each(|destination| destination.pool.retire());
     }
 
     /// Returns the backends of an upstream, as this worker counts them.
@@ -198,7 +227,24 @@ impl Destinations {
     }
 }
 
+impl KnownSelection {
+    /// Returns whether it was built from the servers that the upstream has now.
+    fn is_of(&self, upstream: &Upstream) -> bool {
+        match (&self.members, &upstream.discovery) {
+            (Some(members), Some(discovery)) => discovery.changed_from(members).is_none(),
+            (None, _) | (_, None) => true,
+        }
+    }
+}
+
 impl Selection {
+    fn destinations(&self) -> &[Rc<Destination>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Several(group) => group.destinations(),
+        }
+    }
+
     fn choose(&self, key: Option<u64>, now: Instant) -> Result<ChosenDestination, NoBackend> {
         match self {
             Self::One(destination) => {

@@ -31,17 +31,27 @@ impl TriedBackends {
 }
 
 impl Group {
-    /// Returns the group of an upstream; `backends` are those with a weight, in the order of the configuration. The first
+    /// Returns the group of an upstream; `weighted` are its servers with a weight, and `backends` the
+    /// same as this worker uses them. The first
     /// choice skips `begin` choices, so that workers begin with different backends.
-    pub(crate) fn new(upstream: &Upstream, backends: Vec<Rc<Destination>>, begin: usize) -> Self {
-        let weighted: Vec<&Backend> = upstream.backends.iter().filter(|backend| backend.weight > 0).collect();
-        let chooser = Chooser::new(&upstream.strategy, &weighted, begin);
+    pub(crate) fn new(
+        upstream: &Upstream,
+        weighted: &[&Backend],
+        backends: Vec<Rc<Destination>>,
+        begin: usize,
+    ) -> Self {
+        let chooser = Chooser::new(&upstream.strategy, weighted, begin);
         // A backend that leaves a hash and grows into it again would move its values twice.
         let slow_start =
             if matches!(upstream.strategy, Strategy::Hash(_)) { Duration::ZERO } else { upstream.slow_start };
         let panic = upstream.health_check.as_ref().map_or(0, |check| check.panic_percent);
         let panic_percent = usize::try_from(panic).unwrap_or(0);
         Self { backends: backends.into(), chooser, slow_start, panic_percent }
+    }
+
+    /// Returns the backends that get requests.
+    pub(crate) fn destinations(&self) -> &[Rc<Destination>] {
+        &self.backends
     }
 
     /// Chooses the backend of a new request at `now`, or for a retry one that the request has not tried. `key` is the hash of

@@ -79,6 +79,8 @@ pub(crate) struct Pool {
     waiting: RefCell<VecDeque<WaitingRequest>>,
     /// The share of the connections that waiting requests of other workers are still to get, in parts of a connection.
     owed: Cell<u32>,
+    /// Whether no upstream has the origin any more: no connection is kept.
+    is_retired: Cell<bool>,
 }
 
 /// A request of this worker that waits for a connection, unless it has ended.
@@ -123,6 +125,7 @@ impl Pool {
             idle: RefCell::default(),
             waiting: RefCell::default(),
             owed: Cell::new(0),
+            is_retired: Cell::new(false),
         }
     }
 
@@ -207,6 +210,9 @@ impl Pool {
     /// Keeps a connection whose request and response are complete, or gives it to the first request that waits for one.
     pub(crate) fn give_back(&self, link: Box<Http1Connection>, now: Instant) {
         let Some(link) = self.hand_over(link) else { return };
+        if self.is_retired.get() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() < usize::try_from(self.rules.idle_max).unwrap_or(usize::MAX) {
             let permit = self.limit.as_ref().map(ConnectionLimit::rest);
@@ -246,9 +252,16 @@ impl Pool {
         }
     }
 
+    /// Closes the idle connections, and keeps no others: no upstream has the origin any more.
+    pub(crate) fn retire(&self) {
+        self.is_retired.set(true);
+        self.sweep();
+    }
+
     /// Closes connections that were idle for too long. Returns whether any connection remains.
     fn sweep(&self) -> bool {
-        let (mut idle, idle_for) = (self.idle.borrow_mut(), self.rules.idle_timeout);
+        let idle_for = if self.is_retired.get() { Duration::ZERO } else { self.rules.idle_timeout };
+        let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.since.elapsed() < idle_for && idle.link.look(false) != IdleSocket::Unusable);
         let streams = self.streams.sweep(idle_for);
         streams || !idle.is_empty()
@@ -276,7 +289,9 @@ impl Pools {
         let limit_address = bounds.limit.as_ref().map(|limit| Arc::as_ptr(limit).addr());
         let key = PoolKey { origin: origin.clone(), tls_address, rules: bounds.rules, limit_address };
         let mut pools = self.0.borrow_mut();
-        pools.entry(key).or_insert_with(|| Rc::new(Pool::new(origin, tls.cloned(), bounds.clone()))).clone()
+        let pool = pools.entry(key).or_insert_with(|| Rc::new(Pool::new(origin, tls.cloned(), bounds.clone())));
+        pool.is_retired.set(false);
+        pool.clone()
     }
 }
 

@@ -7,10 +7,24 @@ use config::{Live, Snapshot};
 use discovery::{CheckRules, Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, Probe};
 use proxy::{BackendState, Backends};
 
-/// The backends of a snapshot.
-type Built = (Arc<Snapshot>, Arc<[CheckedBackend]>);
+/// The backends of a snapshot with these members.
+struct Built {
+    snapshot: Arc<Snapshot>,
+    members: Vec<Arc<[Backend]>>,
+    targets: Arc<[CheckedBackend]>,
+}
 
-/// Returns a function that lists the backends with a check. It builds the list once per snapshot.
+impl Built {
+    fn is_of(&self, snapshot: &Arc<Snapshot>, members: &[Arc<[Backend]>]) -> bool {
+        let is_same = |(one, other): (&Arc<[Backend]>, &Arc<[Backend]>)| Arc::ptr_eq(one, other);
+        Arc::ptr_eq(&self.snapshot, snapshot)
+            && self.members.len() == members.len()
+            && self.members.iter().zip(members).all(is_same)
+    }
+}
+
+/// Returns a function that lists the backends with a check. It builds the list again if the snapshot or members
+/// change.
 pub(super) fn targets(
     live: Arc<Live>,
     backends: Arc<Backends>,
@@ -19,30 +33,32 @@ pub(super) fn targets(
     Arc::new(move || {
         let snapshot = live.load_full();
         let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*built {
-            Some((of, targets)) if Arc::ptr_eq(of, &snapshot) => targets.clone(),
-            _ => {
-                let targets: Arc<[CheckedBackend]> =
-                    snapshot.traffic.upstreams.iter().flat_map(|upstream| checked(upstream, &backends)).collect();
-                *built = Some((snapshot, targets.clone()));
-                targets
-            }
+        let checks = |upstream: &&Arc<Upstream>| upstream.health_check.is_some();
+        let members: Vec<_> =
+            snapshot.traffic.upstreams.iter().filter(checks).map(|upstream| upstream.backends()).collect();
+        if let Some(built) = built.as_ref().filter(|built| built.is_of(&snapshot, &members)) {
+            return built.targets.clone();
         }
+        let checked_upstreams = snapshot.traffic.upstreams.iter().filter(checks).zip(&members);
+        let targets: Arc<[CheckedBackend]> =
+            checked_upstreams.flat_map(|(upstream, members)| checked(upstream, members, &backends)).collect();
+        *built = Some(Built { snapshot, members, targets: targets.clone() });
+        targets
     })
 }
 
-/// Returns the backends of an upstream with a check.
-fn checked(upstream: &Upstream, backends: &Backends) -> Vec<CheckedBackend> {
+/// Returns the members of an upstream with a check.
+fn checked(upstream: &Upstream, members: &[Backend], backends: &Backends) -> Vec<CheckedBackend> {
     let Some(check) = &upstream.health_check else { return Vec::new() };
     let shared = Arc::new(health_check(check));
-    let states = backends.of(&upstream.name, upstream.backends.iter().map(|backend| &backend.origin));
+    let states = backends.of(&upstream.name, members.iter().map(|backend| &backend.origin));
     let target = |(backend, state): (&Backend, Arc<BackendState>)| CheckedBackend {
         id: format!("{} {}", upstream.name, backend.origin).into(),
         endpoint: endpoint(backend, upstream, check.port),
         check: shared.clone(),
         report: reporter(&state),
     };
-    upstream.backends.iter().zip(states).map(target).collect()
+    members.iter().zip(states).map(target).collect()
 }
 
 /// Returns the function that notes the results of a backend. It does not keep the state of a backend that is removed.

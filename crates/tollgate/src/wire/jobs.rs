@@ -29,6 +29,7 @@ pub(crate) const ALL: [JobSpec; 19] = [
     last_use::SPEC,
     cleanup::SPEC,
     leases::SPEC,
+    discovery::members::SPEC,
     METER_SWEEP,
     billing::collect::NOTIFICATIONS,
     billing::collect::RECONCILE,

@@ -243,7 +243,6 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("routes: [{path: /a, cache: {ttl: 30s}, respond: {}}]".to_owned(), 1, 21),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("upstreams: [{name: u, discover: {consul: u}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);
     }

@@ -18,7 +18,7 @@ routes:
   - {path: {prefix: /}, host: '*.example.com', upstreams: users}
 ",
     );
-    let backends = &snapshot.traffic.upstreams[0].backends;
+    let backends = snapshot.traffic.upstreams[0].backends();
     let shown: Vec<_> = backends.iter().map(|backend| (backend.origin.to_string(), backend.weight)).collect();
     assert_eq!(shown, [("http://127.0.0.1:9001".to_owned(), 2), ("https://users.internal".to_owned(), 1)]);
     let routes = snapshot.traffic.router.routes();

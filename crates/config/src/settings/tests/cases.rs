@@ -11,7 +11,10 @@ plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, model
 billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 circuit_breaker: {failure_threshold: 6}
-upstreams: [{name: users, retry: {attempts: 3}, pool: {idle: 9}, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, health_check: {script: [/a]}, backends: [{url: 'h2c://j'}]}]
+dns: {servers: [10.0.0.54]}
+etcd: {urls: ['https://h'], user: a, password: b, tls: {cert: a, key: b}}
+consul: {url: 'https://h', tls: {cert: a, key: b}}
+upstreams: [{name: users, discover: {dns: 'a:1'}, retry: {attempts: 3}, pool: {idle: 9}, circuit_breaker: {failure_threshold: 6}, ejection: {failures: 6}, hash: {header: a}, health_check: {path: /a}, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, discover: {etcd: a}, hash: {cookie: a}, health_check: {tcp: true}, backends: [{url: 'h2c://h'}]}, {name: calls, discover: {consul: a}, hash: {claim: a}, health_check: {grpc: a}, backends: [{url: 'h2c://i'}]}, {name: more, hash: {query: a}, health_check: {script: [/a]}, backends: [{url: 'h2c://j'}]}]
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
 routes: [{path: /a, upstreams: users, timeouts: {idle: 9s}, fallback: {body: a}, cors: {allowed_origins: ['https://a.example']}, addresses: {allow: [10.2.0.0/16], deny: [10.2.0.1]}, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}, {path: {prefix: /m}, upstreams: [{name: users}]}, {path: {prefix: /n}, upstreams: [{name: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}]}, {path: {prefix: /o}, redirect: {scheme: http}}, {path: {prefix: /q}, redirect: {path: {regex: a, to: b}}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
@@ -123,6 +126,15 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("budgets.limits[1].credits", "0", "0"),
     ("budgets.limits[2].tokens", "9", "9"),
     ("quota_status", "402", "402"),
+    ("dns.servers[0]", "10.0.0.53", "10.0.0.53:53"),
+    ("etcd.urls[0]", "https://etcd.internal:2379", "https://etcd.internal:2379"),
+    ("etcd.password", "S3CRET", "***"),
+    ("consul.url", "https://consul.internal:8501", "https://consul.internal:8501"),
+    ("consul.token", "S3CRET", "***"),
+    ("upstreams[0].discover.dns", "_http._tcp.b", "_http._tcp.b"),
+    ("upstreams[0].discover.scheme", "h2c", "h2c"),
+    ("upstreams[1].discover.etcd", "/services/user/", "/services/user/"),
+    ("upstreams[2].discover.consul", "user-service", "user-service"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "2", "2"),

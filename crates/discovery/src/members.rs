@@ -1,0 +1,284 @@
+//! The job that follows the members of upstreams. A task for each source reads it, and the job puts its lists into force.
+//!
+//! A source that fails keeps its last list, which is on disk for the next start. An empty list must last before it is in
+//! force. Lists are replaced at most once a second.
+
+mod consul;
+mod dns;
+mod etcd;
+mod list;
+mod observed;
+mod server;
+mod source;
+mod stored;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Clock, Mono, Timestamp};
+use jobs::{Job, JobError, JobSpec, NextRun};
+use rustls::ClientConfig;
+use telemetry::Metrics;
+use telemetry::metrics::SourceLabels;
+use tokio::task::JoinSet;
+
+pub use consul::FollowedService;
+pub use etcd::FollowedPrefix;
+use list::ListInForce;
+use observed::{Observed, SourceResult};
+pub use server::{SourceServers, SourceUrl};
+pub use source::{FOUND_MAX, FollowedName, FollowedPlace, FollowedSource, FoundMember, SourceError};
+use stored::StoredLists;
+
+/// Takes over the lists of sources. A run without a change costs a few comparisons.
+pub const SPEC: JobSpec = JobSpec::every("members", Duration::from_millis(100));
+
+/// Minimum time between two changes of lists.
+const CHANGE_EVERY: Duration = Duration::from_secs(1);
+
+/// The list of a source that is in force, and the state of the source.
+#[derive(Debug, Clone)]
+pub struct FollowedList {
+    /// The source of the list.
+    pub source: FollowedSource,
+    /// The members in force; `None` before the first list.
+    pub members: Option<Arc<[FoundMember]>>,
+    /// When the source last responded; `None` if it has not since the start.
+    pub responded_at: Option<Timestamp>,
+    /// The reason why the source fails, or why members are left out.
+    pub error: Option<Arc<str>>,
+}
+
+/// Returns the sources of the current configuration.
+type Sources = Arc<dyn Fn() -> Arc<[FollowedSource]> + Send + Sync>;
+/// Takes over all lists. It is called in each run; the flag says whether any has changed.
+type Publish = Arc<dyn Fn(&[FollowedList], bool) + Send + Sync>;
+
+/// The connection of the job to the rest of the process.
+#[derive(Clone)]
+pub struct MemberFollowing {
+    /// Returns the sources of the current configuration.
+    pub sources: Sources,
+    /// Takes over all lists. It is called in each run; the flag says whether any has changed.
+    pub publish: Publish,
+    /// The TLS to servers of sources without their own.
+    pub tls: Arc<ClientConfig>,
+    /// The file of the lists.
+    pub file: PathBuf,
+    /// The metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// The clock of the process.
+    pub clock: Clock,
+}
+
+/// The job over all sources of the configuration.
+pub struct MemberRefresh {
+    following: MemberFollowing,
+    followed: HashMap<FollowedSource, Followed>,
+    /// The lists of an earlier run of the process, until sources take them over; `None` before they are read.
+    stored: Option<StoredLists>,
+    changed_at: Option<Mono>,
+}
+
+/// A source, with the task that reads it. Dropping it ends the task.
+struct Followed {
+    observed: Arc<Observed>,
+    task: JoinSet<()>,
+    list: ListInForce,
+    shown: SourceResult,
+    is_failing: bool,
+}
+
+impl MemberRefresh {
+    /// Creates the job.
+    #[must_use]
+    pub fn new(following: MemberFollowing) -> Self {
+        Self { following, followed: HashMap::new(), stored: None, changed_at: None }
+    }
+
+    /// Begins to follow new sources, and ends the others. Returns whether there are any.
+    fn follow(&mut self, sources: &[FollowedSource]) -> bool {
+        let mut lists = self.stored.take().unwrap_or_default();
+        let mut has_changed = false;
+        self.followed.retain(|source, followed| {
+            let is_kept = sources.contains(source);
+            if !is_kept {
+                has_changed = true;
+                // The same source with other settings begins with the list that is in force.
+                lists.extend(followed.list.members.take().map(|members| (source.name(), members)));
+            }
+            is_kept
+        });
+        for source in sources {
+            if !self.followed.contains_key(source) {
+                has_changed = true;
+                let stored = lists.get(&source.name()).cloned();
+                let observed = Arc::new(Observed::new(self.following.clock.clone(), source.allow_link_local));
+                let mut followed = Followed {
+                    observed,
+                    task: JoinSet::new(),
+                    list: ListInForce::stored(stored),
+                    shown: SourceResult::default(),
+                    is_failing: false,
+                };
+                followed.begin(source, &self.following.tls);
+                self.followed.insert(source.clone(), followed);
+            }
+        }
+        self.stored = Some(StoredLists::new());
+        has_changed
+    }
+
+    /// Puts the lists that are due into force. Returns whether any list has changed.
+    fn take_over(&mut self) -> bool {
+        let now = self.following.clock.mono();
+        let may_change = self.changed_at.is_none_or(|at| now.since(at) >= CHANGE_EVERY);
+        let mut has_changed = false;
+        for (source, followed) in &mut self.followed {
+            let is_first = followed.list.members.is_none();
+            let result = followed.observed.result();
+            if let Some(reported) = &result.members
+                && followed.list.is_due(reported, result.error.is_some(), now)
+                && (is_first || may_change)
+            {
+                followed.replace(source, reported);
+                has_changed = true;
+            }
+        }
+        if has_changed {
+            self.changed_at = Some(now);
+        }
+        has_changed
+    }
+
+    /// Reports the states of sources in the log and in the metrics. Returns whether any state has changed.
+    fn report(&mut self) -> bool {
+        let mut has_changed = false;
+        for (source, followed) in &mut self.followed {
+            if followed.task.try_join_next().is_some() {
+                followed.observed.failed(&SourceError::Ended);
+                followed.begin(source, &self.following.tls);
+            }
+            let result = followed.observed.result();
+            if result.error == followed.shown.error
+                && result.left_out == followed.shown.left_out
+                && result.responded_at == followed.shown.responded_at
+                && result.failures == followed.shown.failures
+            {
+                continue;
+            }
+            has_changed = true;
+            followed.note(source, &result);
+            let labels = SourceLabels { source: source.name().as_str().into() };
+            let metrics = &self.following.metrics.sources;
+            metrics.failures.get_or_create(&labels).inc_by(result.failures.saturating_sub(followed.shown.failures));
+            let members = followed.list.members.as_ref().map_or(0, |members| members.len());
+            metrics.members.get_or_create(&labels).set(i64::try_from(members).unwrap_or(i64::MAX));
+            if let Some(at) = result.responded_at {
+                let at = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
+                metrics.last_success.get_or_create(&labels).set(at);
+            }
+            followed.shown = result;
+        }
+        has_changed
+    }
+
+    /// Returns all lists, in the order of the sources.
+    fn lists(&self, sources: &[FollowedSource]) -> Vec<FollowedList> {
+        let list = |source: &FollowedSource| {
+            let followed = self.followed.get(source)?;
+            let SourceResult { responded_at, error, left_out, .. } = followed.shown.clone();
+            let members = followed.list.members.clone();
+            Some(FollowedList { source: source.clone(), members, responded_at, error: error.or(left_out) })
+        };
+        sources.iter().filter_map(list).collect()
+    }
+
+    /// Stores the lists in force. A failure changes nothing for this process.
+    async fn store(&self) {
+        let named =
+            self.followed.iter().filter_map(|(source, followed)| Some((source.name(), followed.list.members.clone()?)));
+        let (lists, file) = (named.collect::<StoredLists>(), self.following.file.clone());
+        let written = tokio::task::spawn_blocking(move || stored::write(&file, &lists)).await;
+        if let Err(error) = written.map_err(std::io::Error::other).and_then(|written| written) {
+            tracing::warn!(%error, "the members of upstreams cannot be stored for the next start");
+        }
+    }
+
+    /// Reads the lists of an earlier run of the process.
+    async fn read_stored(&mut self) {
+        let file = self.following.file.clone();
+        let read = tokio::task::spawn_blocking(move || stored::read(&file)).await;
+        let lists = read.map_err(std::io::Error::other).and_then(|read| read).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the stored members of upstreams cannot be read; the sources determine them");
+            StoredLists::new()
+        });
+        self.stored = Some(lists);
+    }
+}
+
+impl Followed {
+    /// Starts the task that reads the source.
+    fn begin(&mut self, source: &FollowedSource, tls: &Arc<ClientConfig>) {
+        let (place, observed, tls) = (source.place.clone(), self.observed.clone(), tls.clone());
+        self.task.spawn(async move {
+            match &place {
+                FollowedPlace::Dns(name) => dns::follow(name, &observed).await,
+                FollowedPlace::Etcd(prefix) => etcd::follow(prefix, &tls, &observed).await,
+                FollowedPlace::Consul(service) => consul::follow(service, &tls, &observed).await,
+            }
+        });
+    }
+
+    fn replace(&mut self, source: &FollowedSource, members: &Arc<[FoundMember]>) {
+        let before = self.list.members.as_deref().unwrap_or_default();
+        let added = members.iter().filter(|member| !before.contains(member)).count();
+        let removed = before.iter().filter(|member| !members.contains(member)).count();
+        let (source, members_count) = (source.name(), members.len());
+        tracing::info!(source, members = members_count, added, removed, "the members of a source have changed");
+        self.list.set(members.clone());
+    }
+
+    /// Logs the begin and the end of an outage.
+    fn note(&mut self, source: &FollowedSource, result: &SourceResult) {
+        let source = source.name();
+        if let Some(cause) = result.left_out.as_deref().filter(|_| result.left_out != self.shown.left_out) {
+            tracing::warn!(source, cause, "members of a source are left out");
+        }
+        match (&result.error, self.is_failing) {
+            (Some(error), false) => {
+                let members = self.list.members.as_ref().map(|members| members.len());
+                tracing::warn!(source, cause = &**error, members, "a source of members fails; its last list remains");
+            }
+            (None, true) => tracing::info!(source, "a source of members responds again"),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.is_failing = result.error.is_some();
+    }
+}
+
+impl Job for MemberRefresh {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        if self.stored.is_none() {
+            self.read_stored().await;
+        }
+        let sources = (self.following.sources)();
+        let is_new = self.follow(&sources);
+        let has_changed = self.take_over();
+        let is_reported = self.report();
+        (self.following.publish)(&self.lists(&sources), is_new || has_changed || is_reported);
+        if has_changed {
+            self.store().await;
+        }
+        Ok(NextRun::Period)
+    }
+}
+
+impl fmt::Debug for MemberRefresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemberRefresh").field("sources", &self.followed.len()).finish_non_exhaustive()
+    }
+}

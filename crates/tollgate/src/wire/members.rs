@@ -1,0 +1,161 @@
+//! The sources of members in the configuration in force, and where their lists go.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::Clock;
+use config::snapshot::{
+    Backend, ConsulSettings, Discovery, DnsSettings, EtcdSettings, MEMBERS_MAX, MemberList, MemberPart, MemberSource,
+    Origin, Scheme, SourceStatus,
+};
+use config::{Live, Snapshot};
+use discovery::{
+    FollowedList, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,
+    MemberFollowing, SourceServers, SourceUrl,
+};
+use telemetry::Metrics;
+use tokio::sync::watch;
+
+/// The file of the lists, in the data folder.
+const FILE: &str = "members.json";
+
+/// The sources of a snapshot.
+type Built = (Arc<Snapshot>, Arc<[FollowedSource]>);
+
+/// Returns what connects the job to the configuration in force, and whether all sources have responded or failed.
+pub(super) fn following(
+    live: &Arc<Live>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+) -> (MemberFollowing, watch::Receiver<bool>) {
+    let file: PathBuf = live.load().process.data.join(FILE);
+    let tls = proxy::tls_config();
+    let (settled, has_settled) = watch::channel(false);
+    let (of, published) = (live.clone(), live.clone());
+    let last: Mutex<Option<Arc<Snapshot>>> = Mutex::default();
+    let publish = Arc::new(move |lists: &[FollowedList], has_changed: bool| {
+        let snapshot = published.load_full();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_changed || !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &snapshot)) {
+            publish(&snapshot, lists);
+            *last = Some(snapshot);
+        }
+        if lists.iter().all(|list| list.members.is_some() || list.error.is_some()) {
+            settled.send_replace(true);
+        }
+    });
+    (MemberFollowing { sources: sources(of), publish, file, tls, metrics, clock }, has_settled)
+}
+
+/// Returns a function that lists the sources of the configuration in force. It builds the list once per snapshot.
+fn sources(live: Arc<Live>) -> Arc<dyn Fn() -> Arc<[FollowedSource]> + Send + Sync> {
+    let built: Mutex<Option<Built>> = Mutex::default();
+    Arc::new(move || {
+        let snapshot = live.load_full();
+        let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*built {
+            Some((of, sources)) if Arc::ptr_eq(of, &snapshot) => sources.clone(),
+            _ => {
+                let mut sources: Vec<FollowedSource> = Vec::new();
+                for part in discoveries(&snapshot).flat_map(|discovery| &discovery.parts) {
+                    if let Some(source) = followed(part).filter(|source| !sources.contains(source)) {
+                        sources.push(source);
+                    }
+                }
+                let sources: Arc<[FollowedSource]> = sources.into();
+                *built = Some((snapshot, sources.clone()));
+                sources
+            }
+        }
+    })
+}
+
+fn discoveries(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Discovery>> {
+    snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.discovery.as_ref())
+}
+
+/// Returns the source of a part; `None` if its backend is fixed.
+fn followed(part: &MemberPart) -> Option<FollowedSource> {
+    let MemberPart::Found { source, template, .. } = part else { return None };
+    let name = |settings: &DnsSettings, port| FollowedName {
+        name: template.host.as_str().into(),
+        port,
+        servers: settings.servers.clone(),
+        refresh_max: settings.refresh_max,
+    };
+    let server = |url: &Origin| SourceUrl {
+        is_tls: url.scheme == Scheme::Https,
+        host: url.host.clone(),
+        port: url.port,
+        authority: url.authority.clone(),
+        path: url.path.clone(),
+    };
+    let place = match source {
+        MemberSource::Dns { settings } => FollowedPlace::Dns(name(settings, Some(template.port))),
+        MemberSource::Srv { settings } => FollowedPlace::Dns(name(settings, None)),
+        MemberSource::Etcd { settings, prefix } => {
+            let EtcdSettings { urls, user, tls } = &**settings;
+            let servers = SourceServers { urls: urls.iter().map(server).collect(), tls: tls.clone() };
+            FollowedPlace::Etcd(FollowedPrefix { prefix: prefix.clone(), servers, user: user.clone() })
+        }
+        MemberSource::Consul { settings, service } => {
+            let ConsulSettings { url, token, datacenter, tls } = &**settings;
+            let servers = SourceServers { urls: vec![server(url)], tls: tls.clone() };
+            let (service, datacenter, token) = (service.clone(), datacenter.clone(), token.clone());
+            FollowedPlace::Consul(FollowedService { service, datacenter, servers, token })
+        }
+    };
+    Some(FollowedSource { place, allow_link_local: template.allow_link_local })
+}
+
+/// Replaces the members of each upstream by those of its sources. The members of an upstream remain if a source of it has no
+/// list yet.
+fn publish(snapshot: &Snapshot, lists: &[FollowedList]) {
+    for discovery in discoveries(snapshot) {
+        let (mut backends, mut sources, mut is_complete): (Vec<Backend>, Vec<SourceStatus>, bool) =
+            (Vec::new(), Vec::new(), true);
+        for part in &discovery.parts {
+            let MemberPart::Found { template, weight, .. } = part else {
+                let MemberPart::Fixed(backend) = part else { continue };
+                backends.push(backend.clone());
+                continue;
+            };
+            let Some(list) = followed(part).and_then(|of| lists.iter().find(|list| list.source == of)) else {
+                is_complete = false;
+                continue;
+            };
+            is_complete &= list.members.is_some();
+            let members = list.members.as_deref().unwrap_or_default();
+            backends.extend(members.iter().filter_map(|member| backend(member, template, *weight)));
+            sources.push(SourceStatus {
+                name: list.source.name().into(),
+                members: list.members.as_ref().map(|members| members.len()),
+                responded_at: list.responded_at,
+                error: list.error.clone(),
+            });
+        }
+        distinct(&mut backends);
+        let backends = if is_complete { backends.into() } else { discovery.list().backends.clone() };
+        discovery.replace(MemberList { backends, sources: sources.into() });
+    }
+}
+
+/// Removes backends with the same origin as an earlier one, and those beyond the maximum.
+fn distinct(backends: &mut Vec<Backend>) {
+    let mut known = std::collections::HashSet::new();
+    backends.retain(|backend| known.insert(backend.origin.clone()));
+    backends.truncate(MEMBERS_MAX);
+}
+
+/// Returns the backend of a member; `None` if its URL is invalid.
+fn backend(member: &FoundMember, template: &Origin, weight: u32) -> Option<Backend> {
+    let at = template.at(member.host.clone(), member.port);
+    let origin = match &member.url {
+        Some(url) => Origin { allow_link_local: template.allow_link_local, ..Origin::parse(url).ok()? },
+        None if member.is_address => at,
+        // The host is the member's own, so it is the authority of requests too.
+        None => Origin { path: template.path.clone(), ..Origin::parse(&at.to_string()).ok()? },
+    };
+    let origin = Origin { allow_link_local: template.allow_link_local, ..origin };
+    Some(Backend { origin, weight: member.weight.unwrap_or(weight) })
+}

@@ -1,0 +1,174 @@
+//! A small Consul for one test: the registration of services, their checks, and blocking queries of their health, as the
+//! HTTP API of Consul 1.20 documents them. No server of Consul is in the package registries.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::upstream::{Turn, Upstream};
+
+/// The server; dropping it closes its connections.
+#[derive(Debug)]
+pub struct Consul {
+    server: Upstream,
+    catalog: Arc<Catalog>,
+}
+
+#[derive(Debug, Default)]
+struct Catalog {
+    services: Mutex<Services>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Services {
+    index: u64,
+    /// The registrations by their id, each with whether its check passes.
+    registered: BTreeMap<String, (Value, bool)>,
+    /// The token that queries must have.
+    token: Option<String>,
+}
+
+impl Catalog {
+    fn lock(&self) -> MutexGuard<'_, Services> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Services)) {
+        let mut services = self.lock();
+        change(&mut services);
+        services.index += 1;
+        drop(services);
+        self.changed.notify_waiters();
+    }
+
+    /// Returns the passing instances of a service, and the index.
+    fn passing(&self, service: &str) -> (Vec<Value>, u64) {
+        let services = self.lock();
+        let of = services.registered.values().filter(|(value, passes)| *passes && value["Name"] == service);
+        let shown = of.map(|(value, _)| {
+            json!({"Node": {"Node": "n", "Address": "127.0.0.1"},
+                "Service": {"ID": value["ID"], "Service": service, "Address": value["Address"], "Port": value["Port"],
+                    "Weights": value.get("Weights").cloned().unwrap_or(json!({"Passing": 1, "Warning": 1}))}})
+        });
+        (shown.collect(), services.index)
+    }
+}
+
+impl Consul {
+    /// Starts a server without services, whose index begins with `index`.
+    pub async fn start(index: u64) -> Self {
+        let catalog = Arc::new(Catalog::default());
+        catalog.lock().index = index;
+        let served = catalog.clone();
+        let server = Upstream::start(move |mut turn: Turn| {
+            let catalog = served.clone();
+            async move {
+                respond(&catalog, &mut turn).await;
+                Some(turn)
+            }
+        })
+        .await;
+        Self { server, catalog }
+    }
+
+    /// Returns the address of the server.
+    #[must_use]
+    pub const fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+
+    /// Registers an instance, as a client of Consul does.
+    pub fn register(&self, id: &str, service: &str, at: (&str, u16)) {
+        let value = json!({"ID": id, "Name": service, "Address": at.0, "Port": at.1});
+        self.catalog.change(|services| drop(services.registered.insert(id.to_owned(), (value, true))));
+    }
+
+    /// Removes an instance.
+    pub fn deregister(&self, id: &str) {
+        self.catalog.change(|services| drop(services.registered.remove(id)));
+    }
+
+    /// Changes whether the check of an instance passes.
+    pub fn set_passing(&self, id: &str, passes: bool) {
+        self.catalog.change(|services| {
+            if let Some(instance) = services.registered.get_mut(id) {
+                instance.1 = passes;
+            }
+        });
+    }
+
+    /// Lets the index begin again, as that of a restored server.
+    pub fn reset_index(&self) {
+        self.catalog.change(|services| services.index = 0);
+    }
+
+    /// Requires a token of queries.
+    pub fn require(&self, token: &str) {
+        self.catalog.lock().token = Some(token.to_owned());
+    }
+}
+
+async fn respond(catalog: &Catalog, turn: &mut Turn) {
+    let body = turn.read_body().await;
+    let (method, target) = {
+        let mut words = turn.head.first.split(' ');
+        (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned())
+    };
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let required = catalog.lock().token.clone();
+    if required.is_some() && turn.head.header("x-consul-token") != required.as_deref() {
+        turn.answer("403 Forbidden", b"Permission denied").await;
+        return;
+    }
+    match (method.as_str(), path) {
+        ("PUT", "/v1/agent/service/register") => {
+            let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let id = value.get("ID").or(value.get("Name")).and_then(Value::as_str).unwrap_or_default().to_owned();
+            catalog.change(|services| drop(services.registered.insert(id, (value, true))));
+            turn.answer("200 OK", b"").await;
+        }
+        ("PUT", path) if path.starts_with("/v1/agent/service/deregister/") => {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            catalog.change(|services| drop(services.registered.remove(id)));
+            turn.answer("200 OK", b"").await;
+        }
+        ("GET", path) if path.starts_with("/v1/health/service/") => {
+            let service = path.rsplit('/').next().unwrap_or_default();
+            let parameter = |name: &str| {
+                query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
+            };
+            let index: u64 = parameter("index").parse().unwrap_or_default();
+            let wait =
+                parameter("wait").trim_end_matches('s').parse().map_or(Duration::from_mins(5), Duration::from_secs);
+            let (instances, now) = passing_after(catalog, service, (index, wait)).await;
+            let head = format!("200 OK\r\nContent-Type: application/json\r\nX-Consul-Index: {now}");
+            turn.answer(&head, json!(instances).to_string().as_bytes()).await;
+        }
+        _ => {
+            turn.answer("404 Not Found", b"").await;
+        }
+    }
+}
+
+/// Returns the passing instances as soon as the index differs from that of the query, or its wait has ended.
+async fn passing_after(catalog: &Catalog, service: &str, (index, wait): (u64, Duration)) -> (Vec<Value>, u64) {
+    let differs = async {
+        loop {
+            let changed = catalog.changed.notified();
+            let (instances, now) = catalog.passing(service);
+            if index == 0 || now != index {
+                return (instances, now);
+            }
+            changed.await;
+        }
+    };
+    match timeout(wait, differs).await {
+        Ok(found) => found,
+        Err(_) => catalog.passing(service),
+    }
+}
