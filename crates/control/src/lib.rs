@@ -34,6 +34,7 @@ mod input;
 mod install;
 mod key_view;
 mod known_browser;
+mod labels_view;
 mod latency;
 mod layers;
 mod limits;

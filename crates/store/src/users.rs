@@ -6,7 +6,7 @@ pub(crate) mod password;
 
 use std::fmt;
 
-use access::{LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
+use access::{LabelSet, LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
 use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
+use crate::labels::stored_labels;
 use crate::plans::{self, NoPlan};
 use crate::sql::{Transaction, statements, timestamp};
 
@@ -23,7 +24,7 @@ pub use email::{Email, NotAnEmail};
 #[macro_export]
 macro_rules! user_columns {
     () => {
-        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
+        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.labels, u.created_at, p.name, p.credits_per_day,
         p.requests_per_minute, p.budgets, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
     };
 }
@@ -129,6 +130,8 @@ pub struct User {
     pub role: Role,
     /// Whether the user belongs to `--demo`.
     pub demo: bool,
+    /// Labels of the user's requests, unless a key has others.
+    pub labels: LabelSet,
     /// Time at which the user was created.
     pub created_at: Timestamp,
 }
@@ -156,6 +159,7 @@ impl fmt::Debug for User {
             .field("status", &self.status)
             .field("role", &self.role)
             .field("demo", &self.demo)
+            .field("labels", &self.labels)
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
     }
@@ -201,6 +205,7 @@ pub struct UserRow {
     status: String,
     role: String,
     demo: bool,
+    labels: Option<String>,
     created_at: i64,
     #[sqlx(flatten)]
     plan: plans::PlanRow,
@@ -219,6 +224,7 @@ impl TryFrom<UserRow> for User {
             status: status(&row.status)?,
             role: role(&row.role)?,
             demo: row.demo,
+            labels: stored_labels(row.labels.as_deref()),
             created_at: timestamp(row.created_at),
         })
     }
