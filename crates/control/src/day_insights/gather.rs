@@ -16,6 +16,7 @@ use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
 use super::settings;
+use super::spend_budget;
 use crate::day_cache::{DayEndpoint, DayResponse, ResponseKey};
 use crate::problem::Problem;
 use crate::state::App;
@@ -115,7 +116,7 @@ impl<'a> DayReader<'a> {
             codes: conversion::codes(&events, &minutes),
             failed: conversion::failed_cost(&events),
             latency: latency(&histogram),
-            budget: None,
+            budget: spend_budget::budget(self.app, &self.visible.scope, day).await?,
         };
         Ok(briefing::brief(figures, &self.settings))
     }

@@ -135,3 +135,32 @@ async fn programs_tools_and_sessions_decide_classes() {
     found.sort();
     assert_eq!(found, owned(&[("agent_session", 1), ("chat", 2), ("tool_loop", 3)]));
 }
+
+#[tokio::test]
+async fn a_brief_has_the_budget_in_money_of_its_scope() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let charge = meter::Charge { money: NanoUsd(1_500), ..meter::Charge::default() };
+    world.record(vec![UsageEvent { charge, ..event(ada.caller, at(0, 1), Some(NanoUsd(1_500))) }]).await;
+    let root = admin(&world).await;
+    let budget = async |path: &str| get(world.address, path, &[&root]).await.json()["spend"]["budget"].clone();
+    let of_ada = format!("/brief/today~user={}", ada.user);
+    assert_eq!((budget("/brief/today").await, budget(&of_ada).await), (Value::Null, Value::Null));
+    for (of, money) in [
+        (format!("user/{}/money/day", ada.user), "1 USD"),
+        (format!("user/{}/money/month", ada.user), "20 USD"),
+        ("global/-/money/month".to_owned(), "500 USD"),
+    ] {
+        let body = json!({"money": money}).to_string();
+        let set = call(world.address, &format!("PUT /api/budgets/{of}"), &[JSON, &root], &body).await;
+        assert!(set.status < 300, "{set:?}");
+    }
+    // Figures of today are cached for a short time.
+    let nano = |nano: u64| json!({"amount_nano": nano, "currency": "USD"});
+    let expected = |limit: u64| json!({"per": "month", "limit": nano(limit), "used": nano(1_500)});
+    world.clock.advance(std::time::Duration::from_secs(6));
+    assert_eq!(budget(&of_ada).await, expected(20_000_000_000));
+    assert_eq!(budget("/brief/today").await, expected(500_000_000_000));
+    // A brief of an earlier month has no budget.
+    assert_eq!(budget(&format!("/brief/{}", date(40))).await, Value::Null);
+}
