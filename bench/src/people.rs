@@ -70,6 +70,7 @@ impl EventMaker {
             duration_us: 300_000 + random % 9_000_000,
             attempts,
             refusal: None,
+            origin: meter::RequestOrigin::default(),
         }
     }
 }

@@ -115,6 +115,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
             format: event.format.clone(),
             model: event.model.clone(),
             price_version: Some("builtin-2026-11-01".into()),
+            origin: meter::RequestOrigin::default(),
         }))?;
         open.push_back(event);
         if open.len() > OPEN {

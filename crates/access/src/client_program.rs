@@ -2,6 +2,8 @@
 
 /// Longest part of a `User-Agent` that is read, in bytes.
 const READ_BYTES_MAX: usize = 512;
+/// Maximum number of products of a `User-Agent` that are read: programs name themselves before their environment.
+const PRODUCTS_READ_MAX: usize = 8;
 
 /// A program or library that calls LLM APIs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -60,6 +62,9 @@ const PRODUCTS: [(&str, ClientProgram); 20] = [
     ("google-genai/", ClientProgram::GoogleGenAi),
 ];
 
+/// The letters with which [`PRODUCTS`] begin.
+const FIRST_LETTERS: [u8; 5] = *b"cgoal";
+
 impl ClientProgram {
     /// Every program, in order of declaration.
     pub const ALL: [Self; 13] = [
@@ -78,7 +83,8 @@ impl ClientProgram {
         Self::GoogleGenAi,
     ];
 
-    /// Returns the program that a `User-Agent` names (RFC 9110, 10.1.5); of the field, the first 512 bytes are read.
+    /// Returns the program that a `User-Agent` names (RFC 9110, 10.1.5); of the field, the first 8 products within
+    /// the first 512 bytes are read.
     #[must_use]
     pub fn of(user_agent: Option<&[u8]>) -> Self {
         let agent = user_agent.unwrap_or_default();
@@ -86,8 +92,43 @@ impl ClientProgram {
         let begins = |product: &[u8], name: &str| {
             product.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
         };
-        let names = |name: &str| agent.split(u8::is_ascii_whitespace).any(|product| begins(product, name));
-        PRODUCTS.iter().find(|(name, _)| names(name)).map_or(Self::Unknown, |(_, program)| *program)
+        // Each product is compared only with the rows before the best one, and most of their first letters differ.
+        let mut rows = PRODUCTS.as_slice();
+        let mut program = Self::Unknown;
+        for product in agent.split(|byte| matches!(byte, b' ' | b'\t')).take(PRODUCTS_READ_MAX) {
+            let is_first = product.first().is_some_and(|first| FIRST_LETTERS.contains(&first.to_ascii_lowercase()));
+            if is_first && let Some(row) = rows.iter().position(|(name, _)| begins(product, name)) {
+                program = rows.get(row).map_or(program, |(_, found)| *found);
+                rows = rows.get(..row).unwrap_or_default();
+            }
+        }
+        program
+    }
+
+    /// Returns the number of the program in records and in the store, which never changes. The number 0 is never written.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Codex => 1,
+            Self::ClaudeCode => 2,
+            Self::GeminiCli => 3,
+            Self::Opencode => 4,
+            Self::Aider => 5,
+            Self::AiSdk => 6,
+            Self::LangChainGoogle => 7,
+            Self::LiteLlm => 8,
+            Self::OpenAiPython => 9,
+            Self::OpenAi => 10,
+            Self::Anthropic => 11,
+            Self::GoogleGenAi => 12,
+        }
+    }
+
+    /// Returns the program with this number; a number of a later release is unknown.
+    #[must_use]
+    pub fn of_number(number: u8) -> Self {
+        Self::ALL.into_iter().find(|program| program.number() == number).unwrap_or_default()
     }
 
     /// Returns the name of the program, in lowercase.
@@ -156,5 +197,16 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ClientProgram::ALL.len());
+    }
+
+    #[test]
+    fn numbers_are_frozen_and_every_product_has_a_known_first_letter() {
+        for (number, program) in (0..).zip(ClientProgram::ALL) {
+            assert_eq!((program.number(), ClientProgram::of_number(number)), (number, program));
+        }
+        assert_eq!(ClientProgram::of_number(200), ClientProgram::Unknown);
+        for (name, _) in PRODUCTS {
+            assert!(FIRST_LETTERS.contains(&name.as_bytes()[0]), "{name}");
+        }
     }
 }

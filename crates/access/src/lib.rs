@@ -3,7 +3,7 @@
 //! This crate performs no I/O, SQL or HTTP. It uses only the module `sync` of Tokio.
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
-//! [`budget`], [`user`], [`subject`], [`subject_id`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
+//! [`budget`], [`user`], [`subject`], [`subject_id`], [`labels`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`signature`] for signed files; [`address`] for client
 //! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user.
 
@@ -22,6 +22,7 @@ pub mod issuer;
 pub mod jwt;
 pub mod key_clients;
 pub mod key_list;
+pub mod labels;
 pub mod limits;
 pub mod money;
 pub mod password;
@@ -55,6 +56,7 @@ pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{
     AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo,
 };
+pub use labels::{LabelId, LabelSet};
 pub use money::{Currency, Money, UnitPrice};
 pub use plan::Plan;
 pub use plan_price::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, PlanCharge, PlanPrice};

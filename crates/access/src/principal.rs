@@ -8,6 +8,7 @@ use crate::bounds::KeyBounds;
 use crate::budget::BudgetId;
 use crate::clock::Timestamp;
 use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
+use crate::labels::LabelSet;
 use crate::plan::Plan;
 use crate::provider_key::ProviderKeys;
 use crate::subject::{Caller, Subject};
@@ -69,6 +70,8 @@ pub struct Principal {
     pub bounds: Arc<KeyBounds>,
     /// The provider credentials that the user's LLM requests may use.
     pub provider_keys: ProviderKeys,
+    /// The labels of the key, and those of the user with other names.
+    pub labels: LabelSet,
 }
 
 impl Principal {
@@ -96,6 +99,7 @@ impl Principal {
             is_admin: false,
             bounds: Arc::default(),
             provider_keys: ProviderKeys::default(),
+            labels: LabelSet::NONE,
         }
     }
 }

@@ -9,7 +9,6 @@ mod json;
 mod multipart;
 mod read;
 mod rewrite;
-mod session;
 
 use std::ops::Range;
 
@@ -18,7 +17,6 @@ use thiserror::Error;
 
 pub use read::read;
 pub use rewrite::{LoweredLimit, RewrittenBody};
-pub use session::session_of;
 
 /// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;
@@ -39,6 +37,11 @@ pub struct RequestFields {
     pub include_usage: bool,
     /// The billed units where only the request reports them: the characters to be spoken.
     pub billable: Option<Billed>,
+    /// Whether the client offers tools to the model: the list of tools is not empty.
+    pub offers_tools: bool,
+    /// The position of the session's id, as the client wrote it, with its quotes: OpenAI's `prompt_cache_key`, otherwise
+    /// Anthropic's `metadata.user_id`.
+    pub session: Option<Range<usize>>,
     models: Vec<Place>,
     usage_edit: Option<Edit>,
     limit_edits: Vec<(Range<usize>, String)>,

@@ -47,6 +47,8 @@ pub struct ResponseFacts {
     /// A chat stream is also complete once its last choice has a finish reason, as some providers do not send `[DONE]`;
     /// Gemini's streams have no other end, and its array is complete if a finish reason precedes its closing bracket.
     pub ended: bool,
+    /// Whether the model called a tool of the client. Gemini's responses are not searched for calls.
+    pub has_called_tools: bool,
 }
 
 /// Reads one response. Any split of its bytes gives the same [`ResponseFacts`] and the same output.

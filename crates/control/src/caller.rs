@@ -171,6 +171,8 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
         bounds: key.bounds.clone(),
         // Control sends no requests to providers on behalf of this key.
         provider_keys: ProviderKeys::default(),
+        // Control records no usage.
+        labels: access::LabelSet::NONE,
     })
 }
 

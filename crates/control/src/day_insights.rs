@@ -9,3 +9,4 @@ pub(crate) mod review;
 pub(crate) mod roles;
 pub(crate) mod settings;
 pub(crate) mod signing;
+mod spend_budget;

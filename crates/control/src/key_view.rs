@@ -5,6 +5,7 @@ use serde::Serialize;
 use store::{Key, PreviousSecret};
 use utoipa::ToSchema;
 
+use crate::labels_view::{self, LabelsView};
 use crate::moment::rfc3339;
 
 /// A key without its secret.
@@ -37,6 +38,8 @@ pub(crate) struct KeyView {
     last_used_at: Option<String>,
     /// Whether the key has the scope `admin`: it calls what admins call, while its user is an admin.
     admin: bool,
+    /// The labels of the key's requests, by name; they override those of the user with the same name.
+    labels: LabelsView,
     /// The secret before the last rotation; null if the key was never rotated.
     previous: Option<Previous>,
     #[serde(flatten)]
@@ -100,6 +103,7 @@ impl From<Key> for KeyView {
             revoked_at: key.revoked_at.map(rfc3339),
             last_used_at: key.used_at.map(rfc3339),
             admin: key.is_admin,
+            labels: labels_view::view(&key.labels),
             previous: key.previous.map(Previous::from),
             bound: Bound::of(&key.bounds),
         }

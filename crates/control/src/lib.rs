@@ -35,6 +35,7 @@ mod input;
 mod install;
 mod key_view;
 mod known_browser;
+mod labels_view;
 mod latency;
 mod layers;
 mod limits;

@@ -23,6 +23,17 @@ pub(crate) fn require_below(caller: &Caller, role: Role) -> Result<(), Problem> 
     ))
 }
 
+/// Refuses members: labels decide who sees the usage, and to whom it is attributed.
+///
+/// # Errors
+/// `forbidden`.
+pub(crate) fn require_admin(caller: &Caller) -> Result<(), Problem> {
+    if caller.role == Role::Admin {
+        return Ok(());
+    }
+    Err(Problem::new(Refusal::Forbidden, "only admins may change `labels`"))
+}
+
 /// Refuses keys with the scope `admin`, for the caller's own sessions.
 ///
 /// # Errors

@@ -53,22 +53,22 @@ impl RuleSet {
         self.rules.iter().find(|rule| matches(&rule.when, of))
     }
 
-    /// Returns the numbers of input tokens at which a range begins or has ended, ascending and each once. Requests with
+    /// Returns the numbers at which a range of a condition begins or has ended, ascending and each once. Requests with
     /// numbers between two neighbours match the same rules.
     #[must_use]
-    pub fn token_bounds(&self) -> Vec<u64> {
-        let ranges = self.rules.iter().filter_map(|rule| rule.when.input_tokens);
+    pub fn bounds(&self, of: impl Fn(&RuleConditions) -> Option<NumberRange>) -> Vec<u64> {
+        let ranges = self.rules.iter().filter_map(|rule| of(&rule.when));
         let bounds = ranges.flat_map(|range| [range.min, range.max.map(|max| max.saturating_add(1))]);
         // Every number is at least zero.
-        let mut bounds: Vec<u64> = bounds.flatten().filter(|bound| *bound > 0 && *bound <= TOKENS_MAX).collect();
+        let mut bounds: Vec<u64> = bounds.flatten().filter(|bound| *bound > 0 && *bound <= NUMBER_MAX).collect();
         bounds.sort_unstable();
         bounds.dedup();
         bounds
     }
 }
 
-/// No request has more tokens; larger numbers do not fit into a column.
-const TOKENS_MAX: u64 = 1 << 53;
+/// No request has more tokens, and no session more requests; larger numbers do not fit into a column.
+const NUMBER_MAX: u64 = 1 << 53;
 
 fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
     let one_of = |allowed: &Option<Vec<String>>, value: Option<&str>| match allowed {
@@ -81,7 +81,7 @@ fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
             value.is_some_and(|value| min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max))
         }
     };
-    one_of(&when.client, of.client)
+    is_client(when.client.as_deref(), of.client)
         && one_of(&when.route, of.route)
         && one_of(&when.format, Some(of.format.unwrap_or(NO_FORMAT)))
         && one_of(&when.model, of.model)
@@ -91,6 +91,16 @@ fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
         && within(when.requests_per_session, of.requests_per_session)
         && within(when.interval_s, of.interval_s)
         && within(when.input_tokens, of.input_tokens)
+}
+
+/// Whether the program is one of those of the condition. The names of programs are written with `-` or `_`.
+fn is_client(allowed: Option<&[String]>, client: Option<&str>) -> bool {
+    let equal = |one: &str, other: &str| one.bytes().map(dashed).eq(other.bytes().map(dashed));
+    allowed.is_none_or(|allowed| client.is_some_and(|client| allowed.iter().any(|one| equal(one, client))))
+}
+
+const fn dashed(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte }
 }
 
 /// Returns the built-in rules. The last one matches every request.
@@ -173,6 +183,8 @@ mod tests {
             (Metadata { streamed: Some(false), ..chat }, Class::Chat, "chat"),
             (Metadata { streamed: None, ..chat }, Class::Other, "other"),
             (Metadata { client: Some("codex"), ..chat }, Class::AgentSession, "coding_agent"),
+            (Metadata { client: Some("claude-code"), ..chat }, Class::AgentSession, "coding_agent"),
+            (Metadata { client: Some("openai-python"), ..chat }, Class::Chat, "streamed_chat"),
             (Metadata { tools: Some("called"), requests_per_session: Some(3), ..chat }, Class::ToolLoop, "tool_loop"),
             (Metadata { tools: Some("called"), requests_per_session: Some(2), ..chat }, Class::Chat, "streamed_chat"),
             (Metadata { format: Some("embeddings"), ..chat }, Class::Embedding, "embedding"),
@@ -204,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(named(&own, of).0, Class::Chat, "{of:?}");
         }
-        assert_eq!(RuleSet::with(&own).token_bounds(), [1_000, 4_001]);
+        assert_eq!(RuleSet::with(&own).bounds(|when| when.input_tokens), [1_000, 4_001]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The users whose usage a brief contains, and the ids of briefs.
 
 use access::Day;
+use access::labels::{is_label_name, is_label_value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -79,21 +80,6 @@ impl DayScope {
             Self::Label { label } => format!("{date}~{label}"),
         }
     }
-}
-
-/// Whether the text is a label's name: `[a-z][a-z0-9_]{0,31}`.
-#[must_use]
-pub fn is_label_name(name: &str) -> bool {
-    (1..=32).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// Whether the text is a label's value: 1 to 64 of `A-Z a-z 0-9 . _ -`.
-#[must_use]
-pub fn is_label_value(value: &str) -> bool {
-    (1..=64).contains(&value.len())
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -49,11 +49,12 @@ pub use reconcile::{
 pub use retention::RetentionStats;
 pub use reviews::{DecisionError, NewDecision, SettingsError, StoredDecision};
 pub use usage::{
-    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsage, DurationCount, EVENT_GROUPS_MAX,
-    EventGroup, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage, Overview, OverviewKey,
-    OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute,
-    RankedUser, RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace,
-    RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures,
-    SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries, UserUse,
+    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsage, DayUsageOf, DurationCount,
+    EVENT_GROUPS_MAX, EventGroup, GroupBounds, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage,
+    Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX,
+    REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine,
+    RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey,
+    ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries,
+    UserUse,
 };
 pub use usage_totals::UsageTotals;

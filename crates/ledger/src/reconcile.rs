@@ -130,6 +130,17 @@ pub enum DifferencePlace {
         /// Name of the route; `None` if the store does not know it.
         route: Option<String>,
     },
+    /// One label set of a user on one day, for one model.
+    Labels {
+        /// Day of the figures.
+        day: Day,
+        /// Number of the user, and the id if it is known.
+        user: (UserNo, Option<Uuid>),
+        /// The labels; `None` without labels, and for all sets beyond the maximum number.
+        labels: Option<String>,
+        /// Name of the model; `None` if the model has no name, and for requests that are no LLM requests.
+        model: Option<String>,
+    },
     /// All users of one plan on one day.
     Plan {
         /// Day of the figures.

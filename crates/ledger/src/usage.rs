@@ -22,8 +22,8 @@ use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
 pub use days::{
-    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayTotals, DurationCount, EVENT_GROUPS_MAX, EventGroup, MinuteGroup,
-    ModelDayUsage,
+    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsageOf, DurationCount, EVENT_GROUPS_MAX, EventGroup,
+    GroupBounds, MinuteGroup, ModelDayUsage,
 };
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};

@@ -58,6 +58,7 @@ impl UsageFixture {
             day,
             requests: 7,
             credits: Credits(14),
+            labels: access::LabelSet::NONE,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
+use access::{Credits, Day, LabelSet, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
+use crate::origin::RequestOrigin;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
@@ -119,6 +120,8 @@ pub struct UsageEvent {
     pub attempts: Vec<Attempt>,
     /// The error code, if Tollgate created the response.
     pub refusal: Option<Arc<str>>,
+    /// The program, the labels and the session of the request.
+    pub origin: RequestOrigin,
 }
 
 impl UsageEvent {
@@ -153,4 +156,6 @@ pub struct Counts {
     pub requests: u64,
     /// The credits that the requests cost.
     pub credits: Credits,
+    /// The labels of the key, the user and the route.
+    pub labels: LabelSet,
 }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod client_context;
 pub(crate) mod ending;
 pub(crate) mod identity;
+pub(crate) mod origin;
 pub(crate) mod permits;
 pub(crate) mod request;
 pub(crate) mod request_id;
@@ -21,7 +22,7 @@ use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use meter::rate::RateLevel;
-use meter::{Billed, Charge, Measure, Outcome, Reservation};
+use meter::{Billed, Charge, Measure, Outcome, RequestOrigin, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
@@ -78,6 +79,8 @@ pub(crate) struct InferenceAccount {
     pub(crate) is_usage_partial: bool,
     /// The attempts at other targets, if there were any.
     pub(crate) earlier: Option<Box<EarlierAttempts>>,
+    /// The metadata for the usage event, once the body is read.
+    pub(crate) origin: Option<RequestOrigin>,
 }
 
 /// The attempts of an LLM call at other targets, before the current one.
@@ -104,6 +107,7 @@ impl InferenceAccount {
             is_billable: true,
             is_usage_partial: false,
             earlier: None,
+            origin: None,
         })
     }
 }

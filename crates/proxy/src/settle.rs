@@ -17,7 +17,7 @@ use ai::price::PriceTerms;
 use config::snapshot::Events;
 use meter::result::CALLER_GONE;
 use meter::{
-    Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, UnknownCost, Usage, UsageEvent,
+    Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, ToolUse, UnknownCost, Usage, UsageEvent,
 };
 use spool::Record;
 use tokio::time::Instant;
@@ -116,6 +116,7 @@ impl RequestAccount {
         seen: Option<ResponseFacts>,
     ) -> Attempt {
         let mut seen = seen.unwrap_or_default();
+        let has_called_tools = seen.has_called_tools;
         if seen.usage.is_none() && seen.ended && attempt.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
         }
@@ -173,6 +174,9 @@ impl RequestAccount {
         }
         if let Some(inference) = &mut self.inference {
             inference.known_cost = known;
+            if let Some(origin) = inference.origin.as_mut().filter(|_| has_called_tools) {
+                origin.tools = ToolUse::Called;
+            }
         }
         record
     }
@@ -257,6 +261,7 @@ impl RequestAccount {
             day: committed.day(),
             requests: 1,
             credits: committed.reserved().credits,
+            labels: self.labels(),
         }
     }
 
@@ -264,6 +269,7 @@ impl RequestAccount {
     fn event(&mut self, summary: &RequestSummary, day: Day, charge: Charge) -> UsageEvent {
         let handles = &self.request.worker().handles;
         let inference = self.inference.as_ref();
+        let origin = self.origin();
         let format = self.call().map(|call| call.format).or_else(|| inference?.format);
         UsageEvent {
             id: self.request.id,
@@ -282,6 +288,7 @@ impl RequestAccount {
             duration_us: summary.duration_us,
             attempts: std::mem::take(&mut self.attempts),
             refusal: summary.refusal.map(Arc::from),
+            origin,
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod aggregation;
 pub(crate) mod credential_cache;
 pub(crate) mod date;
 pub(crate) mod decisions;
+pub(crate) mod label_merges;
 pub(crate) mod limits_cache;
 pub(crate) mod password_cache;
 pub(crate) mod recorder;
@@ -43,6 +44,7 @@ use crate::upstream::pool::Pools;
 use crate::worker::aggregation::Aggregation;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
+use crate::worker::label_merges::LabelMerges;
 use crate::worker::limits_cache::LimitsCache;
 use crate::worker::password_cache::PasswordCache;
 use crate::worker::recorder::Recorder;
@@ -125,6 +127,7 @@ pub(crate) struct Worker {
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
+    pub(crate) label_merges: LabelMerges,
     pub(crate) limits: LimitsCache,
     pub(crate) subject_limits: SubjectLimitsCache,
     pub(crate) refusals: Refusals,
@@ -195,6 +198,7 @@ impl Worker {
             wall_clock,
             deadlines: WorkerDeadlines::default(),
             aggregation: Aggregation::default(),
+            label_merges: LabelMerges::default(),
             limits: LimitsCache::default(),
             subject_limits: SubjectLimitsCache::default(),
             refusals: Refusals::default(),

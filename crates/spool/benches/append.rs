@@ -239,6 +239,7 @@ fn opened(n: u32) -> OpenRequest {
         format,
         model,
         price_version: Some(Arc::from("2025-11-01")),
+        origin: meter::RequestOrigin::default(),
     }
 }
 
@@ -275,5 +276,6 @@ fn event(n: u32) -> UsageEvent {
             duration_us: 1_490_000,
         }],
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     }
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::{
-    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+    ClientProgram, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName,
+    Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse, Unit,
+    UnknownCost, Usage, UsageEvent,
 };
 use uuid::Uuid;
 
@@ -31,7 +33,16 @@ pub(crate) fn record(partition: u32, n: u32) -> Record {
 
 fn counts(caller: Option<Caller>, minute: u32) -> Counts {
     let (route, day) = (Arc::from("users"), Day(20_000));
-    Counts { subject: caller.into(), route, status_class: 2, minute, day, requests: 3, credits: Credits::MAX }
+    Counts {
+        subject: caller.into(),
+        route,
+        status_class: 2,
+        minute,
+        day,
+        requests: 3,
+        credits: Credits::MAX,
+        labels: LabelSet::NONE,
+    }
 }
 
 /// A UUIDv7 with the timestamp `1_000_000 + n` milliseconds.
@@ -51,6 +62,17 @@ pub(crate) fn opened(id: Uuid) -> OpenRequest {
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
         price_version: Some(Arc::from("2025-11-01")),
+        origin: RequestOrigin::default(),
+    }
+}
+
+/// An origin with every field set.
+pub(crate) fn origin() -> RequestOrigin {
+    RequestOrigin {
+        labels: LabelSet::of_text("team=payments,tier=gold"),
+        client: ClientProgram::Codex,
+        tools: ToolUse::Called,
+        session: Some(SessionHash([7; 16])),
     }
 }
 
@@ -146,6 +168,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
             attempt,
         ],
         refusal: Some(Arc::from("upstream_timeout")),
+        origin: RequestOrigin::default(),
     }
 }
 

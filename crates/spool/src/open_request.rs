@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{Day, RequestId, Subject, Timestamp};
-use meter::{Charge, Outcome, UsageEvent};
+use meter::{Charge, Outcome, RequestOrigin, UsageEvent};
 
 /// The status of a request that was interrupted by the death of the process.
 const UNANSWERED: u16 = 500;
@@ -32,6 +32,8 @@ pub struct OpenRequest {
     pub model: Option<Arc<str>>,
     /// The version of the price behind `reserved`; `None` where the model has no price.
     pub price_version: Option<Arc<str>>,
+    /// The program, the labels and the session of the request; tools were not called yet.
+    pub origin: RequestOrigin,
 }
 
 impl OpenRequest {
@@ -56,6 +58,7 @@ impl OpenRequest {
             duration_us: 0,
             attempts: Vec::new(),
             refusal: None,
+            origin: self.origin.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod repeated;
 pub(crate) mod row;
 
 use access::key_clients::KeyClient;
-use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, Timestamp, UserId};
+use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Timestamp, UserId};
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -174,6 +174,8 @@ pub struct Key {
     pub bounds: KeyBounds,
     /// Whether the key may call what admins call, while its owner is an admin.
     pub is_admin: bool,
+    /// Labels of the key's requests.
+    pub labels: LabelSet,
     /// Last client that used the key, accurate to about one minute; `None` if it is not known.
     pub used_by: Option<KeyClient>,
     /// Time of the last use, accurate to about one minute; see [`Store::last_use`](crate::Store::last_use).

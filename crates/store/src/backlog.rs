@@ -238,6 +238,7 @@ mod tests {
             day: DAY,
             requests: 1,
             credits: Credits(credits),
+            labels: access::LabelSet::NONE,
         };
         Record::Counts { id: Uuid::nil(), counts: vec![counts] }
     }

@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 47] = [
+pub(crate) const TABLES: [&str; 50] = [
     "plans",
     "users",
     "api_keys",
@@ -30,6 +30,8 @@ pub(crate) const TABLES: [&str; 47] = [
     "audit_log",
     "names",
     "subjects",
+    "label_sets",
+    "label_members",
     "usage_events",
     "usage_attempts",
     "usage_counts",
@@ -39,6 +41,7 @@ pub(crate) const TABLES: [&str; 47] = [
     "daily_models",
     "hourly_usage",
     "daily_routes",
+    "daily_labels",
     "day_versions",
     "grants",
     "insight_settings",

@@ -79,6 +79,7 @@ pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> Usa
         duration_us: 38,
         attempts: Vec::new(),
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     }
 }
 

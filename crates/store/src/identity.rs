@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId,
-    Principal, Role, Timestamp, UserId, UserNo, UserStatus,
+    Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Last4, LookupResult, NotFound, Plan,
+    PlanId, Principal, Role, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::bounds_row::BoundsRow;
 use crate::budgets::{ApplicableBudget, EVERYBODY};
 use crate::error::DatabaseError;
 use crate::handle::Store;
+use crate::labels::stored_labels;
 use crate::plans::PlanRow;
 use crate::sql::{ASKED_MAX, StoreKind, Texts, padded, timestamp};
 use crate::users::{self, Email};
@@ -22,7 +23,7 @@ use crate::users::{self, Email};
 /// replaced.
 const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at,
     k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
-    k.addresses, k.admin, u.role, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.hold, u.plan_id, p.name, p.credits_per_day,
+    k.addresses, k.admin, k.labels AS key_labels, u.labels AS user_labels, u.role, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.hold, u.plan_id, p.name, p.credits_per_day,
     p.requests_per_minute, p.budgets, p.shared_keys
     FROM api_keys k JOIN users u ON u.id = k.user_id JOIN plans p ON p.id = u.plan_id";
 /// Finds keys by their current and by their previous secret. A list of hashes follows each. For 32 of them, in 300,000
@@ -97,6 +98,8 @@ pub struct IdentityKey {
     pub is_admin: bool,
     /// Limits of the key in addition to those of its owner.
     pub bounds: Arc<KeyBounds>,
+    /// The labels of the key, and those of the user with other names.
+    pub labels: LabelSet,
 }
 
 impl Identity {
@@ -123,6 +126,7 @@ impl Identity {
             is_admin: self.key.is_admin,
             bounds: self.key.bounds.clone(),
             provider_keys: access::ProviderKeys::default(),
+            labels: self.key.labels.clone(),
         }
     }
 }
@@ -140,6 +144,8 @@ struct IdentityRow {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     admin: bool,
+    key_labels: Option<String>,
+    user_labels: Option<String>,
     role: String,
     user_id: Uuid,
     user_no: i64,
@@ -193,6 +199,7 @@ impl IdentityRow {
             expires_at,
             rotated,
             is_admin: self.admin && users::role(&self.role)? == Role::Admin,
+            labels: stored_labels(self.key_labels.as_deref()).over(&stored_labels(self.user_labels.as_deref())),
             bounds: if bounds.is_unbounded() { KeyBounds::none() } else { Arc::new(bounds) },
         };
         let of_plan: Vec<_> = user.plan.budgets.iter().map(|budget| budget.of(BudgetScope::User(user.no))).collect();

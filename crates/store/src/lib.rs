@@ -33,6 +33,7 @@ mod fixture;
 pub mod grants;
 pub mod handle;
 pub mod identity;
+mod labels;
 pub mod links;
 pub mod migration;
 pub mod node;

@@ -6,7 +6,7 @@ pub(crate) mod password;
 
 use std::fmt;
 
-use access::{LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
+use access::{LabelSet, LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
 use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
+use crate::labels::stored_labels;
 use crate::plans::{self, NoPlan};
 use crate::sql::{Transaction, statements, timestamp};
 
@@ -23,7 +24,7 @@ pub use email::{Email, NotAnEmail};
 #[macro_export]
 macro_rules! user_columns {
     () => {
-        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.hold, u.created_at, p.name, p.credits_per_day,
+        "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.hold, u.labels, u.created_at, p.name, p.credits_per_day,
         p.requests_per_minute, p.budgets, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
     };
 }
@@ -131,6 +132,8 @@ pub struct User {
     pub demo: bool,
     /// Whether the user's keys are refused until open invoices are paid.
     pub is_held: bool,
+    /// Labels of the user's requests, unless a key has others.
+    pub labels: LabelSet,
     /// Time at which the user was created.
     pub created_at: Timestamp,
 }
@@ -158,6 +161,7 @@ impl fmt::Debug for User {
             .field("status", &self.status)
             .field("role", &self.role)
             .field("demo", &self.demo)
+            .field("labels", &self.labels)
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
     }
@@ -204,6 +208,7 @@ pub struct UserRow {
     role: String,
     demo: bool,
     hold: bool,
+    labels: Option<String>,
     created_at: i64,
     #[sqlx(flatten)]
     plan: plans::PlanRow,
@@ -223,6 +228,7 @@ impl TryFrom<UserRow> for User {
             role: role(&row.role)?,
             demo: row.demo,
             is_held: row.hold,
+            labels: stored_labels(row.labels.as_deref()),
             created_at: timestamp(row.created_at),
         })
     }

@@ -72,6 +72,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
             duration_us: 1,
             attempts: vec![attempt()],
             refusal: None,
+            origin: meter::RequestOrigin::default(),
         };
         let record = if nth < SPOOLED {
             Record::Event(event)
@@ -86,6 +87,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
                 format: event.format,
                 model: event.model,
                 price_version: None,
+                origin: meter::RequestOrigin::default(),
             })
         };
         spool.writers[lane].append(&record).unwrap();

@@ -138,7 +138,9 @@ async fn a_wrong_total_is_reported_and_repaired_while_the_server_runs() {
     let (code, audit_output) = audit(folder, &["--repair"]).await;
     assert_eq!(code, AGREES, "{audit_output}");
     assert!(
-        audit_output.starts_with("repaired: daily totals of 1 keys, 0 models, 0 plans, 0 subjects and 0 routes, "),
+        audit_output.starts_with(
+            "repaired: daily totals of 1 keys, 0 models, 0 plans, 0 subjects, 0 routes and 0 label sets, "
+        ),
         "{audit_output}"
     );
     agrees(folder).await;

@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
-use super::json::{self, fields, invalid};
+use super::json::{self, fields, fields_and_hints, invalid};
 use super::{CallError, MODEL, Place, RequestFields, Shape};
 use crate::endpoint::Endpoint;
 
 /// Maximum number of requests in one `batchEmbedContents`; Google accepts 100.
 const REQUESTS_MAX: usize = 4_096;
 const REQUESTS: &str = "requests";
+const TOOLS: &str = "tools";
 /// A complete request inside `countTokens`, in both spellings that proto JSON allows.
 const INNER: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 
 pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<RequestFields, CallError> {
-    let mut models = Vec::new();
+    let (mut models, mut offers_tools) = (Vec::new(), false);
     let mut note = |at: Option<Range<usize>>| -> Result<(), CallError> {
         if let Some(at) = at.filter(|at| text.get(at.clone()) != Some("null")) {
             let named = json::name(text, MODEL, &at)?;
@@ -43,9 +44,10 @@ pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<Reques
             note(within(request)?)?;
         }
     } else {
-        let [at] = fields(text, 0, [MODEL])?;
+        let ([at], [tools]) = fields_and_hints(text, 0, [MODEL], [TOOLS])?;
         note(at)?;
+        offers_tools = tools.is_some_and(|at| json::is_filled_list(text, &at));
     }
     let stream = endpoint == Endpoint::StreamGenerateContent;
-    Ok(RequestFields { model: model.to_owned(), stream, models, ..RequestFields::default() })
+    Ok(RequestFields { model: model.to_owned(), stream, models, offers_tools, ..RequestFields::default() })
 }

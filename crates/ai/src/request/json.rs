@@ -87,9 +87,18 @@ pub(super) fn flag(text: &str, field: &'static str, at: Option<&Range<usize>>) -
     }
 }
 
+/// Whether the value is a list with an element.
+pub(super) fn is_filled_list(text: &str, at: &Range<usize>) -> bool {
+    let list = text.get(at.clone()).and_then(|list| list.strip_prefix('['));
+    list.is_some_and(|rest| !rest.trim_start().starts_with(']'))
+}
+
 pub(super) fn invalid(field: &'static str, expected: &'static str, at: &Range<usize>) -> CallError {
     CallError::Invalid { field, expected, offset: at.start }
 }
+
+/// The positions of the values of several fields.
+type FieldRanges<const N: usize> = [Option<Range<usize>>; N];
 
 /// Returns the positions of the values of the fields `names` in the object `text`, which begins at offset `base` of the
 /// body.
@@ -97,22 +106,35 @@ pub(super) fn fields<const N: usize>(
     text: &str,
     base: usize,
     names: [&'static str; N],
-) -> Result<[Option<Range<usize>>; N], CallError> {
+) -> Result<FieldRanges<N>, CallError> {
+    let (found, _) = fields_and_hints(text, base, names, [])?;
+    Ok(found)
+}
+
+/// Returns the positions of the fields `names` as [`fields`], and those of the fields `hints`, which may occur several times:
+/// the first one counts.
+pub(super) fn fields_and_hints<const N: usize, const M: usize>(
+    text: &str,
+    base: usize,
+    names: [&'static str; N],
+    hints: [&'static str; M],
+) -> Result<(FieldRanges<N>, FieldRanges<M>), CallError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let fields = Fields { text, names };
+    let fields = Fields { text, names, hints };
     let read = deserializer.deserialize_map(fields).and_then(|read| deserializer.end().map(|()| read));
-    let found = match read {
+    let (found, hinted) = match read {
         Ok(found) => found,
         Err(error) => return Err(unreadable(text, base, &error)),
     };
     let mut ranges = [const { None }; N];
+    let within = |at: Range<usize>| base + at.start..base + at.end;
     for ((seen, range), name) in found.into_iter().zip(&mut ranges).zip(names) {
         if let Some(again) = seen.again {
             return Err(CallError::Duplicate { field: name, offset: base + again });
         }
-        *range = seen.at.map(|at| base + at.start..base + at.end);
+        *range = seen.at.map(within);
     }
-    Ok(ranges)
+    Ok((ranges, hinted.map(|at| at.map(within))))
 }
 
 /// Returns the positions of the objects in the list `text`, which begins at offset `base` of the body; `None` if it is
@@ -142,14 +164,15 @@ struct FieldPosition {
     again: Option<usize>,
 }
 
-/// Records the positions of the values of `names` in `text`.
-struct Fields<'a, const N: usize> {
+/// Records the positions of the values of `names` and `hints` in `text`.
+struct Fields<'a, const N: usize, const M: usize> {
     text: &'a str,
     names: [&'static str; N],
+    hints: [&'static str; M],
 }
 
-impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
-    type Value = [FieldPosition; N];
+impl<'de, const N: usize, const M: usize> Visitor<'de> for Fields<'de, N, M> {
+    type Value = ([FieldPosition; N], [Option<Range<usize>>; M]);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -157,9 +180,14 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = [const { FieldPosition { at: None, again: None } }; N];
+        let mut hinted = [const { None }; M];
         while let Some(Key(key)) = map.next_key()? {
             let Some((_, seen)) = self.names.iter().zip(&mut found).find(|(name, _)| **name == key) else {
-                map.next_value::<IgnoredAny>()?;
+                let hint = self.hints.iter().zip(&mut hinted).find(|(name, at)| at.is_none() && **name == key);
+                match hint {
+                    Some((_, at)) => *at = Some(place(self.text, map.next_value::<&RawValue>()?)),
+                    None => _ = map.next_value::<IgnoredAny>()?,
+                }
                 continue;
             };
             let at = place(self.text, map.next_value::<&RawValue>()?);
@@ -168,7 +196,7 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
                 Some(_) => seen.again = Some(seen.again.unwrap_or(at.start)),
             }
         }
-        Ok(found)
+        Ok((found, hinted))
     }
 }
 

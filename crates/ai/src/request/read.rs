@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use meter::{Billed, Unit};
 
-use super::json::{self, fields, flag, inside, invalid, is_empty_at};
+use super::json::{self, fields, fields_and_hints, flag, inside, invalid, is_empty_at};
 use super::{CallError, Edit, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape, google, multipart};
 use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
@@ -14,6 +14,11 @@ const STREAM_OPTIONS: &str = "stream_options";
 const INCLUDE_USAGE: &str = "include_usage";
 const INPUT: &str = "input";
 const BACKGROUND: &str = "background";
+/// The fields that are read for statistics only: the session's id in two formats, and the tools.
+const HINTS: [&str; 3] = ["prompt_cache_key", "metadata", "tools"];
+const SESSION_OF_METADATA: &str = "user_id";
+/// Longest `metadata` in which a session is searched, in bytes.
+const METADATA_BYTES_MAX: usize = 4 * 1024;
 
 /// The model that OpenAI uses if the request names no model (its API reference, read 2026-11-20).
 const MODERATIONS_MODEL: &str = "omni-moderation-latest";
@@ -41,11 +46,11 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
     }
     let (request_fields, places) = match called.endpoint.format() {
         Some(Format::Chat | Format::Completions) => {
-            let [model, stream, options] = fields(text, 0, [MODEL, STREAM, STREAM_OPTIONS])?;
+            let ([model, stream, options], hints) = fields_and_hints(text, 0, [MODEL, STREAM, STREAM_OPTIONS], HINTS)?;
             let (include_usage, usage_edit) = usage(text, options)?;
             let stream = flag(text, STREAM, stream.as_ref())?;
             let usage_edit = usage_edit.filter(|_| stream);
-            (RequestFields { stream, include_usage, usage_edit, ..RequestFields::default() }, model)
+            (RequestFields { stream, include_usage, usage_edit, ..hinted(text, hints) }, model)
         }
         Some(Format::Speech) => {
             let [model, input, stream] = fields(text, 0, [MODEL, INPUT, STREAM_FORMAT])?;
@@ -58,16 +63,32 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
             (RequestFields::default(), model)
         }
         Some(Format::Responses) => {
-            let [model, stream, background] = fields(text, 0, [MODEL, STREAM, BACKGROUND])?;
+            let ([model, stream, background], hints) = fields_and_hints(text, 0, [MODEL, STREAM, BACKGROUND], HINTS)?;
             in_foreground(text, background)?;
-            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..RequestFields::default() }, model)
+            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..hinted(text, hints) }, model)
         }
         _ => {
-            let [model, stream] = fields(text, 0, [MODEL, STREAM])?;
-            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..RequestFields::default() }, model)
+            let ([model, stream], hints) = fields_and_hints(text, 0, [MODEL, STREAM], HINTS)?;
+            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..hinted(text, hints) }, model)
         }
     };
     named(called, text, request_fields, places)
+}
+
+/// Returns the fields that the hints determine.
+fn hinted(text: &str, [key, metadata, tools]: [Option<Range<usize>>; 3]) -> RequestFields {
+    // An empty id names no session, and two quotes are the shortest text.
+    let is_id = |at: &Range<usize>| at.len() > 2 && text.get(at.clone()).is_some_and(|id| id.starts_with('"'));
+    let session = key.filter(is_id).or_else(|| {
+        let at = metadata.filter(|at| at.len() <= METADATA_BYTES_MAX)?;
+        let ([], [id]) = fields_and_hints(text.get(at.clone())?, at.start, [], [SESSION_OF_METADATA]).ok()?;
+        id.filter(is_id)
+    });
+    RequestFields {
+        offers_tools: tools.is_some_and(|at| json::is_filled_list(text, &at)),
+        session,
+        ..RequestFields::default()
+    }
 }
 
 /// Refuses background responses: the client would fetch the response later, but Tollgate does not serve stored

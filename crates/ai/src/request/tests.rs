@@ -51,6 +51,31 @@ fn check_model(body: &str, model: &str, rewritten: &str) {
     assert_eq!((std::str::from_utf8(&out.body()).unwrap(), out.usage_injected), (rewritten, false));
 }
 
+/// The session and the tools are read for statistics only: whatever they are, the request is accepted.
+#[test]
+fn bodies_name_their_session_and_their_tools() {
+    for (format, fields, session, tools) in [
+        (Format::Chat, r#""prompt_cache_key":"a""#, Some("a"), false),
+        (Format::Chat, r#""prompt_cache_key":"a","prompt_cache_key":"b""#, Some("a"), false),
+        (Format::Responses, r#""prompt_cache_key":"a","metadata":{"user_id":"u"},"tools":[{}]"#, Some("a"), true),
+        (Format::Messages, r#""metadata":{"x":{"user_id":"no"}, "user_id":"u"},"tools":[ ]"#, Some("u"), false),
+        (Format::Messages, r#""prompt_cache_key":"","metadata":{"user_id":1}"#, None, false),
+        (Format::Messages, r#""prompt_cache_key":1,"metadata":[],"tools":{}"#, None, false),
+        (Format::Chat, r#""messages":[{"prompt_cache_key":"a","tools":[1]}]"#, None, false),
+        (Format::Completions, r#""tools":null"#, None, false),
+    ] {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        let read = read(format, body.as_bytes()).unwrap();
+        let named = read.session.map(|at| body[at].trim_matches('"').to_owned());
+        assert_eq!((named.as_deref(), read.offers_tools), (session, tools), "{body}");
+    }
+    let google =
+        read_at("/v1beta/models/m:generateContent", br#"{"contents":[],"tools":[{"functionDeclarations":[]}]}"#);
+    assert!(google.unwrap().offers_tools);
+    let long = format!(r#"{{"model":"m","metadata":{{"x":"{}","user_id":"u"}}}}"#, "x".repeat(5_000));
+    assert_eq!(read(Format::Messages, long.as_bytes()).unwrap().session, None);
+}
+
 /// Clients fetch background responses later, but Tollgate does not serve stored responses.
 #[test]
 fn responses_in_the_background_are_refused() {

@@ -1,5 +1,6 @@
 //! Reads the facts of a response from each format.
 
+mod calls;
 mod paths;
 mod raw;
 mod texts;
@@ -234,6 +235,7 @@ impl Reading {
             && let Some(name) = name
         {
             self.tools.announce(name);
+            self.facts.has_called_tools |= calls::announces(self.format, name);
         }
     }
 
@@ -292,6 +294,7 @@ impl Reading {
             }
         }
         self.read_state();
+        self.facts.has_called_tools |= calls::reports(self.format, &self.scanner);
         let is_terminal = {
             let kind = self.scanner.picked(TYPE).and_then(unquoted).or(name);
             if self.format == Format::Responses

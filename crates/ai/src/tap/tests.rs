@@ -1,4 +1,5 @@
 mod array;
+mod calls;
 mod cut;
 mod hostile;
 mod stop;

@@ -315,8 +315,16 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
 fn counts(credits: u64) -> Record {
     let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId(Uuid::from_u128(9)) };
     let (subject, route) = (access::Subject::Key(caller), "users".into());
-    let counts =
-        Counts { subject, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits: Credits(credits) };
+    let counts = Counts {
+        subject,
+        route,
+        status_class: 2,
+        minute: 1,
+        day: DAY,
+        requests: credits,
+        credits: Credits(credits),
+        labels: access::LabelSet::NONE,
+    };
     Record::Counts { id: Uuid::from_u128(1), counts: vec![counts] }
 }
 

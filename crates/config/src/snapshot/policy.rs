@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use access::Credits;
+use access::{Credits, LabelSet};
 use ai::Endpoint;
 
 use super::addresses::AddressRules;
@@ -69,6 +69,8 @@ pub struct PolicyLabels {
     pub pairs: Box<[(Box<str>, Box<str>)]>,
     /// The labels in the log: `team=accounts,tier=gold`; empty without labels.
     pub text: Box<str>,
+    /// The labels in usage.
+    pub set: LabelSet,
 }
 
 impl PolicyLabels {
@@ -77,7 +79,7 @@ impl PolicyLabels {
     pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Self {
         pairs.sort();
         let text = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
-        Self { pairs: pairs.into(), text: text.into() }
+        Self { pairs: pairs.into(), set: LabelSet::of_text(&text), text: text.into() }
     }
 }
 

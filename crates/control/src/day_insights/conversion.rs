@@ -7,13 +7,43 @@ use insights::brief::ErrorCount;
 use insights::briefing::FailedCost;
 use insights::classify::RequestGroup;
 use insights::movers::ModelChange;
-use insights::rules::Metadata;
-use ledger::{DayTotals, EventGroup, MinuteGroup, ModelDayUsage, UsageTotals};
-use meter::{Outcome, RequestResult};
+use insights::rules::{Metadata, RuleSet};
+use ledger::{DayTotals, EventGroup, GroupBounds, MinuteGroup, ModelDayUsage, UsageTotals};
+use meter::{Outcome, RequestResult, ToolUse};
 use uuid::Uuid;
 
 /// The name of requests without a known model.
 const NO_MODEL: &str = "unknown";
+
+/// The bounds of numbers in the rules.
+#[derive(Debug, Default)]
+pub(super) struct RuleBounds {
+    input_tokens: Vec<u64>,
+    requests_per_session: Vec<u64>,
+    interval_s: Vec<u64>,
+}
+
+impl RuleBounds {
+    /// Returns the bounds of a set of rules.
+    pub(super) fn of(rules: &RuleSet) -> Self {
+        Self {
+            input_tokens: rules.bounds(|when| when.input_tokens),
+            requests_per_session: rules.bounds(|when| when.requests_per_session),
+            interval_s: rules.bounds(|when| when.interval_s),
+        }
+    }
+
+    /// Returns the bounds by which requests are grouped.
+    pub(super) fn as_groups(&self) -> GroupBounds<'_> {
+        let Self { input_tokens, requests_per_session, interval_s } = self;
+        GroupBounds { input_tokens, requests_per_session, interval_s }
+    }
+}
+
+/// Returns a number that reaches so many of the bounds.
+fn number(bounds: &[u64], reached: usize) -> u64 {
+    reached.checked_sub(1).and_then(|at| bounds.get(at).copied()).unwrap_or(0)
+}
 
 /// Returns the figures of one day.
 pub(super) fn figures(of: &DayTotals) -> DayFigures {
@@ -25,12 +55,11 @@ fn tokens(of: &UsageTotals) -> u64 {
     classes.into_iter().fold(0, u64::saturating_add)
 }
 
-/// Returns the requests by metadata: events, and those that are stored as counts. `bounds` are the bounds of input tokens of
-/// the groups.
+/// Returns the requests by metadata: events, and those that are stored as counts. `bounds` are those of the groups.
 pub(super) fn groups<'a>(
     events: &'a [EventGroup],
     minutes: &'a [MinuteGroup],
-    bounds: &[u64],
+    bounds: &RuleBounds,
 ) -> Vec<RequestGroup<'a>> {
     let events = events.iter().map(|group| RequestGroup {
         metadata: Metadata {
@@ -39,8 +68,11 @@ pub(super) fn groups<'a>(
             model: group.model.as_deref(),
             status: group.status,
             streamed: Some(group.streamed),
-            input_tokens: Some(group.input_bounds.checked_sub(1).and_then(|at| bounds.get(at).copied()).unwrap_or(0)),
-            ..Metadata::default()
+            input_tokens: Some(number(&bounds.input_tokens, group.input_bounds)),
+            client: Some(group.client.as_str()),
+            tools: group.tools.map(ToolUse::as_str),
+            requests_per_session: group.session_bounds.map(|reached| number(&bounds.requests_per_session, reached)),
+            interval_s: group.interval_bounds.map(|reached| number(&bounds.interval_s, reached)),
         },
         requests: group.requests,
         tokens: group.tokens,

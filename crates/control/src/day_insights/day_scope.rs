@@ -1,9 +1,9 @@
 //! The day and the users whose figures are requested, as far as they are visible to the caller.
 
-use access::{Day, Refusal};
+use access::{Day, LabelId, Refusal};
 use insights::DayScope;
 use insights::scope::BriefId;
-use ledger::UsageOf;
+use ledger::{DayUsageOf, UsageOf};
 use store::UserRef;
 
 use super::roles::HeldRoles;
@@ -14,30 +14,44 @@ use crate::state::State;
 /// The users whose usage the caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VisibleScope {
-    pub(crate) of: UsageOf,
+    pub(crate) of: DayUsageOf,
     pub(crate) scope: DayScope,
 }
 
 impl VisibleScope {
     /// Returns the requested scope; without one, the widest that the caller may see: all users for admins and the role
-    /// `finance`, otherwise the caller's user.
+    /// `finance`, the led label for the role `team_lead`, otherwise the caller's user. That role `team_lead` of a label sees the usage with the label.
     ///
     /// # Errors
     /// `not_found` for a scope that does not exist or is not visible to the caller, with the same message.
     pub(crate) async fn of(state: &State, caller: &Caller, asked: Option<DayScope>) -> Result<Self, Problem> {
-        let sees_all = HeldRoles::of(state, caller).await?.sees_all();
-        let own = || Self { of: caller.user_no.into(), scope: DayScope::User { user_id: caller.user.0 } };
+        let roles = HeldRoles::of(state, caller).await?;
+        let sees_all = roles.sees_all();
+        let of_user = |no: access::UserNo| DayUsageOf::Users(no.into());
+        let own = || Self { of: of_user(caller.user_no), scope: DayScope::User { user_id: caller.user.0 } };
         match asked {
-            None if sees_all => Ok(Self { of: UsageOf::All, scope: DayScope::All {} }),
-            None => Ok(own()),
-            Some(DayScope::All {}) if sees_all => Ok(Self { of: UsageOf::All, scope: DayScope::All {} }),
+            None if sees_all => Ok(Self { of: UsageOf::All.into(), scope: DayScope::All {} }),
+            None => match roles.led_label() {
+                Some(label) if state.ledger.has_label(LabelId::of(label)).await? => Ok(Self {
+                    of: DayUsageOf::Label(LabelId::of(label)),
+                    scope: DayScope::Label { label: label.to_owned() },
+                }),
+                Some(_) | None => Ok(own()),
+            },
+            Some(DayScope::All {}) if sees_all => Ok(Self { of: UsageOf::All.into(), scope: DayScope::All {} }),
             Some(DayScope::User { user_id }) if user_id == caller.user.0 => Ok(own()),
             Some(DayScope::User { user_id }) if sees_all => {
                 let found = state.store.find_user(&UserRef::Id(access::UserId(user_id))).await?;
                 let user = found.ok_or_else(no_such_scope)?;
-                Ok(Self { of: user.no.into(), scope: DayScope::User { user_id } })
+                Ok(Self { of: of_user(user.no), scope: DayScope::User { user_id } })
             }
-            // No usage has a label yet.
+            Some(DayScope::Label { label }) if roles.sees_label(&label) => {
+                let of = LabelId::of(&label);
+                if !state.ledger.has_label(of).await? {
+                    return Err(no_such_scope());
+                }
+                Ok(Self { of: DayUsageOf::Label(of), scope: DayScope::Label { label } })
+            }
             Some(DayScope::All {} | DayScope::User { .. } | DayScope::Label { .. }) => Err(no_such_scope()),
         }
     }
@@ -67,7 +81,7 @@ pub(crate) async fn brief_of(state: &State, caller: &Caller, id: &str) -> Result
 }
 
 fn no_such_brief() -> Problem {
-    let message = "no brief has this id: use `today`, a past day such as `2026-11-21`, or `2026-11-21~user=ID`";
+    let message = "no brief has this id: use `today`, a past day such as `2026-11-21`, `2026-11-21~user=ID` or `2026-11-21~NAME=VALUE`";
     Problem::new(Refusal::NotFound, message)
 }
 

@@ -13,7 +13,7 @@ use insights::Brief;
 use insights::charts::{ChartKind, ChartTheme, draw};
 use insights::day::rfc3339;
 use insights::page::html;
-use ledger::{DayEvent, UsageOf};
+use ledger::{DayEvent, DayUsageOf};
 use serde::Serialize;
 
 use crate::csv;
@@ -28,7 +28,7 @@ const COUNTS_HEAD: &str = "route,status_class,requests\r\n";
 /// An export that is being written.
 pub(crate) struct DayExport {
     app: Arc<App>,
-    of: UsageOf,
+    of: DayUsageOf,
     day: Day,
     brief: Brief,
     key: SigningKey,
@@ -72,7 +72,7 @@ struct ExportAudit<'a> {
 
 impl DayExport {
     /// Prepares the export of a brief.
-    pub(crate) fn new(app: Arc<App>, of: UsageOf, day: Day, brief: Brief, key: SigningKey) -> Self {
+    pub(crate) fn new(app: Arc<App>, of: DayUsageOf, day: Day, brief: Brief, key: SigningKey) -> Self {
         let writer = EvidenceWriter::new();
         Self { app, of, day, brief, key, writer, next: ExportStep::Brief, sums: ExportedSums::default() }
     }

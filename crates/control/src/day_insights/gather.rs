@@ -9,13 +9,14 @@ use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOut
 use insights::latency::latency;
 use insights::rules::RuleSet;
 use insights::{Brief, Classification, InsightSettings, Roi};
-use ledger::{CachedUsage, DayTotals, EventGroup, MinuteGroup};
+use ledger::{CachedUsage, DayTotals, EventGroup, GroupBounds, MinuteGroup};
 use meter::{Source, Usage};
 
-use super::conversion;
+use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
 use super::settings;
+use super::spend_budget;
 use crate::day_cache::{DayEndpoint, DayResponse, ResponseKey};
 use crate::problem::Problem;
 use crate::state::App;
@@ -62,7 +63,7 @@ impl<'a> DayReader<'a> {
     async fn compute_classification(&self) -> Result<Classification, Problem> {
         let today = self.totals(0).await?.pop();
         let bounds = self.bounds();
-        let (events, minutes) = self.requests(&bounds).await?;
+        let (events, minutes) = self.requests(bounds.as_groups()).await?;
         let groups = conversion::groups(&events, &minutes, &bounds);
         let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
         let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
@@ -98,7 +99,7 @@ impl<'a> DayReader<'a> {
             unpriced: of.totals.unpriced_requests,
         });
         let bounds = self.bounds();
-        let (events, minutes) = self.requests(&bounds).await?;
+        let (events, minutes) = self.requests(bounds.as_groups()).await?;
         let before = match insights::day::earlier(day, 7) {
             Some(before) => ledger.models_of_day(of, before).await?,
             None => Vec::new(),
@@ -115,7 +116,7 @@ impl<'a> DayReader<'a> {
             codes: conversion::codes(&events, &minutes),
             failed: conversion::failed_cost(&events),
             latency: latency(&histogram),
-            budget: None,
+            budget: spend_budget::budget(self.app, &self.visible.scope, day).await?,
         };
         Ok(briefing::brief(figures, &self.settings))
     }
@@ -135,7 +136,7 @@ impl<'a> DayReader<'a> {
 
     async fn compute_roi(&self) -> Result<Roi, Problem> {
         let figures = self.totals(0).await?.first().map(conversion::figures).unwrap_or_default();
-        let (events, _) = self.requests(&[]).await?;
+        let (events, _) = self.requests(GroupBounds::default()).await?;
         let is_of_budget =
             |group: &&EventGroup| REFUSED_BY_BUDGET.iter().any(|of| group.refusal.as_deref() == Some(of.code()));
         let refused = events.iter().filter(is_of_budget).fold(0_u64, |sum, of| sum.saturating_add(of.requests));
@@ -192,11 +193,11 @@ impl<'a> DayReader<'a> {
         Ok(self.app.ledger.day_totals(self.visible.of, [first, self.head.day]).await?)
     }
 
-    fn bounds(&self) -> Vec<u64> {
-        RuleSet::with(&self.settings.rules).token_bounds()
+    fn bounds(&self) -> RuleBounds {
+        RuleBounds::of(&RuleSet::with(&self.settings.rules))
     }
 
-    async fn requests(&self, bounds: &[u64]) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
+    async fn requests(&self, bounds: GroupBounds<'_>) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
         let (ledger, of, day) = (&self.app.ledger, self.visible.of, self.head.day);
         Ok((ledger.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
     }

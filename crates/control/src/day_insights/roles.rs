@@ -9,6 +9,8 @@ use crate::state::State;
 
 /// The role that reads and changes all figures of money.
 const FINANCE: &str = "finance";
+/// The role that reads the usage with one label.
+const TEAM_LEAD: &str = "team_lead";
 
 /// The roles that a caller holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,18 @@ impl HeldRoles {
     /// Whether the caller may see the usage of all users.
     pub(crate) fn sees_all(&self) -> bool {
         self.is_admin || self.holds(FINANCE)
+    }
+
+    /// Whether the caller may see the usage with a label, written as `NAME=VALUE`.
+    pub(crate) fn sees_label(&self, label: &str) -> bool {
+        let leads = |grant: &RoleGrant| grant.role == TEAM_LEAD && grant.label.as_deref().is_none_or(|of| of == label);
+        self.sees_all() || self.grants.iter().any(leads)
+    }
+
+    /// Returns the first label whose usage the caller leads.
+    pub(crate) fn led_label(&self) -> Option<&str> {
+        let led = |grant: &RoleGrant| grant.role == TEAM_LEAD;
+        self.grants.iter().filter(|grant| led(grant)).find_map(|grant| grant.label.as_deref())
     }
 
     /// Whether the caller holds the role without the limit of a label.

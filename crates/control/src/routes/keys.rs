@@ -90,7 +90,7 @@ impl KeyWithSecret {
     extensions(("x-codes" = json!(["not_found"]))), responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
-            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "labels": {}, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
             "limits": {"credits_per_day": null, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]}],
         "next": null
     }))))]
@@ -110,7 +110,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: R
     responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
-            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "previous": null, "scopes": {"routes": null, "models": null},
+            "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "labels": {}, "previous": null, "scopes": {"routes": null, "models": null},
             "limits": {"credits_per_day": null, "requests_per_minute": null}, "addresses": null}],
         "next": null
     }))))]
@@ -145,7 +145,7 @@ async fn page(app: &App, user: UserId, query: UserKeyListQuery) -> Result<Json<K
     responses((status = 201, body = KeyWithSecret, example = json!({
         "key": "tollgate_0123456789abcdef0123456789abcdef", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
         "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "cdef", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": "2027-02-18T00:00:00Z",
-        "revoked_at": null, "last_used_at": null, "admin": false, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
+        "revoked_at": null, "last_used_at": null, "admin": false, "labels": {}, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
         "limits": {"credits_per_day": 1000, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]
     }))))]
 pub(super) async fn create(
@@ -177,7 +177,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(KeyWithSecret::of(&secret, stored))))
 }
 
-/// Changes a key's label, expiry, scopes, limits or addresses.
+/// Changes a key's label, expiry, scopes, limits or addresses; admins also its labels.
 ///
 /// Missing fields stay unchanged, and null removes a restriction. The change applies on every server within a second.
 #[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", request_body = KeyChangeRequest, security(("key" = []), ("cookie" = [])),
@@ -186,7 +186,7 @@ pub(super) async fn create(
     responses((status = 200, body = KeyView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "build server",
         "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
-        "admin": false, "previous": null, "scopes": {"routes": null, "models": null},
+        "admin": false, "labels": {}, "previous": null, "scopes": {"routes": null, "models": null},
         "limits": {"credits_per_day": 500, "requests_per_minute": null}, "addresses": null
     }))))]
 pub(super) async fn change(
@@ -205,6 +205,9 @@ pub(super) async fn change(
     }
     if let Some(expires_at) = change.expires_at {
         check_expiry(&caller, expires_at)?;
+    }
+    if change.labels.is_some() {
+        reach::require_admin(&caller)?;
     }
     let changed = app.store.change_key(&caller.actor(), key.id, change).await?;
     app.sessions.forget_all_of(key.user);
@@ -240,7 +243,7 @@ pub(super) async fn revoke(
         "key": "tollgate_fedcba9876543210fedcba9876543210", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
         "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "3210", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
         "last_used_at": "2026-11-20T09:12:00Z",
-        "admin": false, "previous": {"last4": "cdef", "until": "2026-11-20T10:12:00Z", "last_used_at": null},
+        "admin": false, "labels": {}, "previous": {"last4": "cdef", "until": "2026-11-20T10:12:00Z", "last_used_at": null},
         "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
         "addresses": null
     }))))]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use access::labels::{is_label_name, is_label_value};
 use access::{Refusal, Role, UserId, UserNo, UserStatus};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
-use insights::scope::{is_label_name, is_label_value};
 use serde::{Deserialize, Serialize};
 use store::{
     Email, GRANTS_MAX, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserChange, UserError, UserRef,
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::caller::{Admin, AdminPerson};
 use crate::figures::UsageFigures;
 use crate::input::{Segment, address_of, name_of};
+use crate::labels_view::{self, LabelsView};
 use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
 use crate::moment::{first_of_month, rfc3339};
 use crate::problem::Problem;
@@ -124,6 +125,8 @@ struct UserChangeRequest {
     role: Option<String>,
     /// Roles beside `admin` and `member`, such as `finance`; they replace all earlier ones.
     grants: Option<Vec<GrantView>>,
+    /// The labels of the user's requests by name, at most 8, such as `{"team": "payments"}`; they replace all earlier ones.
+    labels: Option<LabelsView>,
 }
 
 /// A role of a user beside `admin` and `member`.
@@ -146,17 +149,24 @@ pub(super) struct UserDetail {
     user: Account,
     /// The roles of the user beside `admin` and `member`.
     grants: Vec<GrantView>,
+    /// The labels of the user's requests by name; those of a key override them.
+    labels: LabelsView,
 }
 
 impl UserDetail {
     async fn of(app: &App, user: &User) -> Result<Self, Problem> {
         let grants = app.store.grants(user.id).await?;
         let view = |grant: RoleGrant| GrantView { role: grant.role, label: grant.label };
-        Ok(Self { user: Account::from(user), grants: grants.into_iter().map(view).collect() })
+        Ok(Self {
+            user: Account::from(user),
+            grants: grants.into_iter().map(view).collect(),
+            labels: labels_view::view(&user.labels),
+        })
     }
 
     fn bob() -> Self {
-        Self { user: Account::bob(), grants: vec![GrantView { role: "finance".to_owned(), label: None }] }
+        let labels = [("team".to_owned(), "payments".to_owned())].into();
+        Self { user: Account::bob(), grants: vec![GrantView { role: "finance".to_owned(), label: None }], labels }
     }
 }
 
@@ -240,7 +250,7 @@ pub(super) async fn show(
     Ok(Json(UserDetail::of(&app, &user).await?))
 }
 
-/// Changes a user's name, plan, status, role or grants on every server within a second.
+/// Changes a user's name, plan, status, role, grants or labels on every server within a second.
 #[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = UserChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -251,13 +261,15 @@ pub(super) async fn change(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<UserDetail>, Problem> {
-    let UserChangeRequest { name, plan, status, role, grants } = input::required(request, app.limits.body).await?;
+    let UserChangeRequest { name, plan, status, role, grants, labels } =
+        input::required(request, app.limits.body).await?;
     let change = UserChange {
         name: name.as_deref().map(name_of).transpose()?,
         plan,
         status: status.as_deref().map(status_of).transpose()?,
         role: role.as_deref().map(role_of).transpose()?,
         grants: grants.map(grants_of).transpose()?,
+        labels: labels.as_ref().map(labels_view::read).transpose()?,
     };
     reach::require_below(&caller, change.role.unwrap_or(Role::Member))?;
     let found = find(&app, &id).await?;

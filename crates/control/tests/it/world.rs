@@ -336,6 +336,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         duration_us: 2_000,
         attempts: vec![attempt],
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     }
 }
 

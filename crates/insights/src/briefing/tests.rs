@@ -1,3 +1,5 @@
+mod days;
+
 use super::*;
 use crate::classification::Class;
 use crate::day;

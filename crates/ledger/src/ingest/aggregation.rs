@@ -1,6 +1,6 @@
 //! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
-use access::{Credits, Day, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
+use access::{Credits, Day, LabelSet, NanoUsd, PlanId, Subject, SubjectId, Timestamp};
 use meter::{Attempt, Charge, Counts, RequestResult, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
@@ -24,6 +24,8 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) model: Option<i64>,
     /// Number of the subject, if it is recorded by name.
     pub(crate) subject: Option<i64>,
+    /// Number of the set of labels.
+    pub(crate) labels: i64,
     /// Numbers of the last attempt's names.
     pub(crate) last_attempt: AttemptNumbers,
     /// Usage of all attempts.
@@ -113,6 +115,15 @@ pub(crate) struct RouteDay {
     pub(crate) route: i64,
 }
 
+/// Key of a row in `daily_labels`, in the order of its unique index; `user` and `model` as in [`SeriesHour`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LabelDay {
+    pub(crate) day: i64,
+    pub(crate) labels: i64,
+    pub(crate) user: i64,
+    pub(crate) model: i64,
+}
+
 /// The number of requests with each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ResultCounts {
@@ -159,6 +170,7 @@ pub(crate) struct Minute {
     pub(crate) status_class: i64,
     pub(crate) minute: i64,
     pub(crate) day: i64,
+    pub(crate) labels: i64,
 }
 
 /// Values of a row with the key [`Minute`].
@@ -181,11 +193,17 @@ impl<'a> CountedEvent<'a> {
             route: names.get(NameKind::Route, &event.route).unwrap_or(0),
             model: event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)),
             subject: names.subject(&event.subject),
+            labels: names.labels(&event.origin.labels),
             last_attempt,
             usage,
             cost,
             totals: totals(event, usage, cost),
         }
+    }
+
+    /// Returns the number of the model's name, 0 without a name, and [`NO_MODEL`] if the request is no LLM request.
+    fn model_or_none(&self) -> i64 {
+        if self.event.format.is_some() { self.model.unwrap_or(0) } else { NO_MODEL }
     }
 }
 
@@ -298,7 +316,7 @@ pub(crate) fn hours(
             user,
             hour: micros(event.started_at) / MICROS_PER_HOUR,
             key,
-            model: if event.format.is_some() { counted.model.unwrap_or(0) } else { NO_MODEL },
+            model: counted.model_or_none(),
             route: counted.route,
             day: event.day.0.into(),
             result: event.result().number(),
@@ -317,10 +335,7 @@ pub(crate) fn hours(
             day: counts.day.0.into(),
             result: result.number(),
         };
-        let results = ResultCounts::of(result, counts.requests);
-        let (requests, credits) = (counts.sent_requests(), counts.credits.0);
-        let totals = UsageTotals { requests, credits, ..UsageTotals::default() };
-        hours.entry(hour).or_default().add(&SeriesTotals { totals, results, ..SeriesTotals::default() });
+        hours.entry(hour).or_default().add(&SeriesTotals::of_counts(counts));
     }
     sorted(hours)
 }
@@ -334,7 +349,34 @@ pub(crate) fn routes(hours: &[(SeriesHour, SeriesTotals)]) -> Vec<(RouteDay, Ser
     sorted(routes)
 }
 
+/// Adds up the totals of label sets; `labels_no` returns the number of a set.
+pub(crate) fn labels(
+    events: &[CountedEvent<'_>],
+    counts: &[&Counts],
+    labels_no: impl Fn(&LabelSet) -> i64,
+) -> Vec<(LabelDay, SeriesTotals)> {
+    let mut labels: FxHashMap<LabelDay, SeriesTotals> = FxHashMap::default();
+    for counted in events {
+        let (user, _) = user_and_key(&counted.event.subject);
+        let (day, model) = (counted.event.day.0.into(), counted.model_or_none());
+        let of = LabelDay { day, labels: counted.labels, user, model };
+        labels.entry(of).or_default().add(&SeriesTotals::of(counted));
+    }
+    for counts in counts {
+        let (user, _) = user_and_key(&counts.subject);
+        let of = LabelDay { day: counts.day.0.into(), labels: labels_no(&counts.labels), user, model: NO_MODEL };
+        labels.entry(of).or_default().add(&SeriesTotals::of_counts(counts));
+    }
+    sorted(labels)
+}
+
 impl SeriesTotals {
+    fn of_counts(counts: &Counts) -> Self {
+        let results = ResultCounts::of(RequestResult::of_class(counts.status_class), counts.requests);
+        let (requests, credits) = (counts.sent_requests(), counts.credits.0);
+        Self { totals: UsageTotals { requests, credits, ..UsageTotals::default() }, results, ..Self::default() }
+    }
+
     fn of(counted: &CountedEvent<'_>) -> Self {
         let event = counted.event;
         let (counts, is_timed) = (event.counts(), !event.attempts.is_empty());
@@ -354,11 +396,12 @@ impl SeriesTotals {
     }
 }
 
-/// Adds up the counts per minute; `route_no` and `subject_no` return the number of a route and of a subject.
+/// Adds up the counts per minute; the functions return the numbers of a route, a subject and a set of labels.
 pub(crate) fn minutes(
     counts: &[&Counts],
     route_no: impl Fn(&str) -> Option<i64>,
     subject_no: impl Fn(&Subject) -> Option<i64>,
+    labels_no: impl Fn(&LabelSet) -> i64,
 ) -> Vec<(Minute, MinuteCounts)> {
     let mut minutes: FxHashMap<Minute, MinuteCounts> = FxHashMap::default();
     for counts in counts {
@@ -370,6 +413,7 @@ pub(crate) fn minutes(
             status_class: counts.status_class.into(),
             minute: counts.minute.into(),
             day: counts.day.0.into(),
+            labels: labels_no(&counts.labels),
         };
         let counted = minutes.entry(minute).or_default();
         counted.user = user;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use access::{Subject, SubjectId, SubjectName};
+use access::{LabelId, LabelSet, Subject, SubjectId, SubjectName};
 use store::sql::{BulkTransaction, statements};
 use store::{DatabaseError, Store};
 
@@ -11,6 +11,11 @@ use crate::stored_text::clip;
 
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
+/// Maximum number of label sets in the store; requests of further sets have the number -1, as
+/// `FIND_LABELS` says.
+pub(crate) const LABEL_SETS_MAX: i64 = 1_000;
+/// The number of requests without labels.
+pub(crate) const NO_LABELS: i64 = 0;
 /// Number of names of a batch that are remembered by their addresses.
 const RECENT_MAX: usize = 128;
 /// Distributes addresses: 2^64 divided by the golden ratio.
@@ -24,6 +29,12 @@ statements! {
     ADD_SUBJECT = "INSERT INTO subjects (id, no, kind, issuer, name, created_at, updated_at)
         VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM subjects), $2, $3, $4, $5, $5)
         ON CONFLICT (kind, issuer, name) DO NOTHING";
+    ADD_LABELS = "INSERT INTO label_sets (id, no, labels, created_at, updated_at)
+        SELECT $1, (SELECT coalesce(max(no), 0) + 1 FROM label_sets), $2, $3, $3 FROM (SELECT count(*) AS sets FROM label_sets) known
+        WHERE known.sets < $4 ON CONFLICT (labels) DO NOTHING";
+    FIND_LABELS = "SELECT coalesce((SELECT no FROM label_sets WHERE labels = $1), -1)";
+    ADD_MEMBER = "INSERT INTO label_members (id, label_id, name, value, label_set_no, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (label_id, label_set_no) DO NOTHING";
     FIND_SUBJECT = "SELECT no FROM subjects WHERE kind = $1 AND issuer = $2 AND name = $3";
 }
 
@@ -34,6 +45,8 @@ pub(crate) enum NameKind {
     Model,
     Provider,
     Price,
+    /// A set of labels, which has its own table.
+    Labels,
 }
 
 impl NameKind {
@@ -43,6 +56,7 @@ impl NameKind {
             Self::Model => "model",
             Self::Provider => "provider",
             Self::Price => "price",
+            Self::Labels => "labels",
         }
     }
 }
@@ -54,6 +68,7 @@ pub(crate) struct Names {
     models: HashMap<Arc<str>, i64>,
     providers: HashMap<Arc<str>, i64>,
     prices: HashMap<Arc<str>, i64>,
+    labels: HashMap<Arc<str>, i64>,
     subjects: HashMap<Subject, i64>,
 }
 
@@ -104,9 +119,17 @@ impl<'n, 'a> BatchNames<'n, 'a> {
         let no = self.names.get(kind, name);
         match no {
             Some(no) => *recent = Some(RecentName { kind, name, no }),
-            None => _ = self.unknown.names.insert((kind, clip(name))),
+            None => _ = self.unknown.names.insert((kind, stored(kind, name))),
         }
         no
+    }
+
+    /// Returns the number of a cached set of labels.
+    pub(crate) fn labels(&mut self, labels: &'a LabelSet) -> i64 {
+        if labels.is_empty() {
+            return NO_LABELS;
+        }
+        self.get(NameKind::Labels, labels.as_str()).unwrap_or(NO_LABELS)
     }
 
     /// Returns the number of a cached subject; `None` for keys and anonymous clients, which have none.
@@ -129,7 +152,12 @@ impl Names {
     pub(crate) fn get(&self, kind: NameKind, name: &str) -> Option<i64> {
         let known = self.of(kind);
         // Almost all names are shorter than the limit, and `clip` reads a whole name.
-        known.get(name).or_else(|| known.get(clip(name))).copied()
+        known.get(name).or_else(|| known.get(stored(kind, name))).copied()
+    }
+
+    /// Returns the number of a cached set of labels.
+    pub(crate) fn labels(&self, labels: &LabelSet) -> i64 {
+        if labels.is_empty() { NO_LABELS } else { self.get(NameKind::Labels, labels.as_str()).unwrap_or(NO_LABELS) }
     }
 
     /// Returns the number of a cached subject; `None` for keys and anonymous clients, which have none.
@@ -139,7 +167,7 @@ impl Names {
 
     /// Clears the cache if it is full.
     pub(crate) fn forget_if_full(&mut self) {
-        let names = [&self.routes, &self.models, &self.providers, &self.prices];
+        let names = [&self.routes, &self.models, &self.providers, &self.prices, &self.labels];
         if names.iter().any(|known| known.len() > KNOWN_MAX) || self.subjects.len() > KNOWN_MAX {
             self.forget();
         }
@@ -156,6 +184,11 @@ impl Names {
             transaction.query(lock).run().await?;
         }
         for (kind, name) in unknown.names {
+            if kind == NameKind::Labels {
+                let no = learn_labels(store, transaction, name).await?;
+                self.labels.insert(Arc::from(name), no);
+                continue;
+            }
             let add = transaction.query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
             add.run().await?;
             let (no,) = transaction.query(FIND).bind(kind.as_str()).bind(name).one().await?;
@@ -184,6 +217,7 @@ impl Names {
             NameKind::Model => &self.models,
             NameKind::Provider => &self.providers,
             NameKind::Price => &self.prices,
+            NameKind::Labels => &self.labels,
         }
     }
 
@@ -193,6 +227,27 @@ impl Names {
             NameKind::Model => &mut self.models,
             NameKind::Provider => &mut self.providers,
             NameKind::Price => &mut self.prices,
+            NameKind::Labels => &mut self.labels,
         }
     }
+}
+
+/// Returns the part of a name that is stored. Labels have bounds of their own.
+fn stored(kind: NameKind, name: &str) -> &str {
+    if kind == NameKind::Labels { name } else { clip(name) }
+}
+
+/// Returns the number of a set of labels, and stores the set if there is room.
+async fn learn_labels(store: &Store, transaction: &mut BulkTransaction, labels: &str) -> Result<i64, DatabaseError> {
+    let add = transaction.query(ADD_LABELS).bind(store.new_id()).bind(labels).bind(store.now());
+    let added = add.bind(LABEL_SETS_MAX).run().await?;
+    let (no,): (i64,) = transaction.query(FIND_LABELS).bind(labels).one().await?;
+    if added > 0 {
+        for (name, value) in LabelSet::of_text(labels).pairs() {
+            let id = LabelId::of(&format!("{name}={value}"));
+            let add = transaction.query(ADD_MEMBER).bind(store.new_id()).bind(id.0).bind(name).bind(value);
+            add.bind(no).bind(store.now()).run().await?;
+        }
+    }
+    Ok(no)
 }

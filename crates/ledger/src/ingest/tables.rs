@@ -18,10 +18,11 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown",]
+        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session",]
     ),
     &[
         ("id", SqlType::Uuid),
+        ("session", SqlType::Uuid),
         ("plan_id", SqlType::Uuid),
         ("format", SqlType::Text),
         ("streamed", SqlType::Boolean),
@@ -141,6 +142,17 @@ pub(crate) static ROUTES: Insert = Insert::adding(
     &["user_no", "day", "route_no"],
 );
 
+/// Totals per label set, user, model and day.
+pub(crate) static LABELS: Insert = Insert::adding(
+    "daily_labels",
+    totals!(
+        ["day", "label_set_no", "user_no", "model_no", "requests", "succeeded", "refused", "errors",]
+        ["timed_requests", "duration_us",]
+    ),
+    &[("id", SqlType::Uuid)],
+    &["day", "label_set_no", "user_no", "model_no"],
+);
+
 /// Versions of the figures of days that are over; conflicts add to the version.
 pub(crate) static DAY_VERSIONS: Insert =
     Insert::adding("day_versions", &["id", "day", "version"], &[("id", SqlType::Uuid)], &["day"]);
@@ -148,9 +160,21 @@ pub(crate) static DAY_VERSIONS: Insert =
 /// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
-    &["id", "user_no", "key_no", "subject_no", "route_no", "status_class", "minute", "day", "requests", "credits"],
+    &[
+        "id",
+        "user_no",
+        "key_no",
+        "subject_no",
+        "route_no",
+        "status_class",
+        "minute",
+        "day",
+        "label_set_no",
+        "requests",
+        "credits",
+    ],
     &[("id", SqlType::Uuid)],
-    "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
+    "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day, label_set_no) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
         updated_at = excluded.updated_at",
 );
@@ -183,7 +207,7 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns all statements of this module.
 #[cfg(test)]
-pub(crate) fn inserts() -> [&'static Insert; 13] {
+pub(crate) fn inserts() -> [&'static Insert; 14] {
     [
         &EVENTS,
         &ATTEMPTS,
@@ -198,6 +222,7 @@ pub(crate) fn inserts() -> [&'static Insert; 13] {
         &OPEN_REQUESTS,
         &POSITIONS,
         &DAY_VERSIONS,
+        &LABELS,
     ]
 }
 

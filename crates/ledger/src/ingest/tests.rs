@@ -256,6 +256,7 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
             day: Day(20_833),
             requests: 3,
             credits: Credits(6),
+            labels: access::LabelSet::NONE,
         };
         let of_key = Counts {
             subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
@@ -367,6 +368,7 @@ fn counts(requests: u64) -> Record {
         day: Day(20_833),
         requests,
         credits: Credits::ZERO,
+        labels: access::LabelSet::NONE,
     };
     Record::Counts { id: id().0, counts: vec![counts] }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use access::{KeyNo, NanoUsd, Subject, Timestamp};
-use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
+use access::{KeyNo, LabelSet, NanoUsd, Subject, Timestamp};
+use meter::{Attempt, Charge, Counts, RequestOrigin, UnknownCost, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
@@ -16,13 +16,13 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{
-    self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
-    ResultCounts, RouteDay, SeriesHour, SeriesTotals, SubjectDay,
+    self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, LabelDay, Minute, MinuteCounts, ModelDay, ModelTotals,
+    PlanDay, ResultCounts, RouteDay, SeriesHour, SeriesTotals, SubjectDay,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames};
 use crate::ingest::raw_usage;
 use crate::ingest::tables::{
-    ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
+    ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, LABELS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
 };
 use crate::ingest::{KnownRows, PLACES};
 use crate::stored_text::clip;
@@ -265,6 +265,7 @@ impl<'a> SplitRecords<'a> {
         for counts in &self.counts {
             names.get(NameKind::Route, &counts.route);
             names.subject(&counts.subject);
+            names.labels(&counts.labels);
         }
         (events, names.unknown())
     }
@@ -363,6 +364,12 @@ impl CountedRecords<'_> {
             bind_series(of, row);
         };
         ROUTES.bulk(transaction, now, &routes, bind_route).await?;
+        let labels = aggregation::labels(&self.events, &self.counts, |labels| names.labels(labels));
+        let bind_label = |(at, of): &(LabelDay, SeriesTotals), row: &mut Values<'_>| {
+            row.put(store.new_id()).put(at.day).put(at.labels).put(at.user).put(at.model);
+            bind_series(of, row);
+        };
+        LABELS.bulk(transaction, now, &labels, bind_label).await?;
         Ok(())
     }
 
@@ -386,10 +393,12 @@ impl CountedRecords<'_> {
     ) -> Result<(), DatabaseError> {
         let now = store.now();
         let route_no = |route: &str| names.get(NameKind::Route, route);
-        let minutes = aggregation::minutes(&self.counts, route_no, |subject| names.subject(subject));
+        let (subject_no, labels_no) =
+            (|subject: &Subject| names.subject(subject), |labels: &LabelSet| names.labels(labels));
+        let minutes = aggregation::minutes(&self.counts, route_no, subject_no, labels_no);
         let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values<'_>| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);
-            row.put(at.status_class).put(at.minute).put(at.day);
+            row.put(at.status_class).put(at.minute).put(at.day).put(at.labels);
             row.put(signed(counted.requests)).put(signed(counted.credits.0));
         };
         MINUTES.bulk(transaction, now, &minutes, bind_minute).await?;
@@ -421,6 +430,9 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     bind_attempt(event.attempts.last(), &counted.last_attempt, row);
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
     bind_figures(counted.usage, counted.cost, unknown, row);
+    let RequestOrigin { client, tools, session, .. } = &event.origin;
+    row.put(counted.labels).put(i64::from(client.number())).put(i64::from(tools.number()));
+    row.put(session.map(|session| Uuid::from_bytes(session.0)));
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.

@@ -16,6 +16,7 @@ statements! {
     USER = "SELECT id FROM users WHERE no = $1";
     KEY = "SELECT id FROM api_keys WHERE no = $1";
     NAME = "SELECT name FROM names WHERE no = $1 AND kind = $2";
+    LABELS = "SELECT labels FROM label_sets WHERE no = $1";
 }
 
 /// Columns of the totals of plans and of subjects, in order.
@@ -153,6 +154,12 @@ async fn place(
         (TotalsKind::Keys, [key]) => DifferencePlace::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
         (TotalsKind::Models, [model]) => DifferencePlace::Model { day, user, model: name(on, *model, "model").await? },
         (TotalsKind::Routes, [route]) => DifferencePlace::Route { day, user, route: name(on, *route, "route").await? },
+        (TotalsKind::Labels, [labels, model]) => DifferencePlace::Labels {
+            day,
+            user,
+            labels: labels_of(on, *labels).await?,
+            model: name(on, *model, "model").await?,
+        },
         (TotalsKind::Hours, [hour, key, model, route, _result]) => DifferencePlace::Hour {
             at: Timestamp(unsigned(*hour).saturating_mul(MICROS_PER_HOUR)),
             user,
@@ -168,6 +175,11 @@ async fn place(
 async fn name(on: &mut Transaction, no: i64, kind: &'static str) -> Result<Option<String>, DatabaseError> {
     let found: Option<(String,)> = on.query(NAME).bind(no).bind(kind).find().await?;
     Ok(found.map(|(name,)| name))
+}
+
+async fn labels_of(on: &mut Transaction, no: i64) -> Result<Option<String>, DatabaseError> {
+    let found: Option<(String,)> = on.query(LABELS).bind(no).find().await?;
+    Ok(found.map(|(labels,)| labels))
 }
 
 async fn id(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {

@@ -85,6 +85,8 @@ pub struct RepairedTotals {
     pub hours: u64,
     /// Corrected totals of routes.
     pub routes: u64,
+    /// Corrected totals of label sets.
+    pub labels: u64,
 }
 
 impl RepairedTotals {
@@ -101,6 +103,7 @@ impl RepairedTotals {
         self.subjects += more.subjects;
         self.hours += more.hours;
         self.routes += more.routes;
+        self.labels += more.labels;
     }
 
     const fn count(&mut self, kind: TotalsKind) {
@@ -109,6 +112,7 @@ impl RepairedTotals {
             TotalsKind::Models => self.models += 1,
             TotalsKind::Hours => self.hours += 1,
             TotalsKind::Routes => self.routes += 1,
+            TotalsKind::Labels => self.labels += 1,
         }
     }
 }
@@ -177,10 +181,10 @@ impl Ledger {
             self.repair(&mut transaction, day, row).await?;
             repaired.count(row.totals.kind);
         }
-        let RepairedTotals { keys, models, plans, subjects, hours, routes } = repaired;
+        let RepairedTotals { keys, models, plans, subjects, hours, routes, labels } = repaired;
         let detail = json!({
             "day": day.to_string(), "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours,
-            "routes": routes,
+            "routes": routes, "labels": labels,
         });
         self.store.note(&mut transaction, by, Act::of(AuditAction::TotalsMend, Uuid::nil(), None).with(detail)).await?;
         transaction.commit().await?;

@@ -42,6 +42,8 @@ pub(super) enum TotalsKind {
     Hours,
     /// A route of a user on a day.
     Routes,
+    /// A label set, a user and a model on a day.
+    Labels,
 }
 
 /// A table of totals by user, day and further columns.
@@ -236,6 +238,21 @@ pub(super) static ROUTES: TotalsTable = TotalsTable {
     columns: SERIES,
 };
 
+/// Totals of each label set.
+pub(super) static LABELS: TotalsTable = TotalsTable {
+    kind: TotalsKind::Labels,
+    table: "daily_labels",
+    by: &[
+        grouping("label_set_no", "coalesce(label_set_no, 0)", "label_set_no"),
+        grouping("model_no", "CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END", "-1"),
+    ],
+    events: "TRUE",
+    has_counts: true,
+    has_anonymous: true,
+    unique: "day, label_set_no, user_no, model_no",
+    columns: SERIES,
+};
+
 /// Columns of totals that time series read.
 const SERIES: &[TotalsColumn] = &[
     TotalsColumn { of_counts: SENT, ..REQUESTS },
@@ -256,7 +273,7 @@ const SERIES: &[TotalsColumn] = &[
 ];
 
 /// All tables, in the order in which ingest writes them.
-pub(super) static ALL: [&TotalsTable; 4] = [&KEYS, &MODELS, &HOURS, &ROUTES];
+pub(super) static ALL: [&TotalsTable; 5] = [&KEYS, &MODELS, &HOURS, &ROUTES, &LABELS];
 
 impl TotalsTable {
     /// Builds the query for days and users with a sum that may differ from its rows, in order; at most `$5` of them. It

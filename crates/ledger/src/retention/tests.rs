@@ -53,6 +53,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         day: now.day(),
         requests: 10,
         credits: Credits::ZERO,
+        labels: access::LabelSet::NONE,
     };
     let counts = Record::Counts { id: ids.next_uuid(), counts: vec![counts] };
     let event = |_| UsageEvent {
@@ -72,6 +73,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         duration_us: 1,
         attempts: vec![attempt(), attempt()],
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     };
     (0..events).map(event).map(Record::Event).chain([counts]).collect()
 }

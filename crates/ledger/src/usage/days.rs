@@ -6,13 +6,15 @@ mod durations;
 mod events;
 mod groups;
 mod range;
+mod scope;
 mod totals;
 mod version;
 
 pub use caches::CachedUsage;
 pub use durations::DurationCount;
 pub use events::{DAY_EVENTS_MAX, DayEvent};
-pub use groups::{EVENT_GROUPS_MAX, EventGroup, MinuteGroup};
+pub use groups::{EVENT_GROUPS_MAX, EventGroup, GroupBounds, MinuteGroup};
+pub use scope::DayUsageOf;
 pub use totals::{DayTotals, ModelDayUsage};
 
 /// Returns every SQL text that this module builds.

@@ -70,6 +70,8 @@ pub enum SeriesGroup {
     Plan,
     /// The result of the request.
     Status,
+    /// The value of the label [`SeriesFilter::label`]. Only in steps of a day, without a key and a model.
+    Label,
 }
 
 /// The length of a step.
@@ -98,6 +100,8 @@ pub struct SeriesFilter {
     pub key: Option<KeyNo>,
     /// Only LLM requests for this model, as the client named it.
     pub model: Option<String>,
+    /// The name of the label by which requests are grouped.
+    pub label: Option<String>,
 }
 
 /// Time series over whole steps from `since` to `until`.
@@ -141,6 +145,9 @@ pub enum GroupName {
     Plan(Option<String>),
     /// Requests with a result.
     Status(RequestResult),
+    /// Requests with a value of the label; `None` without the label. The value `other` also has the requests of label sets
+    /// beyond the maximum number.
+    Label(Option<String>),
     /// Requests of this number of groups, which have fewer requests than the others.
     Rest(u64),
 }
@@ -227,6 +234,7 @@ impl SeriesFilter {
     /// The source that has the figures, with as few rows as possible.
     const fn source(&self) -> SeriesSource {
         match (self.step, self.by, self.key, &self.model) {
+            (_, Some(SeriesGroup::Label), ..) => SeriesSource::DailyLabels,
             (SeriesStep::Minute, ..) => SeriesSource::Requests,
             (SeriesStep::Hour, ..) => SeriesSource::Hours,
             (SeriesStep::Day, Some(SeriesGroup::Key), _, None)
@@ -279,6 +287,10 @@ impl Ledger {
             SeriesSource::DailyKeys => query.bind(days(series.since)).bind(days(series.until)).bind(key),
             SeriesSource::DailyModels => query.bind(days(series.since)).bind(days(series.until)).bind(model),
             SeriesSource::DailyRoutes => query.bind(days(series.since)).bind(days(series.until)),
+            SeriesSource::DailyLabels => {
+                let label = filter.label.clone().unwrap_or_default();
+                query.bind(days(series.since)).bind(days(series.until)).bind(label)
+            }
             SeriesSource::HoursOfDays => {
                 query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model)
             }
@@ -306,7 +318,10 @@ impl Ledger {
         filter: &SeriesFilter,
     ) -> Result<Option<Timestamp>, DatabaseError> {
         match filter.source() {
-            SeriesSource::DailyKeys | SeriesSource::DailyModels | SeriesSource::DailyRoutes => Ok(None),
+            SeriesSource::DailyKeys
+            | SeriesSource::DailyModels
+            | SeriesSource::DailyRoutes
+            | SeriesSource::DailyLabels => Ok(None),
             SeriesSource::Hours | SeriesSource::HoursOfDays => {
                 let stop = self.series_stop(HOURS, of, [hours(range.since), hours(range.until)]).await?;
                 let stop = stop.map(|hour| Timestamp(unsigned(hour).saturating_mul(MICROS_PER_HOUR)));
@@ -409,6 +424,7 @@ impl SeriesRow {
             SeriesGroup::Model => GroupName::Model(self.name.clone()),
             SeriesGroup::Route => GroupName::Route(self.name.clone()),
             SeriesGroup::Plan => GroupName::Plan(self.name.clone()),
+            SeriesGroup::Label => GroupName::Label(self.name.clone()),
             SeriesGroup::User => {
                 let named = self.user_id.zip(self.name.clone());
                 GroupName::User(named.map(|(id, name)| SeriesUser { id: UserId(id), name }))

@@ -52,6 +52,9 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
             &["Backward using usage_events_user"],
         );
     }
+    if has("daily_labels") {
+        return (&["INDEX daily_labels_user (user_no=? AND day>? AND day<?)"], &["using daily_labels_user"]);
+    }
     match (has("daily_usage"), has("daily_models"), has("daily_routes"), has("hourly_usage")) {
         (true, ..) => (&["INDEX daily_usage_user (user_no=? AND day"], &["using daily_usage_user"]),
         (_, true, ..) => (
@@ -101,7 +104,7 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
 /// Returns how the rows of a query of all users are found: totals and counts by their time, events by their id.
 fn of_all_users(sql: &str) -> (&'static [&'static str], &'static [&'static str]) {
     let has = |name: &str| sql.contains(name);
-    if ["daily_usage", "daily_models", "daily_routes"].into_iter().any(has) {
+    if ["daily_usage", "daily_models", "daily_routes", "daily_labels"].into_iter().any(has) {
         (&["(day"], &["Index Cond: ("])
     } else if has("hourly_usage") {
         (&["INDEX hourly_usage_hour (hour>? AND hour<?)"], &["hourly_usage_hour"])
@@ -120,8 +123,9 @@ fn of_built(kind: StoreKind) -> Vec<UsageQuery> {
     // A filter by text reads all names.
     let built = built.filter(|sql| !sql.contains("LIKE"));
     let queries = built.filter(|sql| !sql.contains("max(k.used_at)")).map(|sql| {
-        let is_of_all =
-            sql.contains("CAST($1 AS BIGINT) IS NULL") || sql.starts_with("SELECT ") && sql.contains("AND id < $4");
+        let is_of_all = sql.contains("CAST($1 AS BIGINT) IS NULL")
+            || sql.contains("label_id = $1")
+            || sql.starts_with("SELECT ") && sql.contains("AND id < $4");
         let (sqlite, postgres) = if is_of_all { of_all_users(&sql) } else { of_one_user(&sql) };
         // A text for SQLite has its own placeholders.
         let postgres = if sql.contains("$1") { postgres } else { &[] };

@@ -1,5 +1,5 @@
 use access::{Day, NanoUsd, RequestId, UserId};
-use ledger::{DecisionError, Ledger, NewDecision, SettingsError, UsageOf};
+use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, SettingsError, UsageOf};
 use meter::{Attempt, RequestResult, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
@@ -36,7 +36,10 @@ pub(crate) async fn a_day_adds_up_by_its_totals_groups_and_events(world: &World)
     for (of, requests, own) in [(UsageOf::All, 13, 3), (ada, 2, 2)] {
         let totals = ledger.day_totals(of, TODAY).await.unwrap();
         assert_eq!((totals.len(), totals[0].day, totals[0].results.all()), (1, Day(NOW_DAY), requests));
-        let groups = ledger.event_groups(of, Day(NOW_DAY), &[1, 1_000]).await.unwrap();
+        let groups = ledger
+            .event_groups(of, Day(NOW_DAY), GroupBounds { input_tokens: &[1, 1_000], ..GroupBounds::default() })
+            .await
+            .unwrap();
         let counts = ledger.minute_groups(of, Day(NOW_DAY)).await.unwrap();
         let grouped: u64 = groups.iter().map(|group| group.requests).sum();
         assert_eq!((grouped, counts.iter().map(|group| group.requests).sum::<u64>()), (own, requests - own));
@@ -50,7 +53,10 @@ pub(crate) async fn a_day_adds_up_by_its_totals_groups_and_events(world: &World)
         let rest = ledger.day_events(of, Day(NOW_DAY), Some(events[0].id)).await.unwrap();
         assert_eq!(rest, events[1..]);
     }
-    let groups = ledger.event_groups(ada, Day(NOW_DAY), &[1, 1_000]).await.unwrap();
+    let groups = ledger
+        .event_groups(ada, Day(NOW_DAY), GroupBounds { input_tokens: &[1, 1_000], ..GroupBounds::default() })
+        .await
+        .unwrap();
     let refused = groups.iter().find(|group| group.result == RequestResult::Refused).unwrap();
     assert_eq!((refused.refusal.as_deref(), refused.input_bounds, refused.tokens), (Some("budget_exceeded"), 0, 0));
     let used = groups.iter().find(|group| group.result == RequestResult::Succeeded).unwrap();

@@ -15,6 +15,7 @@ mod days;
 mod ingest;
 #[path = "../../src/ingest_fixture.rs"]
 mod ingest_fixture;
+mod labels;
 mod last_use;
 #[path = "../../../store/tests/it/lossy_network.rs"]
 mod lossy_network;
@@ -42,6 +43,11 @@ behaviours! {
         one_person_decides_once_about_a_version,
         settings_change_over_the_expected_version_only,
         an_id_after_all_events_has_no_page,
+    }
+    labels {
+        labels_of_a_day_add_up_to_the_day,
+        label_sets_beyond_the_maximum_are_other,
+        requests_are_grouped_by_program_tools_and_session,
     }
     usage {
         a_day_is_the_sum_of_its_events,

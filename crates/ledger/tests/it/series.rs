@@ -30,7 +30,7 @@ fn refused(world: &World, caller: Caller, at: Timestamp) -> UsageEvent {
 }
 
 fn filter(by: Option<SeriesGroup>, step: SeriesStep) -> SeriesFilter {
-    SeriesFilter { by, step, since: at(0), until: at(DAY), key: None, model: None }
+    SeriesFilter { by, step, since: at(0), until: at(DAY), key: None, model: None, label: None }
 }
 
 async fn series(store: &Store, caller: Caller, filter: &SeriesFilter) -> UsageSeries {
@@ -53,7 +53,9 @@ fn sum_of_requests(series: &UsageSeries) -> u64 {
 fn names(series: &UsageSeries) -> Vec<String> {
     let name = |series: &GroupSeries| match &series.name {
         GroupName::All => "all".to_owned(),
-        GroupName::Model(name) | GroupName::Route(name) => name.clone().unwrap_or_else(|| "-".to_owned()),
+        GroupName::Model(name) | GroupName::Route(name) | GroupName::Label(name) => {
+            name.clone().unwrap_or_else(|| "-".to_owned())
+        }
         GroupName::User(user) => user.as_ref().map_or_else(|| "-".to_owned(), |user| user.name.clone()),
         GroupName::Plan(name) => name.clone().unwrap_or_else(|| "-".to_owned()),
         GroupName::Status(result) => result.as_str().to_owned(),
@@ -136,6 +138,7 @@ pub(crate) async fn finer_steps_are_sums_of_requests_and_counts(world: &World) {
         day: NOW.day(),
         requests,
         credits: Credits(requests),
+        labels: access::LabelSet::NONE,
     };
     let counts = vec![counts(2, HOUR, 5), counts(4, 2 * HOUR - 1, 2), counts(2, DAY, 9)];
     world.ingest(&store, &[Record::Counts { id: world.id().0, counts }]).await;
@@ -269,6 +272,7 @@ pub(crate) async fn a_range_with_too_many_totals_begins_later(world: &World) {
             day: NOW.day(),
             requests: 1,
             credits: Credits(1),
+            labels: access::LabelSet::NONE,
         });
         counts.collect::<Vec<_>>()
     };

@@ -52,6 +52,7 @@ impl World {
             duration_us: 1_000,
             attempts: vec![attempt()],
             refusal: None,
+            origin: meter::RequestOrigin::default(),
         }
     }
 
@@ -64,6 +65,7 @@ impl World {
             day: NOW.day(),
             requests,
             credits: Credits(requests * 2),
+            labels: access::LabelSet::NONE,
         };
         Record::Counts { id: self.id().0, counts: vec![counts.clone(), Counts { status_class: 5, ..counts }] }
     }

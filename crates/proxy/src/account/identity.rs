@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{KeyId, Last4, Principal, Subject, UserId};
+use access::{KeyId, LabelSet, Last4, Principal, Subject, UserId};
 
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
@@ -20,6 +20,8 @@ pub(crate) struct Identity {
     pub(crate) service: Option<Rc<ServiceClient>>,
     /// The name of the plan of a client without a user, if it has one.
     pub(crate) plan: Option<Arc<str>>,
+    /// The labels of the key and the user.
+    pub(crate) labels: LabelSet,
 }
 
 /// The public ids of the user and the key, which commands and the admin API use. Operators cannot use row numbers.
@@ -32,7 +34,14 @@ pub(crate) struct CallerIds {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { subject: Subject::ANONYMOUS, caller_ids: None, token: None, service: None, plan: None }
+        Self {
+            subject: Subject::ANONYMOUS,
+            caller_ids: None,
+            token: None,
+            service: None,
+            plan: None,
+            labels: LabelSet::NONE,
+        }
     }
 }
 
@@ -40,6 +49,7 @@ impl Identity {
     /// Notes that a key of a user has sent the request.
     pub(crate) fn identified(&mut self, principal: &Principal) {
         self.subject = principal.subject();
+        self.labels = principal.labels.clone();
         self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn infer(
     client: &Client,
 ) -> Result<Handled, Problem> {
     let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
+    session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.format, &parsed.fields.model, client)?;
     let of = InferenceRequest { endpoint, client, plan: &plan };
     if let Some((entry, rules)) = plan.entry.as_ref().and_then(|entry| Some((entry, entry.fallback.as_deref()?))) {

@@ -39,7 +39,8 @@ impl RequestAccount {
             let worker = self.request.worker();
             let (day, route, started_at) = (self.day(), &self.policy().name, self.request.started_at);
             let now = worker.shared.clock.mono_at(self.request.read_at().into_std());
-            let ask = PrelogRequest { subject, day, route, started_at, credits, reservation, now };
+            let labels = self.labels();
+            let ask = PrelogRequest { subject, day, route, labels: &labels, started_at, credits, reservation, now };
             self.permits.prelogged =
                 Some(worker.aggregation.prelog(&worker.recorder, ask).map_err(|error| unrecorded(&error))?);
             worker.recorder.spool.borrow_mut().durable()
@@ -62,6 +63,7 @@ impl RequestAccount {
             format: call.map(|call| self.request.worker().handles.format(call.format)),
             model: call.map(|call| call.requested_model.clone()),
             price_version: price.map(|price| Arc::clone(&price.version)),
+            origin: self.origin(),
         }
     }
 }

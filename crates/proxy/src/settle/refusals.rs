@@ -43,6 +43,7 @@ impl RequestAccount {
             day: self.request.started_at.day(),
             requests: 1,
             credits: Credits::ZERO,
+            labels: self.labels(),
         });
     }
 

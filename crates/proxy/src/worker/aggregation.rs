@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, Day, Subject};
+use access::{Credits, Day, LabelSet, Subject};
 use meter::Counts;
 use rustc_hash::FxHashMap;
 use spool::{Record, SpoolError};
@@ -49,13 +49,23 @@ struct AggregationKey {
     status_class: u8,
     minute: u32,
     day: Day,
+    labels: LabelSet,
 }
 
 impl Aggregation {
     /// Adds to the waiting counts. Returns whether there was room.
     pub(crate) fn add(&self, more: Counts) -> bool {
-        let Counts { subject, route, status_class, minute, day, requests: more_requests, credits: more_credits } = more;
-        let key = AggregationKey { subject, route, status_class, minute, day };
+        let Counts {
+            subject,
+            route,
+            status_class,
+            minute,
+            day,
+            requests: more_requests,
+            credits: more_credits,
+            labels,
+        } = more;
+        let key = AggregationKey { subject, route, status_class, minute, day, labels };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
             self.batches.signal().notify_one();
@@ -119,8 +129,8 @@ impl Aggregation {
 }
 
 fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
-    let AggregationKey { subject, route, status_class, minute, day } = key;
-    Counts { subject, route, status_class, minute, day, requests, credits }
+    let AggregationKey { subject, route, status_class, minute, day, labels } = key;
+    Counts { subject, route, status_class, minute, day, requests, credits, labels }
 }
 
 /// Writes the counts as one record, or as several if one would be too large.

@@ -45,6 +45,8 @@ mod listener_tls;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod origin;
+#[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
 mod rate_limits;

@@ -27,6 +27,7 @@ pub(crate) struct OpenRequests {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most requests are in the spool, which is the larger variant")]
 enum OpenLocation {
     /// The open record is in the segment of this position.
     Spooled(Position, OpenRequest),

@@ -39,6 +39,7 @@ fn opened(id: Uuid) -> OpenRequest {
         format: None,
         model: None,
         price_version: None,
+        origin: meter::RequestOrigin::default(),
     }
 }
 
@@ -61,6 +62,7 @@ fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
         duration_us: 3,
         attempts: Vec::new(),
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::{Credits, Timestamp};
+use access::{Credits, LabelSet, Timestamp};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
@@ -13,12 +13,13 @@ use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail};
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::check_text;
 use crate::handle::Store;
+use crate::labels::labels_column;
 use crate::sql::{Transaction, micros, signed, statements};
 use crate::{session_end, users};
 
 statements! {
     CHANGE = "UPDATE api_keys SET label = $2, expires_at = $3, credits_per_day = $4, requests_per_minute = $5, routes = $6,
-        models = $7, addresses = $8, updated_at = $9 WHERE id = $1";
+        models = $7, addresses = $8, labels = $9, updated_at = $10 WHERE id = $1";
     ROTATE = concat!("UPDATE api_keys SET previous_hash = hash, previous_last4 = last4, previous_until = $5,
         previous_used_at = NULL, hash = $2, prefix = $3, last4 = $4, updated_at = $6 WHERE id = $1 RETURNING ", key_columns!());
     REVOKE = "UPDATE api_keys SET revoked_at = $2, updated_at = $2 WHERE id = $1";
@@ -41,6 +42,8 @@ pub struct KeyChange {
     pub models: Option<Option<Vec<String>>>,
     /// New value of [`access::KeyBounds::addresses`].
     pub addresses: Option<Option<Vec<IpNet>>>,
+    /// Labels of the key's requests; the given ones replace all.
+    pub labels: Option<LabelSet>,
 }
 
 /// Replacement of a key's secret.
@@ -56,7 +59,7 @@ impl KeyChange {
     /// Applies the change to `key`, and returns the difference for the audit log.
     fn apply(self, key: &mut Key) -> Value {
         let before = key.clone();
-        let Self { label, expires_at, credits_per_day, requests_per_minute, routes, models, addresses } = self;
+        let Self { label, expires_at, credits_per_day, requests_per_minute, routes, models, addresses, labels } = self;
         set(&mut key.label, label);
         set(&mut key.expires_at, expires_at);
         set(&mut key.bounds.credits_per_day, credits_per_day);
@@ -64,6 +67,7 @@ impl KeyChange {
         set(&mut key.bounds.routes, routes);
         set(&mut key.bounds.models, models);
         set(&mut key.bounds.addresses, addresses);
+        set(&mut key.labels, labels);
         let mut said = Map::new();
         // The label itself is not logged: users choose it freely.
         said.extend((key.label != before.label).then(|| ("label".to_owned(), json!("changed"))));
@@ -71,6 +75,9 @@ impl KeyChange {
         if limits {
             said.insert("before".to_owned(), detail(before.expires_at, &before.bounds));
             said.insert("after".to_owned(), detail(key.expires_at, &key.bounds));
+        }
+        if key.labels != before.labels {
+            said.insert("labels".to_owned(), json!({"before": before.labels.as_str(), "after": key.labels.as_str()}));
         }
         Value::Object(said)
     }
@@ -101,7 +108,7 @@ impl Store {
         }
         check_text("a key's label", &after.label)?;
         after.bounds.check()?;
-        if (before.expires_at, &before.bounds) != (after.expires_at, &after.bounds) {
+        if (before.expires_at, &before.bounds, &before.labels) != (after.expires_at, &after.bounds, &after.labels) {
             // Cached lookups do not contain the label, so a change of the label alone does not raise the revision.
             self.raise(&mut transaction).await?;
         }
@@ -116,6 +123,7 @@ impl Store {
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))
             .bind(list(bounds.addresses.as_deref()))
+            .bind(labels_column(&after.labels))
             .bind(self.now());
         write.run().await?;
         let act = Act::of(AuditAction::KeyChange, after.id.0, Some(after.user)).with(said);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::api_keys::{Key, PreviousSecret};
 use crate::bounds_row::BoundsRow;
 use crate::error::DatabaseError;
+use crate::labels::stored_labels;
 use crate::sql::timestamp;
 
 /// Columns that make a [`KeyRow`].
@@ -15,7 +16,7 @@ macro_rules! key_columns {
     () => {
         "id, no, user_id, label, prefix, last4, previous_last4, previous_until, previous_used_at,
         credits_per_day AS key_credits_per_day, requests_per_minute AS key_requests_per_minute, routes, models, addresses,
-        admin, used_at, used_from, used_client, expires_at, revoked_at, created_at"
+        admin, labels, used_at, used_from, used_client, expires_at, revoked_at, created_at"
     };
 }
 pub(crate) use key_columns;
@@ -34,6 +35,7 @@ pub(crate) struct KeyRow {
     #[sqlx(flatten)]
     bounds: BoundsRow,
     admin: bool,
+    labels: Option<String>,
     used_at: Option<i64>,
     used_from: Option<String>,
     used_client: Option<String>,
@@ -61,6 +63,7 @@ impl TryFrom<KeyRow> for Key {
             previous,
             bounds: row.bounds.try_into()?,
             is_admin: row.admin,
+            labels: stored_labels(row.labels.as_deref()),
             used_at: row.used_at.map(timestamp),
             used_by: row
                 .used_from

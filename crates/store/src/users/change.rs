@@ -1,6 +1,6 @@
 //! Changes of a user by an admin: name, plan, status, role.
 
-use access::{Role, UserId, UserStatus};
+use access::{LabelSet, Role, UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{User, UserError, UserRef, find};
@@ -8,11 +8,12 @@ use crate::audit::{Act, Actor, AuditAction, Difference};
 use crate::error::{DatabaseError, check_text};
 use crate::grants::{self, RoleGrant};
 use crate::handle::Store;
+use crate::labels::labels_column;
 use crate::sql::{Transaction, statements};
 use crate::{plans, session_end};
 
 statements! {
-    SET = "UPDATE users SET name = $2, plan_id = $3, status = $4, role = $5, updated_at = $6 WHERE id = $1";
+    SET = "UPDATE users SET name = $2, plan_id = $3, status = $4, role = $5, labels = $6, updated_at = $7 WHERE id = $1";
     // A user without a password cannot act as an admin, so such users count only if the changed user has none either.
     OTHER_ADMIN = "SELECT EXISTS (SELECT 1 FROM users other WHERE other.id <> $1 AND other.role = 'admin' AND
         other.status = 'active' AND (other.password IS NOT NULL OR
@@ -43,6 +44,8 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// Roles beside admin and member; the given ones replace all.
     pub grants: Option<Vec<RoleGrant>>,
+    /// Labels of the user's requests; the given ones replace all.
+    pub labels: Option<LabelSet>,
 }
 
 impl std::fmt::Debug for UserChange {
@@ -52,6 +55,7 @@ impl std::fmt::Debug for UserChange {
             .field("status", &self.status)
             .field("role", &self.role)
             .field("grants", &self.grants)
+            .field("labels", &self.labels)
             .finish_non_exhaustive()
     }
 }
@@ -96,6 +100,7 @@ impl Store {
             .bind(plan.0)
             .bind(status.as_str())
             .bind(role.as_str())
+            .bind(labels_column(change.labels.as_ref().unwrap_or(&found.labels)))
             .bind(self.now());
         set.run().await?;
         if let Some(granted) = &change.grants {
@@ -167,6 +172,9 @@ fn difference(user: &User, change: &UserChange) -> Difference {
     }
     if let Some(role) = &change.role {
         difference.field("role", &user.role, role);
+    }
+    if let Some(labels) = &change.labels {
+        difference.field("labels", &user.labels.as_str(), &labels.as_str());
     }
     difference
 }

@@ -35,6 +35,7 @@ pub(crate) async fn a_key_makes_a_principal(world: &World) {
         rotated: None,
         is_admin: false,
         bounds: KeyBounds::none(),
+        labels: access::LabelSet::NONE,
     };
     assert_eq!(identity.key, shown);
 }
@@ -174,10 +175,17 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
         routes: Some(routes),
         models: Some(models),
         addresses: Some(addresses),
+        labels: Some(access::LabelSet::of_text("team=core")),
     };
     let before = store.revision().await.unwrap();
     let changed = change(all.clone()).await.unwrap();
-    let expected = Key { label: "desk".to_owned(), expires_at: Some(end), bounds: bounds(), ..made.clone() };
+    let expected = Key {
+        label: "desk".to_owned(),
+        expires_at: Some(end),
+        bounds: bounds(),
+        labels: access::LabelSet::of_text("team=core"),
+        ..made.clone()
+    };
     assert_eq!(changed, expected);
     assert_eq!(store.find_key(made.id).await.unwrap(), Some(expected.clone()));
     assert_eq!(store.find_principal(secret.hash()).await.unwrap().unwrap().expires_at, Some(end));

@@ -147,11 +147,14 @@ pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
         status: Some(UserStatus::Suspended),
         role: Some(Role::Admin),
         grants: Some(vec![RoleGrant { role: "finance".to_owned(), label: None }]),
+        labels: Some(access::LabelSet::of_text("team=payments")),
     };
     let changed = change(&store, &ada, all.clone()).await.unwrap();
     assert_eq!((changed.plan.name.as_str(), changed.status, changed.role), ("pro", UserStatus::Suspended, Role::Admin));
     assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(changed));
     assert_eq!(Some(store.grants(ada.id).await.unwrap()), all.grants);
+    let labelled = store.find_user(&UserRef::Id(ada.id)).await.unwrap().unwrap();
+    assert_eq!(labelled.labels.as_str(), "team=payments");
     let none = UserChange { grants: Some(Vec::new()), ..UserChange::default() };
     change(&store, &ada, none).await.unwrap();
     assert_eq!(store.grants(ada.id).await.unwrap(), []);

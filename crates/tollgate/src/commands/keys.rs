@@ -167,6 +167,7 @@ mod tests {
             previous: None,
             bounds: KeyBounds::default(),
             is_admin: false,
+            labels: access::LabelSet::NONE,
             used_by: None,
             used_at: None,
             expires_at: None,

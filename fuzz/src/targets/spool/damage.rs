@@ -143,7 +143,16 @@ fn record(n: u32) -> Record {
     let route: Arc<str> = Arc::from("users");
     let day = Day(20_000);
     if n % 5 == 4 {
-        let counts = Counts { subject, route, status_class: 2, minute: n, day, requests: 3, credits: Credits(3) };
+        let counts = Counts {
+            subject,
+            route,
+            status_class: 2,
+            minute: n,
+            day,
+            requests: 3,
+            credits: Credits(3),
+            labels: access::LabelSet::NONE,
+        };
         return Record::Counts { id, counts: vec![counts; 1 + n as usize % 3] };
     }
     let started_at = Timestamp(1_700_000_000_000_000);
@@ -158,6 +167,7 @@ fn record(n: u32) -> Record {
             format: None,
             model: Some("m".repeat((n * 37 % 300) as usize).into()),
             price_version: None,
+            origin: meter::RequestOrigin::default(),
         });
     }
     let attempt = Attempt {
@@ -191,6 +201,7 @@ fn record(n: u32) -> Record {
         duration_us: 3,
         attempts: vec![attempt],
         refusal: None,
+        origin: meter::RequestOrigin::default(),
     };
     if n % 5 == 2 { Record::Close(event) } else { Record::Event(event) }
 }

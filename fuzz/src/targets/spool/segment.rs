@@ -200,6 +200,7 @@ mod tests {
             format: Some("chat".into()),
             model: None,
             price_version: Some("2025-11-01".into()),
+            origin: meter::RequestOrigin::default(),
         })
     }
 
@@ -232,6 +233,7 @@ mod tests {
             day: Day(20_000),
             requests: 3,
             credits: Credits(4),
+            labels: access::LabelSet::NONE,
         };
         Record::Counts { id: Uuid::nil(), counts: vec![of] }
     }

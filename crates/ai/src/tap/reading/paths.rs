@@ -16,6 +16,8 @@ pub(super) const FINISH: u8 = 4;
 pub(super) const ITEMS: u8 = 5;
 pub(super) const BLOCK: u8 = 5;
 pub(super) const DURATION: u8 = 5;
+/// The reason for which a Messages response stopped.
+pub(super) const STOP: u8 = 5;
 pub(super) const TOOLS: u8 = 5;
 /// Usage that is reported beside a chunk's finish reason.
 pub(super) const CHOICE_USAGE: u8 = 5;
@@ -36,7 +38,7 @@ pub(super) const ERROR: u8 = 7;
 /// The format does not report this fact.
 const NOWHERE: Path = &[];
 
-const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"]];
+const OPENAI_BODY: &[Path] = &[&["usage"], &["model"], &["id"], &["service_tier"], &["choices", ANY, "finish_reason"]];
 const RESPONSES_BODY: &[Path] = &[
     &["usage"],
     &["model"],
@@ -50,7 +52,7 @@ const RESPONSES_BODY: &[Path] = &[
     &["tools", ANY, "container"],
     &["tools", ANY, "environment"],
 ];
-const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"]];
+const MESSAGES_BODY: &[Path] = &[&["usage"], &["model"], &["id"], NOWHERE, NOWHERE, &["stop_reason"]];
 const MODERATIONS_BODY: &[Path] = &[NOWHERE, &["model"], &["id"], NOWHERE, NOWHERE, &["results", ANY, ""]];
 const IMAGES_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["data", ANY, ""]];
 const TRANSCRIPTION_BODY: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, NOWHERE, &["duration"]];
@@ -79,8 +81,14 @@ const RESPONSES_EVENT: &[Path] = &[
     &["response", "tools", ANY, "environment"],
     &["response", "created_at"],
 ];
-const MESSAGES_EVENT: &[Path] =
-    &[&["message", "usage"], &["message", "model"], &["message", "id"], &["usage"], &["type"]];
+const MESSAGES_EVENT: &[Path] = &[
+    &["message", "usage"],
+    &["message", "model"],
+    &["message", "id"],
+    &["usage"],
+    &["type"],
+    &["delta", "stop_reason"],
+];
 /// Events of images, speech and transcriptions.
 const MEDIA_EVENT: &[Path] = &[&["usage"], NOWHERE, NOWHERE, NOWHERE, &["type"]];
 /// Gemini's bodies and chunks have the same paths.

@@ -72,7 +72,7 @@ section! {
         timeouts: Option<RouteTimeoutsInput> = maybe_nested::<RouteTimeoutsInput>();
         /// The response in place of the gateway's own errors with status 502, 503 or 504.
         fallback: Option<FallbackInput> = maybe_nested::<FallbackInput>();
-        /// Labels of the route in [metrics](metrics.md#labels-of-routes) and in the [log](logs.md), such as `team: accounts`. All routes together have at most 4 names.
+        /// Labels of the route in [metrics](metrics.md#labels-of-routes), in the [log](logs.md) and in [usage](insights.md#labels), such as `team: accounts`. All routes together have at most 4 names.
         labels: Vec<(String, Input<String>)> =
             Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
         /// [Requests from pages of other origins](routing.md#cross-origin-requests).

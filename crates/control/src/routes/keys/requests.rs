@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::input::{check_name, nullable};
+use crate::labels_view::{self, LabelsView};
 use crate::moment;
 use crate::problem::Problem;
 
@@ -74,6 +75,8 @@ pub(super) struct KeyChangeRequest {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     addresses: Option<Option<Vec<String>>>,
+    /// The labels of the key's requests by name, at most 8; they replace all earlier ones. Only admins change them.
+    labels: Option<LabelsView>,
 }
 
 /// The routes and models that a key may use. A missing list or null permits everything, an empty list permits nothing.
@@ -215,8 +218,16 @@ impl KeyChangeRequest {
     /// # Errors
     /// `unprocessable`, which names the field.
     pub(super) fn check_of_admin(change: &KeyChange, now: Timestamp) -> Result<(), Problem> {
-        let KeyChange { label: _, addresses: _, expires_at, credits_per_day, requests_per_minute, routes, models } =
-            change;
+        let KeyChange {
+            label: _,
+            addresses: _,
+            labels: _,
+            expires_at,
+            credits_per_day,
+            requests_per_minute,
+            routes,
+            models,
+        } = change;
         let has_limits = credits_per_day.is_some() || requests_per_minute.is_some();
         if has_limits || routes.is_some() || models.is_some() {
             return Err(unfit("a key with the scope `admin` takes no `scopes` and no `limits`"));
@@ -232,7 +243,7 @@ impl KeyChangeRequest {
     /// # Errors
     /// `unprocessable`, which names the field.
     pub(super) fn read(self, now: Timestamp) -> Result<KeyChange, Problem> {
-        let Self { label, expires_at, scopes, limits, addresses } = self;
+        let Self { label, expires_at, scopes, limits, addresses, labels } = self;
         let scopes = or_none(scopes, || NewKeyScopes { routes: Some(None), models: Some(None) });
         let limits = or_none(limits, || NewKeyLimits { credits_per_day: Some(None), requests_per_minute: Some(None) });
         Ok(KeyChange {
@@ -243,6 +254,7 @@ impl KeyChangeRequest {
             routes: scopes.routes,
             models: scopes.models,
             addresses: each(addresses, |addresses| networks(&addresses))?,
+            labels: labels.as_ref().map(labels_view::read).transpose()?,
         })
     }
 }

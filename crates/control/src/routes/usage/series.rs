@@ -5,6 +5,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::labels::{LABEL_NAME_BYTES_MAX, is_label_text};
 use access::{KeyId, Refusal, Timestamp, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
@@ -27,9 +28,9 @@ use crate::usage_scope::{Scope, Selection};
 #[serde(deny_unknown_fields)]
 struct UsageSeriesQuery {
     /// The grouping: one series per model, key, route, user, plan or status. `model` has LLM requests only; `plan` is the
-    /// plan that users have now; `status` is the result of requests: `succeeded`, `refused` or `failed`. Without it, there
-    /// is one series.
-    #[param(inline, value_type = Option<GroupParameter>)]
+    /// plan that users have now; `status` is the result of requests: `succeeded`, `refused` or `failed`. `label:NAME` is one
+    /// series per value of a label, such as `label:team`, in steps of a day. Without it, there is one series.
+    #[param(pattern = "^(model|key|route|user|plan|status|label:[A-Za-z][A-Za-z0-9_]{0,31})$")]
     by: Option<String>,
     /// The length of a step: `minute` (at most 6 hours), `hour` (at most 7 days) or `day` (at most 366 days, in UTC).
     /// Default `day`.
@@ -58,8 +59,7 @@ struct UsageSeriesQuery {
     format: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GroupParameter {
     Model,
     Key,
@@ -67,6 +67,7 @@ enum GroupParameter {
     User,
     Plan,
     Status,
+    Label,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -90,8 +91,7 @@ enum FormatParameter {
 #[schema(as = UsageSeries)]
 struct UsageSeriesView {
     /// The grouping; null if there is one series of all requests.
-    #[schema(inline)]
-    by: Option<GroupParameter>,
+    by: Option<String>,
     #[schema(inline)]
     step: StepParameter,
     /// The start of the first step.
@@ -113,7 +113,7 @@ struct UsageSeriesView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageSeriesGroup)]
 struct GroupSeriesView {
-    /// The model, the key's label, the route, the user's name, the plan or the result; null without `by`, for the remaining groups, and if it is unknown.
+    /// The model, the key's label, the route, the user's name, the plan, the result or the value of the label; null without `by`, for the remaining groups, and if it is unknown.
     name: Option<String>,
     /// The key of the series; null for other groupings, and if the store no longer contains it.
     key: Option<SeriesKeyView>,
@@ -198,6 +198,7 @@ impl From<GroupParameter> for SeriesGroup {
             GroupParameter::User => Self::User,
             GroupParameter::Plan => Self::Plan,
             GroupParameter::Status => Self::Status,
+            GroupParameter::Label => Self::Label,
         }
     }
 }
@@ -246,14 +247,16 @@ impl From<RequestKey> for SeriesKeyView {
 }
 
 impl UsageSeriesView {
-    fn new(found: ledger::UsageSeries, by: Option<GroupParameter>, step: StepParameter) -> Self {
+    fn new(found: ledger::UsageSeries, by: Option<String>, step: StepParameter) -> Self {
         let (since, until) = (found.since, found.until);
         let count = (until.0 - since.0) / step.step().micros();
         let series = found.series.into_iter().map(|group| {
             let mut user_id = None;
             let (name, key, other_groups) = match group.name {
                 GroupName::All => (None, None, None),
-                GroupName::Model(name) | GroupName::Route(name) | GroupName::Plan(name) => (name, None, None),
+                GroupName::Model(name) | GroupName::Route(name) | GroupName::Plan(name) | GroupName::Label(name) => {
+                    (name, None, None)
+                }
                 GroupName::Key(key) => (key.as_ref().map(|key| key.label.clone()), key.map(Into::into), None),
                 GroupName::User(user) => {
                     user_id = user.as_ref().map(|user| user.id);
@@ -293,7 +296,7 @@ impl SeriesPoint {
     }
 }
 
-/// Returns usage as time series, in total or per model, key, route, user, plan or status.
+/// Returns usage as time series, in total or per model, key, route, user, plan, status or value of a label.
 ///
 /// It is the usage of a user, or for admins of any scope. Series of several users read at most 100,000 rows instead of 8,000.
 ///
@@ -318,7 +321,7 @@ pub(in crate::routes) async fn series(
     request: Request,
 ) -> Result<Response, Problem> {
     let query: UsageSeriesQuery = input::query(request.uri())?;
-    let by = chosen("by", query.by.as_deref(), &GroupParameter::ALL)?;
+    let (by, label) = grouping(query.by.as_deref())?;
     let step = chosen("step", query.step.as_deref(), &StepParameter::ALL)?.unwrap_or(StepParameter::Day);
     let format = chosen("format", query.format.as_deref(), &FormatParameter::ALL)?.unwrap_or_default();
     let (since, until) = range(&query, step, app.clock.now())?;
@@ -332,13 +335,35 @@ pub(in crate::routes) async fn series(
         until,
         key,
         model: query.model.clone(),
+        label,
     };
+    let is_whole = step == StepParameter::Day && filter.key.is_none() && filter.model.is_none();
+    if filter.label.is_some() && !is_whole {
+        let message = "`by=label:NAME` needs `step=day`, and neither `key_id` nor `model`";
+        return Err(Problem::new(Refusal::BadRequest, message));
+    }
     let found = app.ledger.usage_series(scope.of, &filter).await?;
-    let series = UsageSeriesView::new(found, by, step);
+    let series = UsageSeriesView::new(found, query.by, step);
     Ok(match format {
         FormatParameter::Json => Json(series).into_response(),
         FormatParameter::Csv => table::response(&series, query.empty.unwrap_or(false)),
     })
+}
+
+/// Returns the grouping, and the name of the label for groups of its values.
+///
+/// # Errors
+/// `bad_request` for another word.
+fn grouping(text: Option<&str>) -> Result<(Option<GroupParameter>, Option<String>), Problem> {
+    match text.and_then(|text| text.strip_prefix("label:")) {
+        Some(name) if is_label_text(name) && (1..=LABEL_NAME_BYTES_MAX).contains(&name.len()) => {
+            Ok((Some(GroupParameter::Label), Some(name.to_owned())))
+        }
+        Some(_) => {
+            Err(Problem::new(Refusal::BadRequest, "`by=label:NAME` needs the name of a label, such as `label:team`"))
+        }
+        None => Ok((chosen("by", text, &GroupParameter::ALL)?, None)),
+    }
 }
 
 /// Returns the value of a parameter with a closed list of words.

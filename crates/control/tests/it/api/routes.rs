@@ -17,7 +17,16 @@ fn counted(caller: Option<Caller>, route: &str, status_class: u8, requests: u64)
     let minute = u32::try_from(NOON.unix_seconds() / 60).unwrap();
     let credits = Credits(if status_class < 10 { requests } else { 0 });
     let subject = Subject::from(caller);
-    Counts { subject, route: route.into(), status_class, minute, day: NOON.day(), requests, credits }
+    Counts {
+        subject,
+        route: route.into(),
+        status_class,
+        minute,
+        day: NOON.day(),
+        requests,
+        credits,
+        labels: access::LabelSet::NONE,
+    }
 }
 
 /// An LLM request and a refused one of ada; counted requests of two configured routes and of one that was removed.

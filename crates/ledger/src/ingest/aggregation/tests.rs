@@ -67,6 +67,7 @@ impl Numbers {
             duration_us: self.below(10_000_000),
             attempts: (0..self.below(3)).map(|_| self.attempt()).collect(),
             refusal: None,
+            origin: meter::RequestOrigin::default(),
         }
     }
 }
@@ -86,6 +87,15 @@ fn one_by_one<K: Ord, V: Default>(
     rows.into_iter().collect()
 }
 
+/// Adds up rows by their day.
+fn by_day<K>(rows: &[(K, SeriesTotals)], day: impl Fn(&K) -> i64) -> BTreeMap<i64, SeriesTotals> {
+    let mut days: BTreeMap<i64, SeriesTotals> = BTreeMap::new();
+    for (key, of) in rows {
+        days.entry(day(key)).or_default().add(of);
+    }
+    days
+}
+
 #[test]
 fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
     for seed in 1..=100 {
@@ -96,7 +106,8 @@ fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
         let counted = events.iter().map(|event| {
             let counted = CountedEvent::new(event, &mut names);
             let model = Some(i64::from(event.status % 4)).filter(|_| event.streamed || event.duration_us % 2 == 0);
-            CountedEvent { route: i64::from(event.status), model, ..counted }
+            let labels = i64::try_from(event.duration_us % 4).unwrap() - 1;
+            CountedEvent { route: i64::from(event.status), model, labels, ..counted }
         });
         let counted: Vec<CountedEvent<'_>> = counted.collect();
         let hours_of = |events: &[CountedEvent<'_>]| super::hours(events, &[], |_| None);
@@ -118,6 +129,11 @@ fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
         assert_eq!(models(&counted), one_by_one(&counted, models, add_model));
         assert_eq!(hours, one_by_one(&counted, |one| hours_of(one), SeriesTotals::add));
         assert_eq!(routes(&hours), one_by_one(&counted, |one| routes(&hours_of(one)), SeriesTotals::add));
+
+        // The labels of a day add up to the day.
+        let labels_of = |events: &[CountedEvent<'_>]| super::labels(events, &[], |_| 0);
+        assert_eq!(labels_of(&counted), one_by_one(&counted, |one| labels_of(one), SeriesTotals::add));
+        assert_eq!(by_day(&labels_of(&counted), |of| of.day), by_day(&hours, |of| of.day));
 
         // The money in each table is that of the attempts and charges.
         let cost = |event: &CountedEvent<'_>| -> i128 {

@@ -2,7 +2,18 @@ use super::*;
 
 fn opened() -> OpenRequest {
     let UsageEvent { id, subject, started_at, day, charge, route, format, model, .. } = event();
-    OpenRequest { id, subject, started_at, day, reserved: charge, route, format, model, price_version: None }
+    OpenRequest {
+        id,
+        subject,
+        started_at,
+        day,
+        reserved: charge,
+        route,
+        format,
+        model,
+        price_version: None,
+        origin: meter::RequestOrigin::default(),
+    }
 }
 
 #[tokio::test]

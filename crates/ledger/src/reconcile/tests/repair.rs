@@ -8,7 +8,7 @@ use crate::usage_fixture::{PLANS, number};
 use store::{Actor, Email, NewKey, NewUser};
 
 /// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
-const PLANTED: [(&str, usize, &str, i128); 16] = [
+const PLANTED: [(&str, usize, &str, i128); 17] = [
     ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
     ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
     ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
@@ -22,12 +22,14 @@ const PLANTED: [(&str, usize, &str, i128); 16] = [
     ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 8),
     ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),
     ("UPDATE usage_counts SET requests = requests + 5 WHERE minute = (SELECT min(minute) FROM usage_counts WHERE day = {day})
-        AND day = {day} AND key_no = 1", 5, "requests", -5),
+        AND day = {day} AND key_no = 1", 7, "requests", -5),
     ("UPDATE hourly_usage SET duration_us = duration_us + 6 WHERE day = {day} AND key_no = 1 AND duration_us = 2000
         AND model_no = -1", 1,
         "duration_us", 6),
     ("DELETE FROM hourly_usage WHERE day = {day} AND user_no = 2 AND model_no = 0", 6, "requests", 0),
     ("UPDATE daily_routes SET errors = errors - 1 WHERE day = {day} AND user_no = 3 AND refused > 0", 1, "errors", -1),
+    ("UPDATE daily_labels SET output_tokens = output_tokens + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1,
+        "output_tokens", 9),
     ("DELETE FROM daily_routes WHERE day = {day} AND user_no = 3", 18, "requests", 0),
 ];
 

@@ -6,8 +6,8 @@ use store::DatabaseError;
 use store::sql::unsigned;
 
 use super::range::{OF_DAY, bind_day};
+use super::scope::DayUsageOf;
 use crate::handle::Ledger;
-use crate::usage::scope::UsageOf;
 
 /// Maximum number of groups; those with the fewest tokens are omitted.
 const GROUPS_MAX: usize = 10_000;
@@ -40,7 +40,7 @@ struct CachedRow {
 }
 
 /// Builds the query for the cached input tokens of a day.
-fn cached(of: UsageOf) -> String {
+fn cached(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT provider.name AS provider, model.name AS model, answered.name AS answered, price.name AS price,
@@ -60,7 +60,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn cached_usage(&self, of: UsageOf, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+    pub async fn cached_usage(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+        let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(cached(of)))), day);
         let rows: Vec<CachedRow> = query.all().await?;
         let usage = rows.into_iter().map(|row| CachedUsage {
@@ -78,5 +79,5 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS.into_iter().map(cached).collect()
+    DayUsageOf::kinds().into_iter().map(cached).collect()
 }

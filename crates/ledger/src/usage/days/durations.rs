@@ -6,8 +6,8 @@ use store::DatabaseError;
 use store::sql::unsigned;
 
 use super::range::{OF_DAY, bind_day};
+use super::scope::DayUsageOf;
 use crate::handle::Ledger;
-use crate::usage::scope::UsageOf;
 
 /// Requests of one duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct DurationCount {
 }
 
 /// Builds the query for the durations of the requests of a day that reached an upstream.
-fn durations(of: UsageOf) -> String {
+fn durations(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT ms, CAST(count(*) AS BIGINT) FROM (SELECT CASE WHEN duration_us < 1000000 THEN duration_us / 1000
@@ -33,7 +33,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn durations_of_day(&self, of: UsageOf, day: Day) -> Result<Vec<DurationCount>, DatabaseError> {
+    pub async fn durations_of_day(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+    ) -> Result<Vec<DurationCount>, DatabaseError> {
+        let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(durations(of)))), day);
         let rows: Vec<(i64, i64)> = query.all().await?;
         let count = |(ms, requests)| DurationCount { duration_ms: unsigned(ms), requests: unsigned(requests) };
@@ -44,5 +49,5 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS.into_iter().map(durations).collect()
+    DayUsageOf::kinds().into_iter().map(durations).collect()
 }

@@ -7,8 +7,8 @@ use store::sql::{timestamp, unsigned};
 use uuid::Uuid;
 
 use super::range::{OF_DAY, bind_day};
+use super::scope::DayUsageOf;
 use crate::handle::Ledger;
-use crate::usage::scope::UsageOf;
 use crate::usage_columns::sum_of;
 
 /// Maximum number of events in a page.
@@ -66,7 +66,7 @@ struct EventRow {
 }
 
 /// Builds the query for the events of a day after the id `$7`.
-fn page(of: UsageOf) -> String {
+fn page(of: DayUsageOf) -> String {
     let (condition, tokens) = (of.condition(), sum_of("", |_| true));
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
@@ -87,10 +87,11 @@ impl Ledger {
     /// Database errors of any kind.
     pub async fn day_events(
         &self,
-        of: UsageOf,
+        of: impl Into<DayUsageOf>,
         day: Day,
         after: Option<RequestId>,
     ) -> Result<Vec<DayEvent>, DatabaseError> {
+        let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(page(of)))), day);
         let rows: Vec<EventRow> = query.bind(after.map_or(Uuid::nil(), |after| after.0)).all().await?;
         Ok(rows.into_iter().map(DayEvent::from).collect())
@@ -121,5 +122,5 @@ impl From<EventRow> for DayEvent {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS.into_iter().map(page).collect()
+    DayUsageOf::kinds().into_iter().map(page).collect()
 }

@@ -1,17 +1,17 @@
 //! The events of one day by their metadata, and the requests that are stored as counts.
 
-use access::{Day, RequestId};
-use meter::RequestResult;
+use access::{ClientProgram, Day, RequestId};
 use meter::usage::TokenTotal;
+use meter::{RequestResult, ToolUse};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{StoreKind, unsigned};
 use uuid::Uuid;
 
 use super::range::{OF_DAY, bind_day, bounds};
+use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::results;
-use crate::usage::scope::UsageOf;
 use crate::usage_columns::sum_of;
 
 /// Maximum number of groups of events; groups with the fewest requests are omitted.
@@ -41,6 +41,15 @@ pub struct EventGroup {
     pub result: RequestResult,
     /// The number of bounds of input tokens that the requests reach.
     pub input_bounds: usize,
+    /// The program that sent the requests.
+    pub client: ClientProgram,
+    /// The use of tools; `None` if an older release stored the requests.
+    pub tools: Option<ToolUse>,
+    /// The number of bounds that the number of requests of the session on the day reaches; `None` without a session.
+    pub session_bounds: Option<usize>,
+    /// The number of bounds that the seconds since the session's previous request reach; `None` for the first one, and if no
+    /// bounds are given.
+    pub interval_bounds: Option<usize>,
     /// The number of requests.
     pub requests: u64,
     /// The number of tokens.
@@ -49,6 +58,17 @@ pub struct EventGroup {
     pub cost_nano: i128,
     /// The oldest and the newest request.
     pub ids: [RequestId; 2],
+}
+
+/// Ascending bounds of numbers, which divide requests into groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupBounds<'a> {
+    /// Bounds of the number of input tokens.
+    pub input_tokens: &'a [u64],
+    /// Bounds of the number of requests of a session on the day.
+    pub requests_per_session: &'a [u64],
+    /// Bounds of the seconds since the previous request of a session.
+    pub interval_s: &'a [u64],
 }
 
 /// Requests of one day and route that are stored as counts per minute.
@@ -73,46 +93,86 @@ struct GroupRow {
     outcome: String,
     result: i64,
     input_bounds: i64,
+    client: Option<i64>,
+    tools: Option<i64>,
+    session_bounds: Option<i64>,
+    interval_bounds: Option<i64>,
     requests: i64,
-    tokens: i64,
+    used_tokens: i64,
     cost_dollars: i64,
     cost_rest: i64,
     first: Uuid,
     last: Uuid,
 }
 
-/// Builds the query for the groups of a day. `bounds` are ascending bounds of input tokens, which are part of the group.
-fn events(of: UsageOf, kind: StoreKind, bounds: &[u64]) -> String {
+/// Builds the query for the groups of a day.
+fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>) -> String {
     let condition = of.condition();
     let (tokens, input) = (sum_of("", |_| true), sum_of("", TokenTotal::is_input));
-    let mut bound = String::from("CAST(0 AS BIGINT)");
-    for at in bounds {
-        bound.push_str(&format!(" + CASE WHEN {input} >= {at} THEN 1 ELSE 0 END"));
-    }
+    let input_bounds = reached(&input, bounds.input_tokens);
     let result = results::of_event();
     // PostgreSQL has no least UUID.
     let (first, last) = match kind {
         StoreKind::Sqlite => ("min(id)", "max(id)"),
         StoreKind::Postgres => ("CAST(min(CAST(id AS TEXT)) AS UUID)", "CAST(max(CAST(id AS TEXT)) AS UUID)"),
     };
+    // Only requests with a session are sorted or counted by it, and only if a rule needs it.
+    let of_sessions = format!("FROM usage_events WHERE {condition} AND {OF_DAY} AND session IS NOT NULL");
+    let mut joins = String::new();
+    let session_bounds = match bounds.requests_per_session {
+        [] => "CAST(NULL AS BIGINT)".to_owned(),
+        bounds => {
+            joins.push_str(&format!(
+                " LEFT JOIN (SELECT session AS of_session, count(*) AS sent {of_sessions} GROUP BY session) s ON s.of_session = session"
+            ));
+            format!("CASE WHEN sent IS NULL THEN NULL ELSE {} END", reached("sent", bounds))
+        }
+    };
+    let interval_bounds = match bounds.interval_s {
+        [] => "CAST(NULL AS BIGINT)".to_owned(),
+        bounds => {
+            joins.push_str(&format!(
+                " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session ORDER BY started_at, id))
+                    / 1000000 AS interval_s {of_sessions}) i ON i.of_id = id"
+            ));
+            format!("CASE WHEN interval_s IS NULL THEN NULL ELSE {} END", reached("interval_s", bounds))
+        }
+    };
     format!(
         "SELECT g.*, route.name AS route, model.name AS model FROM (
-            SELECT route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds,
-                CAST(count(*) AS BIGINT) AS requests, CAST(sum(tokens) AS BIGINT) AS tokens,
+            SELECT route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds, client, tools,
+                session_bounds, interval_bounds,
+                CAST(count(*) AS BIGINT) AS requests, CAST(sum(tokens) AS BIGINT) AS used_tokens,
                 CAST(sum(coalesce(cost_nano, 0) / 1000000000) AS BIGINT) AS cost_dollars,
                 CAST(sum(coalesce(cost_nano, 0) % 1000000000) AS BIGINT) AS cost_rest, {first} AS first, {last} AS last
-            FROM (SELECT id, route_no, format, model_no, streamed, status, refusal, outcome, cost_nano,
-                CAST({result} AS BIGINT) AS result, {tokens} AS tokens, CAST({bound} AS BIGINT) AS input_bounds
-                FROM usage_events WHERE {condition} AND {OF_DAY}) e
-            GROUP BY route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds
+            FROM (SELECT id, route_no, format, model_no, streamed, status, refusal, outcome, cost_nano, client, tools,
+                CAST({result} AS BIGINT) AS result, {tokens} AS tokens, {input_bounds} AS input_bounds,
+                {session_bounds} AS session_bounds, {interval_bounds} AS interval_bounds
+                FROM usage_events{joins} WHERE {condition} AND {OF_DAY}) e
+            GROUP BY route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds, client, tools,
+                session_bounds, interval_bounds
             ORDER BY requests DESC, first LIMIT {EVENT_GROUPS_MAX}) g
         LEFT JOIN names route ON route.no = g.route_no LEFT JOIN names model ON model.no = g.model_no
         ORDER BY g.requests DESC, g.first"
     )
 }
 
+/// Returns the expression for the number of bounds that an expression reaches.
+fn reached(value: &str, bounds: &[u64]) -> String {
+    let mut text = String::from("CAST(0 AS BIGINT)");
+    for at in bounds {
+        text.push_str(&format!(" + CASE WHEN {value} >= {at} THEN 1 ELSE 0 END"));
+    }
+    format!("CAST({text} AS BIGINT)")
+}
+
+/// Returns a stored number of a closed list.
+fn small(stored: i64) -> u8 {
+    u8::try_from(stored).unwrap_or(u8::MAX)
+}
+
 /// Builds the query for the counts of the minutes from `$2` to `$3` that belong to the day `$4`.
-fn minutes(of: UsageOf) -> String {
+fn minutes(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT n.name, c.status_class, c.requests FROM (SELECT route_no, status_class,
@@ -124,12 +184,18 @@ fn minutes(of: UsageOf) -> String {
 }
 
 impl Ledger {
-    /// Returns the events of a scope on one day, grouped by metadata and by the bounds of input tokens, at most
+    /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
     /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn event_groups(&self, of: UsageOf, day: Day, bounds: &[u64]) -> Result<Vec<EventGroup>, DatabaseError> {
+    pub async fn event_groups(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+        bounds: GroupBounds<'_>,
+    ) -> Result<Vec<EventGroup>, DatabaseError> {
+        let of = of.into();
         let text = events(of, self.store.kind(), bounds);
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(text)).once()), day);
         let rows: Vec<GroupRow> = query.all().await?;
@@ -140,7 +206,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn minute_groups(&self, of: UsageOf, day: Day) -> Result<Vec<MinuteGroup>, DatabaseError> {
+    pub async fn minute_groups(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<Vec<MinuteGroup>, DatabaseError> {
+        let of = of.into();
         let (from, until) = bounds(day);
         let minute = |seconds: u64| i64::try_from(seconds / 60).unwrap_or(i64::MAX);
         let query = of.bind(self.store.query(AssertSqlSafe(minutes(of))));
@@ -168,8 +235,12 @@ impl From<GroupRow> for EventGroup {
             outcome: row.outcome,
             result: result.unwrap_or(RequestResult::Failed),
             input_bounds: usize::try_from(row.input_bounds).unwrap_or(0),
+            client: ClientProgram::of_number(small(row.client.unwrap_or(0))),
+            tools: row.tools.map(|tools| ToolUse::of_number(small(tools))),
+            session_bounds: row.session_bounds.map(|bounds| usize::try_from(bounds).unwrap_or(0)),
+            interval_bounds: row.interval_bounds.map(|bounds| usize::try_from(bounds).unwrap_or(0)),
             requests: unsigned(row.requests),
-            tokens: unsigned(row.tokens),
+            tokens: unsigned(row.used_tokens),
             cost_nano: i128::from(row.cost_dollars) * NANO_PER_DOLLAR + i128::from(row.cost_rest),
             ids: [RequestId(row.first), RequestId(row.last)],
         }
@@ -179,5 +250,14 @@ impl From<GroupRow> for EventGroup {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    UsageOf::KINDS.into_iter().flat_map(|of| [events(of, kind, &[]), events(of, kind, &[1, 9]), minutes(of)]).collect()
+    DayUsageOf::kinds()
+        .into_iter()
+        .flat_map(|of| {
+            [
+                events(of, kind, GroupBounds::default()),
+                events(of, kind, GroupBounds { input_tokens: &[1, 9], requests_per_session: &[3], interval_s: &[60] }),
+                minutes(of),
+            ]
+        })
+        .collect()
 }

@@ -4,8 +4,8 @@ use access::Day;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 
+use super::scope::DayUsageOf;
 use crate::handle::Ledger;
-use crate::usage::scope::UsageOf;
 use crate::usage::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
 use crate::usage_totals::UsageTotals;
 
@@ -49,19 +49,19 @@ struct ModelRow {
 }
 
 /// Builds the query for the totals of days `$2` to `$3`. It reads one row per user and route.
-fn days(of: UsageOf) -> String {
-    let (condition, sums, results) = (of.condition(), sums!(), results!());
+fn days(of: DayUsageOf) -> String {
+    let (condition, sums, results, table) = (of.condition(), sums!(), results!(), of.totals());
     format!(
-        "SELECT day, {results}, {sums} FROM daily_routes WHERE {condition} AND day >= $2 AND day <= $3
+        "SELECT day, {results}, {sums} FROM {table} WHERE {condition} AND day >= $2 AND day <= $3
         GROUP BY day ORDER BY day"
     )
 }
 
 /// Builds the query for the models of the day `$2`. It reads one row per user and model.
-fn models(of: UsageOf) -> String {
-    let (condition, sums) = (of.condition(), sums!());
+fn models(of: DayUsageOf) -> String {
+    let (condition, sums, [table, of_models]) = (of.condition(), sums!(), of.models());
     format!(
-        "SELECT n.name, m.* FROM (SELECT model_no, {sums} FROM daily_models WHERE {condition} AND day = $2
+        "SELECT n.name, m.* FROM (SELECT model_no, {sums} FROM {table} WHERE {condition} AND day = $2{of_models}
         GROUP BY model_no ORDER BY sum(cost_nano / 1000) DESC, model_no LIMIT {MODELS_MAX}) m
         LEFT JOIN names n ON n.no = m.model_no ORDER BY m.model_no"
     )
@@ -72,7 +72,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn day_totals(&self, of: UsageOf, [first, last]: [Day; 2]) -> Result<Vec<DayTotals>, DatabaseError> {
+    pub async fn day_totals(
+        &self,
+        of: impl Into<DayUsageOf>,
+        [first, last]: [Day; 2],
+    ) -> Result<Vec<DayTotals>, DatabaseError> {
+        let of = of.into();
         let query = of.bind(self.store.query(AssertSqlSafe(days(of))));
         let rows: Vec<DayRow> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
         let totals = rows.into_iter().map(|row| DayTotals {
@@ -87,7 +92,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn models_of_day(&self, of: UsageOf, day: Day) -> Result<Vec<ModelDayUsage>, DatabaseError> {
+    pub async fn models_of_day(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+    ) -> Result<Vec<ModelDayUsage>, DatabaseError> {
+        let of = of.into();
         let query = of.bind(self.store.query(AssertSqlSafe(models(of))));
         let rows: Vec<ModelRow> = query.bind(i64::from(day.0)).all().await?;
         Ok(rows.into_iter().map(|row| ModelDayUsage { name: row.name, totals: (&row.sums).into() }).collect())
@@ -97,5 +107,5 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    UsageOf::KINDS.into_iter().flat_map(|of| [days(of), models(of)]).collect()
+    DayUsageOf::kinds().into_iter().flat_map(|of| [days(of), models(of)]).collect()
 }

@@ -1,6 +1,6 @@
-//! The versions of the figures of earlier days.
+//! The versions of the figures of earlier days, and the labels that usage has.
 
-use access::Day;
+use access::{Day, LabelId};
 use store::DatabaseError;
 use store::sql::{statements, unsigned};
 
@@ -8,6 +8,7 @@ use crate::handle::Ledger;
 
 statements! {
     VERSION = "SELECT version FROM day_versions WHERE day = $1";
+    HAS_LABEL = "SELECT EXISTS (SELECT 1 FROM label_members WHERE label_id = $1)";
 }
 
 impl Ledger {
@@ -18,5 +19,14 @@ impl Ledger {
     pub async fn figures_version(&self, day: Day) -> Result<u64, DatabaseError> {
         let version: Option<(i64,)> = self.store.query(VERSION).bind(i64::from(day.0)).find().await?;
         Ok(version.map_or(0, |(version,)| unsigned(version)))
+    }
+
+    /// Returns whether any request was made under the label.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn has_label(&self, label: LabelId) -> Result<bool, DatabaseError> {
+        let (any,): (bool,) = self.store.query(HAS_LABEL).bind(label.0).one().await?;
+        Ok(any)
     }
 }

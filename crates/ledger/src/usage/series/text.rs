@@ -21,6 +21,8 @@ pub(super) enum SeriesSource {
     DailyModels,
     /// Daily totals of routes, which contain all requests of users. Parameters as for keys, without `$4`.
     DailyRoutes,
+    /// Daily totals of label sets. Parameters as for keys, `$4`: the name of the label.
+    DailyLabels,
     /// Totals per hour in steps of an hour, and events for percentiles. `$1`: user, `$2`: first hour, `$3`: hour after the
     /// last, `$4`: key or null, `$5`: model or null, `$6` and `$7`: start and end of the events;
     /// of several users, `$8` and `$9`: their first id, and the id after the last.
@@ -69,7 +71,9 @@ pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -
     let timed = match source {
         // Interrupted requests have a duration in totals, and none in events.
         SeriesSource::DailyKeys | SeriesSource::DailyModels => "sum(requests)",
-        SeriesSource::DailyRoutes | SeriesSource::Hours | SeriesSource::HoursOfDays => "sum(timed_requests)",
+        SeriesSource::DailyRoutes | SeriesSource::DailyLabels | SeriesSource::Hours | SeriesSource::HoursOfDays => {
+            "sum(timed_requests)"
+        }
         SeriesSource::Requests => "count(duration_us)",
     };
     let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by, of);
@@ -133,6 +137,10 @@ impl Reading {
             Some(SeriesGroup::User) => "coalesce(user_no, 0) AS group_no".to_owned(),
             Some(SeriesGroup::Plan) => "user_no AS of_no".to_owned(),
             Some(SeriesGroup::Status) => format!("{status} AS group_no"),
+            // Each value has the number of one of the sets that contain it; sets beyond the maximum have -1.
+            Some(SeriesGroup::Label) => {
+                "coalesce(value_no, CASE WHEN label_set_no < 0 THEN -1 ELSE 0 END) AS group_no".to_owned()
+            }
         }
     }
 
@@ -153,6 +161,13 @@ impl Reading {
                 "SELECT {}, day - $2 AS point, requests, {results}, timed_requests, duration_us, credits,
                 {summed}, cost_nano, unpriced_requests
                 FROM daily_routes WHERE {of} AND day >= $2 AND day < $3",
+                self.group("0", "0")
+            ),
+            SeriesSource::DailyLabels => format!(
+                "SELECT {}, day - $2 AS point, requests, {results}, timed_requests, duration_us, credits,
+                {summed}, cost_nano, unpriced_requests
+                FROM daily_labels LEFT JOIN (SELECT label_set_no AS set_no, min(label_set_no) OVER (PARTITION BY value) AS value_no
+                FROM label_members WHERE name = $4) valued ON set_no = label_set_no WHERE {of} AND day >= $2 AND day < $3",
                 self.group("0", "0")
             ),
             SeriesSource::Hours => self.hours("hour - $2"),
@@ -268,6 +283,7 @@ impl Percentiles {
             SeriesSource::DailyKeys
             | SeriesSource::DailyModels
             | SeriesSource::DailyRoutes
+            | SeriesSource::DailyLabels
             | SeriesSource::HoursOfDays => {
                 let columns =
                     "CAST(NULL AS BIGINT) AS p50_us, CAST(NULL AS BIGINT) AS p95_us, CAST(NULL AS BIGINT) AS p99_us";
@@ -305,6 +321,10 @@ fn named(by: Option<SeriesGroup>) -> (&'static str, &'static str) {
         Some(SeriesGroup::User) => ("u.name AS name, u.id AS user_id", " LEFT JOIN users u ON u.no = f.group_no"),
         Some(SeriesGroup::Plan) => ("p.name AS name", " LEFT JOIN numbered p ON p.no = f.group_no"),
         Some(SeriesGroup::Status) => ("NULL AS name", ""),
+        Some(SeriesGroup::Label) => (
+            "CASE WHEN f.group_no < 0 THEN 'other' ELSE v.value END AS name",
+            " LEFT JOIN label_members v ON v.label_set_no = f.group_no AND v.name = $4",
+        ),
         Some(SeriesGroup::Model | SeriesGroup::Route) => ("n.name", " LEFT JOIN names n ON n.no = f.group_no"),
     }
 }
@@ -327,5 +347,6 @@ pub(in crate::usage) fn texts() -> Vec<String> {
         groups(Requests, &[Key, Model, Plan, Route, Status, User]),
     ];
     let all = all.concat().into_iter();
+    let all = all.chain([(SeriesSource::DailyLabels, Some(SeriesGroup::Label))]);
     all.flat_map(|(source, by)| UsageOf::KINDS.map(|of| text(source, by, of))).collect()
 }

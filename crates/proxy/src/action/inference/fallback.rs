@@ -48,7 +48,7 @@ impl FallbackCall<'_> {
         let Self { of, entry, rules } = self;
         let snapshot = account.request.snapshot.clone();
         let states = snapshot.destinations.targets_of(entry);
-        let session = if rules.sticky.is_some() { session(account, &parsed, &of.plan.requested).await? } else { None };
+        let session = if rules.sticky.is_some() { session(account, &parsed, &of.plan.requested) } else { None };
         let order = self.order(account, &parsed, &states, session).await?;
         let tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
         let mut state = FallbackState { parsed, tries, admission: None, error: None };

@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Credits, Day, Mono, RequestId, Subject, Timestamp};
-use meter::{Charge, Counts, PreloggedCredits, Reservation};
+use access::{Credits, Day, LabelSet, Mono, RequestId, Subject, Timestamp};
+use meter::{Charge, Counts, PreloggedCredits, RequestOrigin, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
 use tokio::sync::Notify;
@@ -47,6 +47,8 @@ const LOOKED_AT: usize = 128;
 const COUNTS_MAX: usize = 16;
 /// The same for a subject with a name, which each of the counts contains.
 const NAMED_COUNTS_MAX: usize = 4;
+/// Maximum size of the labels in one closing record, in bytes. Two counts with the longest labels fit.
+const LABEL_BYTES_MAX: usize = 2_000;
 
 /// A request that is to be pre-logged.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ pub(crate) struct PrelogRequest<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) day: Day,
     pub(crate) route: &'a Arc<str>,
+    pub(crate) labels: &'a LabelSet,
     pub(crate) started_at: Timestamp,
     /// The cost of the request; never zero.
     pub(crate) credits: Credits,
@@ -118,8 +121,10 @@ impl Drop for PreloggedBatch {
 impl PreloggedPart {
     /// Counts the request, which was sent.
     pub(crate) fn count(mut self, more: Counts) {
-        let is_like =
-            |one: &Counts| (&one.route, one.status_class, one.minute) == (&more.route, more.status_class, more.minute);
+        let is_like = |one: &Counts| {
+            (&one.route, one.status_class, one.minute, &one.labels)
+                == (&more.route, more.status_class, more.minute, &more.labels)
+        };
         let mut counts = self.batch.counts.borrow_mut();
         match counts.iter_mut().find(|one| is_like(one)) {
             Some(one) => {
@@ -301,7 +306,7 @@ impl PreloggedBatches {
 fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
     loop {
         let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());
-        let mut now = counts.len().min(counts_max(&batch.opened.borrow().subject));
+        let mut now = counts_of_close(&counts, &batch.opened.borrow().subject);
         let later_counts = counts.iter().skip(now).map(|one| one.credits);
         let mut later = later_counts.fold(batch.under_way.get(), Credits::saturating_add);
         let mut opened = batch.opened.borrow_mut();
@@ -339,6 +344,20 @@ fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut Unwritten
     }
 }
 
+/// Returns the number of counts that the next closing record contains. Labels take at most the half of its room.
+fn counts_of_close(counts: &[Counts], subject: &Subject) -> usize {
+    let counts_max = counts_max(subject);
+    if counts.iter().all(|of| of.labels.is_empty()) {
+        return counts.len().min(counts_max);
+    }
+    let mut label_bytes = 0;
+    let fits = counts.iter().take(counts_max / 2).take_while(|of| {
+        label_bytes += of.labels.as_str().len();
+        label_bytes <= LABEL_BYTES_MAX
+    });
+    fits.count()
+}
+
 /// Returns the maximum number of counts of a subject that one closing record contains.
 const fn counts_max(subject: &Subject) -> usize {
     match subject {
@@ -359,6 +378,7 @@ fn opened(recorder: &Recorder, ask: &PrelogRequest<'_>, credits: Credits) -> Ope
         format: None,
         model: None,
         price_version: None,
+        origin: RequestOrigin { labels: ask.labels.clone(), ..RequestOrigin::default() },
     }
 }
 

@@ -1,14 +1,17 @@
 //! Aggregated requests.
 
-use access::{Credits, Day};
+use access::{Credits, Day, LabelSet};
 use meter::Counts;
 use serde::{Deserialize, Serialize};
 
+use super::origin::{self, labels_field};
 use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
 /// The tag of a subject that is no key.
 const SUBJECT: u32 = 1;
+/// The tag of the labels.
+const LABELS: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CountsPayload<'a> {
@@ -23,7 +26,7 @@ pub(super) struct CountsPayload<'a> {
 
 pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[Counts]) -> Result<(), NoRoom> {
     writer.list(counts, |writer, counts| {
-        let Counts { subject, route, status_class, minute, day, requests, credits } = counts;
+        let Counts { subject, route, status_class, minute, day, requests, credits, labels } = counts;
         writer.value(&CountsPayload {
             caller: CallerPayload::of(subject),
             route,
@@ -33,17 +36,20 @@ pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[
             requests: *requests,
             credits: *credits,
         })?;
-        writer.field(SUBJECT, SubjectPayload::of(subject))
+        writer.field(SUBJECT, SubjectPayload::of(subject))?;
+        writer.field(LABELS, labels_field(labels))
     })
 }
 
 pub(in crate::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Vec<Counts>, InvalidPayload> {
     let counts = reader.list(|mut reader| {
         let base: CountsPayload<'_> = reader.value()?;
-        let (mut named, mut fields) = (None, reader.fields());
+        let (mut named, mut labels, mut fields) = (None, LabelSet::NONE, reader.fields());
         while let Some(field) = fields.next()? {
-            if field.tag == SUBJECT {
-                named = Some(SubjectPayload::read(field)?);
+            match field.tag {
+                SUBJECT => named = Some(SubjectPayload::read(field)?),
+                LABELS => labels = origin::labels(field, |text| reader.text(text))?,
+                _ => {}
             }
         }
         Ok(Counts {
@@ -54,6 +60,7 @@ pub(in crate::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Ve
             day: Day(base.day),
             requests: base.requests,
             credits: base.credits,
+            labels,
         })
     })?;
     reader.fields().skip()?;

@@ -1,13 +1,14 @@
 //! Usage events, of open requests and of others.
 
 use access::{Day, RequestId, Timestamp};
-use meter::{Outcome, UsageEvent};
+use meter::{Outcome, RequestOrigin, UsageEvent};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::attempt::{read_attempt, write_attempt};
 use super::charge::ChargePayload;
 use super::codes::Code;
+use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
@@ -15,6 +16,8 @@ use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 const REFUSAL: u32 = 1;
 /// The tag of a subject that is no key.
 const SUBJECT: u32 = 2;
+/// The first tag of the origin.
+const ORIGIN: u32 = 3;
 
 /// The base, in the order in which [`read_event`] reads it.
 #[derive(Debug, Serialize)]
@@ -53,6 +56,7 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
         duration_us,
         attempts,
         refusal,
+        origin,
     } = event;
     writer.value(&EventPayload {
         id: id.0,
@@ -72,7 +76,8 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
     })?;
     writer.list(attempts, write_attempt)?;
     writer.field(REFUSAL, refusal.as_deref())?;
-    writer.field(SUBJECT, SubjectPayload::of(subject))
+    writer.field(SUBJECT, SubjectPayload::of(subject))?;
+    write_origin(writer, ORIGIN, origin)
 }
 
 pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
@@ -93,6 +98,7 @@ pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<Usa
         duration_us: reader.number()?,
         attempts: reader.list(read_attempt)?,
         refusal: None,
+        origin: RequestOrigin::default(),
     };
     let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
@@ -103,7 +109,7 @@ pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<Usa
                 // A key has no other subject.
                 event.subject = if event.subject.caller().is_some() { return Err(InvalidPayload) } else { named };
             }
-            _ => {}
+            _ => read_origin(&mut event.origin, ORIGIN, field, |text| reader.text(text))?,
         }
     }
     Ok(event)

@@ -1,8 +1,10 @@
 use access::{
-    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+    ClientProgram, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName,
+    Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse, Unit,
+    UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -118,6 +120,7 @@ fn counts() -> Vec<Counts> {
         day: Day(20_000),
         requests: 3,
         credits: Credits::MAX,
+        labels: LabelSet::NONE,
     };
     vec![of(caller, 1), of(Subject::ANONYMOUS, u32::MAX), of(token(), 2)]
 }
@@ -150,6 +153,42 @@ fn fields_of_subjects_are_frozen() {
         assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
         assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
     }
+}
+
+/// The fields of origins as version 1.2 wrote them first.
+#[test]
+fn fields_of_origins_are_frozen() {
+    let origin = fixture::origin();
+    let content = |first: u32| {
+        let labels = field(first, b"\x16team=payments,tier=gold");
+        [labels, field(first + 1, &[1]), field(first + 2, &[2]), field(first + 3, &[7; 16])].concat()
+    };
+    let event = UsageEvent { refusal: None, origin: origin.clone(), ..event() };
+    let opened = OpenRequest { origin: origin.clone(), ..fixture::opened(fixture::id(1, 2)) };
+    let counts = vec![Counts { labels: origin.labels, ..counts().remove(0) }];
+    let in_event = written(|writer| write_event(writer, &event));
+    let in_open = written(|writer| write_open(writer, &opened));
+    let in_counts = written(|writer| write_counts(writer, &counts));
+    assert!(in_event.ends_with(&content(3)) && in_open.ends_with(&content(2)));
+    assert!(in_counts.ends_with(&field(2, b"\x16team=payments,tier=gold")));
+    assert_eq!(event_of(&in_event), Ok(event));
+    assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
+    assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
+}
+
+/// A program and a use of tools of a later release are read, and labels that no release writes are damage.
+#[test]
+fn origins_of_later_releases_are_read() {
+    let bare = UsageEvent { attempts: Vec::new(), refusal: None, ..self::event() };
+    let with =
+        |tag, content: &[u8]| event_of(&[written(|writer| write_event(writer, &bare)), field(tag, content)].concat());
+    let read = |tag, content: &[u8]| with(tag, content).map(|event| event.origin);
+    assert_eq!(read(4, &[200]), Ok(RequestOrigin::default()));
+    assert_eq!(read(5, &[9]), Ok(RequestOrigin { tools: ToolUse::Offered, ..RequestOrigin::default() }));
+    for labels in [&b"\x06team=\n"[..], b"\x07team=\0a"] {
+        assert_eq!(read(3, labels), Err(InvalidPayload));
+    }
+    assert_eq!(read(6, &[7; 15]), Err(InvalidPayload));
 }
 
 #[test]
@@ -354,7 +393,7 @@ fn any_event() -> impl Strategy<Value = UsageEvent> {
     let outcome = prop::sample::select(&Outcome::ALL[..]);
     let numbers = any::<(bool, u16, u64, u64, u64)>();
     let attempts = prop::collection::vec(attempt(), 0..5);
-    (head, names, outcome, numbers, attempts).prop_map(|(head, names, outcome, numbers, attempts)| {
+    (head, names, outcome, numbers, attempts, origin()).prop_map(|(head, names, outcome, numbers, attempts, origin)| {
         let ((id, started_at, day), subject, charge) = head;
         let (route, format, model, refusal) = names;
         let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
@@ -375,7 +414,17 @@ fn any_event() -> impl Strategy<Value = UsageEvent> {
             duration_us,
             attempts,
             refusal: refusal.map(Into::into),
+            origin,
         }
+    })
+}
+
+fn origin() -> impl Strategy<Value = RequestOrigin> {
+    let client = prop::sample::select(&ClientProgram::ALL[..]);
+    let tools = prop::sample::select(&ToolUse::ALL[..]);
+    let session = option::of(any::<[u8; 16]>());
+    ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, session).prop_map(|(labels, client, tools, session)| {
+        RequestOrigin { labels: LabelSet::of_text(&labels), client, tools, session: session.map(SessionHash) }
     })
 }
 
@@ -411,6 +460,7 @@ proptest! {
         format in name(),
         model in name(),
         price_version in name(),
+        origin in origin(),
         fields in unknown_fields(),
     ) {
         let opened = OpenRequest {
@@ -423,6 +473,7 @@ proptest! {
             format: format.map(Into::into),
             model: model.map(Into::into),
             price_version: price_version.map(Into::into),
+            origin,
         };
         let mut bytes = written(|writer| write_open(writer, &opened));
         prop_assert_eq!(&read_open(PayloadReader::new(&bytes)).unwrap(), &opened);

@@ -18,10 +18,10 @@ pub(super) fn in_words(
     ids: &ScopeIds,
 ) -> String {
     let mut lines = Vec::new();
-    if let Some(RepairedTotals { keys, models, plans, subjects, hours, routes }) = repaired {
+    if let Some(RepairedTotals { keys, models, plans, subjects, hours, routes, labels }) = repaired {
         lines.push(format!(
-            "repaired: daily totals of {keys} keys, {models} models, {plans} plans, {subjects} subjects and {routes} routes, \
-             and {hours} totals of hours"
+            "repaired: daily totals of {keys} keys, {models} models, {plans} plans, {subjects} subjects, {routes} routes and {labels} \
+             label sets, and {hours} totals of hours"
         ));
     }
     lines.extend(found.differences.iter().map(|one| difference(one, ids)));
@@ -88,6 +88,11 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
         DifferencePlace::Route { day, user, route } => {
             format!("{day} user {}, {}", name(user.0.0, user.1), route_name(route.as_deref()))
         }
+        DifferencePlace::Labels { day, user, labels, model } => {
+            let model = model.as_deref().map_or_else(|| "no model".to_owned(), printable);
+            let labels = labels.as_deref().map_or_else(|| "no labels".to_owned(), printable);
+            format!("{day} user {}, {labels}, {model}", name(user.0.0, user.1))
+        }
         DifferencePlace::Plan { day, plan } => {
             let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
             format!("{day} plan {name}")
@@ -137,6 +142,7 @@ pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<B
         | DifferencePlace::Model { .. }
         | DifferencePlace::Hour { .. }
         | DifferencePlace::Route { .. }
+        | DifferencePlace::Labels { .. }
         | DifferencePlace::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
@@ -165,9 +171,10 @@ pub(super) fn in_json(
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
         "mended": repaired.map(|repaired| {
-            let RepairedTotals { keys, models, plans, subjects, hours, routes } = repaired;
+            let RepairedTotals { keys, models, plans, subjects, hours, routes, labels } = repaired;
             json!({
                 "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours, "routes": routes,
+                "labels": labels,
             })
         }),
         "interrupted": {
@@ -199,6 +206,9 @@ fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
         }),
         DifferencePlace::Route { day, user, route } => json!({
             "of": "route", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "route": route,
+        }),
+        DifferencePlace::Labels { day, user, labels, model } => json!({
+            "of": "labels", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "labels": labels, "model": model,
         }),
         DifferencePlace::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
         DifferencePlace::Subject { day, subject } => {

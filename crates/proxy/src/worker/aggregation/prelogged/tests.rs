@@ -56,10 +56,28 @@ impl Worker {
         let (charge, rate) = (Some(Charge::credits(credits)), RateSource::Here);
         let reservation = self.meter.admit(&AdmissionRequest { limits, charge, at: AT, now, rate }).unwrap();
         let (route, day) = (&Arc::from(route), AT.day());
-        let ask = PrelogRequest { subject, day, route, started_at: AT, credits, reservation: &reservation, now };
+        let ask = PrelogRequest {
+            subject,
+            day,
+            route,
+            labels: &access::LabelSet::NONE,
+            started_at: AT,
+            credits,
+            reservation: &reservation,
+            now,
+        };
         let part = self.batches.take(&self.recorder, ask).unwrap();
         let (subject, route) = (subject.clone(), route.clone());
-        part.count(Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits });
+        part.count(Counts {
+            subject,
+            route,
+            status_class: 2,
+            minute: 0,
+            day,
+            requests: 1,
+            credits,
+            labels: access::LabelSet::NONE,
+        });
         reservation.commit(AT).settle_as_reserved();
     }
 
@@ -194,7 +212,16 @@ fn a_large_close_that_a_full_spool_does_not_store_waits_for_room() {
     let count = |nth: usize| {
         let route = format!("{nth:0>64}").into();
         let (subject, day) = (subject.clone(), AT.day());
-        Counts { subject, route, status_class: 2, minute: 0, day, requests: 1, credits: Credits::ZERO }
+        Counts {
+            subject,
+            route,
+            status_class: 2,
+            minute: 0,
+            day,
+            requests: 1,
+            credits: Credits::ZERO,
+            labels: access::LabelSet::NONE,
+        }
     };
     let id = worker.recorder.ids.borrow_mut().next_uuid();
     let fill = Record::Counts { id, counts: (0..NAMED_COUNTS_MAX).map(count).collect() };

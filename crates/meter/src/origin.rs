@@ -1,0 +1,64 @@
+//! What a request says about its origin, for explanations of usage: labels, program, tools, session.
+
+use access::{ClientProgram, LabelSet};
+
+/// The metadata of a request that no limit and no price depends on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestOrigin {
+    /// The labels of the key, the user and the route at the time of the request.
+    pub labels: LabelSet,
+    /// The program that sent the request, by its `User-Agent`.
+    pub client: ClientProgram,
+    /// Whether the model could call tools of the client, and has.
+    pub tools: ToolUse,
+    /// The session that the request names; `None` if it names none.
+    pub session: Option<SessionHash>,
+}
+
+/// The use of the client's tools in an LLM call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ToolUse {
+    /// The request offered no tools.
+    #[default]
+    None,
+    /// The request offered tools; as far as is known, the model called none.
+    Offered,
+    /// The model called a tool.
+    Called,
+}
+
+/// A hash of a session's id and of the subject that sent it. It identifies requests of one session, and nothing else: nodes
+/// of other releases may compute another hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionHash(pub [u8; 16]);
+
+impl ToolUse {
+    /// All values in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::None, Self::Offered, Self::Called];
+
+    /// Returns the number in records and in the store, which never changes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Offered => 1,
+            Self::Called => 2,
+        }
+    }
+
+    /// Returns the value with this number; a number of a later release means that tools were offered.
+    #[must_use]
+    pub fn of_number(number: u8) -> Self {
+        Self::ALL.into_iter().find(|tools| tools.number() == number).unwrap_or(Self::Offered)
+    }
+
+    /// Returns the word in rules and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Offered => "offered",
+            Self::Called => "called",
+        }
+    }
+}
