@@ -134,10 +134,7 @@ async fn serve(
     {
         return Err(EarlyResponse::Respond(Box::new(page)));
     }
-    if found.is_err() {
-        check_listener(at, &snapshot, &head)?;
-    }
-    let RouteMatch { policy, auth, key_places, action } = found?;
+    let RouteMatch { policy, auth, key_places, action } = found.or_else(|early| elsewhere(early, at, &snapshot, &head))?;
     account.matched(policy);
     addresses::check(account)?;
     // The bound of a gRPC call is that of each message.
@@ -209,12 +206,11 @@ fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a request for a host whose routes all belong to other listeners than that of the connection.
-fn check_listener(at: &ConnectionContext, snapshot: &Snapshot, head: &Head) -> Result<(), Problem> {
-    if at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener) {
-        return Err(misdirected());
-    }
-    Ok(())
+/// Refuses a request without a route, whose host may have routes of other listeners than that of the connection.
+fn elsewhere<T>(early: EarlyResponse, at: &ConnectionContext, snapshot: &Snapshot, head: &Head) -> Phase<T> {
+    let is_elsewhere =
+        at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener);
+    Err(if is_elsewhere { misdirected().into() } else { early })
 }
 
 fn misdirected() -> Problem {
