@@ -29,6 +29,8 @@ pub const SPEC: JobSpec = JobSpec {
 };
 /// Number of subscriptions that are read at a time.
 const PAGE: u32 = 200;
+/// A node stores its usage within seconds. A period that waits longer than this is reported.
+const WAIT_MAX: Duration = Duration::from_hours(24);
 /// Days before a period whose late usage becomes a line of its invoice.
 const LATE_DAYS: u32 = 92;
 
@@ -43,6 +45,8 @@ pub struct CloseCounts {
     pub waiting: usize,
     /// Number of periods that could not be closed; the log names them.
     pub failed: usize,
+    /// Number of waiting periods that ended more than a day ago: a node stopped before its usage was stored.
+    pub overdue: usize,
 }
 
 /// The job that closes periods.
@@ -68,6 +72,11 @@ impl Job for BillingClose {
                 "billing periods closed"
             );
         }
+        // A failed job is reported by the metrics of jobs and by their alert; the periods of other nodes are closed.
+        if counts.overdue > 0 {
+            let node = charged_usage::behind(self.0.store()).await?;
+            return Err(BillingError::Blocked { periods: counts.overdue, node }.into());
+        }
         Ok(NextRun::Period)
     }
 }
@@ -91,6 +100,8 @@ impl Books {
             for subscription in &page {
                 if !self.is_complete(subscription.last_day, now, stored_until) {
                     counts.waiting += 1;
+                    let due = subscription.last_day.next().start().after(self.settings().close_after);
+                    counts.overdue += usize::from(due.after(WAIT_MAX) <= now);
                     continue;
                 }
                 let closed = if subscription.usage_due {

@@ -1,6 +1,7 @@
 //! The commands and flags of `tollgate`.
 
 mod audit;
+mod billing;
 mod budgets;
 mod explain;
 mod generate;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use audit::Audit;
+pub(crate) use billing::{BillingCommand, BillingCommands};
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
@@ -112,6 +114,9 @@ pub(crate) enum Command {
     /// Set and list budgets of keys, users, plans and all users together
     #[command(after_help = budgets::BUDGETS_EXAMPLES)]
     Budgets(BudgetsCommands),
+    /// Make the invoices of billing periods that have ended
+    #[command(after_help = billing::BILLING_EXAMPLES)]
+    Billing(BillingCommands),
     /// Create, suspend and activate users; set their passwords and roles
     #[command(after_help = users::USERS_EXAMPLES)]
     Users(Users),

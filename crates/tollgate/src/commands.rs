@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod billing;
 pub(crate) mod budgets;
 pub(crate) mod check;
 mod confirmation;

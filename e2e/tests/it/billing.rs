@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use e2e::{Answer, Call, Gateway, Setup, eventually, keys_in, text};
+use e2e::{Answer, Call, Gateway, Setup, commands, eventually, keys_in, text};
 use serde_json::{Value, json};
 
 use crate::reconcile;
@@ -64,6 +64,14 @@ impl Shop {
             (self.gateway.validate(&self.key).await["user"]["plan"] == plan).then_some(())
         })
         .await;
+    }
+
+    /// Changes users as the books do: with the revision, which all nodes follow.
+    async fn hold(&self, change: &'static str) {
+        let (data, next) = (self.gateway.folder().data(), "UPDATE revision SET value = value + 1");
+        let rows = store::rows(self.gateway.folder(), &data);
+        rows.execute(change, change).await;
+        rows.execute(next, next).await;
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
@@ -157,4 +165,56 @@ async fn a_payment_whose_notification_is_lost_is_found_when_its_page_asks() {
     .await;
     shop.has_plan("pro").await;
     reconcile::agrees(shop.gateway.folder()).await;
+}
+
+#[tokio::test]
+async fn a_close_that_is_repeated_makes_no_invoice() {
+    let shop = Shop::open().await;
+    let (_, payment) = shop.begin(&json!({"method": "qris"})).await;
+    shop.play(&format!("/_stub/pay/{}", text(&payment["order_id"]))).await;
+    shop.has_plan("pro").await;
+    let folder = shop.gateway.stop().await.folder;
+    // The period ended some days ago.
+    for table in [
+        "UPDATE subscriptions SET first_day = first_day - 40, last_day = last_day - 40",
+        "UPDATE subscription_days SET first_day = first_day - 40, period_first = period_first - 40, period_last = period_last - 40",
+    ] {
+        let data = folder.data();
+        store::rows(&folder, &data).execute(table, table).await;
+    }
+    let plans = "[{name: starter, credits_per_day: 1000, price: \"0 IDR\"}, {name: pro, credits_per_day: 10000, price: \"150000 IDR\"}]";
+    let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");
+    let file = folder.write("billing.yaml", &yaml).display().to_string();
+    let data = folder.data().display().to_string();
+    let close = async |last_day: &str| {
+        let words = ["billing", "close", "--config", &file, "--data", &data, "--last-day", last_day];
+        let output = commands::run(&folder, &words).await;
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let yesterday = "2999-12-31";
+    assert_eq!(close(yesterday).await, (Some(0), "1 new invoices of 1 periods\n".to_owned()));
+    assert_eq!(close(yesterday).await, (Some(0), "0 new invoices of 0 periods\n".to_owned()));
+    assert_eq!(close("tomorrow").await.0, Some(2));
+    assert_eq!(store::number(&folder, "SELECT count(*) FROM invoices WHERE kind = 'period'").await, 2);
+    reconcile::agrees(&folder).await;
+}
+
+#[tokio::test]
+async fn keys_of_a_user_with_unpaid_invoices_are_refused_by_the_proxy() {
+    let shop = Shop::open().await;
+    let call = || Call::get("/v1/models").key(&shop.key);
+    call().send(shop.gateway.proxy).await.expect(200);
+    let held = "UPDATE users SET hold = TRUE";
+    shop.hold(held).await;
+    let refused = eventually("the proxy refuses the key", async || {
+        let answer = call().send(shop.gateway.proxy).await;
+        (answer.status() == 402).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.json()["error"]["code"], "payment_required");
+    shop.hold("UPDATE users SET hold = FALSE").await;
+    eventually("the proxy accepts the key", async || {
+        (call().send(shop.gateway.proxy).await.status() == 200).then_some(())
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 use store::{DatabaseError, UserError};
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::midtrans::MidtransError;
 use crate::rules::credit_note::CreditNoteError;
@@ -61,6 +62,17 @@ pub enum BillingError {
     /// The user or the fallback plan is missing.
     #[error(transparent)]
     User(#[from] UserError),
+    /// A node stopped before its usage was stored, so periods cannot be closed.
+    #[error(
+        "{periods} billing periods cannot be closed, because node {} has not stored its usage: start it with its data folder",
+        .node.map_or_else(|| "unknown".to_owned(), |node| node.to_string())
+    )]
+    Blocked {
+        /// Number of periods that wait.
+        periods: usize,
+        /// The node whose usage is stored until the earliest time.
+        node: Option<Uuid>,
+    },
     /// Rows contradict each other.
     #[error("rows of billing contradict each other: {0}")]
     Inconsistent(&'static str),

@@ -9,5 +9,6 @@
 
 mod books;
 mod changes;
+mod faults;
 mod rater;
 mod shop;

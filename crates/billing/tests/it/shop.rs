@@ -6,7 +6,7 @@ use access::{BillingInterval, Clock, Day, Money, Plan, PlanPrice, SeriesForm, Us
 use billing::books::PaymentOutcome;
 use billing::midtrans::StatusReport;
 use billing::rules::exchange::ExchangeRates;
-use billing::{BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books};
 use ledger::billing::postings;
 use ledger::billing::{NewPayment, StoredInvoice, invoices, payments, plan_versions, subscriptions};
 use store::{Actor, Email, NewUser, Options, Store, UserRef};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(crate) struct Shop {
     pub(crate) books: Books,
     pub(crate) clock: Clock,
-    _data: TempDir,
+    data: TempDir,
 }
 
 pub(crate) fn day(text: &str) -> Day {
@@ -52,9 +52,14 @@ impl Shop {
         let options = Options { url: None, data: data.path(), migrate: true, clock: clock.clone() };
         let store = Store::open(options).await.unwrap();
         store.ensure_plans(&["free", "pro", "trial", "business", "annual"].map(Plan::unlimited)).await.unwrap();
-        let shop = Self { books: Books::new(store, settings(), None), clock, _data: data };
+        let shop = Self { books: Books::new(store, settings(), None), clock, data };
         shop.sell(150_000).await;
         shop
+    }
+
+    /// The folder of the store.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -144,6 +149,11 @@ impl Shop {
 
     /// Applies a status of the provider to a payment.
     pub(crate) async fn report(&self, payment: Uuid, status: &str) -> PaymentOutcome {
+        self.try_report(payment, status).await.unwrap()
+    }
+
+    /// Applies a status of the provider, which may fail.
+    pub(crate) async fn try_report(&self, payment: Uuid, status: &str) -> Result<PaymentOutcome, BillingError> {
         let stored = payments::present(self.store(), payment).await.unwrap().unwrap();
         let is_success_code = matches!(status, "settlement" | "capture" | "refund" | "chargeback");
         let report = StatusReport {
@@ -157,7 +167,7 @@ impl Shop {
             merchant: String::new(),
             refunded: 0,
         };
-        self.books.apply(payment, &report).await.unwrap()
+        self.books.apply(payment, &report).await
     }
 
     /// Pays the rest of an invoice.

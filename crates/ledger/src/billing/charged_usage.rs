@@ -3,6 +3,7 @@
 use access::{Day, Timestamp, UserNo};
 use store::sql::{Transaction, statements, timestamp};
 use store::{DatabaseError, Store};
+use uuid::Uuid;
 
 use super::subscriptions::day;
 
@@ -21,6 +22,8 @@ statements! {
     // A node that left with an empty spool has nothing to store; a node that stopped otherwise blocks the close.
     STORED_UNTIL = "SELECT CAST(min(CASE WHEN left_at IS NOT NULL AND ingested_until >= left_at - 1000000 THEN $1
         ELSE coalesce(ingested_until, 0) END) AS BIGINT) FROM nodes";
+    BEHIND = "SELECT id FROM nodes WHERE left_at IS NULL OR ingested_until IS NULL OR ingested_until < left_at - 1000000
+        ORDER BY coalesce(ingested_until, 0) LIMIT 1";
 }
 
 /// The recorded usage of a user on one day, of all models or of one.
@@ -83,6 +86,14 @@ pub async fn of_days(
         days.extend(query.all::<ChargedRow>().await?.into_iter().map(ChargedDay::from));
     }
     Ok(days)
+}
+
+/// Returns the node whose usage is stored until the earliest time.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn behind(store: &Store) -> Result<Option<Uuid>, DatabaseError> {
+    Ok(store.query(BEHIND).find::<(Uuid,)>().await?.map(|(node,)| node))
 }
 
 /// Returns the time until which the usage of every node is stored; `None` without nodes.

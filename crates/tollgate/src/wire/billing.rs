@@ -102,7 +102,7 @@ async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option
         tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
     }
     let provider = provider(&snapshot.process.midtrans).map(|settings| Arc::new(MidtransClient::new(settings)));
-    Ok(Some(Books::new(store.clone(), billing_settings(settings), provider)))
+    Ok(Some(Books::new(store.clone(), settings_of(settings), provider)))
 }
 
 /// Adds the jobs of billing.
@@ -119,7 +119,8 @@ fn add_jobs(runner: &mut Runner, books: &Books) {
     }
 }
 
-fn billing_settings(of: &Billing) -> BillingSettings {
+/// Returns the settings of billing as plain data.
+pub(crate) fn settings_of(of: &Billing) -> BillingSettings {
     let fraction = |of: TaxFraction| Fraction { numerator: of.numerator, denominator: of.denominator };
     let rate = |(from, micro_idr): &(Day, u64)| ExchangeRate { from: *from, micro_idr: *micro_idr };
     BillingSettings {

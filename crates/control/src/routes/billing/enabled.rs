@@ -44,6 +44,9 @@ pub(super) fn refused(error: BillingError) -> Problem {
         }
         BillingError::User(error) => error.into(),
         BillingError::Database(error) => error.into(),
-        BillingError::Rating(_) | BillingError::Overflow(_) | BillingError::Inconsistent(_) => Problem::fault(error),
+        BillingError::Blocked { .. }
+        | BillingError::Rating(_)
+        | BillingError::Overflow(_)
+        | BillingError::Inconsistent(_) => Problem::fault(error),
     }
 }

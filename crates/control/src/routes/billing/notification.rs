@@ -1,8 +1,8 @@
 //! `POST /midtrans/notification`: a notification of the payment provider.
 //!
 //! The rate limits of clients do not apply, because the provider sends all notifications from few addresses. This path
-//! has its own: the size of a body, requests at once, and requests per second. The body is stored as it arrived; the job
-//! `midtrans_notifications` requests the status that it announces.
+//! has its own: the size and the time of a body, and for genuine notifications the number at once and per second. The body
+//! is stored as it arrived; the job `midtrans_notifications` requests the status that it announces.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +31,6 @@ const WITHIN: Duration = Duration::from_secs(5);
     extensions(("x-codes" = json!(["bad_request", "not_found", "payload_too_large", "overloaded"]))),
     responses((status = 200, body = Value, description = "The notification is stored", example = json!({}))))]
 pub(in crate::routes) async fn notify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Problem> {
-    let _turn = app.notifications.enter(app.clock.mono()).ok_or_else(|| {
-        Problem::new(Refusal::Overloaded, "too many notifications arrive at once; send this one again")
-    })?;
     let body = timeout(WITHIN, Limited::new(request.into_body(), BODY_BYTES_MAX).collect()).await;
     let body = body.map_err(|_| Problem::new(Refusal::BadRequest, "the body did not arrive in time"))?;
     let body =
@@ -44,6 +41,10 @@ pub(in crate::routes) async fn notify(State(app): State<Arc<App>>, request: Requ
     let settings = provider.settings();
     let received = ReceivedNotification::verify(&body, &settings.server_key, &settings.merchant_id);
     let received = received.map_err(|error: NotificationError| Problem::new(Refusal::BadRequest, error.to_string()))?;
+    // Bodies that are slow or not genuine hold no turn.
+    let _turn = app.notifications.enter(app.clock.mono()).ok_or_else(|| {
+        Problem::new(Refusal::Overloaded, "too many notifications arrive at once; send this one again")
+    })?;
     let store = books.store();
     if payments::of_order(store, &received.order, &received.transaction).await?.is_none() {
         // The provider repeats it twice: the payment may be stored a moment later.

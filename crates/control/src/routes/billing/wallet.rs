@@ -133,12 +133,12 @@ impl WalletEntry {
     fn new(of: StoredPosting) -> Self {
         let at = rfc3339(of.at());
         Self {
+            at,
             // A credit of the account adds to the wallet.
             amount: MoneyView::new(-of.amount, Currency::Idr),
             reason: of.reason,
             invoice_id: of.invoice_id,
             payment_id: of.payment_id,
-            at,
         }
     }
 }

@@ -13,7 +13,8 @@ use billing::rules::exchange::ExchangeRates;
 use billing::{BillingSettings, Books};
 use serde_json::{Value, json};
 use store::Store;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, call, get, post};
@@ -276,6 +277,30 @@ async fn notifications_that_are_not_genuine_are_refused() {
         last = send(genuine.to_string()).await;
     }
     last.refuses(503, "overloaded");
+}
+
+#[tokio::test]
+async fn slow_bodies_hold_no_turn_of_notifications() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.json();
+    let order = paying["payment"]["order_id"].as_str().unwrap();
+    let genuine = shop.play(&format!("/_stub/resend/{order}")).await.to_string();
+    let head = format!(
+        "POST {NOTIFICATION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    let mut slow = Vec::new();
+    for _ in 0..9 {
+        let mut stream = TcpStream::connect(shop.world.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The interim response says that the server waits for the body.
+        let mut interim = [0; 12];
+        stream.read_exact(&mut interim).await.unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100");
+        slow.push(stream);
+    }
+    assert_eq!(post(shop.world.address, NOTIFICATION, &[], &genuine).await.status, 200);
 }
 
 #[tokio::test]

@@ -221,8 +221,8 @@ async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
     let shop = Shop::open().await;
     let person = shop.world.person("paul").await;
     let session = shop.world.sign_in(&person).await.bearer();
-    let key = shop.world.key_of(person.user, "laptop", None).await;
-    let key = format!("Authorization: Bearer {key}");
+    let secret = shop.world.key_of(person.user, "laptop", None).await;
+    let key = format!("Authorization: Bearer {secret}");
     let address = shop.world.address;
     let books = shop.books();
     let invoice = books.subscribe(&store::Actor::COMMAND, person.user, "endless").await.unwrap().invoice.unwrap();
@@ -235,7 +235,8 @@ async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
     }
     shop.world.refresh().await;
     get(address, "/api/usage/today", &[&key]).await.refuses(402, "payment_required");
-    post(address, "/api/auth/validate", &[&key], "{}").await.refuses(402, "payment_required");
+    let token = json!({"token": secret}).to_string();
+    post(address, "/api/auth/validate", &[], &token).await.refuses(402, "payment_required");
     // Sign-in, the invoices and paying work.
     let session = shop.world.sign_in(&person).await.bearer();
     assert_eq!(get(address, SUBSCRIPTION, &[&session]).await.json()["access"], "none");

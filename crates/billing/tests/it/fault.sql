@@ -1,0 +1,3 @@
+CREATE TABLE IF NOT EXISTS fault (remaining BIGINT NOT NULL);
+DELETE FROM fault;
+INSERT INTO fault VALUES ({remaining});

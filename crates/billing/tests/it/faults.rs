@@ -1,0 +1,130 @@
+//! The n-th write of a change fails, for every n: nothing of the change is stored, and a repeat ends as if nothing had
+//! failed.
+
+use std::path::PathBuf;
+
+use access::UserId;
+use billing::BillingError;
+use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
+use ledger::billing::StoredInvoice;
+use rusqlite::Connection;
+use store::Actor;
+
+use crate::shop::Shop;
+
+const BY: &Actor = &Actor::COMMAND;
+const TABLES: [&str; 12] = [
+    "subscriptions",
+    "subscription_days",
+    "invoices",
+    "invoice_lines",
+    "number_series",
+    "payments",
+    "wallets",
+    "postings",
+    "refunds",
+    "users",
+    "audit_log",
+    "revision",
+];
+
+/// Makes writes to a store fail.
+struct Faults(Connection);
+
+/// Everything that a failed change must not change.
+#[derive(Debug, PartialEq, Eq)]
+struct Figures {
+    state: String,
+    plan: String,
+    wallet: i64,
+    invoices: Vec<StoredInvoice>,
+}
+
+impl Faults {
+    fn install(shop: &Shop) -> Self {
+        let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
+        let mut files = std::fs::read_dir(shop.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let faults = Self(Connection::open(files.find(is_sqlite).unwrap()).unwrap());
+        faults.after(i64::MAX);
+        for table in TABLES {
+            faults.0.execute_batch(&include_str!("faults.sql").replace("{table}", table)).unwrap();
+        }
+        faults
+    }
+
+    /// Lets this number of writes succeed.
+    fn after(&self, writes: i64) {
+        self.0.execute_batch(&include_str!("fault.sql").replace("{remaining}", &writes.to_string())).unwrap();
+    }
+
+    /// Repeats a change until no write of it fails. Returns the number of its writes.
+    async fn each(&self, shop: &Shop, user: UserId, change: impl AsyncFn() -> Result<bool, BillingError>) -> i64 {
+        for writes in 0..500 {
+            self.after(writes);
+            let before = figures(shop, user).await;
+            match change().await {
+                Ok(true) => {
+                    self.after(i64::MAX);
+                    shop.agrees().await;
+                    return writes;
+                }
+                Ok(false) | Err(BillingError::Database(_) | BillingError::User(_)) => {
+                    assert_eq!(figures(shop, user).await, before, "after {writes} writes");
+                    shop.agrees().await;
+                }
+                Err(error) => panic!("after {writes} writes: {error}"),
+            }
+        }
+        panic!("the change never succeeded");
+    }
+}
+
+async fn figures(shop: &Shop, user: UserId) -> Figures {
+    Figures {
+        state: shop.state_of(user).await,
+        plan: shop.plan_of(user).await,
+        wallet: shop.wallet_of(user).await,
+        invoices: shop.invoices_of(user).await,
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let faults = Faults::install(&shop);
+    let mut writes = Vec::new();
+
+    let open = async || shop.books.subscribe(BY, ada, "pro").await.map(|_| true);
+    writes.push(faults.each(&shop, ada, open).await);
+    let first = shop.invoices_of(ada).await.remove(0);
+    let payment = shop.begin(&first, "card", 150_000).await;
+    let notify = async || shop.try_report(payment, "settlement").await.map(|_| true);
+    writes.push(faults.each(&shop, ada, notify).await);
+    shop.move_to("2026-12-11");
+    let change = async || shop.books.change(BY, ada, "business").await.map(|_| true);
+    writes.push(faults.each(&shop, ada, change).await);
+    let upgrade = shop.invoices_of(ada).await.pop().unwrap();
+    let payment = shop.begin(&upgrade, "card", 914_516).await;
+    let notify = async || shop.try_report(payment, "settlement").await.map(|_| true);
+    writes.push(faults.each(&shop, ada, notify).await);
+
+    let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+    let credit = async || shop.books.credit_invoice(BY, first.id, &line, "outage").await.map(|_| true);
+    writes.push(faults.each(&shop, ada, credit).await);
+    let (way, reference) = (RefundWay::Hand, "TRX-1");
+    let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference };
+    let refund = async || shop.books.refund(BY, new).await.map(|_| true);
+    writes.push(faults.each(&shop, ada, refund).await);
+
+    shop.move_to("2027-01-02");
+    let close = async || shop.books.close_periods(None).await.map(|counts| counts.failed == 0 && counts.closed == 1);
+    writes.push(faults.each(&shop, ada, close).await);
+    let cancel = async || shop.books.cancel(BY, ada, CancelAt::Now).await.map(|_| true);
+    writes.push(faults.each(&shop, ada, cancel).await);
+
+    assert!(writes.iter().all(|writes| *writes > 3), "each change has several writes: {writes:?}");
+    let numbers: Vec<String> = shop.invoices_of(ada).await.into_iter().filter_map(|invoice| invoice.number).collect();
+    assert_eq!(numbers, ["INV-2026-000001", "INV-2026-000002", "CN-2026-000001", "INV-2027-000001"]);
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+}
