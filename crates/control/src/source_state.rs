@@ -1,4 +1,4 @@
-//! The state of a source of members, as the control API shows it.
+//! The state of a source of members, as the admin API shows it.
 
 use access::Timestamp;
 use config::snapshot::{SourceStatus, Upstream};

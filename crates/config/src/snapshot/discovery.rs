@@ -88,7 +88,7 @@ pub enum MemberPart {
     },
 }
 
-/// The state of a source, as the control API shows it.
+/// The state of a source, as the admin API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
     /// The kind and the name: `dns users.internal:8080`.
