@@ -145,6 +145,9 @@ impl MemberRefresh {
                 && (is_first || may_change)
             {
                 followed.replace(source, reported);
+                let labels = SourceLabels { source: source.name().as_str().into() };
+                let count = i64::try_from(reported.len()).unwrap_or(i64::MAX);
+                self.following.metrics.sources.members.get_or_create(&labels).set(count);
                 has_changed = true;
             }
         }
@@ -175,8 +178,6 @@ impl MemberRefresh {
             let labels = SourceLabels { source: source.name().as_str().into() };
             let metrics = &self.following.metrics.sources;
             metrics.failures.get_or_create(&labels).inc_by(result.failures.saturating_sub(followed.shown.failures));
-            let members = followed.list.members.as_ref().map_or(0, |members| members.len());
-            metrics.members.get_or_create(&labels).set(i64::try_from(members).unwrap_or(i64::MAX));
             if let Some(at) = result.responded_at {
                 let at = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
                 metrics.last_success.get_or_create(&labels).set(at);
