@@ -17,7 +17,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 19] = [
+pub(crate) const ALL: [JobSpec; 20] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
