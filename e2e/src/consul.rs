@@ -88,7 +88,7 @@ impl Consul {
         self.catalog.change(|services| drop(services.registered.insert(id.to_owned(), (value, true))));
     }
 
-    /// Removes an instance.
+    /// Removes an instance from the catalog.
     pub fn deregister(&self, id: &str) {
         self.catalog.change(|services| drop(services.registered.remove(id)));
     }
@@ -145,7 +145,7 @@ async fn respond(catalog: &Catalog, turn: &mut Turn) {
             let index: u64 = parameter("index").parse().unwrap_or_default();
             let wait =
                 parameter("wait").trim_end_matches('s').parse().map_or(Duration::from_mins(5), Duration::from_secs);
-            let (instances, now) = passing_after(catalog, service, (index, wait)).await;
+            let (instances, now) = passing_after(catalog, service, index, wait).await;
             let head = format!("200 OK\r\nContent-Type: application/json\r\nX-Consul-Index: {now}");
             turn.answer(&head, json!(instances).to_string().as_bytes()).await;
         }
@@ -156,7 +156,7 @@ async fn respond(catalog: &Catalog, turn: &mut Turn) {
 }
 
 /// Returns the passing instances as soon as the index differs from that of the query, or its wait has ended.
-async fn passing_after(catalog: &Catalog, service: &str, (index, wait): (u64, Duration)) -> (Vec<Value>, u64) {
+async fn passing_after(catalog: &Catalog, service: &str, index: u64, wait: Duration) -> (Vec<Value>, u64) {
     let differs = async {
         loop {
             let changed = catalog.changed.notified();

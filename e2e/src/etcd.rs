@@ -132,7 +132,7 @@ impl Etcd {
         }
     }
 
-    /// Sets a key.
+    /// Sets a key to this value.
     pub fn put(&self, key: &str, value: &str) {
         self.ctl(&["put", key, value]);
     }
@@ -143,7 +143,7 @@ impl Etcd {
         self.try_ctl(&["put", key, value]).is_some()
     }
 
-    /// Removes a key.
+    /// Removes a key of the cluster.
     pub fn delete(&self, key: &str) {
         self.ctl(&["del", key]);
     }

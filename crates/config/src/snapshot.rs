@@ -16,6 +16,7 @@ mod fixed_response;
 mod forward_auth;
 mod header_rules;
 mod key_places;
+mod origin;
 mod pattern;
 mod policy;
 mod process;
@@ -60,6 +61,7 @@ pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use header_rules::{HeaderPart, HeaderRules, HeaderTemplate, ResponseRules};
 pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
+pub use origin::{Backend, Origin, Scheme};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{BuiltInPolicies, ContentCoding, Events, PolicyLabels, RoutePolicy};
 pub use process::{
@@ -82,10 +84,7 @@ pub use traces::{TraceSample, Traces};
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
-pub use upstream::{
-    Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Scheme, Strategy,
-    Upstream,
-};
+pub use upstream::{BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

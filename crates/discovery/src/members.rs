@@ -25,12 +25,12 @@ use telemetry::Metrics;
 use telemetry::metrics::SourceLabels;
 use tokio::task::JoinSet;
 
-pub use consul::FollowedService;
-pub use etcd::FollowedPrefix;
 use list::ListInForce;
 use observed::{Observed, SourceResult};
-pub use server::{SourceServers, SourceUrl};
-pub use source::{FOUND_MAX, FollowedName, FollowedPlace, FollowedSource, FoundMember, SourceError};
+pub use source::{
+    FOUND_MAX, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember, SourceError,
+    SourceServers, SourceUrl,
+};
 use stored::StoredLists;
 
 /// Takes over the lists of sources. A run without a change costs a few comparisons.
@@ -93,7 +93,7 @@ struct Followed {
 }
 
 impl MemberRefresh {
-    /// Creates the job.
+    /// Creates the job over all sources.
     #[must_use]
     pub fn new(following: MemberFollowing) -> Self {
         Self { following, followed: HashMap::new(), stored: None, changed_at: None }

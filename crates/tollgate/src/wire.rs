@@ -219,7 +219,7 @@ async fn join(
         let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
         let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
-        services.members(&base).await;
+        members::start(&base, &mut services.jobs).await;
         services.backend_health(&base, &shared);
         let shown = shared.clone();
         base.board.set(move || shown.backend_statuses());

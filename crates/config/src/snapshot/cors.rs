@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::HeaderValue;
 
-use super::upstream::{Origin, Scheme};
+use super::origin::{Origin, Scheme};
 
 /// The cross-origin rules of a route: `routes[].cors`.
 #[derive(Debug, Clone)]

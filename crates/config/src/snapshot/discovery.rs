@@ -8,9 +8,9 @@ use access::{Secret, Timestamp};
 use arc_swap::ArcSwap;
 use tls::UpstreamTls;
 
-use super::upstream::{Backend, Origin};
+use super::origin::{Backend, Origin};
 
-/// The section `dns`.
+/// The rules of the section `dns`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsSettings {
     /// The servers that are asked; empty means those of the system.
@@ -19,7 +19,7 @@ pub struct DnsSettings {
     pub refresh_max: Duration,
 }
 
-/// The section `etcd`.
+/// The rules of the section `etcd`.
 #[derive(Debug, Clone)]
 pub struct EtcdSettings {
     /// The servers of one cluster, at least one.
@@ -30,7 +30,7 @@ pub struct EtcdSettings {
     pub tls: Option<Arc<UpstreamTls>>,
 }
 
-/// The section `consul`.
+/// The rules of the section `consul`.
 #[derive(Debug, Clone)]
 pub struct ConsulSettings {
     /// The agent or server.
@@ -58,14 +58,14 @@ pub enum MemberSource {
     },
     /// The values of the keys of etcd with a prefix.
     Etcd {
-        /// The cluster.
+        /// The cluster that has the keys.
         settings: Arc<EtcdSettings>,
         /// The prefix of the keys.
         prefix: Arc<str>,
     },
     /// The passing instances of a service of Consul.
     Consul {
-        /// The agent.
+        /// The agent that is queried.
         settings: Arc<ConsulSettings>,
         /// The name of the service.
         service: Arc<str>,
@@ -79,7 +79,7 @@ pub enum MemberPart {
     Fixed(Backend),
     /// The members that a source finds.
     Found {
-        /// The source.
+        /// The source that finds them.
         source: MemberSource,
         /// The scheme, authority, path and permission of the members. Its host and port are those of the source.
         template: Origin,

@@ -8,7 +8,7 @@ use access::SubjectText;
 use access::issuer::host_and_port;
 use tls::UpstreamTls;
 
-use super::upstream::{Origin, Scheme};
+use super::origin::{Origin, Scheme};
 use crate::place::Place;
 
 /// An entry of `auth` with the type `forward`.

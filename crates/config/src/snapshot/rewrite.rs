@@ -1,9 +1,9 @@
 //! Targets that are made from parts of a received one: rewrites of requests, and redirects.
 
 use super::conditions::decoded;
+use super::origin::{Origin, Scheme};
 use super::pattern::Pattern;
 use super::template::Template;
-use super::upstream::{Origin, Scheme};
 
 /// The changes of the target of requests: `routes[].transformations.request.rewrite`.
 #[derive(Debug, Clone, Default)]

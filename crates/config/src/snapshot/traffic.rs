@@ -13,10 +13,11 @@ use tls::UpstreamTls;
 
 use super::ambiguous::merged;
 use super::fallback::FallbackRules;
+use super::origin::Origin;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::timeouts::Timeouts;
-use super::upstream::{BreakerRules, Origin, Upstream};
+use super::upstream::{BreakerRules, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
 
 /// What a reload may change.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Secret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use rustls::ClientConfig;
@@ -11,8 +10,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::observed::Observed;
-use super::server::{ServerRequest, SourceServers};
-use super::source::{FoundMember, SourceError};
+use super::server::ServerRequest;
+use super::source::{FollowedService, FoundMember, SourceError};
 
 /// Maximum time for which a query waits for a change. Consul adds up to a sixteenth.
 const WAIT: Duration = Duration::from_secs(30);
@@ -25,19 +24,6 @@ const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 const INDEX: &str = "x-consul-index";
 const TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
-
-/// The instances of a service of Consul.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FollowedService {
-    /// The name of the service.
-    pub service: Arc<str>,
-    /// The data center; `None` means that of the agent.
-    pub datacenter: Option<Arc<str>>,
-    /// The agent.
-    pub servers: SourceServers,
-    /// The token of the queries, if Consul requires one.
-    pub token: Option<Secret>,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

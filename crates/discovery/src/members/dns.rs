@@ -67,7 +67,7 @@ pub(super) async fn follow(followed: &FollowedName, observed: &Observed) {
 async fn list(followed: &FollowedName, known: &mut Addresses) -> Result<(Vec<FoundMember>, Duration), SourceError> {
     let resolver = resolver(&followed.servers)?;
     let Some(port) = followed.port else { return service(&resolver, &followed.name).await };
-    let valid_for = known.look_up(&resolver, &followed.name).await?;
+    let valid_for = known.refresh(&resolver, &followed.name).await?;
     let member = |ip: &IpAddr| FoundMember { host: ip.to_string(), port, url: None, is_address: true, weight: None };
     Ok((known.all().map(member).collect(), valid_for))
 }
@@ -114,7 +114,7 @@ async fn answer(resolver: &TokioResolver, name: &str, of: RecordType) -> Result<
 impl Addresses {
     /// Looks up both families, and returns the time for which they are valid. If one family fails while the other one has
     /// addresses, those of the last list remain for it.
-    async fn look_up(&mut self, resolver: &TokioResolver, name: &str) -> Result<Duration, SourceError> {
+    async fn refresh(&mut self, resolver: &TokioResolver, name: &str) -> Result<Duration, SourceError> {
         let (v4, v6) =
             futures_util::join!(answer(resolver, name, RecordType::A), answer(resolver, name, RecordType::AAAA));
         let has = |answer: &Result<Answer, SourceError>| answer.as_ref().is_ok_and(|found| !found.records.is_empty());
@@ -155,7 +155,7 @@ async fn service(resolver: &TokioResolver, name: &str) -> Result<(Vec<FoundMembe
     targets.truncate(FOUND_MAX);
     let look_ups = targets.into_iter().map(|(host, port, weight, _)| async move {
         let mut addresses = Addresses::default();
-        let valid_for = addresses.look_up(resolver, &host).await?;
+        let valid_for = addresses.refresh(resolver, &host).await?;
         Ok::<_, SourceError>((addresses, valid_for, port, weight))
     });
     let mut look_ups = stream::iter(look_ups).buffer_unordered(TARGETS_AT_ONCE);

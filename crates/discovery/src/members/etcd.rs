@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Secret;
 use access::issuer::host_and_port;
 use base64ct::{Base64, Encoding as _};
 use bytes::{Bytes, BytesMut};
@@ -18,8 +17,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::observed::Observed;
-use super::server::{ServerRequest, ServerResponse, SourceServers};
-use super::source::{FOUND_MAX, FoundMember, SourceError};
+use super::server::{ServerRequest, ServerResponse};
+use super::source::{FOUND_MAX, FollowedPrefix, FoundMember, SourceError};
 
 /// Maximum time until the head of a response.
 const HEAD_MAX: Duration = Duration::from_secs(5);
@@ -35,17 +34,6 @@ const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 const KEYS_MAX: usize = 2 * FOUND_MAX;
 /// Longest URL of a member in bytes.
 const URL_BYTES_MAX: usize = 2_048;
-
-/// The members below a prefix of an etcd cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FollowedPrefix {
-    /// The prefix of the keys.
-    pub prefix: Arc<str>,
-    /// The servers of the cluster.
-    pub servers: SourceServers,
-    /// The user's name and password, if the cluster requires them.
-    pub user: Option<(Arc<str>, Secret)>,
-}
 
 /// The keys that were read, and the revision at which they were so.
 struct ReadKeys {

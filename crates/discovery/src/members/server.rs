@@ -1,6 +1,5 @@
 //! Requests to the servers of a source over HTTP/1.1: each over a new connection, within bounds of time and size.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::source::SourceError;
+use super::source::{SourceError, SourceUrl};
 
 /// Maximum time to connect, TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -30,49 +29,6 @@ const CONTENT_MAX: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Maximum size of the content of a response in bytes.
 const CONTENT_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// The URL of a server of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceUrl {
-    /// Whether the server speaks TLS.
-    pub is_tls: bool,
-    /// A host name, or an address without brackets.
-    pub host: String,
-    /// The port of the server.
-    pub port: u16,
-    /// The value of `Host`.
-    pub authority: String,
-    /// The path before those of the API; it may be empty.
-    pub path: String,
-}
-
-/// The servers of a source, which have the same content.
-#[derive(Clone)]
-pub struct SourceServers {
-    /// The URLs, at least one. After a failure, the next one is asked.
-    pub urls: Vec<SourceUrl>,
-    /// The TLS; `None` means the public roots.
-    pub tls: Option<Arc<UpstreamTls>>,
-}
-
-impl PartialEq for SourceServers {
-    fn eq(&self, other: &Self) -> bool {
-        let is_same_tls = match (&self.tls, &other.tls) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        is_same_tls && self.urls == other.urls
-    }
-}
-
-impl Eq for SourceServers {}
-
-impl fmt::Debug for SourceServers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceServers").field("urls", &self.urls).finish_non_exhaustive()
-    }
-}
 
 /// A request to a server of a source.
 pub(super) struct ServerRequest {

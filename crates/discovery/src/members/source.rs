@@ -1,17 +1,17 @@
 //! A source of members, and a member as a source describes it.
 
 use std::error::Error;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use super::consul::FollowedService;
-use super::etcd::FollowedPrefix;
+use tls::UpstreamTls;
 
 /// Maximum number of members of a source.
 pub const FOUND_MAX: usize = 1_000;
@@ -27,6 +27,73 @@ pub struct FollowedName {
     pub servers: Vec<SocketAddr>,
     /// Maximum time between two look-ups.
     pub refresh_max: Duration,
+}
+
+/// The URL of a server of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUrl {
+    /// Whether the server speaks TLS.
+    pub is_tls: bool,
+    /// A host name, or an address without brackets.
+    pub host: String,
+    /// The port of the server.
+    pub port: u16,
+    /// The value of `Host`.
+    pub authority: String,
+    /// The path before those of the API; it may be empty.
+    pub path: String,
+}
+
+/// The servers of a source, which have the same content.
+#[derive(Clone)]
+pub struct SourceServers {
+    /// The URLs, at least one. After a failure, the next one is asked.
+    pub urls: Vec<SourceUrl>,
+    /// The TLS; `None` means the public roots.
+    pub tls: Option<Arc<UpstreamTls>>,
+}
+
+impl PartialEq for SourceServers {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_same_tls && self.urls == other.urls
+    }
+}
+
+impl Eq for SourceServers {}
+
+impl fmt::Debug for SourceServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceServers").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// The members below a prefix of an etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowedPrefix {
+    /// The prefix of the keys.
+    pub prefix: Arc<str>,
+    /// The servers of the cluster.
+    pub servers: SourceServers,
+    /// The user's name and password, if the cluster requires them.
+    pub user: Option<(Arc<str>, Secret)>,
+}
+
+/// The instances of a service of Consul.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowedService {
+    /// The name of the service.
+    pub service: Arc<str>,
+    /// The data center; `None` means that of the agent.
+    pub datacenter: Option<Arc<str>>,
+    /// The agent that is queried.
+    pub servers: SourceServers,
+    /// The token of the queries, if Consul requires one.
+    pub token: Option<Secret>,
 }
 
 /// The place that a source reads.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use access::Clock;
 use config::snapshot::{
@@ -11,23 +12,35 @@ use config::snapshot::{
 use config::{Live, Snapshot};
 use discovery::{
     FollowedList, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,
-    MemberFollowing, SourceServers, SourceUrl,
+    MemberFollowing, MemberRefresh, SourceServers, SourceUrl,
 };
+use jobs::Runner;
 use telemetry::Metrics;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::parts::ServerContext;
 
 /// The file of the lists, in the data folder.
 const FILE: &str = "members.json";
+
+/// Maximum time for which a start waits for the first lists.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
+
+/// Starts to follow the members of upstreams, and waits for up to [`SETTLED_WITHIN`] for the first lists.
+pub(super) async fn start(base: &ServerContext, jobs: &mut Runner) {
+    let (following, mut has_settled) = following(&base.live, base.metrics.clone(), base.clock.clone());
+    jobs.add(discovery::members::SPEC, move || MemberRefresh::new(following.clone()));
+    if timeout(SETTLED_WITHIN, has_settled.wait_for(|settled| *settled)).await.is_err() {
+        tracing::warn!("not all sources of members have responded; their upstreams have no members yet");
+    }
+}
 
 /// The sources of a snapshot.
 type Built = (Arc<Snapshot>, Arc<[FollowedSource]>);
 
 /// Returns what connects the job to the configuration in force, and whether all sources have responded or failed.
-pub(super) fn following(
-    live: &Arc<Live>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
-) -> (MemberFollowing, watch::Receiver<bool>) {
+fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFollowing, watch::Receiver<bool>) {
     let file: PathBuf = live.load().process.data.join(FILE);
     let tls = proxy::tls_config();
     let (settled, has_settled) = watch::channel(false);

@@ -22,7 +22,7 @@ use config::snapshot::{Origin, Scheme};
 use config::{Live, Snapshot};
 use control::configuration::Configurator;
 use control::{Passwords, Serves};
-use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, MemberRefresh, Observation};
+use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::RetentionJob;
@@ -41,13 +41,12 @@ use tls::ListenerTls;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
+use super::backend_health;
 use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
-use super::{backend_health, members};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
 
@@ -59,8 +58,6 @@ const PASSWORDS_MAX: usize = 64;
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// Maximum time for which the last run of ingest is awaited.
 const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
-/// Maximum time for which a start waits for the first lists of members.
-const MEMBERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The listener of the admin API.
 pub(crate) struct ControlListener {
@@ -360,15 +357,6 @@ impl Services {
             let sources = Arc::new(move || key_sources(&live.load()));
             IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), observation.clone())
         });
-    }
-
-    /// Starts to follow the members of upstreams, and waits for up to [`MEMBERS_WITHIN`] for the first lists.
-    pub(crate) async fn members(&mut self, base: &ServerContext) {
-        let (following, mut has_settled) = members::following(&base.live, base.metrics.clone(), base.clock.clone());
-        self.jobs.add(discovery::members::SPEC, move || MemberRefresh::new(following.clone()));
-        if timeout(MEMBERS_WITHIN, has_settled.wait_for(|settled| *settled)).await.is_err() {
-            tracing::warn!("not all sources of members have responded; their upstreams have no members yet");
-        }
     }
 
     /// Starts the health checks of backends.

@@ -18,7 +18,7 @@ use crate::spec::Rule;
 /// Maximum number of entries of `dns.servers`.
 const SERVERS_MAX: usize = 8;
 const DNS_PORT: u16 = 53;
-/// Bounds of `dns.refresh_max`.
+/// The bounds of `dns.refresh_max`.
 const REFRESH: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_hours(24));
 pub(crate) const REFRESH_DEFAULT: Duration = Duration::from_secs(60);
 
@@ -132,7 +132,7 @@ section! {
         urls: Values<Origin> = list(SOURCE, SERVERS_MAX, "required").not_empty("at least one URL, such as https://etcd-1.internal:2379");
         /// The name of a user, if the cluster requires authentication.
         user: Option<Input<String>> = optional(ANY_NAME, "none");
-        /// The user's password.
+        /// The password of the user.
         password: Option<Input<Secret>> = optional(SECRET, "none");
         /// The TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
