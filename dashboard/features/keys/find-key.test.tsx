@@ -14,7 +14,7 @@ vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/
 const SECRET = `acme_${"0123456789abcdef".repeat(2)}`;
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter" };
 const KEY = {
-  id: "k1", user_id: "u1", admin: false, label: "laptop", prefix: "acme", last4: "cdef", created_at: "2026-11-01T00:00:00Z", expires_at: null, revoked_at: null,
+  id: "k1", user_id: "u1", admin: false, labels: {}, label: "laptop", prefix: "acme", last4: "cdef", created_at: "2026-11-01T00:00:00Z", expires_at: null, revoked_at: null,
   last_used_at: null, previous: null, scopes: { models: null, routes: null }, limits: { credits_per_day: null, requests_per_minute: null }, addresses: null,
 };
 

@@ -7,7 +7,7 @@ import { en } from "@/messages/en";
 
 const NOW = new Date("2026-11-21T12:00:00Z");
 const KEY: ApiKey = {
-  id: "0199", user_id: "0198", admin: false, label: "laptop", prefix: "acme", last4: "9f3c", created_at: "2026-11-01T00:00:00Z", expires_at: null, revoked_at: null,
+  id: "0199", user_id: "0198", admin: false, labels: {}, label: "laptop", prefix: "acme", last4: "9f3c", created_at: "2026-11-01T00:00:00Z", expires_at: null, revoked_at: null,
   last_used_at: null, previous: null, scopes: { models: null, routes: null }, limits: { credits_per_day: null, requests_per_minute: null }, addresses: null,
 };
 

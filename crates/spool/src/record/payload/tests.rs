@@ -160,7 +160,7 @@ fn fields_of_subjects_are_frozen() {
 fn fields_of_origins_are_frozen() {
     let origin = fixture::origin();
     let content = |first: u32| {
-        let labels = field(first, b"\x16team=payments,tier=gold");
+        let labels = field(first, b"\x17team=payments,tier=gold");
         [labels, field(first + 1, &[1]), field(first + 2, &[2]), field(first + 3, &[7; 16])].concat()
     };
     let event = UsageEvent { refusal: None, origin: origin.clone(), ..event() };
@@ -170,7 +170,7 @@ fn fields_of_origins_are_frozen() {
     let in_open = written(|writer| write_open(writer, &opened));
     let in_counts = written(|writer| write_counts(writer, &counts));
     assert!(in_event.ends_with(&content(3)) && in_open.ends_with(&content(2)));
-    assert!(in_counts.ends_with(&field(2, b"\x16team=payments,tier=gold")));
+    assert!(in_counts.ends_with(&field(2, b"\x17team=payments,tier=gold")));
     assert_eq!(event_of(&in_event), Ok(event));
     assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
     assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
