@@ -7,14 +7,14 @@ import type { Page } from "@playwright/test";
 import { en } from "@/messages/en";
 
 import { expect, showTheme, test } from "./pages";
-import { type Shop, enter, newestPayment, openShop, subscribe } from "./shop";
+import { type Shop, enter, newestPayment, openShop, payInvoice, subscribe } from "./shop";
 
-const USERS = ["qris", "account", "card", "late", "tabs", "cut", "empty", "looks", "touch"] as const;
+const USERS = ["qris", "account", "card", "late", "tabs", "cut", "empty", "looks", "touch", "changes", "topup"] as const;
 const SHOTS = process.env.SCREENSHOTS !== undefined;
 
 let shop: Shop;
 test.beforeAll(async () => {
-  shop = await openShop(USERS);
+  shop = await openShop(USERS, "root");
 });
 test.afterAll(() => shop.stop());
 
@@ -150,6 +150,55 @@ test("with the network cut the code stays, and the payment is noticed afterwards
   await shop.play(`pay/${order}`);
   await page.unroute("**/api/**");
   await expect(page.getByRole("heading", { name: /is paid/ })).toBeVisible();
+});
+
+test("a plan is changed up and down, and a subscription is cancelled and resumed", async ({ page }) => {
+  await enter(page, shop, "changes");
+  await payInvoice(page, shop, await subscribe(page, shop, "pro"));
+  await page.goto(at("billing"));
+  await page.getByRole("button", { name: en.billing.changeTo("team") }).click();
+  const dialog = page.getByRole("dialog", { name: en.billing.changeTo("team") });
+  await expect(dialog.getByRole("row", { name: /pro.*-IDR 150,000/ })).toBeVisible();
+  await dialog.getByRole("button", { name: en.billing.changeTo("team") }).click();
+  await expect(page).toHaveURL(/\/dashboard\/pay\?id=/);
+  // 350,000 rupiah with the tax.
+  await expect(page.getByRole("row", { name: /Total.*388,500/ })).toBeVisible();
+  await payInvoice(page, shop, new URL(page.url()).searchParams.get("id") ?? "");
+  await expect(page.getByRole("heading", { name: /is paid/ })).toBeVisible();
+  await page.getByRole("link", { name: en.invoices.toBilling }).click();
+  await expect(page.locator("li[aria-current]").getByRole("heading", { name: "team" })).toBeVisible();
+
+  await page.getByRole("button", { name: en.billing.changeTo("pro") }).click();
+  await page.getByRole("dialog").getByRole("button", { name: en.billing.changeTo("pro") }).click();
+  await expect(page.getByText(/^Begins on/)).toBeVisible();
+  await page.getByRole("button", { name: en.billing.keep("team") }).click();
+  await page.getByRole("dialog").getByRole("button", { name: en.billing.keep("team") }).click();
+  await expect(page.getByText(/^Begins on/)).toBeHidden();
+
+  await page.getByRole("button", { name: en.billing.cancel }).click();
+  await page.getByRole("dialog").getByRole("button", { name: en.billing.cancel }).click();
+  await expect(page.getByText(/^The subscription ends on/)).toBeVisible();
+  await page.getByRole("button", { name: en.billing.resume }).click();
+  await expect(page.getByText(/^The subscription ends on/)).toBeHidden();
+});
+
+test("a wallet is topped up by an account number", async ({ page, expected }) => {
+  expected.push("404");
+  await enter(page, shop, "topup");
+  await page.goto(at("billing"));
+  await page.getByRole("button", { name: en.billing.topUp }).click();
+  await page.getByRole("dialog").getByLabel(en.billing.amount).fill("250000");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/topup=250000/);
+  await chooses(page, "BRI");
+  await expect(page).toHaveURL(/payment=/);
+  await expect(page.getByText(en.pay.accountNumber, { exact: true })).toBeVisible();
+  const id = new URL(page.url()).searchParams.get("payment") ?? "";
+  const { order_id: order } = (await (await page.request.get(`${shop.server.url}/api/payments/${id}`)).json()) as { order_id: string };
+  await shop.play(`pay/${order}`);
+  await expect(page.getByRole("heading", { name: en.pay.toppedUp("IDR 250,000") })).toBeVisible();
+  await page.getByRole("link", { name: en.invoices.toBilling }).click();
+  await expect(page.getByRole("row", { name: /Payment received.*IDR 250,000/ })).toBeVisible();
 });
 
 test("each page says that there is nothing yet, and that the server failed", async ({ page, expected }) => {

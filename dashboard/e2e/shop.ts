@@ -1,7 +1,7 @@
 /** A server that sells plans, the stub of Midtrans, and users who buy from it. */
 import { type ChildProcess, spawn } from "node:child_process";
 
-import type { Page } from "@playwright/test";
+import { type Page, expect } from "@playwright/test";
 
 import { BINARY, PASSWORD, type Server, createUser, freePort, startServer } from "./server";
 
@@ -21,6 +21,7 @@ plans:
     price: "150000 IDR"
     charges:
       - {name: Credits, metric: credits, model: tiered, included: 300000, tiers: [{up_to: 1000000, unit: "0.5 IDR"}, {unit: "0.3 IDR"}]}
+  - {name: team, credits_per_day: 50000, requests_per_minute: 600, price: "500000 IDR"}
   - {name: business, credits_per_day: 100000, requests_per_minute: 3000, price: "15000000 IDR", interval: year, trial: 14d}
 billing:
   enabled: true
@@ -40,12 +41,15 @@ export interface Shop {
   stop(): Promise<void>;
 }
 
-/** Starts the stub and a server that sells three plans. */
-export async function openShop(users: readonly string[]): Promise<Shop> {
+/** Starts the stub and a server that sells four plans. */
+export async function openShop(users: readonly string[], admin: string): Promise<Shop> {
   const port = await freePort();
   const stub = `http://127.0.0.1:${port}`;
   const child = spawn(BINARY, ["mock", "--midtrans", "--listen", `127.0.0.1:${port}`, "--server-key", KEY], { stdio: "ignore" });
-  const server = await startServer(configuration(stub), (data) => users.forEach((name) => createUser(emailOf(name), name, data)));
+  const server = await startServer(configuration(stub), (data) => {
+    users.forEach((name) => createUser(emailOf(name), name, data));
+    createUser(emailOf(admin), admin, ["--admin", ...data]);
+  });
   const play = async (path: string, body?: unknown): Promise<unknown> => {
     const response = await fetch(`${stub}/_stub/${path}`, { method: body === undefined && /^(orders|notifications)$/.test(path) ? "GET" : "POST", body: JSON.stringify(body ?? {}) });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
@@ -80,6 +84,16 @@ export async function subscribe(page: Page, shop: Shop, plan: string): Promise<s
   const response = await page.request.post(`${shop.server.url}/api/subscription`, { data: { plan }, headers: { Origin: shop.server.url } });
   if (!response.ok()) throw new Error(`${plan}: ${response.status()} ${await response.text()}`);
   return ((await response.json()) as { invoice_id: string }).invoice_id;
+}
+
+/** Pays an invoice of the user of the page by QRIS, and waits until it is paid. */
+export async function payInvoice(page: Page, shop: Shop, invoice: string): Promise<void> {
+  const url = `${shop.server.url}/api/invoices/${invoice}`;
+  const begun = await page.request.post(`${url}/pay`, { data: { method: "qris" }, headers: { Origin: shop.server.url } });
+  const { payment } = (await begun.json()) as { payment: { order_id: string } };
+  await shop.play(`pay/${payment.order_id}`);
+  const state = async () => ((await (await page.request.get(url)).json()) as { state: string }).state;
+  await expect.poll(state).toBe("paid");
 }
 
 /** The newest payment of an invoice, as the API shows it. */

@@ -1,10 +1,15 @@
 "use client";
 
+import dynamic from "next/dynamic";
+
+import { SkeletonRows } from "@/components/ui/states";
 import { PasswordForm } from "@/features/account/password-form";
-import { SessionList } from "@/features/account/session-list";
 import { Shell } from "@/features/frame/shell";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
+
+// The table is larger than the rest of the page.
+const SessionList = dynamic(() => import("@/features/account/session-list").then((module) => module.SessionList), { loading: SessionsLoading });
 
 /** The caller's own account: profile, password and sessions. */
 export function AccountPage() {
@@ -32,6 +37,10 @@ export function AccountPage() {
       <SessionList />
     </Shell>
   );
+}
+
+function SessionsLoading() {
+  return <section className="panel"><SkeletonRows rows={3} height={52} /></section>;
 }
 
 function Profile() {

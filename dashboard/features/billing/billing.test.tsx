@@ -19,7 +19,7 @@ const STARTER = { ...PRO, id: "p2", name: "starter", price: rupiah(0) };
 const HIDDEN = { ...LIMITS, id: "p3", name: "internal", for_sale: false, price: null, interval: null, trial_days: null, charges: null, version: null };
 const SUBSCRIPTION = { id: "s1", state: "pending", access: "fallback", plan: "pro", version: 1, price: rupiah(150_000), interval: "month", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, next_invoice_on: "2026-12-20", trial_last_day: null, cancel_at_end: false, next_plan: null, wallet: rupiah(2_500) };
 const OPEN = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: SUBSCRIPTION.period, currency: "IDR", subtotal: rupiah(150_000), tax: null, total: rupiah(150_000), remaining: rupiah(150_000), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null };
-const COMMON = { "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/plans": { body: { items: [HIDDEN, PRO, STARTER], next: null } } };
+const COMMON = { "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/plans": { body: { items: [HIDDEN, PRO, STARTER], next: null } }, "GET /api/wallet": { body: { balance: rupiah(2_500), entries: [], next: null } } };
 
 describe("the page of billing", () => {
   it("offers the plans that are for sale, and opens the payment of the first invoice", async () => {
@@ -43,7 +43,7 @@ describe("the page of billing", () => {
     expect(note).toHaveTextContent("Until the invoice is paid, the limits of the fallback plan apply.");
     expect(within(note).getByRole("link", { name: "Pay invoice INV-2026-000001" })).toHaveAttribute("href", "/dashboard/pay?id=i1");
     expect(screen.getByText("Waits for payment")).toBeVisible();
-    expect(screen.getByText("IDR 2,500")).toBeVisible();
+    expect(screen.getAllByText("IDR 2,500")[0]).toBeVisible();
     expect(screen.queryByRole("button", { name: /Subscribe/ })).toBeNull();
   });
 
@@ -61,6 +61,85 @@ describe("the page of billing", () => {
     expect(await screen.findByText("This server sells no plans")).toBeVisible();
     expect(seen.some(({ line }) => /subscription|invoices|plans/.test(line))).toBe(false);
     expect(screen.queryByRole("link", { name: "Billing" })).toBeNull();
+  });
+});
+
+describe("a change of the subscription", () => {
+  const ACTIVE = { ...SUBSCRIPTION, state: "active", access: "plan" };
+  const line = (no: number, text: string, amount: number) => ({ no, kind: "proration", text, quantity: 1, unit: "period", unit_price: null, amount: rupiah(amount), first_day: "2026-12-11", last_day: "2026-12-19" });
+  const NONE = { "GET /api/invoices": { body: { items: [], next: null } } };
+
+  it("shows its invoice, and leads to the payment of an upgrade", async () => {
+    const business = { ...PRO, id: "p4", name: "business", price: rupiah(1_500_000) };
+    const seen = serve({
+      ...COMMON, ...NONE, "GET /api/subscription": { body: ACTIVE }, "GET /api/plans": { body: { items: [PRO, business], next: null } },
+      "POST /api/subscription/preview": { body: { lines: [line(1, "pro", -101_613), line(2, "business", 1_016_129)], subtotal: rupiah(914_516), tax: null, total: rupiah(914_516), applies_on: "2026-12-11" } },
+      "POST /api/subscription/change": { body: { ...ACTIVE, invoice_id: "i9" } },
+    });
+    show(<BillingPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Change to business" }));
+    const dialog = screen.getByRole("dialog", { name: "Change to business" });
+    expect(await within(dialog).findByRole("row", { name: /pro.*-IDR 101,613/ })).toBeVisible();
+    expect(dialog).toHaveTextContent("The plan applies as soon as it is paid");
+    fireEvent.click(within(dialog).getByRole("button", { name: "Change to business" }));
+    await waitFor(() => expect(push).toHaveBeenCalledWith("/dashboard/pay?id=i9"));
+    expect(seen.find(({ line }) => line === "POST /api/subscription/change")?.body).toEqual({ plan: "business" });
+  });
+
+  it("says that a downgrade waits for the next period, and takes it back", async () => {
+    const seen = serve({
+      ...COMMON, ...NONE, "GET /api/subscription": [{ body: ACTIVE }, { body: { ...ACTIVE, next_plan: "starter" } }],
+      "POST /api/subscription/preview": { body: { lines: [line(1, "starter", 0)], subtotal: rupiah(0), tax: null, total: rupiah(0), applies_on: "2026-12-20" } },
+      "POST /api/subscription/change": { body: { ...ACTIVE, next_plan: "starter", invoice_id: null } },
+    });
+    show(<BillingPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Change to starter" }));
+    expect(await within(screen.getByRole("dialog")).findByText("The plan begins on 20 Dec 2026, with this invoice. Nothing is due before.")).toBeVisible();
+    fireEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Change to starter" }));
+    expect(await screen.findByText("Begins on 20 Dec 2026")).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: "Keep pro" }));
+    fireEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Keep pro" }));
+    await waitFor(() => expect(seen.filter(({ line }) => line === "POST /api/subscription/change").at(-1)?.body).toEqual({ plan: "pro" }));
+  });
+
+  it("ends it with the period or now, and takes the end back", async () => {
+    const ended = { ...ACTIVE, cancel_at_end: true, next_invoice_on: null };
+    const seen = serve({ ...COMMON, ...NONE, "GET /api/subscription": [{ body: ACTIVE }, { body: ended }], "POST /api/subscription/cancel": { body: ended }, "POST /api/subscription/resume": refusal("conflict", 409, "it has ended") });
+    show(<BillingPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Cancel subscription" }));
+    const dialog = screen.getByRole("dialog", { name: "Cancel the subscription to pro?" });
+    expect(within(dialog).getByRole("radio", { name: /At the end of the period, on 19 Dec 2026/ })).toBeChecked();
+    fireEvent.click(within(dialog).getByRole("radio", { name: /Now/ }));
+    fireEvent.click(within(dialog).getByRole("button", { name: "Cancel subscription" }));
+    fireEvent.click(await screen.findByRole("button", { name: "Resume subscription" }));
+    expect(await screen.findByText("it has ended")).toBeVisible();
+    expect(screen.getByText("The subscription ends on 19 Dec 2026")).toBeVisible();
+    expect(seen.find(({ line }) => line === "POST /api/subscription/cancel")?.body).toEqual({ at: "now" });
+  });
+
+  it("is not offered while the first invoice waits", async () => {
+    serve({ ...COMMON, ...NONE, "GET /api/subscription": { body: SUBSCRIPTION } });
+    show(<BillingPage />);
+    expect(await screen.findByText("Subscribed")).toBeVisible();
+    expect(screen.queryByRole("button", { name: /Change to/ })).toBeNull();
+  });
+});
+
+describe("the wallet", () => {
+  it("lists its entries, and asks for whole rupiah of a top-up", async () => {
+    const entry = { amount: rupiah(-2_500), reason: "invoice.paid_from_wallet", invoice_id: "i1", payment_id: null, at: "2026-11-20T12:00:00Z" };
+    serve({ ...COMMON, "GET /api/invoices": { body: { items: [], next: null } }, "GET /api/subscription": { body: SUBSCRIPTION }, "GET /api/wallet": { body: { balance: rupiah(5_000), entries: [entry], next: null } } });
+    show(<BillingPage />);
+    expect(await screen.findByRole("row", { name: /20 Nov 2026.*Invoice paid.*-IDR 2,500/ })).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: "Top up wallet" }));
+    const dialog = await screen.findByRole("dialog", { name: "Top up wallet" });
+    const amount = within(dialog).getByLabelText("Amount");
+    fireEvent.change(amount, { target: { value: "100.000" } });
+    fireEvent.click(within(dialog).getByRole("button", { name: "Choose how to pay" }));
+    expect(await within(dialog).findByText("Enter whole rupiah, at least 1, without dots")).toBeVisible();
+    fireEvent.change(amount, { target: { value: "100000" } });
+    fireEvent.click(within(dialog).getByRole("button", { name: "Choose how to pay" }));
+    await waitFor(() => expect(push).toHaveBeenCalledWith("/dashboard/pay?topup=100000"));
   });
 });
 

@@ -8,7 +8,8 @@ import { Button } from "@/components/ui/button";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { chargeText } from "@/features/billing/billing-words";
-import { type Subscription, useSubscribe, useSubscription } from "@/features/billing/use-billing";
+import { ChangeDialog } from "@/features/billing/change-dialog";
+import { type Subscription, useSubscription, useSubscriptionChanges } from "@/features/billing/use-billing";
 import { limitTexts } from "@/features/plans/plan-words";
 import { type Plan, usePlans } from "@/features/plans/use-plans";
 import { NONE } from "@/lib/format";
@@ -35,7 +36,8 @@ export function PlanOffers() {
           {sold.map((plan) => <Offer key={plan.id} plan={plan} subscription={subscription} onChoose={() => setAsked(plan)} />)}
         </ul>
       )}
-      {asked && <SubscribeDialog plan={asked} onClose={() => setAsked(undefined)} />}
+      {asked && !subscription && <SubscribeDialog plan={asked} onClose={() => setAsked(undefined)} />}
+      {asked && subscription && <ChangeDialog plan={asked.name} subscription={subscription} onClose={() => setAsked(undefined)} />}
     </section>
   );
 }
@@ -49,6 +51,9 @@ function Offer({ plan, subscription, onChoose }: { plan: Priced; subscription: S
   const format = useFormat();
   const currency = plan.price?.currency ?? "";
   const isCurrent = subscription?.plan === plan.name;
+  const isNext = subscription?.next_plan === plan.name;
+  // The present plan takes a planned change back.
+  const mayChange = subscription?.state === "active" && !isNext && (!isCurrent || Boolean(subscription.next_plan));
   const limits = limitTexts(plan, t, format).slice(0, 3).filter(([, text]) => text !== NONE);
   return (
     <li aria-current={isCurrent || undefined}>
@@ -72,7 +77,9 @@ function Offer({ plan, subscription, onChoose }: { plan: Priced; subscription: S
         ))}
       </dl>
       {isCurrent && <p className="row ok md mt-auto"><Check className="i s" aria-hidden />{t.billing.current}</p>}
+      {isNext && <p className="row t2 md mt-auto">{t.billing.begins(format.utcFull(subscription.next_invoice_on ?? subscription.period.last_day))}</p>}
       {subscription === null && <Button look="primary" className="mt-auto" onClick={onChoose}>{t.billing.choose(plan.name)}</Button>}
+      {mayChange && <Button className="mt-auto" onClick={onChoose}>{isCurrent ? t.billing.keep(plan.name) : t.billing.changeTo(plan.name)}</Button>}
     </li>
   );
 }
@@ -82,7 +89,7 @@ function SubscribeDialog({ plan, onClose }: { plan: Priced; onClose(): void }) {
   const t = useMessages();
   const format = useFormat();
   const router = useRouter();
-  const subscribe = useSubscribe();
+  const { subscribe } = useSubscriptionChanges();
   const isFree = plan.price?.amount === 0;
   const price = `${plan.price ? format.bill(plan.price) : ""} ${t.billing.per[plan.interval as "month" | "year"]}`;
   const onSuccess = ({ invoice_id: invoice }: Subscription) => {

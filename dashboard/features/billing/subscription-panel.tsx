@@ -1,13 +1,16 @@
 "use client";
 
 import Link from "next/link";
+import { useState } from "react";
 
-import { buttonClass } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { StateTag } from "@/features/billing/state-tag";
+import { CancelDialog } from "@/features/billing/cancel-dialog";
 import { subscriptionState } from "@/features/billing/billing-words";
-import { type Invoice, type Subscription, useInvoices, useSubscription } from "@/features/billing/use-billing";
+import { type Invoice, type Subscription, useInvoices, useSubscription, useSubscriptionChanges } from "@/features/billing/use-billing";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
@@ -59,7 +62,29 @@ function Figures({ subscription }: { subscription: Subscription }) {
       <div className="pf">
         <span>{t.billing.period(format.utcFull(period.first_day), format.utcFull(period.last_day))}</span>
         {subscription.trial_last_day && <span>{t.billing.trialUntil(format.utcFull(subscription.trial_last_day))}</span>}
+        <EndButton subscription={subscription} />
       </div>
+    </>
+  );
+}
+
+/** Ends the subscription, or takes the planned end back. */
+function EndButton({ subscription }: { subscription: Subscription }) {
+  const t = useMessages();
+  const { resume } = useSubscriptionChanges();
+  const [isAsked, setAsked] = useState(false);
+  if (subscription.cancel_at_end) {
+    return (
+      <>
+        <FailedNote title={t.billing.notResumed} error={resume.error} />
+        <Button size="small" className="push" disabled={resume.isPending} onClick={() => resume.mutate()}>{t.billing.resume}</Button>
+      </>
+    );
+  }
+  return (
+    <>
+      <Button size="small" className="push" onClick={() => setAsked(true)}>{t.billing.cancel}</Button>
+      {isAsked && <CancelDialog subscription={subscription} onClose={() => setAsked(false)} />}
     </>
   );
 }

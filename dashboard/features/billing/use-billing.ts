@@ -7,6 +7,8 @@ import { ApiError, type Schemas, api } from "@/lib/api";
 export type Subscription = Schemas["Subscription"];
 export type Invoice = Schemas["Invoice"];
 export type Payment = Schemas["Payment"];
+export type Wallet = Schemas["Wallet"];
+export type ChangePreview = Schemas["ChangePreview"];
 
 /** Milliseconds after which a page reads an invoice again whose payment it follows. */
 export const FOLLOW_MS = 5_000;
@@ -44,13 +46,36 @@ export function useInvoice(id: string, isFollowed = false): UseQueryResult<Invoi
   });
 }
 
-/** Subscribes the reader to a plan by its name. */
-export function useSubscribe(): UseMutationResult<Subscription, ApiError, string> {
+/** The wallet of the reader, with its newest entries. */
+export function useWallet(): UseQueryResult<Wallet, ApiError> {
+  return useQuery({ queryKey: ["billing", "wallet"], queryFn: ({ signal }) => api("get", "/api/wallet", { query: { limit: 20 }, signal }) });
+}
+
+/** The invoice that a change to a plan would have, and the day on which the plan would begin. Nothing is stored. */
+export function useChangePreview(plan: string): UseQueryResult<ChangePreview, ApiError> {
+  return useQuery({ queryKey: ["billing", "preview", plan], queryFn: ({ signal }) => api("post", "/api/subscription/preview", { body: { plan }, signal }), staleTime: 0 });
+}
+
+interface SubscriptionChanges {
+  /** Subscribes the reader to a plan by its name. */
+  subscribe: UseMutationResult<Subscription, ApiError, string>;
+  /** Changes to another plan by its name; the present one takes a planned change back. */
+  change: UseMutationResult<Subscription, ApiError, string>;
+  /** Ends the subscription with its period, or now. */
+  cancel: UseMutationResult<Subscription, ApiError, "end" | "now">;
+  /** Takes the end with the period back. */
+  resume: UseMutationResult<Subscription, ApiError, void>;
+}
+
+export function useSubscriptionChanges(): SubscriptionChanges {
   const client = useQueryClient();
-  return useMutation({
-    mutationFn: (plan) => api("post", "/api/subscription", { body: { plan } }),
-    onSettled: () => {
-      for (const queryKey of [["billing"], ["me"], ["overview"]]) void client.invalidateQueries({ queryKey });
-    },
-  });
+  const onSettled = () => {
+    for (const queryKey of [["billing"], ["me"], ["overview"]]) void client.invalidateQueries({ queryKey });
+  };
+  return {
+    subscribe: useMutation({ mutationFn: (plan) => api("post", "/api/subscription", { body: { plan } }), onSettled }),
+    change: useMutation({ mutationFn: (plan) => api("post", "/api/subscription/change", { body: { plan } }), onSettled }),
+    cancel: useMutation({ mutationFn: (at) => api("post", "/api/subscription/cancel", { body: { at } }), onSettled }),
+    resume: useMutation({ mutationFn: () => api("post", "/api/subscription/resume"), onSettled }),
+  };
 }

@@ -12,6 +12,7 @@ import { Failure, SkeletonRows } from "@/components/ui/states";
 import { invoiceState } from "@/features/billing/billing-words";
 import { StateTag } from "@/features/billing/state-tag";
 import { type Invoice, useInvoice } from "@/features/billing/use-billing";
+import { CreditNotes } from "@/features/invoices/credit-notes";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { PaymentList } from "@/features/invoices/payment-list";
 import { useFormat, useMessages } from "@/lib/language";
@@ -54,6 +55,7 @@ function Content({ invoice }: { invoice: Invoice }) {
     [t.invoices.period, `${format.utcFull(invoice.period.first_day)} – ${format.utcFull(invoice.period.last_day)}`],
     [t.invoices.issued, invoice.issued_at && format.moment(invoice.issued_at)],
     [t.invoices.due, invoice.due_at && format.moment(invoice.due_at)],
+    [t.invoices.reason, invoice.reason && <bdi key="v">{invoice.reason}</bdi>],
     [t.invoices.taxNumber, invoice.tax_invoice_number],
   ];
   return (
@@ -79,6 +81,7 @@ function Content({ invoice }: { invoice: Invoice }) {
         <h3>{t.invoices.payments}</h3>
         <PaymentList payments={invoice.payments ?? []} />
       </section>
+      <CreditNotes notes={invoice.credit_notes ?? []} page="invoices" />
       <section>
         <h3>{t.invoices.details}</h3>
         <Facts facts={facts} />

@@ -7,7 +7,7 @@ import { useFormat, useMessages } from "@/lib/language";
 type Line = NonNullable<Invoice["lines"]>[number];
 
 /** The lines of an invoice in the order of printing, then the subtotal, the tax and the total. */
-export function InvoiceLines({ invoice }: { invoice: Invoice }) {
+export function InvoiceLines({ invoice }: { invoice: Pick<Invoice, "lines" | "currency" | "subtotal" | "tax" | "total"> }) {
   const t = useMessages();
   const format = useFormat();
   const { tax } = invoice;
@@ -57,7 +57,8 @@ export function InvoiceLines({ invoice }: { invoice: Invoice }) {
 
 function lineNote(line: Line, currency: string, format: Format): string {
   const days = `${format.utcDay(line.first_day)} – ${format.utcFull(line.last_day)}`;
-  if (line.kind === "plan") return days;
+  // A plan and its part of a period have no count.
+  if (line.unit === "period") return days;
   const price = line.unit_price ? ` × ${format.unitPrice(line.unit_price, currency)}` : "";
   return `${format.whole(line.quantity)} ${line.unit}${price} · ${days}`;
 }

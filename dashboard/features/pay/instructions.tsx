@@ -7,10 +7,10 @@ import { Button, buttonClass } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
 import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
-import type { Invoice, Payment } from "@/features/billing/use-billing";
+import type { Payment } from "@/features/billing/use-billing";
 import { bankName, methodText } from "@/features/invoices/payment-words";
 import { hasInstructions, secondsLeft } from "@/features/pay/pay-state";
-import { type ChosenMethod, usePay } from "@/features/pay/use-payment";
+import type { ChosenMethod, Paying } from "@/features/pay/use-payment";
 import { countdown } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -22,13 +22,14 @@ const HOUR_S = 3_600;
 const QrCode = dynamic(() => import("@/features/pay/qr-code").then((module) => module.QrCode));
 
 interface InstructionsProps {
-  invoice: Invoice;
   payment: Payment;
+  /** Sends the payment again, if the provider did not respond. */
+  pay: Paying;
   onOther(): void;
 }
 
 /** How to pay, and until when. */
-export function Instructions({ invoice, payment, onOther }: InstructionsProps) {
+export function Instructions({ payment, pay, onOther }: InstructionsProps) {
   const t = useMessages();
   return (
     <>
@@ -37,14 +38,14 @@ export function Instructions({ invoice, payment, onOther }: InstructionsProps) {
         <Button size="small" className="push" onClick={onOther}>{t.pay.other}</Button>
       </div>
       <div className="pay-how">
-        {hasInstructions(payment) ? <Steps invoice={invoice} payment={payment} /> : <Unanswered invoice={invoice} payment={payment} />}
+        {hasInstructions(payment) ? <Steps payment={payment} /> : <Unanswered payment={payment} pay={pay} />}
         <Waiting payment={payment} />
       </div>
     </>
   );
 }
 
-function Steps({ invoice, payment }: Omit<InstructionsProps, "onOther">) {
+function Steps({ payment }: Pick<InstructionsProps, "payment">) {
   const t = useMessages();
   const format = useFormat();
   const { qr_text: qr, va, redirect_url: page } = payment;
@@ -52,7 +53,7 @@ function Steps({ invoice, payment }: Omit<InstructionsProps, "onOther">) {
   if (qr) {
     return (
       <>
-        <QrCode text={qr} label={t.pay.qrLabel(amount)} file={`qris-${invoice.number ?? payment.order_id}.png`} />
+        <QrCode text={qr} label={t.pay.qrLabel(amount)} file={`qris-${payment.order_id}.png`} />
         <StepList steps={t.pay.qrSteps(amount)} />
       </>
     );
@@ -105,9 +106,8 @@ function grouped(number: string): string {
 }
 
 /** The provider has not responded to the charge: the same order is sent again. */
-function Unanswered({ invoice, payment }: Omit<InstructionsProps, "onOther">) {
+function Unanswered({ payment, pay }: Omit<InstructionsProps, "onOther">) {
   const t = useMessages();
-  const pay = usePay(invoice.id);
   const again: ChosenMethod = { method: payment.method, bank: payment.va?.bank };
   return (
     <>

@@ -1,26 +1,35 @@
 "use client";
 
-import { ChevronRight, CreditCard, Landmark, QrCode } from "lucide-react";
+import { ChevronRight, CreditCard, Landmark, QrCode, Wallet } from "lucide-react";
 
 import { FailedNote } from "@/components/ui/failed-note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import type { Invoice, Payment } from "@/features/billing/use-billing";
+import type { Payment } from "@/features/billing/use-billing";
 import { bankName } from "@/features/invoices/payment-words";
-import { type ChosenMethod, type PaymentMethod, useMethods, usePay } from "@/features/pay/use-payment";
+import { type ChosenMethod, type Paying, type PaymentMethod, useMethods } from "@/features/pay/use-payment";
 import { useFormat, useMessages } from "@/lib/language";
 
-const ICONS: Record<string, typeof QrCode> = { qris: QrCode, va: Landmark, card: CreditCard };
+const ICONS: Record<string, typeof QrCode> = { qris: QrCode, va: Landmark, card: CreditCard, wallet: Wallet };
+
+interface MethodChoiceProps {
+  /** The amount in rupiah. */
+  amount: number;
+  pay: Paying;
+  /** The money in the wallet, which is offered if it pays the whole amount. */
+  wallet?: number | undefined;
+  onBegun(payment: Payment): void;
+}
 
 /** The methods whose limits fit the amount. The others are named with their limits. */
-export function MethodChoice({ invoice, onBegun }: { invoice: Invoice; onBegun(payment: Payment): void }) {
+export function MethodChoice({ amount, pay, wallet = 0, onBegun }: MethodChoiceProps) {
   const t = useMessages();
   const format = useFormat();
-  const methods = useMethods(invoice.remaining.amount);
-  const pay = usePay(invoice.id);
+  const methods = useMethods(amount);
   const choose = (chosen: ChosenMethod) => pay.mutate(chosen, { onSuccess: onBegun });
-  const fitting = (methods.data ?? []).filter(({ allowed }) => allowed);
+  const fromWallet = wallet >= amount ? [{ method: "wallet", bank: null }] : [];
+  const fitting = methods.data ? [...fromWallet, ...methods.data.filter(({ allowed }) => allowed)] : [];
   const others = (methods.data ?? []).filter(({ allowed }) => !allowed);
-  const name = ({ method, bank }: PaymentMethod) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
+  const name = ({ method, bank }: Pick<PaymentMethod, "method" | "bank">) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
   return (
     <>
       <div className="ph"><h2 id="methods">{t.pay.choose}</h2></div>

@@ -2,11 +2,12 @@
 
 import { Button } from "@/components/ui/button";
 import { Note } from "@/components/ui/note";
-import type { Invoice } from "@/features/billing/use-billing";
+import { type Invoice, useWallet } from "@/features/billing/use-billing";
+import { EndedPayment } from "@/features/pay/ended-payment";
 import { Instructions } from "@/features/pay/instructions";
 import { MethodChoice } from "@/features/pay/method-choice";
-import { isPayable, isWaiting, shownPayment } from "@/features/pay/pay-state";
-import { usePayment } from "@/features/pay/use-payment";
+import { isPayable, shownPayment } from "@/features/pay/pay-state";
+import { usePay, usePayment } from "@/features/pay/use-payment";
 import { useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 import { useClockDistance } from "@/lib/server-clock";
@@ -17,13 +18,15 @@ export function OpenInvoice({ invoice }: { invoice: Invoice }) {
   const t = useMessages();
   const { get, set } = useUrlState();
   const [now, distance] = [useNow(1_000), useClockDistance()];
+  const wallet = useWallet().data?.balance;
   const payments = invoice.payments ?? [];
+  const pay = usePay(invoice.id);
   const payment = usePayment(shownPayment(payments, get("payment"), now, distance));
   const canPay = payment !== undefined && isPayable(payment, now, distance);
   const isChoosing = get("choose") !== "" || !canPay;
   return (
     <section className="panel" aria-label={t.pay.how}>
-      {payment && !canPay && <Ended title={isWaiting(payment) ? t.pay.over : (t.pay.ended[payment.reason ?? payment.state] ?? t.pay.ended.refused ?? "")} text={isWaiting(payment) || payment.reason === "expired" ? t.pay.overText : t.pay.endedText} />}
+      {payment && !canPay && <EndedPayment payment={payment} />}
       {isChoosing && canPay && (
         <div className="p-4 pb-1">
           <Note title={t.pay.another}>
@@ -33,17 +36,8 @@ export function OpenInvoice({ invoice }: { invoice: Invoice }) {
         </div>
       )}
       {isChoosing
-        ? <MethodChoice invoice={invoice} onBegun={({ id }) => set({ payment: id, choose: "" })} />
-        : <Instructions invoice={invoice} payment={payment} onOther={() => set({ choose: "1" })} />}
+        ? <MethodChoice amount={invoice.remaining.amount} pay={pay} wallet={wallet?.amount} onBegun={({ id }) => set({ payment: id, choose: "" })} />
+        : <Instructions payment={payment} pay={pay} onOther={() => set({ choose: "1" })} />}
     </section>
-  );
-}
-
-/** Why the last payment did not succeed. */
-function Ended({ title, text }: { title: string; text: string }) {
-  return (
-    <div className="p-4 pb-1">
-      <Note tone="warn" title={title}>{text}</Note>
-    </div>
   );
 }

@@ -9,10 +9,11 @@ import { useInvoice } from "@/features/billing/use-billing";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { ClosedInvoice } from "@/features/pay/closed-invoice";
 import { OpenInvoice } from "@/features/pay/open-invoice";
+import { TopUp, TopUpPayment } from "@/features/pay/top-up";
 import { useFormat, useMessages } from "@/lib/language";
 import { useUrlState } from "@/lib/url-state";
 
-/** The payment of one invoice. The page follows it until it is paid, here or in another tab. */
+/** The payment of one invoice, or into the wallet. The page follows it until it is paid, here or in another tab. */
 export function PayPage() {
   return (
     <BillingShell page="pay">
@@ -29,6 +30,9 @@ function Payment() {
   const invoice = useInvoice(id, true);
   const { data } = invoice;
   const list = <Link className={buttonClass({ look: "primary" })} href="/dashboard/invoices">{t.billing.allInvoices}</Link>;
+  const topUp = Number(get("topup"));
+  if (id === "" && Number.isSafeInteger(topUp) && topUp > 0) return <TopUp amount={topUp} />;
+  if (id === "" && get("payment") !== "") return <TopUpPayment key={get("payment")} id={get("payment")} />;
   if (id === "") return <section className="panel"><Empty title={t.pay.noInvoice} action={list}>{t.pay.noInvoiceText}</Empty></section>;
   if (!data) {
     return (

@@ -27,7 +27,7 @@ const METHODS = [
 ];
 
 function open(invoice: object, answers: Parameters<typeof serve>[0] = {}) {
-  return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/invoices/i1": { body: invoice }, "GET /api/billing/methods": { body: { items: METHODS } }, ...answers });
+  return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/invoices/i1": { body: invoice }, "GET /api/billing/methods": { body: { items: METHODS } }, "GET /api/wallet": { body: { balance: rupiah(0), entries: [], next: null } }, ...answers });
 }
 
 beforeEach(() => {
@@ -108,6 +108,31 @@ describe("the page of a payment", () => {
     address.query = "";
     show(<PayPage />);
     expect(await screen.findByText("No invoice is chosen")).toBeVisible();
+  });
+});
+
+describe("a payment into the wallet", () => {
+  it("is begun with a method, and followed until it arrives", async () => {
+    address.query = "topup=100000";
+    const topUp = { ...QRIS, id: "t1", amount: rupiah(100_000) };
+    const seen = open({}, { "POST /api/wallet/topups": { status: 201, body: { payment: topUp } }, "GET /api/payments/t1": [{ body: topUp }, { body: { ...topUp, state: "paid" } }] });
+    const view = show(<PayPage />);
+    expect(await screen.findByText("IDR 100,000 for your wallet")).toBeVisible();
+    fireEvent.click(await screen.findByRole("button", { name: /^QRIS/ }));
+    await waitFor(() => expect(address.replace).toHaveBeenCalledWith("/dashboard/pay?payment=t1", { scroll: false }));
+    expect(seen.find(({ line }) => line === "POST /api/wallet/topups")?.body).toEqual({ amount: 100_000, method: "qris" });
+    view.unmount();
+    address.query = "payment=t1";
+    show(<PayPage />);
+    expect(await screen.findByRole("img", { name: "QR code of QRIS for IDR 100,000" })).toBeVisible();
+    expect(await screen.findByRole("heading", { name: "IDR 100,000 is in your wallet" }, { timeout: 8_000 })).toBeVisible();
+  });
+
+  it("offers the wallet for an invoice that it pays whole", async () => {
+    const seen = open(INVOICE, { "GET /api/wallet": { body: { balance: rupiah(166_500), entries: [], next: null } }, "POST /api/invoices/i1/pay": { status: 201, body: { payment: { ...QRIS, method: "wallet", state: "paid" } } } });
+    show(<PayPage />);
+    fireEvent.click(await screen.findByRole("button", { name: /^Wallet/ }));
+    await waitFor(() => expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ method: "wallet" }));
   });
 });
 

@@ -23,30 +23,44 @@ export function useMethods(amount: number): UseQueryResult<PaymentMethod[], ApiE
   return useQuery({ queryKey: ["billing", "methods", amount], queryFn: async ({ signal }) => (await api("get", "/api/billing/methods", { query: { amount }, signal })).items });
 }
 
-/** Follows a payment until it is decided: the server requests its status from the provider. Then the invoice is read again. */
-export function usePayment(payment: Payment | undefined): Payment | undefined {
+/** A payment by its id, read again until it is decided: the server requests its status from the provider. */
+export function usePaymentOf(id: string, isEnabled = true): UseQueryResult<Payment, ApiError> {
   const client = useQueryClient();
-  const id = payment?.id ?? "";
-  const { data } = useQuery({
+  const query = useQuery<Payment, ApiError>({
     queryKey: ["payment", id],
     queryFn: ({ signal }) => api("get", "/api/payments/{id}", { path: { id }, signal }),
-    enabled: payment !== undefined && isWaiting(payment),
+    enabled: isEnabled && id !== "",
     refetchInterval: ({ state }) => (state.data && !isWaiting(state.data) ? false : FOLLOW_MS),
   });
-  const isDecided = data !== undefined && !isWaiting(data);
+  const isDecided = query.data !== undefined && !isWaiting(query.data);
   useEffect(() => {
     if (isDecided) for (const queryKey of CHANGED) void client.invalidateQueries({ queryKey });
   }, [client, isDecided]);
+  return query;
+}
+
+/** Follows a payment of an invoice until it is decided. Then the invoice is read again. */
+export function usePayment(payment: Payment | undefined): Payment | undefined {
+  const { data } = usePaymentOf(payment?.id ?? "", payment !== undefined && isWaiting(payment));
   // Either of them may be the newer one, and a decision is final.
   return payment === undefined || isWaiting(payment) ? (data ?? payment) : payment;
 }
 
+export type Paying = UseMutationResult<Payment, ApiError, ChosenMethod>;
+
 /** Begins a payment of an invoice. A pending payment by the same method is returned instead. */
-export function usePay(invoice: string): UseMutationResult<Payment, ApiError, ChosenMethod> {
+export function usePay(invoice: string): Paying {
   const client = useQueryClient();
   return useMutation({
     mutationFn: async ({ method, bank }) => (await api("post", "/api/invoices/{id}/pay", { path: { id: invoice }, body: { method, ...(bank && { bank }) } })).payment,
     // The invoice may be paid meanwhile, in another tab.
     onSettled: () => client.invalidateQueries({ queryKey: ["billing"] }),
+  });
+}
+
+/** Begins a payment into the wallet. A pending payment of the same method and amount is returned instead. */
+export function useTopUp(amount: number): Paying {
+  return useMutation({
+    mutationFn: async ({ method, bank }) => (await api("post", "/api/wallet/topups", { body: { amount, method, ...(bank && { bank }) } })).payment,
   });
 }

@@ -28,4 +28,6 @@ export const invoices = {
   noPayments: "No payment was begun.",
   details: "Details",
   taxNumber: "Tax invoice",
+  creditNotes: "Credit notes",
+  reason: "Reason",
 };

@@ -15,6 +15,7 @@ export const pay = {
     qris: "Scan a code with the app of a bank or an e-wallet",
     va: "Transfer to an account number by mobile banking, internet banking or ATM",
     card: "Enter a credit or debit card on the page of Midtrans",
+    wallet: "Pay at once with the money in your wallet",
   } as Record<string, string>,
   banks: { bca: "BCA", bni: "BNI", bri: "BRI", permata: "Permata", cimb: "CIMB Niaga", mandiri: "Mandiri" } as Record<string, string>,
   states: { created: "Begun", pending: "Waits for payment", held: "In review", paid: "Paid", failed: "Failed", reversed: "Taken back by the bank", partly_refunded: "Partly refunded", refunded: "Refunded", charged_back: "Charged back" } as Record<string, string>,
@@ -56,4 +57,8 @@ export const pay = {
   surplusText: "The amount is in your wallet and pays the next invoice.",
   closed: { review: "This invoice is in review", void: "This invoice is void", uncollectible: "This invoice was written off" } as Record<string, string>,
   closedText: "It cannot be paid here.",
+  topUp: (amount: string) => `${amount} for your wallet`,
+  missing: "You have no payment with this id",
+  toppedUp: (amount: string) => `${amount} is in your wallet`,
+  toppedUpText: "It pays the next invoices.",
 };

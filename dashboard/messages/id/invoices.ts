@@ -30,4 +30,6 @@ export const invoices: Messages["invoices"] = {
   noPayments: "Belum ada pembayaran.",
   details: "Rincian",
   taxNumber: "Faktur pajak",
+  creditNotes: "Nota kredit",
+  reason: "Alasan",
 };

@@ -17,6 +17,7 @@ export const pay: Messages["pay"] = {
     qris: "Pindai kode dengan aplikasi bank atau dompet digital",
     va: "Transfer ke nomor rekening lewat mobile banking, internet banking atau ATM",
     card: "Masukkan kartu kredit atau debit di halaman Midtrans",
+    wallet: "Bayar langsung dengan uang di dompet Anda",
   },
   banks: { bca: "BCA", bni: "BNI", bri: "BRI", permata: "Permata", cimb: "CIMB Niaga", mandiri: "Mandiri" },
   states: { created: "Dimulai", pending: "Menunggu pembayaran", held: "Ditinjau", paid: "Dibayar", failed: "Gagal", reversed: "Ditarik kembali oleh bank", partly_refunded: "Dikembalikan sebagian", refunded: "Dikembalikan", charged_back: "Tagihan balik" },
@@ -58,4 +59,8 @@ export const pay: Messages["pay"] = {
   surplusText: "Jumlah itu ada di dompet Anda dan membayar faktur berikutnya.",
   closed: { review: "Faktur ini sedang ditinjau", void: "Faktur ini batal", uncollectible: "Faktur ini dihapusbukukan" },
   closedText: "Faktur ini tidak dapat dibayar di sini.",
+  topUp: (amount) => `${amount} untuk dompet Anda`,
+  missing: "Anda tidak memiliki pembayaran dengan id ini",
+  toppedUp: (amount) => `${amount} ada di dompet Anda`,
+  toppedUpText: "Uang ini membayar faktur berikutnya.",
 };
