@@ -183,7 +183,7 @@ async fn each_figure_stands_in_its_column() {
         );
         let plans = table(&store, "daily_plans").await;
         let plan = PlanId::NIL.0.simple();
-        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37";
+        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37 label_set_no=0 client=0 tools=0 session=-";
         expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
         let raw = table(&store, "usage_raw").await;
         let event = uuid::Uuid::parse_str(&id).unwrap();
@@ -270,11 +270,11 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let row = |key: &str| rows.iter().find(|row| row["key_no"] == key).unwrap();
         expect(
             row("0"),
-            "user_no=0 key_no=0 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
+            "user_no=0 key_no=0 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 label_set_no=0 requests=12 credits=24",
         );
         expect(
             row("2"),
-            "user_no=1 key_no=2 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
+            "user_no=1 key_no=2 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 label_set_no=0 requests=6 credits=12",
         );
     }
 }

@@ -79,7 +79,7 @@ const PLANTED: [(&str, usize); 5] = [
     ("INSERT INTO daily_subjects SELECT {id}, {id}, day, node_id, 7, 0, 0, created_at, updated_at FROM daily_subjects
         WHERE day = {today} LIMIT 1", 1),
     ("UPDATE usage_counts SET credits = credits + 5 WHERE day = {today} AND minute = (SELECT min(minute)
-        FROM usage_counts WHERE day = {today})", 3),
+        FROM usage_counts WHERE day = {today})", 4),
 ];
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
             let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
             // Totals of hours and routes contain the credits of counts too.
             let others = u64::from(planted.contains("usage_counts"));
-            let expected = RepairedTotals { subjects: 1, hours: others, routes: others, ..RepairedTotals::default() };
+            let expected = RepairedTotals { subjects: 1, hours: others, routes: others, labels: others, ..RepairedTotals::default() };
             assert_eq!(repaired, expected, "{sql}");
             assert_eq!(differences(&store).await, [], "{sql}");
             let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
