@@ -23,7 +23,7 @@ pub(crate) fn require_below(caller: &Caller, role: Role) -> Result<(), Problem> 
     ))
 }
 
-/// Refuses members: labels decide who sees the usage, and to whom it is attributed.
+/// Refuses members: labels decide which lead sees the usage, and which team it is attributed to.
 ///
 /// # Errors
 /// `forbidden`.

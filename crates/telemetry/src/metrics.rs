@@ -33,7 +33,7 @@ use prometheus_client::registry::Registry;
 pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, TARGET_RESULTS, TargetStatus};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use exemplars::{Exemplars, ExportedRequest};
-pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
+pub use family::{Family, LabelValue, MetricLabels, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::{Histogram, HistogramCounts, WorkerHistogram};
 pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
@@ -158,13 +158,13 @@ struct BuildLabels {
     version: &'static str,
 }
 
-impl LabelSet for ApiLabels {
+impl MetricLabels for ApiLabels {
     fn overflow(&self) -> Self {
         Self { method: OTHER, path: LabelValue::other(), status: self.status }
     }
 }
 
-impl LabelSet for PathLabels {
+impl MetricLabels for PathLabels {
     fn overflow(&self) -> Self {
         Self { method: OTHER, path: LabelValue::other() }
     }

@@ -40,7 +40,7 @@ impl RuleBounds {
     }
 }
 
-/// Returns a number that reaches so many of the bounds.
+/// Returns a number that reaches the first `reached` bounds.
 fn number(bounds: &[u64], reached: usize) -> u64 {
     reached.checked_sub(1).and_then(|at| bounds.get(at).copied()).unwrap_or(0)
 }

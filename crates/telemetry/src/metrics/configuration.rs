@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, OTHER};
+use super::family::{Family, MetricLabels, OTHER};
 
 /// The results, and `other`.
 const RESULTS_MAX: usize = 4;
@@ -28,7 +28,7 @@ pub struct ReloadLabels {
     pub result: &'static str,
 }
 
-impl LabelSet for ReloadLabels {
+impl MetricLabels for ReloadLabels {
     fn overflow(&self) -> Self {
         Self { result: OTHER }
     }

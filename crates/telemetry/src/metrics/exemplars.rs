@@ -1,6 +1,6 @@
 //! Exemplars: an exported trace beside each bucket of `tollgate_request_duration_seconds`, for readers of OpenMetrics.
 //!
-//! prometheus-client 0.24 writes exemplars of its own histogram only, which locks a mutex for each observation. These are
+//! prometheus-client 0.24 writes exemplars only of the histogram type that it has, which locks a mutex for each observation. These are
 //! added to the encoded text, and only for requests whose spans the receiver has accepted.
 
 use std::collections::HashMap;

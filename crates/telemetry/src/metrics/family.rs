@@ -74,13 +74,13 @@ impl EncodeLabelValue for LabelValue {
 }
 
 /// A label set that can be replaced by `other`.
-pub trait LabelSet: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
+pub trait MetricLabels: EncodeLabelSet + Clone + Ord + fmt::Debug + Send + Sync + 'static {
     /// Returns the labels with [`LabelValue::other`] in place of each unbounded value.
     #[must_use]
     fn overflow(&self) -> Self;
 }
 
-/// One metric per label set. Above `series_max`, metrics are counted under [`LabelSet::overflow`].
+/// One metric per label set. Above `series_max`, metrics are counted under [`MetricLabels::overflow`].
 #[derive(Debug)]
 pub struct Family<L, M> {
     metrics: Arc<RwLock<BTreeMap<L, M>>>,
@@ -93,7 +93,7 @@ impl<L, M> Clone for Family<L, M> {
     }
 }
 
-impl<L: LabelSet, M: Clone + Default> Family<L, M> {
+impl<L: MetricLabels, M: Clone + Default> Family<L, M> {
     /// Returns a family of at most `series_max` label sets, overflow series excluded.
     #[must_use]
     pub fn new(series_max: usize) -> Self {
@@ -128,7 +128,7 @@ impl<L: LabelSet, M: Clone + Default> Family<L, M> {
     }
 }
 
-impl<L: LabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
+impl<L: MetricLabels, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         for (labels, metric) in &*self.metrics.read().unwrap_or_else(PoisonError::into_inner) {
             metric.encode(encoder.encode_family(labels)?)?;
@@ -163,7 +163,7 @@ mod tests {
         model: LabelValue,
     }
 
-    impl LabelSet for Model {
+    impl MetricLabels for Model {
         fn overflow(&self) -> Self {
             Self { model: LabelValue::other() }
         }

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, LabelValue};
+use super::family::{Family, LabelValue, MetricLabels};
 
 /// Maximum number of issuers with series of their own.
 const ISSUERS_MAX: usize = 256;
@@ -39,13 +39,13 @@ pub struct IssuerOutcomeLabels {
     pub outcome: &'static str,
 }
 
-impl LabelSet for IssuerLabels {
+impl MetricLabels for IssuerLabels {
     fn overflow(&self) -> Self {
         Self { issuer: LabelValue::other() }
     }
 }
 
-impl LabelSet for IssuerOutcomeLabels {
+impl MetricLabels for IssuerOutcomeLabels {
     fn overflow(&self) -> Self {
         Self { issuer: LabelValue::other(), outcome: self.outcome }
     }

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::OTHER;
-use super::family::{Family, LabelSet};
+use super::family::{Family, MetricLabels};
 use super::meter::Seconds;
 
 /// Maximum number of jobs, and of their outcomes.
@@ -42,13 +42,13 @@ pub struct JobRunLabels {
     pub outcome: &'static str,
 }
 
-impl LabelSet for JobLabels {
+impl MetricLabels for JobLabels {
     fn overflow(&self) -> Self {
         Self { job: OTHER }
     }
 }
 
-impl LabelSet for JobRunLabels {
+impl MetricLabels for JobRunLabels {
     fn overflow(&self) -> Self {
         Self { job: OTHER, outcome: self.outcome }
     }

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, LabelValue};
+use super::family::{Family, LabelValue, MetricLabels};
 
 /// Maximum number of series. Tollgate itself and the configuration define the names.
 const SERIES_MAX: usize = 32;
@@ -29,7 +29,7 @@ pub struct LimitLabels {
     pub limit: LabelValue,
 }
 
-impl LabelSet for LimitLabels {
+impl MetricLabels for LimitLabels {
     fn overflow(&self) -> Self {
         Self { limit: LabelValue::other() }
     }

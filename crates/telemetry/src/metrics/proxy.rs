@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, LabelValue, OTHER};
+use super::family::{Family, LabelValue, MetricLabels, OTHER};
 use super::histogram::Histogram;
 
 /// Maximum of routes × methods × statuses: 10,000 series are about one megabyte per scrape.
@@ -92,49 +92,49 @@ pub struct ModelLabels {
     pub model: LabelValue,
 }
 
-impl LabelSet for RequestLabels {
+impl MetricLabels for RequestLabels {
     fn overflow(&self) -> Self {
         Self { route: LabelValue::other(), method: OTHER, status: self.status, result: self.result }
     }
 }
 
-impl LabelSet for RouteLabels {
+impl MetricLabels for RouteLabels {
     fn overflow(&self) -> Self {
         Self { route: LabelValue::other() }
     }
 }
 
-impl LabelSet for UpstreamLabels {
+impl MetricLabels for UpstreamLabels {
     fn overflow(&self) -> Self {
         Self { upstream: LabelValue::other() }
     }
 }
 
-impl LabelSet for CodeLabels {
+impl MetricLabels for CodeLabels {
     fn overflow(&self) -> Self {
         Self { code: OTHER }
     }
 }
 
-impl LabelSet for UpstreamCodeLabels {
+impl MetricLabels for UpstreamCodeLabels {
     fn overflow(&self) -> Self {
         Self { upstream: LabelValue::other(), code: self.code }
     }
 }
 
-impl LabelSet for UpstreamCauseLabels {
+impl MetricLabels for UpstreamCauseLabels {
     fn overflow(&self) -> Self {
         Self { upstream: LabelValue::other(), ..self.clone() }
     }
 }
 
-impl LabelSet for TokenLabels {
+impl MetricLabels for TokenLabels {
     fn overflow(&self) -> Self {
         Self { provider: LabelValue::other(), model: LabelValue::other(), class: self.class }
     }
 }
 
-impl LabelSet for ModelLabels {
+impl MetricLabels for ModelLabels {
     fn overflow(&self) -> Self {
         Self { provider: LabelValue::other(), model: LabelValue::other() }
     }

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, LabelValue};
+use super::family::{Family, LabelValue, MetricLabels};
 
 /// Maximum number of sources with series of their own.
 const SOURCES_MAX: usize = 256;
@@ -28,7 +28,7 @@ pub struct SourceLabels {
     pub source: LabelValue,
 }
 
-impl LabelSet for SourceLabels {
+impl MetricLabels for SourceLabels {
     fn overflow(&self) -> Self {
         Self { source: LabelValue::other() }
     }

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet, LabelValue};
+use super::family::{Family, LabelValue, MetricLabels};
 
 /// Maximum number of certificates with series of their own.
 const CERTIFICATES_MAX: usize = 1_000;
@@ -28,7 +28,7 @@ pub struct CertificateLabels {
     pub file: LabelValue,
 }
 
-impl LabelSet for CertificateLabels {
+impl MetricLabels for CertificateLabels {
     fn overflow(&self) -> Self {
         Self { file: LabelValue::other() }
     }

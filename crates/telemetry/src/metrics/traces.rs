@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::exemplars::Exemplars;
-use super::family::{Family, LabelSet};
+use super::family::{Family, MetricLabels};
 use crate::traces::TraceQueue;
 
 /// Maximum number of reasons, which are a closed list.
@@ -32,7 +32,7 @@ pub struct TraceDropLabels {
     pub reason: &'static str,
 }
 
-impl LabelSet for TraceDropLabels {
+impl MetricLabels for TraceDropLabels {
     fn overflow(&self) -> Self {
         Self { reason: super::OTHER }
     }
