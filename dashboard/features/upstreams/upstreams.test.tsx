@@ -18,7 +18,7 @@ const UNUSED: Backend = {
   url: "http://10.0.0.2:9000", weight: 1, state: null, in_flight: null, requests: null, failures: null, mean_ms: null, p50_ms: null, p95_ms: null,
   ejections: null, breaker_openings: null, checks_succeeded: null, checks_failed: null,
 };
-const list = (backends: Backend[]): UpstreamList => ({ is_live: true, items: [{ name: "users", kind: "upstream", strategy: "ewma", backends }], next: null });
+const list = (backends: Backend[]): UpstreamList => ({ is_live: true, items: [{ name: "users", kind: "upstream", strategy: "ewma", backends, sources: [] }], next: null });
 
 describe("the page of upstreams", () => {
   it("shows the state, the counts and the history of each backend", async () => {
@@ -50,7 +50,7 @@ describe("the page of upstreams", () => {
 
 describe("the health of an upstream", () => {
   it("counts the backends that get requests", () => {
-    const of = (backends: Backend[]) => healthOf({ name: "users", kind: "upstream", strategy: "ewma", backends });
+    const of = (backends: Backend[]) => healthOf({ name: "users", kind: "upstream", strategy: "ewma", backends, sources: [] });
     const available: Backend = { ...BACKEND, state: "available" };
     expect(of([available, UNUSED])).toEqual({ mark: "ok", available: 2, all: 2 });
     expect(of([available, BACKEND, { ...BACKEND, weight: 0 }])).toEqual({ mark: "warn", available: 1, all: 2 });
