@@ -1,11 +1,13 @@
 //! Compiles the TLS of upstreams, providers, issuers and services: its files are read, so that a startup reports those that cannot be used.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::Clock;
 use tls::{CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
 
-use crate::error::{Code, Problem};
+use crate::error::{At, Code, Problem};
+use crate::input::Input;
 use crate::schema::traffic::{UpstreamInput, UpstreamTlsInput};
 use crate::section::Reader;
 use crate::snapshot::{Backend, Scheme};
@@ -51,8 +53,16 @@ pub(super) fn load(reader: &Reader<'_>, input: &UpstreamTlsInput) -> Option<Arc<
     match UpstreamTls::load(settings, Clock::system().now()) {
         Ok(tls) => Some(Arc::new(tls)),
         Err(error) => {
-            let (at, name) = place(input, error.role());
-            let message = format!("`{}`: {error}", location.name(name));
+            let (file, name) = file_of(input, error.role());
+            let at = file.and_then(Input::at);
+            let reason = match (at, file) {
+                // No error repeats the value of a variable.
+                (Some(At::Variable(_)), Some(file)) => {
+                    error.to_string().replace(&file.value.display().to_string(), "the file")
+                }
+                (Some(At::File(_)) | None, _) | (_, None) => error.to_string(),
+            };
+            let message = format!("`{}`: {reason}", location.name(name));
             reader.report(Problem::new(Code::File, at, message).of_startup());
             None
         }
@@ -60,11 +70,10 @@ pub(super) fn load(reader: &Reader<'_>, input: &UpstreamTlsInput) -> Option<Arc<
 }
 
 /// Returns the key that names the file with this role.
-fn place(input: &UpstreamTlsInput, role: Option<FileRole>) -> (Option<crate::error::At>, &'static str) {
-    let file = match role {
-        Some(FileRole::Authorities) => (&input.ca, "ca"),
-        Some(FileRole::Key) => (&input.key, "key"),
-        Some(FileRole::Certificate) | None => (&input.cert, "cert"),
-    };
-    (file.0.as_ref().and_then(|file| file.at()), file.1)
+fn file_of(input: &UpstreamTlsInput, role: Option<FileRole>) -> (Option<&Input<PathBuf>>, &'static str) {
+    match role {
+        Some(FileRole::Authorities) => (input.ca.as_ref(), "ca"),
+        Some(FileRole::Key) => (input.key.as_ref(), "key"),
+        Some(FileRole::Certificate) | None => (input.cert.as_ref(), "cert"),
+    }
 }

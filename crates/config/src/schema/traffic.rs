@@ -327,7 +327,7 @@ section! {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
         /// The servers of the upstream.
-        backends: Entries<BackendInput> = sections::<BackendInput>("required")
+        backends: Entries<BackendInput> = sections::<BackendInput>("required, unless `discover` is set")
             .not_empty("at least one {url: http://HOST:PORT}")
             .at_most(BACKENDS_MAX)
             .required_unless("discover");
@@ -353,7 +353,7 @@ section! {
         retry: Option<RetryInput> = maybe_nested::<RetryInput>();
         /// The [connections](upstreams.md#connections) to the backends.
         pool: Option<PoolInput> = maybe_nested::<PoolInput>();
-        rules: Rule::Values(balance::some_weight), Rule::Values(balance::value_of_hash);
+        rules: Rule::RequiredUnless("backends", &["discover"]), Rule::Values(balance::some_weight), Rule::Values(balance::value_of_hash);
     }
 }
 

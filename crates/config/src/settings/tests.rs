@@ -334,9 +334,13 @@ fn the_documents_list_every_setting_with_its_default() {
     }
     let uncommented: String = lines
         .iter()
-        // The keys of `drain`, of `circuit_breaker` and of `tax` enable them.
+        // The keys of `drain`, of `circuit_breaker`, of `tax` and of `dns` enable them.
         .filter(|line| line.starts_with("TOLLGATE_"))
-        .filter(|line| !["HANGUP__DRAIN", "CIRCUIT_BREAKER", "BILLING__TAX"].iter().any(|part| line.contains(part)))
+        .filter(|line| {
+            !["HANGUP__DRAIN", "CIRCUIT_BREAKER", "BILLING__TAX", "TOLLGATE_DNS__"]
+                .iter()
+                .any(|part| line.contains(part))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let folder = tempfile::tempdir().unwrap();

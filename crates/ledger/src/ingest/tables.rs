@@ -18,11 +18,11 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session",]
+        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id",]
     ),
     &[
         ("id", SqlType::Uuid),
-        ("session", SqlType::Uuid),
+        ("session_id", SqlType::Uuid),
         ("plan_id", SqlType::Uuid),
         ("format", SqlType::Text),
         ("streamed", SqlType::Boolean),

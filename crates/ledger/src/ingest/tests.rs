@@ -183,7 +183,8 @@ async fn each_figure_stands_in_its_column() {
         );
         let plans = table(&store, "daily_plans").await;
         let plan = PlanId::NIL.0.simple();
-        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37 label_set_no=0 client=0 tools=0 session=-";
+        let charged =
+            "day=34 credits=35 charged_tokens=36 charged_nano=37 label_set_no=0 client=0 tools=0 session_id=-";
         expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
         let raw = table(&store, "usage_raw").await;
         let event = uuid::Uuid::parse_str(&id).unwrap();

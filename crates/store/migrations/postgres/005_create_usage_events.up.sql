@@ -77,6 +77,11 @@ CREATE TABLE usage_events (
     file_searches            BIGINT,
     cost_nano                BIGINT,
     cost_unknown             TEXT,
+    -- client: a number of access::ClientProgram; tools: 0 none, 1 offered, 2 called; session_id: a hash.
+    label_set_no             BIGINT,
+    client                   BIGINT,
+    tools                    BIGINT,
+    session_id               UUID,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL
 );

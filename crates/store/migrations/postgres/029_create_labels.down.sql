@@ -20,13 +20,10 @@ SELECT CAST(min(CAST(id AS TEXT)) AS UUID), max(user_no), key_no, subject_no, ro
 FROM usage_counts GROUP BY key_no, subject_no, route_no, status_class, minute, day;
 DROP TABLE usage_counts;
 ALTER TABLE unlabelled_counts RENAME TO usage_counts;
+ALTER INDEX unlabelled_counts_pkey RENAME TO usage_counts_pkey;
 CREATE INDEX usage_counts_user ON usage_counts (user_no, minute);
 CREATE INDEX usage_counts_minute ON usage_counts (minute);
 
-ALTER TABLE usage_events DROP COLUMN session;
-ALTER TABLE usage_events DROP COLUMN tools;
-ALTER TABLE usage_events DROP COLUMN client;
-ALTER TABLE usage_events DROP COLUMN label_set_no;
 DROP TABLE label_members;
 DROP TABLE label_sets;
 ALTER TABLE api_keys DROP COLUMN labels;

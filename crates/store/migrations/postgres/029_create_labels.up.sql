@@ -1,6 +1,6 @@
--- Labels of keys, users and routes (team=payments), and further metadata of requests. Older binaries add to no totals by label
+-- Labels of keys, users and routes (team=payments). Older binaries add to no totals by label
 -- and insert counts under another key, so this migration raises the floor.
-UPDATE schema_floor SET version = 27;
+UPDATE schema_floor SET version = 29;
 
 -- labels: NAME=VALUE,NAME=VALUE in the order of the names; NULL without labels.
 ALTER TABLE users ADD COLUMN labels TEXT;
@@ -30,13 +30,6 @@ CREATE TABLE label_members (
 CREATE INDEX label_members_set ON label_members (label_set_no, name);
 CREATE INDEX label_members_name ON label_members (name, value, label_set_no);
 
--- client: a number of access::ClientProgram; tools: 0 none, 1 offered, 2 called; session: a hash. All are NULL in rows of older
--- binaries.
-ALTER TABLE usage_events ADD COLUMN label_set_no BIGINT;
-ALTER TABLE usage_events ADD COLUMN client BIGINT;
-ALTER TABLE usage_events ADD COLUMN tools BIGINT;
-ALTER TABLE usage_events ADD COLUMN session UUID;
-
 -- Counts by label set too.
 CREATE TABLE labelled_counts (
     id           UUID NOT NULL PRIMARY KEY,
@@ -59,6 +52,7 @@ INSERT INTO labelled_counts (id, user_no, key_no, subject_no, route_no, status_c
 SELECT id, user_no, key_no, subject_no, route_no, status_class, minute, day, 0, requests, credits, created_at, updated_at FROM usage_counts;
 DROP TABLE usage_counts;
 ALTER TABLE labelled_counts RENAME TO usage_counts;
+ALTER INDEX labelled_counts_pkey RENAME TO usage_counts_pkey;
 CREATE INDEX usage_counts_user ON usage_counts (user_no, minute);
 CREATE INDEX usage_counts_minute ON usage_counts (minute);
 

@@ -23,10 +23,6 @@ ALTER TABLE unlabelled_counts RENAME TO usage_counts;
 CREATE INDEX usage_counts_user ON usage_counts (user_no, minute);
 CREATE INDEX usage_counts_minute ON usage_counts (minute);
 
-ALTER TABLE usage_events DROP COLUMN session;
-ALTER TABLE usage_events DROP COLUMN tools;
-ALTER TABLE usage_events DROP COLUMN client;
-ALTER TABLE usage_events DROP COLUMN label_set_no;
 DROP TABLE label_members;
 DROP TABLE label_sets;
 ALTER TABLE api_keys DROP COLUMN labels;

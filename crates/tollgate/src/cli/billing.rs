@@ -9,7 +9,8 @@ pub(super) const BILLING_EXAMPLES: &str = "Examples:
   # Close all periods that have ended
   tollgate billing close --config tollgate.yaml
   # Close those that ended in November or before
-  tollgate billing close --config tollgate.yaml --last-day 2026-11-30
+  tollgate billing close --config tollgate.yaml \\
+      --last-day 2026-11-30
 
 The job billing_close does the same every minute. A period is closed once: a repeat makes no invoice. The exit code is 0, \
 and 1 if a period could not be closed; the log names it. Servers may be running.";

@@ -480,7 +480,7 @@ error[unknown_key]: unknown key `names` in `upstreams[0]`
  --> t.yaml:2:5
   |
 2 |   - names: u
-  |     ^^^^^ expected `name`, `backends`, `strategy`, `hash`, `slow_start`, `tls`, `allow_link_local`, `circuit_breaker`, `ejection`, `health_check`, `retry` or `pool`
+  |     ^^^^^ expected `name`, `backends`, `discover`, `strategy`, `hash`, `slow_start`, `tls`, `allow_link_local`, `circuit_breaker`, `ejection`, `health_check`, `retry` or `pool`
   = did you mean `name`?",
     );
 }

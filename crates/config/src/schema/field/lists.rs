@@ -89,7 +89,7 @@ impl<S: SectionInput> Describe for Sections<S> {
     }
 
     fn is_required(&self) -> bool {
-        self.required_unless.is_some()
+        self.required_unless == Some("")
     }
 
     fn schema(&self) -> Json {

@@ -101,7 +101,8 @@ impl Shop {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Answer {
-        post(self.world.address, path, &[&self.ada.bearer()], &body.to_string()).await
+        let body = if *body == json!({}) { String::new() } else { body.to_string() };
+        post(self.world.address, path, &[&self.ada.bearer()], &body).await
     }
 
     /// Subscribes to `endless`, and returns the path of the invoice.

@@ -30,7 +30,8 @@ async fn every_caller_sees_the_plans() {
     let ada = world.holder("ada", "starter").await;
     let page = get(world.address, PATH, &[&ada.bearer()]).await.json();
     let endless = json!({"id": page["items"][0]["id"], "name": "endless", "credits_per_day": null, "requests_per_minute": null,
-        "budgets": [], "shared_keys": true, "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z"});
+        "budgets": [], "shared_keys": true, "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z",
+        "for_sale": false, "price": null, "interval": null, "charges": null, "trial_days": null, "version": null});
     assert_eq!(
         (&page["items"][0], &page["items"][1]["name"], &page["next"]),
         (&endless, &json!("starter"), &Value::Null)

@@ -60,6 +60,7 @@ async fn an_admin_creates_a_user_and_the_user_sets_the_password() {
     let shown = get(world.address, &format!("{PATH}/{}", user["id"].as_str().unwrap()), &[&root.bearer()]).await;
     let mut detail = expected;
     detail["grants"] = json!([]);
+    detail["labels"] = json!({});
     assert_eq!((shown.status, shown.json()), (200, detail));
 }
 

@@ -117,13 +117,13 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>) -> String {
         StoreKind::Postgres => ("CAST(min(CAST(id AS TEXT)) AS UUID)", "CAST(max(CAST(id AS TEXT)) AS UUID)"),
     };
     // Only requests with a session are sorted or counted by it, and only if a rule needs it.
-    let of_sessions = format!("FROM usage_events WHERE {condition} AND {OF_DAY} AND session IS NOT NULL");
+    let of_sessions = format!("FROM usage_events WHERE {condition} AND {OF_DAY} AND session_id IS NOT NULL");
     let mut joins = String::new();
     let session_bounds = match bounds.requests_per_session {
         [] => "CAST(NULL AS BIGINT)".to_owned(),
         bounds => {
             joins.push_str(&format!(
-                " LEFT JOIN (SELECT session AS of_session, count(*) AS sent {of_sessions} GROUP BY session) s ON s.of_session = session"
+                " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {of_sessions} GROUP BY session_id) s ON s.of_session = session_id"
             ));
             format!("CASE WHEN sent IS NULL THEN NULL ELSE {} END", reached("sent", bounds))
         }
@@ -132,7 +132,7 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>) -> String {
         [] => "CAST(NULL AS BIGINT)".to_owned(),
         bounds => {
             joins.push_str(&format!(
-                " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session ORDER BY started_at, id))
+                " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
                     / 1000000 AS interval_s {of_sessions}) i ON i.of_id = id"
             ));
             format!("CASE WHEN interval_s IS NULL THEN NULL ELSE {} END", reached("interval_s", bounds))

@@ -22,7 +22,8 @@ async fn finance(shop: &Shop) -> String {
 }
 
 async fn send(shop: &Shop, bearer: &str, path: &str, body: Value) -> Answer {
-    post(shop.world.address, path, &[bearer], &body.to_string()).await
+    let body = if body == json!({}) { String::new() } else { body.to_string() };
+    post(shop.world.address, path, &[bearer], &body).await
 }
 
 async fn agrees(shop: &Shop) {
