@@ -134,7 +134,8 @@ async fn serve(
     {
         return Err(EarlyResponse::Respond(Box::new(page)));
     }
-    let RouteMatch { policy, auth, key_places, action } = found.or_else(|early| elsewhere(early, at, &snapshot, &head))?;
+    let RouteMatch { policy, auth, key_places, action } =
+        found.or_else(|early| elsewhere(early, at, &snapshot, &head))?;
     account.matched(policy);
     addresses::check(account)?;
     // The bound of a gRPC call is that of each message.
@@ -208,8 +209,7 @@ fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
 
 /// Refuses a request without a route, whose host may have routes of other listeners than that of the connection.
 fn elsewhere<T>(early: EarlyResponse, at: &ConnectionContext, snapshot: &Snapshot, head: &Head) -> Phase<T> {
-    let is_elsewhere =
-        at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener);
+    let is_elsewhere = at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener);
     Err(if is_elsewhere { misdirected().into() } else { early })
 }
 

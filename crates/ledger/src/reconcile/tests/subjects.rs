@@ -100,7 +100,13 @@ async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
             let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
             // Totals of hours and routes contain the credits of counts too.
             let others = u64::from(planted.contains("usage_counts"));
-            let expected = RepairedTotals { subjects: 1, hours: others, routes: others, labels: others, ..RepairedTotals::default() };
+            let expected = RepairedTotals {
+                subjects: 1,
+                hours: others,
+                routes: others,
+                labels: others,
+                ..RepairedTotals::default()
+            };
             assert_eq!(repaired, expected, "{sql}");
             assert_eq!(differences(&store).await, [], "{sql}");
             let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
