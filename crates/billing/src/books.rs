@@ -10,6 +10,7 @@ mod crediting;
 mod error;
 mod finance;
 mod invoicing;
+mod payment_money;
 mod payments;
 mod refunding;
 mod stored_state;

@@ -130,19 +130,23 @@ impl Books {
     async fn close_period(&self, id: Uuid, last_day: Day) -> Result<bool, BillingError> {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
-        let Some(subscription) = subscription.filter(|of| of.last_day == last_day && of.state != "cancelled") else {
-            return Ok(false);
+        let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(false) };
+        let state = state_of(&subscription)?;
+        let is_trial = state == SubscriptionState::Trialing;
+        let event = match (subscription.cancel_at_end, is_trial) {
+            (true, _) => SubscriptionEvent::LastPeriodEnded,
+            (false, true) => SubscriptionEvent::TrialEnded,
+            (false, false) => SubscriptionEvent::PeriodEnded,
         };
-        let is_trial = state_of(&subscription)? == SubscriptionState::Trialing;
+        // The state may have changed since the list was read.
+        if state.after(event).is_none() {
+            return Ok(false);
+        }
         // A change of the period that ended cannot be paid any more.
         let open = self.open_changes(&mut on, &subscription).await?;
         self.void_all(&mut on, &open).await?;
-        let (event, next) = if subscription.cancel_at_end {
-            (SubscriptionEvent::LastPeriodEnded, None)
-        } else {
-            let event = if is_trial { SubscriptionEvent::TrialEnded } else { SubscriptionEvent::PeriodEnded };
-            (event, Some(subscription.next_plan_version.unwrap_or(subscription.plan_version)))
-        };
+        let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
+        let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
         let mut lines = Vec::new();
         let period = BillingPeriod { first_day: subscription.first_day, last_day };
         let mut days = period;

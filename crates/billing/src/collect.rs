@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use access::Timestamp;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
+use ledger::billing::payments::LookUpTimes;
 use ledger::billing::{
     StoredPayment, StoredSubscription, WaitingNotification, invoices, payments, refunds, subscriptions,
 };
@@ -26,6 +27,16 @@ pub const DUNNING: JobSpec =
 
 /// Number of rows that are read at a time.
 const PAGE: u32 = 100;
+/// A bank takes a payment back within minutes. A notification of it may be lost.
+const REVERSED_WITHIN: Duration = Duration::from_hours(1);
+/// A QR code or a card page that has expired may still be paid within this time.
+const LATE_WITHIN: Duration = Duration::from_hours(24);
+/// The pause after the first attempt to handle a notification. It doubles with each attempt, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_hours(1);
+/// Attempts to handle a notification: about half a day. The payment itself is still looked up.
+const ATTEMPTS_MAX: i64 = 24;
 /// A pending payment is looked up again after this time: Midtrans repeats a notification for almost six hours.
 const CHECK_EVERY: Duration = Duration::from_mins(5);
 
@@ -67,14 +78,15 @@ impl Dunning {
 
 impl Job for NotificationHandling {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let mut failed = None;
         for notification in payments::notifications(self.0.store(), PAGE).await? {
-            // The others do not wait for one that fails.
-            if let Err(error) = self.0.handle(&notification).await {
-                failed = Some(error);
+            match self.0.handle(&notification).await {
+                Ok(()) => {}
+                Err(BillingError::Database(error)) => return Err(error.into()),
+                // The others do not wait for one that fails.
+                Err(error) => self.0.postpone(&notification, &error).await?,
             }
         }
-        failed.map_or(Ok(NextRun::Period), |error| Err(error.into()))
+        Ok(NextRun::Period)
     }
 }
 
@@ -86,11 +98,13 @@ impl Job for PaymentReconciliation {
                 self.0.send_refund(&refund).await?;
             }
         }
-        for payment in payments::waiting(self.0.store(), now.before(CHECK_EVERY), PAGE).await? {
-            let outcome = self.0.refresh(&payment).await?;
-            if outcome == PaymentOutcome::Unchanged && payment.state == "created" && payment.expires_at <= now {
-                self.0.expire(payment.id).await?;
-            }
+        let times = LookUpTimes {
+            checked_before: now.before(CHECK_EVERY),
+            paid_after: now.before(REVERSED_WITHIN),
+            failed_after: now.before(LATE_WITHIN),
+        };
+        for payment in payments::waiting(self.0.store(), times, PAGE).await? {
+            self.0.request_status(&payment, times.checked_before).await?;
         }
         Ok(NextRun::Period)
     }
@@ -122,6 +136,43 @@ impl Books {
             },
         };
         Ok(payments::set_handled(self.store(), of.id, &result).await?)
+    }
+
+    /// Plans the next attempt to handle a notification, or gives it up.
+    async fn postpone(&self, of: &WaitingNotification, error: &BillingError) -> Result<(), BillingError> {
+        if of.attempts + 1 >= ATTEMPTS_MAX {
+            tracing::error!(order = of.order_id, transaction = of.transaction_id, %error, "a notification was given up");
+            return Ok(payments::set_handled(self.store(), of.id, "failed").await?);
+        }
+        tracing::warn!(order = of.order_id, attempts = of.attempts + 1, %error, "a notification could not be handled yet");
+        let doublings = u32::try_from(of.attempts).unwrap_or(0).min(12);
+        let pause = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
+        let next_at = self.store().clock().now().after(pause);
+        Ok(payments::postpone(self.store(), of.id, next_at).await?)
+    }
+
+    /// Requests the status of a payment, unless another node did since `before`. An error does not stop the others.
+    async fn request_status(&self, payment: &StoredPayment, before: Timestamp) -> Result<(), BillingError> {
+        // Recorded before the request, so that a payment that always fails waits behind the others.
+        if !payments::claim(self.store(), payment.id, before).await? {
+            return Ok(());
+        }
+        match self.refresh(payment).await {
+            Ok(PaymentOutcome::Changed(_)) => return Ok(()),
+            Ok(PaymentOutcome::Unchanged) => {}
+            Ok(PaymentOutcome::Mismatch) => {
+                tracing::error!(payment = %payment.id, order = payment.order, "a payment differs from the report of its provider");
+            }
+            Err(BillingError::Database(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(payment = %payment.id, %error, "the status of a payment could not be requested");
+                return Ok(());
+            }
+        }
+        if payment.state == "created" && payment.expires_at <= self.store().clock().now() {
+            self.expire(payment.id).await?;
+        }
+        Ok(())
     }
 
     /// Ends a payment for which the customer chose no method in time.
@@ -168,9 +219,7 @@ impl Books {
         let is_overdue = open.iter().any(|invoice| invoice.due_at.is_some_and(|due| due <= now));
         let Some(event) = self.consequence(&subscription, is_overdue, now)? else { return Ok(()) };
         if event == SubscriptionEvent::FirstInvoiceLapsed {
-            for invoice in open.iter().filter(|invoice| invoice.remaining == invoice.total) {
-                self.void(&mut on, invoice.id).await?;
-            }
+            self.void_unused(&mut on, &open).await?;
         }
         self.transition(&mut on, &Actor::SYSTEM, &subscription, event).await?;
         Ok(on.commit().await?)

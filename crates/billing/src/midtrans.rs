@@ -8,6 +8,7 @@ mod exchange;
 mod notification;
 mod request;
 mod response;
+mod transaction_id;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use http::Method;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 pub use endpoint::ProviderEndpoint;
 pub use exchange::MidtransError;
@@ -28,9 +29,12 @@ pub use response::{ChargeResult, StatusReport, gross_amount};
 
 use crate::channel::{ChannelKind, PaymentChannel};
 use exchange::ProviderRequest;
+use transaction_id::is_id;
 
 /// The maximum number of concurrent requests to Midtrans.
 const AT_ONCE: usize = 16;
+/// The maximum duration of a request, from the wait for its turn to the last byte.
+const WITHIN: Duration = Duration::from_secs(10);
 /// The pause before the one retry of a charge whose result is unknown. The key of the request makes it safe.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -89,10 +93,10 @@ impl MidtransClient {
     }
 
     /// Begins a payment. After a lost response or an overload, the request is repeated once with the same key; then the
-    /// status of the order decides.
+    /// status of the order decides. It also decides if the order exists already: not every bank supports the key.
     ///
     /// # Errors
-    /// [`MidtransError`]. After an error other than [`MidtransError::Refused`], the order may exist.
+    /// [`MidtransError`]. Unless the error [is final](MidtransError::is_final), the order may exist.
     pub async fn charge(&self, order: &ChargeOrder<'_>) -> Result<ChargeResult, MidtransError> {
         let is_card = order.channel.kind() == ChannelKind::Card;
         let endpoint = if is_card { &self.settings.snap } else { &self.settings.core };
@@ -113,9 +117,9 @@ impl MidtransClient {
         match result {
             Ok(body) if is_card => ChargeResult::of_page(&body),
             Ok(body) => ChargeResult::of_charge(&body),
-            Err(error) if error.is_transient() && !is_card => {
-                let found = self.request_status(order.order_id).await;
-                found.ok().flatten().map_or(Err(error), |body| ChargeResult::of_charge(&body))
+            Err(error) if (error.is_transient() || error.is_duplicate()) && !is_card => {
+                let found = self.request_status(order.order_id).await.ok().flatten();
+                found.map_or(Err(error), |body| ChargeResult::of_status(&body))
             }
             Err(error) => Err(error),
         }
@@ -161,13 +165,10 @@ impl MidtransClient {
     }
 
     async fn send(&self, endpoint: &ProviderEndpoint, request: &ProviderRequest) -> Result<Value, MidtransError> {
-        let _turn = self.turns.acquire().await.map_err(|_| MidtransError::TimedOut)?;
-        exchange::exchange(endpoint, &self.tls, &self.settings.server_key, request).await
+        let whole = async {
+            let _turn = self.turns.acquire().await.map_err(|_| MidtransError::Aborted)?;
+            exchange::exchange(endpoint, &self.tls, &self.settings.server_key, request).await
+        };
+        timeout(WITHIN, whole).await.unwrap_or(Err(MidtransError::TimedOut))
     }
-}
-
-/// Whether an id can be a part of a path: other characters could name another resource.
-fn is_id(id: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
-    (1..=50).contains(&id.len()) && id.bytes().all(is_fit) && !id.bytes().all(|byte| byte == b'.')
 }

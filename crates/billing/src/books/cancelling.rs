@@ -1,7 +1,7 @@
 //! The end of a subscription: with its period, or now.
 
 use access::UserId;
-use ledger::billing::{StoredInvoice, invoices, subscriptions};
+use ledger::billing::{invoices, subscriptions};
 use serde_json::json;
 use store::Actor;
 use uuid::Uuid;
@@ -67,11 +67,13 @@ impl Books {
         let mut on = self.store.change().await?;
         let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let (state, today) = (state_of(&subscription)?, self.today());
-        let mut open: Vec<StoredInvoice> = self.open_changes(&mut on, &subscription).await?;
         if state == SubscriptionState::Pending {
-            open = invoices::open_of(&mut on, subscription.id).await?;
+            let open = invoices::open_of(&mut on, subscription.id).await?;
+            self.void_unused(&mut on, &open).await?;
+        } else {
+            let open = self.open_changes(&mut on, &subscription).await?;
+            self.void_all(&mut on, &open).await?;
         }
-        self.void_all(&mut on, &open).await?;
         self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
         if let Some(rest) = period.from_day(today.next()) {

@@ -203,9 +203,35 @@ impl Books {
         let state = invoice_state(&invoice)?.after(InvoiceEvent::Voided);
         let state = state.filter(|_| invoice.remaining == invoice.total);
         let state = state.ok_or(BillingError::Conflict("only an open invoice without payments can be voided"))?;
-        invoices::set(&self.store, on, id, state.as_str(), 0).await?;
-        let voided = MoneyEvent::Voided { subtotal: invoice.subtotal, tax: invoice.tax };
-        self.post(on, &invoice, voided, "invoice.voided").await
+        self.set_void(on, &invoice, state).await
+    }
+
+    /// Voids open invoices of a subscription that never began. A part that was paid goes to the wallet.
+    pub(crate) async fn void_unused(
+        &self,
+        on: &mut BooksTransaction,
+        open: &[StoredInvoice],
+    ) -> Result<(), BillingError> {
+        for invoice in open {
+            let state = invoice_state(invoice)?.after(InvoiceEvent::Voided);
+            let state = state.ok_or(BillingError::Conflict("only an open invoice can be voided"))?;
+            self.set_void(on, invoice, state).await?;
+        }
+        Ok(())
+    }
+
+    /// Credit notes have taken their part back already.
+    async fn set_void(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &StoredInvoice,
+        state: InvoiceState,
+    ) -> Result<(), BillingError> {
+        let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
+        let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
+        invoices::set(&self.store, on, invoice.id, state.as_str(), 0).await?;
+        let voided = MoneyEvent::Voided { subtotal, tax, to_wallet: subtotal + tax - invoice.remaining };
+        self.post(on, invoice, voided, "invoice.voided").await
     }
 
     /// Applies the effects of a paid invoice: the first one activates its subscription, that of a change moves the plan,

@@ -1,24 +1,18 @@
 //! Payments: their begin, and the effects of the status that the provider reports.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Currency, UserId};
 use ledger::billing::BooksTransaction;
 use ledger::billing::payments::{self as rows, ChargeOutcome};
-use ledger::billing::postings::PostingSubject;
-use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, postings};
+use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices};
 use serde_json::Value;
-use store::Actor;
 use uuid::Uuid;
 
-use super::stored_state::invoice_state;
 use super::{BillingError, Books};
 use crate::channel::{ChannelKind, PaymentChannel};
 use crate::midtrans::{ChargeOrder, MidtransClient, MidtransError, StatusReport};
-use crate::rules::invoice_state::InvoiceEvent;
-use crate::rules::payment::{PaymentMoney, PaymentState, ProviderStatus};
-use crate::rules::posting::MoneyEvent;
-use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::payment::{PaymentMoney, PaymentState, ProviderStatus, SeenStatus};
 
 /// A payment that was begun, or the pending one of the same channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +23,19 @@ pub struct BegunPayment {
     pub is_new: bool,
 }
 
+/// The money that a new payment collects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PaymentPurpose {
+    /// The user who pays.
+    pub(super) user: UserId,
+    /// The invoice; `None` for a top-up.
+    pub(super) invoice: Option<Uuid>,
+    /// The channel of payment.
+    pub(super) channel: PaymentChannel,
+    /// The amount in whole rupiah.
+    pub(super) amount: i64,
+}
+
 /// The effect of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaymentOutcome {
@@ -36,7 +43,8 @@ pub enum PaymentOutcome {
     Unchanged,
     /// The payment has another state.
     Changed(PaymentState),
-    /// The order, the amount, the currency or the merchant is another one: finance must look.
+    /// The order, the amount, the currency or the merchant is another one, or a returned amount is missing: finance must
+    /// look.
     Mismatch,
 }
 
@@ -71,53 +79,100 @@ impl Books {
         let mut payments = rows::of_invoice_on(&mut on, invoice.id).await?;
         payments.retain(|of| of.method == channel.as_str() && of.amount == invoice.remaining && of.expires_at > now);
         let pending = payments.into_iter().rev().find(|of| matches!(of.state.as_str(), "created" | "pending" | "held"));
-        if let Some(payment) = pending {
-            on.rollback().await?;
-            // The provider never responded to the charge: the same order is charged again, with the same key.
-            let payment = if payment.instructions == "{}" {
-                self.charge(provider, &payment, items(&invoice, &lines), return_url).await?
-            } else {
-                payment
-            };
-            return Ok(BegunPayment { payment, is_new: false });
-        }
+        let begun = match pending {
+            Some(payment) => {
+                on.rollback().await?;
+                BegunPayment { payment, is_new: false }
+            }
+            None => {
+                let new = PaymentPurpose { user, invoice: Some(invoice.id), channel, amount: invoice.remaining };
+                BegunPayment { payment: self.add_payment(on, provider, new).await?, is_new: true }
+            }
+        };
+        self.charge(begun, items(&invoice, &lines), return_url).await
+    }
+
+    /// Stores a payment before the provider knows it: a notification always finds its payment.
+    pub(super) async fn add_payment(
+        &self,
+        mut on: BooksTransaction,
+        provider: &MidtransClient,
+        of: PaymentPurpose,
+    ) -> Result<StoredPayment, BillingError> {
         let id = self.store.new_id();
         let order = format!("TG-{}", id.simple());
         let new = NewPayment {
             id,
-            user,
-            invoice: Some(invoice.id),
+            user: of.user,
+            invoice: of.invoice,
             order: &order,
-            method: channel.as_str(),
-            amount: invoice.remaining,
-            expires_at: now.after(provider.expiry(channel)),
+            method: of.channel.as_str(),
+            amount: of.amount,
+            expires_at: self.store.clock().now().after(provider.expiry(of.channel)),
         };
-        // Stored before the provider knows it: a notification always finds its payment.
         rows::add(&self.store, &mut on, new).await?;
         let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
         on.commit().await?;
-        let payment = self.charge(provider, &payment, items(&invoice, &lines), return_url).await?;
-        Ok(BegunPayment { payment, is_new: true })
+        Ok(payment)
     }
 
-    /// Sends the charge of a stored payment, and stores the result.
+    /// Charges a payment, unless the customer can be shown how to pay it. A pending payment without instructions is charged
+    /// again with the same order and key. If the provider has the order but not how to pay it, another order begins: the
+    /// customer never saw the first one.
     pub(super) async fn charge(
         &self,
-        provider: &Arc<MidtransClient>,
+        begun: BegunPayment,
+        items: Vec<(String, i64)>,
+        return_url: Option<&str>,
+    ) -> Result<BegunPayment, BillingError> {
+        let BegunPayment { payment, is_new } = begun;
+        if payment.instructions != "{}" {
+            return Ok(BegunPayment { payment, is_new });
+        }
+        match self.charge_in_task(&payment, items.clone(), return_url).await {
+            Err(BillingError::Provider(MidtransError::NoInstructions)) => {
+                let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
+                let channel = channel_of(&payment)?;
+                let StoredPayment { user, invoice, amount, .. } = payment;
+                let on = self.store.addition().await?;
+                let other = self.add_payment(on, provider, PaymentPurpose { user, invoice, channel, amount }).await?;
+                let payment = self.charge_in_task(&other, items, return_url).await?;
+                Ok(BegunPayment { payment, is_new: true })
+            }
+            result => Ok(BegunPayment { payment: result?, is_new }),
+        }
+    }
+
+    /// Sends a charge in a separate task: if the client disconnects, the response is stored all the same.
+    async fn charge_in_task(
+        &self,
         payment: &StoredPayment,
         items: Vec<(String, i64)>,
         return_url: Option<&str>,
     ) -> Result<StoredPayment, BillingError> {
-        let channel = PaymentChannel::of_name(&payment.method);
-        let channel = channel.ok_or(BillingError::Inconsistent("the method of a payment is unknown"))?;
-        let now = self.store.clock().now();
+        let (books, payment, return_url) = (self.clone(), payment.clone(), return_url.map(str::to_owned));
+        let charge = async move { books.send_charge(&payment, &items, return_url.as_deref()).await };
+        #[expect(clippy::disallowed_methods, reason = "the time limits of its three requests end the task")]
+        let task = tokio::spawn(charge);
+        task.await.unwrap_or(Err(BillingError::Provider(MidtransError::Aborted)))
+    }
+
+    /// Sends the charge of a stored payment, and stores the result.
+    async fn send_charge(
+        &self,
+        payment: &StoredPayment,
+        items: &[(String, i64)],
+        return_url: Option<&str>,
+    ) -> Result<StoredPayment, BillingError> {
+        let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
+        let (channel, now) = (channel_of(payment)?, self.store.clock().now());
         let order = ChargeOrder {
             order_id: &payment.order,
             amount: payment.amount,
             channel,
-            items: &items,
+            items,
             now,
-            expires_in: std::time::Duration::from_micros(payment.expires_at.0.saturating_sub(now.0)),
+            expires_in: Duration::from_micros(payment.expires_at.0.saturating_sub(now.0)),
             return_url,
         };
         let charged = provider.charge(&order).await;
@@ -134,9 +189,7 @@ impl Books {
                 };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
             }
-            Err(MidtransError::Refused { message, .. })
-                if charged.as_ref().is_err_and(|error| !error.is_transient()) =>
-            {
+            Err(MidtransError::Refused { message, .. }) if charged.as_ref().is_err_and(MidtransError::is_final) => {
                 let outcome = ChargeOutcome { state: "failed", transaction: None, instructions: "{}", error: message };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
             }
@@ -154,7 +207,9 @@ impl Books {
     /// [`BillingError::NoProvider`], [`BillingError::Provider`], and database errors.
     pub async fn refresh(&self, payment: &StoredPayment) -> Result<PaymentOutcome, BillingError> {
         let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
-        let report = match &payment.transaction {
+        // A card that was refused can be tried again on the same page, which is another transaction of the order.
+        let may_be_other = payment.method == PaymentChannel::Card.as_str() && payment.state == "failed";
+        let report = match payment.transaction.as_ref().filter(|_| !may_be_other) {
             Some(transaction) => provider.status(transaction).await?,
             None => provider.status(&payment.order).await?,
         };
@@ -188,7 +243,8 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoPayment`], [`BillingError::Inconsistent`], and database errors.
     pub async fn apply(&self, payment: Uuid, report: &StatusReport) -> Result<PaymentOutcome, BillingError> {
-        let mut on = self.store.change().await?;
+        // The revision rises only if a user's plan changes: other nodes repeat all look-ups after it.
+        let mut on = self.store.addition().await?;
         let payment = rows::find(&mut on, payment).await?.ok_or(BillingError::NoPayment)?;
         if !self.is_about(&payment, report) {
             return Ok(PaymentOutcome::Mismatch);
@@ -200,16 +256,27 @@ impl Books {
             transaction_status: &report.status,
             fraud_status: report.fraud.as_deref(),
             is_success_code: report.is_success_code,
-            is_other_transaction: payment.transaction.as_ref().is_some_and(|known| *known != report.transaction),
+            is_other_transaction: payment.transaction.as_ref() != Some(&report.transaction),
             may_be_late: channel == Some(PaymentChannel::Qris),
             is_reversible: channel.is_some_and(PaymentChannel::is_reversible),
         };
-        let Some((after, money)) = state.after(seen.seen(state)) else {
+        let seen = seen.seen(state);
+        let Some((after, money)) = state.after(seen) else {
             on.rollback().await?;
+            if state == PaymentState::Failed && seen == SeenStatus::Success {
+                tracing::error!(payment = %payment.id, order = payment.order, "a payment that failed is reported as paid");
+            }
             rows::set_checked(&self.store, payment.id).await?;
             return Ok(PaymentOutcome::Unchanged);
         };
-        let refunded = if money == PaymentMoney::Refunded { report.refunded } else { payment.refunded };
+        let refunded = match (money, after) {
+            (PaymentMoney::Refunded, PaymentState::Refunded) => payment.amount,
+            (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) if report.refunded == 0 => {
+                return Ok(PaymentOutcome::Mismatch);
+            }
+            (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) => report.refunded,
+            (PaymentMoney::None | PaymentMoney::Received | PaymentMoney::Reversed, _) => payment.refunded,
+        };
         let stored = StoredPayment {
             state: after.as_str().to_owned(),
             transaction: Some(report.transaction.clone()),
@@ -221,7 +288,10 @@ impl Books {
         match money {
             PaymentMoney::None => {}
             PaymentMoney::Received => self.receive(&mut on, &payment).await?,
-            PaymentMoney::Reversed => self.reverse(&mut on, &payment).await?,
+            PaymentMoney::Reversed => self.reverse(&mut on, &payment, payment.amount - payment.refunded).await?,
+            PaymentMoney::PartlyReversed => {
+                self.reverse(&mut on, &payment, stored.refunded - payment.refunded).await?;
+            }
             PaymentMoney::Refunded => self.returned(&mut on, &payment, stored.refunded - payment.refunded).await?,
         }
         on.commit().await?;
@@ -235,79 +305,11 @@ impl Books {
         let is_ours = merchant.is_empty() || report.merchant.is_empty() || report.merchant == merchant;
         is_known && is_ours && report.amount == payment.amount && report.currency == Currency::Idr.code()
     }
-
-    /// The money arrived: it pays the invoice as far as the invoice is open; the rest is kept for the customer.
-    async fn receive(&self, on: &mut BooksTransaction, payment: &StoredPayment) -> Result<(), BillingError> {
-        let invoice = self.invoice_of(on, payment).await?;
-        let state = invoice.as_ref().map(invoice_state).transpose()?;
-        let owed = invoice.as_ref().zip(state).map(|(invoice, state)| (state, invoice.remaining));
-        let event = MoneyEvent::received(owed, payment.amount);
-        self.post_for(on, subject(payment, "payment.received"), event).await?;
-        if let (Some(invoice), MoneyEvent::Received { to_invoice, to_written_off, .. }) = (&invoice, event) {
-            let paid = to_invoice + to_written_off;
-            if paid > 0 {
-                self.reduce(on, &Actor::SYSTEM, invoice.id, paid).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The provider took the money back: the invoice is open again, and the subscription limited.
-    async fn reverse(&self, on: &mut BooksTransaction, payment: &StoredPayment) -> Result<(), BillingError> {
-        let amount = payment.amount - payment.refunded;
-        let invoice = self.invoice_of(on, payment).await?;
-        let reopened = match &invoice {
-            Some(invoice) => invoice_state(invoice)?.after(InvoiceEvent::PaymentReversed),
-            None => None,
-        };
-        self.post_for(on, subject(payment, "payment.reversed"), MoneyEvent::Reversed { amount }).await?;
-        if let (Some(invoice), Some(state)) = (invoice, reopened) {
-            let remaining = (invoice.remaining + amount).min(invoice.total);
-            invoices::set(&self.store, on, invoice.id, state.as_str(), remaining).await?;
-            if let Some(subscription) = invoice.subscription {
-                let subscription = self.existing(on, subscription).await?;
-                self.transition(on, &Actor::SYSTEM, &subscription, SubscriptionEvent::PaymentReversed).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A part of the money was returned to the customer. A credit note usually put it into the wallet before; the rest
-    /// is written off until finance explains it.
-    async fn returned(
-        &self,
-        on: &mut BooksTransaction,
-        payment: &StoredPayment,
-        amount: i64,
-    ) -> Result<(), BillingError> {
-        if amount > 0 {
-            let from_wallet = postings::wallet(on, payment.user, Currency::Idr).await?.min(amount);
-            let event = MoneyEvent::Refunded { from_wallet, unexplained: amount - from_wallet };
-            self.post_for(on, subject(payment, "payment.refunded"), event).await?;
-        }
-        Ok(())
-    }
-
-    async fn invoice_of(
-        &self,
-        on: &mut BooksTransaction,
-        payment: &StoredPayment,
-    ) -> Result<Option<StoredInvoice>, BillingError> {
-        match payment.invoice {
-            Some(id) => self.invoice(on, id).await.map(Some),
-            None => Ok(None),
-        }
-    }
 }
 
-fn subject<'a>(payment: &StoredPayment, reason: &'a str) -> PostingSubject<'a> {
-    PostingSubject {
-        user: payment.user,
-        currency: Currency::Idr,
-        invoice: payment.invoice,
-        payment: Some(payment.id),
-        reason,
-    }
+fn channel_of(payment: &StoredPayment) -> Result<PaymentChannel, BillingError> {
+    let channel = PaymentChannel::of_name(&payment.method);
+    channel.ok_or(BillingError::Inconsistent("the method of a payment is unknown"))
 }
 
 /// Returns the items of a charge: the lines and the tax. If a part of the invoice was paid before, they do not add up to

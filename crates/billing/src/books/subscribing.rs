@@ -92,9 +92,11 @@ impl Books {
         let version = version.ok_or_else(|| BillingError::NotForSale { plan: plan.to_owned() })?;
         let today = self.today();
         let has_trial = version.price.trial_days > 0 && !subscriptions::had_trial(&mut on, user).await?;
-        let anchor_day = BillingPeriod::anchor_of(today);
+        let mut anchor_day = BillingPeriod::anchor_of(today);
         let (state, period, trial_last_day) = if has_trial {
             let last_day = Day(today.0.saturating_add(version.price.trial_days - 1));
+            // The first period that is paid is whole: it begins after the trial.
+            anchor_day = BillingPeriod::anchor_of(last_day.next());
             (SubscriptionState::Trialing, BillingPeriod { first_day: today, last_day }, Some(last_day))
         } else {
             let period = BillingPeriod::starting(today, anchor_day, version.price.interval);

@@ -6,7 +6,7 @@ use ledger::billing::{NewPayment, StoredPayment, postings};
 use store::Actor;
 use uuid::Uuid;
 
-use super::payments::BegunPayment;
+use super::payments::{BegunPayment, PaymentPurpose};
 use super::stored_state::invoice_state;
 use super::{BillingError, Books};
 use crate::channel::{PaymentChannel, WALLET};
@@ -33,30 +33,17 @@ impl Books {
         let mut on = self.store.addition().await?;
         let pending = rows::topups(&mut on, user, now).await?;
         let pending = pending.into_iter().find(|of| of.method == channel.as_str() && of.amount == amount);
-        let (payment, is_new) = match pending {
+        let begun = match pending {
             Some(payment) => {
                 on.rollback().await?;
-                (payment, false)
+                BegunPayment { payment, is_new: false }
             }
             None => {
-                let id = self.store.new_id();
-                let order = format!("TG-{}", id.simple());
-                let expires_at = now.after(provider.expiry(channel));
-                let method = channel.as_str();
-                let new = NewPayment { id, user, invoice: None, order: &order, method, amount, expires_at };
-                rows::add(&self.store, &mut on, new).await?;
-                let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
-                on.commit().await?;
-                (payment, true)
+                let new = PaymentPurpose { user, invoice: None, channel, amount };
+                BegunPayment { payment: self.add_payment(on, provider, new).await?, is_new: true }
             }
         };
-        // The provider has not responded to the charge yet, or never did.
-        let payment = if payment.instructions == "{}" {
-            self.charge(provider, &payment, Vec::new(), return_url).await?
-        } else {
-            payment
-        };
-        Ok(BegunPayment { payment, is_new })
+        self.charge(begun, Vec::new(), return_url).await
     }
 
     /// Pays an open invoice from the wallet, which must reach.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::Secret;
 use base64ct::{Base64, Encoding};
@@ -18,13 +17,10 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::endpoint::ProviderEndpoint;
 
-/// The maximum duration of a request, from the name look-up to the last byte.
-const WITHIN: Duration = Duration::from_secs(10);
 /// The maximum size of a response.
 const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 /// The maximum size of a response head.
@@ -68,6 +64,12 @@ pub enum MidtransError {
         /// The message of the body.
         message: String,
     },
+    /// The order exists, and its status does not contain how to pay it.
+    #[error("Midtrans has the order, but does not show again how to pay it")]
+    NoInstructions,
+    /// The program ends, or an internal error ended the request.
+    #[error("the request to Midtrans was aborted; send it again")]
+    Aborted,
 }
 
 impl MidtransError {
@@ -75,32 +77,44 @@ impl MidtransError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Connect(_) | Self::Tls(_) | Self::Http(_) | Self::Malformed(_) => true,
+            Self::TimedOut | Self::Connect(_) | Self::Tls(_) | Self::Http(_) | Self::Malformed(_) | Self::Aborted => {
+                true
+            }
             Self::Refused { code, .. } => *code >= 500 || *code == 429 || *code == 202,
+            Self::NoInstructions => false,
         }
+    }
+
+    /// Whether the order exists already: an earlier charge of it was accepted, but its response was lost.
+    #[must_use]
+    pub(super) const fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Refused { code: 406, .. })
+    }
+
+    /// Whether the charge was refused for good: no order exists.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && !self.is_transient() && !self.is_duplicate()
     }
 }
 
-/// Sends one request on a new connection, and reads the JSON of its response.
+/// Sends one request on a new connection, and reads the JSON of its response. The caller limits its duration.
 pub(super) async fn exchange(
     endpoint: &ProviderEndpoint,
     tls: &Arc<ClientConfig>,
     server_key: &Secret,
     request: &ProviderRequest,
 ) -> Result<Value, MidtransError> {
-    let whole = async {
-        let address = (endpoint.host.as_str(), endpoint.port);
-        let stream = TcpStream::connect(address).await.map_err(MidtransError::Connect)?;
-        let built = built(endpoint, server_key, request).ok_or(MidtransError::Malformed("the server key"))?;
-        if !endpoint.has_tls {
-            return respond(stream, built).await;
-        }
-        let name = ServerName::try_from(endpoint.host.clone());
-        let name = name.map_err(|error| MidtransError::Tls(io::Error::other(error)))?;
-        let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(MidtransError::Tls)?;
-        respond(stream, built).await
-    };
-    timeout(WITHIN, whole).await.unwrap_or(Err(MidtransError::TimedOut))
+    let address = (endpoint.host.as_str(), endpoint.port);
+    let stream = TcpStream::connect(address).await.map_err(MidtransError::Connect)?;
+    let built = built(endpoint, server_key, request).ok_or(MidtransError::Malformed("the server key"))?;
+    if !endpoint.has_tls {
+        return respond(stream, built).await;
+    }
+    let name = ServerName::try_from(endpoint.host.clone());
+    let name = name.map_err(|error| MidtransError::Tls(io::Error::other(error)))?;
+    let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(MidtransError::Tls)?;
+    respond(stream, built).await
 }
 
 fn built(endpoint: &ProviderEndpoint, server_key: &Secret, of: &ProviderRequest) -> Option<Request<Full<Bytes>>> {
@@ -144,8 +158,10 @@ fn judged(status: StatusCode, body: &[u8]) -> Result<Value, MidtransError> {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let text = |name: &str| parsed.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
     let code = text("status_code").and_then(|code| code.parse().ok()).unwrap_or(status.as_u16());
-    // 407 means that a transaction has expired, which is a result.
-    let is_refused = (code >= 400 && code != 407) || status == StatusCode::ACCEPTED;
+    // 407 means that a transaction has expired, which is a result. HTTP 202 means that an earlier request with this key
+    // has no result yet, or that a transaction was denied, cancelled or has expired.
+    let is_in_flight = status == StatusCode::ACCEPTED && text("transaction_status").is_none();
+    let is_refused = (code >= 400 && code != 407) || is_in_flight;
     if !is_refused {
         return parsed.ok_or(MidtransError::Malformed("its body is not JSON"));
     }
@@ -173,6 +189,7 @@ mod tests {
             (StatusCode::CREATED, r#"{"token":"t"}"#, 0),
             (StatusCode::BAD_REQUEST, r#"{"error_messages":["a"]}"#, 400),
             (StatusCode::ACCEPTED, r#"{"status_code":"202"}"#, 202),
+            (StatusCode::ACCEPTED, r#"{"status_code":"202","transaction_status":"deny"}"#, 0),
             (StatusCode::INTERNAL_SERVER_ERROR, "<html>", 500),
             (StatusCode::OK, "<html>", 1),
         ] {

@@ -6,6 +6,8 @@ use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
+use super::transaction_id::is_id;
+
 /// The longest id that is stored.
 const ID_BYTES_MAX: usize = 100;
 
@@ -50,6 +52,12 @@ impl ReceivedNotification {
         };
         let (order, code, amount) = (text("order_id")?, text("status_code")?, text("gross_amount")?);
         let (transaction, status) = (text("transaction_id")?, text("transaction_status")?);
+        // The status of a transaction with another id could never be requested.
+        for (name, id) in [("order_id", order), ("transaction_id", transaction)] {
+            if !is_id(id) {
+                return Err(NotificationError::Malformed(name));
+            }
+        }
         let signature = parsed.get("signature_key").and_then(Value::as_str).unwrap_or_default();
         let expected = signature_of(order, code, amount, server_key);
         if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) {
@@ -154,6 +162,11 @@ mod tests {
                 malformed[name] = value;
                 assert_eq!(verify(&malformed), Err(NotificationError::Malformed(name)));
             }
+        }
+        for id in ["a/b", "..", "a b", &"a".repeat(51)] {
+            let mut malformed = body(order, code, amount, signature);
+            malformed["transaction_id"] = json!(id);
+            assert_eq!(verify(&malformed), Err(NotificationError::Malformed("transaction_id")), "{id}");
         }
         let no_json = ReceivedNotification::verify(b"{", &key(), "");
         assert_eq!(no_json, Err(NotificationError::Malformed("the JSON")));

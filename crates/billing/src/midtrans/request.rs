@@ -48,6 +48,8 @@ impl ChargeOrder<'_> {
             put("enabled_payments", json!(["credit_card"]));
             put("credit_card", json!({"secure": true}));
             put("expiry", json!({"unit": "minutes", "duration": minutes}));
+            // Without it, the page can be used for 24 h, also after the payment has failed here.
+            put("page_expiry", json!({"unit": "minutes", "duration": minutes}));
             if let Some(url) = self.return_url {
                 put("callbacks", json!({"finish": url}));
             }
@@ -110,6 +112,8 @@ mod tests {
         assert_eq!(body["custom_expiry"]["order_time"], "2026-11-26 07:00:00 +0700");
         let body = order(PaymentChannel::Bca, &items[..1]).body();
         assert_eq!((&body["item_details"], &body["bank_transfer"]["bank"]), (&Value::Null, &json!("bca")));
-        assert_eq!(order(PaymentChannel::Card, &items).body()["enabled_payments"], json!(["credit_card"]));
+        let body = order(PaymentChannel::Card, &items).body();
+        assert_eq!(body["enabled_payments"], json!(["credit_card"]));
+        assert_eq!(body["page_expiry"], json!({"unit": "minutes", "duration": 15}));
     }
 }

@@ -32,7 +32,7 @@ pub struct StatusReport {
     pub currency: String,
     /// The merchant that received the payment.
     pub merchant: String,
-    /// The sum of all refunds in whole rupiah.
+    /// The sum of all amounts that were returned or taken back, in whole rupiah; 0 if the provider reports none.
     pub refunded: i64,
 }
 
@@ -42,6 +42,11 @@ pub fn gross_amount(text: &str) -> Option<i64> {
     let whole = text.strip_suffix(".00")?;
     let is_whole = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
     is_whole.then(|| whole.parse().ok()).flatten()
+}
+
+/// Reads an amount that some responses write as a JSON number.
+fn rupiah(of: &Value) -> Option<i64> {
+    of.as_i64().filter(|amount| *amount >= 0).or_else(|| gross_amount(of.as_str()?))
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
@@ -76,6 +81,13 @@ impl ChargeResult {
         Ok(Self { transaction: Some(transaction.to_owned()), instructions: Value::Object(fields) })
     }
 
+    /// Reads the status of an order whose charge had no response. Not every status contains how to pay.
+    pub(super) fn of_status(body: &Value) -> Result<Self, MidtransError> {
+        let result = Self::of_charge(body)?;
+        let is_empty = result.instructions.as_object().is_none_or(Map::is_empty);
+        if is_empty { Err(MidtransError::NoInstructions) } else { Ok(result) }
+    }
+
     /// Reads the response of Snap: the page for cards.
     pub(super) fn of_page(body: &Value) -> Result<Self, MidtransError> {
         let url = text(body, "redirect_url").ok_or(MidtransError::Malformed("redirect_url is missing"))?;
@@ -88,7 +100,7 @@ impl StatusReport {
     pub(super) fn read(body: &Value) -> Result<Self, MidtransError> {
         let required = |name: &'static str| text(body, name).map(str::to_owned).ok_or(MidtransError::Malformed(name));
         let amount = gross_amount(&required("gross_amount")?).ok_or(MidtransError::Malformed("gross_amount"))?;
-        let refunded = text(body, "refund_amount").map_or(Some(0), gross_amount);
+        let refunded = body.get("refund_amount").filter(|refunded| !refunded.is_null()).map_or(Some(0), rupiah);
         Ok(Self {
             transaction: required("transaction_id")?,
             order: required("order_id")?,
@@ -116,6 +128,19 @@ mod tests {
             assert_eq!(gross_amount(text), None, "{text}");
         }
         assert_eq!(gross_amount("9223372036854775808.00"), None);
+    }
+
+    #[test]
+    fn a_refunded_amount_is_text_or_a_number() {
+        let status = json!({"gross_amount": "150000.00", "transaction_id": "t", "order_id": "o",
+            "transaction_status": "partial_refund", "status_code": "200"});
+        let read = |refunded: Value| {
+            let mut status = status.clone();
+            status["refund_amount"] = refunded;
+            StatusReport::read(&status).map(|report| report.refunded).ok()
+        };
+        assert_eq!([read(json!("5000.00")), read(json!(5000)), read(Value::Null)], [Some(5_000), Some(5_000), Some(0)]);
+        assert_eq!([read(json!(-1)), read(json!(5.5)), read(json!("5000.50")), read(json!([]))], [None; 4]);
     }
 
     #[test]

@@ -58,6 +58,8 @@ const TABLE: &[Row] = &[
     (InvoiceState::Open, InvoiceEvent::Voided, InvoiceState::Void),
     (InvoiceState::Open, InvoiceEvent::WrittenOff, InvoiceState::Uncollectible),
     (InvoiceState::Paid, InvoiceEvent::PaymentReversed, InvoiceState::Open),
+    (InvoiceState::Open, InvoiceEvent::PaymentReversed, InvoiceState::Open),
+    (InvoiceState::Uncollectible, InvoiceEvent::PaymentReversed, InvoiceState::Uncollectible),
     (InvoiceState::Paid, InvoiceEvent::Credited, InvoiceState::Paid),
     (InvoiceState::Uncollectible, InvoiceEvent::PaidInFull, InvoiceState::Paid),
     (InvoiceState::Uncollectible, InvoiceEvent::PaidInPart, InvoiceState::Uncollectible),

@@ -48,6 +48,8 @@ pub enum SeenStatus {
     PartialRefund,
     /// The provider returned the whole amount.
     Refund,
+    /// The customer's bank took a part of the money back.
+    PartialChargeback,
     /// The customer's bank took the money back.
     Chargeback,
     /// A status that this version does not know.
@@ -61,8 +63,10 @@ pub enum PaymentMoney {
     None,
     /// The amount of the payment arrived.
     Received,
-    /// The whole amount was taken back.
+    /// The whole amount that was not returned before was taken back.
     Reversed,
+    /// The difference of the provider's refunded amount was taken back.
+    PartlyReversed,
     /// The difference of the provider's refunded amount was returned.
     Refunded,
 }
@@ -93,9 +97,11 @@ const TABLE: &[Row] = &[
     (State::Paid, Seen::Reversal, State::Reversed, Moved::Reversed),
     (State::Paid, Seen::PartialRefund, State::PartlyRefunded, Moved::Refunded),
     (State::Paid, Seen::Refund, State::Refunded, Moved::Refunded),
+    (State::Paid, Seen::PartialChargeback, State::PartlyRefunded, Moved::PartlyReversed),
     (State::Paid, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
     (State::PartlyRefunded, Seen::PartialRefund, State::PartlyRefunded, Moved::Refunded),
     (State::PartlyRefunded, Seen::Refund, State::Refunded, Moved::Refunded),
+    (State::PartlyRefunded, Seen::PartialChargeback, State::PartlyRefunded, Moved::PartlyReversed),
     (State::PartlyRefunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
 ];
 
@@ -108,7 +114,7 @@ pub struct ProviderStatus<'a> {
     pub fraud_status: Option<&'a str>,
     /// Whether `status_code` is `200`.
     pub is_success_code: bool,
-    /// Whether the transaction is another one than the one that the payment knows.
+    /// Whether the transaction is another one than the one that the payment knows. It is also true if the payment knows none.
     pub is_other_transaction: bool,
     /// Whether a QR code of the method may be paid after its time.
     pub may_be_late: bool,
@@ -137,7 +143,8 @@ impl ProviderStatus<'_> {
             "deny" | "cancel" | "expire" | "failure" => SeenStatus::Failure,
             "partial_refund" => SeenStatus::PartialRefund,
             "refund" => SeenStatus::Refund,
-            "chargeback" | "partial_chargeback" => SeenStatus::Chargeback,
+            "partial_chargeback" => SeenStatus::PartialChargeback,
+            "chargeback" => SeenStatus::Chargeback,
             _ => SeenStatus::Unknown,
         }
     }

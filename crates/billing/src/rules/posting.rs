@@ -39,12 +39,14 @@ pub enum MoneyEvent {
         /// The tax on it.
         tax: i64,
     },
-    /// An open invoice is void; nothing of it was paid.
+    /// An open invoice is void.
     Voided {
-        /// The sum of the lines.
+        /// The sum of the lines, without the part that credit notes took back.
         subtotal: i64,
         /// The tax on it.
         tax: i64,
+        /// The part that was paid, which is kept for the customer.
+        to_wallet: i64,
     },
     /// Money arrives at the payment provider.
     Received {
@@ -74,10 +76,14 @@ pub enum MoneyEvent {
         /// The part that was paid already, which is kept for the customer.
         to_wallet: i64,
     },
-    /// The provider took a payment back: the invoice is open again.
+    /// The provider took a payment back.
     Reversed {
-        /// The amount that was taken back.
-        amount: i64,
+        /// The part that is owed again.
+        owed: i64,
+        /// The part that had paid an invoice which was given up.
+        written_off: i64,
+        /// The part that was kept for the customer.
+        from_wallet: i64,
     },
     /// The provider refused to return money, which is kept for the customer again.
     RefundRefused {
@@ -127,9 +133,12 @@ impl MoneyEvent {
             Self::Opened { subtotal, tax } => {
                 vec![(Account::Receivable, subtotal + tax), (Account::Revenue, -subtotal), (Account::Tax, -tax)]
             }
-            Self::Voided { subtotal, tax } => {
-                vec![(Account::Receivable, -subtotal - tax), (Account::Revenue, subtotal), (Account::Tax, tax)]
-            }
+            Self::Voided { subtotal, tax, to_wallet } => vec![
+                (Account::Receivable, to_wallet - subtotal - tax),
+                (Account::Revenue, subtotal),
+                (Account::Tax, tax),
+                (Account::Wallet, -to_wallet),
+            ],
             Self::Received { to_invoice, to_written_off, to_wallet } => vec![
                 (Account::Clearing, to_invoice + to_written_off + to_wallet),
                 (Account::Receivable, -to_invoice),
@@ -144,7 +153,12 @@ impl MoneyEvent {
                 (Account::Receivable, to_wallet - subtotal - tax),
                 (Account::Wallet, -to_wallet),
             ],
-            Self::Reversed { amount } => vec![(Account::Receivable, amount), (Account::Clearing, -amount)],
+            Self::Reversed { owed, written_off, from_wallet } => vec![
+                (Account::Receivable, owed),
+                (Account::WriteOff, written_off),
+                (Account::Wallet, from_wallet),
+                (Account::Clearing, -owed - written_off - from_wallet),
+            ],
             Self::RefundRefused { amount } => vec![(Account::Clearing, amount), (Account::Wallet, -amount)],
             Self::Refunded { from_wallet, unexplained } => vec![
                 (Account::Wallet, from_wallet),
@@ -203,12 +217,12 @@ mod tests {
         fn every_event_sums_to_zero(a in 0_i64..1 << 50, b in 0_i64..1 << 50, c in 0_i64..1 << 50) {
             let events = [
                 MoneyEvent::Opened { subtotal: a, tax: b },
-                MoneyEvent::Voided { subtotal: a, tax: b },
+                MoneyEvent::Voided { subtotal: a, tax: b, to_wallet: c },
                 MoneyEvent::Received { to_invoice: a, to_written_off: b, to_wallet: c },
                 MoneyEvent::PaidFromWallet { amount: a },
                 MoneyEvent::WrittenOff { remaining: a },
                 MoneyEvent::Credited { subtotal: a, tax: b, to_wallet: c },
-                MoneyEvent::Reversed { amount: a },
+                MoneyEvent::Reversed { owed: a, written_off: b, from_wallet: c },
                 MoneyEvent::RefundRefused { amount: a },
                 MoneyEvent::Refunded { from_wallet: a, unexplained: b },
             ];

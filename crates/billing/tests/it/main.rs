@@ -10,5 +10,8 @@
 mod books;
 mod changes;
 mod faults;
+mod look_ups;
+mod money;
+mod provider;
 mod rater;
 mod shop;

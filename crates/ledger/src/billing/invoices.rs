@@ -28,6 +28,8 @@ statements! {
     OF_USER_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND id < $2 AND state = $3 ORDER BY id DESC LIMIT $4");
     OF_PERIOD = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND first_day = $2 AND kind = 'period'");
     OPEN_OF = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'open' ORDER BY id LIMIT 1000");
+    OPEN_OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND state = 'open' AND currency = $2
+        ORDER BY id LIMIT 1000");
     // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
     LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1
         AND target_version_id <> (SELECT s.plan_version_id FROM subscriptions s WHERE s.id = subscription_id) ORDER BY id LIMIT $2");
@@ -337,6 +339,18 @@ pub async fn of_period(
 /// Database errors of any kind.
 pub async fn open_of(on: &mut Transaction, subscription: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
     read(on.query(OPEN_OF).bind(subscription).all().await?)
+}
+
+/// Returns the open invoices of a user in one currency, from the oldest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn open_of_user(
+    on: &mut Transaction,
+    user: UserId,
+    currency: Currency,
+) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all().await?)
 }
 
 /// Returns open invoices of changes whose time to pay has passed.

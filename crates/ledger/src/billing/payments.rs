@@ -1,9 +1,14 @@
 //! Payments, and the notifications of the payment provider.
 
+use std::time::Duration;
+
 use access::{Timestamp, UserId};
 use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
+
+/// The provider repeats a notification after at least 33 s. An earlier repeat is not its own.
+const REPEATED_AFTER: Duration = Duration::from_secs(10);
 
 macro_rules! payment_columns {
     () => {
@@ -21,16 +26,30 @@ statements! {
     OF_INVOICE = concat!("SELECT ", payment_columns!(), " WHERE invoice_id = $1 ORDER BY id LIMIT 1000");
     TOPUPS = concat!("SELECT ", payment_columns!(), " WHERE user_id = $1 AND invoice_id IS NULL AND state IN ('created', 'pending')
         AND expires_at > $2 ORDER BY id DESC LIMIT 100");
-    WAITING = concat!("SELECT ", payment_columns!(), " WHERE state IN ('created', 'pending', 'held')
-        AND (checked_at IS NULL OR checked_at < $1) AND created_at < $1 ORDER BY checked_at, id LIMIT $2");
-    SET_CHARGE = "UPDATE payments SET state = $2, transaction_id = $3, instructions = $4, error = $5, updated_at = $6
-        WHERE id = $1 AND state = 'created'";
+    // Permata and Mandiri can take a payment back. A QR code can be paid late, and a card after a refused attempt.
+    WAITING = concat!("SELECT ", payment_columns!(), " WHERE (state IN ('created', 'pending', 'held')
+        OR (state = 'paid' AND method IN ('permata', 'mandiri') AND updated_at > $2)
+        OR (state = 'failed' AND method IN ('qris', 'card') AND updated_at > $3))
+        AND coalesce(checked_at, 0) < $1 AND created_at < $1 ORDER BY coalesce(checked_at, 0), id LIMIT $4");
+    // A notification may be faster than the response to the charge: the state stays, but the customer needs the instructions.
+    SET_CHARGE = "UPDATE payments SET state = CASE WHEN state = 'created' THEN $2 ELSE state END,
+        transaction_id = coalesce(transaction_id, $3), instructions = $4,
+        error = CASE WHEN state = 'created' THEN $5 ELSE error END, updated_at = $6
+        WHERE id = $1 AND (state = 'created' OR instructions = '{}')";
     SET_STATE = "UPDATE payments SET state = $2, transaction_id = $3, refunded = $4, error = $5, checked_at = $6, updated_at = $6
         WHERE id = $1";
-    CHECKED = "UPDATE payments SET checked_at = $2, updated_at = $2 WHERE id = $1";
-    ADD_NOTIFICATION = "INSERT INTO payment_notifications (id, digest, order_id, transaction_id, status, body, result,
-        created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, '', $7, $7) ON CONFLICT (digest) DO NOTHING";
-    NOTIFICATIONS = "SELECT id, order_id, transaction_id FROM payment_notifications WHERE handled_at IS NULL ORDER BY id LIMIT $1";
+    // `updated_at` stays the time of the last change: it ends the look-ups of paid and failed payments.
+    CHECKED = "UPDATE payments SET checked_at = $2 WHERE id = $1";
+    CLAIM = "UPDATE payments SET checked_at = $2 WHERE id = $1 AND (checked_at IS NULL OR checked_at < $3)";
+    // A repeated notification that changed nothing is handled again: the provider's status may have followed it.
+    ADD_NOTIFICATION = "INSERT INTO payment_notifications (id, digest, order_id, transaction_id, status, body, result, attempts,
+        next_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, '', 0, $7, $7, $7)
+        ON CONFLICT (digest) DO UPDATE SET handled_at = NULL, attempts = 0, next_at = excluded.next_at,
+        updated_at = excluded.updated_at
+        WHERE payment_notifications.result = 'unchanged' AND payment_notifications.handled_at < $8";
+    NOTIFICATIONS = "SELECT id, order_id, transaction_id, attempts FROM payment_notifications
+        WHERE handled_at IS NULL AND next_at <= $1 ORDER BY next_at, id LIMIT $2";
+    POSTPONE = "UPDATE payment_notifications SET attempts = attempts + 1, next_at = $2, updated_at = $3 WHERE id = $1";
     HANDLED = "UPDATE payment_notifications SET handled_at = $2, result = $3, updated_at = $2 WHERE id = $1";
 }
 
@@ -110,6 +129,19 @@ pub struct WaitingNotification {
     pub order_id: String,
     /// The id of the transaction.
     pub transaction_id: String,
+    /// Number of attempts to handle it that failed.
+    pub attempts: i64,
+}
+
+/// The times that decide which payments are looked up at the provider.
+#[derive(Debug, Clone, Copy)]
+pub struct LookUpTimes {
+    /// Payments that were looked up since then are not looked up again.
+    pub checked_before: Timestamp,
+    /// Payments that a bank may take back are looked up if they were paid after this time.
+    pub paid_after: Timestamp,
+    /// Payments that may still succeed are looked up if they failed after this time.
+    pub failed_after: Timestamp,
 }
 
 #[derive(Debug, sqlx_macros::FromRow)]
@@ -225,13 +257,30 @@ pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Resul
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Returns pending payments whose status was not requested since `before`.
+/// Returns payments whose state may change at the provider, from those that were not looked up for the longest time.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn waiting(store: &Store, before: Timestamp, limit: u32) -> Result<Vec<StoredPayment>, DatabaseError> {
-    let rows = store.query(WAITING).bind(micros(before)).bind(i64::from(limit)).all::<PaymentRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+pub async fn waiting(store: &Store, times: LookUpTimes, limit: u32) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let query = store
+        .query(WAITING)
+        .bind(micros(times.checked_before))
+        .bind(micros(times.paid_after))
+        .bind(micros(times.failed_after))
+        .bind(i64::from(limit));
+    Ok(query.all::<PaymentRow>().await?.into_iter().map(Into::into).collect())
+}
+
+/// Records that the status is being requested, unless it was requested since `before`. Returns whether this caller may
+/// request it: of several callers, one may.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn claim(store: &Store, id: Uuid, before: Timestamp) -> Result<bool, DatabaseError> {
+    let mut transaction = store.begin().await?;
+    let claimed = transaction.query(CLAIM).bind(id).bind(store.now()).bind(micros(before)).run().await?;
+    transaction.commit().await?;
+    Ok(claimed > 0)
 }
 
 /// The provider's response to a charge.
@@ -247,7 +296,7 @@ pub struct ChargeOutcome<'a> {
     pub error: &'a str,
 }
 
-/// Records the response to a charge, unless a notification was faster.
+/// Records the response to a charge. If a notification was faster, its state stays.
 ///
 /// # Errors
 /// Database errors of any kind.
@@ -296,11 +345,13 @@ pub async fn set_checked(store: &Store, id: Uuid) -> Result<(), DatabaseError> {
     transaction.commit().await
 }
 
-/// Stores a notification. Returns whether its body is new.
+/// Stores a notification. Returns whether it is to be handled: its body is new, or it changed nothing before and was
+/// handled at least 10 s ago.
 ///
 /// # Errors
 /// Database errors of any kind.
 pub async fn add_notification(store: &Store, new: NewNotification<'_>) -> Result<bool, DatabaseError> {
+    let handled_before = store.clock().now().before(REPEATED_AFTER);
     let mut transaction = store.begin().await?;
     let add = transaction
         .query(ADD_NOTIFICATION)
@@ -310,18 +361,29 @@ pub async fn add_notification(store: &Store, new: NewNotification<'_>) -> Result
         .bind(new.transaction)
         .bind(new.status)
         .bind(new.body)
-        .bind(store.now());
+        .bind(store.now())
+        .bind(micros(handled_before));
     let added = add.run().await?;
     transaction.commit().await?;
     Ok(added > 0)
 }
 
-/// Returns notifications that were not handled, from the oldest.
+/// Returns notifications that were not handled and whose time has come, from the oldest.
 ///
 /// # Errors
 /// Database errors of any kind.
 pub async fn notifications(store: &Store, limit: u32) -> Result<Vec<WaitingNotification>, DatabaseError> {
-    store.query(NOTIFICATIONS).bind(i64::from(limit)).all().await
+    store.query(NOTIFICATIONS).bind(store.now()).bind(i64::from(limit)).all().await
+}
+
+/// Records that a notification could not be handled, and the time of the next attempt.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn postpone(store: &Store, id: Uuid, next_at: Timestamp) -> Result<(), DatabaseError> {
+    let mut transaction = store.begin().await?;
+    transaction.query(POSTPONE).bind(id).bind(micros(next_at)).bind(store.now()).run().await?;
+    transaction.commit().await
 }
 
 /// Records the result of a notification.

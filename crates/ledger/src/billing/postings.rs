@@ -14,6 +14,13 @@ statements! {
     TAKE_FROM_WALLET = "UPDATE wallets SET balance = balance - $3, updated_at = $4 WHERE user_id = $1 AND currency = $2";
     OF_USER = "SELECT id, transaction_id, no, account, amount, currency, invoice_id, payment_id, reason, created_at FROM postings
         WHERE user_id = $1 AND account = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    OF_PAYMENT = "SELECT account, invoice_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
+        WHERE user_id = $1 AND payment_id = $2 GROUP BY account, invoice_id";
+    // The newest comes first: money that arrived last pays the invoice that was paid last.
+    PAID_BY_WALLET = "SELECT invoice_id AS transaction_id, CAST(-sum(amount) AS BIGINT) AS amount FROM postings
+        WHERE user_id = $1 AND currency = $2 AND account = 'receivable' AND invoice_id IS NOT NULL
+        AND reason IN ('invoice.paid_from_wallet', 'wallet.reversed') GROUP BY invoice_id HAVING sum(amount) < 0
+        ORDER BY max(created_at) DESC, invoice_id DESC LIMIT 1000";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
         GROUP BY transaction_id, currency HAVING sum(amount) <> 0 LIMIT $1";
     WALLETS_OFF = "SELECT w.user_id AS transaction_id, CAST(w.balance + coalesce((SELECT sum(p.amount) FROM postings p
@@ -143,6 +150,37 @@ async fn move_wallet(
     }
     let taken = on.query(TAKE_FROM_WALLET).bind(user).bind(code).bind(debit).bind(store.now()).run().await?;
     if taken == 0 { Err(DatabaseError::Unreadable { table: "wallets", column: "balance" }) } else { Ok(()) }
+}
+
+/// The sum of a payment's entries on one account, about one invoice.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct AccountSum {
+    /// The name of the account.
+    pub account: String,
+    /// The invoice to which the entries belong.
+    pub invoice_id: Option<Uuid>,
+    /// The sum: a debit is positive.
+    pub amount: i64,
+}
+
+/// Returns the sums of a payment's entries.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_payment(on: &mut Transaction, user: UserId, payment: Uuid) -> Result<Vec<AccountSum>, DatabaseError> {
+    on.query(OF_PAYMENT).bind(user.0).bind(payment).all().await
+}
+
+/// Returns the invoices that the wallet of a user has paid in whole or in part, with the amounts, from the newest.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn paid_by_wallet(
+    on: &mut Transaction,
+    user: UserId,
+    currency: Currency,
+) -> Result<Vec<PostingSum>, DatabaseError> {
+    on.query(PAID_BY_WALLET).bind(user.0).bind(currency.code()).all().await
 }
 
 /// Returns the balance of a user's wallet within a transaction.

@@ -27,7 +27,9 @@ statements! {
     SET_END = "UPDATE subscriptions SET last_day = $2, usage_due = $3, updated_at = $4 WHERE id = $1";
     // The day up to which the usage of subscriptions that were cancelled within a period is invoiced with them.
     LAST_CHARGED = "SELECT max(last_day) FROM subscriptions WHERE user_id = $1 AND usage_due";
-    ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due OR s.state IN ('trialing', 'active', 'past_due')
+    // No period begins for a suspended user.
+    ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due
+        OR (s.state IN ('trialing', 'active', 'past_due') AND (u.status = 'active' OR s.cancel_at_end))
         OR (s.cancel_at_end AND s.state IN ('limited', 'closed'))) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
     OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')
         AND (s.state <> 'active' OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id AND i.state = 'open'

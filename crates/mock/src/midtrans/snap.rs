@@ -1,5 +1,7 @@
 //! Snap: a session with a page, on which the customer chooses a method.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::charge::{self, OrderedAmount, StubRefusal};
@@ -7,8 +9,10 @@ use super::merchant::{Books, Merchant};
 use super::session::SnapSession;
 use super::transaction::{NotificationUrls, StubStatus, Transaction};
 
-/// How long a session lasts. Its end sends no notification.
-const PAGE_LASTS: std::time::Duration = std::time::Duration::from_hours(24);
+/// How long a session lasts without `page_expiry`. Its end sends no notification.
+const PAGE_LASTS: Duration = Duration::from_hours(24);
+/// The maximum duration of a session.
+const PAGE_LASTS_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// Makes a session. The order exists once the customer has chosen a method.
 pub(super) fn create(
@@ -27,11 +31,25 @@ pub(super) fn create(
     }
     let token = merchant.new_id();
     let finish = body.get("callbacks").and_then(|of| of.get("finish")).and_then(Value::as_str).map(str::to_owned);
-    let until = merchant.now(books).after(PAGE_LASTS);
+    let until = merchant.now(books).after(page_lasts(body)?);
     let echoed = charge::echoed(body);
     let session = SnapSession { order_id, amount, finish, until, is_closed: false, echoed, urls };
     books.sessions.insert(token.clone(), session);
     Ok(token)
+}
+
+/// Returns how long the page of a session can be used.
+fn page_lasts(body: &Value) -> Result<Duration, StubRefusal> {
+    let Some(expiry) = body.get("page_expiry") else { return Ok(PAGE_LASTS) };
+    let duration = expiry.get("duration").and_then(Value::as_u64).filter(|duration| (1..=100_000).contains(duration));
+    let seconds = match expiry.get("unit").and_then(Value::as_str) {
+        Some("minute" | "minutes") => 60,
+        Some("hour" | "hours") => 3_600,
+        Some("day" | "days") => 86_400,
+        _ => return Err(StubRefusal::invalid("page_expiry.unit is invalid")),
+    };
+    let lasts = duration.map(|duration| Duration::from_secs(duration * seconds));
+    lasts.filter(|lasts| *lasts <= PAGE_LASTS_MAX).ok_or(StubRefusal::invalid("page_expiry.duration is invalid"))
 }
 
 /// Closes a session before a method was chosen.

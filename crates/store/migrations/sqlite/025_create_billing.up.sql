@@ -135,7 +135,7 @@ CREATE INDEX payments_invoice ON payments (invoice_id, id);
 CREATE INDEX payments_state ON payments (state, checked_at);
 CREATE INDEX payments_user ON payments (user_id, id);
 
--- Notifications as they arrived, each body once.
+-- Notifications as they arrived, each body once. next_at: the earliest time of the next attempt to handle it.
 CREATE TABLE payment_notifications (
     id             BLOB    NOT NULL PRIMARY KEY,
     digest         TEXT    NOT NULL UNIQUE,
@@ -145,11 +145,13 @@ CREATE TABLE payment_notifications (
     body           TEXT    NOT NULL,
     handled_at     BIGINT,
     result         TEXT    NOT NULL,
+    attempts       BIGINT  NOT NULL,
+    next_at        BIGINT  NOT NULL,
     created_at     BIGINT  NOT NULL,
     updated_at     BIGINT  NOT NULL
 );
 CREATE INDEX payment_notifications_order ON payment_notifications (order_id, id);
-CREATE INDEX payment_notifications_waiting ON payment_notifications (id) WHERE handled_at IS NULL;
+CREATE INDEX payment_notifications_waiting ON payment_notifications (next_at, id) WHERE handled_at IS NULL;
 
 -- Money of customers for their next invoices. The constraint refuses any way to spend more.
 CREATE TABLE wallets (

@@ -117,8 +117,9 @@ impl Store {
         Ok(changed)
     }
 
-    /// Gives a user a plan, or refuses the user's keys, within a transaction of [`change`](Self::change), so that all nodes
-    /// apply it within one second. If nothing changes, nothing is written.
+    /// Gives a user a plan, or refuses the user's keys, within a transaction of [`change`](Self::change) or
+    /// [`addition`](Self::addition). It raises the revision, so that all nodes apply it within one second. If nothing
+    /// changes, nothing is written.
     ///
     /// # Errors
     /// [`UserError::NoUser`], [`UserError::NoPlan`], and database errors.
@@ -136,6 +137,7 @@ impl Store {
         if difference.is_empty() {
             return Ok(());
         }
+        self.raise(transaction).await?;
         let id = plans::find_id::<UserError>(transaction, access.plan).await?;
         transaction.query(MOVE).bind(user.0).bind(id.0).bind(access.is_held).bind(self.now()).run().await?;
         let act = Act::of(AuditAction::UserChange, user.0, Some(user)).with(Value::Object(difference.detail()));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SEEN: [Seen; 11] = [
+const SEEN: [Seen; 12] = [
     Seen::NotAttempted,
     Seen::Pending,
     Seen::Success,
@@ -14,6 +14,7 @@ const SEEN: [Seen; 11] = [
     Seen::Reversal,
     Seen::PartialRefund,
     Seen::Refund,
+    Seen::PartialChargeback,
     Seen::Chargeback,
     Seen::Unknown,
 ];
@@ -75,6 +76,14 @@ fn only_banks_that_can_take_payments_back_reverse_one() {
 }
 
 #[test]
+fn a_partial_chargeback_leaves_the_rest_to_a_later_one() {
+    let part = status("partial_chargeback").seen(State::Paid);
+    assert_eq!(State::Paid.after(part), Some((State::PartlyRefunded, Moved::PartlyReversed)));
+    let rest = status("chargeback").seen(State::PartlyRefunded);
+    assert_eq!(State::PartlyRefunded.after(rest), Some((State::ChargedBack, Moved::Reversed)));
+}
+
+#[test]
 fn no_more_is_refunded_than_was_paid() {
     assert_eq!(check_refund(166_500, 0, 166_500), Ok(()));
     assert_eq!(check_refund(166_500, 100_000, 66_500), Ok(()));
@@ -103,7 +112,7 @@ proptest! {
             match money {
                 Moved::Received => received += 1,
                 Moved::Reversed => reversed += 1,
-                Moved::Refunded => prop_assert_eq!(received, 1),
+                Moved::Refunded | Moved::PartlyReversed => prop_assert_eq!(received, 1),
                 Moved::None => {}
             }
             prop_assert!(received <= 1 && reversed <= received);

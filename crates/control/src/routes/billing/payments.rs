@@ -118,9 +118,11 @@ pub(in crate::routes) async fn show(
     let (books, id) = (books(&app)?, id.parse::<Uuid>().map_err(|_| missing())?);
     let found = payments::present(books.store(), id).await?;
     let payment = found.filter(|payment| payment.user == caller.user).ok_or_else(missing)?;
-    let since = payment.checked_at.unwrap_or(payment.created_at);
+    let before = app.clock.now().before(ASK_EVERY);
     let is_pending = matches!(payment.state.as_str(), "created" | "pending" | "held");
-    if !is_pending || books.provider().is_none() || since.after(ASK_EVERY) > app.clock.now() {
+    let is_due = is_pending && books.provider().is_some() && payment.created_at <= before;
+    // Recorded before the request: requests at once, and those of a provider that does not respond, count.
+    if !is_due || !payments::claim(books.store(), id, before).await? {
         return Ok(Json(PaymentView::new(&payment)));
     }
     // Without a response, the stored state is shown: a notification or the next request updates it.

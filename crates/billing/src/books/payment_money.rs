@@ -1,0 +1,199 @@
+//! The money of a payment: received, taken back, or returned. Money that pays no invoice is kept in the wallet.
+
+use access::{Currency, UserId};
+use ledger::billing::postings::PostingSubject;
+use ledger::billing::{BooksTransaction, StoredInvoice, StoredPayment, invoices, postings};
+use store::Actor;
+
+use super::stored_state::invoice_state;
+use super::{BillingError, Books};
+use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::posting::{Account, MoneyEvent};
+use crate::rules::subscription::SubscriptionEvent;
+
+/// Why an invoice that the wallet had paid is open again: the money of the wallet was taken back.
+const WALLET_REVERSED: &str = "wallet.reversed";
+
+/// The parts of a payment that are still where they were booked.
+#[derive(Debug, Clone, Copy, Default)]
+struct BookedParts {
+    /// The part that pays the payment's invoice.
+    invoice: i64,
+    /// The part that was kept in the wallet.
+    wallet: i64,
+}
+
+impl Books {
+    /// The money arrived: it pays the invoice as far as the invoice is open. The rest is kept for the customer, and pays
+    /// other open invoices. A top-up stays in the wallet.
+    pub(super) async fn receive(&self, on: &mut BooksTransaction, payment: &StoredPayment) -> Result<(), BillingError> {
+        let invoice = self.invoice_of(on, payment).await?;
+        let state = invoice.as_ref().map(invoice_state).transpose()?;
+        let owed = invoice.as_ref().zip(state).map(|(invoice, state)| (state, invoice.remaining));
+        let event = MoneyEvent::received(owed, payment.amount);
+        self.post_for(on, subject(payment, "payment.received"), event).await?;
+        let (Some(invoice), MoneyEvent::Received { to_invoice, to_written_off, to_wallet }) = (&invoice, event) else {
+            return Ok(());
+        };
+        let paid = to_invoice + to_written_off;
+        if paid > 0 {
+            self.reduce(on, &Actor::SYSTEM, invoice.id, paid).await?;
+        }
+        if to_wallet > 0 { self.pay_open_invoices(on, payment.user, Currency::Idr).await } else { Ok(()) }
+    }
+
+    /// Pays the open invoices of a user from the wallet, from the oldest, as far as the wallet reaches.
+    async fn pay_open_invoices(
+        &self,
+        on: &mut BooksTransaction,
+        user: UserId,
+        currency: Currency,
+    ) -> Result<(), BillingError> {
+        for open in invoices::open_of_user(on, user, currency).await? {
+            // The payment of an earlier one may have changed both.
+            let invoice = self.invoice(on, open.id).await?;
+            let wallet = postings::wallet(on, user, currency).await?;
+            let amount = wallet.min(invoice.remaining);
+            // A change is paid as a whole, or not at all.
+            let is_fit = invoice.kind != "change" || amount == invoice.remaining;
+            if invoice.state == InvoiceState::Open.as_str() && is_fit && amount > 0 {
+                self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
+                self.reduce(on, &Actor::SYSTEM, invoice.id, amount).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The provider took an amount of a payment back. The part that is in the wallet is taken from it; for the rest, the
+    /// invoice is open again, and its subscription limited.
+    pub(super) async fn reverse(
+        &self,
+        on: &mut BooksTransaction,
+        payment: &StoredPayment,
+        amount: i64,
+    ) -> Result<(), BillingError> {
+        if amount <= 0 {
+            return Ok(());
+        }
+        let booked = booked(on, payment).await?;
+        let invoice = self.invoice_of(on, payment).await?;
+        let reopened = match invoice {
+            Some(invoice) => {
+                invoice_state(&invoice)?.after(InvoiceEvent::PaymentReversed).map(|state| (invoice, state))
+            }
+            None => None,
+        };
+        let from_invoice = match reopened {
+            Some(_) => (amount - booked.wallet.min(amount)).min(booked.invoice),
+            // The money of a void invoice went back to the wallet.
+            None => 0,
+        };
+        let to_take = amount - from_invoice;
+        let from_wallet = postings::wallet(on, payment.user, Currency::Idr).await?.min(to_take);
+        let is_written_off = reopened.as_ref().is_some_and(|(_, state)| *state == InvoiceState::Uncollectible);
+        let (owed, written_off) = if is_written_off { (0, from_invoice) } else { (from_invoice, 0) };
+        let event = MoneyEvent::Reversed { owed, written_off, from_wallet };
+        self.post_for(on, subject(payment, "payment.reversed"), event).await?;
+        if let Some((invoice, state)) = reopened.filter(|_| from_invoice > 0) {
+            self.reopen(on, &invoice, state, from_invoice).await?;
+        }
+        self.reverse_wallet(on, payment, to_take - from_wallet).await
+    }
+
+    /// Opens invoices again that the wallet has paid, because money that it had is gone: the newest first. What remains is
+    /// owed without an invoice.
+    async fn reverse_wallet(
+        &self,
+        on: &mut BooksTransaction,
+        payment: &StoredPayment,
+        missing: i64,
+    ) -> Result<(), BillingError> {
+        if missing == 0 {
+            return Ok(());
+        }
+        let mut missing = missing;
+        for paid in postings::paid_by_wallet(on, payment.user, Currency::Idr).await? {
+            let invoice = self.invoice(on, paid.transaction_id).await?;
+            let part = missing.min(paid.amount).min(invoice.total - invoice.remaining);
+            // An invoice that was given up had no payment, so it stays as it is.
+            let state = invoice_state(&invoice)?.after(InvoiceEvent::PaymentReversed);
+            let Some(state) = state.filter(|state| *state == InvoiceState::Open && part > 0) else { continue };
+            let of = PostingSubject { invoice: Some(invoice.id), ..subject(payment, WALLET_REVERSED) };
+            self.post_for(on, of, MoneyEvent::Reversed { owed: part, written_off: 0, from_wallet: 0 }).await?;
+            self.reopen(on, &invoice, state, part).await?;
+            missing -= part;
+        }
+        if missing > 0 {
+            tracing::error!(payment = %payment.id, amount = missing, "a payment was taken back after its money had left the wallet");
+            let of = PostingSubject { invoice: None, ..subject(payment, WALLET_REVERSED) };
+            self.post_for(on, of, MoneyEvent::Reversed { owed: missing, written_off: 0, from_wallet: 0 }).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens a part of an invoice again, and limits its subscription.
+    async fn reopen(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &StoredInvoice,
+        state: InvoiceState,
+        amount: i64,
+    ) -> Result<(), BillingError> {
+        invoices::set(&self.store, on, invoice.id, state.as_str(), invoice.remaining + amount).await?;
+        if let Some(subscription) = invoice.subscription {
+            let subscription = self.existing(on, subscription).await?;
+            self.transition(on, &Actor::SYSTEM, &subscription, SubscriptionEvent::PaymentReversed).await?;
+        }
+        Ok(())
+    }
+
+    /// A part of the money was returned to the customer. A credit note usually put it into the wallet before; the rest
+    /// is written off until finance explains it.
+    pub(super) async fn returned(
+        &self,
+        on: &mut BooksTransaction,
+        payment: &StoredPayment,
+        amount: i64,
+    ) -> Result<(), BillingError> {
+        if amount > 0 {
+            let from_wallet = postings::wallet(on, payment.user, Currency::Idr).await?.min(amount);
+            let event = MoneyEvent::Refunded { from_wallet, unexplained: amount - from_wallet };
+            self.post_for(on, subject(payment, "payment.refunded"), event).await?;
+        }
+        Ok(())
+    }
+
+    async fn invoice_of(
+        &self,
+        on: &mut BooksTransaction,
+        payment: &StoredPayment,
+    ) -> Result<Option<StoredInvoice>, BillingError> {
+        match payment.invoice {
+            Some(id) => self.invoice(on, id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Returns the parts of a payment by its entries. Parts that were taken back or returned before do not count.
+async fn booked(on: &mut BooksTransaction, payment: &StoredPayment) -> Result<BookedParts, BillingError> {
+    let mut parts = BookedParts::default();
+    for sum in postings::of_payment(on, payment.user, payment.id).await? {
+        if sum.account == Account::Wallet.as_str() {
+            parts.wallet -= sum.amount;
+        } else if sum.account != Account::Clearing.as_str() && sum.invoice_id == payment.invoice {
+            parts.invoice -= sum.amount;
+        }
+    }
+    Ok(BookedParts { invoice: parts.invoice.max(0), wallet: parts.wallet.max(0) })
+}
+
+fn subject<'a>(payment: &StoredPayment, reason: &'a str) -> PostingSubject<'a> {
+    PostingSubject {
+        user: payment.user,
+        currency: Currency::Idr,
+        invoice: payment.invoice,
+        payment: Some(payment.id),
+        reason,
+    }
+}

@@ -1,0 +1,188 @@
+//! Requests to the payment provider: charges without a response, payments and notifications that wait.
+
+use std::time::Duration;
+
+use billing::BillingError;
+use billing::channel::PaymentChannel;
+use billing::collect::{NotificationHandling, PaymentReconciliation};
+use jobs::Job as _;
+use ledger::billing::payments::{self, LookUpTimes};
+use ledger::billing::{NewNotification, StoredPayment};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::provider::{Provider, status};
+use crate::shop::Shop;
+
+async fn payment(shop: &Shop, id: Uuid) -> StoredPayment {
+    payments::present(shop.store(), id).await.unwrap().unwrap()
+}
+
+async fn notify(shop: &Shop, digest: &str, of: &StoredPayment) -> bool {
+    let transaction = format!("t-{}", of.order);
+    let new = NewNotification { digest, order: &of.order, transaction: &transaction, status: "settlement", body: "{}" };
+    payments::add_notification(shop.store(), new).await.unwrap()
+}
+
+/// Payments of one invoice, by these methods.
+async fn begun<const N: usize>(shop: &Shop, methods: [&str; N]) -> [StoredPayment; N] {
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let mut payments = Vec::new();
+    for method in methods {
+        let id = shop.begin(&shop.invoice(invoice).await, method, 150_000).await;
+        payments.push(payment(shop, id).await);
+    }
+    payments.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn an_order_that_exists_is_not_a_failed_payment() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    provider.respond("POST /v2/charge", 200, json!({"status_code": "406", "status_message": "duplicate order id"}));
+    // The status is not known either: the payment stays.
+    let refused = provider.books.pay(ada, invoice, PaymentChannel::Permata, None).await;
+    assert!(matches!(refused, Err(BillingError::Provider(_))), "{refused:?}");
+    let [stored] = payments::of_invoice(shop.store(), invoice).await.unwrap().try_into().unwrap();
+    assert_eq!(stored.state, "created");
+    let mut known = status(&stored.order, "pending", "201");
+    known["permata_va_number"] = json!("8562");
+    provider.respond("GET /v2/", 200, known);
+    let paying = provider.books.pay(ada, invoice, PaymentChannel::Permata, None).await.unwrap();
+    assert_eq!((paying.payment.id, paying.payment.state.as_str()), (stored.id, "pending"));
+    assert!(paying.payment.instructions.contains("8562"), "{paying:?}");
+}
+
+#[tokio::test]
+async fn an_order_whose_instructions_are_lost_is_replaced() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    provider.respond("POST /v2/charge", 200, json!({"status_code": "406"}));
+    provider.respond("GET /v2/", 200, status("TG-1", "pending", "201"));
+    let refused = provider.books.pay(ada, invoice, PaymentChannel::Qris, None).await;
+    assert!(matches!(refused, Err(BillingError::Provider(_))), "{refused:?}");
+    assert_eq!(payments::of_invoice(shop.store(), invoice).await.unwrap().len(), 2, "both orders have no code");
+    let mut charged = status("TG-2", "pending", "201");
+    charged["qr_string"] = json!("0002");
+    provider.respond("POST /v2/charge", 200, charged);
+    let paying = provider.books.pay(ada, invoice, PaymentChannel::Qris, None).await.unwrap();
+    assert!(paying.payment.instructions.contains("0002"), "{paying:?}");
+}
+
+#[tokio::test]
+async fn a_payment_that_cannot_be_looked_up_does_not_stop_the_others() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [bad, other, denied] = begun(&shop, ["bca", "bni", "bri"]).await;
+    shop.clock.advance(Duration::from_mins(10));
+    provider.respond(&bad.order, 200, json!({"status_code": "200"}));
+    provider.respond(&other.order, 200, status(&other.order, "settlement", "200"));
+    // HTTP 202 with a status is a result.
+    provider.respond(&denied.order, 202, status(&denied.order, "deny", "202"));
+    let mut job = PaymentReconciliation::new(provider.books.clone());
+    job.run().await.unwrap();
+    assert_eq!(payment(&shop, other.id).await.state, "paid");
+    assert_eq!(payment(&shop, denied.id).await.state, "failed");
+    assert_eq!(payment(&shop, bad.id).await.checked_at, Some(shop.clock.now()));
+    job.run().await.unwrap();
+    assert_eq!(provider.count(&bad.order), 1, "it is not requested again at once");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_notification_that_cannot_be_handled_waits_and_is_given_up() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [bad, other] = begun(&shop, ["bca", "bni"]).await;
+    notify(&shop, "1", &bad).await;
+    notify(&shop, "2", &other).await;
+    provider.respond(&bad.order, 200, json!({"status_code": "500"}));
+    provider.respond(&other.order, 200, status(&other.order, "settlement", "200"));
+    let mut job = NotificationHandling::new(provider.books.clone());
+    for _ in 0..3 {
+        job.run().await.unwrap();
+    }
+    assert_eq!(payment(&shop, other.id).await.state, "paid");
+    assert_eq!(provider.count(&bad.order), 1, "the pause has not passed");
+    let mut attempts = 1;
+    while attempts < 100 {
+        shop.clock.advance(Duration::from_hours(1));
+        if payments::notifications(shop.store(), 100).await.unwrap().is_empty() {
+            break;
+        }
+        job.run().await.unwrap();
+        attempts += 1;
+    }
+    assert_eq!((attempts, provider.count(&bad.order)), (24, 24));
+}
+
+#[tokio::test]
+async fn a_repeated_notification_that_changed_nothing_is_handled_again() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [of] = begun(&shop, ["bca"]).await;
+    provider.respond(&of.order, 200, status(&of.order, "pending", "201"));
+    let mut job = NotificationHandling::new(provider.books.clone());
+    assert!(notify(&shop, "1", &of).await);
+    job.run().await.unwrap();
+    assert!(!notify(&shop, "1", &of).await, "its result is a change");
+    assert!(notify(&shop, "2", &of).await);
+    job.run().await.unwrap();
+    assert!(!notify(&shop, "2", &of).await, "it was handled a moment ago");
+    // The status of the provider follows its notification.
+    provider.respond(&of.order, 200, status(&of.order, "settlement", "200"));
+    shop.clock.advance(Duration::from_secs(33));
+    assert!(notify(&shop, "2", &of).await);
+    job.run().await.unwrap();
+    assert_eq!(payment(&shop, of.id).await.state, "paid");
+    shop.clock.advance(Duration::from_secs(33));
+    assert!(!notify(&shop, "2", &of).await);
+}
+
+#[tokio::test]
+async fn paid_and_failed_payments_are_looked_up_for_a_time() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [paid, taken, failed, final_one] = begun(&shop, ["bca", "permata", "qris", "bni"]).await;
+    for (of, status) in [(&paid, "settlement"), (&taken, "settlement"), (&failed, "expire"), (&final_one, "expire")] {
+        shop.report(of.id, status).await;
+    }
+    let waiting = async |minutes: u64| {
+        shop.clock.advance(Duration::from_mins(minutes));
+        let now = shop.clock.now();
+        let times = LookUpTimes {
+            checked_before: now.before(Duration::from_mins(5)),
+            paid_after: now.before(Duration::from_hours(1)),
+            failed_after: now.before(Duration::from_hours(24)),
+        };
+        let found = payments::waiting(shop.store(), times, 10).await.unwrap();
+        let methods: Vec<String> = found.into_iter().map(|of| of.method).collect();
+        methods.join(" ")
+    };
+    assert_eq!(waiting(6).await, "permata qris");
+    PaymentReconciliation::new(provider.books.clone()).run().await.unwrap();
+    assert_eq!(waiting(0).await, "");
+    assert_eq!(waiting(6).await, "permata qris", "a look-up does not prolong the time");
+    assert_eq!(waiting(60).await, "qris");
+    assert_eq!(waiting(24 * 60).await, "");
+    // A code that was paid late, without a notification.
+    let at = format!("/v2/t-{}/", failed.id);
+    assert_eq!(provider.count(&at), 1);
+}
+
+#[tokio::test]
+async fn one_of_several_requests_may_look_a_payment_up() {
+    let shop = Shop::open("2026-11-20").await;
+    let [of] = begun(&shop, ["bca"]).await;
+    let before = shop.clock.now().before(Duration::from_secs(5));
+    assert!(payments::claim(shop.store(), of.id, before).await.unwrap());
+    assert!(!payments::claim(shop.store(), of.id, before).await.unwrap());
+    shop.clock.advance(Duration::from_secs(6));
+    let before = shop.clock.now().before(Duration::from_secs(5));
+    assert!(payments::claim(shop.store(), of.id, before).await.unwrap());
+}

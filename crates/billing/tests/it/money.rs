@@ -1,0 +1,228 @@
+//! Money that arrives late or twice, and money that is taken back.
+
+use access::{UserId, UserStatus};
+use billing::books::{CancelAt, PaymentOutcome};
+use billing::midtrans::StatusReport;
+use billing::rules::payment::PaymentState;
+use ledger::billing::payments::{self, ChargeOutcome};
+use ledger::billing::{StoredPayment, subscriptions};
+use store::{Actor, UserChange, UserRef};
+use uuid::Uuid;
+
+use crate::shop::{Shop, day};
+
+const BY: &Actor = &Actor::COMMAND;
+
+async fn payment(shop: &Shop, id: Uuid) -> StoredPayment {
+    payments::present(shop.store(), id).await.unwrap().unwrap()
+}
+
+/// Reports a returned amount.
+async fn returned(shop: &Shop, id: Uuid, status: &str, refunded: i64) -> PaymentOutcome {
+    let stored = payment(shop, id).await;
+    let report = StatusReport {
+        transaction: format!("t-{id}"),
+        order: stored.order,
+        status: status.to_owned(),
+        fraud: None,
+        is_success_code: true,
+        amount: stored.amount,
+        currency: "IDR".to_owned(),
+        merchant: String::new(),
+        refunded,
+    };
+    shop.books.apply(id, &report).await.unwrap()
+}
+
+/// A user whose wallet has an amount: it was paid after the first invoice was void.
+async fn saver(shop: &Shop, amount: i64) -> (UserId, Uuid) {
+    let user = shop.user("saver").await;
+    let invoice = shop.subscribe(user, "pro").await.unwrap();
+    let late = shop.begin(&shop.invoice(invoice).await, "permata", amount).await;
+    shop.books.cancel(BY, user, CancelAt::Now).await.unwrap();
+    shop.report(late, "settlement").await;
+    assert_eq!(shop.wallet_of(user).await, amount);
+    (user, late)
+}
+
+#[tokio::test]
+async fn a_card_that_is_captured_after_the_payment_failed_here_is_paid() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let id = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    // The customer had chosen no card in time: the payment knows no transaction.
+    let failed = StoredPayment { state: "failed".to_owned(), ..payment(&shop, id).await };
+    let mut on = shop.store().addition().await.unwrap();
+    payments::set_state(shop.store(), &mut on, &failed).await.unwrap();
+    on.commit().await.unwrap();
+    assert_eq!(shop.report(id, "capture").await, PaymentOutcome::Changed(PaymentState::Paid));
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn the_wallet_part_of_a_first_invoice_that_lapses_goes_back() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, _) = saver(&shop, 50_000).await;
+    let lapsed = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!((shop.invoice(lapsed).await.remaining, shop.wallet_of(ada).await), (100_000, 0));
+    shop.move_to("2026-11-28");
+    shop.books.dun().await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.invoice(lapsed).await.state.as_str()), ("cancelled", "void"));
+    assert_eq!(shop.wallet_of(ada).await, 50_000);
+    let cancelled = shop.subscribe(ada, "pro").await.unwrap();
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.invoice(cancelled).await.state.as_str(), shop.wallet_of(ada).await), ("void", 50_000));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn money_that_was_spent_from_the_wallet_is_owed_again_when_the_bank_takes_it_back() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, late) = saver(&shop, 150_000).await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
+    shop.report(late, "deny").await;
+    let open = shop.invoice(invoice).await;
+    assert_eq!((open.state.as_str(), open.remaining), ("open", 150_000));
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("limited", "free"));
+    shop.agrees().await;
+    shop.pay(invoice).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("active", 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_surplus_that_is_charged_back_leaves_the_paid_invoice() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let invoice = shop.invoices_of(ada).await.remove(0);
+    let second = shop.begin(&invoice, "card", 150_000).await;
+    shop.report(second, "capture").await;
+    assert_eq!(shop.wallet_of(ada).await, 150_000);
+    shop.report(second, "chargeback").await;
+    assert_eq!((shop.invoice(invoice.id).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 0));
+    assert_eq!(shop.state_of(ada).await, "active");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_payment_above_the_rest_is_taken_back_from_both() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, _) = saver(&shop, 50_000).await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let above = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(above, "capture").await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("active", 50_000));
+    shop.report(above, "chargeback").await;
+    let open = shop.invoice(invoice).await;
+    assert_eq!((open.state.as_str(), open.remaining, shop.wallet_of(ada).await), ("open", 100_000, 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_partial_chargeback_opens_its_part_and_a_later_one_the_rest() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(card, "capture").await;
+    assert_eq!(returned(&shop, card, "partial_chargeback", 0).await, PaymentOutcome::Mismatch, "the amount is missing");
+    for _ in 0..2 {
+        returned(&shop, card, "partial_chargeback", 40_000).await;
+        assert_eq!(shop.invoice(invoice).await.remaining, 40_000);
+        shop.agrees().await;
+    }
+    assert_eq!(shop.state_of(ada).await, "limited");
+    returned(&shop, card, "chargeback", 0).await;
+    let open = shop.invoice(invoice).await;
+    assert_eq!((open.state.as_str(), open.remaining), ("open", 150_000));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_refund_without_an_amount_returns_the_whole_payment() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let invoice = shop.invoices_of(ada).await.remove(0);
+    let surplus = shop.begin(&invoice, "qris", 150_000).await;
+    shop.report(surplus, "settlement").await;
+    assert_eq!(returned(&shop, surplus, "partial_refund", 0).await, PaymentOutcome::Mismatch);
+    assert_eq!(returned(&shop, surplus, "refund", 0).await, PaymentOutcome::Changed(PaymentState::Refunded));
+    assert_eq!((payment(&shop, surplus).await.refunded, shop.wallet_of(ada).await), (150_000, 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_late_payment_pays_another_open_invoice() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let late = shop.begin(&shop.invoice(first).await, "qris", 200_000).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    let second = shop.subscribe(ada, "pro").await.unwrap();
+    shop.report(late, "settlement").await;
+    assert_eq!((shop.invoice(second).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn instructions_are_stored_after_a_faster_notification() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let id = shop.begin(&shop.invoice(invoice).await, "bca", 150_000).await;
+    shop.report(id, "pending").await;
+    let instructions = r#"{"va":{"bank":"bca","number":"12"}}"#;
+    let charged =
+        |instructions, error| ChargeOutcome { state: "pending", transaction: Some("t-1"), instructions, error };
+    for (instructions, error) in [(instructions, ""), (r#"{"va":{}}"#, "late")] {
+        let mut on = shop.store().begin().await.unwrap();
+        payments::set_charge(shop.store(), &mut on, id, charged(instructions, error)).await.unwrap();
+        on.commit().await.unwrap();
+    }
+    let stored = payment(&shop, id).await;
+    assert_eq!((stored.state.as_str(), stored.instructions.as_str()), ("pending", instructions));
+    assert_eq!((stored.transaction, stored.error), (Some(format!("t-{id}")), String::new()));
+}
+
+#[tokio::test]
+async fn a_payment_raises_the_revision_only_if_a_plan_changes() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let id = shop.begin(&shop.invoice(invoice).await, "bca", 150_000).await;
+    let before = shop.store().revision().await.unwrap();
+    shop.report(id, "pending").await;
+    shop.report(id, "pending").await;
+    assert_eq!(shop.store().revision().await.unwrap(), before);
+    shop.report(id, "settlement").await;
+    assert_eq!(shop.plan_of(ada).await, "pro");
+    assert!(shop.store().revision().await.unwrap() > before);
+}
+
+#[tokio::test]
+async fn no_period_begins_for_a_suspended_user() {
+    let shop = Shop::open("2026-11-01").await;
+    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let suspended = UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() };
+    shop.store().change_user(BY, &UserRef::Id(ada), suspended).await.unwrap();
+    shop.move_to("2026-12-02");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    assert_eq!((shop.invoices_of(ada).await.len(), shop.invoices_of(bob).await.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn the_first_period_after_a_trial_is_whole() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    shop.subscribe(ada, "trial").await;
+    shop.move_to("2026-12-04");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    let invoice = shop.invoices_of(ada).await.remove(0);
+    assert_eq!((invoice.first_day, invoice.last_day), (day("2026-12-04"), day("2027-01-03")));
+    let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+    assert_eq!((subscription.anchor_day, subscription.last_day), (4, day("2027-01-03")));
+}
