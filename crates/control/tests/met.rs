@@ -12,7 +12,7 @@ use serde_json::Value;
 const NOWHERE: [&str; 2] = ["500", "408"];
 /// Listed statuses that no test causes: at probes and pages that need no store and have no limits, credentials at
 /// operations that ignore them, a store with 100,000 budgets, and two refusals without a test (the last ones).
-const MISSING: [&str; 12] = [
+const MISSING: [&str; 19] = [
     "GET /api/site 503",
     "GET /health 503",
     "GET /install.sh 503",
@@ -20,6 +20,13 @@ const MISSING: [&str; 12] = [
     "GET /metrics 503",
     "GET /openapi.json 503",
     "POST /api/auth/link 401",
+    "POST /api/auth/link 402",
+    "POST /api/auth/link/check 402",
+    "POST /api/auth/login 402",
+    "POST /api/auth/logout 402",
+    "POST /api/auth/refresh 402",
+    "POST /api/auth/register 402",
+    "POST /api/auth/validate 402",
     "POST /api/auth/link/check 401",
     "POST /api/auth/link/check 403",
     "POST /api/auth/register 401",

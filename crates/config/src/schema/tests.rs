@@ -77,6 +77,21 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "the names of all routes are counted together",
     ),
     (
+        "discover: {etcd: /a/}",
+        "upstreams: [{name: u, discover: {etcd: /a/}}]",
+        "the section of the source is elsewhere in the file",
+    ),
+    (
+        "discover: {dns: 10.0.0.1}",
+        "upstreams: [{name: u, discover: {dns: 10.0.0.1}}]",
+        "a pattern cannot exclude an address",
+    ),
+    (
+        "discover: {consul: a}",
+        "upstreams: [{name: u, discover: {consul: a}}]",
+        "the section of the source is elsewhere in the file",
+    ),
+    (
         "script: [check.sh]",
         "upstreams: [{name: u, backends: [{url: http://h}], health_check: {script: [check.sh]}}]",
         "the first of the texts has another rule",

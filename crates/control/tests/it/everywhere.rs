@@ -110,6 +110,23 @@ async fn a_suspended_user_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_user_with_unpaid_invoices_is_refused_everywhere() {
+    let (world, ada) = world().await;
+    world.hold(&ada, "starter").await;
+    // These operations require no key, or read it from the body.
+    let but = [
+        "POST /api/auth/link",
+        "POST /api/auth/link/check",
+        "POST /api/auth/login",
+        "POST /api/auth/logout",
+        "POST /api/auth/refresh",
+        "POST /api/auth/register",
+        "POST /api/auth/validate",
+    ];
+    check(402, &but, async |line, body| call(world.address, line, &[JSON, &ada.bearer()], body).await).await;
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_or_no_json_is_refused_everywhere() {
     let world = World::start().await;
     let root = world.person_with("root", access::Role::Admin).await;

@@ -281,6 +281,15 @@ impl World {
         ledger::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
     }
 
+    /// Refuses the keys of a user, as billing does while invoices are not paid.
+    pub(crate) async fn hold(&self, holder: &Holder, plan: &str) {
+        let mut on = self.store.addition().await.unwrap();
+        let access = store::UserAccess { plan, is_held: true };
+        self.store.move_user(&mut on, &store::Actor::COMMAND, holder.user, access).await.unwrap();
+        on.commit().await.unwrap();
+        self.refresh().await;
+    }
+
     pub(crate) async fn suspend(&self, holder: &Holder) {
         self.store
             .change_user(

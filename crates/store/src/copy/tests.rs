@@ -51,10 +51,18 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
         insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
     }
-    for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs"] {
+    for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs", "label_sets", "label_members"] {
         insert(store, &mut on, table, &[]).await;
     }
-    let totals = ["daily_usage", "daily_plans", "daily_subjects", "daily_models", "hourly_usage", "daily_routes"];
+    let totals = [
+        "daily_usage",
+        "daily_plans",
+        "daily_subjects",
+        "daily_models",
+        "hourly_usage",
+        "daily_routes",
+        "daily_labels",
+    ];
     for table in ["usage_counts", "ingested", "open_requests"].into_iter().chain(totals) {
         let columns = [user.clone(), key.clone(), day.clone(), plan.clone(), node.clone()];
         insert(store, &mut on, table, &columns).await;
@@ -112,6 +120,7 @@ async fn books(store: &Store, on: &mut Transaction) {
     insert(store, on, "wallets", &[user.clone(), currency.clone()]).await;
     let row = [user, currency, of_invoice, ("payment_id", payment), ("account", text("wallet"))];
     insert(store, on, "postings", &row).await;
+    insert(store, on, "refunds", &row).await;
 }
 
 /// Writes one row of each table of insights.
