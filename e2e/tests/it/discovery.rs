@@ -42,7 +42,9 @@ fn setup(upstream: &str, dns: &str) -> Setup {
 
 /// Returns the settings of a gateway whose only upstream has these keys, without those of its source.
 fn sourced(upstream: &str) -> Setup {
-    Setup::new()
+    Setup::bare()
+        .section("signup", "open")
+        .section("providers", "[{name: up, kind: openai, base_url: \"http://127.0.0.1:9/v1\", credential: vault}]")
         .section("upstreams", &format!("[{{name: users, slow_start: 0s, {upstream}}}]"))
         .section("routes", "[{path: /x, upstreams: users, auth: {type: none}}]")
 }

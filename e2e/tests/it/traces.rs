@@ -47,7 +47,7 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
     );
     let setup = Setup::new()
         .section("upstreams", &upstreams)
-        .section("routes", "[{name: users, path: {prefix: /users}, upstreams: backend}]")
+        .section("routes", "[{name: users, path: {prefix: /users}, auth: none, upstreams: backend}]")
         .section("traces", &traced(receiver.address(), ", sample: 100%"));
     let gateway = Gateway::start(setup).await;
     let call = Call::get("/users/7?token=a-secret-query")
@@ -143,8 +143,9 @@ async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
 
 /// Returns a gateway with a route to `backend`, of which nothing is sampled by chance.
 async fn unsampled(backend: &Upstream, receiver: &Upstream, more: &str) -> Gateway {
-    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-        .section("traces", &traced(receiver.address(), &format!(", sample: 0%{more}")));
+    let setup =
+        Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+            .section("traces", &traced(receiver.address(), &format!(", sample: 0%{more}")));
     Gateway::start(setup).await
 }
 
@@ -214,8 +215,9 @@ async fn a_receiver_that_hangs_or_is_gone_delays_no_request_and_the_queue_is_bou
     .await;
     let gone = ReservedPort::new();
     for receiver in [hanging.address(), gone.address()] {
-        let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-            .section("traces", &traced(receiver, ", sample: 100%, queue: 16"));
+        let setup =
+            Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+                .section("traces", &traced(receiver, ", sample: 100%, queue: 16"));
         let gateway = Gateway::start(setup).await;
         for _ in 0..600 {
             gateway.call(Call::get("/users/1")).await.expect(200);
@@ -236,8 +238,9 @@ async fn a_receiver_that_refuses_or_redirects_is_not_asked_again_for_the_same_sp
     let backend = Upstream::json(&json!({})).await;
     for head in ["400 Bad Request".to_owned(), format!("307 Elsewhere\r\nlocation: http://{}/", elsewhere.address())] {
         let receiver = Upstream::answering(&head, "no").await;
-        let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-            .section("traces", &traced(receiver.address(), ", sample: 100%"));
+        let setup =
+            Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+                .section("traces", &traced(receiver.address(), ", sample: 100%"));
         let gateway = Gateway::start(setup).await;
         gateway.call(Call::get("/users/1")).await.expect(200);
         eventually("the spans are dropped", async || (figure(&gateway, REFUSED).await == 1).then_some(())).await;
@@ -262,8 +265,9 @@ async fn a_busy_receiver_gets_the_same_spans_again_after_the_time_that_it_asks_f
         }
     })
     .await;
-    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let setup =
+        Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+            .section("traces", &traced(receiver.address(), ", sample: 100%"));
     let gateway = Gateway::start(setup).await;
     gateway.call(Call::get("/users/1")).await.expect(200);
     eventually("the spans are sent again", async || {
@@ -281,8 +285,9 @@ async fn a_busy_receiver_gets_the_same_spans_again_after_the_time_that_it_asks_f
 async fn a_response_of_ten_megabytes_is_not_read() {
     let backend = Upstream::json(&json!({})).await;
     let receiver = Upstream::answering("200 OK", vec![b'x'; 10 << 20]).await;
-    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let setup =
+        Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+            .section("traces", &traced(receiver.address(), ", sample: 100%"));
     let gateway = Gateway::start(setup).await;
     gateway.call(Call::get("/users/1")).await.expect(200);
     eventually("the export is counted", async || {
@@ -294,10 +299,11 @@ async fn a_response_of_ten_megabytes_is_not_read() {
 #[tokio::test]
 async fn variables_of_opentelemetry_configure_the_receiver() {
     let (receiver, backend) = (accepting().await, Upstream::json(&json!({})).await);
-    let setup = Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, upstreams: backend}")
-        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}/base/", receiver.address()))
-        .variable("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=S3CRET%20value, x-other=2")
-        .variable("TOLLGATE_TRACES__SAMPLE", "100%");
+    let setup =
+        Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
+            .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}/base/", receiver.address()))
+            .variable("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=S3CRET%20value, x-other=2")
+            .variable("TOLLGATE_TRACES__SAMPLE", "100%");
     let gateway = Gateway::start(setup).await;
     let answer = gateway.call(Call::get("/users/1")).await.expect(200);
     spans_of(&receiver, &trace_of(&answer)).await;

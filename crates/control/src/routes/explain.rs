@@ -84,7 +84,7 @@ impl From<ExplanationError> for Problem {
             "place": "tollgate.yaml:8:5"}],
         "action": {"kind": "forward", "target": "/users/7", "location": null, "format": null,
             "strategy": null, "targets": [], "upstreams": [
-            {"name": "users", "weight": 1, "strategy": "round_robin", "place": "tollgate.yaml:2:5",
+            {"name": "users", "weight": 1, "strategy": "round_robin", "sources": [], "place": "tollgate.yaml:2:5",
                 "backends": [{"url": "http://127.0.0.1:9001/users/7", "weight": 1}]}]},
         "refusal": {"status": 401, "code": "unauthorized", "message": "the route needs a key"},
         "status": 401,

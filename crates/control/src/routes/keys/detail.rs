@@ -93,7 +93,7 @@ impl From<&User> for KeyUser {
         "last4": "9f3c", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
         "last_used_at": "2026-11-20T09:12:00Z", "admin": false,
         "previous": {"last4": "cdef", "until": "2026-11-20T10:00:00Z", "last_used_at": null},
-        "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
+        "labels": {}, "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
         "addresses": null,
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter"},
         "use": {"at": "2026-11-20T09:12:00Z", "address": "203.0.113.7", "client": "openai-python/1.40.0", "days": [{

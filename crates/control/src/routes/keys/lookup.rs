@@ -58,7 +58,7 @@ struct FoundKey {
         "id": "0199aa00-0000-7000-8000-000000000001", "user_id": "0199aa00-0000-7000-8000-000000000000", "prefix": "tollgate",
         "last4": "9f3c", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
         "last_used_at": "2026-11-20T09:12:00Z", "admin": false, "previous": null,
-        "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
+        "labels": {}, "scopes": {"routes": null, "models": null}, "limits": {"credits_per_day": null, "requests_per_minute": null},
         "addresses": null,
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter"}
     }]}))))]
