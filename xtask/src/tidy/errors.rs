@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_page_with_another_title_status_side_or_retry_fails() {
-        for (from, to) in [("bad_", "good_"), ("400", "401"), ("caller", "us"), ("never", "later")] {
+        for (from, to) in [("bad_", "good_"), ("400", "401"), ("client", "gateway"), ("never", "later")] {
             let page = PAGE.replacen(from, to, 1);
             let messages = check_files(&[(LIST, REFUSALS), ("docs/errors/bad_request.md", &page)]);
             assert!(messages.len() == 1 && messages[0].contains("differs from the list"), "{from}: {messages:?}");

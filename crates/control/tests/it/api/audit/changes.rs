@@ -15,7 +15,7 @@ use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Operations whose method permits changes, but which change nothing.
-// The tests of billing read the lines of subscriptions and invoices. Without books, there are none to change.
+// The tests of billing read the lines of subscriptions and invoices. Without books, none exists.
 const CHANGES_NOTHING: [&str; 20] = [
     "PATCH /api/invoices/{id}",
     "POST /api/invoices/{id}/approve",
