@@ -321,9 +321,13 @@ async fn without_billing_nothing_is_sold() {
     let ada = world.holder("ada", "starter").await;
     let headers = [ada.bearer()];
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-    for path in [SUBSCRIPTION, "/api/invoices", "/api/billing/methods?amount=5"] {
+    for path in [SUBSCRIPTION, "/api/invoices", "/api/wallet", "/api/billing/methods?amount=5"] {
         get(world.address, path, &headers).await.refuses(404, "not_found");
     }
+    let plan = r#"{"plan":"pro"}"#;
+    post(world.address, "/api/subscription/preview", &headers, plan).await.refuses(404, "not_found");
+    let top_up = r#"{"amount":20000,"method":"qris"}"#;
+    post(world.address, "/api/wallet/topups", &headers, top_up).await.refuses(404, "not_found");
     post(world.address, SUBSCRIPTION, &headers, r#"{"plan":"pro"}"#).await.refuses(404, "not_found");
     post(world.address, NOTIFICATION, &[], "{}").await.refuses(404, "not_found");
 }

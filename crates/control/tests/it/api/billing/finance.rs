@@ -251,3 +251,42 @@ async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
     assert_eq!(get(address, "/api/usage/today", &[&key]).await.status, 200);
     agrees(&shop).await;
 }
+
+#[tokio::test]
+async fn what_does_not_fit_the_state_is_a_conflict() {
+    let shop = Shop::open().await;
+    let invoice = paid(&shop, json!({"method": "qris"})).await;
+    let fin = finance(&shop).await;
+    for name in ["void", "write-off"] {
+        send(&shop, &fin, &format!("{invoice}/{name}"), json!({})).await.refuses(409, "conflict");
+    }
+    let patch = async |invoice: &str, body: Value| {
+        call(shop.world.address, &format!("PATCH {invoice}"), &[JSON, &fin], &body.to_string()).await
+    };
+    let unknown = "/api/invoices/0199aa00-0000-7000-8000-00000000dead";
+    patch(unknown, json!({"tax_invoice_number": "1"})).await.refuses(404, "not_found");
+    patch(&invoice, json!({"tax_invoice_number": "a\nb"})).await.refuses(422, "unprocessable");
+    shop.post(&format!("{SUBSCRIPTION}/preview"), &json!({"plan": "endless"})).await.refuses(409, "conflict");
+    shop.post(&format!("{SUBSCRIPTION}/change"), &json!({"plan": "nothing"})).await.refuses(422, "unprocessable");
+    agrees(&shop).await;
+    let unpaid = Shop::open().await;
+    unpaid.invoice().await;
+    unpaid.post(&format!("{SUBSCRIPTION}/cancel"), &json!({"at": "end"})).await.refuses(409, "conflict");
+    unpaid.post(&format!("{SUBSCRIPTION}/resume"), &json!({})).await.refuses(409, "conflict");
+}
+
+#[tokio::test]
+async fn finance_approves_the_invoice_of_a_period() {
+    let shop = Shop::open().await;
+    paid(&shop, json!({"method": "qris"})).await;
+    let settings = billing::BillingSettings { has_review: true, ..super::settings() };
+    let books = billing::Books::new(shop.world.store.clone(), settings, None);
+    shop.world.clock.advance(Duration::from_hours(24 * 35));
+    assert_eq!(books.close_periods(None).await.unwrap().closed, 1);
+    let fin = finance(&shop).await;
+    let listed = shop.get("/api/invoices?state=review").await.json();
+    let invoice = format!("/api/invoices/{}", listed["items"][0]["id"].as_str().unwrap());
+    let approved = send(&shop, &fin, &format!("{invoice}/approve"), json!({})).await;
+    assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("open")), "{approved:?}");
+    agrees(&shop).await;
+}
