@@ -120,6 +120,8 @@ async fn books(store: &Store, on: &mut Transaction) {
     insert(store, on, "wallets", &[user.clone(), currency.clone()]).await;
     let row = [user, currency, of_invoice, ("payment_id", payment), ("account", text("wallet"))];
     insert(store, on, "postings", &row).await;
+    let [user, _, of_invoice, payment, _] = row;
+    let row = [user, of_invoice, payment, ("way", text("hand")), ("state", text("done"))];
     insert(store, on, "refunds", &row).await;
 }
 
