@@ -1,6 +1,7 @@
 //! The addresses of a host, which are checked before a connection is made: the name may resolve to an address that the
 //! configuration could not see.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use access::issuer::{IssuerUrl, UrlScheme, is_link_local};
@@ -10,6 +11,21 @@ use crate::error::FetchError;
 
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
+
+/// The reason why no address of a host is connected to.
+#[derive(Debug)]
+pub(crate) enum HostError {
+    Resolve(io::Error),
+    /// The host has a link-local or metadata address.
+    LinkLocal,
+}
+
+/// Returns the addresses of a host. A host with one forbidden address is refused as a whole.
+pub(crate) async fn of_host(host: &str, port: u16, allow_link_local: bool) -> Result<Vec<SocketAddr>, HostError> {
+    let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(HostError::Resolve)?.collect();
+    let is_forbidden = !allow_link_local && found.iter().any(|address| is_link_local(address.ip()));
+    if is_forbidden { Err(HostError::LinkLocal) } else { Ok(found) }
+}
 
 /// Returns the addresses of the host of `url`, at least one. A host with one forbidden address is refused as a whole.
 pub(crate) async fn resolve(url: &IssuerUrl, allow_link_local: bool) -> Result<Vec<SocketAddr>, FetchError> {

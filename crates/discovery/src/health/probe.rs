@@ -1,11 +1,9 @@
 //! One check of a backend: a connection, a request of HTTP or gRPC over a new connection, or a script.
 
 use std::io;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use access::issuer::is_link_local;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 use http_body_util::Empty;
@@ -14,12 +12,13 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::script;
 use super::target::{CheckFailure, CheckedEndpoint, CheckedScheme};
+use crate::address::{self, HostError};
 
 /// Maximum size of the head of a response in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -83,11 +82,11 @@ pub(super) async fn check(
 }
 
 async fn connect(endpoint: &CheckedEndpoint) -> Result<TcpStream, CheckFailure> {
-    let found = lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|_| CheckFailure::Resolve)?;
-    let addresses: Vec<SocketAddr> = found.collect();
-    if !endpoint.allow_link_local && addresses.iter().any(|address| is_link_local(address.ip())) {
-        return Err(CheckFailure::LinkLocal);
-    }
+    let CheckedEndpoint { host, port, allow_link_local, .. } = endpoint;
+    let addresses = address::of_host(host, *port, *allow_link_local).await.map_err(|error| match error {
+        HostError::Resolve(_) => CheckFailure::Resolve,
+        HostError::LinkLocal => CheckFailure::LinkLocal,
+    })?;
     if addresses.is_empty() {
         return Err(CheckFailure::Resolve);
     }

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::source::{SourceError, SourceUrl};
+use crate::address::{self, HostError};
 
 /// Maximum time to connect, TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -64,9 +65,8 @@ impl ServerRequest {
         own: Option<&Arc<UpstreamTls>>,
         public: &Arc<ClientConfig>,
     ) -> Result<ServerResponse, SourceError> {
-        let connect = timeout(CONNECT_MAX, TcpStream::connect((&*url.host, url.port))).await;
-        let stream =
-            connect.map_err(|_| SourceError::TimedOut(CONNECT_MAX))?.map_err(|error| SourceError::connect(&error))?;
+        let connected = timeout(CONNECT_MAX, connect(url)).await;
+        let stream = connected.map_err(|_| SourceError::TimedOut(CONNECT_MAX))??;
         if !url.is_tls {
             return self.over(stream, url).await;
         }
@@ -113,6 +113,15 @@ impl ServerRequest {
     }
 }
 
+/// Connects to a server. The admin API may set its URL, so that no link-local address is permitted.
+async fn connect(url: &SourceUrl) -> Result<TcpStream, SourceError> {
+    let addresses = address::of_host(&url.host, url.port, false).await.map_err(|error| match error {
+        HostError::Resolve(error) => SourceError::connect(&error),
+        HostError::LinkLocal => SourceError::LinkLocal,
+    })?;
+    TcpStream::connect(&*addresses).await.map_err(|error| SourceError::connect(&error))
+}
+
 impl ServerResponse {
     /// Reads the whole content.
     pub(super) async fn content(self) -> Result<Bytes, SourceError> {
@@ -133,6 +142,25 @@ impl ServerResponse {
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_at_a_metadata_address_is_not_connected_to() {
+        let url = |host: &str| SourceUrl {
+            is_tls: false,
+            host: host.to_owned(),
+            port: 80,
+            authority: host.to_owned(),
+            path: String::new(),
+        };
+        for host in ["169.254.169.254", "fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254"] {
+            assert_eq!(connect(&url(host)).await.unwrap_err(), SourceError::LinkLocal, "{host}");
         }
     }
 }

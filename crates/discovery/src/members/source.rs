@@ -168,6 +168,9 @@ pub enum SourceError {
     /// No connection to the server was opened.
     #[error("no connection to the server: {0}")]
     Connect(String),
+    /// The server has a link-local or metadata address.
+    #[error("the server has a link-local or metadata address, to which no connection is made")]
+    LinkLocal,
     /// The server does not speak HTTP/1.1, or sends other content than expected.
     #[error("the response is invalid or incomplete: {0}")]
     Protocol(String),
