@@ -21,7 +21,7 @@ pub(super) fn session(account: &RequestAccount, parsed: &ParsedCall, model: &str
     Some(hasher.finish())
 }
 
-/// Notes the metadata of a call for its usage event. This takes less than 0.3 microseconds.
+/// Notes the metadata of a call for its usage event.
 pub(super) fn note(account: &mut RequestAccount, parsed: &ParsedCall) {
     let mut origin = account.known_origin();
     origin.tools = if parsed.fields.offers_tools { ToolUse::Offered } else { ToolUse::None };

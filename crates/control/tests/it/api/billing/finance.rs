@@ -288,5 +288,58 @@ async fn finance_approves_the_invoice_of_a_period() {
     let invoice = format!("/api/invoices/{}", listed["items"][0]["id"].as_str().unwrap());
     let approved = send(&shop, &fin, &format!("{invoice}/approve"), json!({})).await;
     assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("open")), "{approved:?}");
+    let root = shop.world.person_with("auditor", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await.bearer();
+    let lines = get(shop.world.address, "/api/audit?action=invoice.change", &[&root]).await.json();
+    assert_eq!(lines["items"].as_array().unwrap().len(), 1, "{lines}");
     agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn each_change_leaves_its_line_in_the_audit_log() {
+    let shop = Shop::open().await;
+    let invoice = paid(&shop, json!({"method": "va", "bank": "bca"})).await;
+    let fin = finance(&shop).await;
+    let root = shop.world.person_with("auditor", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await.bearer();
+    let lines = async |action: &str| {
+        let path = format!("/api/audit?action={action}");
+        get(shop.world.address, &path, &[&root]).await.json()["items"].as_array().unwrap().len()
+    };
+    let mut expected = lines("invoice.change").await;
+    let number = json!({"tax_invoice_number": "1"}).to_string();
+    assert_eq!(call(shop.world.address, &format!("PATCH {invoice}"), &[JSON, &fin], &number).await.status, 200);
+    expected += 1;
+    assert_eq!(lines("invoice.change").await, expected, "PATCH");
+    let note = json!({"lines": [{"no": 1}], "reason": "mistake"});
+    assert_eq!(send(&shop, &fin, &format!("{invoice}/credit-notes"), note).await.status, 201);
+    expected += 1;
+    assert_eq!(lines("invoice.change").await, expected, "credit note");
+    let refund = json!({"amount": 150_000, "reason": "mistake", "by": "hand", "reference": "TRX-1"});
+    send(&shop, &fin, &format!("{invoice}/refunds"), refund).await;
+    assert_eq!(lines("payment.refund").await, 1);
+    let mut expected = lines("subscription.change").await;
+    for (name, body) in
+        [("change", json!({"plan": "starter"})), ("cancel", json!({"at": "end"})), ("resume", json!({}))]
+    {
+        assert_eq!(shop.post(&format!("{SUBSCRIPTION}/{name}"), &body).await.status, 200, "{name}");
+        expected += 1;
+        assert_eq!(lines("subscription.change").await, expected, "{name}");
+    }
+    shop.post(&format!("{SUBSCRIPTION}/preview"), &json!({"plan": "endless"})).await;
+    assert_eq!(lines("subscription.change").await, expected, "a preview changes nothing");
+}
+
+#[tokio::test]
+async fn what_finance_gives_up_leaves_its_line_in_the_audit_log() {
+    for name in ["void", "write-off"] {
+        let shop = Shop::open().await;
+        let invoice = shop.invoice().await;
+        let fin = finance(&shop).await;
+        let root = shop.world.person_with("auditor", Role::Admin).await;
+        let root = shop.world.sign_in(&root).await.bearer();
+        assert_eq!(send(&shop, &fin, &format!("{invoice}/{name}"), json!({})).await.status, 200, "{name}");
+        let lines = get(shop.world.address, "/api/audit?action=invoice.change", &[&root]).await.json();
+        assert_eq!(lines["items"].as_array().unwrap().len(), 1, "{name}: {lines}");
+    }
 }
