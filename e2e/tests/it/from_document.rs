@@ -23,20 +23,35 @@ const PASSWORD: &str = "a password of the walker";
 const RENEWALS_MAX: u64 = 60;
 /// Operations that need a secret from a mailbox, a password that this test does not guess, the version of the settings in
 /// force, or billing, which is not enabled.
-const SELDOM_WELL: [&str; 14] = [
+const SELDOM_WELL: [&str; 29] = [
     "POST /api/auth/login",
     "POST /api/auth/refresh",
     "POST /api/auth/link",
     "POST /api/auth/link/check",
     "POST /config",
     "POST /review/signoff",
+    "GET /api/billing/invoices",
+    "GET /api/billing/invoices/{id}",
     "GET /api/billing/methods",
+    "GET /api/billing/payments",
     "GET /api/invoices",
     "GET /api/invoices/{id}",
+    "PATCH /api/invoices/{id}",
+    "POST /api/invoices/{id}/approve",
+    "POST /api/invoices/{id}/credit-notes",
     "POST /api/invoices/{id}/pay",
+    "POST /api/invoices/{id}/refunds",
+    "POST /api/invoices/{id}/void",
+    "POST /api/invoices/{id}/write-off",
     "GET /api/payments/{id}",
     "GET /api/subscription",
     "POST /api/subscription",
+    "POST /api/subscription/cancel",
+    "POST /api/subscription/change",
+    "POST /api/subscription/preview",
+    "POST /api/subscription/resume",
+    "GET /api/wallet",
+    "POST /api/wallet/topups",
     "POST /midtrans/notification",
 ];
 
