@@ -9,7 +9,7 @@ import { en } from "@/messages/en";
 import { expect, showTheme, test } from "./pages";
 import { type Shop, enter, newestPayment, openShop, payInvoice, subscribe } from "./shop";
 
-const USERS = ["qris", "account", "card", "late", "tabs", "cut", "empty", "looks", "touch", "changes", "topup"] as const;
+const USERS = ["qris", "account", "card", "late", "tabs", "cut", "empty", "looks", "touch", "changes", "topup", "finance"] as const;
 const SHOTS = process.env.SCREENSHOTS !== undefined;
 
 let shop: Shop;
@@ -199,6 +199,33 @@ test("a wallet is topped up by an account number", async ({ page, expected }) =>
   await expect(page.getByRole("heading", { name: en.pay.toppedUp("IDR 250,000") })).toBeVisible();
   await page.getByRole("link", { name: en.invoices.toBilling }).click();
   await expect(page.getByRole("row", { name: /Payment received.*IDR 250,000/ })).toBeVisible();
+});
+
+test("finance credits a paid invoice, and refunds the amount", async ({ page, browser, expected }) => {
+  expected.push("404");
+  const customer = await (await browser.newContext()).newPage();
+  await enter(customer, shop, "finance");
+  await payInvoice(customer, shop, await subscribe(customer, shop, "pro"));
+  await enter(page, shop, "root");
+  await page.goto(at("billing-admin"));
+  await page.getByRole("row", { name: /^finance INV-.*Paid/ }).click();
+  const drawer = page.getByRole("complementary", { name: /INV-/ });
+  await drawer.getByRole("button", { name: en.billingAdmin.tasks.credit }).click();
+  const credit = page.getByRole("dialog", { name: en.billingAdmin.tasks.credit });
+  await credit.getByLabel(en.billing.amount).fill("50000");
+  await credit.getByLabel(en.billingAdmin.reason).fill("outage");
+  await credit.getByRole("button", { name: en.billingAdmin.tasks.credit }).click();
+  await expect(credit).toBeHidden();
+  // With the tax in proportion.
+  await expect(drawer.getByText("IDR 55,500")).toBeVisible();
+  await drawer.getByRole("button", { name: en.billingAdmin.tasks.refund }).click();
+  const refund = page.getByRole("dialog", { name: en.billingAdmin.tasks.refund });
+  await refund.getByLabel(en.billing.amount).fill("55500");
+  await refund.getByLabel(en.billingAdmin.reason, { exact: true }).fill("outage");
+  await refund.getByRole("button", { name: en.billingAdmin.tasks.refund }).click();
+  await expect(refund).toBeHidden();
+  await expect(drawer.getByText(en.pay.states.partly_refunded ?? "")).toBeVisible();
+  await customer.context().close();
 });
 
 test("each page says that there is nothing yet, and that the server failed", async ({ page, expected }) => {

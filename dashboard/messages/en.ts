@@ -2,6 +2,7 @@
 import { account } from "@/messages/en/account";
 import { audit } from "@/messages/en/audit";
 import { billing } from "@/messages/en/billing";
+import { billingAdmin } from "@/messages/en/billing-admin";
 import { budgets } from "@/messages/en/budgets";
 import { configuration } from "@/messages/en/configuration";
 import { copy } from "@/messages/en/copy";
@@ -33,6 +34,6 @@ import { upstreams } from "@/messages/en/upstreams";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin };
 
 export type Messages = typeof en;

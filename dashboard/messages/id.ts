@@ -3,6 +3,7 @@ import type { Messages } from "@/messages/en";
 import { account } from "@/messages/id/account";
 import { audit } from "@/messages/id/audit";
 import { billing } from "@/messages/id/billing";
+import { billingAdmin } from "@/messages/id/billing-admin";
 import { budgets } from "@/messages/id/budgets";
 import { configuration } from "@/messages/id/configuration";
 import { copy } from "@/messages/id/copy";
@@ -34,4 +35,4 @@ import { upstreams } from "@/messages/id/upstreams";
 import { usage } from "@/messages/id/usage";
 import { users } from "@/messages/id/users";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin };

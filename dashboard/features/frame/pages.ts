@@ -1,7 +1,7 @@
-import { BadgeCheck, Box, CalendarDays, ChartColumn, ClipboardList, CreditCard, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, ReceiptText, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
+import { BadgeCheck, Banknote, Box, CalendarDays, ChartColumn, ClipboardList, CreditCard, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, ReceiptText, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "billing" | "invoices" | "pay" | "account";
+export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "billing" | "invoices" | "pay" | "billingAdmin" | "account";
 
 interface PageEntry {
   href: string;
@@ -32,6 +32,7 @@ export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/plans", icon: Layers, name: "plans" },
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
   { href: "/dashboard/review", icon: BadgeCheck, name: "review" },
+  { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
   { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
   { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },

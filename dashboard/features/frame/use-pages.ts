@@ -12,5 +12,6 @@ export function useAdminPages(): typeof ADMIN_PAGES {
   const site = useSite().data;
   if (useMe().data?.acts_as !== "admin") return [];
   const isFirst = ({ name }: (typeof ADMIN_PAGES)[number]) => site && !site.llm && (name === "upstreams" || name === "routes");
-  return [...ADMIN_PAGES.filter(isFirst), ...ADMIN_PAGES.filter((page) => !isFirst(page))];
+  const pages = ADMIN_PAGES.filter(({ isBilling }) => !isBilling || site?.billing);
+  return [...pages.filter(isFirst), ...pages.filter((page) => !isFirst(page))];
 }

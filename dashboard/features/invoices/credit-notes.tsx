@@ -8,7 +8,7 @@ import { useFormat, useMessages } from "@/lib/language";
 type Notes = NonNullable<Invoice["credit_notes"]>;
 
 /** The credit notes of an invoice, which the same page opens; nothing without one. */
-export function CreditNotes({ notes, page }: { notes: Notes; page: "invoices" }) {
+export function CreditNotes({ notes, page }: { notes: Notes; page: "invoices" | "billing-admin" }) {
   const t = useMessages();
   const format = useFormat();
   if (notes.length === 0) return null;

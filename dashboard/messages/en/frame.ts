@@ -19,6 +19,7 @@ export const frame = {
   roles: { admin: "admin", member: "member" },
   signOut: "Sign out",
   billing: "Billing",
+  billingAdmin: "Billing of all users",
   invoices: "Invoices",
   pay: "Pay invoice",
   account: "Account",

@@ -21,6 +21,7 @@ export const frame: Messages["frame"] = {
   roles: { admin: "admin", member: "anggota" },
   signOut: "Keluar",
   billing: "Tagihan",
+  billingAdmin: "Tagihan semua pengguna",
   invoices: "Faktur",
   pay: "Bayar faktur",
   account: "Akun",

@@ -35,7 +35,7 @@ pub(crate) fn id_of<'a>(
         // Configurations belong to no user: no entry has this id.
         "/api/config/history" => &others.user,
         // No invoice and no payment has this id. Those of another user are in the tests of billing.
-        "/api/invoices" | "/api/payments" => &others.user,
+        "/api/invoices" | "/api/billing/invoices" | "/api/payments" => &others.user,
         // The figures of the user (see `with_id`).
         "/brief" | "/export" => &others.user,
         _ => return None,

@@ -4,6 +4,7 @@ pub(super) mod changes;
 mod enabled;
 pub(super) mod finance;
 pub(super) mod invoices;
+pub(super) mod lists;
 pub(super) mod notification;
 pub(super) mod payments;
 pub(super) mod subscription;

@@ -26,6 +26,8 @@ statements! {
     FIND = concat!("SELECT ", invoice_columns!(), " WHERE id = $1");
     OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND id < $2 AND state <> 'draft' ORDER BY id DESC LIMIT $3");
     OF_USER_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND id < $2 AND state = $3 ORDER BY id DESC LIMIT $4");
+    ALL = concat!("SELECT ", invoice_columns!(), " WHERE id < $1 AND state <> 'draft' ORDER BY id DESC LIMIT $2");
+    ALL_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE id < $1 AND state = $2 ORDER BY id DESC LIMIT $3");
     OF_PERIOD = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND first_day = $2 AND kind = 'period'");
     OPEN_OF = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'open' ORDER BY id LIMIT 1000");
     OPEN_OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND state = 'open' AND currency = $2
@@ -316,6 +318,23 @@ pub async fn of_user(
     let query = match state {
         None => store.query(OF_USER).bind(user.0).bind(before),
         Some(state) => store.query(OF_USER_IN_STATE).bind(user.0).bind(before).bind(state),
+    };
+    read(query.bind(i64::from(limit)).all().await?)
+}
+
+/// Returns invoices of all users from the newest to the oldest, before `before`, without drafts.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_all(
+    store: &Store,
+    state: Option<&str>,
+    before: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    let query = match state {
+        None => store.query(ALL).bind(before),
+        Some(state) => store.query(ALL_IN_STATE).bind(before).bind(state),
     };
     read(query.bind(i64::from(limit)).all().await?)
 }

@@ -26,6 +26,8 @@ statements! {
     OF_INVOICE = concat!("SELECT ", payment_columns!(), " WHERE invoice_id = $1 ORDER BY id LIMIT 1000");
     TOPUPS = concat!("SELECT ", payment_columns!(), " WHERE user_id = $1 AND invoice_id IS NULL AND state IN ('created', 'pending')
         AND expires_at > $2 ORDER BY id DESC LIMIT 100");
+    ODD = concat!("SELECT ", payment_columns!(), " WHERE id < $1 AND state IN ('held', 'reversed', 'charged_back')
+        ORDER BY id DESC LIMIT $2");
     // Permata and Mandiri can take a payment back. A QR code can be paid late, and a card after a refused attempt.
     WAITING = concat!("SELECT ", payment_columns!(), " WHERE (state IN ('created', 'pending', 'held')
         OR (state = 'paid' AND method IN ('permata', 'mandiri') AND updated_at > $2)
@@ -254,6 +256,16 @@ pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<St
 /// Database errors of any kind.
 pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Result<Vec<StoredPayment>, DatabaseError> {
     let rows = on.query(TOPUPS).bind(user.0).bind(micros(now)).all::<PaymentRow>().await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Returns payments of all users that finance should look at, from the newest, before `before`: those that the fraud check
+/// holds, and those that a bank took back.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn odd(store: &Store, before: Uuid, limit: u32) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = store.query(ODD).bind(before).bind(i64::from(limit)).all::<PaymentRow>().await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 

@@ -20,7 +20,7 @@ use crate::listing;
 use crate::problem::Problem;
 use crate::state::App;
 
-const STATES: [&str; 5] = ["review", "open", "paid", "void", "uncollectible"];
+pub(super) const STATES: [&str; 5] = ["review", "open", "paid", "void", "uncollectible"];
 
 /// The query of the list of invoices.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -1,6 +1,7 @@
 //! Subscriptions, invoices and payments, beside a stub of the payment provider.
 
 mod finance;
+mod lists;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

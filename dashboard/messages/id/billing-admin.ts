@@ -1,0 +1,30 @@
+import type { Messages } from "@/messages/en";
+
+export const billingAdmin: Messages["billingAdmin"] = {
+  offText: "Atur billing.enabled dan harga paket untuk menjualnya.",
+  none: "Belum ada faktur",
+  noneText: "Faktur muncul di sini saat pengguna berlangganan paket.",
+  user: "Pengguna",
+  kind: "Jenis",
+  odd: "Pembayaran yang perlu diperiksa",
+  missing: "Tidak ada faktur dengan id ini",
+  tasks: { approve: "Setujui faktur", void: "Batalkan faktur", "write-off": "Hapus buku faktur", credit: "Buat nota kredit", refund: "Kembalikan pembayaran" },
+  taskTexts: {
+    approve: "Faktur mendapat nomor, dan pelanggan dapat membayarnya.",
+    void: "Pelanggan tidak lagi berutang faktur ini. Nomornya tetap. Ini tidak dapat ditarik kembali.",
+    "write-off": "Bagian yang belum dibayar dilepas. Pembayaran kemudian tetap diterima.",
+  },
+  creditText: "Bagian yang sudah dibayar masuk ke dompet pelanggan. Pajak dikembalikan secara proporsional.",
+  creditHint: "Tanpa pajak. Kosong: seluruh baris",
+  reason: "Alasan",
+  reasonHint: "Pelanggan melihatnya",
+  reasonWrong: "Masukkan 1 sampai 200 karakter",
+  refundText: "Uang keluar dari dompet pelanggan. Nota kredit atau kelebihan memasukkannya lebih dulu.",
+  by: "Cara",
+  byHint: "Midtrans hanya mengembalikan pembayaran lewat QRIS dan kartu",
+  byMidtrans: "Lewat Midtrans",
+  byHand: "Lewat transfer yang sudah dilakukan",
+  reference: "Referensi transfer",
+  referenceHint: "Hanya untuk transfer",
+  referenceWrong: "Masukkan referensi transfer",
+};
