@@ -165,6 +165,12 @@ impl<'a> Operation<'a> {
         self.says.get("responses").and_then(Value::as_object).unwrap_or(&NONE)
     }
 
+    /// Returns whether a successful response is a stream of events, which does not end by itself.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.answers().get("200").is_some_and(|listed| !listed["content"]["text/event-stream"].is_null())
+    }
+
     /// Returns the header fields that the document requires with `answer` and that `answer` lacks. Rate limit fields
     /// are included even if the server has no rate limits.
     pub fn missing<'b>(&self, answer: &'b Answer) -> impl Iterator<Item = &'a str> + use<'a, 'b> {

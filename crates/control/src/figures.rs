@@ -29,7 +29,7 @@ pub(crate) struct UsageFigures {
 }
 
 /// Tokens in disjoint classes; `total` is their sum.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Tokens {
     /// Input tokens that no cache had, including audio and images.
     input: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Tokens {
 }
 
 /// An amount of money.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Cost {
     /// The amount in billionths (nano) of the currency.
     #[schema(value_type = i64)]

@@ -41,6 +41,7 @@ mod layers;
 mod limits;
 mod links;
 mod listing;
+mod live;
 mod moment;
 mod notification_limit;
 mod openapi;

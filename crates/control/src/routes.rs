@@ -14,6 +14,7 @@ mod install;
 mod invites;
 mod keys;
 mod limits;
+mod live;
 mod me;
 mod metrics;
 mod models;
@@ -120,6 +121,7 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(usage::requests::list))
         .routes(routes!(usage::request::show))
         .routes(routes!(dashboard::overview))
+        .routes(routes!(live::watch))
         .routes(routes!(models::list))
         .routes(routes!(providers::list))
         .routes(routes!(users::list, users::create))

@@ -16,6 +16,7 @@ use tls::ListenerTls;
 
 use crate::configuration::Configurator;
 use crate::day_cache::DayCache;
+use crate::live::LiveReaders;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
@@ -132,6 +133,8 @@ pub(crate) struct App {
     pub(crate) notifications: NotificationLimit,
     /// Computed responses of insights.
     pub(crate) days: DayCache,
+    /// The figures that clients watch now.
+    pub(crate) live_readers: LiveReaders,
 }
 
 impl App {
@@ -141,7 +144,8 @@ impl App {
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
         let (outbound, notifications) = Default::default();
         let days = DayCache::new(state.clock.clone());
-        Self { state, started, loopback, sessions, setup, outbound, notifications, days }
+        let live_readers = LiveReaders::new(state.clock.clone(), state.limits.connections_max);
+        Self { state, started, loopback, sessions, setup, outbound, notifications, days, live_readers }
     }
 }
 

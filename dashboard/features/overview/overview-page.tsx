@@ -17,12 +17,14 @@ import { ScopeSwitch } from "@/features/scope/scope-switch";
 import { useScope } from "@/features/scope/use-scope";
 import { useMessages } from "@/lib/language";
 import { useOverview } from "@/lib/queries";
+import { useLiveOverview } from "@/lib/use-live";
 
 /** Whether the reader can continue, what it costs, and what needs attention. */
 export function OverviewPage() {
   const t = useMessages();
   const { scope, isAdmin } = useScope();
   const overview = useOverview(scope);
+  useLiveOverview(scope);
   const { data } = overview;
   const create = (
     <>

@@ -10,6 +10,7 @@ mod insights;
 mod invites;
 mod keys;
 mod limits;
+mod live;
 mod me;
 mod models;
 mod plans;

@@ -1,0 +1,169 @@
+//! Reads of live figures: each at most once a second, and few at once, however many clients watch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::time::Duration;
+
+use access::{Clock, Day, Mono, Refusal, UserId};
+use insights::DayScope;
+use ledger::{DayUsageOf, ResultTotals, UsageTotals};
+use store::DatabaseError;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use crate::day_insights::progress::IngestProgress;
+use crate::holder_permits::{HolderPermit, HolderPermits};
+use crate::problem::Problem;
+use crate::state::State;
+
+/// The lifetime of figures.
+pub(super) const EVERY: Duration = Duration::from_secs(1);
+/// Maximum number of concurrent reads. Further ones wait, so that messages are delayed and not the rest of the API.
+const READS_MAX: usize = 4;
+
+/// The readers of the figures that clients watch now.
+#[derive(Debug)]
+pub(crate) struct LiveReaders {
+    scopes: StdMutex<HashMap<DayScope, Weak<ScopeReader>>>,
+    progress: Mutex<Option<(Mono, IngestProgress)>>,
+    reads: Semaphore,
+    streams: Arc<Semaphore>,
+    of_users: HolderPermits<UserId>,
+    clock: Clock,
+}
+
+/// The right to one stream; dropping it ends the right.
+#[derive(Debug)]
+pub(crate) struct StreamPermit {
+    _of_all: OwnedSemaphorePermit,
+    _of_user: HolderPermit<UserId>,
+}
+
+/// The figures of one scope.
+#[derive(Debug)]
+pub(crate) struct ScopeReader {
+    of: DayUsageOf,
+    newest: Mutex<Option<(Mono, LiveDay)>>,
+}
+
+/// The recorded usage of today.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LiveDay {
+    pub(super) day: Day,
+    pub(super) totals: UsageTotals,
+    pub(super) results: ResultTotals,
+}
+
+impl LiveReaders {
+    /// Permits streams on three quarters of `connections_max`, and on half of these per user, so that the rest of the API stays
+    /// reachable.
+    pub(crate) fn new(clock: Clock, connections_max: usize) -> Self {
+        let streams = (connections_max - connections_max / 4).min(Semaphore::MAX_PERMITS);
+        Self {
+            scopes: StdMutex::default(),
+            progress: Mutex::default(),
+            reads: Semaphore::new(READS_MAX),
+            streams: Arc::new(Semaphore::new(streams)),
+            of_users: HolderPermits::new(streams.div_ceil(2)),
+            clock,
+        }
+    }
+
+    /// Takes the right to one more stream.
+    ///
+    /// # Errors
+    /// `overloaded` if too many streams are open.
+    pub(super) fn permit(&self, user: UserId) -> Result<StreamPermit, Problem> {
+        let full =
+            || Problem::new(Refusal::Overloaded, "too many live streams are open; close one, or try again later");
+        let of_user = self.of_users.take(user).ok_or_else(full)?;
+        let of_all = self.streams.clone().try_acquire_owned().map_err(|_| full())?;
+        Ok(StreamPermit { _of_all: of_all, _of_user: of_user })
+    }
+
+    /// Returns the reader of a scope, which all streams of the scope share.
+    pub(super) fn of_scope(&self, scope: &DayScope, of: DayUsageOf) -> Arc<ScopeReader> {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = scopes.get(scope).and_then(Weak::upgrade) {
+            return reader;
+        }
+        scopes.retain(|_, reader| reader.strong_count() > 0);
+        let reader = Arc::new(ScopeReader { of, newest: Mutex::default() });
+        scopes.insert(scope.clone(), Arc::downgrade(&reader));
+        reader
+    }
+
+    /// Returns the usage of today, at most a second old.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub(super) async fn day(&self, state: &State, reader: &ScopeReader) -> Result<LiveDay, DatabaseError> {
+        let mut newest = reader.newest.lock().await;
+        let now = self.clock.mono();
+        if let Some((at, day)) = *newest
+            && now.since(at) < EVERY
+        {
+            return Ok(day);
+        }
+        // The semaphore is never closed.
+        let _turn = self.reads.acquire().await;
+        let day = self.clock.now().day();
+        let read = state.ledger.day_totals(reader.of, [day, day]).await?;
+        let (totals, results) = read.first().map(|of| (of.totals, of.results)).unwrap_or_default();
+        let read = LiveDay { day, totals, results };
+        *newest = Some((now, read));
+        Ok(read)
+    }
+
+    /// Returns the progress of usage into the store, at most a second old.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub(super) async fn progress(&self, state: &State) -> Result<IngestProgress, DatabaseError> {
+        let mut newest = self.progress.lock().await;
+        let now = self.clock.mono();
+        if let Some((at, progress)) = &*newest
+            && now.since(*at) < EVERY
+        {
+            return Ok(progress.clone());
+        }
+        let _turn = self.reads.acquire().await;
+        let progress = IngestProgress::new(state.store.node_progress().await?, self.clock.now());
+        *newest = Some((now, progress.clone()));
+        Ok(progress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::UsageOf;
+
+    use super::*;
+
+    fn readers(connections_max: usize) -> LiveReaders {
+        LiveReaders::new(Clock::manual(access::Timestamp(0)), connections_max)
+    }
+
+    #[test]
+    fn streams_leave_connections_to_the_api_and_to_other_users() {
+        let readers = readers(16);
+        let user = |last| UserId(uuid::Uuid::from_u128(last));
+        let first: Vec<_> = (0..6).map(|_| readers.permit(user(1)).unwrap()).collect();
+        assert!(readers.permit(user(1)).is_err());
+        let _second: Vec<_> = (0..6).map(|_| readers.permit(user(2)).unwrap()).collect();
+        assert!(readers.permit(user(3)).is_err());
+        drop(first);
+        assert!(readers.permit(user(1)).is_ok());
+    }
+
+    #[test]
+    fn streams_of_one_scope_share_a_reader_which_ends_with_the_last() {
+        let readers = readers(16);
+        let all = || readers.of_scope(&DayScope::All {}, UsageOf::All.into());
+        let (first, second) = (all(), all());
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        let user = DayScope::User { user_id: uuid::Uuid::nil() };
+        let _other = readers.of_scope(&user, UsageOf::All.into());
+        assert_eq!(readers.scopes.lock().unwrap().len(), 1);
+    }
+}

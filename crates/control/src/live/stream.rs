@@ -1,0 +1,154 @@
+//! One client's stream of live messages.
+//!
+//! The next messages are read when the client has taken the last ones: a slow client misses figures in between, and nothing
+//! waits for it.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Mono;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use http::request::Parts;
+use tokio::time::sleep;
+
+use super::readers::{EVERY, ScopeReader, StreamPermit};
+use super::topic::{LiveData, LiveMessage, LiveTopic};
+use crate::caller::Caller;
+use crate::day_insights::day_scope::VisibleScope;
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// The duration of a stream, below that of a connection, so that it ends between two messages. Clients connect again.
+const STREAM_MAX: Duration = Duration::from_secs(540);
+/// The longest time without a message. A comment keeps proxies from closing the connection.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// A browser connects again after this time.
+const RETRY: &str = "retry: 1000\n\n";
+const COMMENT: &str = ":\n\n";
+
+/// What a client watches, and how it was permitted to.
+#[derive(Debug)]
+pub(crate) struct WatchedUsage {
+    pub(crate) caller: Caller,
+    pub(crate) visible: VisibleScope,
+    pub(crate) topics: Vec<LiveTopic>,
+    /// The head of the request, whose credential is checked again and again.
+    pub(crate) head: Parts,
+}
+
+/// The messages for one client.
+pub(crate) struct LiveStream {
+    app: Arc<App>,
+    watched: WatchedUsage,
+    reader: Arc<ScopeReader>,
+    /// The data that was sent last, in the order of the topics.
+    sent: Vec<Option<LiveData>>,
+    began: Mono,
+    last: Mono,
+    is_first: bool,
+    _permit: StreamPermit,
+}
+
+impl LiveStream {
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// `overloaded` if too many are open.
+    pub(crate) fn begin(app: Arc<App>, watched: WatchedUsage) -> Result<Self, Problem> {
+        let permit = app.live_readers.permit(watched.caller.user)?;
+        let reader = app.live_readers.of_scope(&watched.visible.scope, watched.visible.of);
+        let (sent, began) = (vec![None; watched.topics.len()], app.clock.mono());
+        Ok(Self { app, watched, reader, sent, began, last: began, is_first: true, _permit: permit })
+    }
+
+    /// Returns the server-sent events.
+    pub(crate) fn into_body(self) -> Body {
+        Body::from_stream(stream::unfold(self, |mut stream| async move {
+            let events = stream.next().await?;
+            Some((Ok::<_, Infallible>(Bytes::from(events)), stream))
+        }))
+    }
+
+    /// Waits for the next events; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let mut events = String::new();
+            if self.is_first {
+                events.push_str(RETRY);
+                self.is_first = false;
+            } else {
+                sleep(EVERY).await;
+                if !self.is_permitted().await {
+                    return None;
+                }
+            }
+            for (message, sent) in self.messages().await {
+                // The types contain no maps and no floats, so that they always have JSON.
+                let Ok(json) = serde_json::to_string(&message) else { continue };
+                let _ = write!(events, "data: {json}\n\n");
+                if let Some(of_topic) = self.sent.get_mut(sent) {
+                    *of_topic = Some(message.data);
+                }
+            }
+            let now = self.app.clock.mono();
+            if events.is_empty() && now.since(self.last) >= SILENCE_MAX {
+                events.push_str(COMMENT);
+            }
+            if !events.is_empty() {
+                self.last = now;
+                return Some(events);
+            }
+        }
+    }
+
+    /// Whether the stream may go on: not after sign-out, when the scope is no longer visible, and when the server ends. If the
+    /// store does not respond, nothing has changed.
+    async fn is_permitted(&self) -> bool {
+        let app = &self.app;
+        if app.live_state.draining() || app.clock.mono().since(self.began) >= STREAM_MAX {
+            return false;
+        }
+        let caller = match Caller::of(&self.watched.head, app).await {
+            Ok(caller) => caller,
+            Err(problem) => return problem.is_ours(),
+        };
+        if caller.user != self.watched.caller.user || caller.role != self.watched.caller.role {
+            return false;
+        }
+        match VisibleScope::of(app, &caller, Some(self.watched.visible.scope.clone())).await {
+            Ok(_) => true,
+            Err(problem) => problem.is_ours(),
+        }
+    }
+
+    /// Returns the messages whose data has changed, each with the index of its topic.
+    async fn messages(&self) -> Vec<(LiveMessage, usize)> {
+        let app = &self.app;
+        let topics = &self.watched.topics;
+        let day = match topics.iter().any(|topic| *topic != LiveTopic::Health) {
+            true => app.live_readers.day(app, &self.reader).await.ok(),
+            false => None,
+        };
+        let progress = match topics.contains(&LiveTopic::Health) {
+            true => app.live_readers.progress(app).await.ok(),
+            false => None,
+        };
+        let data = |topic| match topic {
+            LiveTopic::Health => progress.as_ref().map(|progress| LiveData::health(app, progress)),
+            LiveTopic::Usage | LiveTopic::Spend | LiveTopic::Refusals => {
+                day.as_ref().and_then(|day| LiveData::of_day(topic, day))
+            }
+        };
+        let at = rfc3339(app.clock.now());
+        let changed = topics.iter().zip(&self.sent).enumerate().filter_map(|(index, (topic, sent))| {
+            let data = data(*topic).filter(|data| sent.as_ref() != Some(data))?;
+            Some((LiveMessage { topic: *topic, at: at.clone(), data }, index))
+        });
+        changed.collect()
+    }
+}

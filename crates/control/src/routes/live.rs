@@ -1,0 +1,51 @@
+//! `GET /api/live`: the figures of today as server-sent events.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use insights::DayScope;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::caller::Caller;
+use crate::day_insights::day_scope::VisibleScope;
+use crate::input;
+use crate::live::{LiveMessage, LiveStream, LiveTopic, WatchedUsage};
+use crate::problem::Problem;
+use crate::state::App;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct LiveQuery {
+    /// A list of `usage`, `spend`, `refusals` and `health`, separated by commas; by default all that the client may see.
+    topics: Option<String>,
+    /// `all`, `user:ID` or `label:NAME=VALUE`; by default the widest scope that the client may see.
+    scope: Option<String>,
+}
+
+/// Streams the figures of today: each topic when it has changed, at most once a second.
+///
+/// Each event has one message as its data. The first events have all topics. The stream ends at sign-out,
+/// when the server shuts down, and after 9 minutes; clients connect again.
+#[utoipa::path(get, path = "/api/live", tag = "usage", params(LiveQuery), security(("key" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "overloaded"]))),
+    responses((status = 200, body = LiveMessage, content_type = "text/event-stream", example = json!({
+        "topic": "spend", "at": "2026-11-21T09:30:00Z",
+        "data": {"date": "2026-11-21", "cost": {"amount_nano": 1750, "currency": "USD"}, "unpriced_requests": 0}
+    }))))]
+pub(super) async fn watch(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let LiveQuery { topics, scope } = input::query(request.uri())?;
+    let visible = VisibleScope::of_query(&app, &caller, scope.as_deref()).await?;
+    let sees_all = match VisibleScope::of(&app, &caller, None).await?.scope {
+        DayScope::All {} => true,
+        DayScope::User { .. } | DayScope::Label { .. } => false,
+    };
+    let topics = LiveTopic::of_query(topics.as_deref(), sees_all)?;
+    let (head, _) = request.into_parts();
+    let stream = LiveStream::begin(app, WatchedUsage { caller, visible, topics, head })?;
+    let events = HeaderValue::from_static("text/event-stream");
+    Ok(([(header::CONTENT_TYPE, events)], stream.into_body()).into_response())
+}

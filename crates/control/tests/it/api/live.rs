@@ -1,0 +1,136 @@
+//! `GET /api/live`: messages when figures change, and the end of streams.
+
+use std::time::Duration;
+
+use access::{NanoUsd, Role, Timestamp};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::{Answer, get};
+use crate::document;
+use crate::person::send;
+use crate::world::{NOON, World, event};
+
+/// A timeout against hangs only.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stream that is read piece by piece.
+struct Watching {
+    stream: TcpStream,
+    read: String,
+}
+
+impl Watching {
+    async fn begin(world: &World, path: &str, credential: &str) -> Self {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{credential}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut watching = Self { stream, read: String::new() };
+        let answer = Answer::read(&watching.until("\r\n\r\n").await);
+        assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, "text/event-stream"), "{answer:?}");
+        document::check(&format!("GET {path}"), &answer);
+        watching
+    }
+
+    /// Reads until this text, and returns everything up to its end.
+    async fn until(&mut self, text: &str) -> String {
+        loop {
+            if let Some(at) = self.read.find(text) {
+                let rest = self.read.split_off(at + text.len());
+                return std::mem::replace(&mut self.read, rest);
+            }
+            let mut piece = [0; 4096];
+            let bytes = timeout(PATIENCE, self.stream.read(&mut piece)).await.expect("a message in time").unwrap();
+            assert!(bytes > 0, "the stream ended before {text:?}: {:?}", self.read);
+            self.read.push_str(std::str::from_utf8(&piece[..bytes]).unwrap());
+        }
+    }
+
+    /// Returns the next message.
+    async fn message(&mut self) -> Value {
+        self.until("data: ").await;
+        let json = self.until("\n\n").await;
+        serde_json::from_str(json.trim_end()).unwrap()
+    }
+
+    async fn ends(mut self) {
+        let mut rest = String::new();
+        timeout(PATIENCE, self.stream.read_to_string(&mut rest)).await.expect("the stream ends").unwrap();
+        assert!(format!("{}{rest}", self.read).ends_with("0\r\n\r\n"), "{rest:?}");
+    }
+}
+
+/// Lets the next tick of all streams read again.
+fn a_second_later(world: &World) {
+    world.clock.advance(Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn figures_arrive_at_once_and_again_when_they_change() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, NOON, Some(NanoUsd(1_500)))]).await;
+    let mut watching = Watching::begin(&world, "/api/live", &ada.bearer()).await;
+    let first = [watching.message().await, watching.message().await, watching.message().await];
+    let topics: Vec<_> = first.iter().map(|message| message["topic"].as_str().unwrap()).collect();
+    assert_eq!(topics, ["usage", "spend", "refusals"]);
+    assert_eq!(first[0]["data"]["requests"], 1, "{}", first[0]);
+    assert_eq!(first[1]["data"]["cost"]["amount_nano"], 1_500);
+    assert_eq!(first[2]["data"], json!({"date": first[0]["data"]["date"], "succeeded": 1, "refused": 0, "errors": 0}));
+    let later = Timestamp(NOON.0 + 1);
+    world.record(vec![event(ada.caller, later, Some(NanoUsd(500)))]).await;
+    a_second_later(&world);
+    assert_eq!(watching.message().await["data"]["requests"], 2);
+    assert_eq!(watching.message().await["data"]["cost"]["amount_nano"], 2_000);
+    // Only the other topic is sent: the same usage has another result.
+    let mut spend = Watching::begin(&world, "/api/live?topics=spend", &ada.bearer()).await;
+    assert_eq!(spend.message().await["topic"], "spend");
+}
+
+#[tokio::test]
+async fn each_user_watches_only_what_the_user_may_see() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    world.record(vec![event(ada.caller, NOON, None), event(bob.caller, Timestamp(NOON.0 + 1), None)]).await;
+    let root = world.person_with("root", Role::Admin).await;
+    let root = world.sign_in(&root).await;
+    let requests = async |path: &str, credential: &str| {
+        Watching::begin(&world, path, credential).await.message().await["data"]["requests"].clone()
+    };
+    assert_eq!(requests("/api/live", &ada.bearer()).await, 1);
+    assert_eq!(requests("/api/live", &root.bearer()).await, 2);
+    assert_eq!(requests(&format!("/api/live?scope=user:{}", bob.user), &root.bearer()).await, 1);
+    let mut health = Watching::begin(&world, "/api/live?topics=health", &root.bearer()).await;
+    let health = health.message().await;
+    assert_eq!((&health["topic"], &health["data"]["ready"]), (&json!("health"), &json!(true)), "{health}");
+    let read = async |path: &str| get(world.address, path, &[&ada.bearer()]).await;
+    read("/api/live?topics=health").await.refuses(403, "forbidden");
+    read("/api/live?scope=all").await.refuses(404, "not_found");
+    read(&format!("/api/live?scope=user:{}", bob.user)).await.refuses(404, "not_found");
+    read("/api/live?topics=everything").await.refuses(400, "bad_request");
+    get(world.address, "/api/live", &[]).await.refuses(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn streams_end_at_sign_out_after_nine_minutes_and_in_a_drain() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let open = async |credential: &str| {
+        let mut watching = Watching::begin(&world, "/api/live", credential).await;
+        watching.message().await;
+        watching
+    };
+    let leaving = world.sign_in(&root).await;
+    let signed_out = open(&leaving.bearer()).await;
+    assert_eq!(send(&world, "/api/auth/logout", &[&leaving.bearer()]).await.status, 200);
+    signed_out.ends().await;
+    let staying = world.sign_in(&root).await;
+    let old = open(&staying.bearer()).await;
+    world.clock.advance(Duration::from_secs(541));
+    old.ends().await;
+    let drained = open(&staying.bearer()).await;
+    world.live_state.drain();
+    drained.ends().await;
+}
