@@ -42,6 +42,7 @@ mod limits;
 mod links;
 mod listing;
 mod live;
+mod live_readers;
 mod moment;
 mod notification_limit;
 mod openapi;

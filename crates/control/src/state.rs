@@ -16,7 +16,7 @@ use tls::ListenerTls;
 
 use crate::configuration::Configurator;
 use crate::day_cache::DayCache;
-use crate::live::LiveReaders;
+use crate::live_readers::LiveReaders;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;

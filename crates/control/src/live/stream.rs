@@ -15,10 +15,11 @@ use futures_util::stream;
 use http::request::Parts;
 use tokio::time::sleep;
 
-use super::readers::{EVERY, ScopeReader, StreamPermit};
 use super::topic::{LiveData, LiveMessage, LiveTopic};
 use crate::caller::Caller;
 use crate::day_insights::day_scope::VisibleScope;
+use crate::day_insights::progress::IngestProgress;
+use crate::live_readers::{EVERY, ScopeReader, StreamPermit};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -106,7 +107,7 @@ impl LiveStream {
         }
     }
 
-    /// Whether the stream may go on: not after sign-out, when the scope is no longer visible, and when the server ends. If the
+    /// Whether the stream may continue: not after sign-out, when the scope is no longer visible, and when the server ends. If the
     /// store does not respond, nothing has changed.
     async fn is_permitted(&self) -> bool {
         let app = &self.app;
@@ -131,11 +132,16 @@ impl LiveStream {
         let app = &self.app;
         let topics = &self.watched.topics;
         let day = match topics.iter().any(|topic| *topic != LiveTopic::Health) {
-            true => app.live_readers.day(app, &self.reader).await.ok(),
+            true => app.live_readers.day(&app.ledger, &self.reader).await.ok(),
             false => None,
         };
         let progress = match topics.contains(&LiveTopic::Health) {
-            true => app.live_readers.progress(app).await.ok(),
+            true => app
+                .live_readers
+                .progress(&app.store)
+                .await
+                .ok()
+                .map(|nodes| IngestProgress::new(nodes, app.clock.now())),
             false => None,
         };
         let data = |topic| match topic {

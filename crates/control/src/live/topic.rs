@@ -6,9 +6,9 @@ use serde::Serialize;
 use telemetry::{BackendCondition, BackendStatus};
 use utoipa::ToSchema;
 
-use super::readers::LiveDay;
 use crate::day_insights::progress::IngestProgress;
 use crate::figures::{Cost, Tokens, UsageFigures};
+use crate::live_readers::LiveDay;
 use crate::moment::date;
 use crate::problem::Problem;
 use crate::state::State;

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use access::{Clock, Day, Mono, Refusal, UserId};
 use insights::DayScope;
-use ledger::{DayUsageOf, ResultTotals, UsageTotals};
-use store::DatabaseError;
+use ledger::{DayUsageOf, Ledger, ResultTotals, UsageTotals};
+use store::{DatabaseError, NodeProgress, Store};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use crate::day_insights::progress::IngestProgress;
 use crate::holder_permits::{HolderPermit, HolderPermits};
 use crate::problem::Problem;
-use crate::state::State;
 
 /// The lifetime of figures.
-pub(super) const EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of concurrent reads. Further ones wait, so that messages are delayed and not the rest of the API.
 const READS_MAX: usize = 4;
 
@@ -24,7 +22,7 @@ const READS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct LiveReaders {
     scopes: StdMutex<HashMap<DayScope, Weak<ScopeReader>>>,
-    progress: Mutex<Option<(Mono, IngestProgress)>>,
+    progress: Mutex<Option<(Mono, Vec<NodeProgress>)>>,
     reads: Semaphore,
     streams: Arc<Semaphore>,
     of_users: HolderPermits<UserId>,
@@ -48,9 +46,9 @@ pub(crate) struct ScopeReader {
 /// The recorded usage of today.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LiveDay {
-    pub(super) day: Day,
-    pub(super) totals: UsageTotals,
-    pub(super) results: ResultTotals,
+    pub(crate) day: Day,
+    pub(crate) totals: UsageTotals,
+    pub(crate) results: ResultTotals,
 }
 
 impl LiveReaders {
@@ -72,7 +70,7 @@ impl LiveReaders {
     ///
     /// # Errors
     /// `overloaded` if too many streams are open.
-    pub(super) fn permit(&self, user: UserId) -> Result<StreamPermit, Problem> {
+    pub(crate) fn permit(&self, user: UserId) -> Result<StreamPermit, Problem> {
         let full =
             || Problem::new(Refusal::Overloaded, "too many live streams are open; close one, or try again later");
         let of_user = self.of_users.take(user).ok_or_else(full)?;
@@ -81,7 +79,7 @@ impl LiveReaders {
     }
 
     /// Returns the reader of a scope, which all streams of the scope share.
-    pub(super) fn of_scope(&self, scope: &DayScope, of: DayUsageOf) -> Arc<ScopeReader> {
+    pub(crate) fn of_scope(&self, scope: &DayScope, of: DayUsageOf) -> Arc<ScopeReader> {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reader) = scopes.get(scope).and_then(Weak::upgrade) {
             return reader;
@@ -96,7 +94,7 @@ impl LiveReaders {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn day(&self, state: &State, reader: &ScopeReader) -> Result<LiveDay, DatabaseError> {
+    pub(crate) async fn day(&self, ledger: &Ledger, reader: &ScopeReader) -> Result<LiveDay, DatabaseError> {
         let mut newest = reader.newest.lock().await;
         let now = self.clock.mono();
         if let Some((at, day)) = *newest
@@ -107,18 +105,18 @@ impl LiveReaders {
         // The semaphore is never closed.
         let _turn = self.reads.acquire().await;
         let day = self.clock.now().day();
-        let read = state.ledger.day_totals(reader.of, [day, day]).await?;
+        let read = ledger.day_totals(reader.of, [day, day]).await?;
         let (totals, results) = read.first().map(|of| (of.totals, of.results)).unwrap_or_default();
         let read = LiveDay { day, totals, results };
         *newest = Some((now, read));
         Ok(read)
     }
 
-    /// Returns the progress of usage into the store, at most a second old.
+    /// Returns the progress of the usage of all nodes into the store, at most a second old.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn progress(&self, state: &State) -> Result<IngestProgress, DatabaseError> {
+    pub(crate) async fn progress(&self, store: &Store) -> Result<Vec<NodeProgress>, DatabaseError> {
         let mut newest = self.progress.lock().await;
         let now = self.clock.mono();
         if let Some((at, progress)) = &*newest
@@ -127,7 +125,7 @@ impl LiveReaders {
             return Ok(progress.clone());
         }
         let _turn = self.reads.acquire().await;
-        let progress = IngestProgress::new(state.store.node_progress().await?, self.clock.now());
+        let progress = store.node_progress().await?;
         *newest = Some((now, progress.clone()));
         Ok(progress)
     }
