@@ -16,10 +16,11 @@ use store::Actor;
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms};
-use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, late_lines};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
-use crate::rules::usage::{RatedUsage, UsageDay};
+use crate::rules::terms::{AdvancePrice, InvoiceBasis, RatedPart};
+use crate::rules::usage::UsageDay;
 
 /// The specification of the job `billing_close`.
 pub const SPEC: JobSpec = JobSpec {
@@ -147,7 +148,7 @@ impl Books {
         self.void_all(&mut on, &open).await?;
         let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
         let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
-        let mut lines = Vec::new();
+        let (mut lines, mut advance, mut charged) = (Vec::new(), None, ChargedUsage::default());
         let period = BillingPeriod { first_day: subscription.first_day, last_day };
         let mut days = period;
         let current = self.version_of(&mut on, subscription.plan_version).await?;
@@ -155,20 +156,23 @@ impl Books {
             let version = self.version_of(&mut on, next).await?;
             days = period.following(subscription.anchor_day, version.price.interval);
             lines.extend(terms(&version).plan_line(days));
+            advance = Some(AdvancePrice { plan_version: next, days });
             let first_day = days.first_day;
             let of =
                 DaysOfVersion { plan_version: next, first_day, period_first: first_day, period_last: days.last_day };
             subscriptions::set_period(self.store(), &mut on, id, of, subscription.anchor_day).await?;
         }
         if !is_trial {
-            lines.extend(self.usage_lines(&mut on, &subscription, period).await?);
+            charged = self.usage_lines(&mut on, &subscription, period).await?;
+            lines.append(&mut charged.lines);
         }
         let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
         self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
         let is_made = !lines.is_empty();
         if is_made {
             let days = BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) };
-            let subject = self.period_subject(&subscription, days, current.price.currency());
+            let basis = charged.into_basis(advance);
+            let subject = self.period_subject(&subscription, days, current.price.currency(), basis);
             self.bill(&mut on, &subject, lines).await?;
         }
         on.commit().await?;
@@ -182,14 +186,16 @@ impl Books {
         let subscription = subscriptions::find(&mut on, id).await?;
         let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(false) };
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
-        let lines = self.usage_lines(&mut on, &subscription, period).await?;
+        let mut charged = self.usage_lines(&mut on, &subscription, period).await?;
+        let lines = std::mem::take(&mut charged.lines);
         subscriptions::set_end(self.store(), &mut on, id, subscription.last_day, false).await?;
         let version = self.version_of(&mut on, subscription.plan_version).await?;
         let is_made = !lines.is_empty();
         if is_made {
             let next = subscription.last_day.next();
             let days = BillingPeriod { first_day: next, last_day: next };
-            let subject = self.period_subject(&subscription, days, version.price.currency());
+            let basis = charged.into_basis(None);
+            let subject = self.period_subject(&subscription, days, version.price.currency(), basis);
             self.bill(&mut on, &subject, lines).await?;
         }
         on.commit().await?;
@@ -212,13 +218,13 @@ impl Books {
         Ok(())
     }
 
-    /// Returns the lines of the period's usage, and of earlier usage that was recorded late.
+    /// Returns the lines of the period's usage, and of earlier usage that was recorded late, with their source.
     async fn usage_lines(
         &self,
         on: &mut BooksTransaction,
         subscription: &StoredSubscription,
         period: BillingPeriod,
-    ) -> Result<Vec<InvoiceLine>, BillingError> {
+    ) -> Result<ChargedUsage, BillingError> {
         let from = Day(period.first_day.0.saturating_sub(LATE_DAYS));
         let days = subscriptions::days(on, subscription.id, from).await?;
         // A long period that ended, or was left for another one, may have begun earlier.
@@ -227,7 +233,7 @@ impl Books {
         let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
         let billed = invoices::billed(on, subscription.id, from).await?;
         let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
-        let mut lines = Vec::new();
+        let mut charged = ChargedUsage::default();
         for (nth, of) in days.iter().enumerate() {
             let next = days.get(nth + 1);
             let until = next.map_or(period.last_day, |next| Day(next.first_day.0.saturating_sub(1)));
@@ -242,27 +248,54 @@ impl Books {
             }
             let version = self.version_of(on, of.plan_version).await?;
             let whole = BillingPeriod { first_day: of.period_first, last_day: of.period_last };
-            let rated = RatedUsage {
-                days: BillingPeriod { first_day: of.first_day, last_day },
+            let days = BillingPeriod { first_day: of.first_day, last_day };
+            let mut part = RatedPart {
+                plan_version: of.plan_version,
+                days,
                 whole_days: whole.days(),
-                usage: &usage,
-                rates: &self.settings().exchange,
+                is_late: false,
+                rates: self.settings().exchange.within(days),
+                usage: usage.iter().filter(|of| days.contains(of.day) && of.requests > 0).cloned().collect(),
             };
-            let now = terms(&version).usage_lines(&rated)?;
-            let days = rated.days;
-            let is_billed = billed.iter().any(|line| line.plan_version == Some(of.plan_version) && line.days == days);
-            if of.period_first == period.first_day || (is_left && !is_billed) {
-                lines.extend(now);
-            } else {
-                lines.extend(late_lines(&now, &billed)?);
-            }
+            let is_billed = billed.iter().any(|line| part.has_line(line));
+            part.is_late = of.period_first != period.first_day && (!is_left || is_billed);
+            charged.add(part, &terms(&version), &billed)?;
         }
-        Ok(lines)
+        Ok(charged)
     }
 
     async fn version_of(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
         let found = ledger::billing::plan_versions::find(on, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
+    }
+}
+
+/// The lines of usage, and their source.
+#[derive(Debug, Default)]
+struct ChargedUsage {
+    lines: Vec<InvoiceLine>,
+    parts: Vec<RatedPart>,
+    billed: Vec<InvoiceLine>,
+}
+
+impl ChargedUsage {
+    /// Adds the lines of a part. A part without usage is not recorded, and neither is late usage without a line.
+    fn add(&mut self, part: RatedPart, version: &PlanTerms<'_>, billed: &[InvoiceLine]) -> Result<(), BillingError> {
+        let lines = part.lines(version, billed)?;
+        let is_recorded = if part.is_late { !lines.is_empty() } else { !part.usage.is_empty() };
+        if is_recorded {
+            if part.is_late {
+                self.billed.extend(billed.iter().filter(|line| part.has_line(line)).cloned());
+            }
+            self.parts.push(part);
+        }
+        self.lines.extend(lines);
+        Ok(())
+    }
+
+    /// Returns the source of the lines, after the price in advance.
+    fn into_basis(self, advance: Option<AdvancePrice>) -> InvoiceBasis {
+        InvoiceBasis::Period { advance, parts: self.parts, billed: self.billed }
     }
 }
 

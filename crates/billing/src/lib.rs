@@ -4,13 +4,14 @@
 //!
 //! Read in this order: [`rules`], the arithmetic and the state tables, without I/O and clock; [`channel`] and
 //! [`midtrans`], the payment provider; [`settings`]; [`books`], what changes together: subscriptions, invoices, payments;
-//! [`close`] and [`collect`], the background jobs.
+//! [`receipt`], what a customer checks; [`close`] and [`collect`], the background jobs.
 
 pub mod books;
 pub mod channel;
 pub mod close;
 pub mod collect;
 pub mod midtrans;
+pub mod receipt;
 pub mod rules;
 pub mod settings;
 

@@ -1,13 +1,14 @@
 //! The rules of billing as functions over plain data. They do no I/O and read no clock.
 //!
 //! Read in this order: [`rounding`], [`period`], [`proration`], [`tax`], [`usage`] (the charges of a period),
-//! [`invoice`] (lines and totals), [`plan_change`], [`credit_note`], [`posting`] (double entry), and the state tables
-//! [`subscription`], [`invoice_state`] and [`payment`].
+//! [`invoice`] (lines and totals), [`plan_change`], [`credit_note`], [`terms`] (what an invoice was computed from),
+//! [`posting`] (double entry), and the state tables [`subscription`], [`invoice_state`] and [`payment`].
 
 pub mod credit_note;
 pub mod exchange;
 pub mod invoice;
 pub mod invoice_state;
+pub(crate) mod iso_day;
 pub mod payment;
 pub mod period;
 pub mod plan_change;
@@ -16,6 +17,7 @@ pub mod proration;
 pub mod rounding;
 pub mod subscription;
 pub mod tax;
+pub mod terms;
 pub mod usage;
 
 /// The version of the arithmetic, which each invoice records.

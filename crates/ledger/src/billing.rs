@@ -3,33 +3,39 @@
 //!
 //! No function decides an amount or a state; the rules are in the crate `billing`.
 
+pub mod charged_requests;
 pub mod charged_usage;
 pub mod invoices;
 pub mod payments;
 pub mod plan_versions;
 pub mod postings;
+pub mod receipts;
 pub mod refunds;
 pub mod subscriptions;
 
 /// A transaction of the store that changes the books.
 pub use store::sql::Transaction as BooksTransaction;
 
+pub use charged_requests::{CHARGED_PAGE, ChargedDayOf, ChargedRequest, FoldedRequests};
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
+pub use receipts::{StoredInvoiceDay, StoredTerms};
 pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
 
 /// Returns the SQL texts of the module.
 #[cfg(test)]
 pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
+    charged_requests::STATEMENTS,
     charged_usage::STATEMENTS,
     invoices::STATEMENTS,
     payments::STATEMENTS,
     plan_versions::STATEMENTS,
     postings::STATEMENTS,
+    receipts::STATEMENTS,
     refunds::STATEMENTS,
     subscriptions::STATEMENTS,
 ];

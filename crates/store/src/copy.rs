@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 50] = [
+pub(crate) const TABLES: [&str; 52] = [
     "plans",
     "users",
     "api_keys",
@@ -62,6 +62,8 @@ pub(crate) const TABLES: [&str; 50] = [
     "subscription_days",
     "invoices",
     "invoice_lines",
+    "invoice_terms",
+    "invoice_days",
     "number_series",
     "payments",
     "payment_notifications",

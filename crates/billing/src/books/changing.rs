@@ -19,6 +19,7 @@ use crate::rules::invoice::InvoiceDraft;
 use crate::rules::period::BillingPeriod;
 use crate::rules::plan_change::{ChangeDirection, ChangeQuote, PlanChangeError, direction, upgrade};
 use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::terms::InvoiceBasis;
 
 /// The time in which the invoice of an upgrade is paid. Without a payment, the invoice is void.
 const PAY_WITHIN: Duration = Duration::from_hours(24);
@@ -176,6 +177,12 @@ impl Books {
             currency: version.price.currency(),
             due: PAY_WITHIN.min(left),
             corrects: None,
+            basis: InvoiceBasis::Change {
+                old_version: of.plan_version,
+                version: version.id,
+                period: BillingPeriod { first_day: of.first_day, last_day: of.last_day },
+                day: today,
+            },
         };
         self.open_invoice(on, by, &subject, draft).await
     }

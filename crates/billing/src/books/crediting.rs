@@ -18,6 +18,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::rounding::sum;
 use crate::rules::tax::TaxAmount;
+use crate::rules::terms::InvoiceBasis;
 
 /// A credit note that is to be made.
 pub(super) struct NewCredit<'a> {
@@ -75,7 +76,8 @@ impl Books {
             tax: TaxAmount { base: invoice.tax_base, amount: invoice.tax },
             rule: self.settings.tax.as_ref(),
         };
-        let note = credit_note(&of, invoice.subtotal - subtotal, sum(lines.iter().map(|line| line.amount))?)?;
+        let remaining = invoice.subtotal - subtotal;
+        let note = credit_note(&of, remaining, sum(lines.iter().map(|line| line.amount))?)?;
         let total = note.subtotal + note.tax.amount;
         let draft = InvoiceDraft { lines, subtotal: note.subtotal, tax: note.tax, total };
         let subject = InvoiceSubject {
@@ -87,6 +89,7 @@ impl Books {
             currency: invoice.currency,
             due: Duration::ZERO,
             corrects: Some(CorrectedInvoice { invoice: invoice.clone(), reason: reason.to_owned() }),
+            basis: InvoiceBasis::CreditNote { subtotal: of.subtotal, tax: of.tax, remaining },
         };
         let id = self.add_draft(on, &subject, &draft).await?;
         let (form, now) = (self.settings.number.of_credit_notes(), self.store.clock().now());

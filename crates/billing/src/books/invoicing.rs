@@ -9,7 +9,7 @@ use ledger::billing::invoices::GivenNumber;
 use ledger::billing::postings::PostingSubject;
 use ledger::billing::{
     DaysOfVersion, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, StoredSubscription, invoices, postings,
-    subscriptions,
+    receipts, subscriptions,
 };
 use sha2::{Digest as _, Sha256};
 use store::Actor;
@@ -19,11 +19,12 @@ use super::stored_state::{invoice_state, state_of, terms};
 use super::{BillingError, Books};
 use crate::midtrans::hex;
 use crate::rules::RULES_VERSION;
-use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::terms::{InvoiceBasis, InvoiceTerms};
 
 /// The user, the subscription and the days of an invoice.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct InvoiceSubject {
     pub due: Duration,
     /// The invoice that a credit note corrects.
     pub corrects: Option<CorrectedInvoice>,
+    /// The source of the lines.
+    pub basis: InvoiceBasis,
 }
 
 /// The invoice that a credit note corrects, whose tax the note carries.
@@ -76,6 +79,7 @@ impl Books {
         of: &StoredSubscription,
         days: BillingPeriod,
         currency: Currency,
+        basis: InvoiceBasis,
     ) -> InvoiceSubject {
         InvoiceSubject {
             user: of.user,
@@ -86,6 +90,7 @@ impl Books {
             currency,
             due: self.settings.due,
             corrects: None,
+            basis,
         }
     }
 
@@ -138,6 +143,10 @@ impl Books {
             lines,
         };
         invoices::add(&self.store, on, &new).await?;
+        let terms = InvoiceTerms::new(of.basis.clone(), self.settings.tax.as_ref(), draft);
+        let terms = serde_json::to_string(&terms);
+        let terms = terms.map_err(|_| BillingError::Inconsistent("the terms of an invoice cannot be written"))?;
+        receipts::add(&self.store, on, id, &terms).await?;
         Ok(id)
     }
 
@@ -301,7 +310,8 @@ impl Books {
             self.grant(on, by, &subscription, state_of(&subscription)?).await?;
             let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
             let draft = InvoiceDraft::of(vec![line], self.settings.tax.as_ref(), today)?;
-            let subject = self.period_subject(&subscription, period, version.price.currency());
+            let basis = InvoiceBasis::in_advance(version.id, period);
+            let subject = self.period_subject(&subscription, period, version.price.currency(), basis);
             self.open_invoice(on, by, &subject, draft).await?;
             Ok(())
         })
@@ -344,21 +354,10 @@ impl Books {
     }
 }
 
-const fn kind_of(kind: LineKind) -> &'static str {
-    match kind {
-        LineKind::Plan => "plan",
-        LineKind::Usage => "usage",
-        LineKind::Proration => "proration",
-        LineKind::Late => "late",
-        LineKind::Credit => "credit",
-        LineKind::Unpriced => "unpriced",
-    }
-}
-
 pub(super) fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
     StoredInvoiceLine {
         no,
-        kind: kind_of(line.kind).to_owned(),
+        kind: line.kind.as_str().to_owned(),
         text: line.text.clone(),
         quantity: i64::try_from(line.quantity).unwrap_or(i64::MAX),
         unit: line.unit.clone(),

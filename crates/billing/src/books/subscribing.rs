@@ -14,6 +14,7 @@ use super::{BillingError, Books};
 use crate::rules::invoice::InvoiceDraft;
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::SubscriptionState;
+use crate::rules::terms::InvoiceBasis;
 
 /// A subscription that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +133,8 @@ impl Books {
             let lines = terms(&version).plan_line(period).into_iter().collect();
             let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;
             let subscription = self.existing(&mut on, id).await?;
-            let subject = self.period_subject(&subscription, period, version.price.currency());
+            let basis = InvoiceBasis::in_advance(version.id, period);
+            let subject = self.period_subject(&subscription, period, version.price.currency(), basis);
             Some(self.open_invoice(&mut on, by, &subject, draft).await?)
         } else {
             None

@@ -2,6 +2,9 @@
 
 use access::Day;
 
+use super::iso_day;
+use super::period::BillingPeriod;
+
 /// Rates with the first day of each, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ExchangeRates(Vec<ExchangeRate>);
@@ -10,6 +13,7 @@ pub struct ExchangeRates(Vec<ExchangeRate>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ExchangeRate {
     /// The first day of the rate.
+    #[serde(with = "iso_day")]
     pub from: Day,
     /// Millionths of a rupiah per US dollar.
     pub micro_idr: u64,
@@ -21,6 +25,14 @@ impl ExchangeRates {
     pub fn new(mut rates: Vec<ExchangeRate>) -> Self {
         rates.sort_by_key(|rate| rate.from);
         Self(rates)
+    }
+
+    /// Returns the rates that apply on some day of a period.
+    #[must_use]
+    pub fn within(&self, days: BillingPeriod) -> Self {
+        let first = self.on(days.first_day);
+        let later = self.0.iter().filter(|rate| rate.from > days.first_day && rate.from <= days.last_day);
+        Self(first.into_iter().chain(later.copied()).collect())
     }
 
     /// Returns the rate of a day; `None` before the first rate.

@@ -76,6 +76,29 @@ pub struct PlanTerms<'a> {
     pub price: &'a PlanPrice,
 }
 
+impl LineKind {
+    const ALL: [Self; 6] = [Self::Plan, Self::Usage, Self::Proration, Self::Late, Self::Credit, Self::Unpriced];
+
+    /// Returns the name of the kind.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Usage => "usage",
+            Self::Proration => "proration",
+            Self::Late => "late",
+            Self::Credit => "credit",
+            Self::Unpriced => "unpriced",
+        }
+    }
+
+    /// Returns the kind with this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 impl PlanTerms<'_> {
     /// Returns the line of a period in advance; `None` if the plan costs nothing.
     #[must_use]

@@ -2,12 +2,16 @@
 
 use access::{BillingInterval, CivilDate, Day};
 
+use super::iso_day;
+
 /// Whole UTC days from the first to the last one, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct BillingPeriod {
     /// The first day of the period.
+    #[serde(with = "iso_day")]
     pub first_day: Day,
     /// The last day of the period, which is not before the first one.
+    #[serde(with = "iso_day")]
     pub last_day: Day,
 }
 

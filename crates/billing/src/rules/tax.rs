@@ -2,6 +2,7 @@
 
 use access::Day;
 
+use super::iso_day;
 use super::rounding::{AmountOverflow, half_up};
 
 /// A fraction, such as 12/100 or 11/12.
@@ -23,6 +24,7 @@ pub struct TaxRule {
     /// The share of the subtotal that is taxed.
     pub base: Fraction,
     /// The first day on which the tax applies.
+    #[serde(with = "iso_day")]
     pub from: Day,
 }
 

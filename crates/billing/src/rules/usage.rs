@@ -4,6 +4,7 @@ use access::{ChargeMetric, ChargeModel, ChargeTier, Currency, Day, PlanCharge, U
 use thiserror::Error;
 
 use super::exchange::ExchangeRates;
+use super::iso_day;
 use super::period::BillingPeriod;
 use super::proration::share_of_included;
 use super::rounding::{AmountOverflow, half_up};
@@ -17,6 +18,7 @@ const PPM: i128 = 1_000_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct UsageDay {
     /// The UTC day of admission.
+    #[serde(with = "iso_day")]
     pub day: Day,
     /// The model; `None` for the totals of all requests.
     pub model: Option<String>,

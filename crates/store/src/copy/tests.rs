@@ -113,6 +113,9 @@ async fn books(store: &Store, on: &mut Transaction) {
     insert(store, on, "invoices", &row).await;
     let of_invoice = ("invoice_id", invoice);
     insert(store, on, "invoice_lines", &[of_invoice.clone(), ("kind", text("plan")), of_version]).await;
+    for table in ["invoice_terms", "invoice_days"] {
+        insert(store, on, table, std::slice::from_ref(&of_invoice)).await;
+    }
     insert(store, on, "number_series", &[]).await;
     let row = [("id", payment.clone()), user.clone(), of_invoice.clone(), ("state", text("paid"))];
     insert(store, on, "payments", &row).await;

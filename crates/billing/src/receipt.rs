@@ -1,0 +1,12 @@
+//! Receipts: the documents from which a customer can compute an invoice again, without the server.
+//!
+//! The documents contain nothing that changes after the invoice was opened, so a receipt that is requested later has the same
+//! bytes. Read in this order: [`document`], [`row`] (one request, and sums of requests), [`check`].
+
+pub mod check;
+pub mod document;
+pub mod row;
+
+pub use check::{ReceiptCheck, ReceiptDifference};
+pub use document::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice};
+pub use row::{DaySums, ReceiptRow};

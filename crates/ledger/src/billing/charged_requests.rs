@@ -1,0 +1,178 @@
+//! The requests of a user on one day that invoices charge, page by page.
+
+use std::time::Duration;
+
+use access::{Day, Timestamp, UserNo};
+use meter::{Usage, usage_columns};
+use store::sql::{micros, statements, timestamp, unsigned};
+use store::{DatabaseError, Store};
+use uuid::Uuid;
+
+use crate::usage_columns::{UsageRow, selected};
+
+/// Maximum number of requests in a page.
+pub const CHARGED_PAGE: usize = 1_000;
+/// Maximum number of sums of requests that are stored as counts: one per route and class of the status.
+const FOLDED_MAX: u32 = 10_000;
+/// Maximum difference between the time of a request and the day on which it was admitted.
+const SLACK: Duration = Duration::from_secs(600);
+
+statements! {
+    // The events that daily_usage contains; those that were stored after the invoice was made are not part of it.
+    REQUESTS = concat!(
+        "SELECT e.id, e.started_at, route.name AS route, e.format, model.name AS model, provider.name AS provider,
+        price.name AS price, e.status, e.outcome, e.credits, e.cost_nano, ",
+        usage_columns!(selected "e."),
+        ", CASE WHEN e.format IS NOT NULL AND (e.attempts = 0 OR e.cost_nano IS NULL OR e.attempts > 1 AND EXISTS
+        (SELECT 1 FROM usage_attempts t WHERE t.event_id = e.id AND t.cost_nano IS NULL)) THEN TRUE ELSE FALSE END AS unpriced
+        FROM (SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3 AND (started_at > $2 OR id > $4)
+        AND day = $5 AND created_at <= $6 AND (attempts > 0 OR outcome = 'interrupted') ORDER BY started_at, id LIMIT $7) e
+        LEFT JOIN names route ON route.no = e.route_no LEFT JOIN names model ON model.no = e.model_no
+        LEFT JOIN names provider ON provider.no = e.provider_no LEFT JOIN names price ON price.no = e.price_no
+        ORDER BY e.started_at, e.id"
+    );
+    // The counts that daily_usage contains: those of requests that reached an upstream.
+    FOLDED = "SELECT n.name, c.status_class, CAST(sum(c.requests) AS BIGINT), CAST(sum(c.credits) AS BIGINT)
+        FROM usage_counts c LEFT JOIN names n ON n.no = c.route_no
+        WHERE c.user_no = $1 AND c.minute >= $2 AND c.minute < $3 AND c.day = $4 AND c.status_class < 10 AND c.key_no <> 0
+        GROUP BY n.name, c.status_class LIMIT $5";
+}
+
+/// One request that an invoice charges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargedRequest {
+    /// Id of the request.
+    pub id: Uuid,
+    /// Time at which its head had arrived.
+    pub started_at: Timestamp,
+    /// Name of the route.
+    pub route: Option<String>,
+    /// Name of the format; `None` for ordinary APIs.
+    pub format: Option<String>,
+    /// Name of the model as the client wrote it.
+    pub model: Option<String>,
+    /// Provider of the last attempt.
+    pub provider: Option<String>,
+    /// Version of the price of the last attempt.
+    pub price: Option<String>,
+    /// Status that the client received.
+    pub status: u16,
+    /// Outcome of the request.
+    pub outcome: String,
+    /// Credits of the request.
+    pub credits: u64,
+    /// Usage of all attempts.
+    pub usage: Option<Usage>,
+    /// Known part of the cost in nano-USD.
+    pub cost_nano: Option<u64>,
+    /// Whether the cost is unknown or partly unknown.
+    pub unpriced: bool,
+}
+
+/// Requests of one day that are stored as counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldedRequests {
+    /// Name of the route.
+    pub route: Option<String>,
+    /// The class of the status: 2 is 200 to 299.
+    pub status_class: u16,
+    /// Number of requests.
+    pub requests: u64,
+    /// Credits of the requests.
+    pub credits: u64,
+}
+
+/// The requests of a user on one day, as far as they were stored when an invoice was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargedDayOf {
+    /// The number of the user.
+    pub user: UserNo,
+    /// The UTC day of admission.
+    pub day: Day,
+    /// The time at which the invoice was computed, in microseconds.
+    pub computed_at: i64,
+}
+
+#[derive(sqlx_macros::FromRow)]
+struct RequestRow {
+    id: Uuid,
+    started_at: i64,
+    route: Option<String>,
+    format: Option<String>,
+    model: Option<String>,
+    provider: Option<String>,
+    price: Option<String>,
+    status: i64,
+    outcome: String,
+    credits: i64,
+    cost_nano: Option<i64>,
+    #[sqlx(flatten)]
+    usage: UsageRow,
+    unpriced: bool,
+}
+
+impl From<RequestRow> for ChargedRequest {
+    fn from(row: RequestRow) -> Self {
+        Self {
+            id: row.id,
+            started_at: timestamp(row.started_at),
+            route: row.route,
+            format: row.format,
+            model: row.model,
+            provider: row.provider,
+            price: row.price,
+            status: u16::try_from(row.status).unwrap_or(0),
+            outcome: row.outcome,
+            credits: unsigned(row.credits),
+            usage: row.usage.usage(),
+            cost_nano: row.cost_nano.map(unsigned),
+            unpriced: row.unpriced,
+        }
+    }
+}
+
+impl ChargedDayOf {
+    fn bounds(self) -> (Timestamp, Timestamp) {
+        (self.day.start().before(SLACK), self.day.next().start().after(SLACK))
+    }
+
+    /// Returns at most [`CHARGED_PAGE`] requests in the order of their times, from the one after `after` on.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn requests(
+        self,
+        store: &Store,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<Vec<ChargedRequest>, DatabaseError> {
+        let (from, until) = self.bounds();
+        let (from, id) = after.unwrap_or((from, Uuid::nil()));
+        let query = store.query(REQUESTS).bind(self.user.0).bind(micros(from)).bind(micros(until)).bind(id);
+        let limit = i64::try_from(CHARGED_PAGE).unwrap_or(i64::MAX);
+        let query = query.bind(i64::from(self.day.0)).bind(self.computed_at).bind(limit);
+        let rows: Vec<RequestRow> = query.all().await?;
+        Ok(rows.into_iter().map(ChargedRequest::from).collect())
+    }
+
+    /// Returns the requests that are stored as counts, by route and class of the status.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn folded(self, store: &Store) -> Result<Vec<FoldedRequests>, DatabaseError> {
+        let (from, until) = self.bounds();
+        let minute = |at: Timestamp| i64::try_from(at.unix_seconds() / 60).unwrap_or(i64::MAX);
+        let query = store.query(FOLDED).bind(self.user.0).bind(minute(from)).bind(minute(until));
+        let query = query.bind(i64::from(self.day.0)).bind(i64::from(FOLDED_MAX));
+        let rows: Vec<(Option<String>, i64, i64, i64)> = query.all().await?;
+        let folded = |(route, class, requests, credits)| FoldedRequests {
+            route,
+            status_class: u16::try_from(class).unwrap_or(0),
+            requests: unsigned(requests),
+            credits: unsigned(credits),
+        };
+        let mut sums: Vec<FoldedRequests> = rows.into_iter().map(folded).collect();
+        // Databases order texts differently.
+        sums.sort_by(|a, b| (&a.route, a.status_class).cmp(&(&b.route, b.status_class)));
+        Ok(sums)
+    }
+}

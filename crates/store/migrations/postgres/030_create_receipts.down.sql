@@ -1,0 +1,2 @@
+DROP TABLE invoice_days;
+DROP TABLE invoice_terms;
