@@ -1,7 +1,8 @@
-//! The permission to see and change the money of all users.
+//! The permissions to see and change the money of all users.
 
 use std::sync::Arc;
 
+use access::UserId;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
@@ -9,6 +10,30 @@ use crate::caller::{Caller, Person};
 use crate::day_insights::roles::HeldRoles;
 use crate::problem::Problem;
 use crate::state::App;
+
+/// A caller, with the users whose invoices the caller may read: all users for finance, otherwise only the own ones.
+#[derive(Debug)]
+pub(crate) struct InvoiceReader {
+    caller: Caller,
+    is_finance: bool,
+}
+
+impl InvoiceReader {
+    /// Whether the caller may read the invoices of a user.
+    pub(crate) fn reads(&self, user: UserId) -> bool {
+        self.is_finance || self.caller.user == user
+    }
+}
+
+impl FromRequestParts<Arc<App>> for InvoiceReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let is_finance = caller.key().is_none() && HeldRoles::of(app, &caller).await?.sees_all();
+        Ok(Self { caller, is_finance })
+    }
+}
 
 /// A person who signed in with a password and is an admin or holds the role `finance`.
 #[derive(Debug)]

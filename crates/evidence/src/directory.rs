@@ -85,7 +85,7 @@ impl ZippedFile {
     }
 
     /// Passes the bytes of the file to `take`; `false` if they cannot be read.
-    fn read(&self, from: &mut (impl Read + Seek), mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+    pub(crate) fn read(&self, from: &mut (impl Read + Seek), mut take: impl FnMut(&[u8])) -> io::Result<bool> {
         let mut header = [0; LOCAL_BYTES];
         from.seek(SeekFrom::Start(self.offset))?;
         from.read_exact(&mut header)?;

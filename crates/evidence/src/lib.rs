@@ -15,5 +15,5 @@ pub mod writer;
 
 pub use manifest::{Manifest, ManifestFile};
 pub use signing_key::{SigningKey, SigningKeyError};
-pub use verify::{VerifyError, verify};
+pub use verify::{VerifiedExport, VerifyError, read_file, verify};
 pub use writer::{EvidenceWriter, WriteEvidenceError};

@@ -22,6 +22,9 @@ pub struct Manifest {
     pub created_at: String,
     /// The public key of the signature, as hex digits.
     pub public_key: String,
+    /// The days of a receipt whose requests are not part of it; absent in other exports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days_without_requests: Vec<String>,
     /// The files in the order of the zip, without the manifest.
     pub files: Vec<ManifestFile>,
 }

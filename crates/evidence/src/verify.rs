@@ -88,6 +88,18 @@ pub fn verify(from: &mut (impl Read + Seek), expected: Option<[u8; 32]>) -> Resu
     Ok(VerifiedExport { manifest, fingerprint })
 }
 
+/// Passes the bytes of one file of a verified export to `take`, in their order.
+///
+/// # Errors
+/// [`VerifyError::FileChanged`] if the export does not have the file, or if its bytes cannot be read.
+pub fn read_file(from: &mut (impl Read + Seek), name: &str, take: impl FnMut(&[u8])) -> Result<(), VerifyError> {
+    let length = from.seek(SeekFrom::End(0))?;
+    let files = directory::read(from, length)?.ok_or(VerifyError::Changed)?;
+    let changed = || VerifyError::FileChanged { name: name.to_owned() };
+    let file = files.iter().find(|file| file.name == name).ok_or_else(changed)?;
+    if file.read(from, take)? { Ok(()) } else { Err(changed()) }
+}
+
 /// Checks that the zip has the files of the manifest, in its order, with their digests.
 fn check_files(from: &mut (impl Read + Seek), files: &[ZippedFile], manifest: &Manifest) -> Result<(), VerifyError> {
     let others: Vec<&ZippedFile> = files.iter().filter(|file| file.name != MANIFEST).collect();

@@ -249,7 +249,7 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Export that is verified
+    /// Export or receipt that is verified
     pub(crate) file: PathBuf,
     /// Public key that must have signed the export: 64 hex digits
     #[arg(long, value_name = "HEX")]

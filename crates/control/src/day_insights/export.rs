@@ -194,6 +194,7 @@ impl DayExport {
             complete: self.brief.complete,
             created_at: rfc3339(self.app.clock.now()),
             public_key: String::new(),
+            days_without_requests: Vec::new(),
             files: Vec::new(),
         };
         self.writer.finish(manifest, &self.key).map_err(io::Error::other)

@@ -21,6 +21,7 @@ fn manifest() -> Manifest {
         complete: true,
         created_at: "2026-11-22T00:00:00Z".to_owned(),
         public_key: String::new(),
+        days_without_requests: Vec::new(),
         files: Vec::new(),
     }
 }
@@ -58,6 +59,16 @@ fn an_unchanged_export_is_valid() {
     let refused = verify(&mut Cursor::new(&zip), other).unwrap_err();
     assert!(refused.to_string().contains(&verified.fingerprint), "{refused}");
     assert_eq!(export(), zip, "the same content has the same bytes");
+}
+
+#[test]
+fn a_file_of_a_verified_export_is_read() {
+    let mut zip = Cursor::new(export());
+    let mut bytes = Vec::new();
+    read_file(&mut zip, "brief.json", |part| bytes.extend_from_slice(part)).unwrap();
+    assert_eq!(bytes, b"{\"id\":\"2026-11-21\"}");
+    let missing = read_file(&mut zip, "absent.json", |_| {}).unwrap_err();
+    assert!(matches!(&missing, VerifyError::FileChanged { name } if name == "absent.json"), "{missing:?}");
 }
 
 #[test]

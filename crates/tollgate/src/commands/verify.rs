@@ -1,4 +1,6 @@
-//! `tollgate verify`: checks an export without a server.
+//! `tollgate verify`: checks an export or a receipt without a server.
+
+mod receipt;
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -7,8 +9,9 @@ use evidence::{VerifyError, hex, verify};
 
 use crate::cli::Verify;
 use crate::terminal::say;
+use receipt::CheckedReceipt;
 
-/// The exit code for a changed export.
+/// The exit code for a changed export, and for a receipt with a wrong figure.
 const CHANGED: u8 = 1;
 /// The exit code for a file that is not an export or cannot be read.
 const NOT_AN_EXPORT: u8 = 2;
@@ -27,6 +30,12 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<ExitCode> {
     };
     match verify(&mut from, key) {
         Ok(verified) => {
+            let checked =
+                if receipt::is_receipt(&verified) { Some(receipt::check(&mut from, &verified)) } else { None };
+            let checked = match checked.transpose() {
+                Ok(checked) => checked,
+                Err(error) => return Ok(failed(CHANGED, &format!("receipt_wrong: {file}: {error}"))),
+            };
             let manifest = verified.manifest;
             let state = if manifest.complete { "complete" } else { "not complete" };
             say(&format!(
@@ -40,6 +49,9 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<ExitCode> {
                 verified.fingerprint,
                 manifest.public_key,
             ));
+            if let Some(checked) = checked {
+                say(&figures(&checked, manifest.days_without_requests.len()));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error @ VerifyError::NotAnExport) => Ok(failed(NOT_AN_EXPORT, &format!("export_unknown: {file}: {error}"))),
@@ -50,6 +62,22 @@ pub(crate) fn run(args: &Verify) -> anyhow::Result<ExitCode> {
             Ok(failed(CHANGED, &format!("export_changed: {file}: {error}")))
         }
     }
+}
+
+/// Describes the figures that were computed again.
+fn figures(of: &CheckedReceipt, without_requests: usize) -> String {
+    let invoice = &of.documents.invoice;
+    let currency = invoice.currency.code();
+    format!(
+        "  requests     {} of {} days add up; {without_requests} days have no requests\n  lines        {} add up to {} {currency}\n  \
+         tax          {} {currency}\n  total        {} {currency}\n",
+        of.requests,
+        of.days,
+        invoice.lines.len(),
+        invoice.subtotal,
+        invoice.tax.amount,
+        invoice.total,
+    )
 }
 
 fn failed(code: u8, message: &str) -> ExitCode {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use access::{Clock, Day, PlanPrice, Secret};
 use anyhow::Context;
+use billing::books::{RECEIPTS, ReceiptListing};
 use billing::channel::PaymentChannel;
 use billing::close::{self, BillingClose};
 use billing::collect::{self, Dunning, NotificationHandling, PaymentReconciliation};
@@ -107,6 +108,8 @@ async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option
 
 /// Adds the jobs of billing.
 fn add_jobs(runner: &mut Runner, books: &Books) {
+    let of = books.clone();
+    runner.add(RECEIPTS, move || ReceiptListing::new(of.clone()));
     let of = books.clone();
     runner.add(close::SPEC, move || BillingClose::new(of.clone()));
     let of = books.clone();

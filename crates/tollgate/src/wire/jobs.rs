@@ -17,10 +17,11 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 20] = [
+pub(crate) const ALL: [JobSpec; 21] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
+    billing::books::RECEIPTS,
     certificates::SPEC,
     configuration::SPEC,
     heartbeat::SPEC,
