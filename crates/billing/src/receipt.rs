@@ -9,4 +9,4 @@ pub mod row;
 
 pub use check::{ReceiptCheck, ReceiptDifference};
 pub use document::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice};
-pub use row::{DaySums, ReceiptRow};
+pub use row::{ReceiptRow, ReceiptSums};

@@ -26,6 +26,9 @@ pub use receipts::{StoredInvoiceDay, StoredTerms};
 pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
 
+#[cfg(test)]
+mod tests;
+
 /// Returns the SQL texts of the module.
 #[cfg(test)]
 pub(crate) const LISTS: &[&crate::fixture::Statements] = &[

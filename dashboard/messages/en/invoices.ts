@@ -30,4 +30,6 @@ export const invoices = {
   taxNumber: "Tax invoice",
   creditNotes: "Credit notes",
   reason: "Reason",
+  receipt: "Receipt",
+  receiptText: "Download (zip)",
 };

@@ -32,4 +32,6 @@ export const invoices: Messages["invoices"] = {
   taxNumber: "Faktur pajak",
   creditNotes: "Nota kredit",
   reason: "Alasan",
+  receipt: "Bukti perhitungan",
+  receiptText: "Unduh (zip)",
 };

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{BillingError, Books};
 use crate::midtrans::hex;
 use crate::receipt::row::rfc3339;
-use crate::receipt::{DaySums, ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice, ReceiptRow};
+use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice, ReceiptRow, ReceiptSums};
 use crate::rules::invoice::{InvoiceLine, LineKind};
 use crate::rules::period::BillingPeriod;
 use crate::rules::tax::TaxAmount;
@@ -44,7 +44,7 @@ pub struct ReceiptSource {
 /// The place in a day's file at which the next part begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DayCursor {
-    /// The first request.
+    /// The first request of the day.
     #[default]
     Begin,
     /// The request after this one.
@@ -143,7 +143,7 @@ impl Books {
 }
 
 impl ReceiptSource {
-    /// Returns the documents.
+    /// Returns the documents of the receipt.
     #[must_use]
     pub const fn documents(&self) -> &ReceiptDocuments {
         &self.documents
@@ -182,7 +182,7 @@ impl ReceiptSource {
 
     /// Reads the requests of a day. The digest is empty if they do not add up to the usage of the invoice.
     async fn list(&self, day: Day) -> Result<ListedDay, BillingError> {
-        let (mut sums, mut digest, mut next) = (DaySums::default(), Sha256::new(), Some(DayCursor::Begin));
+        let (mut sums, mut digest, mut next) = (ReceiptSums::default(), Sha256::new(), Some(DayCursor::Begin));
         while let Some(at) = next {
             let (rows, after) = self.part(day, at).await?;
             for row in &rows {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::document::{ListedDay, ReceiptDocuments};
-use super::row::{DaySums, ReceiptRow};
+use super::row::{ReceiptRow, ReceiptSums};
 use crate::midtrans::hex;
 use crate::rules::invoice::InvoiceLine;
 use crate::rules::usage::UsageDay;
@@ -41,7 +41,7 @@ pub struct DayCheck<'a> {
     documents: &'a ReceiptDocuments,
     listed: &'a ListedDay,
     digest: Sha256,
-    sums: DaySums,
+    sums: ReceiptSums,
     line: Vec<u8>,
     unreadable: Option<u64>,
 }
@@ -94,7 +94,7 @@ impl<'a> ReceiptCheck<'a> {
             documents: self.documents,
             listed,
             digest: Sha256::new(),
-            sums: DaySums::default(),
+            sums: ReceiptSums::default(),
             line: Vec::new(),
             unreadable: None,
         }

@@ -80,7 +80,7 @@ pub struct ListedDay {
 /// The documents of a receipt, without the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptDocuments {
-    /// The invoice.
+    /// The invoice as it was opened.
     pub invoice: ReceiptInvoice,
     /// The versions of plans that its lines need.
     pub plans: Vec<PlanVersionDocument>,

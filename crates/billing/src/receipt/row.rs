@@ -58,8 +58,8 @@ pub struct ReceiptRow {
 
 /// The sums of a day's rows: of all requests, and of each model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DaySums {
-    /// Number of rows.
+pub struct ReceiptSums {
+    /// Number of rows that were added.
     pub rows: u64,
     by_model: BTreeMap<Option<String>, UsageDay>,
 }
@@ -107,7 +107,7 @@ impl ReceiptRow {
     }
 }
 
-impl DaySums {
+impl ReceiptSums {
     /// Adds a row of a day.
     pub fn add(&mut self, day: Day, row: &ReceiptRow) {
         self.rows = self.rows.saturating_add(1);

@@ -13,11 +13,12 @@ use store::Actor;
 use crate::shop::Shop;
 
 const BY: &Actor = &Actor::COMMAND;
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "subscriptions",
     "subscription_days",
     "invoices",
     "invoice_lines",
+    "invoice_terms",
     "number_series",
     "payments",
     "wallets",

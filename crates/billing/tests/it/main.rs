@@ -14,4 +14,6 @@ mod look_ups;
 mod money;
 mod provider;
 mod rater;
+mod receipts;
 mod shop;
+mod traffic;

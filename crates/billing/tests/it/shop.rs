@@ -29,7 +29,7 @@ pub(crate) fn price(rupiah: i64, trial_days: u32) -> PlanPrice {
     PlanPrice { price, interval: BillingInterval::Month, trial_days, charges: Vec::new() }
 }
 
-fn settings() -> BillingSettings {
+pub(crate) fn settings() -> BillingSettings {
     let days = |days: u64| Duration::from_hours(24 * days);
     BillingSettings {
         number: SeriesForm::usual(),
@@ -68,10 +68,15 @@ impl Shop {
 
     /// Sells the plans; `pro` costs this amount.
     pub(crate) async fn sell(&self, pro: i64) -> usize {
+        self.sell_at(price(pro, 0)).await
+    }
+
+    /// Sells the plans; `pro` has this price.
+    pub(crate) async fn sell_at(&self, pro: PlanPrice) -> usize {
         let annual = PlanPrice { interval: BillingInterval::Year, ..price(12_000_000, 0) };
         let prices = [
             ("free", price(0, 0)),
-            ("pro", price(pro, 0)),
+            ("pro", pro),
             ("trial", price(50_000, 14)),
             ("business", price(1_500_000, 0)),
             ("annual", annual),

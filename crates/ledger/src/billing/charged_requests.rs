@@ -76,7 +76,7 @@ pub struct FoldedRequests {
     pub route: Option<String>,
     /// The class of the status: 2 is 200 to 299.
     pub status_class: u16,
-    /// Number of requests.
+    /// Number of the counted requests.
     pub requests: u64,
     /// Credits of the requests.
     pub credits: u64,

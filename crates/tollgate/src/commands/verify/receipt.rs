@@ -25,7 +25,7 @@ pub(super) struct CheckedReceipt {
 /// Why a receipt is not right.
 #[derive(Debug, Error)]
 pub(super) enum ReceiptError {
-    /// A figure differs.
+    /// A figure of the receipt differs.
     #[error(transparent)]
     Difference(#[from] ReceiptDifference),
     /// A document has another form.
@@ -72,7 +72,7 @@ pub(super) fn check(from: &mut (impl Read + Seek), of: &VerifiedExport) -> Resul
     Ok(CheckedReceipt { documents, days, requests })
 }
 
-/// Reads a document.
+/// Reads a document of the receipt.
 fn document(from: &mut (impl Read + Seek), name: &str) -> Result<Vec<u8>, ReceiptError> {
     let (mut all, mut is_too_large) = (Vec::new(), false);
     read_file(from, name, |bytes| {
