@@ -1,7 +1,7 @@
 //! An etcd cluster of three servers for one test, which the test may kill, restart and erase.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -135,6 +135,16 @@ impl Etcd {
     /// Sets a key to this value.
     pub fn put(&self, key: &str, value: &str) {
         self.ctl(&["put", key, value]);
+    }
+
+    /// Sets a key to the content of a file, which may be longer than an argument.
+    pub fn put_file(&self, key: &str, file: &Path) {
+        let content = fs::File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let endpoints: Vec<String> = self.ports.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect();
+        let mut command = Command::new("etcdctl");
+        command.env("ETCDCTL_API", "3").args(["--endpoints", &endpoints.join(","), "put", key]);
+        let put = command.stdin(Stdio::from(content)).stdout(Stdio::null()).status();
+        assert!(put.is_ok_and(|status| status.success()), "etcdctl put {key}");
     }
 
     /// Sets a key, if the cluster has a leader. Returns whether it was set.

@@ -76,11 +76,10 @@ pub(crate) fn compile<'a>(
     let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);
     let prices = price::prices(reader, &mut traffic.prices, &providers);
     let (price_file, prices_builtin) = price_file::table(reader, traffic, &mut notes);
-    if ai.is_none() {
-        providers.mock.on = false;
-    }
+    providers.mock.on &= ai.is_some();
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
-    let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &SourceSettings::of(reader, traffic));
+    let sources = SourceSettings::of(reader, traffic);
+    let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &sources);
     let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
@@ -97,7 +96,7 @@ pub(crate) fn compile<'a>(
     let signup = signup::signup(traffic, &plans, &mut notes);
     let snapshot = Snapshot {
         file: reader.file().into(),
-        process: process::process(reader, process, listeners),
+        process: process::process(reader, process, listeners, &sources),
         traffic: Traffic {
             trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
             forwarded: traffic.forwarded.value,

@@ -65,8 +65,8 @@ pub use origin::{Backend, Origin, Scheme};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{BuiltInPolicies, ContentCoding, Events, PolicyLabels, RoutePolicy};
 pub use process::{
-    ApiReferences, Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat,
-    MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,
+    ApiReferences, Brand, ClientMode, ConfigKey, Connections, Control, Drain, Durability, Lease, Listener, Log,
+    LogFormat, MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};

@@ -3,6 +3,9 @@
 //! A configuration is compiled on a blocking thread and replaces the running one in one step, or is refused and changes
 //! nothing. See `docs/live-configuration.md`.
 
+mod key;
+mod parts;
+mod result;
 mod retired;
 mod running;
 mod sources;
@@ -11,17 +14,18 @@ mod start;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use access::Clock;
-use config::snapshot::{Origin, Signup, SignupMode};
+use config::snapshot::{Signup, SignupMode};
 use config::{
-    Change, ConfigError, ConfigText, Environment, Flags, Live, LoadedConfig, Note, RunningConfig, Snapshot, Sources,
+    Change, ConfigError, ConfigText, Environment, Flags, Live, LoadedConfig, RunningConfig, Snapshot, Sources,
 };
-use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration, Store, StoredConfiguration};
+use store::{Actor, ConfigurationSource, NewConfiguration, Store, StoredConfiguration};
 use telemetry::Metrics;
 use telemetry::metrics::ReloadLabels;
-use thiserror::Error;
 use uuid::Uuid;
 
+pub use key::{ConfigurationKey, KeyFault, KeyReading, KeyStatus};
+pub use parts::ConfiguratorParts;
+pub use result::{ApplyError, ConfigurationResult};
 use retired::RetiredSnapshots;
 pub use running::{FileText, RunningText, digest};
 pub use sources::ConfigSources;
@@ -31,27 +35,6 @@ pub use start::{StartedConfig, StoredConfigError, configuration_at_start};
 const POSTED: &str = "configuration";
 /// Maximum number of changed keys that a log line names.
 const LOGGED_KEYS_MAX: usize = 20;
-
-/// The parts that a [`Configurator`] uses.
-#[derive(Debug)]
-pub struct ConfiguratorParts {
-    /// The configuration in force.
-    pub live: Arc<Live>,
-    /// The store with the configurations of the API.
-    pub store: Store,
-    /// The id of this node.
-    pub node: Uuid,
-    /// The metrics of the process.
-    pub metrics: Arc<Metrics>,
-    /// The source of the time.
-    pub clock: Clock,
-    /// The file, the environment and the flags of the process.
-    pub sources: ConfigSources,
-    /// The address of the mock; `None` if it does not run.
-    pub mock: Option<Origin>,
-    /// Whether a configuration may use the mock although it does not run, because this process has no proxy.
-    pub is_without_proxy: bool,
-}
 
 /// Applies configurations, one at a time.
 #[derive(Debug)]
@@ -72,53 +55,6 @@ pub enum ReloadTrigger {
     Watch,
 }
 
-/// The result of a successful change or check.
-#[derive(Debug)]
-pub struct ConfigurationResult {
-    /// The settings that differ from the ones in force before, a bounded number.
-    pub changes: Vec<Change>,
-    /// The number of further changes.
-    pub more: usize,
-    /// Facts that may surprise the operator.
-    pub notes: Vec<Note>,
-    /// The configuration that is in force now.
-    pub running: Arc<RunningText>,
-}
-
-/// The reason why a configuration was not applied.
-#[derive(Debug, Error)]
-pub enum ApplyError {
-    /// The configuration is invalid, or changes keys that need a restart.
-    #[error("{0}")]
-    Invalid(#[from] ConfigError),
-    /// The client's copy of the configuration is not the one in force.
-    #[error("the configuration has changed")]
-    Changed,
-    /// No stored configuration has this id.
-    #[error("no stored configuration has this id")]
-    Unknown,
-    /// The text of this configuration was not stored, because it contains secrets.
-    #[error("the text of this configuration was not stored, because it contains secrets")]
-    NotStored,
-    /// Demo users, a provider that costs money and a public listener.
-    #[error(
-        "demo_keys_exposed: the store has demo users, and the configuration adds a provider that costs money to a public listener"
-    )]
-    DemoKeysExposed,
-    /// The plan of users who register does not exist.
-    #[error("signup_plan is {plan}, which neither `plans` nor the store has")]
-    NoSignupPlan {
-        /// The name of the plan.
-        plan: String,
-    },
-    /// An error of the store.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The compiler ended early.
-    #[error("the configuration could not be compiled: {0}")]
-    Compiler(#[from] tokio::task::JoinError),
-}
-
 /// A configuration that was compiled and is not in force yet.
 struct CompiledText {
     loaded: Box<LoadedConfig>,
@@ -134,7 +70,9 @@ struct CandidateText {
     text: String,
     /// The configuration file over which it applies.
     file: FileText,
-    /// For a text of the API, the texts whose references it may keep; `None` if the text is the file's.
+    /// The way in which the text was given.
+    source: ConfigurationSource,
+    /// For a text of the API or of etcd, the texts whose references it may keep; `None` if the text is the file's.
     accepted: Option<Vec<Arc<str>>>,
 }
 
@@ -162,8 +100,8 @@ impl Configurator {
         let loaded = config::load(Sources { file: None, environment: &variables, flags: flags.clone() })?;
         let running = RunningText::of(&loaded, String::new(), FileText::of(""), clock.now());
         let sources = ConfigSources { file: None, env_file: None, variables, flags };
-        let (node, mock) = (Uuid::nil(), None);
-        let parts = ConfiguratorParts { live, store, node, metrics, clock, sources, mock, is_without_proxy: true };
+        let (node, key, mock) = (Uuid::nil(), None, None);
+        let parts = ConfiguratorParts { live, store, node, metrics, clock, sources, key, mock, is_without_proxy: true };
         Ok(Self::new(parts, running))
     }
 
@@ -171,6 +109,12 @@ impl Configurator {
     #[must_use]
     pub fn running(&self) -> Arc<RunningText> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the key of etcd that has the configuration.
+    #[must_use]
+    pub const fn key(&self) -> Option<&ConfigurationKey> {
+        self.parts.key.as_ref()
     }
 
     /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values name.
@@ -198,8 +142,12 @@ impl Configurator {
         if let Some(stored) = self.stored_over(&file.digest, &running).await {
             return self.apply_stored(stored, file).await;
         }
-        let name = self.parts.sources.name();
-        let compiled = self.compile(CandidateText { name, text, file, accepted: None }).await?;
+        if let Some(of_key) = self.key().and_then(ConfigurationKey::applied) {
+            // Routes of the key must not vanish until the key is read again.
+            return self.apply_key_over(&of_key, file, &running).await;
+        }
+        let (name, source) = (self.parts.sources.name(), ConfigurationSource::File);
+        let compiled = self.compile(CandidateText { name, text, file, source, accepted: None }).await?;
         let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
@@ -236,8 +184,8 @@ impl Configurator {
     ) -> Result<ConfigurationResult, ApplyError> {
         let (name, text) = (running::stored_name(&stored), stored.text.clone().ok_or(ApplyError::NotStored)?);
         // Its references were accepted when it was applied.
-        let accepted = Some(vec![text.as_str().into()]);
-        let mut compiled = self.compile(CandidateText { name, text, file, accepted }).await?;
+        let (source, accepted) = (stored.source, Some(vec![text.as_str().into()]));
+        let mut compiled = self.compile(CandidateText { name, text, file, source, accepted }).await?;
         compiled.running.become_stored(stored);
         Ok(self.publish(compiled).await)
     }
@@ -261,6 +209,7 @@ impl Configurator {
     /// # Errors
     /// The reason why the running configuration stays. It is logged.
     pub async fn apply(&self, by: &Actor, text: &str, over: Option<&str>) -> Result<ConfigurationResult, ApplyError> {
+        self.refuse_followed()?;
         let _changing = self.changing.lock().await;
         let result = self.apply_locked(by, self.posted(text), over).await;
         self.report("api", &result);
@@ -272,6 +221,7 @@ impl Configurator {
     /// # Errors
     /// The reason why the running configuration stays. It is logged.
     pub async fn roll_back(&self, by: &Actor, to: Uuid, over: Option<&str>) -> Result<ConfigurationResult, ApplyError> {
+        self.refuse_followed()?;
         let _changing = self.changing.lock().await;
         let result = async {
             let stored = self.parts.store.find_configuration(to).await?.ok_or(ApplyError::Unknown)?;
@@ -297,7 +247,7 @@ impl Configurator {
         if over.is_some_and(|over| over != self.running().digest) {
             return Err(ApplyError::Changed);
         }
-        let text = candidate.text.clone();
+        let (text, source) = (candidate.text.clone(), candidate.source);
         let mut compiled = match self.compile(candidate).await {
             Err(ApplyError::Invalid(error)) => {
                 self.parts.store.note_validation(by, self.parts.node, &digest(&text), false).await?;
@@ -306,7 +256,7 @@ impl Configurator {
             compiled => compiled?,
         };
         let new = NewConfiguration {
-            source: ConfigurationSource::Api,
+            source,
             node: self.parts.node,
             file_digest: &compiled.running.file.digest,
             digest: &compiled.running.digest,
@@ -321,7 +271,63 @@ impl Configurator {
     fn posted(&self, text: &str) -> CandidateText {
         let running = self.running();
         let accepted = Some(vec![running.text.clone(), running.file.text.clone()]);
-        CandidateText { name: POSTED.to_owned(), text: text.to_owned(), file: running.file.clone(), accepted }
+        let (name, source) = (POSTED.to_owned(), ConfigurationSource::Api);
+        CandidateText { name, text: text.to_owned(), file: running.file.clone(), source, accepted }
+    }
+
+    /// Refuses a change by the API of a configuration that is in a key of etcd, which would replace it again.
+    fn refuse_followed(&self) -> Result<(), ApplyError> {
+        self.key().map_or(Ok(()), |key| Err(ApplyError::Followed { key: key.name.clone() }))
+    }
+
+    /// Applies what the key of etcd has, as [`apply`](Self::apply) does. A text that is in force changes nothing, so that each
+    /// node may call this.
+    ///
+    /// # Errors
+    /// The reason why the running configuration stays. It is logged, except for errors of the store.
+    pub async fn apply_key(&self, reading: &KeyReading) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        let running = self.running();
+        let result = match &reading.text {
+            Ok(text) if digest(text) == running.digest => {
+                self.note_applied(text);
+                return Ok(());
+            }
+            Ok(text) => self.apply_key_over(text, running.file.clone(), &running).await,
+            Err(fault) => Err(ApplyError::Key { fault: fault.clone() }),
+        };
+        if !matches!(result, Err(ApplyError::Database(_))) {
+            self.report("etcd", &result);
+        }
+        result.map(|_| ())
+    }
+
+    /// Applies the text of the key over a file, which is new unless it is that of `running`.
+    async fn apply_key_over(
+        &self,
+        text: &Arc<str>,
+        file: FileText,
+        running: &RunningText,
+    ) -> Result<ConfigurationResult, ApplyError> {
+        let stored = self.parts.store.configuration_over(&file.digest, self.parts.node).await?;
+        let result = if let Some(stored) = stored.filter(|stored| stored.digest == digest(text)) {
+            // Another node has applied it.
+            self.apply_stored(stored, file).await?
+        } else {
+            let name = self.key().map(ConfigurationKey::source_name).unwrap_or_default();
+            let accepted = Some(vec![running.text.clone(), file.text.clone()]);
+            let source = ConfigurationSource::Etcd;
+            let candidate = CandidateText { name, text: text.to_string(), file, source, accepted };
+            self.apply_locked(&Actor::SYSTEM, candidate, None).await?
+        };
+        self.note_applied(text);
+        Ok(result)
+    }
+
+    fn note_applied(&self, text: &Arc<str>) {
+        if let Some(key) = self.key() {
+            key.set_applied(text.clone());
+        }
     }
 
     /// Records the file with which the process has started, unless the store knows it.
@@ -362,7 +368,7 @@ impl Configurator {
         let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
         let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
         let compile = move || -> Result<CompiledText, ConfigError> {
-            let CandidateText { name, text, file, accepted } = candidate;
+            let CandidateText { name, text, file, accepted, .. } = candidate;
             let environment = sources.environment()?;
             let posted = accepted.as_deref();
             let loaded = config::reload(

@@ -8,7 +8,6 @@ mod dns;
 mod etcd;
 mod list;
 mod observed;
-mod server;
 mod source;
 mod stored;
 
@@ -25,11 +24,11 @@ use telemetry::Metrics;
 use telemetry::metrics::SourceLabels;
 use tokio::task::JoinSet;
 
+use crate::source_error::SourceError;
 use list::ListInForce;
 use observed::{Observed, SourceResult};
 pub use source::{
-    FOUND_MAX, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember, SourceError,
-    SourceServers, SourceUrl,
+    FOUND_MAX, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,
 };
 use stored::StoredLists;
 

@@ -37,15 +37,26 @@ pub enum ConfigurationSource {
     File,
     /// A request to the admin API.
     Api,
+    /// A key of etcd. Its rows are those of the API with the author `system`, so that earlier versions can read them.
+    Etcd,
 }
 
 impl ConfigurationSource {
-    /// Returns the word that the store and the API use.
+    /// Returns the word that the API and the audit log use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Api => "api",
+            Self::Etcd => "etcd",
+        }
+    }
+
+    /// Returns the word in the column.
+    const fn column(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Api | Self::Etcd => "api",
         }
     }
 }
@@ -109,6 +120,7 @@ impl TryFrom<ConfigurationRow> for StoredConfiguration {
     fn try_from(row: ConfigurationRow) -> Result<Self, DatabaseError> {
         let source = match row.source.as_str() {
             "file" => ConfigurationSource::File,
+            "api" if row.actor == Actor::SYSTEM.columns().0 => ConfigurationSource::Etcd,
             "api" => ConfigurationSource::Api,
             _ => return Err(DatabaseError::Unreadable { table: "configurations", column: "source" }),
         };
@@ -139,7 +151,7 @@ impl Store {
     ) -> Result<StoredConfiguration, DatabaseError> {
         // Both lock the revision, which serialises the assignment of numbers.
         let mut transaction = match new.source {
-            ConfigurationSource::Api => self.change().await?,
+            ConfigurationSource::Api | ConfigurationSource::Etcd => self.change().await?,
             ConfigurationSource::File => self.addition().await?,
         };
         let (newest,): (Option<i64>,) = transaction.query(NEWEST_NUMBER).one().await?;
@@ -149,7 +161,7 @@ impl Store {
         add.bind(row.actor.clone()).bind(row.actor_user_id).bind(row.created_at).run().await?;
         transaction.query(FORGET).bind(row.number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
         if new.is_change {
-            let detail = json!({"number": row.number, "source": row.source, "digest": row.digest});
+            let detail = json!({"number": row.number, "source": new.source.as_str(), "digest": row.digest});
             self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationApply, row.id, None).with(detail))
                 .await?;
         }
@@ -179,7 +191,7 @@ impl Store {
         ConfigurationRow {
             id: self.new_id(),
             number,
-            source: new.source.as_str().to_owned(),
+            source: new.source.column().to_owned(),
             file_digest: new.file_digest.to_owned(),
             digest: new.digest.to_owned(),
             text: new.text.map(str::to_owned),

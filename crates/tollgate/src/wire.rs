@@ -4,6 +4,7 @@ mod backend_health;
 pub(crate) mod billing;
 mod certificates;
 mod configuration;
+mod configuration_key;
 mod durable_state;
 mod heartbeat;
 pub(crate) mod jobs;

@@ -1,5 +1,6 @@
 //! Changes of the configuration while the server runs: SIGHUP, the watch of the file, and the admin API.
 
+mod etcd;
 mod stored;
 mod under_load;
 

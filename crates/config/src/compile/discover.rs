@@ -14,7 +14,7 @@ use crate::schema::traffic::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    Backend, ConsulSettings, Discovery, DnsSettings, EtcdSettings, MemberPart, MemberSource, Origin, Scheme,
+    Backend, ConfigKey, ConsulSettings, Discovery, DnsSettings, EtcdSettings, MemberPart, MemberSource, Origin, Scheme,
 };
 
 /// The settings of the sources of members.
@@ -57,6 +57,12 @@ impl SourceSettings {
     pub(super) fn tls(&self) -> Vec<Arc<UpstreamTls>> {
         let etcd = self.etcd.iter().filter_map(|etcd| etcd.tls.clone());
         etcd.chain(self.consul.iter().filter_map(|consul| consul.tls.clone())).collect()
+    }
+
+    /// Returns the key with the configuration; `None` without the section `etcd`, which is reported.
+    pub(super) fn config_key(&self, reader: &Reader<'_>, key: &Input<String>) -> Option<ConfigKey> {
+        missing(reader, key, Needs { used_by: "config: {etcd: …}", section: "etcd" }, self.has.etcd);
+        Some(ConfigKey { key: key.value.as_str().into(), etcd: self.etcd.clone()? })
     }
 
     /// Returns the discovery of an upstream with these backends; `None` if all its members have fixed addresses.
@@ -108,12 +114,17 @@ impl SourceSettings {
                 Some((name, if is_srv { MemberSource::Srv { settings } } else { MemberSource::Dns { settings } }))
             }
             DiscoverInput { etcd: Some(prefix), .. } => {
-                missing(reader, prefix, "etcd", self.has.etcd);
+                missing(reader, prefix, Needs { used_by: "discover: {etcd: …}", section: "etcd" }, self.has.etcd);
                 let settings = self.etcd.clone()?;
                 Some(("etcd", MemberSource::Etcd { settings, prefix: prefix.value.as_str().into() }))
             }
             DiscoverInput { consul: Some(service), .. } => {
-                missing(reader, service, "consul", self.has.consul);
+                missing(
+                    reader,
+                    service,
+                    Needs { used_by: "discover: {consul: …}", section: "consul" },
+                    self.has.consul,
+                );
                 let settings = self.consul.clone()?;
                 Some(("consul", MemberSource::Consul { settings, service: service.value.as_str().into() }))
             }
@@ -122,10 +133,18 @@ impl SourceSettings {
     }
 }
 
+/// A key that needs a section of the file.
+#[derive(Clone, Copy)]
+struct Needs<'a> {
+    used_by: &'a str,
+    section: &'a str,
+}
+
 /// Reports a source without its section.
-fn missing(reader: &Reader<'_>, input: &Input<String>, section: &str, is_there: bool) {
+fn missing(reader: &Reader<'_>, input: &Input<String>, needs: Needs<'_>, is_there: bool) {
     if !is_there {
-        let message = format!("`discover: {{{section}: …}}` needs the section `{section}`");
+        let Needs { used_by, section } = needs;
+        let message = format!("`{used_by}` needs the section `{section}`");
         let expected =
             if section == "etcd" { "`etcd: {urls: [https://HOST:2379]}`" } else { "`consul: {url: http://HOST:8500}`" };
         reader.report(Problem::new(Code::Missing, input.at(), message).expected(expected));

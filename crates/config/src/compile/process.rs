@@ -2,6 +2,7 @@
 
 use access::api_key;
 
+use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
 use super::{billing, limit, traces};
 use crate::flags::Flags;
@@ -26,7 +27,12 @@ const OF_ADDRESS_MIN: u32 = 64;
 const PARTS_OF_ANONYMOUS: u32 = 2;
 
 /// Returns what a reload cannot change.
-pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: CompiledListeners) -> Process {
+pub(super) fn process(
+    reader: &Reader<'_>,
+    input: &mut ProcessInput,
+    listeners: CompiledListeners,
+    sources: &SourceSettings,
+) -> Process {
     Process {
         brand: brand(&mut input.brand),
         listen: listeners.proxy,
@@ -40,6 +46,7 @@ pub(super) fn process(reader: &Reader<'_>, input: &mut ProcessInput, listeners: 
         in_flight_max: input.in_flight.value,
         connections: connections(&input.connections, input.in_flight.value),
         drain: drain(&input.drain),
+        config_key: input.config.etcd.as_ref().and_then(|key| sources.config_key(reader, key)),
         log: log(&input.log),
         traces: traces::traces(reader, &input.traces),
         data: input.data.value.clone(),

@@ -57,6 +57,8 @@ section! {
         in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
+        /// The place of the configuration, if the file only starts the process.
+        config: ConfigSourceInput = nested::<ConfigSourceInput>();
         /// The format and the levels of the log.
         log: LogInput = nested::<LogInput>();
         /// The export of [traces](traces.md).
@@ -123,6 +125,13 @@ section! {
         delay: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
         /// Time after that for requests in flight.
         timeout: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(30));
+    }
+}
+
+section! {
+    ConfigSourceInput {
+        /// A key of the [etcd](discovery.md#etcd) cluster of the section `etcd`, whose value is a [whole configuration](live-configuration.md#a-configuration-in-etcd). It is in force in place of the file.
+        etcd: Option<Input<String>> = optional(ETCD_KEY, "none");
     }
 }
 
@@ -292,6 +301,17 @@ fn is_module(path: &str) -> bool {
         !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
 }
+
+const ETCD_KEY: TextForm<String> = TextForm {
+    parse: |text| {
+        let is_valid = (1..=1_024).contains(&text.len()) && text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        accept(text, is_valid, "1 to 1,024 visible ASCII characters, such as /tollgate/config")
+    },
+    shown: |key| Value::text(key),
+    cell: "key of etcd",
+    pattern: "^[!-~]{1,1024}$",
+    scalar: Scalar::Any,
+};
 
 const FOLDER: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::{Billing, MidtransAccount, Traces, WindowLimit};
+use super::{Billing, EtcdSettings, MidtransAccount, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -41,6 +41,8 @@ pub struct Process {
     pub connections: Connections,
     /// The phases of a shutdown.
     pub drain: Drain,
+    /// The key of etcd with the configuration; `None` if the file is in force.
+    pub config_key: Option<ConfigKey>,
     /// Format and levels of logs.
     pub log: Log,
     /// The export of traces; `None` if it is off.
@@ -255,6 +257,15 @@ pub struct Drain {
     pub delay: Duration,
     /// The time after that during which requests in flight may finish. Default 30 s.
     pub timeout: Duration,
+}
+
+/// The key of etcd whose value is the configuration.
+#[derive(Debug, Clone)]
+pub struct ConfigKey {
+    /// The name of the key.
+    pub key: Arc<str>,
+    /// The cluster with the key: the section `etcd` with which the process has started.
+    pub etcd: Arc<EtcdSettings>,
 }
 
 /// The section `log` of the file.

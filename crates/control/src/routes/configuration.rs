@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::caller::Admin;
-use crate::configuration::{ApplyError, ConfigurationResult, RunningText};
+use crate::configuration::{ApplyError, ConfigurationKey, ConfigurationResult, KeyStatus, RunningText};
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
@@ -28,7 +28,7 @@ use crate::state::App;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Configuration)]
 pub(super) struct ConfigurationView {
-    /// `file`, or `api` for a configuration that was applied over the file with this API.
+    /// `file`; `api` for a configuration that was applied over the file with this API; `etcd` for that of a key of etcd.
     source: &'static str,
     /// The name of the file, or of the stored configuration; empty without a file.
     name: String,
@@ -45,6 +45,23 @@ pub(super) struct ConfigurationView {
     /// Every effective setting with its source. Secrets and values of references are `***`.
     #[schema(value_type = Vec<SettingView>)]
     settings: Arc<[Setting]>,
+    /// The key of etcd that has the configuration; null without one.
+    etcd: Option<KeyView>,
+}
+
+/// The key of etcd that has the configuration, as this process has read it last.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConfigurationKey)]
+struct KeyView {
+    /// The name of the key.
+    key: String,
+    /// The revision at which the value was written; 0 if the key does not exist, null before the first response.
+    revision: Option<u64>,
+    /// The time at which etcd last responded; null if it has not since the start.
+    #[schema(format = DateTime)]
+    responded_at: Option<String>,
+    /// The reason why etcd cannot be read, or why its value is not in force; null without one.
+    error: Option<String>,
 }
 
 /// One setting that is in effect.
@@ -126,16 +143,16 @@ struct HistoryEntry {
     id: Uuid,
     /// The number of the entry; later ones have greater numbers.
     number: u64,
-    /// The source: `file` or `api`.
+    /// The source: `file`, `api` or `etcd`.
     source: &'static str,
     /// The SHA-256 digest of the text.
     digest: String,
     /// The time at which it was applied first.
     #[schema(format = DateTime)]
     applied_at: String,
-    /// `user` (signed in) or `system` (the server, for a file).
+    /// `user` (signed in) or `system` (the server, for a file or a key of etcd).
     actor: String,
-    /// The user who applied it; null for a file.
+    /// The user who applied it; null for a file and for etcd.
     #[schema(value_type = Option<Uuid>)]
     user_id: Option<UserId>,
     /// Whether the text is stored, so that it can be applied again. Texts with secrets are not stored.
@@ -155,15 +172,28 @@ pub(super) struct StoredView {
 }
 
 impl ConfigurationView {
-    fn of(running: &RunningText) -> Self {
+    fn of(running: &RunningText, key: Option<&ConfigurationKey>) -> Self {
         Self {
-            source: if running.stored.is_some() { "api" } else { "file" },
+            source: running.stored.as_ref().map_or("file", |stored| stored.source.as_str()),
             name: running.name.clone(),
             id: running.stored.as_ref().map(|stored| stored.id),
             digest: running.digest.clone(),
             applied_at: rfc3339(running.applied_at),
             yaml: running.masked(),
             settings: running.settings.iter().map(Setting::without_reference).collect(),
+            etcd: key.map(KeyView::of),
+        }
+    }
+}
+
+impl KeyView {
+    fn of(key: &ConfigurationKey) -> Self {
+        let KeyStatus { revision, responded_at, unreachable, refused } = key.status();
+        Self {
+            key: key.name.to_string(),
+            revision,
+            responded_at: responded_at.map(rfc3339),
+            error: unreachable.or(refused).as_deref().map(str::to_owned),
         }
     }
 }
@@ -220,6 +250,12 @@ impl From<ApplyError> for Problem {
                 let message = format!("`signup_plan` is {plan}, which neither `plans` nor the store has");
                 Self::new(Refusal::Unprocessable, message)
             }
+            ApplyError::Followed { key } => {
+                let message = format!("the configuration is that of the key {key} in etcd: change it there");
+                Self::new(Refusal::Conflict, message)
+            }
+            // No request reads the key.
+            ApplyError::Key { fault } => Self::new(Refusal::Unprocessable, fault.to_string()),
             ApplyError::Database(error) => error.into(),
             ApplyError::Compiler(error) => Self::fault(error),
         }
@@ -266,11 +302,11 @@ fn tag(digest: &str) -> [(header::HeaderName, String); 1] {
     responses((status = 200, body = ConfigurationView, example = json!({
         "source": "file", "name": "tollgate.yaml", "id": null, "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "applied_at": "2026-11-20T08:03:52Z", "yaml": "log: {level: info}\n",
-        "settings": [{"key": "log.level", "value": "info", "from": "tollgate.yaml:1"}]
+        "settings": [{"key": "log.level", "value": "info", "from": "tollgate.yaml:1"}], "etcd": null
     }))))]
 pub(super) async fn show(State(app): State<Arc<App>>, _: Admin) -> Result<impl IntoResponse, Problem> {
     let running = app.configurator.running();
-    Ok((tag(&running.digest), Json(ConfigurationView::of(&running))))
+    Ok((tag(&running.digest), Json(ConfigurationView::of(&running, app.configurator.key()))))
 }
 
 /// Applies a configuration on every server with the same file.

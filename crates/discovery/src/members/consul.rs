@@ -10,8 +10,9 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::observed::Observed;
-use super::server::ServerRequest;
-use super::source::{FollowedService, FoundMember, SourceError};
+use super::source::{FollowedService, FoundMember};
+use crate::server::ServerRequest;
+use crate::source_error::SourceError;
 
 /// Maximum time for which a query waits for a change. Consul adds up to a sixteenth.
 const WAIT: Duration = Duration::from_secs(30);

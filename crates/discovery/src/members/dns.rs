@@ -13,7 +13,8 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::time::{sleep, timeout};
 
 use super::observed::Observed;
-use super::source::{FOUND_MAX, FollowedName, FoundMember, SourceError};
+use super::source::{FOUND_MAX, FollowedName, FoundMember};
+use crate::source_error::SourceError;
 
 /// Maximum time of all look-ups for one list.
 const LIST_MAX: Duration = Duration::from_secs(10);

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use access::issuer::is_link_local;
 use access::{Clock, Timestamp};
 
-use super::source::{FOUND_MAX, FoundMember, SourceError};
+use super::source::{FOUND_MAX, FoundMember};
+use crate::source_error::SourceError;
 
 /// The last result of a source, which its task writes.
 #[derive(Debug)]

@@ -1,17 +1,15 @@
 //! A source of members, and a member as a source describes it.
 
-use std::error::Error;
-use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
-use tls::UpstreamTls;
+
+use crate::etcd::EtcdCluster;
+use crate::server::SourceServers;
 
 /// Maximum number of members of a source.
 pub const FOUND_MAX: usize = 1_000;
@@ -29,58 +27,13 @@ pub struct FollowedName {
     pub refresh_max: Duration,
 }
 
-/// The URL of a server of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceUrl {
-    /// Whether the server speaks TLS.
-    pub is_tls: bool,
-    /// A host name, or an address without brackets.
-    pub host: String,
-    /// The port of the server.
-    pub port: u16,
-    /// The value of `Host`.
-    pub authority: String,
-    /// The path before those of the API; it may be empty.
-    pub path: String,
-}
-
-/// The servers of a source, which have the same content.
-#[derive(Clone)]
-pub struct SourceServers {
-    /// The URLs, at least one. After a failure, the next one is asked.
-    pub urls: Vec<SourceUrl>,
-    /// The TLS; `None` means the public roots.
-    pub tls: Option<Arc<UpstreamTls>>,
-}
-
-impl PartialEq for SourceServers {
-    fn eq(&self, other: &Self) -> bool {
-        let is_same_tls = match (&self.tls, &other.tls) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        is_same_tls && self.urls == other.urls
-    }
-}
-
-impl Eq for SourceServers {}
-
-impl fmt::Debug for SourceServers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceServers").field("urls", &self.urls).finish_non_exhaustive()
-    }
-}
-
 /// The members below a prefix of an etcd cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowedPrefix {
     /// The prefix of the keys.
     pub prefix: Arc<str>,
-    /// The servers of the cluster.
-    pub servers: SourceServers,
-    /// The user's name and password, if the cluster requires them.
-    pub user: Option<(Arc<str>, Secret)>,
+    /// The cluster with the keys.
+    pub cluster: EtcdCluster,
 }
 
 /// The instances of a service of Consul.
@@ -151,50 +104,4 @@ pub struct FoundMember {
     /// The weight; `None` means that of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
-}
-
-/// The reason why a source has no list.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SourceError {
-    /// The DNS servers of the system are unknown.
-    #[error("/etc/resolv.conf cannot be used: {0}")]
-    System(String),
-    /// The DNS servers did not respond, or reported an error.
-    #[error("the look-up failed: {0}")]
-    Lookup(String),
-    /// The source did not respond in time.
-    #[error("no response within {} s", .0.as_secs())]
-    TimedOut(Duration),
-    /// No connection to the server was opened.
-    #[error("no connection to the server: {0}")]
-    Connect(String),
-    /// The server has a link-local or metadata address.
-    #[error("the server has a link-local or metadata address, to which no connection is made")]
-    LinkLocal,
-    /// The server does not speak HTTP/1.1, or sends other content than expected.
-    #[error("the response is invalid or incomplete: {0}")]
-    Protocol(String),
-    /// The status is not 200. Redirects are not followed.
-    #[error("the status of the response is {0}, not 200")]
-    Status(u16),
-    /// The response is larger than its maximum.
-    #[error("the response is too large")]
-    TooLarge,
-    /// A part of the response or of the configuration has no valid form.
-    #[error("{0}")]
-    Invalid(&'static str),
-    /// The task that follows the source has ended.
-    #[error("internal error: the task of the source has ended")]
-    Ended,
-}
-
-impl SourceError {
-    pub(super) fn connect(error: &io::Error) -> Self {
-        Self::Connect(error.to_string())
-    }
-
-    pub(super) fn protocol(error: &hyper::Error) -> Self {
-        let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        Self::Protocol(format!("{error}{cause}"))
-    }
 }

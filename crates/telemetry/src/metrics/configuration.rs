@@ -17,6 +17,8 @@ pub struct ConfigurationMetrics {
     pub reloads: Family<ReloadLabels, Counter>,
     /// `tollgate_config_last_success_timestamp_seconds`: the time at which the running configuration was applied.
     pub last_success: Gauge,
+    /// `tollgate_config_source_refused`: whether the value of the key of etcd is not in force.
+    pub source_refused: Gauge,
     /// `tollgate_config_hash`: a number that is equal on processes with the same configuration text.
     pub hash: Gauge,
 }
@@ -36,8 +38,12 @@ impl MetricLabels for ReloadLabels {
 
 impl ConfigurationMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let configuration =
-            Self { reloads: Family::new(RESULTS_MAX), last_success: Gauge::default(), hash: Gauge::default() };
+        let configuration = Self {
+            reloads: Family::new(RESULTS_MAX),
+            last_success: Gauge::default(),
+            source_refused: Gauge::default(),
+            hash: Gauge::default(),
+        };
         registry.register(
             "tollgate_config_reloads",
             "Configurations that were applied or refused while the process runs",
@@ -47,6 +53,11 @@ impl ConfigurationMetrics {
             "tollgate_config_last_success_timestamp_seconds",
             "Unix time at which the running configuration was applied",
             configuration.last_success.clone(),
+        );
+        registry.register(
+            "tollgate_config_source_refused",
+            "Whether the configuration in etcd is refused, so that an earlier one is in force",
+            configuration.source_refused.clone(),
         );
         registry.register(
             "tollgate_config_hash",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::{Flags, LoadedConfig, Setting};
 use control::configuration::{StartedConfig, configuration_at_start};
 use serde_json::json;
-use store::Node;
+use store::{ConfigurationSource, Node};
 
 use crate::cli::{ConfigCommand, ConfigCommands, Place};
 use crate::commands::{block_on, load, printable, sources};
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
     if *json {
         let configuration = match &stored {
-            InForce::Stored(number) => json!({"source": "api", "number": number}),
+            InForce::Stored { number, source } => json!({"source": source.as_str(), "number": number}),
             InForce::File | InForce::Unknown(_) => json!({"source": "file", "number": null}),
         };
         say(&format!("{:#}\n", json!({"configuration": configuration, "settings": settings, "notes": notes})));
@@ -55,8 +55,8 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
 enum InForce {
     /// The configuration file, or the defaults.
     File,
-    /// A configuration of the admin API, with its number in the history.
-    Stored(u64),
+    /// A configuration of the admin API or of etcd, with its number in the history.
+    Stored { number: u64, source: ConfigurationSource },
     /// The store could not be read, for this reason.
     Unknown(String),
 }
@@ -66,7 +66,10 @@ impl InForce {
     fn line(&self) -> Option<String> {
         match self {
             Self::File => None,
-            Self::Stored(number) => Some(format!(
+            Self::Stored { number, source: ConfigurationSource::Etcd } => Some(format!(
+                "the stored configuration {number}, which was last read from etcd, is in force in place of the file"
+            )),
+            Self::Stored { number, source: ConfigurationSource::Api | ConfigurationSource::File } => Some(format!(
                 "the stored configuration {number} of the admin API is in force in place of the file, until the file changes"
             )),
             Self::Unknown(reason) => Some(format!(
@@ -95,7 +98,9 @@ fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, 
     });
     match found {
         Ok(StartedConfig { loaded, running }) => {
-            let in_force = running.stored.map_or(InForce::File, |stored| InForce::Stored(stored.number));
+            let in_force = running
+                .stored
+                .map_or(InForce::File, |stored| InForce::Stored { number: stored.number, source: stored.source });
             (loaded, in_force)
         }
         Err(error) => (file, InForce::Unknown(error.to_string())),

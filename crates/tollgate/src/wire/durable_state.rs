@@ -92,7 +92,9 @@ impl DurableState {
         let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
         keys.confirm(&store, &snapshot.process).await?;
-        let started = configuration::in_force(&node, file.clone(), serve_options).await?;
+        let mut started = configuration::in_force(&node, file.clone(), serve_options).await?;
+        // A configuration in etcd cannot lead this process to another cluster.
+        started.loaded.snapshot.process.config_key.clone_from(&snapshot.process.config_key);
         let differences = configuration::of_start(&store, &started, differences).await?;
         refuse_exposed_demo_keys(&store, &started.loaded.snapshot, serve_options.demo).await?;
         // Ingesting the records of an earlier run may take a long time.

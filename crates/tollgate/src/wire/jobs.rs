@@ -14,7 +14,7 @@ use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
 use telemetry::{LiveState, Metrics, metrics};
 
-use super::{certificates, configuration};
+use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
 pub(crate) const ALL: [JobSpec; 21] = [
@@ -24,6 +24,7 @@ pub(crate) const ALL: [JobSpec; 21] = [
     billing::books::RECEIPTS,
     certificates::SPEC,
     configuration::SPEC,
+    configuration_key::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
     discovery::SPEC,

@@ -11,8 +11,8 @@ use config::snapshot::{
 };
 use config::{Live, Snapshot};
 use discovery::{
-    FollowedList, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,
-    MemberFollowing, MemberRefresh, SourceServers, SourceUrl,
+    EtcdCluster, FollowedList, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource,
+    FoundMember, MemberFollowing, MemberRefresh, SourceServers, SourceUrl,
 };
 use jobs::Runner;
 use telemetry::Metrics;
@@ -96,20 +96,11 @@ fn followed(part: &MemberPart) -> Option<FollowedSource> {
         servers: settings.servers.clone(),
         refresh_max: settings.refresh_max,
     };
-    let server = |url: &Origin| SourceUrl {
-        is_tls: url.scheme == Scheme::Https,
-        host: url.host.clone(),
-        port: url.port,
-        authority: url.authority.clone(),
-        path: url.path.clone(),
-    };
     let place = match source {
         MemberSource::Dns { settings } => FollowedPlace::Dns(name(settings, Some(template.port))),
         MemberSource::Srv { settings } => FollowedPlace::Dns(name(settings, None)),
         MemberSource::Etcd { settings, prefix } => {
-            let EtcdSettings { urls, user, tls } = &**settings;
-            let servers = SourceServers { urls: urls.iter().map(server).collect(), tls: tls.clone() };
-            FollowedPlace::Etcd(FollowedPrefix { prefix: prefix.clone(), servers, user: user.clone() })
+            FollowedPlace::Etcd(FollowedPrefix { prefix: prefix.clone(), cluster: cluster(settings) })
         }
         MemberSource::Consul { settings, service } => {
             let ConsulSettings { url, token, datacenter, tls } = &**settings;
@@ -119,6 +110,22 @@ fn followed(part: &MemberPart) -> Option<FollowedSource> {
         }
     };
     Some(FollowedSource { place, allow_link_local: template.allow_link_local })
+}
+
+/// Returns the cluster of the section `etcd`.
+pub(super) fn cluster(EtcdSettings { urls, user, tls }: &EtcdSettings) -> EtcdCluster {
+    let servers = SourceServers { urls: urls.iter().map(server).collect(), tls: tls.clone() };
+    EtcdCluster { servers, user: user.clone() }
+}
+
+fn server(url: &Origin) -> SourceUrl {
+    SourceUrl {
+        is_tls: url.scheme == Scheme::Https,
+        host: url.host.clone(),
+        port: url.port,
+        authority: url.authority.clone(),
+        path: url.path.clone(),
+    }
 }
 
 /// Replaces the members of each upstream by those of its sources. The members of an upstream remain if a source of it has no

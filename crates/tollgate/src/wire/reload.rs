@@ -1,14 +1,23 @@
 //! The configurator of the process, and what calls it: SIGHUP and a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::snapshot::Origin;
-use control::configuration::{Configurator, ConfiguratorParts, ReloadTrigger, RunningText};
+use control::configuration::{ConfigurationKey, Configurator, ConfiguratorParts, ReloadTrigger, RunningText};
+use discovery::{FollowedKey, KeyFollower};
+use jobs::Job as _;
 use tokio::signal::unix::Signal;
+use tokio::time::timeout;
 
 use super::ServeOptions;
 use super::configuration::{ConfigurationWatch, SPEC};
+use super::configuration_key::{self, KeyFollowing};
+use super::members;
 use super::parts::{ServerContext, Services};
+
+/// Maximum time for which a start waits for the first response of etcd. After that, the file is in force until then.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Returns the configurator of the process.
 pub(super) fn configurator(
@@ -24,6 +33,7 @@ pub(super) fn configurator(
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
         sources: options.sources.clone(),
+        key: base.live.load().process.config_key.as_ref().map(|of| ConfigurationKey::new(of.key.clone())),
         mock,
         is_without_proxy: !base.role.proxies(),
     };
@@ -37,6 +47,21 @@ impl Services {
         let (live, metrics, revision) = (base.live.clone(), base.metrics.clone(), base.revision.clone());
         let watch = ConfigurationWatch::new(configurator.clone(), live, metrics, revision);
         self.jobs.add(SPEC, move || watch.clone());
+        self.configuration_key(base, configurator).await;
+    }
+
+    /// Starts the job that follows the key of etcd with the configuration, and applies its value before requests are accepted.
+    async fn configuration_key(&mut self, base: &ServerContext, configurator: &Arc<Configurator>) {
+        let Some(of) = base.live.load().process.config_key.clone() else { return };
+        let followed = FollowedKey { key: of.key.clone(), cluster: members::cluster(&of.etcd) };
+        let follower = KeyFollower::start(followed, proxy::tls_config(), base.clock.clone());
+        if timeout(SETTLED_WITHIN, follower.settled()).await.is_err() {
+            tracing::warn!(key = &*of.key, "etcd has not responded yet; the configuration of the start is in force");
+        }
+        let mut following = KeyFollowing::new(configurator.clone(), base.metrics.clone(), follower, &of.key);
+        // An error of the store is reported by the next run.
+        let _ = following.run().await;
+        self.jobs.add(configuration_key::SPEC, move || following.clone());
     }
 
     /// Reloads the configuration for each SIGHUP. Signals that arrive during a reload cause one more.

@@ -1,5 +1,6 @@
 //! Requests to the servers of a source over HTTP/1.1: each over a new connection, within bounds of time and size.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::source::{SourceError, SourceUrl};
 use crate::address::{self, HostError};
+use crate::source_error::SourceError;
 
 /// Maximum time to connect, TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -31,27 +32,70 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Maximum size of the content of a response in bytes.
 const CONTENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The URL of a server of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUrl {
+    /// Whether the server speaks TLS.
+    pub is_tls: bool,
+    /// A host name, or an address without brackets.
+    pub host: String,
+    /// The port of the server.
+    pub port: u16,
+    /// The value of `Host`.
+    pub authority: String,
+    /// The path before those of the API; it may be empty.
+    pub path: String,
+}
+
+/// The servers of a source, which have the same content.
+#[derive(Clone)]
+pub struct SourceServers {
+    /// The URLs, at least one. After a failure, the next one is asked.
+    pub urls: Vec<SourceUrl>,
+    /// The TLS; `None` means the public roots.
+    pub tls: Option<Arc<UpstreamTls>>,
+}
+
+impl PartialEq for SourceServers {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_same_tls && self.urls == other.urls
+    }
+}
+
+impl Eq for SourceServers {}
+
+impl fmt::Debug for SourceServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceServers").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
 /// A request to a server of a source.
-pub(super) struct ServerRequest {
-    pub(super) method: Method,
+pub(crate) struct ServerRequest {
+    pub(crate) method: Method,
     /// The path below that of the URL, with the query.
-    pub(super) target: String,
-    pub(super) headers: HeaderMap,
-    pub(super) content: Bytes,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Bytes,
     /// Maximum time until the head of the response.
-    pub(super) head_within: Duration,
+    pub(crate) head_within: Duration,
 }
 
 /// A response whose content is still to be read. Dropping it ends the connection.
-pub(super) struct ServerResponse {
-    pub(super) headers: HeaderMap,
+pub(crate) struct ServerResponse {
+    pub(crate) headers: HeaderMap,
     content: Incoming,
     _connection: JoinSet<hyper::Result<()>>,
 }
 
 impl ServerRequest {
     /// Adds a field whose value is a secret.
-    pub(super) fn secret(mut self, name: HeaderName, value: &str) -> Result<Self, SourceError> {
+    pub(crate) fn secret(mut self, name: HeaderName, value: &str) -> Result<Self, SourceError> {
         let mut value = HeaderValue::from_str(value).map_err(|_| SourceError::Invalid("a secret is no field value"))?;
         value.set_sensitive(true);
         self.headers.insert(name, value);
@@ -59,7 +103,7 @@ impl ServerRequest {
     }
 
     /// Sends the request to a server, and returns a response with status 200. `public` is the TLS of servers without their own.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self,
         url: &SourceUrl,
         own: Option<&Arc<UpstreamTls>>,
@@ -124,7 +168,7 @@ async fn connect(url: &SourceUrl) -> Result<TcpStream, SourceError> {
 
 impl ServerResponse {
     /// Reads the whole content.
-    pub(super) async fn content(self) -> Result<Bytes, SourceError> {
+    pub(crate) async fn content(self) -> Result<Bytes, SourceError> {
         let read = timeout(CONTENT_MAX, Limited::new(self.content, CONTENT_BYTES_MAX).collect()).await;
         let read = read.map_err(|_| SourceError::TimedOut(CONTENT_MAX))?;
         let content = read.map_err(|error| match error.downcast::<LengthLimitError>() {
@@ -135,7 +179,7 @@ impl ServerResponse {
     }
 
     /// Reads the next part of the content; `None` at its end.
-    pub(super) async fn part(&mut self) -> Result<Option<Bytes>, SourceError> {
+    pub(crate) async fn part(&mut self) -> Result<Option<Bytes>, SourceError> {
         loop {
             let Some(frame) = self.content.frame().await else { return Ok(None) };
             let frame = frame.map_err(|error| SourceError::protocol(&error))?;
