@@ -59,7 +59,7 @@ pub use tcp_relay::TcpRelay;
 pub use upstream::{ReservedPort, Turn, Upstream};
 pub use vitals::Vitals;
 pub use wait::{Canary, at_once, eventually, eventually_within, timed, with_progress};
-pub use wire::{Head, Piece, Wire};
+pub use wire::{Framing, Head, Piece, Wire};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

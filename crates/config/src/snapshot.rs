@@ -7,6 +7,7 @@ mod auth;
 mod billing;
 mod body_changes;
 mod budgets;
+mod cache;
 mod conditions;
 mod cors;
 pub mod credentials;
@@ -49,6 +50,7 @@ pub use auth::{
 pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMethod, Seller, TaxFraction};
 pub use body_changes::BodyChanges;
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
+pub use cache::CacheRules;
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors};

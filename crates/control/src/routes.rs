@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod billing;
 mod budgets;
+mod cache;
 mod configuration;
 mod dashboard;
 mod explain;
@@ -138,6 +139,7 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(explain::explain))
         .routes(routes!(gateway_routes::list_routes))
         .routes(routes!(upstreams::list_upstreams))
+        .routes(routes!(cache::purge))
         .routes(routes!(limits::list))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))

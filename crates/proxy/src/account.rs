@@ -1,6 +1,7 @@
 //! The account of one request: its client, its reservation, its attempts, its bytes and its result. `settle` settles it.
 
 pub(crate) mod attempt;
+pub(crate) mod cache_result;
 pub(crate) mod client;
 pub(crate) mod client_context;
 pub(crate) mod ending;
@@ -26,6 +27,7 @@ use meter::{Billed, Charge, Measure, Outcome, RequestOrigin, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
+use crate::account::cache_result::CacheResult;
 use crate::account::ending::Ending;
 use crate::account::identity::Identity;
 use crate::account::permits::{BudgetHold, Permits};
@@ -60,6 +62,12 @@ pub(crate) struct RequestAccount {
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
     pub(crate) attempts: Vec<meter::Attempt>,
+    /// The part of the cache in the response; `None` on a route without a cache.
+    pub(crate) cache: Option<CacheResult>,
+    /// Whether other requests wait for the response, so that it outlives the client.
+    pub(crate) is_filling: bool,
+    /// Whether the gateway sends the request itself: it has no client, and no part in usage.
+    pub(crate) is_background: bool,
     /// The number of attempts that repeat another.
     pub(crate) retries: u32,
 }
@@ -141,8 +149,22 @@ impl RequestAccount {
             destination: None,
             attempt: None,
             attempts: Vec::new(),
+            cache: None,
+            is_filling: false,
+            is_background: false,
             retries: 0,
         })
+    }
+
+    /// Returns the account of the same request as the gateway sends it itself, for the same client.
+    pub(crate) fn detached(&self, permit: RequestPermit) -> Box<Self> {
+        let mut account = Self::open(self.request.detached(), Some(permit));
+        if let Some(policy) = &self.policy {
+            account.matched(policy);
+        }
+        account.identity = self.identity.clone();
+        account.is_background = true;
+        account
     }
 
     /// Applies the policy of the route that the request matches.
@@ -247,7 +269,9 @@ impl RequestAccount {
             self.attempts.push(record);
         }
         let traffic = &self.request.snapshot.traffic;
-        if traffic.on_hangup != OnHangup::Cancel && self.call().is_some_and(|call| !call.free) {
+        if self.is_filling {
+            self.request.deadlines.outlive_until(attempt.probe.clone(), self.total_at);
+        } else if traffic.on_hangup != OnHangup::Cancel && self.call().is_some_and(|call| !call.free) {
             self.request.deadlines.outlive_if_sent(attempt.probe.clone());
         }
         self.attempt = Some(attempt);
@@ -271,6 +295,13 @@ impl RequestAccount {
                 destination.backend.answered(waited_us, now);
             }
         }
+    }
+
+    /// Sets the deadlines of a response whose content arrives for several requests.
+    pub(crate) fn awaits_content(&self) {
+        let (now, total_at) = (self.request.read_clock(), self.total_at());
+        self.request.deadlines.must_end_at(total_at);
+        self.request.deadlines.wait_until((now + self.timeouts().idle).min(total_at));
     }
 
     /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has

@@ -1,6 +1,7 @@
 //! The actions of routes on admitted requests. Each action has its module.
 
 pub(crate) mod bound;
+pub(crate) mod cached;
 mod changed_body;
 pub(crate) mod credential;
 pub(crate) mod forward;

@@ -3,4 +3,5 @@
 pub(crate) mod buffers;
 pub(crate) mod content;
 pub(crate) mod receive_buffer;
+pub(crate) mod shared_content;
 pub(crate) mod write_queue;

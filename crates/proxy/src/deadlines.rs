@@ -231,6 +231,11 @@ impl WorkerDeadlines {
         deadlines
     }
 
+    /// Returns a record for a request without a client. Nothing checks its deadlines.
+    pub(crate) fn detached(&self) -> Rc<RequestDeadlines> {
+        RequestDeadlines::new(self.ending.clone())
+    }
+
     /// Returns the number of connections that are still served.
     pub(crate) fn open(&self) -> usize {
         self.all.borrow().iter().filter(|deadlines| Rc::strong_count(deadlines) > 1).count()

@@ -67,6 +67,13 @@ pub(crate) struct UpstreamContent {
     pub(crate) connection: Option<BorrowedConnection>,
 }
 
+impl UpstreamContent {
+    /// Returns the length of the content, if the upstream has announced it.
+    pub(crate) fn body_length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+}
+
 impl UpstreamResponse {
     fn new(head: Box<RelayedHead>, body: Download, connection: BorrowedConnection) -> Self {
         Self { head, content: Box::new(UpstreamContent { body, connection: Some(connection) }) }
@@ -92,27 +99,50 @@ impl UpstreamResponse {
     pub(crate) fn tunnel(&mut self, upload: Upload, progress: Rc<Progress>) {
         if let UpstreamContent { body: Download::Http1(download), connection: Some(connection) } = &mut *self.content {
             download.tunnel(upload);
-            connection.progress = progress;
+            connection.0 = match &connection.0 {
+                Lender::Pool { pool, .. } => Lender::Pool { pool: pool.clone(), progress },
+                Lender::Cache(since) => Lender::Cache(*since),
+            };
         }
     }
 }
 
 /// The connection of a response, whose body uses it. Once it is given back, it may serve another request.
-pub(crate) struct BorrowedConnection {
-    pool: Rc<Pool>,
-    progress: Rc<Progress>,
+pub(crate) struct BorrowedConnection(Lender);
+
+/// The owner of a connection.
+enum Lender {
+    Pool {
+        pool: Rc<Pool>,
+        progress: Rc<Progress>,
+    },
+    /// The content comes from the cache, since this time.
+    Cache(Instant),
 }
 
 impl BorrowedConnection {
+    pub(super) const fn new(pool: Rc<Pool>, progress: Rc<Progress>) -> Self {
+        Self(Lender::Pool { pool, progress })
+    }
+
+    /// Returns what stands for the connection of content that comes from the cache.
+    pub(crate) const fn of_cache(since: Instant) -> Self {
+        Self(Lender::Cache(since))
+    }
+
     /// Returns when a byte of the request last moved.
     pub(crate) fn moved_at(&self) -> Instant {
-        self.progress.moved_at()
+        match &self.0 {
+            Lender::Pool { progress, .. } => progress.moved_at(),
+            Lender::Cache(since) => *since,
+        }
     }
 
     /// Returns whether the client aborted the request's body.
     pub(crate) fn client_aborted(&self) -> bool {
+        let Lender::Pool { progress, .. } = &self.0 else { return false };
         matches!(
-            self.progress.failed(),
+            progress.failed(),
             Some(UploadError::CallerGone | UploadError::Malformed(_) | UploadError::PartOfMessage)
         )
     }
@@ -120,10 +150,11 @@ impl BorrowedConnection {
     /// Ends a complete response. An HTTP/1.1 connection is reused only if the whole request was sent, because the
     /// upstream would read the rest as the next request.
     pub(crate) fn give_back(self, body: &mut Download, now: Instant) {
-        if let Some(link) = body.take_reusable()
-            && self.progress.is_whole()
+        if let Lender::Pool { pool, progress } = self.0
+            && let Some(link) = body.take_reusable()
+            && progress.is_whole()
         {
-            self.pool.give_back(link, now);
+            pool.give_back(link, now);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::account::RequestAccount;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
-use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, forward, inference, models, respond};
+use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, cached, forward, inference, models, respond};
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate_in_span, required};
 use crate::body::IncomingBody;
@@ -184,8 +184,10 @@ async fn serve(
             Box::pin(count_shared(account, waiting)).await?;
         }
     }
-    let handled = match action {
-        Action::Forward(to) => forward::forward_to(to, account, body, client).await?,
+    Ok(match action {
+        // Boxed, because its future is large and other requests do not need it.
+        Action::Forward(to) if to.is_cached() => Box::pin(cached::respond(to, account, body, client)).await?,
+        Action::Forward(to) => forward::forward_to(to, account, body, client, None).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => {
             let response = respond::redirect(to, &account.request)?;
@@ -195,8 +197,7 @@ async fn serve(
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
-    };
-    Ok(handled)
+    })
 }
 
 /// Refuses a request for a host whose certificate is another than that of the connection (RFC 9110, 7.4).

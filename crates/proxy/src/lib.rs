@@ -12,7 +12,7 @@
 //!   request, its event and its counts.
 //! - `transform`: edits of heads; `limits`: rates, budgets and quotas; `forward`: attempts and retries.
 //! - `account`: the state of a request: facts that do not change, reservations and permits; its `Drop` settles it.
-//! - `worker`: the state of a thread, with its caches; `upstream`: backends, their pools and connections.
+//! - `worker`: the state of a thread, with its caches, and the stored responses of cached routes; `upstream`: backends, their pools and connections.
 //! - `body`: bodies of requests; `client`: the reading side of a client: socket, head, body.
 //! - `refusal`: responses that refuse; `deadlines`: of connections and requests, and the phases of a shutdown;
 //!   `capacity`: what all requests share; `metrics`; `bytes`: buffers and queues.
@@ -47,5 +47,6 @@ pub use connection::threads::{StartError, Workers, start};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
 pub use upstream::{BackendState, Backends, tls_config};
 pub use worker::aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
+pub use worker::response_cache::memories::ResponseMemories;
 pub use worker::unauthenticated::UnauthenticatedClients;
 pub use worker::{Shared, WorkerResources};

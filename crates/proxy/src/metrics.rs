@@ -11,8 +11,8 @@ use meter::{RequestResult, Usage};
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
-    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCauseLabels,
-    UpstreamCodeLabels, UpstreamLabels,
+    self, CacheLabels, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels,
+    UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 
 /// The token classes in the order of [`Usage::summary_classes`].
@@ -100,6 +100,11 @@ impl Handles {
     /// Counts a retry that the budget of its upstream refused.
     pub(crate) fn retry_refused(&self, upstream: &Arc<str>) {
         self.metrics.proxy.upstream_retries_refused.get_or_create(&UpstreamLabels { upstream: upstream.into() }).inc();
+    }
+
+    /// Counts a request to a cached route.
+    pub(crate) fn cached(&self, route: &Arc<str>, result: &'static str) {
+        self.metrics.proxy.cache_requests.get_or_create(&CacheLabels { route: route.into(), result }).inc();
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {

@@ -89,14 +89,10 @@ fn requested<'a>(head: &'a Head, method: &'a str, listener: usize) -> Requested<
     Requested { method, host: head.host(), path: head.path(), listener, parts: head }
 }
 
-fn configured(route: &Route) -> Action<'_> {
+fn configured(route: &Arc<Route>) -> Action<'_> {
     match &route.action {
-        snapshot::Action::Forward(upstream) => {
-            Action::Forward(ForwardedRoute { route, upstream: RouteUpstream::One(upstream) })
-        }
-        snapshot::Action::Split(split) => {
-            Action::Forward(ForwardedRoute { route, upstream: RouteUpstream::Split(split) })
-        }
+        snapshot::Action::Forward(upstream) => Action::Forward(ForwardedRoute::to(route, RouteUpstream::One(upstream))),
+        snapshot::Action::Split(split) => Action::Forward(ForwardedRoute::to(route, RouteUpstream::Split(split))),
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::account::attempt;
 use crate::account::attempt::micros;
+use crate::account::cache_result::CacheResult;
 use crate::account::permits::BudgetHold;
 use crate::account::{EarlierAttempts, RequestAccount};
 use crate::metrics::EndedRequest;
@@ -54,6 +55,9 @@ impl RequestAccount {
             return;
         }
         self.commit_if_sent();
+        if self.is_background {
+            return self.finish_background();
+        }
         let outcome = if self.request.deadlines.has_left() { Outcome::CallerGone } else { outcome };
         let duration_us = micros(now - self.request.begun);
         if self.ending.status == 0 {
@@ -74,6 +78,9 @@ impl RequestAccount {
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());
         let ended = EndedRequest { route, method, status: self.ending.status, result: summary.result, duration_us };
         handles.ended(&self.request.snapshot.requests, &ended);
+        if let Some(result) = self.cache {
+            handles.cached(route, result.as_str());
+        }
         if let Some((refusal, _)) = &self.ending.refusal {
             handles.refused(*refusal);
         }
@@ -97,6 +104,17 @@ impl RequestAccount {
         }
         log::end(self, &summary);
         trace::end(self, &summary, now);
+    }
+
+    /// Ends a request that the gateway has sent itself. It is no usage of a client.
+    fn finish_background(&mut self) {
+        let handles = &self.request.worker().handles;
+        handles.cached(&self.policy().name, CacheResult::Refresh.as_str());
+        if let BudgetHold::CommittedRequest(committed) =
+            std::mem::replace(&mut self.permits.budgets, BudgetHold::Nothing)
+        {
+            committed.settle_as_reserved();
+        }
     }
 
     /// Returns the facts of the request, whose attempts have ended.

@@ -11,6 +11,7 @@ pub(crate) mod password_cache;
 pub(crate) mod recorder;
 pub(crate) mod redis_key_cache;
 pub(crate) mod refusals;
+pub(crate) mod response_cache;
 pub(crate) mod subject_limits;
 pub(crate) mod token_client;
 pub(crate) mod unauthenticated;
@@ -50,6 +51,7 @@ use crate::worker::password_cache::PasswordCache;
 use crate::worker::recorder::Recorder;
 use crate::worker::redis_key_cache::RedisKeyCache;
 use crate::worker::refusals::Refusals;
+use crate::worker::response_cache::memories::ResponseMemories;
 use crate::worker::subject_limits::SubjectLimitsCache;
 use crate::worker::token_client::TokenCache;
 use crate::worker::unauthenticated::UnauthenticatedClients;
@@ -88,6 +90,8 @@ pub struct Shared {
     pub sharing: Option<LimitSharing>,
     /// The queue of lease requests; `None` if this node is the only one and needs no leases.
     pub leases: Option<LeaseQueue>,
+    /// The stored responses of cached routes.
+    pub responses: ResponseMemories,
 }
 
 impl Shared {

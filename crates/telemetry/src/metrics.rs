@@ -40,7 +40,7 @@ pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
+    CacheLabels, CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
     UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use sources::{SourceLabels, SourceMetrics};

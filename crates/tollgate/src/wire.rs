@@ -226,6 +226,8 @@ async fn join(
         base.board.set(move || shown.backend_statuses());
         let shown = shared.clone();
         base.board.set_targets(move || shown.target_statuses());
+        let purged = shared.clone();
+        base.board.set_purge(move |purge| purged.responses.purge(purge, purged.clock.now()));
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

@@ -24,10 +24,11 @@ mod routes;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 19] = [
+const EXAMPLES: [&str; 20] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "blue-green",
+    "cache",
     "canary",
     "claude-code",
     "codex-cli",

@@ -18,6 +18,7 @@ mod browser_cors;
 mod browser_keys;
 mod budgets;
 mod bytes;
+mod cache;
 mod callers;
 mod clients;
 mod compression;

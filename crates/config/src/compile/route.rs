@@ -26,11 +26,11 @@ use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::note::Note;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
+use crate::schema::traffic::{CacheInput, FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
-    Action, Auth, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy, Timeouts,
-    UpstreamHost,
+    Action, Auth, CacheRules, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy,
+    Timeouts, UpstreamHost,
 };
 
 /// The parts of the file that routes refer to.
@@ -131,6 +131,7 @@ impl CompiledRoutes<'_, '_> {
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
+            cache: route.cache.as_ref().map(cache),
             compression: route.compression.list.iter().map(|coding| coding.value).collect(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         }
@@ -160,6 +161,17 @@ impl LabelNames {
     }
 }
 
+fn cache(input: &CacheInput) -> Arc<CacheRules> {
+    Arc::new(CacheRules {
+        ttl: input.ttl.as_ref().map(|ttl| ttl.value),
+        vary: input.vary.list.iter().map(|name| name.value.as_str().into()).collect(),
+        bytes_max: input.size.value,
+        entry_bytes_max: input.entry_max.value,
+        shared: input.shared.value,
+        tags: input.tags.as_ref().map(|name| name.value.as_str().into()),
+    })
+}
+
 /// Returns the shortest timeout of all routes; `general` are those of requests without one.
 pub(super) fn shortest_timeout(routes: &[Arc<Route>], general: Timeouts) -> Duration {
     routes.iter().map(|route| route.policy.timeouts.shortest()).fold(general.shortest(), Ord::min)
@@ -175,8 +187,8 @@ fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Optio
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
 fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
     const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
-    const OF_UPSTREAMS: [&str; 8] =
-        ["credits", "events", "allow_headers", "upgrades", "strategy", "timeouts", "fallback", "sizes"];
+    const OF_UPSTREAMS: [&str; 9] =
+        ["credits", "events", "allow_headers", "upgrades", "strategy", "timeouts", "fallback", "sizes", "cache"];
     let location = &route.location;
     let given: Vec<&str> = KEYS.into_iter().filter(|key| location.has(key)).collect();
     match given.as_slice() {

@@ -176,6 +176,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[0].methods",
             "routes[0].allow_headers",
             "routes[0].upgrades",
+            "routes[0].cache",
             "routes[0].compression",
             "auth[0].algorithms",
             "auth[0].audience",

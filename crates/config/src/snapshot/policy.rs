@@ -10,6 +10,7 @@ use ai::Endpoint;
 use super::addresses::AddressRules;
 use super::auth::Auth;
 use super::body_changes::BodyChanges;
+use super::cache::CacheRules;
 use super::cors::Cors;
 use super::fixed_response::FixedResponse;
 use super::header_rules::{HeaderRules, ResponseRules};
@@ -56,6 +57,8 @@ pub struct RoutePolicy {
     pub body_bytes_max: Option<u64>,
     /// The origins whose pages may send requests to it and read the responses; `None` leaves both to the upstream.
     pub cors: Option<Box<Cors>>,
+    /// The cache of its responses; `None` if none is stored.
+    pub cache: Option<Arc<CacheRules>>,
     /// The content codings with which responses are compressed, the preferred one first. Default none.
     pub compression: Box<[ContentCoding]>,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
@@ -160,6 +163,7 @@ impl RoutePolicy {
             addresses: None,
             body_bytes_max: None,
             cors: None,
+            cache: None,
             compression: Box::default(),
             allow_headers: Vec::new(),
         }

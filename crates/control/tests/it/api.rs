@@ -2,6 +2,7 @@ mod audit;
 mod auth;
 mod billing;
 mod budgets;
+mod cache;
 mod configuration;
 mod dashboard;
 mod explain;

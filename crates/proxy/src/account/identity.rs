@@ -9,6 +9,7 @@ use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
 
 /// The client that sent a request.
+#[derive(Clone)]
 pub(crate) struct Identity {
     /// The identity that the request is made as; anonymous until a credential is found.
     pub(crate) subject: Subject,

@@ -80,6 +80,27 @@ impl RequestContext {
         Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim, trace, spans }
     }
 
+    /// Returns the same request without its client, which the gateway sends itself.
+    pub(crate) fn detached(&self) -> Self {
+        let (worker, begun) = (self.worker(), Instant::now());
+        let started_at = worker.wall_clock.at(begun);
+        let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
+        Self {
+            at: self.at.clone(),
+            deadlines: worker.deadlines.detached(),
+            snapshot: self.snapshot.clone(),
+            id,
+            id_text: RequestIdText::new(id),
+            begun,
+            started_at,
+            read_at: Cell::new(begun),
+            head: self.head.clone(),
+            interim: Rc::default(),
+            trace: OnceCell::new(),
+            spans: None,
+        }
+    }
+
     /// Returns the trace to which the request belongs.
     pub(crate) fn trace(&self) -> &TraceContext {
         self.trace.get_or_init(|| TraceContext::of(&self.head, self.id, None))

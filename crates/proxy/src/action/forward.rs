@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
+use config::snapshot::{Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
 
@@ -30,7 +30,7 @@ use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.
 pub(crate) struct ForwardedRoute<'a> {
-    pub(crate) route: &'a Route,
+    pub(crate) route: &'a Arc<Route>,
     pub(crate) upstream: RouteUpstream<'a>,
 }
 
@@ -41,12 +41,56 @@ pub(crate) enum RouteUpstream<'a> {
     Split(&'a Split),
 }
 
-/// Forwards the request to the upstream of its route.
+/// The edits of a request whose response fills a key of the cache: the upstream responds with the whole response, or confirms
+/// the stored one.
+pub(crate) struct FillEdits {
+    /// The tag of the stored response.
+    pub(super) etag: Option<Vec<u8>>,
+    /// The time of the last modification of the stored response.
+    pub(super) last_modified: Option<Vec<u8>>,
+}
+
+impl FillEdits {
+    fn apply(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
+        for (name, value) in [(&b"if-none-match"[..], &self.etag), (b"if-modified-since", &self.last_modified)] {
+            match value {
+                Some(value) => edits.set_named(name, value)?,
+                None => edits.remove_named(name)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> ForwardedRoute<'a> {
+    /// Returns a route with its upstream; `None` if it has none.
+    pub(crate) fn of(route: &'a Arc<Route>) -> Option<Self> {
+        let upstream = match &route.action {
+            Action::Forward(upstream) => RouteUpstream::One(upstream),
+            Action::Split(split) => RouteUpstream::Split(split),
+            Action::Respond(_) | Action::Redirect(_) => return None,
+        };
+        Some(Self::to(route, upstream))
+    }
+
+    /// Returns a route with this upstream.
+    pub(crate) const fn to(route: &'a Arc<Route>, upstream: RouteUpstream<'a>) -> Self {
+        Self { route, upstream }
+    }
+
+    /// Whether the route stores responses.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.route.policy.cache.is_some()
+    }
+}
+
+/// Forwards the request to the upstream of its route. `fill` is present if its response may fill the cache.
 pub(crate) async fn forward_to(
     to: ForwardedRoute<'_>,
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: Option<&Client>,
+    fill: Option<&FillEdits>,
 ) -> Result<Handled, Problem> {
     let ForwardedRoute { route, upstream } = to;
     let policy = &route.policy;
@@ -76,7 +120,7 @@ pub(crate) async fn forward_to(
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
-    let mut edits = edits(account, &destination, upgrades).map_err(unwritable)?;
+    let mut edits = edits(account, &destination, upgrades, fill).map_err(unwritable)?;
     let (mut upload, progress) = match &changed_request {
         Some(changed) => {
             changed.edit(&mut edits).map_err(unwritable)?;
@@ -125,7 +169,8 @@ async fn admit(
     client: Option<&Client>,
     policy: &RoutePolicy,
 ) -> Result<AdmissionInfo, Problem> {
-    let charge = Charge::credits(policy.credits);
+    // A request of the gateway itself costs nobody anything.
+    let charge = if account.is_background { Charge::default() } else { Charge::credits(policy.credits) };
     let admission = limit(account, client, Some(charge)).await?;
     if !charge.credits.is_zero() && account.is_limited(Measure::Credits) {
         match policy.events {
@@ -179,13 +224,18 @@ fn retry_policy(account: &RequestAccount, rules: &Arc<RetryRules>, upload: &mut 
 }
 
 /// Whether a content type is that of server-sent events.
-fn is_event_stream(content_type: &[u8]) -> bool {
+pub(super) fn is_event_stream(content_type: &[u8]) -> bool {
     const EVENT_STREAM: &[u8] = b"text/event-stream";
     content_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 /// Returns the edits of the request to a destination.
-fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) -> Result<HeadEdits, InvalidPart> {
+fn edits(
+    account: &RequestAccount,
+    destination: &Destination,
+    upgrades: bool,
+    fill: Option<&FillEdits>,
+) -> Result<HeadEdits, InvalidPart> {
     let (request, policy) = (&account.request, account.policy());
     let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
@@ -215,6 +265,9 @@ fn edits(account: &RequestAccount, destination: &Destination, upgrades: bool) ->
         RequestEdits { trace: request.trace(), destination: &destination.edits, receiver }.of(&request.head)?;
     if policy.response_body.is_some() {
         changed_body::asks_for_whole(&mut edits)?;
+    }
+    if let Some(fill) = fill {
+        fill.apply(&mut edits)?;
     }
     request.phase_ends("transform", since);
     Ok(edits)

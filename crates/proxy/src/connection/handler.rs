@@ -104,12 +104,13 @@ impl Drop for Handling {
             return;
         }
         let left = deadlines.leave();
-        let Some(bounds) = bounds(self.worker.shared.live.load().traffic.on_hangup, left) else { return };
+        let configured = || bounds(self.worker.shared.live.load().traffic.on_hangup, left).map(|bounds| bounds.until);
+        let Some(until) = deadlines.continues_until().or_else(configured) else { return };
         let worker = self.worker.clone();
         let Ok(place) = worker.shared.capacity.read_on() else { return };
         // The resulting response is dropped, so `read_on` reads its body.
         spawn(async move {
-            let response = within(&worker, bounds.until, poll_fn(|cx| handler.poll(cx))).await;
+            let response = within(&worker, until, poll_fn(|cx| handler.poll(cx))).await;
             drop(place);
             drop(response);
         });

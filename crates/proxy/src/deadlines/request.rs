@@ -23,6 +23,8 @@ pub(crate) struct RequestDeadlines {
     stalled: Cell<bool>,
     /// The probe of the attempt, if the request may outlive its client.
     sent: RefCell<Option<Probe>>,
+    /// Until when the request continues without its client, whatever the configuration says.
+    continues_until: Cell<Option<Instant>>,
     /// When the client disconnected from a request that continues.
     left: Cell<Option<Instant>>,
     /// Whether the time of the shutdown is over; all connections of a worker share it.
@@ -49,6 +51,18 @@ impl RequestDeadlines {
     /// Lets the request outlive its client once anything of the attempt behind `probe` is written.
     pub(crate) fn outlive_if_sent(&self, probe: Probe) {
         *self.sent.borrow_mut() = Some(probe);
+    }
+
+    /// Lets the request outlive its client as [`Self::outlive_if_sent`], until `total_at` and with any configuration: others
+    /// wait for its response.
+    pub(crate) fn outlive_until(&self, probe: Probe, total_at: Instant) {
+        self.outlive_if_sent(probe);
+        self.continues_until.set(Some(total_at));
+    }
+
+    /// Returns until when the request continues without its client; `None` if the configuration decides.
+    pub(crate) fn continues_until(&self) -> Option<Instant> {
+        self.continues_until.get()
     }
 
     /// Returns whether the request continues after its client disconnects.
@@ -132,5 +146,6 @@ impl RequestDeadlines {
         self.unread_since.set(None);
         self.stalled.set(false);
         self.sent.take();
+        self.continues_until.set(None);
     }
 }

@@ -76,7 +76,7 @@ impl SendAttempt<'_> {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
                 let body = Download::Http1(body);
-                let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
+                let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => {
@@ -134,7 +134,7 @@ impl SendAttempt<'_> {
                 })?;
                 let left = head.content_length(ResponseTo::method(self.head.head.method_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
-                let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
+                let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
                 let head = RelayedHead::new(head);
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }

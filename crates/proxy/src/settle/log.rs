@@ -9,6 +9,7 @@ use meter::Outcome;
 use telemetry::logs::events;
 
 use crate::account::RequestAccount;
+use crate::account::cache_result::CacheResult;
 use crate::account::request::RequestContext;
 use crate::settle::RequestSummary;
 
@@ -66,6 +67,8 @@ macro_rules! with_fields {
                 [$account.destination.as_ref().map(|destination| &*destination.name)]
             backend "the URL of its backend, if the upstream has several"
                 [$account.destination.as_ref().and_then(|destination| destination.backend_url())]
+            cache "the part of the [cache](cache.md): `hit`, `stale`, `collapsed`, `revalidated`, `expired`, `miss` or `bypass`"
+                [$account.cache.map(CacheResult::as_str)]
             attempts "the number of attempts: one more than the retries"
                 [$account.destination.as_ref().map(|_| $account.retries + 1)]
             model "the requested model of an LLM call"
@@ -74,7 +77,7 @@ macro_rules! with_fields {
                 [$summary.upstream_id.as_deref()]
             request_bytes "the bytes of the request's body that were sent to the upstream"
                 [$account.ending.request_bytes]
-            response_bytes "the bytes of the response's body that were sent to the client"
+            response_bytes "the bytes of the response's body that were sent to the client, before compression"
                 [$account.ending.response_bytes]
             duration_us "the time from the head of the request to the end of the response, in microseconds"
                 [$summary.duration_us]

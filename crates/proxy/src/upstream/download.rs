@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::bytes::content::length;
+use crate::bytes::shared_content::{SharedContentAborted, SharedContentReader};
 use crate::deadlines::task::spawn;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
@@ -29,6 +30,8 @@ pub(crate) enum Download {
     Http1(Http1Download),
     Http2(DownloadStream),
     Early(Box<EarlyDownload>),
+    /// Content that another task reads.
+    Shared(SharedContentReader),
     /// No byte is left to read.
     Ended,
 }
@@ -46,6 +49,8 @@ pub(crate) enum DownloadError {
     Http1(#[from] Http1BodyError),
     #[error(transparent)]
     Http2(#[from] h2::Error),
+    #[error(transparent)]
+    Shared(#[from] SharedContentAborted),
 }
 
 /// The body of a response on an HTTP/2 stream.
@@ -93,7 +98,7 @@ impl Download {
     /// Reads trailers also after content of an announced length, because the client's protocol can carry them.
     pub(crate) const fn keep_trailers(&mut self) {
         match self {
-            Self::Http1(_) | Self::Ended => {}
+            Self::Http1(_) | Self::Shared(_) | Self::Ended => {}
             Self::Http2(stream) => stream.keeps_trailers = true,
             Self::Early(download) => download.rest.keep_trailers(),
         }
@@ -104,7 +109,7 @@ impl Download {
         match self {
             Self::Http1(content) => content.take_reusable(),
             // A stream ends with its body.
-            Self::Http2(_) | Self::Ended => None,
+            Self::Http2(_) | Self::Shared(_) | Self::Ended => None,
             Self::Early(download) => download.rest.take_reusable(),
         }
     }
@@ -167,6 +172,10 @@ impl Body for Download {
                 Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
                 None => Pin::new(&mut download.rest).poll_frame(cx),
             },
+            Self::Shared(reader) => {
+                let piece = ready!(reader.poll_piece(cx));
+                Poll::Ready(piece.map(|piece| piece.map(Frame::data).map_err(DownloadError::Shared)))
+            }
             Self::Ended => Poll::Ready(None),
         }
     }
@@ -176,6 +185,7 @@ impl Body for Download {
             Self::Http1(content) => content.is_end(),
             Self::Http2(stream) => stream.is_over(),
             Self::Early(download) => download.early.is_empty() && download.rest.is_end_stream(),
+            Self::Shared(reader) => reader.is_over(),
             Self::Ended => true,
         }
     }
@@ -189,6 +199,7 @@ impl Body for Download {
                 let rest = download.rest.size_hint().exact();
                 rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(early.saturating_add(rest)))
             }
+            Self::Shared(reader) => reader.bytes_left().map_or_else(SizeHint::default, SizeHint::with_exact),
             Self::Ended => SizeHint::with_exact(0),
         }
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::client::head::text;
 
 /// A response head with its bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct UpstreamHead {
     bytes: Bytes,
     parsed: ResponseHead,
@@ -61,10 +61,32 @@ impl UpstreamHead {
             http1::write_field(&mut bytes, name.as_str().as_bytes(), value.as_bytes()).map_err(InvalidHead::Part)?;
         }
         bytes.extend_from_slice(b"\r\n");
+        Self::written(bytes).map_err(InvalidHead::Violation)
+    }
+
+    fn written(bytes: Vec<u8>) -> Result<Self, Violation> {
         let limits = HeadLimits::new(usize::MAX, usize::MAX, usize::MAX);
-        let parsed = ResponseParser::new(limits).parse(&bytes).map_err(InvalidHead::Violation)?;
-        let parsed = parsed.ok_or(InvalidHead::Violation(Violation::Truncated))?;
+        let parsed = ResponseParser::new(limits).parse(&bytes)?.ok_or(Violation::Truncated)?;
         Ok(Self::new(Bytes::from(bytes), parsed))
+    }
+
+    /// Returns the head that the gateway has written itself; `None` if it breaks a rule.
+    pub(crate) fn parsed(bytes: Vec<u8>) -> Option<Self> {
+        Self::written(bytes).ok()
+    }
+
+    /// Returns the head with another status.
+    pub(crate) fn with_status(&self, status: u16) -> Option<Self> {
+        if status == self.status() {
+            return Some(self.clone());
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        http1::write_status_line(&mut bytes, status, b"").ok()?;
+        for field in self.fields().iter() {
+            http1::write_field(&mut bytes, field.name, field.value).ok()?;
+        }
+        bytes.extend_from_slice(b"\r\n");
+        Self::parsed(bytes)
     }
 
     /// The number of bytes of the head.

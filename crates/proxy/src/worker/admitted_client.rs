@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::Subject;
 use config::snapshot::ServiceEntry;
-use http1::{Fields, HeadEdits, InvalidPart};
+use http1::{Field, Fields, HeadEdits, InvalidPart};
 
 use crate::client::head::is_one_of;
 use crate::upstream::response_head::UpstreamHead;
@@ -32,6 +32,11 @@ impl ServiceClient {
         }
         let (names, plan) = (entry.headers_to_upstream.clone(), entry.plan.clone());
         Ok(Self { subject, plan, names, fields })
+    }
+
+    /// Returns the headers of the service, which identify the client to the upstream.
+    pub(crate) fn identity_fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.fields.added()
     }
 
     /// Edits a request that is forwarded: received headers that only the service may set are replaced by its own.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::Timestamp;
 use access::jwt::{ClaimError, JwtError, TokenDigest, Verified};
 use config::snapshot::JwtEntry;
-use http1::{Fields, HeadEdits, InvalidPart};
+use http1::{Field, Fields, HeadEdits, InvalidPart};
 use rustc_hash::FxHashMap;
 
 use crate::client::head::is_one_of;
@@ -51,6 +51,11 @@ impl TokenClient {
             appended.map_err(|_| invalid(ClaimError::Unsafe))?;
         }
         Ok(Self { verified, plan: None, entry: entry.clone(), fields })
+    }
+
+    /// Returns the headers of claims, which identify the client to the upstream.
+    pub(crate) fn identity_fields(&self) -> impl Iterator<Item = Field<'_>> {
+        self.fields.added()
     }
 
     /// Edits a request that is forwarded: received headers that only claims may set are replaced by those of the claims.

@@ -223,6 +223,7 @@ impl Gateway {
             unauthenticated,
             sharing,
             leases: None,
+            responses: proxy::ResponseMemories::default(),
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());

@@ -6,15 +6,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::histogram::HistogramCounts;
+use crate::cache_purge::CachePurge;
 
 /// A function that reads the present states.
 type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
+/// A function that purges stored responses and returns their number.
+type Purge = Box<dyn Fn(&CachePurge) -> u64 + Send + Sync>;
 
 /// The backends of this process's proxy and the targets of its models, if it has a proxy.
 #[derive(Default)]
 pub struct BackendBoard {
     backends: OnceLock<Source<BackendStatus>>,
     targets: OnceLock<Source<TargetStatus>>,
+    purge: OnceLock<Purge>,
 }
 
 /// Whether a backend gets requests, and if not, why.
@@ -97,6 +101,17 @@ impl BackendBoard {
     /// Sets the function that reads the targets. The first one stays.
     pub fn set_targets(&self, source: impl Fn() -> Vec<TargetStatus> + Send + Sync + 'static) {
         let _ = self.targets.set(Box::new(source));
+    }
+
+    /// Sets the function that purges stored responses. The first one stays.
+    pub fn set_purge(&self, purge: impl Fn(&CachePurge) -> u64 + Send + Sync + 'static) {
+        let _ = self.purge.set(Box::new(purge));
+    }
+
+    /// Purges stored responses and returns their number; `None` if this process has no proxy.
+    #[must_use]
+    pub fn purge(&self, purge: &CachePurge) -> Option<u64> {
+        self.purge.get().map(|of_proxy| of_proxy(purge))
     }
 
     /// Returns whether this process has a proxy.

@@ -63,6 +63,15 @@ pub struct UpstreamCodeLabels {
     pub code: &'static str,
 }
 
+/// Labels of the requests to one cached route with one result of its cache.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct CacheLabels {
+    /// The name of the route.
+    pub route: LabelValue,
+    /// `hit`, `stale`, `revalidated`, `miss` or `bypass`.
+    pub result: &'static str,
+}
+
 /// Labels of the retries of one upstream after failures of one cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamCauseLabels {
@@ -122,6 +131,12 @@ impl MetricLabels for UpstreamCodeLabels {
     }
 }
 
+impl MetricLabels for CacheLabels {
+    fn overflow(&self) -> Self {
+        Self { route: LabelValue::other(), result: self.result }
+    }
+}
+
 impl MetricLabels for UpstreamCauseLabels {
     fn overflow(&self) -> Self {
         Self { upstream: LabelValue::other(), ..self.clone() }
@@ -159,6 +174,12 @@ pub struct ProxyMetrics {
     pub upstream_retries: Family<UpstreamCauseLabels, Counter>,
     /// `tollgate_upstream_retries_refused_total`: retries that the upstream's budget did not allow.
     pub upstream_retries_refused: Family<UpstreamLabels, Counter>,
+    /// `tollgate_cache_requests_total`: requests to cached routes.
+    pub cache_requests: Family<CacheLabels, Counter>,
+    /// `tollgate_cache_responses`: responses that are stored in memory.
+    pub cache_responses: Gauge,
+    /// `tollgate_cache_bytes`: bytes in memory of stored responses.
+    pub cache_bytes: Gauge,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -188,6 +209,9 @@ impl ProxyMetrics {
             route_labels: ConfiguredLabels::default(),
             upstream_retries: Family::new(NAME_SERIES_MAX),
             upstream_retries_refused: Family::new(NAME_SERIES_MAX),
+            cache_requests: Family::new(NAME_SERIES_MAX),
+            cache_responses: Gauge::default(),
+            cache_bytes: Gauge::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -227,8 +251,19 @@ impl ProxyMetrics {
             proxy.prices_expiring.clone(),
         );
         registry.register("tollgate_panics", "Requests whose handler panicked", proxy.panics.clone());
+        proxy.register_cache(registry);
         proxy.register_upstreams(registry);
         proxy
+    }
+
+    fn register_cache(&self, registry: &mut Registry) {
+        registry.register(
+            "tollgate_cache_requests",
+            "Requests to cached routes, by the part of the cache",
+            self.cache_requests.clone(),
+        );
+        registry.register("tollgate_cache_responses", "Responses in the cache", self.cache_responses.clone());
+        registry.register("tollgate_cache_bytes", "Memory of the responses in the cache", self.cache_bytes.clone());
     }
 
     fn register_upstreams(&self, registry: &mut Registry) {

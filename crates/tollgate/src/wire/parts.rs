@@ -154,6 +154,7 @@ pub(crate) fn shared(
         unauthenticated,
         sharing,
         leases,
+        responses: proxy::ResponseMemories::default(),
     })
 }
 
@@ -170,6 +171,9 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         all.proxy.connections.set(i64::from(capacity.connections()));
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
+        let (responses, bytes) = shared.responses.totals();
+        all.proxy.cache_responses.set(i64::try_from(responses).unwrap_or(i64::MAX));
+        all.proxy.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         show(&all.meter, &meter.stats().totals());
         let (snapshot, mut labeled) = (shared.live.load_full(), labeled.lock().unwrap_or_else(PoisonError::into_inner));
         if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use e2e::python::python;
 use e2e::setup::Folder;
-use e2e::{Call, Upstream, eventually};
+use e2e::{Call, Upstream, commands, eventually};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
@@ -109,4 +109,20 @@ async fn websocket_opens_a_socket_with_a_key() {
     calls.calls.iter_mut().for_each(|call| call.insert_str(0, "SOCKETS_URL=other "));
     assert_eq!(calls.run(&gateway, &key).await, ["hello\n"]);
     gateway.uses(&key, 1).await;
+}
+
+#[tokio::test]
+async fn cache_sends_one_of_several_requests_to_the_api() {
+    let example = Example::read("cache");
+    let api = Upstream::answering("200 OK\r\ncache-tag: users", r#"{"users":[]}"#).await;
+    let gateway = example.start(&[("CATALOGUE_URL".to_owned(), format!("http://{}", api.address()))]).await;
+    let outputs = example.run(&gateway, "").await;
+    for (output, (status, end)) in
+        outputs.iter().zip([("fwd=miss", r#"{"users":[]}"#), ("hit", r#"{"users":[]}"#), ("hit", r#"{"us"#)])
+    {
+        assert!(output.contains(&format!("cache-status: tollgate; {status}")) && output.ends_with(end), "{output}");
+    }
+    assert_eq!((outputs.len(), api.seen().len()), (3, 1));
+    let checked = commands::check(&Folder::new(), &example.file).await;
+    assert!(checked.status.success(), "{checked:?}");
 }

@@ -241,7 +241,7 @@ error[bad_value]: `sizes.body` has an invalid value
 #[test]
 fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
-        ("routes: [{path: /a, cache: {ttl: 30s}, respond: {}}]".to_owned(), 1, 21),
+        ("routes: [{path: /a, cache: {store: redis}, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]".to_owned(), 1, 29),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);

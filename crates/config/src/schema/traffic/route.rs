@@ -14,6 +14,7 @@ use super::super::section;
 use super::auth::{AUTH_TYPE, AuthInput};
 use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
+use super::cache::CacheInput;
 use super::cors::CorsInput;
 use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD};
 use super::headers::TransformationsInput;
@@ -83,13 +84,14 @@ section! {
         sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
         /// The content codings with which [responses are compressed](compression.md), the preferred one first: `zstd`, `br`, `gzip`.
         compression: Values<ContentCoding> = list(CODING, 3, "none");
-        later: cache;
+        /// The [cache of responses](cache.md).
+        cache: Option<CacheInput> = maybe_nested::<CacheInput>();
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
             Rule::Values(transformations_of_upstreams), Rule::Requires("strategy", "upstreams"),
             Rule::Requires("timeouts", "upstreams"), Rule::Requires("fallback", "upstreams"),
-            Rule::Requires("sizes", "upstreams");
+            Rule::Requires("sizes", "upstreams"), Rule::Requires("cache", "upstreams");
     }
 }
 

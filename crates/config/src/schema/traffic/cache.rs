@@ -1,0 +1,31 @@
+//! The keys of `routes[].cache`.
+
+use std::time::Duration;
+
+use super::super::field::{Values, default, list, optional};
+use super::super::form::{Boolean, DurationForm, SizeForm};
+use super::super::section;
+use super::forms::HEADER;
+use crate::input::Input;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600));
+
+section! {
+    CacheInput {
+        /// The lifetime of responses without one of their own. Without it, only responses with a lifetime or a validator are stored.
+        ttl: Option<Input<Duration>> = optional(TTL, "none");
+        /// Request headers whose values distinguish responses, besides those that `Vary` names.
+        vary: Values<String> = list(HEADER, 16, "none");
+        /// Memory of each process for the responses of the route. The least used ones are removed.
+        size: Input<u64> = default(SizeForm::new(64 * KIB, 1 << 40), || 64 * MIB);
+        /// Maximum content of a stored response.
+        entry_max: Input<u64> = default(SizeForm::new(1, 64 * MIB), || MIB);
+        /// Whether all clients of a route with authentication share its responses.
+        shared: Input<bool> = default(Boolean, || false);
+        /// Response header that lists the tags by which responses are purged.
+        tags: Option<Input<String>> = optional(HEADER, "none");
+        later: store;
+    }
+}

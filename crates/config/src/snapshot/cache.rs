@@ -1,0 +1,20 @@
+//! The cache of responses of a route.
+
+use std::time::Duration;
+
+/// The rules of the cache of a route.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CacheRules {
+    /// The lifetime of responses without one.
+    pub ttl: Option<Duration>,
+    /// The names of request headers whose values distinguish responses, in lowercase.
+    pub vary: Box<[Box<str>]>,
+    /// The maximum memory of all stored responses, in bytes. Default 64 MiB.
+    pub bytes_max: u64,
+    /// The maximum content of a stored response, in bytes. Default 1 MiB.
+    pub entry_bytes_max: u64,
+    /// Whether all clients share the responses. Default false.
+    pub shared: bool,
+    /// The name of the response header that lists the tags of a response, in lowercase.
+    pub tags: Option<Box<str>>,
+}

@@ -1,0 +1,249 @@
+//! A request that fills its key: its response is stored if it may be.
+
+use std::sync::Arc;
+
+use access::Timestamp;
+use access::refusal::Side;
+use bytes::Bytes;
+use config::snapshot::Auth;
+use http1::{InvalidPart, KnownName};
+use meter::rate::RateLevel;
+
+use super::super::forward::{FillEdits, ForwardedRoute, forward_to, is_event_stream};
+use super::super::{ChangedResponse, Handled, RelayedResponse};
+use super::arrival::{ArrivingContent, Received, read_available};
+use super::request::CachedRequest;
+use super::response::{arriving_response, response_of, status_field};
+use crate::account::RequestAccount;
+use crate::account::cache_result::CacheResult;
+use crate::account::client::Client;
+use crate::body::IncomingBody;
+use crate::bytes::shared_content::{ContentEnd, SharedContent};
+use crate::forward::{UpstreamResponse, unwritable};
+use crate::refusal::problem::Problem;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::worker::response_cache::fill::RunningFill;
+use crate::worker::response_cache::freshness::{ExchangeFacts, Freshness, judge};
+use crate::worker::response_cache::stored::{ArrivingResponse, StoredResponse, stored_head, tags_of, updated_head};
+
+/// A request that fills its key.
+pub(super) struct Filling {
+    pub(super) request: CachedRequest,
+    pub(super) fill: RunningFill,
+    /// The stored response that is no longer fresh.
+    pub(super) stale: Option<Arc<StoredResponse>>,
+}
+
+/// What is stored of a response besides its head and its content.
+struct Storable {
+    freshness: Freshness,
+    tags: Box<[Box<[u8]>]>,
+}
+
+impl Filling {
+    /// Forwards the request, and returns what it gets of the response.
+    pub(super) async fn forward(
+        self,
+        to: ForwardedRoute<'_>,
+        account: &mut RequestAccount,
+        body: &mut IncomingBody,
+        client: Option<&Client>,
+    ) -> Result<Handled, Problem> {
+        account.is_filling = true;
+        account.cache = Some(if self.stale.is_some() { CacheResult::Expired } else { CacheResult::Miss });
+        let requested_at = account.request.wall_at();
+        let validated = self.stale.as_deref().filter(|stale| stale.has_validator());
+        let edits = FillEdits {
+            etag: validated.and_then(|stale| stale.value(b"etag")).map(<[u8]>::to_vec),
+            last_modified: validated.and_then(|stale| stale.value(b"last-modified")).map(<[u8]>::to_vec),
+        };
+        let forwarded = forward_to(to, account, body, client, Some(&edits)).await;
+        if let Some(stale) = &self.stale
+            && stale.freshness().allows_stale_on_error(account.request.wall_at())
+            && has_failed(&forwarded)
+        {
+            let (rate, stale) = (rate_of(&forwarded), stale.clone());
+            let response = response_of(account, &stale, CacheResult::Stale)?;
+            self.fill.complete(stale);
+            return Ok(Handled::Changed(response, rate));
+        }
+        match forwarded {
+            Ok(Handled::Relayed(relayed)) => self.received(account, relayed, requested_at),
+            Ok(Handled::Changed(changed, rate)) => self.changed(account, changed, rate, requested_at),
+            Ok(handled @ Handled::Own(..)) => {
+                self.fill.fail();
+                Ok(handled)
+            }
+            Err(problem) => {
+                self.fill.fail();
+                Err(problem)
+            }
+        }
+    }
+
+    /// Stores a response of the upstream, or forwards it.
+    fn received(
+        self,
+        account: &mut RequestAccount,
+        relayed: RelayedResponse,
+        requested_at: Timestamp,
+    ) -> Result<Handled, Problem> {
+        let rate = relayed.admission.rate;
+        let RelayedResponse { answered: UpstreamResponse { head, mut content }, tap, admission } = relayed;
+        let received_at = account.request.wall_at();
+        if head.head.status() == 304
+            && let Some(stale) = self.stale.clone()
+        {
+            // The response has no content, so this only gives the connection back.
+            drop(read_available(&mut content, 0, account.request.read_at()));
+            return self.revalidated(account, &stale, &head, requested_at).map(|own| Handled::Changed(own, rate));
+        }
+        let storable = self.judged(account, &head.head, requested_at);
+        let bytes_max = self.request.rules.entry_bytes_max;
+        let announced = content.body_length();
+        let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
+            self.fill.uncacheable(received_at);
+            let answered = UpstreamResponse { head, content };
+            return forwarded(account, RelayedResponse { answered, tap, admission });
+        };
+        let pieces = match read_available(&mut content, bytes_max, account.request.read_at()) {
+            Received::Whole(whole) => {
+                let head = stored_head(&head, u64::try_from(whole.len()).ok(), received_at);
+                let head = head.ok_or_else(|| unwritable(InvalidPart::Status))?;
+                let stored = self.fill.store(storable.response(account, head, whole));
+                let result = account.cache.unwrap_or(CacheResult::Miss);
+                return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
+            }
+            Received::Part(pieces) => (pieces, None),
+            Received::Aborted(pieces) => (pieces, Some(ContentEnd::Aborted)),
+        };
+        let shared = SharedContent::new(announced);
+        let (pieces, end) = pieces;
+        pieces.into_iter().for_each(|piece| shared.push(piece));
+        let arriving_head = stored_head(&head, announced, received_at);
+        let arriving_head = arriving_head.ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let response = storable.response(account, arriving_head, Bytes::new());
+        let arriving = Arc::new(ArrivingResponse { response, content: shared });
+        let reader = arriving.content.reader().ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let handled = arriving_response(account, &arriving.response, reader, admission);
+        if let Some(end) = end {
+            arriving.content.end(end);
+            self.fill.fail();
+            return handled;
+        }
+        self.fill.arrives(arriving.clone());
+        let Storable { freshness, tags } = storable;
+        let (request, head) = (account.request.head.clone(), *head);
+        let complete = move |content: Bytes| {
+            let head = stored_head(&head, u64::try_from(content.len()).ok(), received_at)?;
+            Some(StoredResponse::new(head, content, freshness, &request, tags))
+        };
+        ArrivingContent { content, arriving, fill: self.fill, bytes_max }.store(account, complete);
+        handled
+    }
+
+    /// Stores a response whose body the route has changed.
+    fn changed(
+        self,
+        account: &mut RequestAccount,
+        changed: ChangedResponse,
+        rate: Option<RateLevel>,
+        requested_at: Timestamp,
+    ) -> Result<Handled, Problem> {
+        let ChangedResponse { mut head, content } = changed;
+        let received_at = account.request.wall_at();
+        let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let stored = self.judged(account, &head.head, requested_at);
+        let stored = stored.filter(|_| length <= self.request.rules.entry_bytes_max);
+        if let Some(storable) = stored
+            && let Some(head) = stored_head(&head, Some(length), received_at)
+        {
+            let stored = self.fill.store(storable.response(account, head, content));
+            let result = account.cache.unwrap_or(CacheResult::Miss);
+            return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
+        }
+        self.fill.uncacheable(received_at);
+        let result = account.cache.unwrap_or(CacheResult::Miss);
+        head.edits.append_named(b"cache-status", &status_field(account, result, None)).map_err(unwritable)?;
+        Ok(Handled::Changed(ChangedResponse { head, content }, rate))
+    }
+
+    /// Updates the stored response that the upstream has confirmed, and returns what the request gets of it.
+    fn revalidated(
+        self,
+        account: &mut RequestAccount,
+        stale: &StoredResponse,
+        head: &RelayedHead,
+        requested_at: Timestamp,
+    ) -> Result<ChangedResponse, Problem> {
+        let received_at = account.request.wall_at();
+        let head = updated_head(stale, head, received_at).ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let content = stale.content.clone();
+        let stored = match self.judged(account, &head, requested_at) {
+            Some(storable) => self.fill.store(storable.response(account, head, content)),
+            None => {
+                // The update has made it a response that may not be stored. This request still gets it.
+                self.fill.uncacheable(received_at);
+                let storable = Storable { freshness: stale.freshness(), tags: Box::default() };
+                Arc::new(storable.response(account, head, content))
+            }
+        };
+        response_of(account, &stored, CacheResult::Revalidated)
+    }
+
+    /// Returns what is stored besides the response; `None` if it may not be stored.
+    fn judged(&self, account: &RequestAccount, head: &UpstreamHead, requested_at: Timestamp) -> Option<Storable> {
+        let fields = head.fields();
+        if fields.get(KnownName::ContentType).is_some_and(is_event_stream) {
+            return None;
+        }
+        let request = account.request.head.fields();
+        let is_open = matches!(account.policy().auth, Auth::None);
+        // The upstream may respond to a cookie. Only it knows whether the response is for all.
+        let has_cookie = request.get(KnownName::Cookie).is_some();
+        let freshness = judge(&ExchangeFacts {
+            status: head.status(),
+            fields,
+            requested_at,
+            received_at: account.request.wall_at(),
+            ttl: self.request.rules.ttl.filter(|_| !has_cookie),
+            has_foreign_credential: is_open && request.get(KnownName::Authorization).is_some(),
+        })?;
+        let tags = match &self.request.rules.tags {
+            Some(name) => tags_of(fields, name)?,
+            None => Box::default(),
+        };
+        Some(Storable { freshness, tags })
+    }
+}
+
+impl Storable {
+    fn response(&self, account: &RequestAccount, head: UpstreamHead, content: Bytes) -> StoredResponse {
+        StoredResponse::new(head, content, self.freshness, &account.request.head, self.tags.clone())
+    }
+}
+
+/// Returns a response that is forwarded as it arrives.
+fn forwarded(account: &RequestAccount, mut relayed: RelayedResponse) -> Result<Handled, Problem> {
+    let result = account.cache.unwrap_or(CacheResult::Miss);
+    let item = status_field(account, result, None);
+    relayed.answered.head.edits.append_named(b"cache-status", &item).map_err(unwritable)?;
+    Ok(Handled::Relayed(relayed))
+}
+
+/// Whether the upstream has failed, so that a stale response may be used (RFC 5861, 4).
+fn has_failed(forwarded: &Result<Handled, Problem>) -> bool {
+    match forwarded {
+        Ok(Handled::Relayed(relayed)) => matches!(relayed.answered.head.head.status(), 500 | 502..=504),
+        Ok(Handled::Own(..) | Handled::Changed(..)) => false,
+        Err(problem) => problem.refusal.side() == Side::Upstream,
+    }
+}
+
+fn rate_of(forwarded: &Result<Handled, Problem>) -> Option<RateLevel> {
+    match forwarded {
+        Ok(Handled::Relayed(relayed)) => relayed.admission.rate,
+        Ok(Handled::Own(_, rate) | Handled::Changed(_, rate)) => *rate,
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,37 @@
+//! The revalidation of a stale response without a client (RFC 5861, 3).
+
+use std::sync::Arc;
+
+use config::snapshot::Route;
+
+use super::super::Handled;
+use super::super::forward::ForwardedRoute;
+use super::filling::Filling;
+use crate::account::RequestAccount;
+use crate::account::cache_result::CacheResult;
+use crate::body::IncomingBody;
+use crate::deadlines::task::spawn;
+use crate::forward::UpstreamContent;
+use crate::response::drain::within;
+
+/// Sends the request of a client again, in a task of its own, and stores the response. The client has a stale one. Without
+/// room for another request in flight, nothing is sent.
+pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filling) {
+    let worker = account.request.at.worker.clone();
+    let Ok(permit) = worker.shared.capacity.enter() else { return };
+    let (mut account, route) = (account.detached(permit), route.clone());
+    spawn(async move {
+        let until = account.total_at();
+        let refreshing = async {
+            let Some(to) = ForwardedRoute::of(&route) else { return };
+            let handled = filling.forward(to, &mut account, &mut IncomingBody::Whole, None).await;
+            if let Ok(Handled::Relayed(relayed)) = handled {
+                // A response that is stored arrives in another task. Any other one has no reader.
+                let content: Box<UpstreamContent> = relayed.answered.content;
+                drop(content);
+            }
+            account.cache = Some(CacheResult::Refresh);
+        };
+        within(&worker, until, refreshing).await;
+    });
+}

@@ -1,0 +1,142 @@
+//! A request to a cached route: its key, and the stored responses that it accepts.
+
+use std::sync::Arc;
+
+use access::{Subject, Timestamp};
+use config::snapshot::{Auth, CacheRules};
+use http1::{Announced, KnownName};
+
+use crate::account::RequestAccount;
+use crate::body::IncomingBody;
+use crate::client::head::Head;
+use crate::worker::response_cache::CacheControl;
+use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
+use crate::worker::response_cache::stored::StoredResponse;
+
+/// Longer keys are not stored.
+const KEY_BYTES_MAX: usize = 16 * 1024;
+
+/// A request that a stored response may answer.
+pub(super) struct CachedRequest {
+    pub(super) memory: Arc<RouteMemory>,
+    pub(super) rules: Arc<CacheRules>,
+    pub(super) key: CacheKey,
+    control: CacheControl,
+}
+
+/// Returns the request, if a stored response may answer it.
+pub(super) fn cached_request(account: &RequestAccount, body: &IncomingBody) -> Option<CachedRequest> {
+    let policy = account.policy();
+    let rules = policy.cache.clone()?;
+    let head = &account.request.head;
+    let is_plain = matches!(head.method_bytes(), b"GET" | b"HEAD")
+        && matches!(head.announced(), Announced::Nothing | Announced::Length(0))
+        && matches!(body, IncomingBody::Empty(_) | IncomingBody::Whole)
+        && head.upgrade().is_none()
+        // Conditions on the current state are for the upstream.
+        && head.fields().named(b"if-match").next().is_none()
+        && head.fields().named(b"if-unmodified-since").next().is_none();
+    if !is_plain {
+        return None;
+    }
+    let mut control = CacheControl::of(head.fields().all(KnownName::CacheControl));
+    if head.get(KnownName::CacheControl).is_none() {
+        let mut pragma = head.fields().named(b"pragma");
+        control.no_cache = pragma.any(|value| value.eq_ignore_ascii_case(b"no-cache"));
+    }
+    if control.no_store {
+        return None;
+    }
+    let key = key(account, &rules)?;
+    let memory = account.request.worker().shared.responses.of(&rules);
+    Some(CachedRequest { memory, rules, key, control })
+}
+
+impl CachedRequest {
+    /// Whether the client accepts the stored response without the upstream's consent.
+    pub(super) fn accepts(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        let freshness = stored.freshness();
+        let Some(fresh_for) = freshness.fresh_for(now) else { return false };
+        let is_young = self.control.max_age.is_none_or(|age| freshness.age(now) <= age);
+        !self.control.no_cache && is_young && fresh_for > self.control.min_fresh
+    }
+
+    /// Whether the client gets the stale response while it is revalidated: the response allows it, and the client has not
+    /// asked for a fresh one.
+    pub(super) fn accepts_stale(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        let freshness = stored.freshness();
+        freshness.fresh_for(now).is_none()
+            && freshness.allows_stale(now)
+            && !self.control.no_cache
+            && self.control.max_age.is_none()
+            && self.control.min_fresh == 0
+    }
+}
+
+/// Whether the client wants the whole response: a range is not stored, and a response to HEAD has no content.
+pub(super) fn is_whole(head: &Head) -> bool {
+    head.method_bytes() == b"GET" && head.get(KnownName::Range).is_none()
+}
+
+/// Returns the URL that was requested.
+pub(super) fn url(account: &RequestAccount) -> Vec<u8> {
+    let request = &account.request;
+    let scheme = request.origin(request.is_peer_trusted()).scheme;
+    let [root, rest] = request.head.path_and_query();
+    let host = request.head.host().to_ascii_lowercase();
+    let default_port: &[u8] = if scheme == "https" { b":443" } else { b":80" };
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    [scheme.as_bytes(), b"://", host, root, rest].concat()
+}
+
+/// Returns the key of a request; `None` if it is too long. No part contains the octet 0, which separates them.
+fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
+    let request = &account.request;
+    let mut key = url(account);
+    let mut add = |part: &[u8]| {
+        key.push(0);
+        key.extend_from_slice(part);
+    };
+    add(b"");
+    let mut names: Vec<&str> = rules.vary.iter().map(|name| &**name).collect();
+    if !rules.shared {
+        if !matches!(account.policy().auth, Auth::None) {
+            add_subject(&account.identity.subject, &mut add);
+        }
+        let token = account.identity.token.as_deref().map(|token| token.identity_fields());
+        let service = account.identity.service.as_deref().map(|service| service.identity_fields());
+        for field in token.into_iter().flatten().chain(service.into_iter().flatten()) {
+            add(field.name);
+            add(field.value);
+        }
+        add(request.at.peer.certificate_subject().unwrap_or_default());
+        // Upstreams trust these headers, so their values identify clients.
+        names.extend(request.snapshot.traffic.claim_headers.iter().map(|name| &**name));
+        names.extend(account.policy().allow_headers.iter().map(|name| &**name));
+    }
+    for name in names {
+        let mut values = request.head.fields().named(name.as_bytes()).peekable();
+        if values.peek().is_some() {
+            add(name.as_bytes());
+            values.for_each(&mut add);
+        }
+    }
+    (key.len() <= KEY_BYTES_MAX).then(|| key.into())
+}
+
+fn add_subject(subject: &Subject, add: &mut impl FnMut(&[u8])) {
+    add(subject.kind().as_str().as_bytes());
+    match subject {
+        Subject::Key(caller) => add(format!("{:?}", (caller.user, caller.key, caller.plan)).as_bytes()),
+        Subject::Token { issuer, sub } => {
+            add(issuer.as_str().as_bytes());
+            add(sub.as_str().as_bytes());
+        }
+        Subject::Basic { issuer, name } => {
+            add(issuer.as_str().as_bytes());
+            add(name.as_str().as_bytes());
+        }
+        Subject::Certificate { subject } => add(subject.as_str().as_bytes()),
+        Subject::Anonymous { address } => add(format!("{address:?}").as_bytes()),
+    }
+}

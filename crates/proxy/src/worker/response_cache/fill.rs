@@ -1,0 +1,86 @@
+//! The fill of a key: one request goes to the upstream, and the others with the same key wait for its response.
+
+use std::sync::Arc;
+
+use access::Timestamp;
+use tokio::sync::watch;
+
+use super::fill_state::{BegunFill, FillState, FillTurn};
+use super::memory::{CacheKey, RouteMemory};
+use super::stored::{ArrivingResponse, StoredResponse};
+use crate::client::head::Head;
+
+/// The part of a request in filling a key.
+pub(crate) enum FillRole {
+    /// The request goes to the upstream, and stores the response if it may.
+    Fills(RunningFill),
+    /// Another request does. The receiver gets the state.
+    Waits(watch::Receiver<FillState>),
+}
+
+/// The right to fill a key. Dropping it lets another request fill it.
+#[derive(Debug)]
+pub(crate) struct RunningFill {
+    memory: Arc<RouteMemory>,
+    key: CacheKey,
+    begun: BegunFill,
+    has_ended: bool,
+}
+
+impl FillRole {
+    /// Lets a request fill the key, unless it waits for another one that does.
+    pub(crate) fn of(memory: &Arc<RouteMemory>, key: &CacheKey, request: &Head, now: Timestamp) -> Self {
+        match memory.fill(key, request, now) {
+            FillTurn::Waits(state) => Self::Waits(state),
+            FillTurn::Begun(begun) => {
+                let (memory, key) = (memory.clone(), key.clone());
+                Self::Fills(RunningFill { memory, key, begun, has_ended: false })
+            }
+        }
+    }
+}
+
+impl RunningFill {
+    /// Gives the other requests the head of the response, and its content as it arrives.
+    pub(crate) fn arrives(&self, response: Arc<ArrivingResponse>) {
+        self.begun.state.send_replace(FillState::Arriving(response));
+    }
+
+    /// Stores the complete response, unless a purge came meanwhile, and gives it to the requests that wait.
+    pub(crate) fn store(self, response: StoredResponse) -> Arc<StoredResponse> {
+        let response = Arc::new(response);
+        self.memory.store(&self.key, &response, &self.begun.is_void);
+        self.complete(response.clone());
+        response
+    }
+
+    /// Gives a response to the requests that wait, without storing it.
+    pub(crate) fn complete(mut self, response: Arc<StoredResponse>) {
+        self.end(FillState::Complete(response));
+    }
+
+    /// Sends the requests of the key to the upstream, also those of the next seconds: its responses may not be stored.
+    pub(crate) fn uncacheable(mut self, now: Timestamp) {
+        self.memory.note_uncacheable(&self.key, now);
+        self.end(FillState::Unstored);
+    }
+
+    /// Sends the requests that wait to the upstream.
+    pub(crate) fn fail(mut self) {
+        self.end(FillState::Unstored);
+    }
+
+    fn end(&mut self, state: FillState) {
+        self.has_ended = true;
+        self.memory.end_fill(&self.key, self.begun.number);
+        self.begun.state.send_replace(state);
+    }
+}
+
+impl Drop for RunningFill {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end(FillState::Aborted);
+        }
+    }
+}

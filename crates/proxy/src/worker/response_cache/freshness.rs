@@ -1,0 +1,147 @@
+//! Whether a response is stored, and how long it may be used without asking its upstream (RFC 9111, 3 and 4.2).
+
+use std::time::Duration;
+
+use access::Timestamp;
+use http1::{Fields, KnownName};
+
+use super::directives::{CacheControl, delta_seconds};
+use crate::client::head::text;
+
+/// The age of a response whose `Age` is invalid: more than any lifetime.
+const AGE_UNKNOWN: u64 = 1 << 32;
+
+/// The facts of an exchange that decide about its response.
+pub(crate) struct ExchangeFacts<'a> {
+    pub(crate) status: u16,
+    pub(crate) fields: Fields<'a>,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    /// The lifetime of responses that have none, if the route has one and the request allows its use.
+    pub(crate) ttl: Option<Duration>,
+    /// Whether the request has a credential that is not part of the key (RFC 9111, 3.5).
+    pub(crate) has_foreign_credential: bool,
+}
+
+/// How long a stored response may be used. All times are in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Freshness {
+    received_at: Timestamp,
+    initial_age: u64,
+    lifetime: u64,
+    stale_while_revalidate: u64,
+    /// How long the response may be used after its lifetime if the upstream fails.
+    stale_if_error: u64,
+    /// Whether each use needs the upstream's consent.
+    is_always_validated: bool,
+}
+
+/// Returns the freshness of a response that is stored; `None` if it must not be, or if storing it has no use.
+pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
+    let fields = facts.fields;
+    let control = CacheControl::of(fields.all(KnownName::CacheControl));
+    // `must-understand` replaces `no-store` for caches that know the rules of the status (RFC 9111, 5.2.2.3).
+    let forbids = if control.must_understand { !is_understood(facts.status) } else { control.no_store };
+    if forbids || control.is_private || fields.get(KnownName::SetCookie).is_some() {
+        return None;
+    }
+    let varies_by_all = |value: &[u8]| value.split(|octet| *octet == b',').any(|name| name.trim_ascii() == b"*");
+    if fields.all(KnownName::Vary).any(varies_by_all) || matches!(facts.status, 0..=199 | 206 | 304 | 600..) {
+        return None;
+    }
+    let is_allowed = control.is_public || control.must_revalidate || control.s_maxage.is_some();
+    if facts.has_foreign_credential && !is_allowed {
+        return None;
+    }
+    let explicit = control.s_maxage.or(control.max_age).or_else(|| expires(fields, facts.received_at));
+    let is_usual = matches!(facts.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501);
+    let implicit = facts.ttl.filter(|_| is_usual && !control.no_cache).map(|ttl| ttl.as_secs().max(1));
+    let lifetime = explicit.or(implicit).unwrap_or(0);
+    let has_validator = fields.get(KnownName::Etag).is_some() || fields.named(b"last-modified").next().is_some();
+    let has_purpose = lifetime > 0 && !control.no_cache || has_validator && (explicit.is_some() || control.no_cache);
+    if !has_purpose {
+        return None;
+    }
+    let must_revalidate = control.must_revalidate || control.s_maxage.is_some() || control.no_cache;
+    Some(Freshness {
+        received_at: facts.received_at,
+        initial_age: initial_age(facts),
+        lifetime,
+        stale_while_revalidate: if must_revalidate { 0 } else { control.stale_while_revalidate },
+        stale_if_error: if must_revalidate { 0 } else { control.stale_if_error.unwrap_or(0) },
+        is_always_validated: control.no_cache,
+    })
+}
+
+/// Whether the cache knows the rules of a status.
+const fn is_understood(status: u16) -> bool {
+    matches!(status, 200..=204 | 300..=303 | 307 | 308 | 400 | 401 | 403..=405 | 408..=410 | 414 | 500..=504)
+}
+
+impl Freshness {
+    /// Returns the freshness of the response if its lifetime ends at `at` at the latest.
+    pub(super) fn until(self, at: Timestamp) -> Self {
+        Self { lifetime: self.lifetime.min(self.age(at)), ..self }
+    }
+
+    /// Returns the age of the response.
+    pub(crate) fn age(&self, now: Timestamp) -> u64 {
+        self.initial_age.saturating_add(now.0.saturating_sub(self.received_at.0) / 1_000_000)
+    }
+
+    /// Returns how long the response remains fresh; `None` if it needs the upstream's consent.
+    pub(crate) fn fresh_for(&self, now: Timestamp) -> Option<u64> {
+        let left = self.lifetime.checked_sub(self.age(now)).filter(|left| *left > 0);
+        left.filter(|_| !self.is_always_validated)
+    }
+
+    /// Whether the response may be used while another request revalidates it.
+    pub(crate) fn allows_stale(&self, now: Timestamp) -> bool {
+        self.is_within(now, self.stale_while_revalidate)
+    }
+
+    /// Whether the response may be used because the upstream has failed.
+    pub(crate) fn allows_stale_on_error(&self, now: Timestamp) -> bool {
+        self.is_within(now, self.stale_if_error)
+    }
+
+    fn is_within(&self, now: Timestamp, beyond: u64) -> bool {
+        beyond > 0 && !self.is_always_validated && self.age(now) < self.lifetime.saturating_add(beyond)
+    }
+}
+
+/// Returns the lifetime by `Expires`. A date that is invalid has passed (RFC 9111, 5.3).
+fn expires(fields: Fields<'_>, received_at: Timestamp) -> Option<u64> {
+    let mut values = fields.named(b"expires");
+    let value = values.next()?;
+    if values.next().is_some() {
+        return Some(0);
+    }
+    let date = fields.get(KnownName::Date).and_then(seconds_of_date).unwrap_or_else(|| received_at.unix_seconds());
+    Some(seconds_of_date(value).map_or(0, |at| at.saturating_sub(date)))
+}
+
+/// Returns the age at the time of receipt (RFC 9111, 4.2.3).
+fn initial_age(facts: &ExchangeFacts<'_>) -> u64 {
+    let received = facts.received_at.unix_seconds();
+    let date = facts.fields.get(KnownName::Date).and_then(seconds_of_date);
+    let apparent = date.map_or(0, |date| received.saturating_sub(date));
+    let mut ages = facts.fields.named(b"age");
+    let reported = match (ages.next(), ages.next()) {
+        (None, _) => 0,
+        // An age that is not one number may be any: the response needs the upstream's consent.
+        (Some(age), None) if age.iter().all(u8::is_ascii_digit) => delta_seconds(age).unwrap_or(AGE_UNKNOWN),
+        (Some(_), _) => AGE_UNKNOWN,
+    };
+    let delay = facts.received_at.0.saturating_sub(facts.requested_at.0) / 1_000_000;
+    apparent.max(reported.saturating_add(delay))
+}
+
+/// Returns a date of HTTP in seconds since the Unix epoch.
+pub(super) fn seconds_of_date(value: &[u8]) -> Option<u64> {
+    let date = httpdate::parse_http_date(text(value)?).ok()?;
+    date.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;

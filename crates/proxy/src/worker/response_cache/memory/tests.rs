@@ -1,0 +1,157 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::client::head::tests::get;
+use crate::upstream::response_head::UpstreamHead;
+use crate::worker::response_cache::fill::{FillRole, RunningFill};
+use crate::worker::response_cache::fill_state::FillState;
+use crate::worker::response_cache::freshness::{ExchangeFacts, judge};
+use crate::worker::response_cache::stored::tags_of;
+
+const AT: Timestamp = Timestamp(1);
+
+fn response(fields: &str, content_bytes: usize, request: &Head) -> StoredResponse {
+    let lines = format!("HTTP/1.1 200 \r\ncache-control: max-age=60\r\n{fields}\r\n");
+    let head = UpstreamHead::parsed(lines.into_bytes()).unwrap();
+    let facts = ExchangeFacts {
+        status: 200,
+        fields: head.fields(),
+        requested_at: AT,
+        received_at: AT,
+        ttl: None,
+        has_foreign_credential: false,
+    };
+    let (freshness, tags) = (judge(&facts).unwrap(), tags_of(head.fields(), "tags").unwrap());
+    StoredResponse::new(head, Bytes::from(vec![b'x'; content_bytes]), freshness, request, tags)
+}
+
+fn begin(memory: &Arc<RouteMemory>, key: &CacheKey, request: &Head) -> RunningFill {
+    match FillRole::of(memory, key, request, AT) {
+        FillRole::Fills(fill) => fill,
+        FillRole::Waits(_) => panic!("the key is filled"),
+    }
+}
+
+fn store(memory: &Arc<RouteMemory>, key: &CacheKey, fields: &str, content_bytes: usize) {
+    let request = get(&[]);
+    begin(memory, key, &request).store(response(fields, content_bytes, &request));
+}
+
+fn key(url: &str, rest: &str) -> CacheKey {
+    [url.as_bytes(), b"\0", rest.as_bytes()].concat().into()
+}
+
+#[test]
+fn the_memory_has_a_bound_and_keeps_what_is_used() {
+    let (memory, request) = (RouteMemory::new(100_000), get(&[]));
+    let used = key("http://h/used", "");
+    store(&memory, &used, "", 1_000);
+    for number in 0..500 {
+        store(&memory, &key(&format!("http://h/{number}"), ""), "", 1_000);
+        assert!(memory.lock().bytes <= 100_000);
+        assert!(memory.find(&used, &request).is_some(), "{number}");
+    }
+    assert!(memory.find(&key("http://h/0", ""), &request).is_none());
+    assert!(memory.find(&key("http://h/499", ""), &request).is_some());
+    let state = memory.lock();
+    assert!(state.responses.len() > 20 && state.order.len() < 1_000, "{} {}", state.responses.len(), state.order.len());
+}
+
+#[test]
+fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
+    let keys = [key("http://h/a", "1"), key("http://h/a", "2"), key("http://h/ab", "1"), key("http://h/a?x", "1")];
+    let tags = ["tags: one\r\n", "tags: two one\r\n", "tags: two,three\r\n", ""];
+    for (purged, expected) in [
+        (Purged::Url(b"http://h/a"), [false, false, true, true]),
+        (Purged::Url(b"http://h/"), [true; 4]),
+        (Purged::Url(b"http://h/ab"), [true, true, false, true]),
+        (Purged::Prefix(b"http://h/a"), [false; 4]),
+        (Purged::Prefix(b"http://h/a?"), [true, true, true, false]),
+        (Purged::Prefix(b"http://i"), [true; 4]),
+        (Purged::Tag(b"one"), [false, false, true, true]),
+        (Purged::Tag(b"two"), [true, false, false, true]),
+        (Purged::Tag(b"on"), [true; 4]),
+    ] {
+        let (hard, soft, request) = (RouteMemory::new(1_000_000), RouteMemory::new(1_000_000), get(&[]));
+        for (key, tags) in keys.iter().zip(tags) {
+            store(&hard, key, tags, 10);
+            store(&soft, key, tags, 10);
+        }
+        let count = expected.iter().filter(|kept| !**kept).count() as u64;
+        assert_eq!((hard.remove(purged), soft.mark_stale(purged, AT)), (count, count), "{purged:?}");
+        let left = keys.each_ref().map(|key| hard.find(key, &request).is_some());
+        assert_eq!(left, expected, "{purged:?}");
+        let fresh = keys.each_ref().map(|key| soft.find(key, &request).unwrap().freshness().fresh_for(AT).is_some());
+        assert_eq!(fresh, expected, "{purged:?}");
+        let bytes = hard.lock().responses.iter().map(|(key, of)| entry_bytes(key, &of[0])).sum::<u64>();
+        assert_eq!(hard.lock().bytes, bytes);
+    }
+}
+
+#[test]
+fn a_purge_looks_at_more_keys_than_one_batch_has() {
+    let memory = RouteMemory::new(100_000_000);
+    for number in 0..PURGE_BATCH * 2 + 1 {
+        store(&memory, &key(&format!("http://h/{number}"), ""), "", 1);
+    }
+    assert_eq!(memory.remove(Purged::Prefix(b"http://h/")), PURGE_BATCH as u64 * 2 + 1);
+    assert_eq!(memory.totals(), (0, 0));
+}
+
+#[test]
+fn a_fill_that_began_before_a_purge_stores_nothing() {
+    let (memory, request, own) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    for purged in [Purged::Url(b"http://h/a"), Purged::Prefix(b"http://h"), Purged::Tag(b"any")] {
+        let fill = begin(&memory, &own, &request);
+        memory.remove(purged);
+        // A request after the purge waits for no fill that began before it.
+        let second = begin(&memory, &own, &request);
+        fill.store(response("", 10, &request));
+        assert!(memory.find(&own, &request).is_none(), "{purged:?}");
+        second.store(response("", 10, &request));
+        assert!(memory.find(&own, &request).is_some(), "{purged:?}");
+    }
+}
+
+#[test]
+fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
+    let (memory, key) = (RouteMemory::new(1_000_000), key("http://h/a", ""));
+    for number in 0..100 {
+        let text = (number % 50).to_string();
+        let request = get(&[("accept", &text)]);
+        begin(&memory, &key, &request).store(response("vary: Accept\r\n", 10, &request));
+        assert!(memory.find(&key, &request).is_some());
+    }
+    let state = memory.lock();
+    let kept = &state.responses[&key];
+    assert_eq!(kept.len(), VARIANTS_MAX);
+    assert_eq!(state.bytes, kept.iter().map(|kept| entry_bytes(&key, kept)).sum::<u64>());
+}
+
+#[test]
+fn an_aborted_fill_lets_another_request_fill_the_key() {
+    let (memory, request, key) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    let first = begin(&memory, &key, &request);
+    let FillRole::Waits(state) = FillRole::of(&memory, &key, &request, AT) else { panic!("the key is filled") };
+    drop(first);
+    assert!(matches!(&*state.borrow(), FillState::Aborted));
+    begin(&memory, &key, &request).fail();
+    assert!(memory.lock().fills.is_empty());
+}
+
+#[test]
+fn requests_of_an_uncacheable_key_do_not_wait_for_each_other_for_some_time() {
+    let (memory, request, key) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    begin(&memory, &key, &request).uncacheable(AT);
+    let (first, second) = (begin(&memory, &key, &request), begin(&memory, &key, &request));
+    // A response that is stored ends it at once.
+    second.store(response("", 10, &request));
+    drop(first);
+    let _third = begin(&memory, &key, &request);
+    assert!(matches!(FillRole::of(&memory, &key, &request, AT), FillRole::Waits(_)));
+    let later = AT.after(UNCACHEABLE_FOR);
+    for number in 0..UNCACHEABLE_MAX * 2 {
+        memory.note_uncacheable(&number.to_string().into_bytes().into(), if number % 2 == 0 { AT } else { later });
+    }
+    assert!(memory.lock().uncacheable.len() <= UNCACHEABLE_MAX);
+}

@@ -1,0 +1,222 @@
+//! Requests of one key at the same time: one goes to the upstream, and no client can cancel it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use e2e::{Call, Framing, Gateway, Head, Piece, Setup, Turn, Upstream, Wire, eventually};
+use tokio::sync::{Barrier, watch};
+use tokio::task::JoinSet;
+
+use super::{ROUTES, gateway};
+
+/// Sends a request on a connection of its own.
+async fn send(gateway: &Gateway, call: Call) -> Wire {
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    wire.write(&call.bytes(gateway.proxy)).await.unwrap();
+    wire
+}
+
+/// Waits until this number of requests is in flight.
+async fn in_flight(gateway: &Gateway, requests: usize) {
+    let expected = i64::try_from(requests).unwrap();
+    eventually("all requests are in flight", async || {
+        (gateway.gauge("tollgate_requests_in_flight").await == expected).then_some(())
+    })
+    .await;
+}
+
+/// Reads the head of a response, and its first piece.
+async fn begun(wire: &mut Wire) -> (Head, String, Framing) {
+    let head = wire.head().await.unwrap();
+    let mut framing = head.framing().unwrap();
+    let Piece::Data(first) = wire.piece(&mut framing).await else { panic!("no content") };
+    (head, String::from_utf8(first).unwrap(), framing)
+}
+
+/// Starts an upstream that sends half of its content, and the rest when it is told to. `head` has no framing.
+async fn halting(head: &'static str, rest: &'static [u8], wait: watch::Receiver<bool>) -> Upstream {
+    Upstream::start(move |mut turn: Turn| {
+        let mut wait = wait.clone();
+        async move {
+            turn.stream(head).await;
+            turn.chunk(b"first ").await;
+            wait.wait_for(|go| *go).await.ok()?;
+            turn.chunk(rest).await;
+            turn.chunk(b"").await;
+            Some(turn)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn clients_get_the_bytes_of_one_fill_as_they_come() {
+    let (go, wait) = watch::channel(false);
+    let upstream = halting("200 OK\r\ncache-control: max-age=60\r\netag: \"a\"", b"second", wait).await;
+    let gateway = gateway(&upstream).await;
+    let mut wires = Vec::new();
+    for status in ["fwd=miss; ttl", "fwd=miss; collapsed; ttl"] {
+        let mut wire = send(&gateway, Call::get("/o/a")).await;
+        let (head, first, framing) = begun(&mut wire).await;
+        assert_eq!((first.as_str(), head.word(1)), ("first ", "200"));
+        assert!(head.header("cache-status").unwrap().contains(status), "{head:?}");
+        wires.push((wire, framing));
+    }
+    // A client that has the response needs no content.
+    gateway.call(Call::get("/o/a").header("if-none-match", "\"a\"")).await.expect(304);
+    go.send_replace(true);
+    for (mut wire, framing) in wires {
+        assert_eq!(wire.body(framing).await, (b"second".to_vec(), true));
+    }
+    eventually("the response is stored", async || {
+        let answer = gateway.call(Call::get("/o/a")).await.expect(200);
+        answer.header("cache-status").unwrap().contains("; hit").then_some(answer.text())
+    })
+    .await;
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn no_client_can_cancel_a_fill() {
+    for hangup in ["cancel", "drain"] {
+        let (go, wait) = watch::channel(false);
+        let upstream = halting("200 OK\r\ncache-control: max-age=60", b"second", wait).await;
+        let setup = Setup::routed(upstream.address(), ROUTES);
+        let setup = if hangup == "cancel" { setup.section("on_hangup", "cancel") } else { setup };
+        let gateway = Gateway::start(setup).await;
+        let mut first = send(&gateway, Call::get("/o/a")).await;
+        begun(&mut first).await;
+        let mut second = send(&gateway, Call::get("/o/a")).await;
+        let (_, _, framing) = begun(&mut second).await;
+        drop(first);
+        gateway.logs("caller_gone").await;
+        go.send_replace(true);
+        assert_eq!(second.body(framing).await, (b"second".to_vec(), true), "{hangup}");
+        assert_eq!(upstream.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn requests_continue_alone_once_the_response_proves_uncacheable() {
+    const CLIENTS: usize = 8;
+    let (go, wait) = watch::channel(false);
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let (mut wait, number) = (wait.clone(), count.fetch_add(1, Ordering::SeqCst));
+        async move {
+            wait.wait_for(|go| *go).await.ok()?;
+            turn.answer("200 OK\r\ncache-control: private", number.to_string().as_bytes()).await;
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = Arc::new(gateway(&upstream).await);
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let gateway = gateway.clone();
+        clients.spawn(async move { gateway.call(Call::get("/o/p")).await.expect(200).text() });
+    }
+    in_flight(&gateway, CLIENTS).await;
+    assert_eq!(upstream.seen().len(), 1);
+    go.send_replace(true);
+    let mut contents: Vec<String> = clients.join_all().await;
+    contents.sort();
+    let expected: Vec<String> = (0..CLIENTS).map(|number| number.to_string()).collect();
+    assert_eq!(contents, expected);
+}
+
+#[tokio::test]
+async fn content_that_proves_too_large_reaches_all_its_clients_and_is_not_stored() {
+    let (go, wait) = watch::channel(false);
+    let rest: &'static [u8] = vec![b'x'; 400_000].leak();
+    let upstream = halting("200 OK\r\ncache-control: max-age=60", rest, wait).await;
+    let gateway = gateway(&upstream).await;
+    let mut wires = Vec::new();
+    for _ in 0..3 {
+        let mut wire = send(&gateway, Call::get("/small/a")).await;
+        let (_, _, framing) = begun(&mut wire).await;
+        wires.push((wire, framing));
+    }
+    go.send_replace(true);
+    for (mut wire, framing) in wires {
+        let (content, is_whole) = wire.body(framing).await;
+        assert!(is_whole && content == rest, "{} bytes", content.len());
+    }
+    let answer = gateway.call(Call::get("/small/a")).await.expect(200);
+    assert!(answer.header("cache-status").unwrap().contains("fwd=miss"), "{:?}", answer.head);
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn content_that_the_upstream_aborts_is_not_stored() {
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        turn.read_body().await;
+        turn.write(b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 100\r\n\r\npart").await;
+        None
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    for sent in 1..=3 {
+        let mut wire = send(&gateway, Call::get("/o/cut")).await;
+        let head = wire.head().await.unwrap();
+        let (content, is_whole) = wire.body(head.framing().unwrap()).await;
+        assert_eq!((content.as_slice(), is_whole), (&b"part"[..], false));
+        assert_eq!(upstream.seen().len(), sent);
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_clients_of_a_cold_key_are_one_request() {
+    const CLIENTS: usize = 1_000;
+    let (go, wait) = watch::channel(false);
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let mut wait = wait.clone();
+        async move {
+            wait.wait_for(|go| *go).await.ok()?;
+            turn.answer("200 OK\r\ncache-control: max-age=60", b"one").await;
+            Some(turn)
+        }
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), ROUTES);
+    let setup = setup.section("connections", "{max: 5000, per_address: 5000, in_flight_per_address: 2000}");
+    let gateway = Arc::new(Gateway::start(setup).await);
+    let (mut clients, barrier) = (JoinSet::new(), Arc::new(Barrier::new(CLIENTS + 1)));
+    for _ in 0..CLIENTS {
+        let (gateway, barrier) = (gateway.clone(), barrier.clone());
+        clients.spawn(async move {
+            barrier.wait().await;
+            gateway.call(Call::get("/o/cold")).await.expect(200).text()
+        });
+    }
+    barrier.wait().await;
+    in_flight(&gateway, CLIENTS).await;
+    go.send_replace(true);
+    while let Some(content) = clients.join_next().await {
+        assert_eq!(content.unwrap(), "one");
+    }
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fill_survives_the_client_that_began_it() {
+    let (go, wait) = watch::channel(false);
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let mut wait = wait.clone();
+        async move {
+            wait.wait_for(|go| *go).await.ok()?;
+            turn.answer("200 OK\r\ncache-control: max-age=60", b"one").await;
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    let mut wire = Wire::connect(gateway.proxy).await.unwrap();
+    wire.write(&Call::get("/o").bytes(gateway.proxy)).await.unwrap();
+    eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(())).await;
+    drop(wire);
+    let waiting = gateway.call(Call::get("/o"));
+    go.send_replace(true);
+    assert_eq!(waiting.await.expect(200).text(), "one");
+    assert_eq!(upstream.seen().len(), 1);
+}

@@ -1,0 +1,40 @@
+//! `DELETE /api/cache`.
+
+use e2e::{Call, Gateway, Setup};
+use serde_json::json;
+
+use super::numbered;
+use crate::people::admin;
+
+const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}, cache: {tags: cache-tag}}, \
+    {path: {prefix: /k}, upstreams: backend, cache: {ttl: 60s}}";
+
+#[tokio::test]
+async fn stored_responses_are_purged_by_url_prefix_and_tag() {
+    let upstream = numbered("200 OK\r\ncache-control: max-age=60\r\ncache-tag: product-7 list").await;
+    let gateway = Gateway::start(
+        Setup::routed(upstream.address(), ROUTES).section("signup", "open").section("signup_plan", "open"),
+    )
+    .await;
+    let (token, key) = (admin(&gateway, "root").await.token, gateway.key().await);
+    let base = format!("http://{}", gateway.proxy);
+    let get = async |target: &str| gateway.call(Call::get(target).key(&key)).await.expect(200).text();
+    let purge = async |query: String| {
+        let answer = gateway.ask(Call::new("DELETE", &format!("/api/cache?{query}")).key(&token)).await.expect(200);
+        answer.json()["purged"].as_u64().unwrap()
+    };
+    for (number, target) in ["/o/a", "/o/b", "/k/a"].into_iter().enumerate() {
+        assert_eq!(get(target).await, format!("response {number}"));
+    }
+    assert_eq!(purge(format!("url={base}/o/a")).await, 1);
+    assert_eq!(purge(format!("url={base}/o/")).await, 0);
+    assert_eq!([get("/o/a").await, get("/o/b").await], ["response 3", "response 1"]);
+    assert_eq!(purge("tag=product-7".to_owned()).await, 2);
+    assert_eq!([get("/o/a").await, get("/o/b").await], ["response 4", "response 5"]);
+    assert_eq!(purge(format!("prefix={base}/")).await, 3);
+    assert_eq!([get("/o/a").await, get("/k/a").await], ["response 6", "response 7"]);
+    assert_eq!(purge(format!("url={base}/k/a&soft=true")).await, 1);
+    assert_eq!(get("/k/a").await, "response 8");
+    let refused = gateway.ask(Call::new("DELETE", "/api/cache").key(&token)).await.expect(400);
+    assert_eq!(refused.json()["error"]["code"], json!("bad_request"));
+}

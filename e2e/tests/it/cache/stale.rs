@@ -1,0 +1,131 @@
+//! Stale responses: revalidated, used while the gateway revalidates them, or used in place of a failure.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use e2e::{Call, Turn, Upstream, eventually};
+use tokio::sync::watch;
+
+use super::{check, gateway};
+
+#[tokio::test]
+async fn a_stale_response_is_revalidated() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            turn.read_body().await;
+            let tag = "cache-control: no-cache\r\netag: \"a\"";
+            if turn.head.header("if-none-match") == Some("\"a\"") && number < 3 {
+                turn.write(format!("HTTP/1.1 304 Not Modified\r\n{tag}\r\nx-number: {number}\r\n\r\n").as_bytes())
+                    .await;
+            } else {
+                turn.answer(&format!("200 OK\r\n{tag}"), format!("response {number}").as_bytes()).await;
+            }
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    for (number, content, status) in [
+        (None, "response 0", "fwd=miss"),
+        (Some("1"), "response 0", "fwd=stale; fwd-status=304"),
+        (Some("2"), "response 0", "fwd=stale; fwd-status=304"),
+        (None, "response 3", "fwd=stale"),
+    ] {
+        let answer = gateway.call(Call::get("/o")).await.expect(200);
+        check(&answer, content, status);
+        assert_eq!(answer.header("x-number"), number);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_response_replaces_a_failure() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            turn.read_body().await;
+            match number {
+                0 => turn.answer("200 OK\r\ncache-control: max-age=1, stale-if-error=60\r\nage: 1", b"first").await,
+                1 => turn.answer("503 Service Unavailable", b"failed").await,
+                _ => return None,
+            };
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    // The response is stored stale, because it has the age of its lifetime and a later use.
+    let first = gateway.call(Call::get("/o")).await.expect(200);
+    assert_eq!(first.text(), "first");
+    for _ in 0..2 {
+        let answer = gateway.call(Call::get("/o")).await.expect(200);
+        check(&answer, "first", "; hit");
+    }
+    assert_eq!(gateway.call(Call::get("/plain")).await.status(), 502);
+}
+
+#[tokio::test]
+async fn a_stale_response_is_used_while_the_gateway_revalidates_it() {
+    let (go, wait) = watch::channel(false);
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let (number, mut wait) = (count.fetch_add(1, Ordering::SeqCst), wait.clone());
+        async move {
+            if number > 0 {
+                wait.wait_for(|go| *go).await.ok()?;
+            }
+            // The first response is stale at once: its age is its lifetime.
+            let age = if number == 0 { "\r\nage: 60" } else { "" };
+            let head =
+                format!("200 OK\r\ncache-control: max-age=60, stale-while-revalidate=60{age}\r\netag: \"{number}\"");
+            turn.answer(&head, format!("response {number}").as_bytes()).await;
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    let key = gateway.key().await;
+    check(&gateway.call(Call::get("/k/a").key(&key)).await.expect(200), "response 0", "fwd=miss");
+    // The upstream does not respond, and no client waits for it. One request revalidates.
+    for _ in 0..3 {
+        check(&gateway.call(Call::get("/k/a").key(&key)).await.expect(200), "response 0", "; hit");
+    }
+    eventually("the gateway revalidates", async || (upstream.seen().len() == 2).then_some(())).await;
+    assert_eq!(upstream.seen()[1].head.header("if-none-match"), Some("\"0\""));
+    go.send_replace(true);
+    eventually("the new response is stored", async || {
+        let answer = gateway.call(Call::get("/k/a").key(&key)).await.expect(200);
+        (answer.text() == "response 1").then_some(())
+    })
+    .await;
+    assert_eq!(upstream.seen().len(), 2);
+    // Only the first request of the client went to the upstream.
+    gateway.uses(&key, 1).await;
+    let metrics = gateway.metrics().await;
+    assert!(metrics.contains("tollgate_cache_requests_total{route=\"/k\",result=\"refresh\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_stale_response_is_used_in_the_background_of_a_failing_upstream_only_within_its_time() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if number > 0 {
+                return None;
+            }
+            turn.answer(
+                "200 OK\r\ncache-control: max-age=60, must-revalidate, stale-if-error=60\r\nage: 60\r\netag: \"a\"",
+                b"first",
+            )
+            .await;
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    gateway.call(Call::get("/o")).await.expect(200);
+    assert_eq!(gateway.call(Call::get("/o")).await.status(), 502);
+}
