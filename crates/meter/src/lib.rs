@@ -36,7 +36,7 @@ pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, SubjectTerms, Terms};
-pub use origin::{RequestOrigin, SessionHash, ToolUse};
+pub use origin::{CacheUse, RequestOrigin, SessionHash, ToolUse};
 pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};
 pub use reservation::{AdmissionInfo, CommittedRequest, Reservation, ReservedPart};

@@ -1,4 +1,4 @@
-//! What a request says about its origin, for explanations of usage: labels, program, tools, session.
+//! The metadata of a request for explanations of usage: labels, program, tools, session, the part of the cache.
 
 use access::{ClientProgram, LabelSet};
 
@@ -13,6 +13,53 @@ pub struct RequestOrigin {
     pub tools: ToolUse,
     /// The session that the request names; `None` if it names none.
     pub session: Option<SessionHash>,
+    /// The stored response that the request got, if it got one.
+    pub cache: CacheUse,
+}
+
+/// The use of a stored response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CacheUse {
+    /// The response is that of the upstream.
+    #[default]
+    None,
+    /// The response was stored and fresh.
+    Hit,
+    /// The response was stored and no longer fresh.
+    Stale,
+    /// Another request has caused the response.
+    Collapsed,
+    /// The response was stored, and the upstream has confirmed it.
+    Revalidated,
+}
+
+impl CacheUse {
+    /// All values in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::None, Self::Hit, Self::Stale, Self::Collapsed, Self::Revalidated];
+
+    /// Returns the number in records and in the store, which never changes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Hit => 1,
+            Self::Stale => 2,
+            Self::Collapsed => 3,
+            Self::Revalidated => 4,
+        }
+    }
+
+    /// Returns the value with this number; a number of a later release means a hit.
+    #[must_use]
+    pub fn of_number(number: u8) -> Self {
+        Self::ALL.into_iter().find(|used| used.number() == number).unwrap_or(Self::Hit)
+    }
+
+    /// Whether no request was sent to the upstream.
+    #[must_use]
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::Hit | Self::Stale | Self::Collapsed)
+    }
 }
 
 /// The use of the client's tools in an LLM call.

@@ -125,7 +125,7 @@ impl BorrowedConnection {
         Self(Lender::Pool { pool, progress })
     }
 
-    /// Returns what stands for the connection of content that comes from the cache.
+    /// Returns the place of a connection for content that comes from the cache.
     pub(crate) const fn of_cache(since: Instant) -> Self {
         Self(Lender::Cache(since))
     }

@@ -8,9 +8,11 @@ use access::{
     Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse, Unit,
-    UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse,
+    Unit, UnknownCost, Usage, UsageEvent,
 };
+use proptest::option;
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::{OpenRequest, Position, Reader, Record, Spool, SpoolError, SpoolOptions};
@@ -73,7 +75,21 @@ pub(crate) fn origin() -> RequestOrigin {
         client: ClientProgram::Codex,
         tools: ToolUse::Called,
         session: Some(SessionHash([7; 16])),
+        cache: CacheUse::Stale,
     }
+}
+
+/// Any origin that records may contain.
+pub(crate) fn any_origin() -> impl Strategy<Value = RequestOrigin> {
+    let client = prop::sample::select(&ClientProgram::ALL[..]);
+    let (tools, cache) = (prop::sample::select(&ToolUse::ALL[..]), prop::sample::select(&CacheUse::ALL[..]));
+    let session = option::of(any::<[u8; 16]>());
+    ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, session, cache).prop_map(
+        |(labels, client, tools, session, cache)| {
+            let (labels, session) = (LabelSet::of_text(&labels), session.map(SessionHash));
+            RequestOrigin { labels, client, tools, session, cache }
+        },
+    )
 }
 
 /// One subject of each kind, as records contain it.

@@ -3,7 +3,7 @@
 /// The stored responses that are removed or marked stale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePurge {
-    /// The responses.
+    /// The responses that the purge concerns.
     pub target: PurgeTarget,
     /// Whether they are marked stale, and not removed.
     pub soft: bool,

@@ -18,7 +18,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id",]
+        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache",]
     ),
     &[
         ("id", SqlType::Uuid),

@@ -169,7 +169,7 @@ async fn each_figure_stands_in_its_column() {
          input_tokens=41 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=45
          audio_input_tokens=- image_input_tokens=2 audio_output_tokens=5 image_output_tokens=- billed_unit=image
          billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
-         cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=-",
+         cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0",
     );
         let days = table(&store, "daily_usage").await;
         expect(

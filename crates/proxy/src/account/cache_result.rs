@@ -1,5 +1,7 @@
 //! The part of the cache in a response.
 
+use meter::CacheUse;
+
 /// The part of the cache in the response to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CacheResult {
@@ -33,6 +35,17 @@ impl CacheResult {
             Self::Collapsed => "collapsed",
             Self::Refresh => "refresh",
             Self::Bypass => "bypass",
+        }
+    }
+
+    /// Returns the use of a stored response as usage events have it.
+    pub(crate) const fn recorded(self) -> CacheUse {
+        match self {
+            Self::Hit => CacheUse::Hit,
+            Self::Stale => CacheUse::Stale,
+            Self::Collapsed => CacheUse::Collapsed,
+            Self::Revalidated => CacheUse::Revalidated,
+            Self::Miss | Self::Expired | Self::Refresh | Self::Bypass => CacheUse::None,
         }
     }
 

@@ -5,6 +5,7 @@ use http1::KnownName;
 use meter::RequestOrigin;
 
 use crate::account::RequestAccount;
+use crate::account::cache_result::CacheResult;
 
 impl RequestAccount {
     /// Returns the labels of the key, the user and the route.
@@ -19,7 +20,8 @@ impl RequestAccount {
     /// Returns the metadata that is known without the body.
     pub(crate) fn known_origin(&self) -> RequestOrigin {
         let agent = self.request.head.fields().all(KnownName::UserAgent).next();
-        RequestOrigin { labels: self.labels(), client: ClientProgram::of(agent), ..RequestOrigin::default() }
+        let cache = self.cache.map(CacheResult::recorded).unwrap_or_default();
+        RequestOrigin { labels: self.labels(), client: ClientProgram::of(agent), cache, ..RequestOrigin::default() }
     }
 
     /// Returns the metadata of the request, as far as it is known.

@@ -32,9 +32,9 @@ use std::sync::Arc;
 /// How often a request waits for the fill of its key: `Vary` may distinguish the requests, and a client may abort a fill.
 const WAITS_MAX: usize = 4;
 
-/// What a request to a cached route gets.
+/// The response that a request to a cached route gets.
 enum CacheAnswer {
-    /// A complete response.
+    /// A complete response, and the part of the cache in it.
     Stored(Arc<StoredResponse>, CacheResult),
     /// A response that another request has caused, as it arrives.
     Arriving(Arc<ArrivingResponse>),

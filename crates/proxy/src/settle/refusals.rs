@@ -14,10 +14,14 @@ use crate::worker::aggregation::PendingSettlement;
 
 impl RequestAccount {
     /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a
-    /// refused LLM request of an authenticated client. A request of a configured route is counted. A request whose client
+    /// refused LLM request of an authenticated client, or if it got a stored response on a route with `events: rows`. Other requests of configured routes are counted. A request whose client
     /// disconnected is not refused. A request that only counts tokens has no usage event.
     pub(super) fn record_unsent(&mut self, now: Instant, summary: &RequestSummary, owed: PendingSettlement) {
-        if self.permits.has_open_record || (summary.refusal.is_some() && self.takes_a_row(now)) {
+        let is_recorded = match summary.refusal {
+            Some(_) => self.takes_a_row(now),
+            None => self.is_recorded_hit(),
+        };
+        if self.permits.has_open_record || is_recorded {
             let (day, charge) = (self.request.started_at.day(), Charge::default());
             let mut event = self.event(summary, day, charge);
             event.model = self.known_model();
@@ -26,6 +30,13 @@ impl RequestAccount {
             owed.done();
             self.count_unsent(summary);
         }
+    }
+
+    /// Whether a request that got a stored response has its own usage event.
+    fn is_recorded_hit(&self) -> bool {
+        let is_hit = self.cache.is_some_and(|result| result.recorded().is_free());
+        // The reserve of the spool is for requests that were admitted.
+        is_hit && self.leaves_a_row() && self.request.worker().recorder.spool.borrow().has_room()
     }
 
     /// Adds the request to the counts of its route, without a charge.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use access::{ClientProgram, LabelSet};
+use access::{ClientProgram, Credits, LabelSet};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
-use meter::{RequestOrigin, ToolUse};
+use meter::{CacheUse, RequestOrigin, ToolUse};
 use spool::Record;
 use tokio::time::timeout;
 
@@ -74,4 +74,32 @@ async fn records_of_a_call_have_its_labels_program_tools_and_session() {
     assert_eq!(origins[0], RequestOrigin { tools: ToolUse::Offered, ..first.clone() });
     assert!(first.session.is_some() && first.session != second.session);
     assert_eq!(first.session, third.session);
+}
+
+/// With `events: rows`, a request that gets a stored response has its own event, without credits.
+#[tokio::test]
+async fn events_say_how_a_stored_response_was_used() {
+    let upstream = Raw::start(|mut conn: Conn| async move {
+        while conn.body().await.is_some() {
+            conn.say("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\nok".to_owned()).await;
+        }
+    })
+    .await;
+    let mut gateway = Gateway::plain(&format!(
+        "upstreams: [{{name: u, backends: [{{url: \"http://{}\"}}]}}]\n\
+         routes: [{{path: /a, upstreams: u, events: rows, cache: {{}}}}]\n",
+        upstream.address
+    ));
+    for _ in 0..2 {
+        send(&gateway, Request::builder().uri("/a"), "").await;
+    }
+    let records = gateway.stop().await;
+    let events = records.iter().filter_map(|record| match record {
+        Record::Close(event) | Record::Event(event) => {
+            Some((event.origin.cache, event.charge.credits, event.attempts.len()))
+        }
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
+    });
+    let expected = [(CacheUse::None, Credits(1), 1), (CacheUse::Hit, Credits(0), 0)];
+    assert_eq!(events.collect::<Vec<_>>(), expected);
 }

@@ -18,14 +18,14 @@
 //!
 //! | payload | base | fields |
 //! |---|---|---|
-//! | open | [`open::OpenPayload`] | 1 subject without a key (1.1): [`subject::SubjectPayload`]; 2 to 5 origin (1.2) |
-//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string; 2 subject without a key (1.1); 3 to 6 origin (1.2) |
+//! | open | [`open::OpenPayload`] | 1 subject without a key (1.1): [`subject::SubjectPayload`]; 2 to 6 origin (1.2) |
+//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string; 2 subject without a key (1.1); 3 to 7 origin (1.2) |
 //! | attempt | [`attempt::AttemptPayload`] | 1 reason of an unknown cost: code |
 //! | counts, close of a batch | list of counts | |
 //! | counts of one subject | [`counts::CountsPayload`] | 1 subject without a key (1.1); 2 labels: string (1.2) |
 //!
-//! The fields of an [`origin`] are the labels (string), the number of the program, the number of the use of tools, and the hash
-//! of the session (16 bytes). A field without content is left out.
+//! The fields of an [`origin`] are the labels (string), the number of the program, the number of the use of tools, the hash of
+//! the session (16 bytes), and the number of the use of the cache. A field without content is left out.
 //!
 //! To add a field: write it behind the last one under the next tag, read it, and raise the minor version. A new token
 //! class is a field of the attempt. A new variant of an enum in a base is written as an old variant in the base and in

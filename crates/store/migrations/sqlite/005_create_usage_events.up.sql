@@ -84,6 +84,8 @@ CREATE TABLE usage_events (
     client                   BIGINT,
     tools                    BIGINT,
     session_id               BLOB,
+    -- A number of meter::CacheUse; 0 or NULL without a stored response.
+    cache                    BIGINT,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL
 );

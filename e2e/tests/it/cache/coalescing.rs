@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::{ROUTES, gateway};
 
-/// Sends a request on a connection of its own.
+/// Sends a request on a new connection.
 async fn send(gateway: &Gateway, call: Call) -> Wire {
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     wire.write(&call.bytes(gateway.proxy)).await.unwrap();
@@ -33,7 +33,7 @@ async fn begun(wire: &mut Wire) -> (Head, String, Framing) {
     (head, String::from_utf8(first).unwrap(), framing)
 }
 
-/// Starts an upstream that sends half of its content, and the rest when it is told to. `head` has no framing.
+/// Starts an upstream that sends half of its content, and the rest after a signal. `head` has no framing.
 async fn halting(head: &'static str, rest: &'static [u8], wait: watch::Receiver<bool>) -> Upstream {
     Upstream::start(move |mut turn: Turn| {
         let mut wait = wait.clone();

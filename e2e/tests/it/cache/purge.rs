@@ -12,10 +12,9 @@ const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none
 #[tokio::test]
 async fn stored_responses_are_purged_by_url_prefix_and_tag() {
     let upstream = numbered("200 OK\r\ncache-control: max-age=60\r\ncache-tag: product-7 list").await;
-    let gateway = Gateway::start(
-        Setup::routed(upstream.address(), ROUTES).section("signup", "open").section("signup_plan", "open"),
-    )
-    .await;
+    let provider = "[{name: up, kind: openai, base_url: \"http://127.0.0.1:9/v1\", credential: vault}]";
+    let setup = Setup::routed(upstream.address(), ROUTES).section("providers", provider);
+    let gateway = Gateway::start(setup.section("signup", "open").section("signup_plan", "open")).await;
     let (token, key) = (admin(&gateway, "root").await.token, gateway.key().await);
     let base = format!("http://{}", gateway.proxy);
     let get = async |target: &str| gateway.call(Call::get(target).key(&key)).await.expect(200).text();

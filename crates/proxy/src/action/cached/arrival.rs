@@ -73,7 +73,7 @@ pub(super) struct ArrivingContent {
 }
 
 impl ArrivingContent {
-    /// Reads the content in a task of its own until the deadline of the request, and stores the response that `complete`
+    /// Reads the content in another task until the deadline of the request, and stores the response that `complete`
     /// returns.
     pub(super) fn store(
         self,

@@ -34,14 +34,14 @@ pub(super) struct Filling {
     pub(super) stale: Option<Arc<StoredResponse>>,
 }
 
-/// What is stored of a response besides its head and its content.
+/// The parts of a stored response besides its head and its content.
 struct Storable {
     freshness: Freshness,
     tags: Box<[Box<[u8]>]>,
 }
 
 impl Filling {
-    /// Forwards the request, and returns what it gets of the response.
+    /// Forwards the request, and returns its response.
     pub(super) async fn forward(
         self,
         to: ForwardedRoute<'_>,
@@ -191,7 +191,7 @@ impl Filling {
         response_of(account, &stored, CacheResult::Revalidated)
     }
 
-    /// Returns what is stored besides the response; `None` if it may not be stored.
+    /// Returns the rules of a response that may be stored; `None` for any other one.
     fn judged(&self, account: &RequestAccount, head: &UpstreamHead, requested_at: Timestamp) -> Option<Storable> {
         let fields = head.fields();
         if fields.get(KnownName::ContentType).is_some_and(is_event_stream) {

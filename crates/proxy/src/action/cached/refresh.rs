@@ -14,7 +14,7 @@ use crate::deadlines::task::spawn;
 use crate::forward::UpstreamContent;
 use crate::response::drain::within;
 
-/// Sends the request of a client again, in a task of its own, and stores the response. The client has a stale one. Without
+/// Sends the request of a client again, in another task, and stores the response. The client has a stale one. Without
 /// room for another request in flight, nothing is sent.
 pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filling) {
     let worker = account.request.at.worker.clone();

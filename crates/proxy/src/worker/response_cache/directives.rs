@@ -34,7 +34,7 @@ impl CacheControl {
     }
 
     fn add(&mut self, item: &[u8]) {
-        let mut parts = item.splitn(2, |octet| *octet == b'=');
+        let mut parts = item.trim_ascii().splitn(2, |octet| *octet == b'=');
         let name = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         let argument = parts.next();
         // A lifetime that is no number is over (RFC 9111, 4.2.1).

@@ -34,7 +34,7 @@ pub(super) struct KnownFill {
     pub(super) is_void: Arc<AtomicBool>,
 }
 
-/// A fill that has begun.
+/// The sending side of a fill that has begun.
 #[derive(Debug)]
 pub(super) struct BegunFill {
     pub(super) number: u64,
@@ -49,7 +49,7 @@ pub(super) enum FillTurn {
 }
 
 impl KnownFill {
-    /// Begins a fill.
+    /// Returns a fill without a response, and its sending side.
     pub(super) fn begin(number: u64, is_shared: bool) -> (Self, BegunFill) {
         let (sender, state) = watch::channel(FillState::Running);
         let is_void = Arc::<AtomicBool>::default();

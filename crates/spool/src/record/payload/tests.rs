@@ -1,9 +1,9 @@
 use access::{
-    ClientProgram, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName,
-    Timestamp, Tokens, UserNo,
+    Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens,
+    UserNo,
 };
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse, Unit,
+    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, Source, ToolCalls, ToolUse, Unit,
     UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
@@ -155,13 +155,12 @@ fn fields_of_subjects_are_frozen() {
     }
 }
 
-/// The fields of origins as version 1.2 wrote them first.
 #[test]
 fn fields_of_origins_are_frozen() {
     let origin = fixture::origin();
     let content = |first: u32| {
-        let labels = field(first, b"\x17team=payments,tier=gold");
-        [labels, field(first + 1, &[1]), field(first + 2, &[2]), field(first + 3, &[7; 16])].concat()
+        let values: [&[u8]; 5] = [b"\x17team=payments,tier=gold", &[1], &[2], &[7; 16], &[2]];
+        (first..).zip(values).flat_map(|(tag, value)| field(tag, value)).collect::<Vec<u8>>()
     };
     let event = UsageEvent { refusal: None, origin: origin.clone(), ..event() };
     let opened = OpenRequest { origin: origin.clone(), ..fixture::opened(fixture::id(1, 2)) };
@@ -184,6 +183,7 @@ fn origins_of_later_releases_are_read() {
         |tag, content: &[u8]| event_of(&[written(|writer| write_event(writer, &bare)), field(tag, content)].concat());
     let read = |tag, content: &[u8]| with(tag, content).map(|event| event.origin);
     assert_eq!(read(4, &[200]), Ok(RequestOrigin::default()));
+    assert_eq!(read(7, &[9]), Ok(RequestOrigin { cache: CacheUse::Hit, ..RequestOrigin::default() }));
     assert_eq!(read(5, &[9]), Ok(RequestOrigin { tools: ToolUse::Offered, ..RequestOrigin::default() }));
     for labels in [&b"\x06team=\n"[..], b"\x07team=\0a"] {
         assert_eq!(read(3, labels), Err(InvalidPayload));
@@ -393,39 +393,32 @@ fn any_event() -> impl Strategy<Value = UsageEvent> {
     let outcome = prop::sample::select(&Outcome::ALL[..]);
     let numbers = any::<(bool, u16, u64, u64, u64)>();
     let attempts = prop::collection::vec(attempt(), 0..5);
-    (head, names, outcome, numbers, attempts, origin()).prop_map(|(head, names, outcome, numbers, attempts, origin)| {
-        let ((id, started_at, day), subject, charge) = head;
-        let (route, format, model, refusal) = names;
-        let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
-        UsageEvent {
-            id: RequestId(Uuid::from_u128(id)),
-            subject,
-            started_at: Timestamp(started_at),
-            day: Day(day),
-            charge,
-            route: route.into(),
-            format: format.map(Into::into),
-            model: model.map(Into::into),
-            streamed,
-            status,
-            outcome,
-            request_bytes,
-            response_bytes,
-            duration_us,
-            attempts,
-            refusal: refusal.map(Into::into),
-            origin,
-        }
-    })
-}
-
-fn origin() -> impl Strategy<Value = RequestOrigin> {
-    let client = prop::sample::select(&ClientProgram::ALL[..]);
-    let tools = prop::sample::select(&ToolUse::ALL[..]);
-    let session = option::of(any::<[u8; 16]>());
-    ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, session).prop_map(|(labels, client, tools, session)| {
-        RequestOrigin { labels: LabelSet::of_text(&labels), client, tools, session: session.map(SessionHash) }
-    })
+    (head, names, outcome, numbers, attempts, fixture::any_origin()).prop_map(
+        |(head, names, outcome, numbers, attempts, origin)| {
+            let ((id, started_at, day), subject, charge) = head;
+            let (route, format, model, refusal) = names;
+            let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
+            UsageEvent {
+                id: RequestId(Uuid::from_u128(id)),
+                subject,
+                started_at: Timestamp(started_at),
+                day: Day(day),
+                charge,
+                route: route.into(),
+                format: format.map(Into::into),
+                model: model.map(Into::into),
+                streamed,
+                status,
+                outcome,
+                request_bytes,
+                response_bytes,
+                duration_us,
+                attempts,
+                refusal: refusal.map(Into::into),
+                origin,
+            }
+        },
+    )
 }
 
 /// Fields with ascending tags that this release does not know.
@@ -460,7 +453,7 @@ proptest! {
         format in name(),
         model in name(),
         price_version in name(),
-        origin in origin(),
+        origin in fixture::any_origin(),
         fields in unknown_fields(),
     ) {
         let opened = OpenRequest {

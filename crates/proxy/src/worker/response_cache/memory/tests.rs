@@ -100,8 +100,9 @@ fn a_purge_looks_at_more_keys_than_one_batch_has() {
 
 #[test]
 fn a_fill_that_began_before_a_purge_stores_nothing() {
-    let (memory, request, own) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    let (request, own) = (get(&[]), key("http://h/a", ""));
     for purged in [Purged::Url(b"http://h/a"), Purged::Prefix(b"http://h"), Purged::Tag(b"any")] {
+        let memory = RouteMemory::new(1_000_000);
         let fill = begin(&memory, &own, &request);
         memory.remove(purged);
         // A request after the purge waits for no fill that began before it.
