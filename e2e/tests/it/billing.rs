@@ -1,5 +1,7 @@
 //! Subscriptions that are paid through the stub of Midtrans, which the demo starts.
 
+mod receipts;
+
 use std::net::SocketAddr;
 
 use e2e::{Answer, Call, Gateway, Setup, commands, eventually, keys_in, text};
