@@ -13,6 +13,7 @@ use store::Actor;
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, PaymentOutcome, state_of};
+use crate::rules::mail_kind::MailKind;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 
 /// The job `midtrans_notifications`. A customer who paid waits for it.
@@ -186,7 +187,8 @@ impl Books {
         Ok(on.commit().await?)
     }
 
-    /// Voids changes that were not paid, ends pending subscriptions, and limits or closes those that owe.
+    /// Voids changes that were not paid, ends pending subscriptions, limits or closes those that owe, and reminds their
+    /// users.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -204,7 +206,7 @@ impl Books {
         let mut after = Uuid::nil();
         loop {
             let page = subscriptions::owing(self.store(), now, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return self.remind().await };
             after = last.id;
             for subscription in &page {
                 self.dun_one(subscription.id, now).await?;
@@ -222,6 +224,11 @@ impl Books {
             self.void_unused(&mut on, &open).await?;
         }
         self.transition(&mut on, &Actor::SYSTEM, &subscription, event).await?;
+        let limited = (event == SubscriptionEvent::GracePassed).then_some(MailKind::AccessLimited);
+        let closed = (event == SubscriptionEvent::FinalPassed).then_some(MailKind::AccessClosed);
+        if let Some(kind) = limited.or(closed) {
+            self.mail_of_oldest(&mut on, kind, &open).await?;
+        }
         Ok(on.commit().await?)
     }
 

@@ -4,12 +4,16 @@
 //!
 //! Read in this order: [`rules`], the arithmetic and the state tables, without I/O and clock; [`channel`] and
 //! [`midtrans`], the payment provider; [`settings`]; [`books`], what changes together: subscriptions, invoices, payments;
-//! [`receipt`], what a customer checks; [`close`] and [`collect`], the background jobs.
+//! [`receipt`], what a customer checks; [`close`] and [`collect`], the background jobs; [`mail`], what customers are sent,
+//! in each [`language`].
 
 pub mod books;
 pub mod channel;
 pub mod close;
 pub mod collect;
+pub mod language;
+pub mod mail;
+mod markup;
 pub mod midtrans;
 pub mod receipt;
 pub mod rules;

@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod invoice;
 pub mod invoice_state;
 pub(crate) mod iso_day;
+pub mod mail_kind;
 pub mod payment;
 pub mod period;
 pub mod plan_change;

@@ -26,6 +26,8 @@ pub struct BillingSettings {
     pub fallback_plan: String,
     /// The tax on every invoice.
     pub tax: Option<TaxRule>,
+    /// Whether a server takes mails. Without one, no mails are added.
+    pub has_mail: bool,
     /// Exchange rates for cost in dollars.
     pub exchange: ExchangeRates,
 }

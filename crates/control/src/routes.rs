@@ -177,6 +177,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::wallet::top_up))
         .routes(routes!(billing::payments::methods))
         .routes(routes!(billing::payments::show))
+        .routes(routes!(billing::profile::show, billing::profile::change))
         .routes(routes!(billing::notification::notify))
 }
 

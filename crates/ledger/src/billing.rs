@@ -6,9 +6,11 @@
 pub mod charged_requests;
 pub mod charged_usage;
 pub mod invoices;
+pub mod mails;
 pub mod payments;
 pub mod plan_versions;
 pub mod postings;
+pub mod profiles;
 pub mod receipts;
 pub mod refunds;
 pub mod subscriptions;
@@ -19,9 +21,11 @@ pub use store::sql::Transaction as BooksTransaction;
 pub use charged_requests::{CHARGED_PAGE, ChargedDayOf, ChargedRequest, FoldedRequests};
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
+pub use mails::StoredMail;
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
+pub use profiles::BillingProfile;
 pub use receipts::{StoredInvoiceDay, StoredTerms};
 pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};
@@ -35,10 +39,12 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     charged_requests::STATEMENTS,
     charged_usage::STATEMENTS,
     invoices::STATEMENTS,
+    mails::STATEMENTS,
     payments::STATEMENTS,
     plan_versions::STATEMENTS,
     postings::STATEMENTS,
     receipts::STATEMENTS,
+    profiles::STATEMENTS,
     refunds::STATEMENTS,
     subscriptions::STATEMENTS,
 ];

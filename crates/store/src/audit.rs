@@ -137,6 +137,8 @@ actions! {
     InvoiceChange = "invoice.change";
     /// Finance returned a payment to its customer.
     PaymentRefund = "payment.refund";
+    /// A user changed the customer on documents.
+    BillingProfileChange = "billing_profile.change";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
     /// An unresponsive node's lease was reclaimed.

@@ -11,15 +11,19 @@ use crate::reconcile;
 use crate::store;
 
 /// A demo with its stub, and a user on the plan `starter`.
-struct Shop {
-    gateway: Gateway,
+pub(crate) struct Shop {
+    pub(crate) gateway: Gateway,
     stub: SocketAddr,
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Shop {
     async fn open() -> Self {
-        let gateway = Gateway::start(Setup::bare().flag("--demo")).await;
+        Self::open_with(Setup::bare().flag("--demo")).await
+    }
+
+    pub(crate) async fn open_with(setup: Setup) -> Self {
+        let gateway = Gateway::start(setup).await;
         let stdout = gateway.stdout();
         let (_, rest) = stdout.split_once("stub of Midtrans (http://").unwrap();
         let stub = rest.split_once(')').unwrap().0.parse().unwrap();
@@ -32,7 +36,7 @@ impl Shop {
         Self { gateway, stub, key: starter.unwrap() }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.gateway.ask(Call::get(path).key(&self.key)).await
     }
 
@@ -41,7 +45,7 @@ impl Shop {
     }
 
     /// Plays the customer or the bank.
-    async fn play(&self, path: &str) -> Value {
+    pub(crate) async fn play(&self, path: &str) -> Value {
         Call::post(path, "").send(self.stub).await.expect(200).json()
     }
 
@@ -52,7 +56,7 @@ impl Shop {
     }
 
     /// Subscribes to `pro`, and begins the payment of its invoice.
-    async fn begin(&self, method: &Value) -> (String, Value) {
+    pub(crate) async fn begin(&self, method: &Value) -> (String, Value) {
         let subscribed = self.post("/api/subscription", &json!({"plan": "pro"})).await.expect(201).json();
         assert_eq!((&subscribed["state"], &subscribed["access"]), (&json!("pending"), &json!("fallback")));
         let invoice = text(&subscribed["invoice_id"]);
@@ -61,7 +65,7 @@ impl Shop {
     }
 
     /// Waits until the user has a plan.
-    async fn has_plan(&self, plan: &str) {
+    pub(crate) async fn has_plan(&self, plan: &str) {
         eventually("the plan follows the payment", async || {
             (self.gateway.validate(&self.key).await["user"]["plan"] == plan).then_some(())
         })
@@ -76,7 +80,7 @@ impl Shop {
         rows.execute(next, next).await;
     }
 
-    async fn count(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         store::number(self.gateway.folder(), sql).await
     }
 }

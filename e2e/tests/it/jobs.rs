@@ -45,13 +45,14 @@ fn lines(gateway: &Gateway, part: &str, message: &str) -> usize {
 }
 
 /// Jobs of parts that these servers do not use: Redis and billing.
-const UNUSED: [&str; 8] = [
+const UNUSED: [&str; 9] = [
     "redis",
     "trace_export",
     "billing_close",
     "billing_dunning",
     "billing_receipts",
     "configuration_key",
+    "mail",
     "midtrans_notifications",
     "midtrans_reconcile",
 ];

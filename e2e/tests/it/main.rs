@@ -52,6 +52,7 @@ mod killed_backends;
 mod leaks;
 mod leases;
 mod limits;
+mod mails;
 mod migrate;
 mod nodes;
 mod openapi;

@@ -14,6 +14,7 @@ use super::{BillingError, Books};
 use crate::rules::credit_note::{CreditedInvoice, credit_note};
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::rounding::sum;
@@ -103,6 +104,7 @@ impl Books {
         let credited =
             MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, to_wallet: total - reduced };
         self.post(on, invoice, credited, "invoice.credited").await?;
+        self.mail(on, MailKind::CreditNote, id, invoice.user).await?;
         Ok((id, reduced))
     }
 

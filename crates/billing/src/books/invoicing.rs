@@ -21,6 +21,7 @@ use crate::midtrans::hex;
 use crate::rules::RULES_VERSION;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::subscription::SubscriptionEvent;
@@ -178,6 +179,9 @@ impl Books {
         invoices::number(&self.store, on, id, state.as_str(), given).await?;
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
         self.post(on, &invoice, opened, "invoice.opened").await?;
+        if invoice.total != 0 {
+            self.mail(on, MailKind::InvoiceOpened, id, invoice.user).await?;
+        }
         let wallet = postings::wallet(on, invoice.user, invoice.currency).await?;
         // A change that is not paid in time is void. It is paid from the wallet as a whole, or not at all.
         let paid = if invoice.kind == "change" && wallet < invoice.total { 0 } else { wallet.min(invoice.total) };

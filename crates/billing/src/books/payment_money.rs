@@ -8,6 +8,7 @@ use store::Actor;
 use super::stored_state::invoice_state;
 use super::{BillingError, Books};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
+use crate::rules::mail_kind::MailKind;
 use crate::rules::posting::{Account, MoneyEvent};
 use crate::rules::subscription::SubscriptionEvent;
 
@@ -23,6 +24,15 @@ struct BookedParts {
     wallet: i64,
 }
 
+/// The part of an invoice that is open again.
+#[derive(Debug, Clone, Copy)]
+struct ReopenedPart {
+    /// The state of the invoice from then on.
+    state: InvoiceState,
+    /// The amount that is owed again.
+    amount: i64,
+}
+
 impl Books {
     /// The money arrived: it pays the invoice as far as the invoice is open. The rest is kept for the customer, and pays
     /// other open invoices. A top-up stays in the wallet.
@@ -32,6 +42,9 @@ impl Books {
         let owed = invoice.as_ref().zip(state).map(|(invoice, state)| (state, invoice.remaining));
         let event = MoneyEvent::received(owed, payment.amount);
         self.post_for(on, subject(payment, "payment.received"), event).await?;
+        let is_void = state == Some(InvoiceState::Void);
+        let kind = if is_void { MailKind::PaymentUnexpected } else { MailKind::PaymentReceived };
+        self.mail(on, kind, payment.id, payment.user).await?;
         let (Some(invoice), MoneyEvent::Received { to_invoice, to_written_off, to_wallet }) = (&invoice, event) else {
             return Ok(());
         };
@@ -94,8 +107,9 @@ impl Books {
         let (owed, written_off) = if is_written_off { (0, from_invoice) } else { (from_invoice, 0) };
         let event = MoneyEvent::Reversed { owed, written_off, from_wallet };
         self.post_for(on, subject(payment, "payment.reversed"), event).await?;
+        self.mail(on, MailKind::PaymentReversed, payment.id, payment.user).await?;
         if let Some((invoice, state)) = reopened.filter(|_| from_invoice > 0) {
-            self.reopen(on, &invoice, state, from_invoice).await?;
+            self.reopen(on, payment, &invoice, ReopenedPart { state, amount: from_invoice }).await?;
         }
         self.reverse_wallet(on, payment, to_take - from_wallet).await
     }
@@ -120,7 +134,7 @@ impl Books {
             let Some(state) = state.filter(|state| *state == InvoiceState::Open && part > 0) else { continue };
             let of = PostingSubject { invoice: Some(invoice.id), ..subject(payment, WALLET_REVERSED) };
             self.post_for(on, of, MoneyEvent::Reversed { owed: part, written_off: 0, from_wallet: 0 }).await?;
-            self.reopen(on, &invoice, state, part).await?;
+            self.reopen(on, payment, &invoice, ReopenedPart { state, amount: part }).await?;
             missing -= part;
         }
         if missing > 0 {
@@ -135,14 +149,18 @@ impl Books {
     async fn reopen(
         &self,
         on: &mut BooksTransaction,
+        payment: &StoredPayment,
         invoice: &StoredInvoice,
-        state: InvoiceState,
-        amount: i64,
+        part: ReopenedPart,
     ) -> Result<(), BillingError> {
-        invoices::set(&self.store, on, invoice.id, state.as_str(), invoice.remaining + amount).await?;
+        let remaining = invoice.remaining + part.amount;
+        invoices::set(&self.store, on, invoice.id, part.state.as_str(), remaining).await?;
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(on, subscription).await?;
-            self.transition(on, &Actor::SYSTEM, &subscription, SubscriptionEvent::PaymentReversed).await?;
+            let event = SubscriptionEvent::PaymentReversed;
+            if self.transition(on, &Actor::SYSTEM, &subscription, event).await?.is_some() {
+                self.mail(on, MailKind::AccessLimited, payment.id, payment.user).await?;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{BillingError, Books};
 use crate::channel::PaymentChannel;
 use crate::midtrans::MidtransError;
+use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::{PaymentState, check_refund};
 use crate::rules::posting::MoneyEvent;
 
@@ -93,6 +94,9 @@ impl Books {
         rows::set_state(&self.store, &mut on, &StoredPayment { refunded, state, ..payment.clone() }).await?;
         let event = MoneyEvent::Refunded { from_wallet: new.amount, unexplained: 0 };
         self.post_for(&mut on, posted(&refund, "payment.refunded"), event).await?;
+        if new.way == RefundWay::Hand {
+            self.mail(&mut on, MailKind::Refund, id, invoice.user).await?;
+        }
         let detail = json!({"amount": new.amount, "way": refund.way, "invoice": invoice.id});
         let act = Act::of(AuditAction::PaymentRefund, payment.id, Some(invoice.user)).with(detail);
         self.store.note(&mut on, by, act).await?;
@@ -131,7 +135,10 @@ impl Books {
             return Ok(());
         }
         match error {
-            None => refunds::set(&self.store, &mut on, refund.id, "done", "").await?,
+            None => {
+                refunds::set(&self.store, &mut on, refund.id, "done", "").await?;
+                self.mail(&mut on, MailKind::Refund, refund.id, refund.user).await?;
+            }
             Some(message) => {
                 refunds::set(&self.store, &mut on, refund.id, "failed", &message).await?;
                 let payment = rows::find(&mut on, refund.payment).await?.ok_or(BillingError::NoPayment)?;

@@ -13,7 +13,7 @@ use store::Actor;
 use crate::shop::Shop;
 
 const BY: &Actor = &Actor::COMMAND;
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "subscriptions",
     "subscription_days",
     "invoices",
@@ -24,6 +24,7 @@ const TABLES: [&str; 13] = [
     "wallets",
     "postings",
     "refunds",
+    "mails",
     "users",
     "audit_log",
     "revision",

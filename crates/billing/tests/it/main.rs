@@ -11,6 +11,7 @@ mod books;
 mod changes;
 mod faults;
 mod look_ups;
+mod mails;
 mod money;
 mod provider;
 mod rater;

@@ -40,6 +40,7 @@ pub(crate) fn settings() -> BillingSettings {
         last: days(30),
         fallback_plan: "free".to_owned(),
         tax: None,
+        has_mail: true,
         exchange: ExchangeRates::default(),
     }
 }

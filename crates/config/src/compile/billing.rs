@@ -1,12 +1,12 @@
-//! Compiles the sections `billing` and `midtrans`.
+//! Compiles the sections `billing`, `midtrans` and `mail`.
 
 use access::Day;
 
 use crate::error::{Code, Problem};
 use crate::input::Input;
-use crate::schema::process::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
+use crate::schema::process::{BillingInput, ExchangeInput, MailInput, MidtransInput, SellerInput, TaxInput};
 use crate::section::Reader;
-use crate::snapshot::{Billing, BillingTax, MidtransAccount, Seller};
+use crate::snapshot::{Billing, BillingTax, Mail, MidtransAccount, Seller};
 
 pub(super) fn billing(reader: &Reader<'_>, input: &BillingInput, brand: &str) -> Billing {
     Billing {
@@ -36,6 +36,16 @@ pub(super) fn midtrans(input: &MidtransInput) -> MidtransAccount {
         va_expiry: input.expiry.va.value,
         card_expiry: input.expiry.card.value,
     }
+}
+
+/// Returns the settings of mails. The section requires its server and its sender.
+pub(super) fn mail(input: &MailInput) -> Option<Mail> {
+    Some(Mail {
+        smtp: input.smtp.as_ref()?.value.clone(),
+        from: input.from.as_ref()?.value.clone(),
+        ca: input.ca.as_ref().map(|file| file.value.clone()),
+        timeout: input.timeout.value,
+    })
 }
 
 fn written(input: Option<&Input<String>>) -> String {

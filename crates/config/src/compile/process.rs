@@ -56,6 +56,7 @@ pub(super) fn process(
         lease: lease(&input.lease),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
+        mail: input.mail.as_ref().and_then(billing::mail),
     }
 }
 

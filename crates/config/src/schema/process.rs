@@ -2,6 +2,7 @@
 
 mod api_references;
 mod billing;
+mod mail;
 mod traces;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,6 +15,7 @@ use serde_json::{Value as Json, json};
 
 use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
+pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
 use super::field::{
@@ -87,6 +89,8 @@ section! {
         billing: BillingInput = nested::<BillingInput>();
         /// The account of the payment provider [Midtrans](billing.md#payments).
         midtrans: MidtransInput = nested::<MidtransInput>();
+        /// The server that takes the [mails](billing.md#mails) of billing. Without it, no mails are sent.
+        mail: Option<MailInput> = maybe_nested::<MailInput>();
         restart: RestartKeys::All;
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::{Billing, EtcdSettings, MidtransAccount, Traces, WindowLimit};
+use super::{Billing, EtcdSettings, Mail, MidtransAccount, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -61,6 +61,8 @@ pub struct Process {
     pub billing: Billing,
     /// The account of the payment provider.
     pub midtrans: MidtransAccount,
+    /// The server that takes mails; `None` means that no mails are sent.
+    pub mail: Option<Mail>,
 }
 
 impl Process {

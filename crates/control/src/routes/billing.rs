@@ -7,6 +7,7 @@ pub(super) mod invoices;
 pub(super) mod lists;
 pub(super) mod notification;
 pub(super) mod payments;
+pub(super) mod profile;
 pub(super) mod receipt;
 pub(super) mod subscription;
 pub(super) mod views;

@@ -126,6 +126,11 @@ async fn books(store: &Store, on: &mut Transaction) {
     let [user, _, of_invoice, payment, _] = row;
     let row = [user, of_invoice, payment, ("way", text("hand")), ("state", text("done"))];
     insert(store, on, "refunds", &row).await;
+    let [user, ..] = row;
+    let language = ("language", text("id"));
+    let row = [user, language, ("state", text("sent"))];
+    insert(store, on, "mails", &row).await;
+    insert(store, on, "billing_profiles", &row).await;
 }
 
 /// Writes one row of each table of insights.

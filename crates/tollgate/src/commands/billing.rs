@@ -27,7 +27,7 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     }
     block_on(async {
         let store = open(process).await?;
-        let books = Books::new(store.clone(), settings_of(&process.billing), None);
+        let books = Books::new(store.clone(), settings_of(process), None);
         let counts = close_all(&books, *last_day).await;
         store.close().await;
         let counts = counts?;

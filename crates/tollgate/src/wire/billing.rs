@@ -1,6 +1,7 @@
 //! Billing: the books, their jobs, and in a demo the stub of the payment provider.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::{Clock, Day, PlanPrice, Secret};
@@ -9,12 +10,13 @@ use billing::books::{RECEIPTS, ReceiptListing};
 use billing::channel::PaymentChannel;
 use billing::close::{self, BillingClose};
 use billing::collect::{self, Dunning, NotificationHandling, PaymentReconciliation};
+use billing::mail::{self, ConnectionSecurity, MailDelivery, MailParty, MailSettings, SmtpSettings};
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::{BillingSettings, Books};
 use config::Snapshot;
-use config::snapshot::{Billing, BillingReview, MidtransAccount, Origin, Scheme, TaxFraction};
+use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, TaxFraction};
 use jobs::Runner;
 use mock::MidtransOptions;
 use store::Store;
@@ -84,6 +86,9 @@ pub(super) async fn start(
     let books = open_books(snapshot, store).await?;
     if let Some(books) = &books {
         add_jobs(runner, books);
+        if let Some(delivery) = delivery(&snapshot.process, store)? {
+            runner.add(mail::SPEC, move || delivery.clone());
+        }
     }
     Ok(books)
 }
@@ -103,7 +108,7 @@ async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option
         tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
     }
     let provider = provider(&snapshot.process.midtrans).map(|settings| Arc::new(MidtransClient::new(settings)));
-    Ok(Some(Books::new(store.clone(), settings_of(settings), provider)))
+    Ok(Some(Books::new(store.clone(), settings_of(&snapshot.process), provider)))
 }
 
 /// Adds the jobs of billing.
@@ -123,7 +128,8 @@ fn add_jobs(runner: &mut Runner, books: &Books) {
 }
 
 /// Returns the settings of billing as plain data.
-pub(crate) fn settings_of(of: &Billing) -> BillingSettings {
+pub(crate) fn settings_of(process: &Process) -> BillingSettings {
+    let of = &process.billing;
     let fraction = |of: TaxFraction| Fraction { numerator: of.numerator, denominator: of.denominator };
     let rate = |(from, micro_idr): &(Day, u64)| ExchangeRate { from: *from, micro_idr: *micro_idr };
     BillingSettings {
@@ -140,8 +146,41 @@ pub(crate) fn settings_of(of: &Billing) -> BillingSettings {
             base: fraction(tax.base),
             from: tax.from,
         }),
+        has_mail: process.mail.is_some(),
         exchange: ExchangeRates::new(of.exchange.iter().map(rate).collect()),
     }
+}
+
+/// Returns the job that sends mails; `None` without a server.
+///
+/// # Errors
+/// An address or a file of certificates that cannot be used.
+fn delivery(process: &Process, store: &Store) -> anyhow::Result<Option<MailDelivery>> {
+    let Some(of) = &process.mail else { return Ok(None) };
+    let seller = &process.billing.seller;
+    let security = match of.smtp.security {
+        snapshot::SmtpSecurity::Tls => ConnectionSecurity::Tls,
+        snapshot::SmtpSecurity::StartTls => ConnectionSecurity::StartTls,
+        snapshot::SmtpSecurity::Plain => ConnectionSecurity::Plain,
+    };
+    let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("mail.ca: cannot read {}", file.display()));
+    let smtp = SmtpSettings {
+        security,
+        host: of.smtp.host.clone(),
+        port: of.smtp.port,
+        credentials: of.smtp.credentials.clone(),
+        ca: of.ca.as_ref().map(read).transpose()?,
+        timeout: of.timeout,
+    };
+    let finance = (!seller.email.is_empty()).then(|| MailParty::new(&seller.name, &seller.email));
+    let settings = MailSettings {
+        smtp,
+        from: MailParty::new(&of.from.name, &of.from.address).context("mail.from")?,
+        finance: finance.transpose().context("billing.seller.email")?,
+        seller: seller.name.clone(),
+        pages: process.public_url.control.clone(),
+    };
+    Ok(Some(MailDelivery::new(store.clone(), settings)?))
 }
 
 /// Returns the account at the provider; `None` without a server key.

@@ -17,7 +17,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 22] = [
+pub(crate) const ALL: [JobSpec; 23] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -31,6 +31,7 @@ pub(crate) const ALL: [JobSpec; 22] = [
     last_use::SPEC,
     cleanup::SPEC,
     leases::SPEC,
+    billing::mail::SPEC,
     discovery::members::SPEC,
     METER_SWEEP,
     billing::collect::NOTIFICATIONS,

@@ -9,6 +9,7 @@ prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, outpu
 prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [b], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
+mail: {smtp: smtps://h, from: a@b.example}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 circuit_breaker: {failure_threshold: 6}
 dns: {servers: [10.0.0.54]}
@@ -116,6 +117,8 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("midtrans.expiry.qris", "5m", "5m"),
     ("midtrans.expiry.va", "5h", "5h"),
     ("midtrans.expiry.card", "5m", "5m"),
+    ("mail.smtp", "smtps://u:S3CRET@h", "***"),
+    ("mail.from", "A <a@example.com>", "A <a@example.com>"),
     ("plans[0].budgets[0].credits", "7", "7"),
     ("plans[0].budgets[1].tokens", "8", "8"),
     ("plans[0].budgets[2].money", "0.50 USD", "0.5 USD"),

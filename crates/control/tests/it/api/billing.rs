@@ -23,6 +23,7 @@ use crate::world::{Holder, World};
 
 const SUBSCRIPTION: &str = "/api/subscription";
 const NOTIFICATION: &str = "/midtrans/notification";
+const JSON: &str = "Content-Type: application/json";
 const KEY: &str = "SB-Mid-server-test";
 
 /// A server with books, and the stub to which its client sends payments.
@@ -44,6 +45,7 @@ fn settings() -> BillingSettings {
         last: days(30),
         fallback_plan: "starter".to_owned(),
         tax: None,
+        has_mail: false,
         exchange: ExchangeRates::default(),
     }
 }
@@ -331,4 +333,35 @@ async fn without_billing_nothing_is_sold() {
     post(world.address, "/api/wallet/topups", &headers, top_up).await.refuses(404, "not_found");
     post(world.address, SUBSCRIPTION, &headers, r#"{"plan":"pro"}"#).await.refuses(404, "not_found");
     post(world.address, NOTIFICATION, &[], "{}").await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_profile_is_changed_by_its_user_with_a_line_of_the_audit_log() {
+    const PROFILE: &str = "/api/billing/profile";
+    let shop = Shop::open().await;
+    let before = json!({"name": "", "address": "", "tax_number": "", "language": "en"});
+    assert_eq!(shop.get(PROFILE).await.json(), before);
+    let patch = async |body: Value| {
+        call(shop.world.address, &format!("PATCH {PROFILE}"), &[&shop.ada.bearer(), JSON], &body.to_string()).await
+    };
+    let changed = patch(json!({"address": "Jalan Merdeka 1\nJakarta", "language": "id"})).await.json();
+    let expected = json!({"name": "", "address": "Jalan Merdeka 1\nJakarta", "tax_number": "", "language": "id"});
+    assert_eq!(changed, expected);
+    assert_eq!(patch(json!({"language": "id"})).await.json(), expected);
+    for invalid in [
+        json!({"name": "A\r\nBcc: eve@example.com"}),
+        json!({"name": "x".repeat(201)}),
+        json!({"address": "1\n2\n3\n4\n5\n6\n7"}),
+        json!({"tax_number": "1\n2"}),
+        json!({"language": "fr"}),
+    ] {
+        patch(invalid).await.refuses(422, "unprocessable");
+    }
+    patch(json!({"email": "a"})).await.refuses(400, "bad_request");
+    assert_eq!(shop.get(PROFILE).await.json(), expected);
+    let root = shop.world.person_with("root", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await;
+    let lines = get(shop.world.address, "/api/audit?action=billing_profile.change", &[&root.bearer()]).await.json();
+    assert_eq!(lines["items"].as_array().map(Vec::len), Some(1), "{lines}");
+    assert_eq!(lines["items"][0]["detail"], json!({"changed": ["address", "language"]}), "{lines}");
 }

@@ -1,0 +1,197 @@
+//! The job that sends mails.
+//!
+//! A mail is sent at most once as far as SMTP allows. Until the server waits for the message, every failure is repeated.
+//! The state `sending` is stored before the message is sent. If the response is then missing, the server may have
+//! accepted the message: its state becomes `unknown`, and it is not sent again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Timestamp;
+use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
+use ledger::billing::{StoredMail, mails};
+use store::{DatabaseError, Store};
+
+use super::MailSettings;
+use super::facts::{self, MailContent, MailFacts};
+use super::message::{MailParty, NewMessage};
+use super::notice::NoticeWriter;
+use super::smtp::{FailureEffect, SmtpClient, SmtpFailure, TlsUnusable};
+use crate::language::Language;
+use crate::rules::mail_kind::MailKind;
+
+/// The specification of the job `mail`. A run that has begun to send a mail ends before the process stops.
+pub const SPEC: JobSpec = JobSpec {
+    owner: Owner::OneNode,
+    run_max: Duration::from_mins(15),
+    cancellation: Cancellation::AfterRun,
+    ..JobSpec::every("mail", Duration::from_secs(1))
+};
+
+/// Mails of one run. The process waits for their end when it stops.
+const PAGE: u32 = 20;
+/// The pause after the first attempt. It doubles with each attempt, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_hours(1);
+/// A mail that cannot be sent within this time is given up (RFC 5321, 4.5.4.1: 4 to 5 days).
+const GIVEN_UP_AFTER: Duration = Duration::from_hours(4 * 24);
+/// A sending that is older has no result, because its process ended: a run takes less.
+const ABANDONED_AFTER: Duration = Duration::from_mins(20);
+
+/// The job that sends mails.
+#[derive(Debug, Clone)]
+pub struct MailDelivery {
+    store: Store,
+    settings: Arc<MailSettings>,
+    client: Arc<SmtpClient>,
+}
+
+/// The server cannot be used. The runner logs it; its message has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("the SMTP server cannot be used")]
+struct ServerUnusable(#[source] SmtpFailure);
+
+impl MailDelivery {
+    /// Returns the job for a store.
+    ///
+    /// # Errors
+    /// [`TlsUnusable`] if the certificates of `mail.ca` are invalid.
+    pub fn new(store: Store, settings: MailSettings) -> Result<Self, TlsUnusable> {
+        let client = SmtpClient::new(settings.smtp.clone(), settings.from.address().domain())?;
+        Ok(Self { store, settings: Arc::new(settings), client: Arc::new(client) })
+    }
+}
+
+impl Job for MailDelivery {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let now = self.store.clock().now();
+        for mail in mails::abandoned(&self.store, now.before(ABANDONED_AFTER), PAGE).await? {
+            self.finish(&mail, "unknown", "the process ended while the mail was sent").await?;
+        }
+        let due = mails::due(&self.store, now, PAGE).await?;
+        for mail in &due {
+            self.deliver(mail).await?;
+        }
+        let is_full = due.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
+        Ok(if is_full { NextRun::Now } else { NextRun::Period })
+    }
+}
+
+impl MailDelivery {
+    /// Sends one mail, or records why it is not sent. An error ends the run: other mails have the same one.
+    async fn deliver(&self, mail: &StoredMail) -> Result<(), JobError> {
+        let now = self.store.clock().now();
+        let Some(kind) = MailKind::of_name(&mail.kind) else {
+            return Ok(self.finish(mail, "failed", "this version does not know the kind").await?);
+        };
+        if mail.created_at.after(GIVEN_UP_AFTER) <= now {
+            return Ok(self.finish(mail, "failed", &format!("given up: {}", mail.error)).await?);
+        }
+        let facts = match facts::read(&self.store, mail, kind).await? {
+            MailContent::Facts(facts) => facts,
+            MailContent::Dropped(reason) => return Ok(mails::finish(&self.store, mail.id, "dropped", reason).await?),
+        };
+        let to = match self.recipient(mail, kind) {
+            Ok(to) => to,
+            Err(reason) => return Ok(self.finish(mail, "failed", reason).await?),
+        };
+        let message = match self.message(mail, kind, &facts, &to) {
+            Ok(message) => message,
+            Err(error) => return Ok(self.finish(mail, "failed", &error.to_string()).await?),
+        };
+        let opened = match self.client.open(self.settings.from.address(), to.address()).await {
+            Ok(opened) => opened,
+            Err(failure) => return self.not_opened(mail, failure).await,
+        };
+        if !mails::claim(&self.store, mail.id).await? {
+            opened.abort().await;
+            return Ok(());
+        }
+        match opened.send(&message).await {
+            Ok(()) => Ok(mails::finish(&self.store, mail.id, "sent", "").await?),
+            Err(failure) => Ok(self.not_sent(mail, failure).await?),
+        }
+    }
+
+    /// Nothing was sent, so the mail may be repeated.
+    async fn not_opened(&self, mail: &StoredMail, failure: SmtpFailure) -> Result<(), JobError> {
+        match failure.effect {
+            FailureEffect::Refused => Ok(self.refused(mail, &failure).await?),
+            FailureEffect::Later | FailureEffect::NoServer | FailureEffect::Unknown => {
+                let next_at = self.next_at(mail);
+                mails::postpone(&self.store, mail.id, next_at, &failure.message).await?;
+                if failure.effect == FailureEffect::Later { Ok(()) } else { Err(ServerUnusable(failure).into()) }
+            }
+        }
+    }
+
+    /// The message was sent, and the server did not accept it.
+    async fn not_sent(&self, mail: &StoredMail, failure: SmtpFailure) -> Result<(), DatabaseError> {
+        match failure.effect {
+            FailureEffect::Refused => self.refused(mail, &failure).await,
+            FailureEffect::Later => mails::repeat(&self.store, mail.id, self.next_at(mail), &failure.message).await,
+            FailureEffect::NoServer | FailureEffect::Unknown => self.finish(mail, "unknown", &failure.message).await,
+        }
+    }
+
+    async fn refused(&self, mail: &StoredMail, failure: &SmtpFailure) -> Result<(), DatabaseError> {
+        tracing::warn!(mail = %mail.id, kind = mail.kind, status = failure.status, "the SMTP server refused a mail for good");
+        mails::finish(&self.store, mail.id, "failed", &failure.message).await
+    }
+
+    /// Records a result that an operator should know. The log has no address.
+    async fn finish(&self, mail: &StoredMail, state: &str, error: &str) -> Result<(), DatabaseError> {
+        tracing::warn!(mail = %mail.id, kind = mail.kind, state, "a mail is not sent any more");
+        mails::finish(&self.store, mail.id, state, error).await
+    }
+
+    fn recipient(&self, mail: &StoredMail, kind: MailKind) -> Result<MailParty, &'static str> {
+        if kind.is_for_finance() {
+            return self.settings.finance.clone().ok_or("billing.seller.email is not set");
+        }
+        MailParty::new(&mail.name, &mail.email).map_err(|_| "the address of the user is invalid")
+    }
+
+    fn message(
+        &self,
+        mail: &StoredMail,
+        kind: MailKind,
+        facts: &MailFacts,
+        to: &MailParty,
+    ) -> Result<Vec<u8>, lettre::error::Error> {
+        let customer = Language::of_code(&mail.language).unwrap_or(Language::English);
+        let language = if kind.is_for_finance() { Language::English } else { customer };
+        let pages = self.settings.pages.as_deref();
+        let notice = NoticeWriter { facts, language, seller: &self.settings.seller, pages }.notice(kind);
+        let from = &self.settings.from;
+        NewMessage { id: mail.id, from, to, at: mail.created_at, language, notice: &notice, attached: None }.build()
+    }
+
+    /// Returns the time of the next attempt: a pause that doubles, with a random part of a quarter.
+    fn next_at(&self, mail: &StoredMail) -> Timestamp {
+        // The last byte of a new id is random.
+        let [.., random] = self.store.new_id().into_bytes();
+        self.store.clock().now().after(pause(mail.attempts, random))
+    }
+}
+
+fn pause(attempts: i64, random: u8) -> Duration {
+    let doublings = u32::try_from(attempts).unwrap_or(0).min(12);
+    let whole = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
+    whole - whole / 4 * u32::from(random) / u32::from(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_an_hour_and_differ_by_a_quarter() {
+        let seconds = |attempts, random| pause(attempts, random).as_secs_f64();
+        for (attempts, longest) in [(0, 30.0), (1, 60.0), (6, 1_920.0), (7, 3_600.0), (i64::MAX, 3_600.0)] {
+            assert!((seconds(attempts, 0) - longest).abs() < 1e-6);
+            assert!((seconds(attempts, u8::MAX) - longest * 0.75).abs() < 1e-6);
+        }
+    }
+}

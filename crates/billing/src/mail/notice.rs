@@ -1,0 +1,233 @@
+//! The texts of mails, in both languages.
+
+use super::facts::MailFacts;
+use crate::language::Language;
+use crate::rules::mail_kind::MailKind;
+
+/// The content of a mail, without its form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) subject: String,
+    pub(super) paragraphs: Vec<String>,
+    pub(super) figures: Vec<(&'static str, String)>,
+    pub(super) link: Option<(&'static str, String)>,
+    pub(super) signature: String,
+}
+
+/// Writes a notice in one language.
+pub(super) struct NoticeWriter<'a> {
+    pub(super) facts: &'a MailFacts,
+    pub(super) language: Language,
+    /// The name of the seller.
+    pub(super) seller: &'a str,
+    /// The URL of the pages; `None`: no links.
+    pub(super) pages: Option<&'a str>,
+}
+
+impl NoticeWriter<'_> {
+    /// Returns the notice of a kind.
+    pub(super) fn notice(&self, kind: MailKind) -> Notice {
+        let (subject, body) = self.texts(kind);
+        let mut paragraphs = Vec::with_capacity(3);
+        if kind.is_for_finance() {
+            paragraphs.push(body);
+        } else {
+            let hello = self.language.pick("Hello", "Halo");
+            paragraphs.push(format!("{hello} {},", self.facts.customer));
+            paragraphs.push(body);
+        }
+        Notice {
+            subject,
+            paragraphs,
+            figures: self.figures(kind),
+            link: self.link(kind),
+            signature: self.seller.to_owned(),
+        }
+    }
+
+    fn texts(&self, kind: MailKind) -> (String, String) {
+        let number = self.facts.number();
+        match kind {
+            MailKind::InvoiceOpened => self.opened(number),
+            MailKind::PaymentReceived => self.received(number),
+            MailKind::ReminderFirst => self.reminder(number, "", ""),
+            MailKind::ReminderSecond => self.reminder(number, " three days ago", " tiga hari yang lalu"),
+            MailKind::ReminderLast => self.reminder(number, " a week ago", " seminggu yang lalu"),
+            MailKind::AccessLimited => (
+                self.pick(
+                    format!("Your plan is limited: invoice {number} is not paid"),
+                    format!("Paket Anda dibatasi: faktur {number} belum dibayar"),
+                ),
+                self.pick(
+                    format!("Invoice {number} is not paid. Until everything that is due is paid, the limits of a smaller plan apply to your account."),
+                    format!("Faktur {number} belum dibayar. Sampai semua yang jatuh tempo dibayar, batas paket yang lebih kecil berlaku untuk akun Anda."),
+                ),
+            ),
+            MailKind::AccessClosed => (
+                self.pick(
+                    format!("Your keys are refused: invoice {number} is not paid"),
+                    format!("Kunci Anda ditolak: faktur {number} belum dibayar"),
+                ),
+                self.pick(
+                    format!("Invoice {number} is not paid. Requests with your keys are refused until everything that is due is paid. You can still sign in and pay."),
+                    format!("Faktur {number} belum dibayar. Permintaan dengan kunci Anda ditolak sampai semua yang jatuh tempo dibayar. Anda tetap dapat masuk dan membayar."),
+                ),
+            ),
+            MailKind::PaymentReversed => (
+                self.pick(format!("A payment of {} was taken back", self.paid()), format!("Pembayaran {} ditarik kembali", self.paid())),
+                self.pick(
+                    format!("A payment of {} for invoice {number} was taken back by the bank or the payment provider.", self.paid()),
+                    format!("Pembayaran {} untuk faktur {number} ditarik kembali oleh bank atau penyedia pembayaran.", self.paid()),
+                ),
+            ),
+            MailKind::PaymentUnexpected => (
+                self.pick(format!("The void invoice {number} was paid"), format!("Faktur {number} yang batal dibayar")),
+                self.pick(
+                    format!("A payment of {} arrived for invoice {number}, which is void. The amount is in the wallet of the customer.", self.paid()),
+                    format!("Pembayaran {} tiba untuk faktur {number}, yang sudah batal. Jumlah itu ada di dompet pelanggan.", self.paid()),
+                ),
+            ),
+            MailKind::CreditNote => self.credited(number),
+            MailKind::Refund => {
+                let amount = self.facts.refund.as_ref().map(|refund| self.money(refund.amount)).unwrap_or_default();
+                (
+                    self.pick(format!("Refund of {amount}"), format!("Pengembalian dana {amount}")),
+                    self.pick(
+                        format!("We returned {amount} of your payment for invoice {number}. Banks may need some days."),
+                        format!("Kami mengembalikan {amount} dari pembayaran Anda untuk faktur {number}. Bank mungkin memerlukan beberapa hari."),
+                    ),
+                )
+            }
+        }
+    }
+
+    fn opened(&self, number: &str) -> (String, String) {
+        let total = self.facts.invoice.as_ref().map(|invoice| self.money(invoice.total)).unwrap_or_default();
+        let subject = self.pick(format!("Invoice {number}: {total}"), format!("Faktur {number}: {total}"));
+        let is_paid = self.facts.invoice.as_ref().is_some_and(|invoice| invoice.remaining == 0);
+        let body = if is_paid {
+            self.pick(
+                format!("This is your invoice {number}. It is paid, and nothing is to be done."),
+                format!("Ini faktur Anda {number}. Faktur ini lunas, dan tidak ada yang perlu dilakukan."),
+            )
+        } else {
+            let due = self.due();
+            self.pick(
+                format!("This is your invoice {number}. Please pay it until {due}."),
+                format!("Ini faktur Anda {number}. Mohon dibayar sampai {due}."),
+            )
+        };
+        (subject, body)
+    }
+
+    fn received(&self, number: &str) -> (String, String) {
+        let paid = self.paid();
+        let subject = self.pick(format!("Payment of {paid} received"), format!("Pembayaran {paid} diterima"));
+        let remaining = self.facts.invoice.as_ref().map(|invoice| invoice.remaining);
+        let body = match remaining {
+            None => self.pick(
+                format!("We received {paid}. The amount is in your wallet and pays the next invoices."),
+                format!("Kami menerima {paid}. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya."),
+            ),
+            Some(0) => self.pick(
+                format!("We received {paid} for invoice {number}. Nothing of it is unpaid. Thank you."),
+                format!("Kami menerima {paid} untuk faktur {number}. Faktur ini lunas. Terima kasih."),
+            ),
+            Some(rest) => self.pick(
+                format!("We received {paid} for invoice {number}. {} is still unpaid.", self.money(rest)),
+                format!("Kami menerima {paid} untuk faktur {number}. {} belum dibayar.", self.money(rest)),
+            ),
+        };
+        (subject, body)
+    }
+
+    fn reminder(&self, number: &str, english: &str, indonesian: &str) -> (String, String) {
+        let due = self.due();
+        (
+            self.pick(
+                format!("Reminder: invoice {number} is not paid"),
+                format!("Pengingat: faktur {number} belum dibayar"),
+            ),
+            self.pick(
+                format!("Invoice {number} was due{english}, on {due}, and is not paid. Without a payment, your plan will be limited. If you have paid, you need not do anything."),
+                format!("Faktur {number} jatuh tempo{indonesian}, pada {due}, dan belum dibayar. Tanpa pembayaran, paket Anda akan dibatasi. Jika Anda sudah membayar, tidak ada yang perlu dilakukan."),
+            ),
+        )
+    }
+
+    fn credited(&self, number: &str) -> (String, String) {
+        let corrected = self.facts.corrected.as_ref().and_then(|invoice| invoice.number.as_deref()).unwrap_or_default();
+        let total = self.facts.invoice.as_ref().map(|invoice| self.money(invoice.total)).unwrap_or_default();
+        (
+            self.pick(format!("Credit note {number}: {total}"), format!("Nota kredit {number}: {total}")),
+            self.pick(
+                format!("This credit note takes a part of invoice {corrected} back. What you had paid of it is in your wallet."),
+                format!("Nota kredit ini mengurangi faktur {corrected}. Bagian yang sudah Anda bayar ada di dompet Anda."),
+            ),
+        )
+    }
+
+    fn figures(&self, kind: MailKind) -> Vec<(&'static str, String)> {
+        let mut figures = Vec::new();
+        if let Some(invoice) = &self.facts.invoice {
+            let days = format!("{} – {}", self.language.day(invoice.first_day), self.language.day(invoice.last_day));
+            figures.push((self.language.pick("Number", "Nomor"), self.facts.number().to_owned()));
+            figures.push((self.language.pick("Period", "Periode"), days));
+            figures.push((self.language.pick("Total", "Total"), self.money(invoice.total)));
+            if invoice.kind != "credit_note" {
+                figures.push((self.language.pick("Unpaid", "Belum dibayar"), self.money(invoice.remaining)));
+            }
+        }
+        if kind.is_for_finance()
+            && let Some(payment) = &self.facts.payment
+        {
+            figures.push((self.language.pick("Order", "Pesanan"), payment.order.clone()));
+            figures.push((self.language.pick("Method", "Cara"), payment.method.clone()));
+            figures.push((
+                self.language.pick("User", "Pengguna"),
+                self.facts.user.map(|user| user.0.to_string()).unwrap_or_default(),
+            ));
+        }
+        let reason = self.facts.refund.as_ref().map(|refund| &refund.reason);
+        let reason = reason.or(self.facts.invoice.as_ref().map(|invoice| &invoice.reason));
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            figures.push((self.language.pick("Reason", "Alasan"), reason.clone()));
+        }
+        figures
+    }
+
+    fn link(&self, kind: MailKind) -> Option<(&'static str, String)> {
+        let pages = self.pages?;
+        let Some(invoice) = self.facts.invoice.as_ref().filter(|_| !kind.is_for_finance()) else {
+            return Some((self.language.pick("Billing", "Tagihan"), format!("{pages}/dashboard/billing")));
+        };
+        Some(if invoice.remaining > 0 {
+            (self.language.pick("Pay", "Bayar"), format!("{pages}/dashboard/pay?id={}", invoice.id))
+        } else {
+            (
+                self.language.pick("Show the invoice", "Tampilkan faktur"),
+                format!("{pages}/dashboard/invoices?id={}", invoice.id),
+            )
+        })
+    }
+
+    fn paid(&self) -> String {
+        self.facts.payment.as_ref().map(|payment| self.money(payment.amount)).unwrap_or_default()
+    }
+
+    fn due(&self) -> String {
+        let due = self.facts.invoice.as_ref().and_then(|invoice| invoice.due_at);
+        due.map(|due| self.language.moment(due)).unwrap_or_default()
+    }
+
+    fn money(&self, amount: i64) -> String {
+        self.language.money(amount, self.facts.currency())
+    }
+
+    fn pick(&self, english: String, indonesian: String) -> String {
+        match self.language {
+            Language::English => english,
+            Language::Indonesian => indonesian,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Mails are added with the changes that they announce, once each.
+
+use access::UserId;
+use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
+use ledger::billing::mails;
+use store::Actor;
+
+use crate::shop::Shop;
+
+const BY: &Actor = &Actor::COMMAND;
+
+/// Returns the kinds of a user's mails, from the oldest.
+async fn kinds(shop: &Shop, user: UserId) -> Vec<String> {
+    mails::of_user(shop.store(), user, 100).await.unwrap().into_iter().map(|mail| mail.kind).collect()
+}
+
+/// Moves the clock to a day, and applies what follows from it.
+async fn day_passes(shop: &Shop, day: &str) {
+    shop.move_to(day);
+    shop.books.dun().await.unwrap();
+    shop.books.dun().await.unwrap();
+}
+
+#[tokio::test]
+async fn each_change_of_money_has_one_mail() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "bca", 150_000).await;
+    for _ in 0..3 {
+        shop.report(payment, "settlement").await;
+    }
+    assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received"]);
+    let line = CreditedLine { no: 1, amount: Some(50_000) };
+    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
+    let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+    shop.books.refund(BY, new).await.unwrap();
+    assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received", "credit_note", "refund"]);
+    let free = shop.user("eve").await;
+    assert_eq!(shop.subscribe(free, "free").await, None);
+    assert_eq!(kinds(&shop, free).await, [""; 0], "nothing is to be paid");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn reminders_follow_the_due_time_and_end_with_the_payment() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let before = kinds(&shop, ada).await.len();
+    let mut expected = Vec::new();
+    for (day, mail) in [
+        ("2027-01-08", None),
+        ("2027-01-10", Some("reminder_first")),
+        ("2027-01-11", None),
+        ("2027-01-13", Some("reminder_second")),
+        ("2027-01-15", None),
+    ] {
+        day_passes(&shop, day).await;
+        expected.extend(mail);
+        assert_eq!(kinds(&shop, ada).await[before..], expected, "{day}");
+    }
+    // The second week ends both with a reminder and with the limits of the fallback plan.
+    day_passes(&shop, "2027-01-18").await;
+    expected.extend(["access_limited", "reminder_last"]);
+    assert_eq!(kinds(&shop, ada).await[before..], expected);
+    let invoice = shop.invoices_of(ada).await.pop().unwrap();
+    shop.pay(invoice.id).await;
+    day_passes(&shop, "2027-01-31").await;
+    expected.push("payment_received");
+    assert_eq!(kinds(&shop, ada).await[before..], expected);
+}
+
+#[tokio::test]
+async fn an_invoice_that_is_found_late_gets_one_reminder() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let before = kinds(&shop, ada).await.len();
+    day_passes(&shop, "2027-01-30").await;
+    assert_eq!(kinds(&shop, ada).await[before..], ["reminder_last"]);
+}
+
+#[tokio::test]
+async fn no_dunning_mail_after_a_cancellation() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    day_passes(&shop, "2027-01-10").await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    let before = kinds(&shop, ada).await;
+    for day in ["2027-01-14", "2027-01-20", "2027-03-01"] {
+        day_passes(&shop, day).await;
+    }
+    assert_eq!(kinds(&shop, ada).await, before);
+}
+
+#[tokio::test]
+async fn a_payment_that_is_taken_back_is_mailed_to_finance_and_to_the_customer() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "permata", 150_000).await;
+    shop.report(payment, "settlement").await;
+    shop.report(payment, "deny").await;
+    let mails = kinds(&shop, ada).await;
+    assert_eq!(mails, ["invoice_opened", "payment_received", "payment_reversed", "access_limited"]);
+}
+
+#[tokio::test]
+async fn a_void_invoice_that_is_paid_is_mailed_to_finance() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "bca", 150_000).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    shop.report(payment, "settlement").await;
+    assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_unexpected"]);
+}

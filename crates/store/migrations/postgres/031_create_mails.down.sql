@@ -1,0 +1,2 @@
+DROP TABLE billing_profiles;
+DROP TABLE mails;
