@@ -5,54 +5,87 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::wait::eventually_within;
+
 /// Maximum time until a server has ended after SIGTERM; then it is killed.
 pub(crate) const END_TIMEOUT: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(20);
 
-/// A child process that does not outlive the test.
+/// A process that does not outlive the test.
 #[derive(Debug)]
-pub struct Process(Child);
+pub struct Process {
+    /// `None` for a process that a server has started, which this process cannot wait for.
+    child: Option<Child>,
+    pid: u32,
+}
 
 impl Process {
     /// Takes ownership of `child`.
     #[must_use]
-    pub const fn new(child: Child) -> Self {
-        Self(child)
+    pub fn new(child: Child) -> Self {
+        Self { pid: child.id(), child: Some(child) }
+    }
+
+    /// Takes ownership of a process that another one has started.
+    #[must_use]
+    pub const fn adopted(pid: u32) -> Self {
+        Self { child: None, pid }
     }
 
     /// Returns the process id.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.0.id()
+    pub const fn id(&self) -> u32 {
+        self.pid
     }
 
     /// Sends SIGTERM to the process.
     pub fn terminate(&self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Fails only if the process has already ended.
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        self.signal(Signal::TERM);
     }
 
     /// Sends SIGHUP to the process.
     pub fn hang_up(&self) {
-        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Sends SIGUSR2 to the process, without a request for a certain binary.
+    pub fn upgrade(&self) {
+        self.signal(Signal::USR2);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             // Fails only if the process has already ended.
-            let _ = kill_process(pid, Signal::HUP);
+            let _ = kill_process(pid, signal);
         }
     }
 
     /// Kills the process with SIGKILL, as a crash would end it.
     pub fn kill(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.signal(Signal::KILL);
+        if let Some(child) = &mut self.child {
+            let _ = child.wait();
+        }
     }
 
-    /// Returns the exit code if the process has ended.
+    /// Returns the exit code if the process has ended; `None` in its place for a process that another one has started.
     pub fn ended(&mut self) -> Option<Option<i32>> {
-        self.0.try_wait().ok().flatten().map(|status| status.code())
+        match &mut self.child {
+            Some(child) => child.try_wait().ok().flatten().map(|status| status.code()),
+            None => is_gone(self.pid).then_some(None),
+        }
     }
+
+    /// Waits at most `limit` until the process has ended, and returns its exit code.
+    pub async fn ends_within(mut self, limit: Duration) -> Option<i32> {
+        eventually_within(limit, "the process ends", async || self.ended()).await
+    }
+}
+
+/// Whether a process has ended. One for which nobody waits counts as ended.
+fn is_gone(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
 
 impl Drop for Process {

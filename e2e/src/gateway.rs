@@ -263,6 +263,25 @@ impl Gateway {
         .await;
     }
 
+    /// Replaces the server by another process with `tollgate upgrade` and these flags. Returns the process before, which
+    /// drains.
+    ///
+    /// # Errors
+    /// The reason why the server continues.
+    pub async fn upgrade(&mut self, flags: &[&str]) -> Result<Process, String> {
+        let words = ["upgrade", "--config", "tollgate.yaml", "--data", "data"];
+        let words: Vec<&str> = words.into_iter().chain(flags.iter().copied()).collect();
+        let output = commands::run(self.folder(), &words).await;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let serving = self.folder().read("data/server");
+        match serving.split(' ').next().and_then(|pid| pid.parse().ok()) {
+            Some(pid) => Ok(std::mem::replace(&mut self.process, Process::adopted(pid))),
+            None => panic!("the data folder names no process: {serving}"),
+        }
+    }
+
     /// Sends SIGTERM to the server.
     pub fn terminate(&self) {
         self.process.terminate();

@@ -65,6 +65,8 @@ pub(crate) struct ConnectionDeadlines {
 pub(crate) enum DeadlineAction {
     /// Poll the connection's work once more: a deadline has passed, or the time of the shutdown is over.
     Look,
+    /// Finish the current request, or the next one, and accept no other one.
+    Leave,
     /// Finish the current request and accept no other one.
     Close,
     /// End the connection at once.
@@ -107,7 +109,7 @@ impl ConnectionDeadlines {
             idle_max,
             seen: Cell::new((WaitReason::Idle, 0)),
             since: Cell::new(Instant::now()),
-            order: Cell::new((phase >= ShutdownPhase::Closing).then_some(DeadlineAction::Close)),
+            order: Cell::new(order_of(phase)),
             waker: RefCell::default(),
         }
     }
@@ -257,17 +259,24 @@ impl WorkerDeadlines {
         self.phase.set(Some(phase));
         self.ending.set(phase >= ShutdownPhase::Ending);
         for deadlines in &*self.all.borrow() {
-            if phase >= ShutdownPhase::Ending {
-                deadlines.give(DeadlineAction::Look);
-            } else {
-                deadlines.give(DeadlineAction::Close);
-            }
+            let order = if phase >= ShutdownPhase::Ending { Some(DeadlineAction::Look) } else { order_of(phase) };
+            order.into_iter().for_each(|order| deadlines.give(order));
         }
+    }
+}
+
+/// Returns what connections must do in a phase.
+fn order_of(phase: ShutdownPhase) -> Option<DeadlineAction> {
+    match phase {
+        ShutdownPhase::Serving => None,
+        ShutdownPhase::Leaving => Some(DeadlineAction::Leave),
+        ShutdownPhase::Closing | ShutdownPhase::Ending => Some(DeadlineAction::Close),
     }
 }
 
 /// Checks all connections of a worker and passes the phases of the shutdown to them, until the worker ends.
 pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutdown: &Shutdown) {
+    let mut leaving = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Leaving));
     let mut closing = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Closing));
     let mut ending = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Ending));
     loop {
@@ -275,7 +284,8 @@ pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutd
         let every = look_every(live.load().traffic.shortest_timeout);
         tokio::select! {
             () = sleep(every) => deadlines.look(Instant::now()),
-            () = &mut closing, if phase.is_none() => deadlines.enter(ShutdownPhase::Closing),
+            () = &mut leaving, if phase.is_none() => deadlines.enter(ShutdownPhase::Leaving),
+            () = &mut closing, if phase == Some(ShutdownPhase::Leaving) => deadlines.enter(ShutdownPhase::Closing),
             () = &mut ending, if phase == Some(ShutdownPhase::Closing) => deadlines.enter(ShutdownPhase::Ending),
         }
     }

@@ -12,6 +12,7 @@ mod limits;
 mod prices;
 mod settings;
 mod stores;
+mod upgrade;
 mod users;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub(crate) use limits::Limits;
 pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
+pub(crate) use upgrade::Upgrade;
 pub(crate) use users::{CreateUser, PasswordFlags, SetupLink, UserPassword, UserRole, Users, UsersCommand};
 
 const EXAMPLES: &str = "Examples:
@@ -135,6 +137,9 @@ pub(crate) enum Command {
     /// Show every limit, its maximum overshoot, and how much of it is unusable while a server is dead
     #[command(after_help = limits::LIMITS_EXAMPLES)]
     Limits(Limits),
+    /// Replace the running server by another binary without a failed request
+    #[command(after_help = upgrade::UPGRADE_EXAMPLES)]
+    Upgrade(Upgrade),
     /// Check that usage, totals, budgets and leases are consistent, or compare usage with a provider's report
     #[command(after_help = audit::AUDIT_EXAMPLES)]
     Audit(Audit),

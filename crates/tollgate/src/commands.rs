@@ -20,6 +20,7 @@ pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod setup_link;
 pub(crate) mod start;
+pub(crate) mod upgrade;
 pub(crate) mod users;
 pub(crate) mod vault;
 pub(crate) mod verify;

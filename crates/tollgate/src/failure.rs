@@ -51,6 +51,23 @@ pub(crate) enum StartFault {
     )]
     DataUnwritable { folder: PathBuf, source: anyhow::Error },
     #[error(
+        "no_server: no server of Tollgate runs on the data folder {} of this user: name its folder with --data, or its \
+         configuration with --config",
+        folder.display()
+    )]
+    NoServer { folder: PathBuf },
+    #[error("upgrade_failed: the binary {} cannot be used: name another one with --binary", binary.display())]
+    NoBinary { binary: PathBuf, source: io::Error },
+    #[error(
+        "upgrade_unanswered: process {pid} has not reported a result: it continues to serve or has ended; its log has the \
+         reason"
+    )]
+    UpgradeUnanswered { pid: u32 },
+    #[error(
+        "inherited_sockets: the sockets of LISTEN_FDS cannot be used: {source}; pass listening sockets of TCP only"
+    )]
+    InheritedSockets { source: io::Error },
+    #[error(
         "demo_keys_exposed: the store has demo users, whose keys are stored in plain text, a real provider key is set, \
          and {listener} is not a loopback address. Choose one of three remedies: listen on 127.0.0.1, force the mock \
          provider with --mock, or use a data folder without demo users (--data, without --demo)"

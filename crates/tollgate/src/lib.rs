@@ -1,7 +1,7 @@
 //! `tollgate`: the commands, and the only place that connects all crates.
 //!
 //! Read in this order: `cli` (commands and flags), `commands`, then `wire` (how a server is built), with `secrets`,
-//! `lock`, `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
+//! `lock`, `slot`, `inherited`, `upgrade`, `systemd`, `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
 
 mod cli;
 mod commands;
@@ -10,12 +10,16 @@ mod demo;
 mod examples;
 mod failure;
 mod greeting;
+mod inherited;
 mod link;
 mod lock;
 mod secrets;
 mod signals;
+mod slot;
 mod store_options;
+mod systemd;
 mod terminal;
+mod upgrade;
 mod wire;
 
 use std::process::ExitCode;
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         cli::Command::Backup(args) => commands::copies::back_up(&args),
         cli::Command::Restore(args) => commands::copies::restore(&args),
         cli::Command::Vault(args) => commands::vault::run(&args),
+        cli::Command::Upgrade(args) => commands::upgrade::run(&args),
         cli::Command::Verify(args) => commands::verify::run(&args),
         cli::Command::Mock(args) => commands::mock::run(&args),
         cli::Command::Generate(args) => commands::generate::run(&args),

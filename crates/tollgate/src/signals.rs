@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT: the first one begins the shutdown, a second one ends the process immediately. SIGHUP reads the
-//! configuration again.
+//! configuration again, and SIGUSR2 upgrades the server in place.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -11,8 +11,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    upgrade: Signal,
     /// `None` once the task that reloads the configuration has it.
     hang_up: Option<Signal>,
+}
+
+/// A signal to a server that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerSignal {
+    Shutdown(ShutdownSignal),
+    Upgrade,
 }
 
 /// The signal that was received.
@@ -27,6 +35,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            upgrade: signal(SignalKind::user_defined2())?,
             hang_up: Some(signal(SignalKind::hangup())?),
         })
     }
@@ -34,6 +43,15 @@ impl Signals {
     /// Returns the receiver of SIGHUP, once. A signal that arrived earlier is still in it.
     pub(crate) const fn take_hang_up(&mut self) -> Option<Signal> {
         self.hang_up.take()
+    }
+
+    /// Waits for a signal to a server that serves. It may be cancelled.
+    pub(crate) async fn next_of_server(&mut self) -> ServerSignal {
+        tokio::select! {
+            _ = self.terminate.recv() => ServerSignal::Shutdown(ShutdownSignal::Terminate),
+            _ = self.interrupt.recv() => ServerSignal::Shutdown(ShutdownSignal::Interrupt),
+            _ = self.upgrade.recv() => ServerSignal::Upgrade,
+        }
     }
 
     pub(crate) async fn next(&mut self) -> ShutdownSignal {

@@ -9,16 +9,20 @@ mod durable_state;
 mod heartbeat;
 pub(crate) mod jobs;
 mod lease_task;
+mod left_slot;
 mod limits;
 mod listeners;
 mod members;
 mod parts;
 mod reload;
 mod shutdown;
+mod spooled;
 mod traces;
+mod upgrade;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,14 +39,17 @@ use telemetry::{LiveState, Metrics};
 use crate::cli::{Place, Role};
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
+use crate::inherited::HeldSockets;
 use crate::link::{self, AdminSetup, FirstAdmin};
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
+use crate::slot::Slot;
 use crate::terminal::say;
 use billing::MidtransStub;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
+
 use listeners::OpenListeners;
 use parts::{ControlListener, ServerContext, Services, SharedCounters, StoreQueues};
 use shutdown::{RunningProxy, RunningServer};
@@ -53,6 +60,12 @@ pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
 /// The options of a server that are not part of the configuration.
 pub(crate) struct ServeOptions {
     pub(crate) role: Role,
+    /// The part of the data folder that belongs to this process.
+    pub(crate) slot: Slot,
+    /// Whether this process replaces another one, in an upgrade in place.
+    pub(crate) is_successor: bool,
+    /// The executable of this process.
+    pub(crate) program: PathBuf,
     pub(crate) workers: usize,
     pub(crate) demo: bool,
     pub(crate) skip_corrupt: bool,
@@ -69,12 +82,18 @@ pub(crate) struct ServeOptions {
     pub(crate) has_addr: bool,
 }
 
+/// What a process has before its server starts.
+pub(crate) struct ProcessResources<'a> {
+    pub(crate) lock: &'a mut Lock,
+    pub(crate) sockets: &'a mut HeldSockets,
+}
+
 /// Builds the server, serves until a signal arrives, and drains. A signal during the start ends the process; the next
 /// start then continues as after a crash.
 pub(crate) async fn serve(
     loaded: LoadedConfig,
     options: ServeOptions,
-    lock: &mut Lock,
+    resources: ProcessResources<'_>,
     signals: &mut Signals,
 ) -> anyhow::Result<ExitCode> {
     let started = tokio::select! {
@@ -83,7 +102,7 @@ pub(crate) async fn serve(
             tracing::info!(?signal, "received a signal during startup; the process ends");
             return Ok(ExitCode::from(signal.exit_code()));
         }
-        started = Box::pin(start(loaded, options, lock)) => started?,
+        started = Box::pin(start(loaded, options, resources)) => started?,
     };
     let mut started = started;
     if let Some(hang_up) = signals.take_hang_up() {
@@ -93,8 +112,14 @@ pub(crate) async fn serve(
 }
 
 /// Builds and starts every part.
-async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> anyhow::Result<RunningServer> {
+async fn start(
+    loaded: LoadedConfig,
+    options: ServeOptions,
+    resources: ProcessResources<'_>,
+) -> anyhow::Result<RunningServer> {
+    let ProcessResources { lock, sockets } = resources;
     let mut durable = Box::pin(DurableState::open(loaded, &options)).await?;
+    lock.free_other();
     let LoadedConfig { mut snapshot, mut notes, .. } = durable.started.loaded.clone();
     let now = Clock::system().now();
     notes.extend(snapshot.traffic.prices_beginning(now));
@@ -104,7 +129,8 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     if let Some(address) = mock {
         snapshot.traffic = snapshot.traffic.with_mock(parts::origin(address));
     }
-    let open_listeners = OpenListeners::open(&snapshot.process, &options).await?;
+    let open_listeners = OpenListeners::open(&snapshot.process, &options, &mut sockets.inherited).await?;
+    let handover = upgrade::handover(&snapshot.process, &options, &open_listeners)?;
     let takes_payments = options.demo && options.role != Role::Proxy;
     let stub = match &snapshot.process.midtrans.server_key {
         None if takes_payments => Some(MidtransStub::open(&mut snapshot, parts::origin).await?),
@@ -137,7 +163,9 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     if let Some(stub) = stub {
         services.midtrans_stub(stub, addresses.control);
     }
-    let running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
+    let mut running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
+    running.upgrades(handover, &options);
+    upgrade::announce(&running.base.live.load().process, &options, sockets)?;
     parts::watch_log(&running.base, options.dropped.clone());
     tracing::info!(
         proxy = (!addresses.proxy.is_empty()).then(|| tracing::field::display(addresses.proxies())),
@@ -245,7 +273,8 @@ async fn join(
         configurator.clone(),
     )?;
     base.live_state.set_snapshot(true);
-    Ok(RunningServer { configurator, services, proxying, lease_task, base, heartbeat: durable.heartbeat, drain_times })
+    let heartbeat = durable.heartbeat;
+    Ok(RunningServer { configurator, services, proxying, lease_task, base, heartbeat, drain_times, handover: None })
 }
 
 /// Logs conditions that are not errors, but may be unexpected.

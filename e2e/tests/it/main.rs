@@ -85,6 +85,7 @@ mod texts;
 mod tls;
 mod traces;
 mod transformations;
+mod upgrades;
 mod upstream;
 mod upstream_hosts;
 mod usage;

@@ -47,6 +47,7 @@ pub(super) fn process(
         connections: connections(&input.connections, input.in_flight.value),
         drain: drain(&input.drain),
         config_key: input.config.etcd.as_ref().and_then(|key| sources.config_key(reader, key)),
+        upgrade_within: input.upgrade.timeout.value,
         log: log(&input.log),
         traces: traces::traces(reader, &input.traces),
         data: input.data.value.clone(),

@@ -61,6 +61,8 @@ section! {
         drain: DrainInput = nested::<DrainInput>();
         /// The place of the configuration, if the file only starts the process.
         config: ConfigSourceInput = nested::<ConfigSourceInput>();
+        /// The [upgrade in place](upgrade.md#upgrade-in-place).
+        upgrade: UpgradeInput = nested::<UpgradeInput>();
         /// The format and the levels of the log.
         log: LogInput = nested::<LogInput>();
         /// The export of [traces](traces.md).
@@ -136,6 +138,13 @@ section! {
     ConfigSourceInput {
         /// A key of the [etcd](discovery.md#etcd) cluster of the section `etcd`, whose value is a [whole configuration](live-configuration.md#a-configuration-in-etcd). It is in force in place of the file.
         etcd: Option<Input<String>> = optional(ETCD_KEY, "none");
+    }
+}
+
+section! {
+    UpgradeInput {
+        /// Maximum time until the new process is ready. It is killed then, and the running one continues.
+        timeout: Input<Duration> = default(UPGRADE_TIMEOUT, || Duration::from_secs(60));
     }
 }
 
@@ -266,6 +275,8 @@ const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
 const CONTROL_CONNECTIONS: Whole<u32> = Whole::new(1, 100_000);
 /// A connection ends after ten minutes, so that no call can take longer.
 const CALL_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
+/// A start may ingest the spool of a process that was killed.
+const UPGRADE_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 

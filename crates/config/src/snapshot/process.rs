@@ -43,6 +43,8 @@ pub struct Process {
     pub drain: Drain,
     /// The key of etcd with the configuration; `None` if the file is in force.
     pub config_key: Option<ConfigKey>,
+    /// Maximum time until the new process of an upgrade in place is ready. Default 60 s.
+    pub upgrade_within: Duration,
     /// Format and levels of logs.
     pub log: Log,
     /// The export of traces; `None` if it is off.

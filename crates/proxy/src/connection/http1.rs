@@ -50,7 +50,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     let head_bytes_max = snapshot.traffic.sizes.headers_bytes_max;
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
-    let closes = Cell::new(false);
+    let closes = Cell::new(ConnectionClose::Never);
     let (listener, names) = (accepted.listener, accepted.tls.as_ref().and_then(|tls| tls.names.clone()));
     let (OpenedStream { stream, address, is_unknown, is_tls }, is_refused) = if accepted.is_open() {
         (OpenedStream::plain(accepted.stream, address), false)
@@ -93,7 +93,7 @@ async fn open(
     accepted: AcceptedStream,
     peer: ConnectingPeer<'_>,
     deadlines: &ConnectionDeadlines,
-    closes: &Cell<bool>,
+    closes: &Cell<ConnectionClose>,
 ) -> Option<Result<OpenedStream, RefusedStream>> {
     deadlines.within_head.set(true);
     let mut opening = pin!(accepted.open(peer));
@@ -110,8 +110,18 @@ struct Connection {
     parser: RequestParser,
     at: Rc<ConnectionContext>,
     protocol: ClientProtocol,
-    /// Whether the connection must end after the current request because of a shutdown.
-    closes: Cell<bool>,
+    /// Whether the connection must end because of a shutdown.
+    closes: Cell<ConnectionClose>,
+}
+
+/// Whether a connection ends because of a shutdown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ConnectionClose {
+    Never,
+    /// After the response to the current request, or to the next one.
+    AfterResponse,
+    /// After the current request.
+    Now,
 }
 
 /// A request as it was received.
@@ -145,7 +155,7 @@ impl Connection {
         } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
             let (stream, received) = socket.into_inner().into_parts();
             // It is boxed, so that a connection of HTTP/1.1 does not reserve memory for it.
-            Box::pin(http2::serve(self.at, stream, received, self.closes.get())).await;
+            Box::pin(http2::serve(self.at, stream, received, self.closes.get() != ConnectionClose::Never)).await;
         }
     }
 
@@ -196,12 +206,13 @@ impl Connection {
                     Err(violation) => return Poll::Ready(Ok(Received::Refused(violation))),
                 }
                 at.deadlines.within_head.set(parser.has_begun());
-                if closes.get() && !parser.has_begun() {
-                    return Poll::Ready(Err(ConnectionEnd));
-                }
                 match socket.poll_receive(cx) {
                     Poll::Ready(Ok(1..)) => {}
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(ConnectionEnd)),
+                    // A request that has arrived meanwhile is served.
+                    Poll::Pending if closes.get() == ConnectionClose::Now && !parser.has_begun() => {
+                        return Poll::Ready(Err(ConnectionEnd));
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -279,7 +290,7 @@ impl Connection {
         let context = ResponseContext {
             version: traits.version,
             responds_to: traits.responds_to,
-            persists: traits.persists && !self.closes.get(),
+            persists: traits.persists && self.closes.get() == ConnectionClose::Never,
             worker: &self.at.worker,
         };
         let first = self.socket.borrow_mut().begin_response();
@@ -291,7 +302,7 @@ impl Connection {
         };
         match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
             Ok(()) => {
-                let persists = writer.persists && !self.closes.get();
+                let persists = writer.persists && self.closes.get() == ConnectionClose::Never;
                 self.at.worker.buffers.give_back_queue(writer.into_queue());
                 Ok(persists && self.socket.borrow().content().is_over())
             }
@@ -315,7 +326,7 @@ impl Connection {
 /// Polls `work` once, and again after every action from the deadlines.
 fn poll_obeying<T>(
     deadlines: &ConnectionDeadlines,
-    closes: &Cell<bool>,
+    closes: &Cell<ConnectionClose>,
     cx: &mut Context<'_>,
     work: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<Result<T, ConnectionEnd>> {
@@ -326,7 +337,8 @@ fn poll_obeying<T>(
         match deadlines.take_order(cx.waker()) {
             None => return Poll::Pending,
             Some(DeadlineAction::Look) => {}
-            Some(DeadlineAction::Close) => closes.set(true),
+            Some(DeadlineAction::Leave) => closes.set(closes.get().max(ConnectionClose::AfterResponse)),
+            Some(DeadlineAction::Close) => closes.set(ConnectionClose::Now),
             Some(DeadlineAction::Cut) => return Poll::Ready(Err(ConnectionEnd)),
         }
     }

@@ -79,7 +79,7 @@ where
         while let Some(action) = deadlines.take_order(cx.waker()) {
             match action {
                 DeadlineAction::Look => {}
-                DeadlineAction::Close => closes = true,
+                DeadlineAction::Leave | DeadlineAction::Close => closes = true,
                 DeadlineAction::Cut => return Poll::Ready(None),
             }
         }
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
         while let Some(action) = self.at.deadlines.take_order(cx.waker()) {
             match action {
                 DeadlineAction::Look => {}
-                DeadlineAction::Close => self.close(),
+                DeadlineAction::Leave | DeadlineAction::Close => self.close(),
                 DeadlineAction::Cut => {
                     let has_settings = self.state.has_settings.get();
                     self.end(cx, if has_settings { Reason::NO_ERROR } else { Reason::SETTINGS_TIMEOUT });

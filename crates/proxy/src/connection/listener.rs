@@ -1,7 +1,9 @@
-//! Listening sockets: one per worker and address, which share the port by `SO_REUSEPORT`.
+//! Listening sockets: one per worker and address, which share the port by `SO_REUSEPORT`, or those that another process has
+//! opened.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,7 +14,7 @@ use tls::ListenerTls;
 pub(crate) const BACKLOG: i32 = 4096;
 
 /// A listener to bind.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ListenerOptions {
     /// The address and port.
     pub address: SocketAddr,
@@ -20,12 +22,16 @@ pub struct ListenerOptions {
     pub tls: Option<Arc<ListenerTls>>,
     /// Whether connections begin with a header of the PROXY protocol, and only trusted proxies may connect.
     pub proxy_protocol: bool,
+    /// The listening sockets of this address that another process has opened. Without any, the address is bound.
+    pub inherited: Vec<TcpListener>,
 }
 
 /// A listening socket of one worker.
 #[derive(Debug)]
 pub(crate) struct BoundSocket {
-    pub(crate) socket: std::net::TcpListener,
+    /// The position of its listener in the configuration.
+    pub(crate) position: usize,
+    pub(crate) socket: TcpListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
     pub(crate) proxy_protocol: bool,
 }
@@ -53,40 +59,83 @@ impl Listeners {
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
+
+    /// Returns another handle of each socket, with the position of its listener in the configuration. A socket is closed once
+    /// all its handles are.
+    ///
+    /// # Errors
+    /// The process has too many open files.
+    pub fn handles(&self) -> io::Result<Vec<(usize, OwnedFd)>> {
+        let sockets = self.by_worker.iter().flatten();
+        sockets.map(|bound| Ok((bound.position, bound.socket.try_clone()?.into()))).collect()
+    }
 }
 
 impl From<SocketAddr> for ListenerOptions {
     /// Returns the options of a listener without TLS and without the PROXY protocol.
     fn from(address: SocketAddr) -> Self {
-        Self { address, tls: None, proxy_protocol: false }
+        Self { address, tls: None, proxy_protocol: false, inherited: Vec::new() }
     }
 }
 
-/// Binds every address once for each of `workers` threads.
+/// Binds every address once for each of `workers` threads, unless its sockets are inherited.
 ///
 /// # Errors
 /// [`BindError`] if an address is in use or does not belong to this machine. The function first binds without
 /// `SO_REUSEPORT`, because with it a second process of the same user would share the port without an error.
-pub fn bind(listeners: &[ListenerOptions], workers: usize) -> Result<Listeners, BindError> {
-    let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    for ListenerOptions { address, tls, proxy_protocol } in listeners {
-        let address = *address;
+pub fn bind(listeners: Vec<ListenerOptions>, workers: usize) -> Result<Listeners, BindError> {
+    let workers = workers.max(1);
+    let mut by_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    for (position, listener) in listeners.into_iter().enumerate() {
+        let ListenerOptions { address, tls, proxy_protocol, inherited } = listener;
         let refused = |source| BindError { address, source };
-        let probe = socket(address, false).map_err(refused)?;
-        drop(probe);
-        let mut actual = address;
-        for sockets in &mut by_worker {
-            let listener = socket(actual, true).map_err(refused)?;
-            actual = listener.local_addr().map_err(refused)?;
-            sockets.push(BoundSocket { socket: listener, tls: tls.clone(), proxy_protocol: *proxy_protocol });
+        let sockets = if inherited.is_empty() { bound(address, workers) } else { adopted(inherited, workers) };
+        let sockets = sockets.map_err(refused)?;
+        let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(refused)?;
+        addresses.push(actual);
+        let mut left = sockets.into_iter();
+        while left.len() > 0 {
+            for (own, socket) in by_worker.iter_mut().zip(&mut left) {
+                own.push(BoundSocket { position, socket, tls: tls.clone(), proxy_protocol });
+            }
         }
-        bound.push(actual);
     }
-    Ok(Listeners { by_worker, addresses: bound })
+    Ok(Listeners { by_worker, addresses })
 }
 
-fn socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListener> {
+/// Binds an address once for each worker.
+fn bound(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
+    let probe = socket(address, false)?;
+    drop(probe);
+    let mut actual = address;
+    let mut sockets = Vec::new();
+    for _ in 0..workers {
+        let listener = socket(actual, true)?;
+        actual = listener.local_addr()?;
+        sockets.push(listener);
+    }
+    Ok(sockets)
+}
+
+/// Prepares inherited sockets. All of them are used, because clients may wait in each; if there are fewer than workers, several
+/// workers accept from one.
+fn adopted(mut sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<TcpListener>> {
+    let shared: Vec<TcpListener> = sockets
+        .iter()
+        .cycle()
+        .take(workers.max(sockets.len()))
+        .skip(sockets.len())
+        .map(TcpListener::try_clone)
+        .collect::<io::Result<_>>()?;
+    sockets.extend(shared);
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    Ok(sockets)
+}
+
+fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -116,11 +165,29 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_an_error_that_says_what_to_do() {
-        let listener = |address: SocketAddr| [ListenerOptions::from(address)];
-        let first = bind(&listener("127.0.0.1:0".parse().unwrap()), 2).unwrap();
+        let listener = |address: SocketAddr| vec![ListenerOptions::from(address)];
+        let first = bind(listener("127.0.0.1:0".parse().unwrap()), 2).unwrap();
         assert_eq!(first.by_worker.len(), 2);
-        let taken = bind(&listener(first.addresses()[0]), 2).unwrap_err();
+        let taken = bind(listener(first.addresses()[0]), 2).unwrap_err();
         assert_eq!(taken.address, first.addresses()[0]);
         assert!(taken.to_string().contains("another process listens there"), "{taken}");
+    }
+
+    #[test]
+    fn inherited_sockets_are_all_used_and_shared_if_workers_are_more() {
+        for (sockets, workers, counts) in
+            [(1, 3, vec![1, 1, 1]), (3, 2, vec![2, 1]), (2, 2, vec![1, 1]), (2, 5, vec![1; 5])]
+        {
+            let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+            let opened = bind(vec![ListenerOptions::from(any)], sockets).unwrap();
+            let address = opened.addresses()[0];
+            let inherited: Vec<TcpListener> = opened.handles().unwrap().into_iter().map(|(_, fd)| fd.into()).collect();
+            assert_eq!(inherited.len(), sockets);
+            drop(opened);
+            let adopted = bind(vec![ListenerOptions { inherited, ..any.into() }], workers).unwrap();
+            assert_eq!(adopted.addresses(), [address]);
+            let found: Vec<usize> = adopted.by_worker.iter().map(Vec::len).collect();
+            assert_eq!(found, counts, "{sockets} sockets, {workers} workers");
+        }
     }
 }

@@ -138,7 +138,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));
     let mut accepting = Vec::new();
-    for (position, BoundSocket { socket, tls, proxy_protocol }) in sockets.all.into_iter().enumerate() {
+    for BoundSocket { position, socket, tls, proxy_protocol } in sockets.all {
         match TcpListener::from_std(socket) {
             Ok(listener) => {
                 let proxied = proxy_protocol.then(Rc::default);
@@ -149,9 +149,9 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         }
     }
     let shutdown = &worker.shared.shutdown;
-    reached(shutdown.follow(), ShutdownPhase::Closing).await;
+    reached(shutdown.follow(), ShutdownPhase::Leaving).await;
     for task in accepting {
-        // The task ends by itself at `Closing`; only a panic makes this an error.
+        // The task ends by itself at `Leaving`; only a panic makes this an error.
         let _ = task.await;
     }
     let ending = reached(shutdown.follow(), ShutdownPhase::Ending);
@@ -202,7 +202,7 @@ async fn last_words(worker: &Worker) {
 }
 
 async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
-    let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Closing));
+    let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Leaving));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -9,6 +9,9 @@ use tokio::sync::watch;
 pub enum ShutdownPhase {
     /// There is no shutdown.
     Serving,
+    /// Listeners are closed, because another process has them. Each connection ends with its next response, so that no client
+    /// sends a request to a connection that ends.
+    Leaving,
     /// Listeners are closed. Requests in flight continue, and idle connections end.
     Closing,
     /// Requests in flight end now; streams end with the error event of their format.

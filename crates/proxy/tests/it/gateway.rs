@@ -192,9 +192,13 @@ impl Gateway {
         let listener = &snapshot.process.listen[0];
         let load = |settings: &TlsSettings| ListenerTls::load(settings.clone(), &proxy::ALPN, Clock::system().now());
         let serves = listener.tls.as_ref().map(|settings| Arc::new(load(settings).unwrap()));
-        let options =
-            ListenerOptions { address: listener.address, tls: serves.clone(), proxy_protocol: listener.proxy_protocol };
-        let listeners = proxy::bind(&[options], 1).unwrap();
+        let options = ListenerOptions {
+            address: listener.address,
+            tls: serves.clone(),
+            proxy_protocol: listener.proxy_protocol,
+            inherited: Vec::new(),
+        };
+        let listeners = proxy::bind(vec![options], 1).unwrap();
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
         let verified = Arc::<AtomicUsize>::default();

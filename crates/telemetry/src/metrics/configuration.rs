@@ -19,6 +19,8 @@ pub struct ConfigurationMetrics {
     pub last_success: Gauge,
     /// `tollgate_config_source_refused`: whether the value of the key of etcd is not in force.
     pub source_refused: Gauge,
+    /// `tollgate_upgrades_refused_total`: upgrades in place after which this process continued to serve.
+    pub upgrades_refused: Counter,
     /// `tollgate_config_hash`: a number that is equal on processes with the same configuration text.
     pub hash: Gauge,
 }
@@ -42,6 +44,7 @@ impl ConfigurationMetrics {
             reloads: Family::new(RESULTS_MAX),
             last_success: Gauge::default(),
             source_refused: Gauge::default(),
+            upgrades_refused: Counter::default(),
             hash: Gauge::default(),
         };
         registry.register(
@@ -58,6 +61,11 @@ impl ConfigurationMetrics {
             "tollgate_config_source_refused",
             "Whether the configuration in etcd is refused, so that an earlier one is in force",
             configuration.source_refused.clone(),
+        );
+        registry.register(
+            "tollgate_upgrades_refused",
+            "Upgrades in place after which this process continued to serve",
+            configuration.upgrades_refused.clone(),
         );
         registry.register(
             "tollgate_config_hash",

@@ -11,10 +11,12 @@ use crate::cli::{Place, Role, Serve};
 use crate::commands::{load, sources};
 use crate::examples;
 use crate::failure::StartFault;
+use crate::inherited::{HeldSockets, InheritedSockets, Predecessor};
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
-use crate::wire;
+use crate::slot::Slot;
+use crate::wire::{self, ProcessResources};
 
 /// The configuration file in the working folder.
 pub(super) const CONFIG_FILE: &str = "tollgate.yaml";
@@ -24,8 +26,19 @@ const SERVICE_THREADS: usize = 2;
 /// Threads for blocking calls: files, host names, passwords.
 const BLOCKING_THREADS_MAX: usize = 16;
 
-/// Serves until a signal arrives, then drains.
+/// Serves until a signal arrives, then drains. A process that upgrades another one reports its errors to that one.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
+    let inherited = InheritedSockets::of_environment().map_err(|source| StartFault::InheritedSockets { source })?;
+    let mut held = HeldSockets { inherited, is_ready: false };
+    let ended = serve(args, &mut held);
+    if let (Err(error), Some(predecessor), false) = (&ended, &held.inherited.predecessor, held.is_ready) {
+        predecessor.report_fault(&format!("{error:#}"));
+    }
+    ended
+}
+
+fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
+    let program = std::env::current_exe()?;
     let flags = Flags { examples_dir: args.examples.clone(), ..args.overrides.flags() };
     let mut place = args.place.clone();
     let mut loaded = load(&place, &flags)?;
@@ -63,11 +76,18 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         let _entered = runtime.enter();
         Signals::listen()?
     };
-    let mut lock = Lock::take(&loaded.snapshot.process.data)?;
+    let data = &loaded.snapshot.process.data;
+    let (mut lock, slot) = match &held.inherited.predecessor {
+        Some(Predecessor { slot, .. }) => (Lock::take_slot(data, *slot)?, *slot),
+        None => (Lock::take(data)?, Slot::Main),
+    };
     let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
     let workers = loaded.snapshot.process.worker_count();
     let wish = wire::ServeOptions {
         role: args.role,
+        slot,
+        is_successor: held.inherited.predecessor.is_some(),
+        program,
         workers,
         demo: args.demo,
         skip_corrupt: args.skip_corrupt,
@@ -78,7 +98,8 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         examples,
         has_addr: args.overrides.addr.is_some(),
     };
-    let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
+    let resources = ProcessResources { lock: &mut lock, sockets: held };
+    let ended = runtime.block_on(wire::serve(loaded, wish, resources, &mut signals));
     runtime.shutdown_background();
     drop(lines);
     // Released last: detached threads may write to the data folder until then.

@@ -15,6 +15,7 @@ use jobs::{Job, JobError, JobSpec, NextRun};
 use store::{Node, PlanDifference, Store};
 use telemetry::Metrics;
 use telemetry::metrics::ModelLabels;
+use uuid::Uuid;
 
 use super::ServeOptions;
 use crate::failure::{self, StartFault};
@@ -25,7 +26,8 @@ pub(super) const SPEC: JobSpec = JobSpec::every("configuration", Duration::from_
 /// Returns the configuration with which the process starts.
 pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOptions) -> anyhow::Result<StartedConfig> {
     let (process, store) = (file.snapshot.process.clone(), node.store());
-    let started = configuration_at_start(store, node.id(), file, &options.sources).await;
+    let of = node_of_configuration(&process.data, node);
+    let started = configuration_at_start(store, of, file, &options.sources).await;
     let started = started.map_err(|error| match error {
         StoredConfigError::Invalid(error) => StartFault::StoredConfig(error),
         StoredConfigError::Database(error) => failure::of_store(&process, error),
@@ -34,6 +36,12 @@ pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOpt
         tracing::info!(number = stored.number, "a stored configuration is in force in place of the file");
     }
     Ok(started)
+}
+
+/// Returns the id under which configurations of this data folder are stored: that of its first process, also for a successor
+/// of it, which has a node id of its own.
+pub(super) fn node_of_configuration(data: &Path, node: &Node) -> Uuid {
+    Node::id_in(data).unwrap_or_else(|| node.id())
 }
 
 /// Adds the missing plans of a stored configuration to the store, and returns those that differ; without a stored

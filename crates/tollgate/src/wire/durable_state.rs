@@ -1,38 +1,29 @@
 //! The durable state: opens the store and the spool, and transfers the records of earlier runs into the store.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::LoadedConfig;
 use config::Snapshot;
-use config::snapshot::{Durability, Origin, Process, Signup, SignupMode};
+use config::snapshot::{Origin, Process, Signup, SignupMode};
 use control::configuration::StartedConfig;
 use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
 use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
-use spool::{
-    InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
-    Writer,
-};
-use store::{BacklogError, Charges, GatheredCharges, Node, PlanDifference, Store};
+use spool::{LostSegments, Reader, SkippedDamage, Spool, TruncatedTail, Writer};
+use store::{BacklogError, Charges, Node, PlanDifference, Store};
 
 use super::ServeOptions;
+use super::left_slot::LeftSlot;
+use super::spooled::{CLOSING_MAX, SPOOL_FOLDER, SpoolPlace};
 use super::{configuration, heartbeat};
 use crate::cli::Role;
 use crate::demo::{self, Demo};
 use crate::failure::{self, StartFault};
 use crate::secrets::AdmittedVault;
 use crate::store_options;
-
-const SPOOL_FOLDER: &str = "spool";
-/// If the spool has more records, they are ingested after the listeners are open.
-const BEFORE_PORTS_MAX: u64 = 20_000;
-/// Maximum time for which a start waits for the return of leases of earlier runs.
-const CLOSING_MAX: Duration = Duration::from_secs(10);
 
 /// The store, with the state that the start reads from it.
 pub(crate) struct DurableState {
@@ -89,7 +80,7 @@ impl DurableState {
         let differences = differences.map_err(|error| failure::of_store(&snapshot.process, error))?;
         refuse_lost_signup_plan(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
-        let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
+        let joined = store.join(&serve_options.slot.folder(&snapshot.process.data), env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
         keys.confirm(&store, &snapshot.process).await?;
         let mut started = configuration::in_force(&node, file.clone(), serve_options).await?;
@@ -99,6 +90,10 @@ impl DurableState {
         refuse_exposed_demo_keys(&store, &started.loaded.snapshot, serve_options.demo).await?;
         // Ingesting the records of an earlier run may take a long time.
         let heartbeat = heartbeat::start(&node);
+        if serve_options.role.proxies() && store.is_shared() && !serve_options.is_successor {
+            // The lock of the whole folder shows that no other process uses it.
+            LeftSlot::new(&store, &snapshot.process, serve_options).settle().await?;
+        }
         let metered_spool = if serve_options.role.proxies() {
             Some(MeteredSpool::open(&snapshot.process, &node, &clock, serve_options).await?)
         } else {
@@ -110,14 +105,16 @@ impl DurableState {
 
 impl MeteredSpool {
     async fn open(process: &Process, node: &Node, clock: &Clock, serve_options: &ServeOptions) -> anyhow::Result<Self> {
-        let folder = process.data.join(SPOOL_FOLDER);
-        let (mut spool, gathered) = open_spool(node, process, &folder, serve_options).await?;
+        let folder = serve_options.slot.folder(&process.data).join(SPOOL_FOLDER);
+        let (workers, skip_corrupt) = (serve_options.workers, serve_options.skip_corrupt);
+        let at = SpoolPlace { node, process, folder, workers, skip_corrupt };
+        let (mut spool, gathered) = at.open().await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(InterruptedTotals::default(), |sum, one| InterruptedTotals {
             requests: sum.requests + 1,
             reserved: sum.reserved.and(&one.request.reserved),
         });
-        settle(node, process, &mut spool, gathered, &stats).await?;
+        at.settle(&mut spool, gathered, &stats).await?;
         let Spool { writers, reader, truncated_tails: cuts, lost_segments: lost, skipped_damage: skipped, .. } = spool;
         let restored = restored(node, process, clock).await;
         let meter = Arc::new(restored.map_err(|error| failure::of_store(process, error))?);
@@ -155,70 +152,6 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
     }
     Ok(())
-}
-
-/// Opens the spool in `folder` at the position of the last ingest, and collects later charges.
-async fn open_spool(
-    node: &Node,
-    process: &Process,
-    folder: &Path,
-    serve_options: &ServeOptions,
-) -> anyhow::Result<(Spool, GatheredCharges)> {
-    let options = spool::SpoolOptions::new(process.spool.size_bytes_max, u32::try_from(serve_options.workers)?);
-    let ingested = ledger::ingest::positions(node).await.map_err(|error| failure::of_store(process, error))?;
-    let skip_corrupt = serve_options.skip_corrupt;
-    let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;
-    let (place, node) = (folder.to_owned(), node.id());
-    let durability = match process.spool.durability {
-        Durability::Process => spool::SpoolDurability::Process,
-        Durability::Power => spool::SpoolDurability::Power,
-    };
-    let opened = tokio::task::spawn_blocking(move || {
-        let gathered = GatheredCharges::default();
-        let visit = |record: &Record| gathered.note(record);
-        let known =
-            SpoolOpener { node: Some(node), stored_requests: &carried, ..SpoolOpener::new(&place, options, &ingested) };
-        let opening = SpoolOpener { durability, skip_corrupt, visit: Some(&visit), ..known };
-        let spool = opening.open()?;
-        Ok((spool, gathered))
-    });
-    Ok(opened.await?.map_err(|error| failure::of_spool(&process.data, folder, error))?)
-}
-
-/// Closes interrupted requests of the last run, and ingests the spool. If the spool has too many records, none is
-/// ingested yet, and they become the backlog of the node.
-async fn settle(
-    node: &Node,
-    process: &Process,
-    spool: &mut Spool,
-    gathered: GatheredCharges,
-    stats: &IngestStats,
-) -> anyhow::Result<()> {
-    let folder = process.data.join(SPOOL_FOLDER);
-    let failed = |error| failure::of_spool(&process.data, &folder, error);
-    let close = |one: &InterruptedRequest| one.request.interrupted_event();
-    let interrupted: Vec<Record> = spool.interrupted.iter().map(|one| Record::Close(close(one))).collect();
-    let mut is_last = false;
-    loop {
-        let settled = spool.settle(close);
-        spool.reader.sync().map_err(failed)?;
-        let waiting = spool.reader.depth().map_err(failed)?.records;
-        if waiting > BEFORE_PORTS_MAX {
-            tracing::info!(records = waiting, "ingesting the spool of an earlier run");
-            if settled.is_ok() && !is_last {
-                interrupted.iter().for_each(|record| gathered.note(record));
-                node.backlog().begin(gathered, spool.reader.end_positions()).await;
-                return Ok(());
-            }
-        }
-        let drained = ledger::ingest::drain(node, &mut spool.reader, stats).await;
-        drained.map_err(|error| failure::of_ingest(process, &folder, error))?;
-        match settled {
-            // Ingested records make room again.
-            Err(SpoolError::Full { .. }) if !is_last => is_last = true,
-            settled => return Ok(settled.map_err(failed)?),
-        }
-    }
 }
 
 /// Returns a meter with the usage of the current day. All spooled records are in the store or in the node's backlog. If

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use access::Clock;
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::ServeOptions;
 use crate::failure::StartFault;
+use crate::inherited::{self, InheritedSockets};
 
 /// The protocols that the control listener offers.
 const CONTROL_ALPN: &[&[u8]] = &[b"http/1.1"];
@@ -36,8 +38,12 @@ pub(crate) struct ListenAddresses {
 }
 
 impl OpenListeners {
-    /// Opens the listeners that `process` configures.
-    pub(crate) async fn open(process: &Process, options: &ServeOptions) -> anyhow::Result<Self> {
+    /// Opens the listeners that `process` configures, of inherited sockets if there are any.
+    pub(crate) async fn open(
+        process: &Process,
+        options: &ServeOptions,
+        sockets: &mut InheritedSockets,
+    ) -> anyhow::Result<Self> {
         let now = Clock::system().now();
         let mut tls = Vec::new();
         let mut load = |settings: &Option<TlsSettings>, protocols: &[&[u8]]| -> anyhow::Result<_> {
@@ -47,27 +53,40 @@ impl OpenListeners {
             Ok(Some(loaded))
         };
         let proxy = if options.role.proxies() {
-            let listeners = process.listen.iter();
+            let listeners = process.listen.iter().enumerate();
             let listeners: anyhow::Result<Vec<_>> = listeners
-                .map(|listener| {
+                .map(|(position, listener)| {
                     let (address, proxy_protocol) = (listener.address, listener.proxy_protocol);
-                    Ok(ListenerOptions { address, tls: load(&listener.tls, &proxy::ALPN)?, proxy_protocol })
+                    let inherited = sockets.take(&inherited::proxy_name(position), address);
+                    Ok(ListenerOptions { address, tls: load(&listener.tls, &proxy::ALPN)?, proxy_protocol, inherited })
                 })
                 .collect();
-            let bound = proxy::bind(&listeners?, options.workers);
+            let bound = proxy::bind(listeners?, options.workers);
             Some(bound.map_err(|error| StartFault::listen(error.address, "--listen", error.source))?)
         } else {
             None
         };
         let control_tls = load(&process.control.tls, CONTROL_ALPN)?;
         let address = process.control.listen;
-        let control = TcpListener::bind(address);
-        let control = control.await.map_err(|error| StartFault::listen(address, "--addr", error))?;
+        let control = match sockets.take(inherited::CONTROL, address).into_iter().next() {
+            Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
+            None => TcpListener::bind(address).await,
+        };
+        let control = control.map_err(|error| StartFault::listen(address, "--addr", error))?;
         let addresses = ListenAddresses {
             proxy: proxy.as_ref().map(|proxy| proxy.addresses().to_vec()).unwrap_or_default(),
             control: control.local_addr()?,
         };
         Ok(Self { proxy, control, control_tls, tls, addresses })
+    }
+
+    /// Returns another handle of each socket, with its name for a successor.
+    pub(super) fn handles(&self) -> std::io::Result<Vec<(String, OwnedFd)>> {
+        let proxy = self.proxy.as_ref().map(Listeners::handles).transpose()?.unwrap_or_default();
+        let mut handles: Vec<_> =
+            proxy.into_iter().map(|(position, fd)| (inherited::proxy_name(position), fd)).collect();
+        handles.push((inherited::CONTROL.to_owned(), self.control.as_fd().try_clone_to_owned()?));
+        Ok(handles)
     }
 }
 

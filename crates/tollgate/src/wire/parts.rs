@@ -263,6 +263,7 @@ fn watch_ingest(base: &ServerContext, level: BacklogCounter, stats: Arc<IngestSt
 pub(crate) struct Services {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
+    stop_control: watch::Sender<bool>,
     pub(super) jobs: Runner,
     /// The runner of ingest, which may take longer to stop, and the place of the spool's reader.
     ingest: Option<(Runner, ReaderSlot)>,
@@ -271,7 +272,8 @@ pub(crate) struct Services {
 impl Services {
     /// Returns services without tasks; `jobs` is an empty runner.
     pub(crate) fn new(jobs: Runner) -> Self {
-        Self { tasks: JoinSet::new(), stop: watch::Sender::default(), jobs, ingest: None }
+        let (stop, stop_control) = (watch::Sender::default(), watch::Sender::default());
+        Self { tasks: JoinSet::new(), stop, stop_control, jobs, ingest: None }
     }
 
     /// Starts the mock provider on a free loopback port.
@@ -440,7 +442,7 @@ impl Services {
             tls,
             billing: books,
         };
-        let stopped = self.stopped();
+        let stopped = ended(&self.stop_control);
         self.tasks.spawn(async move {
             if let Err(error) = control::serve(listener, state, stopped).await {
                 tracing::error!(%error, "the admin API could not start; restart this process");
@@ -451,8 +453,9 @@ impl Services {
 
     /// Ends every job and task, and returns the reader of the spool, so that remaining records can be ingested.
     pub(crate) async fn stop(self) -> Option<Reader> {
-        let Self { mut tasks, stop, jobs, ingest } = self;
+        let Self { mut tasks, stop, stop_control, jobs, ingest } = self;
         stop.send_replace(true);
+        stop_control.send_replace(true);
         // Control finishes its requests within its own time limit; dropping the set aborts the rest.
         let ended = async { while tasks.join_next().await.is_some() {} };
         let reader = async {
@@ -470,11 +473,21 @@ impl Services {
     }
 
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stopped = self.stop.subscribe();
-        async move {
-            // An error means that the services were dropped, and this task with them.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        }
+        ended(&self.stop)
+    }
+
+    /// Ends the admin API, and nothing else.
+    pub(super) fn stop_control(&self) {
+        self.stop_control.send_replace(true);
+    }
+}
+
+/// Waits until `stop` is true.
+fn ended(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopped = stop.subscribe();
+    async move {
+        // An error means that the services were dropped, and this task with them.
+        let _ = stopped.wait_for(|stop| *stop).await;
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::time::timeout;
 
 use super::ServeOptions;
-use super::configuration::{ConfigurationWatch, SPEC};
+use super::configuration::{ConfigurationWatch, SPEC, node_of_configuration};
 use super::configuration_key::{self, KeyFollowing};
 use super::members;
 use super::parts::{ServerContext, Services};
@@ -29,7 +29,7 @@ pub(super) fn configurator(
     let parts = ConfiguratorParts {
         live: base.live.clone(),
         store: base.store.clone(),
-        node: base.node.id(),
+        node: node_of_configuration(&base.live.load().process.data, &base.node),
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
         sources: options.sources.clone(),

@@ -16,9 +16,18 @@ use super::heartbeat;
 use super::lease_task::LeaseTask;
 use super::parts::{ServerContext, Services};
 use crate::signals::{ShutdownSignal, Signals};
+use crate::upgrade::successor::Handover;
 
 /// Maximum duration of the last ingest. Remaining usage stays in the spool for the next start.
 const INGEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// The reason why a server ends.
+pub(super) enum ServingEnd {
+    /// A signal.
+    Signal(ShutdownSignal),
+    /// Another process has its sockets.
+    Replaced,
+}
 
 /// All running parts, in the order of the shutdown.
 pub(crate) struct RunningServer {
@@ -32,6 +41,8 @@ pub(crate) struct RunningServer {
     /// The runner of the heartbeat, which stops after all other jobs.
     pub(crate) heartbeat: Runner,
     pub(crate) drain_times: Drain,
+    /// What a successor gets; `None` before the start is complete.
+    pub(crate) handover: Option<Arc<Handover>>,
 }
 
 /// The workers with their shared state.
@@ -41,10 +52,10 @@ pub(crate) struct RunningProxy {
 }
 
 impl RunningProxy {
-    /// Waits at most `within` for requests in flight; returns the number of workers that panicked.
-    async fn drain(self, within: Duration) -> usize {
+    /// Enters the phase, and waits at most `within` for requests in flight; returns the number of workers that panicked.
+    async fn drain(self, within: Duration, phase: ShutdownPhase) -> usize {
         let Self { workers, shared } = self;
-        shared.shutdown.enter(ShutdownPhase::Closing);
+        shared.shutdown.enter(phase);
         let mut joined = tokio::task::spawn_blocking(move || workers.join());
         let in_time = tokio::time::timeout(within, &mut joined).await;
         let panicked = match in_time {
@@ -63,10 +74,12 @@ impl RunningProxy {
 }
 
 impl RunningServer {
-    /// Waits for a signal, then drains; a second signal ends the process immediately.
-    pub(crate) async fn run(self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
-        let first = signals.next().await;
-        tracing::info!(signal = ?first, "draining");
+    /// Serves, then drains; a signal during the drain ends the process immediately.
+    pub(crate) async fn run(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+        let first = Box::pin(self.serve(signals)).await;
+        if let ServingEnd::Signal(signal) = first {
+            tracing::info!(?signal, "draining");
+        }
         tokio::select! {
             biased;
             second = signals.next() => {
@@ -80,12 +93,24 @@ impl RunningServer {
     }
 
     /// Drains, and returns the number of workers that panicked.
-    async fn drain(self, signal: ShutdownSignal) -> usize {
-        let Self { services, proxying, lease_task, base, heartbeat, drain_times, .. } = self;
+    async fn drain(self, end: ServingEnd) -> usize {
+        let Self { services, proxying, lease_task, base, heartbeat, drain_times, handover, .. } = self;
+        // A listener stays open as long as any handle of it.
+        drop(handover);
         base.live_state.drain();
-        tokio::time::sleep(signal.delay(drain_times.delay)).await;
+        let phase = match end {
+            ServingEnd::Signal(signal) => {
+                tokio::time::sleep(signal.delay(drain_times.delay)).await;
+                ShutdownPhase::Closing
+            }
+            ServingEnd::Replaced => {
+                // Calls of the admin API belong to the other process.
+                services.stop_control();
+                ShutdownPhase::Leaving
+            }
+        };
         let panicked = match proxying {
-            Some(proxying) => proxying.drain(drain_times.timeout).await,
+            Some(proxying) => proxying.drain(drain_times.timeout, phase).await,
             None => 0,
         };
         let is_ingested = match services.stop().await {

@@ -130,6 +130,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("budgets.limits[2].tokens", "9", "9"),
     ("quota_status", "402", "402"),
     ("dns.servers[0]", "10.0.0.53", "10.0.0.53:53"),
+    ("upgrade.timeout", "5m", "5m"),
     ("config.etcd", "/tollgate/config", "/tollgate/config"),
     ("etcd.urls[0]", "https://etcd.internal:2379", "https://etcd.internal:2379"),
     ("etcd.password", "S3CRET", "***"),

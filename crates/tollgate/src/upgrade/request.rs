@@ -1,0 +1,182 @@
+//! The files in the data folder by which `tollgate upgrade` and the server exchange a request and its result. A signal has no
+//! content of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json as json;
+
+use crate::slot::Slot;
+
+/// The file with the request.
+const REQUEST: &str = "upgrade.request";
+/// The start of the name of the file with the result; the id of the request follows.
+const RESULT: &str = "upgrade.result.";
+/// The file that names the process which serves.
+const SERVER: &str = "server";
+/// Maximum size of a file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Longest id of a request in bytes.
+const ID_BYTES_MAX: usize = 64;
+
+/// A request to replace the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpgradeRequest {
+    /// Names the file with the result.
+    pub(crate) id: String,
+    /// The binary to start; `None` means the path of the running one.
+    pub(crate) binary: Option<PathBuf>,
+}
+
+/// The result of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum UpgradeResult {
+    /// The process with this id serves now.
+    Replaced { pid: u32 },
+    /// The server continues for this reason.
+    Continues { reason: String },
+}
+
+/// The process that serves on a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServingProcess {
+    pub(crate) pid: u32,
+    pub(crate) slot: Slot,
+}
+
+impl UpgradeRequest {
+    /// Writes the request.
+    pub(crate) fn write(&self, data: &Path) -> io::Result<()> {
+        write(&data.join(REQUEST), &json::to_vec(self)?)
+    }
+
+    /// Takes the request that a command has written; `None` if the signal came without one, or the file is damaged.
+    pub(crate) fn take(data: &Path) -> Option<Self> {
+        let path = data.join(REQUEST);
+        let text = read(&path).ok()?;
+        // A request is answered once.
+        let _ = fs::remove_file(&path);
+        let request: Self = json::from_slice(&text).ok()?;
+        request.is_valid().then_some(request)
+    }
+
+    fn is_valid(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=ID_BYTES_MAX).contains(&self.id.len()) && self.id.bytes().all(is_plain)
+    }
+
+    /// Writes the result of this request.
+    pub(crate) fn answer(&self, data: &Path, result: &UpgradeResult) -> io::Result<()> {
+        write(&self.result_file(data), &json::to_vec(result)?)
+    }
+
+    /// Takes the result of this request; `None` if there is no result yet.
+    pub(crate) fn take_result(&self, data: &Path) -> io::Result<Option<UpgradeResult>> {
+        let path = self.result_file(data);
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        fs::remove_file(&path)?;
+        Ok(Some(json::from_slice(&text)?))
+    }
+
+    /// Removes the request, if the server has not taken it.
+    pub(crate) fn withdraw(data: &Path) {
+        let _ = fs::remove_file(data.join(REQUEST));
+    }
+
+    fn result_file(&self, data: &Path) -> PathBuf {
+        data.join(format!("{RESULT}{}", self.id))
+    }
+}
+
+/// Removes requests and results that no process waits for any more.
+pub(crate) fn clean(data: &Path) {
+    UpgradeRequest::withdraw(data);
+    let Ok(entries) = fs::read_dir(data) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(RESULT) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+impl ServingProcess {
+    /// Records which process serves.
+    pub(crate) fn write(self, data: &Path) -> io::Result<()> {
+        write(&data.join(SERVER), format!("{} {}\n", self.pid, self.slot.word()).as_bytes())
+    }
+
+    /// Returns the process that has served last; `None` if the folder names none.
+    pub(crate) fn read(data: &Path) -> Option<Self> {
+        let text = String::from_utf8(read(&data.join(SERVER)).ok()?).ok()?;
+        let (pid, slot) = text.trim_end().split_once(' ')?;
+        Some(Self { pid: pid.parse().ok()?, slot: Slot::of_word(slot)? })
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Replaces a file. Its readers see the earlier content or the new one.
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text)?;
+    drop(file);
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_once_and_its_result_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        assert_eq!(UpgradeRequest::take(data), None);
+        let request = UpgradeRequest { id: "7-a".to_owned(), binary: Some("/usr/bin/tollgate".into()) };
+        request.write(data).unwrap();
+        assert_eq!(UpgradeRequest::take(data).as_ref(), Some(&request));
+        assert_eq!(UpgradeRequest::take(data), None);
+        assert_eq!(request.take_result(data).unwrap(), None);
+        let result = UpgradeResult::Replaced { pid: 7 };
+        request.answer(data, &result).unwrap();
+        assert_eq!(request.take_result(data).unwrap(), Some(result));
+        assert_eq!(request.take_result(data).unwrap(), None);
+        request.answer(data, &UpgradeResult::Continues { reason: "x".to_owned() }).unwrap();
+        request.write(data).unwrap();
+        clean(data);
+        assert_eq!(fs::read_dir(data).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn damaged_files_and_ids_that_are_paths_are_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        for text in ["", "{", "{\"id\": \"../a\", \"binary\": null}", "{\"id\": \"\", \"binary\": null}"] {
+            fs::write(data.join(REQUEST), text).unwrap();
+            assert_eq!(UpgradeRequest::take(data), None, "{text}");
+            assert!(!data.join(REQUEST).exists());
+        }
+        for text in ["", "7", "x main", "7 other", "7 main more"] {
+            fs::write(data.join(SERVER), text).unwrap();
+            assert_eq!(ServingProcess::read(data), None, "{text}");
+        }
+        let process = ServingProcess { pid: 9, slot: Slot::Next };
+        process.write(data).unwrap();
+        assert_eq!(ServingProcess::read(data), Some(process));
+    }
+}

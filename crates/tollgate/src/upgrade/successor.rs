@@ -1,0 +1,141 @@
+//! The start of another binary with the listening sockets of this process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram as StdDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use tokio::net::UnixDatagram;
+use tokio::process::Child;
+use tokio::time::timeout;
+
+use super::UpgradeFault;
+use crate::inherited::{FAULT, MESSAGE_BYTES_MAX, READY, REPORT};
+use crate::lock::Lock;
+use crate::slot::Slot;
+
+/// The first descriptor of the protocol of `sd_listen_fds(3)`.
+const FIRST_FD: i32 = 3;
+
+/// What a server passes to its successor.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    /// The executable of this process, as it was found at its start.
+    pub(crate) program: PathBuf,
+    /// The listening sockets, with the names of their listeners.
+    pub(crate) sockets: Vec<(String, OwnedFd)>,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The slot of this process.
+    pub(crate) slot: Slot,
+    /// Maximum time until the successor is ready.
+    pub(crate) within: Duration,
+    /// Whether several processes can write to the store.
+    pub(crate) is_shared: bool,
+}
+
+/// A process that is not ready yet. It is killed when this value is dropped.
+struct StartingProcess(Option<Child>);
+
+impl Drop for StartingProcess {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // Fails only if the process has ended.
+            let _ = child.start_kill();
+        }
+    }
+}
+
+impl Handover {
+    /// Starts `binary`, or the executable of this process, and returns the id of the process once it accepts connections. A
+    /// process that fails before has ended when this returns. Dropping the future kills the process.
+    ///
+    /// # Errors
+    /// The reason why this process continues.
+    pub(crate) async fn start(&self, binary: Option<&Path>) -> Result<u32, UpgradeFault> {
+        if !self.is_shared {
+            return Err(UpgradeFault::NeedsPostgres);
+        }
+        if std::process::id() == 1 {
+            return Err(UpgradeFault::FirstProcess);
+        }
+        let next = self.slot.other();
+        if Lock::take_slot(&self.data, next).is_err() {
+            return Err(UpgradeFault::Draining { folder: next.folder(&self.data) });
+        }
+        let program = binary.unwrap_or(&self.program);
+        let failed = |source| UpgradeFault::Spawn { program: program.to_owned(), source };
+        let (ours, theirs) = StdDatagram::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let report = UnixDatagram::from_std(ours).map_err(failed)?;
+        let child = self.spawn(program, theirs).map_err(failed)?;
+        let mut starting = StartingProcess(Some(child));
+        let result = match timeout(self.within, starting.settled(&report)).await {
+            Ok(result) => result,
+            Err(_) => Err(UpgradeFault::TimedOut { within: self.within }),
+        };
+        match result {
+            Ok(pid) => {
+                // The process outlives this one.
+                drop(starting.0.take());
+                Ok(pid)
+            }
+            Err(fault) => {
+                if let Some(mut child) = starting.0.take() {
+                    // Its lock is free afterwards, for the next attempt. An error means that it has ended.
+                    let _ = child.kill().await;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Starts the process with the sockets, from descriptor 3 on, and the socket for its report after them.
+    fn spawn(&self, program: &Path, report: StdDatagram) -> io::Result<Child> {
+        let report = (format!("{REPORT}{}", self.slot.other().word()), OwnedFd::from(report));
+        let mut names = Vec::new();
+        let mut mappings = Vec::new();
+        for (child_fd, (name, socket)) in (FIRST_FD..).zip(self.sockets.iter().chain([&report])) {
+            names.push(name.as_str());
+            mappings.push(FdMapping { parent_fd: socket.try_clone()?, child_fd });
+        }
+        let mut command = Command::new(program);
+        command.args(std::env::args_os().skip(1));
+        command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+        // The id is not known before the process exists.
+        command.env_remove("LISTEN_PID");
+        command.fd_mappings(mappings).map_err(io::Error::other)?;
+        tokio::process::Command::from(command).spawn()
+    }
+}
+
+impl StartingProcess {
+    /// Waits until the process is ready or has failed.
+    async fn settled(&mut self, report: &UnixDatagram) -> Result<u32, UpgradeFault> {
+        let Some(child) = &mut self.0 else { return Err(ended("unknown")) };
+        let pid = child.id();
+        let mut message = vec![0; MESSAGE_BYTES_MAX];
+        let received = tokio::select! {
+            biased;
+            received = report.recv(&mut message) => received,
+            status = child.wait() => match report.try_recv(&mut message) {
+                // The process has reported its fault and ended meanwhile.
+                Ok(received) => Ok(received),
+                Err(_) => return Err(ended(&status.map_or_else(|error| error.to_string(), |status| status.to_string()))),
+            },
+        };
+        let message = received.ok().and_then(|length| message.get(..length)).unwrap_or_default();
+        match (message.strip_prefix(FAULT), pid) {
+            (Some(reason), _) => Err(UpgradeFault::Refused { reason: String::from_utf8_lossy(reason).into_owned() }),
+            (None, Some(pid)) if message == READY => Ok(pid),
+            (None, _) => Err(ended("an unknown message")),
+        }
+    }
+}
+
+fn ended(status: &str) -> UpgradeFault {
+    UpgradeFault::Ended { status: status.to_owned() }
+}

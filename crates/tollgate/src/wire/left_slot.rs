@@ -1,0 +1,98 @@
+//! The slot of a data folder whose process has ended: its remaining usage is ingested, and its leases are returned.
+//!
+//! A process that drains leaves nothing. One that is killed meanwhile leaves the records of its spool, and requests that it had
+//! not finished.
+
+use std::time::Duration;
+
+use cluster::Cluster;
+use config::snapshot::Process;
+use ledger::IngestStats;
+use store::Store;
+
+use super::ServeOptions;
+use super::spooled::{CLOSING_MAX, SPOOL_FOLDER, SpoolPlace};
+use crate::failure;
+use crate::lock::Lock;
+use crate::slot::Slot;
+
+/// Interval at which the end of a predecessor is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the settling of a slot depends on.
+#[derive(Debug, Clone)]
+pub(super) struct LeftSlot {
+    store: Store,
+    process: Process,
+    slot: Slot,
+    workers: usize,
+    skip_corrupt: bool,
+}
+
+impl LeftSlot {
+    /// Returns the slot that this process does not use.
+    pub(super) fn new(store: &Store, process: &Process, options: &ServeOptions) -> Self {
+        Self {
+            store: store.clone(),
+            process: process.clone(),
+            slot: options.slot.other(),
+            workers: options.workers,
+            skip_corrupt: options.skip_corrupt,
+        }
+    }
+
+    /// Settles the slot, whose lock the caller has. A slot without a spool needs nothing.
+    ///
+    /// # Errors
+    /// The records cannot be read or stored; they remain in the slot.
+    pub(super) async fn settle(&self) -> anyhow::Result<()> {
+        let Self { store, process, slot, workers, skip_corrupt } = self;
+        let data = slot.folder(&process.data);
+        let folder = data.join(SPOOL_FOLDER);
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        let joined = store.join(&data, env!("CARGO_PKG_VERSION")).await;
+        let node = joined.map_err(|error| failure::of_store(process, error))?;
+        let (workers, skip_corrupt, stats) = (*workers, *skip_corrupt, IngestStats::default());
+        let at = SpoolPlace { node: &node, process, folder, workers, skip_corrupt };
+        let (mut spool, gathered) = at.open().await?;
+        let interrupted = spool.interrupted.len();
+        at.settle(&mut spool, gathered, &stats).await?;
+        let drained = ledger::ingest::drain(&node, &mut spool.reader, &stats).await;
+        drained.map_err(|error| failure::of_ingest(process, &at.folder, error))?;
+        let cluster = Cluster::new(store.clone());
+        let closed = tokio::time::timeout(CLOSING_MAX, cluster.close_untold_leases(&node, process.lease.ttl)).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::warn!("leases of an earlier process are not returned yet; other nodes return them");
+        }
+        node.leave(true).await.map_err(|error| failure::of_store(process, error))?;
+        if interrupted > 0 {
+            tracing::warn!(
+                interrupted,
+                slot = slot.word(),
+                "an earlier process of an upgrade ended without settling requests; their reservations count as used"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits until the process of the slot has ended, and settles the slot. It may be cancelled; the next start settles it then.
+    pub(super) async fn settle_after_its_process(self) {
+        let lock = loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Ok(lock) = Lock::take_slot(&self.process.data, self.slot) {
+                break lock;
+            }
+        };
+        if let Err(error) = self.settle().await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                slot = self.slot.word(),
+                "the usage of the process before the upgrade is not in the store; the next start stores it"
+            );
+        }
+        drop(lock);
+        tracing::info!(slot = self.slot.word(), "the process before the upgrade has ended");
+    }
+}
