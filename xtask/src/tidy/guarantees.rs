@@ -26,7 +26,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 fn unproven(page: &File) -> Vec<Finding> {
     let section = page.lines().skip_while(|(_, line)| *line != MET).skip(1);
     let section = section.take_while(|(_, line)| !line.starts_with("## "));
-    let rows = section.filter(|(_, line)| line.starts_with("| ") && line.contains(|c: char| c.is_ascii_digit()));
+    let rows = section.filter(|(_, line)| line.starts_with("- "));
     let unproven = rows.filter(|(_, line)| !line.contains(".rs::") && !line.contains("]("));
     unproven.map(|(number, _)| page.line(number).fails("is met without a test or a page", "name one")).collect()
 }
@@ -124,14 +124,14 @@ mod tests {
     fn a_requirement_that_is_met_names_an_existing_test_or_a_page() {
         let check = |rows: &str| messages(&super::check(&Tree::of(&[("docs/security/a.md", rows), TESTS])));
         for row in [
-            "## Met\n| 1 | x | `crates/a/src/b.rs::it_holds` |",
-            "## Met\n| number | requirement | test |\n|---|---|---|\n| 1 | x | [page](b.md) |\n## Not met\n| 2 | x | none |",
+            "## Met\n- 1 x: `crates/a/src/b.rs::it_holds`",
+            "## Met\n\n- 1 x: [page](b.md)\n\n## Not met\n\n- 2 x: no test",
         ] {
             assert_eq!(check(row), Vec::<String>::new());
         }
         for (row, expected) in [
-            ("## Met\n| 1 | x | it is |\n## Not met", "is met without a test or a page"),
-            ("## Met\n| 1 | x | `crates/a/src/b.rs::gone` |", "names the test crates/a/src/b.rs::gone"),
+            ("## Met\n- 1 x: it is\n## Not met", "is met without a test or a page"),
+            ("## Met\n- 1 x: `crates/a/src/b.rs::gone`", "names the test crates/a/src/b.rs::gone"),
         ] {
             let messages = check(row);
             assert!(messages.len() == 1 && messages[0].contains(expected), "{messages:?}");
