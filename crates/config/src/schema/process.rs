@@ -53,7 +53,7 @@ section! {
         workers: Input<Option<u32>> = default(WORKERS, || None);
         /// Bounds of connections and of requests in flight.
         connections: ConnectionsInput = nested::<ConnectionsInput>();
-        /// Maximum number of requests in flight; more are `overloaded`. At most half are tunnels.
+        /// Maximum of requests in flight; more are `overloaded`. At most half are tunnels.
         in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
@@ -105,13 +105,13 @@ section! {
 
 section! {
     ConnectionsInput {
-        /// Maximum number of open connections.
+        /// Maximum of open connections.
         max: Input<u32> = default(Whole::u32_from(1), || 20_000);
-        /// Maximum number of open connections of one address (IPv6: /64).
+        /// Maximum of open connections of one address (IPv6: /64).
         per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
-        /// Maximum number of requests in flight of one key; more are `rate_limited`. All keys of one user: twice as many.
+        /// Maximum of requests in flight of one key; more are `rate_limited`. All keys of one user: twice as many.
         in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);
-        /// Maximum number of requests in flight of one address (IPv6: /64) without an identified client; more are `rate_limited`. As many more may wait for the check of their credentials.
+        /// Maximum of requests in flight of one address (IPv6: /64) without an identified client; more are `rate_limited`. As many more may wait for the check of their credentials.
         in_flight_per_address: Option<Input<u32>> =
             optional(Whole::u32_from(1), "a 16th of `in_flight`, at least 64, at most half of `in_flight`");
         /// The same for all addresses together; more are `overloaded`. A quarter of `in_flight` may wait for the check of credentials.
@@ -167,9 +167,9 @@ section! {
 
 section! {
     ControlConnectionsInput {
-        /// Maximum number of open connections. A new one replaces the longest idle one.
+        /// Maximum of open connections. A new one replaces the longest idle one.
         max: Input<u32> = default(CONTROL_CONNECTIONS, || 1_024);
-        /// Maximum number of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
+        /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
         per_address: Input<u32> = default(CONTROL_CONNECTIONS, || 256);
     }
 }
@@ -189,7 +189,7 @@ section! {
             &[("key", Dimension::Key), ("ip", Dimension::Address)],
             &["user", "route", "global"],
         ));
-        /// Maximum number of requests in a window.
+        /// Maximum of requests in a window.
         limit: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);

@@ -26,7 +26,7 @@ section! {
         errors: Input<bool> = default(Boolean, || true);
         /// Requests of at least this duration are always exported.
         slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
-        /// Maximum number of waiting requests. More are dropped and [counted](metrics.md#traces).
+        /// Maximum of waiting requests. More are dropped and [counted](metrics.md#traces).
         queue: Input<u32> = default(QUEUE, || 8_192);
     }
 }

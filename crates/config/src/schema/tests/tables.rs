@@ -1,4 +1,4 @@
-//! The tables of `docs/configuration.md`: each stands between a comment that names its section and a final comment.
+//! The lists of keys in `docs/configuration.md`: each is between a comment that names its section and a final comment.
 
 use super::super::{RootInput, SectionInput};
 use crate::spec::{KeySpec, SectionSpec, Shape};
@@ -26,7 +26,7 @@ pub(super) fn page(old: &str) -> String {
     page
 }
 
-/// One row of a table.
+/// One or several keys with one meaning.
 #[derive(PartialEq)]
 struct KeyRow {
     names: Vec<String>,
@@ -55,9 +55,10 @@ fn table(section: &str, headings: &[&str]) -> String {
     }
     let rows = merged.iter().map(|row| {
         let KeyRow { names, value, default, meaning } = row;
-        format!("| {} | {value} | {default} | {meaning} |\n", names.join(", "))
+        let default = if default.is_empty() { String::new() } else { format!("; {default}") };
+        format!("- {} ({value}{default}): {meaning}\n", names.join(", "))
     });
-    format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    rows.collect()
 }
 
 /// Returns the section at a path such as `prices[].tiers[]`.

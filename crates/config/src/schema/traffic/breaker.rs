@@ -49,7 +49,7 @@ section! {
         /// Time without requests; then a few are tried.
         timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
-        /// Maximum number of requests tried at once.
+        /// Maximum of requests tried at once.
         half_open_requests: Input<u32> = default(COUNT, || 3);
         /// Successful ones after which the backend gets all requests.
         success_threshold: Input<u32> = default(COUNT, || 2);

@@ -80,7 +80,7 @@ section! {
         /// Requests in a window, or requests in flight.
         unit: Input<LimitUnit> =
             default(Words::new(&[("requests", LimitUnit::Requests), ("concurrent", LimitUnit::Concurrent)]), || LimitUnit::Requests);
-        /// Maximum number of requests; with `tiers`, of other clients.
+        /// Maximum of requests; with `tiers`, of other clients.
         limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
         /// Length of the window; required for `requests`.
         window: Option<Input<Duration>> = optional(WINDOW, "");
@@ -126,7 +126,7 @@ section! {
 
 section! {
     RouteLimitInput {
-        /// Maximum number of requests of a key in a window, or of another identity or address.
+        /// Maximum of requests of a key in a window, or of another identity or address.
         requests: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);

@@ -76,7 +76,7 @@ section! {
 
 section! {
     ModelRetryInput {
-        /// Maximum number of further attempts. A model with one target needs this key for any.
+        /// Maximum of further attempts. A model with one target needs this key for any.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
         /// Time from the first attempt in which a further one may begin.
         within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));

@@ -34,7 +34,7 @@ const CAUSE: TextForm<RetryCause> = TextForm {
 
 section! {
     RetryInput {
-        /// Maximum number of retries of a request.
+        /// Maximum of retries of a request.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
         /// Whether methods that are not idempotent, such as POST, are retried after a part was sent.
         r#unsafe: Input<bool> = default(Boolean, || false);
@@ -59,14 +59,14 @@ fn causes() -> Vec<RetryCause> {
 
 section! {
     PoolInput {
-        /// Maximum number of idle connections to each backend, per worker.
+        /// Maximum of idle connections to each backend, per worker.
         idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle_max);
         /// Time after which an idle connection is closed.
         idle_timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum number of connections to each backend. Over HTTP/2, each worker has a share, at least one.
+        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share, at least one.
         max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
-        /// Maximum number of requests that wait for a connection, for up to `timeouts.connect`.
+        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
         pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
     }
 }
