@@ -130,7 +130,7 @@ section! {
 
 section! {
     ConfigSourceInput {
-        /// A key of the [etcd](discovery.md#etcd) cluster of the section `etcd`, whose value is a [whole configuration](live-configuration.md#a-configuration-in-etcd). It is in force in place of the file.
+        /// A key of [etcd](discovery.md#etcd) with a [whole configuration](live-configuration.md#a-configuration-in-etcd), in force instead of the file.
         etcd: Option<Input<String>> = optional(ETCD_KEY, "none");
     }
 }
