@@ -9,8 +9,8 @@ const PAGE: &str = "docs/guarantees.md";
 const APPENDIX: &str = "docs/guarantees-tests.md";
 /// The pages on security.
 const SECURITY: &str = "docs/security/";
-/// The cell of a requirement that is met.
-const MET: &str = " | met |";
+/// The section of requirements that are met.
+const MET: &str = "## Met";
 /// Checks the page `docs/guarantees.md` with its appendix, and the pages on security.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -24,9 +24,10 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 
 /// Rows of requirements that are met without a test or a page.
 fn unproven(page: &File) -> Vec<Finding> {
-    let rows = page.lines().filter(|(_, line)| line.contains(MET));
-    let proven = |note: &str| note.contains(".rs::") || note.contains("](");
-    let unproven = rows.filter(|(_, line)| !line.split_once(MET).is_some_and(|(_, note)| proven(note)));
+    let section = page.lines().skip_while(|(_, line)| *line != MET).skip(1);
+    let section = section.take_while(|(_, line)| !line.starts_with("## "));
+    let rows = section.filter(|(_, line)| line.starts_with("- "));
+    let unproven = rows.filter(|(_, line)| !line.contains(".rs::") && !line.contains("]("));
     unproven.map(|(number, _)| page.line(number).fails("is met without a test or a page", "name one")).collect()
 }
 
@@ -121,17 +122,16 @@ mod tests {
 
     #[test]
     fn a_requirement_that_is_met_names_an_existing_test_or_a_page() {
-        let check = |row: &str| messages(&super::check(&Tree::of(&[("docs/security/a.md", row), TESTS])));
+        let check = |rows: &str| messages(&super::check(&Tree::of(&[("docs/security/a.md", rows), TESTS])));
         for row in [
-            "| 1 | x | met | `crates/a/src/b.rs::it_holds` |",
-            "| 1 | x | met | [page](b.md) |",
-            "| 1 | x | not met | none |",
+            "## Met\n- 1 x: `crates/a/src/b.rs::it_holds`",
+            "## Met\n\n- 1 x: [page](b.md)\n\n## Not met\n\n- 2 x: no test",
         ] {
             assert_eq!(check(row), Vec::<String>::new());
         }
         for (row, expected) in [
-            ("| 1 | x | met | it is |", "is met without a test or a page"),
-            ("| 1 | x | met | `crates/a/src/b.rs::gone` |", "names the test crates/a/src/b.rs::gone"),
+            ("## Met\n- 1 x: it is\n## Not met", "is met without a test or a page"),
+            ("## Met\n- 1 x: `crates/a/src/b.rs::gone`", "names the test crates/a/src/b.rs::gone"),
         ] {
             let messages = check(row);
             assert!(messages.len() == 1 && messages[0].contains(expected), "{messages:?}");

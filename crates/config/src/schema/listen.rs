@@ -14,24 +14,24 @@ use crate::spec::Rule;
 
 section! {
     ListenerInput {
-        /// A name for [`routes[].listen`](routing.md#listeners).
+        /// The name for [`routes[].listen`](routing.md#listeners).
         name: Option<Input<String>> = optional(NAME, "");
-        /// IP address and port.
+        /// The address and the port.
         address: Option<Input<SocketAddr>> = required(ADDRESS);
-        /// The [certificates](deployment.md#tls) of a listener that serves HTTPS.
+        /// The [certificates](deployment.md#tls) of an HTTPS listener.
         tls: Option<TlsInput> = maybe_nested::<TlsInput>();
-        /// Whether connections begin with a PROXY header (version 1 or 2). Only `trusted_proxies` may connect.
+        /// Whether connections begin with a PROXY header (version 1 or 2), from `trusted_proxies` only.
         proxy_protocol: Input<bool> = default(Boolean, || false);
     }
 }
 
 section! {
     TlsInput {
-        /// The certificate, followed by its intermediate certificates, in PEM.
+        /// The certificate and its intermediate ones, in PEM.
         cert: Option<Input<PathBuf>> = optional(FILE, "");
-        /// Its private key, in PEM. Other users must not have access to the file.
+        /// Its private key, in PEM, not readable by other users.
         key: Option<Input<PathBuf>> = optional(FILE, "");
-        /// Certificates in place of `cert` and `key`. The server name selects one; the first is the default.
+        /// Certificates in place of `cert` and `key`, selected by server name; the first is the default.
         certificates: Entries<CertificateInput> = sections::<CertificateInput>("").not_empty("at least one {cert, key}");
         /// The lowest version of TLS.
         min_version: Input<MinVersion> = default(MIN_VERSION, || MinVersion::Tls12);
@@ -44,9 +44,9 @@ section! {
 section! {
     /// One entry of `listen[].tls.certificates`, and `control.tls`.
     CertificateInput {
-        /// The certificate, followed by its intermediate certificates, in PEM.
+        /// The certificate and its intermediate ones, in PEM.
         cert: Option<Input<PathBuf>> = required(FILE);
-        /// The private key of the certificate, in PEM. Other users must not have access to the file.
+        /// The private key of the certificate, in PEM, not readable by other users.
         key: Option<Input<PathBuf>> = required(FILE);
     }
 }
@@ -55,7 +55,7 @@ section! {
     ClientCertificatesInput {
         /// The certificates that sign those of clients, in PEM.
         ca: Option<Input<PathBuf>> = required(FILE);
-        /// Whether clients without a certificate are refused. Upstreams receive its subject as `X-SSL-Client-S-DN` (RFC 4514).
+        /// Whether a client certificate is required. Upstreams receive its subject as `X-SSL-Client-S-DN` (RFC 4514).
         mode: Option<Input<ClientMode>> = required(CLIENT_MODE);
     }
 }

@@ -40,7 +40,7 @@ section! {
         model: Option<Input<String>> = required(MODEL);
         /// The page from which the row was read.
         source: Option<Input<String>> = optional(SOURCE, "that of the file");
-        /// Whether requests that are bound to a region cost a tenth more.
+        /// Whether requests bound to a region cost a tenth more.
         region: Input<Region> = default(REGION, Region::default);
     }
 }
@@ -53,15 +53,15 @@ section! {
         from: Option<Input<Day>> = optional(DAY, "unlimited");
         /// The last day in UTC.
         until: Option<Input<Day>> = optional(DAY, "unlimited");
-        /// An image, if no tokens are reported. `input` and `output` are then optional.
+        /// An image without reported tokens. `input` and `output` are then optional.
         per_image: Option<Input<u64>> = optional(EACH, "none");
-        /// A second of heard audio, if no tokens are reported. `input` and `output` are then optional.
+        /// A second of heard audio without reported tokens. `input` and `output` are then optional.
         per_second: Option<Input<u64>> = optional(PER_SECOND, "none");
-        /// A spoken character, if no tokens are reported. `input` and `output` are then optional.
+        /// A spoken character without reported tokens. `input` and `output` are then optional.
         per_character: Option<Input<u64>> = optional(EACH, "none");
         /// A web search by the provider.
         per_search: Option<Input<u64>> = optional(EACH, OWN_FEE);
-        /// A prompt with web searches by the provider, instead of each search.
+        /// A prompt with web searches, instead of each search.
         per_search_prompt: Option<Input<u64>> = optional(EACH, OWN_FEE);
         /// A query to Google Maps.
         per_maps_query: Option<Input<u64>> = optional(EACH, OWN_FEE);
@@ -73,7 +73,7 @@ section! {
         per_file_search: Option<Input<u64>> = optional(EACH, OWN_FEE);
         /// A request, in addition.
         per_request: Option<Input<u64>> = optional(EACH, "none");
-        /// Tokens cost a tenth more if inference is restricted to the US (Anthropic's `inference_geo`).
+        /// Tokens cost a tenth more with US-only inference (Anthropic's `inference_geo`).
         us_uplift: Input<bool> = default(Boolean, || false);
         /// Maximum input of the model, for reservations.
         input_tokens_max: Option<Input<u64>> = optional(Whole::<u64>::new(1, TOKENS_MAX), "the built-in limit");
@@ -82,7 +82,7 @@ section! {
             optional(Whole::<u64>::new(0, TOKENS_MAX), "required with `input_tokens_max`");
         /// Rates of long requests.
         long: Option<LongInput> = maybe_nested::<LongInput>();
-        /// Rates of other service tiers; the cost of a tier without rates is unknown.
+        /// Rates of other service tiers; without rates, the cost of a tier is unknown.
         tiers: Entries<TierInput> = sections::<TierInput>("none");
         rules: Rule::Requires("input_tokens_max", "output_tokens_max"),
             Rule::Requires("output_tokens_max", "input_tokens_max");
@@ -93,7 +93,7 @@ section! {
     /// The rates of long requests.
     LongInput {
         ..rates: RatesInput;
-        /// Above this input, cached tokens included, all tokens have these rates. If a tier lacks `long`, that cost is unknown.
+        /// Above this input, with cached tokens, all tokens have these rates. The cost of a tier without `long` is then unknown.
         above_tokens: Option<Input<u64>> = required(Whole::<u64>::new(1, TOKENS_MAX));
     }
 }
@@ -112,7 +112,7 @@ section! {
 section! {
     /// The rates of tokens.
     RatesInput {
-        /// Uncached input; required unless a price of images, seconds or characters is set.
+        /// Uncached input; required unless images, seconds or characters have a price.
         input: Option<Input<u64>> = optional(PER_MILLION, "required");
         /// Input that is read from a cache.
         cached_input: Option<Input<u64>> = optional(PER_MILLION, "as `input`");

@@ -41,21 +41,21 @@ section! {
     ProcessInput {
         /// The product's name, and its form in keys.
         brand: BrandInput = nested::<BrandInput>();
-        /// The addresses on which the proxy listens.
+        /// The addresses of the proxy.
         listen: Option<Either<SocketAddr, Vec<Either<SocketAddr, ListenerInput>>>> = single_or(
             ADDRESS,
             entries::<_, ListenerInput>(ADDRESS, "at least one HOST:PORT or {address: HOST:PORT}"),
             Some(|| PROXY),
         );
-        /// Whether listeners that other machines can reach need `tls` (or `plaintext`). Demo keys are refused.
+        /// Whether listeners beyond loopback need `tls` or `plaintext`. Demo keys are refused.
         production: Input<bool> = default(Boolean, || false);
-        /// Whether such listeners may have no TLS, for example behind a proxy that has it.
+        /// Whether such listeners may lack TLS, for example behind a proxy with TLS.
         plaintext: Input<bool> = default(Boolean, || false);
-        /// Number of the proxy's threads; `auto` means one per core, at most 8.
+        /// Number of threads; `auto`: one per core, at most 8.
         workers: Input<Option<u32>> = default(WORKERS, || None);
         /// Bounds of connections and of requests in flight.
         connections: ConnectionsInput = nested::<ConnectionsInput>();
-        /// Maximum number of requests in flight, over all workers; more are `overloaded`. At most half of them are tunnels.
+        /// Maximum of requests in flight; more are `overloaded`. At most half are tunnels.
         in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
@@ -69,7 +69,7 @@ section! {
         traces: TracesInput = nested::<TracesInput>();
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
-        /// A folder of [example files](insights.md#examples) that the insights endpoints respond with. Usage is then kept only while the server runs.
+        /// A folder of [example files](insights.md#examples) with which the insights endpoints respond. Usage is then temporary.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
@@ -85,7 +85,7 @@ section! {
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.
         lease: LeaseInput = nested::<LeaseInput>();
-        /// A Redis 7 or later, or one server of a Redis Cluster, through which nodes share [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
+        /// Redis 7 or later, or one server of a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
         /// Subscriptions, invoices and payments.
         billing: BillingInput = nested::<BillingInput>();
@@ -99,9 +99,9 @@ section! {
 
 section! {
     BrandInput {
-        /// The name that people see.
+        /// The name on pages and in texts.
         name: Input<String> = default(BRAND, || "Tollgate".to_owned());
-        /// Used in keys, cookies, lists of models and the [install script](install-script.md). After a change, older keys continue to work, and browser sessions end.
+        /// Used in keys, cookies, lists of models and the [install script](install-script.md). A change ends browser sessions, not keys.
         key_prefix: Option<Input<String>> =
             optional(KEY_PREFIX, "letters and digits of `name` in lower case, or `gateway`");
         /// The colour of the brand on the pages.
@@ -111,32 +111,32 @@ section! {
 
 section! {
     ConnectionsInput {
-        /// Maximum number of open connections, over all workers.
+        /// Maximum of open connections.
         max: Input<u32> = default(Whole::u32_from(1), || 20_000);
-        /// Maximum number of open connections from one address (IPv6: from one /64).
+        /// Maximum of open connections of one address (IPv6: /64).
         per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
-        /// Maximum number of requests of one key in flight, over all workers; more are `rate_limited`. All keys of one user together may have twice as many.
+        /// Maximum of requests in flight of one key; more are `rate_limited`. All keys of one user: twice as many.
         in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);
-        /// Maximum number of requests in flight of one address (IPv6: of one /64) whose clients are not identified; more are `rate_limited`. As many requests more may wait while their credentials are checked.
+        /// Maximum of requests in flight of one address (IPv6: /64) without an identified client; more are `rate_limited`. As many more may wait for the check of their credentials.
         in_flight_per_address: Option<Input<u32>> =
             optional(Whole::u32_from(1), "a 16th of `in_flight`, at least 64, at most half of `in_flight`");
-        /// The same for all addresses together; more are `overloaded`. Requests whose credential is being checked may be a quarter of `in_flight`.
+        /// The same for all addresses together; more are `overloaded`. A quarter of `in_flight` may wait for the check of credentials.
         in_flight_anonymous: Option<Input<u32>> = optional(Whole::u32_from(1), "half of `in_flight`");
     }
 }
 
 section! {
     DrainInput {
-        /// Time after SIGTERM in which connections are still accepted.
+        /// Time after SIGTERM during which connections are accepted.
         delay: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
-        /// Time after that for requests in flight.
+        /// Time after `delay` for requests in flight.
         timeout: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(30));
     }
 }
 
 section! {
     ConfigSourceInput {
-        /// A key of the [etcd](discovery.md#etcd) cluster of the section `etcd`, whose value is a [whole configuration](live-configuration.md#a-configuration-in-etcd). It is in force in place of the file.
+        /// A key of [etcd](discovery.md#etcd) with a [whole configuration](live-configuration.md#a-configuration-in-etcd), in force instead of the file.
         etcd: Option<Input<String>> = optional(ETCD_KEY, "none");
     }
 }
@@ -161,7 +161,7 @@ section! {
 
 section! {
     ControlInput {
-        /// The address on which the [admin API](api.md) listens.
+        /// The address of the [admin API](api.md).
         listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
         /// The admin API is served over HTTPS.
         tls: Option<CertificateInput> = maybe_nested::<CertificateInput>();
@@ -180,16 +180,16 @@ section! {
 
 section! {
     ControlConnectionsInput {
-        /// Maximum number of open connections. A further connection replaces the longest idle one.
+        /// Maximum of open connections. A new one replaces the longest idle one.
         max: Input<u32> = default(CONTROL_CONNECTIONS, || 1_024);
-        /// Maximum number of open connections from one address (IPv6: from one /64); `trusted_proxies` are exempt.
+        /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
         per_address: Input<u32> = default(CONTROL_CONNECTIONS, || 256);
     }
 }
 
 section! {
     CorsInput {
-        /// [Origins](api.md#cross-origin-requests) whose pages may call the API with cookies: `https://app.example.com`. `*` is not allowed.
+        /// [Origins](api.md#cross-origin-requests) whose pages may call the API with cookies: `https://app.example.com`. No `*`.
         allowed_origins: Values<String> = list(ORIGIN, 64, "none");
     }
 }
@@ -202,13 +202,13 @@ section! {
             &[("key", Dimension::Key), ("ip", Dimension::Address)],
             &["user", "route", "global"],
         ));
-        /// Maximum number of requests in a window.
+        /// Maximum of requests in a window.
         limit: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);
-        /// With `ip`: only requests without a valid key or session are counted.
+        /// With `ip`: counts only requests without a valid key or session.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
-        /// With `ip`: only requests with a session are counted.
+        /// With `ip`: counts only requests with a session.
         with: Option<Input<LimitSubject>> = optional(Words::new(&[("session", LimitSubject::WithSession)]), "");
         rules: Rule::NotAll(&["without", "with"]), Rule::Values(condition_of_address);
     }
@@ -216,27 +216,27 @@ section! {
 
 section! {
     PublicUrlInput {
-        /// The proxy, for example `https://llm.example.com`. The URL may have a path.
+        /// The proxy: `https://llm.example.com`, with an optional path.
         proxy: Option<Input<String>> = or_empty(PROXY_URL, "the listener's");
-        /// The admin API, for example `https://tollgate.example.com`.
+        /// The admin API: `https://tollgate.example.com`.
         control: Option<Input<String>> = or_empty(CONTROL_URL, "the listener's");
     }
 }
 
 section! {
     MetricsInput {
-        /// Required as a bearer token for [`/metrics`](api.md#health-and-metrics) (`openssl rand -hex 32`). Without it, only clients on loopback see metrics.
+        /// The bearer token of [`/metrics`](api.md#health-and-metrics) (`openssl rand -hex 32`). Without it, only loopback sees metrics.
         token: Option<Input<Secret>> = or_empty(TOKEN, "none");
     }
 }
 
 section! {
     StoreInput {
-        /// A [PostgreSQL](postgresql.md) 15 or later.
+        /// A [PostgreSQL](postgresql.md) server, 15 or later.
         url: Option<Input<Secret>> = or_empty(POSTGRES, "SQLite in `data`");
         /// Whether migrations run at startup.
         migrate: Input<bool> = default(Boolean, || true);
-        /// Time for which known keys are accepted while the store is unavailable.
+        /// Time for which known keys are accepted without the store.
         stale_for: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(3_600));
     }
 }
@@ -245,7 +245,7 @@ section! {
     SpoolInput {
         /// Maximum size of all segments.
         max_size: Input<u64> = default(SizeForm::new(MIB, 1_024 * GIB), || GIB);
-        /// Usage events survive the end of the process, or also a power failure. With `power`, an LLM call waits until its start is on the disk.
+        /// Usage survives the end of the process, or also a power failure; an LLM call then waits for the disk.
         durability: Input<Durability> = default(DURABILITY, || Durability::Process);
     }
 }
@@ -261,9 +261,9 @@ section! {
 
 section! {
     LeaseInput {
-        /// Time for which a lease is valid unless it is renewed.
+        /// Validity of a lease without renewal.
         ttl: Input<Duration> = default(LEASE_TTL, || Duration::from_secs(2));
-        /// Time for which a request waits for amounts that are leased to other nodes.
+        /// Time for which a request waits for amounts leased to other nodes.
         recall_wait: Input<Duration> = default(RECALL_WAIT, || Duration::from_millis(250));
     }
 }

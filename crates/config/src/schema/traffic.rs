@@ -105,51 +105,51 @@ section! {
         models: Entries<ModelInput> = sections::<ModelInput>("none");
         /// Prices that replace the built-in ones.
         prices: Entries<PriceInput> = sections::<PriceInput>("none");
-        /// A [price file](prices.md#price-files) that is newer than the built-in table.
+        /// A [price file](prices.md#price-files) newer than the built-in table.
         prices_file: Option<Input<PathBuf>> = or_empty(FILE, "none");
-        /// `prices_file` must be signed by this key.
+        /// The key that signs `prices_file`.
         prices_key: Option<Input<PublicKey>> = optional(PUBLIC_KEY, "none");
         /// The LLM endpoints of the proxy.
         ai: AiInput = nested::<AiInput>();
-        /// Plans that are created at startup if they are missing; `tollgate plans apply` changes existing ones.
+        /// Plans that startup creates if missing; `tollgate plans apply` changes existing ones.
         plans: Entries<PlanInput> = sections::<PlanInput>(
             "`starter` (1,000 credits a day, 60 requests a minute), `pro` (10,000, 300), `business` (100,000, 3,000)",
         );
-        /// Registration of users: disabled (admins create users), with an invitation, or open to everybody.
+        /// Registration: by admins only, by invitation, or open.
         signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
-        /// The plan of users who register. Unless `signup` is `closed`, it must be in `plans` or in the store.
+        /// The plan of users who register; it must exist unless `signup` is `closed`.
         signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
-        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry; `auto` chooses by `User-Agent`.
+        /// Status of the proxy for exhausted quotas and budgets. `auto` chooses by `User-Agent` ([clients](clients.md#exhausted-quotas)).
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
-        /// The look-ups of names. With this section, [each address](discovery.md#names-in-urls) of a name in `backends[].url` is a backend.
+        /// Look-ups of names. With this section, [each address](discovery.md#names-in-urls) of a name in `backends[].url` is a backend.
         dns: Option<DnsInput> = maybe_nested::<DnsInput>();
         /// The [etcd](discovery.md#etcd) cluster of `discover: {etcd: …}`.
         etcd: Option<EtcdInput> = maybe_nested::<EtcdInput>();
         /// The [Consul](discovery.md#consul) agent of `discover: {consul: …}`.
         consul: Option<ConsulInput> = maybe_nested::<ConsulInput>();
-        /// The credentials that routes may require: [access tokens, keys, and users](authentication.md).
+        /// The [credentials](authentication.md) that routes may require.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
-        /// Exact paths that need [no credentials](authentication.md#health-checks) on routes of exactly this path, or of a prefix without a rewrite, for GET and HEAD; `[]` turns this off.
+        /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD; `[]` is off.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Paths that backends may read differently than Tollgate ([ambiguous paths](routing.md#ambiguous-paths)).
         paths: PathsInput = nested::<PathsInput>();
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
-        /// Proxies whose `X-Forwarded-For` is trusted ([client addresses](#client-addresses)).
+        /// Proxies with a trusted `X-Forwarded-For` ([client addresses](#client-addresses)).
         trusted_proxies: Values<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
         /// Whether requests to upstreams have `Forwarded` (RFC 7239).
         forwarded: Input<bool> = default(Boolean, || false);
         /// Whether requests to upstreams have `Via`, with `brand.key_prefix`.
         via: Input<bool> = default(Boolean, || false);
-        /// [Rate limits](rate-limits.md) of all routes, and the limit of requests without a valid key; `[]` is no limit.
+        /// [Rate limits](rate-limits.md) of all routes, and of requests without a valid key; `[]` is no limit.
         rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address without a valid key");
-        /// Requests with their expected results, which `tollgate check` [compares](explain.md#tests).
+        /// Requests with expected results for [`tollgate check`](explain.md#tests).
         tests: Entries<RequestTestInput> = sections::<RequestTestInput>("none").at_most(TESTS_MAX);
-        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend of every upstream, and of every provider.
+        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend and provider.
         circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
         rules: Rule::Requires("prices_key", "prices_file");
     }
@@ -162,11 +162,11 @@ fn health_paths() -> Vec<String> {
 
 section! {
     PathsInput {
-        /// Whether each run of slashes becomes one before a request is routed and forwarded.
+        /// Whether a run of slashes becomes one.
         merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but open routes beside protected ones refuse `//`");
-        /// Whether routes refuse `%2F`, `%5C` and `\\` in paths with 400, or keep them.
+        /// Whether paths with `%2F`, `%5C` or `\\` get 400.
         encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
-        /// Whether routes refuse `;` and `%3B` in paths with 400, or keep them.
+        /// Whether paths with `;` or `%3B` get 400.
         semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
     }
 }
@@ -182,13 +182,13 @@ const AMBIGUITY: Words<Ambiguity> = Words::new(&[("refuse", Ambiguity::Refuse), 
 
 section! {
     TimeoutsInput {
-        /// Maximum time to connect to an upstream, TLS included.
+        /// Maximum time to connect, TLS included.
         connect: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(2));
-        /// Maximum time from the last byte of the request to the head of the response.
+        /// Maximum time from the end of the request to the response's head.
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
         /// Maximum time without a byte in either direction.
         idle: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// Maximum time of the whole request, with all its attempts. Event streams, gRPC and tunnels have none, unless their route sets one.
+        /// Maximum time of a request with all attempts, except event streams, gRPC and tunnels.
         total: Input<Option<Duration>> = default(TOTAL, || Some(Duration::from_secs(15 * 60)));
     }
 }
@@ -199,7 +199,7 @@ section! {
         headers: Input<u64> = default(HEADERS, || 64 * KIB);
         /// Maximum body of a request.
         body: Input<u64> = default(SizeForm::POSITIVE, || 32 * MIB);
-        /// Maximum of all buffered bodies together, [shared among keys](#memory-for-buffered-bodies).
+        /// Maximum of all buffered bodies, [shared among keys](#memory-for-buffered-bodies).
         buffered: Input<u64> = default(SizeForm::POSITIVE, || 256 * MIB);
         restart: RestartKeys::Only(&["buffered"]);
     }
@@ -228,13 +228,13 @@ section! {
         name: Option<Input<String>> = required(NAME);
         /// The API that the provider supports.
         kind: Option<Input<ProviderKind>> = required(KIND);
-        /// Ends in `/v1` for `openai` only. A `mock` without it is the built-in mock and must be named `mock`.
+        /// Ends in `/v1` for `openai` only. Without it, `mock` is built in.
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`; `vault` or `vault:LABEL`: the newest or the named shared one in the [vault](vault.md).
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
-        /// The TLS to an `https` URL only.
+        /// The TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
-        /// Whether the host of `base_url` may have a link-local or metadata address. Only the file may set it.
+        /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
         rules: Rule::Values(base_url_of_kind), Rule::Values(name_of_mock);
     }
@@ -253,11 +253,11 @@ section! {
 
 section! {
     AiTimeoutsInput {
-        /// Maximum time to connect to a provider, TLS included.
+        /// Maximum time to connect, TLS included.
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time from the last byte of the request to the head of the response.
+        /// Maximum time from the end of the request to the response's head.
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(10 * 60));
-        /// Maximum time from the head of a response to its first content, if [another target](fallback.md) may serve the call.
+        /// Maximum time from a response's head to its first content, if [another target](fallback.md) exists.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "no limit");
         /// Maximum time without a byte in either direction.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
@@ -269,14 +269,14 @@ section! {
 section! {
     PlanInput {
         ..price: PlanPriceInput;
-        /// The name of the plan, without capital letters.
+        /// The name, without capital letters.
         name: Option<Input<String>> = required(PLAN);
-        /// Credits per user, over all keys, or per [subject](authentication.md#plans), in one UTC day.
+        /// Credits per user, or per [subject](authentication.md#plans), in a UTC day.
         credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.0), "no limit");
         /// Requests per key; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
-        /// Whether LLM calls may use credentials that are not the user's own.
+        /// Whether LLM calls may use shared credentials.
         shared_keys: Input<bool> = default(Boolean, || true);
         /// [Budgets](budgets.md) of each user, one per measure and period.
         budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
@@ -285,11 +285,11 @@ section! {
 
 section! {
     PlanBudgetInput {
-        /// Dollars; zero admits only requests that cost nothing. Exactly one of the three measures is set.
+        /// Dollars; zero admits only free requests. Exactly one of three measures.
         money: Option<Input<NanoUsd>> = optional(MONEY, "");
-        /// Credits; exactly one of the three measures is set.
+        /// Credits; exactly one of three measures.
         credits: Option<Input<u64>> = optional(AMOUNT, "");
-        /// Tokens of all classes; exactly one of the three measures is set.
+        /// Tokens of all classes; exactly one of three measures.
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The period in UTC.
         per: Option<Input<Per>> = required(PER);
@@ -301,11 +301,11 @@ section! {
     BudgetsInput {
         /// [Budgets](budgets.md), one per dimension, measure and period.
         limits: Entries<BudgetInput> = sections::<BudgetInput>("none");
-        /// Calls without a bound of their cost, under budgets of tokens or money: refuse them, or reserve the model's maximum input and output. They have content behind an id or a URL, or a tool without a cap.
+        /// Calls without a bound of their cost under budgets of tokens or money: refuse them, or reserve the model's maximum.
         unbounded: Input<Unbounded> = default(UNBOUNDED, || Unbounded::Refuse);
-        /// Lowers the maximum output of a call to what its budgets allow, instead of a refusal.
+        /// Lowers the maximum output of a call to its budgets, instead of a refusal.
         clamp: Input<bool> = default(Boolean, || false);
-        /// Rounds that a call reserves for a provider's tool without a cap, such as web search. Each is the model's maximum input and output, and the tool's fee. Further rounds are charged at the end ([guarantees](guarantees.md)).
+        /// Reserved rounds of a provider's tool without a cap, such as web search. Further rounds are charged at the end ([guarantees](guarantees.md)).
         server_tool_rounds: Input<u64> =
             default(Whole::<u64>::new(1, SERVER_TOOL_ROUNDS_MAX), || ai::bound::TOOL_ROUNDS);
     }
@@ -315,7 +315,7 @@ section! {
     /// One entry of `budgets.limits`.
     BudgetInput {
         ..budget: PlanBudgetInput;
-        /// The budget of each key, each user, all users of each plan together, or all users.
+        /// The budget of each key, each user, each plan's users together, or all users.
         dimension: Option<Input<BudgetDimension>> = required(BUDGET_DIMENSION);
     }
 }
@@ -333,25 +333,25 @@ section! {
             .not_empty("at least one {url: http://HOST:PORT}")
             .at_most(BACKENDS_MAX)
             .required_unless("discover");
-        /// The source of further backends, which [discovery](discovery.md) follows.
+        /// The [source](discovery.md) of further backends.
         discover: Option<DiscoverInput> = maybe_nested::<DiscoverInput>();
         /// The [choice of the backend](upstreams.md#choice-of-a-backend).
         strategy: Input<StrategyWord> = default(STRATEGY, || StrategyWord::RoundRobin);
         /// The value that determines the backend, for the strategy `hash`.
         hash: Option<HashInput> = maybe_nested::<HashInput>();
-        /// The time in which a backend that is back, or added by a reload, gets its whole share, beginning with a tenth. Not for hashes; `0s` is off.
+        /// Time in which a new or recovered backend gets its whole share, from a tenth on. Not for hashes; `0s` is off.
         slow_start: Input<Duration> = default(DurationForm::new(Duration::ZERO, SLOW_START_MAX), || Duration::from_secs(10));
         /// The TLS to backends with `https`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
-        /// Whether the hosts of backends may have link-local or metadata addresses. Only the file may set it.
+        /// Whether backends may have link-local or metadata addresses. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
-        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend, in place of the file's.
+        /// The [circuit breaker](upstreams.md#circuit-breakers) of each backend, instead of the file's.
         circuit_breaker: Option<CircuitBreakerInput> = maybe_nested::<CircuitBreakerInput>();
         /// The [ejection](upstreams.md#ejection) of backends that fail repeatedly.
         ejection: Option<EjectionInput> = maybe_nested::<EjectionInput>();
         /// [Health checks](upstreams.md#health-checks) of the backends.
         health_check: Option<HealthCheckInput> = maybe_nested::<HealthCheckInput>();
-        /// [Retries](upstreams.md#retries) of requests that failed; without the section, only requests without any effect are sent again.
+        /// [Retries](upstreams.md#retries); without the section, only of requests without any effect.
         retry: Option<RetryInput> = maybe_nested::<RetryInput>();
         /// The [connections](upstreams.md#connections) to the backends.
         pool: Option<PoolInput> = maybe_nested::<PoolInput>();
@@ -361,13 +361,13 @@ section! {
 
 section! {
     UpstreamTlsInput {
-        /// The certificates that sign those of the servers, in PEM.
+        /// The certificates that sign the servers', in PEM.
         ca: Option<Input<PathBuf>> = optional(FILE, "Mozilla's");
         /// The client certificate, in PEM.
         cert: Option<Input<PathBuf>> = optional(FILE, "none");
         /// Its private key, in PEM.
         key: Option<Input<PathBuf>> = optional(FILE, "none");
-        /// The name in the certificates of the servers, also sent as SNI.
+        /// The name in the servers' certificates, and SNI.
         server_name: Option<Input<String>> = optional(SERVER_NAME, "the host of the URL");
         rules: Rule::Requires("cert", "key"), Rule::Requires("key", "cert");
     }
@@ -375,9 +375,9 @@ section! {
 
 section! {
     BackendInput {
-        /// HTTP/1.1 with `http`; HTTP/2 or HTTP/1.1 (ALPN) with `https`; HTTP/2 without TLS with `h2c`. The path is prepended to that of a request.
+        /// `http`: HTTP/1.1; `https`: HTTP/2 or HTTP/1.1 (ALPN); `h2c`: HTTP/2 without TLS. The path is prepended.
         url: Option<Input<Origin>> = required(BACKEND);
-        /// The share of the requests, relative to the other backends.
+        /// The share of requests, relative to other backends.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
     }
 }

@@ -11,8 +11,8 @@ const CASES: [&str; 7] = ["ok", "stream", "tool", "error", "cancel", "retry", "t
 
 const HEAD: &str = "# Clients
 
-The official clients of OpenAI (Azure's class included), Anthropic and Google work with Tollgate unchanged. This page is generated
-from COUNTS against the built binary. `make clients` runs them and writes the page. `make test` fails if the page is out of date.
+The official clients of OpenAI (with Azure's class), Anthropic and Google work with Tollgate unchanged: `make clients` runs COUNTS against the
+built binary and generates this page.
 
 ## Client settings
 
@@ -22,79 +22,64 @@ from COUNTS against the built binary. `make clients` runs them and writes the pa
 const RESULTS: &str = "
 ## Results
 
+All scenarios of the listed kinds passed; a number is that of a note. The client does not offer other kinds, or they cannot happen.
+
 - **ok**: the client returns the complete response in its own types.
-- **stream**: the client reads the stream to its end. If the upstream cuts the stream, or ends it before the format's last event, the client raises an
-  error.
-- **tool**: the model calls a tool. Where the call supports it, the client sends the tool's result.
-- **error**: the client raises its own error class, with the message, the code and the request id of the response. The errors are an unknown key, an
-  exhausted quota or rate limit, an unknown model, a body that is too large, and the errors 500 and 529 of an upstream. The client does not repeat a
-  request that cannot succeed.
+- **stream**: the client reads the stream to its end, and raises an error if the upstream cuts it.
+- **tool**: the model calls a tool, and the client sends the tool's result.
+- **error**: the client raises its own error class, with message, code and request id, for each refusal and for 500 and 529 of an upstream. It does not
+  repeat a request that cannot succeed.
 - **cancel**: the client cancels before or during the response. Tollgate aborts the upstream request and settles the usage.
 - **retry**: the client repeats a request after 429 and after 503, and succeeds.
 - **timeout**: the client's own timeout expires first.
-
-✓: all scenarios passed. (n): see note n. –: the client does not offer this, or it cannot happen: Tollgate answers lists of models without an upstream.
 ";
 /// Facts that the scenarios do not show; they were measured or read once, by hand.
 const TAIL: &str = "
 ## Truncated streams
 
-A stream is complete when its format's last event was received: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
-`response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before that, even in good
-order, Tollgate adds the format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`. After an error event of the
-provider, nothing is added. A stream of audio bytes has no last event, so only an aborted connection is an error.
-
-On Responses, the event `error` has its fields at the top level, as in OpenAI's schema, and within `error`, which OpenAI's SDK for Python needs.
-`response.failed` follows, for Codex.
+A stream is complete with its format's last event: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
+`response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before, Tollgate adds the
+format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`. Audio bytes have no last event.
 
 ## Exhausted quotas
 
-[`quota_status`](configuration.md#the-whole-file) chooses the status of the response if a quota or budget is exhausted. On LLM paths, the error's type or
-status follows the format of the path:
+[`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type or status is:
 
 - OpenAI: `insufficient_quota`
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
 - Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure` for an exhausted quota
 
-Such a response has `x-should-retry: false` and no `Retry-After`. This table shows how many requests a client sends for one call:
+Such a response has `x-should-retry: false` and no `Retry-After`. A client sends this number of requests for one call:
 
 | client | `User-Agent` | 429 | 402 | 403 | `auto` |
 |---|---|--:|--:|--:|--:|
 | SDKs of OpenAI (not Python), Anthropic and Google | `OpenAI/JS`, `Anthropic/…`, `google-genai-sdk/` | 1 | 1 | 1 | 429 |
 | OpenAI, Python, also within LangChain and LiteLLM | `OpenAI/Python`, `AsyncOpenAI/Python` | 1 | 1 | 1 | 402 |
 | LlamaIndex (OpenAI) | `OpenAI/Python` | 3 | 1 | 1 | 402 |
-| aider | `aider/`, `litellm/` or `OpenAI/Python` | 10 and more | 8 (2) | 8 (2) | 402 |
+| aider | `aider/`, `litellm/` or `OpenAI/Python` | 10 and more | 8 | 8 | 402 |
 | Claude Code 2.1.197 | `claude-cli/` | 1 | 1 | 1 | 429 |
-| Codex 0.169 | `codex…` | 1 (1) | 6 | 6 | 429 |
+| Codex 0.169 | `codex…` | 1 | 6 | 6 | 429 |
 | AI SDK 6.0.326 (OpenAI, Anthropic, Google) | `ai/`, `ai-sdk/` | 3 | 1 | 1 | 402 |
 | opencode | `opencode/` | 8 and more | 2 | 2 | 402 |
 | LiteLLM 1.106.2 (OpenAI, Anthropic) | `litellm/` or `OpenAI/Python` | 1 | 1 | 1 | 402 |
 | LangChain OpenAI 1.7.3 | `OpenAI/JS` or `OpenAI/Python` | 1 | 1 | 1 | 429 or 402 |
 | LangChain Google 4.4.1 | `langchain-google…` | 6, in 35 s | 1 | 1 | 402 |
-| gemini-cli | `GeminiCLI` | 5 and more (3) | 1 | 1 | 402 |
+| gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
 | others | | | | | 429 |
 
-(1) Codex shows its own message: \"Quota exceeded. Check your plan and billing details.\" (2) LiteLLM, which aider uses, reports 402 and 403 in OpenAI's
-format as an `APIError`. (3) Before Tollgate sent the `google.rpc.QuotaFailure` of an exhausted quota, after which
-gemini-cli ends at once.
+The default is 429: the official SDKs, Claude Code and Codex stop after one request. Choose `auto` if the programs of your clients differ; it selects the last
+column by `User-Agent`. OpenAI's SDK for Python then raises an `APIStatusError` with the code `insufficient_quota` instead of a `RateLimitError`.
 
-The default is 429: the official SDKs, Claude Code and Codex stop after one request and raise the error for exhausted quotas. `auto` chooses the status
-in the last column by the products in `User-Agent`: choose it if the programs of your clients differ. With `auto`, OpenAI's SDK for Python raises an `APIStatusError` with
-the code `insufficient_quota` instead of a `RateLimitError`, after which frameworks repeat the request.
-
-The figures were measured on loopback, on 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (others). Those of LlamaIndex, aider, opencode and gemini-cli are
-from external audits.
+The figures were measured on loopback on 2026-11-20 and 2026-11-21. Those of LlamaIndex, aider, opencode and gemini-cli are from external audits.
 
 ## Paths that are not served
 
-Other parts of the providers' APIs are refused with 404 `route_not_found`, in the format of their path: files, batches, reranking, realtime,
-conversations, assistants, vector stores, videos, stored responses, Vertex AI and Amazon Bedrock. If the path would be an endpoint under another base URL
-(`/chat/completions`, `/v1/v1/messages`, `/v1/chat/completions/`), the message names that endpoint.
+Other parts of the providers' APIs get 404 `route_not_found`: files, batches, reranking, realtime, conversations, assistants, vector stores, videos,
+stored responses (400 for `background: true`), Vertex AI and Amazon Bedrock. If another base URL would make the path an endpoint, the message names that
+endpoint.
 
 A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
 `/v1beta/PROVIDER/MODEL:generateContent`.
-
-`background: true` on Responses is refused with 400 and `param: background`, as stored responses are not served.
 ";
 /// The header fields in which clients send a key, and their spelling in the table.
 const CREDENTIALS: [(&str, &str); 4] = [
@@ -134,11 +119,11 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
     let mut notes = Vec::<String>::new();
     for Group { clients, results } in groups(lines) {
         let clients: Vec<String> = clients.iter().map(|(name, versions)| format!("{name} {versions}")).collect();
-        let _ = write!(page, "\n### {}\n\n| call | {} |\n", clients.join("; "), CASES.join(" | "));
-        let _ = writeln!(page, "|---|{}", ":-:|".repeat(CASES.len()));
-        for (call, cells) in &results {
-            let cells: Vec<String> = cells.iter().map(|cell| shown(cell.as_deref(), &mut notes)).collect();
-            let _ = writeln!(page, "| `{call}` | {} |", cells.join(" | "));
+        let _ = write!(page, "\n### {}\n\n| calls | scenarios |\n|---|---|\n", clients.join("; "));
+        for (calls, cells) in merged(&results) {
+            let shown: Vec<String> =
+                CASES.iter().zip(cells).filter_map(|(case, cell)| shown(case, cell.as_deref(), &mut notes)).collect();
+            let _ = writeln!(page, "| {} | {} |", calls.join(", "), shown.join(", "));
         }
     }
     if !notes.is_empty() {
@@ -198,9 +183,21 @@ fn results(client: &[Value]) -> Results {
     results
 }
 
-/// Returns ✓ with the numbers of its notes, or –. A new note gets the next number.
-fn shown(cell: Option<&[String]>, notes: &mut Vec<String>) -> String {
-    let Some(cell) = cell else { return "–".to_owned() };
+/// Returns the calls with equal cells together, in the order of the first one.
+fn merged(results: &Results) -> Vec<(Vec<String>, &[Cell; CASES.len()])> {
+    let mut merged: Vec<(Vec<String>, &[Cell; CASES.len()])> = Vec::new();
+    for (call, cells) in results {
+        let call = format!("`{call}`");
+        match merged.iter_mut().find(|(_, known)| *known == cells) {
+            Some((calls, _)) => calls.push(call),
+            None => merged.push((vec![call], cells)),
+        }
+    }
+    merged
+}
+
+/// Returns a case with the numbers of its notes; `None` if it has no scenarios. A new note gets the next number.
+fn shown(case: &str, cell: Option<&[String]>, notes: &mut Vec<String>) -> Option<String> {
     let mut number = |note: &String| {
         let at = notes.iter().position(|known| known == note).unwrap_or_else(|| {
             notes.push(note.clone());
@@ -208,8 +205,8 @@ fn shown(cell: Option<&[String]>, notes: &mut Vec<String>) -> String {
         });
         (at + 1).to_string()
     };
-    let numbers: Vec<String> = cell.iter().map(&mut number).collect();
-    if numbers.is_empty() { "✓".to_owned() } else { format!("✓ ({})", numbers.join(", ")) }
+    let numbers: Vec<String> = cell?.iter().map(&mut number).collect();
+    Some(if numbers.is_empty() { case.to_owned() } else { format!("{case} ({})", numbers.join(", ")) })
 }
 
 /// Returns the table rows of the clients' settings. Versions of one client with the same settings share a row.
@@ -261,7 +258,15 @@ mod tests {
         let clients = [("A", "2"), ("A", "1"), ("B", "5"), ("B", "4")];
         let mut lines = clients.map(|client| {
             let ok = line(client, "go", "ok", None);
-            vec![ok.clone(), ok, line(client, "go", "retry", Some("Slowly.")), line(client, "stop", "ok", None)]
+            let retry = |call| line(client, call, "retry", Some("Slowly."));
+            vec![
+                ok.clone(),
+                ok,
+                retry("go"),
+                line(client, "stop", "ok", None),
+                line(client, "run", "ok", None),
+                retry("run"),
+            ]
         });
         lines[3].push(line(clients[3], "stop", "ok", Some("Rarely.")));
         lines[3].push(line(clients[3], "stop", "ok", Some("Slowly.")));
@@ -270,17 +275,16 @@ mod tests {
         let page = render(&lines, &sent);
         let (settings, rest) = page.split_once(RESULTS).unwrap();
         let (results, _) = rest.split_once(TAIL).unwrap();
-        assert!(settings.contains("from 18 scenarios of 4 clients against"), "{settings}");
+        assert!(settings.contains("runs 26 scenarios of 4 clients against"), "{settings}");
         let rows = "\
             | A | 2, 1 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
             | B | 5 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
             | B | 4 | `http://GATEWAY/v1` | `api-key: KEY` | `/v1/MODEL:go` |\n";
         assert!(settings.ends_with(rows), "{settings}");
-        let head =
-            "| call | ok | stream | tool | error | cancel | retry | timeout |\n|---|:-:|:-:|:-:|:-:|:-:|:-:|:-:|\n";
+        let head = "| calls | scenarios |\n|---|---|\n";
         let expected = format!(
-            "\n### A 2 and 1; B 5\n\n{head}| `go` | ✓ | – | – | – | – | ✓ (1) | – |\n| `stop` | ✓ | – | – | – | – | – | – |\n\
-             \n### B 4\n\n{head}| `go` | ✓ | – | – | – | – | ✓ (1) | – |\n| `stop` | ✓ (2, 1) | – | – | – | – | – | – |\n\
+            "\n### A 2 and 1; B 5\n\n{head}| `go`, `run` | ok, retry (1) |\n| `stop` | ok |\n\
+             \n### B 4\n\n{head}| `go`, `run` | ok, retry (1) |\n| `stop` | ok (2, 1) |\n\
              \n### Notes\n\n1. Slowly.\n2. Rarely.\n"
         );
         assert_eq!(results, expected);

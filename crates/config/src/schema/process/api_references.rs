@@ -11,9 +11,9 @@ use crate::substitute::is_variable_name;
 
 section! {
     ApiReferencesInput {
-        /// Folders, with those below them, whose regular files of at most 4 MiB a configuration of the API may name: in `file:`, `tls`, `prices_file`.
+        /// Folders whose files (at most 4 MiB) a configuration of the API may name in `file:`, `tls` and `prices_file`.
         files: Values<PathBuf> = list(PUBLIC_FOLDER, 16, "none");
-        /// Variables that a configuration of the API may name: `API_PORT` for `${API_PORT}`. No secrets of the installation, such as `JWT_SECRET`.
+        /// Variables that a configuration of the API may name: `API_PORT`. No secrets of the installation.
         variables: Values<String> = list(VARIABLE, 64, "none");
     }
 }

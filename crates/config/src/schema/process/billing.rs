@@ -18,27 +18,27 @@ const RATES_MAX: usize = 1_000;
 
 section! {
     BillingInput {
-        /// Whether users can subscribe, and invoices are made. Users without a subscription are not billed ([billing](billing.md)).
+        /// Whether users can subscribe, and are [billed](billing.md).
         enabled: Input<bool> = default(Boolean, || false);
         /// The seller on invoices.
         seller: SellerInput = nested::<SellerInput>();
-        /// The number of an invoice, in one series per year. `{seq:6}` has at least six digits.
+        /// The number of an invoice, in one series per year.
         number: Input<SeriesForm> = default(NUMBER, SeriesForm::usual);
-        /// Time after the end of a period, and after the usage of every node is stored, before its invoice is made.
+        /// Time from the end of a period, with the usage of every node stored, to its invoice.
         close_after: Input<Duration> = default(DurationForm::new(Duration::ZERO, DAY.saturating_mul(7)), || HOUR);
-        /// Whether finance approves each invoice before it is opened.
+        /// Whether finance approves each invoice.
         review: Input<BillingReview> = default(REVIEW, || BillingReview::None);
         /// Time in which an invoice is paid.
         due: Input<Duration> = default(DAYS, || DAY * 7);
-        /// Time after that with the whole plan.
+        /// Time after `due` with the whole plan.
         grace: Input<Duration> = default(DAYS, || DAY * 7);
-        /// Time after that with the fallback plan. Then keys are refused with `payment_required`.
+        /// Time after `grace` with the fallback plan. Then keys get `payment_required`.
         r#final: Input<Duration> = default(DAYS, || DAY * 30);
         /// The plan of users whose subscription is pending, limited or cancelled.
         fallback_plan: Input<String> = default(FALLBACK_PLAN, || "starter".to_owned());
-        /// A tax on every invoice. Only a registered entrepreneur may charge PPN.
+        /// A tax on every invoice. Only registered entrepreneurs may charge PPN.
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
-        /// Rupiah per dollar from a day on. A day with cost in dollars and without a rate is an error.
+        /// Rupiah per dollar from a day on. A day with cost in dollars needs a rate.
         exchange: Entries<ExchangeInput> = sections::<ExchangeInput>("none").at_most(RATES_MAX);
     }
 }
@@ -51,7 +51,7 @@ section! {
         address: Option<Input<String>> = or_empty(LINE, "none");
         /// The tax number of the seller.
         tax_number: Option<Input<String>> = or_empty(LINE, "none");
-        /// The e-mail address for questions about invoices.
+        /// The e-mail address for questions.
         email: Option<Input<String>> = or_empty(LINE, "none");
     }
 }
@@ -73,24 +73,24 @@ section! {
     ExchangeInput {
         /// The first day in UTC.
         from: Option<Input<Day>> = required(FIRST_DAY);
-        /// Rupiah per dollar, with at most six decimal places.
+        /// Rupiah per dollar, with at most six decimals.
         usd_idr: Option<Input<u64>> = required(USD_IDR);
     }
 }
 
 section! {
     MidtransInput {
-        /// The server key: `${MIDTRANS_SERVER_KEY:-}`. With `--demo` and without a key, Tollgate starts a [stub](billing.md#the-stub-of-midtrans).
+        /// The server key: `${MIDTRANS_SERVER_KEY:-}`. With `--demo`, a [stub](billing.md#the-stub-of-midtrans) replaces a missing one.
         server_key: Option<Input<Secret>> = or_empty(KEY, "none");
         /// The client key: `${MIDTRANS_CLIENT_KEY:-}`.
         client_key: Option<Input<Secret>> = or_empty(KEY, "none");
-        /// The id of the merchant. Notifications of other merchants are refused.
+        /// The id of the merchant; notifications of others are refused.
         merchant_id: Option<Input<String>> = or_empty(LINE, "not compared");
         /// The URL of the Core API.
         core: Input<Origin> = default(ENDPOINT, core);
         /// The URL of the Snap API.
         snap: Input<Origin> = default(ENDPOINT, snap);
-        /// The methods that the pages offer, as far as their limits fit the amount.
+        /// The methods on the pages, if their limits fit the amount.
         methods: Values<PaymentMethod> = list(METHOD, PaymentMethod::ALL.len(), "all").or(methods);
         /// The time in which a payment can be made.
         expiry: ExpiryInput = nested::<ExpiryInput>();

@@ -14,19 +14,19 @@ use crate::snapshot::{Origin, Scheme, TraceSample};
 
 section! {
     TracesInput {
-        /// The base URL of a receiver of OTLP over HTTP: `http://127.0.0.1:4318`. Tollgate sends to `/v1/traces` below it.
+        /// The base URL of an OTLP receiver over HTTP: `http://127.0.0.1:4318`. Tollgate appends `/v1/traces`.
         otlp: Option<Input<Origin>> = or_empty(OTLP, "none: traces are off");
-        /// Headers of each request to the receiver, such as the key of a service.
+        /// Headers of each request to the receiver.
         headers: Vec<(String, Input<Secret>)> = Map::new(HEADER, is_header, HEADER_EXPECTED, HEADER_PATTERN);
-        /// The share of requests whose spans are exported. The id of the trace decides.
+        /// The share of exported requests, by the id of the trace.
         sample: Input<TraceSample> = default(SAMPLE, || TraceSample::of_ppm(10_000));
-        /// Whether a request is exported if its client has sampled the trace (`traceparent`).
+        /// Whether the client's sampling decision (`traceparent`) exports a request.
         parent: Input<bool> = default(Boolean, || true);
-        /// Whether requests that failed are exported, whatever `sample` decides.
+        /// Whether failed requests are always exported.
         errors: Input<bool> = default(Boolean, || true);
-        /// Requests that take at least this time are exported, whatever `sample` decides.
+        /// Requests of at least this duration are always exported.
         slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
-        /// Maximum number of requests whose spans wait for the receiver. More are dropped, and [counted](metrics.md#traces).
+        /// Maximum of waiting requests. More are dropped and [counted](metrics.md#traces).
         queue: Input<u32> = default(QUEUE, || 8_192);
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of `docs/configuration.md`: each stands between a comment that names its section and a final comment.
+//! The lists of keys in `docs/configuration.md`: each is between a comment that names its section and a final comment.
 
 use super::super::{RootInput, SectionInput};
 use crate::spec::{KeySpec, SectionSpec, Shape};
@@ -26,7 +26,8 @@ pub(super) fn page(old: &str) -> String {
     page
 }
 
-/// One row of a table.
+/// One or several keys with one meaning.
+#[derive(PartialEq)]
 struct KeyRow {
     names: Vec<String>,
     value: String,
@@ -36,7 +37,12 @@ struct KeyRow {
 
 fn table(section: &str, headings: &[&str]) -> String {
     let path = if section == FILE { "" } else { section };
-    let rows = rows(find(path), path, "", headings);
+    let mut rows = rows(find(path), path, "", headings);
+    if let Some((parent, _)) = path.rsplit_once('.').filter(|(parent, _)| headings.contains(parent)) {
+        // The text above such a table refers to the keys of the parent.
+        let of_parent = self::rows(find(parent), parent, "", headings);
+        rows.retain(|row| !of_parent.contains(row));
+    }
     assert!(!rows.is_empty(), "{section} has no keys");
     let mut merged: Vec<KeyRow> = Vec::new();
     for row in rows {
@@ -49,9 +55,10 @@ fn table(section: &str, headings: &[&str]) -> String {
     }
     let rows = merged.iter().map(|row| {
         let KeyRow { names, value, default, meaning } = row;
-        format!("| {} | {value} | {default} | {meaning} |\n", names.join(", "))
+        let default = if default.is_empty() { String::new() } else { format!("; {default}") };
+        format!("- {} ({value}{default}): {meaning}\n", names.join(", "))
     });
-    format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    rows.collect()
 }
 
 /// Returns the section at a path such as `prices[].tiers[]`.
@@ -79,12 +86,12 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
             Shape::Single | Shape::List | Shape::Map | Shape::Later => (None, ""),
         };
         let own = format!("{path}{suffix}");
-        let same = |heading: &&&str| nested.is_some_and(|nested| std::ptr::eq(find_or_root(heading), nested));
+        let same = |heading: &&&str| nested.is_some_and(|nested| covers(find_or_root(heading), nested));
         let heading = headings.iter().find(|heading| **heading == own).or_else(|| headings.iter().find(same));
         let is_section = matches!(key.field.shape(), Shape::Section(_)) && !key.field.takes_single();
         let is_row = !is_section || heading.is_some() && is_below;
         if is_row {
-            let mark = if RootInput::SPEC.needs_restart(&path.replace("[]", "")) { " †" } else { "" };
+            let mark = if RootInput::SPEC.needs_restart(&path.replace("[]", "")) { "†" } else { "" };
             all.push(row(key, format!("`{name}`{mark}"), heading.copied()));
         }
         if let (Some(nested), None) = (nested, heading) {
@@ -92,6 +99,13 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
         }
     }
     all
+}
+
+/// Whether the table of `spec` has all keys of `nested`.
+fn covers(spec: &SectionSpec, nested: &SectionSpec) -> bool {
+    let texts = |key: &KeySpec| (key.doc, key.field.cell(), key.field.default_cell());
+    let is_in = |key: &KeySpec| spec.key(key.name).is_some_and(|same| texts(same) == texts(key));
+    std::ptr::eq(spec, nested) || nested.keys().len() > 1 && nested.keys().into_iter().all(is_in)
 }
 
 fn find_or_root(heading: &str) -> &'static SectionSpec {

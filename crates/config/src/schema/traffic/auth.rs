@@ -70,51 +70,51 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer, a key of `keys` or `redis`, a name and password of `users`, or what the service at `url` accepts.
+        /// An access token, a key of `keys` or `redis`, one of `users`, or what the service at `url` accepts.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
-        /// The algorithms of signatures that are accepted. They must fit the key.
+        /// The accepted algorithms; they must fit the key.
         algorithms: Values<Algorithm> =
             list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
-        /// The shared secret of `HS256` (at least 32 bytes), `HS384` (48) and `HS512` (64): `file:/run/secrets/jwt`.
+        /// The secret of `HS256` (at least 32 bytes), `HS384` (48), `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
-        /// Whether `secret` may be shorter than that, although whoever sees a token can then guess it (RFC 7518, 3.2).
+        /// Whether `secret` may be shorter, and so be guessed from a token.
         weak_secret: Input<bool> = default(Boolean, || false);
-        /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
+        /// The issuer's public key in PEM: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<JwtKey>> = optional(PUBLIC_KEY, "");
-        /// The URL of the issuer's [key set](authentication.md#keys-of-issuers), from which the public keys are fetched.
+        /// The URL of the issuer's [key set](authentication.md#keys-of-issuers).
         jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
-        /// Whether the host of the key set, or of the service, may have a link-local or metadata address. Only the file may set it.
+        /// Whether `jwks`, `issuer` or `url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
-        /// The required `iss` of tokens. With it, subjects have this issuer, otherwise the entry's name.
+        /// The required `iss` of tokens, and the issuer of their subjects.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
-        /// Tokens need one of these in `aud`. Set it if the issuer also serves other APIs.
+        /// Tokens need one of these in `aud`. Recommended if the issuer serves other APIs.
         audience: Values<String> = list(AUDIENCE, 16, "any").or_single();
         /// Maximum difference of clocks, for `exp` and `nbf`.
         leeway: Input<Duration> = default(LEEWAY, || Duration::from_secs(10));
-        /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
+        /// [Claims as headers](authentication.md#claims-as-headers) for upstreams, at most 16.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        /// The [plan](authentication.md#plans) of the subjects: a name of `plans`, or the claim of tokens that contains it.
+        /// The [plan](authentication.md#plans) of the subjects: a plan, or a claim with its name.
         plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
-        /// With `type: key`: the keys that routes admit with `use`, at most 256.
+        /// With `type: key`: the keys.
         keys: Entries<ListedKeyInput> =
             sections::<ListedKeyInput>("none").not_empty("at least one key").at_most(LISTED_KEYS_MAX);
-        /// With `type: basic`: the [users](authentication.md#users-and-passwords), at most 256.
+        /// With `type: basic`: the [users](authentication.md#users-and-passwords).
         users: Entries<BasicUserInput> =
             sections::<BasicUserInput>("none").not_empty("at least one user").at_most(USERS_MAX);
-        /// With `type: forward`: the URL of the [service](authentication.md#services-that-decide) that decides about each request.
+        /// With `type: forward`: the URL of the [service](authentication.md#services-that-decide).
         url: Option<Input<ServiceUrl>> = optional(SERVICE_URL, "");
-        /// Headers of the service's response that upstreams receive, at most 16. No route accepts these headers from clients.
+        /// Headers of the service's response for upstreams. Routes accept them from no client.
         headers_to_upstream: Values<String> = list(CLAIM_HEADER, HEADERS_MAX, "none");
-        /// The header of the service's response that contains the subject.
+        /// The header of the service's response with the subject.
         subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
         /// Maximum time for the service's response.
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
-        /// Headers of requests by which a response with `max-age` is cached. They need `subject`.
+        /// Request headers by which a response with `max-age` is cached. They need `subject`.
         cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
-        /// The TLS to the service, or to the hosts of `jwks` and of the metadata of `issuer`.
+        /// The TLS to the service, or to the key set and the metadata of the issuer.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
-        /// With `type: key`, in place of `keys`: the [keys in Redis](authentication.md#keys-in-redis).
+        /// With `type: key`, instead of `keys`: [keys in Redis](authentication.md#keys-in-redis).
         redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::Requires("weak_secret", "secret"), Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]),
@@ -127,7 +127,7 @@ section! {
     ListedKeyInput {
         /// The name of the key in usage, logs and limits.
         name: Option<Input<String>> = required(NAME);
-        /// The SHA-256 hash of the key in hexadecimal digits.
+        /// The SHA-256 hash of the key in hexadecimal.
         sha256: Option<Input<ListedKeyHash>> = optional(SHA256, "");
         /// The key itself: `file:/run/secrets/partner`.
         value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
@@ -137,16 +137,16 @@ section! {
 
 section! {
     RedisKeysInput {
-        /// With `type: key`, in place of `keys`: the beginning of the names of [keys in Redis](authentication.md#keys-in-redis), which their SHA-256 hashes follow.
+        /// With `type: key`, instead of `keys`: the prefix of [keys in Redis](authentication.md#keys-in-redis).
         prefix: Input<String> = default(REDIS_PREFIX, || "tollgate:key:".to_owned());
     }
 }
 
 section! {
     BasicUserInput {
-        /// The name of the user, without a colon. It is the subject in usage, logs and limits.
+        /// The name, without a colon; the subject in usage, logs and limits.
         name: Option<Input<String>> = required(USER_NAME);
-        /// The hash of the password, of Argon2id or bcrypt: `file:/run/secrets/ops`.
+        /// The Argon2id or bcrypt hash of the password: `file:/run/secrets/ops`.
         hash: Option<Input<BasicHash>> = required(BASIC_HASH);
     }
 }
@@ -162,14 +162,14 @@ section! {
 section! {
     /// One credential that a route accepts.
     AuthMethodInput {
-        /// Clients need a valid key, an [access token](#auth), a user name with a password, or nothing.
+        /// A valid key, an [access token](#auth), a name with a password, a service that decides, or nothing.
         r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
-        /// The entry of `auth` that verifies the credential.
+        /// The entry of `auth` that verifies it.
         r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type; `key`: [keys](keys.md) of users");
-        /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
+        /// [Required claims](authentication.md#required-claims) of tokens, at most 16; otherwise 403.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        /// Where clients may send a key: in a header, in a query parameter, or [for WebSockets](authentication.md#keys-of-browsers) in `Sec-WebSocket-Protocol`.
+        /// Where clients send a key: header, query, or [for WebSockets](authentication.md#keys-of-browsers) `Sec-WebSocket-Protocol`.
         from: Vec<Either<KeyPlaceWord, KeyPlaceInput>> = KEY_PLACES;
         rules: Rule::Values(type_of_conditions);
     }
@@ -178,7 +178,7 @@ section! {
 section! {
     AuthInput {
         ..method: AuthMethodInput;
-        /// [Alternatives](authentication.md#alternatives) in place of `type`, at most 8: the first whose credential the request has decides.
+        /// [Alternatives](authentication.md#alternatives) instead of `type`: the first whose credential is present decides.
         any: Entries<AlternativeInput> =
             sections::<AlternativeInput>("none").not_empty("at least one alternative").at_most(ALTERNATIVES_MAX);
         rules: Rule::RequiredUnless("type", &["any"]), Rule::NotAll(&["type", "any"]), Rule::NotAll(&["use", "any"]),

@@ -17,7 +17,7 @@ const VALUE_LEN_MAX: usize = 4_096;
 
 section! {
     BodyInput {
-        /// [JSON Pointers](routing.md#json-bodies) with their new values. A valid JSON text is that value, any other text is a string.
+        /// [JSON Pointers](routing.md#json-bodies) with new values: JSON, or else a string.
         set: Vec<(String, Input<String>)> = Map::new(VALUE, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
         /// JSON Pointers to values that are removed.
         remove: Values<Pointer> = list(POINTER, EDITS_MAX, "none");

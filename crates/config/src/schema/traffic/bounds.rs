@@ -13,7 +13,7 @@ section! {
     AddressesInput {
         /// The networks whose clients may use the route, or all.
         allow: Values<Vec<IpNet>> = list(NETWORK, 256, "all").not_empty("at least one network");
-        /// The networks whose clients may not, also within those of `allow`.
+        /// The networks whose clients may not, even within `allow`.
         deny: Values<Vec<IpNet>> = list(NETWORK, 256, "none").not_empty("at least one network");
         rules: Rule::RequiredUnless("allow", &["deny"]);
     }

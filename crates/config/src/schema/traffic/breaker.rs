@@ -37,21 +37,21 @@ pub(super) const SHARE: TextForm<u32> = TextForm {
 section! {
     /// The rules of one circuit breaker.
     CircuitBreakerInput {
-        /// Failures in a row after which the backend gets no requests.
+        /// Consecutive failures after which the backend gets no requests.
         failure_threshold: Input<u32> = default(COUNT, || 5);
-        /// The share of failures in `window` after which it gets none either.
+        /// The share of failures in `window` with the same effect.
         error_rate: Option<Input<u32>> = optional(PERCENT, "off");
-        /// Minimum number of results in `window` from which `error_rate` is computed.
+        /// Minimum number of results in `window` for `error_rate`.
         min_requests: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 20);
-        /// The time over which `error_rate` is computed.
+        /// The time of `error_rate` and `min_requests`.
         window: Input<Duration> =
             default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(600)), || Duration::from_secs(10));
-        /// The time without requests, after which a few are tried.
+        /// Time without requests; then a few are tried.
         timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
-        /// Maximum number of requests that are tried at once.
+        /// Maximum of requests tried at once.
         half_open_requests: Input<u32> = default(COUNT, || 3);
-        /// Successful ones among them after which the backend gets all its requests again.
+        /// Successful ones after which the backend gets all requests.
         success_threshold: Input<u32> = default(COUNT, || 2);
     }
 }
@@ -59,12 +59,12 @@ section! {
 section! {
     /// The rules of ejections.
     EjectionInput {
-        /// Failures in a row that eject a backend.
+        /// Consecutive failures that eject a backend.
         failures: Input<u32> = default(COUNT, || 5);
-        /// How long it is ejected. The time is multiplied by the number of ejections in a row, to at most 5 minutes.
+        /// Time of ejection, multiplied by the ejections in a row, at most 5 minutes.
         time: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
-        /// Maximum share of the backends that are ejected at once. The last one never is.
+        /// Maximum share of ejected backends. The last one stays.
         max: Input<u32> = default(PERCENT, || 50);
     }
 }

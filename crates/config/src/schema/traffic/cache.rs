@@ -14,11 +14,11 @@ const TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::fr
 
 section! {
     CacheInput {
-        /// The lifetime of responses without one of their own. Without it, only responses with a lifetime or a validator are stored.
+        /// Lifetime of responses without their own. Without it, only those with a lifetime or a validator are stored.
         ttl: Option<Input<Duration>> = optional(TTL, "none");
-        /// Request headers whose values distinguish responses, besides those that `Vary` names.
+        /// Request headers that distinguish responses, besides those of `Vary`.
         vary: Values<String> = list(HEADER, 16, "none");
-        /// Memory of each process for the responses of the route. The least used ones are removed.
+        /// Memory of each process for the route's responses.
         size: Input<u64> = default(SizeForm::new(64 * KIB, 1 << 40), || 64 * MIB);
         /// Maximum content of a stored response.
         entry_max: Input<u64> = default(SizeForm::new(1, 64 * MIB), || MIB);

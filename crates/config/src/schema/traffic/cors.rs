@@ -16,17 +16,17 @@ use crate::spec::Rule;
 
 section! {
     CorsInput {
-        /// `https://example.com`, `https://*.example.com` for all hosts below that domain, or `*` for all origins.
+        /// Such as `https://example.com`; `https://*.example.com` for all hosts below, `*` for all.
         allowed_origins: Values<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
         /// The methods that pages may send.
         allowed_methods: Values<String> = list(METHOD, 64, "all of the route");
-        /// The headers that pages may send; `*` means all except `Authorization`.
+        /// The headers that pages may send; `*`: all except `Authorization`.
         allowed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
-        /// The headers of responses that pages may read, besides those of the gateway; `*` means all.
+        /// The response headers that pages may read, besides the gateway's; `*`: all.
         exposed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
-        /// Whether pages may send cookies and client certificates. Then no list may have `*`.
+        /// Whether pages may send cookies and client certificates; no list may then have `*`.
         credentials: Input<bool> = default(Boolean, || false);
-        /// How long browsers cache the response to a preflight request.
+        /// How long browsers cache a preflight response.
         max_age: Option<Input<Duration>> = optional(MAX_AGE, "5s, the browsers' own");
         rules: Rule::Required("allowed_origins"), Rule::Values(no_wildcard_with_credentials);
     }

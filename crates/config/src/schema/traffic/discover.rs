@@ -105,9 +105,9 @@ const SCHEME: Words<Scheme> = Words::new(&[("http", Scheme::Http), ("https", Sch
 
 section! {
     DnsInput {
-        /// The DNS servers; others than those of the system are asked only if they are listed.
+        /// The DNS servers; a listed one replaces the system's.
         servers: Values<SocketAddr> = list(SERVER, SERVERS_MAX, "those of `/etc/resolv.conf`");
-        /// Maximum time between two look-ups of a name. The TTL of the records shortens it, to at least 1 s.
+        /// Maximum time between look-ups. A TTL shortens it, to at least 1 s.
         refresh_max: Input<Duration> = default(REFRESH, || REFRESH_DEFAULT);
     }
 }
@@ -116,11 +116,11 @@ section! {
     DiscoverInput {
         /// A name whose addresses are the members, or [SRV records](discovery.md#dns).
         dns: Option<Input<String>> = optional(MEMBER_NAME, "");
-        /// A prefix of keys in [etcd](discovery.md#etcd), whose values are URLs.
+        /// A prefix of [etcd](discovery.md#etcd) keys with URLs as values.
         etcd: Option<Input<String>> = optional(KEY_PREFIX, "");
-        /// The name of a service in [Consul](discovery.md#consul), whose passing instances are the members.
+        /// A [Consul](discovery.md#consul) service, whose passing instances are the members.
         consul: Option<Input<String>> = optional(SERVICE, "");
-        /// The protocol of members from `dns` and `consul`.
+        /// The protocol of members of `dns` and `consul`.
         scheme: Input<Scheme> = default(SCHEME, || Scheme::Http);
         rules: Rule::ExactlyOne(&["dns", "etcd", "consul"]);
     }
@@ -128,9 +128,9 @@ section! {
 
 section! {
     EtcdInput {
-        /// The servers of one cluster. After a failure, the next one is asked.
+        /// The servers of one cluster; a failure selects the next.
         urls: Values<Origin> = list(SOURCE, SERVERS_MAX, "required").not_empty("at least one URL, such as https://etcd-1.internal:2379");
-        /// The name of a user, if the cluster requires authentication.
+        /// The user, if the cluster requires authentication.
         user: Option<Input<String>> = optional(ANY_NAME, "none");
         /// The password of the user.
         password: Option<Input<Secret>> = optional(SECRET, "none");
@@ -144,7 +144,7 @@ section! {
     ConsulInput {
         /// The agent or a server.
         url: Option<Input<Origin>> = required(SOURCE);
-        /// The token of the queries, with `service:read` and `node:read`.
+        /// The token, with `service:read` and `node:read`.
         token: Option<Input<Secret>> = optional(SECRET, "none");
         /// The data center of the services.
         datacenter: Option<Input<String>> = optional(SERVICE, "that of the agent");

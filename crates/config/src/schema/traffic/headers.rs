@@ -27,15 +27,15 @@ section! {
     RequestTransformationsInput {
         /// Another path and query ([rewrites](routing.md#rewrites)).
         rewrite: Option<RewriteInput> = maybe_nested::<RewriteInput>();
-        /// Names of [headers](routing.md#headers) that are removed, at most 24. This comes first.
+        /// [Headers](routing.md#headers) that are removed first.
         remove_headers: Values<String> = list(REQUEST_NAME, HEADERS_MAX, "none");
-        /// Headers that replace those of the same name, at most 24.
+        /// Headers that replace equal names, at most 24.
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
-        /// Headers that are added after those of the same name, at most 24.
+        /// Headers that are added after equal names, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
         /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
         body: Option<BodyInput> = maybe_nested::<BodyInput>();
-        /// Maximum size of a body that is changed, after it is decompressed. A larger one is refused with 413.
+        /// Maximum size of a changed body after decompression; a larger one gets 413.
         body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(request_names);
     }
@@ -43,18 +43,18 @@ section! {
 
 section! {
     ResponseTransformationsInput {
-        /// Names of [headers](routing.md#headers) that are removed, at most 24. This comes first.
+        /// [Headers](routing.md#headers) that are removed first.
         remove_headers: Values<String> = list(RESPONSE_NAME, HEADERS_MAX, "none");
-        /// Headers that replace those of the same name, at most 24.
+        /// Headers that replace equal names, at most 24.
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_response, EXPECTED);
-        /// Headers that are added after those of the same name, at most 24.
+        /// Headers that are added after equal names, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_response, EXPECTED);
-        /// Other statuses in place of those of the upstream: `{418: 400}`. Neither is 1xx, 204, 205 or 304.
+        /// Replaced statuses of the upstream: `{418: 400}`. Never 1xx, 204, 205 or 304.
         status: Vec<(String, Input<StatusCode>)> =
             Map::new(STATUS, is_status, "a status from 200 to 599, without 204, 205 and 304", STATUS_PATTERN);
         /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
         body: Option<BodyInput> = maybe_nested::<BodyInput>();
-        /// Maximum size of a body that is changed, after it is decompressed. A larger one is replaced by a 502.
+        /// Maximum size of a changed body after decompression; a larger one becomes a 502.
         body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(response_names);
     }

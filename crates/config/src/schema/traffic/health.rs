@@ -72,34 +72,34 @@ const STATUSES: TextForm<(u16, u16)> = TextForm {
 
 section! {
     HealthCheckInput {
-        /// The path of a GET request, below the path of the backend's URL.
+        /// The path of a GET request, below the backend's.
         path: Option<Input<String>> = optional(PATH, "");
-        /// With `true`, a check is a connection, with TLS for `https`.
+        /// With `true`: a connection, with TLS for `https`.
         tcp: Option<Input<bool>> = optional(Boolean, "");
-        /// The service of a call of `grpc.health.v1.Health/Check`.
+        /// The service for `grpc.health.v1.Health/Check`.
         grpc: Option<Input<String>> = optional(SERVICE, "");
         /// The value of `Host`.
         host: Option<Input<String>> = optional(AUTHORITY, "the backend's");
         /// Further fields of the request.
         headers: Vec<(String, Input<HeaderValue>)> =
             Map::new(FIELD_VALUE, is_check_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
-        /// The port, if it is not that of requests.
+        /// The port, if other than that of requests.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
         /// The statuses of a healthy backend.
         status: Input<(u16, u16)> = default(STATUSES, || (200, 299));
-        /// The pause between checks. After a first result that differs, the next checks come after at most 2 s.
+        /// The pause between checks. After a differing result, at most 2 s.
         interval: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(10));
         /// Maximum time of a check.
         timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(10), Duration::from_secs(60)), || Duration::from_secs(5));
-        /// Failed checks in a row after which a backend gets no requests. The first check decides alone.
+        /// Consecutive failed checks that end requests. The first check decides alone.
         unhealthy_threshold: Input<u32> = default(THRESHOLD, || 3);
-        /// Successful checks in a row after which it gets requests again.
+        /// Consecutive successful checks that begin them again.
         healthy_threshold: Input<u32> = default(THRESHOLD, || 2);
-        /// If the share of healthy backends is not above this, all get requests.
+        /// At or below this share of healthy backends, all get requests.
         panic: Input<u32> = default(SHARE, || 0);
-        /// A program and its arguments, without a shell. Status 0 is healthy. Only the file may set it.
+        /// A program with arguments, without a shell. Status 0 is healthy. Only in the file.
         script: Values<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
         rules: Rule::ExactlyOne(&["path", "tcp", "grpc", "script"]), Rule::Values(check_fields);
     }

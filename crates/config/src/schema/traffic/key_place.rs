@@ -37,7 +37,7 @@ const PARAMETER: TextForm<String> = TextForm {
 
 section! {
     KeyPlaceInput {
-        /// The name of a query parameter that may contain the key.
+        /// The query parameter with the key.
         query: Option<Input<String>> = required(PARAMETER);
     }
 }

@@ -75,25 +75,25 @@ const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
 section! {
     /// One limit of requests.
     RateLimitInput {
-        /// What requests of one count have in common: the IP address (IPv6: /64), the user, the key, the route, a header, a claim of the access token, or nothing (`global`).
+        /// What requests of one count share: IP address (IPv6: /64), user, key, route, header, claim, or nothing (`global`).
         dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
         /// Requests in a window, or requests in flight.
         unit: Input<LimitUnit> =
             default(Words::new(&[("requests", LimitUnit::Requests), ("concurrent", LimitUnit::Concurrent)]), || LimitUnit::Requests);
-        /// Maximum number of requests; with `tiers`, that of other clients.
+        /// Maximum of requests; with `tiers`, of other clients.
         limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
         /// Length of the window; required for `requests`.
         window: Option<Input<Duration>> = optional(WINDOW, "");
-        /// Requests in a [sliding window](rate-limits.md#sliding-windows), of which those of the previous window count in part, or a bucket that refills evenly.
+        /// A [sliding window](rate-limits.md#sliding-windows), or a bucket that refills evenly.
         algorithm: Input<LimitAlgorithm> = default(
             Words::new(&[("sliding_window", LimitAlgorithm::SlidingWindow), ("token_bucket", LimitAlgorithm::TokenBucket)]),
             || LimitAlgorithm::SlidingWindow,
         );
-        /// With `token_bucket`: the requests that may arrive at once.
+        /// With `token_bucket`: requests that may arrive at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
-        /// Limits of plans, `{by: plan, free: 100, pro: 1000}`, or of the values of a claim, `{by: {claim: tier}, free: 100}`.
+        /// Limits of plans, `{by: plan, free: 100, pro: 1000}`, or of a claim, `{by: {claim: tier}, free: 100}`.
         tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
-        /// With [Redis](rate-limits.md#several-nodes): nodes take requests of the limit in batches, or Redis decides about each request.
+        /// With [Redis](rate-limits.md#several-nodes): nodes take batches, or Redis decides about each request.
         consistency: Option<Input<LimitConsistency>> = optional(
             Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
             "`leased`; limits up to 100 are always `exact`",
@@ -108,7 +108,7 @@ section! {
     /// One entry of `rate_limits`.
     LimitInput {
         ..rule: RateLimitInput;
-        /// With `ip`: only requests with a missing or invalid key are counted. Without such an entry, 100 a minute per address.
+        /// With `ip`: counts only requests without a valid key. Default entry: 100 a minute per address.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
         rules: Rule::Values(without_key_by_address);
     }
@@ -118,7 +118,7 @@ section! {
     DimensionInput {
         /// The name of a header. Requests without it count together.
         header: Option<Input<String>> = optional(HEADER, "");
-        /// The name of a claim. Requests without an access token do not count; those whose token lacks the claim count together.
+        /// The name of a claim. Requests without a token do not count; tokens without the claim count together.
         claim: Option<Input<String>> = optional(CLAIM, "");
         rules: Rule::ExactlyOne(&["header", "claim"]);
     }
@@ -126,7 +126,7 @@ section! {
 
 section! {
     RouteLimitInput {
-        /// Maximum number of requests of each key in a window; without a key, of each other identity or address.
+        /// Maximum of requests of a key in a window, or of another identity or address.
         requests: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);

@@ -13,9 +13,9 @@ use crate::spec::Rule;
 
 section! {
     PathInput {
-        /// `/users` also matches `/users/1`, but not `/usersx`; a final slash is ignored.
+        /// `/users` also matches `/users/1`, but not `/usersx`.
         prefix: Option<Input<String>> = optional(PATH, "");
-        /// A [regular expression](routing.md#regular-expressions) that is found in the path.
+        /// A [regular expression](routing.md#regular-expressions) found in the path.
         regex: Option<Input<Pattern>> = optional(REGEX, "");
         rules: Rule::ExactlyOne(&["prefix", "regex"]);
     }
@@ -26,7 +26,7 @@ section! {
     ConditionInput {
         /// Whether the header or parameter is present.
         present: Option<Input<bool>> = optional(Boolean, "");
-        /// A regular expression that is found in the value.
+        /// A regular expression found in the value.
         regex: Option<Input<Pattern>> = optional(REGEX, "");
         rules: Rule::ExactlyOne(&["present", "regex"]);
     }

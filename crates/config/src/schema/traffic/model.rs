@@ -43,21 +43,21 @@ const CAUSE: TextForm<FallbackCause> = TextForm {
 
 section! {
     ModelInput {
-        /// The name that clients request. A `*` at its end represents any further characters: `x/*`.
+        /// The name for clients. A final `*` represents further characters: `x/*`.
         name: Option<Input<String>> = required(MODEL);
-        /// The credits that a request costs, with all its attempts.
+        /// The credits of a request, with all attempts.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
-        /// The providers that serve the model, in [order](fallback.md).
+        /// The providers of the model, in [order](fallback.md).
         targets: Entries<TargetInput> = sections::<TargetInput>("required").required().not_empty("at least one {provider, model}").at_most(TARGETS_MAX);
-        /// The target that is tried first: the first of the list, a random one by weight, the cheapest, or the fastest.
+        /// The first target: first of the list, random by weight, cheapest, or fastest.
         strategy: Input<TargetStrategy> = default(STRATEGY, TargetStrategy::default);
         /// The failures after which another attempt is made.
         retry: ModelRetryInput = nested::<ModelRetryInput>();
         /// When a target is left out for a time.
         cooldown: CooldownInput = nested::<CooldownInput>();
-        /// The time after a call for which its session stays on the same target, whose prompt cache it uses.
+        /// Time after a call for which its session keeps its target and its prompt cache.
         sticky: Input<Option<Duration>> = default(STICKY, || Some(HOUR));
-        /// Maximum time from the head of a response to its first content; then another target is tried.
+        /// Maximum time from a response's head to its first content, before another target is tried.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`ai.timeouts`](#ai)");
     }
 }
@@ -66,9 +66,9 @@ section! {
     TargetInput {
         /// A provider of `providers`, or `mock`.
         provider: Option<Input<String>> = required(ANY_NAME);
-        /// The provider's name of the model. A `*` at its end represents the same characters as that of `name`.
+        /// The provider's name of the model. A final `*` represents the same characters as in `name`.
         model: Option<Input<String>> = required(MODEL);
-        /// The share of calls of the strategy `weighted`. A target with 0 is tried only after others.
+        /// The share of calls with `weighted`. A target with 0 is tried last.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
         later: prompt_cache, price_as, limits;
     }
@@ -76,26 +76,26 @@ section! {
 
 section! {
     ModelRetryInput {
-        /// Maximum number of attempts after the first one. A model with one target has further attempts only if this is set.
+        /// Maximum of further attempts. A model with one target needs this key for any.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
-        /// The time from the first attempt within which a further one may begin.
+        /// Time from the first attempt in which a further one may begin.
         within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// The longest pause before a target is tried again, which doubles each time; a random part of it is waited. Another target is tried at once.
+        /// The longest first pause before a target is tried again; it doubles, and is random. Another target is tried at once.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(250));
-        /// The longest pause. A target with a longer `Retry-After` is not tried again.
+        /// The longest pause. A longer `Retry-After` ends the attempts on a target.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
-        /// The [failures](fallback.md#failures) after which another attempt is made.
+        /// The [failures](fallback.md#failures) before another attempt.
         on: Values<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
     }
 }
 
 section! {
     CooldownInput {
-        /// The failures in a row after which a target is left out.
+        /// Consecutive failures after which a target is left out.
         failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
-        /// The time for which it is left out, multiplied by the number of times in a row. Then one call tries it.
+        /// How long, multiplied by the number of times in a row. Then one call tries it.
         time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
-        /// The longest time for which it is left out, also if the provider asks for more.
+        /// The longest such time, also if the provider asks for more.
         max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
     }
 }

@@ -24,11 +24,11 @@ const PPM_PER_PERCENT: u32 = 10_000;
 section! {
     /// The price of a plan.
     PlanPriceInput {
-        /// The amount per interval in advance, without tax: `150000 IDR`. A change makes a new version for new subscribers ([billing](billing.md)).
+        /// The amount per interval in advance, without tax. A change applies to new subscribers ([billing](billing.md)).
         price: Option<Input<Money>> = optional(PRICE, "not for sale");
         /// The length of a period.
         interval: Option<Input<BillingInterval>> = optional(INTERVAL, "`month`");
-        /// Time before the first invoice, in whole days; once per user.
+        /// Time before the first invoice, in whole days, once per user.
         trial: Option<Input<Duration>> = optional(TRIAL, "none");
         /// Charges on usage, in arrears.
         charges: Entries<ChargeInput> = sections::<ChargeInput>("none").at_most(CHARGES_MAX);
@@ -41,15 +41,15 @@ section! {
     ChargeInput {
         /// The text of the invoice line.
         name: Option<Input<String>> = required(CHARGE_NAME);
-        /// The usage that is charged. `cost` is charged in rupiah at the exchange rate of each day.
+        /// The charged usage. `cost` is charged in rupiah at each day's rate.
         metric: Option<Input<ChargeMetric>> = required(METRIC);
-        /// Each unit has a price, the units of each tier have that of the tier, or each package that is begun has one. Not for `cost`.
+        /// A price per unit, per unit of a tier, or per begun package. Not for `cost`.
         model: Option<Input<ChargeModelWord>> = optional(MODEL, "`per_unit`");
-        /// Only usage of these models is charged.
+        /// Only usage of these models.
         models: Values<String> = list(ANY_NAME, CHARGE_MODELS_MAX, "all usage");
-        /// Units per period that are free; dollars for `cost`.
+        /// Free units per period; dollars for `cost`.
         included: Option<Input<Included>> = optional(INCLUDED, "none");
-        /// The price of a unit, or of a package.
+        /// The price of a unit or package.
         unit: Option<Input<UnitPrice>> = optional(UNIT, "");
         /// Units of a package.
         size: Option<Input<u64>> = optional(Whole::<u64>::new(1, COUNT_MAX), "");
@@ -63,7 +63,7 @@ section! {
 section! {
     /// One tier of a graduated price.
     ChargeTierInput {
-        /// The last unit with this price; only the last tier has none.
+        /// The last unit with this price; absent in the last tier.
         up_to: Option<Input<u64>> = optional(Whole::<u64>::new(1, COUNT_MAX), "without an end");
         /// The price of a unit.
         unit: Option<Input<UnitPrice>> = required(UNIT);

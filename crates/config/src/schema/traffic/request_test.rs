@@ -15,9 +15,9 @@ use crate::spec::Rule;
 
 section! {
     RequestTestInput {
-        /// The method and the URL: `GET https://api.example.com/users?page=1`. With a path in place of the URL, the request has no host.
+        /// The method with a URL or a path: `GET https://api.example.com/users?page=1`.
         request: Option<Input<String>> = required(REQUEST);
-        /// Header fields of the request, at most 100.
+        /// Headers of the request, at most 100.
         headers: Vec<(String, Input<HeaderValue>)> = Map::new(FIELD_VALUE, is_field, "a field name", FIELD_NAME_PATTERN);
         /// The expected result; at least one key.
         expect: ExpectInput = nested::<ExpectInput>();
@@ -27,13 +27,13 @@ section! {
 
 section! {
     ExpectInput {
-        /// The name of the route, or the path of an LLM endpoint without `ai.prefix`.
+        /// The name of the route, or the path of an LLM endpoint.
         route: Option<Input<String>> = optional(ANY_NAME, "");
         /// An upstream that may get the request.
         upstream: Option<Input<String>> = optional(ANY_NAME, "");
-        /// The path and the query that the upstream receives.
+        /// The path and query for the upstream.
         target: Option<Input<String>> = optional(ANY_NAME, "");
-        /// The status, if the gateway itself responds: 401 without a credential, 404, a redirect, `respond`.
+        /// The status, if the gateway responds: 401, 404, a redirect, `respond`.
         status: Option<Input<u32>> = optional(Whole::<u32>::new(200, 599), "");
         rules: Rule::Values(any_expectation);
     }

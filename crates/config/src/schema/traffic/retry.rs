@@ -34,19 +34,19 @@ const CAUSE: TextForm<RetryCause> = TextForm {
 
 section! {
     RetryInput {
-        /// Maximum number of retries of a request, beside those without any effect.
+        /// Maximum of retries of a request.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
-        /// Whether requests with methods that are not idempotent, such as POST, are sent again after a part of them was sent.
+        /// Whether methods that are not idempotent, such as POST, are retried after a part was sent.
         r#unsafe: Input<bool> = default(Boolean, || false);
-        /// The pause before the first retry, which doubles for each further one; a random part of it is waited.
+        /// The pause before the first retry; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(25));
-        /// The longest pause. A response whose `Retry-After` is longer goes to the client.
+        /// The longest pause. With a longer `Retry-After`, the client gets the response.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
-        /// The failures after which a request is sent again. 503 includes the gRPC status 14.
+        /// The failures that are retried. 503 includes gRPC status 14.
         on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
-        /// Maximum share of the upstream's requests in flight that are retries. Three are always allowed.
+        /// Maximum share of retries in the upstream's requests in flight; three are always allowed.
         budget: Input<u32> = default(SHARE, || 20);
-        /// Maximum size of a body that is kept for a retry. Requests with a larger one are not sent again.
+        /// Maximum size of a body kept for a retry.
         body: Input<u64> = default(SizeForm::new(1, MIB), || 64 * KIB);
     }
 }
@@ -59,27 +59,27 @@ fn causes() -> Vec<RetryCause> {
 
 section! {
     PoolInput {
-        /// Maximum number of idle connections to each backend, per worker.
+        /// Maximum of idle connections to each backend, per worker.
         idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle_max);
-        /// The time after which an idle connection is closed.
+        /// Time after which an idle connection is closed.
         idle_timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum number of connections to each backend, of all workers. Over HTTP/2, each worker has its share of them, at least one.
+        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share, at least one.
         max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
-        /// Maximum number of requests that wait for a connection, for up to `timeouts.connect`. Further ones are refused.
+        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
         pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
     }
 }
 
 section! {
     RouteTimeoutsInput {
-        /// Maximum time to connect to an upstream, for each attempt.
+        /// Maximum time to connect, for each attempt.
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time from the last byte of the request to the head of the response, for each attempt.
+        /// Maximum time from the end of the request to the response's head, for each attempt.
         first_byte: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time without a byte in either direction.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time of the whole request with all its attempts. Set here, it applies to event streams, gRPC and tunnels too.
+        /// Maximum time with all attempts, also of event streams, gRPC and tunnels.
         total: Option<Input<Option<Duration>>> = optional(TOTAL, "as [`timeouts`](#timeouts)");
     }
 }

@@ -12,9 +12,9 @@ use crate::spec::Rule;
 
 section! {
     RewriteInput {
-        /// The new path; it may have the parameters of the route's path: `/v2/users/{id}`.
+        /// The new path, with parameters of the route's path: `/v2/users/{id}`.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
-        /// The [host](routing.md#hosts) that the backend receives: `preserve`, `backend`, or a host, with a port if it needs one.
+        /// The [host](routing.md#hosts) for the backend.
         host: Option<Input<UpstreamHost>> = optional(UPSTREAM_HOST, "`preserve` over `http`, `backend` over `https`");
         /// Changes of the query parameters.
         query: Option<QueryRewriteInput> = maybe_nested::<QueryRewriteInput>();
@@ -25,7 +25,7 @@ section! {
     PathRewriteInput {
         /// Replaces the prefix of the route's path.
         prefix: Option<Input<String>> = optional(PATH, "");
-        /// A regular expression, whose first match in the path is replaced by `to`.
+        /// A regular expression; `to` replaces its first match in the path.
         regex: Option<Input<Pattern>> = optional(REGEX, "");
         /// The replacement: `$1` is the first group of `regex`, `$$` a dollar sign.
         to: Option<Input<String>> = optional(REPLACEMENT, "");
@@ -35,7 +35,7 @@ section! {
 
 section! {
     QueryRewriteInput {
-        /// Parameters that are added after those of the request.
+        /// Parameters added after the request's.
         add: Vec<(String, Input<String>)> =
             Map::new(PARAMETER_TEXT, is_parameter, "a name of 1 to 128 characters, not encoded", r"^[\s\S]{1,128}$");
         /// The names of parameters that are removed.

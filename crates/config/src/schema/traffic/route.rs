@@ -32,57 +32,57 @@ section! {
     RouteInput {
         /// The name in logs and metrics.
         name: Option<Input<String>> = optional(NAME, "host and path");
-        /// `api.example.com`, or `*.example.com` for all hosts below that domain. Ports are not compared.
+        /// `api.example.com`, or `*.example.com` for all hosts below. Ports are ignored.
         host: Values<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
-        /// `/users` matches this path only, `/users/{id}` any segment in place of `{id}`, and `/files/{*rest}` any rest ([routing](routing.md)).
+        /// `/users` (exact), `/users/{id}` (any segment), `/files/{*rest}` (any rest); see [routing](routing.md).
         path: Vec<Either<PathMatch, PathInput>> = PATHS;
-        /// The names of the [listeners](routing.md#listeners) whose requests the route gets.
+        /// The [listeners](routing.md#listeners) of the route, by name.
         listen: Values<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
-        /// The methods of the route, in capitals. `GET` includes HEAD.
+        /// The methods, in capitals. `GET` includes HEAD.
         methods: Values<String> =
             list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
-        /// [Conditions](routing.md#headers-and-query-parameters) on headers: a value, `{present: true}` or `{regex: "^a"}`.
+        /// [Conditions](routing.md#headers-and-query-parameters): a value, `{present: true}` or `{regex: "^a"}`.
         headers: Vec<MapEntry<String, ConditionInput>> = HEADERS;
         /// The same on query parameters.
         query: Vec<MapEntry<String, ConditionInput>> = QUERY;
-        /// The upstream that gets the requests, or several with weights. A route has this key, `respond` or `redirect`.
+        /// One upstream, or several with weights. A route has this key, `respond` or `redirect`.
         upstreams: Option<Either<String, Entries<WeightedUpstreamInput>>> = single_or_absent(ANY_NAME, UPSTREAMS);
         /// The gateway's own response.
         respond: Option<RespondInput> = maybe_nested::<RespondInput>();
-        /// A redirect to another address; `redirect: URL` is short for `{to: URL}`.
+        /// A redirect; `redirect: URL` is short for `{to: URL}`.
         redirect: Option<RedirectInput> = short(LOCATION, maybe_nested::<RedirectInput>());
         /// Changes of requests to upstreams, and of [responses](routing.md#headers).
         transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
-        /// The authentication that clients need; `auth: none` is short for `{type: none}`.
+        /// The required credential; `auth: none` is short for `{type: none}`.
         auth: AuthInput = short(AUTH_TYPE, nested::<AuthInput>());
-        /// The credits that a request to an upstream costs; other requests are free.
+        /// The credits of a request to an upstream.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
-        /// Usage is stored as counts per minute, or as one row per request.
+        /// Usage as counts per minute, or one row per request.
         events: Input<Events> = default(EVENTS, || Events::Folded);
-        /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
+        /// [Trusted headers](#headers-that-backends-trust) that clients may send.
         allow_headers: Values<String> = list(HEADER, 64, "none");
-        /// The protocols to which clients may change ([tunnels](routing.md#websockets)). A tunnel counts as one request, and lasts at most a day.
+        /// The protocols of [tunnels](routing.md#websockets). A tunnel is one request, and lasts at most a day.
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
-        /// A [rate limit](rate-limits.md) of each client on this route.
+        /// A [rate limit](rate-limits.md) of each client.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
-        /// [Rate limits](rate-limits.md) of this route, besides those of all routes.
+        /// [Rate limits](rate-limits.md) of the route, besides those of all routes.
         rate_limits: Entries<RateLimitInput> = sections::<RateLimitInput>("none");
-        /// The [choice of the backend](upstreams.md#choice-of-a-backend), in place of the upstream's.
+        /// The [choice of the backend](upstreams.md#choice-of-a-backend), instead of the upstream's.
         strategy: Option<Input<StrategyWord>> = optional(STRATEGY, "the upstream's");
-        /// Deadlines of the route's requests, in place of those of all.
+        /// Deadlines, instead of those of all routes.
         timeouts: Option<RouteTimeoutsInput> = maybe_nested::<RouteTimeoutsInput>();
-        /// The response in place of the gateway's own errors with status 502, 503 or 504.
+        /// The response instead of the gateway's 502, 503 and 504.
         fallback: Option<FallbackInput> = maybe_nested::<FallbackInput>();
-        /// Labels of the route in [metrics](metrics.md#labels-of-routes), in the [log](logs.md) and in [usage](insights.md#labels), such as `team: accounts`. All routes together have at most 4 names.
+        /// Labels in [metrics](metrics.md#labels-of-routes), [log](logs.md) and [usage](insights.md#labels): `team: accounts`. At most 4 names in all.
         labels: Vec<(String, Input<String>)> =
             Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
-        /// [Requests from pages of other origins](routing.md#cross-origin-requests).
+        /// [Cross-origin requests](routing.md#cross-origin-requests) of the route.
         cors: Option<CorsInput> = maybe_nested::<CorsInput>();
-        /// The [addresses](routing.md#addresses) from which clients may use the route.
+        /// The allowed [addresses](routing.md#addresses) of clients.
         addresses: Option<AddressesInput> = maybe_nested::<AddressesInput>();
-        /// Bounds of the route's requests, in place of those of all.
+        /// Bounds of requests, instead of those of all routes.
         sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
-        /// The content codings with which [responses are compressed](compression.md), the preferred one first: `zstd`, `br`, `gzip`.
+        /// Codings of [compressed responses](compression.md), preferred first.
         compression: Values<ContentCoding> = list(CODING, 3, "none");
         /// The [cache of responses](cache.md).
         cache: Option<CacheInput> = maybe_nested::<CacheInput>();
@@ -102,9 +102,9 @@ section! {
     RespondInput {
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(200, 599), || 200);
-        /// The content, in UTF-8. Statuses 204, 205 and 304 have none.
+        /// The content, in UTF-8; none with 204, 205 and 304.
         body: Input<String> = default(BODY, String::new);
-        /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.
+        /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
             Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
         rules: Rule::Values(content_of_status), Rule::Values(own_fields);
@@ -115,9 +115,9 @@ section! {
     FallbackInput {
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(200, 599), || 503);
-        /// The content, in UTF-8. Statuses 204, 205 and 304 have none.
+        /// The content, in UTF-8; none with 204, 205 and 304.
         body: Input<String> = default(BODY, String::new);
-        /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.
+        /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
             Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
         rules: Rule::Values(content_of_status), Rule::Values(own_fields);
@@ -126,17 +126,17 @@ section! {
 
 section! {
     RedirectInput {
-        /// The new address, with parameters of `path`: `/new/{id}`. It gets the query of the request, unless it has its own.
+        /// The new address, with parameters of `path`: `/new/{id}`. Unless it has a query, it gets the request's.
         to: Option<Input<HeaderValue>> = optional(LOCATION, "");
-        /// In place of `to`, the new scheme of the requested address: `http` or `https`. Without `port`, the port is then that of the scheme.
+        /// The new scheme, with its port.
         scheme: Option<Input<&'static str>> = optional(SCHEME, "as requested");
         /// The new host of the requested address.
         host: Option<Input<String>> = optional(HOST_NAME, "as requested");
         /// The new port of the requested address.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or that of `scheme`");
-        /// The new path of the requested address, or `{prefix: /new}`, as in [rewrites](routing.md#rewrites). The query is kept.
+        /// The new path, or `{prefix: /new}` as in [rewrites](routing.md#rewrites). The query is kept.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
-        /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
+        /// 301 and 308 are permanent; 307 and 308 keep method and body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
         rules: Rule::RequiredUnless("to", &["scheme", "host", "port", "path"]), Rule::Values(address_or_parts);
     }

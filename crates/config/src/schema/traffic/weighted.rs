@@ -14,9 +14,9 @@ section! {
     WeightedUpstreamInput {
         /// An upstream of `upstreams`.
         name: Option<Input<String>> = required(ANY_NAME);
-        /// Its [share of the requests](routing.md#weighted-upstreams), relative to the others. With 0, it gets no request.
+        /// Its [share of the requests](routing.md#weighted-upstreams). With 0, none.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || 1);
-        /// Its own changes of requests and responses: each key replaces [that of the route](routing.md#weighted-upstreams).
+        /// Its own changes: each key replaces [the route's](routing.md#weighted-upstreams).
         transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
     }
 }
