@@ -61,10 +61,17 @@ impl Process {
     }
 
     /// Kills the process with SIGKILL, as a crash would end it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "drop cannot await, and another process has no other sign of its end"
+    )]
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         if let Some(child) = &mut self.child {
             let _ = child.wait();
+        }
+        while self.child.is_none() && !is_gone(self.pid) {
+            std::thread::sleep(STEP);
         }
     }
 

@@ -6,6 +6,7 @@ mod certificates;
 mod configuration;
 mod configuration_key;
 mod durable_state;
+mod gauges;
 mod heartbeat;
 pub(crate) mod jobs;
 mod lease_task;
@@ -208,9 +209,8 @@ async fn join(
     mut services: Services,
     options: &ServeOptions,
 ) -> anyhow::Result<RunningServer> {
-    let drain_times = snapshot.process.drain;
+    let (drain_times, metrics) = (snapshot.process.drain, Metrics::new());
     let windows = limits::open(&snapshot.process, &durable, options.role).await?;
-    let metrics = Metrics::new();
     let base = ServerContext {
         role: options.role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
@@ -235,7 +235,7 @@ async fn join(
     let StoreQueues { keys, subject_budgets } = services.start(&base).await?;
     let (mut proxying, mut lease_task) = (None, None);
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
-        parts::set_interrupted(&base, &metered.interrupted);
+        gauges::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
         services.issuer_keys(&base);
         traces::start(&base, &mut services);
@@ -247,7 +247,7 @@ async fn join(
         let checks = services.credential_checks(&base);
         let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
         let shared = parts::shared(&base, metered.meter, counters, checks);
-        parts::watch_gauges(&base, &shared);
+        gauges::watch_gauges(&base, &shared);
         members::start(&base, &mut services.jobs).await;
         services.backend_health(&base, &shared);
         let shown = shared.clone();

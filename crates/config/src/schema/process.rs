@@ -2,6 +2,7 @@
 
 mod api_references;
 mod billing;
+mod config_source;
 mod mail;
 mod traces;
 
@@ -15,6 +16,7 @@ use serde_json::{Value as Json, json};
 
 use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
+use self::config_source::ConfigSourceInput;
 pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
@@ -131,13 +133,6 @@ section! {
         delay: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
         /// Time after `delay` for requests in flight.
         timeout: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(30));
-    }
-}
-
-section! {
-    ConfigSourceInput {
-        /// A key of [etcd](discovery.md#etcd) with a [whole configuration](live-configuration.md#a-configuration-in-etcd), in force instead of the file.
-        etcd: Option<Input<String>> = optional(ETCD_KEY, "none");
     }
 }
 
@@ -316,17 +311,6 @@ fn is_module(path: &str) -> bool {
         !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
     })
 }
-
-const ETCD_KEY: TextForm<String> = TextForm {
-    parse: |text| {
-        let is_valid = (1..=1_024).contains(&text.len()) && text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
-        accept(text, is_valid, "1 to 1,024 visible ASCII characters, such as /tollgate/config")
-    },
-    shown: |key| Value::text(key),
-    cell: "key of etcd",
-    pattern: "^[!-~]{1,1024}$",
-    scalar: Scalar::Any,
-};
 
 const FOLDER: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),

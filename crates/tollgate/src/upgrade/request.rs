@@ -1,5 +1,5 @@
 //! The files in the data folder by which `tollgate upgrade` and the server exchange a request and its result. A signal has no
-//! content of its own.
+//! content.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -49,7 +49,7 @@ pub(crate) struct ServingProcess {
 }
 
 impl UpgradeRequest {
-    /// Writes the request.
+    /// Writes the request into the data folder.
     pub(crate) fn write(&self, data: &Path) -> io::Result<()> {
         write(&data.join(REQUEST), &json::to_vec(self)?)
     }

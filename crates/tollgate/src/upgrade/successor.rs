@@ -27,7 +27,7 @@ pub(crate) struct Handover {
     pub(crate) program: PathBuf,
     /// The listening sockets, with the names of their listeners.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
-    /// The data folder.
+    /// The data folder of both processes.
     pub(crate) data: PathBuf,
     /// The slot of this process.
     pub(crate) slot: Slot,

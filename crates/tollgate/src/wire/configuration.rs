@@ -38,8 +38,8 @@ pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOpt
     Ok(started)
 }
 
-/// Returns the id under which configurations of this data folder are stored: that of its first process, also for a successor
-/// of it, which has a node id of its own.
+/// Returns the node id under which configurations of this data folder are stored: that of the folder's first process. A
+/// successor in an upgrade in place is another node.
 pub(super) fn node_of_configuration(data: &Path, node: &Node) -> Uuid {
     Node::id_in(data).unwrap_or_else(|| node.id())
 }

@@ -1,8 +1,8 @@
 //! The parts of a server, each built from earlier ones.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::billing::Books;
@@ -11,7 +11,7 @@ use access::issuer::IssuerRegistry;
 use access::redis_key::RedisKeys;
 use access::subject_budgets::SubjectBudgets;
 use access::token::Signer;
-use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
+use access::{Clock, Directory, Revision, Secret, Timestamp};
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};
 use cluster::leases::cleanup::{self, LeaseCleanup};
@@ -27,15 +27,13 @@ use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::RetentionJob;
 use ledger::{IngestStats, Ledger, RetentionStats};
+use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
-use meter::stats::ReservationTotals;
-use meter::{Charge, Meter};
 use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
-use telemetry::metrics::MeasureAmounts;
 use telemetry::{BackendBoard, LiveState, Metrics, metrics};
 use tls::ListenerTls;
 use tokio::net::TcpListener;
@@ -45,7 +43,6 @@ use tokio::task::JoinSet;
 use super::backend_health;
 use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
-use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
@@ -161,66 +158,6 @@ pub(crate) fn shared(
 /// Returns the separate state of each worker.
 pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<WorkerResources> {
     writers.into_iter().map(|spool| WorkerResources { directory: keys.another(), spool }).collect()
-}
-
-/// Copies values of other parts into gauges at each scrape.
-pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
-    let (shared, labeled) = (shared.clone(), Mutex::new(None::<Arc<Snapshot>>));
-    base.metrics.on_scrape(Box::new(move |all| {
-        let (meter, capacity) = (&shared.meter, &shared.capacity);
-        all.proxy.connections.set(i64::from(capacity.connections()));
-        all.proxy.in_flight.set(i64::from(capacity.in_flight()));
-        all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
-        let (responses, bytes) = shared.responses.totals();
-        all.proxy.cache_responses.set(i64::try_from(responses).unwrap_or(i64::MAX));
-        all.proxy.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        show(&all.meter, &meter.stats().totals());
-        let (snapshot, mut labeled) = (shared.live.load_full(), labeled.lock().unwrap_or_else(PoisonError::into_inner));
-        if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
-            show_labels(&all.proxy.route_labels, &snapshot);
-            *labeled = Some(snapshot);
-        }
-    }));
-}
-
-/// Shows the labels of the routes of a snapshot. Those of removed routes vanish.
-fn show_labels(shown: &metrics::ConfiguredLabels, snapshot: &Snapshot) {
-    shown.clear();
-    for policy in snapshot.traffic.router.routes().iter().map(|route| &route.policy) {
-        if !policy.labels.pairs.is_empty() {
-            let own = policy.labels.pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-            let labels = std::iter::once(("route".to_owned(), policy.name.to_string())).chain(own).collect();
-            shown.get_or_create(&labels).set(1);
-        }
-    }
-}
-
-fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
-    for (counter, total) in [
-        (&meter.reserved, totals.reserved_count),
-        (&meter.released, totals.released_count),
-        (&meter.settled, totals.settled_count),
-        (&meter.dropped, totals.dropped_count),
-        (&meter.overruns, totals.overrun_count),
-        (&meter.bounded, totals.bounded_count),
-    ] {
-        metrics::set_total(counter, total);
-    }
-    meter.in_flight.set(amounts(totals.in_flight));
-    meter.used.set(amounts(totals.used));
-    meter.overrun.set(amounts(totals.overrun));
-    meter.estimated.set(amounts(totals.estimated));
-}
-
-/// Converts a charge for metrics.
-pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
-    MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
-}
-
-/// Sets the metrics for interrupted requests, which do not change after the start.
-pub(crate) fn set_interrupted(base: &ServerContext, interrupted: &InterruptedTotals) {
-    metrics::set_total(&base.metrics.meter.interrupted, interrupted.requests);
-    base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
 }
 
 /// Copies the number of lost log lines at each scrape.

@@ -23,7 +23,7 @@ const INGEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// The reason why a server ends.
 pub(super) enum ServingEnd {
-    /// A signal.
+    /// The process received a signal.
     Signal(ShutdownSignal),
     /// Another process has its sockets.
     Replaced,

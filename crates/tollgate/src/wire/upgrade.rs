@@ -1,4 +1,4 @@
-//! The upgrade in place of a running server, from both sides: what it passes on, and how a new process announces itself.
+//! The upgrade in place of a running server, from both sides: the sockets that it passes on, and the report of a new process.
 
 use std::pin::Pin;
 use std::sync::Arc;

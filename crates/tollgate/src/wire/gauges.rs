@@ -1,0 +1,74 @@
+//! Gauges of the proxy, copied from its state at each scrape.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::Amount;
+use config::Snapshot;
+use meter::Charge;
+use meter::stats::ReservationTotals;
+use proxy::Shared;
+use telemetry::metrics;
+use telemetry::metrics::MeasureAmounts;
+
+use super::durable_state::InterruptedTotals;
+use super::parts::ServerContext;
+
+/// Copies values of other parts into gauges at each scrape.
+pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
+    let (shared, labeled) = (shared.clone(), Mutex::new(None::<Arc<Snapshot>>));
+    base.metrics.on_scrape(Box::new(move |all| {
+        let (meter, capacity) = (&shared.meter, &shared.capacity);
+        all.proxy.connections.set(i64::from(capacity.connections()));
+        all.proxy.in_flight.set(i64::from(capacity.in_flight()));
+        all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
+        let (responses, bytes) = shared.responses.totals();
+        all.proxy.cache_responses.set(i64::try_from(responses).unwrap_or(i64::MAX));
+        all.proxy.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        show(&all.meter, &meter.stats().totals());
+        let (snapshot, mut labeled) = (shared.live.load_full(), labeled.lock().unwrap_or_else(PoisonError::into_inner));
+        if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
+            show_labels(&all.proxy.route_labels, &snapshot);
+            *labeled = Some(snapshot);
+        }
+    }));
+}
+
+/// Shows the labels of the routes of a snapshot. Those of removed routes vanish.
+fn show_labels(shown: &metrics::ConfiguredLabels, snapshot: &Snapshot) {
+    shown.clear();
+    for policy in snapshot.traffic.router.routes().iter().map(|route| &route.policy) {
+        if !policy.labels.pairs.is_empty() {
+            let own = policy.labels.pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            let labels = std::iter::once(("route".to_owned(), policy.name.to_string())).chain(own).collect();
+            shown.get_or_create(&labels).set(1);
+        }
+    }
+}
+
+fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
+    for (counter, total) in [
+        (&meter.reserved, totals.reserved_count),
+        (&meter.released, totals.released_count),
+        (&meter.settled, totals.settled_count),
+        (&meter.dropped, totals.dropped_count),
+        (&meter.overruns, totals.overrun_count),
+        (&meter.bounded, totals.bounded_count),
+    ] {
+        metrics::set_total(counter, total);
+    }
+    meter.in_flight.set(amounts(totals.in_flight));
+    meter.used.set(amounts(totals.used));
+    meter.overrun.set(amounts(totals.overrun));
+    meter.estimated.set(amounts(totals.estimated));
+}
+
+/// Converts a charge for metrics.
+const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
+    MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
+}
+
+/// Sets the metrics for interrupted requests, which do not change after the start.
+pub(super) fn set_interrupted(base: &ServerContext, interrupted: &InterruptedTotals) {
+    metrics::set_total(&base.metrics.meter.interrupted, interrupted.requests);
+    base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
+}
