@@ -335,10 +335,10 @@ fn the_documents_list_every_setting_with_its_default() {
     }
     let uncommented: String = lines
         .iter()
-        // The keys of `drain`, of `circuit_breaker`, of `tax` and of `dns` enable them.
+        // The keys of `drain`, of `circuit_breaker`, of `tax`, of `dns` and of `mail` enable them.
         .filter(|line| line.starts_with("TOLLGATE_"))
         .filter(|line| {
-            !["HANGUP__DRAIN", "CIRCUIT_BREAKER", "BILLING__TAX", "TOLLGATE_DNS__"]
+            !["HANGUP__DRAIN", "CIRCUIT_BREAKER", "BILLING__TAX", "TOLLGATE_DNS__", "TOLLGATE_MAIL__"]
                 .iter()
                 .any(|part| line.contains(part))
         })
