@@ -177,7 +177,7 @@ impl MailDelivery {
 }
 
 fn pause(attempts: i64, random: u8) -> Duration {
-    let doublings = u32::try_from(attempts).unwrap_or(0).min(12);
+    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(12);
     let whole = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
     whole - whole / 4 * u32::from(random) / u32::from(u8::MAX)
 }

@@ -9,7 +9,7 @@ use super::Place;
 pub(super) const UPGRADE_EXAMPLES: &str = "Examples:
   # After the binary was replaced at its path
   tollgate upgrade --config /etc/tollgate/tollgate.yaml
-  tollgate upgrade --config /etc/tollgate/tollgate.yaml --binary /opt/tollgate-1.1/bin/tollgate
+  tollgate upgrade --binary /opt/tollgate-1.1/tollgate
 
 The server on the data folder starts the binary with its listening sockets and its own arguments, and drains once the new \
 process is ready. The store must be PostgreSQL. The exit status is 0 if the new process serves, and 1 if the old one continues.";

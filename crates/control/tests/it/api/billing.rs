@@ -319,6 +319,19 @@ async fn a_provider_that_does_not_respond_is_reported() {
 }
 
 #[tokio::test]
+async fn a_receipt_is_a_zip_and_an_invoice_of_an_older_release_has_none() {
+    let shop = Shop::open().await;
+    let path = format!("{}/receipt", shop.invoice().await);
+    let receipt = shop.get(&path).await;
+    assert_eq!((receipt.status, receipt.headers["content-type"].as_str()), (200, "application/zip"));
+    assert!(receipt.body.starts_with("PK"), "{}", receipt.body);
+    // Earlier releases stored no terms.
+    shop.world.store.query("DELETE FROM invoice_days").run().await.unwrap();
+    shop.world.store.query("DELETE FROM invoice_terms").run().await.unwrap();
+    shop.get(&path).await.refuses(409, "conflict");
+}
+
+#[tokio::test]
 async fn without_billing_nothing_is_sold() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
@@ -327,6 +340,12 @@ async fn without_billing_nothing_is_sold() {
     for path in [SUBSCRIPTION, "/api/invoices", "/api/wallet", "/api/billing/methods?amount=5"] {
         get(world.address, path, &headers).await.refuses(404, "not_found");
     }
+    let root = world.person_with("root", Role::Admin).await;
+    let root = world.sign_in(&root).await.bearer();
+    for path in ["/api/billing/invoices", "/api/billing/payments", "/api/billing/profile"] {
+        get(world.address, path, &[&root]).await.refuses(404, "not_found");
+    }
+    call(world.address, "PATCH /api/billing/profile", &[&root, JSON], "{}").await.refuses(404, "not_found");
     let plan = r#"{"plan":"pro"}"#;
     post(world.address, "/api/subscription/preview", &headers, plan).await.refuses(404, "not_found");
     let top_up = r#"{"amount":20000,"method":"qris"}"#;
