@@ -17,7 +17,12 @@ async fn stored_responses_are_purged_by_url_prefix_and_tag() {
     let gateway = Gateway::start(setup.section("signup", "open").section("signup_plan", "open")).await;
     let (token, key) = (admin(&gateway, "root").await.token, gateway.key().await);
     let base = format!("http://{}", gateway.proxy);
-    let get = async |target: &str| gateway.call(Call::get(target).key(&key)).await.expect(200).text();
+    // A credential that an open route passes to its upstream keeps the response from being stored.
+    let get = async |target: &str| {
+        let call = Call::get(target);
+        let call = if target.starts_with("/k") { call.key(&key) } else { call };
+        gateway.call(call).await.expect(200).text()
+    };
     let purge = async |query: String| {
         let answer = gateway.ask(Call::new("DELETE", &format!("/api/cache?{query}")).key(&token)).await.expect(200);
         answer.json()["purged"].as_u64().unwrap()
