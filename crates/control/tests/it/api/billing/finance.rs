@@ -286,6 +286,7 @@ async fn finance_approves_the_invoice_of_a_period() {
     let fin = finance(&shop).await;
     let listed = shop.get("/api/invoices?state=review").await.json();
     let invoice = format!("/api/invoices/{}", listed["items"][0]["id"].as_str().unwrap());
+    shop.get(&format!("{invoice}/receipt")).await.refuses(409, "conflict");
     let approved = send(&shop, &fin, &format!("{invoice}/approve"), json!({})).await;
     assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("open")), "{approved:?}");
     let root = shop.world.person_with("auditor", Role::Admin).await;
