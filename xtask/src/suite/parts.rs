@@ -38,7 +38,7 @@ const LOAD: &str = "storms::soak::";
 
 /// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
 /// upstreams and official clients are the same on both. Tests of several nodes and of outages always use PostgreSQL.
-const ON_POSTGRES: [&str; 27] = [
+const ON_POSTGRES: [&str; 28] = [
     "accounts::",
     "audit::",
     "auth::",
@@ -53,6 +53,7 @@ const ON_POSTGRES: [&str; 27] = [
     "from_document::",
     "keys::",
     "leaks::",
+    "mails::",
     "migrate::",
     "quota::",
     "read_only::",
