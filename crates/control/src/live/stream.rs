@@ -19,6 +19,7 @@ use super::topic::{LiveData, LiveMessage, LiveTopic};
 use crate::caller::Caller;
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::progress::IngestProgress;
+use crate::day_insights::roles::HeldRoles;
 use crate::live_readers::{EVERY, ScopeReader, StreamPermit};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
@@ -38,7 +39,7 @@ pub(crate) struct WatchedUsage {
     pub(crate) caller: Caller,
     pub(crate) visible: VisibleScope,
     pub(crate) topics: Vec<LiveTopic>,
-    /// The head of the request, whose credential is checked again and again.
+    /// The head of the request, whose credential is checked before each message.
     pub(crate) head: Parts,
 }
 
@@ -107,7 +108,7 @@ impl LiveStream {
         }
     }
 
-    /// Whether the stream may continue: not after sign-out, when the scope is no longer visible, and when the server ends. If the
+    /// Whether the stream may continue: not after sign-out, after the loss of a role that it needs, and when the server ends. If the
     /// store does not respond, nothing has changed.
     async fn is_permitted(&self) -> bool {
         let app = &self.app;
@@ -121,8 +122,14 @@ impl LiveStream {
         if caller.user != self.watched.caller.user || caller.role != self.watched.caller.role {
             return false;
         }
-        match VisibleScope::of(app, &caller, Some(self.watched.visible.scope.clone())).await {
-            Ok(_) => true,
+        if let Err(problem) = VisibleScope::of(app, &caller, Some(self.watched.visible.scope.clone())).await {
+            return problem.is_ours();
+        }
+        if !self.watched.topics.contains(&LiveTopic::Health) {
+            return true;
+        }
+        match HeldRoles::of(app, &caller).await {
+            Ok(roles) => roles.sees_all(),
             Err(problem) => problem.is_ours(),
         }
     }

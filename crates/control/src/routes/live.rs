@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use insights::DayScope;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::caller::Caller;
 use crate::day_insights::day_scope::VisibleScope;
+use crate::day_insights::roles::HeldRoles;
 use crate::input;
 use crate::live::{LiveMessage, LiveStream, LiveTopic, WatchedUsage};
 use crate::problem::Problem;
@@ -39,10 +39,7 @@ struct LiveQuery {
 pub(super) async fn watch(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Problem> {
     let LiveQuery { topics, scope } = input::query(request.uri())?;
     let visible = VisibleScope::of_query(&app, &caller, scope.as_deref()).await?;
-    let sees_all = match VisibleScope::of(&app, &caller, None).await?.scope {
-        DayScope::All {} => true,
-        DayScope::User { .. } | DayScope::Label { .. } => false,
-    };
+    let sees_all = HeldRoles::of(&app, &caller).await?.sees_all();
     let topics = LiveTopic::of_query(topics.as_deref(), sees_all)?;
     let (head, _) = request.into_parts();
     let stream = LiveStream::begin(app, WatchedUsage { caller, visible, topics, head })?;

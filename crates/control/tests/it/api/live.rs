@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::client::{Answer, get};
+use crate::client::{Answer, call, get};
 use crate::document;
 use crate::person::send;
 use crate::world::{NOON, World, event};
@@ -133,4 +133,22 @@ async fn streams_end_at_sign_out_after_nine_minutes_and_in_a_drain() {
     let drained = open(&staying.bearer()).await;
     world.live_state.drain();
     drained.ends().await;
+}
+
+#[tokio::test]
+async fn the_stream_of_health_ends_with_the_role_that_it_needs() {
+    let world = World::start().await;
+    let (root, fin) = (world.person_with("root", Role::Admin).await, world.person("fin").await);
+    let (root, session) = (world.sign_in(&root).await.bearer(), world.sign_in(&fin).await.bearer());
+    let grant = async |grants: Value| {
+        let line = format!("PATCH /api/users/{}", fin.user);
+        let body = json!({"grants": grants}).to_string();
+        assert_eq!(call(world.address, &line, &[&root, "Content-Type: application/json"], &body).await.status, 200);
+    };
+    grant(json!([{"role": "finance"}])).await;
+    let own = format!("/api/live?topics=health&scope=user:{}", fin.user);
+    let mut watching = Watching::begin(&world, &own, &session).await;
+    watching.message().await;
+    grant(json!([])).await;
+    watching.ends().await;
 }
