@@ -58,6 +58,8 @@ routes: [{name: shop, path: {prefix: /shop}, upstreams: shop, auth: {type: none}
   await expect(page.getByText(en.upstreams.available("2", "2"))).toBeVisible();
   isDone = true;
   await load;
+  // The page asks the server until it is left.
+  await page.goto("about:blank");
   await server.stop();
   await Promise.all([first.stop(), again.stop()]);
 });
