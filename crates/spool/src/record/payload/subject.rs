@@ -1,5 +1,5 @@
 //! The subject of a request in a record. The row numbers of a key are in the base of the payload, other subjects in an
-//! optional field after it (docs/decisions/0026-spool-records.md).
+//! optional field after it (docs/decisions/0009-the-spool.md).
 
 use access::{Caller, KeyNo, PlanId, Subject, SubjectKind, SubjectName, UserNo};
 use serde::{Deserialize, Serialize};

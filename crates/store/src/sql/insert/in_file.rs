@@ -11,7 +11,7 @@ use crate::sql::{Cell, StoreKind};
 
 /// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared. An event in a statement
 /// of 16 rows takes 17,600 instructions, of 4 rows 18,500, of one 22,000, of 64 18,800
-/// (docs/decisions/0039-batches-of-ingest.md).
+/// (docs/decisions/0032-rusqlite-for-ingest.md).
 pub(super) const ROWS_OF_FILE: [usize; 3] = [16, 4, 1];
 /// The number of the parameter that has the time of the batch.
 const NOW: usize = 1;
