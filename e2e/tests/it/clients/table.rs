@@ -22,15 +22,15 @@ built binary and generates this page.
 const RESULTS: &str = "
 ## Results
 
-All scenarios of the listed kinds passed; a number is that of a note. The client does not offer other kinds, or they cannot happen.
+All scenarios of the listed kinds passed; a number is that of a note.
 
-- **ok**: the client returns the complete response in its own types.
-- **stream**: the client reads the stream to its end, and raises an error if the upstream cuts it.
+- **ok**: a complete response in the client's own types.
+- **stream**: the stream is read to its end, and is an error if the upstream cuts it.
 - **tool**: the model calls a tool, and the client sends the tool's result.
-- **error**: the client raises its own error class, with message, code and request id, for each refusal and for 500 and 529 of an upstream. It does not
-  repeat a request that cannot succeed.
-- **cancel**: the client cancels before or during the response. Tollgate aborts the upstream request and settles the usage.
-- **retry**: the client repeats a request after 429 and after 503, and succeeds.
+- **error**: the client's own error class, with message, code and request id, for each refusal and for 500 and 529 of an upstream, without a
+  repetition that cannot succeed.
+- **cancel**: before or during the response. Tollgate aborts the upstream request and settles the usage.
+- **retry**: a repetition after 429 and after 503 succeeds.
 - **timeout**: the client's own timeout expires first.
 ";
 /// Facts that the scenarios do not show; they were measured or read once, by hand.
@@ -67,16 +67,15 @@ Such a response has `x-should-retry: false` and no `Retry-After`. A client sends
 | gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
 | others | | | | | 429 |
 
-The default is 429: the official SDKs, Claude Code and Codex stop after one request. Choose `auto` if the programs of your clients differ; it selects the last
-column by `User-Agent`. OpenAI's SDK for Python then raises an `APIStatusError` with the code `insufficient_quota` instead of a `RateLimitError`.
+Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`. OpenAI's SDK for Python then raises an
+`APIStatusError` with the code `insufficient_quota` instead of a `RateLimitError`.
 
 The figures were measured on loopback on 2026-11-20 and 2026-11-21. Those of LlamaIndex, aider, opencode and gemini-cli are from external audits.
 
 ## Paths that are not served
 
 Other parts of the providers' APIs get 404 `route_not_found`: files, batches, reranking, realtime, conversations, assistants, vector stores, videos,
-stored responses (400 for `background: true`), Vertex AI and Amazon Bedrock. If another base URL would make the path an endpoint, the message names that
-endpoint.
+stored responses (400 for `background: true`), Vertex AI and Amazon Bedrock.
 
 A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
 `/v1beta/PROVIDER/MODEL:generateContent`.
