@@ -16,6 +16,7 @@ mod payments;
 mod profiling;
 mod receipts;
 mod refunding;
+mod shadow;
 mod stored_state;
 mod subscribing;
 mod topping_up;
@@ -40,8 +41,9 @@ pub use invoicing::InvoiceSubject;
 pub use payments::{BegunPayment, PaymentOutcome, instructions};
 pub use receipts::{DayCursor, RECEIPTS, ReceiptListing, ReceiptSource};
 pub use refunding::{NewRefund, RefundWay};
+pub use shadow::{ShadowBill, ShadowBills, ShadowDraft};
 pub use stored_state::state_of;
-pub(crate) use stored_state::terms;
+pub(crate) use stored_state::{terms, usage_day};
 pub use subscribing::{Subscribed, SubscriptionSummary};
 
 /// The books of billing: the store, the settings, and the payment provider. Clones share them.

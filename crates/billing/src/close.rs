@@ -8,14 +8,13 @@ use std::time::Duration;
 use access::{Day, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::BooksTransaction;
-use ledger::billing::charged_usage::{self, ChargedDay};
 use ledger::billing::{
-    DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, invoices, subscriptions,
+    DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, charged_usage, invoices, subscriptions,
 };
 use store::Actor;
 use uuid::Uuid;
 
-use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms};
+use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms, usage_day};
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
@@ -296,19 +295,6 @@ impl ChargedUsage {
     /// Returns the source of the lines, after the price in advance.
     fn into_basis(self, advance: Option<AdvancePrice>) -> InvoiceBasis {
         InvoiceBasis::Period { advance, parts: self.parts, billed: self.billed }
-    }
-}
-
-fn usage_day(of: ChargedDay) -> UsageDay {
-    let count = |stored: i64| u64::try_from(stored).unwrap_or(0);
-    UsageDay {
-        day: of.day,
-        model: of.model,
-        requests: count(of.requests),
-        credits: count(of.credits),
-        tokens: count(of.tokens),
-        cost_nano: count(of.cost_nano),
-        unpriced_requests: count(of.unpriced_requests),
     }
 }
 

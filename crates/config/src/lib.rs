@@ -12,6 +12,7 @@
 mod api_references;
 pub mod catalog;
 mod compile;
+mod draft_price;
 pub mod env_file;
 pub mod environment;
 pub mod error;
@@ -48,6 +49,7 @@ mod yaml;
 
 pub use catalog::CatalogModel;
 pub use compile::read_price_file;
+pub use draft_price::plan_price;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
 pub use explain::{

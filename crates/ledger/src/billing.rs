@@ -5,6 +5,7 @@
 
 pub mod charged_requests;
 pub mod charged_usage;
+pub mod exports;
 pub mod invoices;
 pub mod mails;
 pub mod payments;
@@ -38,6 +39,7 @@ mod tests;
 pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     charged_requests::STATEMENTS,
     charged_usage::STATEMENTS,
+    exports::STATEMENTS,
     invoices::STATEMENTS,
     mails::STATEMENTS,
     payments::STATEMENTS,

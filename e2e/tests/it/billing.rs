@@ -13,12 +13,12 @@ use crate::store;
 /// A demo with its stub, and a user on the plan `starter`.
 pub(crate) struct Shop {
     pub(crate) gateway: Gateway,
-    stub: SocketAddr,
+    pub(crate) stub: SocketAddr,
     pub(crate) key: String,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_with(Setup::bare().flag("--demo")).await
     }
 

@@ -12,6 +12,7 @@ mod audit;
 mod auth;
 mod backlog;
 mod billing;
+mod billing_example;
 mod bodies;
 mod brand;
 mod browser_cors;

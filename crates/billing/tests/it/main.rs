@@ -16,5 +16,6 @@ mod money;
 mod provider;
 mod rater;
 mod receipts;
+mod shadow;
 mod shop;
 mod traffic;

@@ -2,13 +2,16 @@
 
 pub(super) mod changes;
 mod enabled;
+pub(super) mod export;
 pub(super) mod finance;
+mod focus;
 pub(super) mod invoices;
 pub(super) mod lists;
 pub(super) mod notification;
 pub(super) mod payments;
 pub(super) mod profile;
 pub(super) mod receipt;
+pub(super) mod shadow;
 pub(super) mod subscription;
 pub(super) mod views;
 pub(super) mod wallet;

@@ -1,6 +1,6 @@
 //! The daily totals that invoices charge.
 
-use access::{Day, Timestamp, UserNo};
+use access::{Day, Timestamp, UserId, UserNo};
 use store::sql::{Transaction, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
@@ -19,6 +19,9 @@ statements! {
         CAST(sum(d.unpriced_requests) AS BIGINT) AS unpriced_requests
         FROM daily_models d JOIN names n ON n.no = d.model_no
         WHERE d.user_no = $1 AND d.day >= $2 AND d.day <= $3 GROUP BY d.day, n.name";
+    USERS = "SELECT u.id, u.no, s.plan_version_id FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND s.state <> 'cancelled'
+        WHERE u.id > $1 AND (s.id IS NOT NULL OR EXISTS (SELECT 1 FROM daily_usage d WHERE d.user_no = u.no AND d.day >= $2
+        AND d.day <= $3)) ORDER BY u.id LIMIT $4";
     // A node that left with an empty spool has nothing to store; a node that stopped otherwise blocks the close.
     STORED_UNTIL = "SELECT CAST(min(CASE WHEN left_at IS NOT NULL AND ingested_until >= left_at - 1000000 THEN $1
         ELSE coalesce(ingested_until, 0) END) AS BIGINT) FROM nodes";
@@ -43,6 +46,17 @@ pub struct ChargedDay {
     pub cost_nano: i64,
     /// Number of requests without a known cost.
     pub unpriced_requests: i64,
+}
+
+/// A user with a subscription or with usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargedUser {
+    /// Id of the user.
+    pub user: UserId,
+    /// The number of the user in rows of usage.
+    pub user_no: UserNo,
+    /// The plan version of the subscription; `None` without one.
+    pub plan_version: Option<Uuid>,
 }
 
 #[derive(Debug, sqlx_macros::FromRow)]
@@ -86,6 +100,23 @@ pub async fn of_days(
         days.extend(query.all::<ChargedRow>().await?.into_iter().map(ChargedDay::from));
     }
     Ok(days)
+}
+
+/// Returns users with a subscription, or with usage from the first to the last of `days`, in the order of their ids.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn users(
+    on: &mut Transaction,
+    days: (Day, Day),
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<ChargedUser>, DatabaseError> {
+    let (first, last) = days;
+    let query = on.query(USERS).bind(after).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit));
+    let rows: Vec<(Uuid, i64, Option<Uuid>)> = query.all().await?;
+    let user = |(id, no, plan_version)| ChargedUser { user: UserId(id), user_no: UserNo(no), plan_version };
+    Ok(rows.into_iter().map(user).collect())
 }
 
 /// Returns the node whose usage is stored until the earliest time.

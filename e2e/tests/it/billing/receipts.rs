@@ -23,7 +23,7 @@ const EARLIER: [&str; 5] = [
     "UPDATE daily_usage SET day = day - 40",
     "UPDATE daily_models SET day = day - 40",
 ];
-const USED: &str = "SELECT coalesce(sum(requests), 0) FROM daily_usage WHERE user_no IN (SELECT no FROM users WHERE id IN (SELECT user_id FROM subscriptions))";
+const USED: &str = "SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM daily_usage WHERE user_no IN (SELECT no FROM users WHERE id IN (SELECT user_id FROM subscriptions))";
 
 /// Runs `tollgate verify`; returns the exit code and the output.
 async fn verify(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {

@@ -2,6 +2,7 @@
 
 mod finance;
 mod lists;
+mod receipts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

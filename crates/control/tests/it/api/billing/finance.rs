@@ -11,7 +11,7 @@ use crate::client::{Answer, call, get, post};
 const JSON: &str = "Content-Type: application/json";
 
 /// Signs in a person with the role `finance`; returns the header with the token.
-async fn finance(shop: &Shop) -> String {
+pub(super) async fn finance(shop: &Shop) -> String {
     let person = shop.world.person_with("fin", Role::Member).await;
     let root = shop.world.person_with("root", Role::Admin).await;
     let root = shop.world.sign_in(&root).await.bearer();
@@ -21,7 +21,7 @@ async fn finance(shop: &Shop) -> String {
     shop.world.sign_in(&person).await.bearer()
 }
 
-async fn send(shop: &Shop, bearer: &str, path: &str, body: Value) -> Answer {
+pub(super) async fn send(shop: &Shop, bearer: &str, path: &str, body: Value) -> Answer {
     let body = if body == json!({}) { String::new() } else { body.to_string() };
     post(shop.world.address, path, &[bearer], &body).await
 }

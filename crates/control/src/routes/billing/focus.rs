@@ -1,0 +1,244 @@
+//! Lines of invoices as rows of FOCUS 1.2, the FinOps Open Cost and Usage Specification.
+
+use access::{Currency, Day};
+use ledger::billing::{StoredInvoice, StoredInvoiceLine};
+use uuid::Uuid;
+
+use crate::csv;
+use crate::moment::date;
+
+/// The names of the columns, in their order.
+pub(super) const HEAD: &str = "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,ChargePeriodEnd,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,ContractedCost,ContractedUnitPrice,EffectiveCost,InvoiceId,InvoiceIssuerName,ListCost,ListUnitPrice,PricingCategory,PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceName,ServiceSubcategory,SkuId,SkuPriceId\r\n";
+/// Pico units in one unit of a currency.
+const PICO: i128 = 1_000_000_000_000;
+
+/// The values that all rows of an export share.
+#[derive(Debug, Clone)]
+pub(super) struct FocusMonth {
+    /// The name of the seller.
+    pub(super) seller: String,
+    /// The first day of the month.
+    pub(super) first_day: Day,
+    /// The first day of the next month.
+    pub(super) next: Day,
+}
+
+/// The category of a charge, and how often it occurs.
+struct ChargeForm {
+    category: &'static str,
+    frequency: &'static str,
+    is_usage: bool,
+    is_priced: bool,
+}
+
+/// Returns the rows of an invoice. A credit note has negative amounts.
+pub(super) fn rows(month: &FocusMonth, invoice: &StoredInvoice, account: &str, lines: &[StoredInvoiceLine]) -> String {
+    let is_note = invoice.kind == "credit_note";
+    let mut text = String::new();
+    for line in lines.iter().filter(|line| line.kind != "unpriced") {
+        let form = if is_note { credit() } else { form_of(&line.kind) };
+        text.push_str(&row(month, invoice, account, &form, line));
+    }
+    if invoice.tax != 0 {
+        let form = ChargeForm { category: "Tax", frequency: "One-Time", is_usage: false, is_priced: false };
+        let (first_day, last_day) = (i64::from(invoice.first_day.0), i64::from(invoice.last_day.0));
+        let line = StoredInvoiceLine {
+            no: 0,
+            kind: String::new(),
+            text: invoice.tax_name.clone(),
+            quantity: 1,
+            unit: String::new(),
+            unit_price_pico: None,
+            amount: invoice.tax,
+            plan_version_id: None,
+            first_day,
+            last_day,
+        };
+        text.push_str(&row(month, invoice, account, &form, &line));
+    }
+    text
+}
+
+fn credit() -> ChargeForm {
+    ChargeForm { category: "Credit", frequency: "One-Time", is_usage: false, is_priced: false }
+}
+
+/// Returns the form of a line by the name of its kind.
+fn form_of(kind: &str) -> ChargeForm {
+    match kind {
+        "usage" | "late" => ChargeForm { category: "Usage", frequency: "Usage-Based", is_usage: true, is_priced: true },
+        "credit" => credit(),
+        _ => ChargeForm { category: "Purchase", frequency: "Recurring", is_usage: false, is_priced: true },
+    }
+}
+
+fn row(
+    month: &FocusMonth,
+    invoice: &StoredInvoice,
+    account: &str,
+    form: &ChargeForm,
+    line: &StoredInvoiceLine,
+) -> String {
+    let day = |stored: i64| Day(u32::try_from(stored).unwrap_or(0));
+    let midnight = |day: Day| format!("{}T00:00:00Z", date(day));
+    let sign = if invoice.kind == "credit_note" { -1 } else { 1 };
+    let amount = i128::from(line.amount) * sign;
+    let cost = decimal(amount * smallest(invoice.currency));
+    let priced = |text: String| if form.is_priced { text } else { String::new() };
+    let used = |text: String| if form.is_usage { text } else { String::new() };
+    let quantity = format!("{}.0", line.quantity);
+    let price = priced(unit_price(amount, line.quantity, invoice.currency));
+    let sku = priced(line.plan_version_id.map(|id: Uuid| id.to_string()).unwrap_or_default());
+    let seller = csv::quoted(&month.seller);
+    let cells = [
+        cost.clone(),
+        invoice.user.0.to_string(),
+        csv::quoted(account),
+        invoice.currency.code().to_owned(),
+        midnight(month.next),
+        midnight(month.first_day),
+        form.category.to_owned(),
+        String::new(),
+        csv::quoted(&line.text),
+        form.frequency.to_owned(),
+        midnight(day(line.last_day).next()),
+        midnight(day(line.first_day)),
+        used(quantity.clone()),
+        used(line.unit.clone()),
+        cost.clone(),
+        price.clone(),
+        cost.clone(),
+        csv::quoted(invoice.number.as_deref().unwrap_or_default()),
+        seller.clone(),
+        cost,
+        price,
+        priced("Standard".to_owned()),
+        priced(quantity),
+        priced(line.unit.clone()),
+        seller.clone(),
+        seller.clone(),
+        "AI and Machine Learning".to_owned(),
+        seller,
+        "Generative AI".to_owned(),
+        sku.clone(),
+        sku,
+    ];
+    format!("{}\r\n", cells.join(","))
+}
+
+/// Returns the number of pico units in the smallest unit of a currency.
+const fn smallest(currency: Currency) -> i128 {
+    match currency {
+        Currency::Idr => PICO,
+        Currency::Usd => PICO / 1_000_000_000,
+    }
+}
+
+/// Returns the average price of a unit: tiers and packages have no other price per unit.
+fn unit_price(amount: i128, quantity: i64, currency: Currency) -> String {
+    decimal((amount * smallest(currency)).checked_div(i128::from(quantity)).unwrap_or(0))
+}
+
+/// Writes pico units as a decimal number with at least one place: readers of the table infer its type.
+fn decimal(pico: i128) -> String {
+    let sign = if pico < 0 { "-" } else { "" };
+    let (whole, part) = (pico.unsigned_abs() / PICO.unsigned_abs(), pico.unsigned_abs() % PICO.unsigned_abs());
+    let part = format!("{part:012}");
+    let part = part.trim_end_matches('0');
+    format!("{sign}{whole}.{}", if part.is_empty() { "0" } else { part })
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Timestamp, UserId};
+
+    use super::*;
+
+    /// Returns an invoice of 166,500 rupiah with a tax of 16,500.
+    fn invoice(kind: &str) -> StoredInvoice {
+        StoredInvoice {
+            id: Uuid::nil(),
+            user: UserId(Uuid::nil()),
+            subscription: None,
+            kind: kind.to_owned(),
+            of_invoice: None,
+            target_version: None,
+            first_day: Day(20_790),
+            last_day: Day(20_819),
+            state: "open".to_owned(),
+            number: Some("INV-2026-000001".to_owned()),
+            currency: Currency::Idr,
+            subtotal: 150_000,
+            tax_name: "PPN".to_owned(),
+            tax_rate: "12/100".to_owned(),
+            tax_base: 137_500,
+            tax: 16_500,
+            total: 166_500,
+            remaining: 166_500,
+            issued_at: None,
+            due_at: None,
+            digest: String::new(),
+            tax_invoice_number: String::new(),
+            reason: String::new(),
+            created_at: Timestamp(0),
+        }
+    }
+
+    fn line(kind: &str, quantity: i64, amount: i64) -> StoredInvoiceLine {
+        StoredInvoiceLine {
+            no: 1,
+            kind: kind.to_owned(),
+            text: "Requests, \"all\"".to_owned(),
+            quantity,
+            unit: "requests".to_owned(),
+            unit_price_pico: None,
+            amount,
+            plan_version_id: None,
+            first_day: 20_790,
+            last_day: 20_819,
+        }
+    }
+
+    /// Returns the values of columns of each row.
+    fn values(kind: &str, lines: &[StoredInvoiceLine], columns: [&str; 5]) -> Vec<[String; 5]> {
+        let month = FocusMonth { seller: "Tollgate".to_owned(), first_day: Day(20_790), next: Day(20_820) };
+        let text = rows(&month, &invoice(kind), "Ada", lines).replace("\"Requests, \"\"all\"\"\"", "quoted");
+        let value = |row: &str, column: &str| {
+            let nth = HEAD.trim_end().split(',').position(|name| name == column).unwrap();
+            row.split(',').nth(nth).unwrap().to_owned()
+        };
+        text.lines().map(|row| columns.map(|column| value(row, column))).collect()
+    }
+
+    #[test]
+    fn lines_are_purchases_usage_credits_and_tax() {
+        let lines = [line("plan", 1, 150_000), line("usage", 3, 500), line("credit", 1, -50), line("unpriced", 7, 0)];
+        let columns = ["ChargeCategory", "BilledCost", "ConsumedQuantity", "ListUnitPrice", "ChargeDescription"];
+        let expected = [
+            ["Purchase", "150000.0", "", "150000.0", "quoted"],
+            ["Usage", "500.0", "3.0", "166.666666666666", "quoted"],
+            ["Credit", "-50.0", "", "", "quoted"],
+            ["Tax", "16500.0", "", "", "PPN"],
+        ];
+        assert_eq!(values("period", &lines, columns), expected);
+        let columns = ["ChargeCategory", "BilledCost", "ChargePeriodStart", "ChargePeriodEnd", "InvoiceId"];
+        let expected = [
+            ["Credit", "-150000.0", "2026-12-03T00:00:00Z", "2027-01-02T00:00:00Z", "INV-2026-000001"],
+            ["Tax", "-16500.0", "2026-12-03T00:00:00Z", "2027-01-02T00:00:00Z", "INV-2026-000001"],
+        ];
+        assert_eq!(values("credit_note", &lines[..1], columns), expected);
+    }
+
+    #[test]
+    fn amounts_are_decimal_numbers() {
+        for (pico, text) in
+            [(0, "0.0"), (PICO, "1.0"), (-PICO / 2, "-0.5"), (1, "0.000000000001"), (PICO * 150_000, "150000.0")]
+        {
+            assert_eq!(decimal(pico), text);
+        }
+        assert_eq!(unit_price(500, 3, Currency::Idr), "166.666666666666");
+        assert_eq!(unit_price(500, 0, Currency::Idr), "0.0");
+        assert_eq!(decimal(1_500_000_000 * smallest(Currency::Usd)), "1.5");
+        assert_eq!(HEAD.split(',').count(), 31);
+    }
+}

@@ -1,0 +1,133 @@
+//! Receipts of invoices, and the amounts of a draft plan.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Shop;
+use super::finance::{finance, send};
+use crate::client::{Answer, get};
+
+const SHADOW: &str = "/api/billing/shadow";
+
+#[tokio::test]
+async fn a_customer_gets_the_own_receipt_and_finance_any() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let path = format!("{invoice}/receipt");
+    let own = shop.get(&path).await;
+    assert_eq!((own.status, own.headers["content-type"].as_str()), (200, "application/zip"));
+    let name = own.headers["content-disposition"].clone();
+    assert!(name.starts_with("attachment; filename=\"tollgate-INV-") && name.ends_with("-000001.zip\""), "{name}");
+    assert!(own.body.contains("terms.json") && own.body.contains("tollgate-signature-1:"));
+    let fin = finance(&shop).await;
+    assert_eq!(get(shop.world.address, &path, &[&fin]).await.status, 200);
+
+    let bob = shop.world.holder("bob", "starter").await;
+    let foreign = get(shop.world.address, &path, &[&bob.bearer()]).await;
+    foreign.refuses(404, "not_found");
+    let absent = "/api/invoices/0199aa00-0000-7000-8000-00000000dead/receipt";
+    let absent = get(shop.world.address, absent, &[&bob.bearer()]).await;
+    assert_eq!(
+        (absent.status, absent.json()["error"]["message"].clone()),
+        (404, foreign.json()["error"]["message"].clone())
+    );
+    get(shop.world.address, "/api/invoices/x/receipt", &[&bob.bearer()]).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_invoice_in_review_has_no_receipt() {
+    let shop = Shop::open().await;
+    let first = shop.invoice().await;
+    let paying = shop.post(&format!("{first}/pay"), &json!({"method": "qris"})).await.json();
+    let order = paying["payment"]["order_id"].as_str().unwrap().to_owned();
+    shop.play(&format!("/_stub/pay/{order}")).await;
+    let notification = shop.play(&format!("/_stub/resend/{order}")).await.to_string();
+    let sent = crate::client::post(shop.world.address, super::NOTIFICATION, &[], &notification).await;
+    assert_eq!(sent.status, 200);
+    shop.handle().await;
+    let settings = billing::BillingSettings { has_review: true, ..super::settings() };
+    let books = billing::Books::new(shop.world.store.clone(), settings, None);
+    shop.world.clock.advance(Duration::from_hours(24 * 35));
+    assert_eq!(books.close_periods(None).await.unwrap().closed, 1);
+    let listed = shop.get("/api/invoices?state=review").await.json();
+    let invoice = format!("/api/invoices/{}/receipt", listed["items"][0]["id"].as_str().unwrap());
+    shop.get(&invoice).await.refuses(409, "conflict");
+}
+
+/// Returns the lines of a table without the sizes of the chunks in which it is sent.
+fn rows_of(table: &Answer) -> Vec<&str> {
+    table.body.lines().filter(|line| line.contains(',')).collect()
+}
+
+#[tokio::test]
+async fn a_month_is_exported_in_the_form_of_focus() {
+    let shop = Shop::open().await;
+    shop.invoice().await;
+    let fin = finance(&shop).await;
+    let export = async |query: &str| get(shop.world.address, &format!("/api/billing/export?{query}"), &[&fin]).await;
+    let month = shop.world.clock.now().day().to_string();
+    let month = month.rsplit_once('-').unwrap().0;
+    let table = export(&format!("month={month}&format=focus")).await;
+    assert_eq!((table.status, table.headers["content-type"].starts_with("text/csv")), (200, true), "{table:?}");
+    let rows = rows_of(&table);
+    assert_eq!(rows.len(), 2, "{table:?}");
+    let named = |name: &str| {
+        let nth = rows[0].split(',').position(|column| column == name).unwrap();
+        rows[1].split(',').nth(nth).unwrap()
+    };
+    assert_eq!(
+        [named("BilledCost"), named("ChargeCategory"), named("ChargeDescription")],
+        ["150000.0", "Purchase", "endless"]
+    );
+    assert_eq!([named("PricingQuantity"), named("ListUnitPrice"), named("ConsumedQuantity")], ["1.0", "150000.0", ""]);
+    assert_eq!(named("BillingPeriodStart"), format!("{month}-01T00:00:00Z"));
+    assert_eq!(rows_of(&export("month=2000-12&format=focus").await).len(), 1);
+    for query in ["month=2026-13&format=focus", "month=x&format=focus", "month=2026-11&format=xml", "month=2026-11"] {
+        export(query).await.refuses(400, "bad_request");
+    }
+    let path = format!("/api/billing/export?month={month}&format=focus");
+    shop.get(&path).await.refuses(403, "forbidden");
+}
+
+#[tokio::test]
+async fn without_billing_nothing_is_exported_or_compared() {
+    let world = crate::world::World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let root = world.sign_in(&root).await.bearer();
+    get(world.address, "/api/billing/export?month=2026-11&format=focus", &[&root]).await.refuses(404, "not_found");
+    let body = json!({"plan": {"price": "1 IDR"}, "months": 1}).to_string();
+    crate::client::post(world.address, SHADOW, &[&root], &body).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_draft_plan_is_compared_with_present_prices() {
+    let shop = Shop::open().await;
+    shop.invoice().await;
+    let fin = finance(&shop).await;
+    let draft = |plan: Value| json!({"plan": plan, "months": 3});
+    let found = send(&shop, &fin, SHADOW, draft(json!({"price": "175000 IDR"}))).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    let found = found.json();
+    let rupiah = |amount: i64| json!({"amount": amount, "currency": "IDR"});
+    assert_eq!(found["users"].as_array().map(Vec::len), Some(1), "only ada has a subscription: {found}");
+    let expected = json!({"now": rupiah(450_000), "then": rupiah(525_000), "difference": rupiah(75_000)});
+    assert_eq!((&found["totals"], &found["next"]), (&expected, &Value::Null));
+    let yearly = send(&shop, &fin, SHADOW, draft(json!({"price": "1200000 IDR", "interval": "year"}))).await.json();
+    assert_eq!(yearly["totals"]["then"], rupiah(300_000));
+
+    for plan in [
+        json!({}),
+        json!({"price": "x"}),
+        json!({"price": "1 IDR", "credits_per_day": 3}),
+        json!({"price": "1 USD"}),
+        json!({"price": "1 IDR", "charges": [{"name": "a", "metric": "requests"}]}),
+    ] {
+        send(&shop, &fin, SHADOW, draft(plan)).await.refuses(422, "unprocessable");
+    }
+    for months in [0, 4] {
+        let body = json!({"plan": {"price": "1 IDR"}, "months": months});
+        send(&shop, &fin, SHADOW, body).await.refuses(422, "unprocessable");
+    }
+    send(&shop, &shop.ada.bearer(), SHADOW, draft(json!({"price": "1 IDR"}))).await.refuses(403, "forbidden");
+}
