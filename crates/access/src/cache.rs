@@ -1,20 +1,22 @@
 //! A bounded map with two generations: it forgets entries that were not used recently, without updating a list on a
-//! hit.
+//! hit. Its hash has a random seed and costs a fifth of the standard one's.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     generation_max: usize,
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
     /// Creates a map of at most `entries_max` entries. The most recently used half of them is always retained.
     pub(crate) fn new(entries_max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), generation_max: (entries_max / 2).max(1) }
+        Self { young: HashMap::default(), old: HashMap::default(), generation_max: (entries_max / 2).max(1) }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {

@@ -180,9 +180,17 @@ impl HeadEdits {
     /// [`InvalidPart::Name`]: it is a framing field, or the prefix of several names. [`InvalidPart::Value`]: the value
     /// has a control octet other than a tab. Nothing is changed.
     pub fn set(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
-        check_known(name, &[value])?;
+        self.set_parts(name, &[value])
+    }
+
+    /// Replaces every field of this name, received or added before, by one whose value is given in parts, which are joined.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_parts(&mut self, name: KnownName, value: &[&[u8]]) -> Result<(), InvalidPart> {
+        check_known(name, value)?;
         self.remove(name);
-        self.add(name, &[value]);
+        self.add(name, value);
         Ok(())
     }
 

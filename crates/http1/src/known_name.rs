@@ -55,6 +55,8 @@ known_names! {
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
     Range = "range",
+    RateLimit = "ratelimit",
+    RateLimitPolicy = "ratelimit-policy",
     RequestId = "request-id",
     RetryAfter = "retry-after",
     SecWebsocketAccept = "sec-websocket-accept",
@@ -134,6 +136,8 @@ impl KnownName {
                 | Self::Etag
                 | Self::OpenaiOrganization
                 | Self::OpenaiProject
+                | Self::RateLimit
+                | Self::RateLimitPolicy
                 | Self::RequestId
                 | Self::Server
                 | Self::Traceparent

@@ -259,25 +259,15 @@ impl<'a> Request<'a> {
     /// The path, which begins with `/`; that of an absolute-form without a path is `/`. `None` in the forms without a path.
     #[must_use]
     pub fn path(&self) -> Option<&'a [u8]> {
-        let path_and_query = self.path_and_query()?;
-        let end = memchr::memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
-        path_and_query.get(..end).map(|path| if path.is_empty() { b"/" } else { path })
+        let (path, _) = self.head.line.form.path_and_query(self.bytes)?;
+        Some(if path.is_empty() { b"/" } else { path })
     }
 
     /// The query without its `?`.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        let path_and_query = self.path_and_query()?;
-        path_and_query.get(memchr::memchr(b'?', path_and_query)? + 1..)
-    }
-
-    fn path_and_query(&self) -> Option<&'a [u8]> {
-        match self.target() {
-            RequestTarget::Origin { path_and_query } | RequestTarget::Absolute { path_and_query, .. } => {
-                Some(path_and_query)
-            }
-            RequestTarget::Authority(_) | RequestTarget::Asterisk => None,
-        }
+        let (_, query) = self.head.line.form.path_and_query(self.bytes)?;
+        query.strip_prefix(b"?")
     }
 
     /// The target as an origin server takes it, in two parts: the origin-form of an absolute-form (RFC 9112, 3.2.1), and

@@ -33,8 +33,8 @@ pub enum RequestTarget<'a> {
 /// Positions of the parts of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TargetSpans {
-    Origin(Span),
-    Absolute { is_https: bool, authority: Span, path_and_query: Span },
+    Origin { path_and_query: Span, path_len: u32 },
+    Absolute { is_https: bool, authority: Span, path_and_query: Span, path_len: u32 },
     Authority(Span),
     Asterisk,
 }
@@ -42,8 +42,8 @@ pub(crate) enum TargetSpans {
 impl TargetSpans {
     pub(crate) fn of(self, bytes: &[u8]) -> RequestTarget<'_> {
         match self {
-            Self::Origin(span) => RequestTarget::Origin { path_and_query: span.of(bytes) },
-            Self::Absolute { is_https, authority, path_and_query } => RequestTarget::Absolute {
+            Self::Origin { path_and_query, .. } => RequestTarget::Origin { path_and_query: path_and_query.of(bytes) },
+            Self::Absolute { is_https, authority, path_and_query, .. } => RequestTarget::Absolute {
                 is_https,
                 authority: authority.of(bytes),
                 path_and_query: path_and_query.of(bytes),
@@ -53,11 +53,21 @@ impl TargetSpans {
         }
     }
 
+    /// The path and the query, which begins with `?` unless it is empty.
+    pub(crate) fn path_and_query(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        match self {
+            Self::Origin { path_and_query, path_len } | Self::Absolute { path_and_query, path_len, .. } => {
+                path_and_query.of(bytes).split_at_checked(usize::try_from(path_len).unwrap_or(usize::MAX))
+            }
+            Self::Authority(_) | Self::Asterisk => None,
+        }
+    }
+
     /// The host and port that the target names.
     pub(crate) const fn authority(self) -> Option<Span> {
         match self {
             Self::Absolute { authority, .. } | Self::Authority(authority) => Some(authority),
-            Self::Origin(_) | Self::Asterisk => None,
+            Self::Origin { .. } | Self::Asterisk => None,
         }
     }
 }
@@ -67,7 +77,9 @@ pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Re
     let target = bytes.get(start..end).unwrap_or_default();
     let form = match target {
         _ if method == b"CONNECT" => authority_form(target).map(|()| TargetSpans::Authority(Span::new(start, end))),
-        [b'/', ..] => path_and_query(target).map(|()| TargetSpans::Origin(Span::new(start, end))),
+        [b'/', ..] => {
+            path_len_of(target).map(|path_len| TargetSpans::Origin { path_and_query: Span::new(start, end), path_len })
+        }
         b"*" if method == b"OPTIONS" => Ok(TargetSpans::Asterisk),
         _ => absolute(target, start),
     };
@@ -79,7 +91,7 @@ pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Re
 #[must_use]
 pub fn is_origin_form(target: &str) -> bool {
     let target = target.as_bytes();
-    target.len() <= TARGET_BYTES_MAX && target.first() == Some(&b'/') && path_and_query(target).is_ok()
+    target.len() <= TARGET_BYTES_MAX && target.first() == Some(&b'/') && path_len_of(target).is_ok()
 }
 
 /// Whether the octets are a host with an optional port (RFC 9110, 7.2), and not empty.
@@ -128,16 +140,18 @@ fn absolute(target: &[u8], start: usize) -> Result<TargetSpans, Violation> {
     if !is_authority(authority) {
         return Err(Violation::TargetForm);
     }
-    path_and_query(rest)?;
+    let path_len = path_len_of(rest)?;
     let begin = start + slashes + 3;
     Ok(TargetSpans::Absolute {
         is_https,
         authority: Span::new(begin, begin + len),
         path_and_query: Span::new(begin + len, start + target.len()),
+        path_len,
     })
 }
 
-fn path_and_query(target: &[u8]) -> Result<(), Violation> {
+/// Checks a path with its query, and returns the length of the path.
+fn path_len_of(target: &[u8]) -> Result<u32, Violation> {
     let (path_len, has_dots_or_escapes) = path_len(target);
     let (path, query) = target.split_at_checked(path_len).unwrap_or_default();
     if !matches!(query.first(), None | Some(b'?')) || !is_query(query) {
@@ -154,7 +168,7 @@ fn path_and_query(target: &[u8]) -> Result<(), Violation> {
             return Err(Violation::DotSegment);
         }
     }
-    Ok(())
+    Ok(u32::try_from(path_len).unwrap_or(u32::MAX))
 }
 
 fn has_valid_escapes(path: &[u8]) -> bool {

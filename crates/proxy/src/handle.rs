@@ -15,7 +15,7 @@ use std::task::Poll;
 use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
-use config::snapshot::Snapshot;
+use config::snapshot::{Auth, RoutePolicy, Snapshot};
 use http::{Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
@@ -23,6 +23,7 @@ use meter::rate::RateLevel;
 use telemetry::logs::events;
 
 use crate::account::RequestAccount;
+use crate::account::client::Client;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
@@ -159,18 +160,10 @@ async fn serve(
         return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
-    let identification = async {
-        if is_limited {
-            let waiting = rate_limits::before_authentication(account, &policy.rate_limits)?;
-            if !waiting.is_empty() {
-                // Boxed, because its future is large and other requests do not need it.
-                Box::pin(count_shared(account, waiting)).await?;
-            }
-        }
-        authenticate_in_span(account, auth).await
+    let client = {
+        let phases = pin!(identify(account, policy, auth, is_limited));
+        anonymous::identified(phases, at, || request::client_address(&at.peer, &snapshot, &head)).await?
     };
-    let client =
-        anonymous::identified(identification, at, || request::client_address(&at.peer, &snapshot, &head)).await?;
     if account.permits.subject.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
@@ -198,6 +191,23 @@ async fn serve(
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     })
+}
+
+/// Counts the request in the limits that need no client, and authenticates its client.
+async fn identify(
+    account: &mut RequestAccount,
+    policy: &RoutePolicy,
+    auth: &Auth,
+    is_limited: bool,
+) -> Phase<Option<Client>> {
+    if is_limited {
+        let waiting = rate_limits::before_authentication(account, &policy.rate_limits)?;
+        if !waiting.is_empty() {
+            // Boxed, because its future is large and other requests do not need it.
+            Box::pin(count_shared(account, waiting)).await?;
+        }
+    }
+    authenticate_in_span(account, auth).await
 }
 
 /// Refuses a request for a host whose certificate is another than that of the connection (RFC 9110, 7.4).

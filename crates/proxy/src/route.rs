@@ -30,8 +30,9 @@ pub(crate) struct RouteMatch<'a> {
 
 /// Finds the route of a request.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, listener: usize) -> Phase<RouteMatch<'a>> {
-    let (method, path) = (head.method(), head.path());
-    let selection = traffic.select(requested(head, method, listener));
+    let requested = requested(head, head.method(), listener);
+    let Requested { method, path, .. } = requested;
+    let selection = traffic.select(requested);
     let key_places = traffic.key_places(&selection);
     let problem = match selection {
         Selection::Endpoint(called) => {

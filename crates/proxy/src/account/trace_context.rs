@@ -16,7 +16,8 @@ const SAMPLED: u8 = 1;
 const RANDOM: u8 = 2;
 /// The length of a `traceparent` of version 00.
 const TEXT_LEN: usize = 55;
-/// The position of the span's id in it.
+/// The positions of the ids of the trace and of the span in it.
+const TRACE_PLACE: usize = 3;
 const SPAN_PLACE: usize = 36;
 
 /// The trace of a request, as upstreams learn it. The client's part of it is parsed once.
@@ -31,7 +32,7 @@ pub(crate) struct TraceContext {
     pub(crate) is_sampled: bool,
     /// Whether the client's `tracestate` is forwarded.
     pub(crate) has_state: bool,
-    /// `traceparent` with the id of the request's own span.
+    /// `traceparent` with zeros in place of the id of the span.
     text: [u8; TEXT_LEN],
     /// The number of ids that attempts have got.
     attempts: Cell<u64>,
@@ -54,9 +55,10 @@ impl TraceContext {
         };
         let flags = flags & RANDOM | if is_sampled { SAMPLED } else { 0 };
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write_hex(&mut text, 3, &trace_id);
-        write_hex(&mut text, SPAN_PLACE, &span_id);
-        write_hex(&mut text, 53, &[flags]);
+        write_hex(&mut text, TRACE_PLACE, &trace_id);
+        if let Some(digit) = text.last_mut() {
+            *digit += flags;
+        }
         let has_state = received.is_some() && is_valid_state(head);
         let (parent_id, attempts) = (received.map(|received| received.parent_id), Cell::new(0));
         Self { trace_id, span_id, parent_id, is_sampled, has_state, text, attempts }
@@ -100,18 +102,29 @@ impl TraceContext {
 
     /// Returns the id of the trace in hexadecimal digits.
     pub(crate) fn trace_id_text(&self) -> &str {
-        self.text.get(3..35).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        self.text.get(TRACE_PLACE..SPAN_PLACE - 1).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
-/// Writes bytes as lowercase hexadecimal digits from `start` on.
+/// Writes bytes, a multiple of four, as lowercase hexadecimal digits from `start` on.
 fn write_hex(text: &mut [u8; TEXT_LEN], start: usize, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
-    let places = text.get_mut(start..).unwrap_or_default();
-    for (place, byte) in places.chunks_exact_mut(2).zip(bytes) {
-        place.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    let (places, _) = text.get_mut(start..).unwrap_or_default().as_chunks_mut();
+    let (words, _) = bytes.as_chunks();
+    for (place, word) in places.iter_mut().zip(words) {
+        *place = hex_digits(*word);
     }
+}
+
+/// Returns the lowercase hexadecimal digits of four bytes. All are computed at once: every traced request has six such words.
+const fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Spreads the 32 bits over eight octets of four bits each.
+    let halves = u32::from_be_bytes(bytes) as u64;
+    let halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    let octets = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (octets | octets << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let is_letter = (nibbles + 6 * ONES) >> 4 & ONES;
+    (nibbles + b'0' as u64 * ONES + (b'a' - b'0' - 10) as u64 * is_letter).to_be_bytes()
 }
 
 /// The parts of a valid `traceparent`.

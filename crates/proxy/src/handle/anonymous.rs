@@ -8,7 +8,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use access::{Refusal, Subject};
@@ -20,13 +20,14 @@ use crate::capacity::AddressBound;
 use crate::refusal::phase::Phase;
 use crate::refusal::problem::Problem;
 
-/// Polls the phases that identify the client. While they wait, the request counts for the address of its client.
+/// Polls the phases that identify the client. While they wait, the request counts for the address of its client. The phases are
+/// pinned by the caller, because their future is large.
 pub(crate) async fn identified<T>(
-    phases: impl Future<Output = Phase<T>>,
+    mut phases: Pin<&mut impl Future<Output = Phase<T>>>,
     at: &ConnectionContext,
     address: impl Fn() -> IpAddr,
 ) -> Phase<T> {
-    let (mut phases, mut permit) = (pin!(phases), None);
+    let mut permit = None;
     poll_fn(|cx| {
         let polled = phases.as_mut().poll(cx);
         if polled.is_pending() && permit.is_none() {

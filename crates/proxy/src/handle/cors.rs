@@ -134,7 +134,7 @@ fn only_origin(head: &Head) -> Option<&[u8]> {
 
 /// Returns the method of the call that a preflight request announces.
 fn preflight_method(head: &Head) -> Option<&str> {
-    if head.method() != "OPTIONS" {
+    if head.method_bytes() != b"OPTIONS" {
         return None;
     }
     let method = head.fields().named(b"access-control-request-method").next();

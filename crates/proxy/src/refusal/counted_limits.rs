@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Mono, Refusal};
+use http1::KnownName;
 use meter::limiter::key::LimitKey;
 use meter::limiter::sharing::{LimitSharing, SharedRequest};
 use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
@@ -156,36 +157,26 @@ impl ReportedLimit {
         Self { level, policy: None }
     }
 
-    /// Writes the fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), without an
-    /// allocation.
-    pub(crate) fn draft_fields(&self) -> [(&'static str, FieldText); 2] {
-        let (mut policy, mut digits) = (FieldText::new(), itoa::Buffer::new());
-        match &self.policy {
-            Some(text) => policy.extend_from_slice(text.as_bytes()),
-            None => {
-                policy.extend_from_slice(PER_MINUTE);
-                policy.extend_from_slice(b";q=");
-                policy.extend_from_slice(digits.format(self.level.limit).as_bytes());
-                policy.extend_from_slice(b";w=60");
+    /// Passes the parts of the values of `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) to
+    /// `write`.
+    pub(crate) fn draft_fields<E>(&self, mut write: impl FnMut(KnownName, &[&[u8]]) -> Result<(), E>) -> Result<(), E> {
+        let [mut limit, mut remaining, mut reset] = [(); 3].map(|()| itoa::Buffer::new());
+        let name = match &self.policy {
+            Some(policy) => {
+                write(KnownName::RateLimitPolicy, &[policy.as_bytes()])?;
+                policy.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default()
             }
-        }
-        let mut state: FieldText = policy.iter().copied().take_while(|byte| *byte != b';').collect();
-        state.extend_from_slice(b";r=");
-        state.extend_from_slice(digits.format(self.level.remaining).as_bytes());
-        state.extend_from_slice(b";t=");
-        state.extend_from_slice(digits.format(seconds_up(self.level.reset)).as_bytes());
-        [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)]
+            None => {
+                let limit = limit.format(self.level.limit).as_bytes();
+                write(KnownName::RateLimitPolicy, &[PER_MINUTE, b";q=", limit, b";w=60"])?;
+                PER_MINUTE
+            }
+        };
+        let remaining = remaining.format(self.level.remaining).as_bytes();
+        let reset = reset.format(seconds_up(self.level.reset)).as_bytes();
+        write(KnownName::RateLimit, &[name, b";r=", remaining, b";t=", reset])
     }
 }
 
-/// The value of a field.
-pub(crate) type FieldText = SmallVec<[u8; FIELD_INLINE]>;
-
-/// Number of bytes of a field that need no allocation.
-const FIELD_INLINE: usize = 64;
 /// The name of the limits of plans and keys.
 const PER_MINUTE: &[u8] = b"\"requests_per_minute\"";
-
-/// The names of the fields in the draft.
-pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
-pub(crate) const RATE_LIMIT: &str = "ratelimit";

@@ -8,7 +8,6 @@ use meter::rate::RateLevel;
 use meter::{BudgetExceeded, Measure};
 
 use crate::refusal::budget_words::is_shared;
-use crate::refusal::counted_limits::FieldText;
 use crate::refusal::seconds::seconds_up;
 
 pub(super) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -18,11 +17,6 @@ pub(super) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-rate
 /// Returns the `X-RateLimit-*` headers of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
 pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
     limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
-}
-
-/// Returns a field of a limit as a header.
-pub(super) fn field(name: &'static str, value: &FieldText) -> Option<(HeaderName, HeaderValue)> {
-    Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
 }
 
 /// Returns the values of [`limit_headers`].

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use access::{Clock, Refusal};
 use ai::Dialect;
+use http::header::InvalidHeaderValue;
 use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
@@ -12,7 +13,7 @@ use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
 use crate::refusal::budget_words::too_little;
 use crate::refusal::challenge;
 use crate::refusal::counted_limits::ReportedLimit;
-use crate::refusal::limit_fields::{budget_headers, field, limit_headers};
+use crate::refusal::limit_fields::{budget_headers, limit_headers};
 use crate::refusal::seconds::seconds_up;
 
 /// The reason why a request is not served, and the content of the response.
@@ -121,12 +122,12 @@ impl Problem {
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(limit_headers(level, clock.now()));
-                problem.headers.extend(
-                    ReportedLimit::of_plan(level)
-                        .draft_fields()
-                        .into_iter()
-                        .filter_map(|(name, value)| field(name, &value)),
-                );
+                // Numbers and a constant are a valid value.
+                let _: Result<(), InvalidHeaderValue> = ReportedLimit::of_plan(level).draft_fields(|name, value| {
+                    let value = HeaderValue::from_bytes(&value.concat())?;
+                    problem.headers.push((HeaderName::from_static(name.as_str()), value));
+                    Ok(())
+                });
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {

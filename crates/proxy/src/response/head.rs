@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
 
 use crate::account::request_id::RequestIdText;
-use crate::refusal::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
+use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::limit_fields;
 use crate::response::sharing::Sharing;
 use crate::transform::header_rules::RouteHeaders;
@@ -85,12 +85,7 @@ impl ClientHead {
             for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
                 edits.set(name, digits.format(figure).as_bytes())?;
             }
-            if let Some(received) = &self.received {
-                edits.remove_fields(received.fields(), |field| field.known.is_none() && is_limit(field.name));
-            }
-            for (name, value) in limit.draft_fields() {
-                edits.append_named(name.as_bytes(), &value)?;
-            }
+            limit.draft_fields(|name, value| edits.set_parts(name, value))?;
         }
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             edits.remove(name);
@@ -187,11 +182,6 @@ fn report(written: Result<(), InvalidPart>) {
     if let Err(part) = written {
         tracing::error!(%part, "a field of a response cannot be written");
     }
-}
-
-/// Whether a field of this name reports a limit (draft-ietf-httpapi-ratelimit-headers-10).
-fn is_limit(name: &[u8]) -> bool {
-    [RATE_LIMIT, RATE_LIMIT_POLICY].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
 }
 
 /// Writes the head of an interim response.
