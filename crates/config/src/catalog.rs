@@ -8,7 +8,7 @@ use ai::Format;
 use ai::price::{Price, TokenLimits};
 
 use crate::resolve::pattern::ANY;
-use crate::snapshot::{Provider, Traffic};
+use crate::snapshot::{Model, Provider, Traffic};
 
 /// A name that clients may request, with the model that serves it.
 #[derive(Debug, Clone)]
@@ -19,10 +19,12 @@ pub struct CatalogModel<'a> {
     pub aliases: Vec<String>,
     /// Whether the name is an entry of `models`, which `GET /v1/models` lists.
     pub is_entry: bool,
-    /// The provider that serves it.
+    /// The provider that serves it: that of the first usable target, otherwise of the first one.
     pub provider: &'a Arc<Provider>,
     /// The provider's own name of the model.
     pub model: &'a str,
+    /// The names of the formats that the providers of the usable targets support; without any, those of `provider`.
+    pub formats: Vec<&'static str>,
     /// The credits that a request costs.
     pub credits: Credits,
     /// The price on the day; `None` is unknown, never zero.
@@ -38,17 +40,31 @@ impl Provider {
     }
 }
 
+impl Model {
+    /// Returns the names of the formats that any usable target supports.
+    fn formats(&self, usable: impl Fn(&Provider) -> bool) -> Vec<&'static str> {
+        let kinds: Vec<_> = self.targets.iter().filter(|of| usable(&of.provider)).map(|of| of.provider.kind).collect();
+        let formats = Format::ALL.into_iter().filter(|format| kinds.iter().any(|kind| kind.speaks(*format)));
+        formats.map(Format::name).collect()
+    }
+}
+
 impl Traffic {
     /// Returns the models whose names `opens` permits, on the day of `at`: first the entries of `models` in the order of the
     /// file, then by provider and name the models that no permitted entry names, if another entry names them or they have
-    /// a price. Only the provider knows its other models.
+    /// a price. Only the provider knows its other models. `usable` is whether the client has what a provider needs.
     #[must_use]
-    pub fn catalog(&self, at: Timestamp, opens: impl Fn(&str) -> bool) -> Vec<CatalogModel<'_>> {
+    pub fn catalog(
+        &self,
+        at: Timestamp,
+        opens: impl Fn(&str) -> bool,
+        usable: impl Fn(&Provider) -> bool,
+    ) -> Vec<CatalogModel<'_>> {
         if self.ai.is_none() {
             return Vec::new();
         }
         let mut names: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
-        let entries = self.listed_models();
+        let entries = self.listed_models(&usable);
         let permitted = || entries.iter().filter(|listed| opens(&listed.name));
         for listed in permitted() {
             names.entry((&listed.provider.name, listed.model)).or_default().push(&listed.name);
@@ -60,12 +76,15 @@ impl Traffic {
             let (provider, of) = (listed.provider, listed.model);
             let others = names.get(&(&*provider.name, of)).into_iter().flatten().map(|name| (*name).to_owned());
             let full = Some(format!("{}/{of}", provider.name)).filter(|name| is_full_name(name));
+            let described = self.described(provider, of, at);
+            let formats = Some(listed.entry.formats(&usable)).filter(|formats| !formats.is_empty());
             catalog.push(CatalogModel {
                 name: listed.name.to_string(),
+                formats: formats.unwrap_or_else(|| described.formats.clone()),
                 aliases: others.chain(full).filter(|name| **name != *listed.name).collect(),
                 is_entry: true,
                 credits: self.credits_of_entry(listed.entry, &listed.name),
-                ..self.described(provider, of, at)
+                ..described
             });
         }
         for provider in self.known_providers() {
@@ -85,7 +104,7 @@ impl Traffic {
     /// Returns the provider of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
     #[must_use]
     pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
-        let entry = self.entry(name).and_then(|entry| Some(&entry.listed_target()?.provider));
+        let entry = self.entry(name).and_then(|entry| Some(&entry.first_target()?.provider));
         let named = || {
             let (provider, _) = name.split_once('/')?;
             self.provider(provider)
@@ -100,6 +119,7 @@ impl Traffic {
             is_entry: false,
             provider,
             model,
+            formats: provider.formats().collect(),
             credits: self.credits(provider, model),
             price: self.price(provider, (model, None), at),
             limits: self.limits(provider, model, at),
@@ -129,7 +149,7 @@ mod tests {
             "providers:\n  - {name: openai, kind: openai, credential: k}\n  - {name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}\n\
              models:\n  - {name: fast, credits: 2, targets: [{provider: openai, model: gpt-5-mini}]}\n  - {name: quick, targets: [{provider: openai, model: gpt-5-mini}]}\n  - {name: home, targets: [{provider: own, model: llama}]}\n",
         );
-        let catalog = traffic.catalog(NOW, |_| true);
+        let catalog = traffic.catalog(NOW, |_| true, |_| true);
         let names = |name: &str| catalog.iter().filter(|model| model.name == name).collect::<Vec<_>>();
         let [fast] = names("fast")[..] else { panic!("{catalog:?}") };
         assert_eq!(
@@ -156,7 +176,7 @@ mod tests {
         assert_eq!(all.len(), catalog.len());
         // With a list of names, other names of a model are neither listed nor mentioned.
         let some = |names: &[&str]| -> Vec<(String, String)> {
-            let catalog = traffic.catalog(NOW, |name| names.contains(&name));
+            let catalog = traffic.catalog(NOW, |name| names.contains(&name), |_| true);
             catalog.into_iter().map(|model| (model.name, model.aliases.join(" "))).collect()
         };
         let pair = |name: &str, aliases: &str| (name.to_owned(), aliases.to_owned());
@@ -166,10 +186,48 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_described_by_its_first_usable_target() {
+        let traffic = traffic(
+            "providers: [{name: openai, kind: openai, credential: k}, {name: claude, kind: anthropic, credential: k}]\n\
+             models: [{name: smart, targets: [{provider: openai, model: gpt-5}, {provider: claude, model: claude-opus-4-8}]}]\n",
+        );
+        let described = |usable: &[&str]| {
+            let catalog = traffic.catalog(NOW, |name| name == "smart", |provider| usable.contains(&&*provider.name));
+            let [smart] = &catalog[..] else { panic!("{catalog:?}") };
+            let speaks = |format| smart.formats.contains(&format);
+            (smart.provider.name.to_string(), smart.model.to_owned(), speaks("chat"), speaks("messages"))
+        };
+        let (openai, claude) =
+            (("openai".to_owned(), "gpt-5".to_owned()), ("claude".to_owned(), "claude-opus-4-8".to_owned()));
+        let with =
+            |(provider, model): &(String, String), chat, messages| (provider.clone(), model.clone(), chat, messages);
+        assert_eq!(described(&["openai", "claude"]), with(&openai, true, true));
+        assert_eq!(described(&["claude"]), with(&claude, false, true));
+        assert_eq!(described(&[]), with(&openai, true, false));
+    }
+
+    #[test]
+    fn names_with_a_star_are_listed_if_any_target_has_a_price_for_them() {
+        let traffic = traffic(
+            "providers: [{name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}, {name: openai, kind: openai, credential: k}]\n\
+             models: [{name: 'x/*', targets: [{provider: own, model: '*'}, {provider: openai, model: 'gpt-5*'}]}]\n\
+             prices: [{model: own/llama, input: 1, output: 1}, {model: own/-mini, input: 1, output: 1}]\n",
+        );
+        let names = traffic.model_names();
+        for name in ["x/llama", "x/-mini", "x/-nano"] {
+            assert_eq!(names.iter().filter(|listed| *listed == name).count(), 1, "{name} {names:?}");
+        }
+        assert!(!names.iter().any(|name| name.contains('*')), "{names:?}");
+        let catalog = traffic.catalog(NOW, |_| true, |_| true);
+        let provider = |name: &str| catalog.iter().find(|model| model.name == name).map(|model| &*model.provider.name);
+        assert_eq!([provider("x/-mini"), provider("x/-nano")], [Some("own"), Some("openai")]);
+    }
+
+    #[test]
     fn a_catalog_without_endpoints_is_empty() {
         assert!(
             traffic("ai: {enabled: false}\nproviders: [{name: openai, kind: openai, credential: k}]\n")
-                .catalog(NOW, |_| true)
+                .catalog(NOW, |_| true, |_| true)
                 .is_empty()
         );
     }

@@ -23,7 +23,7 @@ impl Traffic {
         // A name is written into a command between single quotes, and into JSON.
         let is_plain = |name: &str| !name.contains(['\'', '"', '\\', '*']);
         let entry = mock.or_else(|| self.models.iter().find(|model| is_plain(&model.name)));
-        let (kind, name) = match entry.and_then(|model| Some((model.listed_target()?, model))) {
+        let (kind, name) = match entry.and_then(|model| Some((model.first_target()?, model))) {
             Some((target, model)) => (target.provider.kind, model.name.to_string()),
             None => {
                 let provider = self.providers.first()?;

@@ -175,10 +175,10 @@ impl Traffic {
     }
 
     /// Returns the names for `GET /v1/models`, in the order of the file. An entry with `*` is listed as those of its names
-    /// whose models have a price; without such models, by its own name.
+    /// whose models have a price at any target; without such models, by its own name.
     #[must_use]
     pub fn model_names(&self) -> Vec<Cow<'_, str>> {
-        self.listed_models().into_iter().map(|listed| listed.name).collect()
+        self.listed_models(|_| true).into_iter().map(|listed| listed.name).collect()
     }
 
     /// Returns the price of a request that began at `at` and was sent to `provider` with the first name; the second

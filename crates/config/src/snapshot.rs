@@ -84,7 +84,7 @@ pub use signup::{Signup, SignupMode};
 pub use split::{Split, UpstreamChanges, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use timeouts::Timeouts;
-pub use traces::{TraceSample, Traces};
+pub use traces::{TraceLink, TraceSample, Traces};
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };

@@ -29,6 +29,7 @@ mod results;
 pub mod retention;
 mod reviews;
 mod row_ids;
+mod skipped_targets;
 #[cfg(test)]
 mod statements;
 mod stored_text;
@@ -48,13 +49,14 @@ pub use reconcile::{
 };
 pub use retention::RetentionStats;
 pub use reviews::{DecisionError, NewDecision, SettingsError, StoredDecision};
+pub use skipped_targets::RequestSkip;
 pub use usage::{
     CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsage, DayUsageOf, DurationCount,
     EVENT_GROUPS_MAX, EventGroup, GroupBounds, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage,
     Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX,
-    REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestFilter, RequestKey, RequestKind, RequestLine,
-    RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey,
-    ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf, UsageSeries,
-    UserUse,
+    REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter, RequestKey, RequestKind,
+    RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX,
+    ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UsageOf,
+    UsageSeries, UserUse,
 };
 pub use usage_totals::UsageTotals;

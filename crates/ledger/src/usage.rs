@@ -28,8 +28,8 @@ pub use days::{
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
 pub use requests::{
-    CountedRequests, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestKind,
-    RequestLine, RequestPage, RequestPlace, RequestSubject,
+    CountedRequests, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestDetails, RequestFilter,
+    RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject,
 };
 pub use scope::{KeyOwner, UsageOf};
 pub use scope_overview::{RankedRoute, RankedUser, ScopeKey, ScopeOverview, TopLists, UserUse};

@@ -1,6 +1,11 @@
-//! The metadata of a request for explanations of usage: labels, program, tools, session, the part of the cache.
+//! The metadata of a request for explanations of usage: labels, program, tools, session, the part of the cache, the trace, and
+//! the targets that were skipped.
+
+use std::fmt;
 
 use access::{ClientProgram, LabelSet};
+
+use crate::skipped::SkippedTarget;
 
 /// The metadata of a request that no limit and no price depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +20,22 @@ pub struct RequestOrigin {
     pub session: Option<SessionHash>,
     /// The stored response that the request got, if it got one.
     pub cache: CacheUse,
+    /// The trace of the request; `None` if traces are not exported and the client has not begun one.
+    pub trace: Option<TraceId>,
+    /// The targets of the model that an LLM call skipped, in the order in which it skipped them: at most
+    /// [`SKIPPED_TARGETS_MAX`](crate::skipped::SKIPPED_TARGETS_MAX).
+    pub skipped: Vec<SkippedTarget>,
+}
+
+/// The id of a trace (W3C Trace Context).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId(pub [u8; 16]);
+
+impl fmt::Display for TraceId {
+    /// Writes 32 lowercase hexadecimal digits, as `traceparent` has them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
 }
 
 /// The use of a stored response.

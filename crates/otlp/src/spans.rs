@@ -21,7 +21,7 @@ const NANOS_PER_MICRO: u64 = 1_000;
 /// The process that exports spans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedResource {
-    /// `service.name`: the brand, for machines.
+    /// `service.name`: the configured name, or the brand for machines.
     pub service: String,
     /// `service.version`: that of Tollgate.
     pub version: &'static str,

@@ -8,8 +8,8 @@ use access::{
     Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, SessionHash, Source, ToolCalls, ToolUse,
-    Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, SKIPPED_TARGETS_MAX, SessionHash,
+    SkipReason, SkippedTarget, Source, ToolCalls, ToolUse, TraceId, Unit, UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -76,20 +76,34 @@ pub(crate) fn origin() -> RequestOrigin {
         tools: ToolUse::Called,
         session: Some(SessionHash([7; 16])),
         cache: CacheUse::Stale,
+        trace: Some(TraceId([8; 16])),
+        skipped: vec![
+            skipped_target("openai", SkipReason::Cooldown, 0),
+            skipped_target("backup", SkipReason::Connect, 1),
+        ],
     }
+}
+
+fn skipped_target(provider: &str, reason: SkipReason, attempts_before: u8) -> SkippedTarget {
+    SkippedTarget { provider: provider.into(), model: "gpt-5".into(), reason, attempts_before }
+}
+
+fn any_skipped() -> impl Strategy<Value = Vec<SkippedTarget>> {
+    let target = ("[a-z]{1,20}", prop::sample::select(&SkipReason::ALL[..]), any::<u8>());
+    let target = target.prop_map(|(provider, reason, before)| skipped_target(&provider, reason, before));
+    prop::collection::vec(target, 0..=SKIPPED_TARGETS_MAX)
 }
 
 /// Any origin that records may contain.
 pub(crate) fn any_origin() -> impl Strategy<Value = RequestOrigin> {
     let client = prop::sample::select(&ClientProgram::ALL[..]);
     let (tools, cache) = (prop::sample::select(&ToolUse::ALL[..]), prop::sample::select(&CacheUse::ALL[..]));
-    let session = option::of(any::<[u8; 16]>());
-    ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, session, cache).prop_map(
-        |(labels, client, tools, session, cache)| {
-            let (labels, session) = (LabelSet::of_text(&labels), session.map(SessionHash));
-            RequestOrigin { labels, client, tools, session, cache }
-        },
-    )
+    let (session, trace) = (option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>()));
+    let words = ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, cache);
+    (words, session, trace, any_skipped()).prop_map(|((labels, client, tools, cache), session, trace, skipped)| {
+        let (labels, session, trace) = (LabelSet::of_text(&labels), session.map(SessionHash), trace.map(TraceId));
+        RequestOrigin { labels, client, tools, session, cache, trace, skipped }
+    })
 }
 
 /// One subject of each kind, as records contain it.

@@ -12,7 +12,7 @@ const ID = "0199aa00-0000-7000-8000-000000000009";
 const REQUEST: Schemas["RequestDetail"] = {
   id: ID, started_at: "2026-11-21T12:00:00Z", status: 429, outcome: "completed", route: "/v1/chat/completions", format: "chat", model: "fast", provider: null, key: null, subject: null,
   refusal: { code: "quota_exceeded", message: "the credits of the day are used up", page: "x" }, streamed: false, credits: 0, tokens: null, cost: null, unpriced: false, unknown_reason: null,
-  attempt_count: 0, attempts: [], bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
+  attempt_count: 0, attempts: [], skipped: [], trace_id: null, trace_url: null, bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
 } as unknown as Schemas["RequestDetail"];
 
 function open(change: Partial<Schemas["RequestDetail"]> = {}) {
@@ -38,6 +38,34 @@ describe("RequestDrawer", () => {
     open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" } });
     const link = await screen.findByRole("link", { name: "Explain this request" });
     expect(link).toHaveAttribute("href", "/dashboard/explain?method=POST&url=%2Fv1%2Fchat%2Fcompletions&key=k1");
+  });
+
+  it("shows the skipped targets between the attempts, with their reasons", async () => {
+    const attempt = (provider: string, status: number) => ({ provider, model: "m", status, total_ms: 10, first_byte_ms: 5, price: null });
+    const skip = (provider: string, reason: string, attempts_before: number) => ({ provider, model: "m", reason, attempts_before });
+    open({
+      refusal: null, status: 200, attempt_count: 2, attempts: [attempt("first", 500), attempt("last", 200)],
+      skipped: [skip("cold", "cooldown", 0), skip("dead", "connect", 1), skip("new", "of_tomorrow", 9)],
+    } as unknown as Partial<Schemas["RequestDetail"]>);
+    await screen.findByText(/first, 500/);
+    const rows = [...document.querySelectorAll(".wf > div")].slice(2).map((row) => row.textContent);
+    expect(rows).toEqual([
+      "cold/mSkipped. The target is left out for a time after failures.",
+      expect.stringContaining("first, 500"),
+      "dead/mSkipped. No connection could be opened.",
+      expect.stringContaining("last, 200"),
+      "new/mSkipped. of_tomorrow",
+    ]);
+  });
+
+  it("links to the page of the trace if there is one", async () => {
+    const { unmount } = open({ trace_id: "0af7651916cd43dd8448eb211c80319c", trace_url: "https://jaeger.example/trace/0af7" });
+    const link = await screen.findByRole("link", { name: "0af7651916cd43dd8448eb211c80319c" });
+    expect(link).toHaveAttribute("href", "https://jaeger.example/trace/0af7");
+    unmount();
+    open({ trace_id: "0af7651916cd43dd8448eb211c80319c" });
+    expect(await screen.findByText("0af7651916cd43dd8448eb211c80319c")).toBeVisible();
+    expect(screen.queryByRole("link", { name: /0af7/ })).toBeNull();
   });
 
   it("says why a failed request costs a credit", async () => {

@@ -110,7 +110,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
       )}
       {typeof request.count === "number" && <section><p className="hint">{t.usage.countedText}</p></section>}
       {!refusal && request.status >= 400 && request.credits > 0 && <section><p className="hint">{t.usage.failedCounts}</p></section>}
-      {request.attempts.length > 0 && <Timeline request={request} />}
+      {request.attempts.length + request.skipped.length > 0 && <Timeline request={request} />}
       {request.attempts.length > 0 && <RequestCosts request={request} />}
       <RequestFacts request={request} />
       {isAdmin && link && (

@@ -20,6 +20,7 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
     [t.usage.asked, request.model && <span key="v" className="mono">{request.model}</span>],
     [t.usage.answered, last?.answered_model && <span key="v" className="mono">{last.answered_model}</span>],
     [t.usage.upstreamId, last?.upstream_id && <span key="v" className="mono">{last.upstream_id}</span>],
+    [t.usage.trace, request.trace_id && <Trace key="v" id={request.trace_id} url={request.trace_url} />],
     [t.usage.outcome, request.outcome !== "completed" && request.outcome !== "counted" && request.outcome],
     [t.usage.size, request.bytes && t.usage.sizes(format.bytes(request.bytes.request), format.bytes(request.bytes.response), request.streamed)],
   ];
@@ -28,5 +29,15 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
       <h3>{t.usage.request}</h3>
       <Facts facts={facts} />
     </section>
+  );
+}
+
+/** The id of a trace, with a link to its page if the operator has configured one. */
+function Trace({ id, url }: { id: string; url: string | null | undefined }) {
+  if (!url) return <span className="mono">{id}</span>;
+  return (
+    <a className="link mono" href={url} target="_blank" rel="noopener noreferrer">
+      {id}
+    </a>
   );
 }

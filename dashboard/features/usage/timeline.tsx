@@ -1,6 +1,7 @@
 "use client";
 
 import { clsx } from "clsx";
+import { Fragment } from "react";
 
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
@@ -31,7 +32,22 @@ export function barsOf(attempts: readonly Schemas["RequestAttempt"][]): AttemptB
   });
 }
 
-/** The phases of a request: the gateway's own time, then each attempt. */
+function Skips({ targets }: { targets: readonly Schemas["SkippedTarget"][] }) {
+  const t = useMessages();
+  return targets.map(({ provider, model, reason }, at) => (
+    <div key={at}>
+      <span className="trunc t2">{provider}/{model}</span>
+      <span className="skip t2">{t.usage.skipped}. {t.usage.skips[reason] ?? reason}</span>
+    </div>
+  ));
+}
+
+/** The skipped targets before an attempt; those behind the last attempt come before one that does not exist. */
+export function skipsBefore(request: Schemas["RequestDetail"], attempt: number): Schemas["SkippedTarget"][] {
+  return request.skipped.filter((skip) => Math.min(skip.attempts_before, request.attempts.length) === attempt);
+}
+
+/** The phases of a request: the gateway's own time, then each attempt, with the skipped targets between them. */
 export function Timeline({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
   const format = useFormat();
@@ -63,18 +79,22 @@ export function Timeline({ request }: { request: Schemas["RequestDetail"] }) {
           <span className="text-right">{format.duration(own)}</span>
         </div>
         {bars.map(({ attempt, parts }, at) => (
-          <div key={at}>
-            <span className={clsx("trunc", (attempt.status ?? 500) >= 400 && "bad")}>
-              {t.usage.attempt(at + 1, attempt.provider ?? "", attempt.status ? String(attempt.status) : t.usage.noResponse)}
-            </span>
-            <span className="trk">
-              {parts.map(({ kind, from, to }) => (
-                <b key={kind} className={kind} style={{ left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` }} />
-              ))}
-            </span>
-            <span className="text-right">{format.duration(attempt.total_ms)}</span>
-          </div>
+          <Fragment key={at}>
+            <Skips targets={skipsBefore(request, at)} />
+            <div>
+              <span className={clsx("trunc", (attempt.status ?? 500) >= 400 && "bad")}>
+                {t.usage.attempt(at + 1, attempt.provider ?? "", attempt.status ? String(attempt.status) : t.usage.noResponse)}
+              </span>
+              <span className="trk">
+                {parts.map(({ kind, from, to }) => (
+                  <b key={kind} className={kind} style={{ left: `${(from / total) * 100}%`, width: `${((to - from) / total) * 100}%` }} />
+                ))}
+              </span>
+              <span className="text-right">{format.duration(attempt.total_ms)}</span>
+            </div>
+          </Fragment>
         ))}
+        <Skips targets={skipsBefore(request, bars.length)} />
       </div>
       {last && first !== null && first !== undefined && (
         <p className="hint">

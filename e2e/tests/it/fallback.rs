@@ -1,10 +1,12 @@
 //! Models with two targets, whose first one fails: what clients, the list of requests and the audit get.
 
-use e2e::{Call, Gateway, Mock, Setup, eventually, setup};
+use e2e::{Answer, Call, Gateway, Mock, ReservedPort, Setup, eventually, setup};
 use serde_json::{Value, json};
 
-use crate::bodies::Format;
+use crate::bodies::{CHAT, Format};
 use crate::reconcile;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Models of the mock that fail before any content, with the status that is recorded for the attempt.
 const FAULTS: [(&str, Option<u16>); 8] = [
@@ -52,6 +54,16 @@ fn calls(fault: &str, is_stream: bool) -> Vec<(&'static str, String, Value)> {
     Format::ALL.into_iter().map(of).chain([("gemini", google, body)]).collect()
 }
 
+/// Waits for the details of a call.
+async fn details(gateway: &Gateway, key: &str, answer: &Answer) -> Value {
+    let path = format!("/api/usage/requests/{}", answer.header("x-request-id").unwrap());
+    eventually("the request is listed", async || {
+        let answer = gateway.ask(Call::get(&path).key(key)).await;
+        (answer.status() == 200).then(|| answer.json())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn calls_of_each_format_continue_with_the_second_target() {
     let (first, second) = (Mock::start().await, Mock::start().await);
@@ -70,13 +82,7 @@ async fn calls_of_each_format_continue_with_the_second_target() {
                 assert_eq!(shown[0], "backup/tokens-3", "{what}: {text}");
                 assert!(!text.contains("error\":{") && !text.contains("html"), "{what}: {text}");
                 sent += 1;
-                let id = answer.header("x-request-id").unwrap().to_owned();
-                let request = eventually("the request is listed", async || {
-                    let path = format!("/api/usage/requests/{id}");
-                    let answer = gateway.ask(Call::get(&path).key(&key)).await;
-                    (answer.status() == 200).then(|| answer.json())
-                })
-                .await;
+                let request = details(&gateway, &key, &answer).await;
                 let of = |attempt: &Value| (attempt["provider"].clone(), attempt["status"].clone());
                 let attempts: Vec<_> = request["attempts"].as_array().unwrap().iter().map(of).collect();
                 let served = (json!("backup"), json!(200));
@@ -88,5 +94,74 @@ async fn calls_of_each_format_continue_with_the_second_target() {
     }
     let served = second.requests("tokens-3").await;
     assert_eq!(served, sent, "each call is served once");
+    reconcile::agrees(gateway.folder()).await;
+}
+
+/// Returns a setup with a model whose first three targets serve no chat, one with a target behind a circuit breaker, and one with
+/// one target.
+fn skipping(dead: &[ReservedPort; 2], mock: &Mock) -> Setup {
+    let providers = [
+        setup::provider("claude", "anthropic", mock.address()),
+        setup::provider("dead", "openai", dead[0].address()),
+        setup::provider("failing", "openai", mock.address()),
+        setup::provider("broken", "openai", dead[1].address()),
+        setup::provider("backup", "mock", mock.address()),
+    ];
+    let target = |provider: &str, model: &str| format!("{{provider: {provider}, model: \"{model}\"}}");
+    let last = target("backup", "tokens-3");
+    let smart = [target("claude", "c"), target("dead", "d"), target("failing", "500"), last.clone()].join(", ");
+    let broken = [target("broken", "b"), last.clone()].join(", ");
+    let models = format!(
+        "[{{name: smart, targets: [{smart}], cooldown: {{failures: 1}}, sticky: off}}, \
+         {{name: broken, targets: [{broken}], cooldown: {{failures: 100}}, sticky: off}}, {{name: plain, targets: [{last}]}}]"
+    );
+    Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", &models)
+        .section("circuit_breaker", "{failure_threshold: 2}")
+        .section("traces", "{link: \"https://jaeger.example/trace/{trace_id}\"}")
+}
+
+/// Returns the skipped targets of a request, each with the number of the attempts before it, and then its attempts.
+fn steps(request: &Value) -> Vec<String> {
+    let text = |of: &Value, key: &str| of[key].to_string().replace('"', "");
+    let skipped = request["skipped"].as_array().unwrap().iter().map(|skip| {
+        let keys = ["attempts_before", "provider", "model", "reason"];
+        let [before, provider, model, reason] = keys.map(|key| text(skip, key));
+        format!("{before}: {provider}/{model} {reason}")
+    });
+    let attempts = request["attempts"].as_array().unwrap().iter();
+    let attempts = attempts.map(|attempt| format!("{} {}", text(attempt, "provider"), text(attempt, "status")));
+    skipped.chain(attempts).collect()
+}
+
+#[tokio::test]
+async fn details_of_a_call_list_the_targets_that_it_skipped_and_why() {
+    let (dead, mock) = ([ReservedPort::new(), ReservedPort::new()], Mock::start().await);
+    let gateway = Gateway::start(skipping(&dead, &mock)).await;
+    let key = gateway.key().await;
+    let call = async |model: &str| {
+        let call = Call::json(CHAT, &Format::Chat.body(model, false)).key(&key);
+        let answer = gateway.call(call).await.expect(200);
+        details(&gateway, &key, &answer).await
+    };
+    let first = call("smart").await;
+    let expected = ["0: claude/c format", "0: dead/d connect", "failing 500", "backup 200"];
+    assert_eq!(steps(&first), expected, "{first}");
+    assert_eq!((&first["trace_id"], &first["trace_url"]), (&json!(null), &json!(null)));
+    let second = call("smart").await;
+    let expected = ["0: claude/c format", "0: dead/d cooldown", "0: failing/500 cooldown", "backup 200"];
+    assert_eq!(steps(&second), expected, "{second}");
+    for reason in ["connect", "connect", "breaker"] {
+        let broken = call("broken").await;
+        assert_eq!(steps(&broken), [format!("0: broken/b {reason}"), "backup 200".to_owned()], "{broken}");
+    }
+    let plain = Call::json(CHAT, &Format::Chat.body("plain", false)).key(&key);
+    let plain = plain.header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-00"));
+    let answer = gateway.call(plain).await.expect(200);
+    let plain = details(&gateway, &key, &answer).await;
+    assert_eq!(steps(&plain), ["backup 200"], "{plain}");
+    let url = format!("https://jaeger.example/trace/{TRACE}");
+    assert_eq!((&plain["trace_id"], &plain["trace_url"]), (&json!(TRACE), &json!(url)));
     reconcile::agrees(gateway.folder()).await;
 }

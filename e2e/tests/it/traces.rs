@@ -141,6 +141,40 @@ async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
     assert!(!received.contains("a-secret") && !received.contains(&key), "spans have no prompt and no key");
 }
 
+/// The times are those of the attempts themselves. The shortest of several is measured: others contain what the machine does
+/// beside the test.
+#[tokio::test]
+async fn the_next_target_is_tried_at_most_5_ms_after_a_dead_one_has_failed() {
+    const CALLS: usize = 20;
+    const NANOS_MAX: u64 = 5_000_000;
+    let (receiver, dead, second) = (accepting().await, ReservedPort::new(), Mock::start().await);
+    let providers =
+        [setup::provider("dead", "openai", dead.address()), setup::provider("backup", "mock", second.address())];
+    let models = "[{name: fast, targets: [{provider: dead, model: m}, {provider: backup, model: tokens-3}], cooldown: {failures: 1000}}]";
+    let setup = Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", models)
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let mut pauses = Vec::new();
+    for _ in 0..CALLS {
+        let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("fast", false)).key(&key)).await.expect(200);
+        assert_eq!(answer.header("x-tollgate-attempts"), Some("2"));
+        let mut attempts = spans_of(&receiver, &trace_of(&answer)).await;
+        attempts.retain(|span| span.kind == 3);
+        let [failed, served] = &attempts[..] else { panic!("not two attempts: {attempts:#?}") };
+        assert!(failed.is_error && !served.is_error, "{attempts:#?}");
+        pauses.push(served.start.checked_sub(failed.end).expect("the second attempt begins after the first"));
+    }
+    let shortest = pauses.iter().min().copied().unwrap_or(u64::MAX);
+    println!(
+        "from the failure of a dead target to the next attempt: {} µs at least of {CALLS} calls",
+        shortest / 1_000
+    );
+    assert!(shortest <= NANOS_MAX, "{pauses:?}");
+}
+
 /// Returns a gateway with a route to `backend`, of which nothing is sampled by chance.
 async fn unsampled(backend: &Upstream, receiver: &Upstream, more: &str) -> Gateway {
     let setup =
@@ -303,10 +337,12 @@ async fn variables_of_opentelemetry_configure_the_receiver() {
         Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
             .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}/base/", receiver.address()))
             .variable("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=S3CRET%20value, x-other=2")
+            .variable("OTEL_SERVICE_NAME", "edge gateway")
             .variable("TOLLGATE_TRACES__SAMPLE", "100%");
     let gateway = Gateway::start(setup).await;
     let answer = gateway.call(Call::get("/users/1")).await.expect(200);
     spans_of(&receiver, &trace_of(&answer)).await;
+    assert_eq!(resource(&receiver)["service.name"], "edge gateway");
     let head = receiver.only().head;
     assert_eq!(head.first, "POST /base/v1/traces HTTP/1.1");
     assert_eq!(head.all("x-api-key"), ["S3CRET value"]);

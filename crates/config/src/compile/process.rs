@@ -50,6 +50,7 @@ pub(super) fn process(
         upgrade_within: input.upgrade.timeout.value,
         log: log(&input.log),
         traces: traces::traces(reader, &input.traces),
+        trace_link: input.traces.link.as_ref().map(|link| link.value.clone()),
         data: input.data.value.clone(),
         store: store(&input.store),
         spool: spool(&input.spool),

@@ -26,5 +26,6 @@ pub(super) fn traces(reader: &Reader<'_>, input: &TracesInput) -> Option<Traces>
         errors: input.errors.value,
         slow: input.slow.value,
         queue_max: usize::try_from(input.queue.value).unwrap_or(usize::MAX),
+        service: input.service.as_ref().map(|name| name.value.clone()),
     })
 }

@@ -11,6 +11,7 @@ use crate::yaml::{Key, Kind, Node};
 /// The variables of a receiver of all signals, and those of traces, which come first.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const SERVICE: &str = "OTEL_SERVICE_NAME";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 /// Returns the values of keys that the variables set; `root` has all other settings.
@@ -21,8 +22,15 @@ pub(super) fn settings(
 ) -> Vec<(&'static [&'static str], Node)> {
     let mut settings: Vec<(&'static [&'static str], Node)> = Vec::new();
     let is_disabled = environment.get(DISABLED).is_some_and(|word| word.eq_ignore_ascii_case("true"));
-    let is_configured = root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null));
-    if is_disabled || is_configured {
+    if is_disabled {
+        return settings;
+    }
+    let service = environment.get(SERVICE).filter(|name| !name.is_empty() && root.find("traces.service").is_none());
+    if let Some((service, variable)) = service.zip(environment.variable(SERVICE)) {
+        let at = reader.at_variable(variable, true);
+        settings.push((&["traces", "service"], Node { at, kind: Kind::Scalar(service.to_owned()) }));
+    }
+    if root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null)) {
         return settings;
     }
     let set_of = |names: [&'static str; 2]| {
@@ -92,6 +100,23 @@ mod tests {
         assert_eq!(receiver(file, &[all, own]).as_deref(), Some("http://d/v1/traces"));
         assert_eq!(receiver("", &[all, (DISABLED, "true")]), None);
         assert_eq!(receiver("", &[all, (DISABLED, "false")]).as_deref(), Some("http://a:4318/v1/traces"));
+    }
+
+    #[test]
+    fn the_name_of_the_service_applies_with_any_receiver() {
+        let service = |source: &str, variables: &[(&str, &str)]| traces(source, variables).unwrap().unwrap().service;
+        let (file, named) = ("traces: {otlp: 'https://c/x'}", "traces: {otlp: 'https://c/x', service: own}");
+        let (endpoint, name) = (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), (SERVICE, "edge gateway"));
+        assert_eq!(service(file, &[]), None);
+        assert_eq!(service(file, &[(SERVICE, "")]), None);
+        assert_eq!(service(file, &[name]).as_deref(), Some("edge gateway"));
+        assert_eq!(service("", &[endpoint, name]).as_deref(), Some("edge gateway"));
+        assert_eq!(service(named, &[name]).as_deref(), Some("own"));
+        assert_eq!(service(file, &[name, ("TOLLGATE_TRACES__SERVICE", "more")]).as_deref(), Some("more"));
+        assert_eq!(service(file, &[name, (DISABLED, "true")]), None);
+        assert!(traces("", &[name]).unwrap().is_none(), "the name exports nothing");
+        let error = traces(file, &[(SERVICE, "a\nb")]).unwrap_err();
+        assert!(error.contains(SERVICE) && error.contains("control characters"), "{error}");
     }
 
     #[test]

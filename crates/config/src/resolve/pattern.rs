@@ -1,6 +1,7 @@
 //! Entries of `models` whose name ends in `*`: one entry for all names with the same beginning.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::Credits;
@@ -17,7 +18,7 @@ pub(crate) const ANY: char = '*';
 pub(crate) struct ListedModel<'a> {
     /// The name that clients request; with `*` if the models of the provider are unknown.
     pub(crate) name: Cow<'a, str>,
-    /// The provider of the first target.
+    /// The provider of the first usable target.
     pub(crate) provider: &'a Arc<Provider>,
     /// The provider's own name of the model.
     pub(crate) model: &'a str,
@@ -50,9 +51,16 @@ impl Model {
         self.targets.iter().all(|target| target.prefix().is_none())
     }
 
-    /// Returns the target that is listed for the entry: the first of the file.
-    pub(crate) fn listed_target(&self) -> Option<&Target> {
+    /// Returns the first target of the file.
+    pub(crate) fn first_target(&self) -> Option<&Target> {
         self.targets.first()
+    }
+
+    /// Returns the targets, the usable ones first.
+    fn usable_first(&self, usable: impl Fn(&Provider) -> bool + Copy) -> impl Iterator<Item = &Target> {
+        let is_usable = move |target: &&Target| usable(&target.provider);
+        let others = self.targets.iter().filter(move |target| !is_usable(target));
+        self.targets.iter().filter(is_usable).chain(others)
     }
 }
 
@@ -106,36 +114,43 @@ impl Traffic {
         entries.map(|entry| entry.credits).max()
     }
 
-    /// Returns the entries of `models` in the order of the file. An entry with `*` is listed as the models of its provider
-    /// that a price list names; without such models, by its own name.
-    pub(crate) fn listed_models(&self) -> Vec<ListedModel<'_>> {
+    /// Returns the entries of `models` in the order of the file. An entry with `*` is listed as the models of the providers of its
+    /// targets that a price list names; without such models, by its own name. `usable` is whether the client can use a provider.
+    pub(crate) fn listed_models(&self, usable: impl Fn(&Provider) -> bool + Copy) -> Vec<ListedModel<'_>> {
         let mut listed = Vec::new();
         for entry in &self.models {
-            let Some(target) = entry.listed_target() else { continue };
-            let known = self.known_names(entry, target);
-            if known.is_empty() {
+            let known = self.known_names(entry, usable);
+            if known.is_empty()
+                && let Some(target) = entry.usable_first(usable).next()
+            {
                 let name = Cow::Borrowed(&*entry.name);
                 listed.push(ListedModel { name, provider: &target.provider, model: &target.model, entry });
             }
-            listed.extend(known);
+            listed.extend(known.into_values());
         }
         listed
     }
 
     /// Returns the names of an entry with `*` for which no other entry exists.
-    fn known_names<'a>(&'a self, entry: &'a Model, target: &'a Target) -> Vec<ListedModel<'a>> {
-        let Some((start, prefix)) = entry.prefix().zip(target.prefix()) else { return Vec::new() };
-        let provider = &target.provider;
-        let mut models: Vec<&str> = self.priced_models(provider).collect();
-        models.sort_unstable();
-        models.dedup();
-        let names = models.into_iter().filter_map(|model| {
-            let rest = model.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
-            let name = Cow::Owned(format!("{start}{rest}"));
-            let is_own = self.entry(&name).is_some_and(|serving| serving.name == entry.name);
-            is_own.then_some(ListedModel { name, provider, model, entry })
-        });
-        names.collect()
+    fn known_names<'a>(
+        &'a self,
+        entry: &'a Model,
+        usable: impl Fn(&Provider) -> bool + Copy,
+    ) -> BTreeMap<String, ListedModel<'a>> {
+        let mut known = BTreeMap::new();
+        let Some(start) = entry.prefix() else { return known };
+        for target in entry.usable_first(usable) {
+            let (Some(prefix), provider) = (target.prefix(), &target.provider) else { continue };
+            for model in self.priced_models(provider) {
+                let Some(rest) = model.strip_prefix(prefix).filter(|rest| !rest.is_empty()) else { continue };
+                let name = format!("{start}{rest}");
+                if self.entry(&name).is_some_and(|serving| serving.name == entry.name) {
+                    let listed = || ListedModel { name: Cow::Owned(name.clone()), provider, model, entry };
+                    known.entry(name.clone()).or_insert_with(listed);
+                }
+            }
+        }
+        known
     }
 
     /// Returns the models of a provider that a price list names.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::{Billing, EtcdSettings, Mail, MidtransAccount, Traces, WindowLimit};
+use super::{Billing, EtcdSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -49,6 +49,8 @@ pub struct Process {
     pub log: Log,
     /// The export of traces; `None` if it is off.
     pub traces: Option<Traces>,
+    /// The page of a trace, to which the dashboard links; `None` without a tracing system.
+    pub trace_link: Option<TraceLink>,
     /// The folder of the store's file, the spool and the lock.
     pub data: PathBuf,
     /// The database of users, keys and usage.

@@ -1,5 +1,6 @@
 //! The section `traces` of the file.
 
+use std::fmt;
 use std::time::Duration;
 
 use access::Secret;
@@ -23,6 +24,50 @@ pub struct Traces {
     pub slow: Option<Duration>,
     /// Maximum number of requests whose spans wait for the receiver.
     pub queue_max: usize,
+    /// The name of the service in exported traces; `None` means that of the brand.
+    pub service: Option<String>,
+}
+
+/// The URL of a trace's page in a tracing system, with a place for the id of the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceLink {
+    /// The URL before the id.
+    before: String,
+    /// The URL behind the id.
+    after: String,
+}
+
+impl TraceLink {
+    /// The place of the id.
+    const PLACE: &str = "{trace_id}";
+    /// Maximum length in bytes.
+    const LEN_MAX: usize = 2_048;
+
+    /// Parses an `http` or `https` URL that contains `{trace_id}` once, behind its host; `None` for other texts.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (before, after) = text.split_once(Self::PLACE)?;
+        let is_once = !after.contains(Self::PLACE);
+        let is_visible = text.len() <= Self::LEN_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (scheme, rest) = before.split_once("://")?;
+        let (host, _) = rest.split_at(rest.find(['/', '?', '#'])?);
+        let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        let is_host = !host.contains('@') && host.parse::<http::uri::Authority>().is_ok();
+        let link = || Self { before: before.to_owned(), after: after.to_owned() };
+        (is_once && is_visible && is_web && is_host).then(link)
+    }
+
+    /// Returns the URL of a trace, whose id is given in hexadecimal digits.
+    #[must_use]
+    pub fn url(&self, trace_id: &str) -> String {
+        [&self.before, trace_id, &self.after].concat()
+    }
+}
+
+impl fmt::Display for TraceLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.before, Self::PLACE, self.after)
+    }
 }
 
 /// A share of all traces, which the id of a trace belongs to or not. All services with the same share select the same
@@ -61,6 +106,32 @@ impl TraceSample {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_a_web_address_with_one_place_for_the_id() {
+        for (text, expected) in [
+            ("https://jaeger.example/trace/{trace_id}", Some("https://jaeger.example/trace/7f")),
+            ("HTTP://[::1]:16686/trace/{trace_id}?ui=1#a", Some("HTTP://[::1]:16686/trace/7f?ui=1#a")),
+            ("https://g.example?left={\"q\":\"{trace_id}\"}", Some("https://g.example?left={\"q\":\"7f\"}")),
+            ("https://g.example#{trace_id}", Some("https://g.example#7f")),
+            ("https://jaeger.example/trace", None),
+            ("https://a.example/{trace_id}/{trace_id}", None),
+            ("https://{trace_id}.example/", None),
+            ("https://a@b.example/{trace_id}", None),
+            ("https:///{trace_id}", None),
+            ("https://a.example/ {trace_id}", None),
+            ("https://a.example/é{trace_id}", None),
+            ("javascript://a/{trace_id}", None),
+            ("/trace/{trace_id}", None),
+            ("", None),
+        ] {
+            let link = TraceLink::parse(text);
+            assert_eq!(link.as_ref().map(|link| link.url("7f")).as_deref(), expected, "{text}");
+            assert!(link.is_none_or(|link| link.to_string() == text));
+        }
+        let long = format!("https://a.example/{}{{trace_id}}", "x".repeat(2_048));
+        assert_eq!(TraceLink::parse(&long), None);
+    }
 
     #[test]
     fn the_last_seven_bytes_of_an_id_decide() {

@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::state::App;
 
 /// The head of `events.csv`.
-const EVENTS_HEAD: &str = "id,started_at,user_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us\r\n";
+const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us\r\n";
 /// The head of `counts.csv`.
 const COUNTS_HEAD: &str = "route,status_class,requests\r\n";
 
@@ -146,6 +146,7 @@ impl DayExport {
             event.id.0.to_string(),
             rfc3339(event.started_at),
             csv::figure(event.user.map(|user| user.0)),
+            csv::figure(event.trace),
             csv::quoted_or_empty(event.route.as_deref()),
             csv::quoted_or_empty(event.format.as_deref()),
             csv::quoted_or_empty(event.model.as_deref()),

@@ -38,11 +38,11 @@ struct ModelView {
     aliases: Vec<String>,
     /// Whether the name is an entry of `models`, which `GET /v1/models` lists.
     listed: bool,
-    /// The name of the provider.
+    /// The name of the provider: of several, the first one for which the caller has a credential.
     provider: String,
     /// The provider's own name of the model.
     provider_model: String,
-    /// The formats that the provider supports, such as `chat`; it may not support each one for this model.
+    /// The formats that the providers of the model support, such as `chat`; they may not support each one for this model.
     formats: Vec<&'static str>,
     /// The credits that a request costs.
     #[schema(value_type = u32)]
@@ -186,7 +186,7 @@ impl ModelView {
             listed: model.is_entry,
             provider: model.provider.name.to_string(),
             provider_model: model.model.to_owned(),
-            formats: model.provider.formats().collect(),
+            formats: model.formats,
             credits: model.credits,
             credential,
             limits,
@@ -225,7 +225,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
         traffic.offered_providers.iter().any(|offered| offered.name == provider.name)
             && matches!(credentials.state(provider, &caller.plan), CredentialState::Missing)
     };
-    let listed = traffic.catalog(app.clock.now(), opens).into_iter().filter(|model| !is_off(model.provider));
+    let usable = |provider: &Provider| credentials.state(provider, &caller.plan) != CredentialState::Missing;
+    let listed = traffic.catalog(app.clock.now(), opens, usable).into_iter().filter(|model| !is_off(model.provider));
     let items = listed.map(|model| {
         let state = credentials.state(model.provider, &caller.plan);
         ModelView::new(model, state)

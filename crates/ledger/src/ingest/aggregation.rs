@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use store::sql::micros;
 
 use crate::ingest::names::{BatchNames, NameKind};
+use crate::skipped_targets;
 use crate::usage_totals::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
@@ -32,6 +33,8 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) usage: Option<Usage>,
     /// Cost of all attempts.
     pub(crate) cost: Option<NanoUsd>,
+    /// Skipped targets as the store keeps them.
+    pub(crate) skipped: Option<String>,
     /// Amounts of the request in totals, if it counts.
     totals: UsageTotals,
 }
@@ -197,6 +200,7 @@ impl<'a> CountedEvent<'a> {
             last_attempt,
             usage,
             cost,
+            skipped: skipped_targets::stored(&event.origin.skipped),
             totals: totals(event, usage, cost),
         }
     }

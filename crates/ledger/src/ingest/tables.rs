@@ -18,11 +18,13 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache",]
+        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache", "trace_id", "skipped",]
     ),
     &[
         ("id", SqlType::Uuid),
         ("session_id", SqlType::Uuid),
+        ("trace_id", SqlType::Uuid),
+        ("skipped", SqlType::Text),
         ("plan_id", SqlType::Uuid),
         ("format", SqlType::Text),
         ("streamed", SqlType::Boolean),
@@ -55,6 +57,8 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ("containers", UsualValue::Null),
     ("file_searches", UsualValue::Null),
     ("cost_unknown", UsualValue::Null),
+    ("trace_id", UsualValue::Null),
+    ("skipped", UsualValue::Null),
 ]);
 
 /// One row per attempt, for requests with several attempts.

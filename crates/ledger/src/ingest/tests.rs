@@ -13,7 +13,8 @@ use cluster::Cluster;
 use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source, ToolCalls,
+    TraceId, Unit, UnknownCost, Usage, UsageEvent,
 };
 use spool::{Record, Spool, SpoolOpener};
 use sqlx::AssertSqlSafe;
@@ -66,6 +67,10 @@ fn attempt() -> Attempt {
     }
 }
 
+fn skipped() -> SkippedTarget {
+    SkippedTarget { provider: "openai".into(), model: "gpt".into(), reason: SkipReason::Cooldown, attempts_before: 0 }
+}
+
 fn event() -> UsageEvent {
     let caller = Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL };
     UsageEvent {
@@ -73,6 +78,7 @@ fn event() -> UsageEvent {
         charge: Charge { credits: Credits(35), tokens: Tokens(36), money: NanoUsd(37) },
         outcome: Outcome::CallerGone,
         attempts: vec![attempt()],
+        origin: RequestOrigin { trace: Some(TraceId([8; 16])), skipped: vec![skipped()], ..RequestOrigin::default() },
         ..fixture::event(id(), Some(caller), Timestamp(33))
     }
 }
@@ -169,7 +175,8 @@ async fn each_figure_stands_in_its_column() {
          input_tokens=41 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=45
          audio_input_tokens=- image_input_tokens=2 audio_output_tokens=5 image_output_tokens=- billed_unit=image
          billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
-         cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0",
+         cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0 trace_id=08080808080808080808080808080808
+         skipped=[[\"openai\",\"gpt\",\"cooldown\",0]]",
     );
         let days = table(&store, "daily_usage").await;
         expect(

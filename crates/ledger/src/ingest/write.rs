@@ -430,9 +430,10 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     bind_attempt(event.attempts.last(), &counted.last_attempt, row);
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
     bind_figures(counted.usage, counted.cost, unknown, row);
-    let RequestOrigin { client, tools, session, cache, .. } = &event.origin;
+    let RequestOrigin { client, tools, session, cache, trace, .. } = &event.origin;
     row.put(counted.labels).put(i64::from(client.number())).put(i64::from(tools.number()));
     row.put(session.map(|session| Uuid::from_bytes(session.0))).put(i64::from(cache.number()));
+    row.put(trace.map(|trace| Uuid::from_bytes(trace.0))).put(counted.skipped.as_deref());
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.

@@ -9,7 +9,7 @@ mod rows;
 use std::cmp::Reverse;
 
 use access::{Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
-use meter::{Outcome, RequestResult, Usage, usage_columns};
+use meter::{Outcome, RequestResult, TraceId, Usage, usage_columns};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};
@@ -18,9 +18,10 @@ use uuid::Uuid;
 use self::counted::CountedRow;
 use self::filter::{TEXT, TEXT_OF_EVENTS};
 use self::range::Range;
-use self::rows::{AttemptRow, LineRow};
+use self::rows::{AttemptRow, DetailRow, LineRow};
 use crate::handle::Ledger;
 use crate::results;
+use crate::skipped_targets::RequestSkip;
 use crate::stored_text::clip;
 use crate::usage::scope::{KeyOwner, UsageOf};
 use crate::usage_columns::selected;
@@ -85,6 +86,7 @@ statements! {
     ROUTE = "SELECT no FROM names WHERE kind = 'route' AND name = $1";
     ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
+    DETAIL = "SELECT trace_id, skipped FROM usage_events WHERE id = $1";
 }
 
 /// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
@@ -248,6 +250,19 @@ pub struct RequestAttempt {
     pub duration_us: u64,
 }
 
+/// A request with its details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestDetails {
+    /// The request as lists have it.
+    pub line: RequestLine,
+    /// The attempts in their order.
+    pub attempts: Vec<RequestAttempt>,
+    /// Targets of its model that it skipped, in order.
+    pub skipped: Vec<RequestSkip>,
+    /// Trace of the request, if one exists.
+    pub trace: Option<TraceId>,
+}
+
 impl RequestLine {
     /// Returns the result by which the request is counted. An outcome of a later version is a failure.
     #[must_use]
@@ -354,39 +369,28 @@ impl Ledger {
         Ok(self.requests_page(user, &RequestFilter::default(), None, count).await?.lines)
     }
 
-    /// Returns one request of a user, with its attempts in order; `None` if the id does not exist or belongs to another
-    /// user.
+    /// Returns one request of a user with its details; `None` if the id does not exist or belongs to another user.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn find_request(
-        &self,
-        user: UserNo,
-        id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
+    pub async fn find_request(&self, user: UserNo, id: RequestId) -> Result<Option<RequestDetails>, DatabaseError> {
         self.request(Some(user.0), id).await
     }
 
-    /// Returns one request of any user, or without a user, with its attempts in order; `None` if the id does not exist.
+    /// Returns one request of any user, or without a user, with its details; `None` if the id does not exist.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn find_any_request(
-        &self,
-        id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
+    pub async fn find_any_request(&self, id: RequestId) -> Result<Option<RequestDetails>, DatabaseError> {
         self.request(None, id).await
     }
 
-    async fn request(
-        &self,
-        user: Option<i64>,
-        id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
+    async fn request(&self, user: Option<i64>, id: RequestId) -> Result<Option<RequestDetails>, DatabaseError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
         let Some(row) = row else {
             let counted = self.find_counted(user, id).await?;
-            return Ok(counted.map(|line| (line, Vec::new())));
+            let of_counts = |line| RequestDetails { line, attempts: Vec::new(), skipped: Vec::new(), trace: None };
+            return Ok(counted.map(of_counts));
         };
         if user.is_some() && row.user_no != user {
             return Ok(None);
@@ -397,7 +401,10 @@ impl Ledger {
             1 => self.store.query(ONLY_ATTEMPT).bind(id.0).all().await?,
             _ => self.store.query(ATTEMPTS).bind(id.0).all().await?,
         };
-        Ok(Some((line, rows.into_iter().map(RequestAttempt::from).collect())))
+        let detail: Option<DetailRow> = self.store.query(DETAIL).bind(id.0).find().await?;
+        let (trace, skipped) = detail.map(DetailRow::into_parts).unwrap_or_default();
+        let attempts = rows.into_iter().map(RequestAttempt::from).collect();
+        Ok(Some(RequestDetails { line, attempts, skipped, trace }))
     }
 
     /// Returns the number of a model name; `None` if no request named it.

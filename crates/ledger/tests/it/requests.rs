@@ -1,6 +1,9 @@
 use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
-use ledger::{Ledger, REQUESTS_LOOKED_AT_MAX, RequestFilter, RequestLine, RequestPlace};
-use meter::{Attempt, Caller, Charge, RequestResult, Source, ToolCalls, UnknownCost, Usage, UsageEvent};
+use ledger::{Ledger, REQUESTS_LOOKED_AT_MAX, RequestDetails, RequestFilter, RequestLine, RequestPlace, RequestSkip};
+use meter::{
+    Attempt, Caller, Charge, RequestOrigin, RequestResult, SkipReason, SkippedTarget, Source, ToolCalls, TraceId,
+    UnknownCost, Usage, UsageEvent,
+};
 use spool::Record;
 use store::Store;
 
@@ -135,11 +138,24 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
     let failed = Attempt { unknown: Some(UnknownCost::NoUsage), ..failed };
     let charge = Charge { credits: Credits(1), tokens: Tokens(70), money: NanoUsd(9_000) };
-    let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, ..begun(world, caller, 1) };
+    let skip = |provider: &str, reason, attempts_before| SkippedTarget {
+        provider: provider.into(),
+        model: "gpt".into(),
+        reason,
+        attempts_before,
+    };
+    let origin = RequestOrigin {
+        trace: Some(TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes())),
+        skipped: vec![skip("openai", SkipReason::Cooldown, 0), skip("backup", SkipReason::Connect, 1)],
+        ..RequestOrigin::default()
+    };
+    let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, origin, ..begun(world, caller, 1) };
     let (once, never) = (begun(world, caller, 2), refused(world, caller, 3));
     world.ingest(&store, &[twice.clone(), once.clone(), never.clone()].map(Record::Event)).await;
 
-    let (line, attempts) = Ledger::new(store.clone()).find_request(user.no, once.id).await.unwrap().unwrap();
+    let found = Ledger::new(store.clone()).find_request(user.no, once.id).await.unwrap().unwrap();
+    let RequestDetails { line, attempts, skipped, trace } = found;
+    assert_eq!((skipped, trace), (Vec::new(), None));
     let usage: Option<Usage> = attempt().usage;
     assert_eq!((line.usage, line.cost, line.unpriced, line.attempts), (usage, Some(NanoUsd(1_000)), false, 1));
     let told =
@@ -154,7 +170,16 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     assert_eq!(names.map(|name| name.as_deref().unwrap()), ["mock", "mock-1", "mock-1-2026", "req_1", "2026-11"]);
     assert_eq!((only.first_byte_us, only.duration_us), (Some(500), 900));
 
-    let (line, attempts) = Ledger::new(store.clone()).find_request(user.no, twice.id).await.unwrap().unwrap();
+    let found = Ledger::new(store.clone()).find_request(user.no, twice.id).await.unwrap().unwrap();
+    let RequestDetails { line, attempts, skipped, trace } = found;
+    let skip = |provider: &str, reason: &str, attempts_before| RequestSkip {
+        provider: provider.into(),
+        model: "gpt".into(),
+        reason: reason.into(),
+        attempts_before,
+    };
+    assert_eq!(skipped, [skip("openai", "cooldown", 0), skip("backup", "connect", 1)]);
+    assert_eq!(trace.unwrap().to_string(), "0af7651916cd43dd8448eb211c80319c");
     // The cost of the failed attempt is unknown.
     assert_eq!((line.attempts, line.cost, line.unpriced), (2, Some(NanoUsd(1_000)), true));
     assert_eq!((line.unknown.as_deref(), line.charged), (Some("no_usage"), (Tokens(70), NanoUsd(9_000))));
@@ -163,7 +188,8 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let said: Vec<_> = attempts.iter().map(|attempt| (attempt.status, attempt.cost, attempt.usage)).collect();
     assert_eq!(said, [(Some(500), None, None), (Some(200), Some(NanoUsd(1_000)), usage)]);
 
-    let (line, attempts) = Ledger::new(store.clone()).find_request(user.no, never.id).await.unwrap().unwrap();
+    let found = Ledger::new(store.clone()).find_request(user.no, never.id).await.unwrap().unwrap();
+    let RequestDetails { line, attempts, .. } = found;
     assert_eq!(
         (line.refusal.as_deref(), line.credits, line.usage, line.cost),
         (Some("quota_exceeded"), Credits(0), None, None)
@@ -187,7 +213,8 @@ pub(crate) async fn figures_come_back_as_they_were(world: &World) {
         let event =
             UsageEvent { attempts: vec![Attempt { usage: Some(usage), ..attempt() }], ..begun(world, caller, 0) };
         world.ingest(&store, &[Record::Event(event.clone())]).await;
-        let (line, attempts) = Ledger::new(store.clone()).find_request(caller.user, event.id).await.unwrap().unwrap();
+        let found = Ledger::new(store.clone()).find_request(caller.user, event.id).await.unwrap().unwrap();
+        let RequestDetails { line, attempts, .. } = found;
         assert_eq!((line.usage, attempts[0].usage), (Some(usage), Some(usage)));
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use access::{Mono, RequestId, Timestamp, address};
 use config::Snapshot;
 use http1::{KnownName, Version};
+use meter::TraceId;
 use tokio::time::Instant;
 
 use crate::account::client_context::{ClientOrigin, ConnectionContext, Peer};
@@ -106,11 +107,20 @@ impl RequestContext {
         self.trace.get_or_init(|| TraceContext::of(&self.head, self.id, None))
     }
 
-    /// Returns the id of the trace for the log. Without `traces`, a request of which no client has begun a trace has none.
+    /// Returns the id of the trace for the log.
     pub(crate) fn logged_trace_id(&self) -> Option<&str> {
+        self.known_trace().map(TraceContext::trace_id_text)
+    }
+
+    /// Returns the id of the trace for the usage event.
+    pub(crate) fn recorded_trace_id(&self) -> Option<TraceId> {
+        self.known_trace().map(|trace| TraceId(trace.trace_id))
+    }
+
+    /// Returns the trace. Without `traces`, a request of which no client has begun a trace has none.
+    fn known_trace(&self) -> Option<&TraceContext> {
         let is_exported = self.snapshot.process.traces.is_some();
-        let trace = self.trace.get().filter(|trace| is_exported || trace.parent_id.is_some());
-        trace.map(TraceContext::trace_id_text)
+        self.trace.get().filter(|trace| is_exported || trace.parent_id.is_some())
     }
 
     /// Returns the time at which a phase begins; `None` if its span is not recorded. A sampled request reads the clock for it.

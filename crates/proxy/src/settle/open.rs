@@ -49,6 +49,8 @@ impl RequestAccount {
     }
 
     fn as_opened(&self, reserved: Charge) -> OpenRequest {
+        // Each attempt needs the trace too.
+        self.request.trace();
         let call = self.call();
         let price = call.and_then(|call| {
             self.request.snapshot.traffic.price(&call.provider, (&call.model, None), self.request.started_at)

@@ -12,6 +12,10 @@ const EARLY_CLOSES_MAX: usize = 64 * 1024;
 
 /// The change that a record makes to the open requests.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each second change opens a request, and changes live as long as a batch"
+)]
 pub(super) enum OpenChange {
     Opened(OpenRequest),
     Closed(Uuid),

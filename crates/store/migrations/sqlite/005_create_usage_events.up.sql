@@ -86,6 +86,10 @@ CREATE TABLE usage_events (
     session_id               BLOB,
     -- A number of meter::CacheUse; 0 or NULL without a stored response.
     cache                    BIGINT,
+    -- The id of the trace (W3C Trace Context), if one exists.
+    trace_id                 BLOB,
+    -- The targets that an LLM call skipped: [[provider, model, reason, attempts before it], ...]; reason: a word of meter::SkipReason.
+    skipped                  TEXT,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL
 );

@@ -12,7 +12,7 @@ pub(super) fn start(base: &ServerContext, services: &mut Services) {
     let target = ExportTarget {
         receiver: receiver(traces),
         resource: ExportedResource {
-            service: snapshot.process.brand.slug().to_owned(),
+            service: traces.service.clone().unwrap_or_else(|| snapshot.process.brand.slug().to_owned()),
             version: env!("CARGO_PKG_VERSION"),
             instance: base.node.id().to_string(),
         },

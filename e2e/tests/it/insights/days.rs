@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
-/// A server with three stored chats of one user. Returns the key and the brief.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A server with three stored chats of one user, which has begun a trace. Returns the key and the brief.
 async fn with_usage() -> (Gateway, String, Value) {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     for _ in 0..3 {
-        gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
+        let call = Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key);
+        gateway.call(call.header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-00"))).await.expect(200);
     }
     let brief = eventually("the brief has three requests", async || {
         let brief = gateway.ask(Call::get("/brief/today").key(&key)).await.expect(200).json();
@@ -66,6 +69,13 @@ async fn verify_in_python(path: &str) -> Option<i32> {
     python("current", &script).arg(path).output().await.unwrap().status.code()
 }
 
+/// Returns the events of an export.
+async fn events_of(path: &str) -> String {
+    const SCRIPT: &str = "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read('events.csv').decode().strip())";
+    let output = python("current", "-c").args([SCRIPT, path]).output().await.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[tokio::test]
 async fn an_export_is_verified_without_a_server_and_no_changed_byte_passes() {
     let (gateway, key, brief) = with_usage().await;
@@ -82,6 +92,9 @@ async fn an_export_is_verified_without_a_server_and_no_changed_byte_passes() {
     let (code, printed) = verify(&folder, &[&path]).await;
     assert!(code == Some(0) && printed.contains(id), "{code:?} {printed}");
     assert_eq!(verify_in_python(&path).await, Some(0));
+    let events = events_of(&path).await;
+    let traces: Vec<_> = events.lines().map(|line| line.split(',').nth(3).unwrap_or_default()).collect();
+    assert_eq!(traces, ["trace_id", TRACE, TRACE, TRACE], "{events}");
     let line = printed.lines().find(|line| line.trim_start().starts_with("key ")).unwrap();
     let public_key = line.split_whitespace().last().unwrap().to_owned();
     assert_eq!(verify(&folder, &[&path, "--key", &public_key]).await.0, Some(0));

@@ -5,12 +5,12 @@ use std::time::Duration;
 use access::{Secret, usd};
 use http::{HeaderName, HeaderValue};
 
-use super::super::field::{Map, default, or_empty};
+use super::super::field::{Map, default, optional, or_empty};
 use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, WordOr, accept, bad};
 use super::super::section;
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Origin, Scheme, TraceSample};
+use crate::snapshot::{Origin, Scheme, TraceLink, TraceSample};
 
 section! {
     TracesInput {
@@ -28,6 +28,10 @@ section! {
         slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
         /// Maximum of waiting requests. More are dropped and [counted](metrics.md#traces).
         queue: Input<u32> = default(QUEUE, || 8_192);
+        /// The name of the service in exported traces.
+        service: Option<Input<String>> = optional(SERVICE, "the name of the brand in lower case");
+        /// The page of a trace, to which the [dashboard](traces.md#trace-of-a-request) links: `https://…/{trace_id}`.
+        link: Option<Input<TraceLink>> = or_empty(LINK, "none");
     }
 }
 
@@ -56,6 +60,28 @@ const HEADER: TextForm<Secret> = TextForm {
     cell: "text",
     pattern: "^.{0,4096}$",
     scalar: Scalar::Any,
+};
+
+const SERVICE: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_name = (1..=255).contains(&name.chars().count()) && !name.contains(char::is_control);
+        accept(name, is_name, "1 to 255 characters without control characters")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: r"^[^\x00-\x1f\x7f-\x9f]{1,255}$",
+    scalar: Scalar::Any,
+};
+const LINK: TextForm<TraceLink> = TextForm {
+    parse: |text| {
+        TraceLink::parse(text).ok_or_else(|| {
+            bad("`http://HOST[:PORT]/…` or `https://…`, which contains `{trace_id}` once behind the host")
+        })
+    },
+    shown: |link| Value::text(link),
+    cell: "URL with `{trace_id}`",
+    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+[/?#].*\{trace_id\}.*$",
+    scalar: Scalar::Text,
 };
 
 /// Whether an operator may set the header. The others describe the body or the connection.

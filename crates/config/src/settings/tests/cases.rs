@@ -37,6 +37,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("traces.otlp", "http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     ("traces.headers.proxy", "S3CRET", "***"),
     ("traces.sample", "2.5%", "2.5%"),
+    ("traces.link", "https://a.example/{trace_id}", "https://a.example/{trace_id}"),
     ("control.listen", "127.0.0.1:9997", "127.0.0.1:9997"),
     ("control.connections.max", "7", "7"),
     ("control.connections.per_address", "7", "7"),

@@ -6,7 +6,7 @@ use access::{NanoUsd, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::snapshot::Traffic;
-use ledger::RequestAttempt;
+use ledger::{RequestAttempt, RequestDetails, RequestSkip};
 use meter::Billed;
 use meter::rating;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,34 @@ pub(in crate::routes) struct RequestDetail {
     request: RequestItem,
     /// The attempts in order; empty if the request never reached a provider.
     attempts: Vec<Attempt>,
+    /// The targets of the model that the request skipped, in order, at most 32.
+    skipped: Vec<Skip>,
+    /// The id of the trace in hexadecimal digits; null if traces are not exported and the client has not begun one.
+    trace_id: Option<String>,
+    /// The page of the trace in the tracing system; null without `traces.link` or a trace.
+    trace_url: Option<String>,
+}
+
+/// A target of a model to which a request was not sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkippedTarget)]
+struct Skip {
+    /// The name of the provider.
+    provider: String,
+    /// The model name that would have been sent to the provider.
+    model: String,
+    /// `format` (the provider does not support it), `credential` (the client has none), `cooldown` (left out after
+    /// failures), `breaker` (the circuit breaker is open), `price` (a budget needs an unknown price or bound), `connect`
+    /// (no connection could be opened), or a word of a newer version.
+    reason: String,
+    /// The number of `attempts` that precede it.
+    attempts_before: u8,
+}
+
+impl From<RequestSkip> for Skip {
+    fn from(RequestSkip { provider, model, reason, attempts_before }: RequestSkip) -> Self {
+        Self { provider, model, reason, attempts_before }
+    }
 }
 
 /// One attempt: a request to a backend or provider.
@@ -204,7 +232,10 @@ impl Price {
                 {"class": "input", "quantity": 7, "rate_pico": 250000, "amount_pico": 1750000},
                 {"class": "output", "quantity": 3, "rate_pico": 2000000, "amount_pico": 6000000}]},
             "first_byte_ms": 312.5, "total_ms": 410.043
-        }]
+        }],
+        "skipped": [{"provider": "backup", "model": "gpt-5-mini", "reason": "cooldown", "attempts_before": 0}],
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "trace_url": "https://jaeger.example.com/trace/0af7651916cd43dd8448eb211c80319c"
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
@@ -222,10 +253,19 @@ pub(in crate::routes) async fn show(
             found = app.ledger.find_any_request(id).await?;
         }
     }
-    let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
+    let found = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
+    let RequestDetails { line, attempts, skipped, trace } = found;
     let snapshot = app.live.load_full();
     let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
-    Ok(Json(RequestDetail { request: RequestItem::from(line), attempts: attempts.collect() }))
+    let trace_id = trace.map(|trace| trace.to_string());
+    let link = snapshot.process.trace_link.as_ref();
+    Ok(Json(RequestDetail {
+        request: RequestItem::from(line),
+        attempts: attempts.collect(),
+        skipped: skipped.into_iter().map(Skip::from).collect(),
+        trace_url: trace_id.as_deref().zip(link).map(|(id, link)| link.url(id)),
+        trace_id,
+    }))
 }
 
 #[cfg(test)]

@@ -49,6 +49,22 @@ fn named<'a>(models: &'a [Value], name: &str) -> &'a Value {
 }
 
 #[tokio::test]
+async fn a_model_has_the_credential_of_the_first_target_that_can_serve_the_caller() {
+    let smart =
+        "  - {name: smart, targets: [{provider: openai, model: gpt-5}, {provider: claude, model: claude-opus-4-8}]}\n";
+    let world = world(&format!("{FILE}{smart}")).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, poor(&world).await);
+    for (holder, provider, model, credential) in
+        [(&ada, "claude", "claude-opus-4-8", "shared"), (&bob, "openai", "gpt-5", "missing")]
+    {
+        let found = models(&world, &holder.bearer()).await;
+        let smart = named(&found, "smart");
+        let shown = (&smart["provider"], &smart["provider_model"], &smart["credential"]);
+        assert_eq!(shown, (&json!(provider), &json!(model), &json!(credential)), "{smart}");
+    }
+}
+
+#[tokio::test]
 async fn models_have_prices_limits_and_credentials() {
     let world = world(FILE).await;
     let ada = world.holder("ada", "starter").await;

@@ -1,6 +1,7 @@
 //! The events of one day, page by page, in the order of their ids.
 
 use access::{Day, NanoUsd, RequestId, Timestamp, UserId};
+use meter::TraceId;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{timestamp, unsigned};
@@ -45,6 +46,8 @@ pub struct DayEvent {
     pub cost: Option<NanoUsd>,
     /// Microseconds from the head of the request to the end of the response.
     pub duration_us: u64,
+    /// Trace of the request, if one exists.
+    pub trace: Option<TraceId>,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -63,6 +66,7 @@ struct EventRow {
     tokens: i64,
     cost_nano: Option<i64>,
     duration_us: i64,
+    trace_id: Option<Uuid>,
 }
 
 /// Builds the query for the events of a day after the id `$7`.
@@ -70,9 +74,9 @@ fn page(of: DayUsageOf) -> String {
     let (condition, tokens) = (of.condition(), sum_of("", |_| true));
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
-            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us
+            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us, e.trace_id
         FROM (SELECT id, user_no, started_at, route_no, format, model_no, provider_no, streamed, status, outcome, refusal,
-            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us
+            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us, trace_id
             FROM usage_events WHERE {condition} AND {OF_DAY} AND id > $7 ORDER BY id LIMIT {DAY_EVENTS_MAX}) e
         LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
         LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
@@ -115,6 +119,7 @@ impl From<EventRow> for DayEvent {
             tokens: unsigned(row.tokens),
             cost: row.cost_nano.map(NanoUsd),
             duration_us: unsigned(row.duration_us),
+            trace: row.trace_id.map(|id| TraceId(id.into_bytes())),
         }
     }
 }

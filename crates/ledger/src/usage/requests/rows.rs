@@ -1,10 +1,12 @@
 //! Rows of requests and of their attempts, as the database returns them.
 
 use access::{Credits, KeyId, NanoUsd, RequestId, SubjectKind, Tokens, UserId};
+use meter::TraceId;
 use store::sql::{timestamp, unsigned};
 use uuid::Uuid;
 
 use super::{RequestAttempt, RequestKey, RequestLine, RequestSubject};
+use crate::skipped_targets::{self, RequestSkip};
 use crate::usage::scope::KeyOwner;
 use crate::usage_columns::UsageRow;
 
@@ -64,6 +66,20 @@ pub(super) struct AttemptRow {
     upstream_us: Option<i64>,
     #[sqlx(flatten)]
     figures: FiguresRow,
+}
+
+/// The columns of a request that only its details have.
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct DetailRow {
+    trace_id: Option<Uuid>,
+    skipped: Option<String>,
+}
+
+impl DetailRow {
+    /// Returns the id of the trace and the skipped targets.
+    pub(super) fn into_parts(self) -> (Option<TraceId>, Vec<RequestSkip>) {
+        (self.trace_id.map(|id| TraceId(id.into_bytes())), skipped_targets::of_stored(self.skipped.as_deref()))
+    }
 }
 
 fn status(stored: i64) -> u16 {

@@ -24,6 +24,7 @@ fn traces(ppm: u32, parent: bool) -> Traces {
         errors: false,
         slow: None,
         queue_max: 1,
+        service: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
-use meter::AdmissionInfo;
+use meter::{AdmissionInfo, SkipReason};
 use tokio::time::{Instant, sleep};
 
 use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
@@ -53,7 +53,9 @@ impl FallbackCall<'_> {
         let tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
         let mut state = FallbackState { parsed, tries, admission: None, error: None };
         loop {
-            let next = match state.tries.next(account.request.read_clock()) {
+            let next = state.tries.next(account.request.read_clock());
+            self.skip_left_out(account, &mut state.tries);
+            let next = match next {
                 Ok(next) => next,
                 Err(why) => return self.failed(account, state, why),
             };
@@ -92,6 +94,7 @@ impl FallbackCall<'_> {
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
                 AttemptEnd::Failed(mut failed) => {
+                    self.skip_unsent(account, target, &failed);
                     self.has_failed(account, Tried { target, known, begun }, &failed);
                     if let AttemptError::Response(answered) = &mut failed.error {
                         name(answered, &planned, state.tries.attempts).map_err(unwritable)?;
@@ -122,6 +125,7 @@ impl FallbackCall<'_> {
         let wait = account.request.snapshot.destinations.refuses(&planned.provider, account.request.read_at());
         if let Some(wait) = wait {
             state.tries.skip(target);
+            self.skip(account, target, SkipReason::Breaker);
             let message = "the circuit breaker of this model's provider is open";
             state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));
             return Ok(None);
@@ -131,6 +135,7 @@ impl FallbackCall<'_> {
             // Nothing is known about the cost of this target; another one may have a price.
             Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
                 state.tries.exclude(target);
+                self.skip(account, target, SkipReason::Price);
                 state.keep(AttemptError::Problem(Box::new(problem)));
                 Ok(None)
             }
@@ -141,16 +146,42 @@ impl FallbackCall<'_> {
     /// Returns the numbers of the targets in the order in which they are tried.
     async fn order(
         &self,
-        account: &RequestAccount,
+        account: &mut RequestAccount,
         parsed: &ParsedCall,
         states: &[Arc<TargetState>],
         session: Option<u64>,
     ) -> Result<Vec<usize>, Problem> {
-        let (now, destinations) = (account.request.read_clock(), &account.request.snapshot.destinations);
-        let kept = session.and_then(|session| destinations.sessions().target(session, now));
+        let now = account.request.read_clock();
+        let sessions = account.request.snapshot.destinations.sessions();
+        let kept = session.and_then(|session| sessions.target(session, now));
         let kept = kept.and_then(|kept| self.entry.targets.iter().position(|target| id(target) == kept));
         let choice = TargetChoice { entry: self.entry, states, strategy: self.rules.strategy, kept };
         choice.order(account, parsed, &self.of).await
+    }
+
+    /// Notes that the call skips the target with this number.
+    fn skip(&self, account: &mut RequestAccount, target: usize, reason: SkipReason) {
+        if let Some(target) = self.entry.targets.get(target) {
+            self.of.plan.skip(account, target, reason);
+        }
+    }
+
+    /// Notes the targets that were left out when it was their turn.
+    fn skip_left_out(&self, account: &mut RequestAccount, tries: &mut Tries<'_>) {
+        for target in tries.take_left_out() {
+            self.skip(account, target, SkipReason::Cooldown);
+        }
+    }
+
+    /// Notes a target that got nothing of the call, because no connection was opened. Such an attempt is not recorded.
+    fn skip_unsent(&self, account: &mut RequestAccount, target: &Target, failed: &FailedAttempt) {
+        if account.has_sent() {
+            return;
+        }
+        let is_of_breaker =
+            matches!(&failed.error, AttemptError::Problem(problem) if problem.refusal == Refusal::NoHealthyUpstream);
+        let reason = if is_of_breaker { SkipReason::Breaker } else { SkipReason::Connect };
+        self.of.plan.skip(account, target, reason);
     }
 
     /// Notes that an attempt at a target has failed. A failure of the user's own credential leaves it out for nobody.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use access::Credits;
 use ai::Format;
-use config::snapshot::{Model, Provider};
+use config::snapshot::{Model, Provider, Target};
 use config::{ResolveError, ResolvedModel};
+use meter::SkipReason;
 
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -49,6 +50,13 @@ impl ModelPlan {
             }
         })?;
         Ok(Self { requested: asked, credits, target: PlannedModel { provider, model }, entry })
+    }
+
+    /// Notes for the usage event that the call skips a target of its entry.
+    pub(super) fn skip(&self, account: &mut RequestAccount, target: &Target, reason: SkipReason) {
+        if let Some(entry) = &self.entry {
+            account.skips(&target.provider.name, entry.model_of(target, &self.requested).into(), reason);
+        }
     }
 }
 

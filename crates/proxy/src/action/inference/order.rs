@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::NanoUsd;
-use ai::Format;
 use config::snapshot::{Model, TargetStrategy};
+use meter::SkipReason;
 use tokio::time::Instant;
 
 use super::parsed_call::ParsedCall;
@@ -32,12 +32,12 @@ impl TargetChoice<'_> {
     /// The client has a credential for no target. The error names the first one.
     pub(super) async fn order(
         &self,
-        account: &RequestAccount,
+        account: &mut RequestAccount,
         parsed: &ParsedCall,
         of: &InferenceRequest<'_>,
     ) -> Result<Vec<usize>, Problem> {
         let Self { entry, states, .. } = self;
-        let mut order = self.usable(of)?;
+        let mut order = self.usable(account, of)?;
         match self.strategy {
             TargetStrategy::Fallback => {}
             TargetStrategy::Weighted => {
@@ -70,20 +70,23 @@ impl TargetChoice<'_> {
         Ok(order)
     }
 
-    /// Returns the numbers of the targets that support the call's format and for which the client has a credential.
-    fn usable(&self, of: &InferenceRequest<'_>) -> Result<Vec<usize>, Problem> {
-        let mut first = None;
-        let mut order = speaking(self.entry, of.endpoint.format);
-        order.retain(|target| {
-            let Some(target) = self.entry.targets.get(*target) else { return false };
+    /// Returns the numbers of the targets that support the call's format and for which the client has a credential. The others
+    /// are skipped.
+    fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<Vec<usize>, Problem> {
+        let (mut first, mut order) = (None, Vec::with_capacity(self.entry.targets.len()));
+        for (number, target) in self.entry.targets.iter().enumerate() {
+            if !target.provider.kind.speaks(of.endpoint.format) {
+                of.plan.skip(account, target, SkipReason::Format);
+                continue;
+            }
             match credential::choose(&target.provider, &of.client.principal) {
-                Ok(_) => true,
+                Ok(_) => order.push(number),
                 Err(problem) => {
+                    of.plan.skip(account, target, SkipReason::Credential);
                     first.get_or_insert(problem);
-                    false
                 }
             }
-        });
+        }
         match first {
             Some(problem) if order.is_empty() => Err(problem),
             Some(_) | None => Ok(order),
@@ -103,12 +106,6 @@ impl TargetChoice<'_> {
         });
         chosen.map(|(target, _)| target)
     }
-}
-
-/// Returns the numbers of the targets that support a format.
-fn speaking(entry: &Model, format: Format) -> Vec<usize> {
-    let numbered = entry.targets.iter().enumerate();
-    numbered.filter(|(_, target)| target.provider.kind.speaks(format)).map(|(number, _)| number).collect()
 }
 
 /// Moves a target to the front, if it is in the order.

@@ -21,6 +21,8 @@ pub(super) struct Tries<'a> {
     rounds: u32,
     /// The number of attempts so far.
     pub(super) attempts: u32,
+    /// The numbers of the targets whose turn it was while they were left out.
+    left_out: Vec<usize>,
     /// The time after which no attempt begins.
     until: Instant,
 }
@@ -62,7 +64,7 @@ impl<'a> Tries<'a> {
     ) -> Self {
         let until = (now + rules.within).min(total_at);
         let order = order.into_iter().map(|target| TriedTarget { target, turns: 0 }).collect();
-        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, until }
+        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out: Vec::new(), until }
     }
 
     /// Whether there may be a further attempt after the current one.
@@ -80,13 +82,20 @@ impl<'a> Tries<'a> {
             if self.state(target).is_some_and(|state| state.cooldown.until(now).is_none()) {
                 return Ok(NextTry { target, after: Duration::ZERO });
             }
+            self.left_out.push(target);
         }
         self.again(now)
+    }
+
+    /// Removes and returns the numbers of the targets that were left out when it was their turn.
+    pub(super) fn take_left_out(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.left_out)
     }
 
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
     pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
         if self.state(target).is_none_or(|state| state.cooldown.admit(now).is_err()) {
+            self.left_out.push(target);
             return false;
         }
         self.attempts += 1;
@@ -205,6 +214,7 @@ mod tests {
         refuses(0, 2);
         let mut tries = new();
         assert_eq!(tries.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
+        assert_eq!((tries.take_left_out(), tries.take_left_out()), (vec![0], Vec::new()));
         assert!(tries.begin(1, now));
         refuses(1, 20);
         assert_eq!(tries.next(now), Ok(NextTry { target: 0, after: Duration::from_secs(2) }));
@@ -213,6 +223,7 @@ mod tests {
         assert_eq!(all_out.attempts, 0);
         let (mut other, then) = (new(), now + Duration::from_secs(2));
         assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
+        assert_eq!((tries.take_left_out(), other.take_left_out()), (Vec::new(), vec![0]));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The origin of a request, in five fields with consecutive tags.
+//! The origin of a request, in seven fields with consecutive tags.
 
 use std::sync::Arc;
 
 use access::labels::is_label_text;
 use access::{ClientProgram, LabelSet};
-use meter::{CacheUse, RequestOrigin, SessionHash, ToolUse};
+use meter::{CacheUse, RequestOrigin, SKIPPED_TARGETS_MAX, SessionHash, SkipReason, SkippedTarget, ToolUse, TraceId};
+use serde::{Deserialize, Serialize};
 
 use super::wire::{Field, InvalidPayload, NoRoom, PayloadWriter};
 
@@ -14,15 +15,52 @@ const CLIENT: u32 = 1;
 const TOOLS: u32 = 2;
 const SESSION: u32 = 3;
 const CACHE: u32 = 4;
+const TRACE: u32 = 5;
+const SKIPPED: u32 = 6;
+
+/// A skipped target, in a sequence in a field.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct SkippedPayload<'a> {
+    provider: &'a str,
+    model: &'a str,
+    reason: u8,
+    attempts_before: u8,
+}
+
+impl<'a> SkippedPayload<'a> {
+    fn of(target: &'a SkippedTarget) -> Self {
+        let SkippedTarget { provider, model, reason, attempts_before } = target;
+        Self { provider, model, reason: reason.number(), attempts_before: *attempts_before }
+    }
+}
 
 /// Writes the fields of an origin under the tags from `first` on.
 pub(super) fn write_origin(writer: &mut PayloadWriter<'_>, first: u32, origin: &RequestOrigin) -> Result<(), NoRoom> {
-    let RequestOrigin { labels, client, tools, session, cache } = origin;
+    let RequestOrigin { labels, client, tools, session, cache, trace, skipped } = origin;
     writer.field(first + LABELS, labels_field(labels))?;
     writer.field(first + CLIENT, Some(client.number()).filter(|number| *number > 0))?;
     writer.field(first + TOOLS, Some(tools.number()).filter(|number| *number > 0))?;
     writer.field(first + SESSION, session.map(|session| session.0))?;
-    writer.field(first + CACHE, Some(cache.number()).filter(|number| *number > 0))
+    writer.field(first + CACHE, Some(cache.number()).filter(|number| *number > 0))?;
+    writer.field(first + TRACE, trace.map(|trace| trace.0))?;
+    writer.field(first + SKIPPED, (!skipped.is_empty()).then(|| skipped_field(skipped)))
+}
+
+/// Returns the value of the field of skipped targets.
+fn skipped_field(skipped: &[SkippedTarget]) -> Vec<SkippedPayload<'_>> {
+    skipped.iter().take(SKIPPED_TARGETS_MAX).map(SkippedPayload::of).collect()
+}
+
+/// Reads a field of skipped targets.
+fn skipped(field: Field<'_>, text: impl Fn(&str) -> Arc<str>) -> Result<Vec<SkippedTarget>, InvalidPayload> {
+    let targets: Vec<SkippedPayload<'_>> = field.value()?;
+    let target = |SkippedPayload { provider, model, reason, attempts_before }| SkippedTarget {
+        provider: text(provider),
+        model: text(model),
+        reason: SkipReason::of_number(reason),
+        attempts_before,
+    };
+    Ok(targets.into_iter().take(SKIPPED_TARGETS_MAX).map(target).collect())
 }
 
 /// Returns the value of the field of labels; `None` without labels.
@@ -36,12 +74,12 @@ pub(super) fn labels(field: Field<'_>, text: impl FnOnce(&str) -> Arc<str>) -> R
     if is_label_text(labels) { Ok(LabelSet::of_shared(text(labels))) } else { Err(InvalidPayload) }
 }
 
-/// Reads a field of an origin, if its tag is one of the five from `first` on.
+/// Reads a field of an origin, if its tag is one of the seven from `first` on.
 pub(super) fn read_origin(
     origin: &mut RequestOrigin,
     first: u32,
     field: Field<'_>,
-    text: impl FnOnce(&str) -> Arc<str>,
+    text: impl Fn(&str) -> Arc<str>,
 ) -> Result<(), InvalidPayload> {
     match field.tag.checked_sub(first) {
         Some(LABELS) => origin.labels = self::labels(field, text)?,
@@ -49,6 +87,8 @@ pub(super) fn read_origin(
         Some(TOOLS) => origin.tools = ToolUse::of_number(field.value()?),
         Some(CACHE) => origin.cache = CacheUse::of_number(field.value()?),
         Some(SESSION) => origin.session = Some(SessionHash(field.value()?)),
+        Some(TRACE) => origin.trace = Some(TraceId(field.value()?)),
+        Some(SKIPPED) => origin.skipped = skipped(field, text)?,
         // A field of a later minor version.
         Some(_) | None => {}
     }

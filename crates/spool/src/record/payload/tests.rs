@@ -3,8 +3,7 @@ use access::{
     UserNo,
 };
 use meter::{
-    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, Source, ToolCalls, ToolUse, Unit,
-    UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -22,7 +21,7 @@ type UnknownField = (u32, Vec<u8>);
 /// No field of this release has this tag or a higher one.
 const UNKNOWN: u32 = 1_000;
 
-fn written(write: impl FnOnce(&mut PayloadWriter<'_>) -> Result<(), NoRoom>) -> Vec<u8> {
+pub(super) fn written(write: impl FnOnce(&mut PayloadWriter<'_>) -> Result<(), NoRoom>) -> Vec<u8> {
     let mut buffer = vec![0; 1024 * 1024];
     let mut writer = PayloadWriter::new(&mut buffer);
     write(&mut writer).unwrap();
@@ -30,15 +29,15 @@ fn written(write: impl FnOnce(&mut PayloadWriter<'_>) -> Result<(), NoRoom>) -> 
     buffer[..bytes].to_vec()
 }
 
-fn event() -> UsageEvent {
+pub(super) fn event() -> UsageEvent {
     fixture::event(RequestId(fixture::id(1, 2)))
 }
 
-fn event_of(bytes: &[u8]) -> Result<UsageEvent, InvalidPayload> {
+pub(super) fn event_of(bytes: &[u8]) -> Result<UsageEvent, InvalidPayload> {
     read_event(PayloadReader::new(bytes))
 }
 
-fn field(tag: u32, value: &[u8]) -> Vec<u8> {
+pub(super) fn field(tag: u32, value: &[u8]) -> Vec<u8> {
     // Postcard writes a slice of bytes in the form of a field's value: its length and the bytes.
     written(|writer| writer.value(&tag).and_then(|()| writer.value(&value)))
 }
@@ -110,7 +109,7 @@ fn unknown_fields_of_opens_and_counts_are_skipped() {
     assert_eq!(read_counts(PayloadReader::new(&bytes)), Ok(counts));
 }
 
-fn counts() -> Vec<Counts> {
+pub(super) fn counts() -> Vec<Counts> {
     let caller = Subject::Key(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL });
     let of = |subject, minute| Counts {
         subject,
@@ -153,42 +152,6 @@ fn fields_of_subjects_are_frozen() {
         assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
         assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
     }
-}
-
-#[test]
-fn fields_of_origins_are_frozen() {
-    let origin = fixture::origin();
-    let content = |first: u32| {
-        let values: [&[u8]; 5] = [b"\x17team=payments,tier=gold", &[1], &[2], &[7; 16], &[2]];
-        (first..).zip(values).flat_map(|(tag, value)| field(tag, value)).collect::<Vec<u8>>()
-    };
-    let event = UsageEvent { refusal: None, origin: origin.clone(), ..event() };
-    let opened = OpenRequest { origin: origin.clone(), ..fixture::opened(fixture::id(1, 2)) };
-    let counts = vec![Counts { labels: origin.labels, ..counts().remove(0) }];
-    let in_event = written(|writer| write_event(writer, &event));
-    let in_open = written(|writer| write_open(writer, &opened));
-    let in_counts = written(|writer| write_counts(writer, &counts));
-    assert!(in_event.ends_with(&content(3)) && in_open.ends_with(&content(2)));
-    assert!(in_counts.ends_with(&field(2, b"\x17team=payments,tier=gold")));
-    assert_eq!(event_of(&in_event), Ok(event));
-    assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
-    assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
-}
-
-/// A program and a use of tools of a later release are read, and labels that no release writes are damage.
-#[test]
-fn origins_of_later_releases_are_read() {
-    let bare = UsageEvent { attempts: Vec::new(), refusal: None, ..self::event() };
-    let with =
-        |tag, content: &[u8]| event_of(&[written(|writer| write_event(writer, &bare)), field(tag, content)].concat());
-    let read = |tag, content: &[u8]| with(tag, content).map(|event| event.origin);
-    assert_eq!(read(4, &[200]), Ok(RequestOrigin::default()));
-    assert_eq!(read(7, &[9]), Ok(RequestOrigin { cache: CacheUse::Hit, ..RequestOrigin::default() }));
-    assert_eq!(read(5, &[9]), Ok(RequestOrigin { tools: ToolUse::Offered, ..RequestOrigin::default() }));
-    for labels in [&b"\x06team=\n"[..], b"\x07team=\0a"] {
-        assert_eq!(read(3, labels), Err(InvalidPayload));
-    }
-    assert_eq!(read(6, &[7; 15]), Err(InvalidPayload));
 }
 
 #[test]

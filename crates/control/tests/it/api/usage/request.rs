@@ -1,5 +1,9 @@
 use access::{Credits, NanoUsd, Role, Subject, SubjectKind, SubjectName, Tokens};
-use meter::{Attempt, Billed, Charge, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent};
+use config::snapshot::TraceLink;
+use meter::{
+    Attempt, Billed, Charge, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source, ToolCalls, TraceId, Unit,
+    UnknownCost, Usage, UsageEvent,
+};
 use serde_json::{Value, json};
 
 use super::{ask, assert_alike, at, of, refused};
@@ -194,6 +198,37 @@ async fn attempts_are_listed_in_order_and_unknown_values_are_null() {
     assert_eq!((&first["status"], &second["status"], &second["total_ms"]), (&json!(500), &json!(200), &json!(1.0)));
     assert_eq!((&second["tokens"]["cache_write_short"], &second["tokens"]["audio_input"]), (&json!(3), &json!(null)));
     assert_eq!((&second["tokens"]["total"], &reported["tokens"]["cache_write"]), (&json!(187), &json!(7)));
+}
+
+#[tokio::test]
+async fn skipped_targets_are_listed_and_a_trace_has_its_page_if_one_is_configured() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let target = |provider: &str, reason, attempts_before| SkippedTarget {
+        provider: provider.into(),
+        model: "m".into(),
+        reason,
+        attempts_before,
+    };
+    let skipped = vec![target("first", SkipReason::Cooldown, 0), target("second", SkipReason::Connect, 1)];
+    let trace = Some(TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes()));
+    let event = UsageEvent { origin: RequestOrigin { skipped, trace, ..RequestOrigin::default() }, ..of(&ada, at(1)) };
+    let plain = of(&ada, at(2));
+    world.record(vec![event.clone(), plain.clone()]).await;
+    let reported = show(&world, &ada, &event).await;
+    let expected = json!([
+        {"provider": "first", "model": "m", "reason": "cooldown", "attempts_before": 0},
+        {"provider": "second", "model": "m", "reason": "connect", "attempts_before": 1},
+    ]);
+    let id = json!("0af7651916cd43dd8448eb211c80319c");
+    assert_eq!((&reported["skipped"], &reported["trace_id"], &reported["trace_url"]), (&expected, &id, &json!(null)));
+    world.configure(|snapshot| {
+        snapshot.process.trace_link = TraceLink::parse("https://jaeger.example/trace/{trace_id}?ui=1");
+    });
+    let url = "https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c?ui=1";
+    assert_eq!(show(&world, &ada, &event).await["trace_url"], url);
+    let reported = show(&world, &ada, &plain).await;
+    assert_eq!((&reported["trace_id"], &reported["trace_url"]), (&json!(null), &json!(null)));
 }
 
 #[tokio::test]
