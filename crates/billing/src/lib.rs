@@ -11,6 +11,7 @@ pub mod books;
 pub mod channel;
 pub mod close;
 pub mod collect;
+pub mod document;
 pub mod language;
 pub mod mail;
 mod markup;

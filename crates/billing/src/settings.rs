@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::SeriesForm;
+use ledger::billing::InvoiceParty;
 
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::tax::TaxRule;
@@ -24,6 +25,8 @@ pub struct BillingSettings {
     pub last: Duration,
     /// The plan of users whose subscription is pending, limited or cancelled.
     pub fallback_plan: String,
+    /// The seller on invoices.
+    pub seller: InvoiceParty,
     /// The tax on every invoice.
     pub tax: Option<TaxRule>,
     /// Whether a server takes mails. Without one, no mails are added.

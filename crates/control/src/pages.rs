@@ -89,7 +89,7 @@ fn page(text: &str, policy: &HeaderValue, brand: &str) -> Response {
 
 /// Builds a page's policy. With `form-action 'none'`, the page cannot send a password without its script. A page
 /// without a script may run no script and send no requests.
-fn policy(page: &str) -> HeaderValue {
+pub(crate) fn policy(page: &str) -> HeaderValue {
     let style = hash(page, "style");
     let script = if page.contains("<script>") {
         format!("script-src {}; connect-src 'self'; ", hash(page, "script"))

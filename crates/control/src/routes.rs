@@ -164,6 +164,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::invoices::list))
         .routes(routes!(billing::invoices::show, billing::finance::change))
         .routes(routes!(billing::receipt::receipt))
+        .routes(routes!(billing::document::html))
         .routes(routes!(billing::shadow::shadow))
         .routes(routes!(billing::export::export))
         .routes(routes!(billing::invoices::pay))

@@ -26,7 +26,7 @@ pub use mails::StoredMail;
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
-pub use profiles::BillingProfile;
+pub use profiles::{BillingProfile, InvoiceParties, InvoiceParty};
 pub use receipts::{StoredInvoiceDay, StoredTerms};
 pub use refunds::StoredRefund;
 pub use subscriptions::{DaysOfVersion, NewSubscription, StoredSubscription};

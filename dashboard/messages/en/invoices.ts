@@ -30,6 +30,8 @@ export const invoices = {
   taxNumber: "Tax invoice",
   creditNotes: "Credit notes",
   reason: "Reason",
+  page: "Page for printing",
+  pageText: "Open",
   receipt: "Receipt",
   receiptText: "Download (zip)",
 };

@@ -23,7 +23,7 @@ const PASSWORD: &str = "a password of the walker";
 const RENEWALS_MAX: u64 = 60;
 /// Operations that need a secret from a mailbox, a password that this test does not guess, the version of the settings in
 /// force, or billing, which is not enabled.
-const SELDOM_WELL: [&str; 35] = [
+const SELDOM_WELL: [&str; 36] = [
     "DELETE /api/cache",
     "GET /api/billing/profile",
     "PATCH /api/billing/profile",
@@ -40,6 +40,7 @@ const SELDOM_WELL: [&str; 35] = [
     "GET /api/billing/payments",
     "GET /api/invoices",
     "GET /api/invoices/{id}",
+    "GET /api/invoices/{id}/html",
     "GET /api/invoices/{id}/receipt",
     "PATCH /api/invoices/{id}",
     "POST /api/billing/shadow",

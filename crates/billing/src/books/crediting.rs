@@ -97,7 +97,8 @@ impl Books {
         let series = form.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
         let text = form.number(&series, number);
-        let given = GivenNumber { series: &series, number, text: &text, due_at: now };
+        let parties = self.parties(on, invoice.user).await?;
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now, parties: &parties };
         invoices::number(&self.store, on, id, InvoiceState::Paid.as_str(), given).await?;
         invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
         let reduced = owed.min(total);

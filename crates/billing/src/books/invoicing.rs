@@ -8,8 +8,8 @@ use ledger::billing::BooksTransaction;
 use ledger::billing::invoices::GivenNumber;
 use ledger::billing::postings::PostingSubject;
 use ledger::billing::{
-    DaysOfVersion, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, StoredSubscription, invoices, postings,
-    receipts, subscriptions,
+    DaysOfVersion, InvoiceParties, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, StoredSubscription,
+    invoices, postings, profiles, receipts, subscriptions,
 };
 use sha2::{Digest as _, Sha256};
 use store::Actor;
@@ -175,7 +175,8 @@ impl Books {
         let series = self.settings.number.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
         let text = self.settings.number.number(&series, number);
-        let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due) };
+        let parties = self.parties(on, invoice.user).await?;
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due), parties: &parties };
         invoices::number(&self.store, on, id, state.as_str(), given).await?;
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
         self.post(on, &invoice, opened, "invoice.opened").await?;
@@ -192,6 +193,16 @@ impl Books {
             self.reduce(on, by, id, paid).await?;
         }
         Ok(())
+    }
+
+    /// Returns the seller and a user as the customer, as a document that gets its number now names them.
+    pub(super) async fn parties(
+        &self,
+        on: &mut BooksTransaction,
+        user: UserId,
+    ) -> Result<InvoiceParties, BillingError> {
+        let customer = profiles::customer(on, user).await?;
+        Ok(InvoiceParties { seller: self.settings.seller.clone(), customer })
     }
 
     /// Reduces the part of an invoice that is not paid. If nothing remains, the invoice is paid, with all effects.

@@ -8,7 +8,7 @@ use billing::midtrans::StatusReport;
 use billing::rules::exchange::ExchangeRates;
 use billing::{BillingError, BillingSettings, Books};
 use ledger::billing::postings;
-use ledger::billing::{NewPayment, StoredInvoice, invoices, payments, plan_versions, subscriptions};
+use ledger::billing::{InvoiceParty, NewPayment, StoredInvoice, invoices, payments, plan_versions, subscriptions};
 use store::{Actor, Email, NewUser, Options, Store, UserRef};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -39,6 +39,7 @@ pub(crate) fn settings() -> BillingSettings {
         grace: days(7),
         last: days(30),
         fallback_plan: "free".to_owned(),
+        seller: InvoiceParty { name: "PT Contoh".to_owned(), ..InvoiceParty::default() },
         tax: None,
         has_mail: true,
         exchange: ExchangeRates::default(),

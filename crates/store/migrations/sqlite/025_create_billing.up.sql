@@ -50,6 +50,7 @@ CREATE TABLE subscription_days (
 
 -- An invoice without a number is a draft. digest: SHA-256 of its lines and totals. target_version_id: the plan version to which the
 -- payment of a change moves the subscription.
+-- seller, customer: the parties as JSON, as they were named when the invoice got its number.
 CREATE TABLE invoices (
     id                 BLOB   NOT NULL PRIMARY KEY,
     user_id            BLOB   NOT NULL REFERENCES users (id),
@@ -76,6 +77,8 @@ CREATE TABLE invoices (
     due_at             BIGINT,
     digest             TEXT   NOT NULL,
     tax_invoice_number TEXT   NOT NULL,
+    seller             TEXT   NOT NULL DEFAULT '',
+    customer           TEXT   NOT NULL DEFAULT '',
     created_at         BIGINT NOT NULL,
     updated_at         BIGINT NOT NULL,
     UNIQUE (series, number)

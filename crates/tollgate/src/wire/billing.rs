@@ -16,8 +16,9 @@ use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::{BillingSettings, Books};
 use config::Snapshot;
-use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, TaxFraction};
+use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction};
 use jobs::Runner;
+use ledger::billing::InvoiceParty;
 use mock::MidtransOptions;
 use store::Store;
 use tokio::net::TcpListener;
@@ -132,6 +133,7 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
     let of = &process.billing;
     let fraction = |of: TaxFraction| Fraction { numerator: of.numerator, denominator: of.denominator };
     let rate = |(from, micro_idr): &(Day, u64)| ExchangeRate { from: *from, micro_idr: *micro_idr };
+    let Seller { name, address, tax_number, email } = of.seller.clone();
     BillingSettings {
         number: of.number.clone(),
         close_after: of.close_after,
@@ -140,6 +142,7 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
         grace: of.grace,
         last: of.last,
         fallback_plan: of.fallback_plan.clone(),
+        seller: InvoiceParty { name, address, tax_number, email },
         tax: of.tax.as_ref().map(|tax| TaxRule {
             name: tax.name.clone(),
             rate: fraction(tax.rate),

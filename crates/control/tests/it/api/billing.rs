@@ -13,6 +13,7 @@ use billing::channel::PaymentChannel;
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::ExchangeRates;
 use billing::{BillingSettings, Books};
+use ledger::billing::InvoiceParty;
 use serde_json::{Value, json};
 use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -45,6 +46,7 @@ fn settings() -> BillingSettings {
         grace: days(7),
         last: days(30),
         fallback_plan: "starter".to_owned(),
+        seller: InvoiceParty { name: "PT Contoh".to_owned(), ..InvoiceParty::default() },
         tax: None,
         has_mail: false,
         exchange: ExchangeRates::default(),
@@ -326,6 +328,29 @@ async fn an_open_invoice_has_a_receipt() {
     let receipt = shop.get(&path).await;
     assert_eq!((receipt.status, receipt.headers["content-type"].as_str()), (200, "application/zip"));
     assert!(receipt.body.contains("invoice.json"), "{}", receipt.body);
+}
+
+#[tokio::test]
+async fn an_invoice_is_a_page_with_its_customer_as_it_was_issued() {
+    let shop = Shop::open().await;
+    let rename = async |to: &str| {
+        let body = json!({"name": to, "language": "id"}).to_string();
+        call(shop.world.address, "PATCH /api/billing/profile", &[&shop.ada.bearer(), JSON], &body).await.json();
+    };
+    rename("Ada & <Co>").await;
+    let path = format!("{}/html", shop.invoice().await);
+    rename("Someone else").await;
+    let page = shop.get(&path).await;
+    assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
+    for text in ["<html lang=\"id\">", "Faktur INV-", "PT Contoh", "Ada &amp; &lt;Co&gt;", "Rp"] {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+    assert!(!page.body.contains("Someone else") && !page.body.contains("<script"), "{}", page.body);
+    assert!(page.headers["content-security-policy"].starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(shop.get(&format!("{path}?language=en")).await.body.contains("<html lang=\"en\">"));
+    shop.get(&format!("{path}?language=fr")).await.refuses(400, "bad_request");
+    let eve = shop.world.holder("eve", "starter").await.bearer();
+    get(shop.world.address, &path, &[&eve]).await.refuses(404, "not_found");
 }
 
 #[tokio::test]
