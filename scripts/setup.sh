@@ -226,6 +226,7 @@ clients() {
     environment current
     environment earlier
     environment protocols
+    environment autobahn
     environment mail
     has curl || install curl
     has h2load || install nghttp2-client

@@ -17,6 +17,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::request::{BenchRequest, EchoedMessage};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -25,6 +27,8 @@ pub(crate) struct Loader {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
     key: Option<Arc<str>>,
+    /// The fields of each request, besides those of the key and the body.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     _connection: JoinSet<()>,
 }
 
@@ -56,7 +60,7 @@ impl Loader {
         let mut task = JoinSet::new();
         // The sender returns the same error.
         task.spawn(async { drop(connection.await) });
-        Ok(Self { sender, address, key: key.map(Arc::from), _connection: task })
+        Ok(Self { sender, address, key: key.map(Arc::from), headers: &[], _connection: task })
     }
 
     /// Connects as soon as a server listens.
@@ -92,6 +96,7 @@ impl Loader {
         if let Some(key) = key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
         }
+        request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -135,6 +140,27 @@ impl PlainConnection {
             let bytes = self.0.read_buf(&mut received).await?;
             ensure!(bytes > 0, "the connection closed in a response: {:?}", String::from_utf8_lossy(&received));
         }
+        Ok(())
+    }
+
+    /// Opens a WebSocket. Any status except 101 is an error.
+    pub(crate) async fn websocket(address: SocketAddr) -> anyhow::Result<Self> {
+        let mut connection = Self::open(address).await?;
+        connection.0.write_all(BenchRequest::SOCKET.bytes("").as_bytes()).await?;
+        let mut received = Vec::new();
+        while !received.ends_with(b"\r\n\r\n") {
+            ensure!(connection.0.read_buf(&mut received).await? > 0, "the connection closed before a response");
+        }
+        ensure!(received.starts_with(b"HTTP/1.1 101 "), "no WebSocket: {:?}", String::from_utf8_lossy(&received));
+        Ok(connection)
+    }
+
+    /// Sends a message to a WebSocket and reads its echo.
+    pub(crate) async fn echo(&mut self, message: &EchoedMessage) -> anyhow::Result<()> {
+        self.0.write_all(&message.sent).await?;
+        let mut received = vec![0; message.echo.len()];
+        self.0.read_exact(&mut received).await?;
+        ensure!(received == message.echo, "the echo differs from its message");
         Ok(())
     }
 

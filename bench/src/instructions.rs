@@ -17,7 +17,7 @@ use crate::client::PlainConnection;
 use crate::counts::{drained, metric};
 use crate::product::{MockProcess, Product, ProductStart};
 use crate::rows::{self, Progress, Row, minutes};
-use crate::run::out_dir;
+use crate::run::{PlaceFlags, out_dir};
 use crate::stats::MedianInterval;
 use crate::tools::{BenchTool, ToolPaths};
 
@@ -44,17 +44,14 @@ pub(crate) struct InstructionFlags {
     /// Requests of the difference
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     requests: u32,
-    /// The folder of the binary `tollgate`; by default that of this binary
-    #[arg(long)]
-    profile_dir: Option<PathBuf>,
-    /// The folder of callgrind's files
-    #[arg(long, default_value = "bench/out")]
-    out: PathBuf,
+    #[command(flatten)]
+    places: PlaceFlags,
 }
 
 /// Counts and prints. A failed request is an error.
 pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(&[BenchTool::Valgrind, BenchTool::CallgrindControl], flags.profile_dir.as_deref())?;
+    let tools =
+        ToolPaths::find(&[BenchTool::Valgrind, BenchTool::CallgrindControl], flags.places.profile_dir.as_deref())?;
     let chosen = |row: &Row| {
         let rows = if flags.only.is_empty() { COUNTED.as_slice() } else { &[] };
         rows.contains(&row.name) || flags.only.iter().any(|name| name == row.name)
@@ -64,7 +61,7 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     let total = START + BACKGROUND + each * u32::try_from(chosen.len())?;
     println!("instructions of {} requests per row, about {}", flags.requests, minutes(total));
     let mut progress = Progress::begin(total);
-    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let (out, dir) = (out_dir(&flags.places.out)?, tempfile::tempdir()?);
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let under = runner(&tools, &out)?;
     let data = dir.path().join("data");

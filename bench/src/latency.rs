@@ -4,15 +4,19 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
+use tokio::task::JoinSet;
 
+use crate::client::Loader;
 use crate::figure::{Figure, table};
 use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
-use crate::proxies::ProxyKind;
+use crate::product::{ProductStart, ServerVariant};
+use crate::proxies::{Listener, ProxyKind};
 use crate::request::BenchRequest;
 use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, orders};
 use crate::rows::{LATENCY, WARM_SECONDS};
@@ -24,6 +28,12 @@ const PERCENTILES: [(usize, Target); 3] = [(50, Target::must(5.0)), (95, Target:
 /// The rate is a multiple of this number of requests per second.
 const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
+
+/// The connections beside changed bodies, and their requests per second.
+const OTHERS: u32 = 8;
+const OTHERS_RATE: u32 = 1_000;
+/// The end of a body that the route of [`ServerVariant::Protocols`] has changed.
+const CHANGED: &[u8] = br#","source":"bench"}"#;
 
 /// The result of the row.
 #[derive(Debug, Clone, Serialize)]
@@ -58,7 +68,7 @@ pub(crate) async fn measure(
     let mut sides: Vec<(&str, SocketAddr)> = vec![("direct", start.mock.address)];
     for kind in ProxyKind::ALL {
         if let Some(proxy) = start.proxies.get(&kind) {
-            sides.push((kind.name(), proxy.address(&request)?));
+            sides.push((kind.name(), proxy.listener(Listener::Plain)?));
         }
     }
     sides.push(("tollgate", start.main.product.proxy));
@@ -106,6 +116,41 @@ pub(crate) async fn measure(
     let sides =
         sides.map(|(at, ((name, _), maximum_rate))| LatencySide { name, maximum_rate, added: added(at, &measured) });
     Ok(LatencyResult { requests_per_second: rate, sides: sides.collect(), failed })
+}
+
+/// Measures the milliseconds that a connection with changed bodies of 1 MiB adds to the 99th percentile of eight others.
+pub(crate) async fn beside_changed_bodies(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
+    let data = start.dir.join("changed");
+    let product = ProductStart::new(start.program, &data, start.out, "tollgate-changed");
+    let product = ProductStart { variant: ServerVariant::Protocols, ..product }.run(start.mock.address).await?;
+    let (address, duration) = (product.proxy, Duration::from_secs(rounds.seconds));
+    let others = async || {
+        let (request, requests_per_second) = (BenchRequest::EDITED.bytes(""), OTHERS_RATE);
+        OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
+    };
+    let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
+    let body: Arc<str> = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(",")).into();
+    others().await?;
+    let mut added = Vec::new();
+    for _ in 0..rounds.pairs {
+        let alone = others().await?;
+        let (body, mut changing) = (Arc::clone(&body), JoinSet::<anyhow::Result<()>>::new());
+        changing.spawn(async move {
+            let mut loader = Loader::connect(address, None).await?;
+            loop {
+                let response = loader.send("POST", "/echo/json", &body).await?;
+                ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
+            }
+        });
+        let beside = tokio::select! {
+            beside = others() => beside?,
+            Some(ended) = changing.join_next() => return Err(ended?.err().context("internal error: no load")?),
+        };
+        let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
+        added.push(p99(&beside) - p99(&alone));
+    }
+    let what = format!("ms added to the p99 of {OTHERS} connections by changes of JSON bodies of 1 MiB");
+    Ok(Figure { what, measured: MedianInterval::of(added), target: Target::must(2.0) })
 }
 
 /// The percentiles of a side over the rounds, without those of the backend, which is the first side.

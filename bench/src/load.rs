@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
-use crate::request::BenchRequest;
+use crate::protocols;
+use crate::request::{BenchRequest, EchoedMessage, RequestBody};
 
 /// The result of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,13 +30,15 @@ pub(crate) enum LoadKind {
     Streams { connections: u32, streams: u32 },
     /// h2load: HTTP/1.1 with this number of requests per second on each connection.
     Rate { connections: u32, each: u32 },
+    /// WebSockets with messages of this size, each sent as soon as the one before has come back.
+    Echoes { bytes: u32 },
 }
 
 impl LoadKind {
     /// Returns the requests per second, if they are fixed.
     pub(crate) const fn rate(self) -> Option<u64> {
         match self {
-            Self::Wrk | Self::Streams { .. } => None,
+            Self::Wrk | Self::Streams { .. } | Self::Echoes { .. } => None,
             Self::Rate { connections, each } => Some(connections as u64 * each as u64),
         }
     }
@@ -43,7 +46,7 @@ impl LoadKind {
     /// Returns the requests that may be open when a run ends; wrk has these connections.
     pub(crate) const fn open(self, connections: u32) -> u64 {
         match self {
-            Self::Wrk => connections as u64,
+            Self::Wrk | Self::Echoes { .. } => connections as u64,
             Self::Streams { connections, streams } => connections as u64 * streams as u64,
             Self::Rate { connections, .. } => connections as u64,
         }
@@ -77,6 +80,13 @@ impl Generators<'_> {
     pub(crate) async fn run(&self, load: Load<'_>, target: SocketAddr) -> anyhow::Result<LoadRun> {
         let Load { kind, request, keys, once, seconds } = load;
         let (url, mut command) = (format!("{}://{target}{}", request.scheme, request.path), Command::new(self.wrk));
+        if let LoadKind::Echoes { bytes } = kind {
+            let message = EchoedMessage::of(bytes);
+            let echo_bytes = u64::try_from(message.echo.len())?;
+            let requests = protocols::echoes(target, self.connections, message, seconds).await?;
+            let raw = format!("{requests} messages of {bytes} bytes\n");
+            return Ok(LoadRun { requests, read_bytes: requests * echo_bytes, failed: 0, raw });
+        }
         if kind == LoadKind::Wrk {
             let script = self.dir.join("request.lua");
             std::fs::write(&script, request.lua(keys, once))?;
@@ -86,10 +96,16 @@ impl Generators<'_> {
             command = Command::new(self.h2load.context("internal error: h2load was not searched")?);
             command.args(["--threads=1", &format!("--duration={seconds}")]);
             command
-                .args(keys.first().into_iter().flat_map(|key| ["-H".into(), format!("authorization: Bearer {key}")]));
+                .args(keys.first().into_iter().flat_map(|key| ["-H".into(), format!("authorization: Bearer {key}")]))
+                .args(request.headers.iter().flat_map(|(name, value)| ["-H".into(), format!("{name}: {value}")]));
+            if request.body == RequestBody::Message {
+                let message = self.dir.join("message");
+                std::fs::write(&message, request.body())?;
+                command.arg("-d").arg(message);
+            }
         }
         match kind {
-            LoadKind::Wrk => {}
+            LoadKind::Wrk | LoadKind::Echoes { .. } => {}
             LoadKind::Streams { connections, streams } => {
                 command.args([format!("--clients={connections}"), format!("--max-concurrent-streams={streams}")]);
             }

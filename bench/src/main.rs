@@ -10,7 +10,7 @@
 //! `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `rows` (the comparisons), `sides` and `product` and `proxies` (the servers),
-//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `latency` with `open_loop`, `memory`,
+//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`, `latency` with `open_loop`, `memory`,
 //! `counts` (correctness), `instructions`. Independent of those, `stores`, `ingest`, `lookup`, `replay`, and `api`
 //! with `server` and `people`.
 
@@ -31,6 +31,7 @@ mod open_loop;
 mod people;
 mod process;
 mod product;
+mod protocols;
 mod proxies;
 mod replay;
 mod report;
@@ -45,7 +46,6 @@ mod stores;
 mod tokens;
 mod tools;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
@@ -124,12 +124,8 @@ pub(crate) struct RunFlags {
     /// Rounds of the pass that checks every response
     #[arg(long, default_value_t = 50)]
     pub(crate) check_rounds: u32,
-    /// The folder of the binary `tollgate`; by default that of this binary
-    #[arg(long)]
-    pub(crate) profile_dir: Option<PathBuf>,
-    /// The folder of the raw output
-    #[arg(long, default_value = "bench/out")]
-    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: run::PlaceFlags,
 }
 
 fn main() -> anyhow::Result<ExitCode> {

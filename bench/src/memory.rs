@@ -1,4 +1,6 @@
-//! The memory at rest, after load, and of idle keep-alive connections, each of which has sent one request.
+//! The memory at rest, after load, and of idle connections.
+
+use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,7 +11,7 @@ use crate::counts::drained;
 use crate::figure::Figure;
 use crate::load::{Load, LoadKind};
 use crate::process::pss_kib;
-use crate::product::ProductStart;
+use crate::product::{MockProcess, ProductStart, ServerVariant};
 use crate::request::BenchRequest;
 use crate::rounds::Rounds;
 use crate::rows::RunPlan;
@@ -22,6 +24,7 @@ const FIRST_CONNECTIONS: u32 = 20;
 const OTHER_DESCRIPTORS: u64 = 1_000;
 /// The number of connections of the targets.
 const TARGET_CONNECTIONS: u32 = 10_000;
+const TARGET_WEBSOCKETS: u32 = 5_000;
 
 /// Sends requests until the plan's number is reached, rests, and reads the memory.
 pub(crate) async fn after_load(
@@ -46,37 +49,67 @@ pub(crate) async fn after_load(
     ])
 }
 
+/// The kind of idle connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum IdleKind {
+    /// Keep-alive connections, each of which has sent one request.
+    KeptAlive,
+    WebSockets,
+}
+
+impl IdleKind {
+    async fn open(self, address: SocketAddr) -> anyhow::Result<PlainConnection> {
+        match self {
+            Self::KeptAlive => {
+                let mut connection = PlainConnection::open(address).await?;
+                connection.exchange(&BenchRequest::PLAIN.bytes("")).await?;
+                Ok(connection)
+            }
+            Self::WebSockets => PlainConnection::websocket(address).await,
+        }
+    }
+}
+
 /// Starts another Tollgate, so that no memory of an earlier load is reused, and opens the connections.
-pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunPlan) -> anyhow::Result<Vec<Figure>> {
-    let connections = plan.idle_connections;
-    allow_descriptors(u64::from(connections) + OTHER_DESCRIPTORS)?;
-    let data = start.dir.join("idle");
-    let product = ProductStart::new(start.program, &data, start.out, "tollgate-idle").run(start.mock.address).await?;
-    let request = BenchRequest::PLAIN.bytes("");
+pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunPlan, kind: IdleKind) -> anyhow::Result<Vec<Figure>> {
+    let (name, variant, most) = match kind {
+        IdleKind::KeptAlive => ("idle", ServerVariant::Usual, u32::MAX),
+        IdleKind::WebSockets => ("idle-websockets", ServerVariant::Protocols, TARGET_WEBSOCKETS),
+    };
+    let connections = plan.idle_connections.min(most);
+    allow_descriptors(u64::from(connections) * 2 + OTHER_DESCRIPTORS)?;
+    // A mock that was started before has a lower limit of descriptors.
+    let mock = MockProcess::start(start.program, start.out, &format!("mock-{name}")).await?;
+    let (data, file) = (start.dir.join(name), format!("tollgate-{name}"));
+    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &file) };
+    let product = product.run(mock.address).await?;
     for _ in 0..FIRST_CONNECTIONS {
-        PlainConnection::open(product.proxy).await?.exchange(&request).await?;
+        kind.open(product.proxy).await?;
     }
     sleep(plan.settle).await;
     let rest_kib = pss_kib(&product.group.account)?;
     let mut open = Vec::new();
     for number in 0..connections {
-        let mut connection = PlainConnection::open(product.proxy).await?;
-        connection.exchange(&request).await.with_context(|| format!("connection {number}"))?;
-        open.push(connection);
+        open.push(kind.open(product.proxy).await.with_context(|| format!("connection {number}"))?);
     }
     sleep(plan.settle).await;
     let open_kib = pss_kib(&product.group.account)?;
     let lost = open.iter().filter(|connection| !connection.is_idle()).count();
     ensure!(lost == 0, "Tollgate closed {lost} of {connections} idle connections");
-    Ok(idle_figures(connections, kib(open_kib) - kib(rest_kib)))
+    Ok(idle_figures(kind, connections, kib(open_kib) - kib(rest_kib)))
 }
 
-fn idle_figures(connections: u32, above_rest_kib: f64) -> Vec<Figure> {
-    let target = if connections >= TARGET_CONNECTIONS { Target::must(40.0) } else { Target::NONE };
+fn idle_figures(kind: IdleKind, connections: u32, above_rest_kib: f64) -> Vec<Figure> {
+    let (name, all, target) = match kind {
+        IdleKind::KeptAlive => ("connection", TARGET_CONNECTIONS, Target::must(4.0).aiming(2.0)),
+        IdleKind::WebSockets => ("WebSocket", TARGET_WEBSOCKETS, Target::NONE),
+    };
+    let target_of_all = if connections >= all { Target::must(40.0) } else { Target::NONE };
     let each = above_rest_kib / f64::from(connections.max(1));
+    let whole = format!("MiB of {connections} idle {name}s above rest");
     vec![
-        Figure::once(format!("KiB per idle connection, of {connections}"), each, Target::must(4.0).aiming(2.0)),
-        Figure::once(format!("MiB of {connections} idle connections above rest"), above_rest_kib / 1_024.0, target),
+        Figure::once(format!("KiB per idle {name}, of {connections}"), each, target),
+        Figure::once(whole, above_rest_kib / 1_024.0, target_of_all),
     ]
 }
 
@@ -105,11 +138,11 @@ mod tests {
 
     #[test]
     fn memory_is_divided_among_the_connections() {
-        let [each, all] = idle_figures(10_000, 25_600.0).try_into().unwrap();
+        let [each, all] = idle_figures(IdleKind::KeptAlive, 10_000, 25_600.0).try_into().unwrap();
         assert!(
             (each.measured.unwrap().median - 2.56).abs() < 1e-9 && (all.measured.unwrap().median - 25.0).abs() < 1e-9
         );
-        let [_, few] = idle_figures(200, 25_600.0).try_into().unwrap();
+        let [_, few] = idle_figures(IdleKind::KeptAlive, 200, 25_600.0).try_into().unwrap();
         assert_eq!((all.target, few.target), (Target::must(40.0), Target::NONE));
     }
 

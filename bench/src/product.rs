@@ -86,7 +86,28 @@ pub(crate) enum ServerVariant {
     Log(&'static str),
     /// Health checks, a circuit breaker, ejection, retries and limits of the pool.
     Resilient,
+    /// Routes with edits of headers and bodies, for gRPC, and for WebSockets.
+    Protocols,
 }
+
+/// The routes of [`ServerVariant::Protocols`].
+const PROTOCOLS: &str = "  - name: edited
+    path: /plain/edited
+    auth: none
+    upstreams: backend
+    events: folded
+    transformations:
+      request: {remove_headers: [X-Internal], add_headers: {X-Tenant: acme, X-Source: gateway}}
+      response: {add_headers: {X-Frame-Options: DENY, X-Content-Type-Options: nosniff, Cache-Control: no-store}}
+  - name: changed
+    path: /echo/json
+    auth: none
+    upstreams: backend
+    events: folded
+    transformations: {request: {body: {set: {/source: bench}}, body_max: 2MiB}}
+  - {name: calls, path: {prefix: /bench.Echo}, auth: none, upstreams: calls, events: folded}
+  - {name: socket, path: /plain/socket, auth: none, upstreams: backend, events: folded, upgrades: [websocket]}
+";
 
 /// The keys of the upstream of [`ServerVariant::Resilient`].
 const RESILIENT: &str = "
@@ -158,13 +179,17 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
     let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
     let Addresses { proxy, control, backend } = addresses;
     let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
-    let (mut auth, mut guards) = (String::new(), "");
+    let (mut auth, mut guards, mut calls) = (String::new(), "", String::new());
     match places.variant {
         ServerVariant::Usual => {}
         ServerVariant::Log(level) => log_level = level,
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
         ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
         ServerVariant::Resilient => guards = RESILIENT,
+        ServerVariant::Protocols => {
+            calls = format!("\n  - {{name: calls, backends: [{{url: \"h2c://{backend}\"}}]}}");
+            more = PROTOCOLS.to_owned();
+        }
         ServerVariant::Tls => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
@@ -186,7 +211,7 @@ plans:
   - {{name: {PLAN}{plan}}}
 {auth}upstreams:
   - name: backend
-    backends: [{{url: \"http://{backend}\"}}{second}]{guards}
+    backends: [{{url: \"http://{backend}\"}}{second}]{guards}{calls}
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
@@ -305,6 +330,7 @@ pub(crate) mod tests {
             ServerVariant::Tls,
             ServerVariant::Tokens,
             ServerVariant::Resilient,
+            ServerVariant::Protocols,
         ] {
             check_variant(LIMITED, variant);
         }

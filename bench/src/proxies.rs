@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Loader;
 use crate::process::{ProcessGroup, ProcessStart};
-use crate::request::{BenchRequest, Credential, RequestBody};
+use crate::request::BenchRequest;
 use crate::tokens::{AUDIENCE, ISSUER, TokenIssuer};
 use crate::tools::{BenchTool, ToolPaths, free_address};
 
@@ -34,8 +34,15 @@ struct ProxyFacts {
     files: &'static [(&'static str, &'static str)],
     /// The command that runs the program in the foreground, with two workers.
     command: &'static str,
-    /// The listeners that the configuration has.
+    /// The listeners that the configuration has besides those of all proxies.
     listeners: &'static [Listener],
+}
+
+impl ProxyFacts {
+    fn listeners(&self) -> impl Iterator<Item = Listener> {
+        let of_all = [Listener::Plain, Listener::Resilient, Listener::Edited, Listener::Grpc, Listener::Socket];
+        of_all.into_iter().chain(self.listeners.iter().copied())
+    }
 }
 
 impl ProxyKind {
@@ -47,20 +54,20 @@ impl ProxyKind {
                 tool: BenchTool::Nginx,
                 files: &[("config", include_str!("../nginx/nginx.conf"))],
                 command: "PROGRAM -p DIR -c CONFIG -e DIR/error.log",
-                listeners: &[Listener::Plain, Listener::Resilient, Listener::Stream, Listener::Http2, Listener::Tls],
+                listeners: &[Listener::Stream, Listener::Http2, Listener::Tls],
             },
             Self::Haproxy => ProxyFacts {
                 tool: BenchTool::Haproxy,
                 files: &[("config", include_str!("../haproxy/haproxy.cfg"))],
                 command: "PROGRAM -db -f CONFIG",
-                listeners: &[Listener::Plain, Listener::Resilient, Listener::Stream],
+                listeners: &[Listener::Stream],
             },
             // Processes that may be restarted without downtime use memory that all of them have in common.
             Self::Envoy => ProxyFacts {
                 tool: BenchTool::Envoy,
                 files: &[("envoy.yaml", include_str!("../envoy/envoy.yaml"))],
                 command: "PROGRAM -c CONFIG --concurrency 2 --disable-hot-restart --log-level error",
-                listeners: &[Listener::Plain, Listener::Resilient, Listener::Jwt],
+                listeners: &[Listener::Jwt],
             },
             Self::Traefik => ProxyFacts {
                 tool: BenchTool::Traefik,
@@ -69,7 +76,7 @@ impl ProxyKind {
                     ("routes.yaml", include_str!("../traefik/routes.yaml")),
                 ],
                 command: "/usr/bin/env GOMAXPROCS=2 PROGRAM --configFile=CONFIG",
-                listeners: &[Listener::Plain, Listener::Resilient],
+                listeners: &[],
             },
         }
     }
@@ -104,6 +111,12 @@ pub(crate) enum Listener {
     Tls,
     /// Verifies access tokens, limits requests and writes claims to headers.
     Jwt,
+    /// Edits three headers of each request and of each response.
+    Edited,
+    /// Serves HTTP/2 without TLS, to a backend of HTTP/2 without TLS.
+    Grpc,
+    /// Forwards requests for WebSockets.
+    Socket,
 }
 
 impl Listener {
@@ -116,6 +129,9 @@ impl Listener {
             Self::Http2 => "http2",
             Self::Tls => "tls",
             Self::Jwt => "jwt",
+            Self::Edited => "edited",
+            Self::Grpc => "grpc",
+            Self::Socket => "socket",
         }
     }
 }
@@ -170,8 +186,8 @@ impl Proxy {
         // The workers of nginx run as `nobody` and must be able to enter the folder.
         let (name, facts, dir) = (kind.name(), kind.facts(), start.out.join(kind.name()));
         std::fs::create_dir(&dir)?;
-        let with_port = |listener: &Listener| Ok((*listener, free_address()?));
-        let addresses = facts.listeners.iter().map(with_port).collect::<anyhow::Result<Vec<_>>>()?;
+        let with_port = |listener| Ok((listener, free_address()?));
+        let addresses = facts.listeners().map(with_port).collect::<anyhow::Result<Vec<_>>>()?;
         let holes = start.holes(&addresses, &dir)?;
         for (file, template) in facts.files {
             std::fs::write(dir.join(file), filled(template, &holes))?;
@@ -185,12 +201,10 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Waits until all listeners of HTTP/1.1 are open, and the plain one forwards a request.
+    /// Waits until all listeners are open, and the plain one forwards a request.
     async fn ready(&mut self) -> anyhow::Result<()> {
-        for listener in [Listener::Plain, Listener::Resilient, Listener::Stream, Listener::Jwt] {
-            if let Ok(address) = self.listener(listener) {
-                Loader::connect_soon(address).await?;
-            }
+        for (_, address) in &self.addresses {
+            Loader::connect_soon(*address).await?;
         }
         let (plain, deadline) = (self.listener(Listener::Plain)?, Instant::now() + PATIENCE);
         loop {
@@ -211,15 +225,6 @@ impl Proxy {
         let found = self.addresses.iter().find(|(other, _)| *other == listener);
         found.map(|(_, address)| *address).with_context(|| format!("internal error: no listener {listener:?}"))
     }
-
-    /// The address for a request. Proxies that verify no tokens forward requests with a token as all others.
-    pub(crate) fn address(&self, request: &BenchRequest) -> anyhow::Result<SocketAddr> {
-        if request.body == RequestBody::Streamed {
-            return self.listener(Listener::Stream);
-        }
-        let jwt = (request.credential == Credential::Token).then(|| self.listener(Listener::Jwt).ok()).flatten();
-        jwt.map_or_else(|| self.listener(Listener::Plain), Ok)
-    }
 }
 
 fn filled(template: &str, holes: &[(String, String)]) -> String {
@@ -238,13 +243,14 @@ mod tests {
     #[test]
     fn all_proxies_have_equal_workers_and_no_empty_holes() {
         let check = |kind: ProxyKind, workers: &str| {
-            let listeners = kind.facts().listeners.iter().map(|listener| listener.hole());
+            let facts = kind.facts();
+            let listeners = facts.listeners().map(Listener::hole);
             let addresses = listeners.chain(["backend"]).flat_map(|hole| [hole.to_owned(), format!("{hole}.port")]);
             let others = ["dir", "jwks", "issuer", "audience"].map(str::to_owned);
             let holes: Vec<(String, String)> =
                 addresses.chain(others).map(|hole| (hole, String::from("text"))).collect();
             let mut text = kind.command(Path::new("/x"), Path::new("/y")).join(" ");
-            for (_, template) in kind.facts().files {
+            for (_, template) in facts.files {
                 let config = filled(template, &holes);
                 let is_open = |line: &&str| line.contains("{{") && !line.starts_with('#');
                 assert_eq!(config.lines().find(is_open), None);

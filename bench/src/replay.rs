@@ -13,7 +13,7 @@ use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people::EventMaker;
 use crate::process::{ProcessGroup, ProcessStart};
 use crate::product::ready;
-use crate::run::out_dir;
+use crate::run::{PlaceFlags, out_dir};
 use crate::tools::free_address;
 
 /// The number of the binary's workers in this measurement.
@@ -36,12 +36,8 @@ pub(crate) struct ReplayFlags {
     /// Events in the spool, each opened and closed
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     events: u64,
-    /// The folder of the binary `tollgate`; by default that of this binary
-    #[arg(long)]
-    profile_dir: Option<PathBuf>,
-    /// The folder of the binary's log
-    #[arg(long, default_value = "bench/out")]
-    out: PathBuf,
+    #[command(flatten)]
+    places: PlaceFlags,
 }
 
 /// Runs the measurement and prints a line per step. Returns `false` if the startup takes too long.
@@ -128,8 +124,8 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
 /// The time from the start of the binary until it is ready.
 async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<Duration> {
     let own = std::env::current_exe().context("cannot find the path of this binary")?;
-    let dir = flags.profile_dir.as_deref().or_else(|| own.parent()).context("this binary has no folder")?;
-    let (out, program) = (out_dir(&flags.out)?, dir.join("tollgate"));
+    let dir = flags.places.profile_dir.as_deref().or_else(|| own.parent()).context("this binary has no folder")?;
+    let (out, program) = (out_dir(&flags.places.out)?, dir.join("tollgate"));
     let (proxy, control) = (free_address()?, free_address()?);
     let file = out.join("replay.yaml");
     let url = database.url.as_ref().map(Secret::expose);

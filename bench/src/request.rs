@@ -63,6 +63,8 @@ pub(crate) enum RequestBody {
     Unstreamed,
     /// A stream of 100 tokens with 2 ms between them.
     Streamed,
+    /// A message of gRPC, of 64 bytes.
+    Message,
 }
 
 impl BenchRequest {
@@ -77,6 +79,27 @@ impl BenchRequest {
     pub(crate) const TOKEN: Self = Self { path: "/plain/jwt", credential: Credential::Token, ..Self::PLAIN };
     pub(crate) const LLM: Self = Self { path: "/v1/chat/completions", body: RequestBody::Unstreamed, ..Self::KEYED };
 
+    /// A request of which a header is removed and two are set, as in its response.
+    pub(crate) const EDITED: Self = Self { path: "/plain/edited", headers: &[("X-Internal", "1")], ..Self::PLAIN };
+    /// A call of gRPC.
+    pub(crate) const CALL: Self = Self {
+        path: "/bench.Echo/Unary",
+        headers: &[("content-type", "application/grpc"), ("te", "trailers")],
+        body: RequestBody::Message,
+        ..Self::PLAIN
+    };
+    /// A request for a WebSocket.
+    pub(crate) const SOCKET: Self = Self {
+        path: "/plain/socket",
+        headers: &[
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ],
+        ..Self::PLAIN
+    };
+
     pub(crate) const fn with(self, headers: &'static [(&'static str, &'static str)]) -> Self {
         Self { headers, ..self }
     }
@@ -89,10 +112,12 @@ impl BenchRequest {
         if self.body == RequestBody::None { "GET" } else { "POST" }
     }
 
-    /// The body of [`BODY_BYTES`], or nothing.
+    /// The body of [`BODY_BYTES`], a message, or nothing.
     pub(crate) fn body(&self) -> String {
         let (model, more) = match self.body {
             RequestBody::None => return String::new(),
+            // Not compressed, and the length in four bytes.
+            RequestBody::Message => return format!("\0\0\0\0@{}", "x".repeat(64)),
             RequestBody::Unstreamed => ("mock/instant", ""),
             RequestBody::Streamed => ("mock/tokens-100-2", r#","stream":true,"stream_options":{"include_usage":true}"#),
         };
@@ -137,9 +162,34 @@ impl BenchRequest {
     }
 }
 
+/// Any key but zero, so that masking changes each octet.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// A whole binary message in one frame (RFC 6455, 5.2).
+const BINARY: u8 = 0x82;
+
+/// The frame of a message, and that of its echo, which is not masked.
+pub(crate) struct EchoedMessage {
+    pub(crate) sent: Vec<u8>,
+    pub(crate) echo: Vec<u8>,
+}
+
+impl EchoedMessage {
+    pub(crate) fn of(bytes: u32) -> Self {
+        let payload: Vec<u8> = (0..bytes).map(|at| at.to_le_bytes()[0]).collect();
+        let masked = payload.iter().zip(MASK.iter().cycle()).map(|(octet, mask)| octet ^ mask);
+        let head = |mark: u8| match u8::try_from(bytes) {
+            Ok(short @ 0..=125) => vec![BINARY, mark | short],
+            Ok(_) | Err(_) => [&[BINARY, mark | 127][..], &u64::from(bytes).to_be_bytes()].concat(),
+        };
+        let sent = head(0x80).into_iter().chain(MASK).chain(masked).collect();
+        Self { sent, echo: [head(0), payload].concat() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::LoadKind;
     use crate::rows::ROWS;
 
     #[test]
@@ -156,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_script_and_a_request_have_the_same_fields() {
-        for request in ROWS.into_iter().map(|row| row.request) {
+        for request in ROWS.into_iter().filter(|row| row.load == LoadKind::Wrk).map(|row| row.request) {
             let (lua, bytes, body) = (request.lua(&[String::from("k1")], false), request.bytes("k1"), request.body());
             let (head, sent) = bytes.split_once("\r\n\r\n").unwrap();
             let fields: Vec<&str> = head.lines().skip(1).filter_map(|line| Some(line.split_once(": ")?.0)).collect();
@@ -171,5 +221,15 @@ mod tests {
                 assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["model"].is_string());
             }
         }
+    }
+
+    #[test]
+    fn a_message_is_masked_and_its_echo_is_not() {
+        let EchoedMessage { sent, echo } = EchoedMessage::of(3);
+        assert_eq!(echo, [0x82, 3, 0, 1, 2]);
+        assert_eq!(sent, [0x82, 0x83, 0x37, 0xfa, 0x21, 0x3d, 0x37, 0xfb, 0x23]);
+        let EchoedMessage { sent, echo } = EchoedMessage::of(65_536);
+        assert_eq!((&sent[..8], &echo[..8]), (&[0x82, 0xff, 0, 0, 0, 0, 0, 1][..], &[0x82, 127, 0, 0, 0, 0, 0, 1][..]));
+        assert_eq!((sent.len(), echo.len()), (65_536 + 14, 65_536 + 10));
     }
 }

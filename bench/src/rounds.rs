@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use crate::client::Loader;
 use crate::counts::drained;
-use crate::load::{Generators, Load, LoadRun};
+use crate::load::{Generators, Load, LoadKind, LoadRun};
 use crate::process::CpuTime;
 use crate::product::WORKER_THREADS;
+use crate::protocols::check_call;
 use crate::request::{Credential, RequestBody};
 use crate::rows::{Progress, Row, RowKind, TOKENS_A_RUN};
 use crate::sides::{LogCheck, Side, SideKeys};
@@ -193,6 +194,16 @@ async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
     let mut bodies = Vec::new();
     for side in sides.iter().filter(|_| matches!(row.kind, RowKind::Proxies(..))) {
         let (SideKeys::Listed(keys), request) = (&side.keys, &side.request) else { continue };
+        match (row.load, request.body) {
+            (LoadKind::Wrk, _) if request.scheme == "http" => {}
+            (_, RequestBody::Message) => {
+                check_call(side.address, request).await.context(side.name)?;
+                side.counted().into_iter().for_each(|counted| counted.add(1, false, 0));
+                continue;
+            }
+            // The load compares each echo. Other requests are those of a row over HTTP/1.1 without TLS.
+            _ => continue,
+        }
         let mut loader = Loader::connect(side.address, keys.first().map(String::as_str)).await?;
         let response = loader.send(request.method(), request.path, &request.body()).await?;
         ensure!(response.status == 200, "{}, {}: {} {:?}", side.name, request.path, response.status, response.body);

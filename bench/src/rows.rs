@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::RunFlags;
 use crate::load::LoadKind;
-use crate::proxies::ProxyKind;
+use crate::product::ServerVariant;
+use crate::proxies::{Listener, ProxyKind};
 use crate::request::{BenchRequest, RequestBody, SDK_HEADERS};
 use crate::stats::Target;
 
@@ -14,6 +15,9 @@ use crate::stats::Target;
 pub(crate) const LATENCY: &str = "latency";
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const MEMORY: &str = "memory";
+/// The names of rows with further figures.
+pub(crate) const TRANSFORM: &str = "transform";
+pub(crate) const WEBSOCKET: &str = "websocket";
 /// The keys of the side with many, each of another user.
 pub(crate) const KEYS: u32 = 10_000;
 /// The tokens that are signed for a run, which ends when it has used them. This takes about five seconds.
@@ -34,6 +38,9 @@ const PLAIN: BenchRequest = BenchRequest::PLAIN;
 const KEYED: BenchRequest = BenchRequest::KEYED;
 const LLM: BenchRequest = BenchRequest::LLM;
 const TOKEN: BenchRequest = BenchRequest::TOKEN;
+const EDITED: BenchRequest = BenchRequest::EDITED;
+const CALL: BenchRequest = BenchRequest::CALL;
+const SOCKET: BenchRequest = BenchRequest::SOCKET;
 const STREAM: BenchRequest = BenchRequest { body: RequestBody::Streamed, ..LLM };
 const HTTPS: BenchRequest = BenchRequest { scheme: "https", ..PLAIN };
 const CLOSE: BenchRequest = BenchRequest { headers: &[("Connection", "close")], ..HTTPS };
@@ -41,27 +48,32 @@ const STREAMS: LoadKind = LoadKind::Streams { connections: 4, streams: 64 };
 /// 5,000 requests per second.
 const RATE: LoadKind = LoadKind::Rate { connections: 50, each: 100 };
 const ALL_PROXIES: &[ProxyKind] = &ProxyKind::ALL;
+const NGINX: &[ProxyKind] = &[ProxyKind::Nginx];
 const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKind::Envoy];
 
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 19] = [
+pub(crate) const ROWS: [Row; 23] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
-    Row::beside("resilient", "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).resilient(),
+    Row::beside("resilient", "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
     Row::beside("sdk", "plain route, nine header fields of an SDK", PLAIN.with(&SDK_HEADERS), total(0.95, 0.85)),
     Row::beside("sdk-keyed", "the same with key, quota, rate limit, aggregated events", KEYED.with(&SDK_HEADERS), NO_TARGET),
     Row::beside("llm", "LLM POST of 1 KB, unstreamed, its event ingested", LLM, must(1.9).workers(1.75, 1.5)),
-    Row::beside("stream", "event of an LLM stream, nginx without buffering", STREAM, total(1.05, 0.95)),
+    Row::beside("stream", "event of an LLM stream, nginx without buffering", STREAM, total(1.05, 0.95)).on(Listener::Stream),
     Row::beside("16k", "plain route, response of 16 KiB", PLAIN.at("/plain/bytes/16384"), must(0.95)),
     Row::beside("64k", "plain route, response of 64 KiB", PLAIN.at("/plain/bytes/65536"), must(0.75)),
-    Row::beside("jwt", "RS256 token, cached, rate limit of all workers, three claims as headers", TOKEN, must(1.2).envoy(0.38)).and(WITH_ENVOY),
+    Row::beside("jwt", "RS256 token, cached, rate limit of all workers, three claims as headers", TOKEN, must(1.2).envoy(0.38)).and(WITH_ENVOY).on(Listener::Jwt),
+    Row::beside(TRANSFORM, "three edits of headers each way", EDITED, must(1.05).envoy(0.4)).and(ALL_PROXIES).on(Listener::Edited),
+    Row::beside("grpc", "unary gRPC call over HTTP/2 without TLS, 64 streams on each of 4 connections", CALL, TUNNEL).and(ALL_PROXIES).on(Listener::Grpc).with(STREAMS),
+    Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 64 }),
+    Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 65_536 }),
     Row::pair("routes", "10,000 routes, to 10", PLAIN, PairKind::Routes(10, 10_000), Target::must(1.2)),
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
-    Row::pair("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, PairKind::Http2, Target::must(1.6).aiming(1.3)).with(STREAMS),
-    Row::pair("tls", "TLS 1.3 with keep-alive", HTTPS, PairKind::Tls, Target::must(1.05)),
-    Row::pair("handshakes", "TLS 1.3, a full handshake per request", CLOSE, PairKind::Tls, Target::must(1.1)),
+    Row::beside("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, total(1.6, 1.3)).and(NGINX).on(Listener::Http2).with(STREAMS),
+    Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).on(Listener::Tls),
+    Row::beside("handshakes", "TLS 1.3, a full handshake per request", CLOSE, must(1.1)).and(NGINX).on(Listener::Tls),
     Row::pair("rate", "5,000 requests/s over HTTP/1.1", PLAIN, PairKind::Rate, Target::NONE.aiming(10.0)).with(RATE),
     Row::pair("keys", "keys of 10,000 users in turn, to one key", KEYED, PairKind::Keys, Target::must(1.1)),
     Row::pair("cold", "first verification of an RS256 token", TOKEN, PairKind::Cold, Target::must(30.0)),
@@ -76,8 +88,8 @@ pub(crate) struct Row {
     pub(crate) request: BenchRequest,
     pub(crate) load: LoadKind,
     pub(crate) kind: RowKind,
-    /// Whether all sides check their backend, and react to its failures.
-    pub(crate) is_resilient: bool,
+    /// The listener of the proxies.
+    pub(crate) listener: Listener,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,9 +119,6 @@ pub(crate) enum PairKind {
     /// This number of routes, to another one.
     Routes(u32, u32),
     Backends,
-    /// nginx and Tollgate over HTTP/2, or over TLS.
-    Http2,
-    Tls,
     /// One side without and one with a key, at a fixed rate.
     Rate,
     /// One key, and [`KEYS`] in turn.
@@ -136,13 +145,16 @@ impl PairKind {
         match self {
             Self::Rate => PairFigure::Share,
             Self::Cold | Self::LogLevel => PairFigure::Difference,
-            Self::Routes(..) | Self::Backends | Self::Http2 | Self::Tls | Self::Keys => PairFigure::Ratio,
+            Self::Routes(..) | Self::Backends | Self::Keys => PairFigure::Ratio,
         }
     }
 }
 
 const NO_TARGET: RatioTargets =
     RatioTargets { total: Target::NONE, user: Target::NONE, workers: None, envoy: Target::NONE };
+
+/// The targets of messages of gRPC and of WebSockets.
+const TUNNEL: RatioTargets = must(1.1).envoy(0.6);
 
 const fn must(must: f64) -> RatioTargets {
     RatioTargets { total: Target::must(must), ..NO_TARGET }
@@ -170,7 +182,7 @@ impl Row {
     /// A row beside nginx and HAProxy.
     const fn beside(name: &'static str, what: &'static str, request: BenchRequest, targets: RatioTargets) -> Self {
         let kind = RowKind::Proxies(&[ProxyKind::Nginx, ProxyKind::Haproxy], targets);
-        Self { name, what, request, load: LoadKind::Wrk, kind, is_resilient: false }
+        Self { name, what, request, load: LoadKind::Wrk, kind, listener: Listener::Plain }
     }
 
     /// The same row beside other proxies.
@@ -188,15 +200,27 @@ impl Row {
         pair: PairKind,
         target: Target,
     ) -> Self {
-        Self { name, what, request, load: LoadKind::Wrk, kind: RowKind::Pair(pair, target), is_resilient: false }
+        let (load, listener) = (LoadKind::Wrk, Listener::Plain);
+        Self { name, what, request, load, kind: RowKind::Pair(pair, target), listener }
     }
 
-    const fn resilient(self) -> Self {
-        Self { is_resilient: true, ..self }
+    const fn on(self, listener: Listener) -> Self {
+        Self { listener, ..self }
     }
 
     const fn with(self, load: LoadKind) -> Self {
         Self { load, ..self }
+    }
+
+    /// The difference of Tollgate's configuration beside proxies; `None` if rows share one Tollgate.
+    pub(crate) const fn variant(&self) -> Option<ServerVariant> {
+        match self.listener {
+            Listener::Plain | Listener::Stream | Listener::Http2 => None,
+            Listener::Tls => Some(ServerVariant::Tls),
+            Listener::Resilient => Some(ServerVariant::Resilient),
+            Listener::Jwt => Some(ServerVariant::Tokens),
+            Listener::Edited | Listener::Grpc | Listener::Socket => Some(ServerVariant::Protocols),
+        }
     }
 
     /// The names of all rows, in the order of the report.
@@ -354,7 +378,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (22, 12, true));
+        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (26, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

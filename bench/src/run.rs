@@ -10,13 +10,13 @@ use crate::RunFlags;
 use crate::counts;
 use crate::figure::Figure;
 use crate::load::Generators;
+use crate::memory::IdleKind;
 use crate::process::pss_kib;
 use crate::product::{MockProcess, ProductStart};
 use crate::proxies::{ProxyKind, ProxyStart};
 use crate::report::{BenchReport, CostResult, Machine};
-use crate::request::Credential;
 use crate::rounds::{Recorder, Rounds, RowRuns};
-use crate::rows::{IDLE, LATENCY, MEMORY, PairKind, Progress, Row, RowKind, RunPlan, minutes};
+use crate::rows::{IDLE, LATENCY, MEMORY, PairKind, Progress, Row, RowKind, RunPlan, TRANSFORM, WEBSOCKET, minutes};
 use crate::sides::{CountedProduct, SideStart};
 use crate::tokens::{self, TokenIssuer};
 use crate::tools::{BenchTool, ToolPaths};
@@ -25,10 +25,21 @@ use crate::{latency, memory};
 const TOOLS: [BenchTool; 6] =
     [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Envoy, BenchTool::Traefik, BenchTool::Wrk, BenchTool::H2load];
 
+/// The folders of the binary and of the output.
+#[derive(clap::Args, Clone)]
+pub(crate) struct PlaceFlags {
+    /// The folder of the binary `tollgate`; by default that of this binary
+    #[arg(long)]
+    pub(crate) profile_dir: Option<PathBuf>,
+    /// The folder of the raw output
+    #[arg(long, default_value = "bench/out")]
+    pub(crate) out: PathBuf,
+}
+
 /// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(&TOOLS, flags.profile_dir.as_deref())?;
-    let (plan, machine, out) = (RunPlan::of(&flags), Machine::read(), out_dir(&flags.out)?);
+    let tools = ToolPaths::find(&TOOLS, flags.places.profile_dir.as_deref())?;
+    let (plan, machine, out) = (RunPlan::of(&flags), Machine::read(), out_dir(&flags.places.out)?);
     let (&RunPlan { pairs, seconds, connections, .. }, estimate) = (&plan, plan.estimate());
     println!("{}: {pairs} rounds of {seconds} s, about {}", plan.rows.join(", "), minutes(estimate));
     if let Some(warning) = machine.warning() {
@@ -65,7 +76,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
             .await
             .context(row.name)?;
     }
-    let counts = main.settle("all scenarios except jwt").await?;
+    let counts = main.settle("all rows of this Tollgate").await?;
     if counts.forwarded > 0 {
         report.counts.insert(0, counts);
     }
@@ -83,8 +94,14 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         report.latency = Some(result);
     }
     if plan.has(IDLE) {
-        report.figures.extend(memory::idle(&start, &plan).await.context(IDLE)?);
+        report.figures.extend(memory::idle(&start, &plan, IdleKind::KeptAlive).await.context(IDLE)?);
         recorder.progress.step(plan.row_estimate(IDLE), IDLE);
+    }
+    if plan.has(WEBSOCKET) {
+        report.figures.extend(memory::idle(&start, &plan, IdleKind::WebSockets).await.context(WEBSOCKET)?);
+    }
+    if plan.has(TRANSFORM) {
+        report.figures.push(latency::beside_changed_bodies(&rounds, &start).await.context(TRANSFORM)?);
     }
     report.figures.extend(memory);
     let (text, json) = report.write(&out)?;
@@ -121,7 +138,7 @@ impl RowBench<'_> {
                 report.figures.extend(Figure::of_pair(row, &runs, lines));
             }
         }
-        if matches!(row.kind, RowKind::Proxies(..)) && row.request.credential != Credential::Token {
+        if matches!(row.kind, RowKind::Proxies(..)) && row.variant().is_none() {
             return Ok(());
         }
         let same = matches!(row.kind, RowKind::Pair(PairKind::Rate | PairKind::Cold, _));

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use http::HeaderValue;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -212,10 +213,6 @@ impl<'a> SideStart<'a> {
             RowKind::Pair(pair, _) => pair,
         };
         let usual = async |name| self.tollgate(row, name, ServerVariant::Usual).await;
-        let nginx = |listener, tollgate: Side<'a>| {
-            let proxy = self.proxies.get(&ProxyKind::Nginx).context("internal error: no nginx")?;
-            Ok::<_, anyhow::Error>(vec![Side::proxy("nginx", proxy, proxy.listener(listener)?, &tollgate), tollgate])
-        };
         Ok(match pair {
             PairKind::Routes(few, many) => vec![
                 self.tollgate(row, "10 routes", ServerVariant::Routes(few)).await?,
@@ -226,8 +223,6 @@ impl<'a> SideStart<'a> {
                 let both = ServerVariant::Backends(second.address);
                 vec![usual("one backend").await?, self.tollgate(row, "two backends", both).await?]
             }
-            PairKind::Http2 => nginx(Listener::Http2, usual("tollgate").await?)?,
-            PairKind::Tls => nginx(Listener::Tls, self.tollgate(row, "tollgate", ServerVariant::Tls).await?)?,
             PairKind::Rate => {
                 let plain = usual("plain").await?;
                 let keyed = plain.again("with a key", BenchRequest::KEYED)?;
@@ -256,18 +251,17 @@ impl<'a> SideStart<'a> {
     /// The proxies that run, and Tollgate. Requests with a token need another Tollgate, whose configuration has the issuer.
     async fn beside(&self, row: &Row, kinds: &[ProxyKind]) -> anyhow::Result<Vec<Side<'a>>> {
         let is_token = row.request.credential == Credential::Token;
-        let tollgate = if is_token {
-            let side = self.tollgate(row, "tollgate", ServerVariant::Tokens).await?;
-            side.with(SideKeys::Listed(vec![self.issuer.token()?]))
-        } else if row.is_resilient {
-            self.tollgate(row, "tollgate", ServerVariant::Resilient).await?
-        } else {
-            Side::tollgate("tollgate", self.main.clone(), row.request)
+        let mut tollgate = match row.variant() {
+            Some(variant) => self.tollgate(row, "tollgate", variant).await?,
+            None => Side::tollgate("tollgate", self.main.clone(), row.request),
         };
+        if is_token {
+            tollgate = tollgate.with(SideKeys::Listed(vec![self.issuer.token()?]));
+        }
         let mut sides = Vec::new();
         for (kind, proxy) in self.proxies.iter().filter(|(kind, _)| kinds.contains(kind)) {
-            let address =
-                if row.is_resilient { proxy.listener(Listener::Resilient)? } else { proxy.address(&row.request)? };
+            // Proxies that verify no tokens forward requests with a token as all others.
+            let address = proxy.listener(row.listener).or_else(|_| proxy.listener(Listener::Plain))?;
             let side = Side::proxy(kind.name(), proxy, address, &tollgate);
             if is_token && *kind == ProxyKind::Envoy {
                 self.check_token(&side).await.context(side.name)?;
@@ -278,6 +272,9 @@ impl<'a> SideStart<'a> {
             self.check_token(&tollgate).await.context("tollgate")?;
         }
         sides.push(tollgate);
+        for side in sides.iter().filter(|_| row.listener == Listener::Edited) {
+            self.check_edits(side).await.context(side.name)?;
+        }
         Ok(sides)
     }
 
@@ -294,6 +291,7 @@ impl<'a> SideStart<'a> {
             | ServerVariant::Routes(_)
             | ServerVariant::Tls
             | ServerVariant::Tokens
+            | ServerVariant::Protocols
             | ServerVariant::Resilient => {}
         }
         let counted = CountedProduct::new(product, backends).await?;
@@ -305,6 +303,34 @@ impl<'a> SideStart<'a> {
         self.dir.join(file_name(name))
     }
 
+    /// The headers of the last request that the mock received.
+    async fn seen(&self) -> anyhow::Result<Value> {
+        let seen = Loader::connect(self.mock.address, None).await?.get("/mock/seen").await?.json()?;
+        seen.pointer("/models/plain/headers").cloned().context("/mock/seen has no headers")
+    }
+
+    /// Checks that a side makes the edits of [`Listener::Edited`].
+    async fn check_edits(&self, side: &Side<'_>) -> anyhow::Result<()> {
+        let mut loader = Loader::connect(side.address, None).await?;
+        loader.headers = side.request.headers;
+        let response = loader.get(side.request.path).await?;
+        let (seen, received) = (self.seen().await?, |name| response.headers.get(name).map(HeaderValue::as_bytes));
+        ensure!(
+            seen.get("x-tenant").is_some_and(|value| value == "acme")
+                && seen.get("x-source").is_some_and(|value| value == "gateway")
+                && seen.get("x-internal").is_none(),
+            "the upstream received {seen}"
+        );
+        ensure!(
+            received("x-frame-options") == Some(b"DENY")
+                && received("x-content-type-options") == Some(b"nosniff")
+                && received("cache-control") == Some(b"no-store"),
+            "{response:?}"
+        );
+        side.counted().into_iter().for_each(|counted| counted.add(1, false, 0));
+        Ok(())
+    }
+
     /// Checks that the upstream receives the claims but not the token, and that a token with another signature is refused.
     async fn check_token(&self, side: &Side<'_>) -> anyhow::Result<()> {
         let SideKeys::Listed(keys) = &side.keys else { anyhow::bail!("internal error: no token") };
@@ -312,8 +338,7 @@ impl<'a> SideStart<'a> {
         let mut loader = Loader::connect(side.address, Some(token)).await?;
         let response = loader.get(path).await?;
         ensure!(response.status == 200, "the status is {}: {:?}", response.status, response.body);
-        let seen = Loader::connect(self.mock.address, None).await?.get("/mock/seen").await?.json()?;
-        let headers = seen.pointer("/models/plain/headers").context("/mock/seen has no headers")?;
+        let headers = self.seen().await?;
         for (claim, header, value) in CLAIMS {
             let received = headers.get(header.to_ascii_lowercase()).and_then(Value::as_str);
             ensure!(received == Some(value), "the upstream received {received:?} as {header}, the claim {claim}");

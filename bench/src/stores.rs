@@ -1,7 +1,5 @@
 //! `stores` and `leases`: two Tollgates in interleaved runs, which differ in their database or in the budgets of their users.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, ensure};
 
 use crate::counts::metric;
@@ -11,7 +9,7 @@ use crate::people;
 use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, ProductStart};
 use crate::rounds::{CpuShare, Recorder, Rounds, RowRuns, SideRun, per};
 use crate::rows::{Progress, ROWS};
-use crate::run::out_dir;
+use crate::run::{PlaceFlags, out_dir};
 use crate::sides::{CountedProduct, Side, SideKeys};
 use crate::stats::{METHOD, MedianInterval};
 use crate::tools::{BenchTool, ToolPaths};
@@ -37,12 +35,8 @@ pub(crate) struct PairFlags {
     /// Number of connections of wrk
     #[arg(long, default_value_t = 64)]
     connections: u32,
-    /// The folder of the binary `tollgate`; by default that of this binary
-    #[arg(long)]
-    profile_dir: Option<PathBuf>,
-    /// The folder of the raw output
-    #[arg(long, default_value = "bench/out")]
-    out: PathBuf,
+    #[command(flatten)]
+    places: PlaceFlags,
 }
 
 #[derive(clap::Args, Clone)]
@@ -76,8 +70,8 @@ async fn compare(
     users: Option<u32>,
     rows: &[&str],
 ) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(&[BenchTool::Wrk], flags.profile_dir.as_deref())?;
-    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let tools = ToolPaths::find(&[BenchTool::Wrk], flags.places.profile_dir.as_deref())?;
+    let (out, dir) = (out_dir(&flags.places.out)?, tempfile::tempdir()?);
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let (mut databases, mut counted) = (Vec::new(), Vec::new());
     for (name, kind, limits) in settings {

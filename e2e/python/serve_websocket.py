@@ -1,14 +1,18 @@
 """A WebSocket server that returns each message. It prints its port, and serves until its standard input ends."""
 
 import asyncio
+import contextlib
 import sys
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 
 async def echo(client: ServerConnection) -> None:
-    async for message in client:
-        await client.send(message)
+    # A client may break the protocol.
+    with contextlib.suppress(ConnectionClosed):
+        async for message in client:
+            await client.send(message)
 
 
 async def main() -> None:

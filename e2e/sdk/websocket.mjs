@@ -10,6 +10,15 @@ const socket = new WebSocket(URL, { headers, perMessageDeflate: false, maxPayloa
 const closed = once(socket, "close");
 await once(socket, "open");
 for await (const line of createInterface({ input: process.stdin })) {
+  if (line === "close") {
+    const late = [];
+    socket.on("message", (message) => late.push(message.toString()));
+    socket.close(1000);
+    const [code] = await closed;
+    console.log(late.join(", "));
+    console.log(code);
+    break;
+  }
   if (line === "wait") {
     const [code] = await closed;
     console.log(code);

@@ -140,7 +140,7 @@ fn figures_of_two_sides_are_compared_within_their_round() {
     let [first, other] = ["µs per request, WHAT, a", "µs per request, WHAT, b"];
     check("keys", true, 1.2, &[first, other, "ratio, WHAT", "ratio, WHAT, worker threads"]);
     check("cold", true, 10.0, &[first, other, "µs added, WHAT", "µs added, WHAT, worker threads"]);
-    check("tls", false, 1.2, &[first, other, "ratio, WHAT"]);
+    check("backends", false, 1.2, &[first, other, "ratio, WHAT"]);
     // 60 µs 5,000 times a second.
     check("rate", true, 30.0, &["% of one core, WHAT, a", "% of one core, WHAT, b"]);
     let what = |time| {

@@ -5,7 +5,7 @@
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`subject_id`], [`labels`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`signature`] for signed files; [`address`] for client
-//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user.
+//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user; [`upstream_credentials`] for credentials in headers of routes.
 
 pub mod address;
 pub mod amount;
@@ -42,6 +42,7 @@ pub mod subject_id;
 pub mod text;
 pub mod ticket;
 pub mod token;
+pub mod upstream_credentials;
 pub mod usd;
 pub mod user;
 pub mod vault;
@@ -70,5 +71,6 @@ pub use signature::PublicKey;
 pub use subject::{Caller, Subject, SubjectKind, SubjectName, SubjectText};
 pub use subject_id::SubjectId;
 pub use ticket::{Ticket, TicketHash};
+pub use upstream_credentials::UpstreamCredentials;
 pub use user::{Role, UserStatus};
 pub use vault::{Fingerprint, MasterKey, SealedCredential, Vault, VaultError};

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 pub struct ProviderKey {
     /// The id of the credential in the vault.
     pub id: ProviderKeyId,
-    /// The name of the configured provider that accepts it.
+    /// The name of the configured provider or upstream that accepts it.
     pub provider: Box<str>,
     /// The label that its owner chose.
     pub label: Box<str>,

@@ -102,6 +102,11 @@ impl DecryptedCredentials {
         Ok(UserCredentials { shared: shelf.shared, own })
     }
 
+    /// Returns the shared credentials.
+    pub(crate) async fn shared(self: &Arc<Self>, store: &Store) -> Result<Arc<[ProviderKey]>, DatabaseError> {
+        Ok(self.shelf(store).await?.shared)
+    }
+
     /// Returns the shared credentials of the current or a later revision. The future may be dropped: the read continues
     /// for the next look-up.
     async fn shelf(self: &Arc<Self>, store: &Store) -> Result<SharedCredentials, DatabaseError> {

@@ -25,6 +25,7 @@ use crate::payload::Payload;
 use crate::provider_headers::insert;
 use crate::request_log::{BodyHash, LoggedPart, LoggedRequest, RequestLog, hex};
 use crate::timing::MockTiming;
+use crate::websocket::WebSocketEcho;
 use crate::wire;
 
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -52,6 +53,7 @@ pub(crate) enum Reaction {
     Response(Response<Payload>),
     /// Bytes that replace all further HTTP on the connection.
     Raw(RawResponse),
+    WebSocket(WebSocketEcho),
 }
 
 impl MockProvider {
@@ -68,7 +70,13 @@ impl MockProvider {
         let body = body.to_bytes();
         let path = parts.uri.path();
         let response = match path.split('/').nth(1) {
-            Some("plain") => self.plain(parts, &body),
+            Some("plain") => match WebSocketEcho::of(&parts.headers) {
+                Some(echo) => {
+                    self.record_plain(parts, &body);
+                    return Reaction::WebSocket(echo);
+                }
+                None => self.plain(parts, &body),
+            },
             Some("echo") => self.echo(parts, body),
             Some("mock") => self.inspect(&parts),
             _ => match Endpoint::find(parts.method.as_str(), path) {
@@ -97,8 +105,13 @@ impl MockProvider {
             Some(Ok(bytes)) if bytes <= SIZED_BYTES_MAX => text(self.sized().slice(..bytes)),
             Some(_) => return MockError::UnknownPath(parts.uri.path().to_owned()).response(Dialect::OpenAi, ""),
         };
-        self.log.record("plain", logged_request(parts, (!body.is_empty()).then(|| sha256(body)), Vec::new()));
+        self.record_plain(parts, body);
         response
+    }
+
+    /// Records a request without a model.
+    pub(crate) fn record_plain(&self, parts: Parts, body: &[u8]) {
+        self.log.record("plain", logged_request(parts, (!body.is_empty()).then(|| sha256(body)), Vec::new()));
     }
 
     fn sized(&self) -> &Bytes {

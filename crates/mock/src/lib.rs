@@ -7,7 +7,8 @@
 //! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
 //! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
 //! its format (`schema` makes documents and a tool call's arguments); `payload`, the pace; `damage`, `damaged_stream` and
-//! `http_violation`, the misbehaviour; `request_log`, `GET /mock/seen`.
+//! `http_violation`, the misbehaviour; `request_log`, `GET /mock/seen`; `grpc` and `websocket`, which
+//! return messages.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -21,6 +22,7 @@ mod damage;
 mod damaged_stream;
 mod error;
 mod flaky;
+mod grpc;
 mod handle;
 mod http_violation;
 mod json;
@@ -34,6 +36,7 @@ mod schema;
 mod server;
 mod text;
 mod timing;
+mod websocket;
 mod wire;
 
 pub use behaviour::BEHAVIOURS;

@@ -12,8 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::grpc;
 use crate::handle::{MockProvider, Reaction};
+use crate::http_violation::RawResponse;
 use crate::timing::MockTiming;
+use crate::websocket::WebSocketEcho;
 
 const CONNECTIONS_MAX: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -41,28 +44,41 @@ pub async fn serve_with(listener: TcpListener, options: MockTiming, shutdown: im
     }
 }
 
+/// The end of HTTP on a connection.
+enum Takeover {
+    Raw(RawResponse),
+    WebSocket(WebSocketEcho),
+}
+
 async fn connection(stream: TcpStream, mock: Arc<MockProvider>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let (tricks, mut raw_responses) = mpsc::channel(1);
+    if grpc::is_http2(&stream).await {
+        return grpc::serve(stream, mock).await;
+    }
+    let (tricks, mut takeovers) = mpsc::channel(1);
     let (mock, tricks) = (&mock, &tricks);
     let service = service_fn(|request| async move {
-        match mock.response(request).await {
-            Reaction::Response(response) => Ok::<_, Infallible>(response),
-            Reaction::Raw(raw) => {
-                drop(tricks.send(raw).await);
-                // From here on, `RawResponse::play` owns the connection.
-                std::future::pending().await
-            }
-        }
+        let takeover = match mock.response(request).await {
+            Reaction::Response(response) => return Ok::<_, Infallible>(response),
+            Reaction::Raw(raw) => Takeover::Raw(raw),
+            Reaction::WebSocket(echo) => Takeover::WebSocket(echo),
+        };
+        drop(tricks.send(takeover).await);
+        // From here on, `play` owns the connection.
+        std::future::pending().await
     });
     let mut http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let raw = tokio::select! {
+    let takeover = tokio::select! {
         biased;
         // An error means that the client disconnected, or that `cut` closed the connection.
         _ = &mut http => return,
-        Some(raw) = raw_responses.recv() => raw,
+        Some(takeover) = takeovers.recv() => takeover,
     };
-    drop(raw.play(http.into_parts().io.into_inner()).await);
+    let stream = http.into_parts().io.into_inner();
+    drop(match takeover {
+        Takeover::Raw(raw) => raw.play(stream).await,
+        Takeover::WebSocket(echo) => echo.play(stream).await,
+    });
 }

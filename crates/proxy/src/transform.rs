@@ -2,6 +2,7 @@
 //!
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
+pub(crate) mod credentials;
 pub(crate) mod header_rules;
 mod provider;
 

@@ -25,7 +25,7 @@ use access::basic::{DigestKey, PasswordChecks};
 use access::issuer::{IssuerKeys, IssuerRegistry};
 use access::redis_key::RedisKeys;
 use access::subject_budgets::SubjectBudgets;
-use access::{Clock, Directory, Ids};
+use access::{Clock, Directory, Ids, UpstreamCredentials};
 use config::{Live, Snapshot};
 use meter::Meter;
 use meter::lease::LeaseQueue;
@@ -74,6 +74,8 @@ pub struct Shared {
     pub backends: Arc<Backends>,
     /// The keys that issuers of access tokens publish.
     pub issuers: Arc<IssuerRegistry>,
+    /// The shared credentials of the vault, for headers of routes.
+    pub upstream_credentials: Arc<UpstreamCredentials>,
     /// The queue of passwords that another thread verifies; `None` if nothing does.
     pub password_checks: Option<PasswordChecks>,
     /// The queue of keys that another task looks up in Redis; `None` without Redis.

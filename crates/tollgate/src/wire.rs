@@ -222,6 +222,7 @@ async fn join(
         revision: Arc::new(Revision::default()),
         windows,
         issuers: Arc::new(IssuerRegistry::default()),
+        upstream_credentials: Arc::default(),
         clock: durable.clock,
         keys: durable.keys,
         signing: durable.signing,

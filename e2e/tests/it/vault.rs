@@ -1,6 +1,7 @@
 //! Credentials of providers: the choice of credential per request, undecryptable credentials, and the rotation of the
 //! master key under load.
 
+mod headers;
 mod rotation;
 mod secrets;
 

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Directory, NotFound, Principal, Revision, Secret, Vault};
+use access::{Directory, NotFound, Principal, Revision, Secret, UpstreamCredentials, Vault};
 use cluster::DecryptedCredentials;
-use store::Store;
+use cluster::shared_credentials::SharedCredentialRead;
 use store::audit::Actor;
+use store::{ProviderKeyChange, Store};
 use tokio::sync::mpsc;
 
 use crate::credentials::{create, new, opened};
@@ -131,6 +132,33 @@ pub(crate) async fn many_users_are_answered_each_with_their_own(world: &World) {
         for (principal, (_, own)) in found.iter().zip(&people) {
             assert_eq!(secrets(&principal.provider_keys.own), [Some(own.as_str())]);
         }
+    })
+    .await;
+}
+
+/// Headers of routes keep their credential while the store is away, and follow its changes.
+pub(crate) async fn shared_credentials_are_read_after_each_change(world: &World) {
+    let (store, vault) = opened(world).await;
+    let first = create(&store, &vault, new(None, "all", "sk-shared-1")).await;
+    beside(world, vault.clone(), async |server| {
+        let credentials = Arc::new(UpstreamCredentials::default());
+        let read =
+            SharedCredentialRead::new(server.store.clone(), server.decrypted_credentials.clone(), credentials.clone());
+        let now = async || {
+            server.revision.confirm(server.store.revision().await.unwrap(), server.world_clock.mono());
+            read.read().await.unwrap();
+            credentials.load().shared
+        };
+        assert_eq!(secrets(&credentials.load().shared), [None::<&str>; 0]);
+        assert_eq!(secrets(&now().await), [Some("sk-shared-1")]);
+        let secret = Some(Secret::new("sk-shared-2".to_owned()));
+        let change = ProviderKeyChange { label: None, secret };
+        store.change_provider_key(&Actor::COMMAND, &vault, first.id, change).await.unwrap();
+        assert_eq!(secrets(&now().await), [Some("sk-shared-2")]);
+        server.revision.confirm(u64::MAX, server.world_clock.mono());
+        server.store.close().await;
+        assert!(read.read().await.is_err());
+        assert_eq!(secrets(&credentials.load().shared), [Some("sk-shared-2")]);
     })
     .await;
 }

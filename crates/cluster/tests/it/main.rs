@@ -40,6 +40,7 @@ behaviours! {
         what_does_not_open_is_there_without_its_secret_and_is_counted,
         a_store_that_does_not_tell_credentials_tells_nothing,
         many_users_are_answered_each_with_their_own,
+        shared_credentials_are_read_after_each_change,
     }
     job_claims {
         of_two_nodes_one_gets_a_claim_until_it_ends_or_expires,

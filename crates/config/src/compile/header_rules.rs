@@ -45,11 +45,20 @@ pub(super) fn of_responses(
     let removed = inputs.response("remove_headers").map_or(&[][..], |input| &input.remove_headers.list);
     let added = inputs.response("add_headers").map_or(&[][..], |input| &input.add_headers);
     let appended = inputs.response("append_headers").map_or(&[][..], |input| &input.append_headers);
+    refuse_credentials(reader, [added, appended]);
     let headers = rules(reader, (removed, added, appended), from);
     let statuses = inputs.response("status").map_or(&[][..], |input| &input.status);
     let statuses = statuses.iter().filter_map(|(from, to)| Some((from.parse::<StatusCode>().ok()?, to.value)));
     let rules = ResponseRules { headers, statuses: statuses.collect() };
     (rules.headers.is_some() || !rules.statuses.is_empty()).then(|| Box::new(rules))
+}
+
+/// Reports credentials of the vault in responses, which clients see.
+fn refuse_credentials(reader: &Reader<'_>, lists: [&Headers; 2]) {
+    for (name, value) in lists.into_iter().flatten().filter(|(_, value)| value.value.has_credential()) {
+        let message = format!("the header `{name}` of responses has a credential of the vault");
+        reader.report(Problem::new(Code::BadValue, value.at(), message).expected("it in a header of requests"));
+    }
 }
 
 fn rules(
@@ -92,9 +101,18 @@ fn rules(
         |template: &HeaderTemplate| template.parts.iter().any(|part| matches!(part, HeaderPart::Parameter(_)));
     let needs_path = replaced_by_values.iter().chain(&appended_values).any(has_parameter);
     let path = path_template(from.path).filter(|_| needs_path).cloned();
+    let has_credentials = [added, appended].into_iter().flatten().any(|(_, value)| value.value.has_credential());
     let names = removed.iter().map(|name| name.value.as_str()).chain(added.iter().map(|(name, _)| name.as_str()));
     let names = names.map(Box::from).collect();
-    Some(HeaderRules { names, replaced: fixed, replaced_by_values, appended: fixed_appended, appended_values, path })
+    Some(HeaderRules {
+        names,
+        replaced: fixed,
+        replaced_by_values,
+        appended: fixed_appended,
+        appended_values,
+        path,
+        has_credentials,
+    })
 }
 
 const fn path_template(path: &PathMatch) -> Option<&Template> {
@@ -126,16 +144,11 @@ fn template(
     value: &Input<HeaderText>,
     from: ValueSources<'_>,
 ) -> Option<HeaderTemplate> {
-    if matches!(value.value.pieces.first(), Some(HeaderPiece::Literal(text)) if text.starts_with("vault:")) {
-        let problem =
-            Problem::new(Code::NotYet, value.at(), "headers have no credentials of the vault in this version");
-        reader.report(problem.expected("a variable, or `file:PATH`"));
-        return None;
-    }
     let mut parts = Vec::new();
     for piece in &value.value.pieces {
         parts.push(match piece {
             HeaderPiece::Literal(text) => HeaderPart::Literal(text.as_str().into()),
+            HeaderPiece::Credential(label) => HeaderPart::Credential(label.as_str().into()),
             HeaderPiece::Name(written) => match part(written, from) {
                 Ok(part) => part,
                 Err(expected) => {

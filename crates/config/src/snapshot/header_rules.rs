@@ -22,6 +22,8 @@ pub struct HeaderRules {
     pub appended_values: Box<[HeaderTemplate]>,
     /// The path of the route, if a value has a parameter of it.
     pub path: Option<Template>,
+    /// Whether a value has a credential of the vault.
+    pub has_credentials: bool,
 }
 
 /// A field with values of the request.
@@ -45,6 +47,8 @@ impl fmt::Debug for HeaderTemplate {
 pub enum HeaderPart {
     /// This text, byte for byte.
     Literal(Box<str>),
+    /// The shared credential of the upstream with this label in the vault.
+    Credential(Box<str>),
     /// The time since the head of the request had arrived: `12ms`.
     Latency,
     /// The id of the request.

@@ -46,7 +46,7 @@ pub(super) struct ProviderKeyView {
     /// The id of the credential.
     #[schema(value_type = Uuid)]
     id: ProviderKeyId,
-    /// The provider of the credential, as in `PROVIDER/MODEL`.
+    /// The provider of the credential, as in `PROVIDER/MODEL`, or the upstream.
     provider: String,
     /// The label of the credential.
     label: String,
@@ -81,7 +81,8 @@ impl From<StoredProviderKey> for ProviderKeyView {
 #[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
 struct NewProviderKeyRequest {
-    /// The name of a provider: a configured one, or one that the credential switches on.
+    /// The name of a provider: a configured one, or one that the credential switches on. For a shared credential that headers
+    /// of routes contain, the name of an upstream.
     #[schema(min_length = 1, max_length = 64)]
     provider: String,
     /// The label: 1 to 200 characters, different for each credential.
@@ -156,7 +157,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<ProviderKeyView>), Problem> {
     let NewProviderKeyRequest { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
     let owner = owner(&caller, shared)?;
-    provider_of(&app.live.load(), &provider)?;
+    check_provider(&app.live.load(), &provider, owner.is_none())?;
     input::check_name("label", &label)?;
     check_secret(&secret)?;
     if owner.is_none() {
@@ -220,8 +221,9 @@ pub(super) async fn test(
 ) -> Result<Json<ProviderKeyTestResult>, Problem> {
     let stored = own(&app, &caller, &id).await?;
     let snapshot = app.live.load_full();
-    let provider = provider_of(&snapshot, &stored.provider)
-        .map_err(|_| Problem::new(Refusal::Conflict, "the provider of this credential is no longer configured"))?;
+    let provider = provider_of(&snapshot, &stored.provider).map_err(|_| {
+        Problem::new(Refusal::Conflict, "no configured provider has this credential, so it cannot be tested")
+    })?;
     let secret = stored.open(&app.vault).map_err(|why| {
         tracing::error!(provider_key = %stored.id, %why, "cannot decrypt a provider credential");
         Problem::new(
@@ -307,6 +309,14 @@ async fn refuse_exposed_demo_keys(app: &App, provider: &str) -> Result<(), Probl
     }
     let why = "the store has demo users: a shared credential that costs money is not allowed beside a public listener";
     Err(Problem::new(Refusal::Conflict, why))
+}
+
+/// Checks that a credential for this name has a use: those of providers, and shared ones of upstreams.
+fn check_provider(snapshot: &Snapshot, name: &str, is_shared: bool) -> Result<(), Problem> {
+    if is_shared && snapshot.traffic.upstreams.iter().any(|upstream| *upstream.name == *name) {
+        return Ok(());
+    }
+    provider_of(snapshot, name).map(|_| ())
 }
 
 /// Finds the provider with this name.

@@ -22,6 +22,7 @@ use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, UpstreamResponse, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
+use crate::transform::credentials::HeaderCredentials;
 use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
 use crate::upstream::destination::Destination;
@@ -120,7 +121,8 @@ pub(crate) async fn forward_to(
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
-    let mut edits = edits(account, &destination, upgrades, fill).map_err(unwritable)?;
+    let to = EditedRequest { destination: &destination, upstream, upgrades };
+    let mut edits = edits(account, to, fill)?;
     let (mut upload, progress) = match &changed_request {
         Some(changed) => {
             changed.edit(&mut edits).map_err(unwritable)?;
@@ -229,16 +231,24 @@ pub(super) fn is_event_stream(content_type: &[u8]) -> bool {
     content_type.get(..EVENT_STREAM.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-/// Returns the edits of the request to a destination.
-fn edits(
-    account: &RequestAccount,
-    destination: &Destination,
+/// The destination of a request, and whether the request asks for a WebSocket.
+#[derive(Clone, Copy)]
+struct EditedRequest<'a> {
+    destination: &'a Destination,
+    upstream: &'a Upstream,
     upgrades: bool,
-    fill: Option<&FillEdits>,
-) -> Result<HeadEdits, InvalidPart> {
+}
+
+/// Returns the edits of the request to a destination.
+fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdits>) -> Result<HeadEdits, Problem> {
+    let EditedRequest { destination, upstream, upgrades } = to;
     let (request, policy) = (&account.request, account.policy());
     let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
+    let credentials = match &policy.request_headers {
+        Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
+        None => None,
+    };
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
@@ -258,16 +268,17 @@ fn edits(
             rules,
             request,
             identity: &account.identity,
+            credentials: credentials.as_ref(),
         }),
     };
     let receiver = Receiver::Upstream(client);
-    let mut edits =
-        RequestEdits { trace: request.trace(), destination: &destination.edits, receiver }.of(&request.head)?;
+    let edits = RequestEdits { trace: request.trace(), destination: &destination.edits, receiver };
+    let mut edits = edits.of(&request.head).map_err(unwritable)?;
     if policy.response_body.is_some() {
-        changed_body::asks_for_whole(&mut edits)?;
+        changed_body::asks_for_whole(&mut edits).map_err(unwritable)?;
     }
     if let Some(fill) = fill {
-        fill.apply(&mut edits)?;
+        fill.apply(&mut edits).map_err(unwritable)?;
     }
     request.phase_ends("transform", since);
     Ok(edits)

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::account::identity::Identity;
 use crate::account::request::RequestContext;
 use crate::client::head::{is_one_of, is_same_name};
+use crate::transform::credentials::HeaderCredentials;
 
 /// Longest value with values of the request, in bytes. A longer one is not written.
 const VALUE_LEN_MAX: usize = 8_192;
@@ -17,6 +18,8 @@ pub(crate) struct RouteHeaders<'a> {
     pub(crate) rules: &'a HeaderRules,
     pub(crate) request: &'a RequestContext,
     pub(crate) identity: &'a Identity,
+    /// The credentials in the values; `None` if they have none.
+    pub(crate) credentials: Option<&'a HeaderCredentials<'a>>,
 }
 
 impl RouteHeaders<'_> {
@@ -67,6 +70,9 @@ impl RouteHeaders<'_> {
         for part in &template.parts {
             match part {
                 HeaderPart::Literal(text) => value.extend_from_slice(text.as_bytes()),
+                HeaderPart::Credential(label) => {
+                    value.extend_from_slice(self.credentials?.get(label)?.expose().as_bytes());
+                }
                 HeaderPart::Latency => {
                     let elapsed = Instant::now().saturating_duration_since(self.request.begun);
                     value.extend_from_slice(format!("{}ms", elapsed.as_millis()).as_bytes());

@@ -201,8 +201,7 @@ impl Gateway {
         let listeners = proxy::bind(vec![options], 1).unwrap();
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
-        let verified = Arc::<AtomicUsize>::default();
-        let redis = InRedis::default();
+        let (verified, redis) = (Arc::<AtomicUsize>::default(), InRedis::default());
         let (keys, key_lookups) = mpsc::channel(4);
         tasks.spawn(look_up(key_lookups, redis.clone()));
         let (passwords, checks) = mpsc::channel(4);
@@ -219,6 +218,7 @@ impl Gateway {
             metrics,
             clock,
             issuers: Arc::default(),
+            upstream_credentials: Arc::default(),
             redis_keys: Some(RedisKeys::new(keys)),
             subject_budgets,
             password_checks: Some(PasswordChecks::new(passwords)),

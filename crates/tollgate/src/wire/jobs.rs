@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Clock, Revision};
 use cluster::leases::cleanup;
-use cluster::{JobClaims, heartbeat, last_use, leases, revision, windows};
+use cluster::{JobClaims, heartbeat, last_use, leases, revision, shared_credentials, windows};
 use config::Live;
 use jobs::{Job, JobError, JobOutcome, JobReport, JobReports, JobSpec, NextRun, Runner};
 use ledger::{ingest, retention};
@@ -17,7 +17,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 23] = [
+pub(crate) const ALL: [JobSpec; 24] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -40,6 +40,7 @@ pub(crate) const ALL: [JobSpec; 23] = [
     windows::SPEC,
     retention::SPEC,
     revision::SPEC,
+    shared_credentials::SPEC,
     otlp::SPEC,
 ];
 

@@ -11,11 +11,12 @@ use access::issuer::IssuerRegistry;
 use access::redis_key::RedisKeys;
 use access::subject_budgets::SubjectBudgets;
 use access::token::Signer;
-use access::{Clock, Directory, Revision, Secret, Timestamp};
+use access::{Clock, Directory, Revision, Secret, Timestamp, UpstreamCredentials};
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};
 use cluster::leases::cleanup::{self, LeaseCleanup};
 use cluster::revision::{self, RevisionPoll};
+use cluster::shared_credentials::{self, SharedCredentialRead};
 use cluster::windows::Windows;
 use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::snapshot::{Origin, Scheme};
@@ -82,6 +83,8 @@ pub(crate) struct ServerContext {
     pub(crate) windows: Windows,
     /// The keys that issuers of access tokens publish. They survive a change of the configuration.
     pub(crate) issuers: Arc<IssuerRegistry>,
+    /// The shared credentials of the vault, for headers of routes.
+    pub(crate) upstream_credentials: Arc<UpstreamCredentials>,
     pub(crate) keys: AdmittedVault,
     /// The pool that hashes passwords.
     pub(crate) passwords: Passwords,
@@ -143,6 +146,7 @@ pub(crate) fn shared(
         ),
         backends: Arc::new(Backends::new(base.metrics.clone())),
         issuers: base.issuers.clone(),
+        upstream_credentials: base.upstream_credentials.clone(),
         password_checks: Some(checks.passwords),
         redis_keys: checks.redis_keys,
         subject_budgets,
@@ -235,6 +239,12 @@ impl Services {
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
         let decrypted_credentials = Arc::new(DecryptedCredentials::new(base.keys.vault.clone(), base.revision.clone()));
         watch_vault(base, decrypted_credentials.clone());
+        if base.meter.is_some() {
+            let credentials = base.upstream_credentials.clone();
+            let read = SharedCredentialRead::new(base.store.clone(), decrypted_credentials.clone(), credentials);
+            read.read().await?;
+            self.jobs.add(shared_credentials::SPEC, move || read.clone());
+        }
         let live = base.live.clone();
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
         let counts_here = counts.is_some();

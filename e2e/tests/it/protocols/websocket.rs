@@ -77,9 +77,49 @@ async fn check(mut client: Command) {
     assert!(bytes("request_bytes") > LARGE && bytes("response_bytes") > LARGE, "{line}");
 }
 
+/// A client that has sent its Close frame receives the messages that the server sends before its own.
+async fn check_close(mut client: Command) {
+    let mut server = Script::start(python("current", "serve_closing_websocket.py"));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
+    let gateway = Gateway::start(Setup::routed(address, ROUTE)).await;
+    client.env("URL", format!("ws://{}/socket", gateway.proxy)).env("KEY", gateway.key().await);
+    let mut client = Script::start(client);
+    client.tell("close").await;
+    assert_eq!([client.line().await, client.line().await], ["late 0, late 1, late 2", "1000"]);
+}
+
+/// Returns the verdicts of Autobahn's cases about a server.
+async fn verdicts(url: &str) -> String {
+    let output = python("autobahn", "autobahn.py").env("URL", url).kill_on_drop(true).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_cases_of_autobahn_end_as_without_the_gateway() {
+    let mut server = Script::start(python("current", "serve_websocket.py"));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
+    let route = "{path: /socket, upstreams: backend, upgrades: [websocket], auth: none}";
+    let gateway = Gateway::start(Setup::routed(address, route)).await;
+    let direct = verdicts(&format!("ws://{address}")).await;
+    let routed = verdicts(&format!("ws://{}/socket", gateway.proxy)).await;
+    assert!(direct.lines().count() > 240 && direct.matches(" | OK | OK | ").count() > 200, "{direct}");
+    assert_eq!(direct, routed);
+}
+
 #[tokio::test]
 async fn node_ws_opens_a_websocket() {
     check(sdk::node("websocket.mjs")).await;
+}
+
+#[tokio::test]
+async fn node_ws_reads_after_its_close_frame() {
+    check_close(sdk::node("websocket.mjs")).await;
+}
+
+#[tokio::test]
+async fn python_websockets_reads_after_its_close_frame() {
+    check_close(python("current", "calls_websocket.py")).await;
 }
 
 #[tokio::test]

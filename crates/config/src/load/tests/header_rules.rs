@@ -98,6 +98,37 @@ error[unknown_name]: `${path.name}` is no value of a request
 }
 
 #[test]
+fn credentials_of_the_vault_are_read_and_shown_as_references() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_file = folder.path().join("value");
+    std::fs::write(&of_file, "vault:file").unwrap();
+    let rules = format!(
+        "{{request: {{add_headers: {{Authorization: 'Bearer vault:team', X-File: 'file:{}'}}, \
+            append_headers: {{X-Key: 'vault:the other', X-Text: see the vault:team}}}}}}",
+        of_file.display()
+    );
+    let loaded = read_text(&file("/a", "key", &rules)).unwrap();
+    let request = loaded.snapshot.traffic.router.routes()[0].policy.request_headers.clone().unwrap();
+    let literal = |text: &str| HeaderPart::Literal(text.into());
+    let credential = |label: &str| HeaderPart::Credential(label.into());
+    assert!(*request.replaced_by_values[0].parts == [literal("Bearer "), credential("team")]);
+    assert!(*request.appended_values[0].parts == [credential("the other")]);
+    assert!(request.has_credentials && request.replaced_by_values.len() + request.appended_values.len() == 2);
+    let shown = serde_json::to_string(&loaded.settings()).unwrap();
+    assert!(shown.contains("Bearer vault:team") && !shown.contains("vault:file"), "{shown}");
+    assert!(!policy("{request: {add_headers: {X-A: a}}}").request_headers.unwrap().has_credentials);
+    for rules in [
+        "{response: {add_headers: {X-A: 'vault:team'}}}",
+        "{response: {append_headers: {X-A: 'Basic vault:team'}}}",
+        "{request: {add_headers: {X-A: 'vault:'}}}",
+        "{request: {add_headers: {X-A: 'vault:${claim.sub}'}}}",
+    ] {
+        let error = read_text(&file("/a", "jwt", rules)).map(|_| ()).expect_err(rules);
+        assert_eq!(error.problems.iter().map(|problem| problem.code.name()).collect::<Vec<_>>(), ["bad_value"]);
+    }
+}
+
+#[test]
 fn routes_without_an_upstream_change_responses_only() {
     let file = |keys: &str| format!("routes: [{{path: /a, {keys}}}]");
     for keys in ["respond: {}", "redirect: {to: /b}"] {
@@ -149,12 +180,6 @@ fn changes_of_bodies_are_read() {
             read_text(&file("/a", "key", &format!("{{request: {{body: {body}}}}}"))).map(|_| ()).expect_err(body);
         assert_eq!(error.problems[0].code.name(), "bad_value", "{error}");
     }
-    let vault = file("/a", "key", "{request: {add_headers: {Authorization: 'vault:backend'}}}");
-    let environment = environment();
-    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
-    // The schema sees a text only.
-    let error = load_text("t.yaml", &vault, sources).map(|_| ()).expect_err("the vault");
-    assert_eq!(error.problems[0].code.name(), "not_yet", "{error}");
     let without = "routes: [{path: /a, respond: {}, transformations: {response: {body: {remove: [/a]}}}}]";
     assert_eq!(read_text(without).map(|_| ()).expect_err(without).problems[0].code.name(), "bad_value");
 }

@@ -141,7 +141,8 @@ pub(crate) fn parse_credential(text: &str) -> Option<Credential> {
     }
 }
 
-fn is_label(text: &str) -> bool {
+/// Whether a credential of the vault can have this label.
+pub(super) fn is_label(text: &str) -> bool {
     (1..=LABEL_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 

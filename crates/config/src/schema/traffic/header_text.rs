@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::field::{Field, Map};
 use super::super::form::{Form, Refusal, bad};
-use super::forms::FIELD_NAME_PATTERN;
+use super::forms::{FIELD_NAME_PATTERN, is_label};
 use crate::input::Input;
 use crate::secret_text::names_secret;
 use crate::section::{Reader, Section};
@@ -21,6 +21,10 @@ const LEN_MAX: usize = 4_096;
 /// Enclose the name of a value of the request while variables are substituted: no field value has these characters.
 const OPEN: char = '\u{1}';
 const CLOSE: char = '\u{2}';
+/// Begins a value with a credential of the vault, while variables are substituted.
+const VAULT: char = '\u{3}';
+/// The text between the scheme of a credential, if there is one, and its label.
+const REFERENCE: &str = "vault:";
 /// The names of values without a dot, which are no names of variables here.
 const WORDS: [&str; 2] = ["latency", "request_id"];
 
@@ -38,6 +42,8 @@ pub(crate) enum HeaderPiece {
     Literal(String),
     /// The name of a value of the request.
     Name(String),
+    /// The label of a credential of the vault.
+    Credential(String),
 }
 
 impl fmt::Display for HeaderText {
@@ -45,7 +51,15 @@ impl fmt::Display for HeaderText {
         self.pieces.iter().try_for_each(|piece| match piece {
             HeaderPiece::Literal(text) => f.write_str(text),
             HeaderPiece::Name(name) => write!(f, "${{{name}}}"),
+            HeaderPiece::Credential(label) => write!(f, "{REFERENCE}{label}"),
         })
+    }
+}
+
+impl HeaderText {
+    /// Whether the value has a credential of the vault.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, HeaderPiece::Credential(_)))
     }
 }
 
@@ -57,6 +71,10 @@ impl Form for HeaderTextForm {
     type Value = HeaderText;
 
     fn parse(&self, text: &str) -> Result<HeaderText, Refusal> {
+        if let Some(reference) = text.strip_prefix(VAULT) {
+            let pieces = credential(reference).ok_or_else(|| bad(EXPECTED_LABEL))?;
+            return Ok(HeaderText { pieces, is_of_file: false });
+        }
         let mut pieces = Vec::new();
         let literal = |text: &str| HeaderValue::from_str(text).map(|_| HeaderPiece::Literal(text.to_owned()));
         for (nth, part) in text.split(OPEN).enumerate() {
@@ -87,13 +105,37 @@ impl Form for HeaderTextForm {
             return self.read_text(reader, &reader.text(node, name)?, name);
         };
         let is_of_file = text.starts_with("file:");
-        let marked = Node { at: node.at, kind: Kind::Scalar(if is_of_file { text.clone() } else { marked(text) }) };
+        let text = match (is_of_file, scheme(text)) {
+            (true, _) => text.clone(),
+            (false, None) => marked(text),
+            (false, Some(_)) => format!("{VAULT}{}", marked(text)),
+        };
+        let marked = Node { at: node.at, kind: Kind::Scalar(text) };
         let input = self.read_text(reader, &reader.text(&marked, name)?, name)?;
         Some(Input { value: HeaderText { is_of_file, ..input.value }, source: input.source, foreign: input.foreign })
     }
 }
 
 const EXPECTED: &str = "a field value of at most 4,096 bytes without control characters";
+
+const EXPECTED_LABEL: &str = "`vault:LABEL` or `SCHEME vault:LABEL`, with a label of 1 to 200 characters";
+
+/// Returns the text before the label of a credential of the vault, such as `Bearer `; `None` if the value is no reference.
+/// The text of a variable or a file never is one.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once(REFERENCE)?;
+    let is_scheme =
+        |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+    (scheme.is_empty() || scheme.strip_suffix(' ').is_some_and(is_scheme)).then_some(scheme)
+}
+
+/// Returns the parts of a value with a credential of the vault; `None` if its label is invalid.
+fn credential(text: &str) -> Option<Vec<HeaderPiece>> {
+    let (scheme, label) = text.split_at_checked(scheme(text)?.len())?;
+    let label = label.strip_prefix(REFERENCE).filter(|label| is_label(label))?;
+    let scheme = Some(scheme).filter(|scheme| !scheme.is_empty()).map(|text| HeaderPiece::Literal(text.to_owned()));
+    Some(scheme.into_iter().chain([HeaderPiece::Credential(label.to_owned())]).collect())
+}
 
 /// Splits a part after [`OPEN`] into the name and the rest; `None` without the end of the name.
 fn split(part: &str) -> Option<(Option<&str>, &str)> {
@@ -161,7 +203,8 @@ impl Field for HeaderTexts {
     fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
         let is_secret = |name: &str| name.to_ascii_lowercase().contains("auth") || names_secret(name);
         let hidden = input.iter().map(|(name, input)| {
-            let value = HeaderText { is_of_file: input.value.is_of_file || is_secret(name), ..input.value.clone() };
+            let is_hidden = input.value.is_of_file || (is_secret(name) && !input.value.has_credential());
+            let value = HeaderText { is_of_file: is_hidden, ..input.value.clone() };
             (name.clone(), Input { value, source: input.source.clone(), foreign: input.foreign })
         });
         self.0.show(&hidden.collect(), key, listing);
@@ -185,6 +228,22 @@ mod tests {
         }
         let parsed = HeaderTextForm.parse(&marked("a${latency}b${path.id}")).ok().unwrap();
         assert_eq!((parsed.to_string().as_str(), parsed.pieces.len()), ("a${latency}b${path.id}", 4));
+        for (text, expected) in [
+            ("vault:team", Some(["", "team"])),
+            ("vault:the team's: 1", Some(["", "the team's: 1"])),
+            ("Bearer vault:team", Some(["Bearer ", "team"])),
+            ("bearer  vault:team", None),
+            ("a b vault:team", None),
+            (" vault:team", None),
+            ("vault:", None),
+            ("vault:a\nb", None),
+        ] {
+            let pieces = scheme(text).and_then(|_| credential(text));
+            let named = HeaderText { pieces: pieces.clone().unwrap_or_default(), is_of_file: false };
+            assert_eq!(named.has_credential(), expected.is_some(), "{text}");
+            let expected = expected.map(|[scheme, label]| format!("{scheme}{REFERENCE}{label}"));
+            assert_eq!(pieces.map(|_| named.to_string()), expected, "{text}");
+        }
         for text in ["a\nb", "\u{1}latency", &"x".repeat(4_097)] {
             assert!(HeaderTextForm.parse(text).is_err(), "{text:?}");
         }

@@ -29,7 +29,7 @@ section! {
         rewrite: Option<RewriteInput> = maybe_nested::<RewriteInput>();
         /// [Headers](routing.md#headers) that are removed first.
         remove_headers: Values<String> = list(REQUEST_NAME, HEADERS_MAX, "none");
-        /// Headers that replace equal names, at most 24.
+        /// Headers that replace equal names, at most 24. `vault:LABEL` is a [credential](vault.md#credentials-of-upstreams).
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
         /// Headers that are added after equal names, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);

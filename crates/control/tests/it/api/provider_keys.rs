@@ -262,6 +262,23 @@ async fn shared_credentials_need_an_admin_session_with_a_password() {
 }
 
 #[tokio::test]
+async fn credentials_of_upstreams_are_shared() {
+    let world = world("]\nupstreams: [{name: orders, backends: [{url: 'http://127.0.0.1:9'}]}").await;
+    let root = world.person_with("root", Role::Admin).await;
+    let (ada, root) = (world.holder("ada", "starter").await.bearer(), world.sign_in(&root).await.bearer());
+    let mut body = json!({"provider": "orders", "label": "team", "secret": SECRET});
+    for bearer in [&ada, &root] {
+        let message = create(&world, bearer, &body).await.refuses(422, "unprocessable");
+        assert!(!message.contains("orders"), "{message}");
+    }
+    body["shared"] = json!(true);
+    let created = create(&world, &root, &body).await;
+    assert_eq!(created.json()["provider"], "orders");
+    let test = call(world.address, &format!("POST {PATH}/{}/test", id(&created)), &[&root], "").await;
+    test.refuses(409, "conflict");
+}
+
+#[tokio::test]
 async fn without_a_credential_nothing_is_listed() {
     let world = usual().await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
