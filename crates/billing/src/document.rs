@@ -33,7 +33,7 @@ th:first-child,td:first-child{text-align:left;padding-left:0;overflow-wrap:anywh
 .sums{margin:1.5em 0 0 auto;max-width:24em}.sums .total{font-weight:600}tr{break-inside:avoid}";
 
 impl InvoiceDocument<'_> {
-    /// Returns the page.
+    /// Returns the page, with its style.
     #[must_use]
     pub fn html(&self) -> String {
         let (language, number) = (self.language, self.invoice.number.as_deref().unwrap_or_default());

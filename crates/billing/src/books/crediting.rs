@@ -97,9 +97,9 @@ impl Books {
         let series = form.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
         let text = form.number(&series, number);
-        let parties = self.parties(on, invoice.user).await?;
-        let given = GivenNumber { series: &series, number, text: &text, due_at: now, parties: &parties };
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now };
         invoices::number(&self.store, on, id, InvoiceState::Paid.as_str(), given).await?;
+        self.name_parties(on, id, invoice.user).await?;
         invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
         let reduced = owed.min(total);
         let credited =

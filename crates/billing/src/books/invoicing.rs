@@ -9,7 +9,7 @@ use ledger::billing::invoices::GivenNumber;
 use ledger::billing::postings::PostingSubject;
 use ledger::billing::{
     DaysOfVersion, InvoiceParties, NewInvoice, NewPosting, StoredInvoice, StoredInvoiceLine, StoredSubscription,
-    invoices, postings, profiles, receipts, subscriptions,
+    invoices, parties, postings, receipts, subscriptions,
 };
 use sha2::{Digest as _, Sha256};
 use store::Actor;
@@ -175,9 +175,9 @@ impl Books {
         let series = self.settings.number.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
         let text = self.settings.number.number(&series, number);
-        let parties = self.parties(on, invoice.user).await?;
-        let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due), parties: &parties };
+        let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due) };
         invoices::number(&self.store, on, id, state.as_str(), given).await?;
+        self.name_parties(on, id, invoice.user).await?;
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
         self.post(on, &invoice, opened, "invoice.opened").await?;
         if invoice.total != 0 {
@@ -195,14 +195,16 @@ impl Books {
         Ok(())
     }
 
-    /// Returns the seller and a user as the customer, as a document that gets its number now names them.
-    pub(super) async fn parties(
+    /// Stores the seller and the customer of a document that gets its number.
+    pub(super) async fn name_parties(
         &self,
         on: &mut BooksTransaction,
+        id: Uuid,
         user: UserId,
-    ) -> Result<InvoiceParties, BillingError> {
-        let customer = profiles::customer(on, user).await?;
-        Ok(InvoiceParties { seller: self.settings.seller.clone(), customer })
+    ) -> Result<(), BillingError> {
+        let customer = parties::customer(on, user).await?;
+        let parties = InvoiceParties { seller: self.settings.seller.clone(), customer };
+        Ok(parties::name(&self.store, on, id, &parties).await?)
     }
 
     /// Reduces the part of an invoice that is not paid. If nothing remains, the invoice is paid, with all effects.

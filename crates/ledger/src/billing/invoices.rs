@@ -5,7 +5,6 @@ use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::profiles::{InvoiceParties, InvoiceParty};
 use super::subscriptions::day;
 
 macro_rules! invoice_columns {
@@ -49,8 +48,7 @@ statements! {
     NEXT_NUMBER = "INSERT INTO number_series (id, name, last, created_at, updated_at) VALUES ($1, $2, 1, $3, $3)
         ON CONFLICT (name) DO UPDATE SET last = number_series.last + 1, updated_at = excluded.updated_at RETURNING last";
     NUMBER = "UPDATE invoices SET state = $2, series = $3, number = $4, number_text = $5, issued_at = $6, due_at = $7,
-        seller = $8, customer = $9, updated_at = $6 WHERE id = $1";
-    PARTIES = "SELECT seller, customer FROM invoices WHERE id = $1";
+        updated_at = $6 WHERE id = $1";
     SET = "UPDATE invoices SET state = $2, remaining = $3, updated_at = $4 WHERE id = $1";
     SET_TAX_NUMBER = "UPDATE invoices SET tax_invoice_number = $2, updated_at = $3 WHERE id = $1";
 }
@@ -450,8 +448,6 @@ pub struct GivenNumber<'a> {
     pub text: &'a str,
     /// The time until which it must be paid.
     pub due_at: Timestamp,
-    /// The seller and the customer, whom later changes do not rename.
-    pub parties: &'a InvoiceParties,
 }
 
 /// Gives a draft its number and its first state.
@@ -465,7 +461,6 @@ pub async fn number(
     state: &str,
     given: GivenNumber<'_>,
 ) -> Result<(), DatabaseError> {
-    let InvoiceParties { seller, customer } = given.parties;
     let set = on
         .query(NUMBER)
         .bind(id)
@@ -474,32 +469,9 @@ pub async fn number(
         .bind(given.number)
         .bind(given.text)
         .bind(store.now())
-        .bind(micros(given.due_at))
-        .bind(written(seller))
-        .bind(written(customer));
+        .bind(micros(given.due_at));
     set.run().await?;
     Ok(())
-}
-
-fn written(party: &InvoiceParty) -> String {
-    // A struct of texts is always written.
-    serde_json::to_string(party).unwrap_or_default()
-}
-
-/// Returns the parties of an invoice with a number; those of a draft have no names.
-///
-/// # Errors
-/// Database errors of any kind.
-pub async fn parties(store: &Store, id: Uuid) -> Result<InvoiceParties, DatabaseError> {
-    let found: Option<(String, String)> = store.query(PARTIES).bind(id).find().await?;
-    let Some((seller, customer)) = found else { return Ok(InvoiceParties::default()) };
-    let read = |text: &str, column| {
-        if text.is_empty() {
-            return Ok(InvoiceParty::default());
-        }
-        serde_json::from_str(text).map_err(|_| DatabaseError::Unreadable { table: "invoices", column })
-    };
-    Ok(InvoiceParties { seller: read(&seller, "seller")?, customer: read(&customer, "customer")? })
 }
 
 /// Sets the state and the part that is not paid.

@@ -1,7 +1,6 @@
 //! The customers on invoices.
 
 use access::UserId;
-use serde::{Deserialize, Serialize};
 use store::sql::{Transaction, statements};
 use store::{DatabaseError, Store};
 
@@ -11,30 +10,6 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (user_id) DO UPDATE SET name = excluded.name,
         address = excluded.address, tax_number = excluded.tax_number, language = excluded.language,
         updated_at = excluded.updated_at";
-    CUSTOMER = "SELECT coalesce(nullif(p.name, ''), u.name), coalesce(p.address, ''), coalesce(p.tax_number, ''),
-        coalesce(u.email, '') FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $1";
-}
-
-/// The seller or the customer on a document. Empty texts are not printed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InvoiceParty {
-    /// The name of the party.
-    pub name: String,
-    /// The address, which may have several lines.
-    pub address: String,
-    /// The tax number of the party.
-    pub tax_number: String,
-    /// The e-mail address of the party.
-    pub email: String,
-}
-
-/// The parties of an invoice, as they were named when it got its number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InvoiceParties {
-    /// The party that is paid.
-    pub seller: InvoiceParty,
-    /// The party that pays.
-    pub customer: InvoiceParty,
 }
 
 /// A customer as documents name it. Empty texts are not printed.
@@ -62,16 +37,6 @@ impl Default for BillingProfile {
 /// Database errors of any kind.
 pub async fn of_user(store: &Store, user: UserId) -> Result<BillingProfile, DatabaseError> {
     Ok(store.query(OF_USER).bind(user.0).find().await?.unwrap_or_default())
-}
-
-/// Returns a user as the customer on documents.
-///
-/// # Errors
-/// Database errors of any kind.
-pub async fn customer(on: &mut Transaction, user: UserId) -> Result<InvoiceParty, DatabaseError> {
-    let found: Option<(String, String, String, String)> = on.query(CUSTOMER).bind(user.0).find().await?;
-    let (name, address, tax_number, email) = found.unwrap_or_default();
-    Ok(InvoiceParty { name, address, tax_number, email })
 }
 
 /// Stores the profile of a user.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use billing::document::InvoiceDocument;
 use billing::language::Language;
 use http::{HeaderValue, header};
-use ledger::billing::{invoices, profiles};
+use ledger::billing::{invoices, parties, profiles};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -54,7 +54,7 @@ pub(in crate::routes) async fn html(
     };
     let language = Language::of_code(&code);
     let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
-    let (lines, parties) = (invoices::lines(store, id).await?, invoices::parties(store, id).await?);
+    let (lines, parties) = (invoices::lines(store, id).await?, parties::of_invoice(store, id).await?);
     let corrected = match invoice.of_invoice {
         Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
         None => None,
