@@ -118,11 +118,11 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
     let mut notes = Vec::<String>::new();
     for Group { clients, results } in groups(lines) {
         let clients: Vec<String> = clients.iter().map(|(name, versions)| format!("{name} {versions}")).collect();
-        let _ = write!(page, "\n### {}\n\n| calls | scenarios |\n|---|---|\n", clients.join("; "));
+        let _ = write!(page, "\n### {}\n\n", clients.join("; "));
         for (calls, cells) in merged(&results) {
             let shown: Vec<String> =
                 CASES.iter().zip(cells).filter_map(|(case, cell)| shown(case, cell.as_deref(), &mut notes)).collect();
-            let _ = writeln!(page, "| {} | {} |", calls.join(", "), shown.join(", "));
+            let _ = writeln!(page, "- {}: {}", calls.join(", "), shown.join(", "));
         }
     }
     if !notes.is_empty() {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_with_equal_results_share_a_table() {
+    fn clients_with_equal_results_share_a_list() {
         let clients = [("A", "2"), ("A", "1"), ("B", "5"), ("B", "4")];
         let mut lines = clients.map(|client| {
             let ok = line(client, "go", "ok", None);
@@ -280,12 +280,9 @@ mod tests {
             | B | 5 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
             | B | 4 | `http://GATEWAY/v1` | `api-key: KEY` | `/v1/MODEL:go` |\n";
         assert!(settings.ends_with(rows), "{settings}");
-        let head = "| calls | scenarios |\n|---|---|\n";
-        let expected = format!(
-            "\n### A 2 and 1; B 5\n\n{head}| `go`, `run` | ok, retry (1) |\n| `stop` | ok |\n\
-             \n### B 4\n\n{head}| `go`, `run` | ok, retry (1) |\n| `stop` | ok (2, 1) |\n\
-             \n### Notes\n\n1. Slowly.\n2. Rarely.\n"
-        );
+        let expected = "\n### A 2 and 1; B 5\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok\n\
+             \n### B 4\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok (2, 1)\n\
+             \n### Notes\n\n1. Slowly.\n2. Rarely.\n";
         assert_eq!(results, expected);
     }
 }
