@@ -228,6 +228,7 @@ clients() {
     environment protocols
     environment autobahn
     environment mail
+    environment webhooks
     has curl || install curl
     has h2load || install nghttp2-client
     go_client

@@ -4,6 +4,7 @@
 //! Every change begins with [`Store::change`], whose lock serialises all of them: no number is given twice, and no
 //! payment counts twice.
 
+mod announcing;
 mod cancelling;
 mod changing;
 mod crediting;
@@ -21,6 +22,7 @@ mod stored_state;
 mod subscribing;
 mod topping_up;
 mod transition;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -39,12 +41,14 @@ pub use error::BillingError;
 pub use finance::CreditedLine;
 pub use invoicing::InvoiceSubject;
 pub use payments::{BegunPayment, PaymentOutcome, instructions};
+pub use profiling::BillingProfileChange;
 pub use receipts::{DayCursor, RECEIPTS, ReceiptListing, ReceiptSource};
 pub use refunding::{NewRefund, RefundWay};
 pub use shadow::{ShadowBill, ShadowBills, ShadowDraft};
 pub use stored_state::state_of;
 pub(crate) use stored_state::{terms, usage_day};
 pub use subscribing::{Subscribed, SubscriptionSummary};
+pub use webhooks::WebhookChange;
 
 /// The books of billing: the store, the settings, and the payment provider. Clones share them.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::terms::{AdvancePrice, InvoiceBasis, RatedPart};
 use crate::rules::usage::UsageDay;
+use crate::rules::webhook_event::WebhookEvent;
 
 /// The specification of the job `billing_close`.
 pub const SPEC: JobSpec = JobSpec {
@@ -167,6 +168,9 @@ impl Books {
         }
         let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
         self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
+        if moved.plan_version != subscription.plan_version {
+            self.announce(&mut on, WebhookEvent::SubscriptionChanged, id).await?;
+        }
         let is_made = !lines.is_empty();
         if is_made {
             let days = BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) };

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::books::{BillingError, Books, PaymentOutcome, state_of};
 use crate::rules::mail_kind::MailKind;
+use crate::rules::payment::PaymentState;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 
 /// The job `midtrans_notifications`. A customer who paid waits for it.
@@ -183,6 +184,7 @@ impl Books {
         if payment.state == "created" {
             let failed = StoredPayment { state: "failed".to_owned(), ..payment };
             payments::set_state(self.store(), &mut on, &failed).await?;
+            self.announce_payment(&mut on, id, PaymentState::Failed).await?;
         }
         Ok(on.commit().await?)
     }

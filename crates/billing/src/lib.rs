@@ -5,7 +5,7 @@
 //! Read in this order: [`rules`], the arithmetic and the state tables, without I/O and clock; [`channel`] and
 //! [`midtrans`], the payment provider; [`settings`]; [`books`], what changes together: subscriptions, invoices, payments;
 //! [`receipt`], what a customer checks; [`close`] and [`collect`], the background jobs; [`mail`], what customers are sent,
-//! in each [`language`].
+//! in each [`language`]; [`webhook`], what other systems are sent.
 
 pub mod books;
 pub mod channel;
@@ -19,6 +19,7 @@ pub mod midtrans;
 pub mod receipt;
 pub mod rules;
 pub mod settings;
+pub mod webhook;
 
 pub use books::{BillingError, Books};
 pub use settings::BillingSettings;

@@ -20,6 +20,7 @@ pub mod subscription;
 pub mod tax;
 pub mod terms;
 pub mod usage;
+pub mod webhook_event;
 
 /// The version of the arithmetic, which each invoice records.
 pub const RULES_VERSION: i64 = 1;

@@ -16,6 +16,8 @@ pub mod profiles;
 pub mod receipts;
 pub mod refunds;
 pub mod subscriptions;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
 
 /// A transaction of the store that changes the books.
 pub use store::sql::Transaction as BooksTransaction;
@@ -51,4 +53,6 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     profiles::STATEMENTS,
     refunds::STATEMENTS,
     subscriptions::STATEMENTS,
+    webhook_deliveries::STATEMENTS,
+    webhook_endpoints::STATEMENTS,
 ];

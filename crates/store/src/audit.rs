@@ -139,6 +139,16 @@ actions! {
     PaymentRefund = "payment.refund";
     /// A user changed the customer on documents.
     BillingProfileChange = "billing_profile.change";
+    /// Finance added a webhook.
+    WebhookCreate = "webhook.create";
+    /// Finance changed, enabled or disabled a webhook, or it was disabled because it accepted nothing for a day.
+    WebhookChange = "webhook.change";
+    /// A webhook got a new secret.
+    WebhookRotate = "webhook.rotate";
+    /// Finance made deliveries of a webhook due again.
+    WebhookReplay = "webhook.replay";
+    /// Finance deleted a webhook.
+    WebhookDelete = "webhook.delete";
     /// A budget was set, changed or removed.
     BudgetChange = "budget.change";
     /// An unresponsive node's lease was reclaimed.

@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 54] = [
+pub(crate) const TABLES: [&str; 56] = [
     "plans",
     "users",
     "api_keys",
@@ -72,6 +72,8 @@ pub(crate) const TABLES: [&str; 54] = [
     "postings",
     "mails",
     "billing_profiles",
+    "webhook_endpoints",
+    "webhook_deliveries",
 ];
 /// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";

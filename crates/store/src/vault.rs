@@ -1,5 +1,5 @@
 //! Master keys that the store knows, by fingerprint, and their rotation, which seals all credentials with the next
-//! master key.
+//! master key: those of providers, and the secrets of webhooks.
 //!
 //! The store never sees a master key. An active one may seal credentials; the newest active one is in use.
 
@@ -18,16 +18,24 @@ const BATCH: usize = 100;
 
 statements! {
     KEYS = "SELECT id, fingerprint, retired_at, created_at,
-        (SELECT count(*) FROM provider_keys WHERE provider_keys.master = master_keys.fingerprint) AS sealed
+        (SELECT count(*) FROM provider_keys WHERE provider_keys.master = master_keys.fingerprint)
+        + (SELECT count(*) FROM webhook_endpoints WHERE webhook_endpoints.master = master_keys.fingerprint) AS sealed
         FROM master_keys ORDER BY created_at, id";
     ADD = "INSERT INTO master_keys (id, fingerprint, created_at, updated_at) VALUES ($1, $2, $3, $3)";
     RETIRE = "UPDATE master_keys SET retired_at = $2, updated_at = $2 WHERE id = $1 AND retired_at IS NULL";
     ACTIVE = "SELECT id FROM master_keys WHERE fingerprint = $1 AND retired_at IS NULL";
-    OTHERS = "SELECT id, user_id, sealed, master FROM provider_keys WHERE id > $1 AND master <> $2 ORDER BY id LIMIT $3";
+    OTHERS = "SELECT id, user_id, sealed, master FROM (SELECT id, user_id, sealed, master FROM provider_keys
+        UNION ALL SELECT id, NULL, sealed, master FROM webhook_endpoints) credentials
+        WHERE id > $1 AND master <> $2 ORDER BY id LIMIT $3";
     RESEAL = "UPDATE provider_keys SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
-    ANY = "SELECT count(*) FROM (SELECT 1 AS one FROM provider_keys LIMIT 1) anything";
-    LOST = "SELECT count(*) FROM provider_keys WHERE master <> $1 AND master <> $2";
+    RESEAL_WEBHOOK = "UPDATE webhook_endpoints SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
+    ANY = "SELECT count(*) FROM (SELECT 1 AS one FROM provider_keys UNION ALL SELECT 1 FROM webhook_endpoints LIMIT 1) anything";
+    LOST = "SELECT (SELECT count(*) FROM provider_keys WHERE master <> $1 AND master <> $2)
+        + (SELECT count(*) FROM webhook_endpoints WHERE master <> $1 AND master <> $2)";
     DELETE_LOST = "DELETE FROM provider_keys WHERE master <> $1 AND master <> $2";
+    DELETE_LOST_DELIVERIES = "DELETE FROM webhook_deliveries WHERE endpoint_id IN (SELECT id FROM webhook_endpoints
+        WHERE master <> $1 AND master <> $2)";
+    DELETE_LOST_WEBHOOKS = "DELETE FROM webhook_endpoints WHERE master <> $1 AND master <> $2";
 }
 
 /// A rotation has ended: this node's master key may no longer seal credentials.
@@ -105,7 +113,7 @@ pub struct AdmittedMasterKey {
 pub struct ResealResult {
     /// Number of credentials that this batch sealed with the current master key.
     pub done: u64,
-    /// Credentials that no master key of the vault can decrypt; they are unchanged.
+    /// Credentials that no master key of the vault can decrypt; they are unchanged. That of a webhook has its id.
     pub unopened: Vec<ProviderKeyId>,
     /// Id after which the next batch begins; `None` after the last batch.
     pub next: Option<ProviderKeyId>,
@@ -151,7 +159,10 @@ pub fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> 
 }
 
 /// Returns an error if another node has retired the master key.
-pub(crate) async fn refuse_retired<E: From<RetiredMasterKey> + From<DatabaseError>>(
+///
+/// # Errors
+/// [`RetiredMasterKey`], and database errors.
+pub async fn refuse_retired<E: From<RetiredMasterKey> + From<DatabaseError>>(
     transaction: &mut Transaction,
     master: Fingerprint,
 ) -> Result<(), E> {
@@ -296,8 +307,11 @@ impl Store {
             };
             let anew = vault.seal(id, owner, &secret).map_err(SealingError)?;
             let master = anew.master.0;
-            let reseal = transaction.query(RESEAL).bind(id.0).bind(anew.bytes).bind(master.as_slice());
-            resealed.done += reseal.bind(before.bytes).run().await?;
+            // No provider key and webhook have the same id.
+            for sql in [RESEAL, RESEAL_WEBHOOK] {
+                let reseal = transaction.query(sql).bind(id.0).bind(anew.bytes.clone()).bind(master.as_slice());
+                resealed.done += reseal.bind(before.bytes.clone()).run().await?;
+            }
         }
         transaction.commit().await?;
         Ok(resealed)
@@ -350,8 +364,11 @@ impl Store {
     pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, MasterKeyError> {
         let (one, other) = both(vault);
         let mut transaction = self.change().await?;
-        let delete = transaction.query(DELETE_LOST).bind(one.0.as_slice()).bind(other.0.as_slice());
-        let deleted = delete.run().await?;
+        let mut deleted = 0;
+        for (sql, is_counted) in [(DELETE_LOST, true), (DELETE_LOST_DELIVERIES, false), (DELETE_LOST_WEBHOOKS, true)] {
+            let rows = transaction.query(sql).bind(one.0.as_slice()).bind(other.0.as_slice()).run().await?;
+            deleted += if is_counted { rows } else { 0 };
+        }
         let known = keys(&mut transaction).await?;
         for key in known.iter().filter(|key| ![one, other].contains(&key.fingerprint)) {
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;

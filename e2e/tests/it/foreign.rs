@@ -36,6 +36,8 @@ pub(crate) fn id_of<'a>(
         "/api/config/history" => &others.user,
         // No invoice and no payment has this id. Those of another user are in the tests of billing.
         "/api/invoices" | "/api/billing/invoices" | "/api/payments" => &others.user,
+        // No webhook has this id.
+        "/api/webhooks" => &others.user,
         // The figures of the user (see `with_id`).
         "/brief" | "/export" => &others.user,
         _ => return None,
@@ -110,8 +112,9 @@ async fn data_of_other_users_is_answered_like_missing_data() {
 }
 
 pub(crate) fn with_id(path: &str, id: &str) -> String {
-    // A budget is identified by more than an id.
+    // A budget and a delivery are identified by more than one id.
     let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
+    let path = path.replace("{delivery_id}", ABSENT);
     let (before, rest) = path.split_once('{').unwrap();
     let (_, after) = rest.split_once('}').unwrap();
     // The figures of a day have a scope.

@@ -45,7 +45,7 @@ fn lines(gateway: &Gateway, part: &str, message: &str) -> usize {
 }
 
 /// Jobs of parts that these servers do not use: Redis and billing.
-const UNUSED: [&str; 9] = [
+const UNUSED: [&str; 10] = [
     "redis",
     "trace_export",
     "billing_close",
@@ -55,6 +55,7 @@ const UNUSED: [&str; 9] = [
     "mail",
     "midtrans_notifications",
     "midtrans_reconcile",
+    "webhooks",
 ];
 
 #[tokio::test]

@@ -92,3 +92,4 @@ mod upstream_hosts;
 mod usage;
 mod usage_requests;
 mod vault;
+mod webhooks;

@@ -20,6 +20,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::plan_change::{ChangeDirection, ChangeQuote, PlanChangeError, direction, upgrade};
 use crate::rules::subscription::SubscriptionEvent;
 use crate::rules::terms::InvoiceBasis;
+use crate::rules::webhook_event::WebhookEvent;
 
 /// The time in which the invoice of an upgrade is paid. Without a payment, the invoice is void.
 const PAY_WITHIN: Duration = Duration::from_hours(24);
@@ -140,7 +141,9 @@ impl Books {
                     return Ok(Some(same.id));
                 }
                 self.void_all(&mut on, &open).await?;
-                self.note_change(&mut on, by, &subscription, json!({"upgrade": version.name})).await?;
+                // The subscription changes when the invoice is paid.
+                let act = Act::of(AuditAction::SubscriptionChange, subscription.id, Some(user));
+                self.store.note(&mut on, by, act.with(json!({"upgrade": version.name}))).await?;
                 Some(
                     self.open_change(&mut on, by, Upgrade { subscription: &subscription, version: &version, quote })
                         .await?,
@@ -278,7 +281,7 @@ impl Books {
         Ok(())
     }
 
-    /// Adds a line to the audit log about a subscription whose state stays the same.
+    /// Adds a line to the audit log, and an event, about a subscription whose state stays the same.
     pub(super) async fn note_change(
         &self,
         on: &mut BooksTransaction,
@@ -287,6 +290,7 @@ impl Books {
         detail: Value,
     ) -> Result<(), BillingError> {
         let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
-        Ok(self.store.note(on, by, act).await?)
+        self.store.note(on, by, act).await?;
+        self.announce(on, WebhookEvent::SubscriptionChanged, of.id).await
     }
 }

@@ -20,6 +20,7 @@ use crate::rules::posting::MoneyEvent;
 use crate::rules::rounding::sum;
 use crate::rules::tax::TaxAmount;
 use crate::rules::terms::InvoiceBasis;
+use crate::rules::webhook_event::WebhookEvent;
 
 /// A credit note that is to be made.
 pub(super) struct NewCredit<'a> {
@@ -105,6 +106,7 @@ impl Books {
         let credited =
             MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, to_wallet: total - reduced };
         self.post(on, invoice, credited, "invoice.credited").await?;
+        self.announce(on, WebhookEvent::InvoiceCredited, id).await?;
         self.mail(on, MailKind::CreditNote, id, invoice.user).await?;
         Ok((id, reduced))
     }

@@ -1,5 +1,6 @@
 //! Why a change of the books is refused.
 
+use store::vault::{RetiredMasterKey, SealingError};
 use store::{DatabaseError, UserError};
 use thiserror::Error;
 use uuid::Uuid;
@@ -35,6 +36,18 @@ pub enum BillingError {
     /// The payment does not exist, or belongs to another user.
     #[error("no payment has this id")]
     NoPayment,
+    /// The webhook does not exist.
+    #[error("no webhook has this id")]
+    NoWebhook,
+    /// The delivery does not exist, or belongs to another webhook.
+    #[error("no delivery has this id")]
+    NoDelivery,
+    /// This node's master key may no longer seal secrets.
+    #[error(transparent)]
+    MasterKeyRetired(#[from] RetiredMasterKey),
+    /// A secret could not be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     /// The method is not offered, or its limits do not fit the amount.
     #[error("the method is not offered for this amount: see `GET /api/billing/methods`")]
     Method,

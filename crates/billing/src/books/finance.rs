@@ -16,6 +16,7 @@ use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
+use crate::rules::webhook_event::WebhookEvent;
 
 /// A line of an invoice that a credit note takes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,7 @@ impl Books {
         invoices::set(&self.store, &mut on, id, state.as_str(), invoice.remaining).await?;
         let written_off = MoneyEvent::WrittenOff { remaining: invoice.remaining };
         self.post(&mut on, &invoice, written_off, "invoice.written_off").await?;
+        self.announce(&mut on, WebhookEvent::InvoiceUncollectible, id).await?;
         self.note_invoice(&mut on, by, &invoice, json!({"written_off": invoice.remaining})).await?;
         Ok(on.commit().await?)
     }

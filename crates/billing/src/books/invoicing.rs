@@ -26,6 +26,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::subscription::SubscriptionEvent;
 use crate::rules::terms::{InvoiceBasis, InvoiceTerms};
+use crate::rules::webhook_event::WebhookEvent;
 
 /// The user, the subscription and the days of an invoice.
 #[derive(Debug, Clone)]
@@ -180,6 +181,7 @@ impl Books {
         self.name_parties(on, id, invoice.user).await?;
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
         self.post(on, &invoice, opened, "invoice.opened").await?;
+        self.announce(on, WebhookEvent::InvoiceOpened, id).await?;
         if invoice.total != 0 {
             self.mail(on, MailKind::InvoiceOpened, id, invoice.user).await?;
         }
@@ -257,7 +259,8 @@ impl Books {
         let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
         invoices::set(&self.store, on, invoice.id, state.as_str(), 0).await?;
         let voided = MoneyEvent::Voided { subtotal, tax, to_wallet: subtotal + tax - invoice.remaining };
-        self.post(on, invoice, voided, "invoice.voided").await
+        self.post(on, invoice, voided, "invoice.voided").await?;
+        self.announce(on, WebhookEvent::InvoiceVoid, invoice.id).await
     }
 
     /// Applies the effects of a paid invoice: the first one activates its subscription, that of a change moves the plan,
@@ -268,6 +271,7 @@ impl Books {
         by: &Actor,
         invoice: &StoredInvoice,
     ) -> Result<(), BillingError> {
+        self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
         let Some(id) = invoice.subscription else { return Ok(()) };
         let subscription = self.existing(on, id).await?;
         // The user may have another subscription by now.

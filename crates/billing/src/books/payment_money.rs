@@ -11,6 +11,7 @@ use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::posting::{Account, MoneyEvent};
 use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::webhook_event::WebhookEvent;
 
 /// Why an invoice that the wallet had paid is open again: the money of the wallet was taken back.
 const WALLET_REVERSED: &str = "wallet.reversed";
@@ -155,6 +156,9 @@ impl Books {
     ) -> Result<(), BillingError> {
         let remaining = invoice.remaining + part.amount;
         invoices::set(&self.store, on, invoice.id, part.state.as_str(), remaining).await?;
+        if let Some(event) = WebhookEvent::of_reopened(part.state) {
+            self.announce(on, event, invoice.id).await?;
+        }
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(on, subscription).await?;
             let event = SubscriptionEvent::PaymentReversed;

@@ -176,7 +176,7 @@ impl Books {
             return_url,
         };
         let charged = provider.charge(&order).await;
-        let mut on = self.store.begin().await?;
+        let mut on = self.store.addition().await?;
         match &charged {
             Ok(result) => {
                 let instructions = result.instructions.to_string();
@@ -192,6 +192,7 @@ impl Books {
             Err(MidtransError::Refused { message, .. }) if charged.as_ref().is_err_and(MidtransError::is_final) => {
                 let outcome = ChargeOutcome { state: "failed", transaction: None, instructions: "{}", error: message };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
+                self.announce_payment(&mut on, payment.id, PaymentState::Failed).await?;
             }
             // The order may exist: the payment stays, and its status is requested later.
             Err(_) => {}
@@ -285,6 +286,9 @@ impl Books {
             ..payment.clone()
         };
         rows::set_state(&self.store, &mut on, &stored).await?;
+        if after != state || stored.refunded != payment.refunded {
+            self.announce_payment(&mut on, payment.id, after).await?;
+        }
         match money {
             PaymentMoney::None => {}
             PaymentMoney::Received => self.receive(&mut on, &payment).await?,

@@ -10,6 +10,7 @@ use ledger::billing::{
 };
 use sha2::{Digest as _, Sha256};
 use store::Store;
+use thiserror::Error;
 use uuid::Uuid;
 
 use super::{BillingError, Books};
@@ -57,6 +58,13 @@ pub enum DayCursor {
 #[derive(Debug)]
 pub struct ReceiptListing(Books);
 
+/// Invoices whose rows are unreadable. The log has a line for each.
+#[derive(Debug, Error)]
+#[error("the requests of {unlisted} invoices cannot be listed")]
+struct ReceiptsUnlisted {
+    unlisted: usize,
+}
+
 impl ReceiptListing {
     /// Returns the job for these books.
     #[must_use]
@@ -67,15 +75,25 @@ impl ReceiptListing {
 
 impl Job for ReceiptListing {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let mut after = Uuid::nil();
+        let (mut after, mut unlisted) = (Uuid::nil(), 0);
         loop {
             let page = receipts::unlisted(self.0.store(), after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(NextRun::Period) };
+            let Some(last) = page.last() else { break };
             after = *last;
             for invoice in page {
-                self.0.list_requests(invoice).await?;
+                match self.0.list_requests(invoice).await {
+                    Ok(()) => {}
+                    Err(BillingError::Database(error)) => return Err(error.into()),
+                    // Later invoices do not wait for one whose rows are unreadable.
+                    Err(error) => {
+                        unlisted += 1;
+                        let number = invoices::present(self.0.store(), invoice).await?.and_then(|of| of.number);
+                        tracing::error!(%invoice, number, %error, "the requests of an invoice cannot be listed");
+                    }
+                }
             }
         }
+        if unlisted > 0 { Err(ReceiptsUnlisted { unlisted }.into()) } else { Ok(NextRun::Period) }
     }
 }
 

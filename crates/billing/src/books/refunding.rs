@@ -95,6 +95,7 @@ impl Books {
         let event = MoneyEvent::Refunded { from_wallet: new.amount, unexplained: 0 };
         self.post_for(&mut on, posted(&refund, "payment.refunded"), event).await?;
         if new.way == RefundWay::Hand {
+            self.announce_payment(&mut on, payment.id, PaymentState::Refunded).await?;
             self.mail(&mut on, MailKind::Refund, id, invoice.user).await?;
         }
         let detail = json!({"amount": new.amount, "way": refund.way, "invoice": invoice.id});

@@ -15,6 +15,7 @@ use crate::rules::invoice::InvoiceDraft;
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::SubscriptionState;
 use crate::rules::terms::InvoiceBasis;
+use crate::rules::webhook_event::WebhookEvent;
 
 /// A subscription that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,7 @@ impl Books {
         let detail = json!({"plan": version.name, "version": version.version, "state": state.as_str()});
         let act = Act::of(AuditAction::SubscriptionCreate, id, Some(user)).with(detail);
         self.store.note(&mut on, by, act).await?;
+        self.announce(&mut on, WebhookEvent::SubscriptionCreated, id).await?;
         let invoice = if state == SubscriptionState::Pending {
             let lines = terms(&version).plan_line(period).into_iter().collect();
             let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;

@@ -12,6 +12,7 @@ use super::{BillingError, Books};
 use crate::channel::{PaymentChannel, WALLET};
 use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::MailKind;
+use crate::rules::payment::PaymentState;
 use crate::rules::posting::MoneyEvent;
 
 impl Books {
@@ -79,6 +80,7 @@ impl Books {
         let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
         let paid = StoredPayment { state: "paid".to_owned(), ..payment };
         rows::set_state(&self.store, &mut on, &paid).await?;
+        self.announce_payment(&mut on, id, PaymentState::Paid).await?;
         self.post(&mut on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
         self.mail(&mut on, MailKind::PaymentReceived, id, user).await?;
         self.reduce(&mut on, by, invoice.id, amount).await?;

@@ -8,6 +8,7 @@ use store::{Act, Actor, AuditAction, UserAccess};
 use super::stored_state::state_of;
 use super::{BillingError, Books};
 use crate::rules::subscription::{SubscriptionAccess, SubscriptionEvent, SubscriptionState};
+use crate::rules::webhook_event::WebhookEvent;
 
 impl Books {
     /// Applies an event to a subscription; `None` if the table does not allow it. The user's plan follows the state in
@@ -26,6 +27,7 @@ impl Books {
             let detail = json!({"state": {"from": before.as_str(), "to": after.as_str()}});
             let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
             self.store.note(on, by, act).await?;
+            self.announce(on, WebhookEvent::SubscriptionChanged, of.id).await?;
         }
         self.grant(on, by, of, after).await?;
         Ok(Some(after))

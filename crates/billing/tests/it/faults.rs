@@ -3,17 +3,19 @@
 
 use std::path::PathBuf;
 
-use access::UserId;
+use access::{Fingerprint, SealedCredential, UserId};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
-use ledger::billing::StoredInvoice;
+use ledger::billing::webhook_endpoints::StoredWebhook;
+use ledger::billing::{StoredInvoice, webhook_deliveries, webhook_endpoints};
 use rusqlite::Connection;
 use store::Actor;
+use uuid::Uuid;
 
 use crate::shop::Shop;
 
 const BY: &Actor = &Actor::COMMAND;
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "subscriptions",
     "subscription_days",
     "invoices",
@@ -25,6 +27,7 @@ const TABLES: [&str; 14] = [
     "postings",
     "refunds",
     "mails",
+    "webhook_deliveries",
     "users",
     "audit_log",
     "revision",
@@ -40,6 +43,7 @@ struct Figures {
     plan: String,
     wallet: i64,
     invoices: Vec<StoredInvoice>,
+    events: usize,
 }
 
 impl Faults {
@@ -87,13 +91,44 @@ async fn figures(shop: &Shop, user: UserId) -> Figures {
         plan: shop.plan_of(user).await,
         wallet: shop.wallet_of(user).await,
         invoices: shop.invoices_of(user).await,
+        events: events(shop).await,
     }
+}
+
+/// Returns the number of events for the webhook.
+async fn events(shop: &Shop) -> usize {
+    let mut count = 0;
+    for endpoint in webhook_endpoints::list(shop.store()).await.unwrap() {
+        let found = webhook_deliveries::of_endpoint(shop.store(), endpoint.id, None, Uuid::max(), 100).await.unwrap();
+        count += found.len();
+    }
+    count
+}
+
+/// Adds a webhook that receives all events. Its secret is not used.
+async fn add_webhook(shop: &Shop) {
+    let now = shop.clock.now();
+    let endpoint = StoredWebhook {
+        id: shop.store().new_id(),
+        url: "https://hooks.example.com".to_owned(),
+        events: "*".to_owned(),
+        sealed: SealedCredential { master: Fingerprint([0; 16]), bytes: vec![0] },
+        previous_until: None,
+        delivered_at: None,
+        disabled_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut on = shop.store().addition().await.unwrap();
+    webhook_endpoints::add(shop.store(), &mut on, &endpoint).await.unwrap();
+    on.commit().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
     let shop = Shop::open("2026-12-01").await;
     let ada = shop.user("ada").await;
+    add_webhook(&shop).await;
     let faults = Faults::install(&shop);
     let mut writes = Vec::new();
 
@@ -126,6 +161,7 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
     writes.push(faults.each(&shop, ada, cancel).await);
 
     assert!(writes.iter().all(|writes| *writes > 3), "each change has several writes: {writes:?}");
+    assert_eq!(events(&shop).await, 13, "each change is announced once");
     let invoices = shop.invoices_of(ada).await;
     let numbers: std::collections::BTreeSet<_> = invoices.into_iter().filter_map(|invoice| invoice.number).collect();
     let expected = ["CN-2026-000001", "INV-2026-000001", "INV-2026-000002", "INV-2027-000001"];

@@ -10,6 +10,7 @@ use billing::rules::tax::{Fraction, TaxRule};
 use billing::rules::terms::InvoiceBasis;
 use billing::{BillingError, BillingSettings, Books};
 use jobs::Job;
+use ledger::billing::receipts;
 use store::Actor;
 use uuid::Uuid;
 
@@ -294,4 +295,18 @@ async fn a_period_without_usage_has_a_receipt_without_days() {
     let parts = matches!(&source.documents().terms.basis, InvoiceBasis::Period { parts, .. } if parts.is_empty());
     assert!(parts && source.documents().days.is_empty());
     assert_eq!(check(&files(&shop.books, invoice.id).await), Ok(0));
+}
+
+#[tokio::test]
+async fn an_invoice_with_unreadable_terms_does_not_delay_later_ones() {
+    let (shop, ada, _traffic) = shop().await;
+    let eve = shop.subscriber("eve", "pro").await;
+    execute(&shop, include_str!("unreadable_terms.sql"));
+    let failed = ReceiptListing::new(shop.books.clone()).run().await.unwrap_err();
+    assert_eq!(failed.to_string(), "the requests of 1 invoices cannot be listed");
+    for (user, is_listed) in [(ada, false), (eve, true)] {
+        let invoice = shop.invoices_of(user).await.remove(0);
+        let terms = receipts::find(shop.store(), invoice.id).await.unwrap().unwrap();
+        assert_eq!(terms.is_listed, is_listed, "{}", invoice.number.unwrap());
+    }
 }

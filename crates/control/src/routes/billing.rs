@@ -16,3 +16,5 @@ pub(super) mod shadow;
 pub(super) mod subscription;
 pub(super) mod views;
 pub(super) mod wallet;
+mod webhook_views;
+pub(super) mod webhooks;

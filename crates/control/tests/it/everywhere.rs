@@ -19,6 +19,7 @@ async fn check(status: u16, but: &[&str], ask: impl AsyncFn(&str, &str) -> Answe
         }
         let path = path.replace("{id}", "0199aa00-0000-7000-8000-00000000dead").replace("{name}", "starter");
         let path = path.replace("{dimension}", "user").replace("{measure}", "credits").replace("{per}", "day");
+        let path = path.replace("{delivery_id}", "0199aa00-0000-7000-8000-00000000dead");
         let body = example(operation).map(|body| body.to_string()).unwrap_or_default();
         let answer = ask(&format!("{method} {path}"), &body).await;
         if answer.status != status {

@@ -39,6 +39,14 @@ pub async fn of_user(store: &Store, user: UserId) -> Result<BillingProfile, Data
     Ok(store.query(OF_USER).bind(user.0).find().await?.unwrap_or_default())
 }
 
+/// Returns the profile of a user in a transaction; the default one if none was stored.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn find(on: &mut Transaction, user: UserId) -> Result<BillingProfile, DatabaseError> {
+    Ok(on.query(OF_USER).bind(user.0).find().await?.unwrap_or_default())
+}
+
 /// Stores the profile of a user.
 ///
 /// # Errors

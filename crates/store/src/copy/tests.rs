@@ -131,6 +131,9 @@ async fn books(store: &Store, on: &mut Transaction) {
     let row = [user, language, ("state", text("sent"))];
     insert(store, on, "mails", &row).await;
     insert(store, on, "billing_profiles", &row).await;
+    let endpoint = id(store.new_id());
+    insert(store, on, "webhook_endpoints", &[("id", endpoint.clone())]).await;
+    insert(store, on, "webhook_deliveries", &[("endpoint_id", endpoint), ("state", text("failed"))]).await;
 }
 
 /// Writes one row of each table of insights.

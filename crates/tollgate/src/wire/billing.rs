@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::{Clock, Day, PlanPrice, Secret};
+use access::{Clock, Day, PlanPrice, Secret, Vault};
 use anyhow::Context;
 use billing::books::{RECEIPTS, ReceiptListing};
 use billing::channel::PaymentChannel;
@@ -14,6 +14,7 @@ use billing::mail::{self, ConnectionSecurity, MailDelivery, MailParty, MailSetti
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
+use billing::webhook::{self, WebhookDelivery};
 use billing::{BillingSettings, Books};
 use config::Snapshot;
 use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction};
@@ -78,6 +79,7 @@ impl MidtransStub {
 pub(super) async fn start(
     snapshot: &Snapshot,
     store: &Store,
+    vault: &Arc<Vault>,
     role: Role,
     runner: &mut Runner,
 ) -> anyhow::Result<Option<Books>> {
@@ -87,6 +89,8 @@ pub(super) async fn start(
     let books = open_books(snapshot, store).await?;
     if let Some(books) = &books {
         add_jobs(runner, books);
+        let webhooks = WebhookDelivery::new(store.clone(), vault.clone());
+        runner.add(webhook::SPEC, move || webhooks.clone());
         if let Some(delivery) = delivery(&snapshot.process, store)? {
             runner.add(mail::SPEC, move || delivery.clone());
         }

@@ -17,7 +17,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 24] = [
+pub(crate) const ALL: [JobSpec; 25] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -42,6 +42,7 @@ pub(crate) const ALL: [JobSpec; 24] = [
     revision::SPEC,
     shared_credentials::SPEC,
     otlp::SPEC,
+    billing::webhook::SPEC,
 ];
 
 /// Deletes the counts of used quotas of earlier days.

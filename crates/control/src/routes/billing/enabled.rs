@@ -29,9 +29,11 @@ pub(super) fn refused(error: BillingError) -> Problem {
         BillingError::AlreadySubscribed | BillingError::Conflict(_) => {
             Problem::new(Refusal::Conflict, error.to_string())
         }
-        BillingError::NoSubscription | BillingError::NoInvoice | BillingError::NoPayment => {
-            Problem::new(Refusal::NotFound, error.to_string())
-        }
+        BillingError::NoSubscription
+        | BillingError::NoInvoice
+        | BillingError::NoPayment
+        | BillingError::NoWebhook
+        | BillingError::NoDelivery => Problem::new(Refusal::NotFound, error.to_string()),
         BillingError::NoProvider => {
             Problem::new(Refusal::PaymentUnavailable, "this server cannot take payments; contact its operator")
         }
@@ -43,6 +45,10 @@ pub(super) fn refused(error: BillingError) -> Problem {
             Problem::caused(Refusal::PaymentUnavailable, message, error)
         }
         BillingError::User(error) => error.into(),
+        BillingError::MasterKeyRetired(error) => error.into(),
+        BillingError::Sealing(error) => {
+            Problem::caused(Refusal::Unavailable, "the secret could not be sealed; try again", error)
+        }
         BillingError::Database(error) => error.into(),
         BillingError::Blocked { .. }
         | BillingError::Rating(_)

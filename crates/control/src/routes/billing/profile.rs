@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Refusal, text};
 use axum::Json;
 use axum::extract::{Request, State};
+use billing::books::BillingProfileChange;
 use billing::language::Language;
 use ledger::billing::{BillingProfile, profiles};
 use serde::{Deserialize, Serialize};
@@ -78,30 +79,26 @@ pub(in crate::routes) async fn change(
 ) -> Result<Json<BillingProfileView>, Problem> {
     let body: ProfileBody = input::required(request, app.limits.body).await?;
     let books = books(&app)?;
-    let before = profiles::of_user(books.store(), caller.user).await?;
-    let profile = BillingProfile {
-        name: body.name.unwrap_or(before.name),
-        address: body.address.unwrap_or(before.address),
-        tax_number: body.tax_number.unwrap_or(before.tax_number),
-        language: body.language.unwrap_or(before.language),
-    };
-    check(&profile)?;
-    books.set_profile(&caller.actor(), caller.user, &profile).await.map_err(refused)?;
-    Ok(Json(profile.into()))
+    let ProfileBody { name, address, tax_number, language } = body;
+    let change = BillingProfileChange { name, address, tax_number, language };
+    check(&change)?;
+    Ok(Json(books.change_profile(&caller.actor(), caller.user, change).await.map_err(refused)?.into()))
 }
 
-/// Checks the texts: none can add a line to a header of a mail.
-fn check(of: &BillingProfile) -> Result<(), Problem> {
-    let is_line = |line: &str, max: usize| line.chars().count() <= max && text::is_plain(line);
-    let has_lines = of.address.split('\n').count() <= ADDRESS_LINES_MAX;
-    let has_length = of.address.chars().count() <= ADDRESS_CHARS_MAX;
-    let message = if !is_line(&of.name, NAME_CHARS_MAX) {
+/// Checks the texts that change: none can add a line to a header of a mail.
+fn check(of: &BillingProfileChange) -> Result<(), Problem> {
+    let is_line =
+        |line: Option<&str>, max: usize| line.is_none_or(|line| line.chars().count() <= max && text::is_plain(line));
+    let address = of.address.as_deref().unwrap_or_default();
+    let has_lines = address.split('\n').count() <= ADDRESS_LINES_MAX;
+    let has_length = address.chars().count() <= ADDRESS_CHARS_MAX;
+    let message = if !is_line(of.name.as_deref(), NAME_CHARS_MAX) {
         format!("`name` is one line with at most {NAME_CHARS_MAX} visible characters")
-    } else if !(has_lines && has_length && of.address.split('\n').all(text::is_plain)) {
+    } else if !(has_lines && has_length && address.split('\n').all(text::is_plain)) {
         format!("`address` has at most {ADDRESS_LINES_MAX} lines and {ADDRESS_CHARS_MAX} visible characters")
-    } else if !is_line(&of.tax_number, TAX_NUMBER_CHARS_MAX) {
+    } else if !is_line(of.tax_number.as_deref(), TAX_NUMBER_CHARS_MAX) {
         format!("`tax_number` is one line with at most {TAX_NUMBER_CHARS_MAX} visible characters")
-    } else if Language::of_code(&of.language).is_none() {
+    } else if of.language.as_deref().is_some_and(|code| Language::of_code(code).is_none()) {
         "`language` is `en` or `id`".to_owned()
     } else {
         return Ok(());

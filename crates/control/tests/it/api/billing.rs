@@ -3,6 +3,7 @@
 mod finance;
 mod lists;
 mod receipts;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,135 @@
+//! One request to the URL of a webhook, within bounds of time and size. Redirects are not followed, and no body is read.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::issuer::is_link_local;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::url::WebhookUrl;
+
+/// The maximum duration of a request, from the name look-up to the head of the response.
+const WITHIN: Duration = Duration::from_secs(10);
+/// The maximum size of a response head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The maximum number of addresses of a name that are tried.
+const ADDRESSES_MAX: usize = 4;
+
+/// A client that sends deliveries.
+#[derive(Debug, Clone)]
+pub(super) struct WebhookClient {
+    tls: Arc<ClientConfig>,
+}
+
+/// A message with its signature.
+#[derive(Debug, Clone)]
+pub(super) struct SignedMessage {
+    /// The value of `webhook-id`.
+    pub(super) id: String,
+    /// The value of `webhook-timestamp`.
+    pub(super) timestamp: String,
+    /// The value of `webhook-signature`.
+    pub(super) signature: String,
+    /// The message as JSON.
+    pub(super) body: String,
+}
+
+/// Why there is no response. The texts contain no URL: its path may contain a secret.
+#[derive(Debug, Error)]
+pub(super) enum WebhookSendError {
+    #[error("it did not respond within 10 s")]
+    TimedOut,
+    #[error("its name cannot be resolved")]
+    Resolve(#[source] io::Error),
+    #[error("its host has a link-local or metadata address, which receives no webhooks")]
+    LinkLocal,
+    #[error("it cannot be reached")]
+    Connect(#[source] io::Error),
+    #[error("its TLS handshake failed")]
+    Tls(#[source] io::Error),
+    #[error("its response is not HTTP/1.1")]
+    Http(#[source] hyper::Error),
+    #[error("its URL is invalid in a request")]
+    Request(#[source] http::Error),
+}
+
+impl WebhookClient {
+    /// Returns a client that trusts the usual certification authorities.
+    pub(super) fn new() -> Self {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self { tls: Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()) }
+    }
+
+    /// Sends a message, and returns the status of the response.
+    pub(super) async fn send(&self, to: &WebhookUrl, message: SignedMessage) -> Result<u16, WebhookSendError> {
+        timeout(WITHIN, self.send_slowly(to, message)).await.unwrap_or(Err(WebhookSendError::TimedOut))
+    }
+
+    async fn send_slowly(&self, to: &WebhookUrl, message: SignedMessage) -> Result<u16, WebhookSendError> {
+        let request = Request::post(&to.path)
+            .header(header::HOST, &to.authority)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, "tollgate")
+            .header(header::CONNECTION, "close")
+            .header("webhook-id", message.id)
+            .header("webhook-timestamp", message.timestamp)
+            .header("webhook-signature", message.signature)
+            .body(Full::new(Bytes::from(message.body)))
+            .map_err(WebhookSendError::Request)?;
+        let stream = connect(to).await?;
+        if !to.has_tls {
+            return exchange(stream, request).await;
+        }
+        let name = ServerName::try_from(to.host.clone());
+        let name = name.map_err(|error| WebhookSendError::Tls(io::Error::other(error)))?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(WebhookSendError::Tls)?;
+        exchange(stream, request).await
+    }
+}
+
+/// Connects to an address of the host. The addresses are checked after the look-up, so that no name leads to metadata.
+async fn connect(to: &WebhookUrl) -> Result<TcpStream, WebhookSendError> {
+    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(WebhookSendError::Resolve)?;
+    let found: Vec<SocketAddr> = found.collect();
+    if found.iter().any(|address| is_link_local(address.ip())) {
+        return Err(WebhookSendError::LinkLocal);
+    }
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in found.into_iter().take(ADDRESSES_MAX) {
+        // Each address gets a part of the whole time, so that a silent address does not use up all of it.
+        match timeout(WITHIN / 4, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(late) => last = late.into(),
+        }
+    }
+    Err(WebhookSendError::Connect(last))
+}
+
+/// Sends a request on a new connection, which ends after the head of the response.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<u16, WebhookSendError> {
+    let connecting = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = connecting.await.map_err(WebhookSendError::Http)?;
+    // Dropping the set ends the connection.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let response = sender.send_request(request).await.map_err(WebhookSendError::Http)?;
+    Ok(response.status().as_u16())
+}

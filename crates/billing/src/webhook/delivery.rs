@@ -1,0 +1,212 @@
+//! The job that delivers webhooks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{ProviderKeyId, Timestamp, Vault};
+use jobs::{Job, JobError, JobSpec, NextRun, Owner};
+use ledger::billing::BooksTransaction;
+use ledger::billing::webhook_deliveries::{self, FailedAttempt, StoredDelivery};
+use ledger::billing::webhook_endpoints::{self, StoredWebhook};
+use serde_json::json;
+use store::{Act, Actor, AuditAction, DatabaseError, Store};
+use tokio::task::JoinSet;
+
+use super::client::{SignedMessage, WebhookClient};
+use super::signature::WebhookSecrets;
+use super::url::WebhookUrl;
+
+/// The specification of the job `webhooks`. A run may be dropped: deliveries without a result are sent again.
+pub const SPEC: JobSpec = JobSpec {
+    owner: Owner::OneNode,
+    run_max: Duration::from_mins(15),
+    ..JobSpec::every("webhooks", Duration::from_secs(1))
+};
+
+/// Deliveries of one endpoint in one run. Endpoints are served concurrently.
+const PAGE: u32 = 20;
+/// The pause after the first attempt. It doubles with each attempt, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_hours(2);
+/// A delivery is attempted for this time, and the last attempt is made at its end.
+const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
+/// Ended deliveries are kept for this time.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+/// Deliveries that one run deletes.
+const DELETED_AT_ONCE: u32 = 500;
+/// The status by which a receiver asks for no more events.
+const GONE: u16 = 410;
+
+/// The job that delivers webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookDelivery {
+    store: Store,
+    vault: Arc<Vault>,
+    client: WebhookClient,
+}
+
+/// The result of an attempt.
+#[derive(Debug)]
+struct AttemptFailure {
+    status: Option<u16>,
+    error: String,
+}
+
+impl WebhookDelivery {
+    /// Returns the job for a store, whose secrets are sealed with the vault.
+    #[must_use]
+    pub fn new(store: Store, vault: Arc<Vault>) -> Self {
+        Self { store, vault, client: WebhookClient::new() }
+    }
+}
+
+impl Job for WebhookDelivery {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let now = self.store.clock().now();
+        let mut tasks = JoinSet::new();
+        for endpoint in webhook_endpoints::with_due(&self.store, now).await? {
+            let job = self.clone();
+            tasks.spawn(async move { job.deliver_to(&endpoint).await });
+        }
+        let (mut is_full, mut failure) = (false, None);
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(Ok(is_more)) => is_full |= is_more,
+                Ok(Err(error)) => failure = Some(JobError::from(error)),
+                Err(error) => failure = Some(JobError::from(error)),
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        webhook_deliveries::delete_old(&self.store, now.before(KEPT), DELETED_AT_ONCE).await?;
+        Ok(if is_full { NextRun::Now } else { NextRun::Period })
+    }
+}
+
+impl WebhookDelivery {
+    /// Sends the deliveries of an endpoint that are due, from the earliest. The first one that is not accepted ends the
+    /// run of this endpoint, so that an endpoint that does not respond costs one attempt. Returns whether more are due.
+    async fn deliver_to(&self, endpoint: &StoredWebhook) -> Result<bool, DatabaseError> {
+        let now = self.store.clock().now();
+        let due = webhook_deliveries::due(&self.store, endpoint.id, now, PAGE).await?;
+        for delivery in &due {
+            match self.attempt(endpoint, delivery).await {
+                Ok(status) => self.accepted(delivery, status).await?,
+                Err(failure) => {
+                    self.not_accepted(delivery, &failure).await?;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(due.len() == usize::try_from(PAGE).unwrap_or(usize::MAX))
+    }
+
+    /// Sends one delivery, and returns the status that accepted it.
+    async fn attempt(&self, endpoint: &StoredWebhook, delivery: &StoredDelivery) -> Result<u16, AttemptFailure> {
+        let now = self.store.clock().now();
+        let url = WebhookUrl::parse(&endpoint.url).map_err(|error| AttemptFailure::of(error.to_string()))?;
+        let text = self.vault.open(ProviderKeyId(endpoint.id), None, &endpoint.sealed).map_err(|error| {
+            tracing::error!(webhook = %endpoint.id, %error, "cannot decrypt the secret of a webhook");
+            AttemptFailure::of("its secret cannot be decrypted; rotate it".to_owned())
+        })?;
+        let seconds = now.unix_seconds();
+        let secrets = WebhookSecrets::read(&text, endpoint.previous_until, now);
+        let message = SignedMessage {
+            id: delivery.id.to_string(),
+            timestamp: seconds.to_string(),
+            signature: secrets.sign(delivery.id, seconds, &delivery.body),
+            body: delivery.body.clone(),
+        };
+        match self.client.send(&url, message).await {
+            Ok(status @ 200..=299) => Ok(status),
+            Ok(status @ 300..=399) => {
+                Err(AttemptFailure { status: Some(status), error: "it redirects, which is not followed".to_owned() })
+            }
+            Ok(status) => Err(AttemptFailure { status: Some(status), error: format!("it responded with {status}") }),
+            Err(error) => Err(AttemptFailure::of(error.to_string())),
+        }
+    }
+
+    async fn accepted(&self, delivery: &StoredDelivery, status: u16) -> Result<(), DatabaseError> {
+        let mut on = self.store.begin().await?;
+        webhook_deliveries::accept(&self.store, &mut on, delivery.id, status).await?;
+        webhook_endpoints::delivered(&self.store, &mut on, delivery.endpoint).await?;
+        on.commit().await
+    }
+
+    /// Plans the next attempt, or gives the delivery up. If the endpoint accepted nothing since the delivery was queued, it is
+    /// disabled then; and at once if the endpoint asks for no more events.
+    async fn not_accepted(&self, delivery: &StoredDelivery, failure: &AttemptFailure) -> Result<(), DatabaseError> {
+        let AttemptFailure { status, error } = failure;
+        let of = FailedAttempt { status: *status, error };
+        let (now, last_at) = (self.store.clock().now(), delivery.queued_at.after(GIVEN_UP_AFTER));
+        // An endpoint that is disabled holds the lock of changes, under which events are added.
+        let mut on = self.store.addition().await?;
+        let is_gone = *status == Some(GONE);
+        if now < last_at && !is_gone {
+            let next_at = self.next_at(delivery).min(last_at);
+            webhook_deliveries::postpone(&self.store, &mut on, delivery.id, next_at, of).await?;
+            return on.commit().await;
+        }
+        webhook_deliveries::fail(&self.store, &mut on, delivery.id, of).await?;
+        tracing::warn!(webhook = %delivery.endpoint, delivery = %delivery.id, event = delivery.event, status = *status, error, "a webhook was given up");
+        let endpoint = webhook_endpoints::find(&mut on, delivery.endpoint).await?;
+        let is_silent = |of: &StoredWebhook| of.delivered_at.is_none_or(|at| at < delivery.queued_at);
+        match endpoint.filter(|of| of.disabled_at.is_none() && (is_gone || is_silent(of))) {
+            Some(endpoint) => self.disable(on, endpoint, error).await,
+            None => on.commit().await,
+        }
+    }
+
+    /// Disables an endpoint, with a line of the audit log. What waits for it has failed.
+    async fn disable(
+        &self,
+        mut on: BooksTransaction,
+        endpoint: StoredWebhook,
+        error: &str,
+    ) -> Result<(), DatabaseError> {
+        let id = endpoint.id;
+        let disabled = StoredWebhook { disabled_at: Some(self.store.clock().now()), ..endpoint };
+        webhook_endpoints::set(&self.store, &mut on, &disabled).await?;
+        webhook_deliveries::fail_all(&self.store, &mut on, id, "the webhook was disabled").await?;
+        let act = Act::of(AuditAction::WebhookChange, id, None).with(json!({"disabled": true, "because": error}));
+        self.store.note(&mut on, &Actor::SYSTEM, act).await?;
+        tracing::error!(webhook = %id, error, "a webhook was disabled");
+        on.commit().await
+    }
+
+    /// Returns the time of the next attempt: a pause that doubles, with a random part of a quarter.
+    fn next_at(&self, delivery: &StoredDelivery) -> Timestamp {
+        // The last byte of a new id is random.
+        let [.., random] = self.store.new_id().into_bytes();
+        self.store.clock().now().after(pause(delivery.attempts, random))
+    }
+}
+
+impl AttemptFailure {
+    const fn of(error: String) -> Self {
+        Self { status: None, error }
+    }
+}
+
+fn pause(attempts: i64, random: u8) -> Duration {
+    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(12);
+    let whole = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
+    whole - whole / 4 * u32::from(random) / u32::from(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_two_hours_and_differ_by_a_quarter() {
+        let seconds = |attempts, random| pause(attempts, random).as_secs_f64();
+        for (attempts, longest) in [(0, 5.0), (1, 10.0), (10, 5_120.0), (11, 7_200.0), (i64::MAX, 7_200.0)] {
+            assert!((seconds(attempts, 0) - longest).abs() < 1e-6);
+            assert!((seconds(attempts, u8::MAX) - longest * 0.75).abs() < 1e-6);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Webhooks: events are added with the changes that they announce, and delivered until they are accepted or given up.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use access::{MasterKey, ProviderKeyId, Vault};
+use billing::BillingError;
+use billing::books::{CreditedLine, NewRefund, RefundWay, WebhookChange};
+use billing::rules::webhook_event::WebhookEvents;
+use billing::webhook::{WebhookDelivery, WebhookUrl};
+use jobs::{Job, NextRun};
+use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
+use ledger::billing::webhook_endpoints::{self as endpoints, StoredWebhook};
+use store::{Actor, AuditFilter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::shop::Shop;
+
+const BY: &Actor = &Actor::COMMAND;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A server that records requests and responds with one status.
+struct Receiver {
+    address: SocketAddr,
+    status: Arc<AtomicU16>,
+    requests: mpsc::UnboundedReceiver<String>,
+    _task: JoinSet<()>,
+}
+
+impl Receiver {
+    async fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, status) = (listener.local_addr().unwrap(), Arc::new(AtomicU16::new(status)));
+        let (sender, requests) = mpsc::unbounded_channel();
+        let (mut task, answer) = (JoinSet::new(), status.clone());
+        task.spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+                while !is_whole(&bytes) {
+                    let count = stream.read(&mut part).await.unwrap();
+                    assert!(count > 0, "the request ended early");
+                    bytes.extend_from_slice(&part[..count]);
+                }
+                sender.send(String::from_utf8(bytes).unwrap()).unwrap();
+                let response = format!(
+                    "HTTP/1.1 {} x\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
+                    answer.load(Ordering::SeqCst)
+                );
+                stream.write_all(response.as_bytes()).await.unwrap();
+            }
+        });
+        Self { address, status, requests, _task: task }
+    }
+
+    fn responds(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Returns the requests that arrived since the last call.
+    fn taken(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.requests.try_recv().ok()).collect()
+    }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    body.len() >= length.parse().unwrap()
+}
+
+fn header<'a>(request: &'a str, name: &str) -> &'a str {
+    request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap()
+}
+
+/// A shop with a vault.
+struct Announcing {
+    shop: Shop,
+    vault: Arc<Vault>,
+    job: WebhookDelivery,
+}
+
+impl Announcing {
+    async fn open() -> Self {
+        let shop = Shop::open("2026-12-01").await;
+        let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+        let vault = Arc::new(Vault::new(&key, None));
+        shop.store().admit_master_key(BY, &vault).await.unwrap();
+        let job = WebhookDelivery::new(shop.store().clone(), vault.clone());
+        Self { shop, vault, job }
+    }
+
+    async fn webhook(&self, address: SocketAddr, events: &[&str]) -> Uuid {
+        let url = WebhookUrl::parse(&format!("http://{address}/hook")).unwrap();
+        let events: Vec<String> = events.iter().map(|event| (*event).to_owned()).collect();
+        let events = WebhookEvents::parse(&events).unwrap();
+        self.shop.books.create_webhook(BY, &self.vault, &url, &events).await.unwrap().0.id
+    }
+
+    /// Returns the deliveries of a webhook, from the oldest.
+    async fn deliveries(&self, webhook: Uuid) -> Vec<StoredDelivery> {
+        let mut found = deliveries::of_endpoint(self.shop.store(), webhook, None, Uuid::max(), 100).await.unwrap();
+        found.reverse();
+        found
+    }
+
+    /// Asserts that a webhook has deliveries of these events. Those of one change have one time, and no order.
+    async fn has(&self, webhook: Uuid, expected: &[&str]) {
+        let mut events: Vec<String> = self.deliveries(webhook).await.into_iter().map(|of| of.event).collect();
+        let mut expected = expected.to_vec();
+        events.sort();
+        expected.sort_unstable();
+        assert_eq!(events, expected);
+    }
+
+    async fn run(&mut self) {
+        while self.job.run().await.unwrap() == NextRun::Now {}
+    }
+
+    async fn endpoint(&self, id: Uuid) -> StoredWebhook {
+        endpoints::present(self.shop.store(), id).await.unwrap().unwrap()
+    }
+
+    async fn actions(&self) -> Vec<String> {
+        let filter = AuditFilter::default();
+        let page = self.shop.store().audit_page(&filter, None, 200).await.unwrap();
+        page.lines.into_iter().map(|line| line.action).filter(|action| action.starts_with("webhook.")).collect()
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
+    let all = Announcing::open().await;
+    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let (every, invoices) = (all.webhook(nowhere, &["*"]).await, all.webhook(nowhere, &["invoice.*"]).await);
+    let disabled = all.webhook(nowhere, &["*"]).await;
+    let off = WebhookChange { is_enabled: Some(false), ..WebhookChange::default() };
+    all.shop.books.change_webhook(BY, disabled, off).await.unwrap();
+    let shop = &all.shop;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "permata", 150_000).await;
+    for _ in 0..3 {
+        shop.report(payment, "settlement").await;
+    }
+    let mut expected =
+        vec!["subscription.created", "invoice.opened", "payment.paid", "invoice.paid", "subscription.changed"];
+    all.has(every, &expected).await;
+    let opened = &all.deliveries(invoices).await[0];
+    let body: serde_json::Value = serde_json::from_str(&opened.body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["state"]), (&"invoice.opened".into(), &"open".into()), "{body}");
+    assert_eq!((opened.object, &body["data"]["remaining"]["amount"]), (invoice, &150_000.into()));
+    assert_eq!(body["timestamp"], "2026-12-01T12:00:00Z");
+
+    let line = CreditedLine { no: 1, amount: Some(50_000) };
+    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
+    let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+    shop.books.refund(BY, new).await.unwrap();
+    expected.extend(["invoice.credited", "payment.refunded"]);
+    all.has(every, &expected).await;
+    shop.books.change(BY, ada, "business").await.unwrap();
+    let upgrade = shop.invoices_of(ada).await.pop().unwrap();
+    let refused = shop.begin(&upgrade, "bca", upgrade.remaining).await;
+    shop.report(refused, "expire").await;
+    shop.books.void_invoice(BY, upgrade.id).await.unwrap();
+    shop.books.change(BY, ada, "free").await.unwrap();
+    expected.extend(["invoice.opened", "payment.failed", "invoice.void", "subscription.changed"]);
+    all.has(every, &expected).await;
+    let bob = shop.user("bob").await;
+    let invoice = shop.subscribe(bob, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "permata", 150_000).await;
+    shop.report(payment, "settlement").await;
+    shop.report(payment, "deny").await;
+    expected.extend(["subscription.created", "invoice.opened", "payment.paid", "invoice.paid", "subscription.changed"]);
+    expected.extend(["payment.reversed", "invoice.reopened", "subscription.changed"]);
+    all.has(every, &expected).await;
+    let of_invoices: Vec<&str> = expected.into_iter().filter(|event| event.starts_with("invoice.")).collect();
+    all.has(invoices, &of_invoices).await;
+    all.has(disabled, &[]).await;
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_signed_and_sent_once_if_it_is_accepted() {
+    let mut all = Announcing::open().await;
+    let mut receiver = Receiver::start(204).await;
+    let webhook = all.webhook(receiver.address, &["invoice.opened"]).await;
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    all.run().await;
+    all.run().await;
+    let [request] = <[String; 1]>::try_from(receiver.taken()).unwrap();
+    let delivery = all.deliveries(webhook).await.remove(0);
+    assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
+    assert_eq!(header(&request, "webhook-id"), delivery.id.to_string());
+    assert_eq!(header(&request, "webhook-timestamp"), all.shop.clock.now().unix_seconds().to_string());
+    assert!(header(&request, "webhook-signature").starts_with("v1,"));
+    assert!(request.ends_with(&delivery.body));
+    assert_eq!((delivery.state.as_str(), delivery.attempts, delivery.status), ("delivered", 1, Some(204)));
+    assert!(all.endpoint(webhook).await.delivered_at.is_some());
+    // Ended deliveries are deleted after 30 days.
+    all.shop.clock.advance(HOUR * 24 * 31);
+    all.run().await;
+    assert_eq!(all.deliveries(webhook).await, []);
+}
+
+#[tokio::test]
+async fn a_delivery_is_repeated_for_a_day_and_then_the_webhook_is_disabled() {
+    let mut all = Announcing::open().await;
+    let mut receiver = Receiver::start(500).await;
+    let webhook = all.webhook(receiver.address, &["invoice.opened"]).await;
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    let begin = all.shop.clock.now();
+    let mut pauses = Vec::new();
+    while all.endpoint(webhook).await.disabled_at.is_none() {
+        all.run().await;
+        let delivery = all.deliveries(webhook).await.remove(0);
+        assert_eq!((receiver.taken().len(), delivery.status), (1, Some(500)));
+        if delivery.state == "waiting" {
+            all.run().await;
+            assert_eq!(receiver.taken().len(), 0, "it is not due");
+            let pause = Duration::from_micros(delivery.next_at.0 - all.shop.clock.now().0);
+            pauses.push(pause);
+            all.shop.clock.advance(pause);
+        }
+    }
+    assert_eq!(all.shop.clock.now(), begin.after(HOUR * 24), "the last attempt is made after a day");
+    assert!((3..=5).contains(&pauses[0].as_secs()) && pauses.iter().all(|pause| *pause <= HOUR * 2), "{pauses:?}");
+    assert!((20..=40).contains(&pauses.len()), "{pauses:?}");
+    let delivery = all.deliveries(webhook).await.remove(0);
+    assert_eq!((delivery.state.as_str(), delivery.error.as_str()), ("failed", "it responded with 500"));
+    assert_eq!(all.actions().await, ["webhook.change", "webhook.create"]);
+
+    // Events of a disabled webhook are not stored, and nothing of it can be replayed.
+    let eve = all.shop.user("eve").await;
+    all.shop.subscribe(eve, "pro").await;
+    assert_eq!(all.deliveries(webhook).await.len(), 1);
+    let replayed = all.shop.books.replay_failed(BY, webhook, begin).await;
+    assert!(matches!(replayed, Err(BillingError::Conflict(_))), "{replayed:?}");
+    let on = WebhookChange { is_enabled: Some(true), ..WebhookChange::default() };
+    all.shop.books.change_webhook(BY, webhook, on).await.unwrap();
+    receiver.responds(200);
+    assert_eq!(all.shop.books.replay_failed(BY, webhook, begin.after(HOUR)).await.unwrap(), 0);
+    assert_eq!(all.shop.books.replay_failed(BY, webhook, begin).await.unwrap(), 1);
+    all.run().await;
+    let again = all.deliveries(webhook).await.remove(0);
+    assert_eq!((again.state.as_str(), again.id, again.attempts), ("delivered", delivery.id, 1));
+    let one = all.shop.books.replay_delivery(BY, webhook, delivery.id).await.unwrap();
+    assert_eq!(one.state, "waiting");
+    all.run().await;
+    assert_eq!(receiver.taken().len(), 2);
+    let other = all.shop.books.replay_delivery(BY, webhook, Uuid::nil()).await;
+    assert!(matches!(other, Err(BillingError::NoDelivery)), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_accepts_other_deliveries_stays_enabled() {
+    let mut all = Announcing::open().await;
+    let receiver = Receiver::start(400).await;
+    let webhook = all.webhook(receiver.address, &["invoice.opened"]).await;
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    all.run().await;
+    all.shop.clock.advance(HOUR);
+    receiver.responds(200);
+    let eve = all.shop.user("eve").await;
+    let mut on = all.shop.store().addition().await.unwrap();
+    // The first delivery is not due before its last attempt.
+    let first = all.deliveries(webhook).await.remove(0);
+    let failed = deliveries::FailedAttempt { status: None, error: "a" };
+    let last_at = first.queued_at.after(HOUR * 24);
+    deliveries::postpone(all.shop.store(), &mut on, first.id, last_at, failed).await.unwrap();
+    on.commit().await.unwrap();
+    all.shop.subscribe(eve, "pro").await;
+    all.run().await;
+    receiver.responds(400);
+    all.shop.clock.advance(HOUR * 23);
+    all.run().await;
+    let states: Vec<String> = all.deliveries(webhook).await.into_iter().map(|of| of.state).collect();
+    assert_eq!(states, ["failed", "delivered"]);
+    assert_eq!(all.endpoint(webhook).await.disabled_at, None);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_or_redirects_gets_no_more() {
+    let mut all = Announcing::open().await;
+    let (mut gone, mut elsewhere) = (Receiver::start(410).await, Receiver::start(307).await);
+    let webhook = all.webhook(gone.address, &["*"]).await;
+    let redirecting = all.webhook(elsewhere.address, &["invoice.opened"]).await;
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    all.run().await;
+    assert!(all.endpoint(webhook).await.disabled_at.is_some());
+    let states: Vec<String> = all.deliveries(webhook).await.into_iter().map(|of| of.state).collect();
+    assert_eq!(states, ["failed", "failed"]);
+    let waiting = all.deliveries(redirecting).await.remove(0);
+    assert_eq!((waiting.status, waiting.error.as_str()), (Some(307), "it redirects, which is not followed"));
+    assert_eq!((gone.taken().len(), elsewhere.taken().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_rotated_and_sealed_again_with_the_next_master_key() {
+    let mut all = Announcing::open().await;
+    let mut receiver = Receiver::start(200).await;
+    let webhook = all.webhook(receiver.address, &["invoice.opened"]).await;
+    let before = all.vault.open(ProviderKeyId(webhook), None, &all.endpoint(webhook).await.sealed).unwrap();
+    let (rotated, secret) = all.shop.books.rotate_webhook(BY, &all.vault, webhook).await.unwrap();
+    let text = all.vault.open(ProviderKeyId(webhook), None, &rotated.sealed).unwrap();
+    assert_eq!(text.expose(), format!("{} {}", secret.expose(), before.expose()));
+    assert!(all.shop.store().has_credentials().await.unwrap());
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    all.run().await;
+    assert_eq!(header(&receiver.taken()[0], "webhook-signature").split(' ').count(), 2);
+
+    let next = MasterKey::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
+    let (both, alone) = (Vault::new(&next, Some(&key)), Vault::new(&next, None));
+    all.shop.clock.advance(HOUR);
+    let store = all.shop.store().clone();
+    store.admit_master_key(BY, &both).await.unwrap();
+    assert_eq!(store.lost_provider_keys(&alone).await.unwrap(), 1);
+    assert_eq!(store.reseal(&both, None).await.unwrap().done, 1);
+    let resealed = alone.open(ProviderKeyId(webhook), None, &all.endpoint(webhook).await.sealed).unwrap();
+    assert_eq!(resealed, text);
+    assert_eq!(store.retire_master_keys(BY, next.fingerprint()).await.unwrap(), [key.fingerprint()]);
+    // The old node cannot decrypt the secret, and says so.
+    all.shop.books.replay_delivery(BY, webhook, all.deliveries(webhook).await[0].id).await.unwrap();
+    all.run().await;
+    let waiting = all.deliveries(webhook).await.remove(0);
+    assert_eq!(waiting.error, "its secret cannot be decrypted; rotate it");
+    let sealing = all.shop.books.rotate_webhook(BY, &all.vault, webhook).await;
+    assert!(matches!(sealing, Err(BillingError::MasterKeyRetired(_))), "{sealing:?}");
+    // A reset of the vault deletes the webhook with its deliveries.
+    store.admit_master_key(BY, &alone).await.unwrap();
+    let third = Vault::new(&MasterKey::parse("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=").unwrap(), None);
+    assert_eq!(store.reset_vault(BY, &third).await.unwrap(), 1);
+    assert_eq!(endpoints::list(&store).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_takes_its_deliveries_and_20_are_the_maximum() {
+    let all = Announcing::open().await;
+    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let webhook = all.webhook(nowhere, &["*"]).await;
+    let ada = all.shop.user("ada").await;
+    all.shop.subscribe(ada, "pro").await;
+    all.shop.books.delete_webhook(BY, webhook).await.unwrap();
+    assert_eq!(all.deliveries(webhook).await, []);
+    let again = all.shop.books.delete_webhook(BY, webhook).await;
+    assert!(matches!(again, Err(BillingError::NoWebhook)), "{again:?}");
+    for _ in 0..20 {
+        all.webhook(nowhere, &["*"]).await;
+    }
+    let url = WebhookUrl::parse("https://a.example/").unwrap();
+    let more = all.shop.books.create_webhook(BY, &all.vault, &url, &WebhookEvents::all()).await;
+    assert!(matches!(more, Err(BillingError::Conflict(_))), "{more:?}");
+}
