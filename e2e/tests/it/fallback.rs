@@ -165,3 +165,25 @@ async fn details_of_a_call_list_the_targets_that_it_skipped_and_why() {
     assert_eq!((&plain["trace_id"], &plain["trace_url"]), (&json!(TRACE), &json!(url)));
     reconcile::agrees(gateway.folder()).await;
 }
+
+#[tokio::test]
+async fn a_target_without_a_credential_or_without_a_price_that_a_budget_needs_is_skipped() {
+    let mock = Mock::start().await;
+    let free = format!("{{name: backup, kind: mock, base_url: \"http://{}\"}}", mock.address());
+    let providers = format!("[{}, {free}]", setup::provider("openai", "openai", mock.address()));
+    let models = "[{name: smart, targets: [{provider: openai, model: new}, {provider: backup, model: tokens-3}]}]";
+    let setup = || Setup::new().section("providers", &providers).section("models", models);
+    let unshared = setup().plans("{name: small, shared_keys: false}");
+    let budget = setup()
+        .plans("{name: small, budgets: [{money: \"5 USD\", per: day}]}")
+        .section("prices", "[{model: backup/tokens-3, input: \"1\", output: \"1\"}]");
+    for (setup, reason) in [(unshared, "credential"), (budget, "price")] {
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.account("small").await.key;
+        let mut body = Format::Chat.body("smart", false);
+        body["max_tokens"] = json!(10);
+        let answer = gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
+        let request = details(&gateway, &key, &answer).await;
+        assert_eq!(steps(&request), [format!("0: openai/new {reason}"), "backup 200".to_owned()], "{request}");
+    }
+}
