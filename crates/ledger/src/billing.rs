@@ -46,6 +46,7 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     exports::STATEMENTS,
     invoices::STATEMENTS,
     mails::STATEMENTS,
+    parties::STATEMENTS,
     payments::STATEMENTS,
     plan_versions::STATEMENTS,
     postings::STATEMENTS,

@@ -1,2 +1,2 @@
 -- The terms of the first invoice are not JSON.
-UPDATE invoice_terms SET terms = '{' WHERE invoice_id = (SELECT id FROM invoices WHERE series = 'INV-2026' AND number = 1);
+UPDATE invoice_terms SET terms = '{' WHERE invoice_id = (SELECT id FROM invoices WHERE number = 1);

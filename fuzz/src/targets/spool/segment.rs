@@ -306,7 +306,7 @@ mod tests {
         let written = written_seeds().into_iter();
         let mut seeds: Vec<_> =
             written.map(|(name, all, count)| (name, all.iter().flat_map(spec).collect(), count)).collect();
-        let with_field = [payload(&opened(15)), vec![7, 2, 0, 0]].concat();
+        let with_field = [payload(&opened(15)), vec![100, 2, 0, 0]].concat();
         seeds.push(("later-minor-version", [later_event(), spec_of(OPEN, &with_field)].concat(), 2));
         seeds
     }
