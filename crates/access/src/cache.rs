@@ -1,5 +1,5 @@
 //! A bounded map with two generations: it forgets entries that were not used recently, without updating a list on a
-//! hit. Its hash has a random seed and costs a fifth of the standard one's.
+//! hit. Its hash has a random seed.
 
 use std::collections::HashMap;
 use std::hash::Hash;

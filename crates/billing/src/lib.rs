@@ -16,6 +16,7 @@ pub mod language;
 pub mod mail;
 mod markup;
 pub mod midtrans;
+mod pauses;
 pub mod receipt;
 pub mod rules;
 pub mod settings;

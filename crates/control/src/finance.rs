@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use access::UserId;
+use access::{Refusal, UserId};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use ledger::billing::{StoredInvoice, invoices};
+use store::Store;
 
 use crate::caller::{Caller, Person};
 use crate::day_insights::roles::HeldRoles;
@@ -19,8 +21,17 @@ pub(crate) struct InvoiceReader {
 }
 
 impl InvoiceReader {
-    /// Whether the caller may read the invoices of a user.
-    pub(crate) fn reads(&self, user: UserId) -> bool {
+    /// Returns an invoice that the caller may read. Another user's invoice, a draft and an invalid id get the same response.
+    ///
+    /// # Errors
+    /// `not_found`, and errors of the store.
+    pub(crate) async fn invoice(&self, store: &Store, id: &str) -> Result<StoredInvoice, Problem> {
+        let missing = || Problem::new(Refusal::NotFound, "you have no invoice with this id");
+        let found = invoices::present(store, id.parse().map_err(|_| missing())?).await?;
+        found.filter(|invoice| self.reads(invoice.user) && invoice.state != "draft").ok_or_else(missing)
+    }
+
+    fn reads(&self, user: UserId) -> bool {
         self.is_finance || self.caller.user == user
     }
 }

@@ -18,6 +18,7 @@ use super::message::{MailParty, NewMessage};
 use super::notice::NoticeWriter;
 use super::smtp::{FailureEffect, SmtpClient, SmtpFailure, TlsUnusable};
 use crate::language::Language;
+use crate::pauses::Pauses;
 use crate::rules::mail_kind::MailKind;
 
 /// The specification of the job `mail`. A run that has begun to send a mail ends before the process stops.
@@ -30,10 +31,8 @@ pub const SPEC: JobSpec = JobSpec {
 
 /// Mails of one run. The process waits for their end when it stops.
 const PAGE: u32 = 20;
-/// The pause after the first attempt. It doubles with each attempt, up to [`PAUSE_MAX`].
-const PAUSE: Duration = Duration::from_secs(30);
-/// The longest pause between two attempts.
-const PAUSE_MAX: Duration = Duration::from_hours(1);
+/// The pauses between the attempts of a mail.
+const PAUSES: Pauses = Pauses { first: Duration::from_secs(30), longest: Duration::from_hours(1) };
 /// A mail that cannot be sent within this time is given up (RFC 5321, 4.5.4.1: 4 to 5 days).
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(4 * 24);
 /// A sending that is older has no result, because its process ended: a run takes less.
@@ -168,30 +167,7 @@ impl MailDelivery {
         NewMessage { id: mail.id, from, to, at: mail.created_at, language, notice: &notice, attached: None }.build()
     }
 
-    /// Returns the time of the next attempt: a pause that doubles, with a random part of a quarter.
     fn next_at(&self, mail: &StoredMail) -> Timestamp {
-        // The last byte of a new id is random.
-        let [.., random] = self.store.new_id().into_bytes();
-        self.store.clock().now().after(pause(mail.attempts, random))
-    }
-}
-
-fn pause(attempts: i64, random: u8) -> Duration {
-    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(12);
-    let whole = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
-    whole - whole / 4 * u32::from(random) / u32::from(u8::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_an_hour_and_differ_by_a_quarter() {
-        let seconds = |attempts, random| pause(attempts, random).as_secs_f64();
-        for (attempts, longest) in [(0, 30.0), (1, 60.0), (6, 1_920.0), (7, 3_600.0), (i64::MAX, 3_600.0)] {
-            assert!((seconds(attempts, 0) - longest).abs() < 1e-6);
-            assert!((seconds(attempts, u8::MAX) - longest * 0.75).abs() < 1e-6);
-        }
+        PAUSES.next_at(&self.store, mail.attempts)
     }
 }

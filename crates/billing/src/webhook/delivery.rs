@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ProviderKeyId, Timestamp, Vault};
+use access::{ProviderKeyId, Vault};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::BooksTransaction;
 use ledger::billing::webhook_deliveries::{self, FailedAttempt, StoredDelivery};
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::client::{SignedMessage, WebhookClient};
 use super::signature::WebhookSecrets;
 use super::url::WebhookUrl;
+use crate::pauses::Pauses;
 
 /// The specification of the job `webhooks`. A run may be dropped: deliveries without a result are sent again.
 pub const SPEC: JobSpec = JobSpec {
@@ -25,10 +26,8 @@ pub const SPEC: JobSpec = JobSpec {
 
 /// Deliveries of one endpoint in one run. Endpoints are served concurrently.
 const PAGE: u32 = 20;
-/// The pause after the first attempt. It doubles with each attempt, up to [`PAUSE_MAX`].
-const PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause between two attempts.
-const PAUSE_MAX: Duration = Duration::from_hours(2);
+/// The pauses between the attempts of a delivery.
+const PAUSES: Pauses = Pauses { first: Duration::from_secs(5), longest: Duration::from_hours(2) };
 /// A delivery is attempted for this time, and the last attempt is made at its end.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 /// Ended deliveries are kept for this time.
@@ -146,7 +145,7 @@ impl WebhookDelivery {
         let mut on = self.store.addition().await?;
         let is_gone = *status == Some(GONE);
         if now < last_at && !is_gone {
-            let next_at = self.next_at(delivery).min(last_at);
+            let next_at = PAUSES.next_at(&self.store, delivery.attempts).min(last_at);
             webhook_deliveries::postpone(&self.store, &mut on, delivery.id, next_at, of).await?;
             return on.commit().await;
         }
@@ -176,37 +175,10 @@ impl WebhookDelivery {
         tracing::error!(webhook = %id, error, "a webhook was disabled");
         on.commit().await
     }
-
-    /// Returns the time of the next attempt: a pause that doubles, with a random part of a quarter.
-    fn next_at(&self, delivery: &StoredDelivery) -> Timestamp {
-        // The last byte of a new id is random.
-        let [.., random] = self.store.new_id().into_bytes();
-        self.store.clock().now().after(pause(delivery.attempts, random))
-    }
 }
 
 impl AttemptFailure {
     const fn of(error: String) -> Self {
         Self { status: None, error }
-    }
-}
-
-fn pause(attempts: i64, random: u8) -> Duration {
-    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(12);
-    let whole = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
-    whole - whole / 4 * u32::from(random) / u32::from(u8::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_two_hours_and_differ_by_a_quarter() {
-        let seconds = |attempts, random| pause(attempts, random).as_secs_f64();
-        for (attempts, longest) in [(0, 5.0), (1, 10.0), (10, 5_120.0), (11, 7_200.0), (i64::MAX, 7_200.0)] {
-            assert!((seconds(attempts, 0) - longest).abs() < 1e-6);
-            assert!((seconds(attempts, u8::MAX) - longest * 0.75).abs() < 1e-6);
-        }
     }
 }

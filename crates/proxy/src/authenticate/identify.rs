@@ -68,7 +68,6 @@ pub(crate) fn without_credential(request: &RequestContext) -> Subject {
 /// Returns the one credential of a request. A value that is not ASCII is no credential.
 pub(crate) fn credential(head: &Head) -> Result<&[u8], Problem> {
     let mut found: Option<&[u8]> = None;
-    // The chain of iterators costs less if it calls a function for each value than if a loop asks it for the next one.
     presented(head).try_for_each(|credential| {
         if found.is_some_and(|other| other != credential) {
             return Err(Problem::new(

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 /// 6.2.2.2), so both need the same route.
 #[must_use]
 pub fn normalized(path: &str) -> Cow<'_, str> {
-    // The search for one byte is faster than that for a character.
     let Some(first) = path.bytes().position(|octet| octet == b'%') else { return Cow::Borrowed(path) };
     let before = path.get(..first).unwrap_or_default();
     let mut written = before.to_owned();

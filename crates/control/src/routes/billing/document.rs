@@ -11,7 +11,6 @@ use http::{HeaderValue, header};
 use ledger::billing::{invoices, parties, profiles};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use super::enabled::books;
 use crate::finance::InvoiceReader;
@@ -44,17 +43,14 @@ pub(in crate::routes) async fn html(
 ) -> Result<Response, Problem> {
     let DocumentQuery { language } = input::query(request.uri())?;
     let store = books(&app)?.store();
-    let missing = || Problem::new(Refusal::NotFound, "you have no invoice with this id");
-    let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    let found = invoices::present(store, id).await?;
-    let invoice = found.filter(|invoice| reader.reads(invoice.user) && invoice.state != "draft").ok_or_else(missing)?;
+    let invoice = reader.invoice(store, &id).await?;
     let code = match language {
         Some(code) => code,
         None => profiles::of_user(store, invoice.user).await?.language,
     };
     let language = Language::of_code(&code);
     let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
-    let (lines, parties) = (invoices::lines(store, id).await?, parties::of_invoice(store, id).await?);
+    let (lines, parties) = (invoices::lines(store, invoice.id).await?, parties::of_invoice(store, invoice.id).await?);
     let corrected = match invoice.of_invoice {
         Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
         None => None,

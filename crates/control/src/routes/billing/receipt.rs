@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use access::Refusal;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,8 +14,6 @@ use evidence::manifest::FORMAT_VERSION;
 use evidence::{EvidenceWriter, Manifest, SigningKey};
 use futures_util::stream;
 use http::{HeaderValue, header};
-use ledger::billing::invoices;
-use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use crate::day_insights::export::file_name;
@@ -41,11 +38,8 @@ pub(in crate::routes) async fn receipt(
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
     let books = books(&app)?;
-    let missing = || Problem::new(Refusal::NotFound, "you have no invoice with this id");
-    let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    let found = invoices::present(books.store(), id).await?;
-    found.filter(|invoice| reader.reads(invoice.user) && invoice.state != "draft").ok_or_else(missing)?;
-    let source = books.receipt(id).await.map_err(refused)?;
+    let invoice = reader.invoice(books.store(), &id).await?;
+    let source = books.receipt(invoice.id).await.map_err(refused)?;
     let name = file_name(&source.documents().invoice.number)?;
     let key = signing::key(&app).await?;
     let installation = app.live.load().process.brand.name.clone();
