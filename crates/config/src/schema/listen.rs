@@ -27,9 +27,9 @@ section! {
 
 section! {
     TlsInput {
-        /// The certificate and its intermediate ones, in PEM.
+        /// The certificate chain, in PEM.
         cert: Option<Input<PathBuf>> = optional(FILE, "");
-        /// Its private key, in PEM, not readable by other users.
+        /// The private key, in PEM, not readable by others.
         key: Option<Input<PathBuf>> = optional(FILE, "");
         /// Certificates in place of `cert` and `key`, selected by server name; the first is the default.
         certificates: Entries<CertificateInput> = sections::<CertificateInput>("").not_empty("at least one {cert, key}");
@@ -44,9 +44,9 @@ section! {
 section! {
     /// One entry of `listen[].tls.certificates`, and `control.tls`.
     CertificateInput {
-        /// The certificate and its intermediate ones, in PEM.
+        /// The certificate chain, in PEM.
         cert: Option<Input<PathBuf>> = required(FILE);
-        /// The private key of the certificate, in PEM, not readable by other users.
+        /// The private key, in PEM, not readable by others.
         key: Option<Input<PathBuf>> = required(FILE);
     }
 }
@@ -55,7 +55,7 @@ section! {
     ClientCertificatesInput {
         /// The certificates that sign those of clients, in PEM.
         ca: Option<Input<PathBuf>> = required(FILE);
-        /// Whether a client certificate is required. Upstreams receive its subject as `X-SSL-Client-S-DN` (RFC 4514).
+        /// Upstreams receive the subject as `X-SSL-Client-S-DN` (RFC 4514).
         mode: Option<Input<ClientMode>> = required(CLIENT_MODE);
     }
 }

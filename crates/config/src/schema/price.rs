@@ -53,11 +53,11 @@ section! {
         from: Option<Input<Day>> = optional(DAY, "unlimited");
         /// The last day in UTC.
         until: Option<Input<Day>> = optional(DAY, "unlimited");
-        /// An image without reported tokens. `input` and `output` are then optional.
+        /// An image without reported tokens.
         per_image: Option<Input<u64>> = optional(EACH, "none");
-        /// A second of heard audio without reported tokens. `input` and `output` are then optional.
+        /// A second of heard audio without reported tokens.
         per_second: Option<Input<u64>> = optional(PER_SECOND, "none");
-        /// A spoken character without reported tokens. `input` and `output` are then optional.
+        /// A spoken character without reported tokens.
         per_character: Option<Input<u64>> = optional(EACH, "none");
         /// A web search by the provider.
         per_search: Option<Input<u64>> = optional(EACH, OWN_FEE);
@@ -93,7 +93,7 @@ section! {
     /// The rates of long requests.
     LongInput {
         ..rates: RatesInput;
-        /// Above this input, with cached tokens, all tokens have these rates. The cost of a tier without `long` is then unknown.
+        /// Above this input, with cached tokens, all tokens have these rates.
         above_tokens: Option<Input<u64>> = required(Whole::<u64>::new(1, TOKENS_MAX));
     }
 }
@@ -135,7 +135,7 @@ section! {
     }
 }
 
-const OWN_FEE: &str = "the provider's fee at its own host";
+const OWN_FEE: &str = "the built-in fee";
 /// Maximum number of tokens in a model's limits.
 const TOKENS_MAX: u64 = 1_000_000_000;
 

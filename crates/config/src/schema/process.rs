@@ -51,13 +51,13 @@ section! {
         );
         /// Whether listeners beyond loopback need `tls` or `plaintext`. Demo keys are refused.
         production: Input<bool> = default(Boolean, || false);
-        /// Whether such listeners may lack TLS, for example behind a proxy with TLS.
+        /// Whether such listeners may lack TLS, behind a proxy.
         plaintext: Input<bool> = default(Boolean, || false);
         /// Number of threads; `auto`: one per core, at most 8.
         workers: Input<Option<u32>> = default(WORKERS, || None);
         /// Bounds of connections and of requests in flight.
         connections: ConnectionsInput = nested::<ConnectionsInput>();
-        /// Maximum of requests in flight; more are `overloaded`. At most half are tunnels.
+        /// Maximum of requests in flight, at most half of them tunnels.
         in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
@@ -71,7 +71,7 @@ section! {
         traces: TracesInput = nested::<TracesInput>();
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
-        /// A folder of [example files](insights.md#examples) with which the insights endpoints respond. Usage is then temporary.
+        /// [Example files](insights.md#examples) with which the insights endpoints respond.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
@@ -138,7 +138,7 @@ section! {
 
 section! {
     UpgradeInput {
-        /// Maximum time until the new process is ready. It is killed then, and the running one continues.
+        /// Maximum time until the new process is ready.
         timeout: Input<Duration> = default(UPGRADE_TIMEOUT, || Duration::from_secs(60));
     }
 }
@@ -220,7 +220,7 @@ section! {
 
 section! {
     MetricsInput {
-        /// The bearer token of [`/metrics`](api.md#health-and-metrics) (`openssl rand -hex 32`). Without it, only loopback sees metrics.
+        /// The bearer token of [`/metrics`](api.md#health-and-metrics). Without it, only loopback sees metrics.
         token: Option<Input<Secret>> = or_empty(TOKEN, "none");
     }
 }
@@ -240,7 +240,7 @@ section! {
     SpoolInput {
         /// Maximum size of all segments.
         max_size: Input<u64> = default(SizeForm::new(MIB, 1_024 * GIB), || GIB);
-        /// Usage survives the end of the process, or also a power failure; an LLM call then waits for the disk.
+        /// Usage survives the end of the process, or also a power failure.
         durability: Input<Durability> = default(DURABILITY, || Durability::Process);
     }
 }

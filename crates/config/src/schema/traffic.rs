@@ -117,7 +117,7 @@ section! {
         );
         /// Registration: by admins only, by invitation, or open.
         signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
-        /// The plan of users who register; it must exist unless `signup` is `closed`.
+        /// The plan of users who register.
         signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
@@ -133,7 +133,7 @@ section! {
         consul: Option<ConsulInput> = maybe_nested::<ConsulInput>();
         /// The [credentials](authentication.md) that routes may require.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
-        /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD; `[]` is off.
+        /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Paths that backends may read differently than Tollgate ([ambiguous paths](routing.md#ambiguous-paths)).
         paths: PathsInput = nested::<PathsInput>();

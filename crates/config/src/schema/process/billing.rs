@@ -24,7 +24,7 @@ section! {
         seller: SellerInput = nested::<SellerInput>();
         /// The number of an invoice, in one series per year.
         number: Input<SeriesForm> = default(NUMBER, SeriesForm::usual);
-        /// Time from the end of a period, with the usage of every node stored, to its invoice.
+        /// Time from the end of a period to its invoice.
         close_after: Input<Duration> = default(DurationForm::new(Duration::ZERO, DAY.saturating_mul(7)), || HOUR);
         /// Whether finance approves each invoice.
         review: Input<BillingReview> = default(REVIEW, || BillingReview::None);
@@ -32,13 +32,13 @@ section! {
         due: Input<Duration> = default(DAYS, || DAY * 7);
         /// Time after `due` with the whole plan.
         grace: Input<Duration> = default(DAYS, || DAY * 7);
-        /// Time after `grace` with the fallback plan. Then keys get `payment_required`.
+        /// Time after `grace` with the fallback plan.
         r#final: Input<Duration> = default(DAYS, || DAY * 30);
         /// The plan of users whose subscription is pending, limited or cancelled.
         fallback_plan: Input<String> = default(FALLBACK_PLAN, || "starter".to_owned());
         /// A tax on every invoice. Only registered entrepreneurs may charge PPN.
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
-        /// Rupiah per dollar from a day on. A day with cost in dollars needs a rate.
+        /// Rupiah per dollar from a day on.
         exchange: Entries<ExchangeInput> = sections::<ExchangeInput>("none").at_most(RATES_MAX);
     }
 }
@@ -47,11 +47,11 @@ section! {
     SellerInput {
         /// The name of the seller.
         name: Option<Input<String>> = or_empty(LINE, "that of the brand");
-        /// The address of the seller.
+        /// Shown on each invoice.
         address: Option<Input<String>> = or_empty(LINE, "none");
-        /// The tax number of the seller.
+        /// Shown on each invoice.
         tax_number: Option<Input<String>> = or_empty(LINE, "none");
-        /// The e-mail address for questions.
+        /// Shown on each invoice.
         email: Option<Input<String>> = or_empty(LINE, "none");
     }
 }

@@ -12,7 +12,7 @@ use crate::snapshot::{MailSender, SmtpServer};
 
 section! {
     MailInput {
-        /// The SMTP server: `smtps://` with TLS, `smtp+starttls://` with STARTTLS, which the server must offer, or `smtp://` on this machine. User name and password may have percent-encoded characters.
+        /// The SMTP server: `smtps://` with TLS, `smtp+starttls://` with STARTTLS, or `smtp://` on this machine.
         smtp: Option<Input<SmtpServer>> = required(SMTP);
         /// The sender of mails: `Billing <billing@example.com>`.
         from: Option<Input<MailSender>> = required(FROM);

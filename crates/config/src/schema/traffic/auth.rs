@@ -77,7 +77,7 @@ section! {
             list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
         /// The secret of `HS256` (at least 32 bytes), `HS384` (48), `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
-        /// Whether `secret` may be shorter, and so be guessed from a token.
+        /// Whether `secret` may be shorter, and so be guessed.
         weak_secret: Input<bool> = default(Boolean, || false);
         /// The issuer's public key in PEM: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<JwtKey>> = optional(PUBLIC_KEY, "");
@@ -87,7 +87,7 @@ section! {
         allow_link_local: Input<bool> = default(Boolean, || false);
         /// The required `iss` of tokens, and the issuer of their subjects.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
-        /// Tokens need one of these in `aud`. Recommended if the issuer serves other APIs.
+        /// Tokens need one of these in `aud`.
         audience: Values<String> = list(AUDIENCE, 16, "any").or_single();
         /// Maximum difference of clocks, for `exp` and `nbf`.
         leeway: Input<Duration> = default(LEEWAY, || Duration::from_secs(10));

@@ -11,7 +11,7 @@ use crate::spec::Rule;
 
 section! {
     AddressesInput {
-        /// The networks whose clients may use the route, or all.
+        /// The networks whose clients may use the route.
         allow: Values<Vec<IpNet>> = list(NETWORK, 256, "all").not_empty("at least one network");
         /// The networks whose clients may not, even within `allow`.
         deny: Values<Vec<IpNet>> = list(NETWORK, 256, "none").not_empty("at least one network");

@@ -14,7 +14,7 @@ const TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::fr
 
 section! {
     CacheInput {
-        /// Lifetime of responses without their own. Without it, only those with a lifetime or a validator are stored.
+        /// Lifetime of responses without their own.
         ttl: Option<Input<Duration>> = optional(TTL, "none");
         /// Request headers that distinguish responses, besides those of `Vary`.
         vary: Values<String> = list(HEADER, 16, "none");

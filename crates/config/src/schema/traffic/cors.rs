@@ -16,7 +16,7 @@ use crate::spec::Rule;
 
 section! {
     CorsInput {
-        /// Such as `https://example.com`; `https://*.example.com` for all hosts below, `*` for all.
+        /// `https://example.com`, `https://*.example.com` (all hosts below), or `*` (all).
         allowed_origins: Values<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
         /// The methods that pages may send.
         allowed_methods: Values<String> = list(METHOD, 64, "all of the route");
@@ -24,7 +24,7 @@ section! {
         allowed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
         /// The response headers that pages may read, besides the gateway's; `*`: all.
         exposed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
-        /// Whether pages may send cookies and client certificates; no list may then have `*`.
+        /// Whether pages may send cookies; no list may then have `*`.
         credentials: Input<bool> = default(Boolean, || false);
         /// How long browsers cache a preflight response.
         max_age: Option<Input<Duration>> = optional(MAX_AGE, "5s, the browsers' own");

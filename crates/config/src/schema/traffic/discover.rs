@@ -105,7 +105,7 @@ const SCHEME: Words<Scheme> = Words::new(&[("http", Scheme::Http), ("https", Sch
 
 section! {
     DnsInput {
-        /// The DNS servers; a listed one replaces the system's.
+        /// The DNS servers, instead of the system's.
         servers: Values<SocketAddr> = list(SERVER, SERVERS_MAX, "those of `/etc/resolv.conf`");
         /// Maximum time between look-ups. A TTL shortens it, to at least 1 s.
         refresh_max: Input<Duration> = default(REFRESH, || REFRESH_DEFAULT);
@@ -114,11 +114,11 @@ section! {
 
 section! {
     DiscoverInput {
-        /// A name whose addresses are the members, or [SRV records](discovery.md#dns).
+        /// A name with addresses or [SRV records](discovery.md#dns).
         dns: Option<Input<String>> = optional(MEMBER_NAME, "");
         /// A prefix of [etcd](discovery.md#etcd) keys with URLs as values.
         etcd: Option<Input<String>> = optional(KEY_PREFIX, "");
-        /// A [Consul](discovery.md#consul) service, whose passing instances are the members.
+        /// The name of a [Consul](discovery.md#consul) service.
         consul: Option<Input<String>> = optional(SERVICE, "");
         /// The protocol of members of `dns` and `consul`.
         scheme: Input<Scheme> = default(SCHEME, || Scheme::Http);
@@ -128,7 +128,7 @@ section! {
 
 section! {
     EtcdInput {
-        /// The servers of one cluster; a failure selects the next.
+        /// The servers of one cluster.
         urls: Values<Origin> = list(SOURCE, SERVERS_MAX, "required").not_empty("at least one URL, such as https://etcd-1.internal:2379");
         /// The user, if the cluster requires authentication.
         user: Option<Input<String>> = optional(ANY_NAME, "none");

@@ -72,7 +72,7 @@ const STATUSES: TextForm<(u16, u16)> = TextForm {
 
 section! {
     HealthCheckInput {
-        /// The path of a GET request, below the backend's.
+        /// The path of a GET request.
         path: Option<Input<String>> = optional(PATH, "");
         /// With `true`: a connection, with TLS for `https`.
         tcp: Option<Input<bool>> = optional(Boolean, "");
@@ -87,19 +87,19 @@ section! {
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
         /// The statuses of a healthy backend.
         status: Input<(u16, u16)> = default(STATUSES, || (200, 299));
-        /// The pause between checks. After a differing result, at most 2 s.
+        /// The pause between checks; after a differing result, at most 2 s.
         interval: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(10));
         /// Maximum time of a check.
         timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_millis(10), Duration::from_secs(60)), || Duration::from_secs(5));
-        /// Consecutive failed checks that end requests. The first check decides alone.
+        /// Consecutive failed checks that end requests; the first check decides alone.
         unhealthy_threshold: Input<u32> = default(THRESHOLD, || 3);
         /// Consecutive successful checks that begin them again.
         healthy_threshold: Input<u32> = default(THRESHOLD, || 2);
         /// At or below this share of healthy backends, all get requests.
         panic: Input<u32> = default(SHARE, || 0);
-        /// A program with arguments, without a shell. Status 0 is healthy. Only in the file.
+        /// A program with arguments. Status 0 is healthy. Only in the file.
         script: Values<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
         rules: Rule::ExactlyOne(&["path", "tcp", "grpc", "script"]), Rule::Values(check_fields);
     }

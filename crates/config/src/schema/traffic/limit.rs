@@ -91,7 +91,7 @@ section! {
         );
         /// With `token_bucket`: requests that may arrive at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
-        /// Limits of plans, `{by: plan, free: 100, pro: 1000}`, or of a claim, `{by: {claim: tier}, free: 100}`.
+        /// Limits of plans, `{by: plan, free: 100}`, or of a claim, `{by: {claim: tier}, free: 100}`.
         tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
         /// With [Redis](rate-limits.md#several-nodes): nodes take batches, or Redis decides about each request.
         consistency: Option<Input<LimitConsistency>> = optional(
@@ -116,9 +116,9 @@ section! {
 
 section! {
     DimensionInput {
-        /// The name of a header. Requests without it count together.
+        /// The name of a header; requests without it count together.
         header: Option<Input<String>> = optional(HEADER, "");
-        /// The name of a claim. Requests without a token do not count; tokens without the claim count together.
+        /// The name of a claim.
         claim: Option<Input<String>> = optional(CLAIM, "");
         rules: Rule::ExactlyOne(&["header", "claim"]);
     }
@@ -126,7 +126,7 @@ section! {
 
 section! {
     RouteLimitInput {
-        /// Maximum of requests of a key in a window, or of another identity or address.
+        /// Maximum of requests of a client in a window.
         requests: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);

@@ -80,9 +80,9 @@ section! {
         attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
         /// Time from the first attempt in which a further one may begin.
         within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// The longest first pause before a target is tried again; it doubles, and is random. Another target is tried at once.
+        /// The longest first pause before a target is tried again; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(250));
-        /// The longest pause. A longer `Retry-After` ends the attempts on a target.
+        /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
         /// The [failures](fallback.md#failures) before another attempt.
         on: Values<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
@@ -93,9 +93,9 @@ section! {
     CooldownInput {
         /// Consecutive failures after which a target is left out.
         failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
-        /// How long, multiplied by the number of times in a row. Then one call tries it.
+        /// How long, multiplied by the number of times in a row.
         time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
-        /// The longest such time, also if the provider asks for more.
+        /// The longest such time.
         max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
     }
 }

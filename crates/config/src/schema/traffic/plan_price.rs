@@ -24,7 +24,7 @@ const PPM_PER_PERCENT: u32 = 10_000;
 section! {
     /// The price of a plan.
     PlanPriceInput {
-        /// The amount per interval in advance, without tax. A change applies to new subscribers ([billing](billing.md)).
+        /// The amount per interval in advance, without tax.
         price: Option<Input<Money>> = optional(PRICE, "not for sale");
         /// The length of a period.
         interval: Option<Input<BillingInterval>> = optional(INTERVAL, "`month`");
@@ -41,7 +41,7 @@ section! {
     ChargeInput {
         /// The text of the invoice line.
         name: Option<Input<String>> = required(CHARGE_NAME);
-        /// The charged usage. `cost` is charged in rupiah at each day's rate.
+        /// The charged usage.
         metric: Option<Input<ChargeMetric>> = required(METRIC);
         /// A price per unit, per unit of a tier, or per begun package. Not for `cost`.
         model: Option<Input<ChargeModelWord>> = optional(MODEL, "`per_unit`");
@@ -63,7 +63,7 @@ section! {
 section! {
     /// One tier of a graduated price.
     ChargeTierInput {
-        /// The last unit with this price; absent in the last tier.
+        /// The last unit with this price.
         up_to: Option<Input<u64>> = optional(Whole::<u64>::new(1, COUNT_MAX), "without an end");
         /// The price of a unit.
         unit: Option<Input<UnitPrice>> = required(UNIT);

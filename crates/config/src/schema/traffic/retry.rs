@@ -36,11 +36,11 @@ section! {
     RetryInput {
         /// Maximum of retries of a request.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
-        /// Whether methods that are not idempotent, such as POST, are retried after a part was sent.
+        /// Whether methods such as POST are retried after a part was sent.
         r#unsafe: Input<bool> = default(Boolean, || false);
         /// The pause before the first retry; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(25));
-        /// The longest pause. With a longer `Retry-After`, the client gets the response.
+        /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
         /// The failures that are retried. 503 includes gRPC status 14.
         on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
@@ -64,7 +64,7 @@ section! {
         /// Time after which an idle connection is closed.
         idle_timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share, at least one.
+        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share.
         max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
         /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
         pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
@@ -73,9 +73,9 @@ section! {
 
 section! {
     RouteTimeoutsInput {
-        /// Maximum time to connect, for each attempt.
+        /// Maximum time to connect, TLS included.
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time from the end of the request to the response's head, for each attempt.
+        /// Maximum time from the end of the request to the response's head.
         first_byte: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time without a byte in either direction.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");

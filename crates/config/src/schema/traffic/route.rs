@@ -61,7 +61,7 @@ section! {
         events: Input<Events> = default(EVENTS, || Events::Folded);
         /// [Trusted headers](#headers-that-backends-trust) that clients may send.
         allow_headers: Values<String> = list(HEADER, 64, "none");
-        /// The protocols of [tunnels](routing.md#websockets). A tunnel is one request, and lasts at most a day.
+        /// The protocols of [tunnels](routing.md#websockets).
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
         /// A [rate limit](rate-limits.md) of each client.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
@@ -134,7 +134,7 @@ section! {
         host: Option<Input<String>> = optional(HOST_NAME, "as requested");
         /// The new port of the requested address.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or that of `scheme`");
-        /// The new path, or `{prefix: /new}` as in [rewrites](routing.md#rewrites). The query is kept.
+        /// The new path, as in [rewrites](routing.md#rewrites); the query is kept.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
         /// 301 and 308 are permanent; 307 and 308 keep method and body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
