@@ -33,13 +33,13 @@ macro_rules! with_fields {
                 [$account.request.logged_trace_id()]
             correlation_id "the client's own `X-Request-Id`, if it has at most 128 characters of `A-Z a-z 0-9 . _ -`"
                 [$account.request.head.correlation()]
-            client "the client's address; behind a trusted proxy, the one that it reports"
+            client "the client's address"
                 [%ShownClient(&$account.request)]
-            protocol "the version of HTTP over which the request arrived: `1.0`, `1.1` or `2`"
+            protocol "the version of HTTP: `1.0`, `1.1` or `2`"
                 [$account.request.protocol()]
             method "the method"
                 [$account.request.head.method()]
-            host "the host that was requested, at most 256 bytes"
+            host "the requested host, at most 256 bytes"
                 [%Cut($account.request.head.host())]
             path "the path without the query, at most 512 bytes"
                 [cut($account.request.head.path())]
@@ -49,13 +49,13 @@ macro_rules! with_fields {
                 [%$account.policy().name]
             labels "the [labels](metrics.md#labels-of-routes) of the route: `team=accounts,tier=gold`"
                 [Some(&*$account.policy().labels.text).filter(|labels| !labels.is_empty())]
-            status "the status that the client received; 499 if it disconnected before"
+            status "the client's status; 499 if it disconnected before"
                 [$account.ending.status]
             outcome "`completed`; `refused` or `failed` with a `code`; or why it ended early: `caller_gone`, `upstream_cut`, `timed_out`, `budget_cut`, `drained`"
                 [outcome($account, $summary)]
-            code "the code of the error that Tollgate responded with"
+            code "the code of Tollgate's error"
                 [$account.ending.refusal.as_ref().map(|(refusal, _)| refusal.code())]
-            cause "the reason for that error, which the client does not see"
+            cause "the reason for that error"
                 [$account.ending.refusal.as_ref().and_then(|(_, cause)| cause.as_deref())]
             user "the id of the user"
                 [$account.identity.caller_ids.map(|caller| tracing::field::display(caller.user))]
@@ -63,23 +63,23 @@ macro_rules! with_fields {
                 [$account.identity.caller_ids.map(|caller| tracing::field::display(caller.key))]
             key_last4 "the last four characters of the key"
                 [$account.identity.caller_ids.as_ref().and_then(|caller| caller.last4.as_ref()).map(Last4::as_str)]
-            upstream "the upstream or provider to which the request was directed last"
+            upstream "the last upstream or provider"
                 [$account.destination.as_ref().map(|destination| &*destination.name)]
             backend "the URL of its backend, if the upstream has several"
                 [$account.destination.as_ref().and_then(|destination| destination.backend_url())]
             cache "the part of the [cache](cache.md): `hit`, `stale`, `collapsed`, `revalidated`, `expired`, `miss` or `bypass`"
                 [$account.cache.map(CacheResult::as_str)]
-            attempts "the number of attempts: one more than the retries"
+            attempts "the number of attempts"
                 [$account.destination.as_ref().map(|_| $account.retries + 1)]
             model "the requested model of an LLM call"
                 [$account.call().map(|call| &*call.requested_model)]
-            upstream_id "the provider's own id of the call"
+            upstream_id "the provider's id of the call"
                 [$summary.upstream_id.as_deref()]
-            request_bytes "the bytes of the request's body that were sent to the upstream"
+            request_bytes "the bytes of the body sent to the upstream"
                 [$account.ending.request_bytes]
-            response_bytes "the bytes of the response's body that were sent to the client, before compression"
+            response_bytes "the bytes of the body sent to the client, before compression"
                 [$account.ending.response_bytes]
-            duration_us "the time from the head of the request to the end of the response, in microseconds"
+            duration_us "the time until the end of the response, in microseconds"
                 [$summary.duration_us]
         }
     };

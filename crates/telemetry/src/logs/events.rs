@@ -14,15 +14,15 @@ macro_rules! events {
 
 events! {
     REQUEST_BEGINS = "request_begins", "debug", "the head of a request has arrived";
-    REQUEST_ENDS = "request_ends", "info, warn, error", "a request has ended, in a way that no other event has";
-    AUTHENTICATION_FAILED = "authentication_failed", "info", "a request has ended because its credential is missing or not accepted (401)";
-    LIMIT_REFUSED = "limit_refused", "info", "a request has ended because a rate limit, a quota or a budget is exhausted";
-    UPSTREAM_FAILED = "upstream_failed", "warn", "a request has ended because its upstream sent no complete response";
-    BACKEND_UNREACHABLE = "backend_unreachable", "warn", "no connection to a backend could be opened; at most one line per backend and period";
+    REQUEST_ENDS = "request_ends", "info, warn, error", "a request has ended in another way";
+    AUTHENTICATION_FAILED = "authentication_failed", "info", "the credential is missing or not accepted (401)";
+    LIMIT_REFUSED = "limit_refused", "info", "a rate limit, a quota or a budget is exhausted";
+    UPSTREAM_FAILED = "upstream_failed", "warn", "the upstream sent no complete response";
+    BACKEND_UNREACHABLE = "backend_unreachable", "warn", "no connection to a backend; at most one line per backend and period";
     BACKEND_UNHEALTHY = "backend_unhealthy", "warn", "health checks have found a backend unhealthy";
     BACKEND_HEALTHY = "backend_healthy", "info", "health checks have found a backend healthy again";
     BACKEND_EJECTED = "backend_ejected", "warn", "a backend is ejected";
-    BACKEND_RETURNED = "backend_returned", "info", "a backend that was ejected gets requests again";
+    BACKEND_RETURNED = "backend_returned", "info", "an ejected backend gets requests again";
     BREAKER_OPENED = "breaker_opened", "warn", "the circuit breaker of a backend has opened";
     BREAKER_CLOSED = "breaker_closed", "info", "the circuit breaker of a backend has closed";
 }
