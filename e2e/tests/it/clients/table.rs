@@ -39,7 +39,7 @@ const TAIL: &str = "
 
 A stream is complete with its format's last event: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
 `response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before, Tollgate adds the
-format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`. Audio bytes have no last event.
+format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`.
 
 ## Exhausted quotas
 
@@ -49,7 +49,7 @@ format's error event with the code `upstream_reset`, and logs the request as `up
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
 - Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure` for an exhausted quota
 
-Such a response has `x-should-retry: false` and no `Retry-After`. A client sends this number of requests for one call:
+Such a response has no `Retry-After`. A client sends this number of requests for one call:
 
 | client | `User-Agent` | 429 | 402 | 403 | `auto` |
 |---|---|--:|--:|--:|--:|
@@ -67,8 +67,7 @@ Such a response has `x-should-retry: false` and no `Retry-After`. A client sends
 | gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
 | others | | | | | 429 |
 
-Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`. OpenAI's SDK for Python then raises an
-`APIStatusError` with the code `insufficient_quota` instead of a `RateLimitError`.
+Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`.
 
 The figures were measured on loopback on 2026-11-20 and 2026-11-21. Those of LlamaIndex, aider, opencode and gemini-cli are from external audits.
 
