@@ -77,7 +77,7 @@ section! {
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
         /// The access to the metrics endpoint.
         metrics: MetricsInput = nested::<MetricsInput>();
-        /// The folder of the SQLite database, the spool, the secrets and the lock.
+        /// The folder of SQLite, spool and secrets.
         data: Input<PathBuf> = default(FOLDER, || PathBuf::from("./tollgate-data"));
         /// The database of users, keys and usage.
         store: StoreInput = nested::<StoreInput>();
@@ -87,7 +87,7 @@ section! {
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.
         lease: LeaseInput = nested::<LeaseInput>();
-        /// Redis 7 or later, or one server of a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
+        /// Redis 7 or later, or a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
         /// Subscriptions, invoices and payments.
         billing: BillingInput = nested::<BillingInput>();
@@ -175,7 +175,7 @@ section! {
 
 section! {
     ControlConnectionsInput {
-        /// Maximum of open connections. A new one replaces the longest idle one.
+        /// Maximum of open connections; a new one replaces an idle one.
         max: Input<u32> = default(CONTROL_CONNECTIONS, || 1_024);
         /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
         per_address: Input<u32> = default(CONTROL_CONNECTIONS, || 256);
@@ -184,7 +184,7 @@ section! {
 
 section! {
     CorsInput {
-        /// [Origins](api.md#cross-origin-requests) whose pages may call the API with cookies: `https://app.example.com`. No `*`.
+        /// [Origins](api.md#cross-origin-requests) whose pages may call the API: `https://app.example.com`.
         allowed_origins: Values<String> = list(ORIGIN, 64, "none");
     }
 }
@@ -192,7 +192,7 @@ section! {
 section! {
     /// One entry of `control.rate_limits`.
     ControlLimitInput {
-        /// Requests are counted by key, or by IP address (IPv6: /64).
+        /// Key, or IP address (IPv6: /64).
         dimension: Option<Input<Dimension>> = required(Words::or_later(
             &[("key", Dimension::Key), ("ip", Dimension::Address)],
             &["user", "route", "global"],
@@ -201,9 +201,9 @@ section! {
         limit: Option<Input<u32>> = required(LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);
-        /// With `ip`: counts only requests without a valid key or session.
+        /// With `ip`: requests without a key or session.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
-        /// With `ip`: counts only requests with a session.
+        /// With `ip`: requests with a session.
         with: Option<Input<LimitSubject>> = optional(Words::new(&[("session", LimitSubject::WithSession)]), "");
         rules: Rule::NotAll(&["without", "with"]), Rule::Values(condition_of_address);
     }
@@ -231,7 +231,7 @@ section! {
         url: Option<Input<Secret>> = or_empty(POSTGRES, "SQLite in `data`");
         /// Whether migrations run at startup.
         migrate: Input<bool> = default(Boolean, || true);
-        /// Time for which known keys are accepted without the store.
+        /// Time for which known keys are valid without the store.
         stale_for: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(3_600));
     }
 }
@@ -249,7 +249,7 @@ section! {
     RetentionInput {
         /// Retention of requests, attempts and counts per minute.
         events: Input<Option<Duration>> = default(RETENTION, || Some(90 * DAY));
-        /// Retention of usage as the provider reported it.
+        /// Retention of the providers' usage objects.
         raw_usage: Input<Option<Duration>> = default(RETENTION, || Some(30 * DAY));
     }
 }
@@ -258,7 +258,7 @@ section! {
     LeaseInput {
         /// Validity of a lease without renewal.
         ttl: Input<Duration> = default(LEASE_TTL, || Duration::from_secs(2));
-        /// Time for which a request waits for amounts leased to other nodes.
+        /// Time for which a request waits for other nodes.
         recall_wait: Input<Duration> = default(RECALL_WAIT, || Duration::from_millis(250));
     }
 }

@@ -97,7 +97,7 @@ section! {
         /// What happens to an LLM call after the client disconnects.
         on_hangup: Option<Either<OnHangup, OnHangupInput>> =
             single_or(ON_HANGUP, nested::<OnHangupInput>(), Some(|| OnHangup::Cancel));
-        /// Replaces every provider with the [mock](mock.md), like `--mock`.
+        /// Replaces every provider with the [mock](mock.md).
         mock: Input<bool> = default(Boolean, || false);
         /// The LLM providers that serve models.
         providers: Entries<ProviderInput> = sections::<ProviderInput>("from [variables](#the-environment)");
@@ -105,23 +105,23 @@ section! {
         models: Entries<ModelInput> = sections::<ModelInput>("none");
         /// Prices that replace the built-in ones.
         prices: Entries<PriceInput> = sections::<PriceInput>("none");
-        /// A [price file](prices.md#price-files) newer than the built-in table.
+        /// A [price file](prices.md#price-files) with newer prices.
         prices_file: Option<Input<PathBuf>> = or_empty(FILE, "none");
         /// The key that signs `prices_file`.
         prices_key: Option<Input<PublicKey>> = optional(PUBLIC_KEY, "none");
         /// The LLM endpoints of the proxy.
         ai: AiInput = nested::<AiInput>();
-        /// Plans that startup creates if missing; `tollgate plans apply` changes existing ones.
+        /// Plans that startup creates; `tollgate plans apply` changes existing ones.
         plans: Entries<PlanInput> = sections::<PlanInput>(
             "`starter` (1,000 credits a day, 60 requests a minute), `pro` (10,000, 300), `business` (100,000, 3,000)",
         );
-        /// Registration: by admins only, by invitation, or open.
+        /// Registration by admins, invitation, or anybody.
         signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
         /// The plan of users who register.
         signup_plan: Input<String> = default(SIGNUP_PLAN, || "starter".to_owned());
         /// Budgets of keys, users and plans.
         budgets: BudgetsInput = nested::<BudgetsInput>();
-        /// Status of the proxy for exhausted quotas and budgets. `auto` chooses by `User-Agent` ([clients](clients.md#exhausted-quotas)).
+        /// Status for exhausted quotas and budgets; `auto` chooses by [client](clients.md#exhausted-quotas).
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
@@ -133,7 +133,7 @@ section! {
         consul: Option<ConsulInput> = maybe_nested::<ConsulInput>();
         /// The [credentials](authentication.md) that routes may require.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
-        /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD.
+        /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD; `[]` is off.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Paths that backends may read differently than Tollgate ([ambiguous paths](routing.md#ambiguous-paths)).
         paths: PathsInput = nested::<PathsInput>();
@@ -184,9 +184,9 @@ section! {
     TimeoutsInput {
         /// Maximum time to connect, TLS included.
         connect: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(2));
-        /// Maximum time from the end of the request to the response's head.
+        /// Maximum time until the response's head.
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// Maximum time without a byte in either direction.
+        /// Maximum time without a byte.
         idle: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
         /// Maximum time of a request with all attempts, except event streams, gRPC and tunnels.
         total: Input<Option<Duration>> = default(TOTAL, || Some(Duration::from_secs(15 * 60)));
@@ -228,9 +228,9 @@ section! {
         name: Option<Input<String>> = required(NAME);
         /// The API that the provider supports.
         kind: Option<Input<ProviderKind>> = required(KIND);
-        /// Ends in `/v1` for `openai` only. Without it, `mock` is built in.
+        /// Ends in `/v1` for `openai` only.
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
-        /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`; `vault` or `vault:LABEL`: the newest or the named shared one in the [vault](vault.md).
+        /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`, or a shared one in the [vault](vault.md): `vault`, `vault:LABEL`.
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
         /// The TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
@@ -244,7 +244,7 @@ section! {
     AiInput {
         /// Whether LLM endpoints exist.
         enabled: Input<bool> = default(Boolean, || true);
-        /// Prepended to each endpoint: `/llm` gives `/llm/v1/chat/completions`.
+        /// Prepended to each endpoint: `/llm/v1/chat/completions`.
         prefix: Input<String> = default(PREFIX, || "/".to_owned());
         /// Deadlines of LLM requests.
         timeouts: AiTimeoutsInput = nested::<AiTimeoutsInput>();
@@ -255,11 +255,11 @@ section! {
     AiTimeoutsInput {
         /// Maximum time to connect, TLS included.
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time from the end of the request to the response's head.
+        /// Maximum time until the response's head.
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(10 * 60));
-        /// Maximum time from a response's head to its first content, if [another target](fallback.md) exists.
+        /// Maximum time from the head to the first content, if [another target](fallback.md) exists.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "no limit");
-        /// Maximum time without a byte in either direction.
+        /// Maximum time without a byte.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time of the whole request.
         total: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(30 * 60));
@@ -278,14 +278,14 @@ section! {
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
         /// Whether LLM calls may use shared credentials.
         shared_keys: Input<bool> = default(Boolean, || true);
-        /// [Budgets](budgets.md) of each user, one per measure and period.
+        /// [Budgets](budgets.md) of each user.
         budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
     }
 }
 
 section! {
     PlanBudgetInput {
-        /// Dollars; zero admits only free requests. Exactly one of three measures.
+        /// Dollars; exactly one of three measures.
         money: Option<Input<NanoUsd>> = optional(MONEY, "");
         /// Credits; exactly one of three measures.
         credits: Option<Input<u64>> = optional(AMOUNT, "");
@@ -301,11 +301,11 @@ section! {
     BudgetsInput {
         /// [Budgets](budgets.md), one per dimension, measure and period.
         limits: Entries<BudgetInput> = sections::<BudgetInput>("none");
-        /// Calls without a bound of their cost under budgets of tokens or money: refuse them, or reserve the model's maximum.
+        /// Calls without a bound of their cost: refuse them, or reserve the model's maximum.
         unbounded: Input<Unbounded> = default(UNBOUNDED, || Unbounded::Refuse);
         /// Lowers the maximum output of a call to its budgets, instead of a refusal.
         clamp: Input<bool> = default(Boolean, || false);
-        /// Reserved rounds of a provider's tool without a cap, such as web search. Further rounds are charged at the end ([guarantees](guarantees.md)).
+        /// Reserved rounds of a provider's tool without a cap, such as web search.
         server_tool_rounds: Input<u64> =
             default(Whole::<u64>::new(1, SERVER_TOOL_ROUNDS_MAX), || ai::bound::TOOL_ROUNDS);
     }
@@ -315,7 +315,7 @@ section! {
     /// One entry of `budgets.limits`.
     BudgetInput {
         ..budget: PlanBudgetInput;
-        /// The budget of each key, each user, each plan's users together, or all users.
+        /// Each key, each user, each plan's users together, or all users.
         dimension: Option<Input<BudgetDimension>> = required(BUDGET_DIMENSION);
     }
 }
@@ -339,7 +339,7 @@ section! {
         strategy: Input<StrategyWord> = default(STRATEGY, || StrategyWord::RoundRobin);
         /// The value that determines the backend, for the strategy `hash`.
         hash: Option<HashInput> = maybe_nested::<HashInput>();
-        /// Time in which a new or recovered backend gets its whole share, from a tenth on. Not for hashes; `0s` is off.
+        /// Time in which a new or recovered backend gets its whole share. Not for hashes.
         slow_start: Input<Duration> = default(DurationForm::new(Duration::ZERO, SLOW_START_MAX), || Duration::from_secs(10));
         /// The TLS to backends with `https`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
@@ -361,13 +361,13 @@ section! {
 
 section! {
     UpstreamTlsInput {
-        /// The certificates that sign the servers', in PEM.
+        /// The certificate authorities, in PEM.
         ca: Option<Input<PathBuf>> = optional(FILE, "Mozilla's");
         /// The client certificate, in PEM.
         cert: Option<Input<PathBuf>> = optional(FILE, "none");
         /// Its private key, in PEM.
         key: Option<Input<PathBuf>> = optional(FILE, "none");
-        /// The name in the servers' certificates, and SNI.
+        /// The name in certificates, and SNI.
         server_name: Option<Input<String>> = optional(SERVER_NAME, "the host of the URL");
         rules: Rule::Requires("cert", "key"), Rule::Requires("key", "cert");
     }
@@ -375,9 +375,9 @@ section! {
 
 section! {
     BackendInput {
-        /// `http`: HTTP/1.1; `https`: HTTP/2 or HTTP/1.1 (ALPN); `h2c`: HTTP/2 without TLS. The path is prepended.
+        /// `http`: HTTP/1.1; `https`: HTTP/2 or HTTP/1.1 (ALPN); `h2c`: HTTP/2 without TLS.
         url: Option<Input<Origin>> = required(BACKEND);
-        /// The share of requests, relative to other backends.
+        /// The share of the requests.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
     }
 }

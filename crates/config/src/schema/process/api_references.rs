@@ -11,9 +11,9 @@ use crate::substitute::is_variable_name;
 
 section! {
     ApiReferencesInput {
-        /// Folders whose files (at most 4 MiB) a configuration of the API may name in `file:`, `tls` and `prices_file`.
+        /// Folders with files (at most 4 MiB) that a [configuration of the API](live-configuration.md#references-of-the-api) may name.
         files: Values<PathBuf> = list(PUBLIC_FOLDER, 16, "none");
-        /// Variables that a configuration of the API may name: `API_PORT`. No secrets of the installation.
+        /// Variables that such a configuration may name: `API_PORT`.
         variables: Values<String> = list(VARIABLE, 64, "none");
     }
 }

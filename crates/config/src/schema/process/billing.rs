@@ -34,7 +34,7 @@ section! {
         grace: Input<Duration> = default(DAYS, || DAY * 7);
         /// Time after `grace` with the fallback plan.
         r#final: Input<Duration> = default(DAYS, || DAY * 30);
-        /// The plan of users whose subscription is pending, limited or cancelled.
+        /// The plan of users with a pending, limited or cancelled subscription.
         fallback_plan: Input<String> = default(FALLBACK_PLAN, || "starter".to_owned());
         /// A tax on every invoice. Only registered entrepreneurs may charge PPN.
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
@@ -90,7 +90,7 @@ section! {
         core: Input<Origin> = default(ENDPOINT, core);
         /// The URL of the Snap API.
         snap: Input<Origin> = default(ENDPOINT, snap);
-        /// The methods on the pages, if their limits fit the amount.
+        /// The methods on the pages.
         methods: Values<PaymentMethod> = list(METHOD, PaymentMethod::ALL.len(), "all").or(methods);
         /// The time in which a payment can be made.
         expiry: ExpiryInput = nested::<ExpiryInput>();

@@ -16,7 +16,7 @@ section! {
         smtp: Option<Input<SmtpServer>> = required(SMTP);
         /// The sender of mails: `Billing <billing@example.com>`.
         from: Option<Input<MailSender>> = required(FROM);
-        /// The certificates that sign that of the server, in PEM.
+        /// The certificate authorities, in PEM.
         ca: Option<Input<PathBuf>> = optional(FILE, "Mozilla's");
         /// Time limit of each step of a delivery.
         timeout: Input<Duration> = default(TIMEOUT, || Duration::from_secs(60));

@@ -14,23 +14,23 @@ use crate::snapshot::{Origin, Scheme, TraceLink, TraceSample};
 
 section! {
     TracesInput {
-        /// The base URL of an OTLP receiver over HTTP: `http://127.0.0.1:4318`. Tollgate appends `/v1/traces`.
+        /// The base URL of an OTLP receiver: `http://127.0.0.1:4318`.
         otlp: Option<Input<Origin>> = or_empty(OTLP, "none: traces are off");
         /// Headers of each request to the receiver.
         headers: Vec<(String, Input<Secret>)> = Map::new(HEADER, is_header, HEADER_EXPECTED, HEADER_PATTERN);
         /// The share of exported requests, by the id of the trace.
         sample: Input<TraceSample> = default(SAMPLE, || TraceSample::of_ppm(10_000));
-        /// Whether the client's sampling decision (`traceparent`) exports a request.
+        /// Whether the client's `traceparent` can export a request.
         parent: Input<bool> = default(Boolean, || true);
         /// Whether failed requests are always exported.
         errors: Input<bool> = default(Boolean, || true);
-        /// Requests of at least this duration are always exported.
+        /// Requests of at least this duration are exported.
         slow: Input<Option<Duration>> = default(SLOW, || Some(Duration::from_secs(1)));
-        /// Maximum of waiting requests. More are dropped and [counted](metrics.md#traces).
+        /// Maximum of waiting requests; more are dropped.
         queue: Input<u32> = default(QUEUE, || 8_192);
         /// The name of the service in exported traces.
         service: Option<Input<String>> = optional(SERVICE, "the name of the brand in lower case");
-        /// The page of a trace, to which the [dashboard](traces.md#trace-of-a-request) links: `https://…/{trace_id}`.
+        /// The [page of a trace](traces.md#trace-of-a-request): `https://…/{trace_id}`.
         link: Option<Input<TraceLink>> = or_empty(LINK, "none");
     }
 }

@@ -70,16 +70,16 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// An access token, a key of `keys` or `redis`, one of `users`, or what the service at `url` accepts.
+        /// An access token, a key, a password, or the consent of a service.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
-        /// The accepted algorithms; they must fit the key.
+        /// The accepted algorithms, which fit the key.
         algorithms: Values<Algorithm> =
             list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
         /// The secret of `HS256` (at least 32 bytes), `HS384` (48), `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
         /// Whether `secret` may be shorter, and so be guessed.
         weak_secret: Input<bool> = default(Boolean, || false);
-        /// The issuer's public key in PEM: `file:/etc/tollgate/issuer.pem`.
+        /// The public key: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<JwtKey>> = optional(PUBLIC_KEY, "");
         /// The URL of the issuer's [key set](authentication.md#keys-of-issuers).
         jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
@@ -89,7 +89,7 @@ section! {
         issuer: Option<Input<String>> = optional(ISSUER, "any");
         /// Tokens need one of these in `aud`.
         audience: Values<String> = list(AUDIENCE, 16, "any").or_single();
-        /// Maximum difference of clocks, for `exp` and `nbf`.
+        /// Maximum difference of clocks.
         leeway: Input<Duration> = default(LEEWAY, || Duration::from_secs(10));
         /// [Claims as headers](authentication.md#claims-as-headers) for upstreams, at most 16.
         claims_to_headers: Vec<(String, Input<String>)> =
@@ -104,15 +104,15 @@ section! {
             sections::<BasicUserInput>("none").not_empty("at least one user").at_most(USERS_MAX);
         /// With `type: forward`: the URL of the [service](authentication.md#services-that-decide).
         url: Option<Input<ServiceUrl>> = optional(SERVICE_URL, "");
-        /// Headers of the service's response for upstreams. Routes accept them from no client.
+        /// Response headers for upstreams. Routes accept them from no client.
         headers_to_upstream: Values<String> = list(CLAIM_HEADER, HEADERS_MAX, "none");
-        /// The header of the service's response with the subject.
+        /// The response header with the subject.
         subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
         /// Maximum time for the service's response.
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
         /// Request headers by which a response with `max-age` is cached. They need `subject`.
         cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
-        /// The TLS to the service, or to the key set and the metadata of the issuer.
+        /// The TLS to the service or issuer.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// With `type: key`, instead of `keys`: [keys in Redis](authentication.md#keys-in-redis).
         redis: Option<RedisKeysInput> = maybe_nested::<RedisKeysInput>();
@@ -125,9 +125,9 @@ section! {
 
 section! {
     ListedKeyInput {
-        /// The name of the key in usage, logs and limits.
+        /// The name in usage and logs.
         name: Option<Input<String>> = required(NAME);
-        /// The SHA-256 hash of the key in hexadecimal.
+        /// The SHA-256 of the key.
         sha256: Option<Input<ListedKeyHash>> = optional(SHA256, "");
         /// The key itself: `file:/run/secrets/partner`.
         value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
@@ -144,9 +144,9 @@ section! {
 
 section! {
     BasicUserInput {
-        /// The name, without a colon; the subject in usage, logs and limits.
+        /// The name, without a colon.
         name: Option<Input<String>> = required(USER_NAME);
-        /// The Argon2id or bcrypt hash of the password: `file:/run/secrets/ops`.
+        /// The Argon2id or bcrypt hash of the password.
         hash: Option<Input<BasicHash>> = required(BASIC_HASH);
     }
 }
@@ -162,14 +162,14 @@ section! {
 section! {
     /// One credential that a route accepts.
     AuthMethodInput {
-        /// A valid key, an [access token](#auth), a name with a password, a service that decides, or nothing.
+        /// A key, an [access token](#auth), a password, a service that decides, or nothing.
         r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
         /// The entry of `auth` that verifies it.
         r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type; `key`: [keys](keys.md) of users");
         /// [Required claims](authentication.md#required-claims) of tokens, at most 16; otherwise 403.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        /// Where clients send a key: header, query, or [for WebSockets](authentication.md#keys-of-browsers) `Sec-WebSocket-Protocol`.
+        /// [Where clients send a key](authentication.md#keys-of-browsers).
         from: Vec<Either<KeyPlaceWord, KeyPlaceInput>> = KEY_PLACES;
         rules: Rule::Values(type_of_conditions);
     }
@@ -178,7 +178,7 @@ section! {
 section! {
     AuthInput {
         ..method: AuthMethodInput;
-        /// [Alternatives](authentication.md#alternatives) instead of `type`: the first whose credential is present decides.
+        /// [Alternatives](authentication.md#alternatives) instead of `type`.
         any: Entries<AlternativeInput> =
             sections::<AlternativeInput>("none").not_empty("at least one alternative").at_most(ALTERNATIVES_MAX);
         rules: Rule::RequiredUnless("type", &["any"]), Rule::NotAll(&["type", "any"]), Rule::NotAll(&["use", "any"]),

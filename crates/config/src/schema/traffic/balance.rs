@@ -53,9 +53,9 @@ section! {
         header: Option<Input<String>> = optional(HEADER, "");
         /// The name of a cookie.
         cookie: Option<Input<String>> = optional(NAME, "");
-        /// The name of a claim of the access token.
+        /// The name of a claim.
         claim: Option<Input<String>> = optional(CLAIM, "");
-        /// The name of a query parameter.
+        /// The name of a parameter.
         query: Option<Input<String>> = optional(NAME, "");
         rules: Rule::ExactlyOne(&["header", "cookie", "claim", "query"]);
     }

@@ -17,11 +17,11 @@ const VALUE_LEN_MAX: usize = 4_096;
 
 section! {
     BodyInput {
-        /// [JSON Pointers](routing.md#json-bodies) with new values: JSON, or else a string.
+        /// [JSON Pointers](routing.md#json-bodies) with new values.
         set: Vec<(String, Input<String>)> = Map::new(VALUE, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
-        /// JSON Pointers to values that are removed.
+        /// JSON Pointers to removed values.
         remove: Values<Pointer> = list(POINTER, EDITS_MAX, "none");
-        /// JSON Pointers to values that get another place.
+        /// JSON Pointers to moved values.
         rename: Vec<(String, Input<Pointer>)> = Map::new(POINTER, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
         rules: Rule::Values(counts);
     }

@@ -37,11 +37,11 @@ pub(super) const SHARE: TextForm<u32> = TextForm {
 section! {
     /// The rules of one circuit breaker.
     CircuitBreakerInput {
-        /// Consecutive failures after which the backend gets no requests.
+        /// Consecutive failures that open the breaker.
         failure_threshold: Input<u32> = default(COUNT, || 5);
-        /// The share of failures in `window` with the same effect.
+        /// The share of failures with this effect.
         error_rate: Option<Input<u32>> = optional(PERCENT, "off");
-        /// Minimum number of results in `window` for `error_rate`.
+        /// Minimum of results in `window`.
         min_requests: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 20);
         /// The time of `error_rate` and `min_requests`.
         window: Input<Duration> =
@@ -51,7 +51,7 @@ section! {
             default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
         /// Maximum of requests tried at once.
         half_open_requests: Input<u32> = default(COUNT, || 3);
-        /// Successful ones after which the backend gets all requests.
+        /// Successes after which the breaker closes.
         success_threshold: Input<u32> = default(COUNT, || 2);
     }
 }

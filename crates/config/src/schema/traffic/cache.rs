@@ -16,15 +16,15 @@ section! {
     CacheInput {
         /// Lifetime of responses without their own.
         ttl: Option<Input<Duration>> = optional(TTL, "none");
-        /// Request headers that distinguish responses, besides those of `Vary`.
+        /// Headers that distinguish responses, besides `Vary`.
         vary: Values<String> = list(HEADER, 16, "none");
-        /// Memory of each process for the route's responses.
+        /// Memory for the route's responses.
         size: Input<u64> = default(SizeForm::new(64 * KIB, 1 << 40), || 64 * MIB);
         /// Maximum content of a stored response.
         entry_max: Input<u64> = default(SizeForm::new(1, 64 * MIB), || MIB);
-        /// Whether all clients of a route with authentication share its responses.
+        /// Whether authenticated clients share the responses.
         shared: Input<bool> = default(Boolean, || false);
-        /// Response header that lists the tags by which responses are purged.
+        /// Response header with the tags for purging.
         tags: Option<Input<String>> = optional(HEADER, "none");
         later: store;
     }

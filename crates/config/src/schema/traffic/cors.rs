@@ -20,9 +20,9 @@ section! {
         allowed_origins: Values<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
         /// The methods that pages may send.
         allowed_methods: Values<String> = list(METHOD, 64, "all of the route");
-        /// The headers that pages may send; `*`: all except `Authorization`.
+        /// The headers that pages may send; `*` lacks `Authorization`.
         allowed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
-        /// The response headers that pages may read, besides the gateway's; `*`: all.
+        /// The response headers that pages may read.
         exposed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
         /// Whether pages may send cookies; no list may then have `*`.
         credentials: Input<bool> = default(Boolean, || false);

@@ -31,11 +31,11 @@ section! {
         remove_headers: Values<String> = list(REQUEST_NAME, HEADERS_MAX, "none");
         /// Headers that replace equal names, at most 24. `vault:LABEL` is a [credential](vault.md#credentials-of-upstreams).
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
-        /// Headers that are added after equal names, at most 24.
+        /// Headers that are added, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
         /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
         body: Option<BodyInput> = maybe_nested::<BodyInput>();
-        /// Maximum size of a changed body after decompression; a larger one gets 413.
+        /// Maximum changed body after decompression; otherwise 413.
         body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(request_names);
     }
@@ -47,14 +47,14 @@ section! {
         remove_headers: Values<String> = list(RESPONSE_NAME, HEADERS_MAX, "none");
         /// Headers that replace equal names, at most 24.
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_response, EXPECTED);
-        /// Headers that are added after equal names, at most 24.
+        /// Headers that are added, at most 24.
         append_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_response, EXPECTED);
         /// Replaced statuses of the upstream: `{418: 400}`. Never 1xx, 204, 205 or 304.
         status: Vec<(String, Input<StatusCode>)> =
             Map::new(STATUS, is_status, "a status from 200 to 599, without 204, 205 and 304", STATUS_PATTERN);
         /// Changes of JSON bodies, at most 64 of each kind ([order](routing.md#json-bodies)).
         body: Option<BodyInput> = maybe_nested::<BodyInput>();
-        /// Maximum size of a changed body after decompression; a larger one becomes a 502.
+        /// Maximum changed body after decompression; otherwise 502.
         body_max: Input<u64> = default(SizeForm::POSITIVE, || 1 << 20);
         rules: Rule::Values(response_names);
     }

@@ -75,7 +75,7 @@ const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
 section! {
     /// One limit of requests.
     RateLimitInput {
-        /// What requests of one count share: IP address (IPv6: /64), user, key, route, header, claim, or nothing (`global`).
+        /// What requests of one count share; `ip` is the address (IPv6: /64), `global` nothing.
         dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
         /// Requests in a window, or requests in flight.
         unit: Input<LimitUnit> =
@@ -84,16 +84,16 @@ section! {
         limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
         /// Length of the window; required for `requests`.
         window: Option<Input<Duration>> = optional(WINDOW, "");
-        /// A [sliding window](rate-limits.md#sliding-windows), or a bucket that refills evenly.
+        /// A [sliding window](rate-limits.md#sliding-windows), or a bucket.
         algorithm: Input<LimitAlgorithm> = default(
             Words::new(&[("sliding_window", LimitAlgorithm::SlidingWindow), ("token_bucket", LimitAlgorithm::TokenBucket)]),
             || LimitAlgorithm::SlidingWindow,
         );
-        /// With `token_bucket`: requests that may arrive at once.
+        /// With `token_bucket`: requests at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
         /// Limits of plans, `{by: plan, free: 100}`, or of a claim, `{by: {claim: tier}, free: 100}`.
         tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
-        /// With [Redis](rate-limits.md#several-nodes): nodes take batches, or Redis decides about each request.
+        /// With [Redis](rate-limits.md#several-nodes): by batches, or each request.
         consistency: Option<Input<LimitConsistency>> = optional(
             Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
             "`leased`; limits up to 100 are always `exact`",
@@ -108,7 +108,7 @@ section! {
     /// One entry of `rate_limits`.
     LimitInput {
         ..rule: RateLimitInput;
-        /// With `ip`: counts only requests without a valid key. Default entry: 100 a minute per address.
+        /// With `ip`: counts only requests without a valid key.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
         rules: Rule::Values(without_key_by_address);
     }

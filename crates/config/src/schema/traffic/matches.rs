@@ -13,7 +13,7 @@ use crate::spec::Rule;
 
 section! {
     PathInput {
-        /// `/users` also matches `/users/1`, but not `/usersx`.
+        /// `/users` also matches `/users/1`.
         prefix: Option<Input<String>> = optional(PATH, "");
         /// A [regular expression](routing.md#regular-expressions) found in the path.
         regex: Option<Input<Pattern>> = optional(REGEX, "");

@@ -43,21 +43,21 @@ const CAUSE: TextForm<FallbackCause> = TextForm {
 
 section! {
     ModelInput {
-        /// The name for clients. A final `*` represents further characters: `x/*`.
+        /// The name for clients: `fast`, `x/*`.
         name: Option<Input<String>> = required(MODEL);
         /// The credits of a request, with all attempts.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
         /// The providers of the model, in [order](fallback.md).
         targets: Entries<TargetInput> = sections::<TargetInput>("required").required().not_empty("at least one {provider, model}").at_most(TARGETS_MAX);
-        /// The first target: first of the list, random by weight, cheapest, or fastest.
+        /// The choice of the [first target](fallback.md#order).
         strategy: Input<TargetStrategy> = default(STRATEGY, TargetStrategy::default);
         /// The failures after which another attempt is made.
         retry: ModelRetryInput = nested::<ModelRetryInput>();
         /// When a target is left out for a time.
         cooldown: CooldownInput = nested::<CooldownInput>();
-        /// Time after a call for which its session keeps its target and its prompt cache.
+        /// Time after a call for which its session keeps its target.
         sticky: Input<Option<Duration>> = default(STICKY, || Some(HOUR));
-        /// Maximum time from a response's head to its first content, before another target is tried.
+        /// Maximum time from the head to the first content.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`ai.timeouts`](#ai)");
     }
 }
@@ -66,9 +66,9 @@ section! {
     TargetInput {
         /// A provider of `providers`, or `mock`.
         provider: Option<Input<String>> = required(ANY_NAME);
-        /// The provider's name of the model. A final `*` represents the same characters as in `name`.
+        /// The provider's name of the model.
         model: Option<Input<String>> = required(MODEL);
-        /// The share of calls with `weighted`. A target with 0 is tried last.
+        /// The share of calls with `weighted`; 0 is last.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
         later: prompt_cache, price_as, limits;
     }
@@ -78,9 +78,9 @@ section! {
     ModelRetryInput {
         /// Maximum of further attempts. A model with one target needs this key for any.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
-        /// Time from the first attempt in which a further one may begin.
+        /// Time in which a further attempt may begin.
         within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
-        /// The longest first pause before a target is tried again; it doubles, and is random.
+        /// The first pause; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(250));
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
@@ -91,7 +91,7 @@ section! {
 
 section! {
     CooldownInput {
-        /// Consecutive failures after which a target is left out.
+        /// Consecutive failures that leave a target out.
         failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
         /// How long, multiplied by the number of times in a row.
         time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));

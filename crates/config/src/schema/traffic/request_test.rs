@@ -27,7 +27,7 @@ section! {
 
 section! {
     ExpectInput {
-        /// The name of the route, or the path of an LLM endpoint.
+        /// The route, or the path of an LLM endpoint.
         route: Option<Input<String>> = optional(ANY_NAME, "");
         /// An upstream that may get the request.
         upstream: Option<Input<String>> = optional(ANY_NAME, "");

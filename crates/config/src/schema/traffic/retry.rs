@@ -38,15 +38,15 @@ section! {
         attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
         /// Whether methods such as POST are retried after a part was sent.
         r#unsafe: Input<bool> = default(Boolean, || false);
-        /// The pause before the first retry; it doubles, and is random.
+        /// The first pause; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(25));
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
         /// The failures that are retried. 503 includes gRPC status 14.
         on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
-        /// Maximum share of retries in the upstream's requests in flight; three are always allowed.
+        /// Maximum share of retries in the requests in flight; three are always allowed.
         budget: Input<u32> = default(SHARE, || 20);
-        /// Maximum size of a body kept for a retry.
+        /// Maximum body kept for a retry.
         body: Input<u64> = default(SizeForm::new(1, MIB), || 64 * KIB);
     }
 }
@@ -75,9 +75,9 @@ section! {
     RouteTimeoutsInput {
         /// Maximum time to connect, TLS included.
         connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time from the end of the request to the response's head.
+        /// Maximum time until the response's head.
         first_byte: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
-        /// Maximum time without a byte in either direction.
+        /// Maximum time without a byte.
         idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
         /// Maximum time with all attempts, also of event streams, gRPC and tunnels.
         total: Option<Input<Option<Duration>>> = optional(TOTAL, "as [`timeouts`](#timeouts)");

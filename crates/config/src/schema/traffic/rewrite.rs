@@ -27,7 +27,7 @@ section! {
         prefix: Option<Input<String>> = optional(PATH, "");
         /// A regular expression; `to` replaces its first match in the path.
         regex: Option<Input<Pattern>> = optional(REGEX, "");
-        /// The replacement: `$1` is the first group of `regex`, `$$` a dollar sign.
+        /// The replacement; `$1` is the first group.
         to: Option<Input<String>> = optional(REPLACEMENT, "");
         rules: Rule::ExactlyOne(&["prefix", "regex"]), Rule::Requires("regex", "to"), Rule::Requires("to", "regex");
     }

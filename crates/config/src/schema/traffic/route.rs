@@ -32,9 +32,9 @@ section! {
     RouteInput {
         /// The name in logs and metrics.
         name: Option<Input<String>> = optional(NAME, "host and path");
-        /// `api.example.com`, or `*.example.com` for all hosts below. Ports are ignored.
+        /// `api.example.com`, or `*.example.com` for all hosts below, without a port.
         host: Values<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
-        /// `/users` (exact), `/users/{id}` (any segment), `/files/{*rest}` (any rest); see [routing](routing.md).
+        /// `/users`, `/users/{id}`, `/files/{*rest}`; see [paths](routing.md#paths).
         path: Vec<Either<PathMatch, PathInput>> = PATHS;
         /// The [listeners](routing.md#listeners) of the route, by name.
         listen: Values<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
@@ -45,7 +45,7 @@ section! {
         headers: Vec<MapEntry<String, ConditionInput>> = HEADERS;
         /// The same on query parameters.
         query: Vec<MapEntry<String, ConditionInput>> = QUERY;
-        /// One upstream, or several with weights. A route has this key, `respond` or `redirect`.
+        /// One upstream, or several with weights.
         upstreams: Option<Either<String, Entries<WeightedUpstreamInput>>> = single_or_absent(ANY_NAME, UPSTREAMS);
         /// The gateway's own response.
         respond: Option<RespondInput> = maybe_nested::<RespondInput>();
@@ -53,7 +53,7 @@ section! {
         redirect: Option<RedirectInput> = short(LOCATION, maybe_nested::<RedirectInput>());
         /// Changes of requests to upstreams, and of [responses](routing.md#headers).
         transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
-        /// The required credential; `auth: none` is short for `{type: none}`.
+        /// The required credential, or `none`.
         auth: AuthInput = short(AUTH_TYPE, nested::<AuthInput>());
         /// The credits of a request to an upstream.
         credits: Input<u32> = default(Whole::u32_from(0), || 1);
@@ -73,7 +73,7 @@ section! {
         timeouts: Option<RouteTimeoutsInput> = maybe_nested::<RouteTimeoutsInput>();
         /// The response instead of the gateway's 502, 503 and 504.
         fallback: Option<FallbackInput> = maybe_nested::<FallbackInput>();
-        /// Labels in [metrics](metrics.md#labels-of-routes), [log](logs.md) and [usage](insights.md#labels): `team: accounts`. At most 4 names in all.
+        /// [Labels](insights.md#labels), at most 4 names in all: `team: accounts`.
         labels: Vec<(String, Input<String>)> =
             Map::new(LABEL_VALUE, is_label, "a name of at most 32 letters, digits and `_`, other than `route`", LABEL_PATTERN);
         /// [Cross-origin requests](routing.md#cross-origin-requests) of the route.
@@ -102,7 +102,7 @@ section! {
     RespondInput {
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(200, 599), || 200);
-        /// The content, in UTF-8; none with 204, 205 and 304.
+        /// The content, in UTF-8.
         body: Input<String> = default(BODY, String::new);
         /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
@@ -115,7 +115,7 @@ section! {
     FallbackInput {
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(200, 599), || 503);
-        /// The content, in UTF-8; none with 204, 205 and 304.
+        /// The content, in UTF-8.
         body: Input<String> = default(BODY, String::new);
         /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
@@ -136,7 +136,7 @@ section! {
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or that of `scheme`");
         /// The new path, as in [rewrites](routing.md#rewrites); the query is kept.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
-        /// 301 and 308 are permanent; 307 and 308 keep method and body.
+        /// 301 and 308 are permanent; 307 and 308 keep the method.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
         rules: Rule::RequiredUnless("to", &["scheme", "host", "port", "path"]), Rule::Values(address_or_parts);
     }
