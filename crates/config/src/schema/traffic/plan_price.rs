@@ -41,7 +41,7 @@ section! {
     ChargeInput {
         /// The text of the invoice line.
         name: Option<Input<String>> = required(CHARGE_NAME);
-        /// The charged usage.
+        /// The usage that is charged.
         metric: Option<Input<ChargeMetric>> = required(METRIC);
         /// A price per unit, per unit of a tier, or per begun package. Not for `cost`.
         model: Option<Input<ChargeModelWord>> = optional(MODEL, "`per_unit`");
