@@ -20,10 +20,7 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("mock", "a normal response, as every other name"),
     ("slow", "sends the first byte after 3 s"),
     ("long", "streams for ten minutes"),
-    (
-        "tokens-N",
-        "N output tokens, one event each; tokens-N-MS: one every MS milliseconds",
-    ),
+    ("tokens-N", "N output tokens, one event each; tokens-N-MS: one every MS milliseconds"),
     ("echo", "the last user message"),
     ("tool", "calls the first function, then responds with text"),
     ("instant", "a fixed response without delay"),
