@@ -4,18 +4,17 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::client::Loader;
 use crate::figure::{Figure, table};
 use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
-use crate::product::{ProductStart, ServerVariant};
+use crate::product::{Product, ProductStart, ServerVariant};
 use crate::proxies::{Listener, ProxyKind};
 use crate::request::BenchRequest;
 use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, orders};
@@ -29,9 +28,11 @@ const PERCENTILES: [(usize, Target); 3] = [(50, Target::must(5.0)), (95, Target:
 const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
 
-/// The connections beside changed bodies, and their requests per second.
+/// The connections beside a [`SideLoad`], and their requests per second.
 const OTHERS: u32 = 8;
 const OTHERS_RATE: u32 = 1_000;
+const SERIES_MIN: usize = 10_000;
+const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
 /// The end of a body that the route of [`ServerVariant::Protocols`] has changed.
 const CHANGED: &[u8] = br#","source":"bench"}"#;
 
@@ -118,39 +119,75 @@ pub(crate) async fn measure(
     Ok(LatencyResult { requests_per_second: rate, sides: sides.collect(), failed })
 }
 
-/// Measures the milliseconds that a connection with changed bodies of 1 MiB adds to the 99th percentile of eight others.
-pub(crate) async fn beside_changed_bodies(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
-    let data = start.dir.join("changed");
-    let product = ProductStart::new(start.program, &data, start.out, "tollgate-changed");
-    let product = ProductStart { variant: ServerVariant::Protocols, ..product }.run(start.mock.address).await?;
+/// Work that Tollgate does beside other connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SideLoad {
+    /// Changes of JSON bodies of 1 MiB, one after the other.
+    ChangedBodies,
+    /// Readings of the metrics, of at least [`SERIES_MIN`] series, one in [`SCRAPE_INTERVAL`].
+    Scrapes,
+}
+
+impl SideLoad {
+    /// The configuration, what is measured, and its maximum.
+    const fn terms(self) -> (ServerVariant, &'static str, Target) {
+        match self {
+            Self::ChangedBodies => (ServerVariant::Protocols, "changes of JSON bodies of 1 MiB", Target::must(2.0)),
+            Self::Scrapes => (ServerVariant::Series, "scrapes of 10,000 series, two a second", Target::must(1.0)),
+        }
+    }
+
+    /// Continues until an error.
+    async fn run(self, product: &Product, changed: &str) -> anyhow::Result<()> {
+        match self {
+            Self::ChangedBodies => {
+                let mut loader = Loader::connect(product.proxy, None).await?;
+                loop {
+                    let response = loader.send("POST", "/echo/json", changed).await?;
+                    ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
+                }
+            }
+            Self::Scrapes => {
+                let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+                loop {
+                    let response = loader.get("/metrics").await?;
+                    let series = response.body.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+                    ensure!(series.count() > SERIES_MIN, "the metrics have too few series");
+                    sleep(SCRAPE_INTERVAL).await;
+                }
+            }
+        }
+    }
+}
+
+/// Measures the milliseconds that a load adds to the 99th percentile of eight connections.
+pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: SideLoad) -> anyhow::Result<Figure> {
+    let (variant, what, target) = load.terms();
+    let name = format!("tollgate-{}", if load == SideLoad::Scrapes { "scrapes" } else { "changes" });
+    let data = start.dir.join(&name);
+    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &name) };
+    let product = product.run(start.mock.address).await?;
     let (address, duration) = (product.proxy, Duration::from_secs(rounds.seconds));
+    let request = if load == SideLoad::Scrapes { BenchRequest::PLAIN } else { BenchRequest::EDITED };
     let others = async || {
-        let (request, requests_per_second) = (BenchRequest::EDITED.bytes(""), OTHERS_RATE);
+        let (request, requests_per_second) = (request.bytes(""), OTHERS_RATE);
         OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
     };
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
-    let body: Arc<str> = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(",")).into();
+    let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
     others().await?;
     let mut added = Vec::new();
     for _ in 0..rounds.pairs {
         let alone = others().await?;
-        let (body, mut changing) = (Arc::clone(&body), JoinSet::<anyhow::Result<()>>::new());
-        changing.spawn(async move {
-            let mut loader = Loader::connect(address, None).await?;
-            loop {
-                let response = loader.send("POST", "/echo/json", &body).await?;
-                ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
-            }
-        });
         let beside = tokio::select! {
             beside = others() => beside?,
-            Some(ended) = changing.join_next() => return Err(ended?.err().context("internal error: no load")?),
+            ended = load.run(&product, &body) => return Err(ended.err().context("internal error: no load")?),
         };
         let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
         added.push(p99(&beside) - p99(&alone));
     }
-    let what = format!("ms added to the p99 of {OTHERS} connections by changes of JSON bodies of 1 MiB");
-    Ok(Figure { what, measured: MedianInterval::of(added), target: Target::must(2.0) })
+    let what = format!("ms added to the p99 of {OTHERS} connections by {what}");
+    Ok(Figure { what, measured: MedianInterval::of(added), target })
 }
 
 /// The percentiles of a side over the rounds, without those of the backend, which is the first side.

@@ -86,6 +86,10 @@ pub(crate) enum ServerVariant {
     Log(&'static str),
     /// Health checks, a circuit breaker, ejection, retries and limits of the pool.
     Resilient,
+    /// A model with this number of targets at the mock.
+    Targets(u32),
+    /// Two more upstreams, so that the metrics have at least 10,000 series.
+    Series,
     /// Routes with edits of headers and bodies, for gRPC, and for WebSockets.
     Protocols,
 }
@@ -116,6 +120,9 @@ const RESILIENT: &str = "
     ejection: {failures: 5}
     retry: {attempts: 2}
     pool: {idle: 128, max_connections: 1024, pending: 1024}";
+
+/// The backends of each of two upstreams of [`ServerVariant::Series`], which no request reaches.
+const MANY_BACKENDS: u32 = 150;
 
 /// The routes of the usual configuration.
 const ROUTES_MIN: u32 = 4;
@@ -189,6 +196,19 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
         ServerVariant::Protocols => {
             calls = format!("\n  - {{name: calls, backends: [{{url: \"h2c://{backend}\"}}]}}");
             more = PROTOCOLS.to_owned();
+        }
+        ServerVariant::Targets(count) => {
+            let model = |number: u32| if number == 0 { "instant".into() } else { format!("tokens-{number}-0") };
+            let targets: Vec<String> =
+                (0..count).map(|number| format!("{{provider: mock, model: {}}}", model(number))).collect();
+            more = format!("models:\n  - {{name: targeted, targets: [{}]}}\n", targets.join(", "));
+        }
+        ServerVariant::Series => {
+            for upstream in ["many", "more"] {
+                let backend = |number: u32| format!("{{url: \"http://127.0.1.{}:9/{upstream}\"}}", number + 1);
+                let backends: Vec<String> = (0..MANY_BACKENDS).map(backend).collect();
+                calls += &format!("\n  - {{name: {upstream}, backends: [{}]}}", backends.join(", "));
+            }
         }
         ServerVariant::Tls => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
@@ -330,6 +350,8 @@ pub(crate) mod tests {
             ServerVariant::Tls,
             ServerVariant::Tokens,
             ServerVariant::Resilient,
+            ServerVariant::Targets(2),
+            ServerVariant::Series,
             ServerVariant::Protocols,
         ] {
             check_variant(LIMITED, variant);

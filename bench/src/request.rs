@@ -61,6 +61,8 @@ pub(crate) enum RequestBody {
     /// A GET request without a body.
     None,
     Unstreamed,
+    /// The same, to the model of [`crate::product::ServerVariant::Targets`].
+    Targeted,
     /// A stream of 100 tokens with 2 ms between them.
     Streamed,
     /// A message of gRPC, of 64 bytes.
@@ -119,6 +121,7 @@ impl BenchRequest {
             // Not compressed, and the length in four bytes.
             RequestBody::Message => return format!("\0\0\0\0@{}", "x".repeat(64)),
             RequestBody::Unstreamed => ("mock/instant", ""),
+            RequestBody::Targeted => ("targeted", ""),
             RequestBody::Streamed => ("mock/tokens-100-2", r#","stream":true,"stream_options":{"include_usage":true}"#),
         };
         let body =

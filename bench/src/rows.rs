@@ -16,6 +16,7 @@ pub(crate) const LATENCY: &str = "latency";
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const MEMORY: &str = "memory";
 /// The names of rows with further figures.
+pub(crate) const RESILIENT: &str = "resilient";
 pub(crate) const TRANSFORM: &str = "transform";
 pub(crate) const WEBSOCKET: &str = "websocket";
 /// The keys of the side with many, each of another user.
@@ -40,6 +41,7 @@ const LLM: BenchRequest = BenchRequest::LLM;
 const TOKEN: BenchRequest = BenchRequest::TOKEN;
 const EDITED: BenchRequest = BenchRequest::EDITED;
 const CALL: BenchRequest = BenchRequest::CALL;
+const TARGETED: BenchRequest = BenchRequest { body: RequestBody::Targeted, ..LLM };
 const SOCKET: BenchRequest = BenchRequest::SOCKET;
 const STREAM: BenchRequest = BenchRequest { body: RequestBody::Streamed, ..LLM };
 const HTTPS: BenchRequest = BenchRequest { scheme: "https", ..PLAIN };
@@ -54,9 +56,9 @@ const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKi
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 23] = [
+pub(crate) const ROWS: [Row; 24] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
-    Row::beside("resilient", "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).on(Listener::Resilient),
+    Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
     Row::beside("sdk", "plain route, nine header fields of an SDK", PLAIN.with(&SDK_HEADERS), total(0.95, 0.85)),
     Row::beside("sdk-keyed", "the same with key, quota, rate limit, aggregated events", KEYED.with(&SDK_HEADERS), NO_TARGET),
@@ -70,6 +72,7 @@ pub(crate) const ROWS: [Row; 23] = [
     Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 64 }),
     Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 65_536 }),
     Row::pair("routes", "10,000 routes, to 10", PLAIN, PairKind::Routes(10, 10_000), Target::must(1.2)),
+    Row::pair("targets", "µs of a second target of a model that is not used", TARGETED, PairKind::Targets, Target::must(0.3)),
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
     Row::beside("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, total(1.6, 1.3)).and(NGINX).on(Listener::Http2).with(STREAMS),
     Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).on(Listener::Tls),
@@ -119,6 +122,8 @@ pub(crate) enum PairKind {
     /// This number of routes, to another one.
     Routes(u32, u32),
     Backends,
+    /// A model with one target, and with two of which the first responds.
+    Targets,
     /// One side without and one with a key, at a fixed rate.
     Rate,
     /// One key, and [`KEYS`] in turn.
@@ -144,7 +149,7 @@ impl PairKind {
     pub(crate) const fn figure(self) -> PairFigure {
         match self {
             Self::Rate => PairFigure::Share,
-            Self::Cold | Self::LogLevel => PairFigure::Difference,
+            Self::Cold | Self::LogLevel | Self::Targets => PairFigure::Difference,
             Self::Routes(..) | Self::Backends | Self::Keys => PairFigure::Ratio,
         }
     }
@@ -378,7 +383,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (26, 12, true));
+        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (27, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::RunFlags;
 use crate::counts;
 use crate::figure::Figure;
+use crate::latency::SideLoad;
 use crate::load::Generators;
 use crate::memory::IdleKind;
 use crate::process::pss_kib;
@@ -16,7 +17,9 @@ use crate::product::{MockProcess, ProductStart};
 use crate::proxies::{ProxyKind, ProxyStart};
 use crate::report::{BenchReport, CostResult, Machine};
 use crate::rounds::{Recorder, Rounds, RowRuns};
-use crate::rows::{IDLE, LATENCY, MEMORY, PairKind, Progress, Row, RowKind, RunPlan, TRANSFORM, WEBSOCKET, minutes};
+use crate::rows::{
+    IDLE, LATENCY, MEMORY, PairKind, Progress, RESILIENT, Row, RowKind, RunPlan, TRANSFORM, WEBSOCKET, minutes,
+};
 use crate::sides::{CountedProduct, SideStart};
 use crate::tokens::{self, TokenIssuer};
 use crate::tools::{BenchTool, ToolPaths};
@@ -100,8 +103,10 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     if plan.has(WEBSOCKET) {
         report.figures.extend(memory::idle(&start, &plan, IdleKind::WebSockets).await.context(WEBSOCKET)?);
     }
-    if plan.has(TRANSFORM) {
-        report.figures.push(latency::beside_changed_bodies(&rounds, &start).await.context(TRANSFORM)?);
+    for (row, load) in [(TRANSFORM, SideLoad::ChangedBodies), (RESILIENT, SideLoad::Scrapes)] {
+        if plan.has(row) {
+            report.figures.push(latency::beside(&rounds, &start, load).await.context(row)?);
+        }
     }
     report.figures.extend(memory);
     let (text, json) = report.write(&out)?;

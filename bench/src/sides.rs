@@ -223,6 +223,10 @@ impl<'a> SideStart<'a> {
                 let both = ServerVariant::Backends(second.address);
                 vec![usual("one backend").await?, self.tollgate(row, "two backends", both).await?]
             }
+            PairKind::Targets => vec![
+                self.tollgate(row, "one target", ServerVariant::Targets(1)).await?,
+                self.tollgate(row, "two targets", ServerVariant::Targets(2)).await?,
+            ],
             PairKind::Rate => {
                 let plain = usual("plain").await?;
                 let keyed = plain.again("with a key", BenchRequest::KEYED)?;
@@ -288,6 +292,8 @@ impl<'a> SideStart<'a> {
             ServerVariant::Backends(second) => backends.push(second),
             ServerVariant::Log(level) => log = Some(LogCheck { level, counts: Cell::default() }),
             ServerVariant::Usual
+            | ServerVariant::Targets(_)
+            | ServerVariant::Series
             | ServerVariant::Routes(_)
             | ServerVariant::Tls
             | ServerVariant::Tokens
