@@ -63,7 +63,7 @@ const ON_POSTGRES: [&str; 29] = [
     "spending::",
     "start::",
     "subject_quotas::",
-    "texts::",
+    "texts::no_text_",
     "usage::",
     "usage_requests::",
     "vault::",

@@ -16,6 +16,8 @@ const FLAKY: &str = "flaky.tsv";
 /// The file with the duration of each job of the last run, the slowest first.
 const DURATIONS: &str = "durations.tsv";
 const SLOWEST: usize = 10;
+/// The unit of CPU times in `/proc`: Linux's `USER_HZ` is 100.
+const TICK_MS: u64 = 10;
 /// A line about progress is printed at most this often.
 const PROGRESS: Duration = Duration::from_secs(20);
 
@@ -121,11 +123,22 @@ impl Report {
             .map(|(duration, job)| format!("{job} {}", seconds(*duration)))
             .collect();
         self.note(&format!("slowest: {}", slowest.join(", ")))?;
-        self.note(&format!("{} after {}", if self.failed == 0 { "passed" } else { "failed" }, seconds(duration)))?;
+        let verdict = if self.failed == 0 { "passed" } else { "failed" };
+        let cpu = cpu_time().map_or_else(String::new, |time| format!(", with {} of CPU time", seconds(time)));
+        self.note(&format!("{verdict} after {}{cpu}", seconds(duration)))?;
         // A run of CI reads this line.
         self.note(&format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped))?;
         Ok(if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Returns the CPU time of all processes that ended and were waited for, from Linux's `/proc/self/stat`.
+fn cpu_time() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name in brackets, which may have spaces, the fields are numbered from 3: `cutime` is 16, `cstime` 17.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks = |number: usize| fields.split(' ').nth(number - 3)?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks(16)? + ticks(17)?) * TICK_MS))
 }
 
 /// Formats a duration as seconds with one decimal.

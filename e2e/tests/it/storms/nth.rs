@@ -28,8 +28,12 @@ const OF_LEASES: u64 = 30;
 /// A lane ends after this many runs without a failure: the number of disk calls per run varies with the batching of
 /// records.
 const QUIET: usize = 2;
-/// Step between the tested n of a start, which takes longest, unless the long test is requested.
+/// Step between the tested n of starts and of statements, which take longest, unless the long test is requested.
 const EVERY: u64 = 3;
+
+fn every() -> u64 {
+    if e2e::is_long() { 1 } else { EVERY }
+}
 
 fn setup(mock: &Mock) -> Setup {
     Setup::provider("mock", mock.address())
@@ -162,7 +166,7 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
     let database = folder.database().unwrap();
     let way = StatementRelay::to(database.host()).await;
     let setup = setup(&mock).variable("DATABASE_URL", &database.url_by(way.address()));
-    let (running, mut quiet, mut nth) = (Lane::on(folder, mock, setup, plan).await, 0, lane + 1);
+    let (running, mut quiet, mut nth) = (Lane::on(folder, mock, setup, plan).await, 0, 1 + lane * every());
     while quiet < QUIET && nth <= last {
         let mut tested = 0;
         for cut in [Cut::Before, Cut::After] {
@@ -173,7 +177,7 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
         }
         running.judge().await;
         quiet = if tested > 0 { 0 } else { quiet + 1 };
-        nth += LANES;
+        nth += LANES * every();
     }
     assert_audited(running.gateway.folder()).await;
     (nth, running.load.count())
@@ -225,8 +229,7 @@ async fn after_any_failed_write_of_a_start_the_next_start_loses_nothing() {
     }
     let mock = Arc::new(Mock::start().await);
     let killed = torn::killed(setup(&mock), 20).await;
-    let every = if e2e::is_long() { 1 } else { EVERY };
-    let (step, lanes) = (usize::try_from(LANES * every).unwrap(), (0..LANES).map(|lane| 1 + lane * every));
+    let (step, lanes) = (usize::try_from(LANES * every()).unwrap(), (0..LANES).map(|lane| 1 + lane * every()));
     let starts = |lane: u64| {
         let (mock, data, load) = (Arc::clone(&mock), killed.folder.data(), Arc::clone(&killed.load));
         async move {
