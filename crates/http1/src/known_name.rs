@@ -89,6 +89,8 @@ known_names! {
     XRatelimitReset = "x-ratelimit-reset",
     XRealIp = "x-real-ip",
     XRequestId = "x-request-id",
+    XTollgateAttempts = "x-tollgate-attempts",
+    XTollgateModel = "x-tollgate-model",
 }
 
 /// The number of known names; ids are less.
@@ -150,6 +152,8 @@ impl KnownName {
                 | Self::XRatelimitRemaining
                 | Self::XRatelimitReset
                 | Self::XRequestId
+                | Self::XTollgateAttempts
+                | Self::XTollgateModel
         )
     }
 }
@@ -229,8 +233,8 @@ const fn slot(name: &[u8]) -> Option<usize> {
 
 #[inline]
 const fn mix(len: usize, first: u8, before: u8, last: u8) -> usize {
-    let letters = 7 * (first | 0x20) as usize + 6 * (before | 0x20) as usize + 25 * (last | 0x20) as usize;
-    (15 * len + letters) & 0xff
+    let letters = 75 * (first | 0x20) as usize + 42 * (before | 0x20) as usize + 56 * (last | 0x20) as usize;
+    (48 * len + letters) & 0xff
 }
 
 /// A set of known names.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
+use http1::KnownName;
 use meter::{AdmissionInfo, SkipReason};
 use tokio::time::{Instant, sleep};
 
@@ -21,9 +22,6 @@ use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::cooldown::CooldownCause;
 use crate::upstream::targets::{TargetState, id};
-
-/// The field with the number of attempts that a call took.
-const ATTEMPTS: &[u8] = b"x-tollgate-attempts";
 
 /// A call whose model may have more than one attempt.
 pub(super) struct FallbackCall<'a> {
@@ -209,7 +207,7 @@ impl FallbackCall<'_> {
         match (state.error, why) {
             (Some(AttemptError::Response(mut answered)), _) => {
                 let attempts = (account.retries + 1).to_string();
-                answered.head.edits.set_named(ATTEMPTS, attempts.as_bytes()).map_err(unwritable)?;
+                answered.head.edits.set(KnownName::XTollgateAttempts, attempts.as_bytes()).map_err(unwritable)?;
                 let admission = state.admission.unwrap_or_default();
                 Ok(Handled::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
             }
@@ -263,6 +261,6 @@ fn served(account: &RequestAccount, known: &TargetState, begun: Instant) {
 fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
     let edits = &mut answered.head.edits;
     let PlannedModel { provider, model } = planned;
-    edits.set_named(b"x-tollgate-model", format!("{}/{model}", provider.name).as_bytes())?;
-    edits.set_named(ATTEMPTS, attempts.to_string().as_bytes())
+    edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
+    edits.set(KnownName::XTollgateAttempts, attempts.to_string().as_bytes())
 }
