@@ -77,6 +77,11 @@ pub(crate) fn around(
     guard(router).layer(from_fn_with_state(observer, observe))
 }
 
+/// Adds the layer of the rate limits alone.
+pub(crate) fn limited(router: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
+    router.layer(from_fn_with_state(app.clone(), limits::limit))
+}
+
 /// Adds the layers that refuse clients.
 pub(crate) fn guard(router: Router, app: &Arc<App>) -> Router {
     router

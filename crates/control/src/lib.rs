@@ -30,6 +30,7 @@ mod day_insights;
 pub mod explanation;
 mod figures;
 mod finance;
+mod graphql;
 mod holder_permits;
 mod input;
 mod install;

@@ -9,6 +9,7 @@ mod configuration;
 mod dashboard;
 mod explain;
 mod gateway_routes;
+mod graphql;
 mod health;
 mod insights;
 mod install;
@@ -39,6 +40,7 @@ use bytes::Bytes;
 use http::header;
 use utoipa_axum::routes;
 
+use crate::graphql::GraphQl;
 use crate::layers::{self, Observer};
 use crate::openapi::{self, described::DescribedRouter};
 use crate::problem::Problem;
@@ -59,7 +61,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
-            layers::strict(router, Undeclared::of(&document, app.limits.body))
+            let text = openapi::text(&document);
+            let router = layers::strict(router, Undeclared::of(&document, app.limits.body));
+            // Each call of a GraphQL query counts in the limits as a request of its own.
+            let handlers = layers::limited(router.clone(), &app).with_state(app.clone());
+            router
                 .route("/link", get(auth::link::page))
                 .route("/", get(site::home))
                 .route("/docs", get(site::docs))
@@ -67,7 +73,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))
                 .route(static_file::DASHBOARD, get(site::dashboard))
-                .layer(Extension(DocumentText(openapi::text(&document))))
+                .layer(Extension(DocumentText(text.clone())))
+                .layer(Extension(Arc::new(GraphQl::new(text, handlers))))
                 .fallback(site::unknown)
         }
     };
@@ -122,6 +129,7 @@ fn accounts() -> DescribedRouter<Arc<App>> {
         .routes(routes!(usage::requests::list))
         .routes(routes!(usage::request::show))
         .routes(routes!(dashboard::overview))
+        .routes(routes!(graphql::query))
         .routes(routes!(live::watch))
         .routes(routes!(models::list))
         .routes(routes!(providers::list))

@@ -7,6 +7,7 @@ mod configuration;
 mod dashboard;
 mod explain;
 mod explained_targets;
+mod graphql;
 mod insights;
 mod invites;
 mod keys;

@@ -1,0 +1,139 @@
+//! GraphQL over the operations that read: each `GET` operation of the OpenAPI document that needs a credential and responds
+//! with JSON is a field of `Query`. The field calls the operation's handler with the credential of the query, so scopes, limits
+//! and errors are those of REST, and the JSON is passed on.
+//!
+//! Reading order: this module (a query and its bounds), `call` (one operation), [`schema`] (types from the document).
+
+mod call;
+mod schema;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use access::Refusal;
+use async_graphql::dynamic::Schema;
+use async_graphql::parser::types::{ExecutableDocument, Selection};
+use async_graphql::parser::{self, parse_query};
+use async_graphql::{Request, Response, Variables};
+use axum::Router;
+use bytes::Bytes;
+use http::request::Parts;
+use serde_json::Value;
+
+use crate::problem::Problem;
+use schema::{DepthBound, Operations};
+
+/// The maximum depth of a query; `{me {id}}` has the depth 2.
+pub(crate) const DEPTH_MAX: usize = 8;
+/// The depth of a query of the schema itself, as tools send it.
+const INTROSPECTION_DEPTH_MAX: usize = 16;
+/// The maximum number of fields of a query, in all depths and with repetitions by aliases and fragments.
+pub(crate) const FIELDS_MAX: usize = 1_000;
+/// The maximum number of operations that a query calls.
+pub(crate) const CALLS_MAX: usize = 10;
+
+/// The schema and the handlers that its fields call.
+pub(crate) struct GraphQl {
+    /// The OpenAPI document.
+    document: Bytes,
+    handlers: Router,
+    /// Built for the first query, because it takes some milliseconds.
+    schemas: OnceLock<Schemas>,
+}
+
+/// The schema with different bounds.
+struct Schemas {
+    /// For queries of data.
+    data: Schema,
+    /// For queries of the schema, which are deeper.
+    introspection: Schema,
+}
+
+/// What a query needs while it runs.
+struct QueryCalls {
+    handlers: Router,
+    parts: Parts,
+    called: AtomicUsize,
+}
+
+impl QueryCalls {
+    /// Counts a call; `false` if there were too many.
+    fn begin(&self) -> bool {
+        self.called.fetch_add(1, Ordering::Relaxed) < CALLS_MAX
+    }
+}
+
+impl GraphQl {
+    /// `document` is the complete OpenAPI document; `handlers` serves its operations.
+    pub(crate) fn new(document: Bytes, handlers: Router) -> Self {
+        Self { document, handlers, schemas: OnceLock::new() }
+    }
+
+    fn schemas(&self) -> Result<&Schemas, Problem> {
+        if let Some(schemas) = self.schemas.get() {
+            return Ok(schemas);
+        }
+        let document: Value = serde_json::from_slice(&self.document).map_err(Problem::fault)?;
+        let operations = Operations::of(&document);
+        let bounded =
+            |depth, is_introspection| operations.schema(DepthBound { depth, is_introspection }).map_err(Problem::fault);
+        let schemas =
+            Schemas { data: bounded(DEPTH_MAX, false)?, introspection: bounded(INTROSPECTION_DEPTH_MAX, true)? };
+        Ok(self.schemas.get_or_init(|| schemas))
+    }
+
+    /// Runs a query. `parts` is the head of its request, whose credential each call has.
+    ///
+    /// # Errors
+    /// `bad_request` for a query that cannot be read, that the schema does not have, or that is too large.
+    pub(crate) async fn run(
+        &self,
+        parts: Parts,
+        query: String,
+        operation: Option<String>,
+        variables: Value,
+    ) -> Result<Response, Problem> {
+        let document = parse_query(&query).map_err(|error| refused(&unreadable(&error)))?;
+        let schemas = self.schemas()?;
+        let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
+        let calls = QueryCalls { handlers: self.handlers.clone(), parts, called: AtomicUsize::new(0) };
+        let calls = Arc::new(calls);
+        let mut request = Request::new(query).variables(Variables::from_json(variables)).data(Arc::clone(&calls));
+        request.operation_name = operation;
+        request.set_parsed_query(document);
+        let mut response = schema.execute(request).await;
+        // Calls end in any order.
+        response.errors.sort_by_key(|error| error.locations.first().map(|place| (place.line, place.column)));
+        let has_run = calls.called.load(Ordering::Relaxed) > 0;
+        match response.errors.first().filter(|_| !has_run) {
+            Some(error) => Err(refused(&error.message)),
+            None => Ok(response),
+        }
+    }
+}
+
+/// The place and the reason of a query that cannot be parsed, without the parser's excerpt of the query.
+fn unreadable(error: &parser::Error) -> String {
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default().trim_start_matches(['=', ' ']);
+    match error.positions().next() {
+        Some(place) => format!("line {}, column {}: {reason}", place.line, place.column),
+        None => reason.to_owned(),
+    }
+}
+
+fn refused(reason: &str) -> Problem {
+    let bounds = format!("at most {DEPTH_MAX} deep, {FIELDS_MAX} fields and {CALLS_MAX} operations");
+    Problem::new(Refusal::BadRequest, format!("the GraphQL query was refused ({bounds}): {reason}"))
+}
+
+/// Whether each operation of a query reads only the schema.
+fn is_introspection(document: &ExecutableDocument) -> bool {
+    let is_schema = |selection: &Selection| match selection {
+        Selection::Field(field) => field.node.name.node.starts_with("__"),
+        Selection::FragmentSpread(_) | Selection::InlineFragment(_) => false,
+    };
+    document.operations.iter().all(|(_, operation)| {
+        operation.node.selection_set.node.items.iter().all(|selection| is_schema(&selection.node))
+    })
+}

@@ -1,0 +1,151 @@
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::api::usage::{at, of};
+use crate::client::{Answer, get, post};
+use crate::world::{Holder, World, defaults};
+
+/// Returns the selection of all that a response has, such as `{id keys {id}}`.
+fn selection(of: &Value) -> String {
+    match of {
+        // Maps without entries.
+        Value::Object(members) if members.is_empty() => String::new(),
+        Value::Object(members) => {
+            let fields: Vec<String> = members.iter().map(|(name, of)| format!("{name} {}", selection(of))).collect();
+            format!("{{{}}}", fields.join(" "))
+        }
+        Value::Array(items) => items.first().map(selection).unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => String::new(),
+    }
+}
+
+async fn ask_with(world: &World, headers: &[&str], body: &Value) -> Answer {
+    let headers = [headers, &["Content-Type: application/json"]].concat();
+    post(world.address, "/graphql", &headers, &body.to_string()).await
+}
+
+async fn ask(world: &World, holder: &Holder, query: &str) -> Value {
+    let answer = ask_with(world, &[&holder.bearer()], &json!({"query": query})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+/// Returns the value without members that are null, whose types a selection needs to know.
+fn without_null(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.iter().filter(|(_, of)| !of.is_null()).map(|(name, of)| (name.clone(), without_null(of))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_null).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+#[tokio::test]
+async fn one_query_returns_what_several_operations_do() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![of(&ada, at(1)), of(&ada, at(2))]).await;
+    let read = async |path| without_null(&get(world.address, path, &[&ada.bearer()]).await.json());
+    let paths = ["/api/dashboard/overview", "/api/me", "/api/keys", "/api/usage/today"];
+    let [overview, me, keys, today] =
+        [read(paths[0]).await, read(paths[1]).await, read(paths[2]).await, read(paths[3]).await];
+    assert_eq!((&overview["today"]["requests"], &keys["items"][0]["label"]), (&json!(2), &json!("ada")));
+    let [a, b, c, d] = [&overview, &me, &keys, &today].map(selection);
+    let query = format!("{{ dashboardOverview {a} me {b} keys(limit: 5) {c} now: usageToday {d} }}");
+    let all = ask(&world, &ada, &query).await;
+    let expected = json!({"data": {"dashboardOverview": overview, "me": me, "keys": keys, "now": today}});
+    assert_eq!(without_null(&all), expected);
+}
+
+#[tokio::test]
+async fn a_call_has_the_scope_and_the_error_of_its_operation() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let query = "query One($id: String!) { theirs: keysById(id: $id) { id } mine: me { user { email } } users { items { id } } }";
+    let body =
+        json!({"query": query, "operationName": "One", "variables": {"id": bob.key.to_string()}, "extensions": {}});
+    let mut answers = Vec::new();
+    for id in [bob.key.to_string(), uuid::Uuid::nil().to_string()] {
+        let mut body = body.clone();
+        body["variables"]["id"] = id.into();
+        answers.push(ask_with(&world, &[&ada.bearer()], &body).await.json());
+    }
+    // Keys of other users look like keys that do not exist.
+    assert_eq!(answers[0], answers[1]);
+    let errors = answers[0]["errors"].as_array().unwrap();
+    let codes: Vec<(&Value, &Value)> = errors.iter().map(|error| (&error["path"][0], &error["extensions"])).collect();
+    let refused = |code: &str, status: u16| json!({"code": code, "status": status});
+    let [gone, closed] = [refused("not_found", 404), refused("forbidden", 403)];
+    assert!(codes.contains(&(&json!("theirs"), &gone)) && codes.contains(&(&json!("users"), &closed)), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_query_needs_a_credential_and_each_call_counts_in_the_limits() {
+    let world = World::start().await;
+    ask_with(&world, &[], &json!({"query": "{__schema {types {name}}}"})).await.refuses(401, "unauthorized");
+    world.configure(|snapshot| snapshot.process.control.rate_limits = defaults().process.control.rate_limits);
+    let ada = world.holder("ada", "starter").await;
+    let calls: Vec<String> = (0..9).map(|nth| format!("a{nth}: me {{user {{email}}}}")).collect();
+    let query = format!("{{{}}}", calls.join(" "));
+    // Ten requests each.
+    for _ in 0..10 {
+        let answer = ask(&world, &ada, &query).await;
+        assert!(answer["errors"].is_null(), "{answer}");
+    }
+    get(world.address, "/api/me", &[&ada.bearer()]).await.refuses(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn large_queries_are_refused_before_anything_is_read() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let aliases: Vec<String> = (0..1_000).map(|nth| format!("a{nth}: me {{user {{email}}}}")).collect();
+    let cyclic = "{...A} fragment A on Query {me {user {email}} ...B} fragment B on Query {...A}";
+    let spread = format!("{{{}}} fragment A on Query {{me {{user {{id email name}}}}}}", "...A ".repeat(1_000));
+    let many = format!("{{{}}}", aliases.join(" "));
+    let nested = format!("{}me{}", "{".repeat(30_000), "}".repeat(30_000));
+    let listed = format!("{{keys(cursor: {}1{}) {{next}}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let queries =
+        [cyclic, &many, &spread, &nested, &listed, "{me", "", "{nothing}", "mutation {me {user {id}}}", "{me}"];
+    for query in queries {
+        let answer = ask_with(&world, &[&ada.bearer()], &json!({"query": query})).await;
+        answer.refuses(400, "bad_request");
+    }
+    let long = json!({"query": " ".repeat(65_537)});
+    ask_with(&world, &[&ada.bearer()], &long).await.refuses(422, "unprocessable");
+    ask_with(&world, &[&ada.bearer()], &json!({"query": "{me {user {id}}}", "id": 1}))
+        .await
+        .refuses(400, "bad_request");
+    let calls: Vec<String> = (0..11).map(|nth| format!("a{nth}: me {{user {{email}}}}")).collect();
+    let refused = ask(&world, &ada, &format!("{{{}}}", calls.join(" "))).await;
+    assert_eq!(refused["errors"][0]["message"], "a query calls at most 10 operations");
+}
+
+#[tokio::test]
+async fn tools_can_read_the_schema() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    // As deep as the query of GraphiQL.
+    let kind =
+        "{kind name ofType {kind name ofType {kind name ofType {kind name ofType {kind name ofType {kind name}}}}}}";
+    let query = format!(
+        "query IntrospectionQuery {{__schema {{queryType {{name}} types {{kind name fields(includeDeprecated: true) \
+        {{name description args {{name type {kind}}} type {kind}}}}}}}}}"
+    );
+    let answer = ask(&world, &ada, &query).await;
+    let types = answer["data"]["__schema"]["types"].as_array().unwrap();
+    let named = |name: &str| types.iter().find(|of| of["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+    let fields = named("Query")["fields"].as_array().unwrap();
+    let series = fields.iter().find(|field| field["name"] == "usageSeries").unwrap();
+    let arguments: Vec<&str> =
+        series["args"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap()).collect();
+    assert!(arguments.contains(&"scope") && !arguments.contains(&"format"), "{arguments:?}");
+    assert_eq!(series["type"], json!({"kind": "OBJECT", "name": "UsageSeries", "ofType": null}));
+    for absent in ["health", "openapiJson", "live", "invoicesByIdReceipt"] {
+        assert!(fields.iter().all(|field| field["name"] != absent), "{absent}");
+    }
+    // A query that also reads data is not deeper than eight.
+    let deep = "{me {user {email}} __schema {types {fields {type {ofType {ofType {ofType {ofType {name}}}}}}}}}";
+    ask_with(&world, &[&ada.bearer()], &json!({"query": deep})).await.refuses(400, "bad_request");
+}
