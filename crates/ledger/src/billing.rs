@@ -26,7 +26,7 @@ pub use charged_requests::{CHARGED_PAGE, ChargedDayOf, ChargedRequest, FoldedReq
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use mails::StoredMail;
-pub use parties::{InvoiceParties, InvoiceParty};
+pub use parties::{BilledUser, InvoiceParties, InvoiceParty};
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};

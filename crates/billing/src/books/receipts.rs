@@ -9,7 +9,7 @@ use ledger::billing::{
     subscriptions,
 };
 use sha2::{Digest as _, Sha256};
-use store::Store;
+use store::{DatabaseError, Store};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -83,11 +83,14 @@ impl Job for ReceiptListing {
             for invoice in page {
                 match self.0.list_requests(invoice).await {
                     Ok(()) => {}
-                    Err(BillingError::Database(error)) => return Err(error.into()),
+                    Err(BillingError::Database(error)) if !matches!(error, DatabaseError::Unreadable { .. }) => {
+                        return Err(error.into());
+                    }
                     // Later invoices do not wait for one whose rows are unreadable.
                     Err(error) => {
                         unlisted += 1;
-                        let number = invoices::present(self.0.store(), invoice).await?.and_then(|of| of.number);
+                        let found = invoices::present(self.0.store(), invoice).await.ok().flatten();
+                        let number = found.and_then(|of| of.number);
                         tracing::error!(%invoice, number, %error, "the requests of an invoice cannot be listed");
                     }
                 }

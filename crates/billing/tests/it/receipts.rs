@@ -310,3 +310,14 @@ async fn an_invoice_with_unreadable_terms_does_not_delay_later_ones() {
         assert_eq!(terms.is_listed, is_listed, "{}", invoice.number.unwrap());
     }
 }
+
+#[tokio::test]
+async fn an_invoice_with_an_unreadable_row_does_not_delay_later_ones() {
+    let (shop, _ada, _traffic) = shop().await;
+    let eve = shop.subscriber("eve", "pro").await;
+    execute(&shop, include_str!("unreadable_currency.sql"));
+    let failed = ReceiptListing::new(shop.books.clone()).run().await.unwrap_err();
+    assert_eq!(failed.to_string(), "the requests of 1 invoices cannot be listed");
+    let invoice = shop.invoices_of(eve).await.remove(0);
+    assert!(receipts::find(shop.store(), invoice.id).await.unwrap().unwrap().is_listed);
+}

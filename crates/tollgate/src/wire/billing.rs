@@ -89,7 +89,7 @@ pub(super) async fn start(
     let books = open_books(snapshot, store).await?;
     if let Some(books) = &books {
         add_jobs(runner, books);
-        let webhooks = WebhookDelivery::new(store.clone(), vault.clone());
+        let webhooks = webhook_delivery(&snapshot.process, store, vault)?;
         runner.add(webhook::SPEC, move || webhooks.clone());
         if let Some(delivery) = delivery(&snapshot.process, store)? {
             runner.add(mail::SPEC, move || delivery.clone());
@@ -156,6 +156,20 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
         has_mail: process.mail.is_some(),
         exchange: ExchangeRates::new(of.exchange.iter().map(rate).collect()),
     }
+}
+
+/// Returns the job that delivers webhooks.
+///
+/// # Errors
+/// A file of certificates that cannot be used.
+fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> anyhow::Result<WebhookDelivery> {
+    let ca = match &process.billing.webhooks_ca {
+        None => Vec::new(),
+        Some(file) => {
+            std::fs::read(file).with_context(|| format!("billing.webhooks_ca: cannot read {}", file.display()))?
+        }
+    };
+    WebhookDelivery::new(store.clone(), vault.clone(), &ca).context("billing.webhooks_ca")
 }
 
 /// Returns the job that sends mails; `None` without a server.
