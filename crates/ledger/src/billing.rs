@@ -22,7 +22,7 @@ pub mod webhook_endpoints;
 /// A transaction of the store that changes the books.
 pub use store::sql::Transaction as BooksTransaction;
 
-pub use charged_requests::{CHARGED_PAGE, ChargedDayOf, ChargedRequest, FoldedRequests};
+pub use charged_requests::{CHARGED_PAGE, ChargedAttempt, ChargedDayOf, ChargedPrice, ChargedRequest, FoldedRequests};
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use mails::StoredMail;
