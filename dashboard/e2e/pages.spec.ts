@@ -19,6 +19,7 @@ const PAGES = [
   ["/dashboard/billing", "Billing"],
   ["/dashboard/invoices", "Invoices"],
   ["/dashboard/pay", "Pay invoice"],
+  ["/dashboard/webhooks", "Webhooks"],
   ["/dashboard/users", "Users"],
   ["/dashboard/plans", "Plans"],
   ["/dashboard/budgets", "Budgets"],

@@ -33,7 +33,8 @@ import { signIn } from "@/messages/en/sign-in";
 import { upstreams } from "@/messages/en/upstreams";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
+import { webhooks } from "@/messages/en/webhooks";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin, webhooks };
 
 export type Messages = typeof en;

@@ -34,5 +34,6 @@ import { signIn } from "@/messages/id/sign-in";
 import { upstreams } from "@/messages/id/upstreams";
 import { usage } from "@/messages/id/usage";
 import { users } from "@/messages/id/users";
+import { webhooks } from "@/messages/id/webhooks";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits, upstreams, routes, scope, day, review, billing, invoices, pay, billingAdmin, webhooks };

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 COMMENT = b"tollgate-signature-1:"
 DOCUMENTS = ["invoice.json", "plans.json", "terms.json", "days.json"]
 FIGURES = ["requests", "credits", "tokens", "cost_nano", "unpriced_requests"]
+CLASSES = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"]
+CLASSES += ["audio_input", "image_input", "audio_output", "image_output"]
 
 
 class Wrong(Exception):
@@ -70,10 +72,47 @@ def opened(raw, expected_key):
     return manifest, files
 
 
-def check_day(day, file, part, listed):
+def half_even(pico):
+    """Rounds pico-USD to nano-USD, half to even."""
+    return round(Fraction(pico, 1000))
+
+
+def rates_of(price, name):
+    """Returns the rates of a class of tokens or of a unit."""
+    key = "output" if name == "reasoning" else name
+    tables = [price["rates"], (price["long"] or {}).get("rates", {}), price["units"]]
+    return {table[key] for table in tables if table.get(key) is not None}
+
+
+def check_price(place, row, prices):
+    """Adds up tokens x rate to the cost of each attempt, and the attempts to the cost of the request."""
+    priced = row.get("priced", [])
+    for attempt in priced:
+        if "lines" not in attempt:
+            continue
+        names = [attempt.get(name) for name in ("provider", "model", "answered_model", "price")]
+        price = prices.get(tuple(names))
+        for line in attempt["lines"]:
+            if not price or line["rate_pico"] not in rates_of(price, line["class"]):
+                raise Wrong(f"{place}, the rate of {line['class']}: {line['rate_pico']} is no rate at the price {names[3]}")
+        pico = sum(line["quantity"] * line["rate_pico"] for line in attempt["lines"])
+        same(f"{place}, the cost at the price {names[3]}", attempt["cost_nano"], half_even(pico))
+    if row["requests"] == 1:
+        total = sum(attempt["cost_nano"] for attempt in priced)
+        same(f"{place}, the cost of all attempts", row.get("cost_nano", 0), total)
+    if len(priced) == 1 and "lines" in priced[0] and row.get("tokens"):
+        for name in CLASSES:
+            counted = sum(line["quantity"] for line in priced[0]["lines"] if line["class"] == name)
+            same(f"{place}, the tokens of the class {name}", row["tokens"].get(name, 0), counted)
+
+
+def check_day(day, file, part, listed, prices):
     """Adds up the rows of a day."""
     rows = [json.loads(line) for line in file.splitlines()]
     same(f"the rows of {day}", listed["rows"], len(rows))
+    for number, row in enumerate(rows, 1):
+        if prices is not None:
+            check_price(f"requests/{day}.jsonl, line {number}", row, prices)
     same(f"the digest of {day}", listed["sha256"], hashlib.sha256(file).hexdigest())
     sums = {}
     for row in rows:
@@ -215,11 +254,15 @@ def verify(raw, expected_key=None):
     parts = {row["day"]: part for part in terms["basis"].get("parts", []) for row in part["usage"]}
     same("the days with usage", [listed["day"] for listed in days], sorted(parts))
     missing, requests = manifest.get("days_without_requests", []), 0
+    prices = terms.get("prices")  # Absent if an older release listed the requests.
+    if prices is not None:
+        key = lambda price: (price["provider"], price["model"], price["answered_model"], price["version"])
+        prices = {key(price): price for price in prices}
     for listed in days:
         file = files.pop(f"requests/{listed['day']}.jsonl", None)
         same(f"{listed['day']} has no requests", listed["day"] in missing, file is None)
         if file is not None:
-            requests += check_day(listed["day"], file, parts[listed["day"]], listed)
+            requests += check_day(listed["day"], file, parts[listed["day"]], listed, prices)
     same("files that no day lists", list(files), [])
     return invoice, requests, missing
 

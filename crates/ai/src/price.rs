@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use access::{NanoUsd, Tokens};
 use meter::rating::{Line, total};
-use meter::{Rates, ToolCalls, UnitRates, Usage};
+use meter::{LongRates, RateCard, Rates, ToolCalls, UnitRates, Usage};
 
 pub use access::usd::UsdError;
 pub use decimal::{parse_each, parse_per_million, parse_per_second};
@@ -88,18 +88,14 @@ impl Price {
     /// Returns the cost of `usage` line by line; a free model may have no line.
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
-        let mut lines = match (usage.has_tokens(), usage.tools.is_empty(), usage.billed) {
-            (false, true, Some(billed)) => vec![self.units.line(billed)?],
-            (false, ..) if self.is_free() => Vec::new(),
-            (false, ..) => return None,
-            (true, ..) => {
-                let mut lines = self.rates_for(usage).lines(usage)?;
-                lines.extend(self.units.tool_lines(&usage.tools)?);
-                lines
-            }
-        };
-        lines.extend(self.units.request_line());
-        Some(lines)
+        self.card().lines(usage)
+    }
+
+    /// Returns the rates of the price.
+    #[must_use]
+    pub fn card(&self) -> RateCard {
+        let long = self.long.map(|long| LongRates { above_tokens: Tokens(long.above_tokens), rates: long.rates });
+        RateCard { rates: self.rates, long, units: self.units }
     }
 
     /// Returns the cost of the parts of `usage` that have a rate at `terms`. A missing rate of long requests is replaced

@@ -33,6 +33,7 @@ use store::Store;
 use uuid::Uuid;
 
 use crate::midtrans::MidtransClient;
+use crate::prices::PriceBook;
 use crate::settings::BillingSettings;
 
 pub use cancelling::CancelAt;
@@ -56,13 +57,20 @@ pub struct Books {
     store: Store,
     settings: Arc<BillingSettings>,
     provider: Option<Arc<MidtransClient>>,
+    prices: PriceBook,
 }
 
 impl Books {
     /// Returns the books of a store. Without a provider, customers cannot pay.
     #[must_use]
     pub fn new(store: Store, settings: BillingSettings, provider: Option<Arc<MidtransClient>>) -> Self {
-        Self { store, settings: Arc::new(settings), provider }
+        Self { store, settings: Arc::new(settings), provider, prices: PriceBook::default() }
+    }
+
+    /// Returns the books with the prices of LLM calls, whose rates receipts contain.
+    #[must_use]
+    pub fn with_prices(self, prices: PriceBook) -> Self {
+        Self { prices, ..self }
     }
 
     /// Returns the store of the books.

@@ -1,12 +1,16 @@
-//! An invoice or a credit note as a printable page: the figures of the API, in one language, without scripts.
+//! An invoice or a credit note as a document for printing: the figures of the API, in one language, as HTML or PDF.
 
-use std::fmt::Write as _;
+mod html;
+mod pdf;
+mod texts;
 
 use access::Day;
 use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
 
+use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
 use crate::language::Language;
-use crate::markup::escaped;
+
+pub use pdf::PdfError;
 
 /// The content of a document.
 #[derive(Debug, Clone, Copy)]
@@ -23,37 +27,40 @@ pub struct InvoiceDocument<'a> {
     pub language: Language,
 }
 
-/// The style of the page, which prints on A4.
-const STYLE: &str = "@page{size:A4;margin:18mm}body{font:15px/1.5 system-ui,sans-serif;color:#1c1917;max-width:50em;margin:2em auto;padding:0 1em}\
-h1{font-size:1.6em;margin:0}header,section{display:flex;flex-wrap:wrap;justify-content:space-between;gap:1em 3em;margin-bottom:2em}\
-address{font-style:normal;max-width:22em;overflow-wrap:anywhere}dl{display:grid;grid-template-columns:auto auto;gap:.2em 2em;margin:0;align-content:start}\
-dt,th,small{color:#57534e;font-weight:400}dd{margin:0;text-align:right}table{border-collapse:collapse;width:100%}\
-th,td{padding:.5em 0 .5em 1em;text-align:right;vertical-align:top;border-bottom:1px solid #d6d3d1}\
-th:first-child,td:first-child{text-align:left;padding-left:0;overflow-wrap:anywhere}small{display:block}\
-.sums{margin:1.5em 0 0 auto;max-width:24em}.sums .total{font-weight:600}tr{break-inside:avoid}";
-
 impl InvoiceDocument<'_> {
-    /// Returns the page, with its style.
+    /// Returns the document as an HTML page, with its style.
     #[must_use]
     pub fn html(&self) -> String {
-        let (language, number) = (self.language, self.invoice.number.as_deref().unwrap_or_default());
-        let title = format!("{} {number}", self.title());
-        let mut page = format!(
-            "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-             <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{}</h1>\n",
-            language.code(),
-            escaped(&title),
-            escaped(&title)
-        );
-        page.push_str(&listed("", &self.head()));
-        page.push_str("</header>\n<section>\n");
-        page.push_str(&self.party(language.pick("From", "Dari"), &self.parties.seller));
-        page.push_str(&self.party(language.pick("To", "Kepada"), &self.parties.customer));
-        page.push_str("</section>\n");
-        page.push_str(&self.table());
-        page.push_str(&listed("sums", &self.sums()));
-        page.push_str("</body>\n</html>\n");
-        page
+        html::page(&self.texts())
+    }
+
+    /// Returns the document as a PDF file. Equal documents have equal bytes.
+    ///
+    /// # Errors
+    /// [`PdfError`] if the file cannot be written.
+    pub fn pdf(&self) -> Result<Vec<u8>, PdfError> {
+        pdf::file(&self.texts(), self.invoice.issued_at)
+    }
+
+    fn texts(&self) -> DocumentTexts {
+        let language = self.language;
+        DocumentTexts {
+            language,
+            title: format!("{} {}", self.title(), self.invoice.number.as_deref().unwrap_or_default()),
+            head: self.head(),
+            parties: [
+                self.party(language.pick("From", "Dari"), &self.parties.seller),
+                self.party(language.pick("To", "Kepada"), &self.parties.customer),
+            ],
+            columns: [
+                language.pick("Description", "Keterangan"),
+                language.pick("Quantity", "Kuantitas"),
+                language.pick("Unit price", "Harga satuan"),
+                language.pick("Amount", "Jumlah"),
+            ],
+            rows: self.lines.iter().map(|line| self.row(line)).collect(),
+            sums: self.sums(),
+        }
     }
 
     fn title(&self) -> &'static str {
@@ -87,57 +94,42 @@ impl InvoiceDocument<'_> {
         rows
     }
 
-    fn sums(&self) -> Vec<(String, String)> {
+    fn sums(&self) -> Vec<SumTexts> {
         let (of, language) = (self.invoice, self.language);
-        let mut rows = vec![(language.pick("Subtotal", "Subtotal").to_owned(), self.money(of.subtotal))];
+        let sum = |name: String, amount: i64| SumTexts { name, value: self.money(amount), is_total: false };
+        let mut sums = vec![sum(language.pick("Subtotal", "Subtotal").to_owned(), of.subtotal)];
         if !of.tax_name.is_empty() {
-            let base = language.pick("Base of", "Dasar pengenaan").to_owned();
-            rows.push((format!("{base} {}", of.tax_name), self.money(of.tax_base)));
-            rows.push((format!("{} {}", of.tax_name, percent(&of.tax_rate, language)), self.money(of.tax)));
+            let base = language.pick("Base of", "Dasar pengenaan");
+            sums.push(sum(format!("{base} {}", of.tax_name), of.tax_base));
+            sums.push(sum(format!("{} {}", of.tax_name, percent(&of.tax_rate, language)), of.tax));
         }
-        rows.push(("Total".to_owned(), self.money(of.total)));
+        sums.push(SumTexts { is_total: true, ..sum("Total".to_owned(), of.total) });
         if of.kind != "credit_note" {
-            rows.push((language.pick("Unpaid", "Belum dibayar").to_owned(), self.money(of.remaining)));
+            sums.push(sum(language.pick("Unpaid", "Belum dibayar").to_owned(), of.remaining));
         }
-        rows
+        sums
     }
 
-    fn table(&self) -> String {
+    fn row(&self, line: &StoredInvoiceLine) -> RowTexts {
         let language = self.language;
-        let mut table = format!(
-            "<table>\n<thead><tr><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
-            language.pick("Description", "Keterangan"),
-            language.pick("Quantity", "Kuantitas"),
-            language.pick("Unit price", "Harga satuan"),
-            language.pick("Amount", "Jumlah")
-        );
-        for line in self.lines {
-            let price = line.unit_price_pico.map(|pico| language.unit_price(pico, self.invoice.currency));
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                table,
-                "<tr><td>{}<small>{}</small></td><td>{} {}</td><td>{}</td><td>{}</td></tr>",
-                escaped(&line.text),
-                escaped(&self.days(stored_day(line.first_day), stored_day(line.last_day))),
-                language.number(line.quantity.unsigned_abs()),
-                escaped(unit(&line.unit, language)),
-                escaped(&price.unwrap_or_default()),
-                escaped(&self.money(line.amount))
-            );
+        let price = line.unit_price_pico.map(|pico| language.unit_price(pico, self.invoice.currency));
+        RowTexts {
+            text: line.text.clone(),
+            days: self.days(stored_day(line.first_day), stored_day(line.last_day)),
+            quantity: format!("{} {}", language.number(line.quantity.unsigned_abs()), unit(&line.unit, language)),
+            price: price.unwrap_or_default(),
+            amount: self.money(line.amount),
         }
-        table.push_str("</tbody>\n</table>\n");
-        table
     }
 
-    fn party(&self, label: &str, of: &InvoiceParty) -> String {
+    fn party(&self, label: &'static str, of: &InvoiceParty) -> PartyTexts {
         let tax_number = if of.tax_number.is_empty() {
             String::new()
         } else {
             format!("{} {}", self.language.pick("Tax number", "NPWP"), of.tax_number)
         };
-        let texts = [&of.name, &of.address, &tax_number, &of.email];
-        let lines: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).map(|text| escaped(text)).collect();
-        format!("<address><small>{label}</small>{}</address>\n", lines.join("<br>"))
+        let lines = [of.name.clone(), of.address.clone(), tax_number, of.email.clone()];
+        PartyTexts { label, lines: lines.into_iter().filter(|text| !text.is_empty()).collect() }
     }
 
     fn state(&self) -> &'static str {
@@ -160,17 +152,6 @@ impl InvoiceDocument<'_> {
     fn money(&self, amount: i64) -> String {
         self.language.money(amount, self.invoice.currency)
     }
-}
-
-/// Returns a list of names and values. The row named `Total` is emphasized.
-fn listed(class: &str, rows: &[(String, String)]) -> String {
-    let mut list = if class.is_empty() { "<dl>\n".to_owned() } else { format!("<dl class=\"{class}\">\n") };
-    for (name, value) in rows {
-        let class = if name == "Total" { " class=\"total\"" } else { "" };
-        let _ = writeln!(list, "<dt{class}>{}</dt><dd{class}>{}</dd>", escaped(name), escaped(value));
-    }
-    list.push_str("</dl>\n");
-    list
 }
 
 fn stored_day(days: i64) -> Day {
@@ -207,107 +188,4 @@ fn percent(rate: &str, language: Language) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use access::{Currency, Timestamp, UserId};
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn invoice() -> StoredInvoice {
-        let day = |text: &str| Day::parse(text).unwrap();
-        StoredInvoice {
-            id: Uuid::nil(),
-            user: UserId(Uuid::nil()),
-            subscription: None,
-            kind: "period".to_owned(),
-            of_invoice: None,
-            target_version: None,
-            first_day: day("2026-11-20"),
-            last_day: day("2026-12-19"),
-            state: "open".to_owned(),
-            number: Some("INV-2026-000001".to_owned()),
-            currency: Currency::Idr,
-            subtotal: 150_000,
-            tax_name: "PPN".to_owned(),
-            tax_rate: "120000/1000000".to_owned(),
-            tax_base: 137_500,
-            tax: 16_500,
-            total: 166_500,
-            remaining: 166_500,
-            issued_at: Some(day("2026-11-20").start()),
-            due_at: Some(Timestamp(day("2026-11-27").start().0)),
-            digest: String::new(),
-            tax_invoice_number: "04002600123456789".to_owned(),
-            reason: String::new(),
-            created_at: Timestamp(0),
-        }
-    }
-
-    fn page(language: Language, text: &str) -> String {
-        let line = StoredInvoiceLine {
-            no: 1,
-            kind: "plan".to_owned(),
-            text: text.to_owned(),
-            quantity: 1,
-            unit: "period".to_owned(),
-            unit_price_pico: Some(500_000_000_000),
-            amount: 150_000,
-            plan_version_id: None,
-            first_day: 20_777,
-            last_day: 20_806,
-        };
-        let party =
-            |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
-        let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
-        let (invoice, lines) = (invoice(), [line]);
-        InvoiceDocument { invoice: &invoice, lines: &lines, parties: &parties, corrected: None, language }.html()
-    }
-
-    #[test]
-    fn both_languages_have_the_figures_of_the_invoice() {
-        let english = page(Language::English, "pro");
-        for figure in [
-            "INV-2026-000001",
-            "IDR 150,000",
-            "IDR 137,500",
-            "PPN 12%",
-            "IDR 16,500",
-            "IDR 166,500",
-            "27 November 2026",
-            "IDR 0.5",
-            "04002600123456789",
-        ] {
-            assert!(english.contains(figure), "{figure}: {english}");
-        }
-        let indonesian = page(Language::Indonesian, "pro");
-        for figure in [
-            "Faktur INV-2026-000001",
-            "Rp150.000",
-            "Rp137.500",
-            "PPN 12%",
-            "Rp16.500",
-            "Rp166.500",
-            "Belum dibayar",
-            "1 periode",
-        ] {
-            assert!(indonesian.contains(figure), "{figure}: {indonesian}");
-        }
-    }
-
-    #[test]
-    fn no_text_is_markup_and_names_keep_their_script() {
-        let page = page(Language::English, "<script>alert(1)</script>");
-        assert!(!page.contains("<script") && page.contains("&lt;Ada&gt; &amp; 阿达"), "{page}");
-        assert!(page.contains("A<br>B"), "{page}");
-    }
-
-    #[test]
-    fn rates_are_percentages() {
-        for (rate, english) in
-            [("120000/1000000", "12%"), ("12500/1000000", "1.25%"), ("1/8", "12.5%"), ("", ""), ("1/0", "")]
-        {
-            assert_eq!(percent(rate, Language::English), english);
-        }
-        assert_eq!(percent("1/8", Language::Indonesian), "12,5%");
-    }
-}
+mod tests;

@@ -17,10 +17,12 @@ pub mod mail;
 mod markup;
 pub mod midtrans;
 mod pauses;
+pub mod prices;
 pub mod receipt;
 pub mod rules;
 pub mod settings;
 pub mod webhook;
 
 pub use books::{BillingError, Books};
+pub use prices::PriceBook;
 pub use settings::BillingSettings;

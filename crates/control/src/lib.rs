@@ -13,6 +13,7 @@
 #![recursion_limit = "256"]
 
 mod address;
+mod attachment;
 mod attempts;
 mod backend_state;
 mod budgets;

@@ -173,6 +173,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::invoices::show, billing::finance::change))
         .routes(routes!(billing::receipt::receipt))
         .routes(routes!(billing::document::html))
+        .routes(routes!(billing::document::pdf))
         .routes(routes!(billing::shadow::shadow))
         .routes(routes!(billing::export::export))
         .routes(routes!(billing::webhooks::list, billing::webhooks::create))

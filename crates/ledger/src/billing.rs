@@ -22,11 +22,11 @@ pub mod webhook_endpoints;
 /// A transaction of the store that changes the books.
 pub use store::sql::Transaction as BooksTransaction;
 
-pub use charged_requests::{CHARGED_PAGE, ChargedDayOf, ChargedRequest, FoldedRequests};
+pub use charged_requests::{CHARGED_PAGE, ChargedAttempt, ChargedDayOf, ChargedPrice, ChargedRequest, FoldedRequests};
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use mails::StoredMail;
-pub use parties::{InvoiceParties, InvoiceParty};
+pub use parties::{BilledUser, InvoiceParties, InvoiceParty};
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};

@@ -78,7 +78,13 @@ impl Line {
 /// Returns the total cost of lines, rounded once to nano-USD.
 #[must_use]
 pub fn total(lines: &[Line]) -> NanoUsd {
-    NanoUsd(half_to_even(lines.iter().map(Line::amount_pico).fold(0, i128::saturating_add)))
+    rounded(lines.iter().map(Line::amount_pico).fold(0, i128::saturating_add))
+}
+
+/// Rounds a cost in pico-USD to nano-USD, half to even.
+#[must_use]
+pub fn rounded(pico: i128) -> NanoUsd {
+    NanoUsd(half_to_even(pico))
 }
 
 impl Rates {
@@ -150,6 +156,12 @@ impl Rates {
         if usage.has_tokens() { lines.collect() } else { None }
     }
 
+    /// Returns the rate of a class by its name; `None` if it is unknown or of another kind.
+    #[must_use]
+    pub fn of_class(&self, class: &str) -> Option<u64> {
+        CLASSES.into_iter().zip(self.of_classes()).find_map(|(name, rate)| rate.filter(|_| name == class))
+    }
+
     /// The rates in the order of [`Usage::classes`].
     const fn of_classes(&self) -> [Option<u64>; TOKEN_CLASS_COUNT] {
         [
@@ -201,6 +213,24 @@ impl UnitRates {
             Unit::Character => self.character,
         };
         rate.map(|rate_pico| Line { class: billed.unit.as_str(), quantity: billed.quantity, rate_pico })
+    }
+
+    /// Returns the rate of a class of [`Line`] by its name; `None` if it is unknown or of another kind.
+    #[must_use]
+    pub fn of_class(&self, class: &str) -> Option<u64> {
+        match class {
+            "image" => self.image,
+            "millisecond" => self.millisecond,
+            "character" => self.character,
+            "search" => self.search,
+            "request" => self.request,
+            "search_prompt" => self.search_prompt,
+            "maps_query" => self.maps_query,
+            "maps_prompt" => self.maps_prompt,
+            "container" => self.container,
+            "file_search" => self.file_search,
+            _ => None,
+        }
     }
 
     /// Returns the fee per request as a line; `None` without a fee.

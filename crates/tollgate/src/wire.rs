@@ -261,8 +261,7 @@ async fn join(
         proxying = Some(RunningProxy { workers, shared });
     }
     services.certificates(&base, open_listeners.tls);
-    let books =
-        billing::start(&base.live.load(), &base.store, &base.keys.vault, options.role, &mut services.jobs).await?;
+    let books = billing::start(&base.live, &base.store, &base.keys.vault, options.role, &mut services.jobs).await?;
     services.control(
         &base,
         ControlListener {

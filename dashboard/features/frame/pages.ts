@@ -1,7 +1,7 @@
-import { BadgeCheck, Banknote, Box, CalendarDays, ChartColumn, ClipboardList, CreditCard, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, ReceiptText, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints } from "lucide-react";
+import { BadgeCheck, Banknote, Box, CalendarDays, ChartColumn, ClipboardList, CreditCard, FileCog, Gauge, KeyRound, Layers, type LucideIcon, Plug, ReceiptText, Route, Server, SquareTerminal, Timer, Users, Wallet, Waypoints, Webhook } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "billing" | "invoices" | "pay" | "billingAdmin" | "account";
+export type PageName = "overview" | "usage" | "day" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "review" | "audit" | "configuration" | "limits" | "upstreams" | "routes" | "explain" | "billing" | "invoices" | "pay" | "billingAdmin" | "webhooks" | "account";
 
 interface PageEntry {
   href: string;
@@ -33,6 +33,7 @@ export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
   { href: "/dashboard/review", icon: BadgeCheck, name: "review" },
   { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true },
+  { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
   { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
   { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },

@@ -57,6 +57,7 @@ function Content({ invoice }: { invoice: Invoice }) {
     [t.invoices.due, invoice.due_at && format.moment(invoice.due_at)],
     [t.invoices.reason, invoice.reason && <bdi key="v">{invoice.reason}</bdi>],
     [t.invoices.taxNumber, invoice.tax_invoice_number],
+    [t.invoices.pdf, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/pdf`} download>{t.invoices.pdfText}</a>],
     [t.invoices.page, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/html`} target="_blank" rel="noreferrer">{t.invoices.pageText}</a>],
     [t.invoices.receipt, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/receipt`} download>{t.invoices.receiptText}</a>],
   ];

@@ -20,6 +20,7 @@ export const frame = {
   signOut: "Sign out",
   billing: "Billing",
   billingAdmin: "Billing of all users",
+  webhooks: "Webhooks",
   invoices: "Invoices",
   pay: "Pay invoice",
   account: "Account",

@@ -30,6 +30,8 @@ export const invoices = {
   taxNumber: "Tax invoice",
   creditNotes: "Credit notes",
   reason: "Reason",
+  pdf: "PDF",
+  pdfText: "Download (PDF)",
   page: "Page for printing",
   pageText: "Open",
   receipt: "Receipt",

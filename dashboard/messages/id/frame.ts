@@ -22,6 +22,7 @@ export const frame: Messages["frame"] = {
   signOut: "Keluar",
   billing: "Tagihan",
   billingAdmin: "Tagihan semua pengguna",
+  webhooks: "Webhook",
   invoices: "Faktur",
   pay: "Bayar faktur",
   account: "Akun",

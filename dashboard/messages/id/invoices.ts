@@ -32,6 +32,8 @@ export const invoices: Messages["invoices"] = {
   taxNumber: "Faktur pajak",
   creditNotes: "Nota kredit",
   reason: "Alasan",
+  pdf: "PDF",
+  pdfText: "Unduh (PDF)",
   page: "Halaman untuk dicetak",
   pageText: "Buka",
   receipt: "Bukti perhitungan",

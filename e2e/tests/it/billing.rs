@@ -1,6 +1,8 @@
 //! Subscriptions that are paid through the stub of Midtrans, which the demo starts.
 
+mod documents;
 mod receipts;
+mod time_zones;
 
 use std::net::SocketAddr;
 

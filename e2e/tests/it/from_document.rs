@@ -23,7 +23,7 @@ const PASSWORD: &str = "a password of the walker";
 const RENEWALS_MAX: u64 = 60;
 /// Operations that need a secret from a mailbox, a password that this test does not guess, the version of the settings in
 /// force, or billing, which is not enabled.
-const SELDOM_WELL: [&str; 44] = [
+const SELDOM_WELL: [&str; 45] = [
     "DELETE /api/cache",
     "GET /api/billing/profile",
     "PATCH /api/billing/profile",
@@ -41,6 +41,7 @@ const SELDOM_WELL: [&str; 44] = [
     "GET /api/invoices",
     "GET /api/invoices/{id}",
     "GET /api/invoices/{id}/html",
+    "GET /api/invoices/{id}/pdf",
     "GET /api/invoices/{id}/receipt",
     "PATCH /api/invoices/{id}",
     "GET /api/webhooks",

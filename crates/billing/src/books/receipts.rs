@@ -1,15 +1,16 @@
 //! The documents and requests of receipts, and the job that lists the requests of new invoices while they are stored.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use access::{Day, Timestamp, UnitPrice, UserNo};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::{
-    CHARGED_PAGE, ChargedDayOf, StoredInvoice, StoredInvoiceDay, StoredInvoiceLine, invoices, plan_versions, receipts,
-    subscriptions,
+    CHARGED_PAGE, ChargedDayOf, ChargedPrice, StoredInvoice, StoredInvoiceDay, StoredInvoiceLine, invoices,
+    plan_versions, receipts, subscriptions,
 };
 use sha2::{Digest as _, Sha256};
-use store::Store;
+use store::{DatabaseError, Store};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptIn
 use crate::rules::invoice::{InvoiceLine, LineKind};
 use crate::rules::period::BillingPeriod;
 use crate::rules::tax::TaxAmount;
-use crate::rules::terms::InvoiceTerms;
+use crate::rules::terms::{InvoiceTerms, ListedPrice};
 
 /// The specification of the job `billing_receipts`.
 pub const RECEIPTS: JobSpec = JobSpec {
@@ -83,11 +84,14 @@ impl Job for ReceiptListing {
             for invoice in page {
                 match self.0.list_requests(invoice).await {
                     Ok(()) => {}
-                    Err(BillingError::Database(error)) => return Err(error.into()),
+                    Err(BillingError::Database(error)) if !matches!(error, DatabaseError::Unreadable { .. }) => {
+                        return Err(error.into());
+                    }
                     // Later invoices do not wait for one whose rows are unreadable.
                     Err(error) => {
                         unlisted += 1;
-                        let number = invoices::present(self.0.store(), invoice).await?.and_then(|of| of.number);
+                        let found = invoices::present(self.0.store(), invoice).await.ok().flatten();
+                        let number = found.and_then(|of| of.number);
                         tracing::error!(%invoice, number, %error, "the requests of an invoice cannot be listed");
                     }
                 }
@@ -120,13 +124,30 @@ impl Books {
         if terms.is_listed || invoice.number.is_none() {
             return Ok(());
         }
-        let source = self.source(invoice).await?;
+        let mut source = self.source(invoice).await?;
+        source.documents.terms.prices = Some(self.listed_prices(&source).await?);
         let mut days = Vec::new();
         for day in source.documents.days_with_usage() {
             let listed = source.list(day).await?;
             days.push(StoredInvoiceDay { day, rows: listed.rows, digest: listed.sha256 });
         }
-        Ok(receipts::set_listed(self.store(), id, &days).await?)
+        let terms = serde_json::to_string(&source.documents.terms);
+        let terms = terms.map_err(|_| BillingError::Inconsistent("the terms of an invoice cannot be written"))?;
+        Ok(receipts::set_listed(self.store(), id, &terms, &days).await?)
+    }
+
+    /// Returns the prices of the requests of an invoice in their order, without those that are no longer configured.
+    async fn listed_prices(&self, source: &ReceiptSource) -> Result<Vec<ListedPrice>, BillingError> {
+        let mut used = BTreeSet::new();
+        for day in source.documents.days_with_usage() {
+            used.append(&mut source.of_day(day).prices(self.store()).await?);
+        }
+        let listed = used.into_iter().filter_map(|price| {
+            let card = self.prices.find(&price)?;
+            let ChargedPrice { provider, sent_model: model, answered_model, version } = price;
+            Some(ListedPrice { provider, model, answered_model, version, card })
+        });
+        Ok(listed.collect())
     }
 
     /// Returns the source of a receipt without its days.
@@ -183,7 +204,7 @@ impl ReceiptSource {
     /// # Errors
     /// Database errors of any kind.
     pub async fn part(&self, day: Day, at: DayCursor) -> Result<(Vec<ReceiptRow>, Option<DayCursor>), BillingError> {
-        let of = ChargedDayOf { user: self.user, day, computed_at: self.computed_at };
+        let of = self.of_day(day);
         let after = match at {
             DayCursor::Begin => None,
             DayCursor::After(started_at, id) => Some((started_at, id)),
@@ -195,7 +216,12 @@ impl ReceiptSource {
         let page = of.requests(&self.store, after).await?;
         let last = page.last().filter(|_| page.len() >= CHARGED_PAGE);
         let next = last.map_or(DayCursor::Counts, |last| DayCursor::After(last.started_at, last.id));
-        Ok((page.iter().map(ReceiptRow::of_request).collect(), Some(next)))
+        let prices = self.documents.terms.prices.as_deref();
+        Ok((page.iter().map(|of| ReceiptRow::of_request(of, prices)).collect(), Some(next)))
+    }
+
+    const fn of_day(&self, day: Day) -> ChargedDayOf {
+        ChargedDayOf { user: self.user, day, computed_at: self.computed_at }
     }
 
     /// Reads the requests of a day. The digest is empty if they do not add up to the usage of the invoice.

@@ -5,8 +5,8 @@ use std::fmt;
 
 use access::Day;
 use sha2::{Digest as _, Sha256};
-use thiserror::Error;
 
+use super::check_error::ReceiptDifference;
 use super::document::{ListedDay, ReceiptDocuments};
 use super::row::{ReceiptRow, ReceiptSums};
 use crate::midtrans::hex;
@@ -15,18 +15,6 @@ use crate::rules::usage::UsageDay;
 
 /// The maximum length of one line of a day's file.
 const ROW_BYTES_MAX: usize = 1 << 20;
-
-/// The first figure of a receipt that differs from the figure that its documents give.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{place}: the receipt has {stated}, and the computation gives {computed}")]
-pub struct ReceiptDifference {
-    /// The place of the figure.
-    pub place: String,
-    /// The figure in the receipt.
-    pub stated: String,
-    /// The figure that was computed.
-    pub computed: String,
-}
 
 /// The check of a receipt's requests. They are passed in as bytes, in the order of the days.
 #[derive(Debug)]
@@ -44,6 +32,7 @@ pub struct DayCheck<'a> {
     sums: ReceiptSums,
     line: Vec<u8>,
     unreadable: Option<u64>,
+    wrong: Option<ReceiptDifference>,
 }
 
 fn same<T: PartialEq + fmt::Display>(
@@ -97,6 +86,7 @@ impl<'a> ReceiptCheck<'a> {
             sums: ReceiptSums::default(),
             line: Vec::new(),
             unreadable: None,
+            wrong: None,
         }
     }
 
@@ -105,7 +95,7 @@ impl<'a> ReceiptCheck<'a> {
     /// # Errors
     /// [`ReceiptDifference`] names the first figure that differs.
     pub fn end(&mut self, day: DayCheck<'_>) -> Result<(), ReceiptDifference> {
-        let DayCheck { documents, listed, digest, sums, line, unreadable } = day;
+        let DayCheck { documents, listed, digest, sums, line, unreadable, wrong } = day;
         let place = ListedDay::file_name(listed.day);
         let unreadable = unreadable.or((!line.is_empty()).then_some(sums.rows + 1));
         if let Some(row) = unreadable {
@@ -116,6 +106,9 @@ impl<'a> ReceiptCheck<'a> {
             });
         }
         same(format!("the rows of {place}"), &listed.rows, &sums.rows)?;
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
         let usage = documents.usage_of(listed.day);
         if let Some((stated, summed)) = sums.difference(listed.day, &usage) {
             return Err(usage_difference(&stated, &summed));
@@ -134,6 +127,14 @@ impl<'a> ReceiptCheck<'a> {
 }
 
 impl DayCheck<'_> {
+    fn add(&mut self, row: &ReceiptRow) {
+        if let (None, Some(prices)) = (&self.wrong, &self.documents.terms.prices) {
+            let place = format!("{}, line {}", ListedDay::file_name(self.listed.day), self.sums.rows + 1);
+            self.wrong = row.price_difference(prices, &place);
+        }
+        self.sums.add(self.listed.day, row);
+    }
+
     /// Adds bytes of the day's file.
     pub fn push(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
@@ -146,7 +147,7 @@ impl DayCheck<'_> {
             self.line.extend(part);
             if part.ends_with(b"\n") {
                 match serde_json::from_slice::<ReceiptRow>(&self.line) {
-                    Ok(row) => self.sums.add(self.listed.day, &row),
+                    Ok(row) => self.add(&row),
                     Err(_) => self.unreadable = self.unreadable.or(Some(self.sums.rows + 1)),
                 }
                 self.line.clear();

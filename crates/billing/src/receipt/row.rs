@@ -9,6 +9,8 @@ use meter::usage::{CLASSES, TOOL_CALLS};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::priced::PricedAttempt;
+use crate::rules::terms::ListedPrice;
 use crate::rules::usage::UsageDay;
 
 /// One request, or the requests of one route and class of the status that are stored as counts.
@@ -54,6 +56,9 @@ pub struct ReceiptRow {
     /// Whether the cost is unknown or partly unknown.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unpriced: bool,
+    /// The attempts with a cost, each with the rates by which it was priced; absent if an older release listed the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub priced: Vec<PricedAttempt>,
 }
 
 /// The sums of a day's rows: of all requests, and of each model.
@@ -65,9 +70,10 @@ pub struct ReceiptSums {
 }
 
 impl ReceiptRow {
-    /// Returns the row of a request.
+    /// Returns the row of a request. `prices` are `None` if an older release listed the requests.
     #[must_use]
-    pub fn of_request(of: &ChargedRequest) -> Self {
+    pub fn of_request(of: &ChargedRequest, prices: Option<&[ListedPrice]>) -> Self {
+        let priced = prices.map(|prices| of.attempts.iter().filter_map(|attempt| PricedAttempt::of(attempt, prices)));
         let usage = of.usage.as_ref();
         let tokens = usage.map(|usage| usage.classes()).into_iter().flatten().zip(CLASSES);
         let tokens = tokens.filter_map(|(tokens, class)| Some((class.to_owned(), tokens?.0)));
@@ -90,6 +96,7 @@ impl ReceiptRow {
             units: tools.chain(billed).collect(),
             cost_nano: of.cost_nano,
             unpriced: of.unpriced,
+            priced: priced.map(Iterator::collect).unwrap_or_default(),
         }
     }
 

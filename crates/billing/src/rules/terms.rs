@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use access::Day;
+use meter::RateCard;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
@@ -24,6 +25,25 @@ pub struct InvoiceTerms {
     pub tax: Option<TaxRule>,
     /// The source of the lines.
     pub basis: InvoiceBasis,
+    /// The rates by which requests were priced; `None` until they are listed, and if an older release listed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Vec<ListedPrice>>,
+}
+
+/// A price by which requests were priced. Requests name its place in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPrice {
+    /// Name of the provider.
+    pub provider: String,
+    /// Model that the provider was asked for.
+    pub model: String,
+    /// Model that responded, if the provider reports it.
+    pub answered_model: Option<String>,
+    /// Version of the price.
+    pub version: String,
+    /// The rates in pico-USD of one token or unit.
+    #[serde(flatten)]
+    pub card: RateCard,
 }
 
 /// The source of an invoice's lines.
@@ -144,7 +164,7 @@ impl InvoiceTerms {
             InvoiceBasis::Period { .. } | InvoiceBasis::Change { .. } => (draft.subtotal, draft.tax),
         };
         let tax = rule.filter(|rule| tax != TaxAmount::default() && rule.on(subtotal) == Ok(tax)).cloned();
-        Self { tax, basis }
+        Self { tax, basis, prices: None }
     }
 
     /// Computes the invoice again. `version` returns a version of a plan, and `lines` has the lines of the invoice, of

@@ -11,7 +11,8 @@ use http::{Request, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -48,6 +49,11 @@ pub(super) struct SignedMessage {
     pub(super) body: String,
 }
 
+/// The file of certification authorities contains no certificate, or one that is not valid.
+#[derive(Debug, Error)]
+#[error("the file has no certificate in PEM, or an invalid one")]
+pub struct WebhookCaError;
+
 /// Why there is no response. The texts contain no URL: its path may contain a secret.
 #[derive(Debug, Error)]
 pub(super) enum WebhookSendError {
@@ -68,10 +74,18 @@ pub(super) enum WebhookSendError {
 }
 
 impl WebhookClient {
-    /// Returns a client that trusts the usual certification authorities.
-    pub(super) fn new() -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self { tls: Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()) }
+    /// Returns a client that trusts Mozilla's certification authorities, and those in `ca` (PEM).
+    pub(super) fn new(ca: &[u8]) -> Result<Self, WebhookCaError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut count = 0;
+        for certificate in CertificateDer::pem_slice_iter(ca) {
+            roots.add(certificate.map_err(|_| WebhookCaError)?).map_err(|_| WebhookCaError)?;
+            count += 1;
+        }
+        if count == 0 && !ca.is_empty() {
+            return Err(WebhookCaError);
+        }
+        Ok(Self { tls: Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()) })
     }
 
     /// Sends a message, and returns the status of the response.

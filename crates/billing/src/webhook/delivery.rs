@@ -12,7 +12,7 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction, DatabaseError, Store};
 use tokio::task::JoinSet;
 
-use super::client::{SignedMessage, WebhookClient};
+use super::client::{SignedMessage, WebhookCaError, WebhookClient};
 use super::signature::WebhookSecrets;
 use super::url::WebhookUrl;
 use crate::pauses::Pauses;
@@ -53,10 +53,13 @@ struct AttemptFailure {
 }
 
 impl WebhookDelivery {
-    /// Returns the job for a store, whose secrets are sealed with the vault.
-    #[must_use]
-    pub fn new(store: Store, vault: Arc<Vault>) -> Self {
-        Self { store, vault, client: WebhookClient::new() }
+    /// Returns the job for a store, whose secrets are sealed with the vault. Receivers are verified by Mozilla's
+    /// certification authorities, and by those in `ca`: certificates in PEM, or nothing.
+    ///
+    /// # Errors
+    /// [`WebhookCaError`] if `ca` has no certificate, or an invalid one.
+    pub fn new(store: Store, vault: Arc<Vault>, ca: &[u8]) -> Result<Self, WebhookCaError> {
+        Ok(Self { store, vault, client: WebhookClient::new(ca)? })
     }
 }
 

@@ -204,38 +204,3 @@ async fn a_chargeback_limits_the_subscription() {
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
     shop.agrees().await;
 }
-
-#[tokio::test]
-async fn a_close_that_is_killed_half_way_is_completed_by_three_nodes() {
-    const SUBSCRIBERS: usize = 200;
-    let shop = Shop::open("2026-11-01").await;
-    let mut users = Vec::new();
-    for nth in 0..SUBSCRIBERS {
-        let user = shop.user(&format!("user-{nth}")).await;
-        shop.subscribe(user, "trial").await;
-        users.push(user);
-    }
-    shop.move_to("2026-11-15");
-    let books = shop.books.clone();
-    let killed = tokio::spawn(async move { books.close_periods(None).await });
-    while shop.invoices_of(users[SUBSCRIBERS / 2]).await.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    killed.abort();
-    assert!(killed.await.is_err(), "the node was killed before it closed all periods");
-    let [one, two, three] = [shop.books.clone(), shop.books.clone(), shop.books.clone()];
-    let counts = tokio::join!(one.close_periods(None), two.close_periods(None), three.close_periods(None));
-    let counts = [counts.0, counts.1, counts.2].map(Result::unwrap);
-    assert!(counts.iter().all(|counts| counts.failed == 0 && counts.waiting == 0), "{counts:?}");
-    assert_eq!(shop.books.close_periods(None).await.unwrap(), CloseCounts::default());
-    let mut numbers = Vec::new();
-    for user in users {
-        let invoices = shop.invoices_of(user).await;
-        assert_eq!((invoices.len(), invoices[0].total), (1, 50_000));
-        numbers.extend(invoices.into_iter().filter_map(|invoice| invoice.number));
-    }
-    numbers.sort();
-    let expected: Vec<String> = (1..=SUBSCRIBERS).map(|number| format!("INV-2026-{number:06}")).collect();
-    assert_eq!(numbers, expected, "no number is lost or given twice");
-    shop.agrees().await;
-}

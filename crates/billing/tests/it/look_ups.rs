@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use billing::BillingError;
+use billing::books::PaymentOutcome;
 use billing::channel::PaymentChannel;
 use billing::collect::{NotificationHandling, PaymentReconciliation};
 use jobs::Job as _;
@@ -119,6 +120,55 @@ async fn a_notification_that_cannot_be_handled_waits_and_is_given_up() {
         attempts += 1;
     }
     assert_eq!((attempts, provider.count(&bad.order)), (24, 24));
+}
+
+/// As of DANA: <https://github.com/Midtrans/midtrans-php/issues/113>.
+#[tokio::test]
+async fn a_transaction_is_found_by_its_id_when_the_order_id_differs() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [of, other] = begun(&shop, ["bca", "bni"]).await;
+    provider.respond(&of.order, 200, status(&of.order, "pending", "201"));
+    provider.books.refresh(&of).await.unwrap();
+    let transaction = payment(&shop, of.id).await.transaction.unwrap();
+    let mut paid = status(&of.order, "settlement", "200");
+    paid["order_id"] = json!("DANA-1");
+    provider.respond(&transaction, 200, paid);
+    for (digest, transaction) in [("1", transaction.as_str()), ("2", "t-unknown")] {
+        let new = NewNotification { digest, order: "DANA-1", transaction, status: "settlement", body: "{}" };
+        payments::add_notification(shop.store(), new).await.unwrap();
+    }
+    NotificationHandling::new(provider.books.clone()).run().await.unwrap();
+    assert_eq!(payment(&shop, of.id).await.state, "paid");
+    assert_eq!(payment(&shop, other.id).await.state, "created");
+    assert_eq!(provider.count("t-unknown"), 0, "no payment has this transaction");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_status_of_another_amount_currency_or_order_moves_no_money() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [of] = begun(&shop, ["bca"]).await;
+    for (nth, name, value) in [
+        (1, "gross_amount", json!("150001.00")),
+        (2, "gross_amount", json!("0.00")),
+        (3, "gross_amount", json!("1.00")),
+        (4, "gross_amount", json!("9223372036854775807.00")),
+        (5, "gross_amount", json!("1e3")),
+        (6, "currency", json!("USD")),
+        (7, "order_id", json!("TG-1")),
+    ] {
+        let mut other = status(&of.order, "settlement", "200");
+        other[name] = value.clone();
+        provider.respond(&of.order, 200, other);
+        let result = provider.books.refresh(&of).await;
+        assert!(matches!(result, Ok(PaymentOutcome::Mismatch) | Err(BillingError::Provider(_))), "{name}: {result:?}");
+        assert!(notify(&shop, &nth.to_string(), &of).await);
+        NotificationHandling::new(provider.books.clone()).run().await.unwrap();
+        assert_eq!(payment(&shop, of.id).await.state, "created", "{name} {value}");
+    }
+    shop.agrees().await;
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@
 
 mod books;
 mod changes;
+mod closing;
+mod documents;
 mod faults;
 mod look_ups;
 mod mails;

@@ -1,7 +1,8 @@
 //! Money that arrives late or twice, and money that is taken back.
 
 use access::{UserId, UserStatus};
-use billing::books::{CancelAt, PaymentOutcome};
+use billing::BillingError;
+use billing::books::{CancelAt, CreditedLine, PaymentOutcome};
 use billing::midtrans::StatusReport;
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
@@ -225,4 +226,26 @@ async fn the_first_period_after_a_trial_is_whole() {
     assert_eq!((invoice.first_day, invoice.last_day), (day("2026-12-04"), day("2027-01-03")));
     let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
     assert_eq!((subscription.anchor_day, subscription.last_day), (4, day("2027-01-03")));
+}
+
+#[tokio::test]
+async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let first = shop.invoices_of(ada).await.remove(0);
+    let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+    shop.books.credit_invoice(BY, first.id, &line, "outage").await.unwrap();
+    assert_eq!(shop.wallet_of(ada).await, 50_000);
+    shop.move_to("2026-12-20");
+    shop.books.close_periods(None).await.unwrap();
+    let next = shop.invoices_of(ada).await.into_iter().find(|invoice| invoice.state == "open").unwrap();
+    assert_eq!((next.remaining, shop.wallet_of(ada).await), (100_000, 0), "the credit pays a part of the next invoice");
+    let refused = shop.books.void_invoice(BY, next.id).await;
+    assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+    assert_eq!((shop.invoice(next.id).await, shop.wallet_of(ada).await), (next.clone(), 0));
+    // A credit note of the whole invoice gives the part back that the first one paid.
+    let line = [CreditedLine { no: 1, amount: None }];
+    shop.books.credit_invoice(BY, next.id, &line, "outage").await.unwrap();
+    assert_eq!((shop.invoice(next.id).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
+    shop.agrees().await;
 }

@@ -8,18 +8,18 @@ use billing::receipt::{ListedDay, ReceiptCheck, ReceiptDifference, ReceiptDocume
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::rules::terms::InvoiceBasis;
-use billing::{BillingError, BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books, PriceBook};
 use jobs::Job;
-use ledger::billing::receipts;
+use ledger::billing::{ChargedPrice, receipts};
 use store::Actor;
 use uuid::Uuid;
 
 use crate::shop::{Shop, day, settings};
-use crate::traffic::{Traffic, Used, execute, fast};
+use crate::traffic::{Traffic, Used, execute, fast, rates};
 
 const BY: &Actor = &Actor::COMMAND;
-const PLAIN: Used<'_> = Used { model: None, tokens: 0, cost_nano: None };
-const UNPRICED: Used<'_> = Used { model: Some("slow"), tokens: 7, cost_nano: None };
+const PLAIN: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts: 1 };
+const UNPRICED: Used<'_> = Used { model: Some("slow"), tokens: 7, cost_nano: None, attempts: 1 };
 
 fn ppn() -> TaxRule {
     let (rate, base) = (Fraction { numerator: 12, denominator: 100 }, Fraction { numerator: 11, denominator: 12 });
@@ -166,6 +166,47 @@ async fn a_receipt_gives_its_invoice_again() {
 }
 
 #[tokio::test]
+async fn a_request_has_the_rates_by_which_it_was_priced() {
+    let (mut shop, ada, mut traffic) = shop().await;
+    let price = |of: &ChargedPrice| (of.version == "p1" && of.sent_model == "fast").then(rates);
+    shop.books = shop.books.clone().with_prices(PriceBook::new(price));
+    let several = Used { attempts: 3, ..fast(5) };
+    traffic.send(&shop, day("2026-12-02"), &[fast(1_000), several, UNPRICED, PLAIN]).await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let invoice = shop.invoices_of(ada).await.pop().unwrap();
+    ReceiptListing::new(shop.books.clone()).run().await.unwrap();
+    let before = files(&shop.books, invoice.id).await;
+    assert_eq!(check(&before), Ok(4));
+    let name = "requests/2026-12-02.jsonl";
+    let lines = r#""cost_nano":1000000000,"lines":[{"class":"input","quantity":1000,"rate_pico":400000000},"#;
+    assert!(String::from_utf8_lossy(&before[name]).contains(lines), "{}", String::from_utf8_lossy(&before[name]));
+    for (text, by, named) in [
+        ("\"rate_pico\":400000000", "\"rate_pico\":400000001", "line 1, the rate of input: the receipt has 400000001,"),
+        (
+            "\"quantity\":1000,",
+            "\"quantity\":1001,",
+            "line 1, the cost at the price p1: the receipt has 1000000000, and",
+        ),
+        ("\"quantity\":5,", "\"quantity\":6,", "line 2, the cost at the price p1: the receipt has 5000000, and"),
+        ("\"quantity\":1,", "\"quantity\":2,", "line 1, the tokens of the class cached_input: the receipt has 1, and"),
+        (
+            "\"cost_nano\":15000000",
+            "\"cost_nano\":15000001",
+            "line 2, the cost of all attempts: the receipt has 15000001,",
+        ),
+    ] {
+        let found = altered(&before, name, text, by);
+        assert!(found.contains(named), "{text}: {found}");
+    }
+    let found = altered(&before, "terms.json", "\"input\": 400000000", "\"input\": 500000000");
+    assert!(found.contains("line 1, the rate of input"), "{found}");
+    // The prices of the configuration change later.
+    shop.books = shop.books.clone().with_prices(PriceBook::default());
+    assert!(files(&shop.books, invoice.id).await == before, "the bytes are the same");
+}
+
+#[tokio::test]
 async fn a_later_receipt_has_the_same_bytes() {
     let (mut shop, ada, mut traffic) = shop().await;
     traffic.send(&shop, day("2026-12-02"), &[fast(1_000)]).await;
@@ -309,4 +350,15 @@ async fn an_invoice_with_unreadable_terms_does_not_delay_later_ones() {
         let terms = receipts::find(shop.store(), invoice.id).await.unwrap().unwrap();
         assert_eq!(terms.is_listed, is_listed, "{}", invoice.number.unwrap());
     }
+}
+
+#[tokio::test]
+async fn an_invoice_with_an_unreadable_row_does_not_delay_later_ones() {
+    let (shop, _ada, _traffic) = shop().await;
+    let eve = shop.subscriber("eve", "pro").await;
+    execute(&shop, include_str!("unreadable_currency.sql"));
+    let failed = ReceiptListing::new(shop.books.clone()).run().await.unwrap_err();
+    assert_eq!(failed.to_string(), "the requests of 1 invoices cannot be listed");
+    let invoice = shop.invoices_of(eve).await.remove(0);
+    assert!(receipts::find(shop.store(), invoice.id).await.unwrap().unwrap().is_listed);
 }

@@ -4,7 +4,7 @@ use access::{Caller, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, 
 use ledger::IngestStats;
 use ledger::billing::subscriptions;
 use ledger::ingest::{drain, positions};
-use meter::{Attempt, Charge, Counts, Outcome, RequestOrigin, Source, Usage, UsageEvent};
+use meter::{Attempt, Charge, Counts, Outcome, RateCard, Rates, RequestOrigin, Source, Usage, UsageEvent};
 use rusqlite::Connection;
 use spool::{Record, Spool, SpoolOptions};
 use store::{Node, Store};
@@ -27,10 +27,19 @@ pub(crate) struct Used<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) tokens: u64,
     pub(crate) cost_nano: Option<i64>,
+    /// Attempts of the same usage and cost.
+    pub(crate) attempts: usize,
 }
 
 pub(crate) fn fast(tokens: u64) -> Used<'static> {
-    Used { model: Some("fast"), tokens, cost_nano: Some(i64::try_from(tokens).unwrap() * 1_000_000) }
+    Used { model: Some("fast"), tokens, cost_nano: Some(i64::try_from(tokens).unwrap() * 1_000_000), attempts: 1 }
+}
+
+/// The rates at which [`fast`] requests have their costs.
+pub(crate) fn rates() -> RateCard {
+    let rates =
+        Rates { input: Some(400_000_000), cached_input: Some(0), output: Some(300_000_000), ..Rates::default() };
+    RateCard { rates, ..RateCard::default() }
 }
 
 impl Traffic {
@@ -125,7 +134,7 @@ fn event(caller: Caller, id: Uuid, of: Used<'_>) -> UsageEvent {
         request_bytes: 36,
         response_bytes: 37,
         duration_us: 38,
-        attempts: vec![attempt],
+        attempts: vec![attempt; of.attempts],
         refusal: None,
         origin: RequestOrigin::default(),
     }

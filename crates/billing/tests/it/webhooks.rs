@@ -1,5 +1,7 @@
 //! Webhooks: events are added with the changes that they announce, and delivered until they are accepted or given up.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -93,7 +95,7 @@ impl Announcing {
         let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let vault = Arc::new(Vault::new(&key, None));
         shop.store().admit_master_key(BY, &vault).await.unwrap();
-        let job = WebhookDelivery::new(shop.store().clone(), vault.clone());
+        let job = WebhookDelivery::new(shop.store().clone(), vault.clone(), b"").unwrap();
         Self { shop, vault, job }
     }
 

@@ -19,6 +19,7 @@ pub(super) fn billing(reader: &Reader<'_>, input: &BillingInput, brand: &str) ->
         grace: input.grace.value,
         last: input.r#final.value,
         fallback_plan: input.fallback_plan.value.clone(),
+        webhooks_ca: input.webhooks_ca.as_ref().map(|file| file.value.clone()),
         tax: input.tax.as_ref().and_then(tax),
         exchange: exchange(reader, &input.exchange.list),
     }

@@ -1,5 +1,6 @@
 //! Billing and its payment provider: the sections `billing` and `midtrans`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Day, Secret, SeriesForm};
@@ -27,6 +28,8 @@ pub struct Billing {
     pub last: Duration,
     /// The plan of users whose subscription is pending, limited or cancelled.
     pub fallback_plan: String,
+    /// The file with certificates that sign those of receivers of webhooks, in addition to those of Mozilla.
+    pub webhooks_ca: Option<PathBuf>,
     /// The tax on every invoice.
     pub tax: Option<BillingTax>,
     /// Millionths of a rupiah per dollar, each from a day on, in ascending order.

@@ -17,7 +17,6 @@ use ledger::{DayEvent, DayUsageOf};
 use serde::Serialize;
 
 use crate::csv;
-use crate::problem::Problem;
 use crate::state::App;
 
 /// The head of `events.csv`.
@@ -208,11 +207,4 @@ impl DayExport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write(bytes).map_err(io::Error::other)
     }
-}
-
-/// The name of the file that a browser stores.
-pub(crate) fn file_name(id: &str) -> Result<http::HeaderValue, Problem> {
-    let plain: String = id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    let value = format!("attachment; filename=\"tollgate-{plain}.zip\"");
-    http::HeaderValue::try_from(value).map_err(Problem::fault)
 }

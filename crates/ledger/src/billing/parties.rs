@@ -1,4 +1,4 @@
-//! The seller and the customer on documents, as they were named when these got their numbers.
+//! The seller and the customer on documents, as they were named when these got their numbers, and the users of lists.
 
 use access::UserId;
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,20 @@ use store::sql::{Transaction, statements};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use super::invoices::StoredInvoice;
+use super::payments::StoredPayment;
+
 statements! {
     CUSTOMER = "SELECT coalesce(nullif(p.name, ''), u.name), coalesce(p.address, ''), coalesce(p.tax_number, ''),
         coalesce(u.email, '') FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $1";
     NAME = "UPDATE invoices SET seller = $2, customer = $3, updated_at = $4 WHERE id = $1";
     PARTIES = "SELECT seller, customer FROM invoices WHERE id = $1";
+    // The users of a page of a list: its first and its last id, and the state of its filter.
+    OWING = "SELECT id, name, email FROM users WHERE id IN (SELECT user_id FROM invoices WHERE id <= $1 AND id >= $2 AND state <> 'draft')";
+    OWING_IN_STATE = "SELECT id, name, email FROM users WHERE id IN
+        (SELECT user_id FROM invoices WHERE id <= $1 AND id >= $2 AND state = $3)";
+    PAYING = "SELECT id, name, email FROM users WHERE id IN
+        (SELECT user_id FROM payments WHERE id <= $1 AND id >= $2 AND state IN ('held', 'reversed', 'charged_back'))";
 }
 
 /// The seller or the customer on a document. Empty texts are not printed.
@@ -33,6 +42,17 @@ pub struct InvoiceParties {
     pub seller: InvoiceParty,
     /// The party that pays.
     pub customer: InvoiceParty,
+}
+
+/// A user of a list of invoices or payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BilledUser {
+    /// The id of the user.
+    pub id: UserId,
+    /// The name of the user.
+    pub name: String,
+    /// The e-mail address; `None` for service users.
+    pub email: Option<String>,
 }
 
 impl InvoiceParty {
@@ -82,4 +102,34 @@ pub async fn of_invoice(store: &Store, id: Uuid) -> Result<InvoiceParties, Datab
         serde_json::from_str(text).map_err(|_| DatabaseError::Unreadable { table: "invoices", column })
     };
     Ok(InvoiceParties { seller: read(&seller, "seller")?, customer: read(&customer, "customer")? })
+}
+
+/// Returns the users of a page of [`super::invoices::of_all`], in one statement.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_invoices(
+    store: &Store,
+    page: &[StoredInvoice],
+    state: Option<&str>,
+) -> Result<Vec<BilledUser>, DatabaseError> {
+    let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+    let query = match state {
+        None => store.query(OWING).bind(first.id).bind(last.id),
+        Some(state) => store.query(OWING_IN_STATE).bind(first.id).bind(last.id).bind(state),
+    };
+    Ok(users(query.all().await?))
+}
+
+/// Returns the users of a page of [`super::payments::odd`], in one statement.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_payments(store: &Store, page: &[StoredPayment]) -> Result<Vec<BilledUser>, DatabaseError> {
+    let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+    Ok(users(store.query(PAYING).bind(first.id).bind(last.id).all().await?))
+}
+
+fn users(rows: Vec<(Uuid, String, Option<String>)>) -> Vec<BilledUser> {
+    rows.into_iter().map(|(id, name, email)| BilledUser { id: UserId(id), name, email }).collect()
 }

@@ -12,7 +12,8 @@ statements! {
     FIND = "SELECT terms, listed_at, created_at FROM invoice_terms WHERE invoice_id = $1";
     UNLISTED = "SELECT t.invoice_id FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id WHERE t.listed_at IS NULL
         AND i.number IS NOT NULL AND t.invoice_id > $1 ORDER BY t.invoice_id LIMIT $2";
-    SET_LISTED = "UPDATE invoice_terms SET listed_at = $2, updated_at = $2 WHERE invoice_id = $1 AND listed_at IS NULL RETURNING id";
+    SET_LISTED = "UPDATE invoice_terms SET listed_at = $2, terms = $3, updated_at = $2 WHERE invoice_id = $1 AND listed_at IS NULL
+        RETURNING id";
     ADD_DAY = "INSERT INTO invoice_days (id, invoice_id, day, row_count, digest, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $6)";
     STORED_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
@@ -73,13 +74,19 @@ pub async fn unlisted(store: &Store, after: Uuid, limit: u32) -> Result<Vec<Uuid
     Ok(rows.into_iter().map(|(invoice,)| invoice).collect())
 }
 
-/// Stores the listed days of an invoice. If another process was faster, its days remain.
+/// Stores the listed days of an invoice, and its terms with the rates of its requests. If another process was faster, its
+/// days and its terms remain.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set_listed(store: &Store, invoice: Uuid, days: &[StoredInvoiceDay]) -> Result<(), DatabaseError> {
+pub async fn set_listed(
+    store: &Store,
+    invoice: Uuid,
+    terms: &str,
+    days: &[StoredInvoiceDay],
+) -> Result<(), DatabaseError> {
     let mut on = store.begin().await?;
-    let first: Option<(Uuid,)> = on.query(SET_LISTED).bind(invoice).bind(store.now()).find().await?;
+    let first: Option<(Uuid,)> = on.query(SET_LISTED).bind(invoice).bind(store.now()).bind(terms).find().await?;
     if first.is_some() {
         for of in days {
             let add = on

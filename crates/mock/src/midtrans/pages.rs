@@ -15,7 +15,10 @@ fn page(title: &str, body: &str) -> String {
 /// The page of a Snap session.
 pub(super) fn snap(token: &str, session: &SnapSession) -> String {
     let choice = |action: &str, text: &str| format!("<button name=\"action\" value=\"{action}\">{text}</button>");
-    let buttons = choice("pay", "Pay") + &choice("deny", "Deny") + &choice("close", "Close");
+    let buttons = choice("pay", "Pay")
+        + &choice("secure", "Pay with 3-D Secure")
+        + &choice("deny", "Deny")
+        + &choice("close", "Close");
     let body = format!(
         "<p>Order {}</p><p>Rp {}</p><form method=\"post\" action=\"/snap/v3/redirection/{token}\">{buttons}</form>",
         session.order_id, session.amount

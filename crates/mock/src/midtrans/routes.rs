@@ -232,6 +232,10 @@ fn page(merchant: &Merchant, parts: &Parts, path: &str, body: &Bytes) -> Option<
         }
         let action = pages::field(form, "action").unwrap_or("close");
         snap::choose(merchant, &mut books, token, action);
+        let waiting = books.find(&session.order_id).filter(|of| action == "secure" && of.status == StubStatus::Pending);
+        if let Some(of) = waiting {
+            return Some(html(StatusCode::OK, pages::three_d_secure(of)));
+        }
         return Some(finish(session.finish.as_deref(), action));
     }
     if let Some(id) = path.strip_prefix("/v2/3ds/") {
@@ -245,7 +249,8 @@ fn page(merchant: &Merchant, parts: &Parts, path: &str, body: &Bytes) -> Option<
         }
         let is_right = pages::field(form, "otp") == Some("112233");
         merchant.set_status(&mut books, &of.id, if is_right { StubStatus::Capture } else { StubStatus::Deny });
-        return Some(html(StatusCode::OK, pages::finished(if is_right { "Paid." } else { "Denied." })));
+        let url = snap::finish_url(&books, &of.order_id);
+        return Some(finish(url.as_deref(), if is_right { "paid" } else { "denied" }));
     }
     None
 }

@@ -57,12 +57,18 @@ pub(super) fn close(books: &mut Books, token: &str) -> bool {
     books.sessions.get_mut(token).map(|session| session.is_closed = true).is_some()
 }
 
-/// Records the customer's choice on the page: each choice is another transaction.
+/// Returns the page to which customers return after the payment of an order.
+pub(super) fn finish_url(books: &Books, order_id: &str) -> Option<String> {
+    books.sessions.values().find(|session| session.order_id == order_id)?.finish.clone()
+}
+
+/// Records the customer's choice on the page: each choice is another transaction. With 3-D Secure, it waits for the password.
 pub(super) fn choose(merchant: &Merchant, books: &mut Books, token: &str, action: &str) -> Option<SnapSession> {
     let now = merchant.now(books);
     let session = books.sessions.get(token).filter(|session| session.is_open(now)).cloned()?;
     let status = match action {
         "pay" => StubStatus::Capture,
+        "secure" => StubStatus::Pending,
         "deny" => StubStatus::Deny,
         _ => return Some(session),
     };
@@ -86,6 +92,8 @@ pub(super) fn choose(merchant: &Merchant, books: &mut Books, token: &str, action
         echoed: session.echoed.clone(),
         urls: session.urls.clone(),
     });
-    merchant.set_status(books, &id, status);
+    if status != StubStatus::Pending {
+        merchant.set_status(books, &id, status);
+    }
     Some(session)
 }

@@ -197,8 +197,27 @@ async fn snap_has_a_page_and_no_order_before_a_choice() {
     let paid = send(&stub, "GET /v2/TG-1/status", "").await;
     assert_eq!((&denied["transaction_status"], &paid["transaction_status"]), (&json!("deny"), &json!("capture")));
     assert_ne!(denied["transaction_id"], paid["transaction_id"]);
+    stub.send("POST", &page, "action=secure").await;
+    assert_eq!(send(&stub, "GET /v2/TG-1/status", "").await["transaction_id"], paid["transaction_id"], "it is paid");
     let refused = stub.with("POST /snap/v1/transactions", &[], b"{}").await;
     assert_eq!((refused.status, refused.json()["error_messages"].is_array()), (401, true));
+}
+
+#[tokio::test]
+async fn a_card_waits_for_the_password_of_3_d_secure() {
+    let stub = start_midtrans(None).await;
+    let body = charge("TG-1", 20_000, &json!({"callbacks": {"finish": "http://shop/done"}}));
+    let made = stub.with("POST /snap/v1/transactions", &[KEY], body.as_bytes()).await.json();
+    let page = format!("/snap/v3/redirection/{}", made["token"].as_str().unwrap());
+    for (password, status) in [("000000", "deny"), ("112233", "capture")] {
+        let asked = stub.send("POST", &page, "action=secure").await.body();
+        let (_, path) = asked.split_once("action=\"").unwrap();
+        let path = path.split_once('"').unwrap().0.to_owned();
+        assert_eq!(send(&stub, "GET /v2/TG-1/status", "").await["transaction_status"], "pending");
+        let answered = stub.send("POST", &path, &format!("otp={password}")).await;
+        assert_eq!(answered.status, 303, "the customer returns to the shop");
+        assert_eq!(send(&stub, "GET /v2/TG-1/status", "").await["transaction_status"], status);
+    }
 }
 
 #[tokio::test]

@@ -15,9 +15,9 @@ use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::webhook::{self, WebhookDelivery};
-use billing::{BillingSettings, Books};
-use config::Snapshot;
+use billing::{BillingSettings, Books, PriceBook};
 use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction};
+use config::{Live, Snapshot};
 use jobs::Runner;
 use ledger::billing::InvoiceParty;
 use mock::MidtransOptions;
@@ -77,7 +77,7 @@ impl MidtransStub {
 
 /// Opens the books and adds their jobs, if billing is enabled and this process serves the admin API.
 pub(super) async fn start(
-    snapshot: &Snapshot,
+    live: &Arc<Live>,
     store: &Store,
     vault: &Arc<Vault>,
     role: Role,
@@ -86,10 +86,11 @@ pub(super) async fn start(
     if role == Role::Proxy {
         return Ok(None);
     }
-    let books = open_books(snapshot, store).await?;
+    let snapshot = live.load_full();
+    let books = open_books(&snapshot, store).await?.map(|books| books.with_prices(price_book(live.clone())));
     if let Some(books) = &books {
         add_jobs(runner, books);
-        let webhooks = WebhookDelivery::new(store.clone(), vault.clone());
+        let webhooks = webhook_delivery(&snapshot.process, store, vault)?;
         runner.add(webhook::SPEC, move || webhooks.clone());
         if let Some(delivery) = delivery(&snapshot.process, store)? {
             runner.add(mail::SPEC, move || delivery.clone());
@@ -114,6 +115,15 @@ async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option
     }
     let provider = provider(&snapshot.process.midtrans).map(|settings| Arc::new(MidtransClient::new(settings)));
     Ok(Some(Books::new(store.clone(), settings_of(&snapshot.process), provider)))
+}
+
+/// Returns the prices of the configuration that is in force.
+fn price_book(live: Arc<Live>) -> PriceBook {
+    PriceBook::new(move |of| {
+        let (snapshot, models) = (live.load_full(), (of.sent_model.as_str(), of.answered_model.as_deref()));
+        let price = snapshot.traffic.price_of_version(&of.provider, models, &of.version)?;
+        Some(price.card())
+    })
 }
 
 /// Adds the jobs of billing.
@@ -156,6 +166,20 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
         has_mail: process.mail.is_some(),
         exchange: ExchangeRates::new(of.exchange.iter().map(rate).collect()),
     }
+}
+
+/// Returns the job that delivers webhooks.
+///
+/// # Errors
+/// A file of certificates that cannot be used.
+fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> anyhow::Result<WebhookDelivery> {
+    let ca = match &process.billing.webhooks_ca {
+        None => Vec::new(),
+        Some(file) => {
+            std::fs::read(file).with_context(|| format!("billing.webhooks_ca: cannot read {}", file.display()))?
+        }
+    };
+    WebhookDelivery::new(store.clone(), vault.clone(), &ca).context("billing.webhooks_ca")
 }
 
 /// Returns the job that sends mails; `None` without a server.

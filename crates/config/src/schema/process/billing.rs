@@ -1,11 +1,14 @@
 //! The keys of `billing` and `midtrans`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Day, Plan, Secret, SeriesForm, text, usd};
 
-use super::super::field::{Entries, Values, default, list, maybe_nested, nested, or_empty, required, sections};
-use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Words, accept, bad};
+use super::super::field::{
+    Entries, Values, default, list, maybe_nested, nested, optional, or_empty, required, sections,
+};
+use super::super::form::{Boolean, DurationForm, FILE, Refusal, Scalar, TextForm, Words, accept, bad};
 use super::super::section;
 use crate::input::Input;
 use crate::settings::Value;
@@ -36,6 +39,8 @@ section! {
         r#final: Input<Duration> = default(DAYS, || DAY * 30);
         /// The plan of users with a pending, limited or cancelled subscription.
         fallback_plan: Input<String> = default(FALLBACK_PLAN, || "starter".to_owned());
+        /// Certificates that sign those of receivers of [webhooks](billing.md#webhooks), in PEM, in addition to Mozilla's.
+        webhooks_ca: Option<Input<PathBuf>> = optional(FILE, "none");
         /// A tax on every invoice. Only registered entrepreneurs may charge PPN.
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
         /// Rupiah per dollar from a day on.

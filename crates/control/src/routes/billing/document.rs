@@ -1,4 +1,4 @@
-//! `GET /api/invoices/{id}/html`: an invoice as a printable page.
+//! `GET /api/invoices/{id}/html` and `/pdf`: an invoice or a credit note as a document for printing.
 
 use std::sync::Arc;
 
@@ -8,16 +8,22 @@ use axum::response::{IntoResponse, Response};
 use billing::document::InvoiceDocument;
 use billing::language::Language;
 use http::{HeaderValue, header};
-use ledger::billing::{invoices, parties, profiles};
+use ledger::billing::{InvoiceParties, StoredInvoice, StoredInvoiceLine, invoices, parties, profiles};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use utoipa::IntoParams;
 
 use super::enabled::books;
+use crate::attachment;
 use crate::finance::InvoiceReader;
 use crate::input::{self, Segment};
 use crate::pages;
 use crate::problem::Problem;
 use crate::state::App;
+
+/// The PDF files that are written at once. Others wait.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// The query of a document.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -28,11 +34,54 @@ pub(in crate::routes) struct DocumentQuery {
     language: Option<String>,
 }
 
+/// What a document is made from.
+struct DocumentSource {
+    invoice: StoredInvoice,
+    lines: Vec<StoredInvoiceLine>,
+    parties: InvoiceParties,
+    corrected: Option<String>,
+    language: Language,
+}
+
+impl DocumentSource {
+    /// Reads an invoice that was opened.
+    async fn read(app: &Arc<App>, reader: &InvoiceReader, id: &str, query: DocumentQuery) -> Result<Self, Problem> {
+        let store = books(app)?.store();
+        let invoice = reader.invoice(store, id).await?;
+        let code = match query.language {
+            Some(code) => code,
+            None => profiles::of_user(store, invoice.user).await?.language,
+        };
+        let language = Language::of_code(&code);
+        let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
+        if invoice.number.is_none() {
+            return Err(Problem::new(Refusal::Conflict, "the invoice has a document when it is opened"));
+        }
+        let (lines, parties) =
+            (invoices::lines(store, invoice.id).await?, parties::of_invoice(store, invoice.id).await?);
+        let corrected = match invoice.of_invoice {
+            Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
+            None => None,
+        };
+        Ok(Self { invoice, lines, parties, corrected, language })
+    }
+
+    fn document(&self) -> InvoiceDocument<'_> {
+        InvoiceDocument {
+            invoice: &self.invoice,
+            lines: &self.lines,
+            parties: &self.parties,
+            corrected: self.corrected.as_deref(),
+            language: self.language,
+        }
+    }
+}
+
 /// Returns an invoice or a credit note as a page for printing, with the seller and the customer as they were named when it got
 /// its number. The page has no scripts and loads nothing. Finance reads those of all users.
 #[utoipa::path(get, path = "/api/invoices/{id}/html", tag = "billing", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice"), DocumentQuery),
-    extensions(("x-codes" = json!(["bad_request", "not_found"]))),
+    extensions(("x-codes" = json!(["bad_request", "not_found", "conflict"]))),
     responses((status = 200, description = "The page", content_type = "text/html; charset=utf-8", body = String,
         example = "<!DOCTYPE html>\n<html lang=\"en\">…</html>\n")))]
 pub(in crate::routes) async fn html(
@@ -41,28 +90,7 @@ pub(in crate::routes) async fn html(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
-    let DocumentQuery { language } = input::query(request.uri())?;
-    let store = books(&app)?.store();
-    let invoice = reader.invoice(store, &id).await?;
-    let code = match language {
-        Some(code) => code,
-        None => profiles::of_user(store, invoice.user).await?.language,
-    };
-    let language = Language::of_code(&code);
-    let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
-    let (lines, parties) = (invoices::lines(store, invoice.id).await?, parties::of_invoice(store, invoice.id).await?);
-    let corrected = match invoice.of_invoice {
-        Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
-        None => None,
-    };
-    let document = InvoiceDocument {
-        invoice: &invoice,
-        lines: &lines,
-        parties: &parties,
-        corrected: corrected.as_deref(),
-        language,
-    };
-    let page = document.html();
+    let page = DocumentSource::read(&app, &reader, &id, input::query(request.uri())?).await?.document().html();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -71,4 +99,32 @@ pub(in crate::routes) async fn html(
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
     Ok((headers, page).into_response())
+}
+
+/// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state or its unpaid
+/// amount changes, or with a release. Finance reads those of all users.
+#[utoipa::path(get, path = "/api/invoices/{id}/pdf", tag = "billing", security(("key" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The invoice"), DocumentQuery),
+    extensions(("x-codes" = json!(["bad_request", "not_found", "conflict"]))),
+    responses((status = 200, description = "The file", content_type = "application/pdf", body = String,
+        example = "%PDF-1.7…")))]
+pub(in crate::routes) async fn pdf(
+    State(app): State<Arc<App>>,
+    reader: InvoiceReader,
+    Segment(id): Segment,
+    request: Request,
+) -> Result<Response, Problem> {
+    let source = DocumentSource::read(&app, &reader, &id, input::query(request.uri())?).await?;
+    let name = attachment::named(source.invoice.number.as_deref().unwrap_or_default(), "pdf")?;
+    // A file takes some milliseconds of a core.
+    let _permit = AT_ONCE.acquire().await.map_err(Problem::fault)?;
+    let written = spawn_blocking(move || source.document().pdf()).await.map_err(Problem::fault)?;
+    let file = written.map_err(Problem::fault)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/pdf")),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    Ok((headers, file).into_response())
 }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use access::{Refusal, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
-use ledger::billing::{StoredInvoice, invoices as rows, payments as payment_rows};
+use ledger::billing::{BilledUser, StoredInvoice, invoices as rows, parties, payments as payment_rows};
 use serde::{Deserialize, Serialize};
-use store::UserRef;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -108,9 +107,10 @@ pub(in crate::routes) async fn invoices(
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
         return Err(Problem::new(Refusal::BadRequest, format!("`state` is one of {}", STATES.join(", "))));
     }
-    let mut found = rows::of_all(books(&app)?.store(), state.as_deref(), before, limit + 1).await?;
+    let store = books(&app)?.store();
+    let mut found = rows::of_all(store, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |invoice| invoice.id);
-    let users = users(&app, found.iter().map(|invoice| invoice.user)).await?;
+    let users = by_id(parties::of_invoices(store, &found, state.as_deref()).await?);
     let view = |of: StoredInvoice| {
         let user = users.get(&of.user.0).cloned().unwrap_or_else(|| BilledUserView::unknown(of.user));
         BilledInvoiceView { user, invoice: InvoiceView::short(of) }
@@ -154,9 +154,10 @@ pub(in crate::routes) async fn payments(
     let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
-    let mut found = payment_rows::odd(books(&app)?.store(), before, limit + 1).await?;
+    let store = books(&app)?.store();
+    let mut found = payment_rows::odd(store, before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |payment| payment.id);
-    let users = users(&app, found.iter().map(|payment| payment.user)).await?;
+    let users = by_id(parties::of_payments(store, &found).await?);
     let items = found
         .iter()
         .map(|of| BilledPaymentView {
@@ -175,19 +176,7 @@ impl BilledUserView {
     }
 }
 
-/// Reads each user of a page once.
-async fn users(app: &Arc<App>, ids: impl Iterator<Item = UserId>) -> Result<HashMap<Uuid, BilledUserView>, Problem> {
-    let mut users = HashMap::new();
-    for id in ids {
-        if users.contains_key(&id.0) {
-            continue;
-        }
-        if let Some(user) = app.store.find_user(&UserRef::Id(id)).await? {
-            users.insert(
-                id.0,
-                BilledUserView { id, name: user.name, email: user.email.map(|email| email.as_str().to_owned()) },
-            );
-        }
-    }
-    Ok(users)
+/// Returns the users of a page by their ids.
+fn by_id(users: Vec<BilledUser>) -> HashMap<Uuid, BilledUserView> {
+    users.into_iter().map(|BilledUser { id, name, email }| (id.0, BilledUserView { id, name, email })).collect()
 }

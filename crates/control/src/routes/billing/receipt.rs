@@ -16,7 +16,7 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 
 use super::enabled::{books, refused};
-use crate::day_insights::export::file_name;
+use crate::attachment;
 use crate::day_insights::signing;
 use crate::finance::InvoiceReader;
 use crate::input::Segment;
@@ -40,7 +40,7 @@ pub(in crate::routes) async fn receipt(
     let books = books(&app)?;
     let invoice = reader.invoice(books.store(), &id).await?;
     let source = books.receipt(invoice.id).await.map_err(refused)?;
-    let name = file_name(&source.documents().invoice.number)?;
+    let name = attachment::named(&source.documents().invoice.number, "zip")?;
     let key = signing::key(&app).await?;
     let installation = app.live.load().process.brand.name.clone();
     let body = ReceiptBody::new(source, key, installation).into_body();

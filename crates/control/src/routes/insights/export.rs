@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
+use crate::attachment;
 use crate::caller::Caller;
 use crate::day_insights::day_scope::brief_of;
-use crate::day_insights::export::{DayExport, file_name};
+use crate::day_insights::export::DayExport;
 use crate::day_insights::gather::DayReader;
 use crate::day_insights::signing;
 use crate::input::Segment;
@@ -31,7 +32,7 @@ pub(in crate::routes) async fn export(
     let of = visible.of;
     let brief = DayReader::begin(&app, day, visible).await?.compute_brief().await?;
     let key = signing::key(&app).await?;
-    let name = file_name(&brief.id)?;
+    let name = attachment::named(&brief.id, "zip")?;
     let body = DayExport::new(app, of, day, brief, key).into_body();
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/zip")), (header::CONTENT_DISPOSITION, name)];

@@ -1,5 +1,6 @@
 //! Subscriptions, invoices and payments, beside a stub of the payment provider.
 
+mod bad_input;
 mod finance;
 mod lists;
 mod receipts;
@@ -350,8 +351,18 @@ async fn an_invoice_is_a_page_with_its_customer_as_it_was_issued() {
     assert!(page.headers["content-security-policy"].starts_with("default-src 'none'; style-src 'sha256-"));
     assert!(shop.get(&format!("{path}?language=en")).await.body.contains("<html lang=\"en\">"));
     shop.get(&format!("{path}?language=fr")).await.refuses(400, "bad_request");
+
+    let pdf = path.replace("/html", "/pdf");
+    let file = shop.get(&pdf).await;
+    assert_eq!((file.status, file.headers["content-type"].as_str()), (200, "application/pdf"));
+    let name = file.headers["content-disposition"].as_str();
+    assert!(name.starts_with("attachment; filename=\"tollgate-INV-") && name.ends_with("-000001.pdf\""), "{name}");
+    assert!(file.body.starts_with("%PDF-1.7"), "{}", &file.body[..20]);
+    shop.get(&format!("{pdf}?language=fr")).await.refuses(400, "bad_request");
     let eve = shop.world.holder("eve", "starter").await.bearer();
-    get(shop.world.address, &path, &[&eve]).await.refuses(404, "not_found");
+    for path in [path, pdf] {
+        get(shop.world.address, &path, &[&eve]).await.refuses(404, "not_found");
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_customer_gets_the_own_receipt_and_finance_any() {
 }
 
 #[tokio::test]
-async fn an_invoice_in_review_has_no_receipt() {
+async fn an_invoice_in_review_has_no_receipt_and_no_document() {
     let shop = Shop::open().await;
     let first = shop.invoice().await;
     let paying = shop.post(&format!("{first}/pay"), &json!({"method": "qris"})).await.json();
@@ -51,8 +51,10 @@ async fn an_invoice_in_review_has_no_receipt() {
     shop.world.clock.advance(Duration::from_hours(24 * 35));
     assert_eq!(books.close_periods(None).await.unwrap().closed, 1);
     let listed = shop.get("/api/invoices?state=review").await.json();
-    let invoice = format!("/api/invoices/{}/receipt", listed["items"][0]["id"].as_str().unwrap());
-    shop.get(&invoice).await.refuses(409, "conflict");
+    let invoice = format!("/api/invoices/{}", listed["items"][0]["id"].as_str().unwrap());
+    for document in ["receipt", "html", "pdf"] {
+        shop.get(&format!("{invoice}/{document}")).await.refuses(409, "conflict");
+    }
 }
 
 /// Returns the lines of a table without the sizes of the chunks in which it is sent.

@@ -1,0 +1,102 @@
+use access::{Currency, Timestamp, UserId};
+use uuid::Uuid;
+
+use super::*;
+
+fn invoice() -> StoredInvoice {
+    let day = |text: &str| Day::parse(text).unwrap();
+    StoredInvoice {
+        id: Uuid::nil(),
+        user: UserId(Uuid::nil()),
+        subscription: None,
+        kind: "period".to_owned(),
+        of_invoice: None,
+        target_version: None,
+        first_day: day("2026-11-20"),
+        last_day: day("2026-12-19"),
+        state: "open".to_owned(),
+        number: Some("INV-2026-000001".to_owned()),
+        currency: Currency::Idr,
+        subtotal: 150_000,
+        tax_name: "PPN".to_owned(),
+        tax_rate: "120000/1000000".to_owned(),
+        tax_base: 137_500,
+        tax: 16_500,
+        total: 166_500,
+        remaining: 166_500,
+        issued_at: Some(day("2026-11-20").start()),
+        due_at: Some(Timestamp(day("2026-11-27").start().0)),
+        digest: String::new(),
+        tax_invoice_number: "04002600123456789".to_owned(),
+        reason: String::new(),
+        created_at: Timestamp(0),
+    }
+}
+
+fn page(language: Language, text: &str) -> String {
+    let line = StoredInvoiceLine {
+        no: 1,
+        kind: "plan".to_owned(),
+        text: text.to_owned(),
+        quantity: 1,
+        unit: "period".to_owned(),
+        unit_price_pico: Some(500_000_000_000),
+        amount: 150_000,
+        plan_version_id: None,
+        first_day: 20_777,
+        last_day: 20_806,
+    };
+    let party =
+        |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
+    let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
+    let (invoice, lines) = (invoice(), [line]);
+    InvoiceDocument { invoice: &invoice, lines: &lines, parties: &parties, corrected: None, language }.html()
+}
+
+#[test]
+fn both_languages_have_the_figures_of_the_invoice() {
+    let english = page(Language::English, "pro");
+    for figure in [
+        "INV-2026-000001",
+        "IDR 150,000",
+        "IDR 137,500",
+        "PPN 12%",
+        "IDR 16,500",
+        "IDR 166,500",
+        "27 November 2026",
+        "IDR 0.5",
+        "04002600123456789",
+    ] {
+        assert!(english.contains(figure), "{figure}: {english}");
+    }
+    let indonesian = page(Language::Indonesian, "pro");
+    for figure in [
+        "Faktur INV-2026-000001",
+        "Rp150.000",
+        "Rp137.500",
+        "PPN 12%",
+        "Rp16.500",
+        "Rp166.500",
+        "Belum dibayar",
+        "1 periode",
+    ] {
+        assert!(indonesian.contains(figure), "{figure}: {indonesian}");
+    }
+}
+
+#[test]
+fn no_text_is_markup_and_names_keep_their_script() {
+    let page = page(Language::English, "<script>alert(1)</script>");
+    assert!(!page.contains("<script") && page.contains("&lt;Ada&gt; &amp; 阿达"), "{page}");
+    assert!(page.contains("A<br>B"), "{page}");
+}
+
+#[test]
+fn rates_are_percentages() {
+    for (rate, english) in
+        [("120000/1000000", "12%"), ("12500/1000000", "1.25%"), ("1/8", "12.5%"), ("", ""), ("1/0", "")]
+    {
+        assert_eq!(percent(rate, Language::English), english);
+    }
+    assert_eq!(percent("1/8", Language::Indonesian), "12,5%");
+}

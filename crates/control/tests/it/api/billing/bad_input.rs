@@ -1,0 +1,95 @@
+//! Values that billing refuses, with their codes. Nothing is written before the refusal.
+
+use serde_json::{Value, json};
+
+use super::finance::{finance, send};
+use super::{JSON, SUBSCRIPTION, Shop};
+use crate::client::{call, get};
+
+const TOPUPS: &str = "/api/wallet/topups";
+
+/// Returns all that billing stores about ada.
+async fn stored(shop: &Shop, fin: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    for path in [SUBSCRIPTION, "/api/invoices", "/api/wallet", "/api/billing/profile"] {
+        all.push(shop.get(path).await.json());
+    }
+    for path in ["/api/billing/invoices", "/api/webhooks"] {
+        all.push(get(shop.world.address, path, &[fin]).await.json());
+    }
+    all
+}
+
+#[tokio::test]
+async fn values_that_customers_send_are_refused_and_nothing_is_written() {
+    let shop = Shop::open().await;
+    let fin = finance(&shop).await;
+    let invoice = shop.invoice().await;
+    let before = stored(&shop, &fin).await;
+    let pay = format!("{invoice}/pay");
+    let unknown = "/api/invoices/0199aa00-0000-7000-8000-00000000dead/pay";
+    let top_up = |amount: Value| json!({"amount": amount, "method": "qris"});
+    for (path, body, status, code) in [
+        (SUBSCRIPTION, json!({"plan": "endless"}), 409, "conflict"),
+        (SUBSCRIPTION, json!({"plan": ""}), 422, "unprocessable"),
+        (SUBSCRIPTION, json!({"plan": 7}), 400, "bad_request"),
+        (SUBSCRIPTION, json!({"plan": "endless", "price": 1}), 400, "bad_request"),
+        (&pay, json!({"method": "QRIS"}), 422, "unprocessable"),
+        (&pay, json!({"method": "va", "bank": "none"}), 422, "unprocessable"),
+        (&pay, json!({"method": "qris", "amount": 1}), 400, "bad_request"),
+        (unknown, json!({"method": "qris"}), 404, "not_found"),
+        (TOPUPS, top_up(json!(0)), 422, "unprocessable"),
+        (TOPUPS, top_up(json!(-1)), 422, "unprocessable"),
+        (TOPUPS, top_up(json!(10_000_001)), 422, "unprocessable"),
+        (TOPUPS, top_up(json!(i64::MAX)), 422, "unprocessable"),
+        (TOPUPS, top_up(json!(1.5)), 400, "bad_request"),
+        (TOPUPS, top_up(json!("1e3")), 400, "bad_request"),
+    ] {
+        let answer = shop.post(path, &body).await;
+        assert_eq!(answer.status, status, "{path} {body}: {answer:?}");
+        answer.refuses(status, code);
+    }
+    for name in ["A\nB", "A\r\nBcc: eve@example.com", "A\u{2028}B"] {
+        let body = json!({"name": name}).to_string();
+        let headers = [shop.ada.bearer(), JSON.to_owned()];
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let answer = call(shop.world.address, "PATCH /api/billing/profile", &headers, &body).await;
+        assert_eq!(answer.status, 422, "{name:?}: {answer:?}");
+    }
+    assert_eq!(stored(&shop, &fin).await, before);
+}
+
+#[tokio::test]
+async fn values_that_finance_sends_are_refused_and_nothing_is_written() {
+    let shop = Shop::open().await;
+    let fin = finance(&shop).await;
+    let invoice = shop.invoice().await;
+    let before = stored(&shop, &fin).await;
+    let credit = |no: i64, amount: Value| json!({"lines": [{"no": no, "amount": amount}], "reason": "outage"});
+    let refund = |amount: Value| json!({"amount": amount, "reason": "outage", "by": "midtrans"});
+    let (notes, refunds) = (format!("{invoice}/credit-notes"), format!("{invoice}/refunds"));
+    for (path, body, allowed) in [
+        (&*notes, credit(1, json!(0)), [422, 422]),
+        (&*notes, credit(1, json!(-1)), [422, 422]),
+        (&*notes, credit(1, json!(150_001)), [422, 409]),
+        (&*notes, credit(1, json!(i64::MAX)), [422, 409]),
+        (&*notes, credit(1, json!(0.5)), [400, 400]),
+        (&*notes, credit(0, json!(1)), [409, 422]),
+        (&*notes, credit(2, json!(1)), [409, 409]),
+        (&*notes, credit(i64::MAX, json!(1)), [409, 409]),
+        (&*notes, json!({"lines": [], "reason": "outage"}), [422, 422]),
+        (&*notes, json!({"lines": [{"no": 1}], "reason": "a\nb"}), [422, 422]),
+        (&*refunds, refund(json!(0)), [422, 409]),
+        (&*refunds, refund(json!(-1)), [422, 409]),
+        (&*refunds, refund(json!(1)), [422, 409]),
+        (&*refunds, refund(json!(i64::MAX)), [422, 409]),
+        ("/api/webhooks", json!({"url": "http://169.254.169.254/latest/meta-data"}), [422, 422]),
+        ("/api/webhooks", json!({"url": "http://[fd00:ec2::254]/"}), [422, 422]),
+        ("/api/webhooks", json!({"url": "http://metadata.google.internal/"}), [422, 422]),
+        ("/api/webhooks", json!({"url": "file:///etc/passwd"}), [422, 422]),
+    ] {
+        let answer = send(&shop, &fin, path, body.clone()).await;
+        assert!(allowed.contains(&answer.status), "{path} {body}: {answer:?}");
+    }
+    assert_eq!(stored(&shop, &fin).await, before);
+}

@@ -1,0 +1,104 @@
+"use client";
+
+import { type ReactNode, useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { ConfirmDialog } from "@/components/ui/confirm-dialog";
+import { Drawer } from "@/components/ui/drawer";
+import { Facts } from "@/components/ui/facts";
+import { Note } from "@/components/ui/note";
+import { Failure, SkeletonRows } from "@/components/ui/states";
+import { StateTag } from "@/features/billing/state-tag";
+import { Deliveries } from "@/features/webhooks/deliveries";
+import { type Webhook, useWebhookActions, useWebhooks } from "@/features/webhooks/use-webhooks";
+import { WebhookDialog } from "@/features/webhooks/webhook-dialog";
+import { webhookState } from "@/features/webhooks/webhook-words";
+import { useFormat, useMessages } from "@/lib/language";
+
+interface WebhookDrawerProps {
+  id: string;
+  /** Shows a webhook with its new secret. */
+  onSecret(webhook: Webhook): void;
+  onClose(): void;
+}
+
+/** A webhook, what can be done with it, and its deliveries. */
+export function WebhookDrawer({ id, onSecret, onClose }: WebhookDrawerProps) {
+  const t = useMessages();
+  const list = useWebhooks();
+  const webhook = list.data?.find((of) => of.id === id);
+  const title = webhook ? (
+    <>
+      <span className="trunc">{hostOf(webhook.url)}</span>
+      <StateTag of={webhookState(webhook, t)} />
+    </>
+  ) : t.webhooks.webhook;
+  return (
+    <Drawer title={title} sub={webhook?.url} onClose={onClose}>
+      {list.isPending && <SkeletonRows rows={8} />}
+      {list.isError && !list.data && <Failure error={list.error} onRetry={() => void list.refetch()} />}
+      {list.data && !webhook && <section><Note title={t.webhooks.missing} /></section>}
+      {webhook && <Content webhook={webhook} onSecret={onSecret} onClose={onClose} />}
+    </Drawer>
+  );
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : url;
+}
+
+type Task = "edit" | "disable" | "rotate" | "delete";
+
+function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(webhook: Webhook): void; onClose(): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { change, rotate, remove } = useWebhookActions();
+  const [asked, setAsked] = useState<Task>();
+  const { id, enabled } = webhook;
+  const close = () => setAsked(undefined);
+  const failed = change.error ?? rotate.error ?? remove.error;
+  const confirm = {
+    disable: () => change.mutate({ id, enabled: false }, { onSuccess: close }),
+    rotate: () => rotate.mutate(id, { onSuccess: (rotated) => { close(); onSecret(rotated); } }),
+    delete: () => remove.mutate(id, { onSuccess: onClose }),
+  };
+  const facts: [string, ReactNode][] = [
+    [t.webhooks.events, <span key="v" className="mono">{webhook.events.join(", ")}</span>],
+    [t.webhooks.delivered, webhook.delivered_at && format.moment(webhook.delivered_at)],
+    [t.webhooks.disabledAt, webhook.disabled_at && format.moment(webhook.disabled_at)],
+    [t.webhooks.previousUntil, webhook.previous_until && format.moment(webhook.previous_until)],
+    [t.webhooks.created, format.moment(webhook.created_at)],
+  ];
+  return (
+    <>
+      {!enabled && <section><Note tone="warn" title={t.webhooks.disabledTitle}>{t.webhooks.disabledText}</Note></section>}
+      <section>
+        <div className="row wrap">
+          {!enabled && <Button look="primary" disabled={change.isPending} onClick={() => change.mutate({ id, enabled: true })}>{t.webhooks.tasks.enable}</Button>}
+          <Button onClick={() => setAsked("edit")}>{t.webhooks.tasks.edit}</Button>
+          <Button onClick={() => setAsked("rotate")}>{t.webhooks.tasks.rotate}</Button>
+          {enabled && <Button onClick={() => setAsked("disable")}>{t.webhooks.tasks.disable}</Button>}
+          <Button look="danger" onClick={() => setAsked("delete")}>{t.webhooks.tasks.delete}</Button>
+        </div>
+      </section>
+      <section>
+        <h3>{t.webhooks.details}</h3>
+        <Facts facts={facts} />
+      </section>
+      <Deliveries webhook={webhook} />
+      {asked === "edit" && <WebhookDialog webhook={webhook} onClose={close} />}
+      {asked && asked !== "edit" && (
+        <ConfirmDialog
+          title={t.webhooks.tasks[asked]}
+          text={t.webhooks.taskTexts[asked]}
+          action={t.webhooks.tasks[asked]}
+          look={asked === "rotate" ? "primary" : "danger"}
+          isBusy={change.isPending || rotate.isPending || remove.isPending}
+          error={failed}
+          onConfirm={confirm[asked]}
+          onClose={close}
+        />
+      )}
+    </>
+  );
+}

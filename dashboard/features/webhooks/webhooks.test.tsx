@@ -1,0 +1,154 @@
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+
+import { webhookShape } from "@/features/webhooks/webhook-dialog";
+import { chosen, isIncluded } from "@/features/webhooks/webhook-words";
+import { WebhooksPage } from "@/features/webhooks/webhooks-page";
+import { en } from "@/messages/en";
+import { SITE, show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
+vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/webhooks", useSearchParams: () => new URLSearchParams(address.query) }));
+
+const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
+const FAILED = { id: "d1", event: "invoice.paid", object_id: "i1", state: "failed", attempts: 12, status: 500, error: "the receiver responded with 500", next_at: null, created_at: "2026-11-21T10:00:00Z", body: { type: "invoice.paid" } };
+const DELIVERIES = "GET /api/webhooks/w1/deliveries";
+
+function open(answers: Parameters<typeof serve>[0] = {}) {
+  return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ADMIN }, "GET /api/webhooks": { body: { items: [HOOK], next: null } }, [DELIVERIES]: { body: { items: [FAILED], next: null } }, ...answers });
+}
+
+beforeEach(() => {
+  address.query = "";
+  address.replace.mockReset();
+});
+
+describe("the page of webhooks", () => {
+  it("lists webhooks with their events", async () => {
+    open();
+    show(<WebhooksPage />);
+    fireEvent.click(await screen.findByRole("row", { name: /hooks\.example\.com\/tollgate.*invoice\.\*.*Enabled/ }));
+    expect(address.replace).toHaveBeenCalledWith("/dashboard/webhooks?id=w1", { scroll: false });
+  });
+
+  it("adds a webhook, keeps what was typed after a refusal, and shows the secret once", async () => {
+    address.query = "create=1";
+    const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
+    const seen = open({ "POST /api/webhooks": [refusal("unprocessable", 422, "the address is a metadata address"), { status: 201, body: { ...HOOK, secret } }] });
+    show(<WebhooksPage />);
+    const dialog = await screen.findByRole("dialog", { name: "Add webhook" });
+    const save = within(dialog).getByRole("button", { name: "Add webhook" });
+    fireEvent.click(save);
+    expect(await within(dialog).findByText("Enter a URL that begins with https:// or http://")).toBeVisible();
+    fireEvent.change(within(dialog).getByLabelText("URL"), { target: { value: "https://hooks.example.com/tollgate" } });
+    fireEvent.click(within(dialog).getByLabelText("All events"));
+    fireEvent.click(save);
+    expect(await within(dialog).findByText("Choose at least one event")).toBeVisible();
+    fireEvent.click(within(dialog).getByLabelText("All events of invoices"));
+    fireEvent.click(save);
+    expect(await within(dialog).findByText("the address is a metadata address")).toBeVisible();
+    expect(within(dialog).getByLabelText("URL")).toHaveValue("https://hooks.example.com/tollgate");
+    fireEvent.click(save);
+    expect(await screen.findByTestId("secret")).toHaveTextContent(secret);
+    expect(seen.find(({ line }) => line === "POST /api/webhooks")?.body).toEqual({ url: "https://hooks.example.com/tollgate", events: ["invoice.*"] });
+    const done = screen.getByRole("button", { name: en.keys.done });
+    expect(done).toBeDisabled();
+    fireEvent.click(screen.getByRole("checkbox", { name: en.webhooks.stored }));
+    fireEvent.click(done);
+    await waitFor(() => expect(screen.queryByTestId("secret")).toBeNull());
+  });
+
+  it("changes only the URL and the events of a webhook", async () => {
+    address.query = "id=w1";
+    const seen = open({ "PATCH /api/webhooks/w1": { body: HOOK } });
+    show(<WebhooksPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Edit webhook" }));
+    const dialog = await screen.findByRole("dialog", { name: "Edit webhook" });
+    fireEvent.click(within(dialog).getByText("Single events"));
+    fireEvent.click(within(dialog).getByLabelText("payment.failed"));
+    fireEvent.click(within(dialog).getByRole("button", { name: "Save webhook" }));
+    await waitFor(() => expect(seen.find(({ line }) => line.startsWith("PATCH"))?.body).toEqual({ url: HOOK.url, events: ["invoice.*", "payment.failed"] }));
+  });
+
+  it("replaces the secret, disables, enables and deletes", async () => {
+    address.query = "id=w1";
+    const secret = "whsec_other";
+    const seen = open({ "POST /api/webhooks/w1/rotate": { body: { ...HOOK, secret, previous_until: "2026-11-22T10:00:00Z" } }, "PATCH /api/webhooks/w1": { body: { ...HOOK, enabled: false } }, "DELETE /api/webhooks/w1": { status: 204 } });
+    show(<WebhooksPage />);
+    const confirm = async (task: string) => {
+      fireEvent.click(await screen.findByRole("button", { name: task }));
+      fireEvent.click(within(await screen.findByRole("dialog", { name: task })).getByRole("button", { name: task }));
+    };
+    await confirm("Replace secret");
+    expect(await screen.findByTestId("secret")).toHaveTextContent(secret);
+    fireEvent.click(screen.getByRole("checkbox", { name: en.webhooks.stored }));
+    fireEvent.click(screen.getByRole("button", { name: en.keys.done }));
+    await confirm("Disable webhook");
+    await waitFor(() => expect(seen.find(({ line }) => line.startsWith("PATCH"))?.body).toEqual({ enabled: false }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    await confirm("Delete webhook");
+    await waitFor(() => expect(address.replace).toHaveBeenLastCalledWith("/dashboard/webhooks", { scroll: false }));
+    expect(seen.some(({ line }) => line === "DELETE /api/webhooks/w1")).toBe(true);
+  });
+
+  it("says why a delivery failed, and sends it again", async () => {
+    address.query = "id=w1";
+    const seen = open({ "POST /api/webhooks/w1/deliveries/d1/replay": { body: { ...FAILED, state: "waiting" } }, "POST /api/webhooks/w1/replay": { body: { replayed: 3 } } });
+    show(<WebhooksPage />);
+    expect(await screen.findByText("the receiver responded with 500")).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: /^Send again: invoice\.paid/ }));
+    await waitFor(() => expect(seen.some(({ line }) => line === "POST /api/webhooks/w1/deliveries/d1/replay")).toBe(true));
+    fireEvent.click(screen.getByRole("button", { name: "Send failed ones again" }));
+    const dialog = screen.getByRole("dialog", { name: "Send failed ones again" });
+    fireEvent.change(within(dialog).getByLabelText("Failed since"), { target: { value: "1" } });
+    fireEvent.click(within(dialog).getByRole("button", { name: "Send again" }));
+    expect(await within(dialog).findByText("3 deliveries are sent again")).toBeVisible();
+    const body = seen.find(({ line }) => line === "POST /api/webhooks/w1/replay")?.body as { since: string };
+    expect(Math.abs(Date.now() - 3_600_000 - Date.parse(body.since))).toBeLessThan(60_000);
+    fireEvent.click(within(dialog).getByRole("button", { name: "Cancel" }));
+    fireEvent.click(await screen.findByRole("button", { name: "Failed" }));
+    await waitFor(() => expect(seen.some(({ line }) => line.includes("state=failed"))).toBe(true));
+  });
+
+  it("is empty at first, and says that the server failed", async () => {
+    open({ "GET /api/webhooks": { body: { items: [], next: null } } });
+    const view = show(<WebhooksPage />);
+    expect(await screen.findByText("No webhooks yet")).toBeVisible();
+    view.unmount();
+    open({ "GET /api/webhooks": refusal("internal", 500) });
+    const other = show(<WebhooksPage />);
+    expect(await screen.findByText("The server failed (500)")).toBeVisible();
+    other.unmount();
+    address.query = "id=w1";
+    open({ [DELIVERIES]: refusal("internal", 500) });
+    show(<WebhooksPage />);
+    expect(await screen.findByText("The server failed (500)")).toBeVisible();
+  });
+
+  it("tells others that it is for administrators", async () => {
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member" } } });
+    show(<WebhooksPage />);
+    expect(await screen.findByText("This page is for administrators")).toBeVisible();
+    expect(seen.some(({ line }) => line.includes("/api/webhooks"))).toBe(false);
+  });
+});
+
+describe("the choice of events", () => {
+  it("replaces single events by the pattern that contains them", () => {
+    expect(chosen(["invoice.paid", "payment.failed"], "invoice.*", true)).toEqual(["payment.failed", "invoice.*"]);
+    expect(chosen(["invoice.paid"], "*", true)).toEqual(["*"]);
+    expect(chosen(["*"], "*", false)).toEqual([]);
+    expect(isIncluded(["invoice.*"], "invoice.paid")).toBe(true);
+    expect(isIncluded(["invoice.*"], "payment.paid")).toBe(false);
+    expect(isIncluded(["*"], "payment.*")).toBe(true);
+    expect(isIncluded(["*"], "*")).toBe(false);
+  });
+
+  it("needs a URL of the web", () => {
+    expect(webhookShape(en).safeParse({ url: "ftp://example.com" }).success).toBe(false);
+    expect(webhookShape(en).safeParse({ url: "https://a b" }).success).toBe(false);
+    expect(webhookShape(en).parse({ url: " https://example.com/a " })).toEqual({ url: "https://example.com/a" });
+  });
+});
