@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -108,6 +108,14 @@ clients: ## run the official clients, and generate docs/clients.md from their re
 	@scripts/setup.sh test
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
+
+# The URL of `make consul`, such as http://127.0.0.1:8500; CONSUL_TOKEN is its token.
+URL ?=
+consul: ## follow registrations in the Consul at URL, as a test does in a small one
+	@test -n "$(URL)" || { echo "set URL: make consul URL=http://127.0.0.1:8500"; exit 1; }
+	@scripts/setup.sh test
+	cargo build $(LOCKED) $(TESTED) --bins --tests
+	TOLLGATE_TEST_CONSUL=$(URL) cargo test $(LOCKED) $(TESTED) --test e2e registrations_of_a_client_of_consul
 
 check: quick ## check formatting, lints, house rules, the dashboard and documentation
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check

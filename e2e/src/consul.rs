@@ -1,5 +1,6 @@
-//! A small Consul for one test: the registration of services, their checks, and blocking queries of their health, as the
-//! HTTP API of Consul 1.20 documents them. No server of Consul is in the package registries.
+//! A small Consul for one test: the registration of services, checks with a TTL, and blocking queries of their health, as the
+//! HTTP API of Consul 1.20 documents them. No server of Consul is in the package registries. `make consul URL=…` runs the test
+//! of a client's registrations with a real one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ struct Catalog {
 #[derive(Debug, Default)]
 struct Services {
     index: u64,
-    /// The registrations by their id, each with whether its check passes.
+    /// The registrations by their id, with names of members in lowercase, each with whether its check passes.
     registered: BTreeMap<String, (Value, bool)>,
     /// The token that queries must have.
     token: Option<String>,
@@ -46,14 +47,26 @@ impl Catalog {
         self.changed.notify_waiters();
     }
 
+    /// Changes whether the check of an instance passes. Returns false if it does not exist.
+    fn set_passing(&self, id: &str, passes: bool) -> bool {
+        let mut exists = false;
+        self.change(|services| {
+            if let Some(instance) = services.registered.get_mut(id) {
+                (instance.1, exists) = (passes, true);
+            }
+        });
+        exists
+    }
+
     /// Returns the passing instances of a service, and the index.
     fn passing(&self, service: &str) -> (Vec<Value>, u64) {
         let services = self.lock();
-        let of = services.registered.values().filter(|(value, passes)| *passes && value["Name"] == service);
+        let of = services.registered.values().filter(|(value, passes)| *passes && value["name"] == service);
         let shown = of.map(|(value, _)| {
+            let weight = |of: &str| value["weights"][of].as_u64().unwrap_or(1);
             json!({"Node": {"Node": "n", "Address": "127.0.0.1"},
-                "Service": {"ID": value["ID"], "Service": service, "Address": value["Address"], "Port": value["Port"],
-                    "Weights": value.get("Weights").cloned().unwrap_or(json!({"Passing": 1, "Warning": 1}))}})
+                "Service": {"ID": value["id"], "Service": service, "Address": value["address"], "Port": value["port"],
+                    "Weights": {"Passing": weight("passing"), "Warning": weight("warning")}}})
         });
         (shown.collect(), services.index)
     }
@@ -84,7 +97,7 @@ impl Consul {
 
     /// Registers an instance, as a client of Consul does.
     pub fn register(&self, id: &str, service: &str, at: (&str, u16)) {
-        let value = json!({"ID": id, "Name": service, "Address": at.0, "Port": at.1});
+        let value = json!({"id": id, "name": service, "address": at.0, "port": at.1});
         self.catalog.change(|services| drop(services.registered.insert(id.to_owned(), (value, true))));
     }
 
@@ -95,11 +108,7 @@ impl Consul {
 
     /// Changes whether the check of an instance passes.
     pub fn set_passing(&self, id: &str, passes: bool) {
-        self.catalog.change(|services| {
-            if let Some(instance) = services.registered.get_mut(id) {
-                instance.1 = passes;
-            }
-        });
+        self.catalog.set_passing(id, passes);
     }
 
     /// Lets the index begin again, as that of a restored server.
@@ -127,10 +136,18 @@ async fn respond(catalog: &Catalog, turn: &mut Turn) {
     }
     match (method.as_str(), path) {
         ("PUT", "/v1/agent/service/register") => {
-            let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let id = value.get("ID").or(value.get("Name")).and_then(Value::as_str).unwrap_or_default().to_owned();
-            catalog.change(|services| drop(services.registered.insert(id, (value, true))));
+            let value = lowercase(serde_json::from_slice(&body).unwrap_or_default());
+            let id = value.get("id").or(value.get("name")).and_then(Value::as_str).unwrap_or_default().to_owned();
+            // A check with a TTL is critical until the service reports.
+            let passes = value.get("check").is_none() && value.get("checks").is_none();
+            catalog.change(|services| drop(services.registered.insert(id, (value, passes))));
             turn.answer("200 OK", b"").await;
+        }
+        ("PUT", path) if path.starts_with("/v1/agent/check/") => {
+            let mut words = path.trim_start_matches("/v1/agent/check/").split("/service:");
+            let passes = words.next() == Some("pass");
+            let exists = catalog.set_passing(words.next().unwrap_or_default(), passes);
+            turn.answer(if exists { "200 OK" } else { "404 Not Found" }, b"").await;
         }
         ("PUT", path) if path.starts_with("/v1/agent/service/deregister/") => {
             let id = path.rsplit('/').next().unwrap_or_default();
@@ -152,6 +169,17 @@ async fn respond(catalog: &Catalog, turn: &mut Turn) {
         _ => {
             turn.answer("404 Not Found", b"").await;
         }
+    }
+}
+
+/// Returns a value whose members have names in lowercase: Consul ignores their case.
+fn lowercase(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), lowercase(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(lowercase).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
 

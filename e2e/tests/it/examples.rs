@@ -22,9 +22,10 @@ mod installs;
 mod reselling;
 mod routes;
 mod sdks;
+mod sources;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 20] = [
+const EXAMPLES: [&str; 21] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "blue-green",
@@ -34,6 +35,7 @@ const EXAMPLES: [&str; 20] = [
     "codex-cli",
     "codexible",
     "cors",
+    "discovery",
     "google-sdk",
     "grpc",
     "jwt",
@@ -107,7 +109,7 @@ impl Example {
                 exports.extend(assignments(words));
             } else if installs::is_one(&command) {
                 installs.push(command);
-            } else if command.starts_with("python3 -m http.server ") {
+            } else if command.starts_with("python3 -m http.server ") || command.starts_with("sh examples/") {
                 backend = command;
             } else if command.starts_with("KEY=") {
                 key = command;
@@ -408,24 +410,6 @@ async fn canary_gets_one_request_in_ten_and_those_of_testers() {
     assert!((2..=7).contains(&canary_count) && stable.seen().len() + canary_count == 41, "{canary_count}");
     let checked = commands::check(&Folder::new(), &example.file).await;
     assert!(checked.status.success(), "{checked:?}");
-}
-
-#[tokio::test]
-async fn plain_api_runs_as_printed_before_the_api_that_it_brings() {
-    let example = Example::read("plain-api");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    assert!(example.backend.contains(" 9001 ") && example.exports[0].1.ends_with(":9001"), "{}", example.backend);
-    let mut words = example.backend.split_whitespace();
-    let mut backend = Command::new(words.next().unwrap());
-    backend.args(words.map(|word| if word == "9001" { port.to_string() } else { word.to_owned() }));
-    backend.current_dir(examples().parent().unwrap()).kill_on_drop(true);
-    let _backend = backend.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("the API listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop))
-        .await;
-    let gateway = example.start(&[("USERS_URL".to_owned(), format!("http://127.0.0.1:{port}"))]).await;
-    let key = first_key(&gateway);
-    assert_eq!(example.run(&gateway, &key).await, ["{\"status\":\"ok\"}\n", "{\"users\":[]}\n"]);
-    gateway.uses(&key, 1).await;
 }
 
 #[tokio::test]

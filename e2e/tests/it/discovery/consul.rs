@@ -1,8 +1,14 @@
 //! Members from Consul: registrations, checks, and an index that begins again.
 
-use e2e::{Call, Consul, Gateway, Setup};
+use std::net::SocketAddr;
+use std::process::Stdio;
 
-use super::{address, admin, backends, has, served, source_reports};
+use e2e::python::python;
+use e2e::{Call, Consul, Gateway, Setup};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+
+use super::{address, admin, backends, has, served, shown, source_reports};
 
 fn setup(consul: &Consul, more: &str) -> Setup {
     let consul = format!("{{url: \"http://{}\"{more}}}", consul.address());
@@ -50,4 +56,69 @@ async fn a_refused_token_is_reported_and_the_right_one_is_sent() {
     gateway.call(Call::get("/x")).await.expect(503);
     let gateway = Gateway::start(setup(&consul, ", token: S3CRET")).await;
     gateway.call(Call::get("/x")).await.expect(200);
+}
+
+/// A service that registers with py-consul.
+struct RegisteringService {
+    _child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl RegisteringService {
+    fn start(url: &str, service: &str) -> Self {
+        let mut command = python("consul", "register_consul.py");
+        command.env("CONSUL_URL", url).env("SERVICE", service).kill_on_drop(true);
+        if let Ok(token) = std::env::var("CONSUL_TOKEN") {
+            command.env("CONSUL_TOKEN", token);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { _child: child, stdin, lines: BufReader::new(stdout).lines() }
+    }
+
+    async fn asks(&mut self, command: &str) {
+        self.stdin.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+        assert_eq!(self.lines.next_line().await.unwrap().as_deref(), Some("done"), "{command}");
+    }
+
+    async fn registers(&mut self, id: &str, at: SocketAddr, weight: u32) {
+        self.asks(&format!("register {id} {} {} {weight}", at.ip(), at.port())).await;
+    }
+}
+
+/// With `TOLLGATE_TEST_CONSUL`, the Consul is the one at this URL (`make consul`).
+#[tokio::test]
+async fn registrations_of_a_client_of_consul_are_followed() {
+    let (small, servers) = (Consul::start(7).await, backends(97, 2).await);
+    let url = std::env::var("TOLLGATE_TEST_CONSUL").unwrap_or_else(|_| format!("http://{}", small.address()));
+    let name = format!("tollgate-test-{}", std::process::id());
+    let mut service = RegisteringService::start(&url, &name);
+    let token = std::env::var("CONSUL_TOKEN").map(|token| format!(", token: \"{token}\"")).unwrap_or_default();
+    let setup = super::sourced(&format!("discover: {{consul: {name}}}"));
+    let setup = setup.section("consul", &format!("{{url: \"{url}\"{token}}}"));
+    let ids = ["a", "b"].map(|id| format!("{name}-{id}"));
+    let urls = [0, 1].map(|nth: usize| format!("http://{}", servers[nth].address()));
+    service.registers(&ids[0], servers[0].address(), 1).await;
+    service.asks(&format!("pass {}", ids[0])).await;
+    let gateway = Gateway::start(setup).await;
+    let admin_token = admin(&gateway, "root").await.token;
+    has(&gateway, &admin_token, &urls[..1]).await;
+    // A check that has not passed yet keeps an instance from being a member.
+    service.registers(&ids[1], servers[1].address(), 3).await;
+    has(&gateway, &admin_token, &urls[..1]).await;
+    service.asks(&format!("pass {}", ids[1])).await;
+    has(&gateway, &admin_token, &urls).await;
+    let upstream = shown(&gateway, &admin_token).await;
+    let weights: Vec<_> = upstream["backends"].as_array().unwrap().iter().map(|backend| &backend["weight"]).collect();
+    assert_eq!(weights, [1, 3], "{upstream}");
+    service.asks(&format!("fail {}", ids[0])).await;
+    has(&gateway, &admin_token, &urls[1..]).await;
+    served(&gateway, 4).await;
+    assert_eq!(served(&gateway, 4).await, [address(97, 2)]);
+    service.asks(&format!("pass {}", ids[0])).await;
+    has(&gateway, &admin_token, &urls).await;
+    service.asks(&format!("deregister {}", ids[1])).await;
+    has(&gateway, &admin_token, &urls[..1]).await;
+    service.asks(&format!("deregister {}", ids[0])).await;
 }
