@@ -9,7 +9,7 @@ const LABEL = "<b>مفتاح</b> 🔑";
 async function typeLabel(page: Page, label: string) {
   await page.goto(at("/dashboard/keys?create=1"));
   const form = page.getByRole("dialog", { name: "Create key" });
-  await form.getByLabel("Label").fill(label);
+  await form.getByLabel("Label", { exact: true }).fill(label);
   return form;
 }
 
@@ -60,7 +60,7 @@ for (const [name, answer] of [
     await page.route("**/api/keys", (route) => (route.request().method() === "POST" ? route.fulfill(answer) : route.continue()));
     await form.getByRole("button", { name: "Create key" }).click();
     await expect(form.getByRole("alert")).toContainText("The key was not created");
-    await expect(form.getByLabel("Label")).toHaveValue("kept");
+    await expect(form.getByLabel("Label", { exact: true })).toHaveValue("kept");
 
     await page.route("**/api/dashboard/overview", (route) => route.fulfill(answer));
     await page.goto(at("/dashboard/overview?scope=me"));
@@ -96,7 +96,7 @@ for (const [days, word] of [[1, "ahead of"], [-1, "behind"]] as const) {
     await page.clock.install({ time: Date.now() + days * 86_400_000 });
     const form = await typeLabel(page, "kept");
     await expect(page.getByText(new RegExp(`2\\d h \\d+ min ${word} the server`))).toBeVisible();
-    await expect(form.getByLabel("Label")).toHaveValue("kept");
+    await expect(form.getByLabel("Label", { exact: true })).toHaveValue("kept");
   });
 }
 
@@ -120,7 +120,7 @@ test("an API that does not respond for 30 s is explained, and the form keeps its
   await expect(form.getByRole("alert")).toBeHidden();
   await page.clock.fastForward(4_000);
   await expect(form.getByRole("alert")).toContainText("30 s");
-  await expect(form.getByLabel("Label")).toHaveValue("kept");
+  await expect(form.getByLabel("Label", { exact: true })).toHaveValue("kept");
 });
 
 test("a key that another tab revoked is explained where it is edited, and the form keeps its values", async ({ page, context, expected }) => {
@@ -133,13 +133,13 @@ test("a key that another tab revoked is explained where it is edited, and the fo
   await page.getByRole("button", { name: "Actions for in two tabs" }).click();
   await page.getByRole("menuitem", { name: "Edit key" }).click();
   const form = page.getByRole("dialog", { name: "Edit “in two tabs”" });
-  await form.getByLabel("Label").fill("renamed too late");
+  await form.getByLabel("Label", { exact: true }).fill("renamed too late");
   const other = await context.newPage();
   await other.goto(at("/dashboard/keys?q=in%20two"));
   expect((await other.request.delete(at(`/api/keys/${id}`), { headers: { Origin: at("") } })).ok()).toBe(true);
   await form.getByRole("button", { name: "Save changes" }).click();
   await expect(form.getByRole("alert")).toContainText("The change was not made");
-  await expect(form.getByLabel("Label")).toHaveValue("renamed too late");
+  await expect(form.getByLabel("Label", { exact: true })).toHaveValue("renamed too late");
   // The first tab shows the end of the key without a reload.
   await form.getByRole("button", { name: "Cancel" }).click();
   await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
@@ -157,5 +157,5 @@ test("a page whose session became that of another user in another tab says so, a
   });
   await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
   await expect(page.getByText("Another tab signed in as Bob Example")).toBeVisible();
-  await expect(form.getByLabel("Label")).toHaveValue("kept");
+  await expect(form.getByLabel("Label", { exact: true })).toHaveValue("kept");
 });

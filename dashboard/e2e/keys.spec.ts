@@ -7,7 +7,7 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   const form = page.getByRole("dialog", { name: "Create key" });
   await form.getByRole("button", { name: "Create key" }).click();
   await expect(form.getByText("Enter a label")).toBeVisible();
-  await form.getByLabel("Label").fill("reporting");
+  await form.getByLabel("Label", { exact: true }).fill("reporting");
   await form.getByLabel("Credits per day").fill("250");
   await form.getByRole("button", { name: "Create key" }).click();
 
@@ -27,7 +27,7 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   await expect(row).toContainText("0 / 250");
   await row.getByRole("button", { name: "Actions for reporting" }).click();
   await page.getByRole("menuitem", { name: "Edit key" }).click();
-  await page.getByRole("dialog").getByLabel("Label").fill("monthly reports");
+  await page.getByRole("dialog").getByLabel("Label", { exact: true }).fill("monthly reports");
   await page.getByRole("button", { name: "Save changes" }).click();
   const renamed = page.getByRole("row", { name: /monthly reports/ });
   await expect(renamed).toBeVisible();
@@ -57,7 +57,7 @@ test("a key with the scope admin needs an expiry, administers, and is marked in 
   await signIn(page);
   await page.goto(at("/dashboard/keys?create=1"));
   const form = page.getByRole("dialog", { name: "Create key" });
-  await form.getByLabel("Label").fill("shop");
+  await form.getByLabel("Label", { exact: true }).fill("shop");
   await form.getByLabel("Scope").selectOption("Administration");
   await form.getByRole("button", { name: "Create key" }).click();
   await expect(form.getByLabel("Expires on")).toBeFocused();
@@ -138,7 +138,7 @@ test("limits, scopes, addresses, expiry and budgets of a key are changed and rem
   await signIn(page);
   await page.goto(at("/dashboard/keys?create=1"));
   const create = page.getByRole("dialog", { name: "Create key" });
-  await create.getByLabel("Label").fill("edited");
+  await create.getByLabel("Label", { exact: true }).fill("edited");
   await create.getByText("More", { exact: true }).click();
   await create.getByLabel("Models", { exact: true }).fill("mock/*");
   await create.getByLabel("Money per month").fill("2.50");

@@ -134,7 +134,7 @@ test("a session that ends elsewhere asks for a sign-in over the page", async ({ 
   await page.goto(at("/dashboard/keys"));
   await page.getByRole("button", { name: "Create key" }).click();
   const form = page.getByRole("dialog", { name: "Create key" });
-  await form.getByLabel("Label").fill("kept");
+  await form.getByLabel("Label", { exact: true }).fill("kept");
   await page.route("**/api/**", (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "ended", status: 401 } } }));
   await form.getByRole("button", { name: "Create key" }).click();
   const ended = page.getByRole("dialog", { name: "Your session ended" });
@@ -144,7 +144,7 @@ test("a session that ends elsewhere asks for a sign-in over the page", async ({ 
   await ended.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await ended.getByRole("button", { name: "Sign in" }).click();
   await expect(ended).toBeHidden();
-  await expect(form.getByLabel("Label")).toHaveValue("kept");
+  await expect(form.getByLabel("Label", { exact: true })).toHaveValue("kept");
 });
 
 test("Indonesian is offered", async ({ page }) => {

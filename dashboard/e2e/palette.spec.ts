@@ -29,5 +29,5 @@ test("the palette and the shortcuts open pages without a mouse", async ({ page }
   await page.keyboard.press("c");
   await expect(page.getByRole("dialog", { name: "Create key" })).toBeVisible();
   await page.keyboard.type("c");
-  await expect(page.getByRole("dialog", { name: "Create key" }).getByLabel("Label")).toHaveValue("c");
+  await expect(page.getByRole("dialog", { name: "Create key" }).getByLabel("Label", { exact: true })).toHaveValue("c");
 });

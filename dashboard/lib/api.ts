@@ -74,7 +74,16 @@ export async function apiText<P extends PathsOf<"get">>(path: P, options: Option
   return (await renewing(String(path), () => send("get", address(String(path), options), options))).text;
 }
 
-async function renewing(path: string, request: () => Promise<Received>): Promise<Received> {
+/** Reads a response that is a file. */
+export async function apiFile<P extends PathsOf<"post">>(path: P, options: Options<Operation<P, "post">> = {}): Promise<Blob> {
+  return renewing(String(path), async () => {
+    const { response, body } = await exchange<Blob | string>("post", address(String(path), options), options, (received) => (received.ok ? received.blob() : received.text()));
+    if (typeof body === "string") throw refusal(response, body);
+    return body;
+  });
+}
+
+async function renewing<T>(path: string, request: () => Promise<T>): Promise<T> {
   try {
     return await request();
   } catch (error) {
@@ -101,7 +110,20 @@ function address(path: string, options: { path?: unknown; query?: unknown }): st
   return BASE + filled + (text === "" ? "" : `?${text}`);
 }
 
-async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal; headers?: Record<string, string> }): Promise<Received> {
+interface Sent {
+  body?: unknown;
+  signal?: AbortSignal;
+  headers?: Record<string, string>;
+}
+
+async function send(method: Method, url: string, options: Sent): Promise<Received> {
+  const { response, body: text } = await exchange(method, url, options, (received) => received.text());
+  if (response.ok) return { response, text };
+  throw refusal(response, text);
+}
+
+/** Sends a request, and reads the body of the response. */
+async function exchange<T>(method: Method, url: string, options: Sent, read: (response: Response) => Promise<T>): Promise<{ response: Response; body: T }> {
   const deadline = AbortSignal.timeout(PATIENCE_MS);
   const init: RequestInit = {
     method: method.toUpperCase(),
@@ -110,19 +132,16 @@ async function send(method: Method, url: string, options: { body?: unknown; sign
     signal: options.signal ? AbortSignal.any([options.signal, deadline]) : deadline,
   };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
-  let response: Response;
-  let text: string;
   try {
-    response = await fetch(url, init);
-    text = await response.text();
+    const response = await fetch(url, init);
+    const body = await read(response);
+    noteServerTime(response.headers.get("Date"));
+    return { response, body };
   } catch (error) {
     if (options.signal?.aborted) throw error;
     if (deadline.aborted) throw new ApiError({ status: 0, code: "late", message: "No response within 30 s." });
     throw new ApiError({ status: 0, code: "offline", message: "The server does not respond." });
   }
-  noteServerTime(response.headers.get("Date"));
-  if (response.ok) return { response, text };
-  throw refusal(response, text);
 }
 
 function json({ response, text }: Received): unknown {

@@ -168,6 +168,7 @@ impl Redis {
         for key in self.ask("KEYS *").await.lines().filter(|line| line.starts_with("tollgate")) {
             text.push_str(key);
             text.push_str(&self.ask(&format!("HGETALL {key}")).await);
+            text.push_str(&self.ask(&format!("GET {key}")).await);
         }
         text
     }

@@ -7,7 +7,7 @@
 //! Read in this order: [`handle`], [`heartbeat`] and [`revision`] (how nodes notice each other and each
 //! change), [`lease_server`] (grants parts of budgets) and [`leases`] (requests them), [`directory`] (answers look-ups of
 //! keys) with [`counting`], [`decrypted_credentials`] and [`shared_credentials`], [`subject_budgets`] (budgets of clients without a user), [`job_claims`] (the node that runs a job), [`last_use`], and [`windows`] (rate limits, in Redis or in
-//! process). A test of `statements` prepares every SQL text.
+//! process, and shared responses). A test of `statements` prepares every SQL text.
 
 pub mod counting;
 pub mod decrypted_credentials;

@@ -2,13 +2,15 @@
 //!
 //! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
 //! are counted here too, so that a client at its limit stays there when Redis fails. [`grants`] serves the limits of the
-//! proxy, of which a node applies its share while Redis is unavailable. [`keys`] looks up keys over the same connection.
+//! proxy, of which a node applies its share while Redis is unavailable. [`keys`] looks up keys over the same connection, and
+//! `responses` shares computed responses.
 
 mod connection;
 pub mod grants;
 pub mod keys;
 mod link;
 mod redis;
+mod responses;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use link::{RedisLink, WatchedConnection};
 use redis::Server;
 
 pub use self::redis::RedisFault;
+pub use self::responses::RESPONSE_BYTES_MAX;
 pub use meter::window::counts::{CHECKS_MAX, WindowCheck};
 
 /// Default timeout of a call to Redis.

@@ -11,6 +11,7 @@ mod changes;
 mod cors;
 mod discover;
 mod header_rules;
+mod insights;
 mod limit;
 mod link_local;
 mod listen;
@@ -36,6 +37,7 @@ mod upstream_tls;
 mod weighted;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use discover::SourceSettings;
 pub use price_file::read_price_file;
@@ -57,7 +59,7 @@ pub(crate) struct CompiledConfig {
     /// Every effective value with its source.
     pub(crate) settings: Vec<Setting>,
     pub(crate) notes: Vec<Note>,
-    /// The number of entries of `tests`.
+    /// The number of entries of `tests` and `insights.tests`.
     pub(crate) tests_count: usize,
 }
 
@@ -119,6 +121,7 @@ pub(crate) fn compile<'a>(
             plan_prices,
             signup,
             budgets: budget::budgets(reader, &traffic.budgets),
+            insights: Arc::new(insights::insights(reader, &traffic.insights, &mut notes)),
             limit_places: budget::limit_places(traffic),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
@@ -135,7 +138,7 @@ pub(crate) fn compile<'a>(
     request_test::run(reader, &root.traffic.tests, &snapshot);
     let mut listing = Listing::new(reader);
     root.show(&mut listing);
-    let tests_count = root.traffic.tests.list.len();
+    let tests_count = root.traffic.tests.list.len() + root.traffic.insights.tests.list.len();
     Some(CompiledConfig { snapshot, settings: listing.settings, notes, tests_count })
 }
 

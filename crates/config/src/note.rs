@@ -85,6 +85,15 @@ pub enum Note {
         /// The name of its provider.
         provider: String,
     },
+    /// No request reaches a rule of `insights.rules`.
+    RuleUnreached {
+        /// The file, with the line and the column of the rule's name.
+        place: String,
+        /// The name of the rule.
+        rule: String,
+        /// The name of the earlier rule, which matches all its requests.
+        earlier: String,
+    },
     /// The price file is older than the built-in table.
     PriceFileOlder {
         /// The file, with the line of its day.
@@ -165,6 +174,9 @@ impl fmt::Display for Note {
             Self::ModelMocked { model, provider } => {
                 write!(f, "the mock serves the model {model}, as its provider {provider} is off")
             }
+            Self::RuleUnreached { place, rule, earlier } => {
+                write!(f, "{place}: no request reaches the rule {rule}: the rule {earlier} above it matches them all")
+            }
             Self::PriceFileOlder { place, as_of } => write!(
                 f,
                 "{place}: the price file is of {as_of}, the built-in table of {}: models that both have keep the built-in prices",
@@ -176,11 +188,10 @@ impl fmt::Display for Note {
                  {above_tokens} tokens of input have an unknown cost"
             ),
             Self::PricesBegin { provider, from, models } => {
-                let models = models.join(", ");
+                let (models, before) = (models.join(", "), "before that day the cost is unknown");
                 write!(
                     f,
-                    "prices of provider {provider} begin on {from}, before that day the cost is unknown: {models}; \
-                     set the prices of today beside them"
+                    "prices of provider {provider} begin on {from}, {before}: {models}; set the prices of today beside them"
                 )
             }
             Self::PricesEnd { provider, until, over, models } => {

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -26,15 +27,30 @@ const READ_BYTES: usize = 8 * 1024;
 const DISCARDED_BYTES_MAX: usize = 1 << 20;
 const DISCARD_MAX: Duration = Duration::from_secs(2);
 
-/// The violation of the head that ended a connection, if one did.
+/// The violation of the head that ended a connection, if one did, and whether the connection has another protocol.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HeadReport(Arc<OnceLock<Violation>>);
+pub(crate) struct HeadReport(Arc<ReportState>);
+
+#[derive(Debug, Default)]
+struct ReportState {
+    violation: OnceLock<Violation>,
+    is_upgraded: AtomicBool,
+}
 
 impl HeadReport {
     /// Returns the violation if this request is the stand-in for a refused head.
     pub(crate) fn violation<B>(&self, request: &Request<B>) -> Option<Violation> {
         let is_stand_in = request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST);
-        self.0.get().copied().filter(|_| is_stand_in)
+        self.0.violation.get().copied().filter(|_| is_stand_in)
+    }
+
+    /// Ends the checks: the server responds with 101, after which the client sends no requests.
+    pub(crate) fn upgrade(&self) {
+        self.0.is_upgraded.store(true, Ordering::Release);
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.0.is_upgraded.load(Ordering::Acquire)
     }
 }
 
@@ -119,7 +135,7 @@ impl<Io> CheckedStream<Io> {
                     self.passed.extend_from_slice(part);
                 }
                 // The first violation ends the connection, so there is no second one.
-                let _ = self.report.0.set(violation);
+                let _ = self.report.0.violation.set(violation);
                 self.refusal = Some(StreamRefusal::Head);
                 false
             }
@@ -144,6 +160,13 @@ impl<Io: AsyncRead + Unpin> AsyncRead for CheckedStream<Io> {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)));
                 }
                 None => {}
+            }
+            if this.report.is_upgraded() {
+                if this.received.is_empty() {
+                    return Pin::new(&mut this.io).poll_read(cx, buffer);
+                }
+                this.passed = this.received.split();
+                continue;
             }
             let mut piece = [0; READ_BYTES];
             let mut read = ReadBuf::new(&mut piece);
@@ -221,7 +244,7 @@ mod tests {
                 read.extend_from_slice(&room[..bytes]);
             }
         }
-        (read, report.0.get().copied())
+        (read, report.0.violation.get().copied())
     }
 
     #[tokio::test]
@@ -256,6 +279,24 @@ mod tests {
                 assert_eq!(violation, Some(expected));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn bytes_after_a_change_of_the_protocol_pass_unchecked() {
+        let (mut client, server) = duplex(1024);
+        let report = HeadReport::default();
+        let mut stream = CheckedStream::new(server, report.clone());
+        let head = b"GET /a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
+        client.write_all(head).await.unwrap();
+        let mut read = vec![0; head.len()];
+        stream.read_exact(&mut read).await.unwrap();
+        report.upgrade();
+        client.write_all(b"\x81\x00GET /b HTTP/1.1\n\n").await.unwrap();
+        drop(client);
+        read.clear();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"\x81\x00GET /b HTTP/1.1\n\n");
+        assert_eq!(report.0.violation.get(), None);
     }
 
     #[tokio::test]

@@ -53,6 +53,14 @@ pub(crate) fn check_sign_in(app: &App, headers: &HeaderMap) -> Result<(), Proble
     refuse_unless(app, headers, pass)
 }
 
+/// Refuses a WebSocket that a foreign page opens: browsers send cookies with it, and any page may read its messages.
+///
+/// # Errors
+/// `forbidden`.
+pub(crate) fn check_socket(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    check_sign_in(app, headers)
+}
+
 fn refuse_unless(app: &App, headers: &HeaderMap, pass: &[Sender]) -> Result<(), Problem> {
     let snapshot = app.live.load();
     let pages = Pages {

@@ -21,7 +21,15 @@ pub(crate) struct ResponseKey {
     /// Whether the day is over and all its usage is stored.
     pub(crate) complete: bool,
     pub(crate) figures_version: u64,
-    pub(crate) settings_version: u64,
+    /// The digest of the settings.
+    pub(crate) settings: u64,
+}
+
+impl ResponseKey {
+    /// Returns the maximum age of the response. `today_max` is that of days that are not complete.
+    pub(crate) const fn age_max(&self, today_max: Duration) -> Duration {
+        if self.complete { PAST_MAX } else { today_max }
+    }
 }
 
 /// The endpoints whose responses are kept.
@@ -40,6 +48,28 @@ pub(crate) enum DayResponse {
     Roi(Arc<Roi>),
 }
 
+impl DayResponse {
+    /// Returns the response as JSON; every response can be written.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Brief(brief) => serde_json::to_string(&**brief).ok(),
+            Self::Classification(classification) => serde_json::to_string(&**classification).ok(),
+            Self::Roi(roi) => serde_json::to_string(&**roi).ok(),
+        }
+    }
+
+    /// Reads a response of an endpoint; `None` for another text.
+    pub(crate) fn read(endpoint: DayEndpoint, text: &str) -> Option<Self> {
+        match endpoint {
+            DayEndpoint::Brief => serde_json::from_str(text).ok().map(|brief| Self::Brief(Arc::new(brief))),
+            DayEndpoint::Classification => {
+                serde_json::from_str(text).ok().map(|classification| Self::Classification(Arc::new(classification)))
+            }
+            DayEndpoint::Roi => serde_json::from_str(text).ok().map(|roi| Self::Roi(Arc::new(roi))),
+        }
+    }
+}
+
 /// The responses that this process has computed.
 #[derive(Debug)]
 pub(crate) struct DayCache {
@@ -54,7 +84,7 @@ impl DayCache {
 
     /// Returns a response that is not too old. `today_max` bounds the age of responses of days that are not complete.
     pub(crate) fn find(&self, key: &ResponseKey, today_max: Duration) -> Option<DayResponse> {
-        let age_max = if key.complete { PAST_MAX } else { today_max };
+        let age_max = key.age_max(today_max);
         let responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, response) = responses.get(key)?;
         (self.clock.mono().since(*at) < age_max).then(|| response.clone())
@@ -87,7 +117,7 @@ mod tests {
             scope: DayScope::All {},
             complete,
             figures_version: 0,
-            settings_version: 1,
+            settings: 1,
         }
     }
 
@@ -100,6 +130,15 @@ mod tests {
             figures_version: 0,
         };
         DayResponse::Roi(Arc::new(roi(&head, &insights::anomalies::DayFigures::default(), 0, CacheSavings::default())))
+    }
+
+    #[test]
+    fn a_response_reads_back_for_its_endpoint_only() {
+        let text = response().text().unwrap();
+        let Some(DayResponse::Roi(read)) = DayResponse::read(DayEndpoint::Roi, &text) else { panic!("{text}") };
+        assert_eq!(DayResponse::Roi(read).text().unwrap(), text);
+        assert!(DayResponse::read(DayEndpoint::Brief, &text).is_none());
+        assert!(DayResponse::read(DayEndpoint::Roi, "{}").is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -34,6 +34,7 @@ use crate::checked_stream::{CheckedStream, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, Head
 use crate::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
 use crate::routes;
 use crate::state::{App, ServerLimits, State};
+use crate::upgrades::{UpgradeSlot, UpgradedTask};
 
 /// The bounds of hyper, which refuses without a body, are above those of [`CheckedStream`].
 const HYPER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
@@ -148,14 +149,17 @@ impl Connection {
     async fn run(mut self, stream: ServerStream, router: Router) {
         let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
         let report = HeadReport::default();
-        let service = TrackedService { inner, seat: self.seat.clone(), report: report.clone() };
+        let upgrades = UpgradeSlot::new(report.clone());
+        let seat = self.seat.clone();
+        let service = TrackedService { inner, seat, report: report.clone(), upgrades: upgrades.clone() };
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(HEAD_FIELDS_MAX)
             .max_header_size(HYPER_HEAD_BYTES_MAX)
             .max_buf_size(HYPER_HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(CheckedStream::new(stream, report)), service);
+            .serve_connection(TokioIo::new(CheckedStream::new(stream, report)), service)
+            .with_upgrades();
         tokio::pin!(http);
         let ended = tokio::select! {
             ended = &mut http => Some(ended),
@@ -178,6 +182,21 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%error, "connection aborted");
         }
+        if let Some((task, serving)) = upgrades.take() {
+            self.run_upgraded(task).await;
+            drop(serving);
+        }
+    }
+
+    /// Runs what follows a change of the protocol. It notices the shutdown itself.
+    async fn run_upgraded(&mut self, mut task: UpgradedTask) {
+        tokio::select! {
+            () = &mut task => return,
+            _ = self.stopped.wait_for(|stopped| *stopped) => {}
+            () = sleep(self.limits.connection) => {}
+        }
+        // A client that does not read could delay the end.
+        let _ = timeout(self.limits.call, task).await;
     }
 }
 
@@ -199,6 +218,7 @@ struct TrackedService<S> {
     inner: S,
     seat: Arc<ConnectionPermit>,
     report: HeadReport,
+    upgrades: UpgradeSlot,
 }
 
 impl<S> Service<Request<Incoming>> for TrackedService<S>
@@ -214,15 +234,24 @@ where
         if let Some(violation) = self.report.violation(&request) {
             request.extensions_mut().insert(violation);
         }
+        request.extensions_mut().insert(self.upgrades.clone());
         let (serving, responding) = (self.seat.serving(), self.inner.call(request));
-        Box::pin(async move { Ok(responding.await?.map(|body| TrackedBody { body, _serving: serving })) })
+        let upgrades = self.upgrades.clone();
+        Box::pin(async move {
+            let response = responding.await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                upgrades.keep(serving);
+                return Ok(response.map(|body| TrackedBody { body, _serving: None }));
+            }
+            Ok(response.map(|body| TrackedBody { body, _serving: Some(serving) }))
+        })
     }
 }
 
 /// The body of a response. It keeps the connection marked as busy.
 struct TrackedBody {
     body: Body,
-    _serving: Serving,
+    _serving: Option<Serving>,
 }
 
 impl http_body::Body for TrackedBody {

@@ -20,6 +20,7 @@ use crate::live_readers::LiveReaders;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
+use crate::pictures::PictureDrawer;
 use crate::sessions::SessionCache;
 use crate::setup::SetupState;
 
@@ -133,6 +134,8 @@ pub(crate) struct App {
     pub(crate) notifications: NotificationLimit,
     /// Computed responses of insights.
     pub(crate) days: DayCache,
+    /// Draws charts as PNG.
+    pub(crate) pictures: PictureDrawer,
     /// The figures that clients watch now.
     pub(crate) live_readers: LiveReaders,
 }
@@ -142,10 +145,10 @@ impl App {
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
-        let (outbound, notifications) = Default::default();
+        let (outbound, notifications, pictures) = Default::default();
         let days = DayCache::new(state.clock.clone());
         let live_readers = LiveReaders::new(state.clock.clone(), state.limits.connections_max);
-        Self { state, started, loopback, sessions, setup, outbound, notifications, days, live_readers }
+        Self { state, started, loopback, sessions, setup, outbound, notifications, days, pictures, live_readers }
     }
 }
 

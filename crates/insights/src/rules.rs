@@ -93,6 +93,34 @@ fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
         && within(when.input_tokens, of.input_tokens)
 }
 
+/// Whether every request that matches `when` also matches `other`.
+#[must_use]
+pub fn covered(when: &RuleConditions, other: &RuleConditions) -> bool {
+    let words = |of: &Option<Vec<String>>, other: &Option<Vec<String>>| match (of, other) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(of), Some(other)) => of.iter().all(|word| other.contains(word)),
+    };
+    let range = |of: Option<NumberRange>, other: Option<NumberRange>| match (of, other) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(of), Some(other)) => {
+            let max = |range: NumberRange| range.max.unwrap_or(u64::MAX);
+            of.min.unwrap_or(0) >= other.min.unwrap_or(0) && max(of) <= max(other)
+        }
+    };
+    words(&when.client, &other.client)
+        && words(&when.route, &other.route)
+        && words(&when.format, &other.format)
+        && words(&when.model, &other.model)
+        && range(when.status, other.status)
+        && (other.streamed.is_none() || when.streamed == other.streamed)
+        && words(&when.tools, &other.tools)
+        && range(when.requests_per_session, other.requests_per_session)
+        && range(when.interval_s, other.interval_s)
+        && range(when.input_tokens, other.input_tokens)
+}
+
 /// Whether the program is one of those of the condition. The names of programs are written with `-` or `_`.
 fn is_client(allowed: Option<&[String]>, client: Option<&str>) -> bool {
     let equal = |one: &str, other: &str| one.bytes().map(dashed).eq(other.bytes().map(dashed));
@@ -217,6 +245,30 @@ mod tests {
             assert_eq!(named(&own, of).0, Class::Chat, "{of:?}");
         }
         assert_eq!(RuleSet::with(&own).bounds(|when| when.input_tokens), [1_000, 4_001]);
+    }
+
+    #[test]
+    fn a_rule_is_covered_by_one_with_weaker_conditions() {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let any = RuleConditions::default();
+        let codex = RuleConditions { client: words(&["codex"]), ..any.clone() };
+        let agents = RuleConditions { client: words(&["codex", "aider"]), ..any.clone() };
+        let range = |min, max| RuleConditions { status: Some(NumberRange { min, max }), ..any.clone() };
+        let streamed = RuleConditions { streamed: Some(true), ..codex.clone() };
+        for (when, other, expected) in [
+            (&any, &any, true),
+            (&codex, &any, true),
+            (&any, &codex, false),
+            (&codex, &agents, true),
+            (&agents, &codex, false),
+            (&streamed, &codex, true),
+            (&codex, &streamed, false),
+            (&range(Some(400), Some(499)), &range(Some(400), None), true),
+            (&range(Some(400), None), &range(Some(400), Some(499)), false),
+            (&range(None, None), &range(Some(1), None), false),
+        ] {
+            assert_eq!(covered(when, other), expected, "{when:?} {other:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The settings of insights: rules, thresholds and the roles that sign off.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -41,7 +43,7 @@ impl Default for InsightSettings {
             forecast: ForecastSettings { interval: Ratio(8_000) },
             roi: RoiSettings::default(),
             signoff: SignoffSettings { roles: ["team_lead", "finance"].map(str::to_owned).to_vec() },
-            cache: CacheSettings { today_ms: 5_000 },
+            cache: CacheSettings { today_ms: 5_000, redis: false },
         }
     }
 }
@@ -169,18 +171,21 @@ pub struct SignoffSettings {
 pub struct CacheSettings {
     /// The maximum age of figures of today, in milliseconds.
     pub today_ms: u64,
+    /// Whether servers share responses through Redis, if it is configured.
+    #[serde(default)]
+    pub redis: bool,
 }
 
 /// The maximum number of values of one condition.
-const VALUES_MAX: usize = 100;
+pub const VALUES_MAX: usize = 100;
 /// The maximum length of names and values, in characters.
 const CHARS_MAX: usize = 200;
 /// The maximum number of roles that sign off.
-const ROLES_MAX: usize = 10;
+pub const ROLES_MAX: usize = 10;
 /// The maximum length of the name of a role, in characters.
-const ROLE_CHARS_MAX: usize = 50;
-/// The maximum age of figures of today, in milliseconds.
-const TODAY_MS_MAX: u64 = 60_000;
+pub const ROLE_CHARS_MAX: usize = 50;
+/// The maximum age of figures of today.
+pub const TODAY_MAX: Duration = Duration::from_secs(60);
 
 impl InsightSettings {
     /// Checks the bounds of all values.
@@ -220,8 +225,8 @@ impl InsightSettings {
                 "`signoff.roles` needs 1 to {ROLES_MAX} different roles of 1 to {ROLE_CHARS_MAX} characters"
             ));
         }
-        if self.cache.today_ms > TODAY_MS_MAX {
-            return Err(format!("`cache.today_ms` must be at most {TODAY_MS_MAX}"));
+        if Duration::from_millis(self.cache.today_ms) > TODAY_MAX {
+            return Err(format!("`cache.today_ms` must be at most {}", TODAY_MAX.as_millis()));
         }
         Ok(())
     }

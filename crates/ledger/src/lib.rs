@@ -25,6 +25,7 @@ pub mod ingest;
 #[cfg(test)]
 mod ingest_fixture;
 pub mod reconcile;
+mod recorded_labels;
 mod results;
 pub mod retention;
 mod reviews;
@@ -47,6 +48,7 @@ pub use reconcile::{
     DIFFERENCES_MAX, Days, Difference, DifferencePlace, InterruptedRequests, OpenRequests, Reconciliation,
     RecordedUsage, RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
+pub use recorded_labels::RecordedLabels;
 pub use retention::RetentionStats;
 pub use reviews::{DecisionError, NewDecision, SettingsError, StoredDecision};
 pub use skipped_targets::RequestSkip;

@@ -1,9 +1,15 @@
 "use client";
 
+import { Download } from "lucide-react";
+import { useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import { type Brief, useBrief, useIngestStatus, useRoi } from "@/features/day/use-day";
+import { type Brief, useBrief, useExport, useIngestStatus, useRoi } from "@/features/day/use-day";
 import { Shell } from "@/features/frame/shell";
 import { NONE } from "@/lib/format";
+import { isLabel } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useUrlState } from "@/lib/url-state";
 
@@ -12,21 +18,48 @@ export function DayPage() {
   const t = useMessages();
   const { get, set } = useUrlState();
   const day = get("day");
+  const label = isLabel(get("label")) ? get("label") : "";
+  const id = day === "" ? "today" : day;
   return (
     <Shell page="day">
       <section className="panel" aria-labelledby="brief">
         <div className="ph flex-wrap">
           <h2 id="brief">{t.day.title}</h2>
-          <label className="row push">
+          <TeamFilter key={label} label={label} onChoose={(chosen) => set({ label: chosen })} />
+          <label className="row">
             <span className="t2 sm">{t.day.day}</span>
             <input className="in h-8" type="date" value={day} onChange={(event) => set({ day: event.target.value })} />
           </label>
         </div>
-        <BriefOf id={day === "" ? "today" : day} />
+        <BriefOf id={label === "" ? id : `${id}~${label}`} />
       </section>
       <Savings />
       <Progress />
     </Shell>
+  );
+}
+
+/** The label, such as `team=payments`, whose usage the brief explains; it applies when the reader leaves the field or presses Enter. */
+function TeamFilter({ label, onChoose }: { label: string; onChoose(label: string): void }) {
+  const t = useMessages();
+  const [text, setText] = useState(label);
+  const isWrong = text !== "" && !isLabel(text);
+  const apply = () => {
+    if (!isWrong && text !== label) onChoose(text);
+  };
+  return (
+    <label className="row push">
+      <span className="t2 sm">{t.day.label}</span>
+      <input
+        className="in mono h-8 w-44"
+        placeholder={t.day.labelHint}
+        aria-invalid={isWrong}
+        value={text}
+        onChange={(event) => setText(event.target.value.trim())}
+        onBlur={apply}
+        onKeyDown={(event) => event.key === "Enter" && apply()}
+      />
+    </label>
   );
 }
 
@@ -57,7 +90,10 @@ function BriefFigures({ brief }: { brief: Brief }) {
   ];
   return (
     <>
-      <p className="pad">{brief.headline}</p>
+      <div className="row wrap pad">
+        <p>{brief.headline}</p>
+        <ExportButton id={brief.id} />
+      </div>
       <dl className="dl wide pad">
         {facts.map(([name, value]) => (
           <div key={name} className="contents">
@@ -75,6 +111,21 @@ function BriefFigures({ brief }: { brief: Brief }) {
         {brief.anomalies_reason && <li className="t3 sm">{t.day.noAnomalies(brief.anomalies_reason)}</li>}
       </ul>
     </>
+  );
+}
+
+/** Downloads the evidence of the day, which `tollgate verify` checks. */
+function ExportButton({ id }: { id: string }) {
+  const t = useMessages();
+  const file = useExport();
+  return (
+    <div className="push">
+      <Button disabled={file.isPending} title={t.day.exportHelp} onClick={() => file.mutate(id)}>
+        <Download className="i" aria-hidden />
+        {t.day.export}
+      </Button>
+      <FailedNote title={t.day.exportFailed} error={file.error} />
+    </div>
   );
 }
 

@@ -1,13 +1,15 @@
 import { readFileSync } from "node:fs";
 
 import { screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 
 import { DayPage } from "@/features/day/day-page";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
+const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
+vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: address.replace }), usePathname: () => "/", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
 const read = (name: string) => JSON.parse(readFileSync(`../examples/insights/${name}`, "utf8")) as Record<string, object>;
@@ -31,6 +33,36 @@ describe("the page of a day", () => {
     serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: empty }, "GET /roi/today": refusal("unavailable", 503), "GET /ingest/status": refusal("unavailable", 503) });
     show(<DayPage />);
     expect(await screen.findByText("No requests on this day")).toBeInTheDocument();
+  });
+
+  it("explains the day of a label, which the address has", async () => {
+    address.query = "label=team%3Dpayments";
+    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today~team%3Dpayments": { body: BRIEF }, "GET /brief/today~team=payments": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] } });
+    show(<DayPage />);
+    expect(await screen.findByText(/payments spent 12.50 USD/)).toBeInTheDocument();
+    const field = screen.getByLabelText("Label");
+    await userEvent.clear(field);
+    await userEvent.type(field, "team{Enter}");
+    expect(field).toBeInvalid();
+    expect(address.replace).not.toHaveBeenCalled();
+    await userEvent.type(field, "=core{Enter}");
+    expect(address.replace).toHaveBeenCalledWith("/?label=team%3Dcore", { scroll: false });
+    address.query = "";
+  });
+
+  it("exports the day, and shows why that fails", async () => {
+    serve({
+      "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] },
+      "POST /export/test-001": [refusal("unavailable", 503, "the store does not respond"), { text: "PK" }],
+    });
+    const url = vi.fn(() => "blob:1");
+    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: url, revokeObjectURL: () => undefined }));
+    show(<DayPage />);
+    await userEvent.click(await screen.findByRole("button", { name: "Export day" }));
+    expect(await screen.findByText("The export was not made")).toBeInTheDocument();
+    expect(url).not.toHaveBeenCalled();
+    await userEvent.click(screen.getByRole("button", { name: "Export day" }));
+    await vi.waitFor(() => expect(url).toHaveBeenCalledOnce());
   });
 
   it("shows why a brief cannot be read", async () => {

@@ -1,8 +1,9 @@
 "use client";
 
-import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+import { type UseMutationResult, type UseQueryResult, useMutation, useQuery } from "@tanstack/react-query";
 
-import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type ApiError, type Schemas, api, apiFile } from "@/lib/api";
+import { saveBlob } from "@/lib/save";
 
 export type Brief = Schemas["Brief"];
 export type Roi = Schemas["Roi"];
@@ -11,12 +12,20 @@ export type IngestStatus = Schemas["IngestStatus"];
 /** The time after which figures of today are read again. */
 const FRESH_MS = 10_000;
 
-/** The brief of a day: `today`, or a day such as `2026-11-21`. */
+/** The brief of a day: `today`, or a day such as `2026-11-21`, and perhaps of a label (`today~team=payments`). */
 export function useBrief(id: string): UseQueryResult<Brief, ApiError> {
   return useQuery({
     queryKey: ["brief", id],
     queryFn: ({ signal }) => api("get", "/brief/{id}", { path: { id }, signal }),
-    refetchInterval: id === "today" ? FRESH_MS : false,
+    refetchInterval: id.startsWith("today") ? FRESH_MS : false,
+  });
+}
+
+/** Downloads the signed export of a brief. */
+export function useExport(): UseMutationResult<Blob, ApiError, string> {
+  return useMutation({
+    mutationFn: (id: string) => apiFile("/export/{id}", { path: { id } }),
+    onSuccess: (zip, id) => saveBlob(`tollgate-${id.replace(/[^A-Za-z0-9-]/g, "_")}.zip`, zip),
   });
 }
 

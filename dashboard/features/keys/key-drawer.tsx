@@ -12,6 +12,7 @@ import type { KeyTask } from "@/features/keys/key-actions";
 import { hasEnded, scopeOf, shortened } from "@/features/keys/key-state";
 import { useKey } from "@/features/keys/use-keys";
 import type { Schemas } from "@/lib/api";
+import { labelsText } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 import { useMe } from "@/lib/queries";
@@ -58,6 +59,12 @@ function KeyFacts({ apiKey, onTask }: { apiKey: Schemas["ApiKeyDetail"]; onTask(
         <dd><bdi>{use.address ? t.keys.client(use.client ?? t.keys.unknownClient, use.address) : t.keys.unknownClient}</bdi></dd>
         <dt>{t.keys.expires}</dt>
         <dd className="num">{apiKey.expires_at ? format.moment(apiKey.expires_at) : t.keys.never}</dd>
+        {Object.keys(apiKey.labels).length > 0 && (
+          <>
+            <dt>{t.keys.labels}</dt>
+            <dd className="mono">{labelsText(apiKey.labels)}</dd>
+          </>
+        )}
         {old && (
           <>
             <dt>{t.keys.oldSecretState}</dt>

@@ -89,6 +89,7 @@ function MoreFields({ form, apiKey, currency }: KeyFieldsProps) {
       <Field label={t.keys.modelsField} hint={models?.length === 0 ? t.keys.noModels : t.keys.modelsHint} placeholder={models?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("models")} />
       <Field label={t.keys.routesField} hint={routes?.length === 0 ? t.keys.noRoutes : t.keys.routesHint} placeholder={routes?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("routes")} />
       <Field label={t.keys.addresses} hint={t.keys.addressesHint} placeholder={t.keys.noLimit} className="mono" {...form.field("addresses")} />
+      {isAdmin && apiKey && <Field label={t.keys.labels} hint={t.keys.labelsHint} className="mono" {...form.field("labels")} />}
       {isAdmin && (
         <fieldset className="grid gap-4 sm:grid-cols-2">
           <legend className="mb-3 text-[13px] font-semibold">{t.keys.budgets}</legend>

@@ -3,6 +3,7 @@ import { z } from "zod";
 
 import type { ApiKey } from "@/features/keys/key-state";
 import type { Schemas } from "@/lib/api";
+import { labelsOf, labelsText } from "@/lib/labels";
 import type { Messages } from "@/messages/en";
 
 const LABEL_MAX = 200;
@@ -15,13 +16,13 @@ export const BUDGET_FIELDS = ["money_day", "money_month", "tokens_day", "tokens_
 export type BudgetField = (typeof BUDGET_FIELDS)[number];
 
 /** The fields that most keys leave empty. */
-export const MORE_FIELDS = ["expires", "models", "routes", "addresses", ...BUDGET_FIELDS] as const;
+export const MORE_FIELDS = ["expires", "models", "routes", "addresses", "labels", ...BUDGET_FIELDS] as const;
 
 /** The texts of the form. An empty one is no limit; `scope` is `requests` or `admin`. */
-export type KeyFields = Record<"label" | "scope" | "expires" | "credits" | "rate" | "models" | "routes" | "addresses" | BudgetField, string>;
+export type KeyFields = Record<"label" | "scope" | "expires" | "credits" | "rate" | "models" | "routes" | "addresses" | "labels" | BudgetField, string>;
 
 export const EMPTY_KEY: KeyFields = {
-  label: "", scope: "requests", expires: "", credits: "", rate: "", models: "", routes: "", addresses: "",
+  label: "", scope: "requests", expires: "", credits: "", rate: "", models: "", routes: "", addresses: "", labels: "",
   money_day: "", money_month: "", tokens_day: "", tokens_month: "",
 };
 
@@ -37,6 +38,7 @@ export function keyShape(t: Messages, initial: KeyFields): z.ZodType<KeyFields, 
     models: z.string(),
     routes: z.string(),
     addresses: z.string(),
+    labels: z.string().refine((text) => labelsOf(text) !== undefined, t.keys.labelsWrong),
     money_day: money,
     money_month: money,
     tokens_day: whole,
@@ -65,6 +67,7 @@ export function fieldsOf(key: ApiKey, budgets: readonly Schemas["Budget"][]): Ke
     models: scopes.models?.join(", ") ?? "",
     routes: scopes.routes?.join(", ") ?? "",
     addresses: key.addresses?.join(", ") ?? "",
+    labels: labelsText(key.labels),
     ...budgetFields(key.id, budgets),
   };
 }
@@ -111,6 +114,7 @@ export function changeOf(before: KeyFields, after: KeyFields): Schemas["ApiKeyCh
     ...(Object.keys(limits).length > 0 && { limits }),
     ...(Object.keys(scopes).length > 0 && { scopes }),
     ...(has("addresses") && { addresses: list(after.addresses) ?? null }),
+    ...(has("labels") && { labels: labelsOf(after.labels) ?? {} }),
   };
 }
 

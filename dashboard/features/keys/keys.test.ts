@@ -121,3 +121,20 @@ describe("the change of a key", () => {
     ]);
   });
 });
+
+describe("the labels of a key", () => {
+  const labelled: ApiKey = { ...KEY, labels: { tier: "gold", team: "payments" } };
+  const before = fieldsOf(labelled, []);
+
+  it("are one text, which replaces all labels only if it changed", () => {
+    expect(before.labels).toBe("team=payments, tier=gold");
+    expect(changeOf(before, before)).toEqual({});
+    expect(changeOf(before, { ...before, labels: "team=core" })).toEqual({ labels: { team: "core" } });
+    expect(changeOf(before, { ...before, labels: "" })).toEqual({ labels: {} });
+  });
+
+  it("are refused before the server refuses them", () => {
+    const result = keyShape(en, before).safeParse({ ...before, labels: "Team=x" });
+    expect(result.error?.issues.map(({ path }) => path[0])).toEqual(["labels"]);
+  });
+});

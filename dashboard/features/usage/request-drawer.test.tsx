@@ -12,7 +12,7 @@ const ID = "0199aa00-0000-7000-8000-000000000009";
 const REQUEST: Schemas["RequestDetail"] = {
   id: ID, started_at: "2026-11-21T12:00:00Z", status: 429, outcome: "completed", route: "/v1/chat/completions", format: "chat", model: "fast", provider: null, key: null, subject: null,
   refusal: { code: "quota_exceeded", message: "the credits of the day are used up", page: "x" }, streamed: false, credits: 0, tokens: null, cost: null, unpriced: false, unknown_reason: null,
-  attempt_count: 0, attempts: [], skipped: [], trace_id: null, trace_url: null, bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
+  attempt_count: 0, attempts: [], skipped: [], trace_id: null, trace_url: null, labels: {}, program: "unknown", tool_use: "none", bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
 } as unknown as Schemas["RequestDetail"];
 
 function open(change: Partial<Schemas["RequestDetail"]> = {}) {
@@ -32,6 +32,13 @@ describe("RequestDrawer", () => {
     open({ format: "messages" });
     expect(await screen.findByText("quota_exceeded")).toBeVisible();
     expect(screen.queryByText(/insufficient_quota/)).toBeNull();
+  });
+
+  it("shows the labels, the program and the use of tools", async () => {
+    open({ labels: { team: "payments" }, program: "codex", tool_use: "called" });
+    expect(await screen.findByText("team=payments")).toBeVisible();
+    expect(screen.getByText("codex")).toBeVisible();
+    expect(screen.getByText("Called")).toBeVisible();
   });
 
   it("leads an admin to the explanation of an LLM request", async () => {

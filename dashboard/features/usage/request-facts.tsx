@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { Facts } from "@/components/ui/facts";
 import { Sender } from "@/features/usage/request-cells";
 import type { Schemas } from "@/lib/api";
+import { labelsText } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 
 /** The other facts of a request; those that it lacks are left out. */
@@ -21,6 +22,9 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
     [t.usage.answered, last?.answered_model && <span key="v" className="mono">{last.answered_model}</span>],
     [t.usage.upstreamId, last?.upstream_id && <span key="v" className="mono">{last.upstream_id}</span>],
     [t.usage.trace, request.trace_id && <Trace key="v" id={request.trace_id} url={request.trace_url} />],
+    [t.usage.labels, request.labels === null ? t.usage.otherLabels : Object.keys(request.labels ?? {}).length > 0 && <span key="v" className="mono">{labelsText(request.labels ?? {})}</span>],
+    [t.usage.program, request.program && request.program !== "unknown" && request.program],
+    [t.usage.toolUse, request.tool_use && request.tool_use !== "none" && t.usage.toolUses[request.tool_use === "called" ? "called" : "offered"]],
     [t.usage.outcome, request.outcome !== "completed" && request.outcome !== "counted" && request.outcome],
     [t.usage.size, request.bytes && t.usage.sizes(format.bytes(request.bytes.request), format.bytes(request.bytes.response), request.streamed)],
   ];

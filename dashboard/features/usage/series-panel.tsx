@@ -1,6 +1,6 @@
 "use client";
 
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { CsvButton } from "@/components/ui/csv-button";
@@ -12,17 +12,23 @@ import { GroupTable } from "@/features/usage/group-table";
 import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, groupName, ranked, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { seriesAsCsv, useSeries, useUsualRange } from "@/features/usage/use-series";
+import { isLabelName } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useUrlState } from "@/lib/url-state";
 
 const GROUPINGS: readonly By[] = ["model", "key", "route", "status"];
 /** The groupings of the usage of several users. */
 const WIDE_GROUPINGS: readonly By[] = ["user", "plan", "model", "key", "route", "status"];
+/** The label that groups until the reader names another one. */
+const USUAL_LABEL = "team";
 
 interface Choice {
   span: Span;
   usual: Range;
   by: By;
+  /** The grouping as the API names it: of labels, `label:team`. */
+  asked: string;
+  label: string;
   groupings: readonly By[];
   scope: string;
   measure: Measure;
@@ -34,13 +40,20 @@ function useChoice(): Choice {
   const { get, set } = useUrlState();
   const usual = useUsualRange();
   const { scope } = useScope();
-  const groupings = isWide(scope) ? WIDE_GROUPINGS : GROUPINGS;
+  const span = spanOf(get("range"), get("step"), usual);
+  // Totals by label are stored by day.
+  const steps: readonly Step[] = RANGES[span.range];
+  const groupings: readonly By[] = [...(isWide(scope) ? WIDE_GROUPINGS : GROUPINGS), ...(steps.includes("day") ? ["label" as const] : [])];
+  const by = groupings.find((name) => name === get("by")) ?? "model";
+  const label = isLabelName(get("label")) ? get("label") : USUAL_LABEL;
   return {
     groupings,
     scope,
-    span: spanOf(get("range"), get("step"), usual),
+    span: by === "label" ? { ...span, step: "day" } : span,
     usual,
-    by: groupings.find((name) => name === get("by")) ?? "model",
+    by,
+    label,
+    asked: by === "label" ? `label:${label}` : by,
     measure: MEASURES.find((name) => name === get("measure")) ?? "spend",
     set,
   };
@@ -51,11 +64,11 @@ export function SeriesPanel() {
   const t = useMessages();
   const format = useFormat();
   const choice = useChoice();
-  const { span, by, groupings, scope, measure, set } = choice;
-  const series = useSeries(span, by, scope);
+  const { span, by, asked, groupings, scope, measure, set } = choice;
+  const series = useSeries(span, asked, scope);
   const { data } = series;
   // The series of another grouping stays until this one is read; its groups would get wrong names.
-  const current = data?.by === by && data.step === span.step ? data : undefined;
+  const current = data?.by === asked && data.step === span.step ? data : undefined;
   const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };
   const currency = current?.series[0]?.points[0]?.cost.currency ?? "USD";
   const groups = useMemo(() => ranked(current?.series ?? []), [current]);
@@ -67,7 +80,8 @@ export function SeriesPanel() {
       <section className="panel" aria-label={heading}>
         <div className="ph flex-wrap">
           <Segments label={t.usage.measure} value={measure} onChange={(name) => set({ measure: name === "spend" ? "" : name })} options={MEASURES.map((name) => ({ name, label: names[name] }))} />
-          <div className="push">
+          <div className="push row">
+            {by === "label" && <LabelName key={choice.label} choice={choice} />}
             <Segments label={t.usage.groupBy} value={by} onChange={(name) => set({ by: name === "model" ? "" : name })} options={groupings.map((name) => ({ name, label: t.usage.group[name] }))} />
           </div>
         </div>
@@ -88,6 +102,26 @@ export function SeriesPanel() {
   );
 }
 
+/** The name of the label that groups usage; it applies when the reader leaves the field or presses Enter. */
+function LabelName({ choice: { label, set } }: { choice: Choice }) {
+  const t = useMessages();
+  const [name, setName] = useState(label);
+  const apply = () => {
+    if (isLabelName(name)) set({ label: name === USUAL_LABEL ? "" : name });
+    else setName(label);
+  };
+  return (
+    <input
+      className="in mono h-8 w-32"
+      aria-label={t.usage.labelName}
+      value={name}
+      onChange={(event) => setName(event.target.value.trim())}
+      onBlur={apply}
+      onKeyDown={(event) => event.key === "Enter" && apply()}
+    />
+  );
+}
+
 /** Daily totals of keys have neither errors nor durations; otherwise the range has no requests. */
 function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }) {
   const t = useMessages();
@@ -102,18 +136,18 @@ function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }
   return <Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} action={measure === "errors" ? undefined : wider} />;
 }
 
-function Controls({ choice: { span, usual, by, scope, set } }: { choice: Choice }) {
+function Controls({ choice: { span, usual, by, asked, scope, set } }: { choice: Choice }) {
   const t = useMessages();
   const { range, step } = span;
   const steps: readonly Step[] = RANGES[range];
   return (
     <div className="row wrap">
       <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === usual ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
-      {steps.length > 1 && (
+      {steps.length > 1 && by !== "label" && (
         <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
       )}
       <div className="push">
-        <CsvButton name={`usage-by-${by}-${range}-per-${step}.csv`} read={() => seriesAsCsv(span, by, scope)} />
+        <CsvButton name={`usage-by-${by}-${range}-per-${step}.csv`} read={() => seriesAsCsv(span, asked, scope)} />
       </div>
     </div>
   );

@@ -5,7 +5,7 @@ export type Series = Schemas["UsageSeries"];
 export type Group = Schemas["UsageSeriesGroup"];
 export type Point = Schemas["UsageSeriesPoint"];
 export type Step = "minute" | "hour" | "day";
-export type By = "model" | "key" | "route" | "user" | "plan" | "status";
+export type By = "model" | "key" | "route" | "user" | "plan" | "status" | "label";
 
 /** The steps that a range may have, the usual one first. */
 export const RANGES = { "1h": ["minute"], "24h": ["hour"], "7d": ["day", "hour"], "14d": ["day"], "30d": ["day"], "90d": ["day"] } as const satisfies Record<string, readonly Step[]>;

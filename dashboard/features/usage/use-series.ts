@@ -2,7 +2,7 @@
 
 import { type UseQueryResult, keepPreviousData, useQuery } from "@tanstack/react-query";
 
-import { type By, type Series, type Span, type Step, sinceOf, usualRange } from "@/features/usage/series";
+import { type Series, type Span, type Step, sinceOf, usualRange } from "@/features/usage/series";
 import { type ApiError, api, apiText } from "@/lib/api";
 import { useNow } from "@/lib/now";
 import { useMe } from "@/lib/queries";
@@ -10,8 +10,8 @@ import { useMe } from "@/lib/queries";
 /** The pause between two reads: a step of a minute changes more often than a day. */
 const REFRESH_MS: Record<Step, number> = { minute: 10_000, hour: 30_000, day: 60_000 };
 
-/** Usage over time; without `by`, of all requests together. The last series stays until another range is read. */
-export function useSeries({ range, step }: Span, by?: By, scope = ""): UseQueryResult<Series, ApiError> {
+/** Usage over time; without `by`, of all requests together; `label:team` groups by a label. The last series stays until another range is read. */
+export function useSeries({ range, step }: Span, by?: string, scope = ""): UseQueryResult<Series, ApiError> {
   return useQuery({
     queryKey: ["series", range, step, by, scope],
     queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, since: since({ range, step }), ...(by && { by }), ...(scope && { scope }) }, signal }),
@@ -27,7 +27,7 @@ export function useUsualRange(): ReturnType<typeof usualRange> {
 }
 
 /** The same series as a table, which the server writes. */
-export function seriesAsCsv(span: Span, by: By, scope: string): Promise<string> {
+export function seriesAsCsv(span: Span, by: string, scope: string): Promise<string> {
   return apiText("/api/usage/series", { query: { step: span.step, since: since(span), by, format: "csv", ...(scope && { scope }) } });
 }
 

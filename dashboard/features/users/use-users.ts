@@ -14,6 +14,7 @@ import {
 import { type ApiError, type Schemas, api } from "@/lib/api";
 
 export type User = Schemas["Account"] & Partial<Pick<Schemas["ListedUser"], "month" | "last_used_at">>;
+export type UserDetail = Schemas["UserDetail"];
 export type Invite = Schemas["Invite"];
 
 const PAGE = 200;
@@ -49,7 +50,7 @@ export function useUserByEmail(email: string): UseQueryResult<User | null, ApiEr
   return useQuery({ ...userByEmail(email), enabled: /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email) });
 }
 
-export function useUser(id: string): UseQueryResult<User, ApiError> {
+export function useUser(id: string): UseQueryResult<UserDetail, ApiError> {
   return useQuery({ queryKey: ["users", "one", id], queryFn: ({ signal }) => api("get", "/api/users/{id}", { path: { id }, signal }) });
 }
 

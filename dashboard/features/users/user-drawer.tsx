@@ -1,6 +1,7 @@
 "use client";
 
 import Link from "next/link";
+import { useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Drawer } from "@/components/ui/drawer";
@@ -11,8 +12,11 @@ import { figuresOf } from "@/features/budgets/budget-figures";
 import { hasEnded } from "@/features/keys/key-state";
 import { AdminTag } from "@/features/keys/admin-tag";
 import { ShortKey } from "@/features/keys/short-key";
+import { LabelsDialog } from "@/features/users/labels-dialog";
 import { UserStatusMark, type UserTask, userActions } from "@/features/users/user-table";
-import { type User, useUser, useUserKeys, useUserOverview } from "@/features/users/use-users";
+import { type User, type UserDetail, useUser, useUserKeys, useUserOverview } from "@/features/users/use-users";
+import { NONE } from "@/lib/format";
+import { labelsText } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 
@@ -45,9 +49,10 @@ export function UserDrawer({ id, onTask, onClose }: UserDrawerProps) {
   );
 }
 
-function Account({ user, onTask }: { user: User; onTask(task: UserTask): void }) {
+function Account({ user, onTask }: { user: UserDetail; onTask(task: UserTask): void }) {
   const t = useMessages();
   const format = useFormat();
+  const [editsLabels, setEditsLabels] = useState(false);
   return (
     <section>
       <dl className="dl">
@@ -55,6 +60,8 @@ function Account({ user, onTask }: { user: User; onTask(task: UserTask): void })
         <dd>{user.plan}</dd>
         <dt>{t.users.role}</dt>
         <dd>{t.frame.roles[user.role === "admin" ? "admin" : "member"]}</dd>
+        <dt>{t.users.labels}</dt>
+        <dd className="mono">{labelsText(user.labels) || NONE}</dd>
         <dt>{t.users.created}</dt>
         <dd className="num">{format.moment(user.created_at)}</dd>
         <dt>{t.users.id}</dt>
@@ -67,7 +74,9 @@ function Account({ user, onTask }: { user: User; onTask(task: UserTask): void })
             {name}
           </Button>
         ))}
+        <Button size="small" onClick={() => setEditsLabels(true)}>{t.users.editLabels}</Button>
       </div>
+      {editsLabels && <LabelsDialog user={user} onClose={() => setEditsLabels(false)} />}
       <Link className="link sm" href={`/dashboard/audit?user=${user.id}`}>{t.users.auditOf}</Link>
     </section>
   );

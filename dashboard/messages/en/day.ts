@@ -1,6 +1,11 @@
 export const day = {
   title: "The day explained",
   day: "Day",
+  label: "Label",
+  export: "Export day",
+  exportHelp: "A signed zip with the brief, the charts and the requests",
+  exportFailed: "The export was not made",
+  labelHint: "team=payments",
   cost: "Cost",
   yesterday: "Day before",
   sameWeekday: "Same weekday of the week before",

@@ -68,6 +68,9 @@ export const keys = {
   noRoutes: "This key may use no route. Enter the names of routes to allow them.",
   addresses: "Addresses and networks",
   addressesHint: "For example 203.0.113.0/24; empty allows every address",
+  labels: "Labels",
+  labelsHint: "For totals by team, for example team=payments; they override those of the user",
+  labelsWrong: "Enter at most 8 labels such as team=payments, separated by commas",
   budgets: "Budgets",
   budgetFields: { money_day: "Money per day", money_month: "Money per month", tokens_day: "Tokens per day", tokens_month: "Tokens per month" },
   budgetUse: {

@@ -3,6 +3,11 @@ import type { Messages } from "@/messages/en";
 export const day: Messages["day"] = {
   title: "Penjelasan hari",
   day: "Hari",
+  label: "Label",
+  export: "Ekspor hari",
+  exportHelp: "Zip bertanda tangan dengan ringkasan, grafik, dan permintaan",
+  exportFailed: "Ekspor tidak dibuat",
+  labelHint: "team=payments",
   cost: "Biaya",
   yesterday: "Hari sebelumnya",
   sameWeekday: "Hari yang sama minggu sebelumnya",

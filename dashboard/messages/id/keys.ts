@@ -70,6 +70,9 @@ export const keys: Messages["keys"] = {
   noRoutes: "Kunci ini tidak boleh memakai rute. Isi nama rute untuk mengizinkannya.",
   addresses: "Alamat dan jaringan",
   addressesHint: "Misalnya 203.0.113.0/24; kosong mengizinkan setiap alamat",
+  labels: "Label",
+  labelsHint: "Untuk total per tim, misalnya team=payments; menggantikan label pengguna",
+  labelsWrong: "Isi paling banyak 8 label seperti team=payments, dipisahkan koma",
   budgets: "Anggaran",
   budgetFields: { money_day: "Uang per hari", money_month: "Uang per bulan", tokens_day: "Token per hari", tokens_month: "Token per bulan" },
   budgetUse: {

@@ -2,3 +2,5 @@
 
 mod days;
 mod examples;
+mod live;
+mod redis;

@@ -19,7 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("otlp", &["jobs", "access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai", "access"]),
-    ("config", &["http1", "json_edits", "ai", "tls", "meter", "access"]),
+    ("config", &["http1", "insights", "json_edits", "ai", "tls", "meter", "access"]),
     ("store", &["spool", "meter", "access"]),
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),

@@ -109,13 +109,35 @@ impl RedisLink {
         let up = self.up().ok_or(RedisFault::Late)?;
         let mut connection = up.connection.clone();
         let reading = self.server.value(&mut connection, name, bytes_max);
-        let value = within(self.answer.max(LOOKUP), &up, reading).await;
-        if let Err(fault) = &value
+        self.unless_refused(&up, within(self.answer.max(LOOKUP), &up, reading).await)
+    }
+
+    /// Returns a response that nodes share, of which at most one byte more than `bytes_max` is read; empty if it does not exist.
+    pub(super) async fn response(&self, name: &str, bytes_max: usize) -> Result<Vec<u8>, RedisFault> {
+        let up = self.up().ok_or(RedisFault::Late)?;
+        let mut connection = up.connection.clone();
+        let name = self.server.response_name(name);
+        let reading = self.server.value(&mut connection, &name, bytes_max);
+        self.unless_refused(&up, self.in_time(&up, reading).await)
+    }
+
+    /// Stores a response that nodes share. If Redis refuses, for example without memory, the connection remains.
+    pub(super) async fn keep_response(&self, name: &str, response: &[u8], ttl: Duration) -> Result<(), RedisFault> {
+        let up = self.up().ok_or(RedisFault::Late)?;
+        let mut connection = up.connection.clone();
+        let name = self.server.response_name(name);
+        let writing = self.server.keep(&mut connection, &name, response, ttl);
+        self.unless_refused(&up, self.in_time(&up, writing).await)
+    }
+
+    /// Records a failure, unless it is a refusal, which the connection survives.
+    fn unless_refused<T>(&self, up: &Arc<RedisConnection>, result: Result<T, RedisFault>) -> Result<T, RedisFault> {
+        if let Err(fault) = &result
             && !matches!(fault, RedisFault::Refused(_))
         {
-            self.note(&up, fault.clone());
+            self.note(up, fault.clone());
         }
-        value
+        result
     }
 
     /// Uncounts a request. If Redis is unavailable, the request still counts there.

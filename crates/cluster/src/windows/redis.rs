@@ -155,6 +155,23 @@ impl Server {
         Ok(redis::cmd("GETRANGE").arg(name).arg(0).arg(bytes_max).query_async(connection).await?)
     }
 
+    /// Returns the name of a response that nodes share. Each name has its slot of a cluster.
+    pub(super) fn response_name(&self, name: &str) -> String {
+        format!("tollgate:{{{}:{}}}:response", self.brand, hashed(|hash| hash.update(name)))
+    }
+
+    /// Stores a value for a time.
+    pub(super) async fn keep(
+        &self,
+        connection: &mut Connection,
+        name: &str,
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<(), RedisFault> {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        Ok(redis::cmd("SET").arg(name).arg(value).arg("PX").arg(ttl_ms).query_async(connection).await?)
+    }
+
     /// Uncounts a request that was granted and not sent.
     pub(super) async fn give_back(&self, connection: &mut Connection, back: &GivenBack) -> Result<(), RedisFault> {
         let mut call = self.scripts.give_back.key(self.shared_name(&back.key));

@@ -17,6 +17,7 @@ mod cors;
 mod discovery;
 mod errors;
 mod header_rules;
+mod insights;
 mod listen;
 mod matches;
 mod price_file;

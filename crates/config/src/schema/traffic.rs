@@ -12,6 +12,7 @@ mod forms;
 mod header_text;
 mod headers;
 mod health;
+mod insights;
 mod key_place;
 mod limit;
 mod matches;
@@ -63,6 +64,10 @@ pub(crate) use headers::{
     HEADERS_MAX, RequestTransformationsInput, ResponseTransformationsInput, TransformationsInput,
 };
 pub(crate) use health::HealthCheckInput;
+pub(crate) use insights::{
+    ClassConditionsInput, ClassEventInput, ClassExpectInput, ClassRuleInput, ClassTestInput, InsightsInput,
+    NumberRangeInput,
+};
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
@@ -123,6 +128,8 @@ section! {
         budgets: BudgetsInput = nested::<BudgetsInput>();
         /// Status for exhausted quotas and budgets; `auto` chooses by [client](clients.md#exhausted-quotas).
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
+        /// The explanation of [days](insights.md). `POST /config` replaces it.
+        insights: InsightsInput = nested::<InsightsInput>();
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
         /// Look-ups of names. With this section, [each address](discovery.md#names-in-urls) of a name in `backends[].url` is a backend.

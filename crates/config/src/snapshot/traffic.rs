@@ -8,6 +8,7 @@ use std::time::Duration;
 use access::issuer::IssuerSource;
 use access::{Credits, Plan, PlanPrice, PublicKey, Secret};
 use ai::price::Prices;
+use insights::InsightSettings;
 use ipnet::IpNet;
 use tls::UpstreamTls;
 
@@ -66,6 +67,8 @@ pub struct Traffic {
     pub signup: Signup,
     /// Budgets of keys and users, beside those of plans.
     pub budgets: Budgets,
+    /// The settings of insights, unless the store has others.
+    pub insights: Arc<InsightSettings>,
     /// The positions of the plans and the budgets in the file.
     pub limit_places: LimitPlaces,
     /// The status of the proxy's response if a quota or budget is exhausted.

@@ -20,7 +20,7 @@ use crate::csv;
 use crate::state::App;
 
 /// The head of `events.csv`.
-const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us\r\n";
+const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us,labels\r\n";
 /// The head of `counts.csv`.
 const COUNTS_HEAD: &str = "route,status_class,requests\r\n";
 
@@ -97,7 +97,7 @@ impl DayExport {
     async fn step(&mut self) -> io::Result<()> {
         self.next = match std::mem::replace(&mut self.next, ExportStep::Done) {
             ExportStep::Brief => {
-                self.write_brief()?;
+                self.write_brief().await?;
                 ExportStep::Events(None)
             }
             ExportStep::Events(after) => {
@@ -125,13 +125,17 @@ impl DayExport {
         Ok(())
     }
 
-    fn write_brief(&mut self) -> io::Result<()> {
+    async fn write_brief(&mut self) -> io::Result<()> {
         let charts = ChartKind::ALL.map(|kind| draw(kind, &self.brief, ChartTheme::Light));
         let json = serde_json::to_vec_pretty(&self.brief)?;
         self.file("brief.json", &json)?;
         self.file("brief.html", html(&self.brief, &charts).as_bytes())?;
         for chart in &charts {
             self.file(&format!("charts/{}", chart.name), chart.svg.as_bytes())?;
+        }
+        for (kind, chart) in ChartKind::ALL.into_iter().zip(charts) {
+            let png = self.app.pictures.png(chart.svg).await.map_err(io::Error::other)?;
+            self.file(&format!("charts/{}.png", kind.as_str()), &png)?;
         }
         self.file("events.csv", EVENTS_HEAD.as_bytes())
     }
@@ -157,6 +161,7 @@ impl DayExport {
             event.tokens.to_string(),
             csv::figure(event.cost.map(|cost| cost.0)),
             event.duration_us.to_string(),
+            csv::quoted_or_empty(Some(event.labels.as_str()).filter(|labels| !labels.is_empty())),
         ];
         self.write(format!("{}\r\n", row.join(",")).as_bytes())
     }

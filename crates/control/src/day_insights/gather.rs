@@ -19,6 +19,7 @@ use super::settings;
 use super::spend_budget;
 use crate::day_cache::{DayEndpoint, DayResponse, ResponseKey};
 use crate::problem::Problem;
+use crate::shared_days;
 use crate::state::App;
 
 /// The codes of requests that a limit on usage refused.
@@ -31,6 +32,7 @@ pub(crate) struct DayReader<'a> {
     visible: VisibleScope,
     head: FiguresHead,
     settings: InsightSettings,
+    settings_digest: u64,
 }
 
 impl<'a> DayReader<'a> {
@@ -44,7 +46,9 @@ impl<'a> DayReader<'a> {
         let progress = IngestProgress::new(app.store.node_progress().await?, now);
         let complete = progress.is_complete(day);
         let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
-        Ok(Self { app, visible, head, settings: settings::in_force(app).await? })
+        let settings = settings::in_force(app).await?;
+        let settings_digest = settings::digest(&settings);
+        Ok(Self { app, visible, head, settings, settings_digest })
     }
 
     /// Returns the requests by class.
@@ -52,11 +56,11 @@ impl<'a> DayReader<'a> {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn classification(&self) -> Result<Arc<Classification>, Problem> {
-        if let Some(DayResponse::Classification(found)) = self.find(DayEndpoint::Classification) {
+        if let Some(DayResponse::Classification(found)) = self.find(DayEndpoint::Classification).await {
             return Ok(found);
         }
         let classification = Arc::new(self.compute_classification().await?);
-        self.keep(DayEndpoint::Classification, DayResponse::Classification(classification.clone()));
+        self.keep(DayEndpoint::Classification, DayResponse::Classification(classification.clone())).await;
         Ok(classification)
     }
 
@@ -76,11 +80,11 @@ impl<'a> DayReader<'a> {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn brief(&self) -> Result<Arc<Brief>, Problem> {
-        if let Some(DayResponse::Brief(found)) = self.find(DayEndpoint::Brief) {
+        if let Some(DayResponse::Brief(found)) = self.find(DayEndpoint::Brief).await {
             return Ok(found);
         }
         let brief = Arc::new(self.compute_brief().await?);
-        self.keep(DayEndpoint::Brief, DayResponse::Brief(brief.clone()));
+        self.keep(DayEndpoint::Brief, DayResponse::Brief(brief.clone())).await;
         Ok(brief)
     }
 
@@ -126,11 +130,11 @@ impl<'a> DayReader<'a> {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn roi(&self) -> Result<Arc<Roi>, Problem> {
-        if let Some(DayResponse::Roi(found)) = self.find(DayEndpoint::Roi) {
+        if let Some(DayResponse::Roi(found)) = self.find(DayEndpoint::Roi).await {
             return Ok(found);
         }
         let roi = Arc::new(self.compute_roi().await?);
-        self.keep(DayEndpoint::Roi, DayResponse::Roi(roi.clone()));
+        self.keep(DayEndpoint::Roi, DayResponse::Roi(roi.clone())).await;
         Ok(roi)
     }
 
@@ -168,12 +172,26 @@ impl<'a> DayReader<'a> {
         Some(i128::from(input.0) - i128::from(cached.0))
     }
 
-    fn find(&self, endpoint: DayEndpoint) -> Option<DayResponse> {
-        self.app.days.find(&self.key(endpoint), Duration::from_millis(self.settings.cache.today_ms))
+    /// Returns a response of this process, or of another one. Only this process's own are kept here: the age of others is unknown.
+    async fn find(&self, endpoint: DayEndpoint) -> Option<DayResponse> {
+        let key = self.key(endpoint);
+        let found = self.app.days.find(&key, self.today_max());
+        if found.is_some() || !self.settings.cache.redis {
+            return found;
+        }
+        shared_days::find(self.app, &key).await
     }
 
-    fn keep(&self, endpoint: DayEndpoint, response: DayResponse) {
-        self.app.days.keep(self.key(endpoint), response);
+    async fn keep(&self, endpoint: DayEndpoint, response: DayResponse) {
+        let key = self.key(endpoint);
+        if self.settings.cache.redis {
+            shared_days::keep(self.app, &key, &response, key.age_max(self.today_max())).await;
+        }
+        self.app.days.keep(key, response);
+    }
+
+    fn today_max(&self) -> Duration {
+        Duration::from_millis(self.settings.cache.today_ms)
     }
 
     fn key(&self, endpoint: DayEndpoint) -> ResponseKey {
@@ -183,7 +201,7 @@ impl<'a> DayReader<'a> {
             scope: self.head.scope.clone(),
             complete: self.head.complete,
             figures_version: self.head.figures_version,
-            settings_version: self.settings.version,
+            settings: self.settings_digest,
         }
     }
 

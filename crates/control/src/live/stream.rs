@@ -3,15 +3,10 @@
 //! The next messages are read when the client has taken the last ones: a slow client misses figures in between, and nothing
 //! waits for it.
 
-use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Mono;
-use axum::body::Body;
-use bytes::Bytes;
-use futures_util::stream;
 use http::request::Parts;
 use tokio::time::sleep;
 
@@ -27,11 +22,8 @@ use crate::state::App;
 
 /// The duration of a stream, below that of a connection, so that it ends between two messages. Clients connect again.
 const STREAM_MAX: Duration = Duration::from_secs(540);
-/// The longest time without a message. A comment keeps proxies from closing the connection.
+/// The longest time in which nothing is sent, because proxies close silent connections.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// A browser connects again after this time.
-const RETRY: &str = "retry: 1000\n\n";
-const COMMENT: &str = ":\n\n";
 
 /// What a client watches, and how it was permitted to.
 #[derive(Debug)]
@@ -41,6 +33,17 @@ pub(crate) struct WatchedUsage {
     pub(crate) topics: Vec<LiveTopic>,
     /// The head of the request, whose credential is checked before each message.
     pub(crate) head: Parts,
+}
+
+/// The reason for which a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiveEnd {
+    /// The server shuts down.
+    Server,
+    /// The stream has its maximum age.
+    Age,
+    /// The client has signed out, or lacks a role that the stream needs.
+    NotPermitted,
 }
 
 /// The messages for one client.
@@ -68,53 +71,51 @@ impl LiveStream {
         Ok(Self { app, watched, reader, sent, began, last: began, is_first: true, _permit: permit })
     }
 
-    /// Returns the server-sent events.
-    pub(crate) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(self, |mut stream| async move {
-            let events = stream.next().await?;
-            Some((Ok::<_, Infallible>(Bytes::from(events)), stream))
-        }))
-    }
-
-    /// Waits for the next events; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<String> {
+    /// Waits for the next messages, as JSON; without a message, the client needs a sign that the connection works. May not be
+    /// cancelled: messages would be lost.
+    ///
+    /// # Errors
+    /// [`LiveEnd`] at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Result<Vec<String>, LiveEnd> {
         loop {
-            let mut events = String::new();
             if self.is_first {
-                events.push_str(RETRY);
                 self.is_first = false;
             } else {
                 sleep(EVERY).await;
-                if !self.is_permitted().await {
-                    return None;
-                }
+                self.check().await?;
             }
+            let mut messages = Vec::new();
             for (message, sent) in self.messages().await {
                 // The types contain no maps and no floats, so that they always have JSON.
                 let Ok(json) = serde_json::to_string(&message) else { continue };
-                let _ = write!(events, "data: {json}\n\n");
+                messages.push(json);
                 if let Some(of_topic) = self.sent.get_mut(sent) {
                     *of_topic = Some(message.data);
                 }
             }
             let now = self.app.clock.mono();
-            if events.is_empty() && now.since(self.last) >= SILENCE_MAX {
-                events.push_str(COMMENT);
-            }
-            if !events.is_empty() {
+            if !messages.is_empty() || now.since(self.last) >= SILENCE_MAX {
                 self.last = now;
-                return Some(events);
+                return Ok(messages);
             }
         }
     }
 
-    /// Whether the stream may continue: not after sign-out, after the loss of a role that it needs, and when the server ends. If the
-    /// store does not respond, nothing has changed.
+    /// Ends the stream after its maximum age, after sign-out, after the loss of a role that it needs, and when the server ends.
+    async fn check(&self) -> Result<(), LiveEnd> {
+        let app = &self.app;
+        if app.live_state.draining() {
+            return Err(LiveEnd::Server);
+        }
+        if app.clock.mono().since(self.began) >= STREAM_MAX {
+            return Err(LiveEnd::Age);
+        }
+        if self.is_permitted().await { Ok(()) } else { Err(LiveEnd::NotPermitted) }
+    }
+
+    /// Whether the client may still see the figures. If the store does not respond, nothing has changed.
     async fn is_permitted(&self) -> bool {
         let app = &self.app;
-        if app.live_state.draining() || app.clock.mono().since(self.began) >= STREAM_MAX {
-            return false;
-        }
         let caller = match Caller::of(&self.watched.head, app).await {
             Ok(caller) => caller,
             Err(problem) => return problem.is_ours(),

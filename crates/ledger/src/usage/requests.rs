@@ -8,8 +8,8 @@ mod rows;
 
 use std::cmp::Reverse;
 
-use access::{Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
-use meter::{Outcome, RequestResult, TraceId, Usage, usage_columns};
+use access::{ClientProgram, Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
+use meter::{Outcome, RequestResult, ToolUse, TraceId, Usage, usage_columns};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};
@@ -20,6 +20,7 @@ use self::filter::{TEXT, TEXT_OF_EVENTS};
 use self::range::Range;
 use self::rows::{AttemptRow, DetailRow, LineRow};
 use crate::handle::Ledger;
+use crate::recorded_labels::RecordedLabels;
 use crate::results;
 use crate::skipped_targets::RequestSkip;
 use crate::stored_text::clip;
@@ -86,7 +87,8 @@ statements! {
     ROUTE = "SELECT no FROM names WHERE kind = 'route' AND name = $1";
     ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
-    DETAIL = "SELECT trace_id, skipped FROM usage_events WHERE id = $1";
+    DETAIL = "SELECT e.trace_id, e.skipped, e.client, e.tools, e.label_set_no, s.labels FROM usage_events e
+        LEFT JOIN label_sets s ON s.no = e.label_set_no WHERE e.id = $1";
 }
 
 /// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
@@ -261,6 +263,12 @@ pub struct RequestDetails {
     pub skipped: Vec<RequestSkip>,
     /// Trace of the request, if one exists.
     pub trace: Option<TraceId>,
+    /// Labels that the request was made under.
+    pub labels: RecordedLabels,
+    /// Program that sent the request; `None` if the request is counted, or an older release recorded it.
+    pub program: Option<ClientProgram>,
+    /// Use of the client's tools; `None` if the request is counted, or an older release recorded it.
+    pub tools: Option<ToolUse>,
 }
 
 impl RequestLine {
@@ -388,9 +396,7 @@ impl Ledger {
     async fn request(&self, user: Option<i64>, id: RequestId) -> Result<Option<RequestDetails>, DatabaseError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
         let Some(row) = row else {
-            let counted = self.find_counted(user, id).await?;
-            let of_counts = |line| RequestDetails { line, attempts: Vec::new(), skipped: Vec::new(), trace: None };
-            return Ok(counted.map(of_counts));
+            return self.counted_details(user, id).await;
         };
         if user.is_some() && row.user_no != user {
             return Ok(None);
@@ -402,9 +408,8 @@ impl Ledger {
             _ => self.store.query(ATTEMPTS).bind(id.0).all().await?,
         };
         let detail: Option<DetailRow> = self.store.query(DETAIL).bind(id.0).find().await?;
-        let (trace, skipped) = detail.map(DetailRow::into_parts).unwrap_or_default();
         let attempts = rows.into_iter().map(RequestAttempt::from).collect();
-        Ok(Some(RequestDetails { line, attempts, skipped, trace }))
+        Ok(Some(detail.unwrap_or_default().details(line, attempts)))
     }
 
     /// Returns the number of a model name; `None` if no request named it.

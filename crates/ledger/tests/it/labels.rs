@@ -2,7 +2,10 @@
 
 use access::{ClientProgram, Day, LabelId, LabelSet, NanoUsd};
 use ledger::reconcile::Days;
-use ledger::{DayUsageOf, GroupBounds, GroupName, Ledger, SeriesFilter, SeriesGroup, SeriesStep, UsageOf};
+use ledger::{
+    DayUsageOf, GroupBounds, GroupName, Ledger, RecordedLabels, RequestFilter, RequestKind, SeriesFilter, SeriesGroup,
+    SeriesStep, UsageOf,
+};
 use meter::{Attempt, Counts, RequestOrigin, SessionHash, ToolUse, UsageEvent};
 use spool::Record;
 use store::Store;
@@ -74,7 +77,17 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     );
     let counted = ledger.minute_groups(label("team=core"), TODAY).await.unwrap();
     assert_eq!(counted.iter().map(|of| of.requests).sum::<u64>(), 10);
-    assert_eq!(ledger.day_events(label("team=payments"), TODAY, None).await.unwrap().len(), 2);
+    let events = ledger.day_events(label("team=payments"), TODAY, None).await.unwrap();
+    let of_events: Vec<&str> = events.iter().map(|event| event.labels.as_str()).collect();
+    assert_eq!(of_events, ["team=payments", "team=payments,tier=gold"]);
+    // Counted requests have labels too.
+    let filter = RequestFilter { kind: Some(RequestKind::Route), ..RequestFilter::default() };
+    let page = ledger.requests_page(bob.user, &filter, None, 10).await.unwrap();
+    assert_eq!(page.lines.len(), 2);
+    for line in page.lines {
+        let found = ledger.find_request(bob.user, line.id).await.unwrap().unwrap();
+        assert_eq!((found.labels.as_str(), found.program), ("team=core", None));
+    }
 
     let series = ledger.usage_series(UsageOf::All, &by_team()).await.unwrap();
     let mut groups: Vec<(GroupName, i64, u64)> = Vec::new();
@@ -97,6 +110,11 @@ pub(crate) async fn label_sets_beyond_the_maximum_are_other(world: &World) {
     let ada = caller(&store, "ada@example.com").await;
     let events = (0..1_003).map(|nth| Record::Event(labelled(world.event(Some(ada)), &format!("team=t{nth:04}"))));
     world.ingest(&store, &events.collect::<Vec<_>>()).await;
+    let event = world.event(Some(ada));
+    let unknown = labelled(event.clone(), "team=unknown");
+    world.ingest(&store, &[Record::Event(unknown)]).await;
+    let found = ledger.find_request(ada.user, event.id).await.unwrap().unwrap();
+    assert_eq!(found.labels, RecordedLabels::Other);
     // A set that is known keeps its number, and a new one has none.
     let later = ["team=t0000", "team=late"].map(|labels| Record::Event(labelled(world.event(Some(ada)), labels)));
     world.ingest(&store, &later).await;
@@ -105,8 +123,8 @@ pub(crate) async fn label_sets_beyond_the_maximum_are_other(world: &World) {
     let series = ledger.usage_series(UsageOf::All, &by_team()).await.unwrap();
     let of =
         |name: &GroupName| series.series.iter().find(|of| of.name == *name).map(|of| of.points[0].1.totals.requests);
-    assert_eq!(of(&GroupName::Label(Some("other".to_owned()))), Some(4));
-    assert_eq!(of_day(&ledger, UsageOf::All).await.1, 1_005);
+    assert_eq!(of(&GroupName::Label(Some("other".to_owned()))), Some(5));
+    assert_eq!(of_day(&ledger, UsageOf::All).await.1, 1_006);
     audited(&store).await;
 }
 

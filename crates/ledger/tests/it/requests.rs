@@ -1,8 +1,11 @@
-use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
-use ledger::{Ledger, REQUESTS_LOOKED_AT_MAX, RequestDetails, RequestFilter, RequestLine, RequestPlace, RequestSkip};
+use access::{ClientProgram, Credits, LabelSet, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
+use ledger::{
+    Ledger, REQUESTS_LOOKED_AT_MAX, RecordedLabels, RequestDetails, RequestFilter, RequestLine, RequestPlace,
+    RequestSkip,
+};
 use meter::{
-    Attempt, Caller, Charge, RequestOrigin, RequestResult, SkipReason, SkippedTarget, Source, ToolCalls, TraceId,
-    UnknownCost, Usage, UsageEvent,
+    Attempt, Caller, Charge, RequestOrigin, RequestResult, SkipReason, SkippedTarget, Source, ToolCalls, ToolUse,
+    TraceId, UnknownCost, Usage, UsageEvent,
 };
 use spool::Record;
 use store::Store;
@@ -147,6 +150,9 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let origin = RequestOrigin {
         trace: Some(TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes())),
         skipped: vec![skip("openai", SkipReason::Cooldown, 0), skip("backup", SkipReason::Connect, 1)],
+        labels: LabelSet::of_text("team=payments,tier=gold"),
+        client: ClientProgram::Codex,
+        tools: ToolUse::Called,
         ..RequestOrigin::default()
     };
     let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, origin, ..begun(world, caller, 1) };
@@ -154,8 +160,8 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     world.ingest(&store, &[twice.clone(), once.clone(), never.clone()].map(Record::Event)).await;
 
     let found = Ledger::new(store.clone()).find_request(user.no, once.id).await.unwrap().unwrap();
-    let RequestDetails { line, attempts, skipped, trace } = found;
-    assert_eq!((skipped, trace), (Vec::new(), None));
+    let RequestDetails { line, attempts, skipped, trace, labels, .. } = found;
+    assert_eq!((skipped, trace, labels.as_str()), (Vec::new(), None, ""));
     let usage: Option<Usage> = attempt().usage;
     assert_eq!((line.usage, line.cost, line.unpriced, line.attempts), (usage, Some(NanoUsd(1_000)), false, 1));
     let told =
@@ -171,7 +177,9 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     assert_eq!((only.first_byte_us, only.duration_us), (Some(500), 900));
 
     let found = Ledger::new(store.clone()).find_request(user.no, twice.id).await.unwrap().unwrap();
-    let RequestDetails { line, attempts, skipped, trace } = found;
+    let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
+    assert_eq!(labels, RecordedLabels::Set(LabelSet::of_text("team=payments,tier=gold")));
+    assert_eq!((program, tools), (Some(ClientProgram::Codex), Some(ToolUse::Called)));
     let skip = |provider: &str, reason: &str, attempts_before| RequestSkip {
         provider: provider.into(),
         model: "gpt".into(),

@@ -50,8 +50,16 @@ async fn a_day_is_classified_and_explained() {
     let drawn = assets().await;
     assert_eq!(drawn["assets"][1]["table"][1], json!(["chat", "3"]));
     assert_eq!(assets().await, drawn, "the same figures have the same bytes");
-    let png = json!({"id": id, "charts": ["spend"], "format": "png"});
-    gateway.ask(Call::json("/assets/generate", &png).key(&key)).await.expect(422);
+    let format = |format: &str| json!({"id": id, "charts": ["spend"], "format": format});
+    let png = async || gateway.ask(Call::json("/assets/generate", &format("png")).key(&key)).await.expect(200).json();
+    let drawn = png().await;
+    assert_eq!(
+        (&drawn["assets"][0]["name"], &drawn["assets"][0]["media_type"]),
+        (&json!("spend.png"), &json!("image/png"))
+    );
+    assert!(drawn["assets"][0]["data"].as_str().unwrap().starts_with("iVBORw0KGgo"), "{drawn}");
+    assert_eq!(png().await, drawn);
+    gateway.ask(Call::json("/assets/generate", &format("gif")).key(&key)).await.expect(422);
     gateway.ask(Call::get("/brief/test-001").key(&key)).await.expect(404);
 }
 
@@ -69,10 +77,11 @@ async fn verify_in_python(path: &str) -> Option<i32> {
     python("current", &script).arg(path).output().await.unwrap().status.code()
 }
 
-/// Returns the events of an export.
-async fn events_of(path: &str) -> String {
-    const SCRIPT: &str = "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read('events.csv').decode().strip())";
-    let output = python("current", "-c").args([SCRIPT, path]).output().await.unwrap();
+/// Returns a file of an export as text.
+async fn file_of(path: &str, name: &str) -> String {
+    const SCRIPT: &str =
+        "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]).decode('latin-1').strip())";
+    let output = python("current", "-c").args([SCRIPT, path, name]).output().await.unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -92,9 +101,12 @@ async fn an_export_is_verified_without_a_server_and_no_changed_byte_passes() {
     let (code, printed) = verify(&folder, &[&path]).await;
     assert!(code == Some(0) && printed.contains(id), "{code:?} {printed}");
     assert_eq!(verify_in_python(&path).await, Some(0));
-    let events = events_of(&path).await;
+    let events = file_of(&path, "events.csv").await;
     let traces: Vec<_> = events.lines().map(|line| line.split(',').nth(3).unwrap_or_default()).collect();
     assert_eq!(traces, ["trace_id", TRACE, TRACE, TRACE], "{events}");
+    assert!(events.lines().next().unwrap().ends_with(",labels"), "{events}");
+    assert!(file_of(&path, "audit.json").await.contains("\"equal\": true"));
+    assert!(file_of(&path, "charts/spend.png").await.contains("PNG"));
     let line = printed.lines().find(|line| line.trim_start().starts_with("key ")).unwrap();
     let public_key = line.split_whitespace().last().unwrap().to_owned();
     assert_eq!(verify(&folder, &[&path, "--key", &public_key]).await.0, Some(0));

@@ -243,6 +243,7 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("routes: [{path: /a, cache: {store: redis}, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]".to_owned(), 1, 29),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
+        ("insights: {timezone: Asia/Jakarta}".to_owned(), 1, 22),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);
     }

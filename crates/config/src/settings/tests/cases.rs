@@ -23,6 +23,7 @@ listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {c
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
 tests: [{request: GET /e, expect: {status: 401}}]
+insights: {rules: [{name: a, class: batch, confidence: '1', when: {status: {max: 9}, requests_per_session: {max: 9}, interval_s: {max: 9}, input_tokens: {max: 9}}}], tests: [{expect: {class: chat}}]}
 ";
 
 /// Keys whose value depends on others, or has a special form: a key, a value for it, and the value that is then
@@ -290,6 +291,18 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("tests[0].expect.upstream", "users", "users"),
     ("tests[0].expect.target", "/x?y", "/x?y"),
     ("tests[0].expect.status", "404", "404"),
+    ("insights.timezone", "UTC", "UTC"),
+    ("insights.rules[0].class", "chat", "chat"),
+    ("insights.rules[0].confidence", "0.7", "0.7"),
+    ("insights.rules[0].when.client[0]", "codex", "codex"),
+    ("insights.rules[0].when.tools[0]", "called", "called"),
+    ("insights.tests[0].event.status", "404", "404"),
+    ("insights.tests[0].expect.class", "batch", "batch"),
+    ("insights.signoff.roles[0]", "finance", "finance"),
+    ("insights.anomalies.score_min", "4.50", "4.5"),
+    ("insights.forecast.interval", "0.95", "0.95"),
+    ("insights.roi.gateway_cost", "20 USD", "20 USD"),
+    ("insights.cache.redis", "true", "true"),
 ];
 
 /// Texts of the common forms: a number, an amount of money, a duration, a size, a day, a name.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
+use base64ct::{Base64, Encoding as _};
 use insights::Brief;
 use insights::charts::{ChartKind, ChartTheme, draw};
 use serde::{Deserialize, Serialize};
@@ -15,11 +16,13 @@ use crate::caller::Caller;
 use crate::day_insights::day_scope::brief_of;
 use crate::day_insights::gather::DayReader;
 use crate::input;
+use crate::pictures::PictureDrawer;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// The media type of charts.
+/// The media types of charts.
 const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
 
 /// The charts to draw.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -32,7 +35,7 @@ pub(super) struct AssetRequest {
     charts: Vec<ChartKind>,
     /// The colours. Default `light`.
     theme: Option<ChartTheme>,
-    /// The format: `svg`, which is the default.
+    /// The format: `svg`, which is the default, or `png`.
     format: Option<String>,
 }
 
@@ -56,7 +59,7 @@ struct Asset {
     media_type: &'static str,
     /// The SHA-256 digest of the data, as hex digits.
     sha256: String,
-    /// The chart as an SVG document.
+    /// The chart as an SVG document, or a PNG of twice its size in base64.
     data: String,
     /// The figures of the chart; the first row is the head.
     table: Vec<Vec<String>>,
@@ -74,25 +77,40 @@ impl AssetRequest {
         if self.charts.is_empty() || is_repeated {
             return Err(bad("`charts` must name at least one chart, and each at most once"));
         }
-        if self.format.as_deref().is_some_and(|format| format != "svg") {
-            return Err(bad("`format` must be `svg`"));
+        if self.format.as_deref().is_some_and(|format| !["svg", "png"].contains(&format)) {
+            return Err(bad("`format` must be `svg` or `png`"));
         }
         Ok(())
     }
 
     /// Draws the charts of a brief.
-    pub(super) fn draw(&self, brief: &Brief) -> AssetList {
-        let asset = |kind: &ChartKind| {
+    ///
+    /// # Errors
+    /// `internal` for a chart that cannot be drawn.
+    pub(super) async fn draw(&self, pictures: &PictureDrawer, brief: &Brief) -> Result<AssetList, Problem> {
+        let is_png = self.format.as_deref() == Some("png");
+        let mut assets = Vec::with_capacity(self.charts.len());
+        for kind in &self.charts {
             let chart = draw(*kind, brief, self.theme.unwrap_or(ChartTheme::Light));
-            let digest: [u8; 32] = Sha256::digest(chart.svg.as_bytes()).into();
-            let sha256 = evidence::hex::encode(&digest);
-            Asset { name: chart.name, media_type: SVG, sha256, data: chart.svg, table: chart.table }
-        };
-        AssetList { id: brief.id.clone(), assets: self.charts.iter().map(asset).collect() }
+            if is_png {
+                let png = pictures.png(chart.svg).await.map_err(Problem::fault)?;
+                let (name, data) = (format!("{}.png", kind.as_str()), Base64::encode_string(&png));
+                assets.push(Asset { name, media_type: PNG, sha256: sha256(&png), data, table: chart.table });
+            } else {
+                let sha256 = sha256(chart.svg.as_bytes());
+                assets.push(Asset { name: chart.name, media_type: SVG, sha256, data: chart.svg, table: chart.table });
+            }
+        }
+        Ok(AssetList { id: brief.id.clone(), assets })
     }
 }
 
-/// Draws charts of a brief as SVG, each with a table of the same figures.
+fn sha256(bytes: &[u8]) -> String {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    evidence::hex::encode(&digest)
+}
+
+/// Draws charts of a brief as SVG or PNG, each with a table of the same figures.
 ///
 /// The same figures have the same bytes.
 #[utoipa::path(post, path = "/assets/generate", tag = "insights", request_body = AssetRequest,
@@ -110,5 +128,5 @@ pub(in crate::routes) async fn generate(
     body.check()?;
     let (day, visible) = brief_of(&app, &caller, &body.id).await?;
     let brief = DayReader::begin(&app, day, visible).await?.brief().await?;
-    Ok(Json(body.draw(&brief)))
+    Ok(Json(body.draw(&app.pictures, &brief).await?))
 }

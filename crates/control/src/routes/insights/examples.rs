@@ -68,7 +68,7 @@ async fn generate_assets(
     body.check()?;
     let brief = examples.lock().briefs.get(&body.id).cloned();
     let brief = brief.ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))?;
-    Ok(Json(body.draw(&brief)))
+    Ok(Json(body.draw(&app.pictures, &brief).await?))
 }
 
 async fn roi_today(Extension(examples): Extension<ExampleResponses>) -> Json<Roi> {

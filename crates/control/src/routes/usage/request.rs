@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use access::{NanoUsd, Refusal, RequestId, Role};
+use access::{ClientProgram, NanoUsd, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::snapshot::Traffic;
-use ledger::{RequestAttempt, RequestDetails, RequestSkip};
-use meter::Billed;
+use ledger::{RecordedLabels, RequestAttempt, RequestDetails, RequestSkip};
 use meter::rating;
+use meter::{Billed, ToolUse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
 use crate::input::{self, Segment};
+use crate::labels_view::{self, LabelsView};
 use crate::problem::Problem;
 use crate::routes::usage::requests::RequestItem;
 use crate::state::App;
@@ -45,6 +46,13 @@ pub(in crate::routes) struct RequestDetail {
     trace_id: Option<String>,
     /// The page of the trace in the tracing system; null without `traces.link` or a trace.
     trace_url: Option<String>,
+    /// The labels that the request was made under; null if they belong to none of the 1,000 sets of labels whose usage is
+    /// stored apart.
+    labels: Option<LabelsView>,
+    /// The program that sent the request, by its `User-Agent`, such as `codex`, or `unknown`; null with `count`.
+    program: Option<String>,
+    /// The use of the client's tools: `none`, `offered` or `called`; null with `count`.
+    tool_use: Option<&'static str>,
 }
 
 /// A target of a model to which a request was not sent.
@@ -206,6 +214,11 @@ impl Price {
     }
 }
 
+/// Returns the name of a program as rules of classes have it.
+fn word(program: ClientProgram) -> String {
+    program.as_str().replace('-', "_")
+}
+
 /// Returns one request of a user.
 #[utoipa::path(get, path = "/api/usage/requests/{id}", tag = "usage", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The request's id"), RequestDetailQuery),
@@ -235,7 +248,8 @@ impl Price {
         }],
         "skipped": [{"provider": "backup", "model": "gpt-5-mini", "reason": "cooldown", "attempts_before": 0}],
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
-        "trace_url": "https://jaeger.example.com/trace/0af7651916cd43dd8448eb211c80319c"
+        "trace_url": "https://jaeger.example.com/trace/0af7651916cd43dd8448eb211c80319c",
+        "labels": {"team": "payments"}, "program": "openai_python", "tool_use": "none"
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
@@ -254,7 +268,7 @@ pub(in crate::routes) async fn show(
         }
     }
     let found = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
-    let RequestDetails { line, attempts, skipped, trace } = found;
+    let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
     let snapshot = app.live.load_full();
     let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
     let trace_id = trace.map(|trace| trace.to_string());
@@ -265,6 +279,12 @@ pub(in crate::routes) async fn show(
         skipped: skipped.into_iter().map(Skip::from).collect(),
         trace_url: trace_id.as_deref().zip(link).map(|(id, link)| link.url(id)),
         trace_id,
+        labels: match labels {
+            RecordedLabels::Set(labels) => Some(labels_view::view(&labels)),
+            RecordedLabels::Other => None,
+        },
+        program: program.map(word),
+        tool_use: tools.map(ToolUse::as_str),
     }))
 }
 

@@ -1,5 +1,7 @@
 //! The insights of a day: figures of one day as classes, a brief, and savings.
 
+mod configured;
+mod golden;
 mod labels;
 mod review;
 

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use access::{NanoUsd, Role, Timestamp};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::client::{Answer, call, get};
 use crate::document;
@@ -151,4 +156,131 @@ async fn the_stream_of_health_ends_with_the_role_that_it_needs() {
     watching.message().await;
     grant(json!([])).await;
     watching.ends().await;
+}
+
+/// A WebSocket of live figures.
+type Socket = WebSocketStream<TcpStream>;
+
+/// Opens a WebSocket with these header fields; the response if the server refuses it.
+async fn open_socket(world: &World, path: &str, fields: &[(&'static str, &str)]) -> Result<Socket, u16> {
+    let mut request = format!("ws://{}{path}", world.address).into_client_request().unwrap();
+    for (name, value) in fields {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let stream = TcpStream::connect(world.address).await.unwrap();
+    match client_async(request, stream).await {
+        Ok((socket, response)) => {
+            assert_eq!(response.status(), 101);
+            uuid::Uuid::parse_str(response.headers()["x-request-id"].to_str().unwrap()).unwrap();
+            Ok(socket)
+        }
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Opens a WebSocket with a bearer token or a key.
+async fn socket(world: &World, path: &str, credential: &str) -> Socket {
+    let value = credential.strip_prefix("Authorization: ").unwrap();
+    open_socket(world, path, &[("authorization", value)]).await.unwrap()
+}
+
+/// Reads the next frame.
+async fn frame(socket: &mut Socket) -> Message {
+    timeout(PATIENCE, socket.next()).await.expect("a frame in time").unwrap().unwrap()
+}
+
+async fn text(socket: &mut Socket) -> Value {
+    let Message::Text(text) = frame(socket).await else { panic!("a text") };
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Reads until the server closes the WebSocket, and returns its code.
+async fn closed(mut socket: Socket) -> CloseCode {
+    loop {
+        if let Message::Close(close) = frame(&mut socket).await {
+            return close.unwrap().code;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_has_the_same_messages() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, NOON, Some(NanoUsd(1_500)))]).await;
+    let mut watching = socket(&world, "/api/live?topics=usage,spend", &ada.bearer()).await;
+    let first = [text(&mut watching).await, text(&mut watching).await];
+    assert_eq!((&first[0]["topic"], &first[0]["data"]["requests"]), (&json!("usage"), &json!(1)));
+    assert_eq!((&first[1]["topic"], &first[1]["data"]["cost"]["amount_nano"]), (&json!("spend"), &json!(1_500)));
+    // A ping is answered, and nothing is sent while no figure changes.
+    watching.send(Message::Ping("a".into())).await.unwrap();
+    world.clock.advance(Duration::from_secs(15));
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        kinds.push(match frame(&mut watching).await {
+            Message::Ping(_) => "ping",
+            Message::Pong(data) if &data[..] == b"a" => "pong",
+            other => panic!("{other:?}"),
+        });
+    }
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["ping", "pong"]);
+    world.record(vec![event(ada.caller, Timestamp(NOON.0 + 1), Some(NanoUsd(500)))]).await;
+    a_second_later(&world);
+    assert_eq!(text(&mut watching).await["data"]["requests"], 2);
+    watching.close(None).await.unwrap();
+    while let Some(rest) = timeout(PATIENCE, watching.next()).await.expect("the connection ends") {
+        let _ = rest;
+    }
+}
+
+#[tokio::test]
+async fn websockets_end_at_sign_out_after_nine_minutes_and_in_a_drain() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let leaving = world.sign_in(&root).await;
+    let signed_out = socket(&world, "/api/live", &leaving.bearer()).await;
+    assert_eq!(send(&world, "/api/auth/logout", &[&leaving.bearer()]).await.status, 200);
+    assert_eq!(closed(signed_out).await, CloseCode::Policy);
+    let staying = world.sign_in(&root).await;
+    let mut old = socket(&world, "/api/live", &staying.bearer()).await;
+    text(&mut old).await;
+    world.clock.advance(Duration::from_secs(541));
+    assert_eq!(closed(old).await, CloseCode::Away);
+    let mut talking = socket(&world, "/api/live", &staying.bearer()).await;
+    talking.send(Message::text("hello")).await.unwrap();
+    assert_eq!(closed(talking).await, CloseCode::Policy);
+    let drained = socket(&world, "/api/live", &staying.bearer()).await;
+    world.live_state.drain();
+    assert_eq!(closed(drained).await, CloseCode::Away);
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_foreign_page_or_without_a_right_is_refused() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let root = world.person_with("root", Role::Admin).await;
+    let root = world.sign_in(&root).await;
+    let cookie = root.cookie();
+    let own = format!("http://{}", world.address);
+    let with = async |fields: &[(&'static str, &str)]| open_socket(&world, "/api/live", fields).await.map(|_| ());
+    let cookie = ("cookie", cookie.strip_prefix("Cookie: ").unwrap());
+    assert_eq!(with(&[cookie, ("origin", &own)]).await, Ok(()));
+    for origin in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        assert_eq!(with(&[cookie, origin]).await, Err(403));
+    }
+    assert_eq!(with(&[cookie]).await, Err(403), "a script sends a token");
+    assert_eq!(with(&[]).await, Err(401));
+    let bearer = ada.bearer();
+    let bearer = bearer.strip_prefix("Authorization: ").unwrap();
+    let of_bob = format!("/api/live?scope=user:{}", bob.user);
+    assert_eq!(open_socket(&world, &of_bob, &[("authorization", bearer)]).await.map(|_| ()), Err(404));
+    let bearer = ada.bearer();
+    let with_version =
+        async |version: &str| get(world.address, "/api/live", &["Upgrade: websocket", &bearer, version]).await;
+    with_version("Sec-WebSocket-Version: 13").await.refuses(400, "bad_request");
+    let other = with_version("Sec-WebSocket-Version: 8").await;
+    assert_eq!(other.headers["sec-websocket-version"], "13");
+    other.refuses(426, "upgrade_required");
 }

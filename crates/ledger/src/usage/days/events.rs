@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::range::{OF_DAY, bind_day};
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
+use crate::recorded_labels::RecordedLabels;
 use crate::usage_columns::sum_of;
 
 /// Maximum number of events in a page.
@@ -48,6 +49,8 @@ pub struct DayEvent {
     pub duration_us: u64,
     /// Trace of the request, if one exists.
     pub trace: Option<TraceId>,
+    /// Labels that the request was made under.
+    pub labels: RecordedLabels,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -67,6 +70,8 @@ struct EventRow {
     cost_nano: Option<i64>,
     duration_us: i64,
     trace_id: Option<Uuid>,
+    label_set_no: Option<i64>,
+    labels: Option<String>,
 }
 
 /// Builds the query for the events of a day after the id `$7`.
@@ -74,13 +79,14 @@ fn page(of: DayUsageOf) -> String {
     let (condition, tokens) = (of.condition(), sum_of("", |_| true));
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
-            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us, e.trace_id
+            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us, e.trace_id,
+            e.label_set_no, labels.labels
         FROM (SELECT id, user_no, started_at, route_no, format, model_no, provider_no, streamed, status, outcome, refusal,
-            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us, trace_id
+            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us, trace_id, label_set_no
             FROM usage_events WHERE {condition} AND {OF_DAY} AND id > $7 ORDER BY id LIMIT {DAY_EVENTS_MAX}) e
         LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
         LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
-        ORDER BY e.id"
+        LEFT JOIN label_sets labels ON labels.no = e.label_set_no ORDER BY e.id"
     )
 }
 
@@ -120,6 +126,7 @@ impl From<EventRow> for DayEvent {
             cost: row.cost_nano.map(NanoUsd),
             duration_us: unsigned(row.duration_us),
             trace: row.trace_id.map(|id| TraceId(id.into_bytes())),
+            labels: RecordedLabels::of_stored(row.label_set_no, row.labels),
         }
     }
 }

@@ -8,8 +8,9 @@ use store::sql::{statements, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::filter::{RequestFilter, TEXT};
-use super::{RequestKey, RequestLine, RequestSubject};
+use super::{RequestDetails, RequestKey, RequestLine, RequestSubject};
 use crate::handle::Ledger;
+use crate::recorded_labels::RecordedLabels;
 use crate::results;
 use crate::usage::scope::{KeyOwner, UsageOf};
 
@@ -33,6 +34,8 @@ macro_rules! named {
 
 statements! {
     ONE_COUNTED = concat!(columns!(), "(SELECT * FROM usage_counts WHERE id = $1)", named!());
+    LABELS_OF_COUNTS = "SELECT c.label_set_no, s.labels FROM usage_counts c LEFT JOIN label_sets s ON s.no = c.label_set_no
+        WHERE c.id = $1";
 }
 
 /// Requests of one line.
@@ -109,14 +112,25 @@ pub(super) fn stop(of: UsageOf) -> &'static str {
 }
 
 impl Ledger {
-    /// Returns the line of counts with this id, of any user or of one.
-    pub(super) async fn find_counted(
+    /// Returns the counts with this id, of any user or of one.
+    pub(super) async fn counted_details(
         &self,
         user: Option<i64>,
         id: RequestId,
-    ) -> Result<Option<RequestLine>, DatabaseError> {
+    ) -> Result<Option<RequestDetails>, DatabaseError> {
         let row: Option<CountedRow> = self.store.query(ONE_COUNTED).bind(id.0).find().await?;
-        Ok(row.filter(|row| user.is_none_or(|user| row.user_no == user)).map(RequestLine::from))
+        let Some(row) = row.filter(|row| user.is_none_or(|user| row.user_no == user)) else { return Ok(None) };
+        let labels: Option<(i64, Option<String>)> = self.store.query(LABELS_OF_COUNTS).bind(id.0).find().await?;
+        let (set, labels) = labels.map_or((None, None), |(set, labels)| (Some(set), labels));
+        Ok(Some(RequestDetails {
+            line: RequestLine::from(row),
+            attempts: Vec::new(),
+            skipped: Vec::new(),
+            trace: None,
+            labels: RecordedLabels::of_stored(set, labels),
+            program: None,
+            tools: None,
+        }))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Rows of requests and of their attempts, as the database returns them.
 
-use access::{Credits, KeyId, NanoUsd, RequestId, SubjectKind, Tokens, UserId};
-use meter::TraceId;
+use access::{ClientProgram, Credits, KeyId, NanoUsd, RequestId, SubjectKind, Tokens, UserId};
+use meter::{ToolUse, TraceId};
 use store::sql::{timestamp, unsigned};
 use uuid::Uuid;
 
-use super::{RequestAttempt, RequestKey, RequestLine, RequestSubject};
-use crate::skipped_targets::{self, RequestSkip};
+use super::{RequestAttempt, RequestDetails, RequestKey, RequestLine, RequestSubject};
+use crate::recorded_labels::RecordedLabels;
+use crate::skipped_targets;
 use crate::usage::scope::KeyOwner;
 use crate::usage_columns::UsageRow;
 
@@ -69,16 +70,30 @@ pub(super) struct AttemptRow {
 }
 
 /// The columns of a request that only its details have.
-#[derive(sqlx_macros::FromRow)]
+#[derive(Default, sqlx_macros::FromRow)]
 pub(super) struct DetailRow {
     trace_id: Option<Uuid>,
     skipped: Option<String>,
+    client: Option<i64>,
+    tools: Option<i64>,
+    label_set_no: Option<i64>,
+    labels: Option<String>,
 }
 
 impl DetailRow {
-    /// Returns the id of the trace and the skipped targets.
-    pub(super) fn into_parts(self) -> (Option<TraceId>, Vec<RequestSkip>) {
-        (self.trace_id.map(|id| TraceId(id.into_bytes())), skipped_targets::of_stored(self.skipped.as_deref()))
+    /// Returns the details of a request.
+    pub(super) fn details(self, line: RequestLine, attempts: Vec<RequestAttempt>) -> RequestDetails {
+        // A number of a later release is that of no program of this one.
+        let small = |stored: i64| u8::try_from(stored).unwrap_or(u8::MAX);
+        RequestDetails {
+            line,
+            attempts,
+            skipped: skipped_targets::of_stored(self.skipped.as_deref()),
+            trace: self.trace_id.map(|id| TraceId(id.into_bytes())),
+            labels: RecordedLabels::of_stored(self.label_set_no, self.labels),
+            program: self.client.map(|client| ClientProgram::of_number(small(client))),
+            tools: self.tools.map(|tools| ToolUse::of_number(small(tools))),
+        }
     }
 }
 

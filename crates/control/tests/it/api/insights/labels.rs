@@ -123,13 +123,20 @@ async fn programs_tools_and_sessions_decide_classes() {
         UsageEvent { origin: RequestOrigin { client, tools, session, ..RequestOrigin::default() }, ..event }
     };
     let python = ClientProgram::OpenAiPython;
-    let mut events = vec![
-        of(1, ClientProgram::ClaudeCode, ToolUse::Called, Some(9)),
-        of(2, python, ToolUse::Offered, None),
-        of(3, python, ToolUse::Called, Some(2)),
-    ];
+    let claude = labelled(of(1, ClientProgram::ClaudeCode, ToolUse::Called, Some(9)), "team=payments,tier=gold");
+    let offered = of(2, python, ToolUse::Offered, None);
+    let mut events = vec![claude.clone(), offered.clone(), of(3, python, ToolUse::Called, Some(2))];
     events.extend((4..7).map(|seconds| of(seconds, python, ToolUse::Called, Some(1))));
     world.record(events).await;
+    let detail = async |event: &UsageEvent| {
+        get(world.address, &format!("/api/usage/requests/{}", event.id.0), &[&ada.bearer()]).await.json()
+    };
+    let request = detail(&claude).await;
+    assert_eq!(request["labels"], json!({"team": "payments", "tier": "gold"}));
+    assert_eq!((&request["program"], &request["tool_use"]), (&json!("claude_code"), &json!("called")));
+    let request = detail(&offered).await;
+    assert_eq!((&request["labels"], &request["tool_use"]), (&json!({}), &json!("offered")));
+
     let classes = get(world.address, "/classify/today", &[&ada.bearer()]).await.json();
     let mut found = super::by_name(&classes["classes"], "class");
     found.sort();

@@ -1,0 +1,100 @@
+//! Many clients of live figures: their memory, and the delay of a message to all of them.
+
+use std::time::Duration;
+
+use e2e::vitals::raise_descriptors;
+use e2e::{Call, Canary, Gateway, Setup, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::bodies::{CHAT, Format};
+
+/// The number of clients of each kind: server-sent events, and WebSockets.
+const EACH: usize = 500;
+/// Maximum memory of the server per client.
+const CLIENT_BYTES_MAX: u64 = 30 * 1024;
+/// Maximum delay of a message: each stream reads once a second.
+const DELAY_MAX: Duration = Duration::from_secs(1);
+/// Descriptors for both ends of all connections.
+const DESCRIPTORS: u64 = 5_000;
+const SOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A client of live figures, of which only the texts are read.
+struct LiveClient {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl LiveClient {
+    /// Connects, and waits for the first message.
+    async fn open(gateway: &Gateway, key: &str, is_socket: bool) -> Self {
+        let mut stream = TcpStream::connect(gateway.control).await.unwrap();
+        let upgrade = if is_socket { SOCKET } else { "" };
+        let head =
+            format!("GET /api/live?topics=usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{upgrade}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut client = Self { stream, read: Vec::new() };
+        client.until(if is_socket { b"HTTP/1.1 101 " } else { b"HTTP/1.1 200 " }).await;
+        client.until(b"\"requests\":0,").await;
+        client
+    }
+
+    /// Reads until this text.
+    async fn until(&mut self, text: &[u8]) {
+        loop {
+            if let Some(at) = self.read.windows(text.len()).position(|part| part == text) {
+                self.read.drain(..at + text.len());
+                return;
+            }
+            let mut piece = [0; 4096];
+            let bytes = self.stream.read(&mut piece).await.unwrap();
+            assert!(bytes > 0, "the stream ended: {}", String::from_utf8_lossy(&self.read));
+            self.read.extend_from_slice(&piece[..bytes]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_live_clients_need_little_memory_and_get_each_message() {
+    raise_descriptors(DESCRIPTORS);
+    // A user may have half of three quarters of all connections.
+    let gateway =
+        Gateway::start(Setup::mocked().section("control", "{connections: {max: 4000, per_address: 4000}}")).await;
+    let key = gateway.key().await;
+    let mut clients = vec![LiveClient::open(&gateway, &key, true).await, LiveClient::open(&gateway, &key, false).await];
+    let before = gateway.vitals().memory_bytes();
+    for nth in 0..EACH * 2 {
+        clients.push(LiveClient::open(&gateway, &key, nth % 2 == 0).await);
+    }
+    let used = gateway.vitals().memory_bytes().saturating_sub(before);
+    let each = used / u64::try_from(EACH * 2).unwrap();
+    assert!(each <= CLIENT_BYTES_MAX, "{each} bytes per client");
+
+    let canary = Canary::new();
+    gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
+    let mut reading = JoinSet::new();
+    for mut client in clients {
+        reading.spawn(async move {
+            client.until(b"\"requests\":1,").await;
+            client
+        });
+    }
+    gateway.counted(&key, 1).await;
+    let stored = canary.elapsed();
+    let clients = reading.join_all().await;
+    let delay = canary.elapsed().saturating_sub(stored);
+    let allowed = canary.allows(DELAY_MAX);
+    assert!(delay <= allowed, "{delay:?} until the last client had the message, allowed are {allowed:?}");
+
+    // Clients that disconnect leave nothing behind.
+    drop(clients);
+    eventually("others may watch again", async || {
+        let mut client = LiveClient { stream: TcpStream::connect(gateway.control).await.ok()?, read: Vec::new() };
+        let head = format!("GET /api/live HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
+        client.stream.write_all(head.as_bytes()).await.ok()?;
+        client.until(b"\"requests\":1,").await;
+        Some(())
+    })
+    .await;
+}
