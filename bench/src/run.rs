@@ -103,15 +103,22 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     if plan.has(WEBSOCKET) {
         report.figures.extend(memory::idle(&start, &plan, IdleKind::WebSockets).await.context(WEBSOCKET)?);
     }
-    for (row, load) in [(TRANSFORM, SideLoad::ChangedBodies), (RESILIENT, SideLoad::Scrapes)] {
-        if plan.has(row) {
-            report.figures.push(latency::beside(&rounds, &start, load).await.context(row)?);
-        }
-    }
+    report.figures.extend(beside_others(&plan, &rounds, &start).await?);
     report.figures.extend(memory);
     let (text, json) = report.write(&out)?;
     println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.path.display());
     Ok(report.correct())
+}
+
+/// Measures what some work adds to the latency of other requests, for the rows that are measured.
+async fn beside_others(plan: &RunPlan, rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (row, load) in [(TRANSFORM, SideLoad::ChangedBodies), (RESILIENT, SideLoad::Scrapes)] {
+        if plan.has(row) {
+            figures.push(latency::beside(rounds, start, load).await.context(row)?);
+        }
+    }
+    Ok(figures)
 }
 
 /// The programs and the size of the rows that are compared in rounds.
