@@ -14,8 +14,8 @@ use crate::bodies::{CHAT, Format};
 const EACH: usize = 500;
 /// Maximum memory of the server per client.
 const CLIENT_BYTES_MAX: u64 = 30 * 1024;
-/// Maximum delay of a message: each stream reads once a second.
-const DELAY_MAX: Duration = Duration::from_secs(1);
+/// Maximum delay of a message: each stream reads once a second figures that are at most a second old.
+const DELAY_MAX: Duration = Duration::from_secs(2);
 /// Descriptors for both ends of all connections.
 const DESCRIPTORS: u64 = 5_000;
 const SOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
