@@ -129,7 +129,7 @@ pub(crate) enum SideLoad {
 }
 
 impl SideLoad {
-    /// The configuration, what is measured, and its maximum.
+    /// The configuration, the name of the work, and the maximum of the added time.
     const fn terms(self) -> (ServerVariant, &'static str, Target) {
         match self {
             Self::ChangedBodies => (ServerVariant::Protocols, "changes of JSON bodies of 1 MiB", Target::must(2.0)),

@@ -34,7 +34,7 @@ pub(crate) const CALLS_MAX: usize = 10;
 
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {
-    /// The OpenAPI document.
+    /// The text of the OpenAPI document.
     document: Bytes,
     handlers: Router,
     /// Built for the first query, because it takes some milliseconds.

@@ -63,7 +63,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             };
             let text = openapi::text(&document);
             let router = layers::strict(router, Undeclared::of(&document, app.limits.body));
-            // Each call of a GraphQL query counts in the limits as a request of its own.
+            // Each call of a GraphQL query counts in the limits as one more request.
             let handlers = layers::limited(router.clone(), &app).with_state(app.clone());
             router
                 .route("/link", get(auth::link::page))

@@ -24,7 +24,7 @@ pub(super) struct CallArgument {
     pub(super) is_in_path: bool,
 }
 
-/// A `GET` operation.
+/// A `GET` operation of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CalledOperation {
     /// The path, such as `/api/keys/{id}`.

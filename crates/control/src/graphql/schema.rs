@@ -64,7 +64,7 @@ impl<'a> Operations<'a> {
         Self { document, fields }
     }
 
-    /// Builds the schema.
+    /// Builds the schema of all operations.
     pub(super) fn schema(&self, bound: DepthBound) -> Result<Schema, SchemaError> {
         let (mut query, mut needed) = (Object::new(QUERY), BTreeSet::new());
         for (name, (operation, called)) in &self.fields {

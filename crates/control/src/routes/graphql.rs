@@ -20,10 +20,11 @@ const QUERY_BYTES_MAX: usize = 65_536;
 
 /// A query (GraphQL over HTTP).
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"query": "{ me { user { email } } usageToday { requests } }"}))]
 #[serde(deny_unknown_fields)]
 struct GraphQlRequest {
     /// The document with the query.
-    #[schema(max_length = 65_536, example = "{ me { user { email } } usageToday { requests } }")]
+    #[schema(max_length = 65_536)]
     query: String,
     /// The name of the query to run, if the document has several.
     #[serde(default, rename = "operationName")]

@@ -218,14 +218,13 @@ async fn a_websocket_has_the_same_messages() {
     world.clock.advance(Duration::from_secs(15));
     let mut kinds = Vec::new();
     for _ in 0..2 {
-        kinds.push(match frame(&mut watching).await {
-            Message::Ping(_) => "ping",
-            Message::Pong(data) if &data[..] == b"a" => "pong",
-            other => panic!("{other:?}"),
-        });
+        let sent = frame(&mut watching).await;
+        if !matches!(sent, Message::Ping(_)) {
+            assert_eq!(sent, Message::Pong("a".into()));
+        }
+        kinds.push(sent.is_ping());
     }
-    kinds.sort_unstable();
-    assert_eq!(kinds, ["ping", "pong"]);
+    assert_ne!(kinds[0], kinds[1]);
     world.record(vec![event(ada.caller, Timestamp(NOON.0 + 1), Some(NanoUsd(500)))]).await;
     a_second_later(&world);
     assert_eq!(text(&mut watching).await["data"]["requests"], 2);
