@@ -169,7 +169,7 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     expected.extend(["invoice.credited", "payment.refunded"]);
     all.has(every, &expected).await;
     shop.books.change(BY, ada, "business").await.unwrap();
-    let upgrade = shop.invoices_of(ada).await.pop().unwrap();
+    let upgrade = shop.invoices_of(ada).await.into_iter().find(|invoice| invoice.kind == "change").unwrap();
     let refused = shop.begin(&upgrade, "bca", upgrade.remaining).await;
     shop.report(refused, "expire").await;
     shop.books.void_invoice(BY, upgrade.id).await.unwrap();

@@ -8,8 +8,6 @@ use crate::world::{Holder, World, defaults};
 /// Returns the selection of all that a response has, such as `{id keys {id}}`.
 fn selection(of: &Value) -> String {
     match of {
-        // Maps without entries.
-        Value::Object(members) if members.is_empty() => String::new(),
         Value::Object(members) => {
             let fields: Vec<String> = members.iter().map(|(name, of)| format!("{name} {}", selection(of))).collect();
             format!("{{{}}}", fields.join(" "))
@@ -30,11 +28,13 @@ async fn ask(world: &World, holder: &Holder, query: &str) -> Value {
     answer.json()
 }
 
-/// Returns the value without members that are null, whose types a selection needs to know.
+/// Returns the value without members that are null or have nothing: a selection would need to know their types.
 fn without_null(value: &Value) -> Value {
+    let has_something = |of: &Value| !of.is_null() && !matches!(of, Value::Object(members) if members.is_empty());
     match value {
         Value::Object(members) => {
-            members.iter().filter(|(_, of)| !of.is_null()).map(|(name, of)| (name.clone(), without_null(of))).collect()
+            let members = members.iter().map(|(name, of)| (name.clone(), without_null(of)));
+            members.filter(|(_, of)| has_something(of)).collect()
         }
         Value::Array(items) => items.iter().map(without_null).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
