@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::binary::Binary;
 
 /// A process that takes longer hangs and is killed.
-const TIMEOUT: Duration = Duration::from_secs(420);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The database of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
