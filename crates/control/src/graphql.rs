@@ -24,13 +24,13 @@ use crate::problem::Problem;
 use schema::{DepthBound, Operations};
 
 /// The maximum depth of a query; `{me {id}}` has the depth 2.
-pub(crate) const DEPTH_MAX: usize = 8;
+const DEPTH_MAX: usize = 8;
 /// The depth of a query of the schema itself, as tools send it.
 const INTROSPECTION_DEPTH_MAX: usize = 16;
 /// The maximum number of fields of a query, in all depths and with repetitions by aliases and fragments.
-pub(crate) const FIELDS_MAX: usize = 1_000;
+const FIELDS_MAX: usize = 1_000;
 /// The maximum number of operations that a query calls.
-pub(crate) const CALLS_MAX: usize = 10;
+const CALLS_MAX: usize = 10;
 
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {

@@ -38,7 +38,8 @@ interface WebhookActions {
 /** What finance does with webhooks. A secret is in the response only, and is not cached. */
 export function useWebhookActions(): WebhookActions {
   const client = useQueryClient();
-  const onSettled = () => void client.invalidateQueries({ queryKey: ["webhooks"] });
+  // The list alone: the deliveries of a removed webhook no longer exist.
+  const onSettled = () => void client.invalidateQueries({ queryKey: ["webhooks"], exact: true });
   return {
     create: useMutation({ gcTime: 0, mutationFn: (body) => api("post", "/api/webhooks", { body }), onSettled }),
     change: useMutation({ mutationFn: ({ id, ...body }) => api("patch", "/api/webhooks/{id}", { path: { id }, body }), onSettled }),
