@@ -36,15 +36,6 @@ impl Head {
         Self { bytes, parsed, violation: None, keys: None }
     }
 
-    /// Copies the bytes if the request asks for another protocol: a tunnel keeps its head, and otherwise the whole buffer into
-    /// which the head was received.
-    pub(crate) fn apart_if_upgraded(self) -> Self {
-        if self.upgrade().is_none() {
-            return self;
-        }
-        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
-    }
-
     /// Returns the head that the gateway has written itself; `None` if it breaks a rule.
     pub(crate) fn written(bytes: Vec<u8>) -> Option<Self> {
         let parsed = parse(&bytes)?;

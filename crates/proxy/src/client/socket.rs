@@ -77,7 +77,7 @@ impl ClientSocket {
         }
         let Some(parsed) = parser.parse(&self.received.bytes)? else { return Ok(None) };
         let (bytes, framing) = (self.received.bytes.split_to(parsed.len()).freeze(), parsed.framing());
-        let head = Rc::new(Head::new(bytes, parsed).apart_if_upgraded());
+        let head = Rc::new(Head::new(bytes, parsed));
         self.content = ContentReader::after(head.fields(), framing);
         self.request += 1;
         self.interim = if head.expects_continue() { InterimResponse::Expected } else { InterimResponse::NotExpected };
