@@ -61,10 +61,16 @@ pub struct KeyNo(pub i64);
 const POOL_BYTES: usize = 1024;
 const ID_RANDOM_BYTES: usize = 10;
 
-/// Creates UUIDv7s. Random bytes are read 1 KiB at a time, because one system call per id would be measurable.
+/// The ids of one millisecond count up from a random number below this (RFC 9562, 6.2, method 1).
+const COUNTER_START_MAX: u16 = 1 << 11;
+
+/// Creates UUIDv7s, whose order is that of their creation: 2,048 of one millisecond or more.
+/// Random bytes are read 1 KiB at a time, because one system call per id would be measurable.
 #[derive(Debug)]
 pub struct Ids {
     clock: Clock,
+    millis: u64,
+    counter: u16,
     pool: [u8; POOL_BYTES],
     used: usize,
 }
@@ -73,7 +79,7 @@ impl Ids {
     /// Creates a source of ids whose times are read from `clock`.
     #[must_use]
     pub const fn new(clock: Clock) -> Self {
-        Self { clock, pool: [0; POOL_BYTES], used: POOL_BYTES }
+        Self { clock, millis: 0, counter: 0, pool: [0; POOL_BYTES], used: POOL_BYTES }
     }
 
     /// Returns a new UUIDv7.
@@ -95,32 +101,49 @@ impl Ids {
             getrandom::fill(&mut self.pool).expect("the operating system returns random bytes");
             self.used = 0;
         }
-        let random: [u8; ID_RANDOM_BYTES] =
+        let mut random: [u8; ID_RANDOM_BYTES] =
             self.pool.get(self.used..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
         self.used += ID_RANDOM_BYTES;
-        uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid()
+        let (millis, [high, low, ..]) = (at.unix_millis(), random);
+        self.counter = if millis == self.millis {
+            self.counter.wrapping_add(1)
+        } else {
+            u16::from_be_bytes([high, low]) % COUNTER_START_MAX
+        };
+        self.millis = millis;
+        [random[0], random[1]] = self.counter.to_be_bytes();
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
     use std::time::Duration;
 
     use super::*;
 
     #[test]
-    fn ids_are_version_7_distinct_and_ordered_by_time() {
+    fn ids_are_version_7_and_in_the_order_of_their_creation() {
         let clock = Clock::manual(Timestamp(1_700_000_000_000_000));
         let mut ids = Ids::new(clock.clone());
-        let mut seen = HashSet::new();
-        let first = ids.next_uuid();
-        for _ in 0..1_000 {
-            let id = ids.next_uuid();
-            assert_eq!(id.get_version_num(), 7);
-            assert!(seen.insert(id));
+        let mut last = Uuid::nil();
+        for _ in 0..50 {
+            for _ in 0..COUNTER_START_MAX {
+                let id = ids.next_uuid();
+                assert_eq!(id.get_version_num(), 7);
+                assert!(id > last);
+                last = id;
+            }
+            clock.advance(Duration::from_millis(1));
         }
-        clock.advance(Duration::from_millis(1));
-        assert!(ids.next_uuid() > first);
+    }
+
+    #[test]
+    fn two_sources_create_different_ids_at_one_time() {
+        let clock = Clock::manual(Timestamp(1_700_000_000_000_000));
+        let mut sources = [Ids::new(clock.clone()), Ids::new(clock)];
+        let created: std::collections::HashSet<Uuid> =
+            (0..1_000).flat_map(|_| sources.each_mut().map(Ids::next_uuid)).collect();
+        assert_eq!(created.len(), 2_000);
     }
 }

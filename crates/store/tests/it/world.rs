@@ -1,6 +1,7 @@
 //! A separate database for each behaviour, and functions that fill it. Tests of `ledger` and `cluster` include this file.
 
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 
 use access::{ApiKey, Clock, Credits, Ids, MasterKey, Plan, RequestId, Secret, Timestamp, UserId, Vault};
 use store::{Email, Key, NewKey, NewUser, Node, OpenError, Options, Store, User};
@@ -14,11 +15,14 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     url: Option<Secret>,
     pub(crate) clock: Clock,
+    ids: Mutex<Ids>,
 }
 
 impl World {
     pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), url: None, clock: Clock::manual(NOW) }
+        let clock = Clock::manual(NOW);
+        let ids = Mutex::new(Ids::new(clock.clone()));
+        Self { folder: tempfile::tempdir().unwrap(), url: None, clock, ids }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -50,7 +54,7 @@ impl World {
     }
 
     pub(crate) fn id(&self) -> RequestId {
-        RequestId(Ids::new(self.clock.clone()).next_uuid())
+        RequestId(self.ids.lock().unwrap().next_uuid())
     }
 }
 
