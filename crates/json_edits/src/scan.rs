@@ -52,15 +52,29 @@ pub fn check(text: &[u8]) -> Result<&str, JsonError> {
     if scanner.at == text.len() { Ok(text) } else { Err(JsonError::Syntax { at: scanner.at }) }
 }
 
+/// The bytes of a string that are neither its end nor the beginning of an escape, nor refused.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        plain[byte] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
 /// A position in a text.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    names: Names<'a>,
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, names: Names::default() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -111,16 +125,18 @@ impl<'a> Scanner<'a> {
         if self.take(b'}') {
             return Ok(());
         }
-        let mut names = Names::default();
+        let outer = self.names.begin();
         loop {
             let at = self.at;
-            if !names.add(unescaped(self.string()?)) {
+            let name = unescaped(self.string()?);
+            if !self.names.add(name) {
                 return Err(JsonError::RepeatedName { at });
             }
             self.colon()?;
             self.value(depth)?;
             self.space();
             if self.take(b'}') {
+                self.names.end(outer);
                 return Ok(());
             }
             self.expect(b',')?;
@@ -163,6 +179,8 @@ impl<'a> Scanner<'a> {
         let begins = self.at;
         self.expect(b'"')?;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += rest.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -172,10 +190,39 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
                 Some(_) | None => return self.wrong(),
             }
         }
+    }
+
+    /// Passes a value of a text that was checked, and returns it: only strings and brackets matter.
+    pub(crate) fn checked_value(&mut self) -> Result<&'a str, JsonError> {
+        let (begins, mut depth) = (self.at, 0_usize);
+        loop {
+            match self.peek() {
+                Some(b'"') => _ = self.string()?,
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']' | b',' | b' ' | b'\t' | b'\n' | b'\r') | None if depth == 0 => break,
+                Some(_) => {
+                    self.at += 1;
+                    continue;
+                }
+                None => return self.wrong(),
+            }
+            // A string, an object or a list has ended.
+            if depth == 0 {
+                break;
+            }
+        }
+        Ok(self.text.get(begins..self.at).unwrap_or_default())
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
@@ -228,22 +275,44 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The names of one object so far.
+/// The names of the objects around a position so far, those of the innermost object last.
 #[derive(Default)]
 struct Names<'a> {
     few: Vec<Cow<'a, str>>,
+    /// The number of names in `few` that are of outer objects.
+    outer: usize,
+    /// The names of the innermost object, if they are many.
+    many: HashSet<Cow<'a, str>>,
+}
+
+/// The names of outer objects, while those of an inner one are read.
+struct OuterNames<'a> {
+    outer: usize,
     many: HashSet<Cow<'a, str>>,
 }
 
 impl<'a> Names<'a> {
+    /// Begins an object inside the current one.
+    fn begin(&mut self) -> OuterNames<'a> {
+        let many = std::mem::take(&mut self.many);
+        OuterNames { outer: std::mem::replace(&mut self.outer, self.few.len()), many }
+    }
+
+    /// Ends the object that began with `outer`.
+    fn end(&mut self, outer: OuterNames<'a>) {
+        self.few.truncate(self.outer);
+        (self.outer, self.many) = (outer.outer, outer.many);
+    }
+
     /// Adds a name. Returns false if the object has it already.
     fn add(&mut self, name: Cow<'a, str>) -> bool {
-        if self.many.is_empty() && self.few.len() < FEW_NAMES {
-            let is_new = !self.few.contains(&name);
+        let few = self.few.get(self.outer..).unwrap_or_default();
+        if self.many.is_empty() && few.len() < FEW_NAMES {
+            let is_new = !few.contains(&name);
             self.few.push(name);
             return is_new;
         }
-        self.many.extend(self.few.drain(..));
+        self.many.extend(self.few.drain(self.outer..));
         self.many.insert(name)
     }
 }
@@ -351,6 +420,18 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn checked_values_end_where_they_end_for_the_check(text in "[\\[\\]{}:,\"a\\\\u0-9.eE+ tfn-]{0,24}") {
+            let own = |text: &str| {
+                let mut scanner = Scanner::new(text);
+                scanner.value(0).map(str::to_owned)
+            };
+            if let Ok(value) = own(&text) {
+                let whole = format!("{value},");
+                prop_assert_eq!(Scanner::new(&whole).checked_value(), Ok(&*value));
+            }
+        }
 
         #[test]
         fn the_grammar_is_that_of_another_parser(text in "[\\[\\]{}:,\"a\\\\u0-9.eE+ tfn-]{0,24}") {

@@ -83,7 +83,7 @@ fn members<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Member<'a>>, JsonError> 
         scanner.space();
         let written = scanner.string()?;
         scanner.colon()?;
-        let value = Value::Text(scanner.value(0)?);
+        let value = Value::Text(scanner.checked_value()?);
         members.push(Member { name: unescaped(written), written: Some(written), value });
         scanner.space();
     }
@@ -96,7 +96,7 @@ fn elements<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Value<'a>>, JsonError> 
     while !scanner.take(b']') {
         scanner.take(b',');
         scanner.space();
-        elements.push(Value::Text(scanner.value(0)?));
+        elements.push(Value::Text(scanner.checked_value()?));
         scanner.space();
     }
     Ok(elements)
