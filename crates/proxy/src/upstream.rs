@@ -33,5 +33,7 @@ pub use tls::public_upstream_config as tls_config;
 /// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for
 /// each field (RFC 9113, 6.5.2).
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The status of a response that opens a tunnel.
+pub(crate) const SWITCHING_PROTOCOLS: u16 = 101;
 /// Interim responses (status 1xx) before a response.
 pub(crate) const INTERIM_RESPONSES_MAX: u32 = 64;

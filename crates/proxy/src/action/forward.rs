@@ -25,6 +25,7 @@ use crate::refusal::problem::Problem;
 use crate::transform::credentials::HeaderCredentials;
 use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
+use crate::upstream::SWITCHING_PROTOCOLS;
 use crate::upstream::destination::Destination;
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
@@ -151,7 +152,7 @@ pub(crate) async fn forward_to(
     let head = OutgoingHead { head, edits, target, origin: destination.pool.target.clone(), upgrades };
     let mut outgoing = Outgoing { head, group, key, progress, repeatable, retry };
     let mut answered = forward(account, &mut outgoing, destination, upload).await?;
-    if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
+    if answered.head.head.status() == SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }
     if answered.head.head.fields().get(KnownName::ContentType).is_some_and(is_event_stream) {

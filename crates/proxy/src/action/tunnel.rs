@@ -20,8 +20,6 @@ use crate::refusal::problem::Problem;
 use crate::transform::name_websocket;
 use crate::upstream::response_head::UpstreamHead;
 
-/// The status of a response that opens a tunnel.
-pub(super) const SWITCHING_PROTOCOLS: u16 = 101;
 /// Maximum time of a tunnel.
 const TUNNEL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The only version of the protocol (RFC 6455, 4.1).

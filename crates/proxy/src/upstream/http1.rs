@@ -12,7 +12,7 @@ mod request_writer;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use ::http1::{HeadLimits, ResponseParser};
 
@@ -79,8 +79,14 @@ impl Http1Connection {
     /// Reads more bytes. Returns 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut socket = self.socket.borrow_mut();
-        // A connection that waits for a response takes no buffer.
-        ready!(socket.poll_read_ready(cx))?;
+        // A connection that waits takes no buffer, and returns the one that it has.
+        let Poll::Ready(is_readable) = socket.poll_read_ready(cx) else {
+            if self.received.bytes.is_empty() {
+                self.received.rest(&self.buffers);
+            }
+            return Poll::Pending;
+        };
+        is_readable?;
         self.received.poll_read(cx, &mut *socket, &self.buffers)
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use ::http1::{InvalidPart, ResponseHead, ResponseTo};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Http1Connection;
@@ -15,7 +16,7 @@ use crate::bytes::content::ContentReader;
 use crate::deadlines::probe::Probe;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
-use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
+use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX, SWITCHING_PROTOCOLS};
 
 /// The state of writing the request.
 enum Sending {
@@ -75,8 +76,8 @@ impl Http1Call {
         loop {
             while let Some(head) = self.parse()? {
                 match head.status() {
-                    101 if self.upgrades => return Poll::Ready(Ok(head)),
-                    101 => return Poll::Ready(Err(Http1CallError::Switched)),
+                    SWITCHING_PROTOCOLS if self.upgrades => return Poll::Ready(Ok(head)),
+                    SWITCHING_PROTOCOLS => return Poll::Ready(Err(Http1CallError::Switched)),
                     _ if !head.is_interim() => return Poll::Ready(Ok(head)),
                     _ => {}
                 }
@@ -137,7 +138,11 @@ impl Http1Call {
 
     /// Returns the response to this request.
     pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Http1Download) {
-        let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
+        let mut bytes = self.connection.received.bytes.split_to(head.len()).freeze();
+        if head.status() == SWITCHING_PROTOCOLS {
+            // A tunnel keeps its head, and with it the whole buffer, except if it is copied.
+            bytes = Bytes::copy_from_slice(&bytes);
+        }
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
         let (upload, is_refused) = match self.sending {
             Sending::Writing(writer) => (Some(writer.continue_in_task()), false),
