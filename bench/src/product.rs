@@ -92,7 +92,15 @@ pub(crate) enum ServerVariant {
     Series,
     /// Routes with edits of headers and bodies, for gRPC, and for WebSockets.
     Protocols,
+    /// Routes whose responses are stored or compressed.
+    Responses,
 }
+
+/// The routes of [`ServerVariant::Responses`].
+const RESPONSES: &str =
+    "  - {name: cached, path: /plain/bytes/4096, auth: none, upstreams: backend, events: folded, cache: {ttl: 1d}}
+  - {name: gzip, path: /plain/json, auth: none, upstreams: backend, events: folded, compression: [gzip]}
+";
 
 /// The routes of [`ServerVariant::Protocols`].
 const PROTOCOLS: &str = "  - name: edited
@@ -210,6 +218,7 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
                 calls += &format!("\n  - {{name: {upstream}, backends: [{}]}}", backends.join(", "));
             }
         }
+        ServerVariant::Responses => more = RESPONSES.to_owned(),
         ServerVariant::Tls => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
@@ -353,6 +362,7 @@ pub(crate) mod tests {
             ServerVariant::Targets(2),
             ServerVariant::Series,
             ServerVariant::Protocols,
+            ServerVariant::Responses,
         ] {
             check_variant(LIMITED, variant);
         }

@@ -54,20 +54,20 @@ impl ProxyKind {
                 tool: BenchTool::Nginx,
                 files: &[("config", include_str!("../nginx/nginx.conf"))],
                 command: "PROGRAM -p DIR -c CONFIG -e DIR/error.log",
-                listeners: &[Listener::Stream, Listener::Http2, Listener::Tls],
+                listeners: &[Listener::Stream, Listener::Http2, Listener::Tls, Listener::Cached, Listener::Gzip],
             },
             Self::Haproxy => ProxyFacts {
                 tool: BenchTool::Haproxy,
                 files: &[("config", include_str!("../haproxy/haproxy.cfg"))],
                 command: "PROGRAM -db -f CONFIG",
-                listeners: &[Listener::Stream],
+                listeners: &[Listener::Stream, Listener::Cached],
             },
             // Processes that may be restarted without downtime use memory that all of them have in common.
             Self::Envoy => ProxyFacts {
                 tool: BenchTool::Envoy,
                 files: &[("envoy.yaml", include_str!("../envoy/envoy.yaml"))],
                 command: "PROGRAM -c CONFIG --concurrency 2 --disable-hot-restart --log-level error",
-                listeners: &[Listener::Jwt],
+                listeners: &[Listener::Jwt, Listener::Gzip],
             },
             Self::Traefik => ProxyFacts {
                 tool: BenchTool::Traefik,
@@ -76,7 +76,7 @@ impl ProxyKind {
                     ("routes.yaml", include_str!("../traefik/routes.yaml")),
                 ],
                 command: "/usr/bin/env GOMAXPROCS=2 PROGRAM --configFile=CONFIG",
-                listeners: &[],
+                listeners: &[Listener::Gzip],
             },
         }
     }
@@ -117,6 +117,10 @@ pub(crate) enum Listener {
     Grpc,
     /// Forwards requests for WebSockets.
     Socket,
+    /// Stores responses of the backend.
+    Cached,
+    /// Compresses responses with gzip.
+    Gzip,
 }
 
 impl Listener {
@@ -132,6 +136,8 @@ impl Listener {
             Self::Edited => "edited",
             Self::Grpc => "grpc",
             Self::Socket => "socket",
+            Self::Cached => "cached",
+            Self::Gzip => "gzip",
         }
     }
 }

@@ -83,6 +83,9 @@ impl BenchRequest {
 
     /// A request of which a header is removed and two are set, as in its response.
     pub(crate) const EDITED: Self = Self { path: "/plain/edited", headers: &[("X-Internal", "1")], ..Self::PLAIN };
+    /// A request for 16 KiB of JSON that its client decompresses.
+    pub(crate) const COMPRESSED: Self =
+        Self { path: "/plain/json", headers: &[("Accept-Encoding", "gzip")], ..Self::PLAIN };
     /// A call of gRPC.
     pub(crate) const CALL: Self = Self {
         path: "/bench.Echo/Unary",

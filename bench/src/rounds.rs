@@ -14,6 +14,7 @@ use crate::load::{Generators, Load, LoadKind, LoadRun};
 use crate::process::CpuTime;
 use crate::product::WORKER_THREADS;
 use crate::protocols::check_call;
+use crate::proxies::Listener;
 use crate::request::{Credential, RequestBody};
 use crate::rows::{Progress, Row, RowKind, TOKENS_A_RUN};
 use crate::sides::{LogCheck, Side, SideKeys};
@@ -178,7 +179,10 @@ impl Rounds<'_> {
         // The time of an ended server process is missing, so the difference may be negative.
         let database_micros = database()?.saturating_sub(database_before);
         if let Some(counted) = counted {
-            let forwarded = counted.reached().await? - reached;
+            let reached = counted.reached().await? - reached;
+            let is_cached = row.listener == Listener::Cached;
+            ensure!(!is_cached || reached == 0, "{reached} requests have reached the backend");
+            let forwarded = if is_cached { load.requests } else { reached };
             counted.add(forwarded, side.has_counted_key(), row.load.open(self.generators.connections));
             if let Some(log) = &side.log {
                 log.end(&counted.product, load.requests, dropped).await.context(side.name)?;

@@ -43,6 +43,7 @@ const EDITED: BenchRequest = BenchRequest::EDITED;
 const CALL: BenchRequest = BenchRequest::CALL;
 const TARGETED: BenchRequest = BenchRequest { body: RequestBody::Targeted, ..LLM };
 const SOCKET: BenchRequest = BenchRequest::SOCKET;
+const COMPRESSED: BenchRequest = BenchRequest::COMPRESSED;
 const STREAM: BenchRequest = BenchRequest { body: RequestBody::Streamed, ..LLM };
 const HTTPS: BenchRequest = BenchRequest { scheme: "https", ..PLAIN };
 const CLOSE: BenchRequest = BenchRequest { headers: &[("Connection", "close")], ..HTTPS };
@@ -50,13 +51,15 @@ const STREAMS: LoadKind = LoadKind::Streams { connections: 4, streams: 64 };
 /// 5,000 requests per second.
 const RATE: LoadKind = LoadKind::Rate { connections: 50, each: 100 };
 const ALL_PROXIES: &[ProxyKind] = &ProxyKind::ALL;
+/// The proxies that are compared in compression.
+const COMPRESSING: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Envoy, ProxyKind::Traefik];
 const NGINX: &[ProxyKind] = &[ProxyKind::Nginx];
 const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKind::Envoy];
 
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 24] = [
+pub(crate) const ROWS: [Row; 26] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
     Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
@@ -71,6 +74,8 @@ pub(crate) const ROWS: [Row; 24] = [
     Row::beside("grpc", "unary gRPC call over HTTP/2 without TLS, 64 streams on each of 4 connections", CALL, TUNNEL).and(ALL_PROXIES).on(Listener::Grpc).with(STREAMS),
     Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 64 }),
     Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 65_536 }),
+    Row::beside("hit", "stored response of 4 KiB", PLAIN.at("/plain/bytes/4096"), must(1.1)).on(Listener::Cached),
+    Row::beside("compress", "16 KiB of JSON, gzip of level 5", COMPRESSED, must(1.05).envoy(0.8)).and(COMPRESSING).on(Listener::Gzip),
     Row::pair("routes", "10,000 routes, to 10", PLAIN, PairKind::Routes(10, 10_000), Target::must(1.2)),
     Row::pair("targets", "µs of a second target of a model that is not used", TARGETED, PairKind::Targets, Target::must(0.3)),
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
@@ -225,6 +230,7 @@ impl Row {
             Listener::Resilient => Some(ServerVariant::Resilient),
             Listener::Jwt => Some(ServerVariant::Tokens),
             Listener::Edited | Listener::Grpc | Listener::Socket => Some(ServerVariant::Protocols),
+            Listener::Cached | Listener::Gzip => Some(ServerVariant::Responses),
         }
     }
 
@@ -383,7 +389,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (27, 12, true));
+        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (29, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

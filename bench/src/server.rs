@@ -100,6 +100,7 @@ impl ApiServer {
             metrics,
             live_state: Arc::new(LiveState::default()),
             board: Arc::default(),
+            purges: Arc::new(control::CachePurges::new(store.clone(), Arc::default())),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::new(&[]),

@@ -191,6 +191,17 @@ fn lines(file: &Path) -> anyhow::Result<u64> {
     Ok(lines)
 }
 
+/// Checks that a side compresses its response.
+async fn check_gzip(side: &Side<'_>) -> anyhow::Result<()> {
+    let mut loader = Loader::connect(side.address, None).await?;
+    loader.headers = side.request.headers;
+    let response = loader.get(side.request.path).await?;
+    let coding = response.headers.get("content-encoding").map(HeaderValue::as_bytes);
+    ensure!(response.status == 200 && coding == Some(b"gzip"), "{:?}", response.headers);
+    side.counted().into_iter().for_each(|counted| counted.add(1, false, 0));
+    Ok(())
+}
+
 /// The programs from which rows build their sides.
 #[derive(Clone, Copy)]
 pub(crate) struct SideStart<'a> {
@@ -276,8 +287,20 @@ impl<'a> SideStart<'a> {
             self.check_token(&tollgate).await.context("tollgate")?;
         }
         sides.push(tollgate);
-        for side in sides.iter().filter(|_| row.listener == Listener::Edited) {
-            self.check_edits(side).await.context(side.name)?;
+        for side in &sides {
+            match row.listener {
+                Listener::Edited => self.check_edits(side).await.context(side.name)?,
+                Listener::Cached => self.check_hit(side).await.context(side.name)?,
+                Listener::Gzip => check_gzip(side).await.context(side.name)?,
+                Listener::Plain
+                | Listener::Resilient
+                | Listener::Stream
+                | Listener::Http2
+                | Listener::Tls
+                | Listener::Jwt
+                | Listener::Grpc
+                | Listener::Socket => {}
+            }
         }
         Ok(sides)
     }
@@ -298,6 +321,7 @@ impl<'a> SideStart<'a> {
             | ServerVariant::Tls
             | ServerVariant::Tokens
             | ServerVariant::Protocols
+            | ServerVariant::Responses
             | ServerVariant::Resilient => {}
         }
         let counted = CountedProduct::new(product, backends).await?;
@@ -334,6 +358,18 @@ impl<'a> SideStart<'a> {
             "{response:?}"
         );
         side.counted().into_iter().for_each(|counted| counted.add(1, false, 0));
+        Ok(())
+    }
+
+    /// Checks that the second of two requests does not reach the backend.
+    async fn check_hit(&self, side: &Side<'_>) -> anyhow::Result<()> {
+        let mut loader = Loader::connect(side.address, None).await?;
+        loader.get(side.request.path).await?;
+        let before = mock_requests(self.mock.address).await?;
+        let response = loader.get(side.request.path).await?;
+        ensure!(response.status == 200 && response.body.len() == 4_096, "{response:?}");
+        ensure!(mock_requests(self.mock.address).await? == before, "the response is not stored");
+        side.counted().into_iter().for_each(|counted| counted.add(2, false, 0));
         Ok(())
     }
 

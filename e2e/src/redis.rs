@@ -173,6 +173,11 @@ impl Redis {
         text
     }
 
+    /// Returns the names of all values.
+    pub async fn names(&self) -> String {
+        self.ask("KEYS *").await
+    }
+
     /// Sets a value without a single quote. Returns whether it is stored: the server may not have the slot of its name.
     pub async fn set(&self, name: &str, value: &str) -> bool {
         self.ask(&format!("SET {name} '{value}'")).await.starts_with("+OK")

@@ -3,14 +3,16 @@
 //! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
 //! are counted here too, so that a client at its limit stays there when Redis fails. [`grants`] serves the limits of the
 //! proxy, of which a node applies its share while Redis is unavailable. [`keys`] looks up keys over the same connection, and
-//! `responses` shares computed responses.
+//! `computed` shares responses of the API. [`responses`] stores responses of the proxy over another connection, which large
+//! values do not delay.
 
+mod computed;
 mod connection;
 pub mod grants;
 pub mod keys;
 mod link;
 mod redis;
-mod responses;
+pub mod responses;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,8 +30,8 @@ use tokio::task::JoinSet;
 use link::{RedisLink, WatchedConnection};
 use redis::Server;
 
+pub use self::computed::RESPONSE_BYTES_MAX;
 pub use self::redis::RedisFault;
-pub use self::responses::RESPONSE_BYTES_MAX;
 pub use meter::window::counts::{CHECKS_MAX, WindowCheck};
 
 /// Default timeout of a call to Redis.
@@ -193,7 +195,11 @@ impl RedisKeeper {
     /// Returns the job; it does nothing if Redis is not configured.
     #[must_use]
     pub fn new(windows: &Windows) -> Self {
-        Self { link: windows.link.clone(), watched: WatchedConnection::default(), cause: None }
+        Self::of(windows.link.clone())
+    }
+
+    fn of(link: Option<Arc<RedisLink>>) -> Self {
+        Self { link, watched: WatchedConnection::default(), cause: None }
     }
 }
 

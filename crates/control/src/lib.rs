@@ -17,6 +17,7 @@ mod attachment;
 mod attempts;
 mod backend_state;
 mod budgets;
+mod cache_purges;
 mod caller;
 mod checked_stream;
 pub mod configuration;
@@ -70,6 +71,7 @@ mod upgrades;
 mod usage_scope;
 mod words;
 
+pub use cache_purges::CachePurges;
 pub use passwords::Passwords;
 pub use server::serve;
 pub use state::{ServerLimits, Serves, State};

@@ -14,6 +14,7 @@ use store::Store;
 use telemetry::{BackendBoard, LiveState, Metrics};
 use tls::ListenerTls;
 
+use crate::cache_purges::CachePurges;
 use crate::configuration::Configurator;
 use crate::day_cache::DayCache;
 use crate::live_readers::LiveReaders;
@@ -42,6 +43,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// The readiness of this instance.
     pub live_state: Arc<LiveState>,
+    /// The purges of stored responses, which other nodes apply too.
+    pub purges: Arc<CachePurges>,
     /// The backends of the proxy, if this process has one.
     pub board: Arc<BackendBoard>,
     /// The source of the time.

@@ -38,6 +38,8 @@ const PLAIN: &[u8; 100] =
     b"one hundred bytes of text from the mock, for plain routes: they are not looked at, only passed on.\r\n";
 /// The maximum of `/plain/bytes/N`.
 const SIZED_BYTES_MAX: usize = 1 << 20;
+/// The length of the response to `/plain/json`.
+const JSON_BYTES: usize = 16 << 10;
 
 /// The state of a running mock.
 pub(crate) struct MockProvider {
@@ -46,6 +48,8 @@ pub(crate) struct MockProvider {
     flaky: FlakyCounts,
     /// [`SIZED_BYTES_MAX`] bytes, made at the first request for a part of them.
     sized: OnceLock<Bytes>,
+    /// The response to `/plain/json`, made at the first request for it.
+    json: OnceLock<Bytes>,
 }
 
 /// The reaction to one request.
@@ -58,7 +62,13 @@ pub(crate) enum Reaction {
 
 impl MockProvider {
     pub(crate) fn new(options: MockTiming) -> Self {
-        Self { options, log: RequestLog::default(), flaky: FlakyCounts::default(), sized: OnceLock::new() }
+        Self {
+            options,
+            log: RequestLog::default(),
+            flaky: FlakyCounts::default(),
+            sized: OnceLock::new(),
+            json: OnceLock::new(),
+        }
     }
 
     /// Responds to one request. Invalid requests receive an error response.
@@ -98,9 +108,12 @@ impl MockProvider {
         Reaction::Response(response)
     }
 
-    /// `/plain/bytes/N` returns N bytes, every other path [`PLAIN`].
+    /// `/plain/bytes/N` returns N bytes, `/plain/json` a list of objects, every other path [`PLAIN`].
     fn plain(&self, parts: Parts, body: &Bytes) -> Response<Payload> {
         let response = match parts.uri.path().strip_prefix("/plain/bytes/").map(str::parse::<usize>) {
+            None if parts.uri.path() == "/plain/json" => {
+                typed(StatusCode::OK, wire::JSON, Payload::whole(self.json.get_or_init(listed).clone()))
+            }
             None => text(Bytes::from_static(PLAIN)),
             Some(Ok(bytes)) if bytes <= SIZED_BYTES_MAX => text(self.sized().slice(..bytes)),
             Some(_) => return MockError::UnknownPath(parts.uri.path().to_owned()).response(Dialect::OpenAi, ""),
@@ -147,6 +160,23 @@ impl MockProvider {
 /// A response with a JSON body.
 fn json(status: StatusCode, body: &Json) -> Response<Payload> {
     typed(status, wire::JSON, Payload::whole(wire::bytes(body)))
+}
+
+/// Returns a list of objects of [`JSON_BYTES`], with spaces before its end.
+fn listed() -> Bytes {
+    let mut list = String::from("[");
+    for number in 0_u64.. {
+        // Numbers that look random, so that compression has something to do.
+        let price = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let item = format!("{{\"id\":{number},\"name\":\"item {number}\",\"price\":{price},\"currency\":\"IDR\"}},");
+        if list.len() + item.len() > JSON_BYTES {
+            break;
+        }
+        list.push_str(&item);
+    }
+    list.pop();
+    let spaces = JSON_BYTES.saturating_sub(list.len() + 1);
+    Bytes::from(format!("{list}{:spaces$}]", ""))
 }
 
 fn text(body: Bytes) -> Response<Payload> {

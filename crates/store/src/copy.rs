@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 56] = [
+pub(crate) const TABLES: [&str; 57] = [
     "plans",
     "users",
     "api_keys",
@@ -57,6 +57,7 @@ pub(crate) const TABLES: [&str; 56] = [
     "lease_holders",
     "jobs",
     "configurations",
+    "cache_purges",
     "plan_versions",
     "subscriptions",
     "subscription_days",

@@ -7,7 +7,7 @@
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
 //! [`grants`], [`sessions`], [`links`], [`provider_keys`], [`signing_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
-//! [`configurations`], [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
+//! [`configurations`], [`revision`], [`cache_purges`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
 
@@ -22,6 +22,7 @@ pub mod backup;
 mod bounds_row;
 pub mod budget_period;
 pub mod budgets;
+pub mod cache_purges;
 pub mod charges;
 pub mod configurations;
 pub mod copy;
@@ -63,6 +64,7 @@ pub use audit::{AUDIT_PAGE_MAX, Act, Actor, AuditAction, AuditFilter, AuditLine,
 pub use backlog::{Backlog, BacklogError, GatheredCharges};
 pub use backup::{BackupError, Census};
 pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};
+pub use cache_purges::{CACHE_PURGES_MAX, StoredPurge};
 pub use charges::Charges;
 pub use configurations::{CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration, StoredConfiguration};
 pub use copy::CopyError;

@@ -1,8 +1,12 @@
 //! The removal of stored responses, which the admin API requests and the proxy does.
 
-/// The stored responses that are removed or marked stale.
+/// A removal of stored responses, which every node applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePurge {
+    /// The position among the purges of the store: one more than that of the purge before.
+    pub number: u64,
+    /// The id, which no other store has.
+    pub id: [u8; 16],
     /// The responses that the purge concerns.
     pub target: PurgeTarget,
     /// Whether they are marked stale, and not removed.
@@ -18,4 +22,31 @@ pub enum PurgeTarget {
     Prefix(String),
     /// A tag that the upstream gave them.
     Tag(String),
+    /// Nothing: no response is purged. The first purge of a store is one of these.
+    Nothing,
+}
+
+impl PurgeTarget {
+    /// Returns the target as the store has it: a word and a text.
+    #[must_use]
+    pub fn stored(&self) -> (&'static str, &str) {
+        match self {
+            Self::Url(url) => ("url", url),
+            Self::Prefix(prefix) => ("prefix", prefix),
+            Self::Tag(tag) => ("tag", tag),
+            Self::Nothing => ("none", ""),
+        }
+    }
+
+    /// Returns the target of a word and a text. A word of a later version purges all responses.
+    #[must_use]
+    pub fn of(word: &str, text: String) -> Self {
+        match word {
+            "url" => Self::Url(text),
+            "tag" => Self::Tag(text),
+            "none" => Self::Nothing,
+            "prefix" => Self::Prefix(text),
+            _ => Self::Prefix(String::new()),
+        }
+    }
 }

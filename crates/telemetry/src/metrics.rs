@@ -40,8 +40,8 @@ pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
-    CacheLabels, CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels,
-    UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
+    CacheLabels, CacheStoreLabels, CodeLabels, ConfiguredLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels,
+    TokenLabels, UpstreamCauseLabels, UpstreamCodeLabels, UpstreamLabels,
 };
 pub use sources::{SourceLabels, SourceMetrics};
 pub use tls::{CertificateLabels, TlsMetrics};

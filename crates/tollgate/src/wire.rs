@@ -2,6 +2,7 @@
 
 mod backend_health;
 pub(crate) mod billing;
+mod cache;
 mod certificates;
 mod configuration;
 mod configuration_key;
@@ -33,6 +34,7 @@ use access::{Clock, Revision};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
 use config::{LoadedConfig, Note};
+use control::CachePurges;
 use control::configuration::ConfigSources;
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
@@ -217,6 +219,7 @@ async fn join(
         meter: durable.metered_spool.as_ref().map(|metered| metered.meter.clone()),
         passwords: control::Passwords::new(metrics.clone()),
         board: metrics.backends.clone(),
+        purges: Arc::new(CachePurges::new(durable.node.store().clone(), metrics.backends.clone())),
         metrics,
         live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
@@ -247,7 +250,7 @@ async fn join(
         let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
         let checks = services.credential_checks(&base);
         let counters = SharedCounters { unauthenticated, sharing, leases, subject_budgets };
-        let shared = parts::shared(&base, metered.meter, counters, checks);
+        let shared = parts::shared(&base, metered.meter, counters, checks, services.response_store(&base).await?);
         gauges::watch_gauges(&base, &shared);
         members::start(&base, &mut services.jobs).await;
         services.backend_health(&base, &shared);
@@ -255,8 +258,7 @@ async fn join(
         base.board.set(move || shown.backend_statuses());
         let shown = shared.clone();
         base.board.set_targets(move || shown.target_statuses());
-        let purged = shared.clone();
-        base.board.set_purge(move |purge| purged.responses.purge(purge, purged.clock.now()));
+        services.cache(&base, &shared).await?;
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }

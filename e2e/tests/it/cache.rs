@@ -1,6 +1,7 @@
 //! The cache of responses: `routes[].cache`.
 
 mod coalescing;
+mod nodes;
 mod privacy;
 mod purge;
 mod stale;

@@ -45,8 +45,9 @@ fn lines(gateway: &Gateway, part: &str, message: &str) -> usize {
 }
 
 /// Jobs of parts that these servers do not use: Redis and billing.
-const UNUSED: [&str; 10] = [
+const UNUSED: [&str; 11] = [
     "redis",
+    "response_store",
     "trace_export",
     "billing_close",
     "billing_dunning",

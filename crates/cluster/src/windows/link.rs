@@ -95,6 +95,16 @@ impl RedisLink {
         self.in_time(up, self.server.take(&mut connection, asks)).await
     }
 
+    /// Calls Redis over the connection; `None` if it is unavailable, refuses, or responds too late.
+    pub(super) async fn call<T, F>(&self, call: impl FnOnce(Connection) -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, RedisFault>>,
+    {
+        let up = self.up()?;
+        let called = self.in_time(&up, call(up.connection.clone())).await;
+        called.map_err(|fault| self.note(&up, fault)).ok()
+    }
+
     /// Asks for requests of one key; `None` if Redis is unavailable, refuses, or responds too late.
     pub(super) async fn grant(&self, request: &GrantRequest) -> Option<GrantedRequests> {
         let up = self.up()?;

@@ -3,6 +3,7 @@
 mod faults;
 mod grants;
 mod keys;
+mod responses;
 mod script;
 
 use std::num::NonZeroU32;

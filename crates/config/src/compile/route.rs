@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::UsedNames;
 use super::addresses::addresses;
 use super::auth::{self, AuthEntries};
+use super::cache::SharedCaches;
 use super::change_inputs::ChangeInputs;
 use super::changes::{changed, of_upstream};
 use super::cors::cors;
@@ -26,11 +27,11 @@ use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::note::Note;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{CacheInput, FallbackInput, RespondInput, RouteInput};
+use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::section::Reader;
 use crate::snapshot::{
-    Action, Auth, CacheRules, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy,
-    Timeouts, UpstreamHost,
+    Action, Auth, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy, Timeouts,
+    UpstreamHost,
 };
 
 /// The parts of the file that routes refer to.
@@ -49,10 +50,11 @@ pub(super) fn routes(
     entries: &mut Entries<RouteInput>,
     listeners: &[Option<&str>],
     parts: RouteParts<'_>,
+    caches: SharedCaches,
 ) -> Vec<Arc<Route>> {
     let mut names = UsedNames::default();
     let (known, labels) = (KnownMatches::default(), LabelNames::default());
-    let mut compiled = CompiledRoutes { reader, listeners, parts, known, labels, routes: Vec::new() };
+    let mut compiled = CompiledRoutes { reader, listeners, parts, caches, known, labels, routes: Vec::new() };
     for (number, route) in entries.list.iter_mut().enumerate() {
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
@@ -69,6 +71,7 @@ struct CompiledRoutes<'a, 'p> {
     reader: &'a Reader<'a>,
     listeners: &'a [Option<&'a str>],
     parts: RouteParts<'p>,
+    caches: SharedCaches,
     known: KnownMatches,
     labels: LabelNames,
     routes: Vec<Arc<Route>>,
@@ -81,7 +84,7 @@ impl CompiledRoutes<'_, '_> {
         let action = action(reader, route, self.parts.upstreams);
         let selectors = selectors(reader, route, self.listeners);
         let name = route.name.get_or_insert_with(|| Input::default(selectors.own_name())).value.clone();
-        let policy = self.policy(route, &name, &selectors.scope());
+        let policy = self.policy(route, entry, &name, &selectors.scope());
         let credits = unused_credits(reader, route, &policy.auth);
         self.parts.notes.extend(credits.map(|place| Note::CreditsUnused { place, route: name }));
         for path in &selectors.paths {
@@ -110,7 +113,7 @@ impl CompiledRoutes<'_, '_> {
     }
 
     /// Returns the policy of all routes of an entry, without the changes that depend on the path.
-    fn policy(&mut self, route: &RouteInput, name: &str, scope: &str) -> RoutePolicy {
+    fn policy(&mut self, route: &RouteInput, entry: usize, name: &str, scope: &str) -> RoutePolicy {
         let reader = self.reader;
         RoutePolicy {
             name: name.into(),
@@ -131,7 +134,7 @@ impl CompiledRoutes<'_, '_> {
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
             cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
-            cache: route.cache.as_ref().map(cache),
+            cache: route.cache.as_ref().map(|input| self.caches.rules(reader, input, entry)),
             compression: route.compression.list.iter().map(|coding| coding.value).collect(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         }
@@ -159,17 +162,6 @@ impl LabelNames {
         let pairs = route.labels.iter().map(|(name, value)| (name.as_str().into(), value.value.as_str().into()));
         PolicyLabels::new(pairs.collect())
     }
-}
-
-fn cache(input: &CacheInput) -> Arc<CacheRules> {
-    Arc::new(CacheRules {
-        ttl: input.ttl.as_ref().map(|ttl| ttl.value),
-        vary: input.vary.list.iter().map(|name| name.value.as_str().into()).collect(),
-        bytes_max: input.size.value,
-        entry_bytes_max: input.entry_max.value,
-        shared: input.shared.value,
-        tags: input.tags.as_ref().map(|name| name.value.as_str().into()),
-    })
 }
 
 /// Returns the shortest timeout of all routes; `general` are those of requests without one.

@@ -25,6 +25,7 @@ mod rate_limits;
 mod rewrites;
 mod routes;
 mod several_matches;
+mod shared_caches;
 mod short_forms;
 mod targets;
 mod upstreams;

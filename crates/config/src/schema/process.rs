@@ -87,7 +87,7 @@ section! {
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.
         lease: LeaseInput = nested::<LeaseInput>();
-        /// Redis 7 or later, or a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes) and [keys](authentication.md#keys-in-redis).
+        /// Redis 7 or later, or a Redis Cluster, for shared [rate limits](rate-limits.md#several-nodes), [responses](cache.md#several-nodes) and [keys](authentication.md#keys-in-redis).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
         /// Subscriptions, invoices and payments.
         billing: BillingInput = nested::<BillingInput>();

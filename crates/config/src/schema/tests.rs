@@ -212,6 +212,7 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "auth: [{name: a, type: key, redis: {}}]",
         "the URL of Redis may be in a variable",
     ),
+    ("store: redis", "routes: [{path: /a, cache: {store: redis}, upstreams: u}]", "Redis may be in a variable"),
     (
         "any: [{type: key, use: shared}, {type: key, use: ",
         "redis: redis://h\nauth: [{name: shared, type: key, redis: {}}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: key, use: shared}, {type: key, use: shared}]}}]",

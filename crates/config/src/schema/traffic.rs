@@ -50,7 +50,7 @@ pub(crate) use balance::{HashInput, StrategyWord};
 pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
 pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
-pub(crate) use cache::CacheInput;
+pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use access::shared_responses::ResponseScope;
+
 /// The rules of the cache of a route.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CacheRules {
@@ -17,4 +19,6 @@ pub struct CacheRules {
     pub shared: bool,
     /// The name of the response header that lists the tags of a response, in lowercase.
     pub tags: Option<Box<str>>,
+    /// The configuration under which nodes share the responses through Redis; `None` if they do not.
+    pub shared_scope: Option<ResponseScope>,
 }

@@ -6,7 +6,7 @@ use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
-use telemetry::{CachePurge, PurgeTarget};
+use telemetry::PurgeTarget;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::Admin;
@@ -35,16 +35,17 @@ struct CachePurgeQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CachePurgeResult)]
 pub(super) struct CachePurgeView {
-    /// The number of responses that this process has removed or marked stale.
+    /// The number of responses that this process has removed or marked stale; 0 if it serves no proxy.
     purged: u64,
 }
 
 /// Purges stored responses by their URL, the beginning of it, or a tag. Exactly one of these is given.
 ///
-/// The purge is complete when the response arrives. Responses that the upstream sent before the purge are not stored
-/// after it. With `soft`, responses are used again once the upstream has confirmed them.
+/// In this process, the purge is complete when the response arrives. Other nodes that use the same store apply it within a
+/// second. Responses that the upstream sent before the purge are not stored after it. With `soft`, responses are used again
+/// once the upstream has confirmed them.
 #[utoipa::path(delete, path = "/api/cache", tag = "admin", params(CachePurgeQuery), security(("token" = []), ("cookie" = [])),
-    extensions(("x-codes" = json!(["bad_request", "forbidden", "unavailable"]))),
+    extensions(("x-codes" = json!(["bad_request", "forbidden"]))),
     responses((status = 200, body = CachePurgeView, example = json!({"purged": 12}))))]
 pub(super) async fn purge(
     State(app): State<Arc<App>>,
@@ -58,10 +59,7 @@ pub(super) async fn purge(
         (None, None, Some(tag)) if (1..=TEXT_LEN_MAX).contains(&tag.len()) => PurgeTarget::Tag(tag),
         _ => return Err(invalid("give exactly one of `url`, `prefix` and `tag`")),
     };
-    let purged = app.board.purge(&CachePurge { target, soft: soft.unwrap_or(false) });
-    let no_proxy =
-        || Problem::new(Refusal::Unavailable, "this process serves no proxy: send the request to one that does");
-    Ok(Json(CachePurgeView { purged: purged.ok_or_else(no_proxy)? }))
+    Ok(Json(CachePurgeView { purged: app.purges.add(&target, soft.unwrap_or(false)).await? }))
 }
 
 fn invalid(message: &str) -> Problem {

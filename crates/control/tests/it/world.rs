@@ -12,7 +12,7 @@ use access::{
 use cluster::DecryptedCredentials;
 use config::Live;
 use control::configuration::Configurator;
-use control::{ServerLimits, Serves, State};
+use control::{CachePurges, ServerLimits, Serves, State};
 use ledger::ingest::IngestStats;
 use meter::{
     AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, SubjectTerms, Terms, Usage,
@@ -120,7 +120,12 @@ impl World {
 
     /// Starts control beside the backends of `board`.
     pub(crate) async fn start_with_board(board: Arc<BackendBoard>) -> Self {
-        Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State { board, ..state }).await
+        Self::launch("127.0.0.1:0", ServerLimits::default(), |state| State {
+            purges: Arc::new(CachePurges::new(state.store.clone(), board.clone())),
+            board,
+            ..state
+        })
+        .await
     }
 
     /// Starts control with books of its store.
@@ -176,6 +181,7 @@ impl World {
             metrics,
             live_state: live_state.clone(),
             board: Arc::default(),
+            purges: Arc::new(CachePurges::new(store.clone(), Arc::default())),
             clock: clock.clone(),
             dashboard: dashboard::Files::new(&[]),
             version: "9.8.7",

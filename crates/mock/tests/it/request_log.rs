@@ -72,6 +72,12 @@ async fn plain_bytes_have_the_size_in_the_path() {
         check(size, 404, None).await;
     }
     assert_eq!(mock.seen().await["models"]["plain"]["requests"], 6);
+    let reply = mock.send("GET", "/plain/json", "").await;
+    assert_eq!(
+        (reply.status, reply.body().len(), reply.header("content-type")),
+        (200, 16_384, Some("application/json"))
+    );
+    assert!(serde_json::from_str::<serde_json::Value>(&reply.body()).unwrap()[9]["id"] == 9);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod invalidation;
 mod refresh;
 mod request;
 mod response;
+mod shared_lookup;
 
 use tokio::time::timeout_at;
 
@@ -90,6 +91,10 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
         let stale = stored.as_ref().filter(|stored| request.accepts_stale(stored, now)).cloned();
         let running = match FillRole::of(&request.memory, &request.key, head, now) {
             FillRole::Fills(fill) => {
+                let fill = match shared_lookup::found(request, account, fill).await {
+                    Ok(found) => return CacheAnswer::Stored(found, CacheResult::Hit),
+                    Err(fill) => fill,
+                };
                 return match stale {
                     Some(stale) => CacheAnswer::Refreshing(stale, fill),
                     None => CacheAnswer::Filling(fill, stored),
@@ -138,7 +143,7 @@ async fn forward_uncached(
     let mut handled = forward_to(to, account, body, client, None).await?;
     if let Some(head) = head_of(&mut handled) {
         if matches!(head.head.status(), 200..=399) {
-            invalidate(account, head);
+            invalidate(account, head).await;
         }
         let item = status_field(account, CacheResult::Bypass, None);
         head.edits.append_named(b"cache-status", &item).map_err(unwritable)?;

@@ -89,6 +89,11 @@ impl UpstreamHead {
         Self::parsed(bytes)
     }
 
+    /// Returns the head as it was received or written.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or(&self.bytes)
+    }
+
     /// The number of bytes of the head.
     pub(crate) const fn len(&self) -> usize {
         self.parsed.len()

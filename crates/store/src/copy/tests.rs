@@ -78,6 +78,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     .await;
     insert(store, &mut on, "leases", &[("book_id", book), node]).await;
     insert(store, &mut on, "configurations", &[("source", text("api"))]).await;
+    insert(store, &mut on, "cache_purges", &[]).await;
     books(store, &mut on).await;
     days(store, &mut on).await;
     on.commit().await.unwrap();

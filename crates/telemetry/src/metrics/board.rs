@@ -12,13 +12,15 @@ use crate::cache_purge::CachePurge;
 type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
 /// A function that purges stored responses and returns their number.
 type Purge = Box<dyn Fn(&CachePurge) -> u64 + Send + Sync>;
+/// A function that returns the number of the last purge.
+type LastPurge = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// The backends of this process's proxy and the targets of its models, if it has a proxy.
 #[derive(Default)]
 pub struct BackendBoard {
     backends: OnceLock<Source<BackendStatus>>,
     targets: OnceLock<Source<TargetStatus>>,
-    purge: OnceLock<Purge>,
+    purge: OnceLock<(Purge, LastPurge)>,
 }
 
 /// Whether a backend gets requests, and if not, why.
@@ -103,15 +105,25 @@ impl BackendBoard {
         let _ = self.targets.set(Box::new(source));
     }
 
-    /// Sets the function that purges stored responses. The first one stays.
-    pub fn set_purge(&self, purge: impl Fn(&CachePurge) -> u64 + Send + Sync + 'static) {
-        let _ = self.purge.set(Box::new(purge));
+    /// Sets the functions that purge stored responses and that return the number of the last purge. The first ones stay.
+    pub fn set_purge(
+        &self,
+        purge: impl Fn(&CachePurge) -> u64 + Send + Sync + 'static,
+        last: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        let _ = self.purge.set((Box::new(purge), Box::new(last)));
     }
 
     /// Purges stored responses and returns their number; `None` if this process has no proxy.
     #[must_use]
     pub fn purge(&self, purge: &CachePurge) -> Option<u64> {
-        self.purge.get().map(|of_proxy| of_proxy(purge))
+        self.purge.get().map(|(of_proxy, _)| of_proxy(purge))
+    }
+
+    /// Returns the number of the last purge, 0 before the first; `None` if this process has no proxy.
+    #[must_use]
+    pub fn last_purge(&self) -> Option<u64> {
+        self.purge.get().map(|(_, last)| last())
     }
 
     /// Returns whether this process has a proxy.

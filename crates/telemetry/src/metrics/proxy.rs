@@ -72,6 +72,13 @@ pub struct CacheLabels {
     pub result: &'static str,
 }
 
+/// Labels of the calls of Redis for responses with one result.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct CacheStoreLabels {
+    /// `hit`, `miss`, `unavailable`, `written` or `unwritten`.
+    pub result: &'static str,
+}
+
 /// Labels of the retries of one upstream after failures of one cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct UpstreamCauseLabels {
@@ -131,6 +138,12 @@ impl MetricLabels for UpstreamCodeLabels {
     }
 }
 
+impl MetricLabels for CacheStoreLabels {
+    fn overflow(&self) -> Self {
+        self.clone()
+    }
+}
+
 impl MetricLabels for CacheLabels {
     fn overflow(&self) -> Self {
         Self { route: LabelValue::other(), result: self.result }
@@ -176,6 +189,8 @@ pub struct ProxyMetrics {
     pub upstream_retries_refused: Family<UpstreamLabels, Counter>,
     /// `tollgate_cache_requests_total`: requests to cached routes.
     pub cache_requests: Family<CacheLabels, Counter>,
+    /// `tollgate_cache_store_total`: look-ups and writes of responses in Redis.
+    pub cache_store: Family<CacheStoreLabels, Counter>,
     /// `tollgate_cache_responses`: responses that are stored in memory.
     pub cache_responses: Gauge,
     /// `tollgate_cache_bytes`: bytes in memory of stored responses.
@@ -210,6 +225,7 @@ impl ProxyMetrics {
             upstream_retries: Family::new(NAME_SERIES_MAX),
             upstream_retries_refused: Family::new(NAME_SERIES_MAX),
             cache_requests: Family::new(NAME_SERIES_MAX),
+            cache_store: Family::new(NAME_SERIES_MAX),
             cache_responses: Gauge::default(),
             cache_bytes: Gauge::default(),
             connections: Gauge::default(),
@@ -261,6 +277,11 @@ impl ProxyMetrics {
             "tollgate_cache_requests",
             "Requests to cached routes, by the part of the cache",
             self.cache_requests.clone(),
+        );
+        registry.register(
+            "tollgate_cache_store",
+            "Look-ups and writes of responses in Redis, by result",
+            self.cache_store.clone(),
         );
         registry.register("tollgate_cache_responses", "Responses in the cache", self.cache_responses.clone());
         registry.register("tollgate_cache_bytes", "Memory of the responses in the cache", self.cache_bytes.clone());

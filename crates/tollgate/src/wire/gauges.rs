@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Amount;
+use access::shared_responses::SharedResponses;
 use config::Snapshot;
 use meter::Charge;
 use meter::stats::ReservationTotals;
 use proxy::Shared;
 use telemetry::metrics;
-use telemetry::metrics::MeasureAmounts;
+use telemetry::metrics::{CacheStoreLabels, MeasureAmounts};
 
 use super::durable_state::InterruptedTotals;
 use super::parts::ServerContext;
@@ -21,6 +22,10 @@ pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         all.proxy.connections.set(i64::from(capacity.connections()));
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
+        for (result, count) in shared.responses.shared().into_iter().flat_map(SharedResponses::counts) {
+            let of = CacheStoreLabels { result: result.as_str() };
+            metrics::set_total(&all.proxy.cache_store.get_or_create(&of), count);
+        }
         let (responses, bytes) = shared.responses.totals();
         all.proxy.cache_responses.set(i64::try_from(responses).unwrap_or(i64::MAX));
         all.proxy.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));

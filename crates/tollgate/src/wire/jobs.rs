@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use access::{Clock, Revision};
 use cluster::leases::cleanup;
+use cluster::windows::responses;
 use cluster::{JobClaims, heartbeat, last_use, leases, revision, shared_credentials, windows};
 use config::Live;
 use jobs::{Job, JobError, JobOutcome, JobReport, JobReports, JobSpec, NextRun, Runner};
@@ -17,11 +18,12 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 25] = [
+pub(crate) const ALL: [JobSpec; 27] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
     billing::books::RECEIPTS,
+    CACHE_PURGES,
     certificates::SPEC,
     configuration::SPEC,
     configuration_key::SPEC,
@@ -38,6 +40,7 @@ pub(crate) const ALL: [JobSpec; 25] = [
     billing::collect::RECONCILE,
     READINESS,
     windows::SPEC,
+    responses::SPEC,
     retention::SPEC,
     revision::SPEC,
     shared_credentials::SPEC,
@@ -45,6 +48,8 @@ pub(crate) const ALL: [JobSpec; 25] = [
     billing::webhook::SPEC,
 ];
 
+/// Applies the purges of other processes. Each node polls every 250 ms, so that a purge is applied within this time plus a read.
+pub(super) const CACHE_PURGES: JobSpec = JobSpec::every("cache_purges", Duration::from_millis(250));
 /// Deletes the counts of used quotas of earlier days.
 pub(super) const METER_SWEEP: JobSpec =
     JobSpec { first_after: SWEEP_EVERY, ..JobSpec::every("meter_sweep", SWEEP_EVERY) };

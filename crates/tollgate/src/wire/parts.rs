@@ -22,7 +22,7 @@ use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::snapshot::{Origin, Scheme};
 use config::{Live, Snapshot};
 use control::configuration::Configurator;
-use control::{Passwords, Serves};
+use control::{CachePurges, Passwords, Serves};
 use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
@@ -31,7 +31,7 @@ use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
-use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources};
+use proxy::{Backends, Capacity, ResponseMemories, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
@@ -76,6 +76,7 @@ pub(crate) struct ServerContext {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) live_state: Arc<LiveState>,
     pub(crate) board: Arc<BackendBoard>,
+    pub(crate) purges: Arc<CachePurges>,
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
@@ -132,6 +133,7 @@ pub(crate) fn shared(
     meter: Arc<Meter>,
     counters: SharedCounters,
     checks: CredentialChecks,
+    responses: ResponseMemories,
 ) -> Arc<Shared> {
     let (snapshot, SharedCounters { unauthenticated, sharing, leases, subject_budgets }) = (base.live.load(), counters);
     Arc::new(Shared {
@@ -155,7 +157,7 @@ pub(crate) fn shared(
         unauthenticated,
         sharing,
         leases,
-        responses: proxy::ResponseMemories::default(),
+        responses,
     })
 }
 
@@ -375,6 +377,7 @@ impl Services {
             metrics: base.metrics.clone(),
             live_state: base.live_state.clone(),
             board: base.board.clone(),
+            purges: base.purges.clone(),
             clock: base.clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::embedded(),

@@ -241,11 +241,11 @@ error[bad_value]: `sizes.body` has an invalid value
 #[test]
 fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
-        ("routes: [{path: /a, cache: {store: redis}, upstreams: u}]\nupstreams: [{name: u, backends: [{url: http://h}]}]".to_owned(), 1, 29),
-        ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("insights: {timezone: Asia/Jakarta}".to_owned(), 1, 22),
+        ("models: [{name: a, targets: [{provider: mock, model: b, prompt_cache: auto}]}]", 1, 57),
+        ("providers: [{name: g, kind: vertex}]", 1, 29),
+        ("insights: {timezone: Asia/Jakarta}", 1, 22),
     ] {
-        check_codes(&source, &[("not_yet", line, column)]);
+        check_codes(source, &[("not_yet", line, column)]);
     }
 }
 

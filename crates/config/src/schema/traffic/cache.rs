@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::field::{Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, SizeForm};
+use super::super::form::{Boolean, DurationForm, SizeForm, Words};
 use super::super::section;
 use super::forms::HEADER;
 use crate::input::Input;
@@ -11,6 +11,15 @@ use crate::input::Input;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600));
+
+/// The values of `store`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CachePlace {
+    Memory,
+    Redis,
+}
+
+const STORE: Words<CachePlace> = Words::new(&[("memory", CachePlace::Memory), ("redis", CachePlace::Redis)]);
 
 section! {
     CacheInput {
@@ -26,6 +35,7 @@ section! {
         shared: Input<bool> = default(Boolean, || false);
         /// Response header with the tags for purging.
         tags: Option<Input<String>> = optional(HEADER, "none");
-        later: store;
+        /// Where responses are stored: in memory, or also in [Redis for other nodes](cache.md#several-nodes).
+        store: Input<CachePlace> = default(STORE, || CachePlace::Memory);
     }
 }

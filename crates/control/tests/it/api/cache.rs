@@ -9,16 +9,18 @@ use crate::world::World;
 
 #[tokio::test]
 async fn a_purge_names_a_url_a_prefix_or_a_tag() {
-    let (board, purges) = (BackendBoard::default(), Arc::new(Mutex::new(Vec::new())));
-    let noted = purges.clone();
-    board.set_purge(move |purge: &CachePurge| {
+    let (board, purges) = (BackendBoard::default(), Arc::new(Mutex::new(Vec::<CachePurge>::new())));
+    let (noted, known) = (purges.clone(), purges.clone());
+    let purge = move |purge: &CachePurge| {
         noted.lock().unwrap().push(purge.clone());
         3
-    });
+    };
+    board.set_purge(purge, move || known.lock().unwrap().last().map_or(0, |purge| purge.number));
     let world = World::start_with_board(Arc::new(board)).await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     let url = PurgeTarget::Url("https://a/b?c=d&e".to_owned());
+    let mut made = 0;
     for (query, expected) in [
         ("?url=https%3A%2F%2FA%3A443%2Fb%3Fc%3Dd%26e", Some((url.clone(), false))),
         ("?url=https://a/b?c=d%26e&soft=true", Some((url, true))),
@@ -31,29 +33,31 @@ async fn a_purge_names_a_url_a_prefix_or_a_tag() {
         ("?tag=a&soft=perhaps", None),
     ] {
         let answer = call(world.address, &format!("DELETE /api/cache{query}"), &[&session.bearer()], "").await;
-        let asked = purges.lock().unwrap().pop();
+        let asked = purges.lock().unwrap().len();
         match expected {
             Some((target, soft)) => {
                 assert_eq!((answer.status, answer.json()), (200, json!({"purged": 3})), "{query}");
-                assert_eq!(asked, Some(CachePurge { target, soft }), "{query}");
+                let purge = purges.lock().unwrap().last().cloned().unwrap();
+                assert_eq!((purge.target, purge.soft, purge.number), (target, soft, u64::try_from(asked).unwrap()));
+                made += 1;
             }
-            None => {
-                answer.refuses(400, "bad_request");
-                assert_eq!(asked, None, "{query}");
-            }
+            None => drop(answer.refuses(400, "bad_request")),
         }
+        assert_eq!(asked, made, "{query}");
     }
 }
 
 #[tokio::test]
-async fn only_admins_purge_and_only_beside_a_proxy() {
+async fn only_admins_purge_and_another_process_follows() {
     let world = World::start().await;
-    for (name, role, status, code) in
-        [("root", Role::Admin, 503, "unavailable"), ("ada", Role::Member, 403, "forbidden")]
-    {
-        let person = world.person_with(name, role).await;
-        let session = world.sign_in(&person).await;
-        let answer = call(world.address, "DELETE /api/cache?tag=a", &[&session.bearer()], "").await;
-        answer.refuses(status, code);
-    }
+    let (ada, root) = (world.person_with("ada", Role::Member).await, world.person_with("root", Role::Admin).await);
+    let session = world.sign_in(&ada).await;
+    call(world.address, "DELETE /api/cache?tag=a", &[&session.bearer()], "").await.refuses(403, "forbidden");
+    // A process without a proxy records the purge for those with one.
+    let session = world.sign_in(&root).await;
+    let answer = call(world.address, "DELETE /api/cache?tag=a&soft=true", &[&session.bearer()], "").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"purged": 0})));
+    let purges = world.store.cache_purges_after(0).await.unwrap();
+    let purges: Vec<_> = purges.iter().map(|purge| (purge.number, &*purge.kind, &*purge.text, purge.soft)).collect();
+    assert_eq!(purges, [(1, "tag", "a", true)]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Subject, Timestamp};
+use access::{KeyId, Subject, Timestamp, UserId};
 use config::snapshot::{Auth, CacheRules};
 use http1::{Announced, KnownName};
 
@@ -101,7 +101,8 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
     let mut names: Vec<&str> = rules.vary.iter().map(|name| &**name).collect();
     if !rules.shared {
         if !matches!(account.policy().auth, Auth::None) {
-            add_subject(&account.identity.subject, &mut add);
+            let ids = account.identity.caller_ids.map(|ids| (ids.user, ids.key));
+            add_subject(&account.identity.subject, ids, &mut add);
         }
         let token = account.identity.token.as_deref().map(|token| token.identity_fields());
         let service = account.identity.service.as_deref().map(|service| service.identity_fields());
@@ -124,10 +125,11 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
     (key.len() <= KEY_BYTES_MAX).then(|| key.into())
 }
 
-fn add_subject(subject: &Subject, add: &mut impl FnMut(&[u8])) {
+/// Adds the subject. `ids` are the public ids of the user and the key: numbers of another store may be equal.
+fn add_subject(subject: &Subject, ids: Option<(UserId, KeyId)>, add: &mut impl FnMut(&[u8])) {
     add(subject.kind().as_str().as_bytes());
     match subject {
-        Subject::Key(caller) => add(format!("{:?}", (caller.user, caller.key, caller.plan)).as_bytes()),
+        Subject::Key(caller) => add(format!("{:?}", (caller.user, caller.key, caller.plan, ids)).as_bytes()),
         Subject::Token { issuer, sub } => {
             add(issuer.as_str().as_bytes());
             add(sub.as_str().as_bytes());

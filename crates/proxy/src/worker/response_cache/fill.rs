@@ -1,12 +1,14 @@
 //! The fill of a key: one request goes to the upstream, and the others with the same key wait for its response.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use access::Timestamp;
 use tokio::sync::watch;
 
 use super::fill_state::{BegunFill, FillState, FillTurn};
 use super::memory::{CacheKey, RouteMemory};
+use super::shared_slot::SharedSlot;
 use super::stored::{ArrivingResponse, StoredResponse};
 use crate::client::head::Head;
 
@@ -24,6 +26,8 @@ pub(crate) struct RunningFill {
     memory: Arc<RouteMemory>,
     key: CacheKey,
     begun: BegunFill,
+    /// Where the response is also stored.
+    shared: Option<Box<SharedSlot>>,
     has_ended: bool,
 }
 
@@ -34,7 +38,7 @@ impl FillRole {
             FillTurn::Waits(state) => Self::Waits(state),
             FillTurn::Begun(begun) => {
                 let (memory, key) = (memory.clone(), key.clone());
-                Self::Fills(RunningFill { memory, key, begun, has_ended: false })
+                Self::Fills(RunningFill { memory, key, begun, shared: None, has_ended: false })
             }
         }
     }
@@ -46,8 +50,26 @@ impl RunningFill {
         self.begun.state.send_replace(FillState::Arriving(response));
     }
 
+    /// Lets the response be stored in Redis too.
+    pub(crate) fn share(&mut self, slot: Box<SharedSlot>) {
+        self.shared = Some(slot);
+    }
+
+    /// Whether a purge came meanwhile, so that the response is not stored.
+    pub(crate) fn is_void(&self) -> bool {
+        self.begun.is_void.load(Ordering::Relaxed)
+    }
+
     /// Stores the complete response, unless a purge came meanwhile, and gives it to the requests that wait.
     pub(crate) fn store(self, response: StoredResponse) -> Arc<StoredResponse> {
+        if let Some(slot) = self.shared.as_ref().filter(|_| !self.is_void()) {
+            slot.store(&response);
+        }
+        self.adopt(response)
+    }
+
+    /// Stores a response of Redis as [`Self::store`] does, in memory only.
+    pub(crate) fn adopt(self, response: StoredResponse) -> Arc<StoredResponse> {
         let response = Arc::new(response);
         self.memory.store(&self.key, &response, &self.begun.is_void);
         self.complete(response.clone());

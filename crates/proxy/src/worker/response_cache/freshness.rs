@@ -79,6 +79,39 @@ const fn is_understood(status: u16) -> bool {
 }
 
 impl Freshness {
+    /// The number of [`Self::parts`].
+    pub(super) const PARTS: usize = 6;
+
+    /// Returns the numbers of which [`Self::of_parts`] makes an equal value on another node.
+    pub(super) fn parts(&self) -> [u64; Self::PARTS] {
+        let Self { received_at, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated } =
+            *self;
+        let is_always_validated = u64::from(is_always_validated);
+        [received_at.0, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated]
+    }
+
+    pub(super) const fn of_parts(parts: [u64; Self::PARTS]) -> Self {
+        let [received_at, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated] = parts;
+        Self {
+            received_at: Timestamp(received_at),
+            initial_age,
+            lifetime,
+            stale_while_revalidate,
+            stale_if_error,
+            is_always_validated: is_always_validated != 0,
+        }
+    }
+
+    /// Returns when the response was received.
+    pub(crate) const fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+
+    /// Returns for how long after its receipt the response is fresh; `None` if it never is.
+    pub(super) fn usable_for(&self) -> Option<Duration> {
+        self.fresh_for(self.received_at).map(Duration::from_secs)
+    }
+
     /// Returns the freshness of the response if its lifetime ends at `at` at the latest.
     pub(super) fn until(self, at: Timestamp) -> Self {
         Self { lifetime: self.lifetime.min(self.age(at)), ..self }

@@ -1,17 +1,26 @@
 //! The memories of all cached routes.
 
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use access::Timestamp;
+use access::shared_responses::SharedResponses;
 use config::snapshot::CacheRules;
 use rustc_hash::FxHashMap;
-use telemetry::{CachePurge, PurgeTarget};
+use telemetry::CachePurge;
 
 use super::memory::{Purged, RouteMemory};
+use super::purge_log::{PurgeId, PurgeLog, PurgeOrder, purged};
+use super::shared_slot::SharedResponse;
 
-/// The memories of all routes of the configurations in use, by the addresses of their rules.
+/// The stored responses of all routes of the configurations in use.
 #[derive(Debug, Default)]
-pub struct ResponseMemories(RwLock<FxHashMap<usize, RuledMemory>>);
+pub struct ResponseMemories {
+    /// By the addresses of the rules of routes.
+    memories: RwLock<FxHashMap<usize, RuledMemory>>,
+    purges: Mutex<PurgeLog>,
+    /// The responses in Redis; `None` without Redis.
+    shared: Option<SharedResponses>,
+}
 
 #[derive(Debug)]
 struct RuledMemory {
@@ -20,17 +29,39 @@ struct RuledMemory {
 }
 
 impl ResponseMemories {
+    /// Returns empty memories, of which routes share responses through Redis.
+    #[must_use]
+    pub fn sharing(shared: Option<SharedResponses>) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
+    /// Returns the responses in Redis; `None` without Redis.
+    #[must_use]
+    pub const fn shared(&self) -> Option<&SharedResponses> {
+        self.shared.as_ref()
+    }
+
+    /// Returns the id of the last purge that was applied; `None` before the first.
+    pub(crate) fn last_purge(&self) -> Option<PurgeId> {
+        self.purges().last().map(|purge| purge.id)
+    }
+
+    /// Whether no purge concerns a response in Redis that was requested before it.
+    pub(crate) fn keeps(&self, key: &[u8], found: &SharedResponse) -> bool {
+        self.purges().keeps(&found.purge, key, &found.response)
+    }
+
     /// Returns the memory of a route.
     pub(crate) fn of(&self, rules: &Arc<CacheRules>) -> Arc<RouteMemory> {
         let address = Arc::as_ptr(rules).addr();
         // Rules that are in use keep their address, so only unused ones have an equal address.
         let is_of = |known: &&RuledMemory| known.rules.strong_count() > 0;
-        let memories = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = memories.get(&address).filter(is_of) {
             return known.memory.clone();
         }
         drop(memories);
-        let mut memories = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = self.memories.write().unwrap_or_else(PoisonError::into_inner);
         memories.retain(|_, known| known.rules.strong_count() > 0);
         let new = || RuledMemory { rules: Arc::downgrade(rules), memory: RouteMemory::new(rules.bytes_max) };
         memories.entry(address).or_insert_with(new).memory.clone()
@@ -44,20 +75,32 @@ impl ResponseMemories {
         all.fold((0, 0), |(entries, bytes), (more, of_more)| (entries + more, bytes + of_more))
     }
 
-    /// Removes or marks stale the responses that `purge` concerns. Returns their number.
+    /// Removes or marks stale the responses that `purge` concerns, and returns their number. If purges before it were missed, all
+    /// responses are removed. A purge that was applied already is applied again.
     #[must_use]
     pub fn purge(&self, purge: &CachePurge, now: Timestamp) -> u64 {
-        let purged = match &purge.target {
-            PurgeTarget::Url(url) => Purged::Url(url.as_bytes()),
-            PurgeTarget::Prefix(prefix) => Purged::Prefix(prefix.as_bytes()),
-            PurgeTarget::Tag(tag) => Purged::Tag(tag.as_bytes()),
-        };
+        // First the log: a fill that begins now finds no response in Redis from before the purge.
+        if self.purges().note(purge) == PurgeOrder::AfterGap {
+            tracing::warn!("this node has missed purges of the cache, so it removes all stored responses");
+            return self.all().iter().map(|memory| memory.remove(Purged::Prefix(b""))).sum();
+        }
+        let Some(purged) = purged(&purge.target) else { return 0 };
         let of = |memory: &RouteMemory| if purge.soft { memory.mark_stale(purged, now) } else { memory.remove(purged) };
         self.all().iter().map(|memory| of(memory)).sum()
     }
 
+    /// Returns the number of the last purge that was applied; 0 before the first.
+    #[must_use]
+    pub fn last_purge_number(&self) -> u64 {
+        self.purges().last().map_or(0, |purge| purge.number)
+    }
+
+    fn purges(&self) -> MutexGuard<'_, PurgeLog> {
+        self.purges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> Vec<Arc<RouteMemory>> {
-        let memories = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
         memories.values().filter(|known| known.rules.strong_count() > 0).map(|known| known.memory.clone()).collect()
     }
 }

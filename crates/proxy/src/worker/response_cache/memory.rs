@@ -59,7 +59,7 @@ pub(crate) enum Purged<'a> {
 
 impl Purged<'_> {
     /// The octets with which the keys begin.
-    fn start(&self) -> Vec<u8> {
+    pub(super) fn start(&self) -> Vec<u8> {
         match self {
             Self::Url(url) => [url, &b"\0"[..]].concat(),
             Self::Prefix(prefix) => prefix.to_vec(),
@@ -67,7 +67,7 @@ impl Purged<'_> {
         }
     }
 
-    fn concerns(&self, response: &StoredResponse) -> bool {
+    pub(super) fn concerns(&self, response: &StoredResponse) -> bool {
         match self {
             Self::Url(_) | Self::Prefix(_) => true,
             Self::Tag(tag) => response.has_tag(tag),

@@ -1,5 +1,7 @@
 //! A stored response.
 
+mod encoded;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -34,6 +36,9 @@ pub(crate) struct StoredResponse {
     was_used: AtomicBool,
 }
 
+/// A tag of a response.
+type Tag = Box<[u8]>;
+
 /// A response whose content still arrives.
 #[derive(Debug)]
 pub(crate) struct ArrivingResponse {
@@ -65,8 +70,23 @@ impl StoredResponse {
         let varies = names
             .map(|name| VaryingField { name: name.to_ascii_lowercase().into(), values: values_of(request, name) })
             .collect();
+        Self::of_parts(head, content, freshness, varies, tags)
+    }
+
+    fn of_parts(
+        head: UpstreamHead,
+        content: Bytes,
+        freshness: Freshness,
+        varies: Box<[VaryingField]>,
+        tags: Box<[Tag]>,
+    ) -> Self {
         let (stale_at, was_used) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { head, content, freshness, varies, tags, stale_at, was_used }
+    }
+
+    /// Returns the fields that `Vary` names, in lowercase, with their values in the request.
+    pub(super) fn varying(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.varies.iter().map(|field| (&*field.name, &*field.values))
     }
 
     /// Returns how long the response may be used.
@@ -132,7 +152,7 @@ pub(crate) fn tags_of(fields: Fields<'_>, name: &str) -> Option<Box<[Box<[u8]>]>
 }
 
 /// Returns all values of a field of a request as one list, without differences in white space.
-fn values_of(request: &Head, name: &[u8]) -> Box<[u8]> {
+pub(super) fn values_of(request: &Head, name: &[u8]) -> Box<[u8]> {
     let values = request.fields().named(name).flat_map(|value| value.split(|octet| *octet == b','));
     values.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b","[..]).into()
 }

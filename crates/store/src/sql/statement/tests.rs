@@ -5,8 +5,9 @@ use crate::fixture::{
 use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    Store, api_keys, audit, backup, budgets, charges, configurations, copy, grants, identity, links, migration, node,
-    password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, signing_keys, users, vault,
+    Store, api_keys, audit, backup, budgets, cache_purges, charges, configurations, copy, grants, identity, links,
+    migration, node, password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, signing_keys,
+    users, vault,
 };
 
 /// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
@@ -20,6 +21,7 @@ const LISTS: &[&Statements] = &[
     audit::READING,
     backup::STATEMENTS,
     budgets::STATEMENTS,
+    cache_purges::STATEMENTS,
     charges::STATEMENTS,
     configurations::STATEMENTS,
     copy::STATEMENTS,

@@ -1,0 +1,59 @@
+//! Compiles `routes[].cache`.
+
+use std::sync::Arc;
+
+use access::shared_responses::ResponseScope;
+
+use crate::error::{Code, Problem};
+use crate::schema::SectionInput as _;
+use crate::schema::process::ProcessInput;
+use crate::schema::traffic::{CacheInput, CachePlace, RouteInput, TrafficInput};
+use crate::section::Reader;
+use crate::settings::Listing;
+use crate::snapshot::CacheRules;
+
+/// The parts of the file on which caches in Redis depend.
+pub(super) struct SharedCaches {
+    has_redis: bool,
+    /// The scope of the whole file: another route or authentication may change a response.
+    scope: Option<ResponseScope>,
+}
+
+impl SharedCaches {
+    /// Returns these parts. Only a file that uses Redis for a cache has a scope.
+    pub(super) fn of(reader: &Reader<'_>, process: &ProcessInput, traffic: &TrafficInput) -> Self {
+        let is_shared = |route: &RouteInput| route.cache.as_ref().is_some_and(is_shared);
+        let scope = traffic.routes.list.iter().any(is_shared).then(|| scope(reader, traffic));
+        Self { has_redis: process.redis.is_some(), scope }
+    }
+
+    /// Compiles the cache of the route with this number.
+    pub(super) fn rules(&self, reader: &Reader<'_>, input: &CacheInput, route: usize) -> Arc<CacheRules> {
+        let shared_scope = self.scope.filter(|_| is_shared(input)).map(|scope| scope.part(route));
+        if shared_scope.is_some() && !self.has_redis {
+            let location = &input.location;
+            let message = format!("`{}` stores responses in Redis, and the file has no Redis", location.path);
+            reader.report(Problem::new(Code::Missing, location.at, message).expected("the URL of Redis in `redis`"));
+        }
+        Arc::new(CacheRules {
+            ttl: input.ttl.as_ref().map(|ttl| ttl.value),
+            vary: input.vary.list.iter().map(|name| name.value.as_str().into()).collect(),
+            bytes_max: input.size.value,
+            entry_bytes_max: input.entry_max.value,
+            shared: input.shared.value,
+            tags: input.tags.as_ref().map(|name| name.value.as_str().into()),
+            shared_scope,
+        })
+    }
+}
+
+/// Returns the scope of all effective values: not their places, which may differ between nodes, nor secrets.
+fn scope(reader: &Reader<'_>, traffic: &TrafficInput) -> ResponseScope {
+    let mut listing = Listing::new(reader);
+    traffic.show(&mut listing);
+    ResponseScope::of(listing.settings.into_iter().map(|setting| (setting.key, setting.value.to_string())))
+}
+
+fn is_shared(input: &CacheInput) -> bool {
+    input.store.value == CachePlace::Redis
+}
