@@ -1,6 +1,7 @@
 //! Subscriptions that are paid through the stub of Midtrans, which the demo starts.
 
 mod documents;
+mod notifications;
 mod receipts;
 mod time_zones;
 
