@@ -14,7 +14,7 @@ use super::Shop;
 
 /// The size of each body.
 const BODY_BYTES: usize = 10_000_000;
-/// Notifications at once.
+/// The number of notifications at once.
 const AT_ONCE: usize = 24;
 /// Maximum memory for all of them: a twentieth of their bodies.
 const MEMORY_MAX: u64 = 12 << 20;

@@ -19,8 +19,8 @@ const CLIENT_BYTES_MAX: u64 = 30 * 1024;
 const SPREAD_MAX: Duration = Duration::from_secs(1);
 /// Maximum time from the stored request to the last client that has its message: figures are read once a second.
 const DELAY_MAX: Duration = Duration::from_secs(2);
-/// Descriptors for both ends of all connections.
-const DESCRIPTORS: u64 = 50_000;
+/// Descriptors for both ends of a thousand connections.
+const DESCRIPTORS: u64 = 5_000;
 const SOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A client of live figures, of which only the texts are read.
@@ -61,7 +61,7 @@ impl LiveClient {
 #[tokio::test]
 async fn a_thousand_live_clients_need_little_memory_and_get_each_message() {
     let each_kind = if e2e::is_long() { 10 * EACH } else { EACH };
-    raise_descriptors(DESCRIPTORS);
+    raise_descriptors(if e2e::is_long() { 4 * DESCRIPTORS } else { DESCRIPTORS });
     // A user may have half of three quarters of all connections.
     let gateway =
         Gateway::start(Setup::mocked().section("control", "{connections: {max: 40000, per_address: 40000}}")).await;
