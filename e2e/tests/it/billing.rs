@@ -1,5 +1,6 @@
 //! Subscriptions that are paid through the stub of Midtrans, which the demo starts.
 
+mod books;
 mod documents;
 mod notifications;
 mod receipts;
