@@ -6,6 +6,8 @@ mod notifications;
 mod receipts;
 mod time_zones;
 
+pub(crate) use receipts::EARLIER;
+
 use std::net::SocketAddr;
 
 use e2e::{Answer, Call, Gateway, Setup, commands, eventually, keys_in, text};
