@@ -86,7 +86,7 @@ unit: ## run the tests that need neither a database server nor the built binary 
 	@scripts/setup.sh build
 	@scripts/step "unit tests" env TOLLGATE_TEST_STORE=sqlite cargo test $(LOCKED) $(TESTED) --lib -- --skip postgres
 
-soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, and 10 minutes of random load
+soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and 10 minutes of random load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
@@ -97,6 +97,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
+	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \

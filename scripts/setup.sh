@@ -229,6 +229,7 @@ clients() {
     environment autobahn
     environment mail
     environment webhooks
+    environment billing
     environment consul
     has curl || install curl
     has h2load || install nghttp2-client

@@ -12,7 +12,7 @@ mod smtp;
 
 pub use delivery::{MailDelivery, SPEC};
 pub use message::{MailParty, NotAnAddress};
-pub use smtp::{ConnectionSecurity, SmtpSettings, TlsUnusable};
+pub use smtp::{ConnectionSecurity, OPENING_MAX, SmtpSettings, TlsUnusable};
 
 /// The settings of mails.
 #[derive(Debug)]

@@ -17,9 +17,14 @@ pub(crate) struct Pauses {
 impl Pauses {
     /// Returns the time of the next attempt, after this number of failed ones.
     pub(crate) fn next_at(&self, store: &Store, attempts: i64) -> Timestamp {
+        store.clock().now().after(self.next(store, attempts))
+    }
+
+    /// Returns the pause before the next attempt, after this number of failed ones.
+    pub(crate) fn next(&self, store: &Store, attempts: i64) -> Duration {
         // The last byte of a new id is random.
         let [.., random] = store.new_id().into_bytes();
-        store.clock().now().after(self.pause(attempts, random))
+        self.pause(attempts, random)
     }
 
     /// Returns the pause, of which up to a quarter is left out at random.

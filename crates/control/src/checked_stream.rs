@@ -22,9 +22,10 @@ pub(crate) const HEAD_FIELDS_MAX: usize = 100;
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The maximum number of bytes of one read.
 const READ_BYTES: usize = 8 * 1024;
-/// A socket that is closed with unread bytes is reset, and the client may lose the response. So after a refusal, bytes
-/// are discarded until the client closes the connection, but at most this many, for up to this time.
-const DISCARDED_BYTES_MAX: usize = 1 << 20;
+/// A socket that is closed with unread bytes is reset, and the client may lose the response. So after a refusal, and after
+/// a response to content that was not read to its end, bytes are discarded until the client closes the connection, but at
+/// most this many, for up to this time.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
 const DISCARD_MAX: Duration = Duration::from_secs(2);
 
 /// The violation of the head that ended a connection, if one did, and whether the connection has another protocol.
@@ -67,7 +68,7 @@ pub(crate) struct CheckedStream<Io> {
     passed: BytesMut,
     refusal: Option<StreamRefusal>,
     report: HeadReport,
-    /// After a refusal and the shutdown: the bytes discarded so far, and the end of the time for it.
+    /// After the shutdown: the bytes discarded so far, and the end of the time for it.
     discarded: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -117,6 +118,12 @@ impl<Io> CheckedStream<Io> {
                 return;
             }
         }
+    }
+
+    /// Whether the client may still send bytes that nothing reads.
+    fn is_client_sending(&self) -> bool {
+        let is_content_open = self.content.as_ref().is_some_and(|content| !content.has_ended());
+        !self.report.is_upgraded() && (self.refusal.is_some() || is_content_open)
     }
 
     /// Returns whether a head is complete and valid.
@@ -205,7 +212,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CheckedStream<Io> {
         let this = self.get_mut();
         if this.discarded.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-            if this.refusal.is_none() {
+            if !this.is_client_sending() {
                 return Poll::Ready(Ok(()));
             }
         }

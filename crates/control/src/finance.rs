@@ -41,7 +41,7 @@ impl FromRequestParts<Arc<App>> for InvoiceReader {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let is_finance = caller.key().is_none() && HeldRoles::of(app, &caller).await?.sees_all();
+        let is_finance = Finance::permits(app, &caller).await?;
         Ok(Self { caller, is_finance })
     }
 }
@@ -49,6 +49,16 @@ impl FromRequestParts<Arc<App>> for InvoiceReader {
 /// A person who signed in with a password and is an admin or holds the role `finance`.
 #[derive(Debug)]
 pub(crate) struct Finance(pub(crate) Caller);
+
+impl Finance {
+    /// Whether the caller would be extracted as `Finance`.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(crate) async fn permits(app: &App, caller: &Caller) -> Result<bool, Problem> {
+        Ok(caller.key().is_none() && HeldRoles::of(app, caller).await?.sees_all())
+    }
+}
 
 impl FromRequestParts<Arc<App>> for Finance {
     type Rejection = Problem;

@@ -1,5 +1,6 @@
 //! Live figures: what `GET /api/live` sends, as server-sent events or over a WebSocket. All clients that watch the same usage share one
-//! read of it a second; the permission of each client is read as well.
+//! read of it a second. The client whose second ends first reads, and all others are woken if the figures have changed.
+//! The permission of each client is read once a second as well.
 
 mod events;
 mod socket;

@@ -8,13 +8,16 @@ use access::{Clock, Day, Mono, Refusal, UserId};
 use insights::DayScope;
 use ledger::{DayUsageOf, Ledger, ResultTotals, UsageTotals};
 use store::{DatabaseError, NodeProgress, Store};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::holder_permits::{HolderPermit, HolderPermits};
 use crate::problem::Problem;
 
-/// The lifetime of figures.
+/// The pause between two messages of a topic, and between two checks of a client's permission.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// The lifetime of figures. It is a little shorter than [`EVERY`]: otherwise the figures of a single stream, which are read
+/// a moment after each check, would still be fresh at every other check.
+const FRESH: Duration = Duration::from_millis(900);
 /// Maximum number of concurrent reads. Further ones wait, so that messages are delayed and not the rest of the API.
 const READS_MAX: usize = 4;
 
@@ -23,6 +26,7 @@ const READS_MAX: usize = 4;
 pub(crate) struct LiveReaders {
     scopes: StdMutex<HashMap<DayScope, Weak<ScopeReader>>>,
     progress: Mutex<Option<(Mono, Vec<NodeProgress>)>>,
+    progress_changes: watch::Sender<()>,
     reads: Semaphore,
     streams: Arc<Semaphore>,
     of_users: HolderPermits<UserId>,
@@ -41,10 +45,12 @@ pub(crate) struct StreamPermit {
 pub(crate) struct ScopeReader {
     of: DayUsageOf,
     newest: Mutex<Option<(Mono, LiveDay)>>,
+    /// Wakes the streams of the scope when a read finds other figures.
+    changes: watch::Sender<()>,
 }
 
 /// The recorded usage of today.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LiveDay {
     pub(crate) day: Day,
     pub(crate) totals: UsageTotals,
@@ -59,6 +65,7 @@ impl LiveReaders {
         Self {
             scopes: StdMutex::default(),
             progress: Mutex::default(),
+            progress_changes: watch::Sender::default(),
             reads: Semaphore::new(READS_MAX),
             streams: Arc::new(Semaphore::new(streams)),
             of_users: HolderPermits::new(streams.div_ceil(2)),
@@ -85,9 +92,14 @@ impl LiveReaders {
             return reader;
         }
         scopes.retain(|_, reader| reader.strong_count() > 0);
-        let reader = Arc::new(ScopeReader { of, newest: Mutex::default() });
+        let reader = Arc::new(ScopeReader { of, newest: Mutex::default(), changes: watch::Sender::default() });
         scopes.insert(scope.clone(), Arc::downgrade(&reader));
         reader
+    }
+
+    /// Returns what wakes streams when the progress of nodes has changed.
+    pub(crate) fn progress_changes(&self) -> watch::Receiver<()> {
+        self.progress_changes.subscribe()
     }
 
     /// Returns the usage of today, at most a second old.
@@ -98,7 +110,7 @@ impl LiveReaders {
         let mut newest = reader.newest.lock().await;
         let now = self.clock.mono();
         if let Some((at, day)) = *newest
-            && now.since(at) < EVERY
+            && now.since(at) < FRESH
         {
             return Ok(day);
         }
@@ -108,7 +120,10 @@ impl LiveReaders {
         let read = ledger.day_totals(reader.of, [day, day]).await?;
         let (totals, results) = read.first().map(|of| (of.totals, of.results)).unwrap_or_default();
         let read = LiveDay { day, totals, results };
-        *newest = Some((now, read));
+        let is_changed = newest.replace((now, read)).is_none_or(|(_, before)| before != read);
+        if is_changed {
+            reader.changes.send_replace(());
+        }
         Ok(read)
     }
 
@@ -120,14 +135,24 @@ impl LiveReaders {
         let mut newest = self.progress.lock().await;
         let now = self.clock.mono();
         if let Some((at, progress)) = &*newest
-            && now.since(*at) < EVERY
+            && now.since(*at) < FRESH
         {
             return Ok(progress.clone());
         }
         let _turn = self.reads.acquire().await;
         let progress = store.node_progress().await?;
-        *newest = Some((now, progress.clone()));
+        let before = newest.replace((now, progress.clone()));
+        if before.is_none_or(|(_, before)| before != progress) {
+            self.progress_changes.send_replace(());
+        }
         Ok(progress)
+    }
+}
+
+impl ScopeReader {
+    /// Returns what wakes streams when the figures have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 }
 

@@ -8,10 +8,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The maximum number of notifications at once.
 const AT_ONCE: usize = 8;
-/// The maximum number of notifications per second.
-const PER_SECOND: u32 = 50;
+/// The maximum number of notifications per second. A constant 50 a second pass: a second may contain more of them, because
+/// they arrive a little early or late.
+const PER_SECOND: u32 = 60;
 
-/// Admits notifications: at most 8 at once, and at most 50 in each second.
+/// Admits notifications: at most 8 at once, and at most 60 in each second.
 #[derive(Debug)]
 pub(crate) struct NotificationLimit {
     turns: Semaphore,
@@ -42,13 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fifty_a_second_and_eight_at_once_are_admitted() {
+    fn sixty_a_second_and_eight_at_once_are_admitted() {
         let limit = NotificationLimit::default();
         let turns: Vec<_> = (0..8).map(|_| limit.enter(Mono(1))).collect();
         assert!(turns.iter().all(Option::is_some) && limit.enter(Mono(1)).is_none());
         drop(turns);
         let admitted = (0..100).filter(|_| limit.enter(Mono(2)).is_some()).count();
-        assert_eq!(admitted, 42);
+        assert_eq!(admitted, 52);
         assert!(limit.enter(Mono(1_000_000_001)).is_some());
     }
 }

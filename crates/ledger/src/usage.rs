@@ -4,6 +4,7 @@
 
 mod days;
 mod history;
+mod label_filter;
 mod overview;
 mod providers;
 mod requests;
@@ -146,7 +147,8 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [days::STATEMENTS, overview::STATEMENTS, providers::STATEMENTS, &requests::statements()[..]].concat()
+    let [days, label, overview] = [days::STATEMENTS, label_filter::STATEMENTS, overview::STATEMENTS];
+    [days, label, overview, providers::STATEMENTS, &requests::statements()[..]].concat()
 }
 
 /// Returns the SQL texts that the submodules build.

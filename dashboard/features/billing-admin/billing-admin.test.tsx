@@ -12,7 +12,7 @@ import { refusal, serve } from "@/tests/server";
 const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
 vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/billing-admin", useSearchParams: () => new URLSearchParams(address.query) }));
 
-const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
 const USER = { id: "u2", name: "Ada", email: "ada@example.com" };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
@@ -75,10 +75,10 @@ describe("the page of billing for finance", () => {
     expect(await screen.findByText("The server failed (500)")).toBeVisible();
   });
 
-  it("tells others that it is for administrators", async () => {
-    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member" } } });
+  it("tells others that it is for administrators and finance", async () => {
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", finance: false } } });
     show(<BillingAdminPage />);
-    expect(await screen.findByText("This page is for administrators")).toBeVisible();
+    expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
     expect(seen.some(({ line }) => line.includes("/api/billing/"))).toBe(false);
   });
 });

@@ -11,6 +11,8 @@ interface PageEntry {
   isLlm?: true;
   /** Whether only a gateway that sells plans has it. */
   isBilling?: true;
+  /** Whether users with the role `finance` have it too, beside admins. */
+  isFinance?: true;
 }
 
 /** The pages of the navigation, in their order. {@link usePages} omits those that the server does not need. */
@@ -26,14 +28,14 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/invoices", icon: ReceiptText, name: "invoices", isBilling: true },
 ];
 
-/** The pages below them, for admins who signed in with a password. */
+/** The pages below them, for admins who signed in with a password, and some of them for users with the role `finance`. */
 export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/users", icon: Users, name: "users" },
   { href: "/dashboard/plans", icon: Layers, name: "plans" },
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
-  { href: "/dashboard/review", icon: BadgeCheck, name: "review" },
-  { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true },
-  { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true },
+  { href: "/dashboard/review", icon: BadgeCheck, name: "review", isFinance: true },
+  { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true, isFinance: true },
+  { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true, isFinance: true },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
   { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
   { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },

@@ -10,8 +10,9 @@ export function usePages(): typeof PAGES {
 /** The pages of administration that the reader may open. Without LLM endpoints, those of the traffic are the first ones. */
 export function useAdminPages(): typeof ADMIN_PAGES {
   const site = useSite().data;
-  if (useMe().data?.acts_as !== "admin") return [];
+  const me = useMe().data;
   const isFirst = ({ name }: (typeof ADMIN_PAGES)[number]) => site && !site.llm && (name === "upstreams" || name === "routes");
-  const pages = ADMIN_PAGES.filter(({ isBilling }) => !isBilling || site?.billing);
+  const mayOpen = ({ isFinance }: (typeof ADMIN_PAGES)[number]) => me?.acts_as === "admin" || (isFinance && me?.finance);
+  const pages = ADMIN_PAGES.filter((page) => mayOpen(page) && (!page.isBilling || site?.billing));
   return [...pages.filter(isFirst), ...pages.filter((page) => !isFirst(page))];
 }

@@ -7,12 +7,12 @@ import { useState } from "react";
 
 import { Button, buttonClass } from "@/components/ui/button";
 import { Empty } from "@/components/ui/states";
-import { AdminShell } from "@/features/frame/admin-shell";
+import { FinanceShell } from "@/features/frame/admin-shell";
 import type { Webhook } from "@/features/webhooks/use-webhooks";
 import { WebhookList } from "@/features/webhooks/webhook-list";
 import { useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
-import { useSite } from "@/lib/queries";
+import { useMe, useSite } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 
 const drawer = () => import("@/features/webhooks/webhook-drawer");
@@ -28,6 +28,7 @@ export function WebhooksPage() {
   const t = useMessages();
   const { get, set } = useUrlState();
   const site = useSite().data;
+  const isAdmin = useMe().data?.acts_as === "admin";
   useLater(parts);
   const [withSecret, setWithSecret] = useState<Webhook>();
   const id = get("id");
@@ -37,9 +38,9 @@ export function WebhooksPage() {
       {t.webhooks.add}
     </Button>
   );
-  const settings = <Link className={buttonClass({ look: "primary" })} href="/dashboard/configuration">{t.frame.configuration}</Link>;
+  const settings = isAdmin && <Link className={buttonClass({ look: "primary" })} href="/dashboard/configuration">{t.frame.configuration}</Link>;
   return (
-    <AdminShell page="webhooks" actions={site?.billing && add}>
+    <FinanceShell page="webhooks" actions={site?.billing && add}>
       {site && !site.billing && <section className="panel"><Empty title={t.billing.off} action={settings}>{t.billingAdmin.offText}</Empty></section>}
       {site?.billing && <WebhookList openId={id} onOpen={(webhook) => set({ id: webhook.id })} onAdd={() => set({ create: "1" })} />}
       {site?.billing && get("create") !== "" && !withSecret && (
@@ -54,6 +55,6 @@ export function WebhooksPage() {
       )}
       {site?.billing && id !== "" && !withSecret && <WebhookDrawer key={id} id={id} onSecret={setWithSecret} onClose={() => set({ id: "" })} />}
       {withSecret && <WebhookSecretDialog webhook={withSecret} onDone={() => setWithSecret(undefined)} />}
-    </AdminShell>
+    </FinanceShell>
   );
 }

@@ -11,7 +11,7 @@ import { refusal, serve } from "@/tests/server";
 const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
 vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/webhooks", useSearchParams: () => new URLSearchParams(address.query) }));
 
-const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
 const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
 const FAILED = { id: "d1", event: "invoice.paid", object_id: "i1", state: "failed", attempts: 12, status: 500, error: "the receiver responded with 500", next_at: null, created_at: "2026-11-21T10:00:00Z", body: { type: "invoice.paid" } };
 const DELIVERIES = "GET /api/webhooks/w1/deliveries";
@@ -127,10 +127,23 @@ describe("the page of webhooks", () => {
     expect(await screen.findByText("The server failed (500)")).toBeVisible();
   });
 
-  it("tells others that it is for administrators", async () => {
+  it("is in the navigation of users with the role finance, who add webhooks", async () => {
     const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member" } } });
     show(<WebhooksPage />);
-    expect(await screen.findByText("This page is for administrators")).toBeVisible();
+    expect(await screen.findByRole("row", { name: /hooks\.example\.com\/tollgate/ })).toBeVisible();
+    const links = screen.getAllByRole("link").map((link) => link.getAttribute("href"));
+    expect(links).toEqual(expect.arrayContaining(["/dashboard/webhooks", "/dashboard/billing-admin", "/dashboard/review"]));
+    for (const page of ["users", "plans", "audit", "configuration"]) expect(links).not.toContain(`/dashboard/${page}`);
+    fireEvent.click(screen.getByRole("button", { name: "Add webhook" }));
+    expect(address.replace).toHaveBeenCalledWith("/dashboard/webhooks?create=1", { scroll: false });
+    expect(seen.some(({ line }) => line === "GET /api/webhooks")).toBe(true);
+  });
+
+  it("tells others that it is for administrators and finance", async () => {
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", finance: false } } });
+    show(<WebhooksPage />);
+    expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
+    expect(screen.queryByRole("link", { name: "Webhooks" })).toBeNull();
     expect(seen.some(({ line }) => line.includes("/api/webhooks"))).toBe(false);
   });
 });

@@ -38,6 +38,8 @@ export const frame = {
   cancel: "Cancel",
   adminOnly: "This page is for administrators",
   adminOnlyText: "Sign in with the password of an administrator to see it. A key is not enough.",
+  financeOnly: "This page is for administrators and finance",
+  financeOnlyText: "Sign in with the password of an administrator or of a user with the role finance to see it. A key is not enough.",
   toOverview: "Open overview",
   gateway: "Gateway",
   close: "Close",

@@ -40,6 +40,8 @@ export const frame: Messages["frame"] = {
   cancel: "Batal",
   adminOnly: "Halaman ini untuk administrator",
   adminOnlyText: "Masuk dengan kata sandi administrator untuk melihatnya. Kunci tidak cukup.",
+  financeOnly: "Halaman ini untuk administrator dan bagian keuangan",
+  financeOnlyText: "Masuk dengan kata sandi administrator atau pengguna dengan peran finance untuk melihatnya. Kunci tidak cukup.",
   toOverview: "Buka ikhtisar",
   gateway: "Gateway",
   close: "Tutup",

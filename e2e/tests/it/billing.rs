@@ -1,8 +1,12 @@
 //! Subscriptions that are paid through the stub of Midtrans, which the demo starts.
 
+mod books;
 mod documents;
+mod notifications;
 mod receipts;
 mod time_zones;
+
+pub(crate) use receipts::EARLIER;
 
 use std::net::SocketAddr;
 

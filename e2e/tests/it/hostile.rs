@@ -14,6 +14,6 @@ mod table;
 
 /// Prints a measurement for runs with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "the test harness shows it where somebody asks for it, or a test failed")]
-fn say(figure: &str) {
+pub(crate) fn say(figure: &str) {
     println!("{figure}");
 }

@@ -92,4 +92,5 @@ mod upstream_hosts;
 mod usage;
 mod usage_requests;
 mod vault;
+mod volume;
 mod webhooks;

@@ -58,7 +58,7 @@ impl Receiver {
 }
 
 /// Creates an admin, and returns the token of the sign-in by password.
-async fn admin(gateway: &Gateway) -> String {
+pub(crate) async fn admin(gateway: &Gateway) -> String {
     let data = gateway.folder().data().display().to_string();
     let words =
         ["users", "create", "--email", "root@example.com", "--plan", "starter", "--admin", "--link", "--data", &data];

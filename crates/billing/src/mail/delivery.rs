@@ -2,12 +2,13 @@
 //!
 //! A mail is sent at most once as far as SMTP allows. Until the server waits for the message, every failure is repeated.
 //! The state `sending` is stored before the message is sent. If the response is then missing, the server may have
-//! accepted the message: its state becomes `unknown`, and it is not sent again.
+//! accepted the message: its state becomes `unknown`, and it is not sent again. A server that does this repeatedly would
+//! so end all mails, so the job pauses after the second such message in a row.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Mono, Timestamp};
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::{StoredMail, mails};
 use store::{DatabaseError, Store};
@@ -35,6 +36,9 @@ const PAGE: u32 = 20;
 const PAUSES: Pauses = Pauses { first: Duration::from_secs(30), longest: Duration::from_hours(1) };
 /// A mail that cannot be sent within this time is given up (RFC 5321, 4.5.4.1: 4 to 5 days).
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(4 * 24);
+/// A run begins no further mail after this time. With [`super::OPENING_MAX`] and the longest `mail.timeout` (10 minutes)
+/// the run then ends before the runner drops it, which would end the mail in progress.
+const BEGUN_WITHIN: Duration = Duration::from_mins(2);
 /// A sending that is older has no result, because its process ended: a run takes less.
 const ABANDONED_AFTER: Duration = Duration::from_mins(20);
 
@@ -44,12 +48,27 @@ pub struct MailDelivery {
     store: Store,
     settings: Arc<MailSettings>,
     client: Arc<SmtpClient>,
+    silence: Silence,
+}
+
+/// The messages that the server received without a response.
+#[derive(Debug, Clone, Copy, Default)]
+struct Silence {
+    /// Number of such messages in a row.
+    messages: i64,
+    /// The beginning and the length of the pause; `None` after at most one message.
+    pause: Option<(Mono, Duration)>,
 }
 
 /// The server cannot be used. The runner logs it; its message has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("the SMTP server cannot be used")]
 struct ServerUnusable(#[source] SmtpFailure);
+
+/// The server received messages and did not respond. No mail is sent until the pause ends.
+#[derive(Debug, thiserror::Error)]
+#[error("the SMTP server did not respond to {0} messages in a row; mails pause for up to an hour")]
+struct ServerSilent(i64);
 
 impl MailDelivery {
     /// Returns the job for a store.
@@ -58,7 +77,7 @@ impl MailDelivery {
     /// [`TlsUnusable`] if the certificates of `mail.ca` are invalid.
     pub fn new(store: Store, settings: MailSettings) -> Result<Self, TlsUnusable> {
         let client = SmtpClient::new(settings.smtp.clone(), settings.from.address().domain())?;
-        Ok(Self { store, settings: Arc::new(settings), client: Arc::new(client) })
+        Ok(Self { store, settings: Arc::new(settings), client: Arc::new(client), silence: Silence::default() })
     }
 }
 
@@ -68,8 +87,15 @@ impl Job for MailDelivery {
         for mail in mails::abandoned(&self.store, now.before(ABANDONED_AFTER), PAGE).await? {
             self.finish(&mail, "unknown", "the process ended while the mail was sent").await?;
         }
+        let began = self.store.clock().mono();
+        if self.silence.pause.is_some_and(|(since, pause)| began.since(since) < pause) {
+            return Err(ServerSilent(self.silence.messages).into());
+        }
         let due = mails::due(&self.store, now, PAGE).await?;
         for mail in &due {
+            if self.store.clock().mono().since(began) >= BEGUN_WITHIN {
+                return Ok(NextRun::Now);
+            }
             self.deliver(mail).await?;
         }
         let is_full = due.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
@@ -79,7 +105,7 @@ impl Job for MailDelivery {
 
 impl MailDelivery {
     /// Sends one mail, or records why it is not sent. An error ends the run: other mails have the same one.
-    async fn deliver(&self, mail: &StoredMail) -> Result<(), JobError> {
+    async fn deliver(&mut self, mail: &StoredMail) -> Result<(), JobError> {
         let now = self.store.clock().now();
         let Some(kind) = MailKind::of_name(&mail.kind) else {
             return Ok(self.finish(mail, "failed", "this version does not know the kind").await?);
@@ -108,8 +134,11 @@ impl MailDelivery {
             return Ok(());
         }
         match opened.send(&message).await {
-            Ok(()) => Ok(mails::finish(&self.store, mail.id, "sent", "").await?),
-            Err(failure) => Ok(self.not_sent(mail, failure).await?),
+            Ok(()) => {
+                self.silence = Silence::default();
+                Ok(mails::finish(&self.store, mail.id, "sent", "").await?)
+            }
+            Err(failure) => self.not_sent(mail, failure).await,
         }
     }
 
@@ -126,11 +155,19 @@ impl MailDelivery {
     }
 
     /// The message was sent, and the server did not accept it.
-    async fn not_sent(&self, mail: &StoredMail, failure: SmtpFailure) -> Result<(), DatabaseError> {
+    async fn not_sent(&mut self, mail: &StoredMail, failure: SmtpFailure) -> Result<(), JobError> {
         match failure.effect {
-            FailureEffect::Refused => self.refused(mail, &failure).await,
-            FailureEffect::Later => mails::repeat(&self.store, mail.id, self.next_at(mail), &failure.message).await,
-            FailureEffect::NoServer | FailureEffect::Unknown => self.finish(mail, "unknown", &failure.message).await,
+            FailureEffect::Refused => Ok(self.refused(mail, &failure).await?),
+            FailureEffect::Later => {
+                Ok(mails::repeat(&self.store, mail.id, self.next_at(mail), &failure.message).await?)
+            }
+            FailureEffect::NoServer | FailureEffect::Unknown => {
+                let messages = self.silence.messages + 1;
+                let pause = (messages > 1).then(|| (self.store.clock().mono(), PAUSES.next(&self.store, messages - 2)));
+                self.silence = Silence { messages, pause };
+                self.finish(mail, "unknown", &failure.message).await?;
+                Err(ServerUnusable(failure).into())
+            }
         }
     }
 

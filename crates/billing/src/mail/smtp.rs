@@ -39,7 +39,13 @@ pub struct SmtpSettings {
     pub ca: Option<Vec<u8>>,
     /// Time limit of each step.
     pub timeout: Duration,
+    /// Time limit of all steps before the message together.
+    pub opening: Duration,
 }
+
+/// The usual time limit of all steps before the message. Without it, a server that uses the whole time of each step would
+/// hold a delivery for longer than a run of the job.
+pub const OPENING_MAX: Duration = Duration::from_mins(2);
 
 /// The certificates of `mail.ca` cannot be used.
 #[derive(Debug, Error)]
@@ -111,6 +117,10 @@ impl SmtpClient {
 
     /// Connects, signs in, and announces a message. The server then waits for it.
     pub(super) async fn open(&self, from: &Address, to: &Address) -> Result<OpenDelivery, SmtpFailure> {
+        within(self.settings.opening, Box::pin(self.open_step_by_step(from, to))).await?
+    }
+
+    async fn open_step_by_step(&self, from: &Address, to: &Address) -> Result<OpenDelivery, SmtpFailure> {
         let mut connection = self.connect().await?;
         let mut parameters = Vec::new();
         if !to.to_string().is_ascii() {

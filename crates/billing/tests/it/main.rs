@@ -13,6 +13,7 @@ mod closing;
 mod documents;
 mod faults;
 mod look_ups;
+mod mail_servers;
 mod mails;
 mod money;
 mod profiles;

@@ -1,14 +1,16 @@
 //! One client's stream of live messages.
 //!
 //! The next messages are read when the client has taken the last ones: a slow client misses figures in between, and nothing
-//! waits for it.
+//! waits for it. A stream wakes once a second for the check of its permission, and when another stream has read figures that
+//! differ, so that a message reaches all clients at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Mono;
 use http::request::Parts;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::topic::{LiveData, LiveMessage, LiveTopic};
 use crate::caller::Caller;
@@ -31,7 +33,7 @@ pub(crate) struct WatchedUsage {
     pub(crate) caller: Caller,
     pub(crate) visible: VisibleScope,
     pub(crate) topics: Vec<LiveTopic>,
-    /// The head of the request, whose credential is checked before each message.
+    /// The head of the request, whose credential is checked each second.
     pub(crate) head: Parts,
 }
 
@@ -51,6 +53,12 @@ pub(crate) struct LiveStream {
     app: Arc<App>,
     watched: WatchedUsage,
     reader: Arc<ScopeReader>,
+    usage_changes: watch::Receiver<()>,
+    progress_changes: watch::Receiver<()>,
+    /// The time of the next check of the permission.
+    check_at: Instant,
+    /// The earliest time of the next messages.
+    send_at: Instant,
     /// The data that was sent last, in the order of the topics.
     sent: Vec<Option<LiveData>>,
     began: Mono,
@@ -67,8 +75,21 @@ impl LiveStream {
     pub(crate) fn begin(app: Arc<App>, watched: WatchedUsage) -> Result<Self, Problem> {
         let permit = app.live_readers.permit(watched.caller.user)?;
         let reader = app.live_readers.of_scope(&watched.visible.scope, watched.visible.of);
-        let (sent, began) = (vec![None; watched.topics.len()], app.clock.mono());
-        Ok(Self { app, watched, reader, sent, began, last: began, is_first: true, _permit: permit })
+        let (sent, began, now) = (vec![None; watched.topics.len()], app.clock.mono(), Instant::now());
+        Ok(Self {
+            usage_changes: reader.changes(),
+            progress_changes: app.live_readers.progress_changes(),
+            check_at: now + EVERY,
+            send_at: now,
+            app,
+            watched,
+            reader,
+            sent,
+            began,
+            last: began,
+            is_first: true,
+            _permit: permit,
+        })
     }
 
     /// Waits for the next messages, as JSON; without a message, the client needs a sign that the connection works. May not be
@@ -81,8 +102,7 @@ impl LiveStream {
             if self.is_first {
                 self.is_first = false;
             } else {
-                sleep(EVERY).await;
-                self.check().await?;
+                self.wait().await?;
             }
             let mut messages = Vec::new();
             for (message, sent) in self.messages().await {
@@ -96,9 +116,27 @@ impl LiveStream {
             let now = self.app.clock.mono();
             if !messages.is_empty() || now.since(self.last) >= SILENCE_MAX {
                 self.last = now;
+                self.send_at = Instant::now() + EVERY;
                 return Ok(messages);
             }
         }
+    }
+
+    /// Waits until figures may have changed. At the end of each second, the permission is checked.
+    async fn wait(&mut self) -> Result<(), LiveEnd> {
+        let has_health = self.watched.topics.contains(&LiveTopic::Health);
+        // The senders live as long as the stream.
+        tokio::select! {
+            () = sleep_until(self.check_at) => {}
+            _ = self.usage_changes.changed() => {}
+            _ = self.progress_changes.changed(), if has_health => {}
+        }
+        sleep_until(self.send_at).await;
+        if Instant::now() >= self.check_at {
+            self.check().await?;
+            self.check_at = Instant::now() + EVERY;
+        }
+        Ok(())
     }
 
     /// Ends the stream after its maximum age, after sign-out, after the loss of a role that it needs, and when the server ends.

@@ -10,6 +10,7 @@ pub(super) mod invoices;
 pub(super) mod lists;
 pub(super) mod notification;
 pub(super) mod payments;
+mod posting_rows;
 pub(super) mod profile;
 pub(super) mod receipt;
 pub(super) mod shadow;

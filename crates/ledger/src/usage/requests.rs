@@ -93,11 +93,11 @@ statements! {
 
 /// Builds the query for a page, from the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive. The requests
 /// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond. `$11` is the
-/// text if the filter has one; `routes` is the condition for routes.
-fn page(of: UsageOf, filter: &RequestFilter, routes: &str) -> String {
+/// text if the filter has one; `only` is the condition for routes and labels.
+fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
     let (line, named) = (line!(), named!());
     let mut filters = format!(
-        "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL){routes}"
+        "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL){only}"
     );
     if let Some(result) = filter.result {
         filters.push_str(&format!(" AND {} = {}", results::of_event(), result.number()));
@@ -311,16 +311,19 @@ impl Ledger {
                 None => return Ok(RequestPage::default()),
             },
         };
-        let routes = match &filter.routes {
+        let mut only = match &filter.routes {
             None => String::new(),
             Some(names) => format!(" AND route_no IN ({})", self.route_numbers(names).await?),
         };
+        if let Some(label) = filter.label {
+            only.push_str(&self.label_condition(label).await?);
+        }
         let mut range = Range::of(of, filter, after);
         let is_scan = filter.chooses() || matches!(of, UsageOf::Plan(_));
         let stop = if is_scan { self.stop(of, filter, &range).await? } else { None };
         range.from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
         let (low, high) = filter.status.unwrap_or((0, u16::MAX));
-        let page = range.bind(of, self.store.query(AssertSqlSafe(page(of, filter, &routes))).once());
+        let page = range.bind(of, self.store.query(AssertSqlSafe(page(of, filter, &only))).once());
         let page = page.bind(i64::from(low)).bind(i64::from(high)).bind(filter.key.map(|key| key.0)).bind(model);
         let page = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
         let rows: Vec<LineRow> = match filter.pattern() {
@@ -329,7 +332,7 @@ impl Ledger {
         };
         let mut lines: Vec<RequestLine> = rows.into_iter().map(RequestLine::from).collect();
         if filter.has_counts() {
-            let rows = CountedRows { routes: &routes, most: limit + 1 };
+            let rows = CountedRows { only: &only, most: limit + 1 };
             lines.extend(self.counted(of, filter, &range, rows).await?);
             lines.sort_by_key(|line| Reverse((if of.is_wide() { Timestamp(0) } else { line.started_at }, line.id.0)));
         }
@@ -350,8 +353,8 @@ impl Ledger {
         range: &Range,
         rows: CountedRows<'_>,
     ) -> Result<Vec<RequestLine>, DatabaseError> {
-        let CountedRows { routes, most } = rows;
-        let page = range.bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, routes))).once());
+        let CountedRows { only, most } = rows;
+        let page = range.bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, only))).once());
         let page = page.bind(filter.key.map(|key| key.0)).bind(i64::try_from(most).unwrap_or(i64::MAX));
         let rows: Vec<CountedRow> = match filter.pattern() {
             Some(pattern) => page.bind(pattern).all().await?,
@@ -451,8 +454,8 @@ impl Ledger {
 /// The rows of counts that a page reads.
 #[derive(Clone, Copy)]
 struct CountedRows<'a> {
-    /// The condition for their routes.
-    routes: &'a str,
+    /// The condition for their routes and labels.
+    only: &'a str,
     /// The maximum number of these rows.
     most: usize,
 }
@@ -472,10 +475,10 @@ pub(super) fn texts() -> Vec<String> {
         ..RequestFilter::default()
     };
     let llm = RequestFilter { kind: Some(RequestKind::Llm), ..RequestFilter::default() };
-    let filters = [(RequestFilter::default(), ""), (llm, ""), (all, " AND route_no IN (0, 1)")];
-    let pages = |of| {
-        filters.iter().flat_map(move |(filter, routes)| [page(of, filter, routes), counted::page(of, filter, routes)])
-    };
+    let filters =
+        [(RequestFilter::default(), ""), (llm, ""), (all, " AND route_no IN (0, 1) AND label_set_no IN (-2, 1)")];
+    let pages =
+        |of| filters.iter().flat_map(move |(filter, only)| [page(of, filter, only), counted::page(of, filter, only)]);
     let of = |of| pages(of).chain([stop(of), counted::stop(of)].map(str::to_owned)).collect::<Vec<_>>();
     UsageOf::KINDS.into_iter().flat_map(of).collect()
 }

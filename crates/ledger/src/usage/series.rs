@@ -6,7 +6,7 @@
 
 mod text;
 
-use access::{KeyNo, Timestamp, UserId};
+use access::{KeyNo, LabelId, Timestamp, UserId};
 use meter::RequestResult;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
@@ -102,6 +102,8 @@ pub struct SeriesFilter {
     pub model: Option<String>,
     /// The name of the label by which requests are grouped.
     pub label: Option<String>,
+    /// Only requests with this label. In steps of a minute, or in steps of a day by user, plan, model or label without a key.
+    pub with_label: Option<LabelId>,
 }
 
 /// Time series over whole steps from `since` to `until`.
@@ -236,6 +238,7 @@ impl SeriesFilter {
         match (self.step, self.by, self.key, &self.model) {
             (_, Some(SeriesGroup::Label), ..) => SeriesSource::DailyLabels,
             (SeriesStep::Minute, ..) => SeriesSource::Requests,
+            (SeriesStep::Day, ..) if self.with_label.is_some() => SeriesSource::DailyLabels,
             (SeriesStep::Hour, ..) => SeriesSource::Hours,
             (SeriesStep::Day, Some(SeriesGroup::Key), _, None)
             | (SeriesStep::Day, None | Some(SeriesGroup::User | SeriesGroup::Plan), Some(_), None) => {
@@ -279,8 +282,10 @@ impl Ledger {
             series.since = from.min(series.until);
             series.truncated = true;
         }
-        let text = text::text(source, filter.by, of);
-        let query = of.bind(self.store.query(AssertSqlSafe(text)));
+        let only = self.only(source, filter, model).await?;
+        let text = text::text(source, filter.by, of, &only);
+        let query = self.store.query(AssertSqlSafe(text));
+        let query = of.bind(if only.is_empty() { query } else { query.once() });
         let key = filter.key.map(|key| key.0);
         let days = |at: Timestamp| i64::from(at.day().0);
         let query = match source {
@@ -288,8 +293,11 @@ impl Ledger {
             SeriesSource::DailyModels => query.bind(days(series.since)).bind(days(series.until)).bind(model),
             SeriesSource::DailyRoutes => query.bind(days(series.since)).bind(days(series.until)),
             SeriesSource::DailyLabels => {
-                let label = filter.label.clone().unwrap_or_default();
-                query.bind(days(series.since)).bind(days(series.until)).bind(label)
+                let query = query.bind(days(series.since)).bind(days(series.until));
+                match &filter.label {
+                    Some(name) if filter.by == Some(SeriesGroup::Label) => query.bind(name.clone()),
+                    Some(_) | None => query,
+                }
             }
             SeriesSource::HoursOfDays => {
                 query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model)
@@ -308,6 +316,23 @@ impl Ledger {
         };
         let rows: Vec<SeriesRow> = query.all().await?;
         Ok(series.with(rows, filter))
+    }
+
+    /// Returns the conditions beside those of the source's parameters.
+    async fn only(
+        &self,
+        source: SeriesSource,
+        filter: &SeriesFilter,
+        model: Option<i64>,
+    ) -> Result<String, DatabaseError> {
+        let mut only = match filter.with_label {
+            Some(label) => self.label_condition(label).await?,
+            None => String::new(),
+        };
+        if let Some(no) = model.filter(|_| source == SeriesSource::DailyLabels) {
+            only.push_str(&format!(" AND model_no = {no}"));
+        }
+        Ok(only)
     }
 
     /// Returns the start of the first step whose rows an answer can read completely; `None` if it can read all.

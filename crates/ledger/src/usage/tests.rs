@@ -24,6 +24,11 @@ fn of_usage() -> Vec<UsageQuery> {
             &["usage_events USING INDEX sqlite_autoindex_usage_events_1 (id=?)"],
             &["using usage_events_pkey"],
         ),
+        (
+            text("SETS_OF_LABEL"),
+            &["INDEX sqlite_autoindex_label_members_2 (label_id=?)"],
+            &["using label_members_label_id_label_set_no_key"],
+        ),
         (text("MODEL"), &["(kind=? AND name=?)"], &["((kind = 'model'::text) AND (name = $1))"]),
         (text("ONLY_ATTEMPT"), &["a USING INDEX sqlite_autoindex_usage_events_1 (id=?)"], &["using usage_events_pkey"]),
         (

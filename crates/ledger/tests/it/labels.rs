@@ -28,7 +28,15 @@ async fn of_day(ledger: &Ledger, of: impl Into<DayUsageOf>) -> (i64, u64) {
 fn by_team() -> SeriesFilter {
     let (since, until) = (TODAY.start(), TODAY.next().start());
     let by = Some(SeriesGroup::Label);
-    SeriesFilter { by, step: SeriesStep::Day, since, until, key: None, model: None, label: Some("team".to_owned()) }
+    let label = Some("team".to_owned());
+    SeriesFilter { by, step: SeriesStep::Day, since, until, key: None, model: None, label, with_label: None }
+}
+
+/// Returns the cost and the number of all requests of time series.
+async fn sum(ledger: &Ledger, of: UsageOf, filter: &SeriesFilter) -> (i64, u64) {
+    let series = ledger.usage_series(of, filter).await.unwrap().series;
+    let figures = series.iter().flat_map(|of| &of.points);
+    figures.fold((0, 0), |(cost, all), (_, of)| (cost + of.totals.cost.0, all + of.results.unwrap().all()))
 }
 
 async fn audited(store: &Store) {
@@ -78,7 +86,9 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     let counted = ledger.minute_groups(label("team=core"), TODAY).await.unwrap();
     assert_eq!(counted.iter().map(|of| of.requests).sum::<u64>(), 10);
     let events = ledger.day_events(label("team=payments"), TODAY, None).await.unwrap();
-    let of_events: Vec<&str> = events.iter().map(|event| event.labels.as_str()).collect();
+    let mut of_events: Vec<&str> = events.iter().map(|event| event.labels.as_str()).collect();
+    // The ids of one millisecond have no order.
+    of_events.sort_unstable();
     assert_eq!(of_events, ["team=payments", "team=payments,tier=gold"]);
     // Counted requests have labels too.
     let filter = RequestFilter { kind: Some(RequestKind::Route), ..RequestFilter::default() };
@@ -101,6 +111,45 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     assert_eq!(groups.iter().map(|(_, cost, _)| cost).sum::<i64>(), cost);
     let of_ada = ledger.usage_series(ada.user, &by_team()).await.unwrap();
     assert_eq!(of_ada.series.len(), 1);
+
+    // The filter agrees with the totals of a label, in steps of days and minutes, and in the list of requests.
+    let only = |by, step, label: &str| SeriesFilter { by, step, with_label: Some(LabelId::of(label)), ..by_team() };
+    let minute = |label: &str| SeriesFilter {
+        since: NOW,
+        until: access::Timestamp(NOW.0 + 1),
+        ..only(None, SeriesStep::Minute, label)
+    };
+    for (label, cost, requests, lines) in [
+        ("team=payments", 7_000_001_000, 2, 2),
+        ("team=core", 0, 11, 3),
+        ("tier=gold", 7_000_001_000, 2, 2),
+        ("team=pay", 0, 0, 0),
+    ] {
+        let model = SeriesGroup::Model;
+        for filter in [
+            only(None, SeriesStep::Day, label),
+            only(Some(SeriesGroup::Label), SeriesStep::Day, label),
+            only(Some(SeriesGroup::User), SeriesStep::Day, label),
+            only(Some(SeriesGroup::Plan), SeriesStep::Day, label),
+            minute(label),
+        ] {
+            assert_eq!(sum(&ledger, UsageOf::All, &filter).await, (cost, requests), "{filter:?}");
+        }
+        let page = RequestFilter { label: Some(LabelId::of(label)), ..RequestFilter::default() };
+        let page = ledger.requests_page(UsageOf::All, &page, None, 10).await.unwrap();
+        assert_eq!(page.lines.len(), lines, "{label}");
+        let of_models = sum(&ledger, UsageOf::All, &only(Some(model), SeriesStep::Day, label)).await;
+        assert_eq!(of_models.0, cost, "{label}: only LLM requests have a cost");
+    }
+    let mock = SeriesFilter { model: Some("mock".to_owned()), ..only(None, SeriesStep::Day, "team=payments") };
+    assert_eq!(sum(&ledger, UsageOf::All, &mock).await, (7_000_001_000, 2));
+    let other = SeriesFilter { model: Some("fast".to_owned()), ..mock.clone() };
+    assert_eq!(sum(&ledger, UsageOf::All, &other).await, (0, 0));
+    assert_eq!(sum(&ledger, UsageOf::from(bob.user), &mock).await, (0, 0));
+    assert_eq!(
+        sum(&ledger, UsageOf::from(ada.user), &only(None, SeriesStep::Day, "tier=gold")).await,
+        (7_000_000_000, 1)
+    );
     audited(&store).await;
 }
 

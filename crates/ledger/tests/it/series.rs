@@ -30,7 +30,7 @@ fn refused(world: &World, caller: Caller, at: Timestamp) -> UsageEvent {
 }
 
 fn filter(by: Option<SeriesGroup>, step: SeriesStep) -> SeriesFilter {
-    SeriesFilter { by, step, since: at(0), until: at(DAY), key: None, model: None, label: None }
+    SeriesFilter { by, step, since: at(0), until: at(DAY), key: None, model: None, label: None, with_label: None }
 }
 
 async fn series(store: &Store, caller: Caller, filter: &SeriesFilter) -> UsageSeries {

@@ -202,6 +202,7 @@ fn delivery(process: &Process, store: &Store) -> anyhow::Result<Option<MailDeliv
         credentials: of.smtp.credentials.clone(),
         ca: of.ca.as_ref().map(read).transpose()?,
         timeout: of.timeout,
+        opening: mail::OPENING_MAX,
     };
     let finance = (!seller.email.is_empty()).then(|| MailParty::new(&seller.name, &seller.email));
     let settings = MailSettings {

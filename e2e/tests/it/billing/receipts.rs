@@ -16,7 +16,7 @@ use crate::store;
 const CHARGES: &str = "UPDATE plan_versions SET charges = '[{\"name\":\"Requests\",\"metric\":\"requests\",\"model\":\"package\",\"size\":2,
     \"unit\":{\"pico\":250000000000000,\"currency\":\"IDR\"}}]' WHERE price = 150000";
 /// Moves the subscription and its usage back, so that the period ended some days ago.
-pub(super) const EARLIER: [&str; 5] = [
+pub(crate) const EARLIER: [&str; 5] = [
     "UPDATE subscriptions SET first_day = first_day - 40, last_day = last_day - 40",
     "UPDATE subscription_days SET first_day = first_day - 40, period_first = period_first - 40, period_last = period_last - 40",
     "UPDATE usage_events SET day = day - 40, started_at = started_at - 3456000000000",

@@ -18,12 +18,13 @@ use uuid::Uuid;
 
 use super::enabled::books;
 use super::focus::{self, FocusMonth};
+use super::posting_rows;
 use crate::finance::Finance;
 use crate::input;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Number of invoices that are read at a time.
+/// Number of invoices or postings that are read at a time.
 const PAGE: u32 = 100;
 
 /// The query of an export.
@@ -33,12 +34,12 @@ const PAGE: u32 = 100;
 pub(in crate::routes) struct ExportQuery {
     /// The month in UTC, by the time at which invoices were opened: `2026-11`.
     month: String,
-    /// The form of the table: `focus` (FOCUS 1.2).
+    /// The form of the table: `focus` (FOCUS 1.2), or `postings` (the double entries of each change of money).
     format: String,
 }
 
-/// Exports the lines of a month's invoices as CSV in the form of FOCUS 1.2. Void invoices are not part of it; the amounts of
-/// credit notes are negative.
+/// Exports the lines of a month's invoices as CSV in the form of FOCUS 1.2, or the postings of a month. Void invoices are not
+/// part of FOCUS; the amounts of credit notes are negative. A debit is a positive posting, and each transaction sums to zero.
 #[utoipa::path(get, path = "/api/billing/export", tag = "billing", params(ExportQuery),
     security(("token" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = String, content_type = "text/csv", example = "BilledCost,BillingAccountId…")))]
@@ -48,17 +49,20 @@ pub(in crate::routes) async fn export(
     request: Request,
 ) -> Result<Response, Problem> {
     let ExportQuery { month, format } = input::query(request.uri())?;
-    if format != "focus" {
-        return Err(Problem::new(Refusal::BadRequest, "`format` must be `focus`"));
-    }
+    let form = match format.as_str() {
+        "focus" => ExportForm::Focus,
+        "postings" => ExportForm::Postings,
+        _ => return Err(Problem::new(Refusal::BadRequest, "`format` must be `focus` or `postings`")),
+    };
     let invalid = || Problem::new(Refusal::BadRequest, "`month` is a month, such as `2026-11`");
     let first_day = Day::parse(&format!("{month}-01")).ok_or_else(invalid)?;
     let CivilDate { year, month: nth, .. } = first_day.civil();
     let next = CivilDate { year: year + nth / 12, month: nth % 12 + 1, day: 1 }.to_day().ok_or_else(invalid)?;
     let store = books(&app)?.store().clone();
     let seller = app.live.load().process.brand.name.clone();
-    let name = HeaderValue::try_from(format!("attachment; filename=\"focus-{month}.csv\"")).map_err(Problem::fault)?;
-    let body = ExportBody { store, month: FocusMonth { seller, first_day, next }, after: None }.into_body();
+    let name =
+        HeaderValue::try_from(format!("attachment; filename=\"{format}-{month}.csv\"")).map_err(Problem::fault)?;
+    let body = ExportBody { store, month: FocusMonth { seller, first_day, next }, form, after: None }.into_body();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
         (header::CONTENT_DISPOSITION, name),
@@ -70,8 +74,24 @@ pub(in crate::routes) async fn export(
 struct ExportBody {
     store: Store,
     month: FocusMonth,
-    /// The last invoice that was written; `None` before the head.
-    after: Option<Uuid>,
+    form: ExportForm,
+    /// The last row that was written; `None` before the head.
+    after: Option<WrittenRow>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExportForm {
+    Focus,
+    Postings,
+}
+
+/// The place after which the next part begins.
+#[derive(Debug, Clone, Copy)]
+enum WrittenRow {
+    Head,
+    Invoice(Uuid),
+    /// The transaction and the number of an entry.
+    Entry(Uuid, i64),
 }
 
 impl ExportBody {
@@ -84,16 +104,37 @@ impl ExportBody {
         Body::from_stream(parts)
     }
 
-    /// Returns the next part; `None` after the last invoice.
+    /// Returns the next part; `None` after the last row.
     async fn next(&mut self) -> Result<Option<String>, store::DatabaseError> {
         let Some(after) = self.after else {
-            self.after = Some(Uuid::nil());
-            return Ok(Some(focus::HEAD.to_owned()));
+            self.after = Some(WrittenRow::Head);
+            let head = match self.form {
+                ExportForm::Focus => focus::HEAD,
+                ExportForm::Postings => posting_rows::HEAD,
+            };
+            return Ok(Some(head.to_owned()));
         };
+        match (self.form, after) {
+            (ExportForm::Focus, WrittenRow::Invoice(id)) => self.invoices(id).await,
+            (ExportForm::Focus, WrittenRow::Head | WrittenRow::Entry(..)) => self.invoices(Uuid::nil()).await,
+            (ExportForm::Postings, WrittenRow::Entry(id, no)) => self.postings(Some((id, no))).await,
+            (ExportForm::Postings, WrittenRow::Head | WrittenRow::Invoice(_)) => self.postings(None).await,
+        }
+    }
+
+    async fn postings(&mut self, after: Option<(Uuid, i64)>) -> Result<Option<String>, store::DatabaseError> {
+        let between = (self.month.first_day.start(), self.month.next.start());
+        let page = exports::posted(&self.store, between, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        self.after = Some(WrittenRow::Entry(last.transaction_id, last.no));
+        Ok(Some(page.iter().map(posting_rows::row).collect()))
+    }
+
+    async fn invoices(&mut self, after: Uuid) -> Result<Option<String>, store::DatabaseError> {
         let between = (self.month.first_day.start(), self.month.next.start());
         let page = exports::issued(&self.store, between, after, PAGE).await?;
         let Some((last, _)) = page.last() else { return Ok(None) };
-        self.after = Some(*last);
+        self.after = Some(WrittenRow::Invoice(*last));
         let mut text = String::new();
         for (id, account) in &page {
             let lines = invoices::lines(&self.store, *id).await?;

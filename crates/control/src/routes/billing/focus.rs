@@ -127,7 +127,7 @@ fn row(
 }
 
 /// Returns the number of pico units in the smallest unit of a currency.
-const fn smallest(currency: Currency) -> i128 {
+pub(super) const fn smallest(currency: Currency) -> i128 {
     match currency {
         Currency::Idr => PICO,
         Currency::Usd => PICO / 1_000_000_000,
@@ -140,7 +140,7 @@ fn unit_price(amount: i128, quantity: i64, currency: Currency) -> String {
 }
 
 /// Writes pico units as a decimal number with at least one place: readers of the table infer its type.
-fn decimal(pico: i128) -> String {
+pub(super) fn decimal(pico: i128) -> String {
     let sign = if pico < 0 { "-" } else { "" };
     let (whole, part) = (pico.unsigned_abs() / PICO.unsigned_abs(), pico.unsigned_abs() % PICO.unsigned_abs());
     let part = format!("{part:012}");

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use access::Refusal;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use billing::midtrans::{NotificationError, ReceivedNotification};
-use http_body_util::{BodyExt, Limited};
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ledger::billing::{NewNotification, payments};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -31,10 +34,7 @@ const WITHIN: Duration = Duration::from_secs(5);
     extensions(("x-codes" = json!(["bad_request", "not_found", "payload_too_large", "overloaded"]))),
     responses((status = 200, body = Value, description = "The notification is stored", example = json!({}))))]
 pub(in crate::routes) async fn notify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Problem> {
-    let body = timeout(WITHIN, Limited::new(request.into_body(), BODY_BYTES_MAX).collect()).await;
-    let body = body.map_err(|_| Problem::new(Refusal::BadRequest, "the body did not arrive in time"))?;
-    let body =
-        body.map_err(|_| Problem::new(Refusal::PayloadTooLarge, "a notification has at most 64 KiB"))?.to_bytes();
+    let body = read(request.into_body()).await?;
     let books = books(&app)?;
     let provider =
         books.provider().ok_or_else(|| Problem::new(Refusal::NotFound, "no payment provider is configured"))?;
@@ -60,4 +60,18 @@ pub(in crate::routes) async fn notify(State(app): State<Arc<App>>, request: Requ
     };
     payments::add_notification(store, new).await?;
     Ok(Json(json!({})))
+}
+
+/// Reads a body; one that announces that it is too large is refused before it is read.
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Refusal::PayloadTooLarge, "a notification has at most 64 KiB");
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    match timeout(WITHIN, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(Refusal::BadRequest, "the body ended early")),
+        Err(_) => Err(Problem::new(Refusal::BadRequest, "the body did not arrive in time")),
+    }
 }

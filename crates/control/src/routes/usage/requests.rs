@@ -20,6 +20,7 @@ use crate::caller::Caller;
 use crate::csv;
 use crate::figures::{Cost, KeyOwnerView, Tokens, ms};
 use crate::input;
+use crate::labels_view;
 use crate::listing::{self, Place};
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
@@ -38,6 +39,10 @@ struct RequestListQuery {
     key_id: Option<Uuid>,
     /// Returns only requests for this model, as clients name it.
     model: Option<String>,
+    /// Returns only requests with this label, as `NAME=VALUE`. Requests that were made
+    /// under more than the maximum of 1,000 label sets have no label.
+    #[param(max_length = 791, pattern = "^[^=,]+=[^,]+$")]
+    label: Option<String>,
     /// Returns only requests with this status, such as `429`, with this class of statuses, such as `4xx`, or with this
     /// result: `succeeded`, `refused` or `failed`. A single status selects no items with `count`.
     status: Option<String>,
@@ -332,7 +337,8 @@ pub(in crate::routes) async fn list(
         return Err(Problem::new(Refusal::BadRequest, message));
     }
     let (key, model) = (scope.key_no(), query.model);
-    let filter = RequestFilter { key, model, status, result, since, until, kind, routes, text };
+    let label = query.label.as_deref().map(labels_view::filter).transpose()?;
+    let filter = RequestFilter { key, model, label, status, result, since, until, kind, routes, text };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
     let item = if scope.user.is_none() { RequestItem::with_user } else { RequestItem::from };
     let cursor = |RequestPlace { at, id }: RequestPlace| Place { at, id }.cursor();

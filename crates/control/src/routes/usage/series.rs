@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::figures::{UsageFigures, ms};
 use crate::input;
+use crate::labels_view;
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
 use crate::state::App;
@@ -47,6 +48,11 @@ struct UsageSeriesQuery {
     key_id: Option<Uuid>,
     /// Returns only LLM requests for this model, as clients name it.
     model: Option<String>,
+    /// Returns only requests with this label, as `NAME=VALUE`, in steps of a minute, or in steps of a day with `by` of `user`,
+    /// `plan`, `model` or a label and without a key. Requests that were made
+    /// under more than the maximum of 1,000 label sets have no label.
+    #[param(max_length = 791, pattern = "^[^=,]+=[^,]+$")]
+    label: Option<String>,
     /// The usage of `me` (the default), of `all` users, of `user:ID`, of the users with the plan `plan:NAME` now, or of
     /// the key `key:ID`. Only for admins, except `me`.
     scope: Option<String>,
@@ -336,7 +342,9 @@ pub(in crate::routes) async fn series(
         key,
         model: query.model.clone(),
         label,
+        with_label: query.label.as_deref().map(labels_view::filter).transpose()?,
     };
+    check_label(&filter)?;
     let is_whole = step == StepParameter::Day && filter.key.is_none() && filter.model.is_none();
     if filter.label.is_some() && !is_whole {
         let message = "`by=label:NAME` needs `step=day`, and neither `key_id` nor `model`";
@@ -348,6 +356,28 @@ pub(in crate::routes) async fn series(
         FormatParameter::Json => Json(series).into_response(),
         FormatParameter::Csv => table::response(&series, query.empty.unwrap_or(false)),
     })
+}
+
+/// Checks that the figures of a label exist: totals per hour, key, route and result have none.
+///
+/// # Errors
+/// `bad_request` for other figures.
+fn check_label(filter: &SeriesFilter) -> Result<(), Problem> {
+    let is_known = match (filter.step, filter.by) {
+        (SeriesStep::Minute, _) => true,
+        (SeriesStep::Day, Some(SeriesGroup::Key | SeriesGroup::Route | SeriesGroup::Status))
+        | (SeriesStep::Hour, _) => false,
+        (
+            SeriesStep::Day,
+            None | Some(SeriesGroup::Model | SeriesGroup::User | SeriesGroup::Plan | SeriesGroup::Label),
+        ) => filter.key.is_none(),
+    };
+    if filter.with_label.is_none() || is_known {
+        return Ok(());
+    }
+    let message =
+        "`label` needs `step=minute`, or `step=day` without a key and with `by` of `user`, `plan`, `model` or a label";
+    Err(Problem::new(Refusal::BadRequest, message))
 }
 
 /// Returns the grouping, and the name of the label for groups of its values.

@@ -69,8 +69,8 @@ pub(super) struct CountedRow {
 
 /// Builds the query for a page in the range of places of `super::page`. `$6`: the key or null, `$7`: the maximum number, `$8`:
 /// the text if the filter has one.
-pub(super) fn page(of: UsageOf, filter: &RequestFilter, routes: &str) -> String {
-    let mut filters = format!("AND (key_no = $6 OR $6 IS NULL){routes}");
+pub(super) fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
+    let mut filters = format!("AND (key_no = $6 OR $6 IS NULL){only}");
     if let Some(result) = filter.result {
         filters.push_str(&format!(" AND ({}) = {}", results::OF_COUNTS, result.number()));
     }

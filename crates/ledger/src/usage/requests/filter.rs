@@ -1,6 +1,6 @@
 //! The conditions of a list of requests.
 
-use access::{KeyNo, Timestamp};
+use access::{KeyNo, LabelId, Timestamp};
 use meter::RequestResult;
 
 /// The condition for rows whose route, key or subject has a name that contains a text, with any case of ASCII letters.
@@ -30,6 +30,8 @@ pub struct RequestFilter {
     pub key: Option<KeyNo>,
     /// Only requests for this model, as the client named it.
     pub model: Option<String>,
+    /// Only requests with this label.
+    pub label: Option<LabelId>,
     /// Only responses with a status in this range, both ends included.
     pub status: Option<(u16, u16)>,
     /// Only requests with this result.
@@ -50,7 +52,7 @@ impl RequestFilter {
     /// Whether a scan may meet rows that do not match the filter.
     pub(super) const fn chooses(&self) -> bool {
         let chooses = self.key.is_some() || self.model.is_some() || self.status.is_some() || self.result.is_some();
-        chooses || self.kind.is_some() || self.routes.is_some() || self.text.is_some()
+        chooses || self.label.is_some() || self.kind.is_some() || self.routes.is_some() || self.text.is_some()
     }
 
     /// Whether lines of counts may match the filter.

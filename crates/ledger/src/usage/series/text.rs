@@ -21,7 +21,8 @@ pub(super) enum SeriesSource {
     DailyModels,
     /// Daily totals of routes, which contain all requests of users. Parameters as for keys, without `$4`.
     DailyRoutes,
-    /// Daily totals of label sets. Parameters as for keys, `$4`: the name of the label.
+    /// Daily totals of label sets, users and models. Parameters as for keys, `$4`: the name of the label by which rows are
+    /// grouped.
     DailyLabels,
     /// Totals per hour in steps of an hour, and events for percentiles. `$1`: user, `$2`: first hour, `$3`: hour after the
     /// last, `$4`: key or null, `$5`: model or null, `$6` and `$7`: start and end of the events;
@@ -52,10 +53,11 @@ const TOKENS: [(&str, TokenTotal); 6] = [
 ];
 
 /// Builds the query. Its rows are ordered by group and step. A group is a place: 1 has the most requests, and the place
-/// after [`GROUPS_MAX`] has all remaining groups. No join is between two results with a row per request.
-pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> String {
+/// after [`GROUPS_MAX`] has all remaining groups. No join is between two results with a row per request. `only` are further
+/// conditions for rows of labels, events and counts.
+pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf, only: &str) -> String {
     let (sums, results) = (sums!(), results!());
-    let read = Reading { by, of }.source(source);
+    let read = Reading { by, of, only }.source(source);
     let (plans, read) = match by {
         // Totals have no plan, so the present plan of the user counts.
         Some(SeriesGroup::Plan) => (
@@ -121,12 +123,13 @@ impl Places {
 
 /// The grouping and the scope of the rows that are read.
 #[derive(Clone, Copy)]
-struct Reading {
+struct Reading<'a> {
     by: Option<SeriesGroup>,
     of: UsageOf,
+    only: &'a str,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// The column by which the rows are grouped. A plan is found by its user, which has another name until then.
     fn group(self, model: &str, status: &str) -> String {
         match self.by {
@@ -163,18 +166,30 @@ impl Reading {
                 FROM daily_routes WHERE {of} AND day >= $2 AND day < $3",
                 self.group("0", "0")
             ),
-            SeriesSource::DailyLabels => format!(
-                "SELECT {}, day - $2 AS point, requests, {results}, timed_requests, duration_us, credits,
-                {summed}, cost_nano, unpriced_requests
-                FROM daily_labels LEFT JOIN (SELECT label_set_no AS set_no, min(label_set_no) OVER (PARTITION BY value) AS value_no
-                FROM label_members WHERE name = $4) valued ON set_no = label_set_no WHERE {of} AND day >= $2 AND day < $3",
-                self.group("0", "0")
-            ),
+            SeriesSource::DailyLabels => self.daily_labels(&summed),
             SeriesSource::Hours => self.hours("hour - $2"),
             SeriesSource::HoursOfDays => self.hours("(hour - $2) / 24"),
             SeriesSource::Requests if self.by == Some(SeriesGroup::Model) => self.events(),
             SeriesSource::Requests => format!("{} UNION ALL {}", self.events(), self.minutes()),
         }
+    }
+
+    /// Daily totals of label sets; only those of models are of LLM requests.
+    fn daily_labels(self, summed: &str) -> String {
+        let (of, only, group) = (self.of.condition(), self.only, self.group("model_no", "0"));
+        let valued = match self.by {
+            Some(SeriesGroup::Label) => {
+                " LEFT JOIN (SELECT label_set_no AS set_no, min(label_set_no) OVER (PARTITION BY value) AS value_no
+                FROM label_members WHERE name = $4) valued ON set_no = label_set_no"
+            }
+            _ => "",
+        };
+        let models = if self.by == Some(SeriesGroup::Model) { " AND model_no >= 0" } else { "" };
+        format!(
+            "SELECT {group}, day - $2 AS point, requests, succeeded, refused, errors, timed_requests, duration_us, credits,
+            {summed}, cost_nano, unpriced_requests
+            FROM daily_labels{valued} WHERE {of} AND day >= $2 AND day < $3{models}{only}"
+        )
     }
 
     /// Daily totals of keys. Those of requests without a key are only in the totals of routes.
@@ -242,7 +257,7 @@ impl Reading {
         let counts = counts!();
         let group = self.group("coalesce(model_no, 0)", results::of_event());
         let [succeeded, refused, errors] = RequestResult::ALL.map(results::is);
-        let of = self.of_events([7, 8]);
+        let (of, only) = (self.of_events([7, 8]), self.only);
         format!(
             "SELECT {group}, (started_at - $2) / $6 AS point, CASE WHEN {counts} THEN 1 ELSE 0 END AS requests,
             {succeeded} AS succeeded, {refused} AS refused, {errors} AS errors,
@@ -251,19 +266,19 @@ impl Reading {
             CASE WHEN {counts} AND format IS NOT NULL AND (attempts = 0 OR cost_nano IS NULL OR attempts > 1 AND EXISTS
                 (SELECT 1 FROM usage_attempts t WHERE t.event_id = usage_events.id AND t.cost_nano IS NULL)) THEN 1 ELSE 0
                 END AS unpriced_requests
-            FROM usage_events WHERE {of} AND started_at >= $2 AND started_at < $3"
+            FROM usage_events WHERE {of}{only} AND started_at >= $2 AND started_at < $3"
         )
     }
 
     fn minutes(self) -> String {
         // Counts are of requests without a model.
-        let (group, of) = (self.group("0", results::OF_COUNTS), self.of.condition());
+        let (group, of, only) = (self.group("0", results::OF_COUNTS), self.of.condition(), self.only);
         let ([succeeded, refused, errors], sent) =
             (RequestResult::ALL.map(results::of_counts), results::SENT_OF_COUNTS);
         format!(
             "SELECT {group}, (minute * 60000000 - $2) / $6, {sent}, {succeeded}, {refused}, {errors},
             CAST(NULL AS BIGINT), credits, 0, 0, 0, 0, 0, 0, 0, 0 FROM usage_counts WHERE {of}
-            AND minute >= $2 / 60000000 AND minute < $3 / 60000000 AND (key_no = $4 OR $4 IS NULL) AND $5 IS NULL"
+            AND minute >= $2 / 60000000 AND minute < $3 / 60000000 AND (key_no = $4 OR $4 IS NULL) AND $5 IS NULL{only}"
         )
     }
 }
@@ -279,7 +294,7 @@ impl Percentiles {
     fn of(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf) -> Self {
         let from = match source {
             SeriesSource::Requests => "source".to_owned(),
-            SeriesSource::Hours => Reading { by, of }.durations(),
+            SeriesSource::Hours => Reading { by, of, only: "" }.durations(),
             SeriesSource::DailyKeys
             | SeriesSource::DailyModels
             | SeriesSource::DailyRoutes
@@ -333,7 +348,7 @@ fn named(by: Option<SeriesGroup>) -> (&'static str, &'static str) {
 #[cfg(test)]
 pub(in crate::usage) fn texts() -> Vec<String> {
     use SeriesGroup::{Key, Model, Plan, Route, Status, User};
-    use SeriesSource::{DailyKeys, DailyModels, DailyRoutes, Hours, HoursOfDays, Requests};
+    use SeriesSource::{DailyKeys, DailyLabels, DailyModels, DailyRoutes, Hours, HoursOfDays, Requests};
     let groups = |source, groups: &[SeriesGroup]| {
         let groups = groups.iter().map(|by| Some(*by)).chain([None]);
         groups.map(move |by| (source, by)).collect::<Vec<_>>()
@@ -347,6 +362,9 @@ pub(in crate::usage) fn texts() -> Vec<String> {
         groups(Requests, &[Key, Model, Plan, Route, Status, User]),
     ];
     let all = all.concat().into_iter();
-    let all = all.chain([(SeriesSource::DailyLabels, Some(SeriesGroup::Label))]);
-    all.flat_map(|(source, by)| UsageOf::KINDS.map(|of| text(source, by, of))).collect()
+    let all = all.chain([(DailyLabels, Some(SeriesGroup::Label))]).map(|(source, by)| (source, by, ""));
+    let labelled =
+        [groups(DailyLabels, &[Model, Plan, SeriesGroup::Label, User]), groups(Requests, &[Key, Model, Status])];
+    let labelled = labelled.concat().into_iter().map(|(source, by)| (source, by, " AND label_set_no IN (-2, 1)"));
+    all.chain(labelled).flat_map(|(source, by, only)| UsageOf::KINDS.map(|of| text(source, by, of, only))).collect()
 }

@@ -10,6 +10,7 @@ fn check(step: StepParameter, since: Option<&str>, until: Option<&str>) -> Resul
         until: until.map(str::to_owned),
         key_id: None,
         model: None,
+        label: None,
         scope: None,
         user_id: None,
         empty: None,

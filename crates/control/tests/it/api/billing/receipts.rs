@@ -93,6 +93,39 @@ async fn a_month_is_exported_in_the_form_of_focus() {
 }
 
 #[tokio::test]
+async fn the_postings_of_a_month_are_exported_and_each_transaction_sums_to_zero() {
+    let shop = Shop::open().await;
+    let invoice = shop.invoice().await;
+    let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "va", "bank": "bca"})).await.json();
+    let order = paying["payment"]["order_id"].as_str().unwrap();
+    shop.play(&format!("/_stub/pay/{order}")).await;
+    let notification = shop.play(&format!("/_stub/resend/{order}")).await.to_string();
+    assert_eq!(crate::client::post(shop.world.address, super::NOTIFICATION, &[], &notification).await.status, 200);
+    shop.handle().await;
+    let fin = finance(&shop).await;
+    let month = shop.world.clock.now().day().to_string();
+    let path = format!("/api/billing/export?month={}&format=postings", month.rsplit_once('-').unwrap().0);
+    let table = get(shop.world.address, &path, &[&fin]).await;
+    assert!(table.headers["content-disposition"].contains("postings-2026-11.csv"), "{table:?}");
+    let rows = rows_of(&table);
+    assert_eq!(rows[0], "at,transaction_id,no,reason,account,user_id,currency,amount,invoice,payment_id");
+    let (mut sums, mut accounts) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+    for row in &rows[1..] {
+        let cells: Vec<&str> = row.split(',').collect();
+        let amount: i64 = cells[7].strip_suffix(".0").unwrap().parse().unwrap();
+        assert_eq!((cells.len(), cells[6]), (10, "IDR"), "{row}");
+        *sums.entry(cells[1].to_owned()).or_insert(0) += amount;
+        *accounts.entry(cells[4].to_owned()).or_insert(0) += amount;
+    }
+    assert!(sums.len() == 2 && sums.values().all(|sum| *sum == 0), "{table:?}");
+    let expected = [("clearing", 150_000), ("receivable", 0), ("revenue", -150_000)];
+    assert_eq!(accounts.into_iter().collect::<Vec<_>>(), expected.map(|(name, sum)| (name.to_owned(), sum)));
+    shop.get(&path).await.refuses(403, "forbidden");
+    let other = get(shop.world.address, "/api/billing/export?month=2026-10&format=postings", &[&fin]).await;
+    assert_eq!(rows_of(&other).len(), 1, "{other:?}");
+}
+
+#[tokio::test]
 async fn without_billing_nothing_is_exported_or_compared() {
     let world = crate::world::World::start().await;
     let root = world.person_with("root", access::Role::Admin).await;

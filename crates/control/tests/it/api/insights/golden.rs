@@ -1,12 +1,15 @@
 //! Days that are worked out by hand, and figures that must agree wherever they are shown.
 
-use access::{Day, LabelSet, NanoUsd, Timestamp};
+use std::sync::Arc;
+
+use access::{Day, LabelSet, NanoUsd, Timestamp, Tokens};
 use ledger::reconcile::Days;
 use ledger::{Ledger, UsageOf};
-use meter::{RequestOrigin, UnknownCost, UsageEvent};
+use meter::{RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
 use super::{admin, at, by_name, date, node_ends, owned};
+use crate::api::models;
 use crate::client::get;
 use crate::world::{Holder, NOON, World, event};
 
@@ -98,6 +101,80 @@ async fn unpriced_models_are_counted_and_not_guessed() {
     assert_eq!((&roi["spent"], &roi["saved"]), (&cost(1_500), &json!([])));
     // Their cached tokens may have saved money.
     assert!(by_name(&roi["not_counted"], "kind").contains(&("prompt_cache".to_owned(), 3)), "{roi}");
+}
+
+/// The prices of 2026-11-19 and before, and those since 2026-11-20, which is today. A dollar per million tokens is 1,000
+/// nano-dollars per token: a cached token saves 225 nano-dollars at the first price, and 300 at the second one.
+const DATED_PRICES: &str = "providers:
+  - {name: openai, kind: openai, credential: vault}
+models:
+  - {name: fast, targets: [{provider: openai, model: gpt-5-mini}]}
+prices:
+  - {model: openai/gpt-5-mini, until: 2026-11-19, input: '0.25', cached_input: '0.025', output: '2'}
+  - {model: openai/gpt-5-mini, from: 2026-11-20, input: '0.40', cached_input: '0.10', output: '2'}
+";
+
+/// Each cached token saves the difference of the rates that its request had.
+#[tokio::test]
+async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
+    let world = models::world(DATED_PRICES).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let traffic = world.live.load_full().traffic.clone();
+    let provider = traffic.provider("openai").unwrap();
+    let version = |on: Timestamp| traffic.price(provider, ("gpt-5-mini", None), on).unwrap().version.clone();
+    let (old, new) = (version(at(1, 1)), version(at(0, 1)));
+    assert_ne!(old, new);
+    let call =
+        |holder: &Holder, begun: Timestamp, price: Option<&Arc<str>>, [input, cached, output, nano]: [i64; 4]| {
+            let mut event = event(holder.caller, begun, price.map(|_| NanoUsd(nano)));
+            let tokens = |count: i64| Some(Tokens(count.unsigned_abs()));
+            let usage = Usage {
+                input: tokens(input),
+                cached_input: tokens(cached),
+                output: tokens(output),
+                ..Usage::empty(Source::Reported)
+            };
+            for attempt in &mut event.attempts {
+                (attempt.usage, attempt.price_version) = (Some(usage), price.cloned());
+                attempt.unknown = price.is_none().then_some(UnknownCost::NoPrice);
+            }
+            event
+        };
+    let refused = UsageEvent {
+        attempts: Vec::new(),
+        status: 429,
+        refusal: Some("budget_exceeded".into()),
+        ..call(&bob, at(0, 5), None, [0; 4])
+    };
+    world
+        .record(vec![
+            // 2,000 x 400 + 1,000 x 100 + 100 x 2,000; without the cache 3,000 x 400 + 100 x 2,000 = 1,400,000.
+            call(&ada, at(0, 1), Some(&new), [2_000, 1_000, 100, 1_100_000]),
+            // 100 x 400 + 500 x 100 + 10 x 2,000; without the cache 600 x 400 + 10 x 2,000 = 260,000.
+            call(&ada, at(0, 2), Some(&new), [100, 500, 10, 110_000]),
+            // A node with yesterday's configuration: 3,000 x 250 + 2,000 x 25; without the cache 5,000 x 250 = 1,250,000.
+            call(&bob, at(0, 3), Some(&old), [3_000, 2_000, 0, 800_000]),
+            // Without a price, and without cached tokens.
+            call(&bob, at(0, 4), None, [10, 9_000, 10, 0]),
+            call(&bob, at(0, 6), Some(&new), [1_000, 0, 0, 400_000]),
+            refused,
+            // Yesterday is another day.
+            call(&ada, at(1, 1), Some(&old), [0, 7_000, 0, 175_000]),
+        ])
+        .await;
+    let root = admin(&world).await;
+    let roi = async |credential: &str| get(world.address, "/roi/today", &[credential]).await.json();
+    let all = roi(&root).await;
+    assert_eq!(all["spent"], cost(1_100_000 + 110_000 + 800_000 + 400_000), "{all}");
+    let saved = 300_000 + 150_000 + 450_000;
+    assert_eq!((&all["total_saved"], &all["saved"][0]["amount"]), (&cost(saved), &cost(saved)), "{all}");
+    assert_eq!((&all["saved"][0]["kind"], &all["saved"][0]["requests"]), (&json!("prompt_cache"), &json!(3)));
+    assert_eq!(saved, (1_400_000 - 1_100_000) + (260_000 - 110_000) + (1_250_000 - 800_000));
+    let not_counted = by_name(&all["not_counted"], "kind");
+    assert!(not_counted.contains(&("prompt_cache".to_owned(), 1)), "{all}");
+    assert!(not_counted.contains(&("refused_overspend".to_owned(), 1)), "{all}");
+    let own = roi(&ada.bearer()).await;
+    assert_eq!((&own["spent"], &own["total_saved"]), (&cost(1_210_000), &cost(450_000)), "{own}");
 }
 
 /// A sequence of numbers that look random (Knuth's linear congruential generator).

@@ -113,6 +113,47 @@ async fn leads_see_the_usage_of_their_label_and_no_other() {
     }
 }
 
+/// The filter of series and of the list of requests.
+#[tokio::test]
+async fn usage_is_selected_by_a_label() {
+    let world = World::start().await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let events = vec![
+        labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
+        labelled(event(bob.caller, at(0, 2), Some(NanoUsd(40))), "team=payments"),
+        labelled(event(bob.caller, at(0, 3), Some(NanoUsd(7))), "team=core"),
+        event(bob.caller, at(0, 4), Some(NanoUsd(2))),
+    ];
+    world.record(events).await;
+    let root = admin(&world).await;
+    let see = async |path: &str, bearer: &str| get(world.address, path, &[bearer]).await;
+    let of_label = async |query: &str, bearer: &str| {
+        let series = see(&format!("/api/usage/series?{query}"), bearer).await.json();
+        let points = series["series"].as_array().unwrap().iter().flat_map(|of| of["points"].as_array().unwrap());
+        points.map(|point| point["cost"]["amount_nano"].as_i64().unwrap()).sum::<i64>()
+    };
+    let (ada, bob) = (ada.bearer(), bob.bearer());
+    assert_eq!(of_label("label=team%3Dpayments&scope=all", &root).await, 1_540);
+    assert_eq!(of_label("label=team=payments&scope=all&by=user", &root).await, 1_540);
+    assert_eq!(of_label("label=team=payments&scope=all&by=label:tier", &root).await, 1_540);
+    let around = "since=2026-11-20T11:59:00Z&until=2026-11-20T12:01:00Z";
+    assert_eq!(of_label(&format!("label=team=payments&scope=all&step=minute&{around}"), &root).await, 1_540);
+    assert_eq!(of_label("label=team=core", &bob).await, 7);
+    assert_eq!(of_label("label=team=payments", &bob).await, 40, "a member sees the own usage");
+    assert_eq!(of_label("label=team=none&scope=all", &root).await, 0);
+    let listed = see("/api/usage/requests?label=tier=gold&scope=all", &root).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let listed = see("/api/usage/requests?label=tier=gold", &bob).await.json();
+    assert_eq!(listed["items"], json!([]));
+    for bad in ["label=team", "label==a", "label=team=", "label=a=b,c=d", "label=a=%0A", "label="] {
+        see(&format!("/api/usage/series?{bad}"), &ada).await.refuses(400, "bad_request");
+        see(&format!("/api/usage/requests?{bad}"), &ada).await.refuses(400, "bad_request");
+    }
+    for bad in ["step=hour", "by=key", "by=route", "by=status"] {
+        see(&format!("/api/usage/series?label=team=core&{bad}"), &ada).await.refuses(400, "bad_request");
+    }
+}
+
 #[tokio::test]
 async fn programs_tools_and_sessions_decide_classes() {
     let world = World::start().await;

@@ -1,0 +1,64 @@
+//! Speed and memory with a large store. `make soak` runs these tests at their full size (`TOLLGATE_TEST_LONG=1`) and asserts
+//! their bounds; otherwise they are small, and show that each figure is right. SQLite only.
+
+mod billing;
+mod days;
+mod fill;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use e2e::{Canary, Wire, is_long};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::hostile::say;
+
+/// Requests at a constant rate, whether or not earlier ones have a response.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    per_second: u32,
+    requests: u32,
+    connections: u32,
+}
+
+impl Load {
+    /// Sends a request repeatedly, each with the status 200. Returns the durations from the time at which each was due, in
+    /// ascending order.
+    async fn run(self, to: SocketAddr, request: String) -> Vec<Duration> {
+        let began = Instant::now();
+        let mut connections = JoinSet::new();
+        for first in 0..self.connections {
+            let request = request.clone();
+            connections.spawn(async move {
+                let mut wire = Wire::connect(to).await.unwrap();
+                let mut durations = Vec::new();
+                for nth in (first..self.requests).step_by(usize::try_from(self.connections).unwrap()) {
+                    let due = began + Duration::from_secs(1) * nth / self.per_second;
+                    sleep_until(due).await;
+                    wire.write(request.as_bytes()).await.unwrap();
+                    let head = wire.head().await.expect("a response");
+                    let (body, is_whole) = wire.body(head.framing().unwrap()).await;
+                    assert!(is_whole && head.word(1) == "200", "{} {}", head.word(1), String::from_utf8_lossy(&body));
+                    durations.push(due.elapsed());
+                }
+                durations
+            });
+        }
+        let mut durations = connections.join_all().await.concat();
+        durations.sort_unstable();
+        durations
+    }
+}
+
+/// Returns a percentile of durations in ascending order.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
+}
+
+/// Prints a duration, and asserts its bound in long runs. A machine that is busy has more time.
+fn within(canary: &Canary, what: &str, measured: Duration, limit: Duration) {
+    let allowed = canary.allows(limit);
+    say(&format!("{what}: {measured:?}, allowed are {allowed:?}"));
+    assert!(!is_long() || measured <= allowed, "{what}: {measured:?}, allowed are {allowed:?}");
+}
