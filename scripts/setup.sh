@@ -231,9 +231,24 @@ clients() {
     environment webhooks
     environment billing
     environment consul
+    otlp_receiver
     has curl || install curl
     has h2load || install nghttp2-client
     go_client
+}
+
+# A receiver of OTLP, whose wheel is for certain versions of Python; only its executable is used.
+otlp_receiver() {
+    local package=rotel==0.0.1a15
+    [ "$(cat "$tools/rotel/installed" 2>/dev/null)" = "$package" ] && return
+    python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
+    say "installing $package in $tools"
+    rm -rf "$tools/rotel"
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --no-deps \
+        --python-version 3.11 --only-binary :all: --target "$tools/rotel" "$package" >&2 ||
+        fail "$package could not be installed: check the network"
+    chmod +x "$tools/rotel/rotel/rotel-agent"
+    printf '%s' "$package" >"$tools/rotel/installed"
 }
 
 # go_client: compiles e2e/go. Debian's Go is older than its support of HTTP/2 without TLS; a wheel of Python's package index

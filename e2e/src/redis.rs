@@ -211,7 +211,11 @@ async fn request(port: u16, command: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-pub(crate) fn free_port() -> std::io::Result<u16> {
+/// Returns a TCP port of 127.0.0.1 that nothing uses now.
+///
+/// # Errors
+/// The system has no free port.
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -1,6 +1,7 @@
 //! Traces: the spans that a receiver of OTLP gets, and receivers that fail.
 
 mod receiver;
+mod rotel;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format};
 use receiver::{ShownSpan, accepting, all, resource, spans_of};
+use rotel::Rotel;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -348,4 +350,53 @@ async fn variables_of_opentelemetry_configure_the_receiver() {
     assert_eq!(head.all("x-api-key"), ["S3CRET value"]);
     assert_eq!(head.all("x-other"), ["2"]);
     assert_eq!(head.all("content-type"), ["application/x-protobuf"]);
+}
+
+#[tokio::test]
+async fn another_receiver_reads_the_spans_of_requests_with_two_attempts() {
+    let (rotel, first, second) = (Rotel::start().await, Mock::start().await, Mock::start().await);
+    let backend = Upstream::start(|mut turn| async move {
+        let head = if turn.connection + turn.number == 0 { "503 Later" } else { "200 OK" };
+        turn.answer(head, b"x").await;
+        Some(turn)
+    })
+    .await;
+    let upstreams = format!(
+        "[{{name: backend, retry: {{attempts: 1, on: [503]}}, backends: [{{url: \"http://{}\"}}]}}]",
+        backend.address()
+    );
+    let providers =
+        [setup::provider("openai", "openai", first.address()), setup::provider("backup", "mock", second.address())];
+    let models = "[{name: fast, targets: [{provider: openai, model: \"500\"}, {provider: backup, model: tokens-3}]}]";
+    let setup = Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", models)
+        .section("upstreams", &upstreams)
+        .section("routes", "[{name: users, path: {prefix: /users}, auth: none, upstreams: backend}]")
+        .section("traces", &traced(rotel.address, ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    let call = Call::get("/users/7").header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
+    gateway.call(call).await.expect(200);
+    // The request, its phases `authenticate` and `limit`, and two attempts.
+    let spans = rotel.spans_of(TRACE, 5).await;
+    let server = named(&spans, "GET users");
+    assert_eq!((server.kind, &*server.parent, server.is_error), (2, PARENT, false));
+    assert_eq!(server.attributes["http.response.status_code"], "200");
+    for phase in ["authenticate", "limit"] {
+        assert_eq!((named(&spans, phase).kind, &named(&spans, phase).parent), (1, &server.id));
+    }
+    let attempts: Vec<_> = spans.iter().filter(|span| span.kind == 3).collect();
+    let [failed, answered] = attempts[..] else { panic!("not two attempts: {spans:#?}") };
+    assert_eq!((&*failed.attributes["error.type"], failed.is_error, answered.is_error), ("503", true, false));
+    assert_eq!(answered.attributes["http.request.resend_count"], "1");
+    assert!(spans.iter().all(|span| span.start <= span.end && span.end <= server.end), "{spans:#?}");
+    assert_eq!(backend.seen().len(), 2);
+
+    let key = gateway.key().await;
+    let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("fast", false)).key(&key)).await.expect(200);
+    let spans = rotel.spans_of(&trace_of(&answer), 5).await;
+    let (failed, served) = (named(&spans, "chat 500"), named(&spans, "chat tokens-3"));
+    assert_eq!((&*failed.attributes["error.type"], failed.is_error, served.is_error), ("500", true, false));
+    assert_eq!(served.attributes["gen_ai.request.model"], "tokens-3");
+    assert_eq!(served.attributes["gen_ai.usage.output_tokens"], "3");
 }
