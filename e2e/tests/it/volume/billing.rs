@@ -5,10 +5,10 @@ use std::time::Duration;
 use access::Day;
 use e2e::database::on_postgres;
 use e2e::setup::Folder;
-use e2e::{Call, Canary, Gateway, Setup, commands, eventually, eventually_within, is_long, text};
+use e2e::{Call, Canary, Gateway, Setup, commands, eventually, is_long, text, timed};
 use serde_json::json;
 
-use super::{Load, fill, percentile, within};
+use super::{Load, download, fill, percentile, within};
 use crate::billing::{EARLIER, Shop};
 use crate::bodies::Format;
 use crate::hostile::say;
@@ -71,7 +71,7 @@ async fn lists_of_a_hundred_thousand_invoices_are_read_by_pages() {
         let (mut durations, mut next) = (Vec::new(), String::new());
         for _ in 0..if is_long() { 100 } else { 3 } {
             let page = format!("{path}{next}");
-            let (page, took) = e2e::timed(gateway.ask(Call::get(&page).key(credential))).await;
+            let (page, took) = timed(gateway.ask(Call::get(&page).key(credential))).await;
             let page = page.expect(200).json();
             assert_eq!(page["items"].as_array().map(Vec::len), Some(50), "{path}");
             next = page["next"].as_str().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
@@ -119,22 +119,16 @@ async fn the_receipt_of_a_million_requests_needs_little_memory() {
     close(&folder).await;
     let gateway = Gateway::start_in(folder, Setup::bare().flag("--demo")).await;
     let listed = gateway.ask(Call::get("/api/invoices").key(&key)).await.expect(200).json();
-    let path = format!("/api/invoices/{}/receipt", text(&listed["items"][0]["id"]));
+    let line = format!("GET /api/invoices/{}/receipt", text(&listed["items"][0]["id"]));
     let before = gateway.vitals().peak_bytes();
-    let began = tokio::time::Instant::now();
-    let zip = eventually_within(Duration::from_secs(900), "the receipt is ready", async || {
-        let answer = Call::get(&path).key(&key).send(gateway.control).await;
-        (answer.status() == 200).then_some(answer)
-    })
-    .await;
+    let (zip, took) = timed(download(gateway.control, &line, &key)).await;
     let used = gateway.vitals().peak_bytes().saturating_sub(before);
-    let took = began.elapsed();
-    say(&format!("receipt of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.body.len()));
-    assert!(zip.whole && used <= RECEIPT_BYTES_MAX, "{used} bytes, whole: {}", zip.whole);
+    say(&format!("receipt of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.len()));
+    assert!(used <= RECEIPT_BYTES_MAX, "{used} bytes");
     gateway.stop().await;
     let folder = Folder::new();
     let path = folder.path().join("receipt.zip").display().to_string();
-    std::fs::write(&path, &zip.body).unwrap();
+    std::fs::write(&path, &zip).unwrap();
     let output = commands::run(&folder, &["verify", &path]).await;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{printed} {}", String::from_utf8_lossy(&output.stderr));
