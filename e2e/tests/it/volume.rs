@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use e2e::{Canary, Wire, is_long};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::hostile::say;
 
@@ -49,6 +51,24 @@ impl Load {
         durations.sort_unstable();
         durations
     }
+}
+
+/// A timeout of downloads against hangs only.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Downloads a file that the server writes at its own pace, by HTTP/1.0, whose responses end with the connection. The first
+/// byte may take longer than other clients wait. The caller verifies that the file is whole.
+async fn download(to: SocketAddr, line: &str, key: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let head = format!("{line} HTTP/1.0\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the file ends").unwrap();
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let body = bytes.split_off(head + 4);
+    let head = String::from_utf8_lossy(&bytes);
+    assert!(head.starts_with("HTTP/1") && head.contains(" 200 "), "{head}{}", String::from_utf8_lossy(&body));
+    body
 }
 
 /// Returns a percentile of durations in ascending order.

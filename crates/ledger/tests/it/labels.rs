@@ -6,7 +6,7 @@ use ledger::{
     DayUsageOf, GroupBounds, GroupName, Ledger, RecordedLabels, RequestFilter, RequestKind, SeriesFilter, SeriesGroup,
     SeriesStep, UsageOf,
 };
-use meter::{Attempt, Counts, RequestOrigin, SessionHash, ToolUse, UsageEvent};
+use meter::{Attempt, Caller, Counts, RequestOrigin, SessionHash, ToolUse, UsageEvent};
 use spool::Record;
 use store::Store;
 
@@ -112,7 +112,12 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     let of_ada = ledger.usage_series(ada.user, &by_team()).await.unwrap();
     assert_eq!(of_ada.series.len(), 1);
 
-    // The filter agrees with the totals of a label, in steps of days and minutes, and in the list of requests.
+    filters_agree(&ledger, ada, bob).await;
+    audited(&store).await;
+}
+
+/// The filter agrees with the totals of a label, in steps of days and minutes, and in the list of requests.
+async fn filters_agree(ledger: &Ledger, ada: Caller, bob: Caller) {
     let only = |by, step, label: &str| SeriesFilter { by, step, with_label: Some(LabelId::of(label)), ..by_team() };
     let minute = |label: &str| SeriesFilter {
         since: NOW,
@@ -133,24 +138,23 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
             only(Some(SeriesGroup::Plan), SeriesStep::Day, label),
             minute(label),
         ] {
-            assert_eq!(sum(&ledger, UsageOf::All, &filter).await, (cost, requests), "{filter:?}");
+            assert_eq!(sum(ledger, UsageOf::All, &filter).await, (cost, requests), "{filter:?}");
         }
         let page = RequestFilter { label: Some(LabelId::of(label)), ..RequestFilter::default() };
         let page = ledger.requests_page(UsageOf::All, &page, None, 10).await.unwrap();
         assert_eq!(page.lines.len(), lines, "{label}");
-        let of_models = sum(&ledger, UsageOf::All, &only(Some(model), SeriesStep::Day, label)).await;
+        let of_models = sum(ledger, UsageOf::All, &only(Some(model), SeriesStep::Day, label)).await;
         assert_eq!(of_models.0, cost, "{label}: only LLM requests have a cost");
     }
     let mock = SeriesFilter { model: Some("mock".to_owned()), ..only(None, SeriesStep::Day, "team=payments") };
-    assert_eq!(sum(&ledger, UsageOf::All, &mock).await, (7_000_001_000, 2));
+    assert_eq!(sum(ledger, UsageOf::All, &mock).await, (7_000_001_000, 2));
     let other = SeriesFilter { model: Some("fast".to_owned()), ..mock.clone() };
-    assert_eq!(sum(&ledger, UsageOf::All, &other).await, (0, 0));
-    assert_eq!(sum(&ledger, UsageOf::from(bob.user), &mock).await, (0, 0));
+    assert_eq!(sum(ledger, UsageOf::All, &other).await, (0, 0));
+    assert_eq!(sum(ledger, UsageOf::from(bob.user), &mock).await, (0, 0));
     assert_eq!(
-        sum(&ledger, UsageOf::from(ada.user), &only(None, SeriesStep::Day, "tier=gold")).await,
+        sum(ledger, UsageOf::from(ada.user), &only(None, SeriesStep::Day, "tier=gold")).await,
         (7_000_000_000, 1)
     );
-    audited(&store).await;
 }
 
 pub(crate) async fn label_sets_beyond_the_maximum_are_other(world: &World) {

@@ -8,7 +8,7 @@ use e2e::{Call, Canary, Gateway, Setup, commands, is_long, timed};
 use serde_json::{Value, json};
 
 use super::fill::{self, DAYS_AT_ONCE};
-use super::{Load, percentile, within};
+use super::{Load, download, percentile, within};
 use crate::bodies::{CHAT, Format};
 use crate::hostile::say;
 use crate::store;
@@ -71,16 +71,15 @@ async fn a_day_of_a_million_requests_is_explained_exported_and_cached() {
     within(&canary, "99th percentile of cached briefs", percentile(&durations, 99), CACHED_MAX);
 
     let before = gateway.vitals().peak_bytes();
-    let path = format!("/export/{}", brief["id"].as_str().unwrap());
-    let (zip, took) = timed(Call::new("POST", &path).key(&key).send(gateway.control)).await;
-    let zip = zip.expect(200);
+    let line = format!("POST /export/{}", brief["id"].as_str().unwrap());
+    let (zip, took) = timed(download(gateway.control, &line, &key)).await;
     let used = gateway.vitals().peak_bytes().saturating_sub(before);
-    say(&format!("export of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.body.len()));
-    assert!(zip.whole && used <= EXPORT_BYTES_MAX, "{used} bytes, whole: {}", zip.whole);
+    say(&format!("export of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.len()));
+    assert!(used <= EXPORT_BYTES_MAX, "{used} bytes");
     gateway.stop().await;
     let folder = Folder::new();
     let path = folder.path().join("export.zip").display().to_string();
-    std::fs::write(&path, &zip.body).unwrap();
+    std::fs::write(&path, &zip).unwrap();
     let output = commands::run(&folder, &["verify", &path]).await;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
