@@ -4,6 +4,7 @@
 //! timer per request would noticeably increase the cost of a request. Therefore each connection keeps a record of its
 //! progress, and one task per worker checks all records. It wakes a connection whose deadline has passed, or ends it.
 
+pub(crate) mod pause;
 pub(crate) mod probe;
 mod request;
 pub(crate) mod shutdown;
@@ -19,6 +20,7 @@ use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::request::RequestDeadlines;
+use crate::deadlines::pause::PausePhase;
 use crate::deadlines::shutdown::{Shutdown, ShutdownPhase, reached};
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
@@ -217,6 +219,8 @@ impl Drop for ActiveRequest {
 pub(crate) struct WorkerDeadlines {
     all: RefCell<Vec<Rc<ConnectionDeadlines>>>,
     phase: Cell<Option<ShutdownPhase>>,
+    /// What new connections must do during a pause.
+    paused: Cell<Option<DeadlineAction>>,
     /// Whether the time of the shutdown is over.
     ending: Rc<Cell<bool>>,
 }
@@ -229,6 +233,7 @@ impl WorkerDeadlines {
             self.phase.get().unwrap_or(ShutdownPhase::Serving),
             self.ending.clone(),
         ));
+        self.paused.get().into_iter().for_each(|order| deadlines.give(order));
         self.all.borrow_mut().push(deadlines.clone());
         deadlines
     }
@@ -253,6 +258,19 @@ impl WorkerDeadlines {
             deadlines.look(now);
             Rc::strong_count(deadlines) > 1
         });
+    }
+
+    /// Passes a phase of a pause to all connections. Connections that it ends are not served again after the pause.
+    pub(crate) fn pause(&self, phase: PausePhase) {
+        let order = match phase {
+            PausePhase::Open => None,
+            PausePhase::Announced | PausePhase::Closed => Some(DeadlineAction::Leave),
+            PausePhase::Shut | PausePhase::Flushing => Some(DeadlineAction::Close),
+        };
+        self.paused.set(order);
+        for deadlines in &*self.all.borrow() {
+            order.into_iter().for_each(|order| deadlines.give(order));
+        }
     }
 
     fn enter(&self, phase: ShutdownPhase) {

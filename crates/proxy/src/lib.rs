@@ -44,6 +44,7 @@ pub use capacity::Capacity;
 pub use client::ALPN;
 pub use connection::listener::{BindError, ListenerOptions, Listeners, bind};
 pub use connection::threads::{StartError, Workers, start};
+pub use deadlines::pause::{Pause, PausePhase};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
 pub use upstream::{BackendState, Backends, tls_config};
 pub use worker::aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};

@@ -2,14 +2,20 @@
 //!
 //! Both pass them by the protocol of `sd_listen_fds(3)`: descriptors from 3 on, whose number is in `LISTEN_FDS` and whose names
 //! are in `LISTEN_FDNAMES`. A predecessor cannot know `LISTEN_PID` before the process exists, and leaves it out. It adds a
-//! datagram socket on which the successor reports that it is ready, or why it is not.
+//! datagram socket on which the successor reports that it is ready, or why it is not. On SQLite, the successor also waits there
+//! for the store, and until the predecessor no longer serves.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use listenfd::ListenFd;
+use tokio::time::timeout;
 
+use crate::lock::Lock;
 use crate::slot::Slot;
 
 /// The name of the socket of the admin API.
@@ -18,6 +24,12 @@ pub(crate) const CONTROL: &str = "control";
 pub(crate) const REPORT: &str = "upgrade-";
 /// The message of a successor that is ready.
 pub(crate) const READY: &[u8] = b"READY";
+/// The message of a successor that needs the store to continue.
+pub(crate) const STORE: &[u8] = b"STORE";
+/// The response of the predecessor to both messages on SQLite.
+pub(crate) const GO: &[u8] = b"GO";
+/// Interval at which a successor that waits checks whether its predecessor runs.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The start of the message of a successor that cannot start; the reason follows.
 pub(crate) const FAULT: &[u8] = b"FAULT ";
 /// Maximum size of a message to the predecessor in bytes.
@@ -35,7 +47,7 @@ pub(crate) fn proxy_name(position: usize) -> String {
 pub(crate) struct InheritedSockets {
     listeners: Vec<NamedListener>,
     /// The connection to the predecessor; `None` if this process upgrades no other.
-    pub(crate) predecessor: Option<Predecessor>,
+    pub(crate) predecessor: Option<Arc<Predecessor>>,
 }
 
 /// The inherited sockets of a process, and whether it serves.
@@ -75,7 +87,7 @@ impl InheritedSockets {
             let name = names.next().unwrap_or_default();
             if let Some(slot) = name.strip_prefix(REPORT).and_then(Slot::of_word) {
                 let socket = found.take_unix_datagram(number)?;
-                this.predecessor = socket.map(|socket| Predecessor { slot, socket });
+                this.predecessor = socket.map(|socket| Arc::new(Predecessor { slot, socket }));
             } else if let Some(socket) = found.take_tcp_listener(number)? {
                 let address = socket.local_addr()?;
                 this.listeners.push(NamedListener { name: name.to_owned(), address, socket });
@@ -117,6 +129,41 @@ impl Predecessor {
     /// The predecessor has ended.
     pub(crate) fn report_ready(&self) -> io::Result<()> {
         self.socket.send(READY).map(|_| ())
+    }
+
+    /// Waits for the store. Returns the lock of the predecessor's slot if the predecessor has ended without giving it.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub(crate) async fn request_store(&self, data: &Path) -> io::Result<Option<Lock>> {
+        self.exchange(STORE, data).await
+    }
+
+    /// Reports that this process can serve, and waits until the predecessor no longer admits requests, or has ended.
+    ///
+    /// # Errors
+    /// The socket fails.
+    pub(crate) async fn take_over(&self, data: &Path) -> io::Result<()> {
+        self.exchange(READY, data).await.map(drop)
+    }
+
+    async fn exchange(&self, message: &[u8], data: &Path) -> io::Result<Option<Lock>> {
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::UnixDatagram::from_std(socket)?;
+        // A predecessor that has ended is detected below.
+        let _ = socket.send(message).await;
+        loop {
+            let mut received = [0; GO.len()];
+            match timeout(LOOK_EVERY, socket.recv(&mut received)).await {
+                Ok(Ok(length)) if received.get(..length) == Some(GO) => return Ok(None),
+                Ok(Err(_)) => tokio::time::sleep(LOOK_EVERY).await,
+                Ok(Ok(_)) | Err(_) => {}
+            }
+            if let Ok(lock) = Lock::take_slot(data, self.slot.other()) {
+                return Ok(Some(lock));
+            }
+        }
     }
 
     /// Reports why this process cannot start, so that the predecessor continues.

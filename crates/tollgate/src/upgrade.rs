@@ -1,9 +1,10 @@
 //! The upgrade in place: a running server starts another binary with its listening sockets, and drains once that one is ready.
 //!
 //! Read in this order: [`request`] (the files between `tollgate upgrade` and the server), [`successor`] (the start of the other
-//! process). The other side is `crate::inherited`.
+//! process), [`store`] (what that one waits for on SQLite). The other side is `crate::inherited`.
 
 pub(crate) mod request;
+pub(crate) mod store;
 pub(crate) mod successor;
 
 use std::io;
@@ -16,10 +17,18 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum UpgradeFault {
     #[error(
-        "upgrade_needs_postgres: on SQLite, one process writes to the store, so that a server cannot be replaced while it \
-         serves. Restart it; a socket unit of systemd keeps connections waiting meanwhile (docs/upgrade.md)"
+        "upgrade_reservations: {count} requests still held reservations {} s after the server had stopped to admit \
+         requests. On SQLite, each must have ended before the other process gets the store. Repeat the command when fewer \
+         long requests run, or restart the server",
+        within.as_secs()
     )]
-    NeedsPostgres,
+    Reservations { count: u64, within: Duration },
+    #[error(
+        "upgrade_unstored: {records} records of usage were not in the store after {} s. Look for errors of the job \
+         `ingest`, and repeat the command",
+        within.as_secs()
+    )]
+    Unstored { records: u64, within: Duration },
     #[error(
         "upgrade_of_first_process: the server is the first process of its container, which ends with it. Replace the \
          container instead"

@@ -42,7 +42,7 @@ use telemetry::{LiveState, Metrics};
 use crate::cli::{Place, Role};
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
-use crate::inherited::HeldSockets;
+use crate::inherited::{HeldSockets, Predecessor};
 use crate::link::{self, AdminSetup, FirstAdmin};
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
@@ -56,6 +56,7 @@ use lease_task::LeaseTask;
 use listeners::OpenListeners;
 use parts::{ControlListener, ServerContext, Services, SharedCounters, StoreQueues};
 use shutdown::{RunningProxy, RunningServer};
+use spool::BacklogCounter;
 
 /// Time before the end of a price at which `serve` and `check` warn.
 pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
@@ -65,8 +66,8 @@ pub(crate) struct ServeOptions {
     pub(crate) role: Role,
     /// The part of the data folder that belongs to this process.
     pub(crate) slot: Slot,
-    /// Whether this process replaces another one, in an upgrade in place.
-    pub(crate) is_successor: bool,
+    /// The process that this one replaces, in an upgrade in place.
+    pub(crate) predecessor: Option<Arc<Predecessor>>,
     /// The executable of this process.
     pub(crate) program: PathBuf,
     pub(crate) workers: usize,
@@ -237,9 +238,10 @@ async fn join(
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let StoreQueues { keys, subject_budgets } = services.start(&base).await?;
-    let (mut proxying, mut lease_task) = (None, None);
+    let (mut starting, mut lease_task) = (None, None);
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         gauges::set_interrupted(&base, &metered.interrupted);
+        let backlog = metered.reader.backlog_counter();
         services.ingest(&base, metered.reader, metered.stats);
         services.issuer_keys(&base);
         traces::start(&base, &mut services);
@@ -259,8 +261,7 @@ async fn join(
         let shown = shared.clone();
         base.board.set_targets(move || shown.target_statuses());
         services.cache(&base, &shared).await?;
-        let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
-        proxying = Some(RunningProxy { workers, shared });
+        starting = Some(StartingProxy { shared, backlog, listeners, lanes: parts::lanes(metered.writers, &keys) });
     }
     services.certificates(&base, open_listeners.tls);
     let books = billing::start(&base.live, &base.store, &base.keys.vault, options.role, &mut services.jobs).await?;
@@ -275,9 +276,34 @@ async fn join(
         keys,
         configurator.clone(),
     )?;
+    let proxying = StartingProxy::start(starting, &base, options).await?;
     base.live_state.set_snapshot(true);
     let heartbeat = durable.heartbeat;
     Ok(RunningServer { configurator, services, proxying, lease_task, base, heartbeat, drain_times, handover: None })
+}
+
+/// The workers before they accept connections.
+struct StartingProxy {
+    shared: Arc<proxy::Shared>,
+    backlog: BacklogCounter,
+    listeners: proxy::Listeners,
+    lanes: Vec<proxy::WorkerResources>,
+}
+
+impl StartingProxy {
+    /// Starts the workers. On SQLite, a successor starts them when its predecessor no longer admits requests.
+    async fn start(
+        starting: Option<Self>,
+        base: &ServerContext,
+        options: &ServeOptions,
+    ) -> anyhow::Result<Option<RunningProxy>> {
+        let Some(Self { shared, backlog, listeners, lanes }) = starting else { return Ok(None) };
+        if let Some(predecessor) = options.predecessor.as_ref().filter(|_| !base.store.is_shared()) {
+            predecessor.take_over(&base.live.load().process.data).await?;
+        }
+        let workers = proxy::start(&shared, listeners, lanes)?;
+        Ok(Some(RunningProxy { workers, shared, backlog }))
+    }
 }
 
 /// Logs conditions that are not errors, but may be unexpected.

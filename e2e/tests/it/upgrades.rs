@@ -22,6 +22,7 @@ const FILE: &str = "tollgate.yaml";
 /// Maximum time until a process that drains has ended.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 16;
+/// WebSockets that are open at a time; 100 in a long run.
 const SOCKETS: usize = 10;
 /// The credits of the plan, of which the load uses all.
 const QUOTA: u64 = 60;
@@ -58,7 +59,11 @@ async fn echo() -> Upstream {
 }
 
 async fn start(setup: Setup) -> Gateway {
-    Gateway::start_in(Folder::on_postgres(Database::new()), setup).await
+    Gateway::start_in(on_postgres(), setup).await
+}
+
+fn on_postgres() -> Folder {
+    Folder::on_postgres(Database::new())
 }
 
 /// Clients that send requests until they are stopped. Each failed request ends its client.
@@ -75,7 +80,8 @@ impl Load {
         for _ in 0..CLIENTS {
             clients.spawn(keep_sending(gateway.proxy, stops.clone(), sent.clone()));
         }
-        for _ in 0..SOCKETS {
+        let sockets = if e2e::is_long() { 10 * SOCKETS } else { SOCKETS };
+        for _ in 0..sockets {
             clients.spawn(keep_echoing(gateway.proxy, stops.clone()));
         }
         Self { stops, sent, clients }
@@ -162,9 +168,18 @@ fn chat(key: &str) -> Call {
 
 #[tokio::test]
 async fn upgrades_under_load_fail_no_request_and_exceed_no_budget() {
+    upgrades_under_load(on_postgres()).await;
+}
+
+#[tokio::test]
+async fn upgrades_on_sqlite_fail_no_request_and_exceed_no_budget() {
+    upgrades_under_load(Folder::on_sqlite()).await;
+}
+
+async fn upgrades_under_load(folder: Folder) {
     let upgrades = if e2e::is_long() { 20 } else { 3 };
     let upstream = echo().await;
-    let mut gateway = start(setup(&upstream)).await;
+    let mut gateway = Gateway::start_in(folder, setup(&upstream)).await;
     let key = gateway.account("some").await.key;
     let load = Load::start(&gateway);
     let per_upgrade = QUOTA / (upgrades + 1);
@@ -206,8 +221,17 @@ fn script(gateway: &Gateway, name: &str, text: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_new_process_that_crashes_hangs_or_refuses_leaves_the_old_one_serving() {
+    new_process_fails(on_postgres(), "{timeout: 3s}").await;
+}
+
+#[tokio::test]
+async fn a_new_process_that_crashes_hangs_or_refuses_on_sqlite_leaves_the_old_one_serving() {
+    new_process_fails(Folder::on_sqlite(), "{timeout: 10s}").await;
+}
+
+async fn new_process_fails(folder: Folder, limits: &str) {
     let upstream = echo().await;
-    let mut gateway = start(setup(&upstream).section("upgrade", "{timeout: 3s}")).await;
+    let mut gateway = Gateway::start_in(folder, setup(&upstream).section("upgrade", limits)).await;
     let load = Load::start(&gateway);
     let pid = gateway.process().id();
     let crashes = script(&gateway, "crashes", "kill -9 $$");
@@ -249,17 +273,74 @@ async fn a_new_process_that_crashes_hangs_or_refuses_leaves_the_old_one_serving(
     assert_eq!(load.failures().await, Vec::<String>::new());
 }
 
+/// A new process that takes the store and then ends, or hangs.
+fn taker(gateway: &Gateway, name: &str, end: &str) -> PathBuf {
+    let text = format!(
+        "import os, socket, sys, time\n\
+         number = [n.startswith('upgrade-') for n in os.environ['LISTEN_FDNAMES'].split(':')].index(True)\n\
+         predecessor = socket.socket(fileno=3 + number)\n\
+         predecessor.send(b'STORE')\n\
+         assert predecessor.recv(2) == b'GO'\n\
+         {end}\n"
+    );
+    let code = gateway.folder().write(&format!("{name}.py"), &text);
+    script(gateway, name, &format!("exec python3 {}", code.display()))
+}
+
 #[tokio::test]
-async fn on_sqlite_a_server_continues_with_a_reason() {
-    let mut gateway = Gateway::start_in(Folder::on_sqlite(), Setup::mocked()).await;
-    let refused = gateway.upgrade(&[]).await.unwrap_err();
-    assert!(refused.contains("upgrade_needs_postgres") && refused.contains("continues to serve"), "{refused}");
-    gateway.key().await;
+async fn a_new_process_that_fails_with_the_sqlite_store_gives_it_back() {
+    let upstream = echo().await;
+    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
+    let key = gateway.account("some").await.key;
+    let load = Load::start(&gateway);
+    let pid = gateway.process().id();
+    for (name, end, code) in [
+        ("ends", "sys.exit(1)", "upgrade_ended"),
+        ("lies", "predecessor.send(b'NONE'); time.sleep(600)", "upgrade_ended"),
+        ("hangs", "time.sleep(600)", "upgrade_timed_out"),
+    ] {
+        let binary = taker(&gateway, name, end);
+        let refused = gateway.upgrade(&["--binary", binary.to_str().unwrap()]).await.unwrap_err();
+        assert!(refused.contains(code), "{name}: {refused}");
+        load.progresses().await;
+        gateway.call(chat(&key)).await.expect(200);
+        assert_eq!(gateway.process().id(), pid);
+    }
+    let before = gateway.upgrade(&[]).await.unwrap();
+    assert_ne!(gateway.process().id(), pid);
+    gateway.call(chat(&key)).await.expect(200);
+    before.ends_within(DRAINED_WITHIN).await;
+    assert_eq!(load.failures().await, Vec::<String>::new());
+    gateway.counted(&key, 4).await;
     let folder = gateway.stop().await.folder;
+    must(&folder, &["audit"]).await;
     let words = ["upgrade", "--config", FILE, "--data", "data"];
     let ended = commands::run(&folder, &words).await;
     let reason = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(ended.status.code() == Some(1) && reason.contains("no_server"), "{reason}");
+}
+
+#[tokio::test]
+async fn on_sqlite_a_server_with_long_requests_continues_with_a_reason() {
+    let upstream = echo().await;
+    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
+    let key = gateway.key().await;
+    let call = Call::json(CHAT, &Format::Chat.body("mock/long", true)).key(&key);
+    let mut stream = call.open(gateway.proxy).await;
+    assert!(matches!(stream.next().await, Piece::Data(_)));
+    let refused = gateway.upgrade(&[]).await.unwrap_err();
+    assert!(refused.contains("upgrade_reservations: 1 ") && refused.contains("continues to serve"), "{refused}");
+    gateway.call(chat(&key)).await.expect(200);
+    assert!(matches!(stream.next().await, Piece::Data(_)));
+    drop(stream);
+    gateway.upgrade(&[]).await.unwrap().ends_within(DRAINED_WITHIN).await;
+    gateway.counted(&key, 2).await;
+    // The next start settles what both processes leave.
+    let folder = gateway.crash().folder;
+    let gateway = Gateway::start_in(folder, setup(&upstream)).await;
+    gateway.call(chat(&key)).await.expect(200);
+    gateway.counted(&key, 3).await;
+    must(gateway.folder(), &["audit"]).await;
 }
 
 #[tokio::test]

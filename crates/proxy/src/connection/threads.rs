@@ -19,6 +19,7 @@ use crate::client::{AcceptedStream, ProxyFailures};
 use crate::connection::http1;
 use crate::connection::listener::{BACKLOG, BoundSocket, Listeners};
 use crate::deadlines;
+use crate::deadlines::pause::PausePhase;
 use crate::deadlines::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::deadlines::task::spawn;
 use crate::metrics::failure_log::FailureLog;
@@ -36,6 +37,8 @@ const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// Maximum number of unsent bytes that the kernel buffers for a client. It bounds memory, and a slow client's progress
 /// is visible in steps of this size.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+/// Interval at which a worker tries again to write its counts before another process gets the store.
+const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 /// Pause between a panic of a housekeeping task and its next run.
 const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
 /// Maximum number of threads per worker that parse large bodies and resolve names.
@@ -137,6 +140,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     drop(spawn(keep_up(worker.clone(), async |worker| {
         deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));
+    drop(spawn(keep_up(worker.clone(), async |worker| follow_pauses(&worker).await)));
     let mut accepting = Vec::new();
     for BoundSocket { position, socket, tls, proxy_protocol } in sockets.all {
         match TcpListener::from_std(socket) {
@@ -188,6 +192,27 @@ async fn keep_up(worker: Rc<Worker>, task: impl AsyncFn(Rc<Worker>)) {
     }
 }
 
+/// Passes the phases of pauses to the connections, and writes the counts of this worker during one.
+async fn follow_pauses(worker: &Worker) {
+    let pause = worker.shared.shutdown.pause();
+    let mut phases = pause.follow();
+    loop {
+        let phase = *phases.borrow_and_update();
+        worker.deadlines.pause(phase);
+        if phase >= PausePhase::Shut {
+            while !worker.aggregation.flush_all(&worker.recorder) && !phases.has_changed().unwrap_or(true) {
+                tokio::time::sleep(FLUSH_AGAIN).await;
+            }
+            if phase == PausePhase::Flushing && !phases.has_changed().unwrap_or(true) {
+                pause.note_flushed();
+            }
+        }
+        if phases.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
 /// Waits until this worker has no open connection.
 async fn idle(worker: &Worker) {
     while worker.deadlines.open() > 0 {
@@ -203,10 +228,21 @@ async fn last_words(worker: &Worker) {
 
 async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
     let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Leaving));
+    let pause = opener.worker.shared.shutdown.pause();
+    let mut closed = std::pin::pin!(pause.until(is_closed));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = &mut closing => break,
+            () = &mut closed => {
+                tokio::select! {
+                    () = pause.until(|phase| !is_closed(phase)) => closed.set(pause.until(is_closed)),
+                    // The other process accepts what waits in the kernel.
+                    () = &mut closing => return,
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => opener.open(stream, peer),
@@ -235,6 +271,10 @@ async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<Fail
             }
         }
     }
+}
+
+fn is_closed(phase: PausePhase) -> bool {
+    phase >= PausePhase::Closed
 }
 
 /// Starts the tasks of a listener's connections.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::pause::Pause;
+
 /// A phase of the shutdown, in the order in which the process reaches them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShutdownPhase {
@@ -20,29 +22,38 @@ pub enum ShutdownPhase {
 
 /// Reports the phase of a shutdown to the workers.
 #[derive(Debug)]
-pub struct Shutdown(watch::Sender<ShutdownPhase>);
+pub struct Shutdown {
+    phase: watch::Sender<ShutdownPhase>,
+    pause: Pause,
+}
 
 /// Receives the phases of a [`Shutdown`].
 pub(crate) type ShutdownReceiver = watch::Receiver<ShutdownPhase>;
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self(watch::Sender::new(ShutdownPhase::Serving))
+        Self { phase: watch::Sender::new(ShutdownPhase::Serving), pause: Pause::default() }
     }
 }
 
 impl Shutdown {
     /// Changes to `phase`, unless a later phase is already reached.
     pub fn enter(&self, phase: ShutdownPhase) {
-        self.0.send_if_modified(|now| {
+        self.phase.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);
             later
         });
     }
 
+    /// Returns the pause before a shutdown.
+    #[must_use]
+    pub const fn pause(&self) -> &Pause {
+        &self.pause
+    }
+
     pub(crate) fn follow(&self) -> ShutdownReceiver {
-        self.0.subscribe()
+        self.phase.subscribe()
     }
 }
 

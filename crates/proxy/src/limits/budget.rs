@@ -10,6 +10,8 @@ use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSourc
 
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
+use crate::deadlines::pause::PausePhase;
+use crate::deadlines::shutdown::{Shutdown, ShutdownPhase, reached};
 use crate::limits::grants::count_rate;
 use crate::refusal::problem::Problem;
 
@@ -37,7 +39,32 @@ pub(crate) async fn reserve(
         // Boxed, because its future is large and other requests do not need it.
         Box::pin(count_rate(account, limits, charge.is_none())).await?
     };
-    admit(account, limits, charge, rate).await
+    let shutdown = &account.request.worker().shared.shutdown;
+    loop {
+        if shutdown.pause().is_shut() {
+            // Boxed, because its future is large and other requests do not need it.
+            Box::pin(after_pause(shutdown)).await?;
+        }
+        let reservation = admit(account, limits, charge, rate).await?;
+        // A pause that begins after this check waits for the reservation.
+        if !shutdown.pause().is_shut() {
+            return Ok(reservation);
+        }
+    }
+}
+
+/// Waits until the store has not been handed over to another process.
+///
+/// # Errors
+/// The other process serves; the client's next connection reaches it.
+async fn after_pause(shutdown: &Shutdown) -> Result<(), Problem> {
+    tokio::select! {
+        () = shutdown.pause().until(|phase| phase < PausePhase::Shut) => Ok(()),
+        () = reached(shutdown.follow(), ShutdownPhase::Leaving) => Err(Problem::new(
+            Refusal::Draining,
+            "another process of this server serves now: repeat the request on a new connection",
+        )),
+    }
 }
 
 /// Reserves more for a request that is counted and sent already: `charge` is what another attempt may use beyond it.

@@ -99,6 +99,11 @@ impl Aggregation {
         self.write(recorder, PreloggedBatches::flush)
     }
 
+    /// Writes all waiting counts, batches and records. Returns whether none remains, also not of requests in flight.
+    pub(crate) fn flush_all(&self, recorder: &Recorder) -> bool {
+        self.flush(recorder) && !self.batches.are_open() && self.waiting.borrow().is_empty()
+    }
+
     fn write(
         &self,
         recorder: &Recorder,

@@ -11,7 +11,7 @@ use crate::cli::{Place, Role, Serve};
 use crate::commands::{load, sources};
 use crate::examples;
 use crate::failure::StartFault;
-use crate::inherited::{HeldSockets, InheritedSockets, Predecessor};
+use crate::inherited::{HeldSockets, InheritedSockets};
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
@@ -78,7 +78,7 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
     };
     let data = &loaded.snapshot.process.data;
     let (mut lock, slot) = match &held.inherited.predecessor {
-        Some(Predecessor { slot, .. }) => (Lock::take_slot(data, *slot)?, *slot),
+        Some(predecessor) => (Lock::take_slot(data, predecessor.slot)?, predecessor.slot),
         None => (Lock::take(data)?, Slot::Main),
     };
     let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
@@ -86,7 +86,7 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
     let wish = wire::ServeOptions {
         role: args.role,
         slot,
-        is_successor: held.inherited.predecessor.is_some(),
+        predecessor: held.inherited.predecessor.clone(),
         program,
         workers,
         demo: args.demo,

@@ -13,7 +13,8 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::UpgradeFault;
-use crate::inherited::{FAULT, MESSAGE_BYTES_MAX, READY, REPORT};
+use super::store::{StoreHandover, TAKEN_WITHIN};
+use crate::inherited::{FAULT, GO, MESSAGE_BYTES_MAX, READY, REPORT, STORE};
 use crate::lock::Lock;
 use crate::slot::Slot;
 
@@ -33,8 +34,8 @@ pub(crate) struct Handover {
     pub(crate) slot: Slot,
     /// Maximum time until the successor is ready.
     pub(crate) within: Duration,
-    /// Whether several processes can write to the store.
-    pub(crate) is_shared: bool,
+    /// The store that the successor gets before it serves; `None` if several processes count against budgets.
+    pub(crate) store: Option<StoreHandover>,
 }
 
 /// A process that is not ready yet. It is killed when this value is dropped.
@@ -56,9 +57,6 @@ impl Handover {
     /// # Errors
     /// The reason why this process continues.
     pub(crate) async fn start(&self, binary: Option<&Path>) -> Result<u32, UpgradeFault> {
-        if !self.is_shared {
-            return Err(UpgradeFault::NeedsPostgres);
-        }
         if std::process::id() == 1 {
             return Err(UpgradeFault::FirstProcess);
         }
@@ -73,7 +71,7 @@ impl Handover {
         let report = UnixDatagram::from_std(ours).map_err(failed)?;
         let child = self.spawn(program, theirs).map_err(failed)?;
         let mut starting = StartingProcess(Some(child));
-        let result = match timeout(self.within, starting.settled(&report)).await {
+        let result = match timeout(self.within, starting.settled(&report, self.store.as_ref())).await {
             Ok(result) => result,
             Err(_) => Err(UpgradeFault::TimedOut { within: self.within }),
         };
@@ -112,11 +110,43 @@ impl Handover {
     }
 }
 
+/// A message of the starting process.
+enum Message {
+    /// It has checked the configuration, and waits for the store.
+    Prepared,
+    /// It can serve from now on.
+    Ready,
+}
+
 impl StartingProcess {
-    /// Waits until the process is ready or has failed.
-    async fn settled(&mut self, report: &UnixDatagram) -> Result<u32, UpgradeFault> {
+    /// Waits until the process is ready or has failed. On SQLite, it gets the store meanwhile, and serves only when this process
+    /// no longer does. Returns its id.
+    async fn settled(&mut self, report: &UnixDatagram, store: Option<&StoreHandover>) -> Result<u32, UpgradeFault> {
+        let pid = self.0.as_ref().and_then(Child::id).ok_or_else(|| ended("unknown"))?;
+        let Some(store) = store else {
+            return match self.message(report).await? {
+                Message::Ready => Ok(pid),
+                Message::Prepared => Err(ended("an unknown message")),
+            };
+        };
+        let Message::Prepared = self.message(report).await? else { return Err(ended("an unknown message")) };
+        let given = store.give().await?;
+        let gone = |error: io::Error| ended(&error.to_string());
+        report.send(GO).await.map_err(gone)?;
+        match timeout(TAKEN_WITHIN, self.message(report)).await {
+            Ok(message) => match message? {
+                Message::Ready => report.send(GO).await.map_err(gone)?,
+                Message::Prepared => return Err(ended("an unknown message")),
+            },
+            Err(_) => return Err(UpgradeFault::TimedOut { within: TAKEN_WITHIN }),
+        };
+        given.keep();
+        Ok(pid)
+    }
+
+    /// Waits for a message of the process.
+    async fn message(&mut self, report: &UnixDatagram) -> Result<Message, UpgradeFault> {
         let Some(child) = &mut self.0 else { return Err(ended("unknown")) };
-        let pid = child.id();
         let mut message = vec![0; MESSAGE_BYTES_MAX];
         let received = tokio::select! {
             biased;
@@ -128,10 +158,11 @@ impl StartingProcess {
             },
         };
         let message = received.ok().and_then(|length| message.get(..length)).unwrap_or_default();
-        match (message.strip_prefix(FAULT), pid) {
-            (Some(reason), _) => Err(UpgradeFault::Refused { reason: String::from_utf8_lossy(reason).into_owned() }),
-            (None, Some(pid)) if message == READY => Ok(pid),
-            (None, _) => Err(ended("an unknown message")),
+        match message.strip_prefix(FAULT) {
+            Some(reason) => Err(UpgradeFault::Refused { reason: String::from_utf8_lossy(reason).into_owned() }),
+            None if message == READY => Ok(Message::Ready),
+            None if message == STORE => Ok(Message::Prepared),
+            None => Err(ended("an unknown message")),
         }
     }
 }

@@ -90,10 +90,8 @@ impl DurableState {
         refuse_exposed_demo_keys(&store, &started.loaded.snapshot, serve_options.demo).await?;
         // Ingesting the records of an earlier run may take a long time.
         let heartbeat = heartbeat::start(&node);
-        if serve_options.role.proxies() && store.is_shared() && !serve_options.is_successor {
-            // The lock of the whole folder shows that no other process uses it.
-            LeftSlot::new(&store, &snapshot.process, serve_options).settle().await?;
-        }
+        let left = LeftSlot::new(&store, &snapshot.process, serve_options);
+        Box::pin(left.settle_before(serve_options)).await?;
         let metered_spool = if serve_options.role.proxies() {
             Some(MeteredSpool::open(&snapshot.process, &node, &clock, serve_options).await?)
         } else {

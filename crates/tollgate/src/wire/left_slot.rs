@@ -41,6 +41,28 @@ impl LeftSlot {
         }
     }
 
+    /// Settles the slot before this process admits requests, unless another process uses it. On SQLite, waits until that one
+    /// has stored all usage and no longer admits requests.
+    ///
+    /// # Errors
+    /// Those of [`Self::settle`], and of the connection to that process.
+    pub(super) async fn settle_before(&self, options: &ServeOptions) -> anyhow::Result<()> {
+        let lock = match &options.predecessor {
+            // The lock of the whole folder shows that no other process uses it.
+            None => None,
+            Some(_) if self.store.is_shared() => return Ok(()),
+            Some(predecessor) => match predecessor.request_store(&self.process.data).await? {
+                None => return Ok(()),
+                ended => ended,
+            },
+        };
+        if options.role.proxies() {
+            Box::pin(self.settle()).await?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
     /// Settles the slot, whose lock the caller has. A slot without a spool needs nothing.
     ///
     /// # Errors
@@ -62,8 +84,8 @@ impl LeftSlot {
         let drained = ledger::ingest::drain(&node, &mut spool.reader, &stats).await;
         drained.map_err(|error| failure::of_ingest(process, &at.folder, error))?;
         let cluster = Cluster::new(store.clone());
-        let closed = tokio::time::timeout(CLOSING_MAX, cluster.close_untold_leases(&node, process.lease.ttl)).await;
-        if !matches!(closed, Ok(Ok(()))) {
+        let closing = tokio::time::timeout(CLOSING_MAX, cluster.close_untold_leases(&node, process.lease.ttl));
+        if store.is_shared() && !matches!(closing.await, Ok(Ok(()))) {
             tracing::warn!("leases of an earlier process are not returned yet; other nodes return them");
         }
         node.leave(true).await.map_err(|error| failure::of_store(process, error))?;
@@ -85,7 +107,7 @@ impl LeftSlot {
                 break lock;
             }
         };
-        if let Err(error) = self.settle().await {
+        if let Err(error) = Box::pin(self.settle()).await {
             tracing::error!(
                 error = format!("{error:#}"),
                 slot = self.slot.word(),

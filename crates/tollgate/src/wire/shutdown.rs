@@ -9,7 +9,7 @@ use control::configuration::Configurator;
 use jobs::Runner;
 use ledger::IngestStats;
 use proxy::{Shared, ShutdownPhase, Workers};
-use spool::Reader;
+use spool::{BacklogCounter, Reader};
 use store::Node;
 
 use super::heartbeat;
@@ -49,12 +49,14 @@ pub(crate) struct RunningServer {
 pub(crate) struct RunningProxy {
     pub(crate) workers: Workers,
     pub(crate) shared: Arc<Shared>,
+    /// The records that are not in the store.
+    pub(crate) backlog: BacklogCounter,
 }
 
 impl RunningProxy {
     /// Enters the phase, and waits at most `within` for requests in flight; returns the number of workers that panicked.
     async fn drain(self, within: Duration, phase: ShutdownPhase) -> usize {
-        let Self { workers, shared } = self;
+        let Self { workers, shared, .. } = self;
         shared.shutdown.enter(phase);
         let mut joined = tokio::task::spawn_blocking(move || workers.join());
         let in_time = tokio::time::timeout(within, &mut joined).await;

@@ -8,13 +8,14 @@ use config::snapshot::Process;
 use super::ServeOptions;
 use super::left_slot::LeftSlot;
 use super::listeners::OpenListeners;
-use super::shutdown::{RunningServer, ServingEnd};
+use super::shutdown::{RunningProxy, RunningServer, ServingEnd};
 use crate::failure::StartFault;
 use crate::inherited::HeldSockets;
 use crate::signals::{ServerSignal, Signals};
 use crate::systemd;
 use crate::upgrade::UpgradeFault;
 use crate::upgrade::request::{self, ServingProcess, UpgradeRequest, UpgradeResult};
+use crate::upgrade::store::StoreHandover;
 use crate::upgrade::successor::Handover;
 
 /// The start of a successor, which is killed when this is dropped.
@@ -25,15 +26,15 @@ pub(super) fn handover(
     process: &Process,
     options: &ServeOptions,
     listeners: &OpenListeners,
-) -> anyhow::Result<Arc<Handover>> {
-    Ok(Arc::new(Handover {
+) -> anyhow::Result<Handover> {
+    Ok(Handover {
         program: options.program.clone(),
         sockets: listeners.handles()?,
         data: process.data.clone(),
         slot: options.slot,
         within: process.upgrade_within,
-        is_shared: process.store.url.is_some(),
-    }))
+        store: None,
+    })
 }
 
 /// Announces that this process serves: to its predecessor, or in the data folder and to the service manager.
@@ -43,7 +44,9 @@ pub(super) fn announce(process: &Process, options: &ServeOptions, sockets: &mut 
     }
     sockets.inherited.close_unused();
     match &sockets.inherited.predecessor {
-        Some(predecessor) => predecessor.report_ready()?,
+        // On SQLite, the predecessor was asked before the workers started.
+        Some(predecessor) if process.store.url.is_some() => predecessor.report_ready()?,
+        Some(_) => {}
         None => {
             request::clean(&process.data);
             let serving = ServingProcess { pid: std::process::id(), slot: options.slot };
@@ -58,8 +61,8 @@ pub(super) fn announce(process: &Process, options: &ServeOptions, sockets: &mut 
 
 impl RunningServer {
     /// Allows upgrades. If this process has replaced another one, it settles what that one leaves.
-    pub(super) fn upgrades(&mut self, handover: Arc<Handover>, options: &ServeOptions) {
-        if options.is_successor {
+    pub(super) fn upgrades(&mut self, mut handover: Handover, options: &ServeOptions) {
+        if options.predecessor.is_some() {
             let process = self.base.live.load().process.clone();
             let left = LeftSlot::new(&self.base.store, &process, options);
             let stopped = self.services.stopped();
@@ -67,7 +70,13 @@ impl RunningServer {
                 tokio::select! { () = left.settle_after_its_process() => {}, () = stopped => {} }
             });
         }
-        self.handover = Some(handover);
+        let proxying = self.proxying.as_ref().filter(|_| !self.base.store.is_shared());
+        handover.store = proxying.map(|RunningProxy { shared, backlog, .. }| StoreHandover {
+            shared: shared.clone(),
+            workers: options.workers,
+            backlog: backlog.clone(),
+        });
+        self.handover = Some(Arc::new(handover));
     }
 
     /// Serves until a signal ends this process or another process has replaced it.
