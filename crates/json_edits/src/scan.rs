@@ -52,18 +52,10 @@ pub fn check(text: &[u8]) -> Result<&str, JsonError> {
     if scanner.at == text.len() { Ok(text) } else { Err(JsonError::Syntax { at: scanner.at }) }
 }
 
-/// The bytes of a string that are neither its end nor the beginning of an escape, nor refused.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        plain[byte] = false;
-        byte += 1;
-    }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
+/// Whether this byte of a string is neither its end nor the beginning of an escape, nor refused.
+const fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
+}
 
 /// A position in a text.
 pub(crate) struct Scanner<'a> {
@@ -180,7 +172,7 @@ impl<'a> Scanner<'a> {
         self.expect(b'"')?;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            self.at += rest.iter().position(|byte| !PLAIN[usize::from(*byte)]).unwrap_or(rest.len());
+            self.at += rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
