@@ -10,7 +10,7 @@ const BACKEND: &str = "\nupstreams: [{name: u, backends: [{url: http://h}]}]";
 #[test]
 fn a_cache_in_redis_needs_redis() {
     let source = format!("routes: [{{path: /a, cache: {{store: redis}}, upstreams: u}}]{BACKEND}");
-    check_codes(&source, &[("missing", 1, 28)]);
+    check_codes(&source, &[("missing", 1, 21)]);
     assert!(read_text(&format!("redis: redis://h\n{source}")).is_ok());
 }
 
