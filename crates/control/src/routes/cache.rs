@@ -53,6 +53,10 @@ pub(super) async fn purge(
     request: Request,
 ) -> Result<Json<CachePurgeView>, Problem> {
     let CachePurgeQuery { url, prefix, tag, soft } = input::query(request.uri())?;
+    // A request has none of these either, and PostgreSQL stores no NUL.
+    if [&url, &prefix, &tag].into_iter().flatten().any(|text| text.contains(char::is_control)) {
+        return Err(invalid("a URL, a prefix and a tag have no control characters"));
+    }
     let target = match (url, prefix, tag) {
         (Some(url), None, None) => PurgeTarget::Url(normalized(&url)?),
         (None, Some(prefix), None) => PurgeTarget::Prefix(normalized(&prefix)?),
