@@ -89,10 +89,13 @@ impl Process {
     }
 }
 
-/// Whether a process has ended. One for which nobody waits counts as ended.
+/// Whether a process has ended, and with it its last thread, until which its files are locked. One for which nobody waits
+/// counts as ended.
 fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+    let has_ended = stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']));
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    has_ended && threads <= 1
 }
 
 impl Drop for Process {

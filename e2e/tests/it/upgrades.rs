@@ -107,11 +107,17 @@ impl Load {
 async fn keep_sending(to: std::net::SocketAddr, stops: Arc<AtomicBool>, sent: Arc<AtomicU64>) -> Result<(), String> {
     let mut connection = None;
     while !stops.load(Ordering::Relaxed) {
-        let wire = match connection.take() {
-            Some(wire) => wire,
-            None => Wire::connect(to).await.map_err(|error| format!("no connection: {error}"))?,
+        let (wire, is_reused) = match connection.take() {
+            Some(wire) => (wire, true),
+            None => (Wire::connect(to).await.map_err(|error| format!("no connection: {error}"))?, false),
         };
-        let exchange = Call::get("/plain").over(wire, to).await.map_err(|error| format!("no response: {error}"))?;
+        let exchange = match Call::get("/plain").over(wire, to).await {
+            Ok(exchange) => exchange,
+            // A server may close an idle connection while the next request is on its way; a client repeats it then
+            // (RFC 9112, 9.3.1).
+            Err(_) if is_reused => continue,
+            Err(error) => return Err(format!("no response: {error}")),
+        };
         let (answer, wire) = exchange.reuse().await;
         if answer.status() != 200 || answer.text() != "fine" {
             return Err(format!("{} {}", answer.head.first, answer.text()));

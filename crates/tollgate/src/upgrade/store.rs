@@ -17,7 +17,7 @@ use super::UpgradeFault;
 const ANNOUNCED_FOR: Duration = Duration::from_secs(1);
 /// Time for which a connection without a request remains, after the listeners have closed. A new client has sent its request
 /// by then.
-const SILENT_FOR: Duration = Duration::from_millis(300);
+const SILENT_FOR: Duration = Duration::from_secs(1);
 /// Maximum time until no request has a reservation. New connections wait meanwhile.
 const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 /// Maximum time until the usage of the ended requests is in the store.
