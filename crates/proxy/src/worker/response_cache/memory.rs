@@ -242,4 +242,4 @@ fn entry_bytes(key: &CacheKey, response: &StoredResponse) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

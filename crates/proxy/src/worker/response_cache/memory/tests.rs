@@ -11,13 +11,23 @@ use crate::worker::response_cache::stored::tags_of;
 const AT: Timestamp = Timestamp(1);
 
 fn response(fields: &str, content_bytes: usize, request: &Head) -> StoredResponse {
+    response_at(AT, fields, content_bytes, request)
+}
+
+/// Returns a response with these fields that was received at `at` and is fresh for a minute.
+pub(in crate::worker::response_cache) fn response_at(
+    at: Timestamp,
+    fields: &str,
+    content_bytes: usize,
+    request: &Head,
+) -> StoredResponse {
     let lines = format!("HTTP/1.1 200 \r\ncache-control: max-age=60\r\n{fields}\r\n");
     let head = UpstreamHead::parsed(lines.into_bytes()).unwrap();
     let facts = ExchangeFacts {
         status: 200,
         fields: head.fields(),
-        requested_at: AT,
-        received_at: AT,
+        requested_at: at,
+        received_at: at,
         ttl: None,
         has_foreign_credential: false,
     };

@@ -9,10 +9,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::client::head::tests::get;
-use crate::upstream::response_head::UpstreamHead;
-use crate::worker::response_cache::freshness::{ExchangeFacts, judge};
 use crate::worker::response_cache::memories::ResponseMemories;
-use crate::worker::response_cache::stored::tags_of;
+use crate::worker::response_cache::memory::tests::response_at;
 
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const PURGE: PurgeId = [7; 16];
@@ -71,18 +69,7 @@ fn key_of(key: &str) -> CacheKey {
 }
 
 fn response(fields: &str, request: &Head) -> StoredResponse {
-    let lines = format!("HTTP/1.1 200 \r\ncache-control: max-age=60\r\n{fields}\r\n");
-    let head = UpstreamHead::parsed(lines.into_bytes()).unwrap();
-    let facts = ExchangeFacts {
-        status: 200,
-        fields: head.fields(),
-        requested_at: AT,
-        received_at: AT,
-        ttl: None,
-        has_foreign_credential: false,
-    };
-    let (freshness, tags) = (judge(&facts).unwrap(), tags_of(head.fields(), "tags").unwrap());
-    StoredResponse::new(head, Bytes::from_static(b"content"), freshness, request, tags)
+    response_at(AT, fields, 7, request)
 }
 
 #[tokio::test]
