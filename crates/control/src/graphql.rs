@@ -16,10 +16,10 @@ use async_graphql::parser::types::{ExecutableDocument, Selection};
 use async_graphql::parser::{self, parse_query};
 use async_graphql::{Request, Response, Variables};
 use axum::Router;
-use bytes::Bytes;
 use http::request::Parts;
 use serde_json::Value;
 
+use crate::openapi::DocumentText;
 use crate::problem::Problem;
 use schema::{DepthBound, Operations};
 
@@ -35,7 +35,7 @@ const CALLS_MAX: usize = 10;
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {
     /// The text of the OpenAPI document.
-    document: Bytes,
+    document: Arc<DocumentText>,
     handlers: Router,
     /// Built for the first query, because it takes some milliseconds.
     schemas: OnceLock<Schemas>,
@@ -65,7 +65,7 @@ impl QueryCalls {
 
 impl GraphQl {
     /// `document` is the complete OpenAPI document; `handlers` serves its operations.
-    pub(crate) fn new(document: Bytes, handlers: Router) -> Self {
+    pub(crate) fn new(document: Arc<DocumentText>, handlers: Router) -> Self {
         Self { document, handlers, schemas: OnceLock::new() }
     }
 
@@ -73,7 +73,7 @@ impl GraphQl {
         if let Some(schemas) = self.schemas.get() {
             return Ok(schemas);
         }
-        let document: Value = serde_json::from_slice(&self.document).map_err(Problem::fault)?;
+        let document: Value = serde_json::from_slice(&**self.document).map_err(Problem::fault)?;
         let operations = Operations::of(&document);
         let bounded =
             |depth, is_introspection| operations.schema(DepthBound { depth, is_introspection }).map_err(Problem::fault);

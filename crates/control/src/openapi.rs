@@ -8,6 +8,7 @@ mod answers;
 pub(crate) mod described;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use access::Refusal;
 use bytes::Bytes;
@@ -119,6 +120,9 @@ pub(crate) struct ConfigurationProblem {
     )
 )]
 struct Document;
+
+/// The document's text. It is formatted on its first use, because that takes as long as the rest of a start.
+pub(crate) type DocumentText = LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>;
 
 /// Returns the document without operations.
 pub(crate) fn empty() -> OpenApi {

@@ -42,7 +42,7 @@ use utoipa_axum::routes;
 
 use crate::graphql::GraphQl;
 use crate::layers::{self, Observer};
-use crate::openapi::{self, described::DescribedRouter};
+use crate::openapi::{self, DocumentText, described::DescribedRouter};
 use crate::problem::Problem;
 use crate::state::{App, Serves};
 use crate::static_file;
@@ -61,7 +61,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
-            let text = openapi::text(&document);
+            let version = app.version;
+            let text = Arc::new(DocumentText::new(Box::new(move || described(version))));
             let router = layers::strict(router, Undeclared::of(&document, app.limits.body));
             // Each call of a GraphQL query counts in the limits as one more request.
             let handlers = layers::limited(router.clone(), &app).with_state(app.clone());
@@ -73,7 +74,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))
                 .route(static_file::DASHBOARD, get(site::dashboard))
-                .layer(Extension(DocumentText(text.clone())))
+                .layer(Extension(text.clone()))
                 .layer(Extension(Arc::new(GraphQl::new(text, handlers))))
                 .fallback(site::unknown)
         }
@@ -199,17 +200,17 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::notification::notify))
 }
 
-/// The OpenAPI document, generated once, without a brand.
-#[derive(Debug, Clone)]
-struct DocumentText(Bytes);
+/// Returns the text of the OpenAPI document, without a brand.
+fn described(version: &str) -> Bytes {
+    let (_, mut document, _) = api().into_parts();
+    openapi::complete(&mut document, version);
+    openapi::text(&document)
+}
 
 /// The OpenAPI document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
     body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate admin API", "version": "0.1.0"}}))))]
-async fn document(
-    State(app): State<Arc<App>>,
-    Extension(DocumentText(text)): Extension<DocumentText>,
-) -> impl IntoResponse {
+async fn document(State(app): State<Arc<App>>, Extension(text): Extension<Arc<DocumentText>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().process.brand))
 }
 
