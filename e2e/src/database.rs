@@ -77,23 +77,38 @@ pub fn on_postgres() -> bool {
     }
 }
 
+fn shared_server() -> String {
+    let Ok(server) = std::env::var(POSTGRES) else {
+        panic!("{POSTGRES} is not set: cargo run -p xtask -- postgres COMMAND starts a server")
+    };
+    server
+}
+
 impl Database {
-    /// Creates an empty database on the server that `TOLLGATE_TEST_POSTGRES` names.
+    /// Creates a database on the server that `TOLLGATE_TEST_POSTGRES` names. It is a copy of `template1`, to which
+    /// `xtask test` applies all migrations.
     #[must_use]
     pub fn new() -> Self {
-        let Ok(server) = std::env::var(POSTGRES) else {
-            panic!("{POSTGRES} is not set: cargo run -p xtask -- postgres COMMAND starts a server")
-        };
-        Self::on(server)
+        Self::on(shared_server())
     }
 
-    /// Creates an empty database on the server at this URL, whose user may create databases.
+    /// Like [`Database::new`], without tables.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::copy_of("template0", shared_server())
+    }
+
+    /// Creates a database on the server at this URL, whose user may create databases.
     #[must_use]
     pub fn on(server: String) -> Self {
+        Self::copy_of("template1", server)
+    }
+
+    fn copy_of(template: &str, server: String) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("e2e_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let database = Self { server, name };
-        database.on_the_server(format!("CREATE DATABASE {}", database.name));
+        database.on_the_server(format!("CREATE DATABASE {} TEMPLATE {template}", database.name));
         database
     }
 

@@ -150,6 +150,12 @@ impl Folder {
         Self { database: on_postgres().then(|| Arc::new(Database::new())), ..Self::on_sqlite() }
     }
 
+    /// Like [`Folder::new`], with a database to which no migration was applied.
+    #[must_use]
+    pub fn unmigrated() -> Self {
+        Self { database: on_postgres().then(|| Arc::new(Database::empty())), ..Self::on_sqlite() }
+    }
+
     /// Creates a folder whose store is SQLite, even if the suite runs on PostgreSQL.
     #[must_use]
     pub fn on_sqlite() -> Self {

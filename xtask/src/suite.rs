@@ -9,9 +9,9 @@ mod pool;
 mod report;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -33,6 +33,7 @@ pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
     let filter = halves.next().and_then(|filter| filter.first()).copied();
     let folder = target(root).join("tests");
     let binaries = binary::build(root)?;
+    prepare_databases(&target(root).join("debug/tollgate"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -43,6 +44,18 @@ pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => bail!("terminated"),
         }
     })
+}
+
+/// Applies all migrations to the database that PostgreSQL copies for each new one. A test then starts with the tables, which
+/// take several times as long to create as to copy. Tests of the migrations copy `template0`, which stays empty.
+fn prepare_databases(tollgate: &Path) -> anyhow::Result<()> {
+    let Ok(server) = std::env::var("TOLLGATE_TEST_POSTGRES") else { return Ok(()) };
+    let (base, _) = server.rsplit_once('/').context("TOLLGATE_TEST_POSTGRES names no database")?;
+    let mut command = Command::new(tollgate);
+    command.args(["migrate", "up"]).env("DATABASE_URL", format!("{base}/template1"));
+    let output = command.output().with_context(|| format!("cannot run {}", tollgate.display()))?;
+    ensure!(output.status.success(), "tollgate migrate up: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// The folder of build outputs.

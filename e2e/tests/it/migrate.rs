@@ -41,7 +41,7 @@ fn by_hand() -> Setup {
 
 #[tokio::test]
 async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
-    let folder = Folder::new();
+    let folder = Folder::unmigrated();
     if folder.database().is_some() {
         works(&folder, "status", &["001  missing", "`tollgate migrate up`"]).await;
         works(&folder, "down", &["nothing was undone"]).await;
@@ -57,6 +57,23 @@ async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
         .await;
     let gateway = Gateway::start_in(folder, by_hand()).await;
     gateway.validate(&gateway.key().await).await;
+}
+
+#[tokio::test]
+async fn servers_that_start_at_once_migrate_an_empty_database_together() {
+    let folder = Folder::unmigrated();
+    let started = if folder.database().is_some() {
+        let beside = folder.beside();
+        let (one, other) =
+            tokio::join!(Gateway::start_in(folder, Setup::mocked()), Gateway::start_in(beside, Setup::mocked()));
+        vec![one, other]
+    } else {
+        vec![Gateway::start_in(folder, Setup::mocked()).await]
+    };
+    for gateway in &started {
+        works(gateway.folder(), "status", &["001  applied", "033  applied", "up to date"]).await;
+        gateway.validate(&gateway.key().await).await;
+    }
 }
 
 #[tokio::test]
