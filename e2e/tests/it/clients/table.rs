@@ -27,9 +27,8 @@ All scenarios of the listed kinds passed; a number is that of a note.
 - **ok**: a complete response in the client's own types.
 - **stream**: the stream is read to its end, and is an error if the upstream cuts it.
 - **tool**: the model calls a tool, and the client sends the tool's result.
-- **error**: the client's own error class, with message, code and request id, for each refusal and for 500 and 529 of an upstream, without a
-  repetition that cannot succeed.
-- **cancel**: before or during the response. Tollgate aborts the upstream request and settles the usage.
+- **error**: the client's own error class, with message, code and request id, without a repetition that cannot succeed.
+- **cancel**: Tollgate aborts the upstream request and settles the usage.
 - **retry**: a repetition after 429 and after 503 succeeds.
 - **timeout**: the client's own timeout expires first.
 ";
@@ -37,13 +36,12 @@ All scenarios of the listed kinds passed; a number is that of a note.
 const TAIL: &str = "
 ## Truncated streams
 
-A stream is complete with its format's last event: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
-`response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before, Tollgate adds the
-format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`.
+If the upstream closes the connection before the last event of a stream, Tollgate adds the format's error event with the code `upstream_reset`, and
+logs the request as `upstream_cut`.
 
 ## Exhausted quotas
 
-[`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type or status is:
+[`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type is:
 
 - OpenAI: `insufficient_quota`
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
@@ -67,17 +65,15 @@ Such a response has no `Retry-After`. A client sends this number of requests for
 | gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
 | others | | | | | 429 |
 
-Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`.
-
-The figures were measured on loopback on 2026-11-20 and 2026-11-21. Those of LlamaIndex, aider, opencode and gemini-cli are from external audits.
+Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`. (Measured on 2026-11-20 and
+2026-11-21, except LlamaIndex, aider, opencode and gemini-cli, which are from external audits.)
 
 ## Paths that are not served
 
-Other parts of the providers' APIs get 404 `route_not_found`: files, batches, reranking, realtime, conversations, assistants, vector stores, videos,
-stored responses (400 for `background: true`), Vertex AI and Amazon Bedrock.
+Files, batches, reranking, realtime, conversations, assistants, vector stores, videos, stored responses (400 for `background: true`), Vertex AI and
+Amazon Bedrock get 404 `route_not_found`.
 
-A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
-`/v1beta/PROVIDER/MODEL:generateContent`.
+A model `PROVIDER/MODEL` may be part of a path, with its slash: `/v1beta/PROVIDER/MODEL:generateContent`.
 ";
 /// The header fields in which clients send a key, and their spelling in the table.
 const CREDENTIALS: [(&str, &str); 4] = [
