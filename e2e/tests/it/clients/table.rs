@@ -16,8 +16,8 @@ built binary and generates this page.
 
 ## Client settings
 
-| client | version | base URL | credential | path of a first request |
-|---|---|---|---|---|
+Each client with its versions, base URL, credential, and path of a first request:
+
 ";
 const RESULTS: &str = "
 ## Results
@@ -31,6 +31,7 @@ All scenarios of the listed kinds passed; a number is that of a note.
 - **cancel**: Tollgate aborts the upstream request and settles the usage.
 - **retry**: a repetition after 429 and after 503 succeeds.
 - **timeout**: the client's own timeout expires first.
+- **failures**: error, cancel, retry and timeout.
 ";
 /// Facts that the scenarios do not show; they were measured or read once, by hand.
 const TAIL: &str = "
@@ -117,7 +118,8 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
         for (calls, cells) in merged(&results) {
             let shown: Vec<String> =
                 CASES.iter().zip(cells).filter_map(|(case, cell)| shown(case, cell.as_deref(), &mut notes)).collect();
-            let _ = writeln!(page, "- {}: {}", calls.join(", "), shown.join(", "));
+            let shown = shown.join(", ").replace("error, cancel, retry, timeout", "failures");
+            let _ = writeln!(page, "- {}: {shown}", calls.join(", "));
         }
     }
     if !notes.is_empty() {
@@ -203,7 +205,7 @@ fn shown(case: &str, cell: Option<&[String]>, notes: &mut Vec<String>) -> Option
     Some(if numbers.is_empty() { case.to_owned() } else { format!("{case} ({})", numbers.join(", ")) })
 }
 
-/// Returns the table rows of the clients' settings. Versions of one client with the same settings share a row.
+/// Returns the list of the clients' settings. Versions of one client with the same settings share an item.
 fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
     let mut rows: Vec<(&str, String, String)> = Vec::new();
     for line in lines.iter().filter_map(|lines| lines.first()) {
@@ -214,7 +216,7 @@ fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
             None => rows.push((name, version.to_owned(), setting)),
         }
     }
-    rows.iter().map(|(name, versions, setting)| format!("| {name} | {versions} | {setting} |\n")).collect()
+    rows.iter().map(|(name, versions, setting)| format!("- {name} {versions}: {setting}\n")).collect()
 }
 
 /// Returns the base URL, the credential's field and the path of a client: as configured, and as the probe received its
@@ -226,7 +228,7 @@ fn setting(line: &Value, sent: &[Head]) -> String {
     let credentials = CREDENTIALS.iter().filter(|(name, _)| head.header(name).is_some_and(|value| !value.is_empty()));
     let credentials: Vec<String> = credentials.map(|(_, shown)| format!("`{shown}`")).collect();
     let path = head.word(1).replace("/mock/", "/MODEL/").replace("/mock:", "/MODEL:");
-    format!("`http://GATEWAY{}` | {} | `{path}`", word("base"), credentials.join(", "))
+    format!("`http://GATEWAY{}`, {}, `{path}`", word("base"), credentials.join(" and "))
 }
 
 #[cfg(test)]
@@ -271,9 +273,9 @@ mod tests {
         let (results, _) = rest.split_once(TAIL).unwrap();
         assert!(settings.contains("runs 26 scenarios of 4 clients against"), "{settings}");
         let rows = "\
-            | A | 2, 1 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
-            | B | 5 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
-            | B | 4 | `http://GATEWAY/v1` | `api-key: KEY` | `/v1/MODEL:go` |\n";
+            - A 2, 1: `http://GATEWAY/v1`, `x-api-key: KEY`, `/v1/MODEL:go`\n\
+            - B 5: `http://GATEWAY/v1`, `x-api-key: KEY`, `/v1/MODEL:go`\n\
+            - B 4: `http://GATEWAY/v1`, `api-key: KEY`, `/v1/MODEL:go`\n";
         assert!(settings.ends_with(rows), "{settings}");
         let expected = "\n### A 2 and 1; B 5\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok\n\
              \n### B 4\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok (2, 1)\n\
