@@ -133,7 +133,7 @@ bench: ## measure the cost of a request beside nginx, HAProxy, Envoy and Traefik
 	@scripts/release.sh
 	cargo run $(LOCKED) --release --package bench -- $(ARGS) --profile-dir $(TARGET)/optimized
 
-fuzz: ## fuzz every parser, for SECONDS in total (docs/fuzzing.md)
+fuzz: ## fuzz every parser, for SECONDS in total (fuzz/src/lib.rs)
 	@scripts/setup.sh build
 	cargo run --quiet $(LOCKED) --profile fuzz --package fuzz -- run all --seconds $(SECONDS) $(ARGS)
 

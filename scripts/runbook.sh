@@ -64,7 +64,7 @@ for _ in 1 2 3; do curl -sk -o "$work/response" "$proxy/users/1"; done
 awk '
     /^## / {printf "printf \"\\n== %%s\\n\" \"%s\"\n", substr($0, 4)}
     /^```sh$/ {inside = 1; next}
-    /^```$/ {if (inside && !blocks++) print "logs() { cat \"$LOG\"; }"; inside = 0}
+    /^```$/ {if (inside && !blocks++) print "logs() { grep -iE \"${1:-.}\" \"$LOG\" | tail -n 20; }"; inside = 0}
     inside
 ' "$page" >"$work/commands"
 export CONTROL CONFIG=$work/tollgate.yaml LOG=$work/log

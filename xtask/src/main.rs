@@ -16,7 +16,7 @@ const USAGE: &str = "usage: cargo run -p xtask -- TASK
   coverage REPORT       print the line coverage of each crate from a report of cargo-llvm-cov
   config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
                         declarations of the settings; `config-docs --check` fails if they are out of date
-  dashboards            generate the dashboards of Grafana from the tables of docs/metrics.md
+  dashboards            generate the dashboards of Grafana from the lists of docs/metrics.md
   tidy                  check the house rules
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;

@@ -20,6 +20,7 @@ mod prose;
 mod signatures;
 mod sizes;
 mod sql;
+mod tables;
 mod tree;
 mod type_names;
 mod words;
@@ -48,6 +49,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sql::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
+    findings.extend(tables::check(&tree));
     findings.extend(guarantees::check(&tree));
     findings.extend(containers::check(&tree));
     findings.extend(metrics::check(&tree));

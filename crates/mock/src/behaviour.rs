@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn the_page_lists_every_behaviour() {
         let page = include_str!("../../../docs/mock.md");
-        let rows: String = BEHAVIOURS.iter().map(|(name, does)| format!("| `{name}` | {does} |\n")).collect();
-        assert!(page.contains(&rows), "docs/mock.md lacks these rows:\n{rows}");
+        let items: String = BEHAVIOURS.iter().map(|(name, does)| format!("- `{name}`: {does}\n")).collect();
+        assert!(page.contains(&items), "docs/mock.md lacks these items:\n{items}");
     }
 
     #[test]

@@ -25,9 +25,7 @@ mod sdks;
 mod sources;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 21] = [
-    "anthropic-sdk",
-    "azure-openai-sdk",
+const EXAMPLES: [&str; 18] = [
     "blue-green",
     "cache",
     "canary",
@@ -36,15 +34,14 @@ const EXAMPLES: [&str; 21] = [
     "codexible",
     "cors",
     "discovery",
-    "google-sdk",
     "grpc",
     "jwt",
     "llm-openai",
-    "openai-sdk",
     "plain-api",
     "rate-limits",
     "reselling",
     "resilient",
+    "sdks",
     "transform",
     "websocket",
 ];

@@ -1,5 +1,5 @@
-//! The dashboards of Grafana. `cargo run -p xtask -- dashboards` writes them from [`boards`] and the tables of
-//! `docs/metrics.md`; tidy compares them. A panel with a metric or a label that the tables lack is an error.
+//! The dashboards of Grafana. `cargo run -p xtask -- dashboards` writes them from [`boards`] and the lists of
+//! `docs/metrics.md`; tidy compares them. A panel with a metric or a label that the lists lack is an error.
 
 mod boards;
 mod panel;

@@ -58,7 +58,7 @@ fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
     };
     let title = format!("# `{}`", code.code);
     let (side, retry) = (code.side.to_lowercase(), code.retry.to_lowercase());
-    let facts = format!("Status {} · side: {side} · retry: {retry}", code.status);
+    let facts = format!("Status {}, side: {side}, retry: {retry}", code.status);
     for (number, expected_line) in [(1, title), (3, facts)] {
         if page.text.lines().nth(number - 1) != Some(&expected_line) {
             return Some(page.line(number).fails("differs from the list of codes", format!("write `{expected_line}`")));
@@ -73,7 +73,7 @@ mod tests {
     use crate::tidy::finding::messages;
 
     const REFUSALS: &str = "refusals! {\n    /// Why.\n    BadRequest = \"bad_request\", 400, Client, Never;\n}\n";
-    const PAGE: &str = "# `bad_request`\n\nStatus 400 · side: client · retry: never\n\nWhat happened.\n";
+    const PAGE: &str = "# `bad_request`\n\nStatus 400, side: client, retry: never\n\nWhat happened.\n";
 
     fn check_files(files: &[(&str, &str)]) -> Vec<String> {
         messages(&check(&Tree::of(files)))

@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/guarantees.md";
-/// The table of the tests that show each guarantee.
+/// The list of the tests that show each guarantee.
 const APPENDIX: &str = "docs/guarantees-tests.md";
 /// The pages on security.
 const SECURITY: &str = "docs/security/";
@@ -80,10 +80,10 @@ fn unshown(tree: &Tree, page: &File) -> Vec<Finding> {
     findings
 }
 
-/// The first cells of rows that name tests, with their line numbers.
+/// The titles of rows that name tests, with their line numbers.
 fn rows(appendix: &File) -> impl Iterator<Item = (usize, &str)> {
     appendix.lines().filter_map(|(number, line)| {
-        let (title, tests) = line.strip_prefix("| ")?.split_once(" | ")?;
+        let (title, tests) = line.strip_prefix("- ")?.split_once(": `")?;
         tests.contains(".rs::").then_some((number, title))
     })
 }
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_guarantee_with_existing_tests_passes() {
-        let row = "| Nothing is lost | `crates/a/src/b.rs::it_holds`<br>`crates/a/src/b.rs::that_too` |\n";
+        let row = "- Nothing is lost: `crates/a/src/b.rs::it_holds`<br>`crates/a/src/b.rs::that_too`\n";
         assert_eq!(check(row), Vec::<String>::new());
         assert!(super::check(&Tree::of(&[TESTS])).is_empty());
     }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_missing_test_fails() {
         for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
-            let messages = check(&format!("| guarantee | tests |\n| Nothing is lost | `{gone}` |\n"));
+            let messages = check(&format!("Tests:\n- Nothing is lost: `{gone}`\n"));
             let expected = format!(
                 "docs/guarantees-tests.md:2: names the test {gone}, which does not exist; name an existing test, or remove the \
                  guarantee"
@@ -142,10 +142,10 @@ mod tests {
     fn a_guarantee_without_a_row_and_a_row_without_a_guarantee_fail() {
         let expected = "docs/guarantees.md:3: guarantees \"Nothing is lost\" and names no test; add a row with its tests to \
                         docs/guarantees-tests.md";
-        for row in ["", "| Nothing is lost | it is |\n"] {
+        for row in ["", "- Nothing is lost: it is\n"] {
             assert_eq!(check(row), [expected]);
         }
-        let messages = check("| Nothing is found | `crates/a/src/b.rs::it_holds` |\n");
+        let messages = check("- Nothing is found: `crates/a/src/b.rs::it_holds`\n");
         let row = "docs/guarantees-tests.md:1: has tests of \"Nothing is found\", which docs/guarantees.md does not guarantee; \
                    correct the title, or remove the row";
         assert_eq!(messages, [expected, row]);

@@ -29,7 +29,8 @@ fn dead_links<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Findin
 fn dead_anchors<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
     links(file).filter_map(|Link { line, path, anchor }| {
         let (anchor, page) = (anchor?, tree.file(&path)?);
-        let exists = !page.is(&["md"]) || prose(page).any(|(_, line)| heading_anchor(line).as_deref() == Some(anchor));
+        let exists =
+            !page.is(&["md"]) || page.prose_lines().any(|(_, line)| heading_anchor(line).as_deref() == Some(anchor));
         let what = format!("links to {path}#{anchor}, and the page has no such heading");
         (!exists).then(|| file.line(line).fails(what, "link to a heading of the page"))
     })
@@ -60,22 +61,13 @@ struct Link<'a> {
 
 /// Relative links outside of code blocks.
 fn links(file: &File) -> impl Iterator<Item = Link<'_>> {
-    let targets = prose(file).flat_map(|(number, line)| line.split("](").skip(1).map(move |rest| (number, rest)));
+    let targets =
+        file.prose_lines().flat_map(|(number, line)| line.split("](").skip(1).map(move |rest| (number, rest)));
     targets.filter_map(|(line, rest)| {
         let target = rest.split(')').next()?;
         let (page, anchor) = target.split_once('#').map_or((target, None), |(page, anchor)| (page, Some(anchor)));
         let path = if page.is_empty() { file.path.clone() } else { resolve(&file.path, page) };
         (!target.is_empty() && !page.contains(':')).then_some(Link { line, path, anchor })
-    })
-}
-
-/// The lines of a document outside of code blocks.
-fn prose(file: &File) -> impl Iterator<Item = (usize, &str)> {
-    let mut code = false;
-    file.lines().filter(move |(_, line)| {
-        let fence = line.trim_start().starts_with("```");
-        code ^= fence;
-        !code && !fence
     })
 }
 

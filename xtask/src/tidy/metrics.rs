@@ -1,4 +1,4 @@
-//! The tables of `docs/metrics.md`. Every metric in them is registered by a crate; alerts, the runbook and dashboards name no
+//! The lists of `docs/metrics.md`. Every metric in them is registered by a crate; alerts, the runbook and dashboards name no
 //! other metric.
 
 use super::finding::Finding;
@@ -35,19 +35,19 @@ impl ListedMetric<'_> {
     }
 }
 
-/// The metrics of the tables, in their order. A row may list several metrics with one meaning.
+/// The metrics of the lists, in their order. An item may name several metrics with one meaning.
 pub(crate) fn listed(page: &File) -> Vec<ListedMetric<'_>> {
-    page.lines().flat_map(|(line, text)| metrics_of_row(line, text)).collect()
+    page.lines().flat_map(|(line, text)| metrics_of_item(line, text)).collect()
 }
 
-/// The cells of the row of a metric.
-fn row(text: &str) -> Option<(&str, &str)> {
-    let (names, meaning) = text.strip_prefix("| `")?.split_once(" | ")?;
-    PREFIXES.iter().any(|prefix| names.starts_with(prefix)).then_some((names, meaning.trim_end_matches(" |")))
+/// The names of an item of a list of metrics, and their meaning.
+fn item(text: &str) -> Option<(&str, &str)> {
+    let (names, meaning) = text.strip_prefix("- `")?.split_once(": ")?;
+    PREFIXES.iter().any(|prefix| names.starts_with(prefix)).then_some((names, meaning))
 }
 
-fn metrics_of_row(line: usize, text: &str) -> Vec<ListedMetric<'_>> {
-    let Some((names, meaning)) = row(text) else { return Vec::new() };
+fn metrics_of_item(line: usize, text: &str) -> Vec<ListedMetric<'_>> {
+    let Some((names, meaning)) = item(text) else { return Vec::new() };
     let quoted = names.split('`').filter(|part| PREFIXES.iter().any(|prefix| part.starts_with(prefix)));
     let metrics = quoted.map(|quoted| {
         let (name, labels) = quoted.split_once('{').unwrap_or((quoted, ""));
@@ -137,7 +137,8 @@ mod tests {
     use super::*;
     use crate::tidy::finding::messages;
 
-    const TABLE: &str = "| `tollgate_spool_bytes`, `tollgate_used_total{measure}` | sizes |\n| `tollgate_backend_ejected{backend}` | 1 |\n";
+    const TABLE: &str =
+        "- `tollgate_spool_bytes`, `tollgate_used_total{measure}`: sizes\n- `tollgate_backend_ejected{backend}`: 1\n";
     const SOURCE: &str = "register(\"tollgate_spool_bytes\"); (\"tollgate_used\", 1); (\"ejected\", 2)";
 
     fn check(rules: &str, runbook: &str) -> Vec<String> {

@@ -81,6 +81,16 @@ impl File {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
+    /// The lines of a document outside of code blocks, with their numbers from 1.
+    pub(crate) fn prose_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut in_code = false;
+        self.lines().filter(move |(_, line)| {
+            let is_fence = line.trim_start().starts_with("```");
+            in_code ^= is_fence;
+            !in_code && !is_fence
+        })
+    }
+
     /// Whether the file has one of `extensions`.
     pub(crate) fn is(&self, extensions: &[&str]) -> bool {
         self.name().rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))

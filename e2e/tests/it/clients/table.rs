@@ -16,8 +16,8 @@ built binary and generates this page.
 
 ## Client settings
 
-| client | version | base URL | credential | path of a first request |
-|---|---|---|---|---|
+Each client with its versions, base URL, credential, and path of a first request:
+
 ";
 const RESULTS: &str = "
 ## Results
@@ -27,23 +27,22 @@ All scenarios of the listed kinds passed; a number is that of a note.
 - **ok**: a complete response in the client's own types.
 - **stream**: the stream is read to its end, and is an error if the upstream cuts it.
 - **tool**: the model calls a tool, and the client sends the tool's result.
-- **error**: the client's own error class, with message, code and request id, for each refusal and for 500 and 529 of an upstream, without a
-  repetition that cannot succeed.
-- **cancel**: before or during the response. Tollgate aborts the upstream request and settles the usage.
+- **error**: the client's own error class, with message, code and request id, without a repetition that cannot succeed.
+- **cancel**: Tollgate aborts the upstream request and settles the usage.
 - **retry**: a repetition after 429 and after 503 succeeds.
 - **timeout**: the client's own timeout expires first.
+- **failures**: error, cancel, retry and timeout.
 ";
 /// Facts that the scenarios do not show; they were measured or read once, by hand.
 const TAIL: &str = "
 ## Truncated streams
 
-A stream is complete with its format's last event: `[DONE]` or a `finish_reason` (chat), `response.completed`, `response.incomplete` or
-`response.failed` (Responses), `message_stop` (Messages), a `finishReason` (Gemini). If the upstream closes the connection before, Tollgate adds the
-format's error event with the code `upstream_reset`, and logs the request as `upstream_cut`.
+If the upstream closes the connection before the last event of a stream, Tollgate adds the format's error event with the code `upstream_reset`, and
+logs the request as `upstream_cut`.
 
 ## Exhausted quotas
 
-[`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type or status is:
+[`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type is:
 
 - OpenAI: `insufficient_quota`
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
@@ -67,17 +66,15 @@ Such a response has no `Retry-After`. A client sends this number of requests for
 | gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
 | others | | | | | 429 |
 
-Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`.
-
-The figures were measured on loopback on 2026-11-20 and 2026-11-21. Those of LlamaIndex, aider, opencode and gemini-cli are from external audits.
+Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`. (Measured on 2026-11-20 and
+2026-11-21, except LlamaIndex, aider, opencode and gemini-cli, which are from external audits.)
 
 ## Paths that are not served
 
-Other parts of the providers' APIs get 404 `route_not_found`: files, batches, reranking, realtime, conversations, assistants, vector stores, videos,
-stored responses (400 for `background: true`), Vertex AI and Amazon Bedrock.
+Files, batches, reranking, realtime, conversations, assistants, vector stores, videos, stored responses (400 for `background: true`), Vertex AI and
+Amazon Bedrock get 404 `route_not_found`.
 
-A model `PROVIDER/MODEL` may be part of a path, with its slash: `/openai/deployments/PROVIDER/MODEL/chat/completions`,
-`/v1beta/PROVIDER/MODEL:generateContent`.
+A model `PROVIDER/MODEL` may be part of a path, with its slash: `/v1beta/PROVIDER/MODEL:generateContent`.
 ";
 /// The header fields in which clients send a key, and their spelling in the table.
 const CREDENTIALS: [(&str, &str); 4] = [
@@ -121,7 +118,8 @@ fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
         for (calls, cells) in merged(&results) {
             let shown: Vec<String> =
                 CASES.iter().zip(cells).filter_map(|(case, cell)| shown(case, cell.as_deref(), &mut notes)).collect();
-            let _ = writeln!(page, "- {}: {}", calls.join(", "), shown.join(", "));
+            let shown = shown.join(", ").replace("error, cancel, retry, timeout", "failures");
+            let _ = writeln!(page, "- {}: {shown}", calls.join(", "));
         }
     }
     if !notes.is_empty() {
@@ -207,7 +205,7 @@ fn shown(case: &str, cell: Option<&[String]>, notes: &mut Vec<String>) -> Option
     Some(if numbers.is_empty() { case.to_owned() } else { format!("{case} ({})", numbers.join(", ")) })
 }
 
-/// Returns the table rows of the clients' settings. Versions of one client with the same settings share a row.
+/// Returns the list of the clients' settings. Versions of one client with the same settings share an item.
 fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
     let mut rows: Vec<(&str, String, String)> = Vec::new();
     for line in lines.iter().filter_map(|lines| lines.first()) {
@@ -218,7 +216,7 @@ fn settings(lines: &[Vec<Value>], sent: &[Head]) -> String {
             None => rows.push((name, version.to_owned(), setting)),
         }
     }
-    rows.iter().map(|(name, versions, setting)| format!("| {name} | {versions} | {setting} |\n")).collect()
+    rows.iter().map(|(name, versions, setting)| format!("- {name} {versions}: {setting}\n")).collect()
 }
 
 /// Returns the base URL, the credential's field and the path of a client: as configured, and as the probe received its
@@ -230,7 +228,7 @@ fn setting(line: &Value, sent: &[Head]) -> String {
     let credentials = CREDENTIALS.iter().filter(|(name, _)| head.header(name).is_some_and(|value| !value.is_empty()));
     let credentials: Vec<String> = credentials.map(|(_, shown)| format!("`{shown}`")).collect();
     let path = head.word(1).replace("/mock/", "/MODEL/").replace("/mock:", "/MODEL:");
-    format!("`http://GATEWAY{}` | {} | `{path}`", word("base"), credentials.join(", "))
+    format!("`http://GATEWAY{}`, {}, `{path}`", word("base"), credentials.join(" and "))
 }
 
 #[cfg(test)]
@@ -275,9 +273,9 @@ mod tests {
         let (results, _) = rest.split_once(TAIL).unwrap();
         assert!(settings.contains("runs 26 scenarios of 4 clients against"), "{settings}");
         let rows = "\
-            | A | 2, 1 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
-            | B | 5 | `http://GATEWAY/v1` | `x-api-key: KEY` | `/v1/MODEL:go` |\n\
-            | B | 4 | `http://GATEWAY/v1` | `api-key: KEY` | `/v1/MODEL:go` |\n";
+            - A 2, 1: `http://GATEWAY/v1`, `x-api-key: KEY`, `/v1/MODEL:go`\n\
+            - B 5: `http://GATEWAY/v1`, `x-api-key: KEY`, `/v1/MODEL:go`\n\
+            - B 4: `http://GATEWAY/v1`, `api-key: KEY`, `/v1/MODEL:go`\n";
         assert!(settings.ends_with(rows), "{settings}");
         let expected = "\n### A 2 and 1; B 5\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok\n\
              \n### B 4\n\n- `go`, `run`: ok, retry (1)\n- `stop`: ok (2, 1)\n\

@@ -117,7 +117,7 @@ fn joined(path: &str, key: &str) -> String {
 }
 
 fn row(key: &KeySpec, name: String, heading: Option<&str>) -> KeyRow {
-    let value = key.field.cell();
+    let value = without_bounds(&key.field.cell());
     let value = match heading {
         // GitHub makes the anchor of a heading from its letters.
         Some(heading) => {
@@ -128,4 +128,15 @@ fn row(key: &KeySpec, name: String, heading: Option<&str>) -> KeyRow {
         None => value,
     };
     KeyRow { names: vec![name], value, default: key.field.default_cell(), meaning: key.doc.trim().to_owned() }
+}
+
+/// Returns the values without the maximum length of lists, mappings and paths, which `tollgate check` reports.
+fn without_bounds(values: &str) -> String {
+    let (first, rest) = values.split_once(" of at most ").unwrap_or((values, ""));
+    let bounded = rest.split(" of at most ").filter(|part| !part.is_empty()).map(|part| {
+        let number = part.split([' ', ':']).next().unwrap_or_default().trim_end_matches(',');
+        let after = part.strip_prefix(number).unwrap_or(part);
+        [" bytes", " KiB"].iter().find_map(|unit| after.strip_prefix(unit)).unwrap_or(after)
+    });
+    std::iter::once(first).chain(bounded).collect()
 }

@@ -49,13 +49,13 @@ const NAME: TextForm<String> = TextForm {
 
 section! {
     HashInput {
-        /// The name of a header.
+        /// The name of the header, cookie, claim or query parameter.
         header: Option<Input<String>> = optional(HEADER, "");
-        /// The name of a cookie.
+        /// The name of the header, cookie, claim or query parameter.
         cookie: Option<Input<String>> = optional(NAME, "");
-        /// The name of a claim.
+        /// The name of the header, cookie, claim or query parameter.
         claim: Option<Input<String>> = optional(CLAIM, "");
-        /// The name of a parameter.
+        /// The name of the header, cookie, claim or query parameter.
         query: Option<Input<String>> = optional(NAME, "");
         rules: Rule::ExactlyOne(&["header", "cookie", "claim", "query"]);
     }

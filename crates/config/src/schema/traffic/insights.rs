@@ -79,9 +79,9 @@ section! {
 
 section! {
     NumberRangeInput {
-        /// The smallest number; a range needs `min` or `max`.
+        /// A number; a range has `min`, `max` or both.
         min: Option<Input<u64>> = optional(NUMBER, "");
-        /// The largest number; a range needs `min` or `max`.
+        /// A number; a range has `min`, `max` or both.
         max: Option<Input<u64>> = optional(NUMBER, "");
         rules: Rule::Values(one_key);
     }
@@ -99,13 +99,13 @@ section! {
 
 section! {
     ClassEventInput {
-        /// The program; unknown if absent.
+        /// As in `rules[].when`; without a format, an ordinary API.
         client: Option<Input<String>> = optional(RULE_NAME, "");
-        /// The name of the route.
+        /// As in `rules[].when`; without a format, an ordinary API.
         route: Option<Input<String>> = optional(RULE_NAME, "");
-        /// The format; an ordinary API if absent.
+        /// As in `rules[].when`; without a format, an ordinary API.
         format: Option<Input<String>> = optional(RULE_NAME, "");
-        /// The name of the model.
+        /// As in `rules[].when`; without a format, an ordinary API.
         model: Option<Input<String>> = optional(RULE_NAME, "");
         /// The status of the response.
         status: Input<u32> = default(Whole::<u32>::new(100, 599), || 200);
