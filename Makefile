@@ -97,7 +97,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
-	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 \
+	@scripts/step "optimized binary" cargo build $(LOCKED) --profile local -p tollgate
+	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests

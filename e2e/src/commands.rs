@@ -18,9 +18,13 @@ pub const MASTER_KEY: &str = "dGhlIG1hc3RlciBrZXkgb2YgdGhlIGUyZSBzdWl0ZSE=";
 /// The secret with which servers on PostgreSQL sign access tokens.
 const JWT_SECRET: &str = "the signing secret of the e2e suite, on every node";
 
-/// Returns the path of the built binary, in the parent folder of the test executable's folder.
+/// Returns the path of the built binary, in the parent folder of the test executable's folder, or `TOLLGATE_BINARY`: tests of
+/// speed run against an optimized build.
 #[must_use]
 pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("TOLLGATE_BINARY") {
+        return PathBuf::from(path);
+    }
     let own = std::env::current_exe().unwrap_or_default();
     let path = own.parent().and_then(Path::parent).map(|target| target.join("tollgate")).unwrap_or_default();
     assert!(path.is_file(), "{} is not built: `make test` builds it (or cargo build -p tollgate)", path.display());

@@ -1,10 +1,13 @@
 //! Computed responses of days, so that a page that many people read costs one computation.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use access::{Clock, Day, Mono};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderValue, header};
 use insights::{Brief, Classification, DayScope, Roi};
 
 /// Maximum number of responses; a further one replaces the oldest.
@@ -70,11 +73,36 @@ impl DayResponse {
     }
 }
 
+/// A response as JSON, which is written once for all clients.
+#[derive(Debug, Clone)]
+pub(crate) struct DayText(Bytes);
+
+impl DayText {
+    /// Writes a response; `None` never occurs.
+    pub(crate) fn of(response: &DayResponse) -> Option<Self> {
+        response.text().map(|text| Self(text.into()))
+    }
+}
+
+impl IntoResponse for DayText {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+    }
+}
+
+/// A response that is kept.
+#[derive(Debug)]
+struct KeptResponse {
+    at: Mono,
+    response: DayResponse,
+    text: OnceLock<Option<DayText>>,
+}
+
 /// The responses that this process has computed.
 #[derive(Debug)]
 pub(crate) struct DayCache {
     clock: Clock,
-    responses: Mutex<HashMap<ResponseKey, (Mono, DayResponse)>>,
+    responses: Mutex<HashMap<ResponseKey, Arc<KeptResponse>>>,
 }
 
 impl DayCache {
@@ -84,22 +112,32 @@ impl DayCache {
 
     /// Returns a response that is not too old. `today_max` bounds the age of responses of days that are not complete.
     pub(crate) fn find(&self, key: &ResponseKey, today_max: Duration) -> Option<DayResponse> {
+        self.kept(key, today_max).map(|kept| kept.response.clone())
+    }
+
+    /// Returns the text of a response that [`find`](Self::find) returns.
+    pub(crate) fn text(&self, key: &ResponseKey, today_max: Duration) -> Option<DayText> {
+        let kept = self.kept(key, today_max)?;
+        kept.text.get_or_init(|| DayText::of(&kept.response)).clone()
+    }
+
+    fn kept(&self, key: &ResponseKey, today_max: Duration) -> Option<Arc<KeptResponse>> {
         let age_max = key.age_max(today_max);
         let responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, response) = responses.get(key)?;
-        (self.clock.mono().since(*at) < age_max).then(|| response.clone())
+        responses.get(key).filter(|kept| self.clock.mono().since(kept.at) < age_max).cloned()
     }
 
     /// Keeps a response for later requests.
     pub(crate) fn keep(&self, key: ResponseKey, response: DayResponse) {
         let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
         if responses.len() >= RESPONSES_MAX && !responses.contains_key(&key) {
-            let oldest = responses.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            let oldest = responses.iter().min_by_key(|(_, kept)| kept.at).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 responses.remove(&oldest);
             }
         }
-        responses.insert(key, (self.clock.mono(), response));
+        let kept = KeptResponse { at: self.clock.mono(), response, text: OnceLock::new() };
+        responses.insert(key, Arc::new(kept));
     }
 }
 
@@ -153,6 +191,9 @@ mod tests {
         assert!(has(&key(1, false)) && !has(&ResponseKey { figures_version: 1, ..key(1, false) }));
         clock.advance(Duration::from_secs(5));
         assert!(!has(&key(1, false)) && has(&key(1, true)));
+        assert!(cache.text(&key(1, false), today_max).is_none());
+        let DayText(text) = cache.text(&key(1, true), today_max).unwrap();
+        assert_eq!(text, response().text().unwrap());
         assert!(cache.find(&key(1, true), Duration::ZERO).is_some());
         clock.advance(Duration::from_secs(55));
         assert!(!has(&key(1, true)));

@@ -1,10 +1,10 @@
 //! Reads of live figures: each at most once a second, and few at once, however many clients watch.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use access::{Clock, Day, Mono, Refusal, UserId};
+use access::{Clock, Day, Mono, Refusal, Timestamp, UserId};
 use insights::DayScope;
 use ledger::{DayUsageOf, Ledger, ResultTotals, UsageTotals};
 use store::{DatabaseError, NodeProgress, Store};
@@ -44,7 +44,9 @@ pub(crate) struct StreamPermit {
 #[derive(Debug)]
 pub(crate) struct ScopeReader {
     of: DayUsageOf,
-    newest: Mutex<Option<(Mono, LiveDay)>>,
+    newest: StdMutex<Option<(Mono, Arc<SharedDay>)>>,
+    /// One stream reads for all.
+    reading: Mutex<()>,
     /// Wakes the streams of the scope when a read finds other figures.
     changes: watch::Sender<()>,
 }
@@ -55,6 +57,24 @@ pub(crate) struct LiveDay {
     pub(crate) day: Day,
     pub(crate) totals: UsageTotals,
     pub(crate) results: ResultTotals,
+}
+
+/// The recorded usage of today, with the messages about it.
+#[derive(Debug)]
+pub(crate) struct SharedDay {
+    pub(crate) day: LiveDay,
+    /// The time at which the figures were read.
+    pub(crate) at: Timestamp,
+    /// The messages, which the first stream writes for all.
+    pub(crate) texts: OnceLock<Vec<LiveText>>,
+}
+
+/// A message as JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveText {
+    /// The figures, without their time.
+    pub(crate) data: Arc<str>,
+    pub(crate) message: Arc<str>,
 }
 
 impl LiveReaders {
@@ -92,7 +112,8 @@ impl LiveReaders {
             return reader;
         }
         scopes.retain(|_, reader| reader.strong_count() > 0);
-        let reader = Arc::new(ScopeReader { of, newest: Mutex::default(), changes: watch::Sender::default() });
+        let (newest, reading, changes) = Default::default();
+        let reader = Arc::new(ScopeReader { of, newest, reading, changes });
         scopes.insert(scope.clone(), Arc::downgrade(&reader));
         reader
     }
@@ -106,21 +127,23 @@ impl LiveReaders {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(crate) async fn day(&self, ledger: &Ledger, reader: &ScopeReader) -> Result<LiveDay, DatabaseError> {
-        let mut newest = reader.newest.lock().await;
+    pub(crate) async fn day(&self, ledger: &Ledger, reader: &ScopeReader) -> Result<Arc<SharedDay>, DatabaseError> {
+        if let Some(day) = reader.fresh(self.clock.mono()) {
+            return Ok(day);
+        }
+        let _reading = reader.reading.lock().await;
         let now = self.clock.mono();
-        if let Some((at, day)) = *newest
-            && now.since(at) < FRESH
-        {
+        if let Some(day) = reader.fresh(now) {
             return Ok(day);
         }
         // The semaphore is never closed.
         let _turn = self.reads.acquire().await;
-        let day = self.clock.now().day();
+        let at = self.clock.now();
+        let day = at.day();
         let read = ledger.day_totals(reader.of, [day, day]).await?;
         let (totals, results) = read.first().map(|of| (of.totals, of.results)).unwrap_or_default();
         let read = LiveDay { day, totals, results };
-        let is_changed = newest.replace((now, read)).is_none_or(|(_, before)| before != read);
+        let (read, is_changed) = reader.replace(now, SharedDay { day: read, at, texts: OnceLock::new() });
         if is_changed {
             reader.changes.send_replace(());
         }
@@ -150,6 +173,22 @@ impl LiveReaders {
 }
 
 impl ScopeReader {
+    /// Returns the figures unless they are too old.
+    fn fresh(&self, now: Mono) -> Option<Arc<SharedDay>> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.as_ref().filter(|(at, _)| now.since(*at) < FRESH).map(|(_, day)| day.clone())
+    }
+
+    /// Stores figures that were read. Returns those that streams share, and whether they have changed.
+    fn replace(&self, now: Mono, read: SharedDay) -> (Arc<SharedDay>, bool) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = newest.take().map(|(_, before)| before).filter(|before| before.day == read.day);
+        let is_changed = same.is_none();
+        let day = same.unwrap_or_else(|| Arc::new(read));
+        *newest = Some((now, day.clone()));
+        (day, is_changed)
+    }
+
     /// Returns what wakes streams when the figures have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()

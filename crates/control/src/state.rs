@@ -17,6 +17,7 @@ use tls::ListenerTls;
 use crate::cache_purges::CachePurges;
 use crate::configuration::Configurator;
 use crate::day_cache::DayCache;
+use crate::day_insights::settings::KnownSettings;
 use crate::live_readers::LiveReaders;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;
@@ -137,6 +138,8 @@ pub(crate) struct App {
     pub(crate) notifications: NotificationLimit,
     /// Computed responses of insights.
     pub(crate) days: DayCache,
+    /// The settings of insights that were read last.
+    pub(crate) insight_settings: KnownSettings,
     /// Draws charts as PNG.
     pub(crate) pictures: PictureDrawer,
     /// The figures that clients watch now.
@@ -149,9 +152,22 @@ impl App {
         let started = state.clock.mono();
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
         let (outbound, notifications, pictures) = Default::default();
+        let insight_settings = KnownSettings::default();
         let days = DayCache::new(state.clock.clone());
         let live_readers = LiveReaders::new(state.clock.clone(), state.limits.connections_max);
-        Self { state, started, loopback, sessions, setup, outbound, notifications, days, pictures, live_readers }
+        Self {
+            state,
+            started,
+            loopback,
+            sessions,
+            setup,
+            outbound,
+            notifications,
+            days,
+            insight_settings,
+            pictures,
+            live_readers,
+        }
     }
 }
 

@@ -136,6 +136,15 @@ impl EvidenceWriter {
         self.write(bytes)
     }
 
+    /// Ends the file that was begun last, without adding it to the directory and the manifest: readers do not see it. Its bytes
+    /// remain in the zip and are signed.
+    ///
+    /// # Errors
+    /// [`WriteEvidenceError`].
+    pub fn discard(&mut self) -> Result<(), WriteEvidenceError> {
+        self.close(false)
+    }
+
     /// Writes the manifest, the directory and the signature. `manifest` has the values without the key and the files.
     ///
     /// # Errors
@@ -171,6 +180,10 @@ impl EvidenceWriter {
 
     /// Ends the file that was begun last.
     fn end(&mut self) -> Result<(), WriteEvidenceError> {
+        self.close(true)
+    }
+
+    fn close(&mut self, is_kept: bool) -> Result<(), WriteEvidenceError> {
         let Some(file) = self.open.take() else { return Ok(()) };
         let OpenFile { name, offset, deflate, crc, digest, size, compressed } = file;
         let rest = deflate.finish()?;
@@ -188,6 +201,9 @@ impl EvidenceWriter {
             put32(&mut descriptor, field);
         }
         self.append(&descriptor);
+        if !is_kept {
+            return Ok(());
+        }
         self.directory.push(entry);
         let digest: [u8; 32] = digest.finalize().into();
         self.files.push(ManifestFile { name, size, sha256: hex::encode(&digest) });

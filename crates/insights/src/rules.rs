@@ -65,6 +65,14 @@ impl RuleSet {
         bounds.dedup();
         bounds
     }
+
+    /// Whether every rule with a condition on sessions matches only requests with this use of tools.
+    #[must_use]
+    pub fn has_sessions_of(&self, tools: &str) -> bool {
+        let has_session = |when: &RuleConditions| when.requests_per_session.is_some() || when.interval_s.is_some();
+        let of_sessions = self.rules.iter().filter(|rule| has_session(&rule.when));
+        of_sessions.map(|rule| rule.when.tools.as_deref()).all(|of| of == Some(&[tools.to_owned()]))
+    }
 }
 
 /// No request has more tokens, and no session more requests; larger numbers do not fit into a column.
@@ -245,6 +253,11 @@ mod tests {
             assert_eq!(named(&own, of).0, Class::Chat, "{of:?}");
         }
         assert_eq!(RuleSet::with(&own).bounds(|when| when.input_tokens), [1_000, 4_001]);
+        assert!(RuleSet::with(&own).has_sessions_of("called") && !RuleSet::with(&own).has_sessions_of("offered"));
+        let when =
+            RuleConditions { interval_s: Some(NumberRange { min: Some(60), max: None }), ..RuleConditions::default() };
+        let own = [ClassRule { when, ..own[0].clone() }];
+        assert!(!RuleSet::with(&own).has_sessions_of("called"), "a rule needs the sessions of all requests");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use retention::RetentionStats;
 pub use reviews::{DecisionError, NewDecision, SettingsError, StoredDecision};
 pub use skipped_targets::RequestSkip;
 pub use usage::{
-    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsage, DayUsageOf, DurationCount,
+    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsage, DayUsageOf, DurationCount,
     EVENT_GROUPS_MAX, EventGroup, GroupBounds, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage,
     Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX,
     REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter, RequestKey, RequestKind,

@@ -62,6 +62,8 @@ async fn inserts_write_every_column_of_their_tables() {
 fn hot() -> Vec<(String, &'static str)> {
     vec![
         (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
+        (text(billing::invoices::STATEMENTS, "ALL_IN_STATE"), "invoices_listed (state=? AND id<?)"),
+        (text(billing::invoices::STATEMENTS, "OF_USER"), "invoices_user (user_id=? AND id<?)"),
         (text(ingest::NAMES, "FIND"), "(kind=? AND name=?)"),
         (text(ingest::STATEMENTS, "PLACES"), "(node_id=?)"),
         (text(retention::STATEMENTS, "EVENTS"), "sqlite_autoindex_usage_events_1 (id>? AND id<?)"),

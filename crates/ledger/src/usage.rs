@@ -23,8 +23,8 @@ use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
 pub use days::{
-    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayTotals, DayUsageOf, DurationCount, EVENT_GROUPS_MAX, EventGroup,
-    GroupBounds, MinuteGroup, ModelDayUsage,
+    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsageOf, DurationCount, EVENT_GROUPS_MAX,
+    EventGroup, GroupBounds, MinuteGroup, ModelDayUsage,
 };
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
@@ -147,8 +147,8 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    let [days, label, overview] = [days::STATEMENTS, label_filter::STATEMENTS, overview::STATEMENTS];
-    [days, label, overview, providers::STATEMENTS, &requests::statements()[..]].concat()
+    let [label, overview] = [label_filter::STATEMENTS, overview::STATEMENTS];
+    [&days::statements()[..], label, overview, providers::STATEMENTS, &requests::statements()[..]].concat()
 }
 
 /// Returns the SQL texts that the submodules build.

@@ -56,13 +56,17 @@ impl Load {
 /// A timeout of downloads against hangs only.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Downloads a file that the server writes at its own pace, by HTTP/1.0, whose responses end with the connection. The first
-/// byte may take longer than other clients wait. The caller verifies that the file is whole.
+/// The time in which control sends the first byte of any response.
+const HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// Downloads a file that the server writes at its own pace, by HTTP/1.0, whose responses end with the connection. The caller
+/// verifies that the file is whole.
 async fn download(to: SocketAddr, line: &str, key: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).await.unwrap();
     let head = format!("{line} HTTP/1.0\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
+    let mut bytes = vec![0];
+    timeout(HEAD_MAX, stream.read_exact(&mut bytes)).await.expect("the response begins in time").unwrap();
     timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the file ends").unwrap();
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     let body = bytes.split_off(head + 4);

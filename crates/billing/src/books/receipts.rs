@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use access::{Day, Timestamp, UnitPrice, UserNo};
+use access::{Day, UnitPrice, UserNo};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::{
-    CHARGED_PAGE, ChargedDayOf, ChargedPrice, StoredInvoice, StoredInvoiceDay, StoredInvoiceLine, invoices,
-    plan_versions, receipts, subscriptions,
+    ChargedPrice, StoredInvoice, StoredInvoiceDay, StoredInvoiceLine, invoices, plan_versions, receipts, subscriptions,
 };
-use sha2::{Digest as _, Sha256};
-use store::{DatabaseError, Store};
+use store::DatabaseError;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::receipt_source::ReceiptSource;
 use super::{BillingError, Books};
-use crate::midtrans::hex;
 use crate::receipt::row::rfc3339;
-use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice, ReceiptRow, ReceiptSums};
+use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice};
 use crate::rules::invoice::{InvoiceLine, LineKind};
 use crate::rules::period::BillingPeriod;
 use crate::rules::tax::TaxAmount;
@@ -31,29 +29,6 @@ pub const RECEIPTS: JobSpec = JobSpec {
 };
 /// Number of invoices that are read at a time.
 const PAGE: u32 = 100;
-
-/// The source of a receipt: its documents, and the requests of its days.
-#[derive(Debug, Clone)]
-pub struct ReceiptSource {
-    store: Store,
-    documents: ReceiptDocuments,
-    user: UserNo,
-    computed_at: i64,
-    /// Usage before this time may be deleted.
-    stored_from: Timestamp,
-}
-
-/// The place in a day's file at which the next part begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DayCursor {
-    /// The first request of the day.
-    #[default]
-    Begin,
-    /// The request after this one.
-    After(Timestamp, Uuid),
-    /// The requests that are stored as counts.
-    Counts,
-}
 
 /// The job that lists the requests of new invoices.
 #[derive(Debug)]
@@ -102,19 +77,56 @@ impl Job for ReceiptListing {
 }
 
 impl Books {
-    /// Returns the source of an invoice's receipt. The first call lists the requests, unless the job has listed them.
+    /// Returns the invoice and the plan versions of a receipt. It reads no requests.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`] for an invoice that was not opened or is of an older release,
     /// and database errors.
-    pub async fn receipt(&self, id: Uuid) -> Result<ReceiptSource, BillingError> {
-        self.list_requests(id).await?;
+    pub async fn receipt_head(&self, id: Uuid) -> Result<ReceiptDocuments, BillingError> {
+        let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
+        Ok(self.source(invoice).await?.documents)
+    }
+
+    /// Returns the source of an invoice's receipt with the prices of its requests. The days are complete if the job has
+    /// listed them; otherwise [`ReceiptSource::end_day`] adds them, and [`end_receipt`](Self::end_receipt) stores them.
+    ///
+    /// # Errors
+    /// Those of [`receipt_head`](Self::receipt_head).
+    pub async fn begin_receipt(&self, id: Uuid) -> Result<ReceiptSource, BillingError> {
         let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
         let mut source = self.source(invoice).await?;
+        if source.is_listed {
+            source.documents.days = self.listed_days(id).await?;
+        } else {
+            source.documents.terms.prices = Some(self.listed_prices(&source).await?);
+        }
+        Ok(source)
+    }
+
+    /// Stores the digests of a receipt's days, unless they are stored.
+    ///
+    /// # Errors
+    /// [`BillingError::Conflict`] if another process has stored other days or prices meanwhile, and database errors.
+    pub async fn end_receipt(&self, source: &ReceiptSource) -> Result<(), BillingError> {
+        if source.is_listed {
+            return Ok(());
+        }
+        let ReceiptDocuments { invoice, terms, days, .. } = &source.documents;
+        let text = serde_json::to_string(terms);
+        let text = text.map_err(|_| BillingError::Inconsistent("the terms of an invoice cannot be written"))?;
+        let stored = days.iter().map(|of| StoredInvoiceDay { day: of.day, rows: of.rows, digest: of.sha256.clone() });
+        receipts::set_listed(self.store(), invoice.id, &text, &stored.collect::<Vec<_>>()).await?;
+        let stored = receipts::find(self.store(), invoice.id).await?.map(|stored| stored.terms);
+        if stored.as_deref() == Some(&text) && self.listed_days(invoice.id).await? == *days {
+            return Ok(());
+        }
+        Err(BillingError::Conflict("another process has listed the requests of the invoice; try again"))
+    }
+
+    async fn listed_days(&self, id: Uuid) -> Result<Vec<ListedDay>, BillingError> {
         let days = receipts::days(self.store(), id).await?;
         let listed = |of: StoredInvoiceDay| ListedDay { day: of.day, rows: of.rows, sha256: of.digest };
-        source.documents.days = days.into_iter().map(listed).collect();
-        Ok(source)
+        Ok(days.into_iter().map(listed).collect())
     }
 
     /// Lists the requests of an invoice's days, and stores the digest of each day. A repeat changes nothing.
@@ -124,16 +136,17 @@ impl Books {
         if terms.is_listed || invoice.number.is_none() {
             return Ok(());
         }
-        let mut source = self.source(invoice).await?;
-        source.documents.terms.prices = Some(self.listed_prices(&source).await?);
-        let mut days = Vec::new();
-        for day in source.documents.days_with_usage() {
-            let listed = source.list(day).await?;
-            days.push(StoredInvoiceDay { day, rows: listed.rows, digest: listed.sha256 });
+        let mut source = self.begin_receipt(id).await?;
+        for day in source.days() {
+            let mut written = source.begin_day(day);
+            while source.next_lines(&mut written).await?.is_some() {}
+            source.end_day(written);
         }
-        let terms = serde_json::to_string(&source.documents.terms);
-        let terms = terms.map_err(|_| BillingError::Inconsistent("the terms of an invoice cannot be written"))?;
-        Ok(receipts::set_listed(self.store(), id, &terms, &days).await?)
+        match self.end_receipt(&source).await {
+            // A receipt was read at the same time.
+            Ok(()) | Err(BillingError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the prices of the requests of an invoice in their order, without those that are no longer configured.
@@ -176,80 +189,9 @@ impl Books {
             // Only invoices of subscriptions have usage.
             user: subscription.map_or(UserNo(0), |of| of.user_no),
             computed_at: stored.computed_at,
+            is_listed: stored.is_listed,
             stored_from: receipts::stored_from(self.store()).await?,
         })
-    }
-}
-
-impl ReceiptSource {
-    /// Returns the documents of the receipt.
-    #[must_use]
-    pub const fn documents(&self) -> &ReceiptDocuments {
-        &self.documents
-    }
-
-    /// Whether the requests of a day are stored as they were listed.
-    ///
-    /// # Errors
-    /// Database errors of any kind.
-    pub async fn is_stored(&self, listed: &ListedDay) -> Result<bool, BillingError> {
-        if listed.sha256.is_empty() || listed.day.start() < self.stored_from {
-            return Ok(false);
-        }
-        Ok(self.list(listed.day).await? == *listed)
-    }
-
-    /// Returns the next part of a day's file, and the place of the part after it; `None` after the last one.
-    ///
-    /// # Errors
-    /// Database errors of any kind.
-    pub async fn part(&self, day: Day, at: DayCursor) -> Result<(Vec<ReceiptRow>, Option<DayCursor>), BillingError> {
-        let of = self.of_day(day);
-        let after = match at {
-            DayCursor::Begin => None,
-            DayCursor::After(started_at, id) => Some((started_at, id)),
-            DayCursor::Counts => {
-                let folded = of.folded(&self.store).await?;
-                return Ok((folded.iter().map(ReceiptRow::of_counts).collect(), None));
-            }
-        };
-        let page = of.requests(&self.store, after).await?;
-        let last = page.last().filter(|_| page.len() >= CHARGED_PAGE);
-        let next = last.map_or(DayCursor::Counts, |last| DayCursor::After(last.started_at, last.id));
-        let prices = self.documents.terms.prices.as_deref();
-        Ok((page.iter().map(|of| ReceiptRow::of_request(of, prices)).collect(), Some(next)))
-    }
-
-    const fn of_day(&self, day: Day) -> ChargedDayOf {
-        ChargedDayOf { user: self.user, day, computed_at: self.computed_at }
-    }
-
-    /// Reads the requests of a day. The digest is empty if they do not add up to the usage of the invoice.
-    async fn list(&self, day: Day) -> Result<ListedDay, BillingError> {
-        let (mut sums, mut digest, mut next) = (ReceiptSums::default(), Sha256::new(), Some(DayCursor::Begin));
-        while let Some(at) = next {
-            let (rows, after) = self.part(day, at).await?;
-            for row in &rows {
-                sums.add(day, row);
-                digest.update(row.line()?);
-            }
-            next = after;
-        }
-        let adds_up = sums.difference(day, &self.documents.usage_of(day)).is_none();
-        let sha256 = if adds_up { hex(&digest.finalize()) } else { String::new() };
-        Ok(ListedDay { day, rows: if adds_up { sums.rows } else { 0 }, sha256 })
-    }
-}
-
-impl ReceiptRow {
-    /// Returns the line of the day's file, with its end.
-    ///
-    /// # Errors
-    /// [`BillingError::Inconsistent`] if the row cannot be written.
-    pub fn line(&self) -> Result<Vec<u8>, BillingError> {
-        let mut line = serde_json::to_vec(self).map_err(|_| BillingError::Inconsistent("a request is unreadable"))?;
-        line.push(b'\n');
-        Ok(line)
     }
 }
 

@@ -119,16 +119,27 @@ impl ReceiptDocuments {
         })
     }
 
-    /// Returns the documents with their names, in the order of the zip.
+    /// Returns the first documents of the zip with their names, in their order. They need no list of requests.
     ///
     /// # Errors
     /// [`serde_json::Error`] if a document cannot be written.
-    pub fn files(&self) -> Result<[(&'static str, Vec<u8>); 4], serde_json::Error> {
-        Ok([
-            (INVOICE, serde_json::to_vec_pretty(&self.invoice)?),
-            (PLANS, serde_json::to_vec_pretty(&self.plans)?),
-            (TERMS, serde_json::to_vec_pretty(&self.terms)?),
-            (DAYS, serde_json::to_vec_pretty(&self.days)?),
-        ])
+    pub fn first_files(&self) -> Result<[(&'static str, Vec<u8>); 2], serde_json::Error> {
+        Ok([(INVOICE, serde_json::to_vec_pretty(&self.invoice)?), (PLANS, serde_json::to_vec_pretty(&self.plans)?)])
+    }
+
+    /// Returns the terms with their name, which follow and list the prices.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`] if the document cannot be written.
+    pub fn terms_file(&self) -> Result<(&'static str, Vec<u8>), serde_json::Error> {
+        Ok((TERMS, serde_json::to_vec_pretty(&self.terms)?))
+    }
+
+    /// Returns the list of days with its name, which follows the requests.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`] if the document cannot be written.
+    pub fn days_file(&self) -> Result<(&'static str, Vec<u8>), serde_json::Error> {
+        Ok((DAYS, serde_json::to_vec_pretty(&self.days)?))
     }
 }

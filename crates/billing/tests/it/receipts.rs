@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Money, PlanCharge, PlanPrice, UnitPrice, UserId};
-use billing::books::{CreditedLine, DayCursor, ReceiptListing};
+use billing::books::{CreditedLine, ReceiptListing};
 use billing::receipt::{ListedDay, ReceiptCheck, ReceiptDifference, ReceiptDocuments};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
@@ -66,22 +66,22 @@ async fn shop() -> (Shop, UserId, Traffic) {
 
 /// Returns the files of a receipt, as control writes them into the zip.
 async fn files(books: &Books, invoice: Uuid) -> BTreeMap<String, Vec<u8>> {
-    let source = books.receipt(invoice).await.unwrap();
-    let documents = source.documents().files().unwrap();
-    let mut files: BTreeMap<String, Vec<u8>> =
-        documents.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
-    for listed in &source.documents().days {
-        if !source.is_stored(listed).await.unwrap() {
-            continue;
+    let first = books.receipt_head(invoice).await.unwrap().first_files().unwrap();
+    let mut source = books.begin_receipt(invoice).await.unwrap();
+    let documents = first.into_iter().chain([source.documents().terms_file().unwrap()]);
+    let mut files: BTreeMap<String, Vec<u8>> = documents.map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    for day in source.days() {
+        let (mut bytes, mut written) = (Vec::new(), source.begin_day(day));
+        while let Some(mut lines) = source.next_lines(&mut written).await.unwrap() {
+            bytes.append(&mut lines);
         }
-        let (mut bytes, mut next) = (Vec::new(), Some(DayCursor::Begin));
-        while let Some(at) = next {
-            let (rows, after) = source.part(listed.day, at).await.unwrap();
-            rows.iter().for_each(|row| bytes.append(&mut row.line().unwrap()));
-            next = after;
+        if source.end_day(written) {
+            files.insert(ListedDay::file_name(day), bytes);
         }
-        files.insert(ListedDay::file_name(listed.day), bytes);
     }
+    books.end_receipt(&source).await.unwrap();
+    let (name, bytes) = source.documents().days_file().unwrap();
+    files.insert(name.to_owned(), bytes);
     files
 }
 
@@ -299,17 +299,19 @@ async fn requests_that_do_not_add_up_are_not_listed() {
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     let invoice = shop.invoices_of(ada).await.pop().unwrap();
-    let source = shop.books.receipt(invoice.id).await.unwrap();
+    let before = files(&shop.books, invoice.id).await;
+    assert_eq!((check(&before), before.contains_key("requests/2026-12-02.jsonl")), (Ok(0), false));
+    let source = shop.books.begin_receipt(invoice.id).await.unwrap();
     let listed = &source.documents().days[0];
-    assert_eq!((listed.rows, listed.sha256.as_str(), source.is_stored(listed).await.unwrap()), (0, "", false));
-    assert_eq!(check(&files(&shop.books, invoice.id).await), Ok(0));
+    assert!((listed.rows, listed.sha256.as_str()) == (0, "") && source.begin_day(listed.day).is_missing());
+    assert_eq!(files(&shop.books, invoice.id).await, before);
 }
 
 #[tokio::test]
 async fn only_opened_invoices_of_this_release_have_receipts() {
     let (mut shop, ada, mut traffic) = shop().await;
     traffic.send(&shop, day("2026-12-02"), &[fast(1_000)]).await;
-    let unknown = shop.books.receipt(Uuid::from_u128(7)).await.unwrap_err();
+    let unknown = shop.books.begin_receipt(Uuid::from_u128(7)).await.unwrap_err();
     assert!(matches!(unknown, BillingError::NoInvoice), "{unknown}");
     shop.books =
         Books::new(shop.store().clone(), BillingSettings { has_review: true, ..shop.books.settings().clone() }, None);
@@ -317,12 +319,12 @@ async fn only_opened_invoices_of_this_release_have_receipts() {
     shop.books.close_periods(None).await.unwrap();
     let waiting = shop.invoices_of(ada).await.pop().unwrap();
     ReceiptListing::new(shop.books.clone()).run().await.unwrap();
-    let refused = shop.books.receipt(waiting.id).await.unwrap_err();
+    let refused = shop.books.begin_receipt(waiting.id).await.unwrap_err();
     assert!(matches!(refused, BillingError::Conflict(_)), "{refused}");
     shop.books.approve_invoice(BY, waiting.id).await.unwrap();
     assert_eq!(check(&files(&shop.books, waiting.id).await), Ok(1));
     execute(&shop, include_str!("no_terms.sql"));
-    let refused = shop.books.receipt(waiting.id).await.unwrap_err();
+    let refused = shop.books.begin_receipt(waiting.id).await.unwrap_err();
     assert!(matches!(refused, BillingError::Conflict(_)), "{refused}");
 }
 
@@ -332,7 +334,7 @@ async fn a_period_without_usage_has_a_receipt_without_days() {
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     let invoice = shop.invoices_of(ada).await.pop().unwrap();
-    let source = shop.books.receipt(invoice.id).await.unwrap();
+    let source = shop.books.begin_receipt(invoice.id).await.unwrap();
     let parts = matches!(&source.documents().terms.basis, InvoiceBasis::Period { parts, .. } if parts.is_empty());
     assert!(parts && source.documents().days.is_empty());
     assert_eq!(check(&files(&shop.books, invoice.id).await), Ok(0));

@@ -21,6 +21,7 @@ pub(super) struct RuleBounds {
     input_tokens: Vec<u64>,
     requests_per_session: Vec<u64>,
     interval_s: Vec<u64>,
+    sessions_of_called: bool,
 }
 
 impl RuleBounds {
@@ -30,13 +31,14 @@ impl RuleBounds {
             input_tokens: rules.bounds(|when| when.input_tokens),
             requests_per_session: rules.bounds(|when| when.requests_per_session),
             interval_s: rules.bounds(|when| when.interval_s),
+            sessions_of_called: rules.has_sessions_of(ToolUse::Called.as_str()),
         }
     }
 
     /// Returns the bounds by which requests are grouped.
     pub(super) fn as_groups(&self) -> GroupBounds<'_> {
-        let Self { input_tokens, requests_per_session, interval_s } = self;
-        GroupBounds { input_tokens, requests_per_session, interval_s }
+        let Self { input_tokens, requests_per_session, interval_s, sessions_of_called } = self;
+        GroupBounds { input_tokens, requests_per_session, interval_s, sessions_of_called: *sessions_of_called }
     }
 }
 

@@ -8,16 +8,16 @@ use insights::anomalies::{DAYS_READ, DayFigures};
 use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead};
 use insights::latency::latency;
 use insights::rules::RuleSet;
-use insights::{Brief, Classification, InsightSettings, Roi};
-use ledger::{CachedUsage, DayTotals, EventGroup, GroupBounds, MinuteGroup};
+use insights::{Brief, Classification, Roi};
+use ledger::{CachedUsage, DayState, DayTotals, EventGroup, GroupBounds, MinuteGroup};
 use meter::{Source, Usage};
 
 use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
-use super::settings;
+use super::settings::IdentifiedSettings;
 use super::spend_budget;
-use crate::day_cache::{DayEndpoint, DayResponse, ResponseKey};
+use crate::day_cache::{DayEndpoint, DayResponse, DayText, ResponseKey};
 use crate::problem::Problem;
 use crate::shared_days;
 use crate::state::App;
@@ -31,8 +31,7 @@ pub(crate) struct DayReader<'a> {
     app: &'a App,
     visible: VisibleScope,
     head: FiguresHead,
-    settings: InsightSettings,
-    settings_digest: u64,
+    settings: Arc<IdentifiedSettings>,
 }
 
 impl<'a> DayReader<'a> {
@@ -42,13 +41,30 @@ impl<'a> DayReader<'a> {
     /// `unavailable`.
     pub(crate) async fn begin(app: &'a App, day: Day, visible: VisibleScope) -> Result<Self, Problem> {
         let now = app.clock.now();
-        let figures_version = app.ledger.figures_version(day).await?;
-        let progress = IngestProgress::new(app.store.node_progress().await?, now);
-        let complete = progress.is_complete(day);
+        let DayState { figures_version, settings } = app.ledger.day_state(day).await?;
+        // The progress of nodes matters only after the end of the day.
+        let is_over = now >= day.next().start();
+        let complete = is_over && IngestProgress::new(app.store.node_progress().await?, now).is_complete(day);
         let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
-        let settings = settings::in_force(app).await?;
-        let settings_digest = settings::digest(&settings);
-        Ok(Self { app, visible, head, settings, settings_digest })
+        let settings = app.insight_settings.numbered(app, settings).await?;
+        Ok(Self { app, visible, head, settings })
+    }
+
+    /// Returns a response as JSON. A response of this process needs no computation.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn text(&self, endpoint: DayEndpoint) -> Result<DayText, Problem> {
+        let kept = || self.app.days.text(&self.key(endpoint), self.today_max());
+        if let Some(text) = kept() {
+            return Ok(text);
+        }
+        let response = match endpoint {
+            DayEndpoint::Brief => DayResponse::Brief(self.brief().await?),
+            DayEndpoint::Classification => DayResponse::Classification(self.classification().await?),
+            DayEndpoint::Roi => DayResponse::Roi(self.roi().await?),
+        };
+        kept().or_else(|| DayText::of(&response)).ok_or_else(Problem::internal)
     }
 
     /// Returns the requests by class.
@@ -72,7 +88,7 @@ impl<'a> DayReader<'a> {
         let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
         let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
         let classified = ClassifiedDay { figures: &figures, unpriced, groups: &groups };
-        Ok(briefing::classification(&self.head, &self.settings, classified))
+        Ok(briefing::classification(&self.head, &self.settings.settings, classified))
     }
 
     /// Returns the brief.
@@ -122,7 +138,7 @@ impl<'a> DayReader<'a> {
             latency: latency(&histogram),
             budget: spend_budget::budget(self.app, &self.visible.scope, day).await?,
         };
-        Ok(briefing::brief(figures, &self.settings))
+        Ok(briefing::brief(figures, &self.settings.settings))
     }
 
     /// Returns the cost and the savings.
@@ -176,7 +192,7 @@ impl<'a> DayReader<'a> {
     async fn find(&self, endpoint: DayEndpoint) -> Option<DayResponse> {
         let key = self.key(endpoint);
         let found = self.app.days.find(&key, self.today_max());
-        if found.is_some() || !self.settings.cache.redis {
+        if found.is_some() || !self.settings.settings.cache.redis {
             return found;
         }
         shared_days::find(self.app, &key).await
@@ -184,14 +200,14 @@ impl<'a> DayReader<'a> {
 
     async fn keep(&self, endpoint: DayEndpoint, response: DayResponse) {
         let key = self.key(endpoint);
-        if self.settings.cache.redis {
+        if self.settings.settings.cache.redis {
             shared_days::keep(self.app, &key, &response, key.age_max(self.today_max())).await;
         }
         self.app.days.keep(key, response);
     }
 
     fn today_max(&self) -> Duration {
-        Duration::from_millis(self.settings.cache.today_ms)
+        Duration::from_millis(self.settings.settings.cache.today_ms)
     }
 
     fn key(&self, endpoint: DayEndpoint) -> ResponseKey {
@@ -201,7 +217,7 @@ impl<'a> DayReader<'a> {
             scope: self.head.scope.clone(),
             complete: self.head.complete,
             figures_version: self.head.figures_version,
-            settings: self.settings_digest,
+            settings: self.settings.digest,
         }
     }
 
@@ -212,7 +228,7 @@ impl<'a> DayReader<'a> {
     }
 
     fn bounds(&self) -> RuleBounds {
-        RuleBounds::of(&RuleSet::with(&self.settings.rules))
+        RuleBounds::of(&RuleSet::with(&self.settings.settings.rules))
     }
 
     async fn requests(&self, bounds: GroupBounds<'_>) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {

@@ -3,6 +3,7 @@
 //! The server sends only after the client has taken the last messages, as with server-sent events. It reads pings, pongs and the close of
 //! the client; a client that sends anything else, or too much, is disconnected.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Refusal;
@@ -143,12 +144,12 @@ pub(crate) async fn send(upgrade: OnUpgrade, mut stream: LiveStream) {
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Sends messages; without messages, a ping, which keeps proxies from closing the connection.
-async fn feed(socket: &mut Socket, messages: Vec<String>) -> Result<(), Error> {
+async fn feed(socket: &mut Socket, messages: Vec<Arc<str>>) -> Result<(), Error> {
     if messages.is_empty() {
         return socket.send(Message::Ping(Bytes::new())).await;
     }
     for message in messages {
-        socket.feed(Message::text(message)).await?;
+        socket.feed(Message::text(&*message)).await?;
     }
     socket.flush().await
 }
@@ -177,7 +178,7 @@ impl SocketEnd {
 }
 
 /// Waits for the next messages, and reads what the client sends meanwhile. The next read sends the pong of a ping.
-async fn next(socket: &mut Socket, stream: &mut LiveStream) -> Result<Vec<String>, SocketEnd> {
+async fn next(socket: &mut Socket, stream: &mut LiveStream) -> Result<Vec<Arc<str>>, SocketEnd> {
     let next = stream.next();
     tokio::pin!(next);
     let mut frames = 0;

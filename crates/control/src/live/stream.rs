@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::progress::IngestProgress;
 use crate::day_insights::roles::HeldRoles;
-use crate::live_readers::{EVERY, ScopeReader, StreamPermit};
+use crate::live_readers::{EVERY, LiveText, ScopeReader, StreamPermit};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -60,7 +60,7 @@ pub(crate) struct LiveStream {
     /// The earliest time of the next messages.
     send_at: Instant,
     /// The data that was sent last, in the order of the topics.
-    sent: Vec<Option<LiveData>>,
+    sent: Vec<Option<Arc<str>>>,
     began: Mono,
     last: Mono,
     is_first: bool,
@@ -97,7 +97,7 @@ impl LiveStream {
     ///
     /// # Errors
     /// [`LiveEnd`] at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Result<Vec<String>, LiveEnd> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Arc<str>>, LiveEnd> {
         loop {
             if self.is_first {
                 self.is_first = false;
@@ -105,12 +105,10 @@ impl LiveStream {
                 self.wait().await?;
             }
             let mut messages = Vec::new();
-            for (message, sent) in self.messages().await {
-                // The types contain no maps and no floats, so that they always have JSON.
-                let Ok(json) = serde_json::to_string(&message) else { continue };
-                messages.push(json);
+            for (LiveText { data, message }, sent) in self.messages().await {
+                messages.push(message);
                 if let Some(of_topic) = self.sent.get_mut(sent) {
-                    *of_topic = Some(message.data);
+                    *of_topic = Some(data);
                 }
             }
             let now = self.app.clock.mono();
@@ -174,7 +172,7 @@ impl LiveStream {
     }
 
     /// Returns the messages whose data has changed, each with the index of its topic.
-    async fn messages(&self) -> Vec<(LiveMessage, usize)> {
+    async fn messages(&self) -> Vec<(LiveText, usize)> {
         let app = &self.app;
         let topics = &self.watched.topics;
         let day = match topics.iter().any(|topic| *topic != LiveTopic::Health) {
@@ -190,16 +188,18 @@ impl LiveStream {
                 .map(|nodes| IngestProgress::new(nodes, app.clock.now())),
             false => None,
         };
-        let data = |topic| match topic {
-            LiveTopic::Health => progress.as_ref().map(|progress| LiveData::health(app, progress)),
+        let text = |topic| match topic {
+            LiveTopic::Health => progress.as_ref().and_then(|progress| {
+                let (at, data) = (rfc3339(app.clock.now()), LiveData::health(app, progress));
+                LiveMessage { topic, at, data }.text()
+            }),
             LiveTopic::Usage | LiveTopic::Spend | LiveTopic::Refusals => {
-                day.as_ref().and_then(|day| LiveData::of_day(topic, day))
+                day.as_ref().and_then(|day| LiveMessage::of_day(topic, day))
             }
         };
-        let at = rfc3339(app.clock.now());
         let changed = topics.iter().zip(&self.sent).enumerate().filter_map(|(index, (topic, sent))| {
-            let data = data(*topic).filter(|data| sent.as_ref() != Some(data))?;
-            Some((LiveMessage { topic: *topic, at: at.clone(), data }, index))
+            let text = text(*topic).filter(|text| sent.as_ref() != Some(&text.data))?;
+            Some((text, index))
         });
         changed.collect()
     }

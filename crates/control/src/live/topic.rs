@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use crate::day_insights::progress::IngestProgress;
 use crate::figures::{Cost, Tokens, UsageFigures};
-use crate::live_readers::LiveDay;
-use crate::moment::date;
+use crate::live_readers::{LiveDay, LiveText, SharedDay};
+use crate::moment::{date, rfc3339};
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -143,9 +143,29 @@ pub(crate) struct LiveHealth {
     backends_unavailable: Option<usize>,
 }
 
+impl LiveMessage {
+    /// Writes a message; the types contain no maps and no floats, so that they always have JSON.
+    pub(super) fn text(self) -> Option<LiveText> {
+        let (data, message) = (serde_json::to_string(&self.data).ok()?, serde_json::to_string(&self).ok()?);
+        Some(LiveText { data: data.into(), message: message.into() })
+    }
+
+    /// Returns the message of a topic of usage, which is written once for all streams.
+    pub(super) fn of_day(topic: LiveTopic, read: &SharedDay) -> Option<LiveText> {
+        let of_usage = || LiveTopic::ALL.into_iter().filter(|topic| *topic != LiveTopic::Health);
+        let texts = read.texts.get_or_init(|| {
+            let at = rfc3339(read.at);
+            let message =
+                |topic| LiveData::of_day(topic, &read.day).map(|data| Self { topic, at: at.clone(), data }.text());
+            of_usage().filter_map(message).flatten().collect()
+        });
+        of_usage().zip(texts).find(|(of, _)| *of == topic).map(|(_, text)| text.clone())
+    }
+}
+
 impl LiveData {
     /// Returns the figures of one of the topics of usage.
-    pub(super) fn of_day(topic: LiveTopic, read: &LiveDay) -> Option<Self> {
+    fn of_day(topic: LiveTopic, read: &LiveDay) -> Option<Self> {
         let date = date(read.day);
         let used = UsageFigures::from(&read.totals);
         match topic {

@@ -42,6 +42,23 @@ fn export() -> Vec<u8> {
     zip
 }
 
+#[test]
+fn a_discarded_file_is_signed_and_not_listed() {
+    let mut writer = EvidenceWriter::new();
+    writer.file("first.json", b"1").unwrap();
+    writer.begin("discarded.csv").unwrap();
+    writer.write(b"2").unwrap();
+    writer.discard().unwrap();
+    writer.file("last.json", b"3").unwrap();
+    writer.finish(manifest(), &key(7)).unwrap();
+    let mut zip = writer.take();
+    let names: Vec<String> = judge(&zip).unwrap().manifest.files.into_iter().map(|file| file.name).collect();
+    assert_eq!(names, ["first.json", "last.json"]);
+    let at = zip.windows(13).position(|part| part == b"discarded.csv").unwrap();
+    zip[at] ^= 1;
+    assert!(matches!(judge(&zip), Err(VerifyError::Changed)));
+}
+
 fn judge(zip: &[u8]) -> Result<VerifiedExport, VerifyError> {
     verify(&mut Cursor::new(zip), None)
 }

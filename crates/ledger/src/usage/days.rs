@@ -5,8 +5,10 @@ mod caches;
 mod durations;
 mod events;
 mod groups;
+mod merged_groups;
 mod range;
 mod scope;
+mod slices;
 mod totals;
 mod version;
 
@@ -16,6 +18,7 @@ pub use events::{DAY_EVENTS_MAX, DayEvent};
 pub use groups::{EVENT_GROUPS_MAX, EventGroup, GroupBounds, MinuteGroup};
 pub use scope::DayUsageOf;
 pub use totals::{DayTotals, ModelDayUsage};
+pub use version::DayState;
 
 /// Returns every SQL text that this module builds.
 #[cfg(test)]
@@ -25,4 +28,9 @@ pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
 
 /// Returns the statements of this module.
 #[cfg(test)]
-pub(super) use version::STATEMENTS;
+pub(super) fn statements() -> Vec<(&'static str, &'static str)> {
+    [version::STATEMENTS, slices::STATEMENTS].concat()
+}
+
+#[cfg(test)]
+mod tests;

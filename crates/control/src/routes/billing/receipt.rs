@@ -2,12 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::vec;
 
+use access::Day;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use billing::books::{DayCursor, ReceiptSource};
-use billing::receipt::ListedDay;
+use billing::Books;
+use billing::books::{ReceiptSource, WrittenDay};
+use billing::receipt::{ListedDay, ReceiptDocuments, ReceiptInvoice};
 use billing::rules::RULES_VERSION;
 use bytes::Bytes;
 use evidence::manifest::FORMAT_VERSION;
@@ -39,11 +42,11 @@ pub(in crate::routes) async fn receipt(
 ) -> Result<Response, Problem> {
     let books = books(&app)?;
     let invoice = reader.invoice(books.store(), &id).await?;
-    let source = books.receipt(invoice.id).await.map_err(refused)?;
-    let name = attachment::named(&source.documents().invoice.number, "zip")?;
+    let head = books.receipt_head(invoice.id).await.map_err(refused)?;
+    let name = attachment::named(&head.invoice.number, "zip")?;
     let key = signing::key(&app).await?;
     let installation = app.live.load().process.brand.name.clone();
-    let body = ReceiptBody::new(source, key, installation).into_body();
+    let body = ReceiptBody::new(books.clone(), head, key, installation).into_body();
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/zip")), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, body).into_response())
@@ -51,7 +54,8 @@ pub(in crate::routes) async fn receipt(
 
 /// A receipt that is being written.
 struct ReceiptBody {
-    source: ReceiptSource,
+    books: Books,
+    invoice: ReceiptInvoice,
     key: SigningKey,
     installation: String,
     writer: EvidenceWriter,
@@ -61,18 +65,22 @@ struct ReceiptBody {
 
 /// The part of the receipt that is written next.
 enum ReceiptStep {
-    Documents,
-    /// The day with this index begins.
-    Day(usize),
-    /// The day with this index continues.
-    Requests(usize, DayCursor),
+    /// The invoice and the plan versions, so that the response begins at once.
+    Head(Box<ReceiptDocuments>),
+    /// The terms with the prices of all requests.
+    Terms,
+    /// The days that are left.
+    Days(Box<ReceiptSource>, vec::IntoIter<Day>),
+    /// The lines of a day that are left, and the days after it.
+    Lines(Box<ReceiptSource>, Box<WrittenDay>, vec::IntoIter<Day>),
     Done,
 }
 
 impl ReceiptBody {
-    fn new(source: ReceiptSource, key: SigningKey, installation: String) -> Self {
-        let (writer, next) = (EvidenceWriter::new(), ReceiptStep::Documents);
-        Self { source, key, installation, writer, next, without_requests: Vec::new() }
+    fn new(books: Books, head: ReceiptDocuments, key: SigningKey, installation: String) -> Self {
+        let (writer, invoice) = (EvidenceWriter::new(), head.invoice.clone());
+        let next = ReceiptStep::Head(Box::new(head));
+        Self { books, invoice, key, installation, writer, next, without_requests: Vec::new() }
     }
 
     /// Returns the zip as a body. If a part cannot be read, the body ends early, and the zip is not valid.
@@ -83,7 +91,7 @@ impl ReceiptBody {
                     return Ok::<_, io::Error>(None);
                 }
                 receipt.step().await.inspect_err(|error| {
-                    let invoice = &receipt.source.documents().invoice.number;
+                    let invoice = &receipt.invoice.number;
                     tracing::error!(%invoice, %error, "a receipt was not written to its end");
                 })?;
                 let bytes = receipt.writer.take();
@@ -98,49 +106,69 @@ impl ReceiptBody {
     /// Writes the next part.
     async fn step(&mut self) -> io::Result<()> {
         self.next = match std::mem::replace(&mut self.next, ReceiptStep::Done) {
-            ReceiptStep::Documents => {
-                for (name, bytes) in self.source.documents().files()? {
-                    self.writer.file(name, &bytes).map_err(io::Error::other)?;
+            ReceiptStep::Head(head) => {
+                for (name, bytes) in head.first_files()? {
+                    self.file(name, &bytes)?;
                 }
-                ReceiptStep::Day(0)
+                ReceiptStep::Terms
             }
-            ReceiptStep::Day(nth) => match self.source.documents().days.get(nth).cloned() {
-                None => {
-                    self.write_end()?;
-                    ReceiptStep::Done
-                }
-                Some(listed) if self.source.is_stored(&listed).await.map_err(io::Error::other)? => {
-                    self.writer.begin(&ListedDay::file_name(listed.day)).map_err(io::Error::other)?;
-                    ReceiptStep::Requests(nth, DayCursor::Begin)
-                }
-                Some(listed) => {
-                    self.without_requests.push(listed.day.to_string());
-                    ReceiptStep::Day(nth + 1)
-                }
-            },
-            ReceiptStep::Requests(nth, at) => match self.write_requests(nth, at).await? {
-                Some(next) => ReceiptStep::Requests(nth, next),
-                None => ReceiptStep::Day(nth + 1),
-            },
+            ReceiptStep::Terms => {
+                let source = self.books.begin_receipt(self.invoice.id).await.map_err(io::Error::other)?;
+                let (name, bytes) = source.documents().terms_file()?;
+                self.file(name, &bytes)?;
+                let days = source.days().into_iter();
+                ReceiptStep::Days(Box::new(source), days)
+            }
+            ReceiptStep::Days(source, days) => self.begin_day(source, days).await?,
+            ReceiptStep::Lines(source, day, days) => self.write_lines(source, day, days).await?,
             ReceiptStep::Done => ReceiptStep::Done,
         };
         Ok(())
     }
 
-    /// Writes a part of a day's file, and returns the place of the part after it.
-    async fn write_requests(&mut self, nth: usize, at: DayCursor) -> io::Result<Option<DayCursor>> {
-        let Some(day) = self.source.documents().days.get(nth).map(|listed| listed.day) else { return Ok(None) };
-        let (rows, next) = self.source.part(day, at).await.map_err(io::Error::other)?;
-        let mut lines = Vec::new();
-        for row in rows {
-            lines.append(&mut row.line().map_err(io::Error::other)?);
+    /// Begins the file of the next day, unless its requests are missing. After the last day, it ends the zip.
+    async fn begin_day(&mut self, source: Box<ReceiptSource>, mut days: vec::IntoIter<Day>) -> io::Result<ReceiptStep> {
+        let Some(day) = days.next() else {
+            self.books.end_receipt(&source).await.map_err(io::Error::other)?;
+            let (name, bytes) = source.documents().days_file()?;
+            self.file(name, &bytes)?;
+            self.write_end()?;
+            return Ok(ReceiptStep::Done);
+        };
+        let written = source.begin_day(day);
+        if written.is_missing() {
+            self.without_requests.push(day.to_string());
+            return Ok(ReceiptStep::Days(source, days));
         }
-        self.writer.write(&lines).map_err(io::Error::other)?;
-        Ok(next)
+        self.writer.begin(&ListedDay::file_name(day)).map_err(io::Error::other)?;
+        Ok(ReceiptStep::Lines(source, Box::new(written), days))
+    }
+
+    /// Writes lines of a day. After the last ones, a file whose requests are not those of the invoice is discarded.
+    async fn write_lines(
+        &mut self,
+        mut source: Box<ReceiptSource>,
+        mut written: Box<WrittenDay>,
+        days: vec::IntoIter<Day>,
+    ) -> io::Result<ReceiptStep> {
+        if let Some(lines) = source.next_lines(&mut written).await.map_err(io::Error::other)? {
+            self.writer.write(&lines).map_err(io::Error::other)?;
+            return Ok(ReceiptStep::Lines(source, written, days));
+        }
+        let day = written.day().to_string();
+        if !source.end_day(*written) {
+            self.writer.discard().map_err(io::Error::other)?;
+            self.without_requests.push(day);
+        }
+        Ok(ReceiptStep::Days(source, days))
+    }
+
+    fn file(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.writer.file(name, bytes).map_err(io::Error::other)
     }
 
     fn write_end(&mut self) -> io::Result<()> {
-        let invoice = &self.source.documents().invoice;
+        let invoice = &self.invoice;
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             installation: self.installation.clone(),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use insights::Brief;
 
 use super::documented::file;
 use crate::caller::Caller;
+use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::brief_of;
 use crate::day_insights::gather::DayReader;
 use crate::input::Segment;
@@ -24,7 +24,7 @@ pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
     Segment(id): Segment,
-) -> Result<Json<Arc<Brief>>, Problem> {
+) -> Result<DayText, Problem> {
     let (day, visible) = brief_of(&app, &caller, &id).await?;
-    Ok(Json(DayReader::begin(&app, day, visible).await?.brief().await?))
+    DayReader::begin(&app, day, visible).await?.text(DayEndpoint::Brief).await
 }

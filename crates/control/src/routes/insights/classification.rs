@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use insights::Classification;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use utoipa::IntoParams;
 
 use super::documented::file;
 use crate::caller::Caller;
+use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::gather::DayReader;
 use crate::input;
@@ -33,9 +33,9 @@ pub(in crate::routes) async fn today(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<Arc<Classification>>, Problem> {
+) -> Result<DayText, Problem> {
     let ClassificationQuery { scope } = input::query(request.uri())?;
     let visible = VisibleScope::of_query(&app, &caller, scope.as_deref()).await?;
     let reader = DayReader::begin(&app, app.clock.now().day(), visible).await?;
-    Ok(Json(reader.classification().await?))
+    reader.text(DayEndpoint::Classification).await
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use insights::Roi;
 
 use super::documented::runtime;
 use crate::caller::Caller;
+use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::gather::DayReader;
 use crate::problem::Problem;
@@ -16,8 +16,8 @@ use crate::state::App;
 /// Returns the cost and the savings of today, with formulas and assumptions; for admins of all users.
 #[utoipa::path(get, path = "/roi/today", tag = "insights", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Roi, example = json!(runtime("roi_today")))))]
-pub(in crate::routes) async fn today(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Arc<Roi>>, Problem> {
+pub(in crate::routes) async fn today(State(app): State<Arc<App>>, caller: Caller) -> Result<DayText, Problem> {
     let visible = VisibleScope::of(&app, &caller, None).await?;
     let reader = DayReader::begin(&app, app.clock.now().day(), visible).await?;
-    Ok(Json(reader.roi().await?))
+    reader.text(DayEndpoint::Roi).await
 }

@@ -1,12 +1,15 @@
 //! The durations of one day's requests, as a histogram.
 
+use std::collections::BTreeMap;
+
 use access::Day;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::unsigned;
 
-use super::range::{OF_DAY, bind_day};
+use super::range::OF_DAY;
 use super::scope::DayUsageOf;
+use super::slices::{DaySlice, SLICE_EVENTS};
 use crate::handle::Ledger;
 
 /// Requests of one duration.
@@ -39,10 +42,35 @@ impl Ledger {
         day: Day,
     ) -> Result<Vec<DurationCount>, DatabaseError> {
         let of = of.into();
-        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(durations(of)))), day);
-        let rows: Vec<(i64, i64)> = query.all().await?;
-        let count = |(ms, requests)| DurationCount { duration_ms: unsigned(ms), requests: unsigned(requests) };
-        Ok(rows.into_iter().map(count).collect())
+        let slices = self.slices(of, day, SLICE_EVENTS).await?;
+        let (even, odd) = tokio::try_join!(
+            self.durations_of(of, slices.iter().step_by(2)),
+            self.durations_of(of, slices.iter().skip(1).step_by(2)),
+        )?;
+        let mut requests = even;
+        for (duration_ms, more) in odd {
+            let of = requests.entry(duration_ms).or_insert(0);
+            *of = of.saturating_add(more);
+        }
+        let count = |(duration_ms, requests)| DurationCount { duration_ms, requests };
+        Ok(requests.into_iter().map(count).collect())
+    }
+
+    /// Returns the number of requests by their duration in milliseconds.
+    async fn durations_of(
+        &self,
+        of: DayUsageOf,
+        slices: impl Iterator<Item = &DaySlice>,
+    ) -> Result<BTreeMap<u64, u64>, DatabaseError> {
+        let mut durations_ms = BTreeMap::new();
+        for slice in slices {
+            let query = slice.bind(of.bind(self.store.query(AssertSqlSafe(durations(of)))));
+            for (ms, requests) in query.all::<(i64, i64)>().await? {
+                let of = durations_ms.entry(unsigned(ms)).or_insert(0_u64);
+                *of = of.saturating_add(unsigned(requests));
+            }
+        }
+        Ok(durations_ms)
     }
 }
 

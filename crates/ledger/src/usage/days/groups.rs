@@ -8,8 +8,10 @@ use store::DatabaseError;
 use store::sql::{StoreKind, unsigned};
 use uuid::Uuid;
 
-use super::range::{OF_DAY, bind_day, bounds};
+use super::merged_groups::MergedGroups;
+use super::range::{OF_DAY, bounds};
 use super::scope::DayUsageOf;
+use super::slices::{DaySlice, SLICE_EVENTS};
 use crate::handle::Ledger;
 use crate::results;
 use crate::usage_columns::sum_of;
@@ -18,6 +20,8 @@ use crate::usage_columns::sum_of;
 pub const EVENT_GROUPS_MAX: usize = 50_000;
 /// Maximum number of groups of counts.
 const MINUTE_GROUPS_MAX: usize = 10_000;
+/// The columns by which events are grouped in any case.
+const KEYS: &str = "route_no, format, model_no, streamed, status, refusal, outcome, client, tools";
 const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 
 /// Events of one day with equal metadata.
@@ -69,6 +73,14 @@ pub struct GroupBounds<'a> {
     pub requests_per_session: &'a [u64],
     /// Bounds of the seconds since the previous request of a session.
     pub interval_s: &'a [u64],
+    /// Whether the bounds of sessions divide only requests whose model called a tool. Others have no such bounds then.
+    pub sessions_of_called: bool,
+}
+
+impl GroupBounds<'_> {
+    const fn has_sessions(&self) -> bool {
+        !self.requests_per_session.is_empty() || !self.interval_s.is_empty()
+    }
 }
 
 /// Requests of one day and route that are stored as counts per minute.
@@ -92,7 +104,7 @@ struct GroupRow {
     refusal: Option<String>,
     outcome: String,
     result: i64,
-    input_bounds: i64,
+    input_bounds: Option<i64>,
     client: Option<i64>,
     tools: Option<i64>,
     session_bounds: Option<i64>,
@@ -105,56 +117,64 @@ struct GroupRow {
     last: Uuid,
 }
 
-/// Builds the query for the groups of a day.
-fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>) -> String {
+/// Builds the query for the groups of a slice. `called`: only requests whose model called a tool.
+fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool) -> String {
     let condition = of.condition();
     let (tokens, input) = (sum_of("", |_| true), sum_of("", TokenTotal::is_input));
-    let input_bounds = reached(&input, bounds.input_tokens);
     let result = results::of_event();
     // PostgreSQL has no least UUID.
     let (first, last) = match kind {
         StoreKind::Sqlite => ("min(id)", "max(id)"),
         StoreKind::Postgres => ("CAST(min(CAST(id AS TEXT)) AS UUID)", "CAST(max(CAST(id AS TEXT)) AS UUID)"),
     };
-    // Only requests with a session are sorted or counted by it, and only if a rule needs it.
-    let of_sessions = format!("FROM usage_events WHERE {condition} AND {OF_DAY} AND session_id IS NOT NULL");
-    let mut joins = String::new();
-    let session_bounds = match bounds.requests_per_session {
-        [] => "CAST(NULL AS BIGINT)".to_owned(),
-        bounds => {
-            joins.push_str(&format!(
-                " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {of_sessions} GROUP BY session_id) s ON s.of_session = session_id"
-            ));
-            format!("CASE WHEN sent IS NULL THEN NULL ELSE {} END", reached("sent", bounds))
+    // Each column by which events are grouped is stored and compared for each event.
+    let (mut keys, mut divided, mut constants) = (KEYS.to_owned(), String::new(), String::new());
+    let mut key = |name: &str, value: Option<String>| match value {
+        Some(value) => {
+            keys.push_str(&format!(", {name}"));
+            divided.push_str(&format!(", {value} AS {name}"));
         }
+        None => constants.push_str(&format!(", CAST(NULL AS BIGINT) AS {name}")),
     };
-    let interval_bounds = match bounds.interval_s {
-        [] => "CAST(NULL AS BIGINT)".to_owned(),
-        bounds => {
-            joins.push_str(&format!(
-                " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
-                    / 1000000 AS interval_s {of_sessions}) i ON i.of_id = id"
-            ));
-            format!("CASE WHEN interval_s IS NULL THEN NULL ELSE {} END", reached("interval_s", bounds))
-        }
+    key("input_bounds", (!bounds.input_tokens.is_empty()).then(|| reached(&input, bounds.input_tokens)));
+    let reached_by = |value: &str, bounds: &[u64]| {
+        let is_bounded = !bounds.is_empty();
+        is_bounded.then(|| format!("CASE WHEN {value} IS NULL THEN NULL ELSE {} END", reached(value, bounds)))
     };
+    key("session_bounds", reached_by("sent", bounds.requests_per_session));
+    key("interval_bounds", reached_by("interval_s", bounds.interval_s));
+    let joins = of_sessions(of, bounds);
+    let of_called = if called { format!(" AND tools = {}", ToolUse::Called.number()) } else { String::new() };
     format!(
-        "SELECT g.*, route.name AS route, model.name AS model FROM (
-            SELECT route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds, client, tools,
-                session_bounds, interval_bounds,
+        "SELECT g.*, CAST({result} AS BIGINT) AS result{constants}, route.name AS route, model.name AS model FROM (
+            SELECT {keys},
                 CAST(count(*) AS BIGINT) AS requests, CAST(sum(tokens) AS BIGINT) AS used_tokens,
                 CAST(sum(coalesce(cost_nano, 0) / 1000000000) AS BIGINT) AS cost_dollars,
                 CAST(sum(coalesce(cost_nano, 0) % 1000000000) AS BIGINT) AS cost_rest, {first} AS first, {last} AS last
-            FROM (SELECT id, route_no, format, model_no, streamed, status, refusal, outcome, cost_nano, client, tools,
-                CAST({result} AS BIGINT) AS result, {tokens} AS tokens, {input_bounds} AS input_bounds,
-                {session_bounds} AS session_bounds, {interval_bounds} AS interval_bounds
-                FROM usage_events{joins} WHERE {condition} AND {OF_DAY}) e
-            GROUP BY route_no, format, model_no, streamed, status, refusal, outcome, result, input_bounds, client, tools,
-                session_bounds, interval_bounds
-            ORDER BY requests DESC, first LIMIT {EVENT_GROUPS_MAX}) g
-        LEFT JOIN names route ON route.no = g.route_no LEFT JOIN names model ON model.no = g.model_no
-        ORDER BY g.requests DESC, g.first"
+            FROM (SELECT id, {KEYS}, cost_nano, {tokens} AS tokens{divided}
+                FROM usage_events{joins} WHERE {condition} AND {OF_DAY}{of_called}) e
+            GROUP BY {keys} ORDER BY requests DESC, first LIMIT {EVENT_GROUPS_MAX}) g
+        LEFT JOIN names route ON route.no = g.route_no LEFT JOIN names model ON model.no = g.model_no"
     )
+}
+
+/// Builds the joins for the bounds of sessions. Only requests with a session are sorted or counted by it, and only if a rule
+/// needs it.
+fn of_sessions(of: DayUsageOf, bounds: GroupBounds<'_>) -> String {
+    let events = format!("FROM usage_events WHERE {} AND {OF_DAY} AND session_id IS NOT NULL", of.condition());
+    let mut joins = String::new();
+    if !bounds.requests_per_session.is_empty() {
+        joins.push_str(&format!(
+            " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {events} GROUP BY session_id) s ON s.of_session = session_id"
+        ));
+    }
+    if !bounds.interval_s.is_empty() {
+        joins.push_str(&format!(
+            " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
+                / 1000000 AS interval_s {events}) i ON i.of_id = id"
+        ));
+    }
+    joins
 }
 
 /// Returns the expression for the number of bounds that an expression reaches.
@@ -185,7 +205,7 @@ fn minutes(of: DayUsageOf) -> String {
 
 impl Ledger {
     /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
-    /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day.
+    /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day, and those of sessions once more if bounds need them.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -196,8 +216,47 @@ impl Ledger {
         bounds: GroupBounds<'_>,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
         let of = of.into();
-        let text = events(of, self.store.kind(), bounds);
-        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(text)).once()), day);
+        if bounds.has_sessions() && !bounds.sessions_of_called {
+            return self.groups_of(of, bounds, false, DaySlice::whole(day)).await;
+        }
+        let slices = self.slices(of, day, SLICE_EVENTS).await?;
+        let plain = GroupBounds { requests_per_session: &[], interval_s: &[], ..bounds };
+        let (even, odd) = tokio::try_join!(
+            self.merged(of, plain, slices.iter().step_by(2)),
+            self.merged(of, plain, slices.iter().skip(1).step_by(2)),
+        )?;
+        let mut groups = even;
+        groups.add_all(odd.into_groups());
+        if bounds.has_sessions() && groups.remove_called() {
+            groups.add_all(self.groups_of(of, bounds, true, DaySlice::whole(day)).await?);
+        }
+        Ok(groups.into_groups())
+    }
+
+    /// Returns the groups of some slices.
+    pub(super) async fn merged(
+        &self,
+        of: DayUsageOf,
+        bounds: GroupBounds<'_>,
+        slices: impl Iterator<Item = &DaySlice>,
+    ) -> Result<MergedGroups, DatabaseError> {
+        let mut groups = MergedGroups::default();
+        for slice in slices {
+            groups.add_all(self.groups_of(of, bounds, false, *slice).await?);
+        }
+        Ok(groups)
+    }
+
+    /// Returns the groups of a slice, the largest first.
+    pub(super) async fn groups_of(
+        &self,
+        of: DayUsageOf,
+        bounds: GroupBounds<'_>,
+        called: bool,
+        slice: DaySlice,
+    ) -> Result<Vec<EventGroup>, DatabaseError> {
+        let text = events(of, self.store.kind(), bounds, called);
+        let query = slice.bind(of.bind(self.store.query(AssertSqlSafe(text))));
         let rows: Vec<GroupRow> = query.all().await?;
         Ok(rows.into_iter().map(EventGroup::from).collect())
     }
@@ -234,7 +293,7 @@ impl From<GroupRow> for EventGroup {
             refusal: row.refusal,
             outcome: row.outcome,
             result: result.unwrap_or(RequestResult::Failed),
-            input_bounds: usize::try_from(row.input_bounds).unwrap_or(0),
+            input_bounds: row.input_bounds.map_or(0, |bounds| usize::try_from(bounds).unwrap_or(0)),
             client: ClientProgram::of_number(small(row.client.unwrap_or(0))),
             tools: row.tools.map(|tools| ToolUse::of_number(small(tools))),
             session_bounds: row.session_bounds.map(|bounds| usize::try_from(bounds).unwrap_or(0)),
@@ -250,14 +309,10 @@ impl From<GroupRow> for EventGroup {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
+    let bounds =
+        GroupBounds { input_tokens: &[1, 9], requests_per_session: &[3], interval_s: &[60], sessions_of_called: true };
     DayUsageOf::kinds()
         .into_iter()
-        .flat_map(|of| {
-            [
-                events(of, kind, GroupBounds::default()),
-                events(of, kind, GroupBounds { input_tokens: &[1, 9], requests_per_session: &[3], interval_s: &[60] }),
-                minutes(of),
-            ]
-        })
+        .flat_map(|of| [events(of, kind, GroupBounds::default(), false), events(of, kind, bounds, true), minutes(of)])
         .collect()
 }
