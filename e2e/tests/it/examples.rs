@@ -25,7 +25,7 @@ mod sdks;
 mod sources;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 21] = [
+const EXAMPLES: [&str; 22] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "blue-green",
@@ -36,6 +36,7 @@ const EXAMPLES: [&str; 21] = [
     "codexible",
     "cors",
     "discovery",
+    "export",
     "google-sdk",
     "grpc",
     "jwt",
