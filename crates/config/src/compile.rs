@@ -11,6 +11,7 @@ mod change_inputs;
 mod changes;
 mod cors;
 mod discover;
+mod export;
 mod header_rules;
 mod insights;
 mod limit;

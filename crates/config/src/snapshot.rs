@@ -12,6 +12,7 @@ mod conditions;
 mod cors;
 pub mod credentials;
 mod discovery;
+mod export;
 mod fallback;
 mod fixed_response;
 mod forward_auth;
@@ -59,6 +60,7 @@ pub use discovery::{
     ConsulSettings, Discovery, DnsSettings, EtcdSettings, MEMBERS_MAX, MemberList, MemberPart, MemberSource,
     SourceStatus,
 };
+pub use export::{ExportDestination, ExportSettings, NatsServer};
 pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, TargetStrategy};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};

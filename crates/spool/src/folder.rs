@@ -3,12 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
 use crate::disk;
 use crate::error::SpoolError;
+use crate::mutex::lock;
+use crate::retained::RetainedSegments;
 use crate::segment::{self, Segment, SegmentSpec};
 
 /// The file that contains the id of the node that owns the folder.
@@ -40,6 +42,8 @@ pub(crate) struct Folder {
     /// Bytes of all segments that exist or are being created.
     allocated: AtomicU64,
     last_failure: Mutex<Option<SpoolError>>,
+    /// The segments that the export has not read yet; `None` without an export.
+    pub(crate) retained: Option<Arc<RetainedSegments>>,
 }
 
 impl Folder {
@@ -50,7 +54,8 @@ impl Folder {
         durability: SpoolDurability,
     ) -> Self {
         let allocated = AtomicU64::new(0);
-        Self { dir, segment_bytes, durability, size_bytes_max, allocated, last_failure: Mutex::new(None) }
+        let last_failure = Mutex::new(None);
+        Self { dir, segment_bytes, durability, size_bytes_max, allocated, last_failure, retained: None }
     }
 
     pub(crate) fn allocated(&self) -> u64 {
@@ -80,6 +85,15 @@ impl Folder {
     /// Returns the number of closes that fit into a new segment.
     pub(crate) fn closes_in_new_segment(&self) -> u32 {
         self.closes_in(self.segment_bytes.saturating_sub(segment::FRAME_BYTES))
+    }
+
+    /// Removes an ingested segment, or moves it into the folder of the export.
+    pub(crate) fn remove_ingested(&self, partition: u32, number: u32) -> Result<(), SpoolError> {
+        if self.retained.as_ref().is_some_and(|retained| retained.retain(&self.dir, partition, number)) {
+            return Ok(());
+        }
+        let path = segment::path(&self.dir, partition, number);
+        disk::remove(&path).map_err(SpoolError::io("remove", &path))
     }
 
     /// Creates a segment, unless the spool would exceed its maximum size.
@@ -152,9 +166,4 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     let file = std::fs::File::open(path)?;
     io::Read::read_to_string(&mut io::Read::take(file, OWNER_BYTES_MAX as u64), &mut text)?;
     Ok(text)
-}
-
-/// Locks a mutex. A poisoned lock is safe to use: each change under these locks is one assignment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,12 +11,14 @@
 //! that one process opens it.
 //!
 //! Reading order: [`record`] (bytes of one event; its payloads are the spool's own structs), `segment` (one file), `partition` (shared state), [`writer`],
-//! [`reader`], [`opener`] and `recovery` (startup), `allocator` and [`sync`] (background threads).
+//! [`reader`], [`export_reader`] and [`retained`] (a second reader), [`opener`] and `recovery` (startup), `allocator` and [`sync`] (background threads).
 
 mod allocator;
 mod disk;
 pub mod error;
+pub mod export_reader;
 mod folder;
+mod mutex;
 pub mod open_request;
 pub mod opener;
 pub mod options;
@@ -26,13 +28,17 @@ pub mod reader;
 pub mod record;
 pub mod record_version;
 mod recovery;
+pub mod retained;
 mod segment;
+mod segment_bytes;
 pub mod stored_request;
 pub mod sync;
 mod sync_waiters;
+mod walk;
 pub mod writer;
 
 pub use error::{SpoolError, UnknownFormat};
+pub use export_reader::{ExportBatch, ExportCounter, ExportReader};
 pub use folder::{CLOSE_BYTES_MAX, SpoolDurability};
 pub use open_request::{InterruptedRequest, OpenRequest};
 pub use opener::{Spool, SpoolOpener};
@@ -42,6 +48,7 @@ pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
 pub use record::Record;
 pub use record_version::RecordVersion;
 pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
+pub use retained::{ExportOptions, ExportTotals, discard_export};
 pub use stored_request::StoredRequestError;
 pub use sync::DurableFuture;
 pub use writer::Writer;

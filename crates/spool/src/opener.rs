@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::allocator::SegmentAllocator;
 use crate::error::SpoolError;
+use crate::export_reader::ExportReader;
 use crate::folder::{Folder, SpoolDurability};
 use crate::open_request::{InterruptedRequest, OpenRequest};
 use crate::options::SpoolOptions;
@@ -23,6 +24,7 @@ use crate::recovery::{
     self, LostSegments, PartitionFiles, RecoveredPartition, RecoveryOptions, RequestMatcher, SkippedDamage,
     TruncatedTail,
 };
+use crate::retained::{ExportOptions, RetainedSegments};
 use crate::segment;
 use crate::sync::Syncer;
 use crate::writer::{BackgroundThreads, CurrentSegment, Writer};
@@ -50,6 +52,8 @@ pub struct SpoolOpener<'a> {
     pub visit: Option<&'a (dyn Fn(&Record) + Sync)>,
     /// Whether damaged records are skipped ([`Spool::skipped_damage`]) instead of refused.
     pub skip_corrupt: bool,
+    /// The folder of an export, which reads the spool too. `None` without an export.
+    pub export: Option<ExportOptions<'a>>,
 }
 
 /// An open spool: its writers and its reader.
@@ -59,6 +63,8 @@ pub struct Spool {
     pub writers: Vec<Writer>,
     /// The reader of all partitions.
     pub reader: Reader,
+    /// The reader of the export, if it has a folder.
+    pub export: Option<ExportReader>,
     /// Incomplete records at the ends of partitions that were truncated, for the log.
     pub truncated_tails: Vec<TruncatedTail>,
     /// Segments that do not exist and that the store has not ingested, for the log. They are reported at each start
@@ -77,7 +83,17 @@ impl<'a> SpoolOpener<'a> {
     #[must_use]
     pub const fn new(dir: &'a Path, options: SpoolOptions, ingested: &'a [Position]) -> Self {
         let durability = SpoolDurability::Process;
-        Self { dir, options, durability, node: None, ingested, stored_requests: &[], visit: None, skip_corrupt: false }
+        Self {
+            dir,
+            options,
+            durability,
+            node: None,
+            ingested,
+            stored_requests: &[],
+            visit: None,
+            skip_corrupt: false,
+            export: None,
+        }
     }
 
     /// Opens the folder and recovers its partitions in one pass over the unreleased records.
@@ -87,10 +103,11 @@ impl<'a> SpoolOpener<'a> {
     /// cannot be read; [`SpoolError::OtherNode`] for the folder of another node; [`SpoolError::TooSmall`] or
     /// [`SpoolError::SegmentSize`] for invalid options; [`SpoolError::Io`], also for a folder that cannot be written.
     pub fn open(self) -> Result<Spool, SpoolError> {
-        let Self { dir, options, durability, node, ingested, stored_requests, visit, skip_corrupt } = self;
+        let Self { dir, options, durability, node, ingested, stored_requests, visit, skip_corrupt, export } = self;
         options.check()?;
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(SpoolError::io("create", dir))?;
-        let folder = Folder::new(dir.to_path_buf(), options.segment_bytes, options.size_bytes_max, durability);
+        let mut folder = Folder::new(dir.to_path_buf(), options.segment_bytes, options.size_bytes_max, durability);
+        folder.retained = export.map(RetainedSegments::open).transpose()?.map(Arc::new);
         let folder = Arc::new(folder);
         folder.check_writable()?;
         if let Some(node) = node {
@@ -187,9 +204,19 @@ impl Spool {
         let writer = |(partition, current)| Writer::new(Arc::clone(folder), partition, threads.clone(), current);
         let writers = own.into_iter().map(writer).collect();
         let leftover_writers = leftover.into_iter().map(writer).collect();
+        let all: Vec<Arc<Partition>> = partition_readers.iter().map(|reader| Arc::clone(reader.partition())).collect();
+        let export = ExportReader::new(folder, &all);
         let reader = Reader::new(Arc::clone(folder), threads.clone(), partition_readers, open_requests);
-        let mut spool =
-            Self { writers, reader, truncated_tails, lost_segments, skipped_damage, interrupted, leftover_writers };
+        let mut spool = Self {
+            writers,
+            reader,
+            export,
+            truncated_tails,
+            lost_segments,
+            skipped_damage,
+            interrupted,
+            leftover_writers,
+        };
         if spool.interrupted.is_empty() {
             spool.close_leftover_partitions()?;
         }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::SpoolError;
-use crate::folder::{Folder, SpoolDurability, lock};
+use crate::folder::{Folder, SpoolDurability};
+use crate::mutex::lock;
 use crate::position::Position;
 use crate::segment::{Segment, SegmentSpec};
 use crate::sync_waiters::SyncWaiters;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use access::Timestamp;
 
 use crate::allocator::SegmentAllocator;
-use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::Folder;
 use crate::open_request::OpenRequest;
@@ -136,6 +135,10 @@ impl PartitionReader {
         }
     }
 
+    pub(crate) const fn partition(&self) -> &Arc<Partition> {
+        &self.shared
+    }
+
     /// Opens the segment that contains `at`.
     fn segment(&mut self, folder: &Folder, at: Position) -> Result<&Segment, SpoolError> {
         let segment = match self.open.take().filter(|open| open.number == at.segment) {
@@ -148,9 +151,8 @@ impl PartitionReader {
     /// Removes the segments before the released position.
     fn remove_ingested(&mut self, folder: &Folder) -> Result<(), SpoolError> {
         while self.lowest < self.released.segment {
-            let path = segment::path(&folder.dir, self.shared.number, self.lowest);
             let bytes = segment::sizes(&folder.dir, self.shared.number, [self.lowest])?;
-            disk::remove(&path).map_err(SpoolError::io("remove", &path))?;
+            folder.remove_ingested(self.shared.number, self.lowest)?;
             folder.subtract_removed(bytes);
             self.lowest += 1;
         }

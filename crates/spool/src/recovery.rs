@@ -7,7 +7,6 @@
 mod matcher;
 pub(crate) mod parallel;
 mod replay;
-mod scan;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -110,7 +109,9 @@ pub(crate) fn recover(
     let PartitionFiles { partition, mut segments, start, has_writer } = files;
     if let Some(start) = start {
         let ingested = segments.partition_point(|&number| number < start.segment);
-        remove(folder, partition, segments.drain(..ingested))?;
+        for number in segments.drain(..ingested) {
+            folder.remove_ingested(partition, number)?;
+        }
     }
     let Some(&lowest) = segments.first() else {
         return Ok(empty(folder, partition, start.map_or(1, |start| start.segment.saturating_add(1))));
@@ -121,7 +122,9 @@ pub(crate) fn recover(
     let last = replay.last;
     if !has_writer && replay.totals.records == 0 && replay.open_at_end.open.is_empty() {
         // Segments are removed in descending order, so that a crash leaves no gap.
-        remove(folder, partition, segments.into_iter().rev())?;
+        for number in segments.into_iter().rev() {
+            folder.remove_ingested(partition, number)?;
+        }
         let Replay { truncated_tails, skipped_damage, open_at_start, open_at_end, .. } = replay;
         return Ok(RecoveredPartition {
             lost_segments,

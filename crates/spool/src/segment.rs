@@ -179,6 +179,21 @@ pub(crate) fn list(dir: &Path) -> Result<BTreeMap<u32, Vec<u32>>, SpoolError> {
     Ok(partitions)
 }
 
+/// Returns the lowest existing segment of a partition from `from` on.
+pub(crate) fn next_number(dir: &Path, partition: u32, from: u32) -> Result<Option<u32>, SpoolError> {
+    let mut lowest = None;
+    for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
+        let path = entry.map_err(SpoolError::io("list", dir))?.path();
+        let is_complete = path.extension().is_some_and(|extension| extension == EXTENSION);
+        if let Some((_, number)) =
+            parse(&path).filter(|(of, number)| is_complete && *of == partition && *number >= from)
+        {
+            lowest = Some(lowest.map_or(number, |lowest: u32| lowest.min(number)));
+        }
+    }
+    Ok(lowest)
+}
+
 /// Returns partition and number of a file with a segment's name, complete or not.
 fn parse(path: &Path) -> Option<(u32, u32)> {
     let extension = path.extension()?.to_str()?;

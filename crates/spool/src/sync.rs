@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::disk;
 use crate::error::SpoolError;
-use crate::folder::{Folder, SpoolDurability, lock};
+use crate::folder::{Folder, SpoolDurability};
+use crate::mutex::lock;
 use crate::partition::Partition;
 use crate::position::Position;
 use crate::record::{self, Kind};

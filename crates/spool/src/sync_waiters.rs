@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::task::Waker;
 
 use crate::error::SpoolError;
-use crate::folder::lock;
+use crate::mutex::lock;
 use crate::position::Position;
 
 /// The tasks that wait for a partition's sync, one entry per polled [`DurableFuture`](crate::DurableFuture).

@@ -8,6 +8,7 @@ mod backends;
 mod board;
 mod configuration;
 mod exemplars;
+mod export;
 mod family;
 mod histogram;
 mod issuers;
@@ -33,6 +34,7 @@ use prometheus_client::registry::Registry;
 pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, TARGET_RESULTS, TargetStatus};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use exemplars::{Exemplars, ExportedRequest};
+pub use export::ExportMetrics;
 pub use family::{Family, LabelValue, MetricLabels, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::{Histogram, HistogramCounts, WorkerHistogram};
 pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
@@ -86,6 +88,8 @@ pub struct Metrics {
     pub issuers: IssuerMetrics,
     /// Metrics of the export of traces, and its queue.
     pub traces: TraceMetrics,
+    /// Metrics of the export of usage events; copied at scrape.
+    pub export: ExportMetrics,
     /// Metrics of the sources of members.
     pub sources: SourceMetrics,
     /// The backends, whose metrics are read from their states at scrape.
@@ -203,6 +207,7 @@ impl Metrics {
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
             traces: TraceMetrics::register(&mut registry),
+            export: ExportMetrics::register(&mut registry),
             sources: SourceMetrics::register(&mut registry),
             backends,
             process: process::ProcessMetrics::register(&mut registry),

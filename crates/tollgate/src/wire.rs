@@ -7,6 +7,7 @@ mod certificates;
 mod configuration;
 mod configuration_key;
 mod durable_state;
+mod export;
 mod gauges;
 mod heartbeat;
 pub(crate) mod jobs;
@@ -243,6 +244,7 @@ async fn join(
         gauges::set_interrupted(&base, &metered.interrupted);
         let backlog = metered.reader.backlog_counter();
         services.ingest(&base, metered.reader, metered.stats);
+        export::start(&base, &mut services, metered.export);
         services.issuer_keys(&base);
         traces::start(&base, &mut services);
         let (unauthenticated, sharing) = (services.unauthenticated(&base), services.sharing(&base));
@@ -256,10 +258,9 @@ async fn join(
         gauges::watch_gauges(&base, &shared);
         members::start(&base, &mut services.jobs).await;
         services.backend_health(&base, &shared);
-        let shown = shared.clone();
-        base.board.set(move || shown.backend_statuses());
-        let shown = shared.clone();
-        base.board.set_targets(move || shown.target_statuses());
+        let (backends, targets) = (shared.clone(), shared.clone());
+        base.board.set(move || backends.backend_statuses());
+        base.board.set_targets(move || targets.target_statuses());
         services.cache(&base, &shared).await?;
         starting = Some(StartingProxy { shared, backlog, listeners, lanes: parts::lanes(metered.writers, &keys) });
     }

@@ -25,7 +25,7 @@ mod sdks;
 mod sources;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 18] = [
+const EXAMPLES: [&str; 19] = [
     "blue-green",
     "cache",
     "canary",
@@ -34,6 +34,7 @@ const EXAMPLES: [&str; 18] = [
     "codexible",
     "cors",
     "discovery",
+    "export",
     "grpc",
     "jwt",
     "llm-openai",

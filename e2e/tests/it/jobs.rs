@@ -44,11 +44,12 @@ fn lines(gateway: &Gateway, part: &str, message: &str) -> usize {
     gateway.stderr().lines().filter(|line| line.contains(&of_part) && line.contains(message)).count()
 }
 
-/// Jobs of parts that these servers do not use: Redis and billing.
-const UNUSED: [&str; 11] = [
+/// Jobs of parts that these servers do not use: Redis, billing and exports.
+const UNUSED: [&str; 12] = [
     "redis",
     "response_store",
     "trace_export",
+    "event_export",
     "billing_close",
     "billing_dunning",
     "billing_receipts",

@@ -34,6 +34,7 @@ mod endings;
 mod endpoints;
 mod examples;
 mod explain;
+mod export;
 mod fallback;
 mod foreign;
 mod formats;

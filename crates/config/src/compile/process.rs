@@ -4,7 +4,7 @@ use access::api_key;
 
 use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
-use super::{billing, limit, traces};
+use super::{billing, export, limit, traces};
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::schema::field::Either;
@@ -54,6 +54,7 @@ pub(super) fn process(
         data: input.data.value.clone(),
         store: store(&input.store),
         spool: spool(&input.spool),
+        export: export::export(reader, &input.export),
         retention: retention(&input.retention),
         lease: lease(&input.lease),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),

@@ -206,7 +206,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
         ("TOLLGATE_log__level", Some("TOLLGATE_LOG__LEVEL")),
         ("TOLLGATE_PLANS__X__NAME", None),
         ("TOLLGATE_WEBSOCKETS", None),
-        ("TOLLGATE_REPORT", None),
+        ("TOLLGATE_RECEIPT", None),
         ("TOLLGATE_", None),
     ] {
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();

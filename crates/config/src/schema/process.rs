@@ -3,6 +3,7 @@
 mod api_references;
 mod billing;
 mod config_source;
+mod export;
 mod mail;
 mod traces;
 
@@ -17,6 +18,7 @@ use serde_json::{Value as Json, json};
 use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
 use self::config_source::ConfigSourceInput;
+pub(crate) use self::export::ExportInput;
 pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
@@ -83,6 +85,8 @@ section! {
         store: StoreInput = nested::<StoreInput>();
         /// The spool of usage events.
         spool: SpoolInput = nested::<SpoolInput>();
+        /// The [export](export.md) of usage events to one target.
+        export: ExportInput = nested::<ExportInput>();
         /// The retention of usage.
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.

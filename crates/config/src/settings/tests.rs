@@ -172,6 +172,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "control.rate_limits",
             "log.modules",
             "traces.headers",
+            "export.",
             "control.cors",
             "routes[0].methods",
             "routes[0].allow_headers",
@@ -337,12 +338,19 @@ fn the_documents_list_every_setting_with_its_default() {
     }
     let uncommented: String = lines
         .iter()
-        // The keys of `drain`, of `circuit_breaker`, of `tax`, of `dns` and of `mail` enable them.
+        // The keys of `drain`, of `circuit_breaker`, of `tax`, of `dns`, of `mail` and of `export` enable them.
         .filter(|line| line.starts_with("TOLLGATE_"))
         .filter(|line| {
-            !["HANGUP__DRAIN", "CIRCUIT_BREAKER", "BILLING__TAX", "TOLLGATE_DNS__", "TOLLGATE_MAIL__"]
-                .iter()
-                .any(|part| line.contains(part))
+            ![
+                "HANGUP__DRAIN",
+                "CIRCUIT_BREAKER",
+                "BILLING__TAX",
+                "TOLLGATE_DNS__",
+                "TOLLGATE_MAIL__",
+                "TOLLGATE_EXPORT__",
+            ]
+            .iter()
+            .any(|part| line.contains(part))
         })
         .map(|line| format!("{line}\n"))
         .collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
-use super::{Billing, EtcdSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
+use super::{Billing, EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
 pub const WORKERS_MAX: u32 = 256;
@@ -57,6 +57,8 @@ pub struct Process {
     pub store: StoreSettings,
     /// The spool of usage events.
     pub spool: SpoolSettings,
+    /// The export of usage events; `None` if it is off.
+    pub export: Option<ExportSettings>,
     /// The retention of usage rows.
     pub retention: Retention,
     /// The leases of quotas and budgets.

@@ -7,7 +7,8 @@ use std::thread;
 use super::{PartitionFiles, RecoveredPartition, RecoveryOptions, recover};
 use crate::disk;
 use crate::error::SpoolError;
-use crate::folder::{Folder, lock};
+use crate::folder::Folder;
+use crate::mutex::lock;
 
 /// Returns the partitions in their order, or the error of the first one that has an error.
 pub(crate) fn all(

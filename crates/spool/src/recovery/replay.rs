@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::matcher::RequestMatcher;
-use super::scan::{Remainder, SegmentBytes};
 use super::{RecoveryOptions, SkippedDamage, TruncatedTail};
 use crate::error::SpoolError;
 use crate::folder::Folder;
@@ -11,6 +10,7 @@ use crate::partition::RecordTotals;
 use crate::position::Position;
 use crate::record::{DecodeError, Frame, FrameContent, Kind, Record};
 use crate::segment::{self, HEADER_BYTES, Segment};
+use crate::segment_bytes::{Remainder, SegmentBytes};
 
 /// The result of a replay, from the reader's position to the partition's end.
 #[derive(Debug, Default)]

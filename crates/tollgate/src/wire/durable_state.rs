@@ -12,10 +12,11 @@ use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
 use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
-use spool::{LostSegments, Reader, SkippedDamage, Spool, TruncatedTail, Writer};
+use spool::{ExportReader, LostSegments, Reader, SkippedDamage, Spool, TruncatedTail, Writer};
 use store::{BacklogError, Charges, Node, PlanDifference, Store};
 
 use super::ServeOptions;
+use super::export::ExportPlace;
 use super::left_slot::LeftSlot;
 use super::spooled::{CLOSING_MAX, SPOOL_FOLDER, SpoolPlace};
 use super::{configuration, heartbeat};
@@ -49,6 +50,8 @@ pub(crate) struct DurableState {
 pub(crate) struct MeteredSpool {
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Reader,
+    /// The reader of the export; `None` without a target.
+    pub(crate) export: Option<ExportReader>,
     pub(crate) stats: Arc<IngestStats>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) cuts: Vec<TruncatedTail>,
@@ -83,7 +86,7 @@ impl DurableState {
         let joined = store.join(&serve_options.slot.folder(&snapshot.process.data), env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
         keys.confirm(&store, &snapshot.process).await?;
-        let mut started = configuration::in_force(&node, file.clone(), serve_options).await?;
+        let mut started = Box::pin(configuration::in_force(&node, file.clone(), serve_options)).await?;
         // A configuration in etcd cannot lead this process to another cluster.
         started.loaded.snapshot.process.config_key.clone_from(&snapshot.process.config_key);
         let differences = configuration::of_start(&store, &started, differences).await?;
@@ -103,9 +106,10 @@ impl DurableState {
 
 impl MeteredSpool {
     async fn open(process: &Process, node: &Node, clock: &Clock, serve_options: &ServeOptions) -> anyhow::Result<Self> {
-        let folder = serve_options.slot.folder(&process.data).join(SPOOL_FOLDER);
+        let slot = serve_options.slot.folder(&process.data);
+        let (folder, export) = (slot.join(SPOOL_FOLDER), ExportPlace::new(process, &slot));
         let (workers, skip_corrupt) = (serve_options.workers, serve_options.skip_corrupt);
-        let at = SpoolPlace { node, process, folder, workers, skip_corrupt };
+        let at = SpoolPlace { node, process, folder, workers, skip_corrupt, export };
         let (mut spool, gathered) = at.open().await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(InterruptedTotals::default(), |sum, one| InterruptedTotals {
@@ -113,10 +117,12 @@ impl MeteredSpool {
             reserved: sum.reserved.and(&one.request.reserved),
         });
         at.settle(&mut spool, gathered, &stats).await?;
-        let Spool { writers, reader, truncated_tails: cuts, lost_segments: lost, skipped_damage: skipped, .. } = spool;
+        let Spool {
+            writers, reader, export, truncated_tails: cuts, lost_segments: lost, skipped_damage: skipped, ..
+        } = spool;
         let restored = restored(node, process, clock).await;
         let meter = Arc::new(restored.map_err(|error| failure::of_store(process, error))?);
-        Ok(Self { writers, reader, stats, meter, cuts, lost, interrupted, skipped })
+        Ok(Self { writers, reader, export, stats, meter, cuts, lost, interrupted, skipped })
     }
 }
 

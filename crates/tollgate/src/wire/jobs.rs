@@ -18,7 +18,7 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 27] = [
+pub(crate) const ALL: [JobSpec; 28] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -27,6 +27,7 @@ pub(crate) const ALL: [JobSpec; 27] = [
     certificates::SPEC,
     configuration::SPEC,
     configuration_key::SPEC,
+    export::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
     discovery::SPEC,

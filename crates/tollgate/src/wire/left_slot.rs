@@ -11,6 +11,7 @@ use ledger::IngestStats;
 use store::Store;
 
 use super::ServeOptions;
+use super::export::{self, ExportPlace};
 use super::spooled::{CLOSING_MAX, SPOOL_FOLDER, SpoolPlace};
 use crate::failure;
 use crate::lock::Lock;
@@ -77,12 +78,14 @@ impl LeftSlot {
         let joined = store.join(&data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(process, error))?;
         let (workers, skip_corrupt, stats) = (*workers, *skip_corrupt, IngestStats::default());
-        let at = SpoolPlace { node: &node, process, folder, workers, skip_corrupt };
+        let export = ExportPlace::new(process, &data);
+        let at = SpoolPlace { node: &node, process, folder, workers, skip_corrupt, export };
         let (mut spool, gathered) = at.open().await?;
         let interrupted = spool.interrupted.len();
         at.settle(&mut spool, gathered, &stats).await?;
         let drained = ledger::ingest::drain(&node, &mut spool.reader, &stats).await;
         drained.map_err(|error| failure::of_ingest(process, &at.folder, error))?;
+        Box::pin(export::drain_left(process, &node, spool.export.take())).await;
         let cluster = Cluster::new(store.clone());
         let closing = tokio::time::timeout(CLOSING_MAX, cluster.close_untold_leases(&node, process.lease.ttl));
         if store.is_shared() && !matches!(closing.await, Ok(Ok(()))) {

@@ -8,6 +8,7 @@ use ledger::IngestStats;
 use spool::{InterruptedRequest, Record, Spool, SpoolError, SpoolOpener};
 use store::{GatheredCharges, Node};
 
+use super::export::ExportPlace;
 use crate::failure;
 
 /// The folder of the spool, in that of its process.
@@ -25,17 +26,19 @@ pub(super) struct SpoolPlace<'a> {
     pub(super) folder: PathBuf,
     pub(super) workers: usize,
     pub(super) skip_corrupt: bool,
+    /// The place of an export, which reads the spool too.
+    pub(super) export: ExportPlace,
 }
 
 impl SpoolPlace<'_> {
     /// Opens the spool at the position of the last ingest, and collects later charges.
     pub(super) async fn open(&self) -> anyhow::Result<(Spool, GatheredCharges)> {
-        let Self { node, process, folder, workers, skip_corrupt } = self;
+        let Self { node, process, folder, workers, skip_corrupt, export } = self;
         let options = spool::SpoolOptions::new(process.spool.size_bytes_max, u32::try_from(*workers)?);
         let failed = |error| failure::of_store(process, error);
         let ingested = ledger::ingest::positions(node).await.map_err(failed)?;
         let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;
-        let (place, node, skip_corrupt) = (folder.clone(), node.id(), *skip_corrupt);
+        let (place, node, skip_corrupt, export) = (folder.clone(), node.id(), *skip_corrupt, export.clone());
         let durability = match process.spool.durability {
             Durability::Process => spool::SpoolDurability::Process,
             Durability::Power => spool::SpoolDurability::Power,
@@ -48,7 +51,8 @@ impl SpoolPlace<'_> {
                 stored_requests: &carried,
                 ..SpoolOpener::new(&place, options, &ingested)
             };
-            let opening = SpoolOpener { durability, skip_corrupt, visit: Some(&visit), ..known };
+            let opening =
+                SpoolOpener { durability, skip_corrupt, visit: Some(&visit), export: export.options(), ..known };
             let spool = opening.open()?;
             Ok((spool, gathered))
         });

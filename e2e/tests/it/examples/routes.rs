@@ -29,6 +29,30 @@ async fn cors_shares_responses_with_pages_of_the_listed_origins() {
 }
 
 #[tokio::test]
+async fn export_writes_requests_into_files() {
+    let (example, events) = (Example::read("export"), Folder::new());
+    let api = Upstream::json(&json!({"users": []})).await;
+    let variables = [
+        ("USERS_URL".to_owned(), format!("http://{}", api.address())),
+        ("EVENTS_DIR".to_owned(), events.path().display().to_string()),
+    ];
+    let gateway = example.start(&variables).await;
+    let key = first_key(&gateway);
+    assert_eq!(example.run(&gateway, &key).await, [r#"{"users":[]}"#; 2]);
+    eventually("both requests are in files", async || {
+        let files = std::fs::read_dir(events.path()).unwrap().map(|file| file.unwrap().path());
+        let text: String = files
+            .filter(|file| file.extension().is_some_and(|extension| extension == "jsonl"))
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect();
+        let rows = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let api = rows.filter(|row| row["route"] == "api");
+        (api.map(|row| row["requests"].as_u64().unwrap()).sum::<u64>() == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn transform_changes_what_the_api_and_the_client_receive() {
     let example = Example::read("transform");
     let api = Upstream::answering("200 OK\r\nserver: api", r#"{"users":[]}"#).await;

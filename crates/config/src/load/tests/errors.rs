@@ -485,3 +485,15 @@ error[unknown_key]: unknown key `names` in `upstreams[0]`
   = did you mean `name`?",
     );
 }
+
+#[test]
+fn an_export_has_one_target_and_no_credential_in_its_url() {
+    check_codes("export: {file: {}, nats: {}}\n", &[("bad_value", 1, 1)]);
+    check_codes("export: {clickhouse: {url: 'http://u:p@h'}}\n", &[("bad_value", 1, 28)]);
+    check_codes(
+        "export: {nats: {url: 'nats://u:p@h', subject: 'a.>'}}\n",
+        &[("bad_value", 1, 22), ("bad_value", 1, 47)],
+    );
+    check_codes("export: {clickhouse: {table: 'a; DROP TABLE b'}}\n", &[("bad_value", 1, 30)]);
+    check_codes("export: {file: {keep: 1}}\n", &[("bad_value", 1, 23)]);
+}

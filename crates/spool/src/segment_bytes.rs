@@ -5,7 +5,7 @@ use crate::segment::HEADER_BYTES;
 
 /// The bytes of a segment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SegmentBytes<'a> {
+pub(crate) struct SegmentBytes<'a> {
     bytes: &'a [u8],
     seed: ChecksumSeed,
     /// End of the last byte that is not zero. It is computed once, because a new segment is mostly zeros.
@@ -23,17 +23,17 @@ fn end_of_data(bytes: &[u8]) -> usize {
 
 /// The data after a gap, which is an offset without an intact record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Remainder {
+pub(crate) struct Remainder {
     /// Any byte is not zero.
-    pub(super) has_data: bool,
+    pub(crate) has_data: bool,
     /// There is an intact record or segment end.
-    pub(super) has_records: bool,
+    pub(crate) has_records: bool,
     /// At least one of these records does not exclude that the gap was synced when the record was written.
-    pub(super) was_synced: bool,
+    pub(crate) was_synced: bool,
 }
 
 impl Remainder {
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             has_data: self.has_data || other.has_data,
             has_records: self.has_records || other.has_records,
@@ -42,30 +42,30 @@ impl Remainder {
     }
 
     /// A state that no power cut leaves behind.
-    pub(super) const UNREADABLE: Self = Self { has_data: true, has_records: true, was_synced: true };
+    pub(crate) const UNREADABLE: Self = Self { has_data: true, has_records: true, was_synced: true };
 }
 
 impl<'a> SegmentBytes<'a> {
-    pub(super) fn new(bytes: &'a [u8], seed: ChecksumSeed) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], seed: ChecksumSeed) -> Self {
         Self { bytes, seed, dirty_until: u32::try_from(end_of_data(bytes)).unwrap_or(u32::MAX) }
     }
 
-    pub(super) fn frame(self, at: u32) -> Option<Frame<'a>> {
+    pub(crate) fn frame(self, at: u32) -> Option<Frame<'a>> {
         record::frame(self.bytes.get(at as usize..).unwrap_or_default(), self.seed, at)
     }
 
     /// Returns the end of the last byte that is not zero.
-    pub(super) const fn dirty_until(self) -> u32 {
+    pub(crate) const fn dirty_until(self) -> u32 {
         self.dirty_until
     }
 
     /// Returns the offset of the first intact record at or after `from`.
-    pub(super) fn next(self, from: u32) -> Option<u32> {
+    pub(crate) fn next(self, from: u32) -> Option<u32> {
         (from..self.dirty_until()).find(|&at| self.frame(at).is_some())
     }
 
     /// Describes the data after `gap`.
-    pub(super) fn remainder(self, gap: u32) -> Remainder {
+    pub(crate) fn remainder(self, gap: u32) -> Remainder {
         let mut remainder = Remainder { has_data: self.dirty_until() > gap, ..Remainder::default() };
         let mut from = gap;
         while let Some((at, frame)) = self.next(from).and_then(|at| self.frame(at).map(|frame| (at, frame))) {
@@ -77,7 +77,7 @@ impl<'a> SegmentBytes<'a> {
     }
 
     /// Describes all data after the segment's header.
-    pub(super) fn whole(self) -> Remainder {
+    pub(crate) fn whole(self) -> Remainder {
         self.remainder(HEADER_BYTES)
     }
 }
