@@ -38,6 +38,7 @@ mod input;
 mod install;
 mod key_view;
 mod known_browser;
+mod known_settings;
 mod labels_view;
 mod latency;
 mod layers;

@@ -17,7 +17,7 @@ use tls::ListenerTls;
 use crate::cache_purges::CachePurges;
 use crate::configuration::Configurator;
 use crate::day_cache::DayCache;
-use crate::day_insights::settings::KnownSettings;
+use crate::known_settings::KnownSettings;
 use crate::live_readers::LiveReaders;
 use crate::notification_limit::NotificationLimit;
 use crate::outbound::Outbound;

@@ -46,7 +46,7 @@ enum DayCursor {
 }
 
 impl WrittenDay {
-    /// Returns the day.
+    /// Returns the day of the requests.
     #[must_use]
     pub const fn day(&self) -> Day {
         self.day

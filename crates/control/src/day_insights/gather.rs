@@ -15,9 +15,9 @@ use meter::{Source, Usage};
 use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
-use super::settings::IdentifiedSettings;
 use super::spend_budget;
 use crate::day_cache::{DayEndpoint, DayResponse, DayText, ResponseKey};
+use crate::known_settings::IdentifiedSettings;
 use crate::problem::Problem;
 use crate::shared_days;
 use crate::state::App;
@@ -46,7 +46,7 @@ impl<'a> DayReader<'a> {
         let is_over = now >= day.next().start();
         let complete = is_over && IngestProgress::new(app.store.node_progress().await?, now).is_complete(day);
         let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
-        let settings = app.insight_settings.numbered(app, settings).await?;
+        let settings = app.insight_settings.numbered(&app.ledger, &app.live.load().traffic.insights, settings).await?;
         Ok(Self { app, visible, head, settings })
     }
 

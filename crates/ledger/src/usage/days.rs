@@ -3,6 +3,7 @@
 
 mod caches;
 mod durations;
+mod event_group;
 mod events;
 mod groups;
 mod merged_groups;
@@ -14,8 +15,9 @@ mod version;
 
 pub use caches::CachedUsage;
 pub use durations::DurationCount;
+pub use event_group::{EVENT_GROUPS_MAX, EventGroup};
 pub use events::{DAY_EVENTS_MAX, DayEvent};
-pub use groups::{EVENT_GROUPS_MAX, EventGroup, GroupBounds, MinuteGroup};
+pub use groups::{GroupBounds, MinuteGroup};
 pub use scope::DayUsageOf;
 pub use totals::{DayTotals, ModelDayUsage};
 pub use version::DayState;

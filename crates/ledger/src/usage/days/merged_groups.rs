@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use access::ClientProgram;
 use meter::ToolUse;
 
-use super::groups::{EVENT_GROUPS_MAX, EventGroup};
+use super::event_group::{EVENT_GROUPS_MAX, EventGroup};
 
 /// The metadata of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,15 +71,5 @@ impl GroupKey {
             tools: group.tools,
             bounds: (group.input_bounds, group.session_bounds, group.interval_bounds),
         }
-    }
-}
-
-impl EventGroup {
-    fn add(&mut self, more: &Self) {
-        let ([first, last], [more_first, more_last]) = (self.ids, more.ids);
-        self.requests = self.requests.saturating_add(more.requests);
-        self.tokens = self.tokens.saturating_add(more.tokens);
-        self.cost_nano = self.cost_nano.saturating_add(more.cost_nano);
-        self.ids = [first.min(more_first), last.max(more_last)];
     }
 }
