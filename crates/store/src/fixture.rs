@@ -28,9 +28,18 @@ impl Place {
     /// Creates one place per supported database; without a server, as `make unit` does with `TOLLGATE_TEST_STORE=sqlite`, that of
     /// SQLite alone.
     pub(crate) async fn both() -> Vec<Self> {
+        Self::both_from("").await
+    }
+
+    /// Like [`Place::both`], without tables: `xtask test` applies migrations to the database that others are copies of.
+    pub(crate) async fn both_empty() -> Vec<Self> {
+        Self::both_from("TEMPLATE template0").await
+    }
+
+    async fn both_from(template: &str) -> Vec<Self> {
         let mut places = vec![Self::sqlite()];
         if std::env::var("TOLLGATE_TEST_STORE").as_deref() != Ok("sqlite") {
-            places.push(Self::postgres().await);
+            places.push(Self { url: Some(postgres::database(template).await), ..Self::sqlite() });
         }
         places
     }

@@ -227,17 +227,17 @@ fn script(gateway: &Gateway, name: &str, text: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_new_process_that_crashes_hangs_or_refuses_leaves_the_old_one_serving() {
-    new_process_fails(on_postgres(), "{timeout: 3s}").await;
+    new_process_fails(on_postgres()).await;
 }
 
 #[tokio::test]
 async fn a_new_process_that_crashes_hangs_or_refuses_on_sqlite_leaves_the_old_one_serving() {
-    new_process_fails(Folder::on_sqlite(), "{timeout: 10s}").await;
+    new_process_fails(Folder::on_sqlite()).await;
 }
 
-async fn new_process_fails(folder: Folder, limits: &str) {
+async fn new_process_fails(folder: Folder) {
     let upstream = echo().await;
-    let mut gateway = Gateway::start_in(folder, setup(&upstream).section("upgrade", limits)).await;
+    let mut gateway = Gateway::start_in(folder, setup(&upstream).section("upgrade", "{timeout: 10s}")).await;
     let load = Load::start(&gateway);
     let pid = gateway.process().id();
     let crashes = script(&gateway, "crashes", "kill -9 $$");

@@ -15,7 +15,7 @@ async fn columns(store: &Store) -> Columns {
 
 #[tokio::test]
 async fn migrations_go_up_down_and_up() {
-    for place in Place::both().await {
+    for place in Place::both_empty().await {
         let options = place.options(true);
         let known = status(&options).await.unwrap().known();
         assert_eq!(up(&options).await.unwrap(), (1..=known).collect::<Vec<_>>());
@@ -194,7 +194,7 @@ async fn a_database_that_is_too_far_ahead_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn without_migrate_an_old_database_is_refused() {
-    for place in Place::both().await {
+    for place in Place::both_empty().await {
         let error = Store::open(place.options(false)).await.unwrap_err();
         assert!(matches!(error, OpenError::Older { found: 0, known } if known > 0), "{error:?}");
         place.open().await.close().await;

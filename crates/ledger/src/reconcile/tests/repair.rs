@@ -78,7 +78,7 @@ async fn totals_for_series_are_added_up_from_stored_requests() {
         };
         let written = rows(&store).await;
         store.close().await;
-        for version in [33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16] {
+        for version in (16..=34).rev() {
             assert!(store::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;
