@@ -73,7 +73,7 @@ impl GraphQl {
         if let Some(schemas) = self.schemas.get() {
             return Ok(schemas);
         }
-        let document: Value = serde_json::from_slice(&**self.document).map_err(Problem::fault)?;
+        let document: Value = serde_json::from_slice(&self.document).map_err(Problem::fault)?;
         let operations = Operations::of(&document);
         let bounded =
             |depth, is_introspection| operations.schema(DepthBound { depth, is_introspection }).map_err(Problem::fault);
