@@ -78,7 +78,7 @@ impl DayResponse {
 pub(crate) struct DayText(Bytes);
 
 impl DayText {
-    /// Writes a response; `None` never occurs.
+    /// Returns the text of a response; every response can be written.
     pub(crate) fn of(response: &DayResponse) -> Option<Self> {
         response.text().map(|text| Self(text.into()))
     }

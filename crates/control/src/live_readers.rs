@@ -112,8 +112,12 @@ impl LiveReaders {
             return reader;
         }
         scopes.retain(|_, reader| reader.strong_count() > 0);
-        let (newest, reading, changes) = Default::default();
-        let reader = Arc::new(ScopeReader { of, newest, reading, changes });
+        let reader = Arc::new(ScopeReader {
+            of,
+            newest: StdMutex::default(),
+            reading: Mutex::default(),
+            changes: watch::Sender::default(),
+        });
         scopes.insert(scope.clone(), Arc::downgrade(&reader));
         reader
     }

@@ -62,7 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 None => router,
             };
             let version = app.version;
-            let text = Arc::new(DocumentText::new(Box::new(move || described(version))));
+            let text = Arc::new(DocumentText::new(Box::new(move || document_text(version))));
             let router = layers::strict(router, Undeclared::of(&document, app.limits.body));
             // Each call of a GraphQL query counts in the limits as one more request.
             let handlers = layers::limited(router.clone(), &app).with_state(app.clone());
@@ -201,7 +201,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
 }
 
 /// Returns the text of the OpenAPI document, without a brand.
-fn described(version: &str) -> Bytes {
+fn document_text(version: &str) -> Bytes {
     let (_, mut document, _) = api().into_parts();
     openapi::complete(&mut document, version);
     openapi::text(&document)

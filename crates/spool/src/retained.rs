@@ -82,6 +82,11 @@ impl ExportPlace {
         Self { confirmed: position, claimed: position, dropped: None }
     }
 
+    /// Returns the begin of a partition.
+    const fn first(partition: u32) -> Self {
+        Self::at(Position { partition, segment: 0, offset: 0 })
+    }
+
     /// Returns the offset in a segment from which rows were not read; `None` if the whole segment was read.
     const fn unread_from(&self, number: u32) -> Option<u32> {
         if self.claimed.segment > number {
@@ -128,8 +133,7 @@ impl RetainedSegments {
         let from = segment::path(spool, partition, number);
         let Ok(metadata) = fs::metadata(&from) else { return false };
         let mut state = lock(&self.state);
-        let place = state.places.get(&partition).copied();
-        let place = place.unwrap_or(ExportPlace::at(Position { partition, segment: 0, offset: 0 }));
+        let place = state.place(partition);
         if place.confirmed.segment > number {
             return false;
         }
@@ -155,9 +159,7 @@ impl RetainedSegments {
         while state.totals.retained_bytes.saturating_add(bytes) > self.size_bytes_max {
             let Some(mut oldest) = state.segments.pop_front() else { return };
             if oldest.rows.is_none() {
-                let place = state.places.get(&oldest.partition).copied();
-                let place =
-                    place.unwrap_or(ExportPlace::at(Position { partition: oldest.partition, segment: 0, offset: 0 }));
+                let place = state.place(oldest.partition);
                 oldest.rows = unread_rows(&self.dir, oldest.partition, oldest.number, &place).ok();
             }
             // A file that cannot be removed is found again at the next start.
@@ -170,11 +172,11 @@ impl RetainedSegments {
     /// Returns the position from which a partition is read. A position after the end of the partition belongs to another
     /// spool, and the partition is read from its begin.
     pub(crate) fn begin(&self, partition: u32, end: Option<Position>) -> Position {
-        let first = Position { partition, segment: 0, offset: 0 };
+        let first = ExportPlace::first(partition);
         let mut state = lock(&self.state);
-        let place = state.places.entry(partition).or_insert(ExportPlace::at(first));
+        let place = state.places.entry(partition).or_insert(first);
         if end.is_some_and(|end| place.claimed > end) {
-            *place = ExportPlace::at(first);
+            *place = first;
         }
         place.claimed
     }
@@ -269,10 +271,13 @@ impl RetainedSegments {
 }
 
 impl RetainedState {
+    fn place(&self, partition: u32) -> ExportPlace {
+        self.places.get(&partition).copied().unwrap_or(ExportPlace::first(partition))
+    }
+
     fn note_dropped(&mut self, of: &RetainedSegment) {
         self.totals.skipped_rows += of.rows.unwrap_or(0);
-        let first = Position { partition: of.partition, segment: 0, offset: 0 };
-        let place = self.places.entry(of.partition).or_insert(ExportPlace::at(first));
+        let place = self.places.entry(of.partition).or_insert(ExportPlace::first(of.partition));
         place.dropped = place.dropped.max(Some(of.number));
     }
 }

@@ -8,7 +8,7 @@ use insights::anomalies::{DAYS_READ, DayFigures};
 use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead};
 use insights::latency::latency;
 use insights::rules::RuleSet;
-use insights::{Brief, Classification, Roi};
+use insights::{Brief, Classification, InsightSettings, Roi};
 use ledger::{CachedUsage, DayState, DayTotals, EventGroup, GroupBounds, MinuteGroup};
 use meter::{Source, Usage};
 
@@ -88,7 +88,7 @@ impl<'a> DayReader<'a> {
         let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
         let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
         let classified = ClassifiedDay { figures: &figures, unpriced, groups: &groups };
-        Ok(briefing::classification(&self.head, &self.settings.settings, classified))
+        Ok(briefing::classification(&self.head, self.settings(), classified))
     }
 
     /// Returns the brief.
@@ -138,7 +138,7 @@ impl<'a> DayReader<'a> {
             latency: latency(&histogram),
             budget: spend_budget::budget(self.app, &self.visible.scope, day).await?,
         };
-        Ok(briefing::brief(figures, &self.settings.settings))
+        Ok(briefing::brief(figures, self.settings()))
     }
 
     /// Returns the cost and the savings.
@@ -192,7 +192,7 @@ impl<'a> DayReader<'a> {
     async fn find(&self, endpoint: DayEndpoint) -> Option<DayResponse> {
         let key = self.key(endpoint);
         let found = self.app.days.find(&key, self.today_max());
-        if found.is_some() || !self.settings.settings.cache.redis {
+        if found.is_some() || !self.settings().cache.redis {
             return found;
         }
         shared_days::find(self.app, &key).await
@@ -200,14 +200,18 @@ impl<'a> DayReader<'a> {
 
     async fn keep(&self, endpoint: DayEndpoint, response: DayResponse) {
         let key = self.key(endpoint);
-        if self.settings.settings.cache.redis {
+        if self.settings().cache.redis {
             shared_days::keep(self.app, &key, &response, key.age_max(self.today_max())).await;
         }
         self.app.days.keep(key, response);
     }
 
+    fn settings(&self) -> &InsightSettings {
+        &self.settings.settings
+    }
+
     fn today_max(&self) -> Duration {
-        Duration::from_millis(self.settings.settings.cache.today_ms)
+        Duration::from_millis(self.settings().cache.today_ms)
     }
 
     fn key(&self, endpoint: DayEndpoint) -> ResponseKey {
@@ -228,7 +232,7 @@ impl<'a> DayReader<'a> {
     }
 
     fn bounds(&self) -> RuleBounds {
-        RuleBounds::of(&RuleSet::with(&self.settings.settings.rules))
+        RuleBounds::of(&RuleSet::with(&self.settings().rules))
     }
 
     async fn requests(&self, bounds: GroupBounds<'_>) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
