@@ -4,6 +4,8 @@
 //! access. A key that is not cached is looked up once, however many requests carry it (single flight). Unknown keys
 //! have a cache of their own, so that random keys cannot evict valid ones.
 
+mod known_hashes;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +14,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api_key::KeyHash;
+use crate::api_key::{ApiKeyError, KeyHash};
 use crate::cache::Cache;
 use crate::clock::{Clock, Mono};
+use crate::directory::known_hashes::KnownHashes;
 use crate::id::KeyNo;
 use crate::key_clients::{KeyClient, KeyClients};
 use crate::principal::Principal;
@@ -85,6 +88,7 @@ pub struct Directory {
     shared: Arc<Mutex<Cache<KeyHash, CachedLookup>>>,
     /// The last clients of keys, which all workers share.
     clients: Arc<KeyClients>,
+    hashes: KnownHashes,
     state: Mutex<State>,
 }
 
@@ -134,13 +138,14 @@ impl Directory {
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
         let shared = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
-        Self { queue, revision, clock, stale_for, shared, clients: Arc::default(), state: State::empty() }
+        let (clients, hashes, state) = (Arc::default(), KnownHashes::new(KNOWN_MAX), State::empty());
+        Self { queue, revision, clock, stale_for, shared, clients, hashes, state }
     }
 
     /// Creates the directory of another worker, which shares the results.
     #[must_use]
     pub fn another(&self) -> Self {
-        let Self { queue, revision, clock, stale_for, shared, clients, state: _ } = self;
+        let Self { queue, revision, clock, stale_for, shared, clients, hashes: _, state: _ } = self;
         Self {
             queue: queue.clone(),
             revision: revision.clone(),
@@ -148,6 +153,7 @@ impl Directory {
             stale_for: *stale_for,
             shared: shared.clone(),
             clients: clients.clone(),
+            hashes: KnownHashes::new(KNOWN_MAX),
             state: State::empty(),
         }
     }
@@ -174,6 +180,23 @@ impl Directory {
         if is_new {
             self.clients.note(key, client());
         }
+    }
+
+    /// Looks up the principal of a key that a client sent. The future may be cancelled at any point.
+    ///
+    /// # Errors
+    /// [`ApiKeyError::Malformed`] if it does not have the form of a key. The result of the look-up is [`Directory::find`]'s.
+    pub async fn find_key(&self, key: &[u8]) -> Result<LookupResult, ApiKeyError> {
+        let tag = self.hashes.tag(key);
+        if let Some(hash) = tag.and_then(|tag| self.hashes.get(tag)) {
+            return Ok(self.find(hash).await);
+        }
+        let hash = KeyHash::of(key)?;
+        let found = self.find(hash).await;
+        if let Some(tag) = tag.filter(|_| found.is_ok()) {
+            self.hashes.insert(tag, hash);
+        }
+        Ok(found)
     }
 
     /// Looks up the principal of the key with this hash. The future may be cancelled at any point.

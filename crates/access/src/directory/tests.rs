@@ -66,6 +66,26 @@ async fn known_key_is_looked_up_once_until_the_revision_changes() {
 }
 
 #[tokio::test]
+async fn a_key_is_hashed_once_and_a_revocation_still_applies() {
+    const KEY: &[u8] = b"tollgate_0123456789abcdef0123456789abcdef";
+    let mut desk = desk(4);
+    let directory = desk.directory.clone();
+    assert_eq!(directory.find_key(b"tollgate_0").await, Err(ApiKeyError::Malformed));
+    let tag = directory.hashes.tag(KEY).unwrap();
+    for (revision, answer) in [(1, Ok(principal(None))), (2, Err(NotFound::Revoked))] {
+        desk.revision.confirm(revision, desk.clock.mono());
+        let of_key = directory.clone();
+        let finding = tokio::spawn(async move { of_key.find_key(KEY).await });
+        let lookup = desk.lookups.recv().await.unwrap();
+        assert_eq!(lookup.hash, KeyHash::of(KEY).unwrap());
+        lookup.reply.send(answer.clone()).unwrap();
+        assert_eq!(finding.await.unwrap(), Ok(answer.clone()));
+        assert_eq!(directory.hashes.get(tag), Some(lookup.hash));
+        assert_eq!(directory.find_key(KEY).await, Ok(answer));
+    }
+}
+
+#[tokio::test]
 async fn a_lookup_that_began_before_a_change_is_not_trusted_after_it() {
     let mut desk = desk(4);
     let directory = desk.directory.clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use access::{KeyHash, NotFound, Principal, Refusal, Subject};
+use access::{NotFound, Principal, Refusal, Subject};
 use config::snapshot::KeyEntry;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http::{HeaderValue, header};
@@ -30,18 +30,17 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 /// Looks the client's credential up.
 pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {
     let credential = credential(&request.head)?;
-    let hash = KeyHash::of(credential).map_err(|_| malformed(&request.snapshot.process.brand.key_prefix))?;
-    let mut look_up = pin!(request.worker().directory.find(hash));
+    let mut look_up = pin!(request.worker().directory.find_key(credential));
     // A cached key needs no timer, which would read the clock.
     let found = match poll_fn(|cx| Poll::Ready(look_up.as_mut().poll(cx))).await {
         Poll::Ready(found) => found,
         Poll::Pending => {
             let found = timeout(LOOKUP_MAX, look_up).await;
             request.read_clock();
-            found.unwrap_or(Err(NotFound::Unavailable))
+            found.unwrap_or(Ok(Err(NotFound::Unavailable)))
         }
     };
-    found.map_err(refuse)
+    found.map_err(|_| malformed(&request.snapshot.process.brand.key_prefix))?.map_err(refuse)
 }
 
 /// Returns the subject of a request with a key that the configuration lists: the name of the key, with that of its entry
