@@ -73,8 +73,14 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "pages in Chromium" scripts/pages.sh
+# One pool for all tests: of two, the first waits for its slowest tests before the second starts. With ONLY, each machine of
+# CI runs one half.
+ifeq ($(ONLY),)
+	@scripts/step "tests on SQLite and PostgreSQL, crashes and load" $(SUITE)
+else
 	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
 	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
+endif
 	@scripts/step "shell blocks of the documents" scripts/docs-run.py $(TARGET)/debug/tollgate
 	@scripts/step --summary
 

@@ -1,8 +1,8 @@
 /** Registration, links, password and sessions, on a server of their own: the limits of sign-ins count per address. */
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { expect, showTheme, test } from "./pages";
+import { fits, isAccessible } from "./looks";
+import { expect, test } from "./pages";
 import { EMAIL, PASSWORD, type Server, createUser, startServer } from "./server";
 
 const NEW = "another horse, same battery";
@@ -26,17 +26,8 @@ test.beforeAll(async () => {
 test.afterAll(() => server.stop());
 
 async function noSeriousProblem(page: Page): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await showTheme(page, colorScheme);
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join(" ")}`)).toEqual([]);
-  }
-  for (const width of [360, 768, 1920, 1280]) {
-    await page.setViewportSize({ width, height: 800 });
-    const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    await expect.poll(overflow, `${width} px`).toBeLessThanOrEqual(0);
-  }
+  await isAccessible(page);
+  await fits(page, [360, 768, 1920, 1280]);
 }
 
 async function fill(page: Page, email: string, password: string): Promise<void> {

@@ -1,8 +1,8 @@
 /** Configuration, limits and explanations, on a server of their own, because they change its configuration. */
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { expect, showTheme, test } from "./pages";
+import { fits, isAccessible, keepPictures } from "./looks";
+import { expect, test } from "./pages";
 import { EMAIL, PASSWORD, type Server, createUser, startServer } from "./server";
 
 const CONFIGURATION = `mock: true
@@ -50,19 +50,9 @@ async function open(page: Page, path: string): Promise<void> {
 
 /** No serious finding of axe in both themes, and no overflow from 360 to 2,560 px. `PAGE_SCREENSHOTS=FOLDER` keeps pictures, for people. */
 async function looksRight(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await showTheme(page, colorScheme);
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join(" ")}`)).toEqual([]);
-    for (const width of [360, 768, 2560, 1280]) {
-      await page.setViewportSize({ width, height: 900 });
-      const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      await expect.poll(overflow, `${name} ${width} px`).toBeLessThanOrEqual(0);
-      const shots = process.env.PAGE_SCREENSHOTS;
-      if (shots && (width === 360 || width === 1280)) await page.screenshot({ path: `${shots}/${name}-${colorScheme}-${width}.png`, fullPage: true, animations: "disabled" });
-    }
-  }
+  await isAccessible(page, { name });
+  await fits(page, [360, 768, 2560, 1280], name);
+  if (process.env.PAGE_SCREENSHOTS) await keepPictures(page, `${process.env.PAGE_SCREENSHOTS}/${name}`, [360, 1280]);
 }
 
 /** Starts a server that has counted no request. */
@@ -253,8 +243,6 @@ test("the pages are offered in Indonesian", async ({ page }) => {
   for (const [path, text] of [["limits", "Batas laju"], ["explain", "Jelaskan permintaan"]] as const) {
     await open(page, path);
     await expect(page.getByRole("heading", { name: text })).toBeVisible();
-    await page.setViewportSize({ width: 360, height: 800 });
-    const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    await expect.poll(overflow, path).toBeLessThanOrEqual(0);
+    await fits(page, [360], path);
   }
 });

@@ -1,7 +1,7 @@
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { at, expect, showTheme, signIn, test } from "./pages";
+import { fits, isAccessible } from "./looks";
+import { at, expect, signIn, test } from "./pages";
 import { EMAIL, PASSWORD } from "./server";
 
 // Each test opens its own page, and none changes the data of the server.
@@ -42,21 +42,11 @@ for (const [path, heading] of PAGES) {
   test(`${path} has no accessibility problem, in both themes, and fits a phone`, async ({ page, expected }) => {
     expected.push("401");
     if (path !== "/dashboard/login") await signIn(page);
-    for (const colorScheme of ["light", "dark"] as const) {
-      await showTheme(page, colorScheme);
-      await page.goto(at(path));
-      await expect(page.getByRole("heading", { name: heading, exact: true }).first()).toBeVisible();
-      await page.waitForLoadState("networkidle");
-      // The rule is experimental in axe, so it is off by default.
-      const { violations } = await new AxeBuilder({ page }).options({ rules: { "label-content-name-mismatch": { enabled: true } } }).analyze();
-      expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
-    }
-    for (const width of [360, 768, 1920]) {
-      await page.setViewportSize({ width, height: 800 });
-      const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      // A chart follows the width in the next frame.
-      await expect.poll(overflow, `${width} px`).toBeLessThanOrEqual(0);
-    }
+    await page.goto(at(path));
+    await expect(page.getByRole("heading", { name: heading, exact: true }).first()).toBeVisible();
+    await page.waitForLoadState("networkidle");
+    await isAccessible(page, { isStrict: true });
+    await fits(page, [360, 768, 1920]);
   });
 }
 
@@ -100,12 +90,14 @@ const REFRESHED = [
   ["/dashboard/providers", "openai has no credential"],
 ] as const;
 
-/** Lets 70 s pass for the page, with pauses in which its requests get their responses. */
-async function pass(page: Page): Promise<void> {
-  for (let steps = 0; steps < 10; steps += 1) {
+/** Lets time pass for the page, 7 s at once, until it shows its warning or no longer does. */
+async function passUntil(page: Page, isWarned: boolean): Promise<void> {
+  const warning = page.getByText("The figures may be old");
+  await expect(async () => {
     await page.clock.runFor(7_000);
-    await new Promise((resolve) => setTimeout(resolve, 150));
-  }
+    // In this time the requests of the page get their responses.
+    await expect(warning).toBeVisible({ visible: isWarned, timeout: 150 });
+  }).toPass({ intervals: [0], timeout: 16_000 });
 }
 
 for (const [path, text] of REFRESHED) {
@@ -119,12 +111,10 @@ for (const [path, text] of REFRESHED) {
     // Each part of the page has its data: one that has none yet cannot keep it.
     await page.waitForLoadState("networkidle");
     await page.route("**/api/**", (route) => route.abort());
-    await pass(page);
-    await expect(page.getByText("The figures may be old")).toBeVisible();
+    await passUntil(page, true);
     await expect(data).toBeVisible();
     await page.unroute("**/api/**");
-    await pass(page);
-    await expect(page.getByText("The figures may be old")).toBeHidden();
+    await passUntil(page, false);
   });
 }
 

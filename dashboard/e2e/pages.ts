@@ -20,13 +20,6 @@ export async function signIn(page: Page, url = at("")): Promise<void> {
   );
 }
 
-/** Gives the page a theme of the system, and waits until the page shows it. */
-export async function showTheme(page: Page, colorScheme: "light" | "dark"): Promise<void> {
-  await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-  await page.waitForFunction((scheme) => matchMedia(`(prefers-color-scheme: ${scheme})`).matches, colorScheme);
-  await page.evaluate(() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown))));
-}
-
 /** A test that fails if the page logs an error, such as a violation of the Content-Security-Policy. */
 export const test = base.extend<{ expected: string[] }, { server: undefined }>({
   server: [

@@ -1,8 +1,8 @@
 /** From an empty store to the first call, on a server of its own. */
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { expect, showTheme, test } from "./pages";
+import { fits, isAccessible, keepPictures } from "./looks";
+import { expect, test } from "./pages";
 import { type Server, run, startServer } from "./server";
 
 const PASSWORD = "seven herons over the weir";
@@ -22,19 +22,9 @@ test.afterAll(() => server.stop());
 
 /** `SETUP_SCREENSHOTS=FOLDER` keeps a picture of each step, for people. */
 async function looksRight(page: Page, step: string): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await showTheme(page, colorScheme);
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join(" ")}`)).toEqual([]);
-    const shots = process.env.SETUP_SCREENSHOTS;
-    for (const width of [360, 1920, 1280]) {
-      await page.setViewportSize({ width, height: 900 });
-      const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      await expect.poll(overflow, `${width} px`).toBeLessThanOrEqual(0);
-      if (shots && width !== 1920) await page.screenshot({ path: `${shots}/setup-${step}-${colorScheme}-${width}.png`, fullPage: true });
-    }
-  }
+  await isAccessible(page, { name: step });
+  await fits(page, [360, 1920, 1280], step);
+  if (process.env.SETUP_SCREENSHOTS) await keepPictures(page, `${process.env.SETUP_SCREENSHOTS}/setup-${step}`, [360, 1280]);
 }
 
 test("an empty store leads to the first call, which the page notices by itself", async ({ page, expected }) => {

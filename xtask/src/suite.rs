@@ -76,7 +76,7 @@ async fn run_parts(
         jobs.extend(part.jobs(binaries, filter, slots).await?);
     }
     ensure!(!jobs.is_empty(), "no test is selected");
-    jobs.sort_by_key(|job| !parts::is_long(job));
+    parts::longest_first(&mut jobs);
     let mut report = Report::new(folder, jobs.len())?;
     let (last, first): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::needs_the_others);
     let logs = tempfile::tempdir()?;

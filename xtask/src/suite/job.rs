@@ -60,7 +60,7 @@ pub(super) struct Outcome {
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.binary.name)?;
-        if let Selection::One(test) | Selection::Again(test) = &self.selection {
+        if let Some(test) = self.test() {
             write!(f, " {test}")?;
         }
         match self.database {
@@ -74,6 +74,14 @@ impl Job {
     /// Whether the job reads what all other jobs have recorded.
     pub(super) fn needs_the_others(&self) -> bool {
         self.binary.name == "control/control_met"
+    }
+
+    /// The name of the only test of this job, if it has one.
+    pub(super) fn test(&self) -> Option<&str> {
+        match &self.selection {
+            Selection::One(test) | Selection::Again(test) => Some(test),
+            Selection::All | Selection::Containing(_) => None,
+        }
     }
 
     /// The job that runs one failed test again; without a name, all tests of a process that ended early.
@@ -148,10 +156,7 @@ impl Job {
 
     /// Returns the failed test of a process that ended without a result: its only test, or an empty name for all tests.
     fn unfinished(&self) -> String {
-        match &self.selection {
-            Selection::One(test) | Selection::Again(test) => test.clone(),
-            Selection::All | Selection::Containing(_) => String::new(),
-        }
+        self.test().map(str::to_owned).unwrap_or_default()
     }
 }
 

@@ -94,9 +94,13 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
     names.iter().map(find).collect()
 }
 
-/// Whether the job is a single test of [`LONG`].
-pub(super) fn is_long(job: &Job) -> bool {
-    matches!(&job.selection, Selection::One(test) if LONG.iter().any(|name| test.starts_with(name)))
+/// Moves jobs that take long to the front: tests of [`LONG`], then whole executables.
+pub(super) fn longest_first(jobs: &mut [Job]) {
+    jobs.sort_by_key(|job| match job.test() {
+        Some(test) if LONG.iter().any(|name| test.starts_with(name)) => 0,
+        None => 1,
+        Some(_) => 2,
+    });
 }
 
 impl Part {
@@ -180,4 +184,22 @@ async fn single(
         slots: each.slots,
     };
     Ok(tests.into_iter().filter(is_wanted).map(job).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn long_tests_and_then_whole_executables_start_before_short_tests() {
+        let binary = Binary { name: E2E.into(), path: PathBuf::new(), folder: PathBuf::new() };
+        let job = |selection| Job { binary: binary.clone(), selection, database: Database::Sqlite, slots: 1 };
+        let one = |test: &str| job(Selection::One(test.to_owned()));
+        let mut jobs = vec![one("keys::a"), job(Selection::All), one("outage::b"), one("bytes::c"), one("jobs::d")];
+        longest_first(&mut jobs);
+        let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or("all")).collect();
+        assert_eq!(names, ["outage::b", "jobs::d", "all", "keys::a", "bytes::c"]);
+    }
 }

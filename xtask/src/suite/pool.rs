@@ -8,22 +8,18 @@ use tokio::task::JoinSet;
 
 use super::job::{Job, Outcome};
 
-/// Runs all jobs and passes each result to `ended`. Each slot that becomes free gets the first job that fits, so that a job
-/// of many slots waits for them while later ones run; what still waits at the end runs then. If the future is dropped,
-/// running jobs are killed.
+/// Runs all jobs and passes each result to `ended`. If the future is dropped, running jobs are killed.
 pub(super) async fn run(
     jobs: Vec<Job>,
     slots: usize,
     logs: &Path,
     ended: &mut impl FnMut(Job, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let (mut free, mut waiting) = (slots, VecDeque::from(jobs));
+    let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots };
     let (mut running, mut number) = (JoinSet::new(), 0);
     loop {
-        while let Some(at) = waiting.iter().position(|job| job.slots.min(slots) <= free) {
-            let Some(job) = waiting.remove(at) else { break };
+        while let Some(job) = queue.start() {
             number += 1;
-            free -= job.slots.min(slots);
             let log = logs.join(format!("{number}.log"));
             running.spawn(async move {
                 let outcome = job.run(&log).await;
@@ -32,7 +28,112 @@ pub(super) async fn run(
         }
         let Some(result) = running.join_next().await else { return Ok(()) };
         let (job, outcome) = result.context("a job panicked")??;
-        free += job.slots.min(slots);
+        queue.end(&job);
         ended(job, outcome)?;
+    }
+}
+
+/// The jobs that wait for slots, in the order in which they start if enough slots are free.
+///
+/// Free slots get the first job that fits. So a job of many slots waits for them while later jobs run, at the latest until
+/// no later job waits: no slot is kept free for it, and no job waits forever.
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    free: usize,
+    slots: usize,
+}
+
+impl Queue {
+    /// Takes the first job that fits into the free slots.
+    fn start(&mut self) -> Option<Job> {
+        let at = self.waiting.iter().position(|job| self.width(job) <= self.free)?;
+        let job = self.waiting.remove(at)?;
+        self.free -= self.width(&job);
+        Some(job)
+    }
+
+    /// Frees the slots of a job that ended.
+    fn end(&mut self, job: &Job) {
+        self.free += self.width(job);
+    }
+
+    /// The slots that a job occupies: a job of more than all slots runs alone.
+    fn width(&self, job: &Job) -> usize {
+        job.slots.min(self.slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::suite::binary::Binary;
+    use crate::suite::job::{Database, Selection};
+
+    fn queue(slots: usize, jobs: &[(&str, usize)]) -> Queue {
+        let binary = Binary { name: "e2e/e2e".into(), path: PathBuf::new(), folder: PathBuf::new() };
+        let job = |(name, slots): &(&str, usize)| Job {
+            binary: binary.clone(),
+            selection: Selection::One((*name).to_owned()),
+            database: Database::Sqlite,
+            slots: *slots,
+        };
+        Queue { waiting: jobs.iter().map(job).collect(), free: slots, slots }
+    }
+
+    /// Starts all jobs that fit.
+    fn started(queue: &mut Queue) -> Vec<Job> {
+        std::iter::from_fn(|| queue.start()).collect()
+    }
+
+    fn names(jobs: &[Job]) -> Vec<&str> {
+        jobs.iter().map(|job| job.test().unwrap()).collect()
+    }
+
+    #[test]
+    fn jobs_start_in_their_order_and_a_later_one_that_fits_passes_one_that_does_not() {
+        let mut queue = queue(4, &[("a", 1), ("b", 2), ("wide", 3), ("c", 1), ("d", 1)]);
+        let running = started(&mut queue);
+        assert_eq!(names(&running), ["a", "b", "c"]);
+        queue.end(&running[0]);
+        let later = started(&mut queue);
+        assert_eq!(names(&later), ["d"]);
+        queue.end(&running[1]);
+        assert!(started(&mut queue).is_empty(), "two slots are free, and the job needs three");
+        queue.end(&later[0]);
+        assert_eq!(names(&started(&mut queue)), ["wide"]);
+        assert_eq!((queue.free, queue.waiting.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_wide_job_that_fits_starts_before_narrow_ones_behind_it() {
+        let mut queue = queue(4, &[("long", 1), ("wide", 3), ("narrow", 1)]);
+        let running = started(&mut queue);
+        assert_eq!(names(&running), ["long", "wide"]);
+        queue.end(&running[0]);
+        assert_eq!(names(&started(&mut queue)), ["narrow"]);
+    }
+
+    #[test]
+    fn no_slot_stays_free_for_a_job_that_fits_and_no_job_waits_forever() {
+        for slots in 1..=5 {
+            let widths = [1, 4, 2, 9, 1, 1, 3, 2, 1, 4, 1, 1, 2, 0];
+            let mut queue = queue(slots, &widths.map(|width| ("job", width)));
+            let (mut running, mut ended) = (VecDeque::new(), 0);
+            loop {
+                running.extend(started(&mut queue));
+                let used: usize = running.iter().map(|job| queue.width(job)).sum();
+                assert_eq!(used + queue.free, slots);
+                assert!(queue.waiting.iter().all(|job| queue.width(job) > queue.free), "{queue:?}");
+                // Alternately the oldest and the newest job ends.
+                let next = if ended % 2 == 0 { running.pop_front() } else { running.pop_back() };
+                let Some(job) = next else { break };
+                queue.end(&job);
+                ended += 1;
+            }
+            assert_eq!(ended, widths.len(), "with {slots} slots");
+        }
     }
 }
