@@ -7,7 +7,7 @@
 #   setup.sh release    those of build, and git, PostgreSQL, llvm-profdata
 #   setup.sh check      those of build, and rustfmt, clippy, git
 #   setup.sh audit      those of build, and cargo-deny
-#   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, NATS, shellcheck,
+#   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, NATS, OpenSMTPD, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go, qpdf, pdftotext
 #   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
 #                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
@@ -135,6 +135,21 @@ redis_here() {
 # The tests of the export start their own NATS.
 nats_here() {
     has nats-server || install nats-server
+}
+
+# Debian's package of OpenSMTPD starts a server and adds users, so it is only unpacked.
+smtpd_here() {
+    local smtpd=$tools/opensmtpd/usr/sbin/smtpd
+    if [ ! -x "$smtpd" ]; then
+        alone apt
+        say "installing OpenSMTPD in $tools"
+        mkdir -p "$tools/opensmtpd"
+        fresh_lists
+        (cd "$tools/opensmtpd" && quietly apt-get download -q opensmtpd && dpkg -x opensmtpd_*.deb . && rm opensmtpd_*.deb) ||
+            fail "OpenSMTPD could not be installed: check the network"
+        together
+    fi
+    ! ldd "$smtpd" | grep -q "not found" || install libevent-2.1-7 libdb5.3 libpam0g
 }
 
 # The tests of discovery start their own etcd and DNS servers.
@@ -390,6 +405,7 @@ test)
     redis_here
     sources_here
     nats_here
+    smtpd_here
     shellcheck_here
     pdf_tools_here
     blocks_here
@@ -406,6 +422,7 @@ all)
     redis_here
     sources_here
     nats_here
+    smtpd_here
     shellcheck_here
     pdf_tools_here
     blocks_here

@@ -34,6 +34,13 @@ impl Vitals {
         kilobytes(&self.read("status"), "VmHWM:")
     }
 
+    /// Returns the highest resident memory so far, in bytes (RSS); `None` for a process that has ended.
+    #[must_use]
+    pub fn peak_bytes_if_running(self) -> Option<u64> {
+        let status = fs::read_to_string(self.path("status")).ok()?;
+        status.contains("VmHWM:").then(|| kilobytes(&status, "VmHWM:"))
+    }
+
     /// Returns the CPU time used so far.
     #[must_use]
     pub fn cpu(self) -> Duration {

@@ -192,6 +192,8 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::lists::invoices))
         .routes(routes!(billing::lists::invoice))
         .routes(routes!(billing::lists::payments))
+        .routes(routes!(billing::postings::list))
+        .routes(routes!(billing::periods::list))
         .routes(routes!(billing::wallet::show))
         .routes(routes!(billing::wallet::top_up))
         .routes(routes!(billing::payments::methods))

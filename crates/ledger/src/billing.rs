@@ -3,10 +3,12 @@
 //!
 //! No function decides an amount or a state; the rules are in the crate `billing`.
 
+pub mod billed_periods;
 pub mod charged_requests;
 pub mod charged_usage;
 pub mod exports;
 pub mod invoices;
+pub mod listed_postings;
 pub mod mails;
 pub mod parties;
 pub mod payments;
@@ -22,9 +24,11 @@ pub mod webhook_endpoints;
 /// A transaction of the store that changes the books.
 pub use store::sql::Transaction as BooksTransaction;
 
+pub use billed_periods::{BilledPeriod, ClosingInvoice, PeriodFilter, PeriodState};
 pub use charged_requests::{CHARGED_PAGE, ChargedAttempt, ChargedDayOf, ChargedPrice, ChargedRequest, FoldedRequests};
 pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
+pub use listed_postings::{ListedPosting, PostingFilter};
 pub use mails::StoredMail;
 pub use parties::{BilledUser, InvoiceParties, InvoiceParty};
 pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
@@ -41,10 +45,12 @@ mod tests;
 /// Returns the SQL texts of the module.
 #[cfg(test)]
 pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
+    billed_periods::STATEMENTS,
     charged_requests::STATEMENTS,
     charged_usage::STATEMENTS,
     exports::STATEMENTS,
     invoices::STATEMENTS,
+    listed_postings::STATEMENTS,
     mails::STATEMENTS,
     parties::STATEMENTS,
     payments::STATEMENTS,

@@ -23,7 +23,7 @@ const PASSWORD: &str = "a password of the walker";
 const RENEWALS_MAX: u64 = 60;
 /// Operations that need a secret from a mailbox, a password that this test does not guess, the version of the settings in
 /// force, or billing, which is not enabled.
-const SELDOM_WELL: [&str; 45] = [
+const SELDOM_WELL: [&str; 47] = [
     "DELETE /api/cache",
     "GET /api/billing/profile",
     "PATCH /api/billing/profile",
@@ -38,6 +38,8 @@ const SELDOM_WELL: [&str; 45] = [
     "GET /api/billing/invoices/{id}",
     "GET /api/billing/methods",
     "GET /api/billing/payments",
+    "GET /api/billing/periods",
+    "GET /api/billing/postings",
     "GET /api/invoices",
     "GET /api/invoices/{id}",
     "GET /api/invoices/{id}/html",

@@ -1,5 +1,7 @@
 //! Mails of billing, taken by the SMTP server `aiosmtpd`.
 
+mod opensmtpd;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use e2e::python::python;
 use e2e::{Call, Setup, eventually, text};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::billing::Shop;
@@ -34,6 +36,15 @@ impl MailServer {
         let mut command = python("mail", "serve_smtp.py");
         command.env("CERTIFICATE", certificates.certificate()).env("KEY", certificates.key());
         command.env("LOGIN", "billing:s3cret").env("TLS", if is_immediate { "immediate" } else { "starttls" });
+        Self::of(command, certificates).await
+    }
+
+    /// Starts a server without TLS and sign-in.
+    async fn plain() -> Self {
+        Self::of(python("mail", "serve_smtp.py"), Certificates::new()).await
+    }
+
+    async fn of(mut command: Command, certificates: Certificates) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();

@@ -8,11 +8,12 @@ mod fill;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use e2e::{Canary, Wire, is_long};
+use e2e::setup::Folder;
+use e2e::{Canary, Vitals, Wire, commands, is_long};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::hostile::say;
 
@@ -73,6 +74,34 @@ async fn download(to: SocketAddr, line: &str, key: &str) -> Vec<u8> {
     let head = String::from_utf8_lossy(&bytes);
     assert!(head.starts_with("HTTP/1") && head.contains(" 200 "), "{head}{}", String::from_utf8_lossy(&body));
     body
+}
+
+/// Maximum time of `tollgate verify` for a file of a million requests.
+const VERIFY_MAX: Duration = Duration::from_secs(60);
+/// Maximum memory of `tollgate verify`.
+const VERIFY_BYTES_MAX: u64 = 100 << 20;
+
+/// Verifies a file with `tollgate verify`, whose time and memory are printed and bounded. Returns its output.
+async fn verify(canary: &Canary, what: &str, zip: &[u8]) -> String {
+    let folder = Folder::new();
+    let path = folder.path().join("evidence.zip").display().to_string();
+    std::fs::write(&path, zip).unwrap();
+    let began = Instant::now();
+    let mut child = commands::begin(&folder, &["verify", &path], &[]);
+    let (vitals, mut peak) = (Vitals::of(child.id()), 0);
+    while child.try_wait().unwrap().is_none() {
+        peak = vitals.peak_bytes_if_running().unwrap_or(0).max(peak);
+        assert!(began.elapsed() < PATIENCE, "the file is verified");
+        sleep(Duration::from_millis(2)).await;
+    }
+    let took = began.elapsed();
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{printed} {}", String::from_utf8_lossy(&output.stderr));
+    say(&format!("verify of {what}: {peak} bytes of memory"));
+    assert!(peak <= VERIFY_BYTES_MAX, "{peak} bytes");
+    within(canary, &format!("verify of {what}"), took, VERIFY_MAX);
+    printed
 }
 
 /// Returns a percentile of durations in ascending order.

@@ -1,11 +1,11 @@
-//! Webhooks of billing, verified by the library `standardwebhooks`.
+//! Webhooks of billing, verified by the libraries `standardwebhooks` of Python and Node.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
 use e2e::python::python;
-use e2e::{Answer, Call, Gateway, commands, eventually, text};
+use e2e::{Answer, Call, Gateway, commands, eventually, sdk, text};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -18,6 +18,13 @@ use crate::store;
 /// The time in which a delivery must arrive.
 const SOON: Duration = Duration::from_secs(60);
 
+/// The runtime whose library verifies deliveries.
+#[derive(Debug, Clone, Copy)]
+enum ReceiverRuntime {
+    Python,
+    Node,
+}
+
 /// A receiver of webhooks; dropped, it ends.
 struct Receiver {
     address: SocketAddr,
@@ -27,8 +34,11 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start() -> Self {
-        let mut command = python("webhooks", "serve_webhooks.py");
+    async fn start(runtime: ReceiverRuntime) -> Self {
+        let mut command = match runtime {
+            ReceiverRuntime::Python => python("webhooks", "serve_webhooks.py"),
+            ReceiverRuntime::Node => sdk::node("webhooks.mjs"),
+        };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -80,8 +90,8 @@ struct Announcing {
 }
 
 impl Announcing {
-    async fn open() -> Self {
-        let receiver = Receiver::start().await;
+    async fn open(runtime: ReceiverRuntime) -> Self {
+        let receiver = Receiver::start(runtime).await;
         let shop = Shop::open().await;
         let admin = admin(&shop.gateway).await;
         Self { shop, admin, receiver }
@@ -113,7 +123,16 @@ impl Announcing {
 
 #[tokio::test]
 async fn events_of_a_payment_are_verified_by_standard_webhooks() {
-    let mut all = Announcing::open().await;
+    events_of_a_payment_are_verified(ReceiverRuntime::Python).await;
+}
+
+#[tokio::test]
+async fn events_of_a_payment_are_verified_by_standard_webhooks_of_node() {
+    events_of_a_payment_are_verified(ReceiverRuntime::Node).await;
+}
+
+async fn events_of_a_payment_are_verified(runtime: ReceiverRuntime) {
+    let mut all = Announcing::open(runtime).await;
     all.webhook(&json!(["invoice.*", "payment.*", "subscription.changed"])).await;
     let (invoice, payment) = all.shop.begin(&json!({"method": "qris"})).await;
     let opened = all.receiver.verified().await;
@@ -141,7 +160,7 @@ async fn events_of_a_payment_are_verified_by_standard_webhooks() {
 
 #[tokio::test]
 async fn a_delivery_that_is_not_accepted_is_repeated_with_its_id_and_can_be_replayed() {
-    let mut all = Announcing::open().await;
+    let mut all = Announcing::open(ReceiverRuntime::Python).await;
     all.receiver.behaves("status 503").await;
     let webhook = all.webhook(&json!(["invoice.opened"])).await;
     all.shop.begin(&json!({"method": "qris"})).await;

@@ -9,6 +9,7 @@
 
 mod books;
 mod changes;
+mod clock;
 mod closing;
 mod documents;
 mod faults;

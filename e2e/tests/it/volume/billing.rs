@@ -8,7 +8,7 @@ use e2e::setup::Folder;
 use e2e::{Call, Canary, Gateway, Setup, commands, eventually, is_long, text, timed};
 use serde_json::json;
 
-use super::{Load, download, fill, percentile, within};
+use super::{Load, download, fill, percentile, verify, within};
 use crate::billing::{EARLIER, Shop};
 use crate::bodies::Format;
 use crate::hostile::say;
@@ -124,12 +124,7 @@ async fn the_receipt_of_a_million_requests_needs_little_memory() {
     say(&format!("receipt of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.len()));
     assert!(used <= RECEIPT_BYTES_MAX, "{used} bytes");
     gateway.stop().await;
-    let folder = Folder::new();
-    let path = folder.path().join("receipt.zip").display().to_string();
-    std::fs::write(&path, &zip).unwrap();
-    let output = commands::run(&folder, &["verify", &path]).await;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{printed} {}", String::from_utf8_lossy(&output.stderr));
+    let printed = verify(&Canary::new(), &format!("a receipt of {requests} requests"), &zip).await;
     assert!(printed.contains(&format!("{requests} of 1 days add up")), "{printed}");
 }
 

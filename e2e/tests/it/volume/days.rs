@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use e2e::database::on_postgres;
 use e2e::setup::Folder;
-use e2e::{Call, Canary, Gateway, Setup, commands, is_long, timed};
+use e2e::{Call, Canary, Gateway, Setup, is_long, timed};
 use serde_json::{Value, json};
 
 use super::fill::{self, DAYS_AT_ONCE};
-use super::{Load, download, percentile, within};
+use super::{Load, download, percentile, verify, within};
 use crate::bodies::{CHAT, Format};
 use crate::hostile::say;
 use crate::store;
@@ -77,11 +77,7 @@ async fn a_day_of_a_million_requests_is_explained_exported_and_cached() {
     say(&format!("export of {requests} requests: {took:?}, {} bytes, {used} bytes of memory", zip.len()));
     assert!(used <= EXPORT_BYTES_MAX, "{used} bytes");
     gateway.stop().await;
-    let folder = Folder::new();
-    let path = folder.path().join("export.zip").display().to_string();
-    std::fs::write(&path, &zip).unwrap();
-    let output = commands::run(&folder, &["verify", &path]).await;
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    verify(&canary, &format!("an export of {requests} requests"), &zip).await;
 }
 
 #[tokio::test]

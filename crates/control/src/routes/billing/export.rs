@@ -1,4 +1,4 @@
-//! `GET /api/billing/export`: the invoices of a month as a table.
+//! `GET /api/billing/export`: the invoices, the tax or the postings of a month as a table.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
-use ledger::billing::{exports, invoices};
+use ledger::billing::{StoredInvoice, exports, invoices, parties};
 use serde::Deserialize;
 use store::Store;
 use utoipa::IntoParams;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::enabled::books;
 use super::focus::{self, FocusMonth};
-use super::posting_rows;
+use super::{posting_rows, tax_rows};
 use crate::finance::Finance;
 use crate::input;
 use crate::problem::Problem;
@@ -34,12 +34,14 @@ const PAGE: u32 = 100;
 pub(in crate::routes) struct ExportQuery {
     /// The month in UTC, by the time at which invoices were opened: `2026-11`.
     month: String,
-    /// The form of the table: `focus` (FOCUS 1.2), or `postings` (the double entries of each change of money).
+    /// The form of the table: `focus` (FOCUS 1.2), `tax` (one row per invoice and credit note), or `postings` (the double
+    /// entries of each change of money).
     format: String,
 }
 
-/// Exports the lines of a month's invoices as CSV in the form of FOCUS 1.2, or the postings of a month. Void invoices are not
-/// part of FOCUS; the amounts of credit notes are negative. A debit is a positive posting, and each transaction sums to zero.
+/// Exports the lines of a month's invoices as CSV in the form of FOCUS 1.2, the tax of each invoice, or the postings of a
+/// month. Void invoices are only in the postings; the amounts of credit notes are negative. A debit is a positive posting, and
+/// each transaction sums to zero.
 #[utoipa::path(get, path = "/api/billing/export", tag = "billing", params(ExportQuery),
     security(("token" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = String, content_type = "text/csv", example = "BilledCost,BillingAccountId…")))]
@@ -51,8 +53,9 @@ pub(in crate::routes) async fn export(
     let ExportQuery { month, format } = input::query(request.uri())?;
     let form = match format.as_str() {
         "focus" => ExportForm::Focus,
+        "tax" => ExportForm::Tax,
         "postings" => ExportForm::Postings,
-        _ => return Err(Problem::new(Refusal::BadRequest, "`format` must be `focus` or `postings`")),
+        _ => return Err(Problem::new(Refusal::BadRequest, "`format` must be `focus`, `tax` or `postings`")),
     };
     let invalid = || Problem::new(Refusal::BadRequest, "`month` is a month, such as `2026-11`");
     let first_day = Day::parse(&format!("{month}-01")).ok_or_else(invalid)?;
@@ -82,6 +85,7 @@ struct ExportBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExportForm {
     Focus,
+    Tax,
     Postings,
 }
 
@@ -110,13 +114,16 @@ impl ExportBody {
             self.after = Some(WrittenRow::Head);
             let head = match self.form {
                 ExportForm::Focus => focus::HEAD,
+                ExportForm::Tax => tax_rows::HEAD,
                 ExportForm::Postings => posting_rows::HEAD,
             };
             return Ok(Some(head.to_owned()));
         };
         match (self.form, after) {
-            (ExportForm::Focus, WrittenRow::Invoice(id)) => self.invoices(id).await,
-            (ExportForm::Focus, WrittenRow::Head | WrittenRow::Entry(..)) => self.invoices(Uuid::nil()).await,
+            (ExportForm::Focus | ExportForm::Tax, WrittenRow::Invoice(id)) => self.invoices(id).await,
+            (ExportForm::Focus | ExportForm::Tax, WrittenRow::Head | WrittenRow::Entry(..)) => {
+                self.invoices(Uuid::nil()).await
+            }
             (ExportForm::Postings, WrittenRow::Entry(id, no)) => self.postings(Some((id, no))).await,
             (ExportForm::Postings, WrittenRow::Head | WrittenRow::Invoice(_)) => self.postings(None).await,
         }
@@ -137,11 +144,24 @@ impl ExportBody {
         self.after = Some(WrittenRow::Invoice(*last));
         let mut text = String::new();
         for (id, account) in &page {
-            let lines = invoices::lines(&self.store, *id).await?;
             if let Some(invoice) = invoices::present(&self.store, *id).await? {
-                text.push_str(&focus::rows(&self.month, &invoice, account, &lines));
+                text.push_str(&self.rows(&invoice, account).await?);
             }
         }
         Ok(Some(text))
+    }
+
+    /// Returns the rows of an invoice: those of its lines, or that of its tax.
+    async fn rows(&self, invoice: &StoredInvoice, account: &str) -> Result<String, store::DatabaseError> {
+        if self.form != ExportForm::Tax {
+            let lines = invoices::lines(&self.store, invoice.id).await?;
+            return Ok(focus::rows(&self.month, invoice, account, &lines));
+        }
+        let customer = parties::of_invoice(&self.store, invoice.id).await?.customer;
+        let corrected = match invoice.of_invoice {
+            Some(id) => invoices::present(&self.store, id).await?.and_then(|invoice| invoice.number),
+            None => None,
+        };
+        Ok(tax_rows::row(invoice, &customer, corrected.as_deref()))
     }
 }

@@ -38,7 +38,7 @@ pub(in crate::routes) struct AllInvoicesQuery {
 /// The user who owes or pays.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = BilledUser)]
-struct BilledUserView {
+pub(super) struct BilledUserView {
     /// The id of the user.
     #[schema(value_type = Uuid)]
     id: UserId,
@@ -169,6 +169,12 @@ pub(in crate::routes) async fn payments(
     Ok(Json(BilledPaymentsView { items, next }))
 }
 
+impl From<BilledUser> for BilledUserView {
+    fn from(BilledUser { id, name, email }: BilledUser) -> Self {
+        Self { id, name, email }
+    }
+}
+
 impl BilledUserView {
     /// Shows a user whose row cannot be read: the database never deletes one.
     const fn unknown(id: UserId) -> Self {
@@ -178,5 +184,5 @@ impl BilledUserView {
 
 /// Returns the users of a page by their ids.
 fn by_id(users: Vec<BilledUser>) -> HashMap<Uuid, BilledUserView> {
-    users.into_iter().map(|BilledUser { id, name, email }| (id.0, BilledUserView { id, name, email })).collect()
+    users.into_iter().map(|user| (user.id.0, user.into())).collect()
 }

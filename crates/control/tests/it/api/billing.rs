@@ -376,7 +376,9 @@ async fn without_billing_nothing_is_sold() {
     }
     let root = world.person_with("root", Role::Admin).await;
     let root = world.sign_in(&root).await.bearer();
-    for path in ["/api/billing/invoices", "/api/billing/payments", "/api/billing/profile"] {
+    for list in ["invoices", "payments", "postings", "periods", "profile"] {
+        let path = format!("/api/billing/{list}");
+        let path = path.as_str();
         get(world.address, path, &[&root]).await.refuses(404, "not_found");
     }
     call(world.address, "PATCH /api/billing/profile", &[&root, JSON], "{}").await.refuses(404, "not_found");

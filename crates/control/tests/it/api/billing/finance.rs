@@ -32,7 +32,7 @@ async fn agrees(shop: &Shop) {
 }
 
 /// Subscribes to `endless`, pays by a method, and returns the path of the invoice.
-async fn paid(shop: &Shop, method: Value) -> String {
+pub(super) async fn paid(shop: &Shop, method: Value) -> String {
     let invoice = shop.invoice().await;
     let paying = shop.post(&format!("{invoice}/pay"), &method).await.json();
     settle(shop, &paying["payment"]).await;

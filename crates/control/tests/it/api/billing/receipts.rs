@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use billing::rules::tax::{Fraction, TaxRule};
 use serde_json::{Value, json};
 
 use super::Shop;
 use super::finance::{finance, send};
-use crate::client::{Answer, get};
+use crate::client::{Answer, call, get};
 
 const SHADOW: &str = "/api/billing/shadow";
 
@@ -123,6 +124,49 @@ async fn the_postings_of_a_month_are_exported_and_each_transaction_sums_to_zero(
     shop.get(&path).await.refuses(403, "forbidden");
     let other = get(shop.world.address, "/api/billing/export?month=2026-10&format=postings", &[&fin]).await;
     assert_eq!(rows_of(&other).len(), 1, "{other:?}");
+}
+
+#[tokio::test]
+async fn the_tax_of_a_month_is_exported_with_its_customers() {
+    let shop = Shop::open().await;
+    let headers = [shop.ada.bearer(), super::JSON.to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let profile = json!({"name": "PT Ada, Tbk", "address": "=Jalan 1", "tax_number": "01.234"}).to_string();
+    assert_eq!(call(shop.world.address, "PATCH /api/billing/profile", &headers, &profile).await.status, 200);
+    let tax = TaxRule {
+        name: "PPN".to_owned(),
+        base: Fraction { numerator: 11, denominator: 12 },
+        rate: Fraction { numerator: 12, denominator: 100 },
+        from: access::Day(0),
+    };
+    let settings = billing::BillingSettings { tax: Some(tax), ..super::settings() };
+    let books = billing::Books::new(shop.world.store.clone(), settings, None);
+    let actor = store::Actor::COMMAND;
+    let invoice = books.subscribe(&actor, shop.ada.user, "endless").await.unwrap().invoice.unwrap();
+    let path = format!("/api/invoices/{invoice}");
+    let fin = finance(&shop).await;
+    let number = json!({"tax_invoice_number": "04002600123456789"}).to_string();
+    assert_eq!(call(shop.world.address, &format!("PATCH {path}"), &[&fin, super::JSON], &number).await.status, 200);
+    let note = json!({"lines": [{"no": 1, "amount": 50_000}], "reason": "outage"});
+    assert_eq!(send(&shop, &fin, &format!("{path}/credit-notes"), note).await.status, 201);
+    let bob = shop.world.holder("bob", "starter").await;
+    let void = books.subscribe(&actor, bob.user, "endless").await.unwrap().invoice.unwrap();
+    assert_eq!(send(&shop, &fin, &format!("/api/invoices/{void}/void"), json!({})).await.status, 200);
+
+    let export = "/api/billing/export?month=2026-11&format=tax";
+    let table = get(shop.world.address, export, &[&fin]).await;
+    assert!(table.headers["content-disposition"].contains("tax-2026-11.csv"), "{table:?}");
+    let ada = shop.ada.user.0;
+    let of = format!("{ada},\"PT Ada, Tbk\",'=Jalan 1,01.234,IDR");
+    let expected = [
+        "invoice,kind,issued_on,corrects,customer_id,customer_name,customer_address,customer_tax_number,currency,subtotal,\
+         tax_name,tax_base,tax_rate,tax,total,tax_invoice_number"
+            .to_owned(),
+        format!("INV-2026-000001,period,2026-11-20,,{of},150000.0,PPN,137500.0,12/100,16500.0,166500.0,04002600123456789"),
+        format!("CN-2026-000001,credit_note,2026-11-20,INV-2026-000001,{of},-50000.0,PPN,-45833.0,12/100,-5500.0,-55500.0,"),
+    ];
+    assert_eq!(rows_of(&table), expected, "{table:?}");
+    shop.get(export).await.refuses(403, "forbidden");
 }
 
 #[tokio::test]
