@@ -28,10 +28,10 @@ python3 -m venv "$work/venv"
 site=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 
 # The tests import the installed package, not the folder python/tollgate.
-cp -r python/tests python/example.py "$work/"
+cp -r python/tests python/examples "$work/"
 cd "$work"
 "$work/venv/bin/python" -W error -m unittest discover --start-directory tests
-"$work/venv/bin/python" -W error example.py "$TOLLGATE_TEST_KEPT/receipt.zip" >/dev/null
-"$tools/mypy" --strict --cache-dir "$work/cache" --python-executable "$work/venv/bin/python" tests example.py
+"$work/venv/bin/python" -W error examples/costs.py "$TOLLGATE_TEST_KEPT/receipt.zip" >/dev/null
+"$tools/mypy" --strict --cache-dir "$work/cache" --python-executable "$work/venv/bin/python" tests examples
 PYTHONPATH=$site "$tools/python" -m mypy.stubtest tollgate
 echo "python: $(basename "$out"/tollgate-*.whl) is in $out"

@@ -3,6 +3,8 @@
 import os
 from typing import Any, Optional, Union, final
 
+__all__ = ["CostUnknown", "Lines", "PriceFileError", "PriceTable", "TollgateError", "VerifyError", "verify"]
+
 class TollgateError(Exception):
     code: str
 

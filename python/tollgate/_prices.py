@@ -10,7 +10,7 @@ from typing import Optional, Union
 from . import _native
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Money:
     """An amount in nano-USD: 1,000,000,000 are one US dollar."""
 

@@ -1,4 +1,4 @@
-"""Adds up the cost of a receipt's requests by model: python3 example.py RECEIPT [PUBLIC_KEY]
+"""Adds up the cost of a receipt's requests by model: python3 costs.py RECEIPT [PUBLIC_KEY]
 
 The exit status is 0, or 1 if the receipt is not valid.
 """
