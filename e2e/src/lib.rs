@@ -27,6 +27,7 @@ pub mod document;
 pub mod etcd;
 pub mod faults;
 pub mod gateway;
+pub mod kept;
 pub mod mock;
 pub mod postgres;
 pub mod python;

@@ -5,6 +5,7 @@ mod figures;
 mod list;
 mod names;
 mod period;
+mod rated;
 pub mod server_tools;
 mod table;
 mod terms;
@@ -21,6 +22,7 @@ pub use figures::PriceFigures;
 pub use list::{Expiry, Prices};
 pub use names::{fine_tuned, undated};
 pub use period::PricePeriod;
+pub use rated::KnownCost;
 pub use table::AS_OF;
 pub use terms::{Others, PriceTerms, Region, Tier};
 

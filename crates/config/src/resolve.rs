@@ -192,9 +192,7 @@ impl Traffic {
         let names = || answered.into_iter().chain([sent]);
         let configured = self.prices.find(&provider.name, names(), at.day());
         let price = configured.or_else(|| self.prices_builtin.find(table_of(provider), names(), at.day()))?;
-        // A price of every model (`*`) cannot have the fee of a search in each request, which no usage reports.
-        let lacks_fee = price.units.request.is_none() && names().any(|name| self.always_searches(provider, name));
-        (!lacks_fee).then_some(price)
+        price.has_fee_of(table_of(provider), names()).then_some(price)
     }
 
     /// Returns the price that rated a request at this provider, if it is still listed under its version.

@@ -86,15 +86,7 @@ impl ZippedFile {
 
     /// Passes the bytes of the file to `take`; `false` if they cannot be read.
     pub(crate) fn read(&self, from: &mut (impl Read + Seek), mut take: impl FnMut(&[u8])) -> io::Result<bool> {
-        let mut header = [0; LOCAL_BYTES];
-        from.seek(SeekFrom::Start(self.offset))?;
-        from.read_exact(&mut header)?;
-        if field32(&header, 0) != LOCAL || usize::from(field16(&header, 26)) != self.name.len() {
-            return Ok(false);
-        }
-        let data = self.offset + u64::try_from(LOCAL_BYTES + self.name.len()).unwrap_or(u64::MAX);
-        from.seek(SeekFrom::Start(data))?;
-        let mut inflate = DeflateDecoder::new(from.take(self.compressed)).take(self.size + 1);
+        let Some(mut inflate) = self.open(from)? else { return Ok(false) };
         let mut buffer = [0; 16 * 1024];
         let mut total = 0;
         loop {
@@ -110,9 +102,26 @@ impl ZippedFile {
             }
         }
     }
+
+    /// Returns the bytes of the file, and at most one byte more than the directory says; `None` if its header is damaged.
+    pub(crate) fn open<R: Read + Seek>(&self, mut from: R) -> io::Result<Option<Inflated<R>>> {
+        let mut header = [0; LOCAL_BYTES];
+        from.seek(SeekFrom::Start(self.offset))?;
+        from.read_exact(&mut header)?;
+        if field32(&header, 0) != LOCAL || usize::from(field16(&header, 26)) != self.name.len() {
+            return Ok(None);
+        }
+        let data = self.offset + u64::try_from(LOCAL_BYTES + self.name.len()).unwrap_or(u64::MAX);
+        from.seek(SeekFrom::Start(data))?;
+        Ok(Some(DeflateDecoder::new(from.take(self.compressed)).take(self.size + 1)))
+    }
 }
 
-fn is_damage(kind: io::ErrorKind) -> bool {
+/// The bytes of a file of the zip before compression.
+pub(crate) type Inflated<R> = io::Take<DeflateDecoder<io::Take<R>>>;
+
+/// Whether an error means that the data is damaged.
+pub(crate) fn is_damage(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 

@@ -24,7 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["spool", "meter", "access"]),
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
-    ("billing", &["ledger", "store", "jobs", "tls", "meter", "access"]),
+    ("invoicing", &["evidence", "meter", "access"]),
+    ("billing", &["invoicing", "ledger", "store", "jobs", "tls", "meter", "access"]),
     ("proxy", &["http1", "json_edits", "config", "ai", "tls", "spool", "meter", "access"]),
     (
         "control",
@@ -51,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "control",
             "insights",
+            "invoicing",
             "evidence",
             "export",
             "dashboard",

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::BillingError;
 use crate::midtrans::hex;
 use crate::receipt::{ListedDay, ReceiptDocuments, ReceiptRow, ReceiptSums};
+use crate::receipt_rows;
 
 /// The source of a receipt: its documents, and the requests of its days.
 #[derive(Debug, Clone)]
@@ -123,14 +124,14 @@ impl ReceiptSource {
             DayCursor::After(started_at, id) => Some((started_at, id)),
             DayCursor::Counts => {
                 let folded = of.folded(&self.store).await?;
-                return Ok((folded.iter().map(ReceiptRow::of_counts).collect(), None));
+                return Ok((folded.iter().map(receipt_rows::of_counts).collect(), None));
             }
         };
         let page = of.requests(&self.store, after).await?;
         let last = page.last().filter(|_| page.len() >= CHARGED_PAGE);
         let next = last.map_or(DayCursor::Counts, |last| DayCursor::After(last.started_at, last.id));
         let prices = self.documents.terms.prices.as_deref();
-        Ok((page.iter().map(|of| ReceiptRow::of_request(of, prices)).collect(), Some(next)))
+        Ok((page.iter().map(|of| receipt_rows::of_request(of, prices)).collect(), Some(next)))
     }
 
     pub(super) const fn of_day(&self, day: Day) -> ChargedDayOf {

@@ -4,7 +4,7 @@ use access::Secret;
 use base64ct::{Base64, Encoding};
 
 use super::*;
-use crate::manifest::FORMAT_VERSION;
+use crate::manifest::{FORMAT_VERSION, ManifestFile};
 use crate::signing_key::SigningKey;
 use crate::writer::{EvidenceWriter, WriteEvidenceError};
 
@@ -86,6 +86,36 @@ fn a_file_of_a_verified_export_is_read() {
     assert_eq!(bytes, b"{\"id\":\"2026-11-21\"}");
     let missing = read_file(&mut zip, "absent.json", |_| {}).unwrap_err();
     assert!(matches!(&missing, VerifyError::FileChanged { name } if name == "absent.json"), "{missing:?}");
+}
+
+#[test]
+fn a_file_is_read_in_parts_and_its_end_checks_the_digest() {
+    let zip = export();
+    let listed = judge(&zip).unwrap().manifest.files;
+    for file in &listed {
+        let read = |zip: &[u8]| -> Result<Vec<u8>, VerifyError> {
+            let mut opened = crate::ExportedFile::open(Cursor::new(zip), file)?;
+            let (mut all, mut part) = (Vec::new(), [0; 7]);
+            loop {
+                match opened.read(&mut part)? {
+                    0 => return Ok(all),
+                    count => all.extend_from_slice(&part[..count]),
+                }
+            }
+        };
+        let whole = read(&zip).unwrap();
+        let mut expected = Vec::new();
+        read_file(&mut Cursor::new(&zip), &file.name, |bytes| expected.extend_from_slice(bytes)).unwrap();
+        assert!(whole == expected && u64::try_from(whole.len()) == Ok(file.size), "{}", file.name);
+        // A changed byte of the file is found, or is one that the zip repeats elsewhere: then the content is the same.
+        for at in 0..zip.len() {
+            let mut changed = zip.clone();
+            changed[at] ^= 1;
+            assert!(read(&changed).is_err() || read(&changed).unwrap() == whole, "{} {at}", file.name);
+        }
+    }
+    let absent = ManifestFile { name: "absent".to_owned(), ..listed[0].clone() };
+    assert!(crate::ExportedFile::open(Cursor::new(&zip), &absent).is_err());
 }
 
 #[test]

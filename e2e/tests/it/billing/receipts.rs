@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::python::python;
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup, commands, eventually, text};
+use e2e::{Call, Gateway, Setup, commands, eventually, kept, text};
 use serde_json::json;
 
 use super::Shop;
@@ -86,6 +86,7 @@ async fn a_receipt_is_verified_without_a_server_and_no_changed_byte_passes() {
     let again = Call::get(&path).key(&key).send(gateway.control).await.expect(200);
     assert!(again.body == zip, "a later receipt has the same bytes");
     gateway.stop().await;
+    kept::keep("receipt.zip", &zip);
     check(&zip, &text(&invoice["number"])).await;
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::python::python;
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup, commands, eventually};
+use e2e::{Call, Gateway, Setup, commands, eventually, kept};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
@@ -94,6 +94,7 @@ async fn an_export_is_verified_without_a_server_and_no_changed_byte_passes() {
     let zip = answer.body;
     gateway.ask(Call::new("POST", "/export/test-001").key(&key)).await.expect(404);
     gateway.stop().await;
+    kept::keep("export.zip", &zip);
 
     let folder = Folder::new();
     let path = folder.path().join("export.zip").display().to_string();

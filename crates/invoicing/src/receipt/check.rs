@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use access::Day;
+use evidence::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::check_error::ReceiptDifference;
 use super::document::{ListedDay, ReceiptDocuments};
 use super::row::{ReceiptRow, ReceiptSums};
-use crate::midtrans::hex;
 use crate::rules::invoice::InvoiceLine;
 use crate::rules::usage::UsageDay;
 
@@ -113,7 +113,7 @@ impl<'a> ReceiptCheck<'a> {
         if let Some((stated, summed)) = sums.difference(listed.day, &usage) {
             return Err(usage_difference(&stated, &summed));
         }
-        same(format!("the digest of {place}"), &listed.sha256, &hex(&digest.finalize()))?;
+        same(format!("the digest of {place}"), &listed.sha256, &hex::encode(&digest.finalize()))?;
         let totals = usage.iter().filter(|of| of.model.is_none());
         self.requests = totals.fold(self.requests, |sum, of| sum.saturating_add(of.requests));
         Ok(())
@@ -158,7 +158,8 @@ impl DayCheck<'_> {
 
 impl ReceiptDocuments {
     /// Returns the usage of a day: of all requests, and of each model.
-    pub(crate) fn usage_of(&self, day: Day) -> Vec<UsageDay> {
+    #[must_use]
+    pub fn usage_of(&self, day: Day) -> Vec<UsageDay> {
         self.terms.usage_of(day)
     }
 

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use access::{Day, Timestamp};
 use chrono::{DateTime, SecondsFormat, Utc};
-use ledger::billing::{ChargedRequest, FoldedRequests};
-use meter::usage::{CLASSES, TOOL_CALLS};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::priced::PricedAttempt;
-use crate::rules::terms::ListedPrice;
 use crate::rules::usage::UsageDay;
 
 /// One request, or the requests of one route and class of the status that are stored as counts.
@@ -69,51 +66,6 @@ pub struct ReceiptSums {
     by_model: BTreeMap<Option<String>, UsageDay>,
 }
 
-impl ReceiptRow {
-    /// Returns the row of a request. `prices` are `None` if an older release listed the requests.
-    #[must_use]
-    pub fn of_request(of: &ChargedRequest, prices: Option<&[ListedPrice]>) -> Self {
-        let priced = prices.map(|prices| of.attempts.iter().filter_map(|attempt| PricedAttempt::of(attempt, prices)));
-        let usage = of.usage.as_ref();
-        let tokens = usage.map(|usage| usage.classes()).into_iter().flatten().zip(CLASSES);
-        let tokens = tokens.filter_map(|(tokens, class)| Some((class.to_owned(), tokens?.0)));
-        let tools = usage.map(|usage| usage.tools.counts()).into_iter().flatten().zip(TOOL_CALLS);
-        let tools = tools.filter_map(|(calls, name)| Some((name.to_owned(), calls?)));
-        let billed = usage.and_then(|usage| usage.billed);
-        let billed = billed.map(|billed| (billed.unit.as_str().to_owned(), billed.quantity));
-        Self {
-            id: Some(of.id),
-            started_at: rfc3339(of.started_at),
-            route: of.route.clone(),
-            model: of.model.clone().filter(|_| of.format.is_some()),
-            provider: of.provider.clone(),
-            price: of.price.clone(),
-            status: of.status,
-            outcome: of.outcome.clone(),
-            requests: 1,
-            credits: of.credits,
-            tokens: tokens.collect(),
-            units: tools.chain(billed).collect(),
-            cost_nano: of.cost_nano,
-            unpriced: of.unpriced,
-            priced: priced.map(Iterator::collect).unwrap_or_default(),
-        }
-    }
-
-    /// Returns the row of requests that are stored as counts.
-    #[must_use]
-    pub fn of_counts(of: &FoldedRequests) -> Self {
-        Self {
-            route: of.route.clone(),
-            status: of.status_class,
-            outcome: "counted".to_owned(),
-            requests: of.requests,
-            credits: of.credits,
-            ..Self::default()
-        }
-    }
-}
-
 impl ReceiptSums {
     /// Adds a row of a day.
     pub fn add(&mut self, day: Day, row: &ReceiptRow) {
@@ -147,7 +99,8 @@ impl ReceiptSums {
 }
 
 /// Formats a time as RFC 3339 in UTC.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
     let moment = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
     moment.unwrap_or(DateTime::<Utc>::MAX_UTC).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }

@@ -1,7 +1,6 @@
 //! The cost of one attempt, line by line, with the rates by which it was priced.
 
 use access::NanoUsd;
-use ledger::billing::{ChargedAttempt, ChargedPrice};
 use meter::rating::{self, Line};
 use serde::{Deserialize, Serialize};
 
@@ -43,25 +42,6 @@ pub struct PricedLine {
 }
 
 impl PricedAttempt {
-    /// Returns an attempt with the lines of its price; `None` without a cost. `prices` are in their order.
-    pub(super) fn of(attempt: &ChargedAttempt, prices: &[ListedPrice]) -> Option<Self> {
-        let cost_nano = attempt.cost_nano?;
-        let Some(price) = &attempt.price else { return Some(Self { cost_nano, ..Self::default() }) };
-        let listed = prices.binary_search_by(|listed| listed.named().cmp(&names(price))).ok();
-        let listed = listed.and_then(|nth| prices.get(nth));
-        let lines = listed.zip(attempt.usage.as_ref()).and_then(|(listed, usage)| listed.card.lines(usage));
-        // Lines of other rates would not be those of the cost.
-        let lines = lines.filter(|lines| is_cost(cost_nano, rating::total(lines)));
-        Some(Self {
-            provider: price.provider.clone(),
-            model: price.sent_model.clone(),
-            answered_model: price.answered_model.clone(),
-            price: price.version.clone(),
-            cost_nano,
-            lines: lines.map(|lines| lines.iter().map(PricedLine::of).collect()),
-        })
-    }
-
     /// Returns the first figure that differs from the sum of the lines or from the rates of the price.
     pub(super) fn difference(&self, prices: &[ListedPrice], place: &str) -> Option<ReceiptDifference> {
         let lines = self.lines.as_ref()?;
@@ -87,22 +67,23 @@ impl PricedAttempt {
 }
 
 impl PricedLine {
-    fn of(line: &Line) -> Self {
+    /// Returns a line of a cost.
+    #[must_use]
+    pub fn of(line: &Line) -> Self {
         Self { class: line.class.to_owned(), quantity: line.quantity, rate_pico: line.rate_pico }
     }
 }
 
 impl ListedPrice {
     /// Returns the names by which the price is found, in the order of the list.
-    fn named(&self) -> (&str, &str, Option<&str>, &str) {
+    #[must_use]
+    pub fn named(&self) -> (&str, &str, Option<&str>, &str) {
         (&self.provider, &self.model, self.answered_model.as_deref(), &self.version)
     }
 }
 
-fn names(of: &ChargedPrice) -> (&str, &str, Option<&str>, &str) {
-    (&of.provider, &of.sent_model, of.answered_model.as_deref(), &of.version)
-}
-
-fn is_cost(stated: u64, computed: NanoUsd) -> bool {
+/// Whether a stated cost equals a computed one.
+#[must_use]
+pub fn is_cost(stated: u64, computed: NanoUsd) -> bool {
     i64::try_from(stated) == Ok(computed.0)
 }
