@@ -22,7 +22,7 @@ struct OpenSmtpd {
 }
 
 impl OpenSmtpd {
-    /// Starts it without TLS: the handshakes of Debian's package fail with OpenSSL 3 for every client.
+    /// Starts it without TLS: handshakes of Debian's package failed here, also with Python's client. The cause is unknown.
     async fn start(next: SocketAddr) -> Self {
         let (folder, port) = (Folder::new(), free_port().unwrap());
         let smtpd = tools().join("opensmtpd/usr/sbin/smtpd");
