@@ -9,6 +9,7 @@ use std::{env, fs};
 /// The folder cannot be written.
 pub fn keep(name: &str, bytes: &[u8]) {
     if let Some(folder) = env::var_os("TOLLGATE_TEST_KEPT") {
-        fs::write(Path::new(&folder).join(name), bytes).expect("the folder of kept files is writable");
+        let written = fs::write(Path::new(&folder).join(name), bytes);
+        assert!(written.is_ok(), "{name} cannot be kept in {}: {written:?}", folder.display());
     }
 }
