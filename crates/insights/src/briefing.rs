@@ -232,9 +232,43 @@ pub struct CacheSavings {
     pub without_price: u64,
 }
 
+/// The use of the response caches of routes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResponseCacheUse {
+    /// Whether a route has a cache.
+    pub is_configured: bool,
+    /// The number of requests that a cache served.
+    pub requests: u64,
+}
+
+impl ResponseCacheUse {
+    /// Returns the reason why the savings are unknown.
+    const fn reason(self) -> &'static str {
+        match (self.requests, self.is_configured) {
+            (0, false) => "no route has a cache",
+            (0, true) => "no request with an event was served from a cache",
+            (1.., _) => "these requests were served from a cache; the amount that they would have cost is not recorded",
+        }
+    }
+}
+
+/// The figures that the cost and the savings of a day are composed of.
+#[derive(Debug, Clone, Copy)]
+pub struct RoiFigures<'a> {
+    /// The figures of the day.
+    pub figures: &'a DayFigures,
+    /// The number of requests that a limit on usage refused.
+    pub refused_by_budget: u64,
+    /// The savings by prompt caches.
+    pub prompt_caches: CacheSavings,
+    /// The use of response caches.
+    pub response_caches: ResponseCacheUse,
+}
+
 /// Returns the cost and the savings of a day.
 #[must_use]
-pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, caches: CacheSavings) -> Roi {
+pub fn roi(head: &FiguresHead, of: RoiFigures<'_>) -> Roi {
+    let RoiFigures { figures, refused_by_budget, prompt_caches: caches, response_caches } = of;
     let amount = NanoMoney::of(clamped(caches.amount_nano));
     let saving = Saving {
         kind: "prompt_cache".to_owned(),
@@ -250,7 +284,7 @@ pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, cac
     };
     let mut not_counted = vec![
         not("refused_overspend", refused_by_budget, "the amount that a refused call would have cost is not recorded"),
-        not("response_cache", 0, "no route has a cache"),
+        not("response_cache", response_caches.requests, response_caches.reason()),
     ];
     if caches.without_price > 0 {
         let reason = "the price of these requests is unknown, or not configured any more";

@@ -103,15 +103,36 @@ fn an_outage_has_errors_and_what_they_cost() {
 #[test]
 fn savings_are_those_that_can_be_computed() {
     let caches = CacheSavings { amount_nano: 3_100, requests: 380, without_price: 0 };
-    let told = roi(&head(DayScope::All {}), &figures(0, 1_000, 12_500), 3, caches);
+    let day = figures(0, 1_000, 12_500);
+    let of = RoiFigures {
+        figures: &day,
+        refused_by_budget: 3,
+        prompt_caches: caches,
+        response_caches: ResponseCacheUse::default(),
+    };
+    let told = roi(&head(DayScope::All {}), of);
     assert_eq!((told.spent.amount_nano, told.total_saved.amount_nano), (12_500, 3_100));
     assert_eq!(told.saved[0].requests, 380);
     let named: Vec<(&str, u64)> = told.not_counted.iter().map(|of| (of.kind.as_str(), of.requests)).collect();
     assert_eq!(named, [("refused_overspend", 3), ("response_cache", 0)]);
     let unknown = CacheSavings { without_price: 7, ..CacheSavings::default() };
-    let told = roi(&head(DayScope::All {}), &figures(0, 1, 1), 0, unknown);
+    let told = roi(&head(DayScope::All {}), RoiFigures { prompt_caches: unknown, ..of });
     assert_eq!(told.saved, []);
     assert_eq!((told.not_counted[2].kind.as_str(), told.not_counted[2].requests), ("prompt_cache", 7));
+    for (is_configured, requests, reason) in [
+        (false, 0, "no route has a cache"),
+        (true, 0, "no request with an event was served from a cache"),
+        // The cache of the route was removed since.
+        (false, 2, "these requests were served from a cache; "),
+        (true, 2, "these requests were served from a cache; "),
+    ] {
+        let response_caches = ResponseCacheUse { is_configured, requests };
+        let told = roi(&head(DayScope::All {}), RoiFigures { response_caches, ..of });
+        let cache = &told.not_counted[1];
+        assert_eq!((cache.kind.as_str(), cache.requests), ("response_cache", requests));
+        assert!(cache.reason.starts_with(reason), "{}", cache.reason);
+        assert_eq!(told.total_saved.amount_nano, 3_100, "an unknown amount is never added");
+    }
 }
 
 #[test]

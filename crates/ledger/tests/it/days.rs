@@ -1,6 +1,6 @@
 use access::{Day, NanoUsd, RequestId, UserId};
 use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, SettingsError, UsageOf};
-use meter::{Attempt, RequestResult, UsageEvent};
+use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
 
@@ -76,6 +76,24 @@ pub(crate) async fn durations_models_and_caches_of_a_day_are_read(world: &World)
     assert_eq!((cached.len(), cached[0].requests, cached[0].cached_input), (1, 2, 4));
     assert_eq!(cached[0].price_version.as_deref(), Some("2026-11"));
     assert!(ledger.cached_usage(UsageOf::All, Day(0)).await.unwrap().is_empty());
+}
+
+pub(crate) async fn requests_from_response_caches_are_counted(world: &World) {
+    let (store, ledger, ada) = recorded(world).await;
+    let (own, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let of = |caller, cache| UsageEvent {
+        origin: RequestOrigin { cache, ..RequestOrigin::default() },
+        ..world.event(Some(caller))
+    };
+    let mut events: Vec<UsageEvent> = CacheUse::ALL.into_iter().map(|cache| of(own, cache)).collect();
+    events.push(of(bob, CacheUse::Hit));
+    let late = UsageEvent { day: Day(NOW_DAY - 1), started_at: Day(NOW_DAY).start(), ..of(own, CacheUse::Hit) };
+    events.push(late);
+    world.ingest(&store, &events.into_iter().map(Record::Event).collect::<Vec<_>>()).await;
+    let count = async |of: UsageOf, day| ledger.requests_from_cache(of, Day(day)).await.unwrap();
+    // Fresh, stale and shared responses of the user; a confirmed response has cost a request to the upstream.
+    assert_eq!((count(UsageOf::All, NOW_DAY).await, count(ada, NOW_DAY).await), (4, 3));
+    assert_eq!((count(ada, NOW_DAY - 1).await, count(ada, NOW_DAY - 2).await), (1, 0));
 }
 
 pub(crate) async fn each_batch_raises_the_version_of_earlier_days(world: &World) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use access::{Day, LabelSet, NanoUsd, Timestamp, Tokens};
 use ledger::reconcile::Days;
 use ledger::{Ledger, UsageOf};
-use meter::{RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
+use meter::{CacheUse, RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
 use super::{admin, at, by_name, date, node_ends, owned};
 use crate::api::models;
 use crate::client::get;
-use crate::world::{Holder, NOON, World, event};
+use crate::world::{Holder, NOON, World, defaults, event};
 
 /// The tokens of an event.
 const TOKENS: u64 = 187;
@@ -175,6 +175,59 @@ async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
     assert!(not_counted.contains(&("refused_overspend".to_owned(), 1)), "{all}");
     let own = roi(&ada.bearer()).await;
     assert_eq!((&own["spent"], &own["total_saved"]), (&cost(1_210_000), &cost(450_000)), "{own}");
+}
+
+/// A route with a cache, whose requests have an event each.
+const CACHED_ROUTE: &str = "routes: [{path: /a, events: rows, cache: {ttl: 9s}, upstreams: u}]
+upstreams: [{name: u, backends: [{url: http://h}]}]
+";
+
+/// Responses from a cache are counted, and their money is not guessed.
+#[tokio::test]
+async fn a_response_cache_saves_an_amount_that_is_not_known() {
+    let world = models::world(CACHED_ROUTE).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let root = admin(&world).await;
+    let cache = async |credential: &str| {
+        world.clock.advance(std::time::Duration::from_secs(6));
+        let roi = get(world.address, "/roi/today", &[credential]).await.json();
+        assert_eq!((&roi["saved"], &roi["total_saved"]), (&json!([]), &cost(0)), "{roi}");
+        let all = roi["not_counted"].as_array().unwrap().clone();
+        let found = all.into_iter().find(|of| of["kind"] == "response_cache").unwrap();
+        (found["requests"].as_u64().unwrap(), found["reason"].as_str().unwrap().to_owned())
+    };
+    let cached = world.live.load_full().traffic.clone();
+    let without_cache = || world.configure(|snapshot| snapshot.traffic = defaults().traffic);
+    without_cache();
+    assert_eq!(cache(&root).await, (0, "no route has a cache".to_owned()));
+    world.configure(|snapshot| snapshot.traffic = cached);
+    assert_eq!(cache(&root).await, (0, "no request with an event was served from a cache".to_owned()));
+    let plain = |holder: &Holder, begun: Timestamp, cache| UsageEvent {
+        attempts: Vec::new(),
+        format: None,
+        model: None,
+        route: "/a".into(),
+        origin: RequestOrigin { cache, ..RequestOrigin::default() },
+        ..event(holder.caller, begun, None)
+    };
+    world
+        .record(vec![
+            plain(&ada, at(0, 1), CacheUse::Hit),
+            plain(&ada, at(0, 2), CacheUse::Stale),
+            plain(&bob, at(0, 3), CacheUse::Collapsed),
+            // The upstream has served these two, and the third one is of yesterday.
+            plain(&bob, at(0, 4), CacheUse::Revalidated),
+            plain(&bob, at(0, 5), CacheUse::None),
+            plain(&ada, at(1, 1), CacheUse::Hit),
+        ])
+        .await;
+    let reason =
+        "these requests were served from a cache; the amount that they would have cost is not recorded".to_owned();
+    assert_eq!(cache(&root).await, (3, reason.clone()));
+    assert_eq!(cache(&ada.bearer()).await, (2, reason.clone()));
+    // The requests remain known after the cache is removed.
+    without_cache();
+    assert_eq!(cache(&root).await, (3, reason));
 }
 
 /// A sequence of numbers that look random (Knuth's linear congruential generator).
