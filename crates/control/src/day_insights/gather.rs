@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Day, Tokens};
+use access::{Day, NanoUsd, Tokens};
 use insights::anomalies::{DAYS_READ, DayFigures};
 use insights::briefing::{
     self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead, ResponseCacheUse, RoiFigures,
@@ -178,6 +178,7 @@ impl<'a> DayReader<'a> {
             refused_by_budget: refused,
             prompt_caches: savings,
             response_caches: self.response_caches().await?,
+            gateway_cost: NanoUsd(self.settings().roi.gateway_cost.amount_nano),
         };
         Ok(briefing::roi(&self.head, of))
     }

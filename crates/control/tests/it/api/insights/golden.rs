@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::{Day, LabelSet, NanoUsd, Timestamp, Tokens};
+use insights::InsightSettings;
 use ledger::reconcile::Days;
 use ledger::{Ledger, UsageOf};
 use meter::{CacheUse, RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
@@ -228,6 +229,24 @@ async fn a_response_cache_saves_an_amount_that_is_not_known() {
     // The requests remain known after the cache is removed.
     without_cache();
     assert_eq!(cache(&root).await, (3, reason));
+}
+
+/// The cost of the gateway is a part of what all users spent: 30 USD a month are 1 USD on each day of November.
+#[tokio::test]
+async fn the_gateway_has_a_cost_per_day() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, at(0, 1), Some(NanoUsd(40)))]).await;
+    let mut settings = InsightSettings::default();
+    settings.roi.gateway_cost.amount_nano = 30_000_000_000;
+    world.configure(|snapshot| snapshot.traffic.insights = Arc::new(settings));
+    let root = admin(&world).await;
+    let all = get(world.address, "/roi/today", &[&root]).await.json();
+    assert_eq!(all["spent"], cost(1_000_000_040), "{all}");
+    assert_eq!((&all["costs"][0]["amount"], &all["costs"][1]["amount"]), (&cost(40), &cost(1_000_000_000)));
+    assert_eq!(all["costs"][1]["formula"], "insights.roi.gateway_cost / days of the month");
+    let own = get(world.address, "/roi/today", &[&ada.bearer()]).await.json();
+    assert_eq!((&own["spent"], own["costs"].as_array().unwrap().len()), (&cost(40), 1), "{own}");
 }
 
 /// A sequence of numbers that look random (Knuth's linear congruential generator).
