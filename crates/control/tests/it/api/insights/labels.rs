@@ -10,7 +10,7 @@ use crate::world::{World, event};
 
 const JSON: &str = "Content-Type: application/json";
 
-fn labelled(event: UsageEvent, labels: &str) -> UsageEvent {
+pub(super) fn labelled(event: UsageEvent, labels: &str) -> UsageEvent {
     UsageEvent { origin: RequestOrigin { labels: LabelSet::of_text(labels), ..event.origin }, ..event }
 }
 
