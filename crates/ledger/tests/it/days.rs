@@ -79,8 +79,9 @@ pub(crate) async fn durations_models_and_caches_of_a_day_are_read(world: &World)
 }
 
 pub(crate) async fn requests_from_response_caches_are_counted(world: &World) {
-    let (store, ledger, ada) = recorded(world).await;
+    let store = world.store().await;
     let (own, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let (ledger, ada) = (Ledger::new(store.clone()), UsageOf::from(own.user));
     let of = |caller, cache| UsageEvent {
         origin: RequestOrigin { cache, ..RequestOrigin::default() },
         ..world.event(Some(caller))
@@ -123,6 +124,57 @@ pub(crate) async fn one_person_decides_once_about_a_version(world: &World) {
     roles.sort_unstable();
     assert_eq!(roles, ["finance", "team_lead"]);
     assert!(ledger.decisions(Day(NOW_DAY), "all").await.unwrap().is_empty());
+}
+
+/// Of decisions at the same time, each has exactly one outcome, and the store has those that succeeded.
+pub(crate) async fn concurrent_decisions_have_one_outcome_each(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let [lead, finance, other] = ["lead", "fin", "other"].map(|name| format!("{name}@example.com"));
+    let (lead, finance) = (user(&store, &lead).await.id, user(&store, &finance).await.id);
+    let other = user(&store, &other).await.id;
+    let decide = async |of: NewDecision<'_>| ledger.decide(&Actor::COMMAND, of).await;
+    let count = async || ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap().len();
+    // One person for two roles, and twice for one role.
+    for roles in [["team_lead", "finance"], ["team_lead", "team_lead"]] {
+        let person = if roles[1] == "finance" { lead } else { other };
+        let before = count().await;
+        let (one, two) = tokio::join!(decide(decision(person, roles[0], 1)), decide(decision(person, roles[1], 1)));
+        let refused = [&one, &two].into_iter().filter(|of| matches!(of, Err(DecisionError::SamePerson))).count();
+        assert!(one.is_ok() != two.is_ok() && refused == 1, "{roles:?}: {one:?} {two:?}");
+        assert_eq!(count().await, before + 1, "{roles:?}");
+    }
+    // Two persons for two roles.
+    let late = user(&store, "late@example.com").await.id;
+    let (one, two) = tokio::join!(decide(decision(finance, "finance", 1)), decide(decision(late, "team_lead", 1)));
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(count().await, 4);
+}
+
+/// A decision beside a late batch is either stored about the figures that it names, or refused.
+pub(crate) async fn a_decision_beside_a_late_batch_is_about_known_figures(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let mut stored = 0;
+    for round in 1..=5_u64 {
+        let person = user(&store, &format!("lead{round}@example.com")).await.id;
+        let late = UsageEvent { day: Day(NOW_DAY - 1), ..world.event(None) };
+        let batch = [Record::Event(late)];
+        let (decided, _) = tokio::join!(
+            ledger.decide(&Actor::COMMAND, decision(person, "team_lead", round)),
+            world.ingest(&store, &batch)
+        );
+        let decisions = ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap();
+        match decided {
+            Ok(()) => {
+                stored += 1;
+                let of = decisions.iter().find(|of| of.user == person).unwrap();
+                assert_eq!(of.figures_version, round, "round {round}");
+            }
+            Err(DecisionError::FiguresChanged) => {}
+            Err(error) => panic!("round {round}: {error}"),
+        }
+        assert_eq!(decisions.len(), stored, "round {round}");
+        assert_eq!(ledger.figures_version(Day(NOW_DAY - 1)).await.unwrap(), round + 1);
+    }
 }
 
 pub(crate) async fn settings_change_over_the_expected_version_only(world: &World) {
