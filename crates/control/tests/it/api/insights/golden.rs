@@ -1,5 +1,6 @@
 //! Days that are worked out by hand, and figures that must agree wherever they are shown.
 
+use std::io::Cursor;
 use std::sync::Arc;
 
 use access::{Day, LabelSet, NanoUsd, Timestamp, Tokens};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{admin, at, by_name, date, node_ends, owned};
 use crate::api::models;
-use crate::client::get;
+use crate::client::{bytes, get};
 use crate::world::{Holder, NOON, World, defaults, event};
 
 /// The tokens of an event.
@@ -279,6 +280,42 @@ fn cost_of(event: &UsageEvent) -> i64 {
     event.attempts.iter().filter_map(|attempt| attempt.cost).map(|cost| cost.0).sum()
 }
 
+/// The sums of the files of an export.
+#[derive(Debug, PartialEq, Eq)]
+struct FileSums {
+    events: usize,
+    counted: u64,
+    tokens: u64,
+    cost_nano: i64,
+    is_equal: bool,
+}
+
+/// Exports a day, verifies the zip, and adds up its files.
+async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
+    let mut zip = Cursor::new(bytes(world.address, &format!("/export/{id}"), credential).await);
+    evidence::verify(&mut zip, None).unwrap();
+    let mut file = |name: &str| {
+        let mut content = Vec::new();
+        evidence::read_file(&mut zip, name, |bytes| content.extend_from_slice(bytes)).unwrap();
+        String::from_utf8(content).unwrap()
+    };
+    // The names in these columns and in those before them contain no commas; an unknown cost is empty.
+    let column = |csv: &str, at: usize| -> Vec<i64> {
+        csv.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().unwrap_or(0)).collect()
+    };
+    let events = file("events.csv");
+    let (tokens, costs) = (column(&events, 12), column(&events, 13));
+    let counted = column(&file("counts.csv"), 2).iter().sum::<i64>();
+    let audit: Value = serde_json::from_str(&file("audit.json")).unwrap();
+    FileSums {
+        events: tokens.len(),
+        counted: counted.unsigned_abs(),
+        tokens: tokens.iter().sum::<i64>().unsigned_abs(),
+        cost_nano: costs.iter().sum(),
+        is_equal: audit["equal"] == true,
+    }
+}
+
 /// The brief, its classes, the totals, the sums by label and by user, the exported events and the audit have the same sums, to the
 /// nano-dollar.
 #[tokio::test]
@@ -310,6 +347,10 @@ async fn brief_totals_events_and_audit_agree() {
             let history = see("/api/usage/history?days=2&scope=all".to_owned()).await;
             let total = history["days"].as_array().unwrap().iter().find(|of| of["date"] == date(back)).unwrap();
             assert_eq!((&total["cost"], &total["tokens"]["total"]), (&cost(expected), &spend["tokens"]), "seed {seed}");
+            let files = exported(&world, &date(back), &root).await;
+            let (tokens, is_equal) = (spend["tokens"].as_u64().unwrap(), true);
+            let sums = FileSums { events: of_day.len(), counted: 0, tokens, cost_nano: expected, is_equal };
+            assert_eq!(files, sums, "seed {seed}");
             // An export has these events.
             let stored = ledger.day_events(UsageOf::All, day(back), None).await.unwrap();
             let of_events: i64 = stored.iter().filter_map(|event| event.cost).map(|cost| cost.0).sum();
