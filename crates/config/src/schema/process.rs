@@ -78,7 +78,7 @@ section! {
         /// The same as `control.connections.max`.
         max_connections: Option<Input<u32>> = optional(CONTROL_CONNECTIONS, "`control.connections.max` applies");
         /// The same as `control.timeout`, in seconds.
-        timeout_seconds: Option<Input<u32>> = optional(Whole::new(1, 600), "`control.timeout` applies");
+        timeout_seconds: Option<Input<u32>> = optional(Whole::<u32>::new(1, 600), "`control.timeout` applies");
         /// [Example files](insights.md#examples) with which the insights endpoints respond.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.
