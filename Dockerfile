@@ -27,11 +27,11 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 # The dependencies, in a layer that stays valid when only sources change.
 COPY --from=manifests /src .
-RUN cargo build --release --locked --package tollgate
+RUN cargo build --release --locked --package tollgate --package api
 COPY . .
 COPY --from=pages /src/dashboard/out dashboard/out
 # Sources may be older than the empty ones that were built above, so their times are updated.
-RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate && mkdir /empty
+RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate --package api && mkdir /empty
 
 # Rust and the programs that tests need: PostgreSQL, Redis, Chromium, and Python for the official clients and Node.
 FROM rust:1.95.0-bookworm AS dev
@@ -45,7 +45,7 @@ WORKDIR /src
 CMD ["bash"]
 
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
-COPY --from=build /src/target/release/tollgate /usr/local/bin/tollgate
+COPY --from=build /src/target/release/tollgate /src/target/release/api /usr/local/bin/
 COPY --from=build --chown=65532:65532 /empty /var/lib/tollgate
 ENV TOLLGATE_LISTEN=0.0.0.0:8080 \
     TOLLGATE_CONTROL__LISTEN=0.0.0.0:8787 \

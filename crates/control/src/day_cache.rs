@@ -143,8 +143,9 @@ impl DayCache {
 
 #[cfg(test)]
 mod tests {
-    use access::Timestamp;
-    use insights::briefing::{CacheSavings, FiguresHead, roi};
+    use access::{NanoUsd, Timestamp};
+    use insights::anomalies::DayFigures;
+    use insights::briefing::{CacheSavings, FiguresHead, ResponseCacheUse, RoiFigures, roi};
 
     use super::*;
 
@@ -167,7 +168,14 @@ mod tests {
             complete: false,
             figures_version: 0,
         };
-        DayResponse::Roi(Arc::new(roi(&head, &insights::anomalies::DayFigures::default(), 0, CacheSavings::default())))
+        let of = RoiFigures {
+            figures: &DayFigures::default(),
+            refused_by_budget: 0,
+            prompt_caches: CacheSavings::default(),
+            response_caches: ResponseCacheUse::default(),
+            gateway_cost: NanoUsd(0),
+        };
+        DayResponse::Roi(Arc::new(roi(&head, of)))
     }
 
     #[test]

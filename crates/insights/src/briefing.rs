@@ -7,11 +7,11 @@ use crate::anomalies::{DayFigures, anomalies};
 use crate::brief::{Brief, BudgetUse, ClassCount, DayErrors, DayLatency, ErrorCount, Recommendation, Spend};
 use crate::classification::{ClassShare, Classification};
 use crate::classify::{DaySums, RequestGroup, clamped, classify};
-use crate::day::{date, earlier, rfc3339};
+use crate::day::{date, earlier, month, rfc3339};
 use crate::forecast::forecast;
 use crate::money::{NanoMoney, shown};
 use crate::movers::{ModelChange, movers};
-use crate::roi::{NotCounted, Roi, Saving};
+use crate::roi::{NotCounted, Roi, RoiCost, Saving};
 use crate::rules::RuleSet;
 use crate::scope::DayScope;
 use crate::settings::InsightSettings;
@@ -232,9 +232,73 @@ pub struct CacheSavings {
     pub without_price: u64,
 }
 
+/// The use of the response caches of routes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResponseCacheUse {
+    /// Whether a route has a cache.
+    pub is_configured: bool,
+    /// The number of requests that a cache served.
+    pub requests: u64,
+}
+
+impl ResponseCacheUse {
+    /// Returns the reason why the savings are unknown.
+    const fn reason(self) -> &'static str {
+        match (self.requests, self.is_configured) {
+            (0, false) => "no route has a cache",
+            (0, true) => "no request with an event was served from a cache",
+            (1.., _) => "these requests were served from a cache; the amount that they would have cost is not recorded",
+        }
+    }
+}
+
+/// The figures that the cost and the savings of a day are composed of.
+#[derive(Debug, Clone, Copy)]
+pub struct RoiFigures<'a> {
+    /// The figures of the day.
+    pub figures: &'a DayFigures,
+    /// The number of requests that a limit on usage refused.
+    pub refused_by_budget: u64,
+    /// The savings by prompt caches.
+    pub prompt_caches: CacheSavings,
+    /// The use of response caches.
+    pub response_caches: ResponseCacheUse,
+    /// The cost of running the gateway, per month.
+    pub gateway_cost: NanoUsd,
+}
+
+/// Returns the share of one day in an amount per month. The shares of all days of a month add up to the amount.
+fn share_of_day(per_month: NanoUsd, day: Day) -> NanoUsd {
+    let (first, last) = month(day);
+    let number = |of: Day| i128::from(of.0.saturating_sub(first.0)) + 1;
+    let until = |days: i128| i128::from(per_month.0) * days / number(last);
+    clamped(until(number(day)) - until(number(day) - 1))
+}
+
+/// Returns the costs of requests and, for all users, of the gateway.
+fn costs(head: &FiguresHead, requests: NanoUsd, gateway_per_month: NanoUsd) -> Vec<RoiCost> {
+    let cost = |kind: &str, amount, formula: &str, assumption: &str| RoiCost {
+        kind: kind.to_owned(),
+        amount: NanoMoney::of(amount),
+        formula: formula.to_owned(),
+        assumptions: vec![assumption.to_owned()],
+    };
+    let known = "requests with an unknown cost are not included";
+    let mut costs = vec![cost("requests", requests, "sum of the known costs of requests", known)];
+    if gateway_per_month.0 > 0 && matches!(head.scope, DayScope::All {}) {
+        let share = share_of_day(gateway_per_month, head.day);
+        let equal = "all days of a month cost the same, and a day that is not over counts in full";
+        costs.push(cost("gateway", share, "insights.roi.gateway_cost / days of the month", equal));
+    }
+    costs
+}
+
 /// Returns the cost and the savings of a day.
 #[must_use]
-pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, caches: CacheSavings) -> Roi {
+pub fn roi(head: &FiguresHead, of: RoiFigures<'_>) -> Roi {
+    let RoiFigures { figures, refused_by_budget, prompt_caches: caches, response_caches, gateway_cost } = of;
+    let costs = costs(head, NanoUsd(figures.cost_nano), gateway_cost);
+    let spent = costs.iter().map(|cost| i128::from(cost.amount.amount_nano)).sum();
     let amount = NanoMoney::of(clamped(caches.amount_nano));
     let saving = Saving {
         kind: "prompt_cache".to_owned(),
@@ -250,11 +314,14 @@ pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, cac
     };
     let mut not_counted = vec![
         not("refused_overspend", refused_by_budget, "the amount that a refused call would have cost is not recorded"),
-        not("response_cache", 0, "no route has a cache"),
+        not("response_cache", response_caches.requests, response_caches.reason()),
     ];
     if caches.without_price > 0 {
         let reason = "the price of these requests is unknown, or not configured any more";
         not_counted.push(not("prompt_cache", caches.without_price, reason));
+    }
+    if gateway_cost.0 > 0 && !matches!(head.scope, DayScope::All {}) {
+        not_counted.push(not("gateway", 0, "the cost of running the gateway is not divided between users or labels"));
     }
     Roi {
         id: head.id(),
@@ -262,7 +329,8 @@ pub fn roi(head: &FiguresHead, figures: &DayFigures, refused_by_budget: u64, cac
         scope: head.scope.clone(),
         as_of: rfc3339(head.as_of),
         complete: head.complete,
-        spent: NanoMoney::of(NanoUsd(figures.cost_nano)),
+        spent: NanoMoney::of(clamped(spent)),
+        costs,
         saved: if caches.requests > 0 { vec![saving] } else { Vec::new() },
         not_counted,
         total_saved: amount,

@@ -24,12 +24,29 @@ pub struct Roi {
     pub complete: bool,
     /// The sum of all known costs.
     pub spent: NanoMoney,
+    /// The parts of `spent`. Example files may omit them.
+    #[serde(default)]
+    pub costs: Vec<RoiCost>,
     /// The savings that can be computed.
     pub saved: Vec<Saving>,
     /// What cannot be known, with the reason.
     pub not_counted: Vec<NotCounted>,
     /// The sum of the savings.
     pub total_saved: NanoMoney,
+}
+
+/// One part of the cost of a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoiCost {
+    /// The kind: `requests` or `gateway`.
+    pub kind: String,
+    /// The amount.
+    pub amount: NanoMoney,
+    /// The formula of the amount.
+    pub formula: String,
+    /// The assumptions of the formula.
+    pub assumptions: Vec<String>,
 }
 
 /// One kind of savings.

@@ -2,5 +2,6 @@
 
 mod days;
 mod examples;
+mod labels;
 mod live;
 mod redis;

@@ -1,10 +1,13 @@
 //! Compiles the keys whose change needs a restart.
 
+use std::time::Duration;
+
 use access::api_key;
 
 use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
 use super::{billing, export, limit, traces};
+use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::schema::field::Either;
@@ -60,6 +63,43 @@ pub(super) fn process(
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
         mail: input.mail.as_ref().and_then(billing::mail),
+    }
+}
+
+/// Applies the keys of the file that are the same as keys of `control`. Variables take precedence over the file.
+pub(super) fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
+    let ControlInput { listen, connections, timeout, .. } = &mut process.control;
+    let of_seconds = |seconds: &Input<u32>| seconds.derived(Duration::from_secs(seconds.value.into()));
+    set_same(reader, ("addr", process.addr.clone()), ("control.listen", listen));
+    let max = process.max_connections.clone();
+    set_same(reader, ("max_connections", max), ("control.connections.max", &mut connections.max));
+    set_same(
+        reader,
+        ("timeout_seconds", process.timeout_seconds.as_ref().map(of_seconds)),
+        ("control.timeout", timeout),
+    );
+}
+
+/// Sets `key` to the value of the key `name`. Different values of both are an error, unless only one is a variable's.
+fn set_same<T: PartialEq>(
+    reader: &Reader<'_>,
+    (name, value): (&str, Option<Input<T>>),
+    (key, current): (&str, &mut Input<T>),
+) {
+    let Some(value) = value else { return };
+    let is_variable = |input: &Input<T>| matches!(input.at(), Some(At::Variable(_)));
+    let Some(first) = current.at() else {
+        *current = value;
+        return;
+    };
+    if is_variable(current) == is_variable(&value) {
+        if current.value != value.value {
+            let message = format!("`{name}` and `{key}` have different values");
+            let problem = Problem::new(Code::Duplicate, value.at(), message);
+            reader.report(problem.expected("one of them").first(Some(first)));
+        }
+    } else if is_variable(&value) {
+        *current = value;
     }
 }
 

@@ -73,6 +73,12 @@ section! {
         traces: TracesInput = nested::<TracesInput>();
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
+        /// The same as `control.listen`.
+        addr: Option<Input<SocketAddr>> = optional(ADDRESS, "`control.listen` applies");
+        /// The same as `control.connections.max`.
+        max_connections: Option<Input<u32>> = optional(CONTROL_CONNECTIONS, "`control.connections.max` applies");
+        /// The same as `control.timeout`, in seconds.
+        timeout_seconds: Option<Input<u32>> = optional(Whole::<u32>::new(1, 600), "`control.timeout` applies");
         /// [Example files](insights.md#examples) with which the insights endpoints respond.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.

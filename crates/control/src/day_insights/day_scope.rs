@@ -19,6 +19,16 @@ pub(crate) struct VisibleScope {
 }
 
 impl VisibleScope {
+    /// Returns the usage of all users.
+    pub(crate) fn all() -> Self {
+        Self { of: UsageOf::All.into(), scope: DayScope::All {} }
+    }
+
+    /// Returns the usage with a label.
+    pub(crate) fn label(label: &str) -> Self {
+        Self { of: DayUsageOf::Label(LabelId::of(label)), scope: DayScope::Label { label: label.to_owned() } }
+    }
+
     /// Returns the requested scope; without one, the widest that the caller may see: all users for admins and the role
     /// `finance`, the led label for the role `team_lead`, otherwise the caller's user. That role `team_lead` of a label sees the usage with the label.
     ///
@@ -30,15 +40,12 @@ impl VisibleScope {
         let of_user = |no: access::UserNo| DayUsageOf::Users(no.into());
         let own = || Self { of: of_user(caller.user_no), scope: DayScope::User { user_id: caller.user.0 } };
         match asked {
-            None if sees_all => Ok(Self { of: UsageOf::All.into(), scope: DayScope::All {} }),
+            None if sees_all => Ok(Self::all()),
             None => match roles.led_label() {
-                Some(label) if state.ledger.has_label(LabelId::of(label)).await? => Ok(Self {
-                    of: DayUsageOf::Label(LabelId::of(label)),
-                    scope: DayScope::Label { label: label.to_owned() },
-                }),
+                Some(label) if state.ledger.has_label(LabelId::of(label)).await? => Ok(Self::label(label)),
                 Some(_) | None => Ok(own()),
             },
-            Some(DayScope::All {}) if sees_all => Ok(Self { of: UsageOf::All.into(), scope: DayScope::All {} }),
+            Some(DayScope::All {}) if sees_all => Ok(Self::all()),
             Some(DayScope::User { user_id }) if user_id == caller.user.0 => Ok(own()),
             Some(DayScope::User { user_id }) if sees_all => {
                 let found = state.store.find_user(&UserRef::Id(access::UserId(user_id))).await?;
@@ -46,11 +53,8 @@ impl VisibleScope {
                 Ok(Self { of: of_user(user.no), scope: DayScope::User { user_id } })
             }
             Some(DayScope::Label { label }) if roles.sees_label(&label) => {
-                let of = LabelId::of(&label);
-                if !state.ledger.has_label(of).await? {
-                    return Err(no_such_scope());
-                }
-                Ok(Self { of: DayUsageOf::Label(of), scope: DayScope::Label { label } })
+                let has_usage = state.ledger.has_label(LabelId::of(&label)).await?;
+                if has_usage { Ok(Self::label(&label)) } else { Err(no_such_scope()) }
             }
             Some(DayScope::All {} | DayScope::User { .. } | DayScope::Label { .. }) => Err(no_such_scope()),
         }

@@ -27,13 +27,21 @@ const COUNTS_HEAD: &str = "route,status_class,requests\r\n";
 /// An export that is being written.
 pub(crate) struct DayExport {
     app: Arc<App>,
-    of: DayUsageOf,
-    day: Day,
+    source: ExportSource,
     brief: Brief,
     key: SigningKey,
     writer: EvidenceWriter,
     next: ExportStep,
     sums: ExportedSums,
+}
+
+/// The requests that an export contains beside its brief.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ExportSource {
+    /// The stored requests of a day.
+    Usage(DayUsageOf, Day),
+    /// The brief is an example, which has no requests.
+    Example,
 }
 
 /// The part of the export that is written next.
@@ -71,9 +79,9 @@ struct ExportAudit<'a> {
 
 impl DayExport {
     /// Prepares the export of a brief.
-    pub(crate) fn new(app: Arc<App>, of: DayUsageOf, day: Day, brief: Brief, key: SigningKey) -> Self {
+    pub(crate) fn new(app: Arc<App>, source: ExportSource, brief: Brief, key: SigningKey) -> Self {
         let writer = EvidenceWriter::new();
-        Self { app, of, day, brief, key, writer, next: ExportStep::Brief, sums: ExportedSums::default() }
+        Self { app, source, brief, key, writer, next: ExportStep::Brief, sums: ExportedSums::default() }
     }
 
     /// Returns the zip as a body. If a part cannot be read, the body ends early, and the zip is not valid.
@@ -101,7 +109,12 @@ impl DayExport {
                 ExportStep::Events(None)
             }
             ExportStep::Events(after) => {
-                let page = self.app.ledger.day_events(self.of, self.day, after).await.map_err(io::Error::other)?;
+                let page = match self.source {
+                    ExportSource::Usage(of, day) => {
+                        self.app.ledger.day_events(of, day, after).await.map_err(io::Error::other)?
+                    }
+                    ExportSource::Example => Vec::new(),
+                };
                 match page.last().map(|event| event.id) {
                     None => ExportStep::Counts,
                     Some(last) => {
@@ -167,7 +180,10 @@ impl DayExport {
     }
 
     async fn write_counts(&mut self) -> io::Result<()> {
-        let counts = self.app.ledger.minute_groups(self.of, self.day).await.map_err(io::Error::other)?;
+        let counts = match self.source {
+            ExportSource::Usage(of, day) => self.app.ledger.minute_groups(of, day).await.map_err(io::Error::other)?,
+            ExportSource::Example => Vec::new(),
+        };
         self.file("counts.csv", COUNTS_HEAD.as_bytes())?;
         for group in counts {
             self.sums.counted_requests = self.sums.counted_requests.saturating_add(group.requests);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Day, Tokens};
+use access::{Day, NanoUsd, Tokens};
 use insights::anomalies::{DAYS_READ, DayFigures};
-use insights::briefing::{self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead};
+use insights::briefing::{
+    self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead, ResponseCacheUse, RoiFigures,
+};
 use insights::latency::latency;
 use insights::rules::RuleSet;
 use insights::{Brief, Classification, InsightSettings, Roi};
@@ -171,7 +173,22 @@ impl<'a> DayReader<'a> {
                 None => savings.without_price = savings.without_price.saturating_add(cached.requests),
             }
         }
-        Ok(briefing::roi(&self.head, &figures, refused, savings))
+        let of = RoiFigures {
+            figures: &figures,
+            refused_by_budget: refused,
+            prompt_caches: savings,
+            response_caches: self.response_caches().await?,
+            gateway_cost: NanoUsd(self.settings().roi.gateway_cost.amount_nano),
+        };
+        Ok(briefing::roi(&self.head, of))
+    }
+
+    /// Returns the use of the response caches of routes. Routes may have had other caches earlier on the day.
+    async fn response_caches(&self) -> Result<ResponseCacheUse, Problem> {
+        let requests = self.app.ledger.requests_from_cache(self.visible.of, self.head.day).await?;
+        let snapshot = self.app.live.load();
+        let is_configured = snapshot.traffic.router.routes().iter().any(|route| route.policy.cache.is_some());
+        Ok(ResponseCacheUse { is_configured, requests })
     }
 
     /// Returns the difference between the cost of the tokens as ordinary input and as cached input, in nano-USD; `None` if the

@@ -1,25 +1,24 @@
-//! The review of a day of all users: its figures, decisions and state.
+//! The review of a day of all users or of a label: its figures, decisions and state.
 
 use access::{Day, Refusal};
 use insights::day::{date, earlier, rfc3339};
 use insights::review::{self, Decision, PastDecision, ReviewStatus, ReviewedDay, ReviewedFigures, SignoffRefusal};
 use insights::{DayScope, InsightSettings};
-use ledger::{DecisionError, NewDecision, StoredDecision, UsageOf};
+use ledger::{DecisionError, NewDecision, StoredDecision};
 
 use super::conversion;
+use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
 use super::settings;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// The stored word of the scope of all users.
-const ALL: &str = "all";
-
-/// A day of all users with its decisions.
+/// A day of a scope with its decisions.
 #[derive(Debug)]
 pub(crate) struct DayReview {
     day: Day,
+    scope: DayScope,
     today: Day,
     complete: bool,
     /// The number of nodes whose usage of the day may be missing.
@@ -31,22 +30,24 @@ pub(crate) struct DayReview {
 }
 
 impl DayReview {
-    /// Reads a day, or the newest complete day. Without a complete day, yesterday is read.
+    /// Reads a day, or the newest complete day. Without a complete day, yesterday is read. Late usage of any scope changes the
+    /// version of the day.
     ///
     /// # Errors
     /// `unavailable`.
-    pub(crate) async fn read(state: &State, day: Option<Day>) -> Result<Self, Problem> {
+    pub(crate) async fn read(state: &State, day: Option<Day>, reviewed: &VisibleScope) -> Result<Self, Problem> {
         let now = state.clock.now();
         let progress = IngestProgress::new(state.store.node_progress().await?, now);
         let newest = progress.complete_until().map_or(now.day(), |until| until.day());
         let day = day.unwrap_or_else(|| earlier(newest, 1).unwrap_or_default());
         // The version is read first, so that the figures are never older than it.
         let figures_version = state.ledger.figures_version(day).await?;
-        let totals = state.ledger.day_totals(UsageOf::All, [day, day]).await?;
+        let totals = state.ledger.day_totals(reviewed.of, [day, day]).await?;
         let figures = totals.first().map(conversion::figures).unwrap_or_default();
-        let decisions = state.ledger.decisions(day, ALL).await?;
+        let decisions = state.ledger.decisions(day, &stored(&reviewed.scope)).await?;
         Ok(Self {
             day,
+            scope: reviewed.scope.clone(),
             today: now.day(),
             complete: progress.is_complete(day),
             missing_nodes: progress.behind(day.next().start()),
@@ -73,7 +74,6 @@ impl DayReview {
     /// Returns the state of the review.
     pub(crate) fn status(&self) -> ReviewStatus {
         let progress = review::progress(&self.reviewed(), &self.decisions);
-        let scope = DayScope::All {};
         let entry = |past: &PastDecision| review::ReviewEntry {
             at: past.decision.at.clone(),
             role: past.decision.role.clone(),
@@ -81,9 +81,9 @@ impl DayReview {
             comment: past.decision.comment.clone(),
         };
         ReviewStatus {
-            id: scope.brief_id(self.day),
+            id: self.scope.brief_id(self.day),
             date: date(self.day),
-            scope,
+            scope: self.scope.clone(),
             state: progress.state,
             complete: self.complete,
             figures_version: self.figures_version,
@@ -123,7 +123,7 @@ impl DayReview {
         let figures = serde_json::to_string(&self.figures).map_err(Problem::fault)?;
         let new = NewDecision {
             day: self.day,
-            scope: ALL,
+            scope: &stored(&self.scope),
             role: &decision.role,
             user: caller.user,
             approve: decision.approve,
@@ -149,6 +149,15 @@ impl DayReview {
             return format!("the day is not over; it ends at {}", rfc3339(self.day.next().start()));
         }
         format!("{} nodes have not stored all usage of the day; `GET /ingest/status` shows them", self.missing_nodes)
+    }
+}
+
+/// Returns the stored word of a scope, which the query parameter `scope` has too.
+fn stored(scope: &DayScope) -> String {
+    match scope {
+        DayScope::All {} => "all".to_owned(),
+        DayScope::User { user_id } => format!("user:{user_id}"),
+        DayScope::Label { label } => format!("label:{label}"),
     }
 }
 

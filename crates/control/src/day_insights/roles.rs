@@ -32,7 +32,7 @@ impl HeldRoles {
 
     /// Whether the caller may see the usage of all users.
     pub(crate) fn sees_all(&self) -> bool {
-        self.is_admin || self.holds(FINANCE)
+        self.is_admin || self.holds(FINANCE, None)
     }
 
     /// Whether the caller may see the usage with a label, written as `NAME=VALUE`.
@@ -47,14 +47,19 @@ impl HeldRoles {
         self.grants.iter().filter(|grant| led(grant)).find_map(|grant| grant.label.as_deref())
     }
 
-    /// Whether the caller holds the role without the limit of a label.
-    pub(crate) fn holds(&self, role: &str) -> bool {
-        self.grants.iter().any(|grant| grant.role == role && grant.label.is_none())
+    /// Whether the caller holds the role for the usage with a label; without a label, for that of all users.
+    pub(crate) fn holds(&self, role: &str, label: Option<&str>) -> bool {
+        self.grants_of(label).any(|grant| grant.role == role)
     }
 
-    /// Whether the caller holds any role without the limit of a label.
-    pub(crate) fn holds_any(&self) -> bool {
-        self.is_admin || self.grants.iter().any(|grant| grant.label.is_none())
+    /// Whether the caller may see reviews of the usage with a label; without a label, of all users.
+    pub(crate) fn sees_reviews(&self, label: Option<&str>) -> bool {
+        self.is_admin || self.grants_of(label).next().is_some()
+    }
+
+    /// Returns the grants without the limit of a label, and those of this label.
+    fn grants_of<'a>(&'a self, label: Option<&'a str>) -> impl Iterator<Item = &'a RoleGrant> {
+        self.grants.iter().filter(move |grant| grant.label.as_deref().is_none_or(|of| Some(of) == label))
     }
 
     /// Refuses the caller without the role `finance`, except admins.

@@ -71,6 +71,17 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Sends a POST request over HTTP/1.0, whose response has no chunks, and returns the bytes of the body.
+pub(crate) async fn bytes(address: SocketAddr, path: &str, header: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n{header}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes in time").unwrap();
+    let head = bytes.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head");
+    bytes.split_off(head + 4)
+}
+
 /// Sends a GET request. `headers` are whole lines.
 pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
     call(address, &format!("GET {path}"), headers, "").await

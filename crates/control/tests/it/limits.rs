@@ -54,6 +54,25 @@ async fn each_key_may_call_100_times_a_minute() {
     assert!(metrics.contains("tollgate_limits_refused_total{limit=\"key\"} 1\n"), "{metrics}");
 }
 
+/// The endpoints of insights, which are not below `/api/`, count like all others.
+#[tokio::test]
+async fn the_endpoints_of_insights_are_limited() {
+    let world = world().await;
+    let limit = |limit: &mut WindowLimit| limit.limit = std::num::NonZeroU32::new(3).unwrap();
+    world.configure(|snapshot| snapshot.process.control.rate_limits.iter_mut().for_each(limit));
+    let holder = world.holder("ada", "starter").await;
+    let bearer = holder.bearer();
+    for (left, path) in [(2, "/brief/today"), (1, "/ingest/status"), (0, "/roi/today")] {
+        let answer = get(world.address, path, &[&bearer]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let (limit, remaining, _) = reported(&world, &answer);
+        assert_eq!((limit, remaining), (3, left), "{path}");
+    }
+    for line in ["GET /classify/today", "POST /export/today", "GET /review/status", "GET /config"] {
+        call(world.address, line, &[&bearer], "").await.refuses(429, "rate_limited");
+    }
+}
+
 #[tokio::test]
 async fn an_address_without_a_valid_key_may_call_20_times_whatever_it_sends() {
     let world = world().await;

@@ -4,10 +4,20 @@ use crate::client::{call, get, raw};
 use crate::document;
 use crate::world::World;
 
-/// Returns the operations below `/api/`, with ids in their paths.
+/// The beginnings of the paths of insights.
+const INSIGHTS: [&str; 8] =
+    ["/assets/", "/brief/", "/classify/", "/config", "/export/", "/ingest/", "/review/", "/roi/"];
+
+/// Whether an operation is one of insights.
+fn is_of_insights(line: &str) -> bool {
+    let path = line.split_once(' ').unwrap().1;
+    INSIGHTS.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Returns the operations below `/api/` and of insights, with ids in their paths.
 fn calls() -> Vec<String> {
     let id = "0199aa00-0000-7000-8000-000000000001";
-    let calls = document::calls().into_iter().filter(|call| call.contains(" /api/"));
+    let calls = document::calls().into_iter().filter(|call| call.contains(" /api/") || is_of_insights(call));
     calls.map(|call| call.replace("{id}", id).replace("{name}", "starter")).collect()
 }
 
@@ -52,6 +62,35 @@ async fn a_body_that_an_operation_does_not_take_is_refused() {
     raw(world.address, chunked("2\r\n{}\r\n0\r\n\r\n").as_bytes()).await.refuses(400, "bad_request");
     assert_eq!(raw(world.address, chunked("0\r\n\r\n").as_bytes()).await.status, 200);
     assert_eq!(call(world.address, "GET /api/me", &[&bearer, "Content-Length: 0"], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_endpoints_of_insights_take_no_undeclared_input() {
+    let world = World::start().await;
+    let root = world.person_with("root", access::Role::Admin).await;
+    let bearer = world.sign_in(&root).await.bearer();
+    let json = "Content-Type: application/json";
+    let lines: Vec<String> = calls().into_iter().filter(|line| is_of_insights(line)).collect();
+    // Nine endpoints; the settings have two methods.
+    assert_eq!(lines.len(), 10, "{lines:?}");
+    for line in &lines {
+        let answer = call(world.address, &format!("{line}?tokn=1"), &[&bearer], "").await;
+        let message = answer.refuses(400, "bad_request");
+        assert!(message.contains("unknown field `tokn`"), "{line}: {message}");
+    }
+    let mut settings = get(world.address, "/config", &[&bearer]).await.json();
+    settings["tokn"] = true.into();
+    for (path, body) in [
+        ("/config", settings.to_string()),
+        ("/review/signoff", r#"{"role": "finance", "approve": true, "tokn": 1}"#.to_owned()),
+        ("/assets/generate", r#"{"id": "today", "charts": ["spend"], "tokn": 1}"#.to_owned()),
+    ] {
+        let answer = call(world.address, &format!("POST {path}"), &[&bearer, json, "If-Match: *"], &body).await;
+        let message = answer.refuses(400, "bad_request");
+        assert!(message.contains("unknown field `tokn`"), "{path}: {message}");
+    }
+    let exported = call(world.address, "POST /export/today", &[&bearer, json], "{}").await;
+    assert_eq!(exported.refuses(400, "bad_request"), "this request takes no body");
 }
 
 #[tokio::test]

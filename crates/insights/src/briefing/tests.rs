@@ -103,15 +103,66 @@ fn an_outage_has_errors_and_what_they_cost() {
 #[test]
 fn savings_are_those_that_can_be_computed() {
     let caches = CacheSavings { amount_nano: 3_100, requests: 380, without_price: 0 };
-    let told = roi(&head(DayScope::All {}), &figures(0, 1_000, 12_500), 3, caches);
+    let day = figures(0, 1_000, 12_500);
+    let of = RoiFigures {
+        figures: &day,
+        refused_by_budget: 3,
+        prompt_caches: caches,
+        response_caches: ResponseCacheUse::default(),
+        gateway_cost: NanoUsd(0),
+    };
+    let told = roi(&head(DayScope::All {}), of);
     assert_eq!((told.spent.amount_nano, told.total_saved.amount_nano), (12_500, 3_100));
     assert_eq!(told.saved[0].requests, 380);
     let named: Vec<(&str, u64)> = told.not_counted.iter().map(|of| (of.kind.as_str(), of.requests)).collect();
     assert_eq!(named, [("refused_overspend", 3), ("response_cache", 0)]);
     let unknown = CacheSavings { without_price: 7, ..CacheSavings::default() };
-    let told = roi(&head(DayScope::All {}), &figures(0, 1, 1), 0, unknown);
+    let told = roi(&head(DayScope::All {}), RoiFigures { prompt_caches: unknown, ..of });
     assert_eq!(told.saved, []);
     assert_eq!((told.not_counted[2].kind.as_str(), told.not_counted[2].requests), ("prompt_cache", 7));
+    for (is_configured, requests, reason) in [
+        (false, 0, "no route has a cache"),
+        (true, 0, "no request with an event was served from a cache"),
+        // The cache of the route was removed since.
+        (false, 2, "these requests were served from a cache; "),
+        (true, 2, "these requests were served from a cache; "),
+    ] {
+        let response_caches = ResponseCacheUse { is_configured, requests };
+        let told = roi(&head(DayScope::All {}), RoiFigures { response_caches, ..of });
+        let cache = &told.not_counted[1];
+        assert_eq!((cache.kind.as_str(), cache.requests), ("response_cache", requests));
+        assert!(cache.reason.starts_with(reason), "{}", cache.reason);
+        assert_eq!(told.total_saved.amount_nano, 3_100, "an unknown amount is never added");
+    }
+}
+
+/// November has 30 days, so 20 USD are 0.666666666 or 0.666666667 USD a day.
+#[test]
+fn the_gateway_costs_its_share_of_the_month() {
+    let day = figures(0, 1_000, 12_500);
+    let told = |scope, gateway_cost| {
+        let (prompt_caches, response_caches) = (CacheSavings::default(), ResponseCacheUse::default());
+        let gateway_cost = NanoUsd(gateway_cost);
+        let of = RoiFigures { figures: &day, refused_by_budget: 0, prompt_caches, response_caches, gateway_cost };
+        roi(&head(scope), of)
+    };
+    let parts = |of: &Roi| of.costs.iter().map(|of| (of.kind.clone(), of.amount.amount_nano)).collect::<Vec<_>>();
+    let requests = ("requests".to_owned(), 12_500);
+    let all = told(DayScope::All {}, 20_000_000_000);
+    assert_eq!(parts(&all), [requests.clone(), ("gateway".to_owned(), 666_666_667)]);
+    assert_eq!(all.spent.amount_nano, 666_679_167);
+    assert!(all.costs.iter().all(|of| !of.formula.is_empty() && of.assumptions.len() == 1));
+    let free = told(DayScope::All {}, 0);
+    assert_eq!((parts(&free), free.spent.amount_nano), (vec![requests.clone()], 12_500));
+    // A part of the users has no known part of it.
+    let label = told(DayScope::Label { label: "team=payments".into() }, 20_000_000_000);
+    assert_eq!((parts(&label), label.spent.amount_nano), (vec![requests], 12_500));
+    assert_eq!(label.not_counted.last().map(|of| of.kind.as_str()), Some("gateway"));
+    for (first, days) in [("2026-11-01", 30), ("2024-02-01", 29), ("2026-12-01", 31)] {
+        let first = day::parse(first).unwrap().0;
+        let shares: i64 = (first..first + days).map(|day| share_of_day(NanoUsd(20_000_000_000), Day(day)).0).sum();
+        assert_eq!(shares, 20_000_000_000, "{days} days");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use access::{Day, NanoUsd, RequestId, UserId};
 use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, SettingsError, UsageOf};
-use meter::{Attempt, RequestResult, UsageEvent};
+use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
 
@@ -78,6 +78,25 @@ pub(crate) async fn durations_models_and_caches_of_a_day_are_read(world: &World)
     assert!(ledger.cached_usage(UsageOf::All, Day(0)).await.unwrap().is_empty());
 }
 
+pub(crate) async fn requests_from_response_caches_are_counted(world: &World) {
+    let store = world.store().await;
+    let (own, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let (ledger, ada) = (Ledger::new(store.clone()), UsageOf::from(own.user));
+    let of = |caller, cache| UsageEvent {
+        origin: RequestOrigin { cache, ..RequestOrigin::default() },
+        ..world.event(Some(caller))
+    };
+    let mut events: Vec<UsageEvent> = CacheUse::ALL.into_iter().map(|cache| of(own, cache)).collect();
+    events.push(of(bob, CacheUse::Hit));
+    let late = UsageEvent { day: Day(NOW_DAY - 1), started_at: Day(NOW_DAY).start(), ..of(own, CacheUse::Hit) };
+    events.push(late);
+    world.ingest(&store, &events.into_iter().map(Record::Event).collect::<Vec<_>>()).await;
+    let count = async |of: UsageOf, day| ledger.requests_from_cache(of, Day(day)).await.unwrap();
+    // Fresh, stale and shared responses of the user; a confirmed response has cost a request to the upstream.
+    assert_eq!((count(UsageOf::All, NOW_DAY).await, count(ada, NOW_DAY).await), (4, 3));
+    assert_eq!((count(ada, NOW_DAY - 1).await, count(ada, NOW_DAY - 2).await), (1, 0));
+}
+
 pub(crate) async fn each_batch_raises_the_version_of_earlier_days(world: &World) {
     let (store, ledger, _) = recorded(world).await;
     let version = async |day: u32| ledger.figures_version(Day(day)).await.unwrap();
@@ -105,6 +124,57 @@ pub(crate) async fn one_person_decides_once_about_a_version(world: &World) {
     roles.sort_unstable();
     assert_eq!(roles, ["finance", "team_lead"]);
     assert!(ledger.decisions(Day(NOW_DAY), "all").await.unwrap().is_empty());
+}
+
+/// Of decisions at the same time, each has exactly one outcome, and the store has those that succeeded.
+pub(crate) async fn concurrent_decisions_have_one_outcome_each(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let [lead, finance, other] = ["lead", "fin", "other"].map(|name| format!("{name}@example.com"));
+    let (lead, finance) = (user(&store, &lead).await.id, user(&store, &finance).await.id);
+    let other = user(&store, &other).await.id;
+    let decide = async |of: NewDecision<'_>| ledger.decide(&Actor::COMMAND, of).await;
+    let count = async || ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap().len();
+    // One person for two roles, and twice for one role.
+    for roles in [["team_lead", "finance"], ["team_lead", "team_lead"]] {
+        let person = if roles[1] == "finance" { lead } else { other };
+        let before = count().await;
+        let (one, two) = tokio::join!(decide(decision(person, roles[0], 1)), decide(decision(person, roles[1], 1)));
+        let refused = [&one, &two].into_iter().filter(|of| matches!(of, Err(DecisionError::SamePerson))).count();
+        assert!(one.is_ok() != two.is_ok() && refused == 1, "{roles:?}: {one:?} {two:?}");
+        assert_eq!(count().await, before + 1, "{roles:?}");
+    }
+    // Two persons for two roles.
+    let late = user(&store, "late@example.com").await.id;
+    let (one, two) = tokio::join!(decide(decision(finance, "finance", 1)), decide(decision(late, "team_lead", 1)));
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(count().await, 4);
+}
+
+/// A decision beside a late batch is either stored about the figures that it names, or refused.
+pub(crate) async fn a_decision_beside_a_late_batch_is_about_known_figures(world: &World) {
+    let (store, ledger, _) = recorded(world).await;
+    let mut stored = 0;
+    for round in 1..=5_u64 {
+        let person = user(&store, &format!("lead{round}@example.com")).await.id;
+        let late = UsageEvent { day: Day(NOW_DAY - 1), ..world.event(None) };
+        let batch = [Record::Event(late)];
+        let (decided, _) = tokio::join!(
+            ledger.decide(&Actor::COMMAND, decision(person, "team_lead", round)),
+            world.ingest(&store, &batch)
+        );
+        let decisions = ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap();
+        match decided {
+            Ok(()) => {
+                stored += 1;
+                let of = decisions.iter().find(|of| of.user == person).unwrap();
+                assert_eq!(of.figures_version, round, "round {round}");
+            }
+            Err(DecisionError::FiguresChanged) => {}
+            Err(error) => panic!("round {round}: {error}"),
+        }
+        assert_eq!(decisions.len(), stored, "round {round}");
+        assert_eq!(ledger.figures_version(Day(NOW_DAY - 1)).await.unwrap(), round + 1);
+    }
 }
 
 pub(crate) async fn settings_change_over_the_expected_version_only(world: &World) {

@@ -39,8 +39,11 @@ behaviours! {
     days {
         a_day_adds_up_by_its_totals_groups_and_events,
         durations_models_and_caches_of_a_day_are_read,
+        requests_from_response_caches_are_counted,
         each_batch_raises_the_version_of_earlier_days,
         one_person_decides_once_about_a_version,
+        concurrent_decisions_have_one_outcome_each,
+        a_decision_beside_a_late_batch_is_about_known_figures,
         settings_change_over_the_expected_version_only,
         an_id_after_all_events_has_no_page,
     }

@@ -64,7 +64,7 @@ async fn a_day_is_classified_and_explained() {
 }
 
 /// Runs `tollgate verify`; returns the exit code and the output.
-async fn verify(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {
+pub(super) async fn verify(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {
     let output = commands::run(folder, &[&["verify"], words].concat()).await;
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
@@ -78,7 +78,7 @@ async fn verify_in_python(path: &str) -> Option<i32> {
 }
 
 /// Returns a file of an export as text.
-async fn file_of(path: &str, name: &str) -> String {
+pub(super) async fn file_of(path: &str, name: &str) -> String {
     const SCRIPT: &str =
         "import sys, zipfile; print(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]).decode('latin-1').strip())";
     let output = python("current", "-c").args([SCRIPT, path, name]).output().await.unwrap();

@@ -9,6 +9,8 @@ use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, commands, eventually};
 use serde_json::{Value, json};
 
+use super::days::{file_of, verify};
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
@@ -56,6 +58,49 @@ async fn endpoints_respond_with_the_files_without_a_credential() {
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     let account = Call::get("/api/me").send(gateway.control).await;
     account.expect(401);
+}
+
+/// The two endpoints that compute something from a brief do so with the one of the file, and without a credential.
+#[tokio::test]
+async fn charts_and_a_verified_export_are_made_of_a_brief_file() {
+    let gateway = Gateway::start(setup()).await;
+    let at = gateway.control;
+    let drawn = async |id: &str| {
+        let charts = json!({"id": id, "charts": ["spend", "classes"]});
+        Call::json("/assets/generate", &charts).send(at).await
+    };
+    let assets = drawn("test-001").await.expect(200).json();
+    assert_eq!(assets["id"], "test-001");
+    let first = &file("brief_test.json")["classes"][0];
+    let row = json!([first["class"], first["requests"].to_string()]);
+    assert_eq!(assets["assets"][1]["table"][1], row, "{assets}");
+    drawn("none").await.expect(404);
+
+    let export = async |id: &str| Call::new("POST", &format!("/export/{id}")).send(at).await;
+    assert_eq!(export("none").await.expect(404).json()["error"]["code"], "not_found");
+    let (zip, again) = (export("test-001").await.expect(200), export("test-001").await.expect(200));
+    assert!(zip.whole && zip.header("content-type") == Some("application/zip"));
+    assert_eq!(zip.header("content-disposition"), Some("attachment; filename=\"tollgate-test-001.zip\""));
+    gateway.stop().await;
+
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("export.zip"), &zip.body).unwrap();
+    fs::write(path("again.zip"), &again.body).unwrap();
+    let (code, printed) = verify(&folder, &[&path("export.zip")]).await;
+    assert!(code == Some(0) && printed.contains("test-001"), "{code:?} {printed}");
+    let line = printed.lines().find(|line| line.trim_start().starts_with("key ")).unwrap();
+    let key = line.split_whitespace().last().unwrap();
+    assert_eq!(verify(&folder, &[&path("again.zip"), "--key", key]).await.0, Some(0), "a server has one key");
+    let brief: Value = serde_json::from_str(&file_of(&path("export.zip"), "brief.json").await).unwrap();
+    assert_eq!(brief, file("brief_test.json"));
+    let events = file_of(&path("export.zip"), "events.csv").await;
+    assert!(events.starts_with("id,") && events.lines().count() == 1, "{events}");
+    let mut changed = zip.body.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(path("export.zip"), changed).unwrap();
+    assert_eq!(verify(&folder, &[&path("export.zip")]).await.0, Some(1));
 }
 
 #[tokio::test]

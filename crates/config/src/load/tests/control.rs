@@ -15,6 +15,47 @@ const KEY: (Dimension, LimitSubject) = (Dimension::Key, LimitSubject::Everybodys
 const UNAUTHENTICATED: (Dimension, LimitSubject) = (Dimension::Address, LimitSubject::WithoutKey);
 const SESSION: (Dimension, LimitSubject) = (Dimension::Address, LimitSubject::WithSession);
 
+/// Returns the address, the maximum of connections and the seconds of a call.
+fn bounds(source: &str) -> (String, u32, u64) {
+    let control = snapshot(source).process.control;
+    (control.listen.to_string(), control.connections_max, control.call_timeout.as_secs())
+}
+
+#[test]
+fn keys_of_the_file_set_the_same_keys_of_control() {
+    assert_eq!(bounds(""), ("127.0.0.1:8787".to_owned(), 1_024, 30));
+    let names = "addr: 127.0.0.1:9\nmax_connections: 7\ntimeout_seconds: 20\n";
+    let expected = ("127.0.0.1:9".to_owned(), 7, 20);
+    assert_eq!(bounds(names), expected);
+    let equal = "control: {listen: 127.0.0.1:9, connections: {max: 7}, timeout: 20s}\n";
+    assert_eq!(bounds(&format!("{names}{equal}")), expected);
+    for (key, control) in [
+        ("addr: 127.0.0.1:9", "listen: 127.0.0.1:8"),
+        ("max_connections: 7", "connections: {max: 8}"),
+        ("timeout_seconds: 20", "timeout: 21s"),
+    ] {
+        let source = format!("{{{key}, control: {{{control}}}}}");
+        let error = read_text(&source).map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("error[duplicate]: `") && error.contains("have different values"), "{error}");
+    }
+    assert_eq!(codes("{addr: 9, max_connections: 0, timeout_seconds: 601}"), ["bad_value", "bad_value", "bad_value"]);
+}
+
+#[test]
+fn variables_take_precedence_over_both_names_of_a_key() {
+    let read = |source: &str, variables: &[(&'static str, &'static str)]| {
+        let environment = Environment::of(variables.iter().copied());
+        read_with(source, &environment).map(|loaded| loaded.snapshot.process.control.connections_max)
+    };
+    for source in ["max_connections: 7", "control: {connections: {max: 7}}"] {
+        for name in ["MAX_CONNECTIONS", "TOLLGATE_MAX_CONNECTIONS", "TOLLGATE_CONTROL__CONNECTIONS__MAX"] {
+            assert_eq!(read(source, &[(name, "9")]).unwrap(), 9, "{source} {name}");
+        }
+    }
+    let both = [("TOLLGATE_MAX_CONNECTIONS", "9"), ("MAX_CONNECTIONS", "8")];
+    assert!(read("", &both).is_err(), "two variables set different values");
+}
+
 #[test]
 fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
     let check = |source: &str, expected: &[((Dimension, LimitSubject), u32, u64)]| {

@@ -1,18 +1,22 @@
 //! The insights endpoints of a server with example files. They need no credential, and changes stay in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use access::Refusal;
+use access::{Refusal, Secret, vault};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use evidence::SigningKey;
 use insights::review::Decision;
 use insights::{Brief, Classification, Examples, IngestStatus, InsightSettings, ReviewStatus, Roi};
 
 use super::assets::{AssetList, AssetRequest};
+use super::export::zip;
 use super::review::SignoffRequest;
 use super::settings::{version_of, with_tag};
+use crate::attachment;
+use crate::day_insights::export::{DayExport, ExportSource};
 use crate::day_insights::settings::changed;
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
@@ -22,28 +26,57 @@ use crate::state::App;
 /// The maximum number of decisions that one server keeps.
 const DECISIONS_MAX: usize = 1_000;
 
-/// The examples with the changes since the start.
+/// The examples with the changes since the start, and the seed of the key that signs their exports.
 #[derive(Debug, Clone)]
-struct ExampleResponses(Arc<Mutex<Examples>>);
+struct ExampleResponses {
+    examples: Arc<Mutex<Examples>>,
+    seed: Arc<OnceLock<Secret>>,
+}
 
 impl ExampleResponses {
     fn lock(&self) -> MutexGuard<'_, Examples> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.examples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the brief with this id.
+    ///
+    /// # Errors
+    /// `not_found`.
+    fn brief(&self, id: &str) -> Result<Brief, Problem> {
+        let brief = self.lock().briefs.get(id).cloned();
+        brief.ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))
+    }
+
+    /// Returns the key that signs exports. It is random, and exists in memory only.
+    ///
+    /// # Errors
+    /// `internal` without random bytes.
+    fn signing_key(&self) -> Result<SigningKey, Problem> {
+        let seed = match self.seed.get() {
+            Some(seed) => seed,
+            None => {
+                let new = vault::random_text().map_err(Problem::fault)?;
+                self.seed.get_or_init(|| new)
+            }
+        };
+        SigningKey::of_seed(seed).map_err(Problem::fault)
     }
 }
 
 /// Returns the endpoints that respond with `examples`.
 pub(in crate::routes) fn router(examples: Examples) -> Router<Arc<App>> {
+    let responses = ExampleResponses { examples: Arc::new(Mutex::new(examples)), seed: Arc::new(OnceLock::new()) };
     Router::new()
         .route("/ingest/status", get(ingest_status))
         .route("/classify/today", get(classify_today))
         .route("/brief/{id}", get(brief))
         .route("/assets/generate", post(generate_assets))
         .route("/roi/today", get(roi_today))
+        .route("/export/{id}", post(export))
         .route("/config", get(show_settings).post(change_settings))
         .route("/review/status", get(review_status))
         .route("/review/signoff", post(sign_off))
-        .layer(Extension(ExampleResponses(Arc::new(Mutex::new(examples)))))
+        .layer(Extension(responses))
 }
 
 async fn ingest_status(Extension(examples): Extension<ExampleResponses>) -> Json<IngestStatus> {
@@ -55,8 +88,7 @@ async fn classify_today(Extension(examples): Extension<ExampleResponses>) -> Jso
 }
 
 async fn brief(Extension(examples): Extension<ExampleResponses>, Segment(id): Segment) -> Result<Json<Brief>, Problem> {
-    let brief = examples.lock().briefs.get(&id).cloned();
-    brief.map(Json).ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))
+    examples.brief(&id).map(Json)
 }
 
 async fn generate_assets(
@@ -66,13 +98,22 @@ async fn generate_assets(
 ) -> Result<Json<AssetList>, Problem> {
     let body: AssetRequest = input::required(request, app.limits.body).await?;
     body.check()?;
-    let brief = examples.lock().briefs.get(&body.id).cloned();
-    let brief = brief.ok_or_else(|| Problem::new(Refusal::NotFound, "no example file has a brief with this id"))?;
+    let brief = examples.brief(&body.id)?;
     Ok(Json(body.draw(&app.pictures, &brief).await?))
 }
 
 async fn roi_today(Extension(examples): Extension<ExampleResponses>) -> Json<Roi> {
     Json(examples.lock().roi_today.clone())
+}
+
+async fn export(
+    State(app): State<Arc<App>>,
+    Extension(examples): Extension<ExampleResponses>,
+    Segment(id): Segment,
+) -> Result<Response, Problem> {
+    let (brief, key) = (examples.brief(&id)?, examples.signing_key()?);
+    let name = attachment::named(&brief.id, "zip")?;
+    Ok(zip(name, DayExport::new(app, ExportSource::Example, brief, key)))
 }
 
 async fn show_settings(Extension(examples): Extension<ExampleResponses>) -> Response {

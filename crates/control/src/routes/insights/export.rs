@@ -9,7 +9,7 @@ use http::{HeaderValue, header};
 use crate::attachment;
 use crate::caller::Caller;
 use crate::day_insights::day_scope::brief_of;
-use crate::day_insights::export::DayExport;
+use crate::day_insights::export::{DayExport, ExportSource};
 use crate::day_insights::gather::DayReader;
 use crate::day_insights::signing;
 use crate::input::Segment;
@@ -33,8 +33,12 @@ pub(in crate::routes) async fn export(
     let brief = DayReader::begin(&app, day, visible).await?.compute_brief().await?;
     let key = signing::key(&app).await?;
     let name = attachment::named(&brief.id, "zip")?;
-    let body = DayExport::new(app, of, day, brief, key).into_body();
+    Ok(zip(name, DayExport::new(app, ExportSource::Usage(of, day), brief, key)))
+}
+
+/// Returns the response that sends an export as a file of this name.
+pub(super) fn zip(name: HeaderValue, export: DayExport) -> Response {
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/zip")), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, body).into_response())
+    (headers, export.into_body()).into_response()
 }

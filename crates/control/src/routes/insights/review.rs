@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, Refusal};
+use access::{Day, LabelId, Refusal};
 use axum::Json;
 use axum::extract::{Request, State};
 use insights::review::Decision;
@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documented::runtime;
 use crate::caller::{Caller, Person};
+use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::review::DayReview;
 use crate::day_insights::roles::HeldRoles;
 use crate::input;
@@ -29,7 +30,7 @@ const COMMENT_CHARS_MAX: usize = 1_000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReviewQuery {
-    /// The day, such as `2026-11-20`. Default: the newest complete day.
+    /// The day, such as `2026-11-20` or `2026-11-20~team=payments`. Default: the newest complete day.
     id: Option<String>,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct SignoffRequest {
     pub(super) role: String,
     /// Whether the figures are approved.
     pub(super) approve: bool,
-    /// The day, such as `2026-11-20`. Default: the newest complete day.
+    /// The day, such as `2026-11-20` or `2026-11-20~team=payments`. Default: the newest complete day.
     pub(super) id: Option<String>,
     /// The reason of the decision, at most 1,000 characters; a rejection needs it.
     #[schema(max_length = 1_000)]
@@ -77,11 +78,12 @@ pub(in crate::routes) async fn status(
     request: Request,
 ) -> Result<Json<ReviewStatus>, Problem> {
     let ReviewQuery { id } = input::query(request.uri())?;
-    let day = id.as_deref().map(|id| day_of(&app, id)).transpose()?;
-    if !HeldRoles::of(&app, &caller).await?.holds_any() {
+    let roles = HeldRoles::of(&app, &caller).await?;
+    let (day, reviewed) = reviewed_of(&app, &roles, id.as_deref()).await?;
+    if !roles.sees_reviews(label_of(&reviewed)) {
         return Err(no_such_review());
     }
-    Ok(Json(DayReview::read(&app, day).await?.status()))
+    Ok(Json(DayReview::read(&app, day, &reviewed).await?.status()))
 }
 
 /// Approves or rejects the figures of a day for a role that the caller holds.
@@ -99,25 +101,43 @@ pub(in crate::routes) async fn sign_off(
     let body: SignoffRequest = input::required(request, app.limits.body).await?;
     body.check()?;
     let SignoffRequest { role, approve, id, comment } = body;
-    let day = id.as_deref().map(|id| day_of(&app, id)).transpose()?;
-    let holds = HeldRoles::of(&app, &caller).await?.holds(&role);
-    let review = DayReview::read(&app, day).await?;
+    let roles = HeldRoles::of(&app, &caller).await?;
+    let (day, reviewed) = reviewed_of(&app, &roles, id.as_deref()).await?;
+    let holds = roles.holds(&role, label_of(&reviewed));
+    let review = DayReview::read(&app, day, &reviewed).await?;
     let decision = Decision { at: rfc3339(app.clock.now()), role, approve, comment };
     review.decide(&app, &caller, &decision, holds).await?;
-    Ok(Json(DayReview::read(&app, day).await?.status()))
+    Ok(Json(DayReview::read(&app, day, &reviewed).await?.status()))
 }
 
-/// Returns the day of a review's id.
-fn day_of(app: &App, id: &str) -> Result<Day, Problem> {
+/// Returns the day and the scope of a review's id. Without a scope, these are all users, or the led label of a caller whose
+/// roles are limited to labels.
+async fn reviewed_of(app: &App, roles: &HeldRoles, id: Option<&str>) -> Result<(Option<Day>, VisibleScope), Problem> {
     let today = app.clock.now().day();
-    match BriefId::parse(id) {
-        Some(BriefId { day, scope: None | Some(DayScope::All {}) }) => {
-            let day = day.unwrap_or(today);
-            if day > today { Err(no_such_review()) } else { Ok(day) }
-        }
-        Some(BriefId { scope: Some(DayScope::User { .. } | DayScope::Label { .. }), .. }) | None => {
-            Err(no_such_review())
-        }
+    let (day, scope) = match id.map(|id| BriefId::parse(id).ok_or_else(no_such_review)).transpose()? {
+        None => (None, None),
+        Some(BriefId { day, .. }) if day.is_some_and(|day| day > today) => return Err(no_such_review()),
+        Some(BriefId { day, scope }) => (Some(day.unwrap_or(today)), scope),
+    };
+    let label = match scope {
+        Some(DayScope::Label { label }) => Some(label),
+        Some(DayScope::User { .. }) => return Err(no_such_review()),
+        Some(DayScope::All {}) => None,
+        None if roles.sees_reviews(None) => None,
+        None => roles.led_label().map(str::to_owned),
+    };
+    let Some(label) = label else { return Ok((day, VisibleScope::all())) };
+    if !roles.sees_reviews(Some(&label)) || !app.ledger.has_label(LabelId::of(&label)).await? {
+        return Err(no_such_review());
+    }
+    Ok((day, VisibleScope::label(&label)))
+}
+
+/// Returns the label to which a review is limited.
+fn label_of(reviewed: &VisibleScope) -> Option<&str> {
+    match &reviewed.scope {
+        DayScope::Label { label } => Some(label),
+        DayScope::All {} | DayScope::User { .. } => None,
     }
 }
 

@@ -4,6 +4,7 @@ mod configured;
 mod golden;
 mod labels;
 mod review;
+mod ten_days;
 
 use access::{NanoUsd, Role, Timestamp};
 use meter::{Attempt, UsageEvent};

@@ -94,6 +94,50 @@ async fn figures_arrive_at_once_and_again_when_they_change() {
     assert_eq!(spend.message().await["topic"], "spend");
 }
 
+/// The maximum duration of a call does not end a stream, whose messages are at least a second apart.
+#[tokio::test]
+async fn a_stream_lasts_longer_than_a_call_may() {
+    let limits = control::ServerLimits { call: Duration::from_secs(1), ..control::ServerLimits::default() };
+    let world = World::start_with("127.0.0.1:0", limits).await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, NOON, Some(NanoUsd(1_500)))]).await;
+    let path = "/api/live?topics=usage";
+    let mut events = Watching::begin(&world, path, &ada.bearer()).await;
+    let mut frames = socket(&world, path, &ada.bearer()).await;
+    assert_eq!(events.message().await["data"]["requests"], 1);
+    assert_eq!(text(&mut frames).await["data"]["requests"], 1);
+    for requests in 2..=4_u64 {
+        world.record(vec![event(ada.caller, Timestamp(NOON.0 + requests), Some(NanoUsd(500)))]).await;
+        a_second_later(&world);
+        assert_eq!(events.message().await["data"]["requests"], requests);
+        assert_eq!(text(&mut frames).await["data"]["requests"], requests);
+    }
+}
+
+/// A client that has not read for a while gets the newest figures, and not each change.
+#[tokio::test]
+async fn changes_within_a_second_are_one_message() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, NOON, Some(NanoUsd(1)))]).await;
+    let mut watching = Watching::begin(&world, "/api/live?topics=usage", &ada.bearer()).await;
+    assert_eq!(watching.message().await["data"]["requests"], 1);
+    let began = std::time::Instant::now();
+    for nth in 2..=12_u64 {
+        world.record(vec![event(ada.caller, Timestamp(NOON.0 + nth), Some(NanoUsd(1)))]).await;
+        a_second_later(&world);
+        // Another client reads the new figures at once, which wakes the first one.
+        let mut other = Watching::begin(&world, "/api/live?topics=usage", &ada.bearer()).await;
+        assert_eq!(other.message().await["data"]["requests"], nth);
+    }
+    let mut messages = 0;
+    while watching.message().await["data"]["requests"] != 12 {
+        messages += 1;
+    }
+    let seconds = began.elapsed().as_secs();
+    assert!(messages <= seconds + 1, "{messages} messages before the last one in {seconds} s");
+}
+
 #[tokio::test]
 async fn each_user_watches_only_what_the_user_may_see() {
     let world = World::start().await;

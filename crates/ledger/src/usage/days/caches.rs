@@ -1,6 +1,8 @@
-//! Input tokens of one day that providers read from their prompt caches, by the price that rated them.
+//! Input tokens of one day that providers read from their prompt caches, by the price that rated them, and the requests that
+//! response caches served.
 
 use access::Day;
+use meter::CacheUse;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::unsigned;
@@ -55,6 +57,14 @@ fn cached(of: DayUsageOf) -> String {
     )
 }
 
+/// Builds the query for the number of requests of a day for which no request was sent to an upstream.
+fn served(of: DayUsageOf) -> String {
+    let condition = of.condition();
+    let free = CacheUse::ALL.into_iter().filter(|used| used.is_free()).map(|used| used.number().to_string());
+    let free = free.collect::<Vec<_>>().join(", ");
+    format!("SELECT CAST(count(*) AS BIGINT) FROM usage_events WHERE {condition} AND {OF_DAY} AND cache IN ({free})")
+}
+
 impl Ledger {
     /// Returns the cached input tokens of a scope on one day, by price. It reads the events of the day.
     ///
@@ -74,10 +84,22 @@ impl Ledger {
         });
         Ok(usage.collect())
     }
+
+    /// Returns the number of a scope's requests on one day that response caches served. It reads the events of the day, so
+    /// requests that are only counted by minute are not included.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn requests_from_cache(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<u64, DatabaseError> {
+        let of = of.into();
+        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(served(of)))), day);
+        let (requests,): (i64,) = query.one().await?;
+        Ok(unsigned(requests))
+    }
 }
 
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    DayUsageOf::kinds().into_iter().map(cached).collect()
+    DayUsageOf::kinds().into_iter().flat_map(|of| [cached(of), served(of)]).collect()
 }

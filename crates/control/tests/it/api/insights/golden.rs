@@ -1,17 +1,19 @@
 //! Days that are worked out by hand, and figures that must agree wherever they are shown.
 
+use std::io::Cursor;
 use std::sync::Arc;
 
 use access::{Day, LabelSet, NanoUsd, Timestamp, Tokens};
+use insights::InsightSettings;
 use ledger::reconcile::Days;
 use ledger::{Ledger, UsageOf};
-use meter::{RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
+use meter::{CacheUse, RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
 use super::{admin, at, by_name, date, node_ends, owned};
 use crate::api::models;
-use crate::client::get;
-use crate::world::{Holder, NOON, World, event};
+use crate::client::{bytes, get};
+use crate::world::{Holder, NOON, World, defaults, event};
 
 /// The tokens of an event.
 const TOKENS: u64 = 187;
@@ -177,6 +179,77 @@ async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
     assert_eq!((&own["spent"], &own["total_saved"]), (&cost(1_210_000), &cost(450_000)), "{own}");
 }
 
+/// A route with a cache, whose requests have an event each.
+const CACHED_ROUTE: &str = "routes: [{path: /a, events: rows, cache: {ttl: 9s}, upstreams: u}]
+upstreams: [{name: u, backends: [{url: http://h}]}]
+";
+
+/// Responses from a cache are counted, and their money is not guessed.
+#[tokio::test]
+async fn a_response_cache_saves_an_amount_that_is_not_known() {
+    let world = models::world(CACHED_ROUTE).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let root = admin(&world).await;
+    let cache = async |credential: &str| {
+        world.clock.advance(std::time::Duration::from_secs(6));
+        let roi = get(world.address, "/roi/today", &[credential]).await.json();
+        assert_eq!((&roi["saved"], &roi["total_saved"]), (&json!([]), &cost(0)), "{roi}");
+        let all = roi["not_counted"].as_array().unwrap().clone();
+        let found = all.into_iter().find(|of| of["kind"] == "response_cache").unwrap();
+        (found["requests"].as_u64().unwrap(), found["reason"].as_str().unwrap().to_owned())
+    };
+    let cached = world.live.load_full().traffic.clone();
+    let without_cache = || world.configure(|snapshot| snapshot.traffic = defaults().traffic);
+    without_cache();
+    assert_eq!(cache(&root).await, (0, "no route has a cache".to_owned()));
+    world.configure(|snapshot| snapshot.traffic = cached);
+    assert_eq!(cache(&root).await, (0, "no request with an event was served from a cache".to_owned()));
+    let plain = |holder: &Holder, begun: Timestamp, cache| UsageEvent {
+        attempts: Vec::new(),
+        format: None,
+        model: None,
+        route: "/a".into(),
+        origin: RequestOrigin { cache, ..RequestOrigin::default() },
+        ..event(holder.caller, begun, None)
+    };
+    world
+        .record(vec![
+            plain(&ada, at(0, 1), CacheUse::Hit),
+            plain(&ada, at(0, 2), CacheUse::Stale),
+            plain(&bob, at(0, 3), CacheUse::Collapsed),
+            // The upstream has served these two, and the third one is of yesterday.
+            plain(&bob, at(0, 4), CacheUse::Revalidated),
+            plain(&bob, at(0, 5), CacheUse::None),
+            plain(&ada, at(1, 1), CacheUse::Hit),
+        ])
+        .await;
+    let reason =
+        "these requests were served from a cache; the amount that they would have cost is not recorded".to_owned();
+    assert_eq!(cache(&root).await, (3, reason.clone()));
+    assert_eq!(cache(&ada.bearer()).await, (2, reason.clone()));
+    // The requests remain known after the cache is removed.
+    without_cache();
+    assert_eq!(cache(&root).await, (3, reason));
+}
+
+/// The cost of the gateway is a part of what all users spent: 30 USD a month are 1 USD on each day of November.
+#[tokio::test]
+async fn the_gateway_has_a_cost_per_day() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    world.record(vec![event(ada.caller, at(0, 1), Some(NanoUsd(40)))]).await;
+    let mut settings = InsightSettings::default();
+    settings.roi.gateway_cost.amount_nano = 30_000_000_000;
+    world.configure(|snapshot| snapshot.traffic.insights = Arc::new(settings));
+    let root = admin(&world).await;
+    let all = get(world.address, "/roi/today", &[&root]).await.json();
+    assert_eq!(all["spent"], cost(1_000_000_040), "{all}");
+    assert_eq!((&all["costs"][0]["amount"], &all["costs"][1]["amount"]), (&cost(40), &cost(1_000_000_000)));
+    assert_eq!(all["costs"][1]["formula"], "insights.roi.gateway_cost / days of the month");
+    let own = get(world.address, "/roi/today", &[&ada.bearer()]).await.json();
+    assert_eq!((&own["spent"], own["costs"].as_array().unwrap().len()), (&cost(40), 1), "{own}");
+}
+
 /// A sequence of numbers that look random (Knuth's linear congruential generator).
 struct Dice(u64);
 
@@ -205,6 +278,42 @@ impl Dice {
 
 fn cost_of(event: &UsageEvent) -> i64 {
     event.attempts.iter().filter_map(|attempt| attempt.cost).map(|cost| cost.0).sum()
+}
+
+/// The sums of the files of an export.
+#[derive(Debug, PartialEq, Eq)]
+struct FileSums {
+    events: usize,
+    counted: u64,
+    tokens: u64,
+    cost_nano: i64,
+    is_equal: bool,
+}
+
+/// Exports a day, verifies the zip, and adds up its files.
+async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
+    let mut zip = Cursor::new(bytes(world.address, &format!("/export/{id}"), credential).await);
+    evidence::verify(&mut zip, None).unwrap();
+    let mut file = |name: &str| {
+        let mut content = Vec::new();
+        evidence::read_file(&mut zip, name, |bytes| content.extend_from_slice(bytes)).unwrap();
+        String::from_utf8(content).unwrap()
+    };
+    // The names in these columns and in those before them contain no commas; an unknown cost is empty.
+    let column = |csv: &str, at: usize| -> Vec<i64> {
+        csv.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().unwrap_or(0)).collect()
+    };
+    let events = file("events.csv");
+    let (tokens, costs) = (column(&events, 12), column(&events, 13));
+    let counted = column(&file("counts.csv"), 2).iter().sum::<i64>();
+    let audit: Value = serde_json::from_str(&file("audit.json")).unwrap();
+    FileSums {
+        events: tokens.len(),
+        counted: counted.unsigned_abs(),
+        tokens: tokens.iter().sum::<i64>().unsigned_abs(),
+        cost_nano: costs.iter().sum(),
+        is_equal: audit["equal"] == true,
+    }
 }
 
 /// The brief, its classes, the totals, the sums by label and by user, the exported events and the audit have the same sums, to the
@@ -238,6 +347,10 @@ async fn brief_totals_events_and_audit_agree() {
             let history = see("/api/usage/history?days=2&scope=all".to_owned()).await;
             let total = history["days"].as_array().unwrap().iter().find(|of| of["date"] == date(back)).unwrap();
             assert_eq!((&total["cost"], &total["tokens"]["total"]), (&cost(expected), &spend["tokens"]), "seed {seed}");
+            let files = exported(&world, &date(back), &root).await;
+            let (tokens, is_equal) = (spend["tokens"].as_u64().unwrap(), true);
+            let sums = FileSums { events: of_day.len(), counted: 0, tokens, cost_nano: expected, is_equal };
+            assert_eq!(files, sums, "seed {seed}");
             // An export has these events.
             let stored = ledger.day_events(UsageOf::All, day(back), None).await.unwrap();
             let of_events: i64 = stored.iter().filter_map(|event| event.cost).map(|cost| cost.0).sum();

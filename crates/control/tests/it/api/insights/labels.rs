@@ -10,7 +10,7 @@ use crate::world::{World, event};
 
 const JSON: &str = "Content-Type: application/json";
 
-fn labelled(event: UsageEvent, labels: &str) -> UsageEvent {
+pub(super) fn labelled(event: UsageEvent, labels: &str) -> UsageEvent {
     UsageEvent { origin: RequestOrigin { labels: LabelSet::of_text(labels), ..event.origin }, ..event }
 }
 
@@ -111,6 +111,32 @@ async fn leads_see_the_usage_of_their_label_and_no_other() {
     for bad in ["by=label:", "by=label:te%20am", "by=label:team&step=hour", "by=label:team&model=fast"] {
         see(&format!("/api/usage/series?{bad}"), &root).await.refuses(400, "bad_request");
     }
+}
+
+/// Labels are those of the time of the request: a later change of the user or the key changes no stored usage.
+#[tokio::test]
+async fn an_event_keeps_the_labels_under_which_it_was_made() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let made = labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments");
+    let later = labelled(event(ada.caller, at(0, 2), Some(NanoUsd(40))), "team=core");
+    world.record(vec![made.clone()]).await;
+    let root = admin(&world).await;
+    let spent = async |label: &str| {
+        world.clock.advance(std::time::Duration::from_secs(6));
+        let brief = get(world.address, &format!("/brief/today~team={label}"), &[&root]).await;
+        (brief.status == 200).then(|| brief.json()["spend"]["cost"]["amount_nano"].as_i64().unwrap())
+    };
+    assert_eq!((spent("payments").await, spent("core").await), (Some(1_500), None));
+    let body = json!({"labels": {"team": "core"}}).to_string();
+    for path in [format!("/api/users/{}", ada.user), format!("/api/keys/{}", ada.key)] {
+        assert_eq!(call(world.address, &format!("PATCH {path}"), &[JSON, &root], &body).await.status, 200);
+    }
+    assert_eq!((spent("payments").await, spent("core").await), (Some(1_500), None));
+    world.record(vec![later]).await;
+    assert_eq!((spent("payments").await, spent("core").await), (Some(1_500), Some(40)));
+    let stored = get(world.address, &format!("/api/usage/requests/{}", made.id.0), &[&ada.bearer()]).await.json();
+    assert_eq!(stored["labels"], json!({"team": "payments"}));
 }
 
 /// The filter of series and of the list of requests.

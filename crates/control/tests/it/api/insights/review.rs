@@ -5,6 +5,7 @@ use std::time::Duration;
 use access::{NanoUsd, Role};
 use serde_json::{Value, json};
 
+use super::labels::labelled;
 use super::{at, date, node_ends};
 use crate::client::{Answer, call, get};
 use crate::world::{Holder, World, event};
@@ -13,13 +14,17 @@ const JSON: &str = "Content-Type: application/json";
 
 /// Signs in a person with these roles; returns the header with the token.
 async fn person(world: &World, name: &str, roles: &[&str]) -> String {
+    granted(world, name, roles.iter().map(|role| json!({"role": role})).collect()).await
+}
+
+/// Signs in a person with these grants; returns the header with the token.
+async fn granted(world: &World, name: &str, grants: Vec<Value>) -> String {
     let person = world.person_with(name, Role::Member).await;
-    let grants = roles.iter().map(|role| json!({"role": role})).collect::<Vec<_>>();
     let body = json!({"grants": grants}).to_string();
     let root = super::admin_named(world, &format!("root-{name}")).await;
     let changed = call(world.address, &format!("PATCH /api/users/{}", person.user), &[JSON, &root], &body).await;
     assert_eq!(changed.status, 200, "{changed:?}");
-    assert_eq!(changed.json()["grants"].as_array().unwrap().len(), roles.len());
+    assert_eq!(changed.json()["grants"].as_array().unwrap().len(), grants.len());
     world.sign_in(&person).await.bearer()
 }
 
@@ -71,6 +76,77 @@ async fn roles_approve_a_day_and_late_usage_reopens_it() {
     assert_eq!(rejected["state"], "rejected");
     let page = world.store.audit_page(&store::AuditFilter::default(), None, 50).await.unwrap();
     assert_eq!(page.lines.iter().filter(|line| line.action == "review.signoff").count(), 4);
+}
+
+/// The lead of a label and the role `finance` sign off the usage with the label, beside the review of all users.
+#[tokio::test]
+async fn the_usage_with_a_label_is_signed_off_on_its_own() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let of = |seconds, nano, label| labelled(event(ada.caller, at(1, seconds), Some(NanoUsd(nano))), label);
+    world.record(vec![of(1, 900, "team=payments"), of(2, 40, "team=core")]).await;
+    node_ends(&world).await;
+    let lead_of = |label: &str| vec![json!({"role": "team_lead", "label": label})];
+    let lead = granted(&world, "lead", lead_of("team=payments")).await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let id = format!("{}~team=payments", date(1));
+    let status =
+        async |query: &str, bearer: &str| get(world.address, &format!("/review/status{query}"), &[bearer]).await.json();
+    let of_label = format!("?id={id}");
+    // It is the widest scope of the lead.
+    for query in ["", &of_label, &format!("?id={}", date(1))] {
+        let ready = status(query, &lead).await;
+        assert_eq!((&ready["id"], &ready["state"]), (&json!(id), &json!("ready")), "{query}");
+        assert_eq!(ready["scope"], json!({"kind": "label", "label": "team=payments"}));
+        let roles: Vec<_> = ready["required"].as_array().unwrap().iter().map(|of| of["role"].clone()).collect();
+        assert_eq!(roles, ["team_lead", "finance"]);
+    }
+    sign(&world, &lead, json!({"role": "finance", "approve": true})).await.refuses(403, "forbidden");
+    let partly = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await.json();
+    assert_eq!((&partly["id"], &partly["state"]), (&json!(id), &json!("partly_approved")));
+    let twice = sign(&world, &lead, json!({"role": "team_lead", "approve": true, "id": id})).await;
+    assert!(twice.refuses(409, "conflict").contains("before"), "{twice:?}");
+    let approved = sign(&world, &finance, json!({"role": "finance", "approve": true, "id": id})).await.json();
+    assert_eq!(approved["state"], "approved", "{approved}");
+    // The review of all users has no decision, and the same person may decide about it.
+    let all = status("", &finance).await;
+    assert_eq!((&all["id"], &all["state"], &all["history"]), (&json!(date(1)), &json!("ready"), &json!([])));
+    let all = sign(&world, &finance, json!({"role": "finance", "approve": true})).await.json();
+    assert_eq!(all["state"], "partly_approved");
+    assert_eq!(status(&of_label, &finance).await["history"].as_array().unwrap().len(), 2);
+
+    world.record(vec![of(9, 33, "team=payments"), of(10, 7, "team=core")]).await;
+    node_ends(&world).await;
+    let reopened = status("", &lead).await;
+    assert_eq!(reopened["state"], "reopened", "{reopened}");
+    let difference = &reopened["difference"];
+    assert_eq!((&difference["requests"], &difference["cost"]["amount_nano"]), (&json!(1), &json!(33)));
+}
+
+#[tokio::test]
+async fn a_foreign_and_an_absent_label_have_the_same_response() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let paid = event(ada.caller, at(1, 1), Some(NanoUsd(900)));
+    world.record(vec![labelled(paid, "team=payments"), event(ada.caller, at(1, 2), Some(NanoUsd(7)))]).await;
+    node_ends(&world).await;
+    let core = granted(&world, "core", vec![json!({"role": "team_lead", "label": "team=core"})]).await;
+    let member = person(&world, "member", &[]).await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let mut messages = Vec::new();
+    let foreign = [(&core, "team=payments"), (&member, "team=payments"), (&core, "team=none"), (&finance, "team=none")];
+    // Nothing has the label of this lead yet.
+    for (bearer, label) in foreign.into_iter().chain([(&core, "team=core")]) {
+        let id = format!("{}~{label}", date(1));
+        let seen = get(world.address, &format!("/review/status?id={id}"), &[bearer]).await;
+        messages.push(seen.refuses(404, "not_found"));
+        let signed = sign(&world, bearer, json!({"role": "team_lead", "approve": true, "id": id})).await;
+        messages.push(signed.refuses(404, "not_found"));
+    }
+    let user = format!("/review/status?id={}~user={}", date(1), ada.user);
+    messages.push(get(world.address, &user, &[&finance]).await.refuses(404, "not_found"));
+    messages.dedup();
+    assert_eq!(messages, ["no review with this id is visible to you"]);
 }
 
 #[tokio::test]
