@@ -309,3 +309,28 @@ async fn a_backend_that_is_not_checked_any_more_is_reported_once() {
     let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
     assert_eq!(reports, [Some(true), None]);
 }
+
+#[tokio::test]
+async fn the_late_result_of_a_replaced_check_is_dropped() {
+    let (hanging, requests) = server(b"").await;
+    let (good, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let (begin, reports) = (Instant::now(), Reports::default());
+    let old = CheckRules { timeout: Duration::from_millis(300), ..with_probe(get(200..=299)) };
+    let targets: Arc<Mutex<Arc<[CheckedBackend]>>> =
+        Arc::new(Mutex::new(Arc::from([target(hanging.port, old, begin, &reports)])));
+    let current = targets.clone();
+    let mut job = HealthChecks::new(Arc::new(move || current.lock().unwrap().clone()), tls());
+    while requests.lock().unwrap().is_empty() {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A reload replaces the check while it runs. The new one succeeds at once, and the next is due after an hour.
+    let new = CheckRules { interval: Duration::from_hours(1), ..with_probe(get(200..=299)) };
+    *targets.lock().unwrap() = Arc::from([target(good.port, new, begin, &reports)]);
+    while !job.running.is_empty() || reports.lock().unwrap().len() < 2 {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
+    assert_eq!(reports, [None, Some(true)], "the old check ended, then the new one decided alone");
+}
