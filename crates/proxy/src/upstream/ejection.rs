@@ -35,8 +35,11 @@ struct EjectionState {
 pub(crate) enum EjectionPhase {
     In,
     Out,
-    /// The ejection ended at this time, which no caller has noted before.
-    Back(Instant),
+    /// An ejection of this duration ended at this time, which no caller has noted before.
+    Back {
+        since: Instant,
+        ejected_for: Duration,
+    },
 }
 
 impl Ejection {
@@ -48,10 +51,10 @@ impl Ejection {
         let state = self.state();
         match state.last {
             Some((until, _)) if now < until => EjectionPhase::Out,
-            Some((until, _)) if self.is_out.swap(false, Ordering::Relaxed) => {
+            Some((until, duration)) if self.is_out.swap(false, Ordering::Relaxed) => {
                 // Failures of requests that were in flight when it was ejected say nothing about its return.
                 self.failures.store(0, Ordering::Relaxed);
-                EjectionPhase::Back(until)
+                EjectionPhase::Back { since: until, ejected_for: duration }
             }
             Some(_) | None => EjectionPhase::In,
         }
@@ -123,7 +126,8 @@ mod tests {
         assert_eq!(ejection.eject(RULES, at(0)), Duration::from_secs(30));
         assert_eq!(ejection.phase(at(29)), EjectionPhase::Out);
         assert!(!ejection.note(RULES, true) && !ejection.note(RULES, true), "two were in flight");
-        assert_eq!(ejection.phase(at(31)), EjectionPhase::Back(at(30)));
+        let ejected_for = Duration::from_secs(30);
+        assert_eq!(ejection.phase(at(31)), EjectionPhase::Back { since: at(30), ejected_for });
         assert!(!ejection.note(RULES, true), "the count begins again");
         assert_eq!(ejection.phase(at(31)), EjectionPhase::In, "one caller learns it");
         assert_eq!(ejection.eject(RULES, at(40)), Duration::from_secs(60));

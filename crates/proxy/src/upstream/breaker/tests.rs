@@ -56,7 +56,7 @@ fn failures_in_a_row_open_a_breaker_and_a_success_between_them_does_not() {
     driven.fail(2);
     assert!(!driven.breaker.is_open());
     let last = driven.admit().unwrap();
-    assert_eq!(driven.end(&last, true), Some(BreakerChange::Opened));
+    assert_eq!(driven.end(&last, true), Some(BreakerChange::Opened(RULES.timeout)));
     assert_eq!(driven.admit().err(), Some(Duration::from_millis(500)));
     assert_eq!(driven.breaker.openings(), 1);
 }
@@ -70,7 +70,7 @@ fn a_half_open_breaker_closes_after_successes_and_opens_at_one_failure() {
     driven.now_ms = 500;
     let (first, second) = (driven.admit().unwrap(), driven.admit().unwrap());
     assert_eq!(driven.admit().err(), Some(HALF_OPEN_WAIT), "two at once");
-    assert_eq!(driven.end(&first, true), Some(BreakerChange::Opened));
+    assert_eq!(driven.end(&first, true), Some(BreakerChange::Opened(RULES.timeout)));
     // The other result is one of the earlier trial.
     driven.now_ms = 1_000;
     let third = driven.admit().unwrap();
