@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
 use crate::upstream::attempt_result::AttemptResult;
+use crate::upstream::backend_causes::{BackendCauses, LeftOut};
 use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
 use crate::upstream::connection_limit::ConnectionLimit;
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
@@ -39,6 +40,7 @@ pub struct BackendState {
     unreachable: FailureLog,
     breaker: Arc<Breaker>,
     ejection: Ejection,
+    causes: BackendCauses,
     health: AtomicU8,
     /// When checks last changed the health, in nanoseconds since `begun`; 0 before that.
     changed_ns: AtomicU64,
@@ -83,6 +85,7 @@ impl BackendState {
             unreachable: FailureLog::default(),
             breaker: Arc::default(),
             ejection: Ejection::default(),
+            causes: BackendCauses::default(),
             health: AtomicU8::new(UNKNOWN),
             changed_ns: AtomicU64::new(0),
             checks: Default::default(),
@@ -157,6 +160,9 @@ impl BackendState {
         let [succeeded, failed] = &self.checks;
         (if failure.is_some() { failed } else { succeeded }).fetch_add(1, Ordering::Relaxed);
         let health = if is_healthy { HEALTHY } else { UNHEALTHY };
+        if failure.is_some() {
+            self.causes.note(LeftOut::Unhealthy, failure);
+        }
         let was = self.health.swap(health, Ordering::Relaxed);
         let (upstream, backend, now) = (&*self.upstream, &*self.url, Instant::now());
         if was != UNHEALTHY && !is_healthy {
@@ -198,14 +204,14 @@ impl BackendState {
     /// Returns the state as the metrics and the admin API show it. A backend that is out for several reasons has the first
     /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {
-        let (breaker, is_unhealthy, is_ejected) =
-            (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(Instant::now()));
-        let condition = match breaker {
-            _ if is_unhealthy => BackendCondition::Unhealthy,
-            _ if is_ejected => BackendCondition::Ejected,
-            Some(BreakerShown::Open) => BackendCondition::Open,
-            Some(BreakerShown::HalfOpen) => BackendCondition::HalfOpen,
-            None => BackendCondition::Available,
+        let now = Instant::now();
+        let (breaker, is_unhealthy, is_ejected) = (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(now));
+        let (condition, left_out, until) = match breaker {
+            _ if is_unhealthy => (BackendCondition::Unhealthy, Some(LeftOut::Unhealthy), None),
+            _ if is_ejected => (BackendCondition::Ejected, Some(LeftOut::Ejected), self.ejection.until()),
+            Some(BreakerShown::Open { until }) => (BackendCondition::Open, Some(LeftOut::Open), Some(until)),
+            Some(BreakerShown::HalfOpen) => (BackendCondition::HalfOpen, Some(LeftOut::Open), None),
+            None => (BackendCondition::Available, None, None),
         };
         let mut durations = HistogramCounts::default();
         self.counted().for_each(|worker| durations.add(&worker.durations.counts()));
@@ -214,6 +220,8 @@ impl BackendState {
             upstream: self.upstream.clone(),
             url: self.url.clone(),
             condition,
+            cause: left_out.and_then(|state| self.causes.of(state)),
+            ends_in: until.map(|until| until.saturating_duration_since(now)),
             in_flight: self.in_flight(),
             requests: self.sum(|worker| &worker.picks),
             failures: std::array::from_fn(|cause| self.failures(cause)),
@@ -261,6 +269,7 @@ impl BackendState {
         if self.is_ejected(now) || !may_eject(rules, out, peers.len()) {
             return;
         }
+        self.causes.note(LeftOut::Ejected, cause);
         let ejected_ms = in_ms(self.ejection.eject(rules, now));
         let (upstream, backend) = (&*self.upstream, &*self.url);
         tracing::warn!(event = events::BACKEND_EJECTED, upstream, backend, cause, ejected_ms, "a backend is ejected");
@@ -286,6 +295,7 @@ impl BackendState {
         let (upstream, backend) = (&*self.upstream, &*self.url);
         match change {
             BreakerChange::Opened(open_for) => {
+                self.causes.note(LeftOut::Open, cause);
                 tracing::warn!(
                     event = events::BREAKER_OPENED,
                     upstream,

@@ -66,7 +66,7 @@ pub(crate) struct TrialPermit {
 /// An open state, as the admin API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakerShown {
-    Open,
+    Open { until: Instant },
     HalfOpen,
 }
 
@@ -182,7 +182,7 @@ impl Breaker {
     pub(crate) fn phase(&self) -> Option<BreakerShown> {
         match self.state().phase {
             BreakerPhase::Closed => None,
-            BreakerPhase::Open { .. } => Some(BreakerShown::Open),
+            BreakerPhase::Open { until } => Some(BreakerShown::Open { until }),
             BreakerPhase::HalfOpen { .. } => Some(BreakerShown::HalfOpen),
         }
     }

@@ -85,6 +85,11 @@ impl Ejection {
         duration
     }
 
+    /// Returns the end of the last ejection.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.state().last.map(|(until, _)| until)
+    }
+
     /// Returns how often the backend was ejected.
     pub(crate) fn total(&self) -> u64 {
         self.state().total
