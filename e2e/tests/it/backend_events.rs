@@ -179,3 +179,33 @@ async fn each_request_has_one_event_at_its_begin_and_one_at_its_end() {
         assert_eq!(events, ["request_begins", event], "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_line_of_a_request_has_its_backend_its_attempts_and_its_bytes() {
+    let good = Switched::start().await;
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (dead, good_url) = (format!("{{url: \"http://{unused}\"}}"), good.url());
+    let upstreams = format!(
+        "[{{name: pair, backends: [{dead}, {{url: \"{good_url}\"}}], retry: {{on: [connect], backoff: 0s}}}}, \
+         {{name: gone, backends: [{dead}]}}]"
+    );
+    let open = "auth: {type: none}";
+    let routes = format!("[{{path: /pair, upstreams: pair, {open}}}, {{path: /gone, upstreams: gone, {open}}}]");
+    let gateway = Gateway::start(Setup::new().section("upstreams", &upstreams).section("routes", &routes)).await;
+    let line = async |call: Call, status: u16, event: &str| {
+        let id = gateway.call(call).await.expect(status).header("x-request-id").unwrap().to_owned();
+        eventually(event, async || lines(&gateway, event, "request_id", &id).pop()).await
+    };
+    let mut attempts = Vec::new();
+    for _ in 0..2 {
+        let line = line(Call::post("/pair", "12345"), 200, "request_ends").await;
+        assert_eq!((&line["backend"], &line["request_bytes"]), (&good_url.as_str().into(), &5.into()), "{line}");
+        assert_eq!((&line["upstream"], &line["outcome"]), (&"pair".into(), &"completed".into()));
+        attempts.push(line["attempts"].as_u64().unwrap());
+    }
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 2], "one of two requests begins at the dead backend");
+    let line = line(Call::get("/gone"), 502, "upstream_failed").await;
+    assert_eq!((&line["status"], &line["outcome"]), (&502.into(), &"failed".into()), "{line}");
+    assert_eq!((&line["code"], &line["attempts"]), (&"upstream_connect".into(), &1.into()), "{line}");
+}

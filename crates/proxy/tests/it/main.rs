@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod address;
 mod alternatives;
+mod balancing;
 mod basic;
 #[cfg(test)]
 mod buffered;

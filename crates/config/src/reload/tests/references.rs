@@ -41,6 +41,8 @@ fn naming(path: &Path) -> Vec<String> {
         format!("routes: [{{path: /a, respond: {{body: \"file:{path}\"}}}}]"),
         format!("auth: [{{name: a, type: jwt, algorithms: [RS256], public_key: \"file:{path}\"}}]"),
         tls("ca"),
+        tls("cert"),
+        tls("key"),
         format!("listen: [{{address: \"127.0.0.1:1\", tls: {{cert: {path}, key: {path}}}}}]"),
         format!("control: {{tls: {{cert: {path}, key: {path}}}}}"),
     ]
