@@ -372,8 +372,11 @@ fn target(port: u16, check: CheckRules, begin: Instant, reports: &Reports) -> Ch
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_hangs_is_out_within_29_seconds() {
-    // The listener accepts connections, and nobody responds on them.
+async fn a_backend_that_hangs_is_out_within_29_seconds_and_back_within_60_of_its_recovery() {
+    /// The default of `slow_start`: the time in which the share of a backend that is back grows to its whole.
+    const SLOW_START: u64 = 10;
+    const RECOVERY: u64 = 40;
+    // The listener accepts connections, and nobody responds on them until the recovery.
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = hanging.local_addr().unwrap().port();
     let (begin, reports) = (Instant::now(), Reports::default());
@@ -384,13 +387,30 @@ async fn a_backend_that_hangs_is_out_within_29_seconds() {
     // It was healthy until now, and the next check comes after the whole interval.
     let known = job.schedules.values_mut().next().unwrap();
     (known.state, known.due) = (HealthState::Healthy { failures: 0 }, begin + Duration::from_secs(10));
-    while begin.elapsed() < Duration::from_secs(40) {
+    let (mut hanging, mut serving, mut shares) = (Some(hanging), JoinSet::new(), Vec::new());
+    while begin.elapsed() < Duration::from_secs(RECOVERY + 60) {
+        if let Some(recovered) = hanging.take_if(|_| begin.elapsed() >= Duration::from_secs(RECOVERY)) {
+            serving.spawn(async move {
+                while let Ok((mut stream, _)) = recovered.accept().await {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                }
+            });
+        }
         job.run().await.unwrap();
+        if shares.len() as u64 <= begin.elapsed().as_secs() {
+            shares.push(reports.lock().unwrap().last().is_none_or(|(_, healthy)| *healthy != Some(false)));
+        }
         tokio::time::sleep(SPEC.period).await;
     }
+    let shown: String = shares.iter().map(|is_in| if *is_in { '1' } else { '0' }).collect();
+    println!("in use at each second: {shown}");
     let reports = reports.lock().unwrap();
     let out = reports.iter().find(|(_, healthy)| *healthy == Some(false)).unwrap();
     assert!((26..=29).contains(&out.0), "{reports:?}");
+    let back = reports.iter().find(|(at, healthy)| *at > RECOVERY && *healthy == Some(true)).unwrap();
+    assert!(back.0 + SLOW_START <= RECOVERY + 60, "it has its whole share: {reports:?}");
+    assert!(reports.iter().all(|(at, healthy)| *at <= back.0 || *healthy == Some(true)), "{reports:?}");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod connections;
 mod explain;
 #[cfg(test)]
 mod failing_backends;
+mod failing_http2;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]
