@@ -137,7 +137,9 @@ async fn each_change_of_a_backend_is_one_event_with_its_cause_and_durations() {
         (&ejected, ["backend_ejected", "backend_returned"]),
         (&broken, ["breaker_opened", "breaker_closed"]),
     ] {
-        events.map(|event| once(&gateway, event, &backend.url()));
+        for event in events {
+            once(&gateway, event, &backend.url());
+        }
     }
 }
 
