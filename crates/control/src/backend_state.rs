@@ -18,6 +18,8 @@ pub(crate) enum BackendStateWord {
     Unhealthy,
     /// The backend is ejected after failures in a row.
     Ejected,
+    /// The weight of the backend is 0: it gets no new requests.
+    Drained,
 }
 
 impl From<BackendCondition> for BackendStateWord {

@@ -8,6 +8,7 @@ mod limit_state;
 mod target_state;
 mod unknown_subject;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
@@ -16,12 +17,13 @@ use config::{ExplainedAuthentication, Explanation, Snapshot, WrittenRequest};
 use meter::Meter;
 use serde::Serialize;
 use store::{DatabaseError, Store};
-use telemetry::{BackendBoard, BackendStatus};
+use telemetry::BackendBoard;
 use thiserror::Error;
 use utoipa::ToSchema;
 
 use crate::backend_state::BackendStateWord;
 use crate::budgets::{BudgetSources, ExplainedBudget};
+use crate::moment::rfc3339;
 use crate::source_state::SourceView;
 pub use holder::HolderName;
 use holder::{ExplainedKey, ExplainedSubject, Holder};
@@ -110,6 +112,11 @@ struct ExplainedBackendState {
     /// The URL of the backend.
     url: String,
     state: BackendStateWord,
+    /// Why the backend is not available: the error of its last failed check, or `connect`, `reset`, `timeout` or `status`.
+    cause: Option<String>,
+    /// The end of the ejection, or of the time for which the circuit breaker admits no requests; null if it is not known.
+    #[schema(format = DateTime)]
+    ends_at: Option<String>,
 }
 
 impl<'a> ExplanationSources<'a> {
@@ -118,15 +125,28 @@ impl<'a> ExplanationSources<'a> {
         let upstreams =
             explanation.action.iter().flat_map(|action| &action.upstreams).map(|upstream| upstream.name.as_str());
         let names: Vec<&str> = upstreams.collect();
-        let mut states: Vec<_> = self.board.backends().unwrap_or_default();
-        states.retain(|status| names.contains(&&*status.upstream));
-        states.sort_by(|a, b| (&a.upstream, &a.url).cmp(&(&b.upstream, &b.url)));
-        let shown = |status: &BackendStatus| ExplainedBackendState {
-            upstream: status.upstream.to_string(),
-            url: status.url.to_string(),
-            state: status.condition.into(),
-        };
-        states.iter().map(shown).collect()
+        let Some(states) = self.board.backends() else { return Vec::new() };
+        let now = self.clock.now();
+        let mut shown: BTreeMap<(String, String), ExplainedBackendState> = BTreeMap::new();
+        for status in states.iter().filter(|status| names.contains(&&*status.upstream)) {
+            let state = ExplainedBackendState {
+                upstream: status.upstream.to_string(),
+                url: status.url.to_string(),
+                state: status.condition.into(),
+                cause: status.cause.as_deref().map(str::to_owned),
+                ends_at: status.ends_in.map(|wait| rfc3339(now.after(wait))),
+            };
+            shown.insert((state.upstream.clone(), state.url.clone()), state);
+        }
+        for upstream in self.snapshot.traffic.upstreams.iter().filter(|upstream| names.contains(&&*upstream.name)) {
+            for backend in upstream.backends().iter().filter(|backend| backend.weight == 0) {
+                let (upstream, url) = (upstream.name.to_string(), backend.origin.to_string());
+                let of = (upstream.clone(), url.clone());
+                let state = BackendStateWord::Drained;
+                shown.insert(of, ExplainedBackendState { upstream, url, state, cause: None, ends_at: None });
+            }
+        }
+        shown.into_values().collect()
     }
 
     /// Returns the sources of the members of the upstreams of an explained request.

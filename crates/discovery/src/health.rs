@@ -74,16 +74,27 @@ pub struct HealthChecks {
     targets: Targets,
     tls: Arc<ClientConfig>,
     schedules: HashMap<Arc<str>, Scheduled>,
-    running: JoinSet<(Arc<str>, Result<(), CheckFailure>)>,
+    running: JoinSet<EndedCheck>,
     random: RandomState,
     begun: u64,
+    /// The number of schedules so far.
+    generations: u64,
 }
 
 struct Scheduled {
     backend: CheckedBackend,
+    /// The number of the schedule: the late result of a check that a reload has replaced is dropped.
+    generation: u64,
     state: HealthState,
     due: Instant,
     is_running: bool,
+}
+
+/// A check that has ended.
+struct EndedCheck {
+    id: Arc<str>,
+    generation: u64,
+    result: Result<(), CheckFailure>,
 }
 
 /// The state of one backend, as its checks determine it.
@@ -122,7 +133,7 @@ impl HealthChecks {
     #[must_use]
     pub fn new(targets: Targets, tls: Arc<ClientConfig>) -> Self {
         let (schedules, running, random) = Default::default();
-        Self { targets, tls, schedules, running, random, begun: 0 }
+        Self { targets, tls, schedules, running, random, begun: 0, generations: 0 }
     }
 
     /// Takes over the configuration. The state of a backend remains if its check does not change.
@@ -138,8 +149,12 @@ impl HealthChecks {
             is_kept
         });
         for target in targets.iter() {
-            let new =
-                || Scheduled { backend: target.clone(), state: HealthState::Unknown, due: now, is_running: false };
+            let generations = &mut self.generations;
+            let new = || {
+                *generations += 1;
+                let (backend, generation, state) = (target.clone(), *generations, HealthState::Unknown);
+                Scheduled { backend, generation, state, due: now, is_running: false }
+            };
             let known = self.schedules.entry(target.id.clone()).or_insert_with(new);
             known.backend.clone_from(target);
         }
@@ -157,17 +172,18 @@ impl HealthChecks {
             scripts += usize::from(is_script(known));
             known.is_running = true;
             let (id, endpoint, check) = (id.clone(), known.backend.endpoint.clone(), known.backend.check.clone());
-            let tls = self.tls.clone();
+            let (tls, generation) = (self.tls.clone(), known.generation);
             self.running.spawn(async move {
                 let checked = timeout(check.timeout, probe::check(&endpoint, &check.probe, &tls)).await;
-                (id, checked.unwrap_or(Err(CheckFailure::TimedOut)))
+                EndedCheck { id, generation, result: checked.unwrap_or(Err(CheckFailure::TimedOut)) }
             });
         }
     }
 
-    fn record(&mut self, id: &Arc<str>, result: Result<(), CheckFailure>) {
+    fn record(&mut self, ended: EndedCheck) {
+        let EndedCheck { id, generation, result } = ended;
         let pause_part = self.next_part();
-        let Some(known) = self.schedules.get_mut(id) else { return };
+        let Some(known) = self.schedules.get_mut(&id).filter(|known| known.generation == generation) else { return };
         let check = &known.backend.check;
         let (state, is_changing) = known.state.after(result.is_err(), check);
         let pause = if is_changing { check.interval.min(CHANGING) } else { check.interval };
@@ -190,7 +206,7 @@ impl Job for HealthChecks {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         while let Some(ended) = self.running.try_join_next() {
             match ended {
-                Ok((id, result)) => self.record(&id, result),
+                Ok(ended) => self.record(ended),
                 Err(error) => tracing::error!(%error, "a health check ended with an internal error"),
             }
         }

@@ -6,6 +6,7 @@
 
 pub(crate) mod attempt_result;
 pub(crate) mod backend;
+pub(crate) mod backend_causes;
 pub(crate) mod backends;
 pub(crate) mod breaker;
 pub(crate) mod connect;

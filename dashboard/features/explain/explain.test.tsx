@@ -56,6 +56,7 @@ const EXPLANATION = {
     { kind: "requests_per_minute", name: "requests_per_minute", limit: 60, remaining: 12, resets_at: null, reason: null, place: null },
   ],
   subject: null,
+  backends: [],
   budgets: [{ dimension: "user", id: "u1", per: "day", credits: 1_000, used: 12, remaining: 988, resets_at: "2026-11-21T00:00:00Z", source: "plan", place: "tollgate.yaml:30:5", reason: null }],
   budgets_reason: null,
 };
@@ -111,6 +112,28 @@ describe("ExplainPage", () => {
     answering({ body: { ...EXPLANATION, authentication: { ...authentication, alternatives: [{ ...credential, type: "key" }, { ...token, decides: false }] } } });
     await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
     expect(await screen.findByText("Decided by: none, as the request has no credential of an alternative")).toBeVisible();
+  });
+
+  it("shows why a backend gets no requests, and until when", async () => {
+    const url = (nth: number) => `http://127.0.0.1:900${nth}`;
+    const backends = [1, 2, 3, 4].map((nth) => ({ url: `${url(nth)}/v2/users/7?a=b`, weight: nth === 3 ? 0 : 1 }));
+    const action = { ...EXPLANATION.action, upstreams: [{ ...EXPLANATION.action.upstreams[0], backends }] };
+    const state = { upstream: "users", cause: null, ends_at: null };
+    const states = [
+      { ...state, url: url(1), state: "unhealthy", cause: "the status is 500" },
+      { ...state, url: url(2), state: "ejected", cause: "reset", ends_at: "2026-11-20T12:00:30Z" },
+      { ...state, url: url(4), state: "available" },
+      { ...state, upstream: "other", url: url(4), state: "open" },
+    ];
+    answering({ body: { ...EXPLANATION, action, backends: states } });
+    show(<ExplainPage />);
+    await userEvent.type(await screen.findByLabelText("URL"), "/x{Enter}");
+    const line = (nth: number) => screen.getByText(backends[nth - 1]?.url ?? "").closest("li");
+    expect(await screen.findByText("Unhealthy")).toBeVisible();
+    expect(line(1)).toHaveTextContent("weight 1 Unhealthy the status is 500");
+    expect(line(2)).toHaveTextContent(/Ejected the connection was reset, until .*30/);
+    expect(line(3)).toHaveTextContent(/weight 0 Drained$/);
+    expect(line(4)).toHaveTextContent(/weight 1 Available$/);
   });
 
   it("refuses what is no request before it is sent, and keeps it", async () => {

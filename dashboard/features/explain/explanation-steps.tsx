@@ -2,6 +2,7 @@
 
 import { measureOf } from "@/features/budgets/budget-figures";
 import { AuthenticationStep } from "@/features/explain/authentication-step";
+import { BackendState } from "@/features/explain/backend-state";
 import { BudgetState } from "@/features/explain/budget-state";
 import { LimitTable } from "@/features/explain/limit-table";
 import { Place, Step } from "@/features/explain/step";
@@ -61,7 +62,7 @@ export function ExplanationSteps({ explanation }: { explanation: Explanation }) 
   );
 }
 
-function ActionStep({ explanation: { request, action } }: { explanation: Explanation }) {
+function ActionStep({ explanation: { request, action, backends: states } }: { explanation: Explanation }) {
   const t = useMessages();
   const format = useFormat();
   if (!action) return null;
@@ -89,7 +90,7 @@ function ActionStep({ explanation: { request, action } }: { explanation: Explana
               <span className="t3 sm">{t.explain.strategy}: <code className="mono">{strategy}</code></span>
               <ul className="reasons">
                 {backends.map((backend) => (
-                  <li key={backend.url}><code className="mono break-all">{backend.url}</code>{backends.length > 1 && <span className="t3 sm"> {t.explain.weight(format.count(backend.weight))}</span>}</li>
+                  <li key={backend.url}><code className="mono break-all">{backend.url}</code>{backends.length > 1 && <span className="t3 sm"> {t.explain.weight(format.count(backend.weight))}</span>} <BackendState upstream={name} backend={backend} states={states} /></li>
                 ))}
               </ul>
             </dd>

@@ -13,7 +13,7 @@ import { useFormat, useMessages } from "@/lib/language";
 import type { Rate, Reading } from "@/lib/rates";
 import type { Messages } from "@/messages/en";
 
-const TONES = { available: "ok", open: "bad", half_open: "warn", unhealthy: "bad", ejected: "warn" } as const;
+const TONES = { available: "ok", open: "bad", half_open: "warn", unhealthy: "bad", ejected: "warn", drained: "" } as const;
 
 /** The upstreams and providers, with the state and the load of each backend now. */
 export function UpstreamsPage() {

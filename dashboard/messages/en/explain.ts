@@ -74,6 +74,7 @@ export const explain = {
   strategy: "Choice of the backend",
   backends: "Backends",
   weight: (weight: string) => `weight ${weight}`,
+  causes: { connect: "no connection", reset: "the connection was reset", timeout: "no response in time", status: "a status of a failure" } as Record<string, string>,
   response: "Response",
   decided: "A credential or the upstream decides the status.",
   place: "Configuration",

@@ -16,7 +16,7 @@ export const upstreams = {
   p95: "p95",
   latencyHelp: "Until the head of the response, since the server started",
   provider: "Provider",
-  states: { available: "Available", open: "Breaker open", half_open: "Breaker half-open", unhealthy: "Unhealthy", ejected: "Ejected" },
+  states: { available: "Available", open: "Breaker open", half_open: "Breaker half-open", unhealthy: "Unhealthy", ejected: "Ejected", drained: "Drained" },
   unused: "Not used yet",
   drained: "Drained",
   available: (available: string, all: string) => `${available} of ${all} available`,

@@ -76,6 +76,7 @@ export const explain: Messages["explain"] = {
   strategy: "Pemilihan backend",
   backends: "Backend",
   weight: (weight) => `bobot ${weight}`,
+  causes: { connect: "tidak ada koneksi", reset: "koneksi terputus", timeout: "tidak ada respons tepat waktu", status: "status kegagalan" },
   response: "Respons",
   decided: "Kredensial atau upstream menentukan status.",
   place: "Konfigurasi",

@@ -18,7 +18,7 @@ export const upstreams: Messages["upstreams"] = {
   p95: "p95",
   latencyHelp: "Sampai kepala respons, sejak server dimulai",
   provider: "Penyedia",
-  states: { available: "Tersedia", open: "Pemutus terbuka", half_open: "Pemutus setengah terbuka", unhealthy: "Tidak sehat", ejected: "Dikeluarkan" },
+  states: { available: "Tersedia", open: "Pemutus terbuka", half_open: "Pemutus setengah terbuka", unhealthy: "Tidak sehat", ejected: "Dikeluarkan", drained: "Dikosongkan" },
   unused: "Belum dipakai",
   drained: "Dikosongkan",
   available: (available: string, all: string) => `${available} dari ${all} tersedia`,

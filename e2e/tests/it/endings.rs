@@ -256,3 +256,31 @@ async fn a_call_with_partly_reported_usage_is_billed_the_part_and_charged_its_re
         assert!(tokens > 18 && money == tokens * RATE, "{ending} {ended:?}");
     }
 }
+
+#[tokio::test]
+async fn a_call_that_is_read_on_after_its_client_left_is_charged_and_billed_its_usage() {
+    let (permit, gate) = tokio::sync::watch::channel(false);
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let mut gate = gate.clone();
+        async move {
+            turn.read_body().await;
+            turn.stream(EVENTS).await;
+            turn.chunk(TEXT).await;
+            let _ = gate.wait_for(|is_open| *is_open).await;
+            for piece in [USAGE, DONE, b""] {
+                turn.chunk(piece).await;
+            }
+            Some(turn)
+        }
+    })
+    .await;
+    let setup = setup("openai", &upstream, "{}").section("timeouts", "{idle: 20s}").section("on_hangup", "drain");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("small").await.key;
+    take(&gateway, &upstream, call(&key, "drain"), Some("\"a\"")).await;
+    let gone = async || (gateway.gauge("tollgate_connections").await == 0).then_some(());
+    eventually("the client has disconnected", gone).await;
+    permit.send_replace(true);
+    let ended = newest(gateway.folder(), 1).await;
+    check("drain", &ended, (200, "caller_gone", Amount::Reported), &mut None);
+}

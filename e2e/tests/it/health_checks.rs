@@ -35,6 +35,11 @@ impl Checked {
         Self { upstream, state }
     }
 
+    /// Returns the number of checks that have begun.
+    fn checks(&self) -> usize {
+        self.upstream.seen().iter().filter(|request| request.head.first.starts_with("GET /health ")).count()
+    }
+
     /// Returns the number of requests of clients.
     fn served(&self) -> usize {
         self.upstream.seen().iter().filter(|request| request.head.first.starts_with("GET /x ")).count()
@@ -90,6 +95,17 @@ async fn a_backend_that_fails_its_checks_gets_no_requests_until_it_has_recovered
     }
     gateway.logs("a backend is unhealthy").await;
     gateway.logs("a backend is healthy again").await;
+}
+
+#[tokio::test]
+async fn a_backend_is_in_use_before_the_end_of_its_first_check() {
+    let (hanging, steady) = (Checked::start().await, Checked::start().await);
+    hanging.state.store(HANGS, Ordering::SeqCst);
+    let gateway = start_with(&[&hanging, &steady], "path: /health, timeout: 1m").await;
+    eventually("the first check begins", async || (hanging.checks() > 0).then_some(())).await;
+    send(&gateway, 10).await;
+    assert_eq!((hanging.served(), steady.served()), (5, 5));
+    assert_eq!(hanging.checks(), 1, "it has not ended");
 }
 
 #[tokio::test]

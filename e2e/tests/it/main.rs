@@ -10,6 +10,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod backend_events;
 mod backlog;
 mod billing;
 mod billing_example;

@@ -69,16 +69,6 @@ impl Auth {
         }
     }
 
-    /// Whether clients of the route may have a key of a user.
-    #[must_use]
-    pub fn accepts_keys_of_users(&self) -> bool {
-        match self {
-            Self::Key => true,
-            Self::None | Self::Jwt(_) | Self::Listed(_) | Self::Redis(_) | Self::Basic(_) | Self::Forward(_) => false,
-            Self::Any(alternatives) => alternatives.iter().any(Self::accepts_keys_of_users),
-        }
-    }
-
     /// Returns the headers that the route does not forward. Keys of users are recognized by their form instead.
     #[must_use]
     pub fn withheld(&self) -> WithheldHeaders {

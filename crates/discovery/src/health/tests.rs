@@ -113,6 +113,108 @@ async fn a_check_of_http_compares_the_status() {
     assert!(error.starts_with("the response is invalid or incomplete"), "{error}");
 }
 
+/// A probe with a host and a field of its own.
+fn get_as(host: &str) -> Probe {
+    let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-check"), "1".parse().unwrap())]);
+    Probe::Http { path: "/health".to_owned(), host: Some(host.to_owned()), headers, statuses: 200..=299 }
+}
+
+#[tokio::test]
+async fn a_check_has_the_configured_host_and_fields() {
+    let (server, requests) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(checked(server.port, &get_as("other.test")).await, Ok(()));
+    let request = requests.lock().unwrap().first().unwrap().to_lowercase();
+    assert!(request.contains("\r\nhost: other.test\r\n") && request.contains("\r\nx-check: 1\r\n"), "{request}");
+    assert!(!request.contains("backend.test"), "{request}");
+}
+
+#[tokio::test]
+async fn a_check_of_h2c_is_a_request_over_http2() {
+    for (status, expected) in [(204, Ok(())), (503, Err("the status is 503".to_owned()))] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let mut seen = String::new();
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                seen = format!("{} {} {:?}", request.method(), request.uri(), request.headers()["x-check"]);
+                let response = http::Response::builder().status(status).body(()).unwrap();
+                respond.send_response(response, true).unwrap();
+            }
+            seen
+        });
+        let endpoint = CheckedEndpoint { scheme: CheckedScheme::H2c, ..endpoint(port) };
+        let result = probe::check(&endpoint, &get_as("other.test"), &tls()).await;
+        assert_eq!(result.map_err(|error| error.to_string()), expected);
+        let seen = tasks.join_next().await.unwrap().unwrap();
+        assert_eq!(seen, "GET http://other.test/v1/health \"1\"");
+    }
+}
+
+#[tokio::test]
+async fn a_check_over_tls_verifies_the_name_of_the_backend() {
+    let signed = rcgen::generate_simple_self_signed(["backend.test".to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    let server = server.unwrap().with_no_client_auth().with_single_cert(vec![signed.cert.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(signed.cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let trusting = Arc::new(client.with_root_certificates(roots).with_no_client_auth());
+    let endpoint = |authority: &str| CheckedEndpoint {
+        scheme: CheckedScheme::Https,
+        authority: authority.to_owned(),
+        ..endpoint(port)
+    };
+    let check = async |authority: &str, tls| {
+        let result = probe::check(&endpoint(authority), &get(200..=299), tls).await;
+        result.map_err(|error| error.to_string())
+    };
+    assert_eq!(check("backend.test", &trusting).await, Ok(()));
+    for (authority, tls) in [("other.test", &trusting), ("backend.test", &tls())] {
+        let error = check(authority, tls).await.unwrap_err();
+        assert!(error.starts_with("TLS failed"), "{authority}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn at_most_16_scripts_run_at_once_and_other_checks_do_not_wait_for_them() {
+    let reports = Reports::default();
+    let script = || with_probe(Probe::Script(vec!["/bin/sleep".to_owned(), "600".to_owned()]));
+    let (server, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let named = |id: usize, check| CheckedBackend {
+        id: format!("u http://{id}").into(),
+        ..target(server.port, CheckRules { timeout: Duration::from_secs(600), ..check }, Instant::now(), &reports)
+    };
+    let mut all: Vec<CheckedBackend> = (0..40).map(|id| named(id, script())).collect();
+    all.push(named(40, with_probe(get(200..=299))));
+    let targets: Arc<[CheckedBackend]> = Arc::from(all);
+    let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
+    while reports.lock().unwrap().is_empty() {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    job.run().await.unwrap();
+    assert_eq!(job.running.len(), SCRIPTS_MAX);
+    assert_eq!(job.schedules.values().filter(|known| known.is_running).count(), SCRIPTS_MAX);
+    assert!(reports.lock().unwrap().iter().all(|(_, healthy)| *healthy == Some(true)), "only the other one ended");
+}
+
 #[tokio::test]
 async fn a_check_needs_a_connection_to_a_permitted_address() {
     let (server, _) = server(b"").await;
@@ -270,8 +372,11 @@ fn target(port: u16, check: CheckRules, begin: Instant, reports: &Reports) -> Ch
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backend_that_hangs_is_out_within_29_seconds() {
-    // The listener accepts connections, and nobody responds on them.
+async fn a_backend_that_hangs_is_out_within_29_seconds_and_back_within_60_of_its_recovery() {
+    /// The default of `slow_start`: the time in which the share of a backend that is back grows to its whole.
+    const SLOW_START: u64 = 10;
+    const RECOVERY: u64 = 40;
+    // The listener accepts connections, and nobody responds on them until the recovery.
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = hanging.local_addr().unwrap().port();
     let (begin, reports) = (Instant::now(), Reports::default());
@@ -282,13 +387,30 @@ async fn a_backend_that_hangs_is_out_within_29_seconds() {
     // It was healthy until now, and the next check comes after the whole interval.
     let known = job.schedules.values_mut().next().unwrap();
     (known.state, known.due) = (HealthState::Healthy { failures: 0 }, begin + Duration::from_secs(10));
-    while begin.elapsed() < Duration::from_secs(40) {
+    let (mut hanging, mut serving, mut shares) = (Some(hanging), JoinSet::new(), Vec::new());
+    while begin.elapsed() < Duration::from_secs(RECOVERY + 60) {
+        if let Some(recovered) = hanging.take_if(|_| begin.elapsed() >= Duration::from_secs(RECOVERY)) {
+            serving.spawn(async move {
+                while let Ok((mut stream, _)) = recovered.accept().await {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                }
+            });
+        }
         job.run().await.unwrap();
+        if shares.len() as u64 <= begin.elapsed().as_secs() {
+            shares.push(reports.lock().unwrap().last().is_none_or(|(_, healthy)| *healthy != Some(false)));
+        }
         tokio::time::sleep(SPEC.period).await;
     }
+    let shown: String = shares.iter().map(|is_in| if *is_in { '1' } else { '0' }).collect();
+    println!("in use at each second: {shown}");
     let reports = reports.lock().unwrap();
     let out = reports.iter().find(|(_, healthy)| *healthy == Some(false)).unwrap();
     assert!((26..=29).contains(&out.0), "{reports:?}");
+    let back = reports.iter().find(|(at, healthy)| *at > RECOVERY && *healthy == Some(true)).unwrap();
+    assert!(back.0 + SLOW_START <= RECOVERY + 60, "it has its whole share: {reports:?}");
+    assert!(reports.iter().all(|(at, healthy)| *at <= back.0 || *healthy == Some(true)), "{reports:?}");
 }
 
 #[tokio::test]
@@ -308,4 +430,29 @@ async fn a_backend_that_is_not_checked_any_more_is_reported_once() {
     job.run().await.unwrap();
     let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
     assert_eq!(reports, [Some(true), None]);
+}
+
+#[tokio::test]
+async fn the_late_result_of_a_replaced_check_is_dropped() {
+    let (hanging, requests) = server(b"").await;
+    let (good, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let (begin, reports) = (Instant::now(), Reports::default());
+    let old = CheckRules { timeout: Duration::from_millis(300), ..with_probe(get(200..=299)) };
+    let targets: Arc<Mutex<Arc<[CheckedBackend]>>> =
+        Arc::new(Mutex::new(Arc::from([target(hanging.port, old, begin, &reports)])));
+    let current = targets.clone();
+    let mut job = HealthChecks::new(Arc::new(move || current.lock().unwrap().clone()), tls());
+    while requests.lock().unwrap().is_empty() {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // A reload replaces the check while it runs. The new one succeeds at once, and the next is due after an hour.
+    let new = CheckRules { interval: Duration::from_hours(1), ..with_probe(get(200..=299)) };
+    *targets.lock().unwrap() = Arc::from([target(good.port, new, begin, &reports)]);
+    while !job.running.is_empty() || reports.lock().unwrap().len() < 2 {
+        job.run().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
+    assert_eq!(reports, [None, Some(true)], "the old check ended, then the new one decided alone");
 }

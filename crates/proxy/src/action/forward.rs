@@ -96,9 +96,7 @@ pub(crate) async fn forward_to(
 ) -> Result<Handled, Problem> {
     let ForwardedRoute { route, upstream } = to;
     let policy = &route.policy;
-    if policy.auth.accepts_keys_of_users() {
-        check_key_places(&account.request)?;
-    }
+    check_key_places(&account.request)?;
     let upgrades = route.websocket && tunnel::is_requested(&account.request.head, body);
     if upgrades {
         tunnel::check(&account.request.head)?;
@@ -285,7 +283,8 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     Ok(edits)
 }
 
-/// Refuses a key in the query or in a cookie: it would reach the upstream, and the logs on its way.
+/// Refuses a key in the query or in a cookie, on routes without authentication too: it would reach the upstream, and the logs
+/// on its way.
 fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
     let (head, prefix) = (&request.head, &request.snapshot.process.brand.key_prefix);
     let place = if head.query().is_some_and(|query| contains_key(query.as_bytes(), prefix)) {

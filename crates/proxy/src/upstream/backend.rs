@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::metrics::failure_log::FailureLog;
 use crate::upstream::attempt_result::AttemptResult;
+use crate::upstream::backend_causes::{BackendCauses, LeftOut};
 use crate::upstream::breaker::{Breaker, BreakerChange, BreakerShown, TrialPermit};
 use crate::upstream::connection_limit::ConnectionLimit;
 use crate::upstream::ejection::{Ejection, EjectionPhase, may_eject};
@@ -39,7 +40,10 @@ pub struct BackendState {
     unreachable: FailureLog,
     breaker: Arc<Breaker>,
     ejection: Ejection,
+    causes: BackendCauses,
     health: AtomicU8,
+    /// When checks last changed the health, in nanoseconds since `begun`; 0 before that.
+    changed_ns: AtomicU64,
     /// The number of checks that succeeded, and of those that failed.
     checks: [AtomicU64; 2],
     /// Held while it is decided whether a backend is ejected: two workers must not eject the last two.
@@ -81,7 +85,9 @@ impl BackendState {
             unreachable: FailureLog::default(),
             breaker: Arc::default(),
             ejection: Ejection::default(),
+            causes: BackendCauses::default(),
             health: AtomicU8::new(UNKNOWN),
+            changed_ns: AtomicU64::new(0),
             checks: Default::default(),
             ejecting,
             latency: PeakEwma::new(begun),
@@ -154,38 +160,58 @@ impl BackendState {
         let [succeeded, failed] = &self.checks;
         (if failure.is_some() { failed } else { succeeded }).fetch_add(1, Ordering::Relaxed);
         let health = if is_healthy { HEALTHY } else { UNHEALTHY };
+        if failure.is_some() {
+            self.causes.note(LeftOut::Unhealthy, failure);
+        }
         let was = self.health.swap(health, Ordering::Relaxed);
-        let (upstream, backend) = (&*self.upstream, &*self.url);
+        let (upstream, backend, now) = (&*self.upstream, &*self.url, Instant::now());
         if was != UNHEALTHY && !is_healthy {
+            let healthy_ms = in_ms(self.health_lasted(now));
             tracing::warn!(
                 event = events::BACKEND_UNHEALTHY,
                 upstream,
                 backend,
                 cause = failure,
+                healthy_ms,
                 "a backend is unhealthy"
             );
         } else if was == UNHEALTHY && is_healthy {
-            self.start(Instant::now());
-            tracing::info!(event = events::BACKEND_HEALTHY, upstream, backend, "a backend is healthy again");
+            self.start(now);
+            let unhealthy_ms = in_ms(self.health_lasted(now));
+            tracing::info!(
+                event = events::BACKEND_HEALTHY,
+                upstream,
+                backend,
+                unhealthy_ms,
+                "a backend is healthy again"
+            );
         }
+    }
+
+    /// Returns how long the health did not change before `now`, and notes that it does.
+    fn health_lasted(&self, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.begun);
+        let since_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        since.saturating_sub(Duration::from_nanos(self.changed_ns.swap(since_ns, Ordering::Relaxed)))
     }
 
     /// Notes that the backend is not checked any more: it is used.
     pub fn unchecked(&self) {
         self.health.store(UNKNOWN, Ordering::Relaxed);
+        self.health_lasted(Instant::now());
     }
 
     /// Returns the state as the metrics and the admin API show it. A backend that is out for several reasons has the first
     /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {
-        let (breaker, is_unhealthy, is_ejected) =
-            (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(Instant::now()));
-        let condition = match breaker {
-            _ if is_unhealthy => BackendCondition::Unhealthy,
-            _ if is_ejected => BackendCondition::Ejected,
-            Some(BreakerShown::Open) => BackendCondition::Open,
-            Some(BreakerShown::HalfOpen) => BackendCondition::HalfOpen,
-            None => BackendCondition::Available,
+        let now = Instant::now();
+        let (breaker, is_unhealthy, is_ejected) = (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(now));
+        let (condition, left_out, until) = match breaker {
+            _ if is_unhealthy => (BackendCondition::Unhealthy, Some(LeftOut::Unhealthy), None),
+            _ if is_ejected => (BackendCondition::Ejected, Some(LeftOut::Ejected), self.ejection.until()),
+            Some(BreakerShown::Open { until }) => (BackendCondition::Open, Some(LeftOut::Open), Some(until)),
+            Some(BreakerShown::HalfOpen) => (BackendCondition::HalfOpen, Some(LeftOut::Open), None),
+            None => (BackendCondition::Available, None, None),
         };
         let mut durations = HistogramCounts::default();
         self.counted().for_each(|worker| durations.add(&worker.durations.counts()));
@@ -194,6 +220,8 @@ impl BackendState {
             upstream: self.upstream.clone(),
             url: self.url.clone(),
             condition,
+            cause: left_out.and_then(|state| self.causes.of(state)),
+            ends_in: until.map(|until| until.saturating_duration_since(now)),
             in_flight: self.in_flight(),
             requests: self.sum(|worker| &worker.picks),
             failures: std::array::from_fn(|cause| self.failures(cause)),
@@ -218,13 +246,14 @@ impl BackendState {
         match self.ejection.phase(now) {
             EjectionPhase::In => false,
             EjectionPhase::Out => true,
-            EjectionPhase::Back(since) => {
+            EjectionPhase::Back { since, ejected_for } => {
                 self.start(since);
-                let (upstream, backend) = (&*self.upstream, &*self.url);
+                let (upstream, backend, ejected_ms) = (&*self.upstream, &*self.url, in_ms(ejected_for));
                 tracing::info!(
                     event = events::BACKEND_RETURNED,
                     upstream,
                     backend,
+                    ejected_ms,
                     "a backend that was ejected gets requests again"
                 );
                 false
@@ -240,7 +269,8 @@ impl BackendState {
         if self.is_ejected(now) || !may_eject(rules, out, peers.len()) {
             return;
         }
-        let ejected_ms = u64::try_from(self.ejection.eject(rules, now).as_millis()).unwrap_or(u64::MAX);
+        self.causes.note(LeftOut::Ejected, cause);
+        let ejected_ms = in_ms(self.ejection.eject(rules, now));
         let (upstream, backend) = (&*self.upstream, &*self.url);
         tracing::warn!(event = events::BACKEND_EJECTED, upstream, backend, cause, ejected_ms, "a backend is ejected");
     }
@@ -264,22 +294,23 @@ impl BackendState {
     fn log_breaker(&self, change: BreakerChange, cause: Option<&str>) {
         let (upstream, backend) = (&*self.upstream, &*self.url);
         match change {
-            BreakerChange::Opened => {
+            BreakerChange::Opened(open_for) => {
+                self.causes.note(LeftOut::Open, cause);
                 tracing::warn!(
                     event = events::BREAKER_OPENED,
                     upstream,
                     backend,
                     cause,
+                    open_ms = in_ms(open_for),
                     "the circuit breaker of a backend has opened"
                 );
             }
             BreakerChange::Closed(open_for) => {
-                let open_ms = u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(
                     event = events::BREAKER_CLOSED,
                     upstream,
                     backend,
-                    open_ms,
+                    open_ms = in_ms(open_for),
                     "the circuit breaker of a backend is closed again"
                 );
             }
@@ -408,6 +439,11 @@ impl BackendCounts {
             raise(count, 1);
         }
     }
+}
+
+/// Returns a duration in milliseconds, for the log.
+fn in_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Only one thread writes a count, so a load and a store are enough.

@@ -66,14 +66,15 @@ pub(crate) struct TrialPermit {
 /// An open state, as the admin API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakerShown {
-    Open,
+    Open { until: Instant },
     HalfOpen,
 }
 
 /// A change of the state, which is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakerChange {
-    Opened,
+    /// The breaker is open, and admits no request for this time.
+    Opened(Duration),
     /// The breaker is closed again after this time.
     Closed(Duration),
 }
@@ -163,7 +164,7 @@ impl Breaker {
         state.opened_at.get_or_insert(now);
         self.failures.store(0, Ordering::Relaxed);
         self.is_open.store(true, Ordering::Relaxed);
-        BreakerChange::Opened
+        BreakerChange::Opened(rules.timeout)
     }
 
     fn close(&self, state: &mut BreakerState, now: Instant) -> BreakerChange {
@@ -181,7 +182,7 @@ impl Breaker {
     pub(crate) fn phase(&self) -> Option<BreakerShown> {
         match self.state().phase {
             BreakerPhase::Closed => None,
-            BreakerPhase::Open { .. } => Some(BreakerShown::Open),
+            BreakerPhase::Open { until } => Some(BreakerShown::Open { until }),
             BreakerPhase::HalfOpen { .. } => Some(BreakerShown::HalfOpen),
         }
     }

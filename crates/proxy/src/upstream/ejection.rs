@@ -35,8 +35,11 @@ struct EjectionState {
 pub(crate) enum EjectionPhase {
     In,
     Out,
-    /// The ejection ended at this time, which no caller has noted before.
-    Back(Instant),
+    /// An ejection of this duration ended at this time, which no caller has noted before.
+    Back {
+        since: Instant,
+        ejected_for: Duration,
+    },
 }
 
 impl Ejection {
@@ -48,10 +51,10 @@ impl Ejection {
         let state = self.state();
         match state.last {
             Some((until, _)) if now < until => EjectionPhase::Out,
-            Some((until, _)) if self.is_out.swap(false, Ordering::Relaxed) => {
+            Some((until, duration)) if self.is_out.swap(false, Ordering::Relaxed) => {
                 // Failures of requests that were in flight when it was ejected say nothing about its return.
                 self.failures.store(0, Ordering::Relaxed);
-                EjectionPhase::Back(until)
+                EjectionPhase::Back { since: until, ejected_for: duration }
             }
             Some(_) | None => EjectionPhase::In,
         }
@@ -82,6 +85,11 @@ impl Ejection {
         duration
     }
 
+    /// Returns the end of the last ejection.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.state().last.map(|(until, _)| until)
+    }
+
     /// Returns how often the backend was ejected.
     pub(crate) fn total(&self) -> u64 {
         self.state().total
@@ -101,6 +109,8 @@ pub(crate) fn may_eject(rules: EjectionRules, out: usize, count: usize) -> bool 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RULES: EjectionRules = EjectionRules { failures: 3, time: Duration::from_secs(30), max_percent: 50 };
@@ -123,7 +133,8 @@ mod tests {
         assert_eq!(ejection.eject(RULES, at(0)), Duration::from_secs(30));
         assert_eq!(ejection.phase(at(29)), EjectionPhase::Out);
         assert!(!ejection.note(RULES, true) && !ejection.note(RULES, true), "two were in flight");
-        assert_eq!(ejection.phase(at(31)), EjectionPhase::Back(at(30)));
+        let ejected_for = Duration::from_secs(30);
+        assert_eq!(ejection.phase(at(31)), EjectionPhase::Back { since: at(30), ejected_for });
         assert!(!ejection.note(RULES, true), "the count begins again");
         assert_eq!(ejection.phase(at(31)), EjectionPhase::In, "one caller learns it");
         assert_eq!(ejection.eject(RULES, at(40)), Duration::from_secs(60));
@@ -135,6 +146,115 @@ mod tests {
             now += last.as_secs() + 1;
         }
         assert_eq!((last, ejection.total()), (DURATION_MAX, 23));
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// A request ends; if the backend is then to be ejected and is not, it is.
+        End(bool),
+        Look,
+        Wait(u64),
+    }
+
+    /// What an ejection should do, from the list of all earlier ones in seconds.
+    #[derive(Debug, Default)]
+    struct Model {
+        past: Vec<(u64, u64)>,
+        failures: u32,
+        is_return_noted: bool,
+    }
+
+    impl Model {
+        fn look(&mut self, now: u64) -> Shown {
+            match self.past.last() {
+                Some((_, end)) if now < *end => Shown::Out,
+                Some((begin, end)) if !self.is_return_noted => {
+                    (self.is_return_noted, self.failures) = (true, 0);
+                    Shown::Back(*end, end - begin)
+                }
+                Some(_) | None => Shown::In,
+            }
+        }
+
+        fn eject(&mut self, now: u64) -> u64 {
+            let mut in_a_row = 1;
+            let mut begin = now;
+            for (earlier, end) in self.past.iter().rev() {
+                if begin >= end + (end - earlier) {
+                    break;
+                }
+                (in_a_row, begin) = (in_a_row + 1, *earlier);
+            }
+            let duration = (RULES.time.as_secs() * in_a_row).min(300);
+            self.past.push((now, now + duration));
+            (self.failures, self.is_return_noted) = (0, false);
+            duration
+        }
+    }
+
+    /// A phase in seconds since the begin.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Shown {
+        In,
+        Out,
+        Back(u64, u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => prop::bool::weighted(0.8).prop_map(Step::End),
+            2 => Just(Step::Look),
+            2 => (1_u64..200).prop_map(Step::Wait),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn an_ejection_agrees_with_its_model(steps in steps()) {
+            let (ejection, begin) = (Ejection::default(), Instant::now());
+            let (mut model, mut now) = (Model::default(), 0);
+            let look = |now: u64| match ejection.phase(begin + Duration::from_secs(now)) {
+                EjectionPhase::In => Shown::In,
+                EjectionPhase::Out => Shown::Out,
+                EjectionPhase::Back { since, ejected_for } => {
+                    Shown::Back((since - begin).as_secs(), ejected_for.as_secs())
+                }
+            };
+            for step in steps {
+                match step {
+                    Step::Wait(seconds) => now += seconds,
+                    Step::Look => prop_assert_eq!(look(now), model.look(now)),
+                    Step::End(has_failed) => {
+                        model.failures = if has_failed { model.failures + 1 } else { 0 };
+                        let is_due = model.failures >= RULES.failures;
+                        prop_assert_eq!(ejection.note(RULES, has_failed), is_due);
+                        if is_due {
+                            let phase = model.look(now);
+                            prop_assert_eq!(&look(now), &phase);
+                            if phase != Shown::Out {
+                                let duration = ejection.eject(RULES, begin + Duration::from_secs(now));
+                                prop_assert_eq!(duration.as_secs(), model.eject(now));
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!(ejection.total(), model.past.len() as u64);
+            }
+        }
+
+        #[test]
+        fn no_ejection_exceeds_the_share_or_takes_the_last(
+            max_percent in 0_u32..=100, count in 1_usize..30, wanted in 0_usize..40,
+        ) {
+            let rules = EjectionRules { max_percent, ..RULES };
+            let out = (0..wanted).fold(0, |out, _| out + usize::from(may_eject(rules, out, count)));
+            prop_assert!(out < count && out as f64 <= count as f64 * f64::from(max_percent) / 100.0);
+            let most = (count * max_percent as usize / 100).min(count - 1);
+            prop_assert_eq!(out, most.min(wanted));
+        }
     }
 
     #[test]

@@ -150,7 +150,7 @@ routes:
     let authorization = gateway.caller().authorization();
     let key = authorization.strip_prefix("Bearer ").unwrap();
     let other = key.replace(|digit: char| digit.is_ascii_digit(), "0");
-    for route in ["/key", "/any"] {
+    for route in ["/key", "/any", "/open"] {
         for (query, fields, place) in [
             (format!("?a=1&api_key={key}"), String::new(), "the query"),
             (format!("?{other}"), String::new(), "the query"),

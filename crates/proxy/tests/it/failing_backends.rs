@@ -68,7 +68,7 @@ pub(crate) fn before(backends: &[&Switched], more: &str, route: &str) -> Gateway
     Gateway::plain(&yaml(backends, more, route))
 }
 
-fn yaml(backends: &[&Switched], more: &str, route: &str) -> String {
+pub(crate) fn yaml(backends: &[&Switched], more: &str, route: &str) -> String {
     let urls: Vec<String> =
         backends.iter().map(|backend| format!("{{url: \"http://{}\"}}", backend.raw.address)).collect();
     format!(
@@ -171,7 +171,7 @@ async fn the_other_backends_get_the_requests_of_an_open_breaker() {
 }
 
 /// Sends this number of requests, and returns how many each backend received meanwhile.
-async fn received(gateway: &Gateway, requests: usize, backends: &[&Switched]) -> Vec<usize> {
+pub(crate) async fn received(gateway: &Gateway, requests: usize, backends: &[&Switched]) -> Vec<usize> {
     let before: Vec<usize> = backends.iter().map(|backend| backend.received()).collect();
     let caller = gateway.caller();
     for _ in 0..requests {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod address;
 mod alternatives;
+mod balancing;
 mod basic;
 #[cfg(test)]
 mod buffered;
@@ -20,6 +21,7 @@ mod connections;
 mod explain;
 #[cfg(test)]
 mod failing_backends;
+mod failing_http2;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]

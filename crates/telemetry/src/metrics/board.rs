@@ -50,6 +50,10 @@ pub struct BackendStatus {
     pub url: Arc<str>,
     /// Whether it gets requests.
     pub condition: BackendCondition,
+    /// Why it gets no requests, or few: the error of a check, or one of [`FAILURE_CAUSES`].
+    pub cause: Option<Arc<str>>,
+    /// For how long it still gets none; `None` if the end is not known.
+    pub ends_in: Option<Duration>,
     /// Requests that use it now.
     pub in_flight: u64,
     /// Requests that were sent to it.

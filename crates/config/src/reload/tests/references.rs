@@ -41,6 +41,10 @@ fn naming(path: &Path) -> Vec<String> {
         format!("routes: [{{path: /a, respond: {{body: \"file:{path}\"}}}}]"),
         format!("auth: [{{name: a, type: jwt, algorithms: [RS256], public_key: \"file:{path}\"}}]"),
         tls("ca"),
+        format!("upstreams: [{{name: u, backends: [{{url: \"https://h\"}}], tls: {{cert: {path}, key: {path}}}}}]"),
+        format!("auth: [{{name: a, type: jwt, algorithms: [HS256], secret: \"file:{path}\"}}]"),
+        format!("auth: [{{name: a, type: key, keys: [{{name: k, value: \"file:{path}\"}}]}}]"),
+        format!("providers: [{{name: o, kind: openai, credential: \"file:{path}\"}}]"),
         format!("listen: [{{address: \"127.0.0.1:1\", tls: {{cert: {path}, key: {path}}}}}]"),
         format!("control: {{tls: {{cert: {path}, key: {path}}}}}"),
     ]

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Role;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub(super) fn status(url: &str, condition: BackendCondition) -> BackendStatus {
         upstream: "pair".into(),
         url: url.into(),
         condition,
+        cause: None,
+        ends_in: None,
         in_flight: 2,
         requests: 9,
         failures: [1, 0, 1, 2],
@@ -91,15 +94,21 @@ async fn members_may_not_list_upstreams() {
 async fn an_explanation_has_the_state_of_each_backend_that_may_get_the_request() {
     let board = BackendBoard::default();
     board.set(|| {
+        let ends_in = Some(Duration::from_secs(30));
         vec![
-            status("http://b", BackendCondition::Unhealthy),
-            status("http://a", BackendCondition::Available),
+            BackendStatus {
+                cause: Some("the status is 500".into()),
+                ..status("http://b", BackendCondition::Unhealthy)
+            },
+            BackendStatus { cause: Some("reset".into()), ends_in, ..status("http://a", BackendCondition::Ejected) },
+            status("http://d", BackendCondition::Available),
             BackendStatus { upstream: "other".into(), ..status("http://c", BackendCondition::Open) },
         ]
     });
     let world = World::start_with_board(Arc::new(board)).await;
+    let with_drained = CONFIGURED.replace("{url: http://b}", "{url: http://b}, {url: http://d, weight: 0}");
     let snapshot = limited(&format!(
-        "{CONFIGURED}routes: [{{path: /x, upstreams: pair, auth: {{type: none}}}}, {{path: /y, respond: {{}}}}]\n"
+        "{with_drained}routes: [{{path: /x, upstreams: pair, auth: {{type: none}}}}, {{path: /y, respond: {{}}}}]\n"
     ));
     world.configure(|running| running.traffic = snapshot.traffic.clone());
     let root = world.person_with("root", Role::Admin).await;
@@ -108,8 +117,9 @@ async fn an_explanation_has_the_state_of_each_backend_that_may_get_the_request()
         (
             "/x",
             json!([
-                {"upstream": "pair", "url": "http://a", "state": "available"},
-                {"upstream": "pair", "url": "http://b", "state": "unhealthy"},
+                {"upstream": "pair", "url": "http://a", "state": "ejected", "cause": "reset", "ends_at": "2026-11-20T12:00:30Z"},
+                {"upstream": "pair", "url": "http://b", "state": "unhealthy", "cause": "the status is 500", "ends_at": null},
+                {"upstream": "pair", "url": "http://d", "state": "drained", "cause": null, "ends_at": null},
             ]),
         ),
         ("/y", json!([])),

@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::Refusal;
-use config::snapshot::{Backend, Upstream};
+use config::snapshot::{Backend, EjectionRules, Upstream};
 
 use super::*;
 use crate::upstream::attempt_result::AttemptResult;
@@ -124,4 +124,29 @@ fn a_backend_that_is_new_beside_others_starts_with_a_part_of_its_share() {
     let share = |seconds| (new.started_share(slow, since + Duration::from_secs(seconds)) * 100.0).round();
     assert_eq!([share(0), share(5), share(9), share(11), share(1)], [10.0, 55.0, 91.0, 100.0, 100.0]);
     assert_eq!(with_new[0].started_share(slow, Instant::now()), 1.0);
+}
+
+#[test]
+fn workers_together_never_eject_the_last_two_backends() {
+    let ejection = Some(EjectionRules { failures: 1, time: Duration::from_secs(3_600), max_percent: 100 });
+    let rules = BackendRules { ejection, ..BackendRules::default() };
+    for _ in 0..200 {
+        let backends = Backends::new(Metrics::new());
+        let states = backends.of(&"u".into(), &[origin(1), origin(2)]);
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (states, barrier) = (&states, &barrier);
+                scope.spawn(move || {
+                    let state = &states[worker % 2];
+                    let peers = Rc::from(states.clone());
+                    let used = BackendUse { rules, peers, ..uses(state, &state.counts(worker)) };
+                    barrier.wait();
+                    used.report(AttemptResult::Status(503), None, None);
+                });
+            }
+        });
+        let statuses = backends.statuses(&running(&[1, 2]));
+        assert_eq!(statuses.iter().filter(|status| status.is_ejected).count(), 1);
+    }
 }

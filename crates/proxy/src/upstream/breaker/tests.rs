@@ -56,7 +56,7 @@ fn failures_in_a_row_open_a_breaker_and_a_success_between_them_does_not() {
     driven.fail(2);
     assert!(!driven.breaker.is_open());
     let last = driven.admit().unwrap();
-    assert_eq!(driven.end(&last, true), Some(BreakerChange::Opened));
+    assert_eq!(driven.end(&last, true), Some(BreakerChange::Opened(RULES.timeout)));
     assert_eq!(driven.admit().err(), Some(Duration::from_millis(500)));
     assert_eq!(driven.breaker.openings(), 1);
 }
@@ -70,7 +70,7 @@ fn a_half_open_breaker_closes_after_successes_and_opens_at_one_failure() {
     driven.now_ms = 500;
     let (first, second) = (driven.admit().unwrap(), driven.admit().unwrap());
     assert_eq!(driven.admit().err(), Some(HALF_OPEN_WAIT), "two at once");
-    assert_eq!(driven.end(&first, true), Some(BreakerChange::Opened));
+    assert_eq!(driven.end(&first, true), Some(BreakerChange::Opened(RULES.timeout)));
     // The other result is one of the earlier trial.
     driven.now_ms = 1_000;
     let third = driven.admit().unwrap();
@@ -125,6 +125,8 @@ struct Model {
     trial: Option<(u32, u32)>,
     trials: u64,
     failures: u32,
+    /// The times and results of requests since the breaker last closed, for the error rate.
+    results: Vec<(u64, bool)>,
 }
 
 impl Model {
@@ -157,7 +159,7 @@ impl Model {
             Some(_) if self.until.is_some() || self.trial.is_some() || admitted.is_some() => false,
             Some(has_failed) => {
                 self.failures = if has_failed { self.failures + 1 } else { 0 };
-                self.failures == self.rules.failure_threshold
+                self.failures == self.rules.failure_threshold || self.exceeds_rate(has_failed, now)
             }
         };
         if let Some((out, _)) = self.trial.as_mut().filter(|_| is_of_trial) {
@@ -166,8 +168,20 @@ impl Model {
         if opens {
             (self.until, self.trial, self.failures) = (Some(now + TIMEOUT_MS), None, 0);
         } else if self.trial.is_some_and(|(_, successes)| successes >= self.rules.success_threshold) {
-            self.trial = None;
+            (self.trial, self.results) = (None, Vec::new());
         }
+    }
+
+    /// Returns whether the failures of the current tenth of a window and of the nine before it reach the rate.
+    fn exceeds_rate(&mut self, has_failed: bool, now: u64) -> bool {
+        let Some(rate) = self.rules.error_rate else { return false };
+        self.results.push((now, has_failed));
+        let begin = self.results[0].0;
+        let tenth = |at: u64| (at - begin) * 10 / u64::try_from(rate.window.as_millis()).unwrap();
+        let recent: Vec<bool> =
+            self.results.iter().filter(|(at, _)| tenth(*at) + 9 >= tenth(now)).map(|(_, failed)| *failed).collect();
+        let failed = recent.iter().filter(|failed| **failed).count();
+        recent.len() >= rate.min_requests as usize && failed * 100 >= recent.len() * rate.percent as usize
     }
 }
 
@@ -190,10 +204,13 @@ proptest! {
         failure_threshold in 1_u32..5,
         half_open_requests in 1_u32..4,
         success_threshold in 1_u32..4,
+        rate in prop::option::of((1_u32..=100, 1_u32..20)),
     ) {
-        let rules = BreakerRules { failure_threshold, half_open_requests, success_threshold, ..RULES };
+        let window = Duration::from_secs(2);
+        let error_rate = rate.map(|(percent, min_requests)| ErrorRate { percent, min_requests, window });
+        let rules = BreakerRules { failure_threshold, error_rate, half_open_requests, success_threshold, ..RULES };
         let mut driven = Driven::new(rules);
-        let mut model = Model { rules, until: None, trial: None, trials: 0, failures: 0 };
+        let mut model = Model { rules, until: None, trial: None, trials: 0, failures: 0, results: Vec::new() };
         let mut requests: Vec<(Admitted, Option<u64>)> = Vec::new();
         for step in steps {
             match step {

@@ -52,6 +52,18 @@ mod tests {
     }
 
     #[test]
+    fn each_key_has_the_backend_of_every_release() {
+        // Computed by another implementation: a release that changes it moves sessions to other backends.
+        for (weights, expected) in
+            [([1, 1, 1], [1, 0, 0, 2, 1, 1, 2, 2, 2, 2, 2, 1]), ([3, 1, 2], [1, 0, 0, 2, 2, 0, 2, 2, 2, 2, 2, 1])]
+        {
+            let keys = (0..12).map(|key| hash(format!("session-{key}").as_bytes()));
+            let chosen: Vec<usize> = keys.map(|key| best(key, &urls(3), &weights, &[]).unwrap()).collect();
+            assert_eq!(chosen, expected, "{weights:?}");
+        }
+    }
+
+    #[test]
     fn each_backend_gets_its_share() {
         for weights in [&[1, 1, 1][..], &[1, 2, 3, 4], &[10, 1], &[1; 20]] {
             let urls = urls(weights.len());

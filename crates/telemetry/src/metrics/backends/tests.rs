@@ -9,6 +9,8 @@ fn status(number: usize) -> BackendStatus {
         upstream: "u".into(),
         url: format!("http://10.0.{}.{}:9000", number / 250, number % 250).into(),
         condition: BackendCondition::Available,
+        cause: None,
+        ends_in: None,
         in_flight: 2,
         requests: 9,
         failures: [1, 2, 3, 4],
