@@ -58,9 +58,11 @@ pub(crate) struct CostResult {
     micros: BTreeMap<&'static str, MedianInterval>,
     /// The ratios of Tollgate's time to each other side's, of the rounds.
     ratios: BTreeMap<&'static str, MedianInterval>,
-    /// The maximum of the ratio to nginx, and to Envoy.
+    /// The maximum of the ratio to nginx, and to the other proxies.
     target: Target,
+    haproxy_target: Target,
     envoy_target: Target,
+    traefik_target: Target,
 }
 
 impl Machine {
@@ -100,13 +102,16 @@ impl CostResult {
             let sides = || runs.names.iter().copied().enumerate();
             let micros = |(at, name)| Some((name, runs.median(|round| runs.cost(round, at, share))?));
             let ratio = |(at, name)| Some((name, runs.ratio([tollgate, at], share)?));
+            let of_total = |target| if share == CpuShare::Total { target } else { Target::NONE };
             Self {
                 what: row.what,
                 share,
                 micros: sides().filter_map(micros).collect(),
                 ratios: sides().take(tollgate).filter_map(ratio).collect(),
                 target,
-                envoy_target: if share == CpuShare::Total { targets.envoy } else { Target::NONE },
+                haproxy_target: of_total(targets.haproxy),
+                envoy_target: of_total(targets.envoy),
+                traefik_target: of_total(targets.traefik),
             }
         };
         shares.into_iter().map(result).collect()
@@ -134,7 +139,7 @@ impl CostResult {
         self.ratios.get(side).map_or(String::from("not measured"), |ratio| ratio.text(3))
     }
 
-    /// The rows beside Envoy and Traefik.
+    /// The rows beside Envoy and Traefik, and beside HAProxy if it has a target.
     fn peer_rows(&self, is_result: bool) -> Vec<Vec<String>> {
         let time = match self.share {
             CpuShare::Total => "all",
@@ -148,8 +153,9 @@ impl CostResult {
             let last = [format!("{micros:.2}"), self.ratio(side), must, aim, judged];
             Some(first.into_iter().chain(last).collect())
         };
-        let peers = [("envoy", "Envoy", self.envoy_target), ("traefik", "Traefik", Target::NONE)];
-        peers.into_iter().filter_map(row).collect()
+        let haproxy = Some(("haproxy", "HAProxy", self.haproxy_target)).filter(|(.., target)| *target != Target::NONE);
+        let peers = [("envoy", "Envoy", self.envoy_target), ("traefik", "Traefik", self.traefik_target)];
+        haproxy.into_iter().chain(peers).filter_map(row).collect()
     }
 }
 

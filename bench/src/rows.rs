@@ -19,6 +19,8 @@ pub(crate) const MEMORY: &str = "memory";
 pub(crate) const RESILIENT: &str = "resilient";
 pub(crate) const TRANSFORM: &str = "transform";
 pub(crate) const WEBSOCKET: &str = "websocket";
+/// Rows whose name also selects another row.
+const ALSO: [(&str, &str); 2] = [("llm", "targets"), (WEBSOCKET, "websocket-64k")];
 /// The keys of the side with many, each of another user.
 pub(crate) const KEYS: u32 = 10_000;
 /// The tokens that are signed for a run, which ends when it has used them. This takes about five seconds.
@@ -61,7 +63,7 @@ const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKi
 #[rustfmt::skip]
 pub(crate) const ROWS: [Row; 26] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
-    Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).envoy(0.45)).and(ALL_PROXIES).on(Listener::Resilient),
+    Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).haproxy(1.05).envoy(0.45).traefik(0.3)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
     Row::beside("sdk", "plain route, nine header fields of an SDK", PLAIN.with(&SDK_HEADERS), total(0.95, 0.85)),
     Row::beside("sdk-keyed", "the same with key, quota, rate limit, aggregated events", KEYED.with(&SDK_HEADERS), NO_TARGET),
@@ -74,8 +76,8 @@ pub(crate) const ROWS: [Row; 26] = [
     Row::beside("grpc", "unary gRPC call over HTTP/2 without TLS, 64 streams on each of 4 connections", CALL, TUNNEL).and(ALL_PROXIES).on(Listener::Grpc).with(STREAMS),
     Row::beside(WEBSOCKET, "echo of 64 bytes in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 64 }),
     Row::beside("websocket-64k", "echo of 64 KiB in a WebSocket", SOCKET, TUNNEL).and(ALL_PROXIES).on(Listener::Socket).with(LoadKind::Echoes { bytes: 65_536 }),
-    Row::beside("hit", "stored response of 4 KiB", PLAIN.at("/plain/bytes/4096"), must(1.1)).on(Listener::Cached),
-    Row::beside("compress", "16 KiB of JSON, gzip of level 5", COMPRESSED, must(1.05).envoy(0.8)).and(COMPRESSING).on(Listener::Gzip),
+    Row::beside("hit", "stored response of 4 KiB", PLAIN.at("/plain/bytes/4096"), must(1.1).haproxy(1.2)).on(Listener::Cached),
+    Row::beside("compress", "16 KiB of JSON, gzip of level 5", COMPRESSED, must(1.05).envoy(0.8).traefik(0.6)).and(COMPRESSING).on(Listener::Gzip),
     Row::pair("routes", "10,000 routes, to 10", PLAIN, PairKind::Routes(10, 10_000), Target::must(1.2)),
     Row::pair("targets", "µs of a second target of a model that is not used", TARGETED, PairKind::Targets, Target::must(0.3)),
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
@@ -108,7 +110,7 @@ pub(crate) enum RowKind {
     Pair(PairKind, Target),
 }
 
-/// The maximum ratios of Tollgate's time to nginx's, and to Envoy's.
+/// The maximum ratios of Tollgate's time to nginx's, and to those of the other proxies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RatioTargets {
     /// User and system time of all threads.
@@ -117,8 +119,10 @@ pub(crate) struct RatioTargets {
     pub(crate) user: Target,
     /// User and system time of the worker threads; `None` if they are not reported apart.
     pub(crate) workers: Option<Target>,
-    /// User and system time of all threads, to Envoy's.
+    /// User and system time of all threads, to HAProxy's, Envoy's and Traefik's.
+    pub(crate) haproxy: Target,
     pub(crate) envoy: Target,
+    pub(crate) traefik: Target,
 }
 
 /// The kind of both sides.
@@ -160,8 +164,14 @@ impl PairKind {
     }
 }
 
-const NO_TARGET: RatioTargets =
-    RatioTargets { total: Target::NONE, user: Target::NONE, workers: None, envoy: Target::NONE };
+const NO_TARGET: RatioTargets = RatioTargets {
+    total: Target::NONE,
+    user: Target::NONE,
+    workers: None,
+    haproxy: Target::NONE,
+    envoy: Target::NONE,
+    traefik: Target::NONE,
+};
 
 /// The targets of messages of gRPC and of WebSockets.
 const TUNNEL: RatioTargets = must(1.1).envoy(0.6);
@@ -183,8 +193,16 @@ impl RatioTargets {
         Self { workers: Some(Target::must(must).aiming(aim)), ..self }
     }
 
+    const fn haproxy(self, must: f64) -> Self {
+        Self { haproxy: Target::must(must), ..self }
+    }
+
     const fn envoy(self, must: f64) -> Self {
         Self { envoy: Target::must(must), ..self }
+    }
+
+    const fn traefik(self, must: f64) -> Self {
+        Self { traefik: Target::must(must), ..self }
     }
 }
 
@@ -284,7 +302,7 @@ impl RunPlan {
             pairs: flags.pairs,
             seconds: flags.seconds,
             connections: flags.connections,
-            rows: if flags.only.is_empty() { all() } else { flags.only.clone() },
+            rows: if flags.only.is_empty() { all() } else { selected(&flags.only) },
             memory_requests: flags.memory_requests,
             idle_connections: flags.idle_connections,
             check_rounds: flags.check_rounds,
@@ -343,6 +361,18 @@ impl RunPlan {
     }
 }
 
+/// Returns the rows that the names select, each once.
+fn selected(names: &[String]) -> Vec<String> {
+    let mut rows = names.to_vec();
+    for (name, also) in ALSO {
+        let has = |row: &str| rows.iter().any(|chosen| chosen == row);
+        if has(name) && !has(also) {
+            rows.push(also.to_owned());
+        }
+    }
+    rows
+}
+
 /// The share of the estimate that is done.
 pub(crate) struct Progress {
     total: Duration,
@@ -393,6 +423,12 @@ mod tests {
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));
+        for (rows, expected) in [("llm", vec!["llm", "targets"]), ("targets,llm", vec!["targets", "llm"])] {
+            assert_eq!(plan(&["--only", rows]).rows, expected);
+        }
+        assert!(
+            plan(&["--only", WEBSOCKET]).has("websocket-64k") && !plan(&["--only", "websocket-64k"]).has(WEBSOCKET)
+        );
         assert!(!plan(&["--quick"]).is_result() && !plan(&["--pairs", "11"]).is_result());
         assert!(!plan(&["--seconds", "1"]).is_result());
         let has_peers = |rows: &str| plan(&["--only", rows]).has_peers();

@@ -11,16 +11,19 @@ const fn exactly(median: f64) -> MedianInterval {
 }
 
 fn cost(share: CpuShare, to_nginx: Option<f64>, target: Target) -> CostResult {
-    let ratios = [("nginx", to_nginx), ("haproxy", Some(0.75)), ("envoy", Some(0.4))];
+    let ratios = [("nginx", to_nginx), ("haproxy", Some(0.75)), ("envoy", Some(0.4)), ("traefik", Some(0.25))];
+    let of_total = |maximum| if share == CpuShare::Total { Target::must(maximum) } else { Target::NONE };
     CostResult {
         what: "plain route",
         share,
-        micros: [("nginx", 10.0), ("haproxy", 12.0), ("envoy", 40.0), ("tollgate", 9.0)]
+        micros: [("nginx", 10.0), ("haproxy", 12.0), ("envoy", 40.0), ("traefik", 36.0), ("tollgate", 9.0)]
             .map(|(side, micros)| (side, exactly(micros)))
             .into(),
         ratios: ratios.into_iter().filter_map(|(side, ratio)| Some((side, exactly(ratio?)))).collect(),
         target,
-        envoy_target: if share == CpuShare::Total { Target::must(0.38) } else { Target::NONE },
+        haproxy_target: of_total(0.7),
+        envoy_target: of_total(0.38),
+        traefik_target: of_total(0.3),
     }
 }
 
@@ -58,10 +61,13 @@ fn rows_have_figure_target_and_verdict() {
         "|  | Tollgate's workers, all | 10.00 | 12.00 | 9.00 | not measured | 0.750 (0.740 to 0.760) | 1.75 |  | not measured |",
         "| plain route | all | Envoy | 40.00 | 0.400 (0.390 to 0.410) | 0.38 |  | missed by 5% |",
         "| plain route | user | Envoy | 40.00 | 0.400 (0.390 to 0.410) |  |  |  |",
+        "| plain route | all | HAProxy | 12.00 | 0.750 (0.740 to 0.760) | 0.7 |  | missed by 7% |",
+        "| plain route | all | Traefik | 36.00 | 0.250 (0.240 to 0.260) | 0.3 |  | met |",
         "| MiB at rest | 10.20 | 30 |  | met |",
     ] {
         assert!(text.lines().any(|line| line == row), "{row}\n{text}");
     }
+    assert!(!text.contains("| user | HAProxy |"), "{text}");
     assert!(!text.contains(NO_RESULT) && !text.contains("no result"), "{text}");
 }
 

@@ -71,6 +71,13 @@ pub enum Note {
         /// The name of the plan.
         plan: String,
     },
+    /// `first_content` of a model has no effect, as its calls have one attempt.
+    FirstContentUnused {
+        /// The file, with the line and the column of the time.
+        place: String,
+        /// The name of the entry.
+        model: String,
+    },
     /// An entry of `models` is ignored, as its provider is off.
     ModelOff {
         /// The name of the entry.
@@ -168,6 +175,11 @@ impl fmt::Display for Note {
             Self::SignupPlanElsewhere { plan } => {
                 write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
             }
+            Self::FirstContentUnused { place, model } => write!(
+                f,
+                "{place}: `first_content` of the model {model} has no effect, as a call has one attempt: add a target, or set \
+                 `retry.attempts`"
+            ),
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
             }

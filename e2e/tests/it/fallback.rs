@@ -9,7 +9,7 @@ use crate::reconcile;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Models of the mock that fail before any content, with the status that is recorded for the attempt.
-const FAULTS: [(&str, Option<u16>); 8] = [
+const FAULTS: [(&str, Option<u16>); 10] = [
     ("429", Some(429)),
     ("500", Some(500)),
     ("503", Some(503)),
@@ -17,7 +17,9 @@ const FAULTS: [(&str, Option<u16>); 8] = [
     ("quota", Some(429)),
     ("retry-after-2", Some(429)),
     ("html", Some(200)),
+    ("empty", Some(200)),
     ("hang", None),
+    ("slow", None),
 ];
 
 /// Returns a setup in which a provider's own models fail, and a second provider serves them.

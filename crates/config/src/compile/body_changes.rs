@@ -29,6 +29,11 @@ pub(super) fn of_responses(reader: &Reader<'_>, inputs: ChangeInputs<'_>) -> Opt
 fn changes(reader: &Reader<'_>, input: &BodyInput, bytes_max: u64) -> Option<Arc<BodyChanges>> {
     check_count(reader, &input.set);
     check_count(reader, &input.rename);
+    for (pointer, value) in input.set.iter().filter(|(_, value)| value.value.starts_with("vault:")) {
+        let message = format!("the value of `{pointer}` is a credential of the vault, which bodies cannot have");
+        let expected = "it in a header of requests, or a JSON string for the text itself";
+        reader.report(Problem::new(Code::BadValue, value.at(), message).expected(expected));
+    }
     // Invalid pointers are reported as keys.
     let pointer = |text: &str| Pointer::parse(text).ok();
     let edits = Edits {

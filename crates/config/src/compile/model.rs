@@ -32,6 +32,9 @@ pub(super) fn models(
             return false;
         }
         let fallback = rules(reader, entry);
+        if let Some(place) = place_of_first_content(reader, entry).filter(|_| fallback.is_none()) {
+            notes.push(Note::FirstContentUnused { place, model: name.value.clone() });
+        }
         let credits = Credits(entry.credits.value.into());
         let name: Arc<str> = name.value.as_str().into();
         let mut targets = Vec::new();
@@ -64,6 +67,12 @@ pub(super) fn models(
         true
     });
     models
+}
+
+/// Returns the place of the time of the first content, if the entry has one.
+fn place_of_first_content(reader: &Reader<'_>, entry: &ModelInput) -> Option<String> {
+    let place = entry.first_content.as_ref()?.at()?.place()?;
+    Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
 /// Returns the rules of the targets of an entry; `None` if it has one target and a call has one attempt.

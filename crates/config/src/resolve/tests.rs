@@ -44,6 +44,16 @@ fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
 }
 
 #[test]
+fn several_targets_without_one_of_the_format_are_a_mismatch() {
+    let models = "  - {name: both, targets: [{provider: claude, model: a}, {provider: claude, model: b}]}\nai:";
+    let snapshot = loaded(&FILE.replace("ai:", models), false).snapshot;
+    check(
+        &snapshot.traffic,
+        &[(Format::Chat, "both", "/llm/v1/messages"), (Format::Messages, "both", "claude:a for 1")],
+    );
+}
+
+#[test]
 fn a_name_is_an_entry_then_a_provider_and_model_then_the_only_speakers() {
     let snapshot = loaded(FILE, false).snapshot;
     check(

@@ -74,3 +74,28 @@ fn examples_load_with_and_without_keys() {
         assert!(path.with_file_name("README.md").exists(), "{name}");
     }
 }
+
+/// The blocks of the first sketches load as they were written; a route needs the upstream and the entry of `auth` that it names.
+#[test]
+fn the_sketched_blocks_load_unchanged() {
+    const AUTH: &str =
+        "auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}]\n";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sketches");
+    let block = |name: &str| std::fs::read_to_string(folder.join(name).with_extension("yaml")).unwrap();
+    let upstreams = block("upstreams");
+    let loaded = |name: &str, rest: &str| {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("tollgate.yaml");
+        std::fs::write(&path, format!("{}{rest}", block(name))).unwrap();
+        read(&path, false).unwrap_or_else(|error| panic!("{name}: {error}")).snapshot
+    };
+    for (name, rest) in
+        [("rate_limits", ""), ("circuit_breaker", ""), ("upstreams", ""), ("route", &*(AUTH.to_owned() + &upstreams))]
+    {
+        let traffic = loaded(name, rest).traffic.clone();
+        assert_eq!(traffic.breaker.is_some(), name == "circuit_breaker", "{name}");
+        assert_eq!(traffic.upstreams.len(), usize::from(matches!(name, "upstreams" | "route")), "{name}");
+        let has_path = |name: &str| traffic.router.routes().iter().any(|route| format!("{route:?}").contains(name));
+        assert_eq!(has_path("/api/v1/users"), name == "route", "{name}");
+    }
+}

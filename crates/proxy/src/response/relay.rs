@@ -15,6 +15,7 @@ use crate::bytes::content::Trailers;
 use crate::forward::{BorrowedConnection, UpstreamContent};
 use crate::refusal::grpc;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
+use crate::upstream::targets::attempts::WatchedBeginning;
 
 /// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
 /// the end of a shutdown.
@@ -48,6 +49,8 @@ pub(crate) struct TappedResponse {
     /// Whether the response is a stream, whose format marks its end. The tap may remove or add an event, so the length
     /// of a stream is unknown.
     pub(crate) streamed: bool,
+    /// The beginning of the last attempt at the targets of a model, until it is known whether the target serves the call.
+    pub(crate) beginning: Option<Box<WatchedBeginning>>,
 }
 
 impl Relay {
@@ -168,6 +171,9 @@ impl Relay {
         self.moved = true;
         let bytes = match &mut self.tap {
             Some(tapped) => {
+                if tapped.beginning.as_mut().is_some_and(|beginning| beginning.push(&data)) {
+                    tapped.beginning = None;
+                }
                 let bytes = tapped.tap.push(data);
                 if let Some(before) = &mut self.news
                     && std::mem::replace(before, tapped.tap.news()) != *before
@@ -196,8 +202,11 @@ impl Relay {
     fn end(&mut self) {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
-            let streamed = tapped.streamed;
-            let (rest, seen) = if streamed { self.account.close(tapped.tap) } else { tapped.tap.finish() };
+            let TappedResponse { tap, streamed, beginning } = *tapped;
+            if let Some(beginning) = beginning {
+                beginning.end();
+            }
+            let (rest, seen) = if streamed { self.account.close(tap) } else { tap.finish() };
             self.account.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
             if streamed && !seen.ended {
@@ -232,6 +241,9 @@ impl Relay {
                 Ok(Bytes::from_static(last))
             }));
         };
+        if let Some(beginning) = &tapped.beginning {
+            beginning.abort(outcome);
+        }
         let (last, seen) = self.account.cut(tapped.tap, outcome);
         self.account.finish(outcome, Some(seen));
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))

@@ -1,6 +1,7 @@
 //! The targets of models: which of them are left out for a time, how fast they are, and which one a session uses. All workers
 //! share this state, and it survives a reload of the configuration.
 
+pub(crate) mod attempts;
 pub(crate) mod cooldown;
 pub(crate) mod sessions;
 

@@ -1,5 +1,8 @@
 //! Models with several targets: calls whose first target fails, and their cost.
 
+mod last_attempt;
+mod sessions;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ enum Script {
     Streams(&'static str),
     /// It reads the request and never responds.
     Nothing,
+    /// It serves the call completely, after these pauses before the head and before the content.
+    Late { head_ms: u64, content_ms: u64 },
 }
 
 const ROLE: &str = "data: {\"id\":\"a\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
@@ -60,6 +65,12 @@ async fn provider(script: Script) -> Raw {
                 Script::Serves if is_stream => format!("{begin}{}0\r\n\r\n", chunk(SERVED)),
                 Script::Serves => whole(200, JSON, SERVED_BODY),
                 Script::Says(status, fields, body) => whole(status, fields, body),
+                Script::Late { head_ms, content_ms } => {
+                    sleep(Duration::from_millis(head_ms)).await;
+                    conn.say(begin).await;
+                    sleep(Duration::from_millis(content_ms)).await;
+                    format!("{}0\r\n\r\n", chunk(SERVED))
+                }
                 Script::Resets => return conn.reset(),
                 Script::Nothing => return conn.linger().await,
                 Script::Hangs("") | Script::Cuts("") => begin.to_owned(),
@@ -235,6 +246,18 @@ async fn a_call_that_is_too_long_leads_to_the_next_target_if_the_rules_say_so() 
     let broken = provider(Script::Says(500, JSON, "{}")).await;
     let gateway = before(&[&broken, &second], ", retry: {on: [context]}");
     assert_eq!(ask(&gateway, true, "").await.status, 500);
+}
+
+#[tokio::test]
+async fn the_time_of_the_first_content_of_a_model_replaces_that_of_all_models() {
+    for (rules, model, attempts) in [("", "p1/m1", "2"), (", first_content: 10s", "p0/m0", "1")] {
+        let first = provider(Script::Late { head_ms: 0, content_ms: 1_500 }).await;
+        let second = provider(Script::Serves).await;
+        let gateway = before(&[&first, &second], rules);
+        let got = ask(&gateway, true, "").await;
+        assert_eq!((got.status, &*got.model, &*got.attempts), (200, model, attempts), "{rules}: {got:?}");
+        assert_eq!(got.body.matches("second").count(), 1, "one answer: {rules}: {got:?}");
+    }
 }
 
 #[tokio::test]

@@ -221,6 +221,27 @@ async fn no_route_passes_headers_of_claims_from_clients() {
 }
 
 #[tokio::test]
+async fn headers_from_claims_have_the_values_of_the_token_or_are_absent() {
+    const ROUTE: &str = "routes:\n  - {name: made, path: {prefix: /made}, auth: {type: jwt, use: hmac}, upstreams: backend, \
+        transformations: {request: {add_headers: {X-Sub: '${claim.sub}', X-Note: '${claim.note}'}}}}\n";
+    let reporting = wire::upstream(|sent| {
+        let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (wire::answer(&fields.join("|")), false)
+    });
+    let raw = reporting.await;
+    let gateway = Gateway::plain(&yaml(&raw, "").replace("routes:\n", ROUTE));
+    for (more, note) in [(r#","note":"red""#, Some("x-note=red")), ("", None), (r#","note":"a\r\nx-evil: 1""#, None)] {
+        let fields = format!("x-sub: root\r\nx-note: root\r\nauthorization: Bearer {}\r\n", of_ada(more));
+        let (status, answer) = call(&gateway, "/made", &fields).await;
+        let report = answer.to_ascii_lowercase();
+        assert!(status == 200 && report.contains("x-sub=ada"), "{more}: {answer}");
+        assert_eq!(report.contains("x-note="), note.is_some(), "{more}: {answer}");
+        assert!(note.is_none_or(|note| report.contains(note)), "{more}: {answer}");
+        assert!(!["root", "x-evil"].iter().any(|part| report.contains(part)), "{more}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn trailers_set_no_header_of_a_claim() {
     let raw = wire::upstream(|sent| (wire::answer(&sent.trailers.join("|")), false)).await;
     let gateway = Gateway::plain(&yaml(&raw, ""));

@@ -183,6 +183,19 @@ async fn upstream_that_does_not_switch_responds_as_usual() {
 }
 
 #[tokio::test]
+async fn upgrade_without_a_response_is_504() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        drop(conn.request().await);
+        conn.linger().await;
+    })
+    .await;
+    let gateway = permitting(&raw, "timeouts: {first_byte: 300ms}\n");
+    let mut client = Client::connect(&gateway).await;
+    let received = client.call(OPEN).await;
+    assert_eq!(received.status, 504, "{received:?}");
+}
+
+#[tokio::test]
 async fn switch_to_another_protocol_is_upstream_protocol() {
     for head in
         ["upgrade: h2c\r\nconnection: upgrade", "connection: upgrade", "upgrade: websocket, x\r\nconnection: upgrade"]

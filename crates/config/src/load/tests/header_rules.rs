@@ -183,6 +183,13 @@ fn changes_of_bodies_are_read() {
             read_text(&file("/a", "key", &format!("{{request: {{body: {body}}}}}"))).map(|_| ()).expect_err(body);
         assert_eq!(error.problems[0].code.name(), "bad_value", "{error}");
     }
+    let vault = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes:\n  - path: /a\n    auth: none\n    upstreams: u\n    \
+        transformations: {request: {body: {set: {/b: '\"vault:x\"', /a: 'vault:x'}}}}\n";
+    let error = read_text(vault).map(|_| ()).expect_err(vault);
+    let column = vault.lines().nth(5).unwrap().find("'vault:x'").unwrap() + 1;
+    let places: Vec<_> = error.problems.iter().map(|problem| (problem.code.name(), problem.place.unwrap())).collect();
+    let [(code, place)] = places.as_slice() else { panic!("{error}") };
+    assert_eq!((*code, place.line as usize, place.column as usize), ("bad_value", 6, column), "{error}");
     let without = "routes: [{path: /a, respond: {}, transformations: {response: {body: {remove: [/a]}}}}]";
     assert_eq!(read_text(without).map(|_| ()).expect_err(without).problems[0].code.name(), "bad_value");
 }

@@ -1,6 +1,7 @@
 //! Errors in the targets of models.
 
 use super::errors::check_codes;
+use super::*;
 
 #[test]
 fn targets_that_cannot_be_tried_are_errors_at_their_place() {
@@ -22,4 +23,28 @@ fn targets_that_cannot_be_tried_are_errors_at_their_place() {
         check_codes(&model(&rest), &[("bad_value", 1, column)]);
     }
     check_codes(&model("targets: [{provider: mock, model: a}, {provider: moc, model: b}]"), &[("unknown_name", 1, 69)]);
+}
+
+#[test]
+fn a_time_of_the_first_content_without_a_further_attempt_is_noted() {
+    let notes = |rest: &str| {
+        let source = format!("mock: true\nmodels:\n  - {{name: a, targets: [{{provider: mock, model: a}}{rest}}}\n");
+        let environment = Environment::default();
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        let notes = load_text("t.yaml", &source, sources).unwrap().notes;
+        notes
+            .iter()
+            .filter(|note| matches!(note, Note::FirstContentUnused { .. }))
+            .map(Note::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notes("], first_content: 2s"),
+        ["t.yaml:3:69: `first_content` of the model a has no effect, as a call has one attempt: add a target, or set \
+             `retry.attempts`"]
+    );
+    for rest in ["]", "], first_content: 2s, retry: {attempts: 1}", ", {provider: mock, model: b}], first_content: 2s"]
+    {
+        assert_eq!(notes(rest), Vec::<String>::new(), "{rest}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{Refusal, Timestamp};
 use ai::ResponseFacts;
-use ai::failure::{ProviderError, ProviderErrorKind, seconds};
+use ai::failure::{ProviderError, seconds};
 use chrono::DateTime;
 use config::snapshot::FallbackCause;
 use http1::KnownName;
@@ -16,17 +16,12 @@ use crate::forward::{UpstreamResponse, retry_after};
 use crate::refusal::problem::Problem;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::targets::attempts::TargetFailure;
 use crate::upstream::targets::cooldown::CooldownCause;
-
-/// The status with which Anthropic says that it is overloaded.
-const OVERLOADED: u16 = 529;
 
 /// An attempt that has failed.
 pub(super) struct FailedAttempt {
-    pub(super) cause: FallbackCause,
-    pub(super) status: Option<u16>,
-    /// What the failure says about further calls of the target; `None` if nothing.
-    pub(super) cooldown: Option<CooldownCause>,
+    pub(super) failure: TargetFailure,
     /// What the client gets if no other attempt succeeds.
     pub(super) error: AttemptError,
     /// The facts of a response that was not sent to the client.
@@ -45,6 +40,8 @@ pub(super) enum AttemptError {
 pub(super) enum AttemptEnd {
     /// The target serves the call with this response.
     Served(Box<UpstreamResponse>),
+    /// The last attempt has this response, whose beginning was not read.
+    Relayed(Box<UpstreamResponse>),
     Failed(Box<FailedAttempt>),
     /// The call itself cannot be served: its client has left, or a limit refuses it.
     Refused(Problem),
@@ -69,7 +66,7 @@ pub(super) async fn attempt(
         return AttemptEnd::Failed(Box::new(failed(error, account, answered, None)));
     }
     if !may_continue {
-        return AttemptEnd::Served(Box::new(answered));
+        return AttemptEnd::Relayed(Box::new(answered));
     }
     match begin(call, &mut answered, now, first_content).await {
         Beginning::Content => AttemptEnd::Served(Box::new(answered)),
@@ -82,16 +79,12 @@ pub(super) async fn attempt(
             AttemptEnd::Failed(Box::new(failed(error, account, answered, seen)))
         }
         Beginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
-            cause: FallbackCause::Reset,
-            status: None,
-            cooldown: Some(CooldownCause::Failure),
+            failure: TargetFailure::of_response(FallbackCause::Reset),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamReset, "the provider's response ended before its first content"),
         })),
         Beginning::Late => AttemptEnd::Failed(Box::new(FailedAttempt {
-            cause: FallbackCause::Timeout,
-            status: None,
-            cooldown: Some(CooldownCause::Failure),
+            failure: TargetFailure::of_response(FallbackCause::Timeout),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamTimeout, "the provider's first content did not arrive in time"),
         })),
@@ -126,7 +119,8 @@ fn of_problem(problem: Problem) -> AttemptEnd {
     };
     let cooldown = (!is_of_breaker).then_some(CooldownCause::Failure);
     let error = AttemptError::Problem(Box::new(problem));
-    AttemptEnd::Failed(Box::new(FailedAttempt { cause, status: None, cooldown, error, seen: None }))
+    let failure = TargetFailure { cause, status: None, cooldown };
+    AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }))
 }
 
 /// Returns the failure that a response reports.
@@ -136,25 +130,11 @@ fn failed(
     answered: UpstreamResponse,
     seen: Option<ResponseFacts>,
 ) -> FailedAttempt {
-    let ProviderError { status, kind, retry_after: asked } = error;
     let now = account.request.worker().shared.clock.now();
-    let cause = match kind {
-        ProviderErrorKind::Status => FallbackCause::Status(status),
-        ProviderErrorKind::Quota => FallbackCause::Quota,
-        ProviderErrorKind::Credential => FallbackCause::Credential,
-        ProviderErrorKind::NotFound => FallbackCause::NotFound,
-        ProviderErrorKind::Context => FallbackCause::Context,
-    };
-    let wait = || reset_after(&answered.head.head, now).into_iter().chain(asked).max();
-    let cooldown = match (cause, status) {
-        (FallbackCause::Quota, _) => Some(CooldownCause::Exhausted),
-        (FallbackCause::Credential, _) | (_, 429 | OVERLOADED) => Some(CooldownCause::Refused(wait())),
-        (FallbackCause::Context, _) => None,
-        (_, 503) => Some(wait().map_or(CooldownCause::Failure, |asked| CooldownCause::Refused(Some(asked)))),
-        (FallbackCause::NotFound, _) | (_, 408 | 500..=599) => Some(CooldownCause::Failure),
-        _ => None,
-    };
-    FailedAttempt { cause, status: Some(status), cooldown, error: AttemptError::Response(Box::new(answered)), seen }
+    let failure = TargetFailure::of_error(&error, || {
+        reset_after(&answered.head.head, now).into_iter().chain(error.retry_after).max()
+    });
+    FailedAttempt { failure, error: AttemptError::Response(Box::new(answered)), seen }
 }
 
 /// Returns the time after which a provider takes calls again, as its headers report it: `Retry-After`, otherwise the resets of
@@ -183,4 +163,61 @@ fn until(text: &str, now: Timestamp) -> Option<Duration> {
     let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp();
     let now = i64::try_from(now.unix_seconds()).ok()?;
     Some(Duration::from_secs(u64::try_from(at - now).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+    use super::*;
+
+    /// 2026-11-20T12:00:00Z, in microseconds.
+    const NOW: Timestamp = Timestamp(1_795_176_000_000_000);
+
+    #[test]
+    fn headers_of_providers_say_when_they_take_calls_again() {
+        const REMAINING: &str = "x-ratelimit-remaining-requests";
+        const RESET: &str = "x-ratelimit-reset-requests";
+        const INPUT: &str = "anthropic-ratelimit-input-tokens-remaining";
+        const INPUT_RESET: &str = "anthropic-ratelimit-input-tokens-reset";
+        const OUTPUT: &str = "anthropic-ratelimit-output-tokens-remaining";
+        const OUTPUT_RESET: &str = "anthropic-ratelimit-output-tokens-reset";
+        let table: [(&[(&'static str, &'static str)], Option<u64>); 12] = [
+            (&[], None),
+            (&[("retry-after", "7"), (REMAINING, "0"), (RESET, "90s")], Some(7_000)),
+            (&[("retry-after", "soon"), (REMAINING, "0"), (RESET, "90s")], None),
+            (&[(REMAINING, "0"), (RESET, "6m0s")], Some(360_000)),
+            (&[(REMAINING, "0"), (RESET, "120ms")], Some(120)),
+            (&[(REMAINING, "1"), (RESET, "6m0s")], None),
+            (&[(REMAINING, "0")], None),
+            (
+                &[
+                    (REMAINING, "0"),
+                    (RESET, "1s"),
+                    ("x-ratelimit-remaining-tokens", "0"),
+                    ("x-ratelimit-reset-tokens", "20s"),
+                ],
+                Some(20_000),
+            ),
+            (&[(INPUT, "0"), (INPUT_RESET, "2026-11-20T12:00:30Z")], Some(30_000)),
+            (&[(INPUT, "0"), (INPUT_RESET, "2026-11-20T11:00:00Z")], Some(0)),
+            (&[(INPUT, "0"), (INPUT_RESET, "tomorrow")], None),
+            (
+                &[
+                    (INPUT, "5"),
+                    (INPUT_RESET, "2026-11-20T13:00:00Z"),
+                    (OUTPUT, "0"),
+                    (OUTPUT_RESET, "2026-11-20T14:00:10+02:00"),
+                ],
+                Some(10_000),
+            ),
+        ];
+        for (fields, expected) in table {
+            let fields =
+                fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let headers: HeaderMap = fields.collect();
+            let head = UpstreamHead::of_http2(StatusCode::TOO_MANY_REQUESTS, &headers).unwrap();
+            assert_eq!(reset_after(&head, NOW), expected.map(Duration::from_millis), "{headers:?}");
+        }
+    }
 }

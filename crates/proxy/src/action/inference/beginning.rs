@@ -49,7 +49,7 @@ pub(super) async fn begin(
     now: Instant,
     first_content: Option<Duration>,
 ) -> Beginning {
-    if answered.head.head.text(KnownName::ContentType).is_some_and(is_page) {
+    if is_page(answered) {
         return Beginning::Broken;
     }
     let framing = call.framing(answered);
@@ -133,6 +133,7 @@ async fn next_piece(body: &mut Download) -> Option<Result<Bytes, DownloadError>>
 }
 
 /// Whether a successful response is a page of a proxy or a portal.
-fn is_page(media_type: &str) -> bool {
-    media_type.trim_start().to_ascii_lowercase().starts_with("text/html")
+pub(super) fn is_page(answered: &UpstreamResponse) -> bool {
+    let is_html = |media_type: &str| media_type.trim_start().to_ascii_lowercase().starts_with("text/html");
+    answered.head.head.text(KnownName::ContentType).is_some_and(is_html)
 }

@@ -9,6 +9,7 @@ use meter::{AdmissionInfo, SkipReason};
 use tokio::time::{Instant, sleep};
 
 use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
+use super::beginning::is_page;
 use super::model_plan::PlannedModel;
 use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
@@ -16,11 +17,10 @@ use super::session::session;
 use super::target_call::{InferenceRequest, TargetCall};
 use super::tries::{NoTry, Tries};
 use crate::account::RequestAccount;
-use crate::account::attempt::micros;
 use crate::action::{Handled, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
-use crate::upstream::targets::cooldown::CooldownCause;
+use crate::upstream::targets::attempts::{TargetAttempt, TargetFailure};
 use crate::upstream::targets::{TargetState, id};
 
 /// A call whose model may have more than one attempt.
@@ -79,26 +79,30 @@ impl FallbackCall<'_> {
             account.retries = state.tries.attempts - 1;
             let begun = account.request.read_clock();
             let may_continue = state.tries.may_continue(begun);
+            let tried = self.tried(account, (next.target, target), known, begun);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
-                    served(account, known, begun);
-                    if let (Some(session), Some(time)) = (session, rules.sticky) {
-                        let now = account.request.read_at();
-                        snapshot.destinations.sessions().stay(session, id(target), now, time);
-                    }
+                    tried.succeeded(account.request.read_clock());
+                    self.stay(account, session, target);
                     name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
+                }
+                AttemptEnd::Relayed(mut answered) => {
+                    self.stay(account, session, target);
+                    name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
+                    let last = watched(account, tried, &call, &answered);
+                    return Ok(call.relayed_from(last, *answered, state.admission.unwrap_or_default()));
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
                 AttemptEnd::Failed(mut failed) => {
                     self.skip_unsent(account, target, &failed);
-                    self.has_failed(account, Tried { target, known, begun }, &failed);
+                    tried.failed(failed.failure, account.request.read_clock());
                     if let AttemptError::Response(answered) = &mut failed.error {
                         name(answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     }
                     match failed.error {
-                        error if rules.includes(failed.cause, failed.status) => {
+                        error if rules.includes(failed.failure.cause, failed.failure.status) => {
                             account.end_attempt(call.charge.unwrap_or_default(), failed.seen);
                             state.keep(error);
                         }
@@ -182,23 +186,30 @@ impl FallbackCall<'_> {
         self.of.plan.skip(account, target, reason);
     }
 
-    /// Notes that an attempt at a target has failed. A failure of the user's own credential leaves it out for nobody.
-    fn has_failed(&self, account: &RequestAccount, tried: Tried<'_>, failed: &FailedAttempt) {
-        let (Tried { target, known, begun }, FailedAttempt { cause, status, cooldown, .. }) = (tried, failed);
-        let (cause, status) = (*cause, *status);
-        note(account, target, known, cause, status);
-        let Some(cooldown) = *cooldown else { return };
-        // A name that the client has chosen says nothing about the other models of the entry.
-        if target.model.ends_with('*') && matches!(status, Some(403 | 404)) {
-            return;
+    /// Returns the attempt at a target with its number, which began at `begun`.
+    fn tried(
+        &self,
+        account: &RequestAccount,
+        (number, target): (usize, &Target),
+        known: &Arc<TargetState>,
+        begun: Instant,
+    ) -> TargetAttempt {
+        TargetAttempt {
+            entry: Arc::clone(self.entry),
+            number,
+            state: Arc::clone(known),
+            rules: self.rules.cooldown,
+            is_own: self.of.client.principal.provider_keys.own(&target.provider.name).is_some(),
+            request_id: account.request.id,
+            begun,
         }
-        let is_own = self.of.client.principal.provider_keys.own(&target.provider.name).is_some();
-        if is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
-            return;
-        }
-        if let Some(time) = known.cooldown.failed(&self.rules.cooldown, cooldown, begun, account.request.read_clock()) {
-            let (provider, model, seconds) = (&target.provider.name, &target.model, time.as_secs());
-            tracing::warn!(%provider, %model, seconds, cause = cause.word(), "a target of a model is left out for a time");
+    }
+
+    /// Keeps the target for the next calls of a session.
+    fn stay(&self, account: &RequestAccount, session: Option<u64>, target: &Target) {
+        if let (Some(session), Some(time)) = (session, self.rules.sticky) {
+            let now = account.request.read_at();
+            account.request.snapshot.destinations.sessions().stay(session, id(target), now, time);
         }
     }
 
@@ -222,20 +233,6 @@ impl FallbackCall<'_> {
     }
 }
 
-/// An attempt at a target, which began at `begun`.
-struct Tried<'a> {
-    target: &'a Target,
-    known: &'a TargetState,
-    begun: Instant,
-}
-
-/// Counts and logs a failed attempt.
-fn note(account: &RequestAccount, target: &Target, known: &TargetState, cause: FallbackCause, status: Option<u16>) {
-    known.count(Some(cause));
-    let (provider, model, cause, request_id) = (&target.provider.name, &target.model, cause.word(), account.request.id);
-    tracing::info!(%request_id, %provider, %model, cause, status, "an attempt at a target of a model has failed");
-}
-
 impl FallbackState<'_> {
     /// Keeps the error if it says more than the one that is kept.
     fn keep(&mut self, error: AttemptError) {
@@ -249,12 +246,24 @@ impl FallbackState<'_> {
     }
 }
 
-/// Notes that a target serves the call, whose attempt began at `begun`.
-fn served(account: &RequestAccount, known: &TargetState, begun: Instant) {
+/// Returns the last attempt of a call if the rest of its response decides whether it succeeds. A page has failed; a response that
+/// is not read has succeeded.
+fn watched(
+    account: &RequestAccount,
+    tried: TargetAttempt,
+    call: &TargetCall<'_>,
+    answered: &UpstreamResponse,
+) -> Option<TargetAttempt> {
     let now = account.request.read_clock();
-    known.cooldown.succeeded(begun);
-    known.observe_us(micros(now - begun), now);
-    known.count(None);
+    if is_page(answered) {
+        tried.failed(TargetFailure::of_response(FallbackCause::Reset), now);
+        return None;
+    }
+    if call.is_read() {
+        return Some(tried);
+    }
+    tried.succeeded(now);
+    None
 }
 
 /// Names the model and the number of attempts in the head of a response.

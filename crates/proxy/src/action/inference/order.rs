@@ -117,7 +117,34 @@ fn to_front(order: &mut [usize], target: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use access::Credits;
+    use config::snapshot::{CooldownRules, Credential, Origin, Provider, Target};
+
     use super::*;
+    use crate::upstream::targets::Targets;
+    use crate::upstream::targets::cooldown::CooldownCause;
+
+    #[test]
+    fn the_chance_selects_a_target_by_weight_among_those_that_are_not_left_out() {
+        let origin = Origin::parse("http://127.0.0.1:1").unwrap();
+        let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
+        let provider = Arc::new(Provider { name, kind, origin, credential, tls: None });
+        let weights = [(90, "a"), (10, "b"), (0, "c")];
+        let target = |(weight, model): (u32, &str)| Target { provider: provider.clone(), model: model.into(), weight };
+        let targets = weights.into_iter().map(target).collect();
+        let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
+        let (states, now) = (Targets::default().of(&entry), Instant::now());
+        let choice = TargetChoice { entry: &entry, states: &states, strategy: TargetStrategy::Weighted, kept: None };
+        let chosen = |chance: f64| choice.by_weight(&[0, 1, 2], now, chance);
+        let of_hundred: Vec<_> = (0..100).map(|hundredth| chosen((f64::from(hundredth) + 0.5) / 100.0)).collect();
+        let count = |target| of_hundred.iter().filter(|chosen| **chosen == Some(target)).count();
+        assert_eq!([0, 1, 2].map(count), [90, 10, 0]);
+        let rules = CooldownRules { failures: 1, time: Duration::from_secs(30), max: Duration::from_secs(600) };
+        states[0].cooldown.failed(&rules, CooldownCause::Failure, now, now);
+        assert_eq!((chosen(0.0), chosen(0.99)), (Some(1), Some(1)), "the first one is left out");
+    }
 
     #[test]
     fn a_target_moves_to_the_front_and_the_others_keep_their_order() {

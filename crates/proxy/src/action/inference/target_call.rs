@@ -29,6 +29,7 @@ use crate::transform::{ProviderTarget, Receiver, RequestEdits};
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
+use crate::upstream::targets::attempts::{TargetAttempt, WatchedBeginning};
 
 /// What all attempts of a call have in common: the endpoint, the client, and the plan.
 #[derive(Clone, Copy)]
@@ -170,10 +171,28 @@ impl<'a> TargetCall<'a> {
 
     /// Returns the response on its way to the client.
     pub(super) fn relayed(self, answered: UpstreamResponse, admission: AdmissionInfo) -> Handled {
+        self.relayed_from(None, answered, admission)
+    }
+
+    /// Returns the response on its way to the client. If its beginning was not read yet, `last` is the attempt that it decides.
+    pub(super) fn relayed_from(
+        self,
+        last: Option<TargetAttempt>,
+        answered: UpstreamResponse,
+        admission: AdmissionInfo,
+    ) -> Handled {
         let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
-        let tap = (!self.call.free).then(|| Box::new(TappedResponse { tap: self.tap(framing), streamed }));
+        let tap = (!self.call.free).then(|| {
+            let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.format, framing)));
+            Box::new(TappedResponse { tap: self.tap(framing), streamed, beginning })
+        });
         Handled::Relayed(RelayedResponse { answered, tap, admission })
+    }
+
+    /// Whether the response is read on its way to the client.
+    pub(super) fn is_read(&self) -> bool {
+        !self.call.free
     }
 }
 

@@ -1,0 +1,154 @@
+//! One attempt at a target, and whether the target serves its call. The last attempt of a call is relayed as it arrives: its
+//! beginning is read beside that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::RequestId;
+use ai::failure::{ProviderError, ProviderErrorKind};
+use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
+use ai::{Format, ResponseFraming};
+use config::snapshot::{CooldownRules, FallbackCause, Model};
+use meter::Outcome;
+use tokio::time::Instant;
+
+use crate::upstream::targets::TargetState;
+use crate::upstream::targets::cooldown::CooldownCause;
+
+/// The status with which Anthropic says that it is overloaded.
+const OVERLOADED: u16 = 529;
+
+/// What a failed attempt says about its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TargetFailure {
+    pub(crate) cause: FallbackCause,
+    pub(crate) status: Option<u16>,
+    /// What it says about further calls of the target; `None` if nothing.
+    pub(crate) cooldown: Option<CooldownCause>,
+}
+
+impl TargetFailure {
+    /// The failure of a response that broke, ended or was late before its first content.
+    pub(crate) const fn of_response(cause: FallbackCause) -> Self {
+        Self { cause, status: None, cooldown: Some(CooldownCause::Failure) }
+    }
+
+    /// Returns the failure that an error of a provider reports; `wait` is the time after which it may be tried again.
+    pub(crate) fn of_error(error: &ProviderError, wait: impl FnOnce() -> Option<Duration>) -> Self {
+        let status = error.status;
+        let cause = match error.kind {
+            ProviderErrorKind::Status => FallbackCause::Status(status),
+            ProviderErrorKind::Quota => FallbackCause::Quota,
+            ProviderErrorKind::Credential => FallbackCause::Credential,
+            ProviderErrorKind::NotFound => FallbackCause::NotFound,
+            ProviderErrorKind::Context => FallbackCause::Context,
+        };
+        let cooldown = match (cause, status) {
+            (FallbackCause::Quota, _) => Some(CooldownCause::Exhausted),
+            (FallbackCause::Credential, _) | (_, 429 | OVERLOADED) => Some(CooldownCause::Refused(wait())),
+            (FallbackCause::Context, _) => None,
+            (_, 503) => Some(wait().map_or(CooldownCause::Failure, |asked| CooldownCause::Refused(Some(asked)))),
+            (FallbackCause::NotFound, _) | (_, 408 | 500..=599) => Some(CooldownCause::Failure),
+            _ => None,
+        };
+        Self { cause, status: Some(status), cooldown }
+    }
+}
+
+/// An attempt at a target, which began at `begun`.
+#[derive(Debug)]
+pub(crate) struct TargetAttempt {
+    pub(crate) entry: Arc<Model>,
+    /// The number of the target in the entry.
+    pub(crate) number: usize,
+    pub(crate) state: Arc<TargetState>,
+    pub(crate) rules: CooldownRules,
+    /// Whether the credential is the user's own.
+    pub(crate) is_own: bool,
+    pub(crate) request_id: RequestId,
+    pub(crate) begun: Instant,
+}
+
+impl TargetAttempt {
+    /// Notes that the target serves the call: its first content has arrived at `now`.
+    pub(crate) fn succeeded(&self, now: Instant) {
+        self.state.cooldown.succeeded(self.begun);
+        let content = now.saturating_duration_since(self.begun).as_micros();
+        self.state.observe_us(u64::try_from(content).unwrap_or(u64::MAX), now);
+        self.state.count(None);
+    }
+
+    /// Notes that the attempt has failed. A failure of the user's own credential leaves the target out for nobody.
+    pub(crate) fn failed(&self, failure: TargetFailure, now: Instant) {
+        let Some(target) = self.entry.targets.get(self.number) else { return };
+        let TargetFailure { cause, status, cooldown } = failure;
+        self.state.count(Some(cause));
+        let (provider, model, word, request_id) = (&target.provider.name, &target.model, cause.word(), self.request_id);
+        tracing::info!(%request_id, %provider, %model, cause = word, status, "an attempt at a target of a model has failed");
+        let Some(cooldown) = cooldown else { return };
+        // A name that the client has chosen says nothing about the other models of the entry.
+        if target.model.ends_with('*') && matches!(status, Some(403 | 404)) {
+            return;
+        }
+        if self.is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
+            return;
+        }
+        if let Some(time) = self.state.cooldown.failed(&self.rules, cooldown, self.begun, now) {
+            let seconds = time.as_secs();
+            tracing::warn!(%provider, %model, seconds, cause = word, "a target of a model is left out for a time");
+        }
+    }
+}
+
+/// The beginning of a response that is relayed as it arrives. A client that leaves before the first content decides nothing.
+pub(crate) struct WatchedBeginning {
+    attempt: TargetAttempt,
+    framing: ResponseFraming,
+    opening: Opening,
+    bytes: usize,
+}
+
+impl WatchedBeginning {
+    pub(crate) const fn new(attempt: TargetAttempt, format: Format, framing: ResponseFraming) -> Self {
+        Self { attempt, framing, opening: Opening::new(format, framing), bytes: 0 }
+    }
+
+    /// Reads more bytes of the response. Returns whether its beginning has ended.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        match self.opening.push(bytes) {
+            OpeningState::Opening if self.bytes <= OPENING_BYTES_MAX => return false,
+            OpeningState::Opening | OpeningState::Content => self.attempt.succeeded(Instant::now()),
+            OpeningState::Failed => self.report_error(),
+        }
+        true
+    }
+
+    /// The response has ended regularly, in its beginning. Only a body that is no stream is content then.
+    pub(crate) fn end(mut self) {
+        if self.framing != ResponseFraming::Json || self.bytes == 0 {
+            return self.attempt.failed(TargetFailure::of_response(FallbackCause::Reset), Instant::now());
+        }
+        match self.opening.end() {
+            OpeningState::Failed => self.report_error(),
+            OpeningState::Content | OpeningState::Opening => self.attempt.succeeded(Instant::now()),
+        }
+    }
+
+    /// The response was aborted in its beginning.
+    pub(crate) fn abort(&self, outcome: Outcome) {
+        let cause = match outcome {
+            Outcome::UpstreamCut => FallbackCause::Reset,
+            Outcome::TimedOut => FallbackCause::Timeout,
+            Outcome::Completed | Outcome::CallerGone | Outcome::Drained | Outcome::Interrupted | Outcome::BudgetCut => {
+                return;
+            }
+        };
+        self.attempt.failed(TargetFailure::of_response(cause), Instant::now());
+    }
+
+    fn report_error(&self) {
+        let error = ProviderError::of_event(self.opening.error());
+        self.attempt.failed(TargetFailure::of_error(&error, || error.retry_after), Instant::now());
+    }
+}
