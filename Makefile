@@ -160,6 +160,7 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "release build" cargo build --locked --release --package tollgate
 	@scripts/step "unit" scripts/unit.sh
 	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
+	@scripts/step "demo of the archive" scripts/archive-test.sh
 	@scripts/step "Debian package in a chroot" scripts/deb-test.sh $(TARGET)/release/tollgate
 	@scripts/step "SBOM" scripts/sbom.sh
 	@scripts/step "image" scripts/image.sh $(TARGET)/release/tollgate
