@@ -6,6 +6,11 @@ fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     // `sqrt` is then an instruction. The whole archive is linked, because libraries that call the function come later.
     let mut build = cc::Build::new();
-    build.file(SOURCE).flag("-fno-math-errno").flag("-fno-builtin-hypotf").opt_level(2).link_lib_modifier("+whole-archive");
+    build
+        .file(SOURCE)
+        .flag("-fno-math-errno")
+        .flag("-fno-builtin-hypotf")
+        .opt_level(2)
+        .link_lib_modifier("+whole-archive");
     build.compile("older_glibc");
 }
