@@ -350,6 +350,25 @@ async fn on_sqlite_a_server_with_long_requests_continues_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_signal_alone_upgrades_the_server() {
+    let upstream = echo().await;
+    let mut gateway = start(setup(&upstream)).await;
+    let load = Load::start(&gateway);
+    load.progresses().await;
+    let before = gateway.process().id();
+    gateway.process().upgrade();
+    eventually_within(DRAINED_WITHIN, "another process serves", async || {
+        let serving = gateway.folder().read("data/server");
+        let pid: u32 = serving.split(' ').next()?.parse().ok()?;
+        (pid != before).then_some(())
+    })
+    .await;
+    gateway.adopts_successor().ends_within(DRAINED_WITHIN).await;
+    load.progresses().await;
+    assert_eq!(load.failures().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_process_that_is_killed_while_it_drains_loses_no_usage() {
     let upstream = echo().await;
     let mut gateway = start(setup(&upstream)).await;
