@@ -290,7 +290,7 @@ fn taker(gateway: &Gateway, name: &str, end: &str) -> PathBuf {
          {end}\n"
     );
     let code = gateway.folder().write(&format!("{name}.py"), &text);
-    script(gateway, name, &format!("exec python3 {}", code.display()))
+    script(gateway, name, &format!("exec python3 {} \"$@\"", code.display()))
 }
 
 #[tokio::test]
@@ -324,6 +324,33 @@ async fn a_new_process_that_fails_with_the_sqlite_store_gives_it_back() {
     let ended = commands::run(&folder, &words).await;
     let reason = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(ended.status.code() == Some(1) && reason.contains("no_server"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_successor_serves_although_its_predecessor_is_killed_when_it_has_given_the_sqlite_store() {
+    let upstream = echo().await;
+    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
+    let key = gateway.account("some").await.key;
+    for _ in 0..3 {
+        gateway.call(chat(&key)).await.expect(200);
+    }
+    let (pid, new) = (gateway.process().id(), commands::binary());
+    let end = format!("os.kill({pid}, 9); os.execv('{0}', ['{0}'] + sys.argv[1:])", new.display());
+    let binary = taker(&gateway, "kills", &end);
+    let refused = gateway.upgrade(&["--binary", binary.to_str().unwrap()]).await;
+    assert!(refused.is_err(), "the process that would report the result is gone");
+    eventually_within(DRAINED_WITHIN, "the successor serves", async || {
+        let serving = gateway.folder().read("data/server");
+        let serves: u32 = serving.split(' ').next()?.parse().ok()?;
+        let answer = Call::get("/readyz").attempt(gateway.control).await.ok()?;
+        (serves != pid && answer.status() == 200).then_some(())
+    })
+    .await;
+    drop(gateway.adopts_successor());
+    gateway.call(chat(&key)).await.expect(200);
+    gateway.counted(&key, 4).await;
+    let folder = gateway.stop().await.folder;
+    must(&folder, &["audit"]).await;
 }
 
 #[tokio::test]
