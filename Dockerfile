@@ -25,13 +25,15 @@ FROM rust:1.95.0-bookworm AS build
 # Selects the installed toolchain, because rust-toolchain.toml requires components that a build does not need.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
+# The version of release.yml.
+RUN cargo install cargo-auditable --version 0.7.7 --locked
 # The dependencies, in a layer that stays valid when only sources change.
 COPY --from=manifests /src .
-RUN cargo build --release --locked --package tollgate --package api
+RUN cargo auditable build --release --locked --package tollgate --package api
 COPY . .
 COPY --from=pages /src/dashboard/out dashboard/out
 # Sources may be older than the empty ones that were built above, so their times are updated.
-RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate --package api && mkdir /empty
+RUN find crates -name '*.rs' -exec touch {} + && cargo auditable build --release --locked --package tollgate --package api && mkdir /empty
 
 # Rust and the programs that tests need: PostgreSQL, Redis, Chromium, and Python for the official clients and Node.
 FROM rust:1.95.0-bookworm AS dev

@@ -97,6 +97,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms::
+	@scripts/step "20 upgrades under load, and a minute of changing members" $(BESIDE_POSTGRES) env TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --test-threads=1 upgrades:: discovery::changes::
 	@scripts/step "simulated nodes" env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test simulation
 	@scripts/step "crashes and faults on SQLite" env TOLLGATE_TEST_LONG=1 \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
@@ -160,6 +162,7 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "release build" cargo build --locked --release --package tollgate
 	@scripts/step "unit" scripts/unit.sh
 	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
+	@scripts/step "demo of the archive" scripts/archive-test.sh
 	@scripts/step "Debian package in a chroot" scripts/deb-test.sh $(TARGET)/release/tollgate
 	@scripts/step "SBOM" scripts/sbom.sh
 	@scripts/step "image" scripts/image.sh $(TARGET)/release/tollgate

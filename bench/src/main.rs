@@ -41,6 +41,7 @@ mod rows;
 mod run;
 mod server;
 mod sides;
+mod span_receiver;
 mod stats;
 mod stores;
 mod tokens;

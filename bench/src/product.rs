@@ -94,6 +94,8 @@ pub(crate) enum ServerVariant {
     Protocols,
     /// Routes whose responses are stored or compressed.
     Responses,
+    /// Traces of this share of the requests, for the receiver at this address.
+    Traces(&'static str, SocketAddr),
 }
 
 /// The routes of [`ServerVariant::Responses`].
@@ -219,6 +221,9 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
             }
         }
         ServerVariant::Responses => more = RESPONSES.to_owned(),
+        ServerVariant::Traces(sample, receiver) => {
+            more = format!("traces: {{otlp: \"http://{receiver}\", sample: {sample}}}\n");
+        }
         ServerVariant::Tls => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
@@ -363,6 +368,7 @@ pub(crate) mod tests {
             ServerVariant::Series,
             ServerVariant::Protocols,
             ServerVariant::Responses,
+            ServerVariant::Traces("100%", backend),
         ] {
             check_variant(LIMITED, variant);
         }

@@ -61,7 +61,7 @@ const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKi
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 26] = [
+pub(crate) const ROWS: [Row; 28] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
     Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).haproxy(1.05).envoy(0.45).traefik(0.3)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
@@ -88,6 +88,8 @@ pub(crate) const ROWS: [Row; 26] = [
     Row::pair("keys", "keys of 10,000 users in turn, to one key", KEYED, PairKind::Keys, Target::must(1.1)),
     Row::pair("cold", "first verification of an RS256 token", TOKEN, PairKind::Cold, Target::must(30.0)),
     Row::pair("info", "`log.level: info`, to `warn`", PLAIN, PairKind::LogLevel, Target::NONE.aiming(0.5)),
+    Row::pair("traces", "each request sampled, to no traces", PLAIN, PairKind::Traces("100%"), Target::NONE.aiming(2.0)),
+    Row::pair("unsampled", "no request sampled, to no traces", PLAIN, PairKind::Traces("0%"), Target::NONE.aiming(0.1)),
 ];
 
 /// A comparison in interleaved rounds.
@@ -141,6 +143,8 @@ pub(crate) enum PairKind {
     Cold,
     /// `log.level` is `warn`, and `info`.
     LogLevel,
+    /// No traces, and traces of this share of the requests.
+    Traces(&'static str),
 }
 
 /// The figure that has a target.
@@ -158,7 +162,7 @@ impl PairKind {
     pub(crate) const fn figure(self) -> PairFigure {
         match self {
             Self::Rate => PairFigure::Share,
-            Self::Cold | Self::LogLevel | Self::Targets => PairFigure::Difference,
+            Self::Cold | Self::LogLevel | Self::Targets | Self::Traces(_) => PairFigure::Difference,
             Self::Routes(..) | Self::Backends | Self::Keys => PairFigure::Ratio,
         }
     }

@@ -23,6 +23,7 @@ use crate::product::{MockProcess, PLAN, Product, ProductStart, ServerVariant};
 use crate::proxies::{Listener, Proxy, ProxyKind};
 use crate::request::{BenchRequest, Credential};
 use crate::rows::{KEYS, PairKind, Row, RowKind};
+use crate::span_receiver;
 use crate::tokens::{CLAIMS, TokenIssuer};
 
 /// The time in which all log lines of a run are written.
@@ -256,6 +257,10 @@ impl<'a> SideStart<'a> {
                 let new = cached.again("new tokens", row.request)?.with(SideKeys::NewTokens);
                 vec![cached, new]
             }
+            PairKind::Traces(sample) => {
+                let traced = ServerVariant::Traces(sample, span_receiver::start().await?);
+                vec![usual("no traces").await?, self.tollgate(row, "traces", traced).await?]
+            }
             PairKind::LogLevel => vec![
                 self.tollgate(row, "warn", ServerVariant::Log("warn")).await?,
                 self.tollgate(row, "info", ServerVariant::Log("info")).await?,
@@ -322,6 +327,7 @@ impl<'a> SideStart<'a> {
             | ServerVariant::Tokens
             | ServerVariant::Protocols
             | ServerVariant::Responses
+            | ServerVariant::Traces(..)
             | ServerVariant::Resilient => {}
         }
         let counted = CountedProduct::new(product, backends).await?;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -74,6 +75,21 @@ pub fn serve_in_one_stream(folder: &Folder, setup: &Setup) -> Child {
 pub fn serve_into_a_pipe(folder: &Folder, setup: &Setup) -> Child {
     let mut command = serve_command(folder, setup);
     command.stdout(output(folder, "stdout")).stderr(Stdio::piped());
+    spawn(command)
+}
+
+/// Like [`serve`], with a listening socket as systemd passes it, for the first listener of the proxy.
+#[must_use]
+pub fn serve_on(folder: &Folder, setup: &Setup, listener: OwnedFd) -> Child {
+    // A shell, because descriptor 3 and the process id must be those of the server.
+    const SCRIPT: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$; export LISTEN_PID; exec \"$@\"";
+    let serving = serve_command(folder, setup);
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().current_dir(folder.path()).args(["-c", SCRIPT, "sh"]);
+    command.arg(serving.get_program()).args(serving.get_args());
+    command.envs(serving.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "proxy-0").stdin(listener);
+    command.stdout(output(folder, "stdout")).stderr(output(folder, "stderr"));
     spawn(command)
 }
 

@@ -116,6 +116,12 @@ impl Consul {
         self.catalog.change(|services| services.index = 0);
     }
 
+    /// Returns the first lines of all requests.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.server.seen().into_iter().map(|seen| seen.head.first).collect()
+    }
+
     /// Requires a token of queries.
     pub fn require(&self, token: &str) {
         self.catalog.lock().token = Some(token.to_owned());

@@ -275,9 +275,14 @@ impl Gateway {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
+        Ok(self.adopts_successor())
+    }
+
+    /// Continues with the process that the data folder names, and returns the one before.
+    pub fn adopts_successor(&mut self) -> Process {
         let serving = self.folder().read("data/server");
         match serving.split(' ').next().and_then(|pid| pid.parse().ok()) {
-            Some(pid) => Ok(std::mem::replace(&mut self.process, Process::adopted(pid))),
+            Some(pid) => std::mem::replace(&mut self.process, Process::adopted(pid)),
             None => panic!("the data folder names no process: {serving}"),
         }
     }

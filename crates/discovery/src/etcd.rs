@@ -295,6 +295,49 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// A visitor that notes the keys of changes, and needs a whole read after a certain number.
+    struct Noted {
+        changes: Vec<String>,
+        most: usize,
+    }
+
+    impl KeyVisitor for Noted {
+        fn read(&mut self, _: Vec<StoredKey>) {}
+
+        fn changed(&mut self, changes: Vec<KeyChange>) -> bool {
+            self.changes.extend(changes.into_iter().map(|change| match change {
+                KeyChange::Put(stored) => format!("put {} {}", stored.key, stored.value),
+                KeyChange::Delete { key } => format!("delete {key}"),
+            }));
+            self.changes.len() <= self.most
+        }
+
+        fn failed(&mut self, _: &SourceError) {}
+    }
+
+    #[test]
+    fn a_watch_ends_with_a_compaction_an_error_or_too_many_changes() {
+        let mut noted = Noted { changes: Vec::new(), most: 3 };
+        let put = r#"{"kv": {"key": "YQ==", "value": "Yg=="}}"#;
+        let delete = r#"{"type": "DELETE", "kv": {"key": "YQ=="}}"#;
+        for (line, continues) in [
+            (r#"{"result": {"created": true}}"#.to_owned(), true),
+            // Progress without a change.
+            (r#"{"result": {"header": {"revision": "9"}}}"#.to_owned(), true),
+            (format!(r#"{{"result": {{"events": [{put}, {delete}]}}}}"#), true),
+            // The events before a compaction are not complete, so they are not applied.
+            (format!(r#"{{"result": {{"canceled": true, "compact_revision": "12", "events": [{put}]}}}}"#), false),
+            (r#"{"error": {"grpc_code": 14, "message": "etcdserver: no leader"}}"#.to_owned(), false),
+            (format!(r#"{{"result": {{"events": [{put}, {put}]}}}}"#), false),
+        ] {
+            assert_eq!(apply(line.as_bytes(), &mut noted), Ok(continues), "{line}");
+        }
+        assert_eq!(noted.changes, ["put YQ== Yg==", "delete YQ==", "put YQ== Yg==", "put YQ== Yg=="]);
+        for invalid in ["", "[]", "{\"result\": {\"events\": [{}]}}", "{\"result\": {\"events\": 1}}"] {
+            assert!(matches!(apply(invalid.as_bytes(), &mut noted), Err(SourceError::Protocol(_))), "{invalid}");
+        }
+    }
+
     #[test]
     fn a_range_has_all_keys_with_the_prefix_or_one_key() {
         assert_eq!(after(b"/a/"), b"/a0");

@@ -41,7 +41,7 @@ pub struct Roi {
 pub struct RoiCost {
     /// The kind: `requests` or `gateway`.
     pub kind: String,
-    /// The amount.
+    /// The amount in money.
     pub amount: NanoMoney,
     /// The formula of the amount.
     pub formula: String,

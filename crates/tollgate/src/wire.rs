@@ -16,6 +16,7 @@ mod left_slot;
 mod limits;
 mod listeners;
 mod members;
+mod own_addresses;
 mod parts;
 mod reload;
 mod shutdown;

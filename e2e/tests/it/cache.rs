@@ -72,6 +72,35 @@ async fn a_stored_response_is_used_until_it_is_stale() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_key_over_16_kib_is_not_cached() {
+    let upstream = numbered("200 OK\r\ncache-control: max-age=60").await;
+    let gateway = gateway(&upstream).await;
+    let call = |bytes: usize| Call::get("/o/a").header("x-tenant", &"t".repeat(bytes));
+    for content in ["response 0", "response 1"] {
+        let answer = gateway.call(call(16 * 1024)).await.expect(200);
+        assert_eq!((answer.text().as_str(), answer.header("age")), (content, None));
+    }
+    check(&gateway.call(call(15 * 1024)).await.expect(200), "response 2", "fwd=miss");
+    check(&gateway.call(call(15 * 1024)).await.expect(200), "response 2", "; hit");
+    assert_eq!(gateway.gauge("tollgate_cache_responses").await, 1);
+}
+
+#[tokio::test]
+async fn hits_count_in_rate_limits() {
+    let upstream = numbered("200 OK").await;
+    let setup = Setup::routed(upstream.address(), ROUTES).plans("{name: three, requests_per_minute: 3}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("three").await.key;
+    for (left, status) in [("2", "fwd=miss"), ("1", "; hit"), ("0", "; hit")] {
+        let answer = gateway.call(Call::get("/k/a").key(&key)).await.expect(200);
+        check(&answer, "response 0", status);
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left));
+    }
+    gateway.call(Call::get("/k/a").key(&key)).await.expect(429);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn ranges_and_conditions_are_answered_from_stored_responses() {
     let date = "Tue, 24 Nov 2026 00:00:00 GMT";
     let upstream =

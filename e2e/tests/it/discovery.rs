@@ -1,8 +1,10 @@
 //! Members of upstreams from real sources, which change, fail and return while clients send requests.
 
+mod changes;
 mod consul;
 mod dns;
 mod etcd;
+mod lying;
 
 use std::net::SocketAddr;
 

@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod activation;
 mod audit;
 mod auth;
 mod backend_events;

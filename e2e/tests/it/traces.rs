@@ -109,6 +109,33 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
 }
 
 #[tokio::test]
+async fn each_change_of_a_route_is_a_span_before_or_after_the_attempt() {
+    let receiver = accepting().await;
+    let backend = Upstream::answering("200 OK\r\ncontent-type: application/json", "{\"internal\": 1}").await;
+    let changed = "{request: {body: {set: {/via: gw}}}, response: {body: {remove: [/internal]}}}";
+    let route = |path: &str, more: &str| format!("{{path: {path}, upstreams: backend, auth: {{type: none}}{more}}}");
+    let routes = [
+        route("/plain", ""),
+        route("/head", ", transformations: {request: {add_headers: {X-Env: a}}}"),
+        route("/body", &format!(", transformations: {changed}")),
+    ];
+    let setup = Setup::routed(backend.address(), &routes.join(", "))
+        .section("traces", &traced(receiver.address(), ", sample: 100%"));
+    let gateway = Gateway::start(setup).await;
+    for (path, expected) in [("/plain", [0, 0]), ("/head", [1, 0]), ("/body", [1, 1])] {
+        let answer = gateway.call(Call::json(path, &json!({"a": 1}))).await.expect(200);
+        let spans = spans_of(&receiver, &trace_of(&answer)).await;
+        let server = spans.iter().find(|span| span.kind == 2).unwrap();
+        let attempt = spans.iter().find(|span| span.kind == 3).unwrap();
+        let changes: Vec<_> = spans.iter().filter(|span| span.name == "transform").collect();
+        assert!(changes.iter().all(|span| span.parent == server.id && span.start >= server.start), "{spans:#?}");
+        let before = changes.iter().filter(|span| span.end <= attempt.end && span.start <= attempt.start).count();
+        assert_eq!([before, changes.len() - before], expected, "{path}: {spans:#?}");
+        assert!(changes.iter().all(|span| span.start <= span.end && span.end <= server.end), "{spans:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
     let (receiver, first, second) = (accepting().await, Mock::start().await, Mock::start().await);
     let providers =

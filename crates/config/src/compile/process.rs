@@ -70,21 +70,20 @@ pub(super) fn process(
 pub(super) fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
     let ControlInput { listen, connections, timeout, .. } = &mut process.control;
     let of_seconds = |seconds: &Input<u32>| seconds.derived(Duration::from_secs(seconds.value.into()));
-    set_same(reader, ("addr", process.addr.clone()), ("control.listen", listen));
+    set_same(reader, ["addr", "control.listen"], process.addr.clone(), listen);
     let max = process.max_connections.clone();
-    set_same(reader, ("max_connections", max), ("control.connections.max", &mut connections.max));
-    set_same(
-        reader,
-        ("timeout_seconds", process.timeout_seconds.as_ref().map(of_seconds)),
-        ("control.timeout", timeout),
-    );
+    set_same(reader, ["max_connections", "control.connections.max"], max, &mut connections.max);
+    let seconds = process.timeout_seconds.as_ref().map(of_seconds);
+    set_same(reader, ["timeout_seconds", "control.timeout"], seconds, timeout);
 }
 
-/// Sets `key` to the value of the key `name`. Different values of both are an error, unless only one is a variable's.
+/// Sets the second of two keys to the value of the first. Different values of both are an error, unless only one is a
+/// variable's.
 fn set_same<T: PartialEq>(
     reader: &Reader<'_>,
-    (name, value): (&str, Option<Input<T>>),
-    (key, current): (&str, &mut Input<T>),
+    [name, key]: [&str; 2],
+    value: Option<Input<T>>,
+    current: &mut Input<T>,
 ) {
     let Some(value) = value else { return };
     let is_variable = |input: &Input<T>| matches!(input.at(), Some(At::Variable(_)));

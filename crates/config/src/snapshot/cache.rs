@@ -11,7 +11,7 @@ pub struct CacheRules {
     pub ttl: Option<Duration>,
     /// The names of request headers whose values distinguish responses, in lowercase.
     pub vary: Box<[Box<str>]>,
-    /// The maximum memory of all stored responses, in bytes. Default 64 MiB.
+    /// The maximum memory of the route's responses, in bytes; the largest one is that of all routes together. Default 64 MiB.
     pub bytes_max: u64,
     /// The maximum content of a stored response, in bytes. Default 1 MiB.
     pub entry_bytes_max: u64,

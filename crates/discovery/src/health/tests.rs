@@ -113,7 +113,7 @@ async fn a_check_of_http_compares_the_status() {
     assert!(error.starts_with("the response is invalid or incomplete"), "{error}");
 }
 
-/// A probe with a host and a field of its own.
+/// A probe with a host and a header field.
 fn get_as(host: &str) -> Probe {
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-check"), "1".parse().unwrap())]);
     Probe::Http { path: "/health".to_owned(), host: Some(host.to_owned()), headers, statuses: 200..=299 }

@@ -121,7 +121,7 @@ fn member(instance: Instance) -> Option<FoundMember> {
         return None;
     }
     let weight = service.weights.map(|weights| weights.passing.min(1_000));
-    Some(FoundMember { host, port: service.port, url: None, is_address: false, weight })
+    Some(FoundMember { host, port: service.port, url: None, is_address: false, name: None, weight })
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ async fn list(followed: &FollowedName, known: &mut Addresses) -> Result<(Vec<Fou
     let resolver = resolver(&followed.servers)?;
     let Some(port) = followed.port else { return service(&resolver, &followed.name).await };
     let valid_for = known.refresh(&resolver, &followed.name).await?;
-    let member = |ip: &IpAddr| FoundMember { host: ip.to_string(), port, url: None, is_address: true, weight: None };
+    let member =
+        |ip: &IpAddr| FoundMember { host: ip.to_string(), port, url: None, is_address: true, name: None, weight: None };
     Ok((known.all().map(member).collect(), valid_for))
 }
 
@@ -157,18 +158,20 @@ async fn service(resolver: &TokioResolver, name: &str) -> Result<(Vec<FoundMembe
     let look_ups = targets.into_iter().map(|(host, port, weight, _)| async move {
         let mut addresses = Addresses::default();
         let valid_for = addresses.refresh(resolver, &host).await?;
-        Ok::<_, SourceError>((addresses, valid_for, port, weight))
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        Ok::<_, SourceError>((addresses, valid_for, name, (port, weight)))
     });
     let mut look_ups = stream::iter(look_ups).buffer_unordered(TARGETS_AT_ONCE);
     let mut members = Vec::new();
     while let Some(found) = look_ups.next().await {
-        let (addresses, own, port, weight) = found?;
+        let (addresses, own, name, (port, weight)) = found?;
         valid_for = valid_for.min(own);
         members.extend(addresses.all().map(|ip| FoundMember {
             host: ip.to_string(),
             port,
             url: None,
             is_address: false,
+            name: Some(name.clone()),
             // RFC 2782: 0 is a small chance beside other weights.
             weight: Some(u32::from(weight).clamp(1, 1_000)),
         }));

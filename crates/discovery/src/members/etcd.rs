@@ -83,7 +83,7 @@ fn member(value: &str) -> Result<FoundMember, ()> {
     let WrittenMember { url, weight } = written;
     let is_weight = weight.is_none_or(|weight| weight <= 1_000);
     let (host, port) = host_of(&url).filter(|_| is_weight).ok_or(())?;
-    Ok(FoundMember { host, port, url: Some(url), is_address: false, weight })
+    Ok(FoundMember { host, port, url: Some(url), is_address: false, name: None, weight })
 }
 
 /// Returns the host and the port of a URL of a member; `None` if it is invalid.

@@ -53,8 +53,14 @@ mod tests {
     use super::*;
 
     fn list(ports: &[u16]) -> Arc<[FoundMember]> {
-        let member =
-            |port: &u16| FoundMember { host: "h".to_owned(), port: *port, url: None, is_address: false, weight: None };
+        let member = |port: &u16| FoundMember {
+            host: "h".to_owned(),
+            port: *port,
+            url: None,
+            is_address: false,
+            name: None,
+            weight: None,
+        };
         ports.iter().map(member).collect()
     }
 

@@ -101,6 +101,9 @@ pub struct FoundMember {
     /// Whether the member is an address of the name in the configuration, which requests to it then have.
     #[serde(default)]
     pub is_address: bool,
+    /// The name of which the member is an address, if it is not that in the configuration; requests to it then have this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The weight; `None` means that of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,

@@ -56,8 +56,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("members.json");
         assert!(read(&path).unwrap().is_empty());
-        let member =
-            FoundMember { host: "10.0.0.1".to_owned(), port: 80, url: None, is_address: true, weight: Some(2) };
+        let member = FoundMember {
+            host: "10.0.0.1".to_owned(),
+            port: 80,
+            url: None,
+            is_address: true,
+            name: None,
+            weight: Some(2),
+        };
         let lists =
             StoredLists::from([("dns a:80".to_owned(), vec![member].into()), ("dns b:80".to_owned(), [].into())]);
         write(&path, &lists).unwrap();

@@ -165,14 +165,14 @@ mod tests {
     }
 
     impl Model {
-        fn look(&mut self, now: u64) -> Shown {
+        fn look(&mut self, now: u64) -> SeenPhase {
             match self.past.last() {
-                Some((_, end)) if now < *end => Shown::Out,
+                Some((_, end)) if now < *end => SeenPhase::Out,
                 Some((begin, end)) if !self.is_return_noted => {
                     (self.is_return_noted, self.failures) = (true, 0);
-                    Shown::Back(*end, end - begin)
+                    SeenPhase::Back(*end, end - begin)
                 }
-                Some(_) | None => Shown::In,
+                Some(_) | None => SeenPhase::In,
             }
         }
 
@@ -194,7 +194,7 @@ mod tests {
 
     /// A phase in seconds since the begin.
     #[derive(Debug, PartialEq, Eq)]
-    enum Shown {
+    enum SeenPhase {
         In,
         Out,
         Back(u64, u64),
@@ -217,10 +217,10 @@ mod tests {
             let (ejection, begin) = (Ejection::default(), Instant::now());
             let (mut model, mut now) = (Model::default(), 0);
             let look = |now: u64| match ejection.phase(begin + Duration::from_secs(now)) {
-                EjectionPhase::In => Shown::In,
-                EjectionPhase::Out => Shown::Out,
+                EjectionPhase::In => SeenPhase::In,
+                EjectionPhase::Out => SeenPhase::Out,
                 EjectionPhase::Back { since, ejected_for } => {
-                    Shown::Back((since - begin).as_secs(), ejected_for.as_secs())
+                    SeenPhase::Back((since - begin).as_secs(), ejected_for.as_secs())
                 }
             };
             for step in steps {
@@ -234,7 +234,7 @@ mod tests {
                         if is_due {
                             let phase = model.look(now);
                             prop_assert_eq!(&look(now), &phase);
-                            if phase != Shown::Out {
+                            if phase != SeenPhase::Out {
                                 let duration = ejection.eject(RULES, begin + Duration::from_secs(now));
                                 prop_assert_eq!(duration.as_secs(), model.eject(now));
                             }

@@ -19,6 +19,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::own_addresses::OwnAddresses;
 use super::parts::ServerContext;
 
 /// The file of the lists, in the data folder.
@@ -41,7 +42,8 @@ type Built = (Arc<Snapshot>, Arc<[FollowedSource]>);
 
 /// Returns what connects the job to the configuration in force, and whether all sources have responded or failed.
 fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFollowing, watch::Receiver<bool>) {
-    let file: PathBuf = live.load().process.data.join(FILE);
+    let snapshot = live.load_full();
+    let (file, own): (PathBuf, _) = (snapshot.process.data.join(FILE), OwnAddresses::of(&snapshot.process));
     let tls = proxy::tls_config();
     let (settled, has_settled) = watch::channel(false);
     let (of, published) = (live.clone(), live.clone());
@@ -50,7 +52,7 @@ fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFo
         let snapshot = published.load_full();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if has_changed || !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &snapshot)) {
-            publish(&snapshot, lists);
+            publish(&snapshot, lists, &own);
             *last = Some(snapshot);
         }
         if lists.iter().all(|list| list.members.is_some() || list.error.is_some()) {
@@ -128,9 +130,9 @@ fn server(url: &Origin) -> SourceUrl {
     }
 }
 
-/// Replaces the members of each upstream by those of its sources. The members of an upstream remain if a source of it has no
-/// list yet.
-fn publish(snapshot: &Snapshot, lists: &[FollowedList]) {
+/// Replaces the members of each upstream by those of its sources, except listeners of this process. The members of an upstream
+/// remain if a source of it has no list yet.
+fn publish(snapshot: &Snapshot, lists: &[FollowedList], own: &OwnAddresses) {
     for discovery in discoveries(snapshot) {
         let (mut backends, mut sources, mut is_complete): (Vec<Backend>, Vec<SourceStatus>, bool) =
             (Vec::new(), Vec::new(), true);
@@ -146,12 +148,17 @@ fn publish(snapshot: &Snapshot, lists: &[FollowedList]) {
             };
             is_complete &= list.members.is_some();
             let members = list.members.as_deref().unwrap_or_default();
+            let (left_out, members): (Vec<_>, Vec<_>) =
+                members.iter().partition(|member| own.has(&member.host, member.port));
             backends.extend(members.iter().filter_map(|member| backend(member, template, *weight)));
+            let remark = left_out.first().map(|FoundMember { host, port, .. }| {
+                format!("{host} at port {port} is this gateway's own address, so it is left out").into()
+            });
             sources.push(SourceStatus {
                 name: list.source.name().into(),
-                members: list.members.as_ref().map(|members| members.len()),
+                members: list.members.is_some().then_some(members.len()),
                 responded_at: list.responded_at,
-                error: list.error.clone(),
+                error: list.error.clone().or(remark),
             });
         }
         distinct(&mut backends);
@@ -170,12 +177,55 @@ fn distinct(backends: &mut Vec<Backend>) {
 /// Returns the backend of a member; `None` if its URL is invalid.
 fn backend(member: &FoundMember, template: &Origin, weight: u32) -> Option<Backend> {
     let at = template.at(member.host.clone(), member.port);
-    let origin = match &member.url {
-        Some(url) => Origin { allow_link_local: template.allow_link_local, ..Origin::parse(url).ok()? },
-        None if member.is_address => at,
+    let named = |host: &str| Origin::parse(&template.at(host.to_owned(), member.port).to_string()).ok();
+    let origin = match (&member.url, &member.name) {
+        (Some(url), _) => Origin::parse(url).ok()?,
+        (None, _) if member.is_address => at,
+        // Requests and certificates have the name of the target, which need not be a valid host name in a URL.
+        (None, Some(name)) => named(name).map_or(at, |origin| origin.at(member.host.clone(), member.port)),
         // The host is the member's own, so it is the authority of requests too.
-        None => Origin { path: template.path.clone(), ..Origin::parse(&at.to_string()).ok()? },
+        (None, None) => named(&member.host)?,
     };
     let origin = Origin { allow_link_local: template.allow_link_local, ..origin };
     Some(Backend { origin, weight: member.weight.unwrap_or(weight) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(host: &str, name: Option<&str>, is_address: bool) -> FoundMember {
+        let name = name.map(str::to_owned);
+        FoundMember { host: host.to_owned(), port: 8443, url: None, is_address, name, weight: None }
+    }
+
+    #[test]
+    fn the_name_of_requests_is_that_of_the_source() {
+        let template = Origin::parse("https://_https._tcp.users.internal:1/v1").unwrap();
+        for (member, shown, authority, server_name) in [
+            (
+                member("10.0.0.7", Some("a.internal"), false),
+                "https://10.0.0.7:8443/v1",
+                "a.internal:8443",
+                "a.internal",
+            ),
+            (
+                member("10.0.0.7", Some("a b"), false),
+                "https://10.0.0.7:8443/v1",
+                &*template.authority,
+                "_https._tcp.users.internal",
+            ),
+            (
+                member("10.0.0.7", None, true),
+                "https://10.0.0.7:8443/v1",
+                &*template.authority,
+                "_https._tcp.users.internal",
+            ),
+            (member("fd00::7", None, false), "https://[fd00::7]:8443/v1", "[fd00::7]:8443", "fd00::7"),
+        ] {
+            let Backend { origin, weight } = backend(&member, &template, 3).unwrap();
+            let found = (origin.to_string(), origin.authority.as_str(), origin.server_name(), weight);
+            assert_eq!(found, (shown.to_owned(), authority, server_name, 3));
+        }
+    }
 }

@@ -58,6 +58,34 @@ async fn a_refused_token_is_reported_and_the_right_one_is_sent() {
     gateway.call(Call::get("/x")).await.expect(200);
 }
 
+#[tokio::test]
+async fn queries_name_the_datacenter() {
+    let (consul, servers) = (Consul::start(1).await, backends(102, 1).await);
+    consul.register("a", "user-service", (&address(102, 1), servers[0].address().port()));
+    let gateway = Gateway::start(setup(&consul, ", datacenter: jakarta-2")).await;
+    gateway.call(Call::get("/x")).await.expect(200);
+    let requests = consul.requests();
+    let queries = requests.iter().filter(|line| line.contains("/v1/health/service/user-service?passing=true"));
+    assert!(queries.clone().count() > 0 && queries.clone().all(|line| line.contains("&dc=jakarta-2 ")), "{requests:?}");
+}
+
+#[tokio::test]
+async fn the_gateway_is_not_a_member_of_its_own_upstream() {
+    let (consul, servers) = (Consul::start(1).await, backends(98, 1).await);
+    let port = servers[0].address().port();
+    consul.register("a", "user-service", (&address(98, 1), port));
+    let gateway = Gateway::start(setup(&consul, "")).await;
+    let token = admin(&gateway, "root").await.token;
+    has(&gateway, &token, &[url(98, 1, port)]).await;
+    consul.register("b", "user-service", (&gateway.proxy.ip().to_string(), gateway.proxy.port()));
+    source_reports(&gateway, &token, "is this gateway's own address, so it is left out").await;
+    has(&gateway, &token, &[url(98, 1, port)]).await;
+    assert_eq!(shown(&gateway, &token).await["sources"][0]["members"], 1);
+    assert_eq!(served(&gateway, 12).await, [address(98, 1)]);
+    consul.deregister("b");
+    source_reports(&gateway, &token, "").await;
+}
+
 /// A service that registers with py-consul.
 struct RegisteringService {
     _child: Child,

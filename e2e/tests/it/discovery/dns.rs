@@ -1,7 +1,7 @@
 //! Members from DNS, with BIND.
 
 use e2e::bind::ZONE;
-use e2e::{Bind, Call, Gateway, Setup};
+use e2e::{Bind, Call, Gateway, Setup, Turn, Upstream};
 
 use super::{address, admin, backends, has, served, setup, shown, source_reports};
 
@@ -49,6 +49,39 @@ async fn addresses_that_are_added_and_removed_are_followed_without_a_failed_requ
         metrics.contains(&format!("tollgate_discovery_members{{source=\"dns users.{ZONE}:{port}\"}} 1")),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_long_ttl_is_bounded_by_the_configured_maximum() {
+    let (bind, servers) = (Bind::start().await, backends(103, 2).await);
+    let port = servers[0].address().port();
+    bind.set("users", 3_600, &addresses(103, &[1]));
+    let dns = format!("{{servers: [\"{}\"], refresh_max: 1s}}", bind.address());
+    let gateway = Gateway::start(setup(&upstream("users", port), &dns)).await;
+    let token = admin(&gateway, "root").await.token;
+    has(&gateway, &token, &urls(103, &[1], port)).await;
+    bind.set("users", 3_600, &addresses(103, &[2]));
+    has(&gateway, &token, &urls(103, &[2], port)).await;
+}
+
+#[tokio::test]
+async fn addresses_of_both_families_are_members() {
+    let (bind, servers) = (Bind::start().await, backends(104, 1).await);
+    let port = servers[0].address().port();
+    let at = |port| std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+    let sixth = Upstream::start_at(at(port), |mut turn: Turn| async move {
+        turn.answer("200 OK", b"::1").await;
+        Some(turn)
+    })
+    .await;
+    bind.set("users", 1, &[address(104, 1), "::1".to_owned()]);
+    let (gateway, token) = start(&bind, port).await;
+    has(&gateway, &token, &[format!("http://{}:{port}", address(104, 1)), format!("http://[::1]:{port}")]).await;
+    assert_eq!(served(&gateway, 12).await, [address(104, 1), "::1".to_owned()]);
+    assert!(!sixth.seen().is_empty());
+    // Without a record of IPv4, the others remain.
+    bind.set("users", 1, &["::1".to_owned()]);
+    has(&gateway, &token, &[format!("http://[::1]:{port}")]).await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ section! {
         ttl: Option<Input<Duration>> = optional(TTL, "none");
         /// Headers that distinguish responses, besides `Vary`.
         vary: Values<String> = list(HEADER, 16, "none");
-        /// Memory for the route's responses.
+        /// Memory for the route's responses. All routes together have the largest `size`.
         size: Input<u64> = default(SizeForm::new(64 * KIB, 1 << 40), || 64 * MIB);
         /// Maximum content of a stored response.
         entry_max: Input<u64> = default(SizeForm::new(1, 64 * MIB), || MIB);

@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// 2026-11-20T12:00:00Z, in microseconds.
+    /// The time 2026-11-20T12:00:00Z, in microseconds.
     const NOW: Timestamp = Timestamp(1_795_176_000_000_000);
 
     #[test]

@@ -6,7 +6,7 @@ use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
 use http1::KnownName;
 use meter::{AdmissionInfo, SkipReason};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
 use super::beginning::is_page;
@@ -79,7 +79,7 @@ impl FallbackCall<'_> {
             account.retries = state.tries.attempts - 1;
             let begun = account.request.read_clock();
             let may_continue = state.tries.may_continue(begun);
-            let tried = self.tried(account, (next.target, target), known, begun);
+            let tried = self.tried(account, next.target, target, known);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
@@ -186,13 +186,13 @@ impl FallbackCall<'_> {
         self.of.plan.skip(account, target, reason);
     }
 
-    /// Returns the attempt at a target with its number, which began at `begun`.
+    /// Returns the attempt at a target with its number, which begins now.
     fn tried(
         &self,
         account: &RequestAccount,
-        (number, target): (usize, &Target),
+        number: usize,
+        target: &Target,
         known: &Arc<TargetState>,
-        begun: Instant,
     ) -> TargetAttempt {
         TargetAttempt {
             entry: Arc::clone(self.entry),
@@ -201,7 +201,7 @@ impl FallbackCall<'_> {
             rules: self.rules.cooldown,
             is_own: self.of.client.principal.provider_keys.own(&target.provider.name).is_some(),
             request_id: account.request.id,
-            begun,
+            begun: account.request.read_at(),
         }
     }
 

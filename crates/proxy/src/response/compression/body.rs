@@ -112,3 +112,62 @@ impl<B: Body<Data = Bytes, Error = ResponseAborted> + Unpin> EncodedBody<B> {
         Poll::Ready(Some(Err(ResponseAborted)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+
+    use access::Subject;
+    use config::snapshot::ContentCoding;
+    use http_body::Frame;
+
+    use super::*;
+    use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
+
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = ResponseAborted;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+
+    #[test]
+    fn the_part_of_content_over_64_kib_is_compressed_on_another_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            // The only other thread waits, so it compresses nothing yet.
+            let (go, waits) = mpsc::channel::<()>();
+            let occupied = spawn_blocking(move || waits.recv());
+            let piece = Bytes::from(vec![b'x'; 40 * 1024]);
+            let held = Capacity::new(CONNECTIONS, 10, 1 << 30).hold(&Subject::ANONYMOUS);
+            let encoder = Box::new(Encoder::new(ContentCoding::Gzip, held).unwrap());
+            let mut body = EncodedBody::new(Pieces([piece.clone(), piece.clone(), piece].into()), encoder);
+            let now = poll_fn(|cx| Poll::Ready(body.poll_bytes(cx))).await;
+            assert!(matches!(now, Poll::Ready(Some(Ok(_)))), "the first piece is small");
+            for _ in 0..2 {
+                assert!(poll_fn(|cx| Poll::Ready(body.poll_bytes(cx))).await.is_pending(), "the rest is large");
+            }
+            go.send(()).unwrap();
+            occupied.await.unwrap().unwrap();
+            let mut rest = 0;
+            while let Some(bytes) = poll_fn(|cx| body.poll_bytes(cx)).await {
+                rest += bytes.unwrap().len();
+            }
+            assert!(rest > 0 && body.is_over());
+        });
+    }
+}

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use telemetry::CachePurge;
 
 use super::memory::{Purged, RouteMemory};
+use super::process_memory::ProcessMemory;
 use super::purge_log::{PurgeId, PurgeLog, PurgeOrder, purged};
 use super::shared_slot::SharedResponse;
 
@@ -17,6 +18,7 @@ use super::shared_slot::SharedResponse;
 pub struct ResponseMemories {
     /// By the addresses of the rules of routes.
     memories: RwLock<FxHashMap<usize, RuledMemory>>,
+    process: Arc<ProcessMemory>,
     purges: Mutex<PurgeLog>,
     /// The responses in Redis; `None` without Redis.
     shared: Option<SharedResponses>,
@@ -63,8 +65,11 @@ impl ResponseMemories {
         drop(memories);
         let mut memories = self.memories.write().unwrap_or_else(PoisonError::into_inner);
         memories.retain(|_, known| known.rules.strong_count() > 0);
-        let new = || RuledMemory { rules: Arc::downgrade(rules), memory: RouteMemory::new(rules.bytes_max) };
-        memories.entry(address).or_insert_with(new).memory.clone()
+        let memory = RouteMemory::new(rules.bytes_max, &self.process);
+        let new = || RuledMemory { rules: Arc::downgrade(rules), memory };
+        let memory = memories.entry(address).or_insert_with(new).memory.clone();
+        self.process.set_routes(memories.values().map(|known| known.memory.clone() as _));
+        memory
     }
 
     /// Returns the number of stored responses and their bytes.
@@ -102,5 +107,28 @@ impl ResponseMemories {
     fn all(&self) -> Vec<Arc<RouteMemory>> {
         let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
         memories.values().filter(|known| known.rules.strong_count() > 0).map(|known| known.memory.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::tests::{fill_up, rules};
+    use super::super::process_memory::BoundedMemory as _;
+    use super::*;
+
+    #[test]
+    fn all_routes_together_have_the_largest_bound_of_them() {
+        let (memories, large, small) = (ResponseMemories::default(), rules(200_000), rules(100_000));
+        let (first, second) = (memories.of(&large), memories.of(&small));
+        fill_up(&first, "first");
+        assert!((190_000..=200_000).contains(&first.bytes()), "{}", first.bytes());
+        fill_up(&second, "second");
+        assert!((90_000..=100_000).contains(&second.bytes()), "{}", second.bytes());
+        assert!((190_000..=200_000).contains(&memories.totals().1), "{:?}", memories.totals());
+        // A configuration without the first route frees its part.
+        drop((first, large));
+        let other = rules(150_000);
+        fill_up(&memories.of(&other), "third");
+        assert!((140_000..=150_000).contains(&memories.totals().1), "{:?}", memories.totals());
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use access::Timestamp;
 
 use super::fill_state::{FillTurn, KnownFill};
+use super::process_memory::{BoundedMemory, ProcessMemory};
 use super::stored::StoredResponse;
 use crate::client::head::Head;
 
@@ -31,11 +32,13 @@ pub(crate) type CacheKey = Arc<[u8]>;
 #[derive(Debug)]
 pub(crate) struct RouteMemory {
     bytes_max: u64,
+    process: Arc<ProcessMemory>,
     state: Mutex<MemoryState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct MemoryState {
+    process: Arc<ProcessMemory>,
     responses: BTreeMap<CacheKey, Vec<Arc<StoredResponse>>>,
     /// All responses, and some that were removed: the next one to remove is the first that was not used meanwhile.
     order: VecDeque<(CacheKey, Weak<StoredResponse>)>,
@@ -76,9 +79,10 @@ impl Purged<'_> {
 }
 
 impl RouteMemory {
-    /// Returns an empty memory.
-    pub(super) fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes_max, state: Mutex::default() })
+    /// Returns an empty memory, one of those of `process`.
+    pub(super) fn new(bytes_max: u64, process: &Arc<ProcessMemory>) -> Arc<Self> {
+        let state = Mutex::new(MemoryState::new(process.clone()));
+        Arc::new(Self { bytes_max, process: process.clone(), state })
     }
 
     fn lock(&self) -> MutexGuard<'_, MemoryState> {
@@ -115,11 +119,13 @@ impl RouteMemory {
         }
         variants.push(response.clone());
         for removed in &removed {
-            state.bytes = state.bytes.saturating_sub(entry_bytes(key, removed));
+            state.subtract(entry_bytes(key, removed));
         }
-        state.bytes += entry_bytes(key, response);
+        state.add(entry_bytes(key, response));
         state.order.push_back((key.clone(), Arc::downgrade(response)));
         state.make_room(self.bytes_max);
+        drop(state);
+        self.process.make_room();
     }
 
     /// Removes the responses that a purge concerns, and lets no fill that has begun store one. Returns their number.
@@ -131,7 +137,7 @@ impl RouteMemory {
                 state.responses.remove(key);
             }
             for removed in &removed {
-                state.bytes = state.bytes.saturating_sub(entry_bytes(key, removed));
+                state.subtract(entry_bytes(key, removed));
             }
             removed.len()
         })
@@ -207,7 +213,46 @@ impl RouteMemory {
     }
 }
 
+impl BoundedMemory for RouteMemory {
+    fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    fn give_way(&self, bytes: u64) {
+        let mut state = self.lock();
+        let left = state.bytes.saturating_sub(bytes);
+        state.make_room(left);
+    }
+}
+
 impl MemoryState {
+    fn new(process: Arc<ProcessMemory>) -> Self {
+        Self {
+            process,
+            responses: BTreeMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            fills: BTreeMap::new(),
+            fills_begun: 0,
+            uncacheable: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        self.process.add(bytes);
+    }
+
+    fn subtract(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.process.subtract(bytes);
+    }
+
     /// Removes responses until the rest has at most `bytes_max` bytes.
     fn make_room(&mut self, bytes_max: u64) {
         // Removed responses may not fill the order.
@@ -227,13 +272,20 @@ impl MemoryState {
             let Some(variants) = self.responses.get_mut(&key) else { continue };
             let before = variants.len();
             variants.retain(|known| !Arc::ptr_eq(known, &response));
-            if variants.len() < before {
-                self.bytes = self.bytes.saturating_sub(entry_bytes(&key, &response));
-            }
+            let is_removed = variants.len() < before;
             if variants.is_empty() {
                 self.responses.remove(&key);
             }
+            if is_removed {
+                self.subtract(entry_bytes(&key, &response));
+            }
         }
+    }
+}
+
+impl Drop for MemoryState {
+    fn drop(&mut self) {
+        self.process.subtract(self.bytes);
     }
 }
 

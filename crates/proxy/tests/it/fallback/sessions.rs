@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// The sources of a session: a header, and a field of the body.
-const SOURCES: [(Option<&str>, &str); 4] = [
+/// The source of a session: a header, and a field of the body.
+type SessionSource = (Option<&'static str>, &'static str);
+
+const SOURCES: [SessionSource; 4] = [
     (Some("session-id"), ""),
     (Some("X-Claude-Code-Session-Id"), ""),
     (None, ",\"prompt_cache_key\":\"SESSION\""),
@@ -35,7 +37,8 @@ async fn caching() -> Raw {
 }
 
 /// Sends a call of a session, and returns the target that has served it.
-async fn call(gateway: &Gateway, (header, field): (Option<&str>, &str), session: &str) -> String {
+async fn call(gateway: &Gateway, source: SessionSource, session: &str) -> String {
+    let (header, field) = source;
     let field = field.replace("SESSION", session);
     let body = format!(
         "{{\"model\":\"smart\",\"max_tokens\":9{field},\"messages\":[{{\"role\":\"user\",\"content\":\"prompt-{session}\"}}]}}"

@@ -57,7 +57,7 @@ impl GoldenDay {
     }
 }
 
-/// Returns a chat.
+/// Returns the event of a chat.
 fn chat(of: &Holder, back: u64, seconds: u64, tenths: i64) -> UsageEvent {
     event(of.caller, at(back, seconds), Some(NanoUsd(tenths * TENTH)))
 }

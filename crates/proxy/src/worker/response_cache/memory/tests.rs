@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use config::snapshot::CacheRules;
 
 use super::*;
 use crate::client::head::tests::get;
@@ -51,9 +52,37 @@ fn key(url: &str, rest: &str) -> CacheKey {
     [url.as_bytes(), b"\0", rest.as_bytes()].concat().into()
 }
 
+/// Returns the memory of a process without another route.
+fn alone(bytes_max: u64) -> Arc<RouteMemory> {
+    let process = Arc::new(ProcessMemory::default());
+    let memory = RouteMemory::new(bytes_max, &process);
+    process.set_routes([memory.clone() as _].into_iter());
+    memory
+}
+
+/// Returns the rules of a route whose memory has this bound.
+pub(in crate::worker::response_cache) fn rules(bytes_max: u64) -> Arc<CacheRules> {
+    Arc::new(CacheRules {
+        ttl: None,
+        vary: Box::default(),
+        bytes_max,
+        entry_bytes_max: bytes_max,
+        shared: false,
+        tags: None,
+        shared_scope: None,
+    })
+}
+
+/// Stores more responses than a memory of this test has room for.
+pub(in crate::worker::response_cache) fn fill_up(memory: &Arc<RouteMemory>, name: &str) {
+    for number in 0..300 {
+        store(memory, &key(&format!("http://h/{name}/{number}"), ""), "", 1_000);
+    }
+}
+
 #[test]
 fn the_memory_has_a_bound_and_keeps_what_is_used() {
-    let (memory, request) = (RouteMemory::new(100_000), get(&[]));
+    let (memory, request) = (alone(100_000), get(&[]));
     let used = key("http://h/used", "");
     store(&memory, &used, "", 1_000);
     for number in 0..500 {
@@ -82,7 +111,7 @@ fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
         (Purged::Tag(b"two"), [true, false, false, true]),
         (Purged::Tag(b"on"), [true; 4]),
     ] {
-        let (hard, soft, request) = (RouteMemory::new(1_000_000), RouteMemory::new(1_000_000), get(&[]));
+        let (hard, soft, request) = (alone(1_000_000), alone(1_000_000), get(&[]));
         for (key, tags) in keys.iter().zip(tags) {
             store(&hard, key, tags, 10);
             store(&soft, key, tags, 10);
@@ -100,7 +129,7 @@ fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
 
 #[test]
 fn a_purge_looks_at_more_keys_than_one_batch_has() {
-    let memory = RouteMemory::new(100_000_000);
+    let memory = alone(100_000_000);
     for number in 0..PURGE_BATCH * 2 + 1 {
         store(&memory, &key(&format!("http://h/{number}"), ""), "", 1);
     }
@@ -112,7 +141,7 @@ fn a_purge_looks_at_more_keys_than_one_batch_has() {
 fn a_fill_that_began_before_a_purge_stores_nothing() {
     let (request, own) = (get(&[]), key("http://h/a", ""));
     for purged in [Purged::Url(b"http://h/a"), Purged::Prefix(b"http://h"), Purged::Tag(b"any")] {
-        let memory = RouteMemory::new(1_000_000);
+        let memory = alone(1_000_000);
         let fill = begin(&memory, &own, &request);
         memory.remove(purged);
         // A request after the purge waits for no fill that began before it.
@@ -126,7 +155,7 @@ fn a_fill_that_began_before_a_purge_stores_nothing() {
 
 #[test]
 fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
-    let (memory, key) = (RouteMemory::new(1_000_000), key("http://h/a", ""));
+    let (memory, key) = (alone(1_000_000), key("http://h/a", ""));
     for number in 0..100 {
         let text = (number % 50).to_string();
         let request = get(&[("accept", &text)]);
@@ -141,7 +170,7 @@ fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
 
 #[test]
 fn an_aborted_fill_lets_another_request_fill_the_key() {
-    let (memory, request, key) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    let (memory, request, key) = (alone(1_000_000), get(&[]), key("http://h/a", ""));
     let first = begin(&memory, &key, &request);
     let FillRole::Waits(state) = FillRole::of(&memory, &key, &request, AT) else { panic!("the key is filled") };
     drop(first);
@@ -152,7 +181,7 @@ fn an_aborted_fill_lets_another_request_fill_the_key() {
 
 #[test]
 fn requests_of_an_uncacheable_key_do_not_wait_for_each_other_for_some_time() {
-    let (memory, request, key) = (RouteMemory::new(1_000_000), get(&[]), key("http://h/a", ""));
+    let (memory, request, key) = (alone(1_000_000), get(&[]), key("http://h/a", ""));
     begin(&memory, &key, &request).uncacheable(AT);
     let (first, second) = (begin(&memory, &key, &request), begin(&memory, &key, &request));
     // A response that is stored ends it at once.
