@@ -23,7 +23,7 @@ const OVERLOADED: u16 = 529;
 pub(crate) struct TargetFailure {
     pub(crate) cause: FallbackCause,
     pub(crate) status: Option<u16>,
-    /// The cause for which further calls leave the target out; `None` if there is none.
+    /// The cause for which further calls leave the target out; `None` without one.
     pub(crate) cooldown: Option<CooldownCause>,
 }
 
