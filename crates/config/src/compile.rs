@@ -74,8 +74,7 @@ pub(crate) fn compile<'a>(
 ) -> Option<CompiledConfig> {
     let mut root = RootInput::read(&reader.section(root, String::new(), RootInput::SPEC)?);
     let (process, traffic) = (&mut root.process, &mut root.traffic);
-    process::set_control_keys(reader, process);
-    process::set_flags(process, flags);
+    process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let mut providers = llm::providers(reader, traffic, flags, &mut notes);
     let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);

@@ -175,11 +175,10 @@ impl fmt::Display for Note {
             Self::SignupPlanElsewhere { plan } => {
                 write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
             }
-            Self::FirstContentUnused { place, model } => write!(
-                f,
-                "{place}: `first_content` of the model {model} has no effect, as a call has one attempt: add a target, or set \
-                 `retry.attempts`"
-            ),
+            Self::FirstContentUnused { place, model } => {
+                write!(f, "{place}: `first_content` of the model {model} has no effect, as a call has one attempt: ")?;
+                f.write_str("add a target, or set `retry.attempts`")
+            }
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
             }
@@ -208,12 +207,8 @@ impl fmt::Display for Note {
             }
             Self::PricesEnd { provider, until, over, models } => {
                 let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
-                let models = models.join(", ");
-                write!(
-                    f,
-                    "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: {models}; \
-                     set later prices in `prices` or in a `prices_file`"
-                )
+                write!(f, "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: ")?;
+                write!(f, "{}; set later prices in `prices` or in a `prices_file`", models.join(", "))
             }
         }
     }

@@ -327,33 +327,6 @@ async fn a_new_process_that_fails_with_the_sqlite_store_gives_it_back() {
 }
 
 #[tokio::test]
-async fn a_successor_serves_although_its_predecessor_is_killed_when_it_has_given_the_sqlite_store() {
-    let upstream = echo().await;
-    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
-    let key = gateway.account("some").await.key;
-    for _ in 0..3 {
-        gateway.call(chat(&key)).await.expect(200);
-    }
-    let (pid, new) = (gateway.process().id(), commands::binary());
-    let end = format!("os.kill({pid}, 9); os.execv('{0}', ['{0}'] + sys.argv[1:])", new.display());
-    let binary = taker(&gateway, "kills", &end);
-    let refused = gateway.upgrade(&["--binary", binary.to_str().unwrap()]).await;
-    assert!(refused.is_err(), "the process that would report the result is gone");
-    eventually_within(DRAINED_WITHIN, "the successor serves", async || {
-        let serving = gateway.folder().read("data/server");
-        let serves: u32 = serving.split(' ').next()?.parse().ok()?;
-        let answer = Call::get("/readyz").attempt(gateway.control).await.ok()?;
-        (serves != pid && answer.status() == 200).then_some(())
-    })
-    .await;
-    drop(gateway.adopts_successor());
-    gateway.call(chat(&key)).await.expect(200);
-    gateway.counted(&key, 4).await;
-    let folder = gateway.stop().await.folder;
-    must(&folder, &["audit"]).await;
-}
-
-#[tokio::test]
 async fn on_sqlite_a_server_with_long_requests_continues_with_a_reason() {
     let upstream = echo().await;
     let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;

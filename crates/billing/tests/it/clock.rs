@@ -26,7 +26,8 @@ fn jump(shop: &Shop, text: &str) {
 /// Closes periods and duns on three nodes at once, as their jobs do. Returns the number of invoices.
 async fn close(shop: &Shop) -> usize {
     let [one, two, three] = [shop.books.clone(), shop.books.clone(), shop.books.clone()];
-    let counts = tokio::join!(one.close_periods(None), two.close_periods(None), three.close_periods(None));
+    let closing = async { tokio::join!(one.close_periods(None), two.close_periods(None), three.close_periods(None)) };
+    let counts = Box::pin(closing).await;
     let counts = [counts.0, counts.1, counts.2].map(Result::unwrap);
     assert!(counts.iter().all(|counts| counts.failed == 0 && counts.waiting == 0), "{counts:?}");
     shop.books.dun().await.unwrap();

@@ -67,7 +67,7 @@ pub(super) fn process(
 }
 
 /// Applies the keys of the file that are the same as keys of `control`. Variables take precedence over the file.
-pub(super) fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
+fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
     let ControlInput { listen, connections, timeout, .. } = &mut process.control;
     let of_seconds = |seconds: &Input<u32>| seconds.derived(Duration::from_secs(seconds.value.into()));
     set_same(reader, ["addr", "control.listen"], process.addr.clone(), listen);
@@ -102,8 +102,9 @@ fn set_same<T: PartialEq>(
     }
 }
 
-/// Replaces values by those of the command line.
-pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
+/// Replaces values by those of short keys, and by those of the command line.
+pub(super) fn set_flags(reader: &Reader<'_>, process: &mut ProcessInput, flags: &Flags) {
+    set_control_keys(reader, process);
     process.data.set_flag(flags.data.clone(), "--data");
     process.control.listen.set_flag(flags.addr, "--addr");
     if let Some(folder) = flags.examples_dir.clone() {

@@ -50,6 +50,12 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "routes: [{path: /a, redirect: {path: {prefix: /new}}}]",
         "the path of the route decides it",
     ),
+    (
+        "/a: 'vault:x'",
+        "upstreams: [{name: u, backends: [{url: http://h}]}]
+routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: {set: {/a: 'vault:x'}}}}}]",
+        "any value is valid in a body",
+    ),
     ("${SECRET}", "listen: ${SECRET}", "the schema does not see the content of a variable"),
     (
         "tokens: 9223372036854775808",

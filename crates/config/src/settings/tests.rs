@@ -203,6 +203,9 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "brand.key_prefix",
             "insights.rules[0].when",
             "insights.signoff.roles",
+            "control.listen",
+            "control.connections.max",
+            "control.timeout",
         ];
         for setting in changed.iter().filter(|setting| setting.key != under) {
             let before = base.iter().find(|before| before.key == setting.key);

@@ -8,16 +8,18 @@ use crate::tokens::{SECRET, call, of_ada};
 
 /// Backends of which the first has failed once, and is out for it. It would respond with 200 now.
 async fn first_out(count: usize, more: &str) -> (Gateway, Vec<Switched>) {
-    let mut backends = vec![Switched::start(503).await];
+    let first = Switched::start(503).await;
+    let mut backends = Vec::new();
     for _ in 1..count {
         backends.push(Switched::start(200).await);
     }
-    let gateway = before(&backends.iter().collect::<Vec<_>>(), more, "");
+    let gateway = before(&std::iter::once(&first).chain(&backends).collect::<Vec<_>>(), more, "");
     let caller = gateway.caller();
-    while backends[0].received() == 0 {
+    while first.received() == 0 {
         get(&caller).await;
     }
-    backends[0].set(200);
+    first.set(200);
+    backends.insert(0, first);
     (gateway, backends)
 }
 

@@ -122,7 +122,7 @@ async fn changes_within_a_second_are_one_message() {
     world.record(vec![event(ada.caller, NOON, Some(NanoUsd(1)))]).await;
     let mut watching = Watching::begin(&world, "/api/live?topics=usage", &ada.bearer()).await;
     assert_eq!(watching.message().await["data"]["requests"], 1);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     for nth in 2..=12_u64 {
         world.record(vec![event(ada.caller, Timestamp(NOON.0 + nth), Some(NanoUsd(1)))]).await;
         a_second_later(&world);

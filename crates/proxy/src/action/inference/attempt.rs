@@ -182,7 +182,8 @@ mod tests {
         const INPUT_RESET: &str = "anthropic-ratelimit-input-tokens-reset";
         const OUTPUT: &str = "anthropic-ratelimit-output-tokens-remaining";
         const OUTPUT_RESET: &str = "anthropic-ratelimit-output-tokens-reset";
-        let table: [(&[(&'static str, &'static str)], Option<u64>); 12] = [
+        type Fields = &'static [(&'static str, &'static str)];
+        let table: [(Fields, Option<u64>); 12] = [
             (&[], None),
             (&[("retry-after", "7"), (REMAINING, "0"), (RESET, "90s")], Some(7_000)),
             (&[("retry-after", "soon"), (REMAINING, "0"), (RESET, "90s")], None),

@@ -1,6 +1,7 @@
 //! The attempts of a call whose model may have more than one: each target is tried until one begins to respond with content.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Refusal;
 use config::snapshot::{FallbackCause, FallbackRules, Model, Target};
@@ -60,10 +61,7 @@ impl FallbackCall<'_> {
             let (Some(target), Some(known)) = (entry.targets.get(next.target), states.get(next.target)) else {
                 return self.failed(account, state, NoTry::Spent);
             };
-            if !next.after.is_zero() {
-                sleep(next.after).await;
-                account.request.read_clock();
-            }
+            waited(account, next.after).await;
             // With `on_hangup: drain`, a begun response is read to its end, but no other attempt is made.
             if state.tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
@@ -77,8 +75,7 @@ impl FallbackCall<'_> {
                 return self.failed(account, state, NoTry::Spent);
             }
             account.retries = state.tries.attempts - 1;
-            let begun = account.request.read_clock();
-            let may_continue = state.tries.may_continue(begun);
+            let may_continue = state.tries.may_continue(account.request.read_clock());
             let tried = self.tried(account, next.target, target, known);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
@@ -243,6 +240,14 @@ impl FallbackState<'_> {
         if replaces {
             self.error = Some(error);
         }
+    }
+}
+
+/// Waits for the pause before an attempt, if there is one.
+async fn waited(account: &RequestAccount, after: Duration) {
+    if !after.is_zero() {
+        sleep(after).await;
+        account.request.read_clock();
     }
 }
 

@@ -150,7 +150,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
             // The only other thread waits, so it compresses nothing yet.
-            let (go, waits) = mpsc::channel::<()>();
+            let (go, waits) = mpsc::sync_channel::<()>(1);
             let occupied = spawn_blocking(move || waits.recv());
             let piece = Bytes::from(vec![b'x'; 40 * 1024]);
             let held = Capacity::new(CONNECTIONS, 10, 1 << 30).hold(&Subject::ANONYMOUS);
