@@ -5,9 +5,9 @@ use super::*;
 /// The response of a target that serves nothing, and the cause of its failure.
 const FAILURES: [(Script, bool, &str); 6] = [
     (Script::Says(200, "content-type: text/html\r\n", "<html>a portal</html>"), true, "reset"),
-    (Script::Says(200, JSON, "{\"error\":{\"message\":\"broken\"}}"), false, "5xx"),
+    (Script::Says(200, JSON, "{\"error\":{\"message\":\"broken\"}}"), false, "status"),
     (Script::Says(200, JSON, ""), false, "reset"),
-    (Script::Streams(ERROR_EVENT), true, "5xx"),
+    (Script::Streams(ERROR_EVENT), true, "status"),
     (Script::Streams(ROLE), true, "reset"),
     (Script::Cuts(ROLE), true, "reset"),
 ];
