@@ -138,6 +138,60 @@ fn pattern(key: &str) -> String {
     key.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
+/// The beginnings of settings that follow another one.
+const FOLLOWS: &[&str] = &[
+    "ai.",
+    "models[0]",
+    "routes[0].name",
+    "routes[1].name",
+    "routes[2].respond.headers",
+    "routes[0].fallback.headers",
+    "routes[0].labels",
+    "routes[0].cors",
+    "routes[0].sizes",
+    "upstreams[0].retry.on",
+    "trusted_proxies",
+    "listen",
+    "prices[0]",
+    "control.rate_limits",
+    "log.modules",
+    "traces.headers",
+    "export.",
+    "control.cors",
+    "routes[0].methods",
+    "routes[0].allow_headers",
+    "routes[0].upgrades",
+    "routes[0].cache",
+    "routes[0].compression",
+    "auth[0].algorithms",
+    "auth[0].audience",
+    "auth[0].claims_to_headers",
+    "routes[6].auth.require",
+    "routes[7].auth.any[0].require",
+    "routes[7].auth.any[1].from",
+    "routes[8].auth.from",
+    "auth[6].headers_to_upstream",
+    "auth[6].cache_by",
+    "routes[0].headers",
+    "routes[0].query",
+    "routes[0].path",
+    "routes[0].transformations",
+    "routes[1].transformations",
+    "routes[0].listen",
+    "routes[0].host",
+    "routes[9].upstreams[0].transformations",
+    "routes[10].upstreams[0].transformations",
+    "routes[11].redirect",
+    "routes[12].redirect",
+    "on_hangup",
+    "brand.key_prefix",
+    "insights.rules[0].when",
+    "insights.signoff.roles",
+    "control.listen",
+    "control.connections.max",
+    "control.timeout",
+];
+
 #[test]
 fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
     let base = settings(&FILE.to_string(), &[], Flags::default()).unwrap();
@@ -155,61 +209,9 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
         let setting = find(&changed, under);
         assert_eq!((setting.value.to_string(), setting.from.to_string()), (shown.clone(), from), "{key}");
         // All other settings are unchanged, except those that follow this one.
-        let follows = [
-            "ai.",
-            "models[0]",
-            "routes[0].name",
-            "routes[1].name",
-            "routes[2].respond.headers",
-            "routes[0].fallback.headers",
-            "routes[0].labels",
-            "routes[0].cors",
-            "routes[0].sizes",
-            "upstreams[0].retry.on",
-            "trusted_proxies",
-            "listen",
-            "prices[0]",
-            "control.rate_limits",
-            "log.modules",
-            "traces.headers",
-            "export.",
-            "control.cors",
-            "routes[0].methods",
-            "routes[0].allow_headers",
-            "routes[0].upgrades",
-            "routes[0].cache",
-            "routes[0].compression",
-            "auth[0].algorithms",
-            "auth[0].audience",
-            "auth[0].claims_to_headers",
-            "routes[6].auth.require",
-            "routes[7].auth.any[0].require",
-            "routes[7].auth.any[1].from",
-            "routes[8].auth.from",
-            "auth[6].headers_to_upstream",
-            "auth[6].cache_by",
-            "routes[0].headers",
-            "routes[0].query",
-            "routes[0].path",
-            "routes[0].transformations",
-            "routes[1].transformations",
-            "routes[0].listen",
-            "routes[0].host",
-            "routes[9].upstreams[0].transformations",
-            "routes[10].upstreams[0].transformations",
-            "routes[11].redirect",
-            "routes[12].redirect",
-            "on_hangup",
-            "brand.key_prefix",
-            "insights.rules[0].when",
-            "insights.signoff.roles",
-            "control.listen",
-            "control.connections.max",
-            "control.timeout",
-        ];
         for setting in changed.iter().filter(|setting| setting.key != under) {
             let before = base.iter().find(|before| before.key == setting.key);
-            let related = follows.iter().any(|prefix| setting.key.starts_with(prefix));
+            let related = FOLLOWS.iter().any(|prefix| setting.key.starts_with(prefix));
             assert!(related || before == Some(setting), "{key} changes {setting:?}");
         }
     }
