@@ -86,20 +86,6 @@ async fn a_request_with_a_key_over_16_kib_is_not_cached() {
 }
 
 #[tokio::test]
-async fn hits_count_in_rate_limits() {
-    let upstream = numbered("200 OK").await;
-    let gateway = gateway(&upstream).await;
-    let key = gateway.account("ada").await.key;
-    // The plan of a new account has 30 requests per minute.
-    for (left, status) in [("29", "fwd=miss"), ("28", "; hit"), ("27", "; hit")] {
-        let answer = gateway.call(Call::get("/k/a").key(&key)).await.expect(200);
-        check(&answer, "response 0", status);
-        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left));
-    }
-    assert_eq!(upstream.seen().len(), 1);
-}
-
-#[tokio::test]
 async fn ranges_and_conditions_are_answered_from_stored_responses() {
     let date = "Tue, 24 Nov 2026 00:00:00 GMT";
     let upstream =
