@@ -86,6 +86,21 @@ async fn a_request_with_a_key_over_16_kib_is_not_cached() {
 }
 
 #[tokio::test]
+async fn hits_count_in_the_rate_of_responses_of_the_gateway_itself() {
+    let upstream = numbered("200 OK").await;
+    let setup = Setup::routed(upstream.address(), ROUTES).plans("{name: one, requests_per_minute: 1}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.account("one").await.key;
+    // Such responses have ten times `requests_per_minute`.
+    for (left, status) in [("0", "fwd=miss"), ("9", "; hit"), ("8", "; hit")] {
+        let answer = gateway.call(Call::get("/k/a").key(&key)).await.expect(200);
+        check(&answer, "response 0", status);
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left));
+    }
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn ranges_and_conditions_are_answered_from_stored_responses() {
     let date = "Tue, 24 Nov 2026 00:00:00 GMT";
     let upstream =

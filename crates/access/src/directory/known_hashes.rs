@@ -1,4 +1,4 @@
-//! The hashes of the keys that a worker has found lately. SHA-256 would cost more than the rest of a look-up.
+//! The hashes of the keys that a worker has found lately, so that these keys are not hashed by SHA-256 again.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

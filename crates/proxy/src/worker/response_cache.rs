@@ -11,7 +11,6 @@ pub(crate) mod fill_state;
 pub(crate) mod freshness;
 pub(crate) mod memories;
 pub(crate) mod memory;
-mod process_memory;
 mod purge_log;
 pub(crate) mod shared_slot;
 pub(crate) mod stored;

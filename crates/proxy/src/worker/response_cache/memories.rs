@@ -8,8 +8,7 @@ use config::snapshot::CacheRules;
 use rustc_hash::FxHashMap;
 use telemetry::CachePurge;
 
-use super::memory::{Purged, RouteMemory};
-use super::process_memory::ProcessMemory;
+use super::memory::{ProcessMemory, Purged, RouteMemory};
 use super::purge_log::{PurgeId, PurgeLog, PurgeOrder, purged};
 use super::shared_slot::SharedResponse;
 
@@ -68,7 +67,7 @@ impl ResponseMemories {
         let memory = RouteMemory::new(rules.bytes_max, &self.process);
         let new = || RuledMemory { rules: Arc::downgrade(rules), memory };
         let memory = memories.entry(address).or_insert_with(new).memory.clone();
-        self.process.set_routes(memories.values().map(|known| known.memory.clone() as _));
+        self.process.set_routes(memories.values().map(|known| known.memory.clone()));
         memory
     }
 
@@ -113,7 +112,6 @@ impl ResponseMemories {
 #[cfg(test)]
 mod tests {
     use super::super::memory::tests::{fill_up, rules};
-    use super::super::process_memory::BoundedMemory as _;
     use super::*;
 
     #[test]

@@ -1,14 +1,13 @@
-//! The responses of one route in memory.
+//! The responses of one route in memory, and the bound of all routes together.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use access::Timestamp;
 
 use super::fill_state::{FillTurn, KnownFill};
-use super::process_memory::{BoundedMemory, ProcessMemory};
 use super::stored::StoredResponse;
 use crate::client::head::Head;
 
@@ -87,6 +86,18 @@ impl RouteMemory {
 
     fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the bytes of the responses.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    /// Removes responses until there are `bytes` bytes less.
+    fn give_way(&self, bytes: u64) {
+        let mut state = self.lock();
+        let left = state.bytes.saturating_sub(bytes);
+        state.make_room(left);
     }
 
     /// Returns the number of responses and their bytes.
@@ -213,19 +224,50 @@ impl RouteMemory {
     }
 }
 
-impl BoundedMemory for RouteMemory {
-    fn bytes_max(&self) -> u64 {
-        self.bytes_max
+/// The memories of all routes, of which the largest one gives way if they need more than the bound together.
+#[derive(Debug, Default)]
+pub(super) struct ProcessMemory {
+    bytes: AtomicU64,
+    bytes_max: AtomicU64,
+    routes: Mutex<Vec<Weak<RouteMemory>>>,
+}
+
+impl ProcessMemory {
+    /// Takes over the memories of the routes in use. Their bound is the largest of their own.
+    pub(super) fn set_routes(&self, routes: impl Iterator<Item = Arc<RouteMemory>>) {
+        let routes: Vec<_> = routes.collect();
+        self.bytes_max.store(routes.iter().map(|route| route.bytes_max).max().unwrap_or(0), Ordering::Relaxed);
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = routes.iter().map(Arc::downgrade).collect();
     }
 
-    fn bytes(&self) -> u64 {
-        self.lock().bytes
+    pub(super) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn give_way(&self, bytes: u64) {
-        let mut state = self.lock();
-        let left = state.bytes.saturating_sub(bytes);
-        state.make_room(left);
+    pub(super) fn subtract(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Removes responses until all routes have at most the bound together. The caller has no lock of a memory.
+    pub(super) fn make_room(&self) {
+        if self.over() == 0 {
+            return;
+        }
+        let routes: Vec<_> = {
+            let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            routes.iter().filter_map(Weak::upgrade).collect()
+        };
+        for _ in &routes {
+            let over = self.over();
+            let Some(largest) = routes.iter().max_by_key(|route| route.bytes()).filter(|_| over > 0) else { return };
+            largest.give_way(over);
+        }
+    }
+
+    /// Returns the bytes above the bound. Memories that [`Self::set_routes`] has not named have none.
+    fn over(&self) -> u64 {
+        let bytes_max = self.bytes_max.load(Ordering::Relaxed);
+        self.bytes.load(Ordering::Relaxed).saturating_sub(bytes_max)
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_last_attempt_without_content_has_failed_and_its_target_stays_left_out
 }
 
 #[tokio::test]
-async fn a_last_attempt_with_content_ends_the_time_of_its_target() {
+async fn a_last_attempt_with_content_has_succeeded() {
     for (script, is_stream) in [(Script::Serves, true), (Script::Serves, false), (Script::Cuts(TEXT), true)] {
         let only = provider(script).await;
         let gateway = before(&[&only, &only], ", retry: {attempts: 0}, sticky: off");

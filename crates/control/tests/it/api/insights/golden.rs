@@ -301,7 +301,11 @@ async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
     };
     // The names in these columns and in those before them contain no commas; an unknown cost is empty.
     let column = |csv: &str, at: usize| -> Vec<i64> {
-        csv.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().unwrap_or(0)).collect()
+        let cell = |line: &str| match line.split(',').nth(at).unwrap() {
+            "" => 0,
+            figure => figure.parse().unwrap(),
+        };
+        csv.lines().skip(1).map(cell).collect()
     };
     let events = file("events.csv");
     let (tokens, costs) = (column(&events, 12), column(&events, 13));
