@@ -28,6 +28,7 @@ mod load;
 mod lookup;
 mod memory;
 mod open_loop;
+mod origin;
 mod people;
 mod process;
 mod product;

@@ -80,6 +80,8 @@ pub(crate) enum ServerVariant {
     Backends(SocketAddr),
     /// TLS, with the certificate of [`crate::tokens`].
     Tls,
+    /// The same, to a backend with TLS.
+    TlsBoth,
     /// A route for access tokens of the issuer of [`crate::tokens`].
     Tokens,
     /// This level of the log.
@@ -196,13 +198,13 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
     let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
     let Addresses { proxy, control, backend } = addresses;
     let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
-    let (mut auth, mut guards, mut calls) = (String::new(), "", String::new());
+    let (mut auth, mut guards, mut calls, mut scheme) = (String::new(), String::new(), String::new(), "http");
     match places.variant {
         ServerVariant::Usual => {}
         ServerVariant::Log(level) => log_level = level,
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
         ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
-        ServerVariant::Resilient => guards = RESILIENT,
+        ServerVariant::Resilient => guards = RESILIENT.to_owned(),
         ServerVariant::Protocols => {
             calls = format!("\n  - {{name: calls, backends: [{{url: \"h2c://{backend}\"}}]}}");
             more = PROTOCOLS.to_owned();
@@ -224,9 +226,12 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
         ServerVariant::Traces(sample, receiver) => {
             more = format!("traces: {{otlp: \"http://{receiver}\", sample: {sample}}}\n");
         }
-        ServerVariant::Tls => {
+        ServerVariant::Tls | ServerVariant::TlsBoth => {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
+            if places.variant == ServerVariant::TlsBoth {
+                (scheme, guards) = ("https", format!("\n    tls: {{ca: {certificate}}}"));
+            }
         }
         ServerVariant::Tokens => {
             auth = issuer(places.out);
@@ -245,7 +250,7 @@ plans:
   - {{name: {PLAN}{plan}}}
 {auth}upstreams:
   - name: backend
-    backends: [{{url: \"http://{backend}\"}}{second}]{guards}{calls}
+    backends: [{{url: \"{scheme}://{backend}\"}}{second}]{guards}{calls}
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
@@ -362,6 +367,7 @@ pub(crate) mod tests {
             ServerVariant::Routes(10),
             backends,
             ServerVariant::Tls,
+            ServerVariant::TlsBoth,
             ServerVariant::Tokens,
             ServerVariant::Resilient,
             ServerVariant::Targets(2),

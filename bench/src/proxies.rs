@@ -54,7 +54,14 @@ impl ProxyKind {
                 tool: BenchTool::Nginx,
                 files: &[("config", include_str!("../nginx/nginx.conf"))],
                 command: "PROGRAM -p DIR -c CONFIG -e DIR/error.log",
-                listeners: &[Listener::Stream, Listener::Http2, Listener::Tls, Listener::Cached, Listener::Gzip],
+                listeners: &[
+                    Listener::Stream,
+                    Listener::Http2,
+                    Listener::Tls,
+                    Listener::TlsBoth,
+                    Listener::Cached,
+                    Listener::Gzip,
+                ],
             },
             Self::Haproxy => ProxyFacts {
                 tool: BenchTool::Haproxy,
@@ -67,7 +74,7 @@ impl ProxyKind {
                 tool: BenchTool::Envoy,
                 files: &[("envoy.yaml", include_str!("../envoy/envoy.yaml"))],
                 command: "PROGRAM -c CONFIG --concurrency 2 --disable-hot-restart --log-level error",
-                listeners: &[Listener::Jwt, Listener::Gzip],
+                listeners: &[Listener::Jwt, Listener::Gzip, Listener::TlsBoth],
             },
             Self::Traefik => ProxyFacts {
                 tool: BenchTool::Traefik,
@@ -109,6 +116,8 @@ pub(crate) enum Listener {
     /// Serves HTTP/2 without TLS.
     Http2,
     Tls,
+    /// TLS, to a backend with TLS.
+    TlsBoth,
     /// Verifies access tokens, limits requests and writes claims to headers.
     Jwt,
     /// Edits three headers of each request and of each response.
@@ -132,6 +141,7 @@ impl Listener {
             Self::Stream => "stream",
             Self::Http2 => "http2",
             Self::Tls => "tls",
+            Self::TlsBoth => "tls_both",
             Self::Jwt => "jwt",
             Self::Edited => "edited",
             Self::Grpc => "grpc",
@@ -153,6 +163,8 @@ pub(crate) struct Proxy {
 pub(crate) struct ProxyStart<'a> {
     pub(crate) tools: &'a ToolPaths,
     pub(crate) backend: SocketAddr,
+    /// The backend with TLS.
+    pub(crate) origin: SocketAddr,
     /// The folder in which each proxy has a new folder for its files.
     pub(crate) out: &'a Path,
     /// The issuer whose tokens Envoy verifies.
@@ -175,7 +187,7 @@ impl ProxyStart<'_> {
     fn holes(&self, addresses: &[(Listener, SocketAddr)], dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
         let listeners = addresses.iter().map(|(listener, address)| (listener.hole(), *address));
         let mut holes = Vec::new();
-        for (hole, address) in listeners.chain([("backend", self.backend)]) {
+        for (hole, address) in listeners.chain([("backend", self.backend), ("origin", self.origin)]) {
             holes.push((hole.to_owned(), address.to_string()));
             holes.push((format!("{hole}.port"), address.port().to_string()));
         }
@@ -233,7 +245,7 @@ impl Proxy {
     }
 }
 
-fn filled(template: &str, holes: &[(String, String)]) -> String {
+pub(crate) fn filled(template: &str, holes: &[(String, String)]) -> String {
     holes.iter().fold(template.to_owned(), |config, (hole, text)| config.replace(&format!("{{{{{hole}}}}}"), text))
 }
 
@@ -251,7 +263,8 @@ mod tests {
         let check = |kind: ProxyKind, workers: &str| {
             let facts = kind.facts();
             let listeners = facts.listeners().map(Listener::hole);
-            let addresses = listeners.chain(["backend"]).flat_map(|hole| [hole.to_owned(), format!("{hole}.port")]);
+            let addresses =
+                listeners.chain(["backend", "origin"]).flat_map(|hole| [hole.to_owned(), format!("{hole}.port")]);
             let others = ["dir", "jwks", "issuer", "audience"].map(str::to_owned);
             let holes: Vec<(String, String)> =
                 addresses.chain(others).map(|hole| (hole, String::from("text"))).collect();

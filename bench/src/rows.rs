@@ -20,7 +20,7 @@ pub(crate) const RESILIENT: &str = "resilient";
 pub(crate) const TRANSFORM: &str = "transform";
 pub(crate) const WEBSOCKET: &str = "websocket";
 /// Rows whose name also selects another row.
-const ALSO: [(&str, &str); 2] = [("llm", "targets"), (WEBSOCKET, "websocket-64k")];
+const ALSO: [(&str, &str); 3] = [("llm", "targets"), (WEBSOCKET, "websocket-64k"), (TRANSFORM, "tls-both")];
 /// The keys of the side with many, each of another user.
 pub(crate) const KEYS: u32 = 10_000;
 /// The tokens that are signed for a run, which ends when it has used them. This takes about five seconds.
@@ -56,12 +56,13 @@ const ALL_PROXIES: &[ProxyKind] = &ProxyKind::ALL;
 /// The proxies that are compared in compression.
 const COMPRESSING: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Envoy, ProxyKind::Traefik];
 const NGINX: &[ProxyKind] = &[ProxyKind::Nginx];
+const NGINX_AND_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Envoy];
 const WITH_ENVOY: &[ProxyKind] = &[ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKind::Envoy];
 
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 28] = [
+pub(crate) const ROWS: [Row; 29] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL_PROXIES),
     Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN, total(1.05, 0.95).haproxy(1.05).envoy(0.45).traefik(0.3)).and(ALL_PROXIES).on(Listener::Resilient),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
@@ -83,6 +84,7 @@ pub(crate) const ROWS: [Row; 28] = [
     Row::pair("backends", "two backends in turn, to one", PLAIN, PairKind::Backends, Target::must(1.02)),
     Row::beside("http2", "HTTP/2 without TLS, 64 streams on each of 4 connections", PLAIN, total(1.6, 1.3)).and(NGINX).on(Listener::Http2).with(STREAMS),
     Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).on(Listener::Tls),
+    Row::beside("tls-both", "TLS 1.3 with keep-alive on both sides", HTTPS, TUNNEL).and(NGINX_AND_ENVOY).on(Listener::TlsBoth),
     Row::beside("handshakes", "TLS 1.3, a full handshake per request", CLOSE, must(1.1)).and(NGINX).on(Listener::Tls),
     Row::pair("rate", "5,000 requests/s over HTTP/1.1", PLAIN, PairKind::Rate, Target::NONE.aiming(10.0)).with(RATE),
     Row::pair("keys", "keys of 10,000 users in turn, to one key", KEYED, PairKind::Keys, Target::must(1.1)),
@@ -177,7 +179,7 @@ const NO_TARGET: RatioTargets = RatioTargets {
     traefik: Target::NONE,
 };
 
-/// The targets of messages of gRPC and of WebSockets.
+/// The targets of messages of gRPC and of WebSockets, and of TLS on both sides.
 const TUNNEL: RatioTargets = must(1.1).envoy(0.6);
 
 const fn must(must: f64) -> RatioTargets {
@@ -249,6 +251,7 @@ impl Row {
         match self.listener {
             Listener::Plain | Listener::Stream | Listener::Http2 => None,
             Listener::Tls => Some(ServerVariant::Tls),
+            Listener::TlsBoth => Some(ServerVariant::TlsBoth),
             Listener::Resilient => Some(ServerVariant::Resilient),
             Listener::Jwt => Some(ServerVariant::Tokens),
             Listener::Edited | Listener::Grpc | Listener::Socket => Some(ServerVariant::Protocols),
@@ -423,7 +426,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (31, 12, true));
+        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (32, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

@@ -12,6 +12,7 @@ use crate::figure::Figure;
 use crate::latency::SideLoad;
 use crate::load::Generators;
 use crate::memory::IdleKind;
+use crate::origin::TlsOrigin;
 use crate::process::pss_kib;
 use crate::product::{MockProcess, ProductStart};
 use crate::proxies::{ProxyKind, ProxyStart};
@@ -55,7 +56,9 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let issuer = TokenIssuer::create(&out)?;
     let mock = MockProcess::start(program, &out, "mock").await?;
     let versions = versions(&tools, plan.has_peers())?;
-    let proxies = ProxyStart { tools: &tools, backend: mock.address, out: &out, issuer: &issuer };
+    let origin = TlsOrigin::start(tools.path(BenchTool::Nginx)?, mock.address, &out).await?;
+    let proxies =
+        ProxyStart { tools: &tools, backend: mock.address, origin: origin.address, out: &out, issuer: &issuer };
     let proxies = proxies.run(plan.has_peers()).await?;
     let data = dir.path().join("data");
     let product = ProductStart::new(program, &data, &out, "tollgate").run(mock.address).await?;
@@ -66,7 +69,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
 
     let main = CountedProduct::new(product, vec![mock.address]).await?;
     let (mock, proxies, main, issuer) = (&mock, &proxies, &main, &issuer);
-    let start = SideStart { program, mock, proxies, main, issuer, out: &out, dir: dir.path() };
+    let start = SideStart { program, mock, origin: origin.address, proxies, main, issuer, out: &out, dir: dir.path() };
     let (wrk, h2load) = (tools.path(BenchTool::Wrk)?, Some(tools.path(BenchTool::H2load)?));
     let generators = Generators { wrk, h2load, dir: dir.path(), connections };
     let rounds = Rounds { generators, issuer: Some(issuer), out: &out, pairs, seconds, warm_each: 0 };

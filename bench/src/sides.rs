@@ -208,6 +208,8 @@ async fn check_gzip(side: &Side<'_>) -> anyhow::Result<()> {
 pub(crate) struct SideStart<'a> {
     pub(crate) program: &'a Path,
     pub(crate) mock: &'a MockProcess,
+    /// The backend with TLS, which forwards to the mock.
+    pub(crate) origin: SocketAddr,
     pub(crate) proxies: &'a BTreeMap<ProxyKind, Proxy>,
     /// The Tollgate of the rows beside proxies.
     pub(crate) main: &'a Rc<CountedProduct>,
@@ -302,6 +304,7 @@ impl<'a> SideStart<'a> {
                 | Listener::Stream
                 | Listener::Http2
                 | Listener::Tls
+                | Listener::TlsBoth
                 | Listener::Jwt
                 | Listener::Grpc
                 | Listener::Socket => {}
@@ -313,7 +316,8 @@ impl<'a> SideStart<'a> {
     async fn tollgate(&self, row: &Row, name: &'static str, variant: ServerVariant) -> anyhow::Result<Side<'a>> {
         let (data, file) = (self.data(name), format!("{}-{}", row.name, file_name(name)));
         let start = ProductStart { variant, ..ProductStart::new(self.program, &data, self.out, &file) };
-        let product = start.run(self.mock.address).await.context(name)?;
+        let backend = if variant == ServerVariant::TlsBoth { self.origin } else { self.mock.address };
+        let product = start.run(backend).await.context(name)?;
         let mut backends = vec![self.mock.address];
         let mut log = None;
         match variant {
@@ -324,6 +328,7 @@ impl<'a> SideStart<'a> {
             | ServerVariant::Series
             | ServerVariant::Routes(_)
             | ServerVariant::Tls
+            | ServerVariant::TlsBoth
             | ServerVariant::Tokens
             | ServerVariant::Protocols
             | ServerVariant::Responses
