@@ -2,6 +2,7 @@
 
 mod last_attempt;
 mod sessions;
+mod target_limits;
 
 use std::net::SocketAddr;
 use std::time::Duration;
