@@ -1,5 +1,6 @@
 //! Models with several targets: calls whose first target fails, and their cost.
 
+mod bad_input;
 mod last_attempt;
 mod sessions;
 mod target_limits;
@@ -96,6 +97,10 @@ fn before(raws: &[&Raw], rules: &str) -> Gateway {
 }
 
 fn before_addresses(addresses: &[SocketAddr], rules: &str) -> Gateway {
+    Gateway::plain(&configuration(addresses, rules))
+}
+
+fn configuration(addresses: &[SocketAddr], rules: &str) -> String {
     let named = |(n, address): (usize, &SocketAddr)| {
         format!("  - {{name: p{n}, kind: openai, base_url: \"http://{address}/v1\", credential: sk-far}}\n")
     };
@@ -103,11 +108,11 @@ fn before_addresses(addresses: &[SocketAddr], rules: &str) -> Gateway {
     let price = |n: usize| format!("{{model: p{n}/m{n}, input: '{}', output: '{}'}}", 2 * n + 1, 2 * n + 2);
     let prices = (0..addresses.len()).map(price).collect::<Vec<_>>().join(", ");
     let targets: Vec<String> = (0..addresses.len()).map(|n| format!("{{provider: p{n}, model: m{n}}}")).collect();
-    Gateway::plain(&format!(
+    format!(
         "timeouts: {{connect: 2s}}\nai: {{timeouts: {{first_byte: 2s, first_content: 1s}}}}\nproviders:\n{providers}\
          models: [{{name: smart, credits: 3, targets: [{}]{rules}}}]\nprices: [{prices}]\n",
         targets.join(", ")
-    ))
+    )
 }
 
 /// A response as the client gets it.

@@ -25,12 +25,12 @@ fn limited(raws: &[&Raw], limits: &str) -> String {
 }
 
 /// Sends a streamed call. Returns when the head of the response has arrived.
-async fn begin(gateway: &Gateway) -> Response<Incoming> {
+pub(super) async fn begin(gateway: &Gateway) -> Response<Incoming> {
     let body = "{\"model\":\"smart\",\"stream\":true,\"messages\":[]}";
     timeout(PATIENCE, gateway.post("/v1/chat/completions", body)).await.expect("a head in time")
 }
 
-fn model(response: &Response<Incoming>) -> String {
+pub(super) fn model(response: &Response<Incoming>) -> String {
     response.headers().get("x-tollgate-model").map_or("", |value| value.to_str().unwrap()).to_owned()
 }
 
