@@ -32,6 +32,32 @@ fn targets_that_cannot_be_tried_are_errors_at_their_place() {
 }
 
 #[test]
+fn a_provider_that_is_the_gateway_itself_is_an_error_at_its_url() {
+    let source = |listen: &str, url: &str| {
+        format!("listen: {listen}\nproviders: [{{name: own, kind: openai, credential: x, base_url: '{url}'}}]")
+    };
+    for (listen, url) in [
+        ("127.0.0.1:9001", "http://127.0.0.1:9001/v1"),
+        ("127.0.0.1:9001", "https://localhost:9001/v1"),
+        ("0.0.0.0:9001", "http://127.0.0.2:9001/v1"),
+        ("'[::]:9001'", "http://localhost:9001/v1"),
+        ("'[::1]:9001'", "http://[::1]:9001/v1"),
+        ("10.0.0.7:80", "http://10.0.0.7/v1"),
+        ("['127.0.0.1:9000', '127.0.0.1:9001']", "http://127.0.0.1:9001/v1"),
+    ] {
+        check_codes(&source(listen, url), &[("bad_value", 2, 64)]);
+    }
+    for (listen, url) in [
+        ("127.0.0.1:9001", "http://127.0.0.1:9002/v1"),
+        ("127.0.0.1:9001", "http://127.0.0.2:9001/v1"),
+        ("10.0.0.7:9001", "http://localhost:9001/v1"),
+        ("127.0.0.1:9001", "https://llm.example:9001/v1"),
+    ] {
+        assert_eq!(snapshot(&source(listen, url)).traffic.providers.len(), 1, "{listen} {url}");
+    }
+}
+
+#[test]
 fn a_target_with_limits_has_rules_even_if_it_is_the_only_one() {
     let entry = |limits: &str| {
         let source = format!("mock: true\nmodels: [{{name: a, targets: [{{provider: mock, model: a{limits}}}]}}]\n");
