@@ -15,7 +15,7 @@ use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
 use spool::Record;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::gateway::{Gateway, USER};
+use crate::gateway::{Gateway, NOON, USER};
 use crate::raw::{Conn, Raw};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -358,6 +358,18 @@ fn before_cheapest(raws: &[Raw; 2]) -> String {
          models: [{{name: smart, strategy: cheapest, targets: [{{provider: p0, model: m0}}, {{provider: p1, model: m1}}]}}]\n\
          prices: [{{model: p0/m0, input: '5', output: '20'}}, {{model: p1/m1, input: '3', output: '4'}}]\n"
     )
+}
+
+#[tokio::test]
+async fn the_cheapest_target_is_that_of_the_prices_when_the_call_begins() {
+    let raws = [provider(Script::Serves).await, provider(Script::Serves).await];
+    let of_today = "output: '20', until: 2026-11-20}, {model: p0/m0, input: '1', output: '1', from: 2026-11-21}";
+    let gateway = Gateway::plain(&before_cheapest(&raws).replace("output: '20'}", of_today));
+    let midnight = NOON.after(Duration::from_secs(12 * 3_600));
+    for (time, model) in [(midnight.before(Duration::from_secs(1)), "p1/m1"), (midnight, "p0/m0")] {
+        gateway.clock().jump(time);
+        assert_eq!(ask(&gateway, true, "").await.model, model, "{time:?}");
+    }
 }
 
 /// Gives the principal a budget of money a day, in nano-USD.
