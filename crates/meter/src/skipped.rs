@@ -35,7 +35,7 @@ pub enum SkipReason {
     Price,
     /// No connection to the provider could be opened.
     Connect,
-    /// The target is at one of its own limits.
+    /// The target has reached one of its configured limits.
     Limit,
 }
 

@@ -60,7 +60,7 @@ describe("RequestDrawer", () => {
       "cold/mSkipped. The target is left out for a time after failures.",
       expect.stringContaining("first, 500"),
       "dead/mSkipped. No connection could be opened.",
-      "full/mSkipped. The target is at one of its own limits.",
+      "full/mSkipped. The target has reached one of its limits.",
       expect.stringContaining("last, 200"),
       "new/mSkipped. of_tomorrow",
     ]);

@@ -58,7 +58,7 @@ fn cooldown(status: &TargetStatus) -> Option<String> {
     Some(format!("it is left out after failures, for {} s more", left.as_secs_f64().ceil()))
 }
 
-/// Returns which of its own limits the target has reached, and for how long.
+/// Returns the configured limit that the target has reached, and for how long.
 fn limit(status: &TargetStatus) -> Option<String> {
     let ReachedLimit { limit, left } = status.reached_limit?;
     Some(format!("its limit `{limit}` is reached, for at least {} s more", left.as_secs_f64().ceil()))

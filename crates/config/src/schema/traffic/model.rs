@@ -70,7 +70,7 @@ section! {
         model: Option<Input<String>> = required(MODEL);
         /// The share of calls with `weighted`; 0 is last.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
-        /// Its own limits in this process; at one, a call [skips](fallback.md#limits-of-a-target) the target.
+        /// [Limits](fallback.md#limits-of-a-target) per process. At a limit, calls use the next target.
         limits: Option<TargetLimitsInput> = maybe_nested::<TargetLimitsInput>();
         later: prompt_cache, price_as;
     }
@@ -78,11 +78,11 @@ section! {
 
 section! {
     TargetLimitsInput {
-        /// Calls a minute.
+        /// Maximum calls in a minute.
         requests: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
-        /// Tokens a minute, counted when a response ends.
+        /// Maximum tokens in a minute, counted when a response ends.
         tokens: Option<Input<u64>> = optional(Whole::<u64>::new(1, 1_000_000_000_000), "no limit");
-        /// Calls in flight.
+        /// Maximum calls in flight.
         concurrent: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
     }
 }
