@@ -1,8 +1,8 @@
 //! Targets with limits of their own: a call skips a target that is at one of them.
 
-use http::Response;
-use hyper::body::Incoming;
 use meter::SkipReason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::*;
 
@@ -24,14 +24,24 @@ fn limited(raws: &[&Raw], limits: &str) -> String {
     )
 }
 
-/// Sends a streamed call. Returns when the head of the response has arrived.
-pub(super) async fn begin(gateway: &Gateway) -> Response<Incoming> {
-    let body = "{\"model\":\"smart\",\"stream\":true,\"messages\":[]}";
-    timeout(PATIENCE, gateway.post("/v1/chat/completions", body)).await.expect("a head in time")
-}
+const CALL: &str = "{\"model\":\"smart\",\"stream\":true,\"messages\":[]}";
 
-pub(super) fn model(response: &Response<Incoming>) -> String {
-    response.headers().get("x-tollgate-model").map_or("", |value| value.to_str().unwrap()).to_owned()
+/// Begins a streamed call. Returns the head of its response in lowercase, and the connection, whose end is the client's.
+pub(super) async fn begin(gateway: &Gateway) -> (String, TcpStream) {
+    let caller = gateway.caller();
+    let mut stream = caller.connect().await;
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.test\r\nauthorization: {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{CALL}",
+        caller.authorization(),
+        CALL.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("a head in time").unwrap());
+    }
+    (String::from_utf8(head).unwrap().to_ascii_lowercase(), stream)
 }
 
 /// Returns the targets that the calls of these records skipped because of their limits.
@@ -77,18 +87,21 @@ async fn a_target_gets_no_call_after_the_tokens_of_its_limit() {
     }
 }
 
+/// The field of a response that the first target has served.
+pub(super) const SERVED_BY_FIRST: &str = "\r\nx-tollgate-model: p0/m0\r\n";
+
 #[tokio::test]
 async fn a_busy_target_is_skipped_until_its_call_has_ended() {
     let (first, second) = (provider(Script::Hangs(TEXT)).await, provider(Script::Serves).await);
     let gateway = Gateway::plain(&limited(&[&first, &second], "concurrent: 1"));
-    let busy = begin(&gateway).await;
-    assert_eq!(model(&busy), "p0/m0");
+    let (head, busy) = begin(&gateway).await;
+    assert!(head.contains(SERVED_BY_FIRST), "{head}");
     for _ in 0..3 {
         assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
     }
     drop(busy);
     let begun = Instant::now();
-    while model(&begin(&gateway).await) != "p0/m0" {
+    while !begin(&gateway).await.0.contains(SERVED_BY_FIRST) {
         assert!(begun.elapsed() < PATIENCE, "the client has left");
         sleep(Duration::from_millis(5)).await;
     }
@@ -100,7 +113,7 @@ async fn the_limits_of_the_only_target_refuse_with_the_time_of_the_next_call() {
     let only = provider(Script::Serves).await;
     let mut gateway = Gateway::plain(&limited(&[&only], "requests: 1"));
     assert_eq!(ask(&gateway, true, "").await.status, 200);
-    let refused = begin(&gateway).await;
+    let refused = gateway.post("/v1/chat/completions", CALL).await;
     let after: u64 = refused.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert_eq!(refused.status().as_u16(), 503);
     assert!((1..=60).contains(&after), "{after}");
