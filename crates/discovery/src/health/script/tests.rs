@@ -36,7 +36,7 @@ fn script(text: &str) -> (TempDir, String) {
 /// system reports it as busy, and the script is started again.
 async fn ended(command: &[String], within: Duration) -> Result<(), String> {
     loop {
-        let result = timeout(within, run(command, &endpoint())).await;
+        let result = timeout(within, run(command, &endpoint(), None)).await;
         let result = result.map_or_else(|_| Err("late".to_owned()), |result| result.map_err(|error| error.to_string()));
         if !result.as_ref().is_err_and(|cause| cause.contains("Text file busy")) {
             return result;
