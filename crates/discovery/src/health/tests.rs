@@ -223,9 +223,29 @@ async fn a_check_needs_a_connection_to_a_permitted_address() {
     assert_eq!(checked(server.port, &Probe::Tcp).await, Ok(()));
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     assert!(checked(unused, &Probe::Tcp).await.unwrap_err().starts_with("no connection"));
-    let metadata = CheckedEndpoint { host: "169.254.169.254".to_owned(), ..endpoint(80) };
-    let error = probe::check(&metadata, &Probe::Tcp, &tls(), None).await.unwrap_err();
-    assert!(error.to_string().contains("link-local"), "{error}");
+}
+
+/// A name may resolve to such an address. Neither another port nor the `Host` of the check is a way around the rule.
+#[tokio::test]
+async fn no_check_connects_to_a_metadata_address() {
+    for host in [
+        "169.254.169.254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "fd00:ec2::254",
+        "fe80::1",
+        "100.100.100.200",
+    ] {
+        let metadata = CheckedEndpoint { host: host.to_owned(), ..endpoint(8_080) };
+        for probe in [Probe::Tcp, get_as("backend.test"), Probe::Grpc { service: String::new() }] {
+            let error = probe::check(&metadata, &probe, &tls(), None).await.unwrap_err();
+            assert!(matches!(error, CheckFailure::LinkLocal), "{host} {probe:?}: {error}");
+        }
+    }
+    // The name of a metadata service in `Host` leads nowhere else than to the backend.
+    let (server, requests) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(checked(server.port, &get_as("169.254.169.254")).await, Ok(()));
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 /// Sends a response piece by piece, up to `pieces`, until the connection ends. Returns the number of bytes that were sent.

@@ -131,6 +131,18 @@ async fn a_script_leaves_no_process_that_holds_its_output() {
 }
 
 #[tokio::test]
+async fn a_process_that_has_left_the_group_is_not_waited_for() {
+    let (folder, path) =
+        script("setsid sh -c 'echo $$ > \"$0\"; exec sleep 600' \"$1\" & while ! [ -s \"$1\" ]; do :; done; exit 3");
+    let pid = folder.path().join("pid");
+    let command = [path, pid.to_str().unwrap().to_owned()];
+    assert_eq!(ended(&command, PATIENCE).await, Err("the script failed: exit status: 3".to_owned()));
+    let left: i32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    assert!(Path::new("/proc").join(left.to_string()).exists(), "it holds the output open");
+    kill(Pid::from_raw(left).unwrap());
+}
+
+#[tokio::test]
 async fn a_flood_of_output_is_read_and_dropped() {
     // 64 MiB, which no pipe holds.
     let (_folder, path) = script("head -c 67108864 /dev/zero | tr '\\0' x; exit 1");
