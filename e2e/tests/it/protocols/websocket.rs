@@ -88,6 +88,25 @@ async fn check_close(mut client: Command) {
     assert_eq!([client.line().await, client.line().await], ["late 0, late 1, late 2", "1000"]);
 }
 
+/// A client reads the same code at a timeout of its route as at a shutdown.
+async fn check_timeouts(client: impl Fn() -> Command) {
+    let mut server = Script::start(python("current", "serve_websocket.py"));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
+    let route = |path: &str, timeouts: &str| {
+        format!("{{path: {path}, upstreams: backend, upgrades: [websocket], timeouts: {{{timeouts}}}}}")
+    };
+    let routes = [route("/idle", "idle: 500ms"), route("/total", "total: 500ms")].join(", ");
+    let gateway = Gateway::start(Setup::routed(address, &routes)).await;
+    let key = gateway.key().await;
+    for path in ["/idle", "/total"] {
+        let mut command = client();
+        command.env("URL", format!("ws://{}{path}", gateway.proxy)).env("KEY", &key);
+        let mut client = Script::start(command);
+        client.tell("wait").await;
+        assert_eq!(client.line().await, "1001", "{path}");
+    }
+}
+
 /// Returns the verdicts of Autobahn's cases about a server.
 async fn verdicts(url: &str) -> String {
     let output = python("autobahn", "autobahn.py").env("URL", url).kill_on_drop(true).output().await.unwrap();
@@ -120,6 +139,16 @@ async fn node_ws_reads_after_its_close_frame() {
 #[tokio::test]
 async fn python_websockets_reads_after_its_close_frame() {
     check_close(python("current", "calls_websocket.py")).await;
+}
+
+#[tokio::test]
+async fn node_ws_is_closed_at_a_timeout() {
+    check_timeouts(|| sdk::node("websocket.mjs")).await;
+}
+
+#[tokio::test]
+async fn python_websockets_is_closed_at_a_timeout() {
+    check_timeouts(|| python("current", "calls_websocket.py")).await;
 }
 
 #[tokio::test]
