@@ -97,9 +97,9 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms::
-	@scripts/step "20 upgrades under load, and minutes of changing, killed and hung backends" $(BESIDE_POSTGRES) \
+	@scripts/step "20 upgrades under load, large messages, and minutes of changing, killed and hung backends" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 \
-		upgrades:: discovery::changes:: killed_backends:: hung_backend::
+		upgrades:: discovery::changes:: killed_backends:: hung_backend:: the_large_messages_of_autobahn
 	@scripts/step "simulated nodes" env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test simulation
 	@scripts/step "crashes and faults on SQLite" env TOLLGATE_TEST_LONG=1 \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
