@@ -95,7 +95,7 @@ async fn check_timeouts(client: impl Fn() -> Command) {
     let route = |path: &str, timeouts: &str| {
         format!("{{path: {path}, upstreams: backend, upgrades: [websocket], timeouts: {{{timeouts}}}}}")
     };
-    let routes = [route("/idle", "idle: 500ms"), route("/total", "total: 500ms")].join(", ");
+    let routes = [route("/idle", "idle: 1s"), route("/total", "total: 2s")].join(", ");
     let gateway = Gateway::start(Setup::routed(address, &routes)).await;
     let key = gateway.key().await;
     for path in ["/idle", "/total"] {

@@ -84,5 +84,5 @@ async fn at_most_16_programs_are_alive_while_a_reload_replaces_their_checks() {
         new.len() == SCRIPTS_MAX
     })
     .await;
-    assert_eq!(healthy(&reports), [None; 20], "no script has ended by itself");
+    assert_eq!(healthy(&reports), [None::<bool>; 20], "no script has ended by itself");
 }
