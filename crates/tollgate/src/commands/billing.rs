@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use access::Day;
+use billing::Books;
 use billing::close::CloseCounts;
-use billing::{BillingError, Books};
 use config::Flags;
+use store::Actor;
 
 use crate::cli::{BillingCommand, BillingCommands};
 use crate::commands::{block_on, load, open};
@@ -28,25 +28,12 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     block_on(async {
         let store = open(process).await?;
         let books = Books::new(store.clone(), settings_of(process), None);
-        let counts = close_all(&books, *last_day).await;
+        let counts = books.close_all(&Actor::COMMAND, *last_day).await;
         store.close().await;
         let counts = counts?;
         say(&in_words(counts));
         Ok(if counts.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
     })
-}
-
-/// Closes periods until none is left: a subscription may have several that ended.
-async fn close_all(books: &Books, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-    let mut all = CloseCounts::default();
-    loop {
-        let counts = books.close_periods(last_day).await?;
-        let CloseCounts { made, closed, waiting, failed, overdue } = counts;
-        all = CloseCounts { made: all.made + made, closed: all.closed + closed, waiting, failed, overdue };
-        if closed == 0 {
-            return Ok(all);
-        }
-    }
 }
 
 fn in_words(counts: CloseCounts) -> String {
