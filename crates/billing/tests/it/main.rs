@@ -18,6 +18,7 @@ mod mail_servers;
 mod mails;
 mod money;
 mod profiles;
+mod property_tests;
 mod provider;
 mod rater;
 mod receipts;
