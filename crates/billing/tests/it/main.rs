@@ -7,6 +7,7 @@
     reason = "test helpers, which clippy does not recognize as tests"
 )]
 
+mod bad_input;
 mod books;
 mod changes;
 mod clock;
