@@ -11,8 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use http::{HeaderValue, header};
 use http1::KnownName;
 
-use self::effort::{CompressedBody, Effort, EffortExceeded, InflationGuard, TIME_MAX};
 pub(crate) use self::effort::InflationDemand;
+use self::effort::{CompressedBody, Effort, EffortExceeded, InflationGuard, TIME_MAX};
 use crate::body::admit;
 use crate::body::buffer;
 use crate::body::buffer::Buffer;
