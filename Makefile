@@ -112,8 +112,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \
 		$(MAKE) --no-print-directory pages ARGS=screenshots
-	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
+	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture --test-threads=1
 
 clients: ## run the official clients, and generate docs/clients.md from their results
 	@scripts/setup.sh test
