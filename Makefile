@@ -97,8 +97,9 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms::
-	@scripts/step "20 upgrades under load, and a minute of changing members" $(BESIDE_POSTGRES) env TOLLGATE_TEST_LONG=1 \
-		cargo test $(LOCKED) $(TESTED) --test e2e -- --test-threads=1 upgrades:: discovery::changes::
+	@scripts/step "20 upgrades under load, large messages, and minutes of changing, killed and hung backends" $(BESIDE_POSTGRES) \
+		env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 \
+		upgrades:: discovery::changes:: killed_backends:: hung_backend:: the_large_messages_of_autobahn
 	@scripts/step "simulated nodes" env TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test simulation
 	@scripts/step "crashes and faults on SQLite" env TOLLGATE_TEST_LONG=1 \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
@@ -112,8 +113,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \
 		$(MAKE) --no-print-directory pages ARGS=screenshots
-	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
+	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture --test-threads=1
 
 clients: ## run the official clients, and generate docs/clients.md from their results
 	@scripts/setup.sh test

@@ -29,7 +29,7 @@ const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
 
 /// The connections beside a [`SideLoad`], and their requests per second.
-const OTHERS: u32 = 8;
+pub(crate) const OTHERS: u32 = 8;
 const OTHERS_RATE: u32 = 1_000;
 const SERIES_MIN: usize = 10_000;
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
@@ -160,6 +160,40 @@ impl SideLoad {
     }
 }
 
+/// The connections whose latency is measured beside a load.
+pub(crate) struct OtherConnections {
+    pub(crate) address: SocketAddr,
+    pub(crate) request: BenchRequest,
+    /// The time after which the load has no more effect.
+    pub(crate) rest: Duration,
+}
+
+/// Measures the milliseconds that `load`, which continues until an error, adds to the 99th percentile of the connections.
+pub(crate) async fn added_p99(
+    rounds: &Rounds<'_>,
+    of: &OtherConnections,
+    load: impl AsyncFn() -> anyhow::Result<()>,
+) -> anyhow::Result<Option<MedianInterval>> {
+    let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
+    let others = async || {
+        let (request, requests_per_second) = (of.request.bytes(""), OTHERS_RATE);
+        OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
+    };
+    others().await?;
+    let mut added = Vec::new();
+    for _ in 0..rounds.pairs {
+        let alone = others().await?;
+        let beside = tokio::select! {
+            beside = others() => beside?,
+            ended = load() => return Err(ended.err().context("internal error: no load")?),
+        };
+        sleep(of.rest).await;
+        let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
+        added.push(p99(&beside) - p99(&alone));
+    }
+    Ok(MedianInterval::of(added))
+}
+
 /// Measures the milliseconds that a load adds to the 99th percentile of eight connections.
 pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: SideLoad) -> anyhow::Result<Figure> {
     let (variant, what, target) = load.terms();
@@ -167,27 +201,13 @@ pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: Sid
     let data = start.dir.join(&name);
     let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &name) };
     let product = product.run(start.mock.address).await?;
-    let (address, duration) = (product.proxy, Duration::from_secs(rounds.seconds));
     let request = if load == SideLoad::Scrapes { BenchRequest::PLAIN } else { BenchRequest::EDITED };
-    let others = async || {
-        let (request, requests_per_second) = (request.bytes(""), OTHERS_RATE);
-        OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
-    };
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
     let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
-    others().await?;
-    let mut added = Vec::new();
-    for _ in 0..rounds.pairs {
-        let alone = others().await?;
-        let beside = tokio::select! {
-            beside = others() => beside?,
-            ended = load.run(&product, &body) => return Err(ended.err().context("internal error: no load")?),
-        };
-        let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
-        added.push(p99(&beside) - p99(&alone));
-    }
+    let others = OtherConnections { address: product.proxy, request, rest: Duration::ZERO };
+    let measured = added_p99(rounds, &others, async || load.run(&product, &body).await).await?;
     let what = format!("ms added to the p99 of {OTHERS} connections by {what}");
-    Ok(Figure { what, measured: MedianInterval::of(added), target })
+    Ok(Figure { what, measured, target })
 }
 
 /// The percentiles of a side over the rounds, without those of the backend, which is the first side.

@@ -10,8 +10,8 @@
 //! `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `rows` (the comparisons), `sides` and `product` and `proxies` (the servers),
-//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`, `latency` with `open_loop`, `memory`,
-//! `counts` (correctness), `instructions`. Independent of those, `stores`, `ingest`, `lookup`, `replay`, and `api`
+//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`, `latency` with `open_loop` and
+//! `members`, `memory`, `counts` (correctness), `instructions`. Independent of those, `stores`, `ingest`, `lookup`, `replay`, and `api`
 //! with `server` and `people`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
@@ -26,6 +26,7 @@ mod instructions;
 mod latency;
 mod load;
 mod lookup;
+mod members;
 mod memory;
 mod open_loop;
 mod origin;
@@ -75,6 +76,7 @@ const EXAMPLES: &str = "Examples:
   make bench ARGS=\"--only idle,memory\"                memory only
   make bench ARGS=\"--only jwt,cold\"                   access tokens
   make bench ARGS=\"--only latency\"                    added latency at half load
+  make bench ARGS=\"--only hit,compress,members\"       cache, compression, 1,000 members that change
   make bench ARGS=\"instructions\"                      instructions per request, no times
   make bench ARGS=\"instructions --only plain\"         those of one row";
 

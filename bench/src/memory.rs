@@ -119,14 +119,14 @@ const fn kib(kib: u64) -> f64 {
 }
 
 /// Raises the limit of open files of this process and of those that it starts.
-fn allow_descriptors(needed: u64) -> anyhow::Result<()> {
+pub(crate) fn allow_descriptors(needed: u64) -> anyhow::Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
     ensure!(
         maximum.is_none_or(|maximum| maximum >= needed),
-        "idle connections need {needed} open files, and the limit is {}: raise it (ulimit -Hn), or use --idle-connections",
+        "{needed} open files are needed, and the limit is {}: raise it (ulimit -Hn), or use fewer --idle-connections",
         maximum.unwrap_or_default()
     );
     Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?)

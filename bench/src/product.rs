@@ -1,7 +1,7 @@
 //! The Tollgate process under test: its mock as a separate process, its configuration, a user, a key, and `serve` in a
 //! group.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -34,8 +34,14 @@ pub(crate) struct MockProcess {
 impl MockProcess {
     /// Starts a backend, whose log has this name.
     pub(crate) async fn start(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
+        Self::start_on(Ipv4Addr::LOCALHOST, program, dir, name).await
+    }
+
+    /// Starts a backend that listens on `ip`; an unspecified one is all addresses of this machine.
+    pub(crate) async fn start_on(ip: Ipv4Addr, program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
+        let listen = SocketAddr::from((ip, address.port())).to_string();
+        let arguments = vec![String::from("mock"), String::from("--listen"), listen];
         let start = ProcessStart { name, program, arguments, log: dir.join(format!("{name}.log")) };
         let group = ProcessGroup::start(&start)?;
         Loader::connect_soon(address).await.context("cannot connect to the mock; see its log")?;
@@ -92,6 +98,8 @@ pub(crate) enum ServerVariant {
     Targets(u32),
     /// Two more upstreams, so that the metrics have at least 10,000 series.
     Series,
+    /// The backends of the upstream are members from the etcd at this address.
+    Members(SocketAddr),
     /// Routes with edits of headers and bodies, for gRPC, and for WebSockets.
     Protocols,
     /// Routes whose responses are stored or compressed.
@@ -99,6 +107,9 @@ pub(crate) enum ServerVariant {
     /// Traces of this share of the requests, for the receiver at this address.
     Traces(&'static str, SocketAddr),
 }
+
+/// The prefix of the keys of [`ServerVariant::Members`].
+pub(crate) const MEMBERS_PREFIX: &str = "/members/";
 
 /// The routes of [`ServerVariant::Responses`].
 const RESPONSES: &str =
@@ -197,13 +208,16 @@ struct Addresses {
 fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
     let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
     let Addresses { proxy, control, backend } = addresses;
-    let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
-    let (mut auth, mut guards, mut calls, mut scheme) = (String::new(), String::new(), String::new(), "http");
+    let (mut listen, mut more) = (proxy.to_string(), String::new());
+    let mut backends = format!("backends: [{{url: \"http://{backend}\"}}]");
+    let (mut auth, mut guards, mut calls) = (String::new(), String::new(), String::new());
     match places.variant {
         ServerVariant::Usual => {}
         ServerVariant::Log(level) => log_level = level,
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
-        ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
+        ServerVariant::Backends(second) => {
+            backends = format!("backends: [{{url: \"http://{backend}\"}}, {{url: \"http://{second}\"}}]");
+        }
         ServerVariant::Resilient => guards = RESILIENT.to_owned(),
         ServerVariant::Protocols => {
             calls = format!("\n  - {{name: calls, backends: [{{url: \"h2c://{backend}\"}}]}}");
@@ -215,12 +229,10 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
                 (0..count).map(|number| format!("{{provider: mock, model: {}}}", model(number))).collect();
             more = format!("models:\n  - {{name: targeted, targets: [{}]}}\n", targets.join(", "));
         }
-        ServerVariant::Series => {
-            for upstream in ["many", "more"] {
-                let backend = |number: u32| format!("{{url: \"http://127.0.1.{}:9/{upstream}\"}}", number + 1);
-                let backends: Vec<String> = (0..MANY_BACKENDS).map(backend).collect();
-                calls += &format!("\n  - {{name: {upstream}, backends: [{}]}}", backends.join(", "));
-            }
+        ServerVariant::Series => calls = many_upstreams(),
+        ServerVariant::Members(etcd) => {
+            backends = format!("discover: {{etcd: {MEMBERS_PREFIX}}}");
+            more = format!("etcd: {{urls: [\"http://{etcd}\"]}}\n");
         }
         ServerVariant::Responses => more = RESPONSES.to_owned(),
         ServerVariant::Traces(sample, receiver) => {
@@ -230,7 +242,8 @@ fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
             let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
             if places.variant == ServerVariant::TlsBoth {
-                (scheme, guards) = ("https", format!("\n    tls: {{ca: {certificate}}}"));
+                backends = format!("backends: [{{url: \"https://{backend}\"}}]");
+                guards = format!("\n    tls: {{ca: {certificate}}}");
             }
         }
         ServerVariant::Tokens => {
@@ -250,7 +263,7 @@ plans:
   - {{name: {PLAN}{plan}}}
 {auth}upstreams:
   - name: backend
-    backends: [{{url: \"{scheme}://{backend}\"}}{second}]{guards}{calls}
+    {backends}{guards}{calls}
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
@@ -258,6 +271,17 @@ routes:
   - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
 {more}{budgets}"
     )
+}
+
+/// Returns two upstreams with backends that no request reaches. The first check of a backend begins its series.
+fn many_upstreams() -> String {
+    let upstream = |name: &str| {
+        let backend = |number: u32| format!("{{url: \"http://127.0.1.{}:9/{name}\"}}", number + 1);
+        let backends: Vec<String> = (0..MANY_BACKENDS).map(backend).collect();
+        let check = "health_check: {tcp: true, interval: 1h}";
+        format!("\n  - {{name: {name}, backends: [{}], {check}}}", backends.join(", "))
+    };
+    ["many", "more"].map(upstream).concat()
 }
 
 /// The route for access tokens. The limit is never reached; as in Envoy, all workers and clients share it.
@@ -372,6 +396,7 @@ pub(crate) mod tests {
             ServerVariant::Resilient,
             ServerVariant::Targets(2),
             ServerVariant::Series,
+            ServerVariant::Members(backend),
             ServerVariant::Protocols,
             ServerVariant::Responses,
             ServerVariant::Traces("100%", backend),

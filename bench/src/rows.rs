@@ -15,6 +15,7 @@ use crate::stats::Target;
 pub(crate) const LATENCY: &str = "latency";
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const MEMORY: &str = "memory";
+pub(crate) const MEMBERS: &str = "members";
 /// The names of rows with further figures.
 pub(crate) const RESILIENT: &str = "resilient";
 pub(crate) const TRANSFORM: &str = "transform";
@@ -31,6 +32,8 @@ const TOKENS_SECONDS: u64 = 2;
 pub(crate) const WARM_SECONDS: u64 = 1;
 /// The time of starting all programs, or another Tollgate.
 const START: Duration = Duration::from_secs(4);
+/// The list of the last change of members is in force within this time.
+pub(crate) const CHANGES_REST: Duration = Duration::from_secs(2);
 /// The time per run besides the load: starts, and the drain of the spool.
 const RUN_EXTRA: Duration = Duration::from_millis(500);
 /// Smaller measurements are not results.
@@ -261,7 +264,7 @@ impl Row {
 
     /// The names of all rows, in the order of the report.
     pub(crate) fn names() -> Vec<&'static str> {
-        ROWS.iter().map(|row| row.name).chain([LATENCY, IDLE, MEMORY]).collect()
+        ROWS.iter().map(|row| row.name).chain([LATENCY, IDLE, MEMORY, MEMBERS]).collect()
     }
 
     /// The durations of the run before the measured ones, and of those, which is `usual` for most rows.
@@ -363,6 +366,7 @@ impl RunPlan {
             LATENCY => (runs(self.seconds, 6) * (self.pairs + 1)) + runs(WARM_SECONDS, 6) * 2,
             IDLE => START + self.settle * 2 + Duration::from_secs((self.idle_connections / 3_000).into()),
             MEMORY => Duration::from_secs(self.memory_requests / 20_000) + self.rest,
+            MEMBERS => START * 2 + runs(self.seconds, 1) + (runs(self.seconds, 2) + CHANGES_REST) * self.pairs,
             _ => Duration::ZERO,
         }
     }
@@ -426,7 +430,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (32, 12, true));
+        assert_eq!((plan(&[]).rows.len(), plan(&[]).pairs, plan(&[]).is_result()), (33, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().iter().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

@@ -19,12 +19,12 @@ use crate::proxies::{ProxyKind, ProxyStart};
 use crate::report::{BenchReport, CostResult, Machine};
 use crate::rounds::{Recorder, Rounds, RowRuns};
 use crate::rows::{
-    IDLE, LATENCY, MEMORY, PairKind, Progress, RESILIENT, Row, RowKind, RunPlan, TRANSFORM, WEBSOCKET, minutes,
+    IDLE, LATENCY, MEMBERS, MEMORY, PairKind, Progress, RESILIENT, Row, RowKind, RunPlan, TRANSFORM, WEBSOCKET, minutes,
 };
 use crate::sides::{CountedProduct, SideStart};
 use crate::tokens::{self, TokenIssuer};
 use crate::tools::{BenchTool, ToolPaths};
-use crate::{latency, memory};
+use crate::{latency, members, memory};
 
 const TOOLS: [BenchTool; 6] =
     [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Envoy, BenchTool::Traefik, BenchTool::Wrk, BenchTool::H2load];
@@ -120,6 +120,9 @@ async fn beside_others(plan: &RunPlan, rounds: &Rounds<'_>, start: &SideStart<'_
         if plan.has(row) {
             figures.push(latency::beside(rounds, start, load).await.context(row)?);
         }
+    }
+    if plan.has(MEMBERS) {
+        figures.push(members::measure(rounds, start).await.context(MEMBERS)?);
     }
     Ok(figures)
 }

@@ -326,6 +326,7 @@ impl<'a> SideStart<'a> {
             ServerVariant::Usual
             | ServerVariant::Targets(_)
             | ServerVariant::Series
+            | ServerVariant::Members(_)
             | ServerVariant::Routes(_)
             | ServerVariant::Tls
             | ServerVariant::TlsBoth

@@ -31,7 +31,7 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// Returns the length of the first request with its content; `None` before the end of its head.
-fn first_request(received: &[u8]) -> Option<usize> {
+pub(crate) fn first_request(received: &[u8]) -> Option<usize> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(received.get(..end)?).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());

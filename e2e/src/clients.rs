@@ -123,6 +123,38 @@ pub async fn unsteady(mock: SocketAddr, status: &'static str) -> Upstream {
     .await
 }
 
+/// Starts a provider that fails before any content: with an error for the model `error-first`, and with silence after the head of
+/// its response for the model `silent`. Calls without text in their response get the status 500.
+pub async fn broken() -> Upstream {
+    const ERROR: &str = r#"{"type":"error","error":{"type":"server_error","message":"broken"}}"#;
+    const TEXTS: [&str; 4] = ["/chat/completions", "/responses", "/messages", "enerateContent"];
+    Upstream::start(|mut turn| async move {
+        let body: Value = serde_json::from_slice(&turn.read_body().await).unwrap_or_default();
+        let path = turn.head.word(1).to_owned();
+        if !TEXTS.iter().any(|known| path.contains(known)) {
+            let head = "500 Internal Server Error\r\ncontent-type: application/json";
+            return turn.answer(head, ERROR.as_bytes()).await.then_some(turn);
+        }
+        let is_stream = body["stream"] == true || path.contains(":streamGenerateContent");
+        let kind = if is_stream { "text/event-stream" } else { "application/json" };
+        let head = format!("200 OK\r\ncontent-type: {kind}");
+        if body["model"] == "silent" || path.contains("/silent:") {
+            if turn.stream(&head).await {
+                turn.wire.closed().await;
+            }
+            return None;
+        }
+        let event = format!("event: error\ndata: {ERROR}\n\n");
+        let is_sent = if is_stream {
+            turn.stream(&head).await && turn.chunk(event.as_bytes()).await && turn.chunk(b"").await
+        } else {
+            turn.answer(&head, ERROR.as_bytes()).await
+        };
+        is_sent.then_some(turn)
+    })
+    .await
+}
+
 async fn hand_on(mut turn: Turn, body: &[u8], mock: SocketAddr) -> Option<Turn> {
     let mut call = Call::new(turn.head.word(0), turn.head.word(1)).body(body);
     if let Some(kind) = turn.head.header("content-type") {

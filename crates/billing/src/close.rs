@@ -11,7 +11,8 @@ use ledger::billing::BooksTransaction;
 use ledger::billing::{
     DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, charged_usage, invoices, subscriptions,
 };
-use store::Actor;
+use serde_json::json;
+use store::{Act, Actor, AuditAction};
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms, usage_day};
@@ -48,6 +49,25 @@ pub struct CloseCounts {
     pub failed: usize,
     /// Number of waiting periods that ended more than a day ago: a node stopped before its usage was stored.
     pub overdue: usize,
+}
+
+/// Whether the changes of a close are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CloseMode {
+    /// Each period is closed in one transaction.
+    Stored,
+    /// Each transaction is undone, so only the counts remain.
+    DryRun,
+}
+
+impl CloseMode {
+    async fn end(self, on: BooksTransaction) -> Result<(), BillingError> {
+        match self {
+            Self::Stored => on.commit().await?,
+            Self::DryRun => on.rollback().await?,
+        }
+        Ok(())
+    }
 }
 
 /// The job that closes periods.
@@ -89,6 +109,37 @@ impl Books {
     /// # Errors
     /// Database errors of any kind.
     pub async fn close_periods(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
+        self.close_each(last_day, CloseMode::Stored).await
+    }
+
+    /// Returns what [`Books::close_periods`] would do. Nothing is stored.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn preview_close(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
+        self.close_each(last_day, CloseMode::DryRun).await
+    }
+
+    /// Closes periods until none is left: a subscription may have several that ended. A line of the audit log records each
+    /// round that closed a period.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn close_all(&self, by: &Actor, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
+        let mut all = CloseCounts::default();
+        loop {
+            let counts = self.close_periods(last_day).await?;
+            let CloseCounts { made, closed, waiting, failed, overdue } = counts;
+            all = CloseCounts { made: all.made + made, closed: all.closed + closed, waiting, failed, overdue };
+            if closed == 0 {
+                return Ok(all);
+            }
+            let act = Act::of(AuditAction::BillingClose, Uuid::nil(), None);
+            self.store().note_alone(by, act.with(json!({"invoices": made, "periods": closed}))).await?;
+        }
+    }
+
+    async fn close_each(&self, last_day: Option<Day>, mode: CloseMode) -> Result<CloseCounts, BillingError> {
         let now = self.store().clock().now();
         let yesterday = Day(now.day().0.saturating_sub(1));
         let last_day = last_day.map_or(yesterday, |day| day.min(yesterday));
@@ -106,9 +157,9 @@ impl Books {
                     continue;
                 }
                 let closed = if subscription.usage_due {
-                    self.close_usage(subscription.id).await
+                    self.close_usage(subscription.id, mode).await
                 } else {
-                    self.close_period(subscription.id, subscription.last_day).await
+                    self.close_period(subscription.id, subscription.last_day, mode).await
                 };
                 match closed {
                     Ok(made) => (counts.made, counts.closed) = (counts.made + usize::from(made), counts.closed + 1),
@@ -128,7 +179,7 @@ impl Books {
     }
 
     /// Closes one period, unless it is closed already. Returns whether an invoice was made.
-    async fn close_period(&self, id: Uuid, last_day: Day) -> Result<bool, BillingError> {
+    async fn close_period(&self, id: Uuid, last_day: Day, mode: CloseMode) -> Result<bool, BillingError> {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
         let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(false) };
@@ -178,13 +229,13 @@ impl Books {
             let subject = self.period_subject(&subscription, days, current.price.currency(), basis);
             self.bill(&mut on, &subject, lines).await?;
         }
-        on.commit().await?;
+        mode.end(on).await?;
         Ok(is_made)
     }
 
     /// Invoices the usage of a subscription that was cancelled within a period, unless it is invoiced already. Returns
     /// whether an invoice was made.
-    async fn close_usage(&self, id: Uuid) -> Result<bool, BillingError> {
+    async fn close_usage(&self, id: Uuid, mode: CloseMode) -> Result<bool, BillingError> {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
         let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(false) };
@@ -201,7 +252,7 @@ impl Books {
             let subject = self.period_subject(&subscription, days, version.price.currency(), basis);
             self.bill(&mut on, &subject, lines).await?;
         }
-        on.commit().await?;
+        mode.end(on).await?;
         Ok(is_made)
     }
 

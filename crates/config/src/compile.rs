@@ -96,7 +96,7 @@ pub(crate) fn compile<'a>(
     let mut routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
-    listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
+    listen::check_peers(reader, process, traffic);
     let signup = signup::signup(traffic, &plans, &mut notes);
     let snapshot = Snapshot {
         file: reader.file().into(),

@@ -27,8 +27,8 @@ pub struct ResolvedModel {
     pub model: Arc<str>,
     /// The credits that a request costs.
     pub credits: Credits,
-    /// The entry of `models`, if a call may use more than one attempt. `provider` and `model` are then those of its first target
-    /// that supports the format.
+    /// The entry of `models`, if a call may use more than one attempt or a target has limits. `provider` and `model` are then
+    /// those of its first target that supports the format.
     pub entry: Option<Arc<Model>>,
 }
 
@@ -318,14 +318,15 @@ impl Traffic {
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
-            let targets = vec![MockTarget { provider: None, model: MOCK.into(), weight: 1 }];
+            let targets = vec![MockTarget { provider: None, model: MOCK.into(), weight: 1, limits: None }];
             entries.push(MockModel { name: MOCK.into(), credits: Credits(1), targets, fallback: None });
         }
         self.models.extend(entries.into_iter().map(|MockModel { name, credits, targets, fallback }| {
-            let targets = targets.into_iter().map(|MockTarget { provider: other, model, weight }| Target {
+            let targets = targets.into_iter().map(|MockTarget { provider: other, model, weight, limits }| Target {
                 provider: other.unwrap_or_else(|| Arc::clone(&provider)),
                 model,
                 weight,
+                limits,
             });
             Arc::new(Model { name, credits, targets: targets.collect(), fallback })
         }));

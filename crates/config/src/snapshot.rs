@@ -61,7 +61,9 @@ pub use discovery::{
     SourceStatus,
 };
 pub use export::{ExportDestination, ExportSettings, NatsServer};
-pub use fallback::{CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, TargetStrategy};
+pub use fallback::{
+    CooldownRules, FallbackCause, FallbackRules, TARGETS_MAX, TargetLimit, TargetLimits, TargetStrategy,
+};
 pub use fixed_response::FixedResponse;
 pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use header_rules::{HeaderPart, HeaderRules, HeaderTemplate, ResponseRules};

@@ -175,6 +175,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::receipt::receipt))
         .routes(routes!(billing::document::html))
         .routes(routes!(billing::document::pdf))
+        .routes(routes!(billing::close::close))
         .routes(routes!(billing::shadow::shadow))
         .routes(routes!(billing::export::export))
         .routes(routes!(billing::webhooks::list, billing::webhooks::create))

@@ -293,7 +293,14 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use rustls::RootCertStore;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+    use tokio::task::JoinSet;
+
     use super::*;
+    use crate::server::SourceUrl;
 
     /// A visitor that notes the keys of changes, and needs a whole read after a certain number.
     struct Noted {
@@ -336,6 +343,84 @@ mod tests {
         for invalid in ["", "[]", "{\"result\": {\"events\": [{}]}}", "{\"result\": {\"events\": 1}}"] {
             assert!(matches!(apply(invalid.as_bytes(), &mut noted), Err(SourceError::Protocol(_))), "{invalid}");
         }
+    }
+
+    /// A visitor that reports each whole read, change and failure.
+    struct Reported(mpsc::Sender<String>);
+
+    impl KeyVisitor for Reported {
+        fn read(&mut self, keys: Vec<StoredKey>) {
+            self.0.try_send(format!("read {}", keys[0].value)).unwrap();
+        }
+
+        fn changed(&mut self, changes: Vec<KeyChange>) -> bool {
+            self.0.try_send(format!("{} changed", changes.len())).unwrap();
+            true
+        }
+
+        fn failed(&mut self, error: &SourceError) {
+            self.0.try_send(error.to_string()).unwrap();
+        }
+    }
+
+    /// Serves whole reads, whose value is the number of the read, and watches, which are idle after one change.
+    async fn serve(listener: TcpListener) {
+        let (mut watches, mut reads) = (Vec::new(), 0);
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut received = Vec::new();
+            while !received.ends_with(b"}") {
+                assert!(stream.read_buf(&mut received).await.unwrap() > 0, "the request is not complete");
+            }
+            if received.starts_with(b"POST /v3/watch") {
+                let line = "{\"result\": {\"events\": [{\"kv\": {\"key\": \"YQ==\"}}]}}\n";
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+                stream.write_all(format!("{head}{:x}\r\n{line}\r\n", line.len()).as_bytes()).await.unwrap();
+                watches.push(stream);
+                continue;
+            }
+            reads += 1;
+            let keys = json!({"header": {"revision": "7"}, "kvs": [{"key": "YQ==", "value": reads.to_string()}]});
+            let keys = keys.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", keys.len());
+            stream.write_all([head, keys].concat().as_bytes()).await.unwrap();
+        }
+    }
+
+    /// Moves the time forward while the tasks wait for the network.
+    async fn pass(time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_idle_for_30_seconds_is_followed_by_a_whole_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (host, authority, path) = ("127.0.0.1".to_owned(), format!("127.0.0.1:{port}"), String::new());
+        let urls = vec![SourceUrl { is_tls: false, host, port, authority, path }];
+        let cluster = EtcdCluster { servers: SourceServers { urls, tls: None }, user: None };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let public = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let public = Arc::new(public.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        let (report, mut reported) = mpsc::channel(16);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(listener));
+        tasks.spawn(async move {
+            follow(&cluster, &KeyRange::key("a"), &public, &mut Reported(report)).await;
+        });
+        // The change has arrived, so the watch waits for the next message.
+        for expected in ["read 1", "1 changed"] {
+            assert_eq!(reported.recv().await.unwrap(), expected);
+        }
+        let since = Instant::now();
+        pass(IDLE_MAX - Duration::from_secs(5)).await;
+        assert!(reported.try_recv().is_err(), "the watch is trusted for {IDLE_MAX:?}");
+        pass(Duration::from_secs(5)).await;
+        for expected in ["read 2", "1 changed"] {
+            assert_eq!(reported.recv().await.unwrap(), expected);
+        }
+        assert!(since.elapsed() >= IDLE_MAX, "{:?}", since.elapsed());
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use jobs::{Job, JobError, JobSpec, NextRun};
 use rustls::ClientConfig;
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 pub use probe::Probe;
@@ -74,27 +75,26 @@ pub struct HealthChecks {
     targets: Targets,
     tls: Arc<ClientConfig>,
     schedules: HashMap<Arc<str>, Scheduled>,
-    running: JoinSet<EndedCheck>,
+    /// Checks that run, and replaced ones that are being aborted. Each returns the name of its backend.
+    running: JoinSet<(Arc<str>, Result<(), CheckFailure>)>,
+    /// A permit for each script whose program may be alive, of replaced checks too.
+    scripts: Arc<Semaphore>,
     random: RandomState,
     begun: u64,
-    /// The number of schedules so far.
-    generations: u64,
 }
 
 struct Scheduled {
     backend: CheckedBackend,
-    /// The number of the schedule: the late result of a check that a reload has replaced is dropped.
-    generation: u64,
     state: HealthState,
     due: Instant,
-    is_running: bool,
+    /// The check that runs.
+    task: Option<AbortHandle>,
 }
 
-/// A check that has ended.
-struct EndedCheck {
-    id: Arc<str>,
-    generation: u64,
-    result: Result<(), CheckFailure>,
+impl Scheduled {
+    fn runs(&self, task: task::Id) -> bool {
+        self.task.as_ref().is_some_and(|running| running.id() == task)
+    }
 }
 
 /// The state of one backend, as its checks determine it.
@@ -133,10 +133,12 @@ impl HealthChecks {
     #[must_use]
     pub fn new(targets: Targets, tls: Arc<ClientConfig>) -> Self {
         let (schedules, running, random) = Default::default();
-        Self { targets, tls, schedules, running, random, begun: 0, generations: 0 }
+        let scripts = Arc::new(Semaphore::new(SCRIPTS_MAX));
+        Self { targets, tls, schedules, running, scripts, random, begun: 0 }
     }
 
-    /// Takes over the configuration. The state of a backend remains if its check does not change.
+    /// Takes over the configuration. The state of a backend remains if its check does not change; else a check that runs is
+    /// aborted.
     fn follow(&mut self) {
         let targets = (self.targets)();
         let now = Instant::now();
@@ -144,17 +146,15 @@ impl HealthChecks {
         self.schedules.retain(|id, known| {
             let is_kept = checks.get(&**id).is_some_and(|check| **check == *known.backend.check);
             if !is_kept {
+                if let Some(task) = &known.task {
+                    task.abort();
+                }
                 (known.backend.report)(None);
             }
             is_kept
         });
         for target in targets.iter() {
-            let generations = &mut self.generations;
-            let new = || {
-                *generations += 1;
-                let (backend, generation, state) = (target.clone(), *generations, HealthState::Unknown);
-                Scheduled { backend, generation, state, due: now, is_running: false }
-            };
+            let new = || Scheduled { backend: target.clone(), state: HealthState::Unknown, due: now, task: None };
             let known = self.schedules.entry(target.id.clone()).or_insert_with(new);
             known.backend.clone_from(target);
         }
@@ -162,36 +162,51 @@ impl HealthChecks {
 
     fn begin_due(&mut self) {
         let now = Instant::now();
-        let is_script = |known: &Scheduled| matches!(known.backend.check.probe, Probe::Script(_));
-        let mut scripts = self.schedules.values().filter(|known| known.is_running && is_script(known)).count();
         for (id, known) in &mut self.schedules {
-            let has_room = self.running.len() < RUNNING_MAX && (scripts < SCRIPTS_MAX || !is_script(known));
-            if known.is_running || now < known.due || !has_room {
+            if known.task.is_some() || now < known.due || self.running.len() >= RUNNING_MAX {
                 continue;
             }
-            scripts += usize::from(is_script(known));
-            known.is_running = true;
+            let permit = match &known.backend.check.probe {
+                Probe::Script(_) => match self.scripts.clone().try_acquire_owned() {
+                    Ok(permit) => Some(permit),
+                    // The script waits until another one has ended.
+                    Err(_) => continue,
+                },
+                Probe::Tcp | Probe::Http { .. } | Probe::Grpc { .. } => None,
+            };
             let (id, endpoint, check) = (id.clone(), known.backend.endpoint.clone(), known.backend.check.clone());
-            let (tls, generation) = (self.tls.clone(), known.generation);
-            self.running.spawn(async move {
-                let checked = timeout(check.timeout, probe::check(&endpoint, &check.probe, &tls)).await;
-                EndedCheck { id, generation, result: checked.unwrap_or(Err(CheckFailure::TimedOut)) }
-            });
+            let tls = self.tls.clone();
+            known.task = Some(self.running.spawn(async move {
+                let checked = timeout(check.timeout, probe::check(&endpoint, &check.probe, &tls, permit)).await;
+                (id, checked.unwrap_or(Err(CheckFailure::TimedOut)))
+            }));
         }
     }
 
-    fn record(&mut self, ended: EndedCheck) {
-        let EndedCheck { id, generation, result } = ended;
+    /// Records the result of a check. The late result of one that a reload has replaced is dropped.
+    fn record(&mut self, id: &str, task: task::Id, result: Result<(), CheckFailure>) {
         let pause_part = self.next_part();
-        let Some(known) = self.schedules.get_mut(&id).filter(|known| known.generation == generation) else { return };
+        let Some(known) = self.schedules.get_mut(id).filter(|known| known.runs(task)) else { return };
         let check = &known.backend.check;
         let (state, is_changing) = known.state.after(result.is_err(), check);
         let pause = if is_changing { check.interval.min(CHANGING) } else { check.interval };
         known.state = state;
-        known.is_running = false;
+        known.task = None;
         known.due = Instant::now() + pause.mul_f64(pause_part);
         let is_healthy = matches!(state, HealthState::Healthy { .. });
         (known.backend.report)(Some(Checked { failure: result.err().map(|error| error.to_string()), is_healthy }));
+    }
+
+    /// Records a check without a result: a panic is a failed check, and the next one comes after the usual pause.
+    fn record_end(&mut self, error: &JoinError) {
+        // A reload has replaced the check.
+        if error.is_cancelled() {
+            return;
+        }
+        let of_task = self.schedules.iter().find(|(_, known)| known.runs(error.id())).map(|(id, _)| id.clone());
+        let backend = of_task.as_deref().unwrap_or_default();
+        tracing::error!(%error, backend, "a health check ended with an internal error");
+        self.record(backend, error.id(), Err(CheckFailure::Internal));
     }
 
     /// Returns the part of a pause that is waited: it is only shortened, by up to a tenth, so that the checks of many backends
@@ -204,10 +219,10 @@ impl HealthChecks {
 
 impl Job for HealthChecks {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        while let Some(ended) = self.running.try_join_next() {
+        while let Some(ended) = self.running.try_join_next_with_id() {
             match ended {
-                Ok(ended) => self.record(ended),
-                Err(error) => tracing::error!(%error, "a health check ended with an internal error"),
+                Ok((task, (id, result))) => self.record(&id, task, result),
+                Err(error) => self.record_end(&error),
             }
         }
         self.follow();

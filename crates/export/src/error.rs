@@ -4,6 +4,7 @@ use std::io;
 
 use spool::SpoolError;
 use thiserror::Error;
+use tls::OutboundError;
 
 /// Why a target did not accept rows. Each is repeated: rows are skipped only if too many wait.
 #[derive(Debug, Error)]
@@ -68,4 +69,15 @@ pub enum EventExportError {
     /// No stream stores the subject.
     #[error("no stream of JetStream has the subject of the export: create it")]
     NoStream,
+}
+
+impl From<OutboundError> for EventExportError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Resolve(error) => Self::Resolve(error),
+            OutboundError::LinkLocal => Self::LinkLocal,
+            OutboundError::Connect(error) => Self::Connect(error),
+            OutboundError::Tls(error) => Self::Tls(error),
+        }
+    }
 }

@@ -4,8 +4,6 @@ use crate::classification::Class;
 use crate::ratio::Ratio;
 use crate::settings::{ClassRule, NumberRange, RULES_MAX, RuleConditions};
 
-/// The version of the built-in rules. A change of the rules raises it.
-pub const BUILT_IN_VERSION: u64 = 1;
 /// The word of ordinary APIs in the condition `format`.
 pub const NO_FORMAT: &str = "none";
 

@@ -31,7 +31,7 @@ pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use listed_postings::{ListedPosting, PostingFilter};
 pub use mails::StoredMail;
 pub use parties::{BilledUser, InvoiceParties, InvoiceParty};
-pub use payments::{NewNotification, NewPayment, StoredPayment, WaitingNotification};
+pub use payments::{NewNotification, NewPayment, PaymentFilter, StoredPayment, WaitingNotification};
 pub use plan_versions::StoredPlanVersion;
 pub use postings::{NewPosting, PostingSum, StoredPosting};
 pub use profiles::BillingProfile;

@@ -35,12 +35,22 @@ pub enum SkipReason {
     Price,
     /// No connection to the provider could be opened.
     Connect,
+    /// The target has reached one of its configured limits.
+    Limit,
 }
 
 impl SkipReason {
     /// All reasons in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Other, Self::Format, Self::Credential, Self::Cooldown, Self::Breaker, Self::Price, Self::Connect];
+    pub const ALL: [Self; 8] = [
+        Self::Other,
+        Self::Format,
+        Self::Credential,
+        Self::Cooldown,
+        Self::Breaker,
+        Self::Price,
+        Self::Connect,
+        Self::Limit,
+    ];
 
     /// Returns the number in records, which never changes.
     #[must_use]
@@ -53,6 +63,7 @@ impl SkipReason {
             Self::Breaker => 4,
             Self::Price => 5,
             Self::Connect => 6,
+            Self::Limit => 7,
         }
     }
 
@@ -73,6 +84,7 @@ impl SkipReason {
             Self::Breaker => "breaker",
             Self::Price => "price",
             Self::Connect => "connect",
+            Self::Limit => "limit",
         }
     }
 }
@@ -84,10 +96,10 @@ mod tests {
     /// The list is written out here, so that a new order of the variants does not change the expected numbers.
     #[test]
     fn numbers_of_reasons_are_frozen_and_unknown_ones_are_other() {
-        use SkipReason::{Breaker, Connect, Cooldown, Credential, Format, Other, Price};
-        for (number, reason) in (0..).zip([Other, Format, Credential, Cooldown, Breaker, Price, Connect]) {
+        use SkipReason::{Breaker, Connect, Cooldown, Credential, Format, Limit, Other, Price};
+        for (number, reason) in (0..).zip([Other, Format, Credential, Cooldown, Breaker, Price, Connect, Limit]) {
             assert_eq!((reason.number(), SkipReason::of_number(number)), (number, reason));
         }
-        assert_eq!([7, 255].map(SkipReason::of_number), [Other, Other]);
+        assert_eq!([8, 255].map(SkipReason::of_number), [Other, Other]);
     }
 }

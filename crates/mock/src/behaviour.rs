@@ -1,4 +1,4 @@
-//! The behaviour that a model's name selects. [`BEHAVIOURS`] is the list in the help text and in `docs/mock.md`.
+//! The behaviour that a model's name selects. [`BEHAVIOURS`] is the list in the help text; `docs/mock.md` has a part of it.
 
 use std::time::Duration;
 
@@ -224,10 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_every_behaviour() {
+    fn the_page_describes_behaviours_as_the_help_text_does() {
         let page = include_str!("../../../docs/mock.md");
-        let items: String = BEHAVIOURS.iter().map(|(name, does)| format!("- `{name}`: {does}\n")).collect();
-        assert!(page.contains(&items), "docs/mock.md lacks these items:\n{items}");
+        let items: Vec<&str> = page.lines().filter(|line| line.starts_with("- `")).collect();
+        assert!(items.len() > 10, "{items:?}");
+        for item in items {
+            let is_listed = BEHAVIOURS.iter().any(|(name, does)| item == format!("- `{name}`: {does}"));
+            assert!(is_listed, "docs/mock.md has an item that BEHAVIOURS lacks: {item}");
+        }
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! One request to the receiver of traces, within bounds of time and size.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use access::issuer::is_link_local;
 use access::{Secret, Timestamp};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -14,11 +12,9 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tls::outbound::{connect, encrypt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::error::TraceExportError;
 use crate::messages::ExportTraceServiceResponse;
@@ -27,8 +23,6 @@ use crate::messages::ExportTraceServiceResponse;
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// Maximum time to connect to one address.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// Maximum number of a name's addresses that are tried.
-const ADDRESSES_MAX: usize = 4;
 /// Maximum size of a response that is read. The rest of a longer one is not received.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 /// Maximum size of the head of a response.
@@ -79,32 +73,13 @@ impl OtlpClient {
     }
 
     async fn send_slowly(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, TraceExportError> {
-        let stream = connect(to).await?;
+        let stream = connect(&to.host, to.port, CONNECT_MAX).await?;
         if !to.is_https {
             return exchange(to, TokioIo::new(stream), body, now).await;
         }
-        let name =
-            ServerName::try_from(to.host.clone()).map_err(|error| TraceExportError::Tls(io::Error::other(error)))?;
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(TraceExportError::Tls)?;
+        let stream = encrypt(stream, &to.host, &self.tls).await?;
         exchange(to, TokioIo::new(stream), body, now).await
     }
-}
-
-async fn connect(to: &OtlpReceiver) -> Result<TcpStream, TraceExportError> {
-    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(TraceExportError::Resolve)?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let found: Vec<_> = found.take(ADDRESSES_MAX).collect();
-    if found.iter().any(|address| is_link_local(address.ip())) {
-        return Err(TraceExportError::LinkLocal);
-    }
-    for address in found {
-        match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(late) => last = late.into(),
-        }
-    }
-    Err(TraceExportError::Connect(last))
 }
 
 /// Sends one request on a new connection and reads the response.

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
+use tls::OutboundError;
 
 /// Why one request to the receiver of traces failed.
 #[derive(Debug, Error)]
@@ -70,6 +71,17 @@ impl TraceExportError {
             | Self::LinkLocal
             | Self::Request(_)
             | Self::Refused { .. } => None,
+        }
+    }
+}
+
+impl From<OutboundError> for TraceExportError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Resolve(error) => Self::Resolve(error),
+            OutboundError::LinkLocal => Self::LinkLocal,
+            OutboundError::Connect(error) => Self::Connect(error),
+            OutboundError::Tls(error) => Self::Tls(error),
         }
     }
 }

@@ -73,6 +73,7 @@ impl RequestAccount {
                 self.attempts.push(record);
             }
         }
+        self.count_for_target(now);
         let summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());
@@ -265,6 +266,15 @@ impl RequestAccount {
         (charge, estimated.and(&rest))
     }
 
+    /// Counts the tokens of the last attempt for the limits of its target, and ends the call there.
+    fn count_for_target(&mut self, now: Instant) {
+        let Some(target) = self.permits.target.take() else { return };
+        let earlier = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref());
+        let (from, reserved) =
+            earlier.map_or_else(|| (0, self.permits.budgets.charge()), |earlier| (earlier.count, earlier.reserved));
+        target.count(self.charge_of(from, &reserved).0.tokens, now);
+    }
+
     /// Returns the minute in which the request began, since the Unix epoch.
     fn minute(&self) -> u32 {
         u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX)
@@ -344,6 +354,9 @@ impl RequestAccount {
         }
         let count = self.inference.as_ref().and_then(|of| of.earlier.as_ref()).map_or(0, |earlier| earlier.count);
         let (used, estimated) = self.charge_of(count, &Charge { credits: Credits::ZERO, ..reserved });
+        if let Some(target) = self.permits.target.take() {
+            target.count(used.tokens, now);
+        }
         let count = self.attempts.len();
         if let Some(inference) = &mut self.inference {
             let earlier = inference.earlier.get_or_insert_default();

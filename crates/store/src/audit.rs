@@ -135,6 +135,8 @@ actions! {
     SubscriptionChange = "subscription.change";
     /// Finance approved, voided, gave up or credited an invoice.
     InvoiceChange = "invoice.change";
+    /// Finance closed the billing periods that had ended.
+    BillingClose = "billing.close";
     /// Finance returned a payment to its customer.
     PaymentRefund = "payment.refund";
     /// A user changed the customer on documents.

@@ -31,7 +31,9 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub use board::{BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, TARGET_RESULTS, TargetStatus};
+pub use board::{
+    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, ReachedLimit, TARGET_RESULTS, TargetStatus,
+};
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use exemplars::{Exemplars, ExportedRequest};
 pub use export::ExportMetrics;

@@ -1,5 +1,5 @@
 //! TLS on the listeners of the proxy and of control, and to upstreams: certificates from files, their choice by server
-//! name, and their reload.
+//! name, and their reload. Connections to other servers are in [`outbound`].
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
 //! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`]. The
@@ -13,6 +13,7 @@ mod file;
 pub mod handshake;
 mod in_use;
 pub mod listener;
+pub mod outbound;
 mod reloaded;
 mod server_names;
 pub mod settings;
@@ -23,6 +24,7 @@ pub use certificate::{Certificate, CertificateFiles};
 pub use error::{CertificateError, FileRole};
 pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
 pub use listener::{ListenerConfig, ListenerTls};
+pub use outbound::OutboundError;
 pub use reloaded::CertificateState;
 pub use server_names::ServerNames;
 pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};

@@ -116,7 +116,7 @@ pub(crate) enum Command {
     /// Set and list budgets of keys, users, plans and all users together
     #[command(after_help = budgets::BUDGETS_EXAMPLES)]
     Budgets(BudgetsCommands),
-    /// Make the invoices of billing periods that have ended
+    /// Close and list billing periods, and try the price of a plan
     #[command(after_help = billing::BILLING_EXAMPLES)]
     Billing(BillingCommands),
     /// Create, suspend and activate users; set their passwords and roles

@@ -6,12 +6,16 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { FailedNote } from "@/components/ui/failed-note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { ClassTable } from "@/features/day/class-table";
+import { DayCharts } from "@/features/day/day-charts";
+import { Rows } from "@/features/day/rows";
 import { type Brief, useBrief, useExport, useIngestStatus, useRoi } from "@/features/day/use-day";
 import { Shell } from "@/features/frame/shell";
-import { NONE } from "@/lib/format";
+import { type Format, NONE } from "@/lib/format";
 import { isLabel } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useUrlState } from "@/lib/url-state";
+import type { Messages } from "@/messages/en";
 
 /** A day explained: the progress of its usage, its cost, the classes, the changes and the savings. */
 export function DayPage() {
@@ -31,7 +35,7 @@ export function DayPage() {
             <input className="in h-8" type="date" value={day} onChange={(event) => set({ day: event.target.value })} />
           </label>
         </div>
-        <BriefOf id={label === "" ? id : `${id}~${label}`} />
+        <BriefOf id={label === "" ? id : `${id}~${label}`} label={label} isToday={id === "today"} />
       </section>
       <Savings />
       <Progress />
@@ -63,13 +67,20 @@ function TeamFilter({ label, onChoose }: { label: string; onChoose(label: string
   );
 }
 
-function BriefOf({ id }: { id: string }) {
+function BriefOf({ id, label, isToday }: { id: string; label: string; isToday: boolean }) {
   const t = useMessages();
   const brief = useBrief(id);
   if (brief.isPending) return <SkeletonRows rows={8} />;
   if (!brief.data) return <Failure error={brief.error} onRetry={() => void brief.refetch()} />;
   if (brief.data.spend.requests === 0) return <Empty title={t.day.none}>{t.day.noneText}</Empty>;
-  return <BriefFigures brief={brief.data} />;
+  return (
+    <>
+      <BriefFigures brief={brief.data} />
+      <ClassTable brief={brief.data} label={label} isToday={isToday} />
+      <BriefChanges brief={brief.data} />
+      <DayCharts id={id} />
+    </>
+  );
 }
 
 function BriefFigures({ brief }: { brief: Brief }) {
@@ -85,7 +96,7 @@ function BriefFigures({ brief }: { brief: Brief }) {
     [t.day.unpriced, format.count(spend.unpriced_requests)],
     [t.day.failed, format.count(brief.errors.requests)],
     [t.day.p95, latency.p95_ms == null ? NONE : format.duration(latency.p95_ms)],
-    [t.day.forecast, brief.forecast.cost ? format.exact(brief.forecast.cost) : (brief.forecast.reason ?? NONE)],
+    [t.day.forecast, forecastOf(brief.forecast, t, format)],
     [t.day.state, brief.complete ? t.day.complete : t.day.incomplete],
   ];
   return (
@@ -102,8 +113,25 @@ function BriefFigures({ brief }: { brief: Brief }) {
           </div>
         ))}
       </dl>
-      <Rows label={t.day.classes} head={[t.day.class, t.day.requests]} rows={brief.classes.map((of) => [t.day.classNames[of.class] ?? of.class, format.count(of.requests)])} />
-      <Rows label={t.day.movers} head={[t.day.model, t.day.difference]} rows={brief.movers.map((of) => [of.name, format.exact({ amount_nano: of.difference, currency: spend.cost.currency })])} />
+    </>
+  );
+}
+
+/** The cost of the month that is expected, with its interval. */
+function forecastOf({ cost, low, high, reason }: Brief["forecast"], t: Messages, format: Format): string {
+  if (!cost) return reason ?? NONE;
+  return low && high ? t.day.between(format.exact(cost), format.exact(low), format.exact(high)) : format.exact(cost);
+}
+
+/** What changed, what failed, what could be saved, and what looks wrong. */
+function BriefChanges({ brief }: { brief: Brief }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { currency } = brief.spend.cost;
+  const money = (nano: number) => format.exact({ amount_nano: nano, currency });
+  return (
+    <>
+      <Rows label={t.day.movers} head={[t.day.model, t.day.difference, t.day.volume, t.day.price, t.day.mix]} rows={brief.movers.map((of) => [of.name, money(of.difference), money(of.volume), money(of.price), money(of.mix)])} />
       <Rows label={t.day.errors} head={[t.day.code, t.day.requests]} rows={brief.errors.by_code.map((of) => [of.code, format.count(of.requests)])} />
       <Rows label={t.day.recommendations} head={[t.day.recommendation, t.day.saves]} rows={brief.recommendations.map((of) => [of.text, of.saves ? format.exact(of.saves) : NONE])} />
       <ul className="pad">
@@ -125,31 +153,6 @@ function ExportButton({ id }: { id: string }) {
         {t.day.export}
       </Button>
       <FailedNote title={t.day.exportFailed} error={file.error} />
-    </div>
-  );
-}
-
-/** A table of names and figures; nothing without rows. */
-function Rows({ label, head, rows }: { label: string; head: [string, string]; rows: [string, string][] }) {
-  if (rows.length === 0) return null;
-  return (
-    <div className="tw">
-      <table className="tbl" aria-label={label}>
-        <thead>
-          <tr>
-            <th className="grow">{head[0]}</th>
-            <th className="r">{head[1]}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, value]) => (
-            <tr key={name}>
-              <td className="grow pad"><bdi>{name}</bdi></td>
-              <td className="r num">{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
     </div>
   );
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { DayPage } from "@/features/day/day-page";
 import { show } from "@/tests/render";
@@ -15,12 +15,20 @@ const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: 
 const read = (name: string) => JSON.parse(readFileSync(`../examples/insights/${name}`, "utf8")) as Record<string, object>;
 const RUNTIME = read("runtime.json");
 const BRIEF = read("brief_test.json");
+const CHARTS = { id: "test-001", assets: [{ name: "spend.svg", media_type: "image/svg+xml", sha256: "", data: "<svg/>", table: [] }] };
 
 describe("the page of a day", () => {
+  beforeEach(() => {
+    vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => undefined, removeEventListener: () => undefined }));
+  });
+
   it("shows the brief, the savings and the progress of the example files", async () => {
-    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] } });
+    serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] }, "GET /classify/today": { body: read("classify_today.json") }, "POST /assets/generate": { body: CHARTS } });
     show(<DayPage />);
     expect(await screen.findByText(/payments spent 12.50 USD/)).toBeInTheDocument();
+    expect(screen.getByText(/, between /)).toBeInTheDocument();
+    expect(await screen.findByText("codex (95 % sure)")).toBeInTheDocument();
+    expect(await screen.findByRole("img", { name: "Chart of the cost" })).toHaveAttribute("src", "data:image/svg+xml,%3Csvg%2F%3E");
     expect(screen.getByRole("table", { name: "Requests by class" })).toHaveTextContent("Agent session410");
     expect(screen.getByRole("table", { name: "Changes since the same weekday" })).toHaveTextContent("openai/gpt-5-mini");
     expect(screen.getByText(/far above those of other Saturdays/)).toBeInTheDocument();

@@ -52,7 +52,7 @@ describe("RequestDrawer", () => {
     const skip = (provider: string, reason: string, attempts_before: number) => ({ provider, model: "m", reason, attempts_before });
     open({
       refusal: null, status: 200, attempt_count: 2, attempts: [attempt("first", 500), attempt("last", 200)],
-      skipped: [skip("cold", "cooldown", 0), skip("dead", "connect", 1), skip("new", "of_tomorrow", 9)],
+      skipped: [skip("cold", "cooldown", 0), skip("dead", "connect", 1), skip("full", "limit", 1), skip("new", "of_tomorrow", 9)],
     } as unknown as Partial<Schemas["RequestDetail"]>);
     await screen.findByText(/first, 500/);
     const rows = [...document.querySelectorAll(".wf > div")].slice(2).map((row) => row.textContent);
@@ -60,6 +60,7 @@ describe("RequestDrawer", () => {
       "cold/mSkipped. The target is left out for a time after failures.",
       expect.stringContaining("first, 500"),
       "dead/mSkipped. No connection could be opened.",
+      "full/mSkipped. The target has reached one of its limits.",
       expect.stringContaining("last, 200"),
       "new/mSkipped. of_tomorrow",
     ]);

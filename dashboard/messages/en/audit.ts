@@ -52,6 +52,7 @@ export const audit = {
     "plan.change": "Plan changed",
     "subscription.create": "Subscription created",
     "subscription.change": "Subscription changed",
+    "billing.close": "Billing periods closed",
     "budget.change": "Budget changed",
     "lease.reclaim": "Lease reclaimed",
     "totals.mend": "Totals corrected",

@@ -67,6 +67,7 @@ export const usage = {
     breaker: "The circuit breaker of the provider is open.",
     price: "A budget needs the price or the bound, which is unknown.",
     connect: "No connection could be opened.",
+    limit: "The target has reached one of its limits.",
   } as Record<string, string>,
   firstByte: (time: string) => `First byte after ${time}`,
   rest: (time: string) => `Response for ${time}`,

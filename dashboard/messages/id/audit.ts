@@ -54,6 +54,7 @@ export const audit: Messages["audit"] = {
     "plan.change": "Paket diubah",
     "subscription.create": "Langganan dibuat",
     "subscription.change": "Langganan diubah",
+    "billing.close": "Periode tagihan ditutup",
     "budget.change": "Anggaran diubah",
     "lease.reclaim": "Sewa ditarik kembali",
     "totals.mend": "Jumlah dikoreksi",

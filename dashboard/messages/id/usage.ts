@@ -69,6 +69,7 @@ export const usage: Messages["usage"] = {
     breaker: "Pemutus sirkuit penyedia terbuka.",
     price: "Anggaran memerlukan harga atau batas yang tidak diketahui.",
     connect: "Koneksi tidak dapat dibuka.",
+    limit: "Target mencapai salah satu batasnya sendiri.",
   },
   firstByte: (time) => `Bita pertama setelah ${time}`,
   rest: (time) => `Respons selama ${time}`,

@@ -198,15 +198,27 @@ async fn a_close_that_is_repeated_makes_no_invoice() {
     let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");
     let file = folder.write("billing.yaml", &yaml).display().to_string();
     let data = folder.data().display().to_string();
-    let close = async |last_day: &str| {
-        let words = ["billing", "close", "--config", &file, "--data", &data, "--last-day", last_day];
+    let run = async |command: &str, flags: &[&str]| {
+        let words = [&["billing", command, "--config", &file, "--data", &data], flags].concat();
         let output = commands::run(&folder, &words).await;
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
+    let close = async |last_day: &str| run("close", &["--last-day", last_day]).await;
+    let (code, waiting) = run("list", &["--state", "waiting"]).await;
+    assert!(code == Some(0) && waiting.contains("  waiting  pro version 1  no invoice  user "), "{waiting}");
     let yesterday = "2999-12-31";
     assert_eq!(close(yesterday).await, (Some(0), "1 new invoices of 1 periods\n".to_owned()));
     assert_eq!(close(yesterday).await, (Some(0), "0 new invoices of 0 periods\n".to_owned()));
     assert_eq!(close("tomorrow").await.0, Some(2));
+    assert_eq!(run("list", &["--state", "waiting"]).await.1, "no subscription has such a period\n");
+    let (_, closed) = run("list", &["--state", "closed"]).await;
+    assert!(closed.contains("  closed   pro version 1  INV-") && closed.contains("-000002 (open)"), "{closed}");
+    assert_eq!(run("list", &[]).await.1.lines().count(), 2, "the closed period and the current one");
+    let (code, compared) = run("shadow", &["--plan", "pro", "--months", "2"]).await;
+    let sums = "1 users: 300000 IDR now, 300000 IDR then, difference 0 IDR\n";
+    assert!(code == Some(0) && compared.ends_with(sums), "{compared}");
+    assert_ne!(run("shadow", &["--plan", "none"]).await.0, Some(0));
+    assert_eq!(run("shadow", &["--plan", "pro", "--months", "4"]).await.0, Some(2));
     assert_eq!(store::number(&folder, "SELECT count(*) FROM invoices WHERE kind = 'period'").await, 2);
     reconcile::agrees(&folder).await;
 }

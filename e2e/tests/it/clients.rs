@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use e2e::clients::{self, Client};
-use e2e::{Call, Gateway, Head, Mock, Setup, Upstream, commands};
+use e2e::{Call, Gateway, Head, Mock, ReservedPort, Setup, Upstream, commands};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -37,14 +37,16 @@ const MODELS: [(&str, &str); 12] = [
     ("away", "away/echo"),
 ];
 
-/// A server with the mock and with two providers that refuse the first request of each id.
+/// A server with the mock, with two providers that refuse the first request of each id, and with two that serve nothing: `broken`
+/// and `refused`.
 struct Stage {
     gateway: Gateway,
     variables: Vec<(&'static str, String)>,
     /// Records the clients' requests and refuses them.
     probe: Upstream,
     _mock: Mock,
-    _unsteady: [Upstream; 2],
+    _upstreams: [Upstream; 3],
+    _refused: ReservedPort,
 }
 
 impl Stage {
@@ -54,8 +56,14 @@ impl Stage {
         let busy = clients::unsteady(mock.address(), "429 Too Many Requests").await;
         let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
         let provider = |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\"}}");
-        let providers =
-            [provider("mock", mock.address()), provider("busy", busy.address()), provider("away", away.address())];
+        let (broken, refused) = (clients::broken().await, ReservedPort::new());
+        let providers = [
+            provider("mock", mock.address()),
+            provider("busy", busy.address()),
+            provider("away", away.address()),
+            provider("broken", broken.address()),
+            provider("refused", refused.address()),
+        ];
         let models = MODELS.map(|(name, target)| {
             let (provider, model) = target.split_once('/').unwrap();
             format!("{{name: {name}, targets: [{{provider: {provider}, model: \"{model}\"}}]}}")
@@ -77,7 +85,7 @@ impl Stage {
             ("KEY_SPENT", spent),
             ("KEY_UNKNOWN", format!("tollgate_{}", "5".repeat(32))),
         ];
-        Self { gateway, variables, probe, _mock: mock, _unsteady: [busy, away] }
+        Self { gateway, variables, probe, _mock: mock, _upstreams: [busy, away, broken], _refused: refused }
     }
 }
 
@@ -90,7 +98,7 @@ fn results_folder() -> PathBuf {
 
 /// Runs `chosen`, at most [`AT_ONCE`] at a time. Returns the lines of each client after the check against Tollgate's
 /// log, and the heads that the clients sent.
-async fn run(chosen: &[Client], stage: Stage) -> (Vec<Vec<Value>>, Vec<Head>) {
+async fn run(chosen: &[Client], stage: &Stage) -> (Vec<Vec<Value>>, Vec<Head>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for (at, client) in chosen.iter().copied().enumerate() {
@@ -117,7 +125,7 @@ async fn every_client_does_all_that_it_offers() {
     let chosen: Vec<Client> =
         clients::ALL.into_iter().filter(|client| only.as_ref().is_none_or(|only| only == client.name)).collect();
     assert!(!chosen.is_empty(), "no client has the name {only:?}");
-    let (lines, sent) = run(&chosen, Stage::set(|setup| setup).await).await;
+    let (lines, sent) = run(&chosen, &Stage::set(|setup| setup).await).await;
     for (client, lines) in chosen.iter().zip(&lines) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         fs::write(results_folder().join(format!("{}.json", client.name)), text).unwrap();

@@ -1,4 +1,5 @@
-//! The ends of an LLM call: the amounts that are charged to budgets and billed, as in the table of `docs/budgets.md`.
+//! The ends of an LLM call: the amounts that are charged to budgets and billed, as in the table of `docs/budgets.md`. The
+//! rows of a process that died and of a stream that exhausts its reservation are in `spending.rs`.
 
 use std::time::Duration;
 
@@ -198,17 +199,58 @@ async fn each_end_of_a_call_is_charged_and_billed_as_the_table_says() {
 #[tokio::test]
 async fn a_call_that_a_shutdown_cuts_is_charged_its_reservation() {
     let upstream = Upstream::start(answer).await;
-    let gateway = Gateway::start(setup("openai", &upstream, "{}").section("timeouts", "{idle: 20s}")).await;
-    let key = gateway.account("small").await.key;
-    let mut stream = call(&key, "hang text").open(gateway.proxy).await;
-    assert!(matches!(stream.next().await, Piece::Data(_)));
-    gateway.terminate();
-    assert!(stream.rest().await.text().contains("draining"));
-    let ended = gateway.end_within(HANGS).await;
-    check("drained", &newest(&ended.folder, 1).await, (200, "drained", Amount::Reserved), &mut None);
+    let mut reserved = None;
+    for (ending, until, amount) in [("hang text", "\"a\"", Amount::Reserved), ("hang usage", ":7", Amount::Unfinished)]
+    {
+        let gateway = Gateway::start(setup("openai", &upstream, "{}").section("timeouts", "{idle: 20s}")).await;
+        let key = gateway.account("small").await.key;
+        let mut stream = call(&key, ending).open(gateway.proxy).await;
+        let mut text = String::new();
+        while !text.contains(until) {
+            let Piece::Data(bytes) = stream.next().await else { panic!("the stream ended after {text}") };
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        gateway.terminate();
+        assert!(stream.rest().await.text().contains("draining"), "{ending}");
+        let ended = gateway.end_within(HANGS).await;
+        check(ending, &newest(&ended.folder, 1).await, (200, "drained", amount), &mut reserved);
+    }
 }
 
-/// No byte is sent to a provider that accepts no connection.
+/// Neither response reports usage. The price of images is that of the response's images, the price of speech that of the
+/// request's characters: no token is charged, and no more than the price.
+#[tokio::test]
+async fn a_call_that_is_priced_by_units_is_charged_and_billed_this_price() {
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        turn.read_body().await;
+        if turn.head.word(1).ends_with("/speech") {
+            turn.answer("200 OK\r\ncontent-type: audio/mpeg", b"sound").await;
+        } else {
+            let two = br#"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#;
+            turn.answer("200 OK\r\ncontent-type: application/json", two).await;
+        }
+        Some(turn)
+    })
+    .await;
+    let prices = "[{model: up/drawn, per_image: \"0.05\"}, {model: up/said, per_character: \"0.001\"}]";
+    let gateway = Gateway::start(setup("openai", &upstream, "{}").section("prices", prices)).await;
+    let key = gateway.account("small").await.key;
+    let images = json!({"model": "up/drawn", "prompt": "two dogs", "n": 3});
+    let speech = json!({"model": "up/said", "input": "sound", "voice": "alloy"});
+    for (nth, (path, body, nano)) in
+        [("/v1/images/generations", images, 100_000_000), ("/v1/audio/speech", speech, 5_000_000)]
+            .into_iter()
+            .enumerate()
+    {
+        gateway.call(Call::json(path, &body).key(&key)).await.expect(200);
+        let ended = newest(gateway.folder(), nth + 1).await;
+        assert_eq!((ended.outcome.as_str(), ended.charged), ("completed", [0, nano]), "{path} {ended:?}");
+        let bill = (ended.row["cost_nano"].as_i64(), ended.row["credits"].as_i64());
+        assert_eq!(bill, (Some(nano), Some(1)), "{path} {ended:?}");
+    }
+}
+
+/// No byte is sent to a provider that accepts no connection, nor after a refusal.
 #[tokio::test]
 async fn a_call_that_is_not_sent_is_not_charged() {
     let upstream = Upstream::start(answer).await;
@@ -222,6 +264,12 @@ async fn a_call_that_is_not_sent_is_not_charged() {
     gateway.call(call(&key, "complete")).await.expect(502);
     let ended = newest(gateway.folder(), 1).await;
     assert_eq!((ended.charged, ended.row["credits"].as_i64()), ([0, 0], Some(0)), "{ended:?}");
+    assert!(ended.row["cost_nano"].is_null() && ended.row["attempts"] == json!(0), "{ended:?}");
+    let mut body = Format::Chat.body("up/m", true);
+    body["max_completion_tokens"] = 2_000_000.into();
+    gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(429);
+    let ended = newest(gateway.folder(), 2).await;
+    assert_eq!((ended.status, ended.charged, ended.row["credits"].as_i64()), (429, [0, 0], Some(0)), "{ended:?}");
     assert!(ended.row["cost_nano"].is_null() && ended.row["attempts"] == json!(0), "{ended:?}");
 }
 

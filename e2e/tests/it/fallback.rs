@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 use crate::reconcile;
+use crate::webhooks::admin;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -188,4 +189,53 @@ async fn a_target_without_a_credential_or_without_a_price_that_a_budget_needs_is
         let request = details(&gateway, &key, &answer).await;
         assert_eq!(steps(&request), [format!("0: openai/new {reason}"), "backup 200".to_owned()], "{request}");
     }
+}
+
+/// Returns a setup with three models, whose first targets have a limit each.
+fn limited(mock: &Mock) -> Setup {
+    let providers = ["first", "backup"].map(|name| setup::provider(name, "openai", mock.address()));
+    let entry = |(name, model, limits): (&str, &str, &str)| {
+        format!(
+            "{{name: {name}, targets: [{{provider: first, model: {model}, limits: {{{limits}}}}}, \
+             {{provider: backup, model: tokens-3}}], sticky: off}}"
+        )
+    };
+    let models =
+        [("calls", "tokens-3", "requests: 1"), ("tokens", "tokens-4", "tokens: 1"), ("busy", "long", "concurrent: 1")];
+    Setup::new()
+        .section("providers", &format!("[{}]", providers.join(", ")))
+        .section("models", &format!("[{}]", models.map(entry).join(", ")))
+        .plans("{name: starter}")
+}
+
+#[tokio::test]
+async fn a_target_at_its_limit_is_skipped_and_explain_names_the_limit() {
+    let mock = Mock::start().await;
+    let gateway = Gateway::start(limited(&mock)).await;
+    let (key, token) = (gateway.key().await, admin(&gateway).await);
+    let explained = async |model: &str| {
+        let body = json!({"method": "POST", "url": CHAT, "model": model});
+        let answer = gateway.ask(Call::json("/api/explain", &body).key(&token)).await.expect(200).json();
+        answer["action"]["targets"][0]["skipped"].as_str().unwrap_or_default().to_owned()
+    };
+    let call = async |model: &str| {
+        let call = Call::json(CHAT, &Format::Chat.body(model, false)).key(&key);
+        let answer = gateway.call(call).await.expect(200);
+        steps(&details(&gateway, &key, &answer).await)
+    };
+    assert_eq!((call("calls").await, explained("tokens").await), (vec!["first 200".to_owned()], String::new()));
+    assert_eq!(call("calls").await, ["0: first/tokens-3 limit", "backup 200"]);
+    assert!(explained("calls").await.starts_with("its limit `requests` is reached, for at least "));
+
+    assert_eq!(call("tokens").await, ["first 200"]);
+    assert_eq!(call("tokens").await, ["0: first/tokens-4 limit", "backup 200"], "the first call was recorded");
+    assert!(explained("tokens").await.starts_with("its limit `tokens` is reached, for at least "));
+
+    let busy = Call::json(CHAT, &Format::Chat.body("busy", true)).key(&key).open(gateway.proxy).await;
+    assert_eq!(busy.status(), 200);
+    assert_eq!(call("busy").await, ["0: first/long limit", "backup 200"]);
+    assert_eq!(explained("busy").await, "its limit `concurrent` is reached, for at least 1 s more");
+    drop(busy);
+    eventually("the target serves again", async || explained("busy").await.is_empty().then_some(())).await;
+    reconcile::agrees(gateway.folder()).await;
 }

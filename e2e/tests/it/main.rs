@@ -46,6 +46,7 @@ mod hangups;
 mod health_checks;
 mod hostile;
 mod http2;
+mod hung_backend;
 mod insights;
 mod install;
 mod issuer_keys;

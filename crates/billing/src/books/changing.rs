@@ -276,7 +276,11 @@ impl Books {
     /// Voids open invoices of which nothing was paid.
     pub(crate) async fn void_all(&self, on: &mut BooksTransaction, open: &[StoredInvoice]) -> Result<(), BillingError> {
         for invoice in open.iter().filter(|invoice| invoice.remaining == invoice.total) {
-            self.void(on, invoice.id).await?;
+            match self.void(on, invoice.id).await {
+                // An invoice whose credit note was spent stays due.
+                Ok(()) | Err(BillingError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -257,8 +257,13 @@ impl Books {
     ) -> Result<(), BillingError> {
         let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
         let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
+        let to_wallet = subtotal + tax - invoice.remaining;
+        // A credit note filled the wallet, and the payment that it gave back was taken back later.
+        if to_wallet < 0 && postings::wallet(on, invoice.user, invoice.currency).await? < -to_wallet {
+            return Err(BillingError::Conflict("the wallet has spent a credit note of this invoice: write it off"));
+        }
         invoices::set(&self.store, on, invoice.id, state.as_str(), 0).await?;
-        let voided = MoneyEvent::Voided { subtotal, tax, to_wallet: subtotal + tax - invoice.remaining };
+        let voided = MoneyEvent::Voided { subtotal, tax, to_wallet };
         self.post(on, invoice, voided, "invoice.voided").await?;
         self.announce(on, WebhookEvent::InvoiceVoid, invoice.id).await
     }

@@ -1,25 +1,23 @@
 //! One request to the URL of a webhook, within bounds of time and size. Redirects are not followed, and no body is read.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::is_link_local;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
+use tls::OutboundError;
+use tls::outbound::{connect, encrypt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::url::WebhookUrl;
 
@@ -27,8 +25,8 @@ use super::url::WebhookUrl;
 const WITHIN: Duration = Duration::from_secs(10);
 /// The maximum size of a response head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The maximum number of addresses of a name that are tried.
-const ADDRESSES_MAX: usize = 4;
+/// The maximum time to connect to one address.
+const CONNECT_MAX: Duration = Duration::from_millis(2_500);
 
 /// A client that sends deliveries.
 #[derive(Debug, Clone)]
@@ -73,6 +71,17 @@ pub(super) enum WebhookSendError {
     Request(#[source] http::Error),
 }
 
+impl From<OutboundError> for WebhookSendError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Resolve(error) => Self::Resolve(error),
+            OutboundError::LinkLocal => Self::LinkLocal,
+            OutboundError::Connect(error) => Self::Connect(error),
+            OutboundError::Tls(error) => Self::Tls(error),
+        }
+    }
+}
+
 impl WebhookClient {
     /// Returns a client that trusts Mozilla's certification authorities, and those in `ca` (PEM).
     pub(super) fn new(ca: &[u8]) -> Result<Self, WebhookCaError> {
@@ -104,34 +113,13 @@ impl WebhookClient {
             .header("webhook-signature", message.signature)
             .body(Full::new(Bytes::from(message.body)))
             .map_err(WebhookSendError::Request)?;
-        let stream = connect(to).await?;
+        let stream = connect(&to.host, to.port, CONNECT_MAX).await?;
         if !to.has_tls {
             return exchange(stream, request).await;
         }
-        let name = ServerName::try_from(to.host.clone());
-        let name = name.map_err(|error| WebhookSendError::Tls(io::Error::other(error)))?;
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.map_err(WebhookSendError::Tls)?;
+        let stream = encrypt(stream, &to.host, &self.tls).await?;
         exchange(stream, request).await
     }
-}
-
-/// Connects to an address of the host. The addresses are checked after the look-up, so that no name leads to metadata.
-async fn connect(to: &WebhookUrl) -> Result<TcpStream, WebhookSendError> {
-    let found = lookup_host((to.host.as_str(), to.port)).await.map_err(WebhookSendError::Resolve)?;
-    let found: Vec<SocketAddr> = found.collect();
-    if found.iter().any(|address| is_link_local(address.ip())) {
-        return Err(WebhookSendError::LinkLocal);
-    }
-    let mut last = io::ErrorKind::NotFound.into();
-    for address in found.into_iter().take(ADDRESSES_MAX) {
-        // Each address gets a part of the whole time, so that a silent address does not use up all of it.
-        match timeout(WITHIN / 4, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(late) => last = late.into(),
-        }
-    }
-    Err(WebhookSendError::Connect(last))
 }
 
 /// Sends a request on a new connection, which ends after the head of the response.

@@ -10,7 +10,7 @@ use crate::shop::{Shop, day, price};
 use crate::traffic::{Traffic, execute};
 
 /// A plan whose requests cost 1 rupiah each.
-fn charged() -> PlanPrice {
+pub(crate) fn charged() -> PlanPrice {
     let unit = UnitPrice::parse("1 IDR").unwrap();
     let (name, models) = ("Requests".to_owned(), Vec::new());
     let model = ChargeModel::PerUnit { unit };

@@ -7,6 +7,7 @@
     reason = "test helpers, which clippy does not recognize as tests"
 )]
 
+mod bad_input;
 mod books;
 mod changes;
 mod clock;
@@ -18,6 +19,7 @@ mod mail_servers;
 mod mails;
 mod money;
 mod profiles;
+mod property_tests;
 mod provider;
 mod rater;
 mod receipts;

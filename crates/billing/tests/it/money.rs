@@ -249,3 +249,25 @@ async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
     assert_eq!((shop.invoice(next.id).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
     shop.agrees().await;
 }
+
+#[tokio::test]
+async fn an_invoice_whose_credit_was_spent_and_whose_payment_was_taken_back_is_not_voided() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(first).await, "card", 150_000).await;
+    shop.report(card, "capture").await;
+    let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+    shop.books.credit_invoice(BY, first, &line, "outage").await.unwrap();
+    shop.move_to("2026-12-20");
+    shop.books.close_periods(None).await.unwrap();
+    assert_eq!(shop.wallet_of(ada).await, 0, "the next invoice used the credit");
+    shop.report(card, "chargeback").await;
+    let open = shop.invoice(first).await;
+    assert_eq!((open.state.as_str(), open.remaining), ("open", 150_000));
+    let refused = shop.books.void_invoice(BY, first).await;
+    assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+    assert_eq!(shop.invoice(first).await, open);
+    shop.books.write_off_invoice(BY, first).await.unwrap();
+    shop.agrees().await;
+}

@@ -161,8 +161,19 @@ impl Shop {
 
     /// Applies a status of the provider, which may fail.
     pub(crate) async fn try_report(&self, payment: Uuid, status: &str) -> Result<PaymentOutcome, BillingError> {
+        self.try_returned(payment, status, 0).await
+    }
+
+    /// Applies a status of the provider with the amount that it has returned, which may fail.
+    pub(crate) async fn try_returned(
+        &self,
+        payment: Uuid,
+        status: &str,
+        refunded: i64,
+    ) -> Result<PaymentOutcome, BillingError> {
         let stored = payments::present(self.store(), payment).await.unwrap().unwrap();
-        let is_success_code = matches!(status, "settlement" | "capture" | "refund" | "chargeback");
+        let is_returned = matches!(status, "partial_refund" | "refund" | "partial_chargeback" | "chargeback");
+        let is_success_code = is_returned || matches!(status, "settlement" | "capture");
         let report = StatusReport {
             transaction: format!("t-{payment}"),
             order: stored.order,
@@ -172,7 +183,7 @@ impl Shop {
             amount: stored.amount,
             currency: "IDR".to_owned(),
             merchant: String::new(),
-            refunded: 0,
+            refunded,
         };
         self.books.apply(payment, &report).await
     }

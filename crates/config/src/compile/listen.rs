@@ -1,7 +1,7 @@
 //! Compiles listeners: their addresses, their TLS, and whether other machines may reach them without it.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use access::{Clock, Timestamp};
@@ -16,8 +16,9 @@ use crate::note::Note;
 use crate::schema::field::{Either, Values};
 use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
 use crate::schema::process::ProcessInput;
+use crate::schema::traffic::TrafficInput;
 use crate::section::{Location, Reader};
-use crate::snapshot::{Listener, MinVersion, TlsSettings};
+use crate::snapshot::{Listener, MinVersion, Origin, TlsSettings};
 
 /// The listeners of the proxy, and the TLS of control.
 pub(super) struct CompiledListeners {
@@ -42,11 +43,7 @@ pub(super) fn listeners(
 ) -> CompiledListeners {
     let files = FileChecks { reader, now: Clock::system().now() };
     let control = &process.control.listen;
-    let addresses: Vec<Address<'_>> = match &process.listen {
-        Some(Either::Single(input)) => vec![Address::plain(input)],
-        Some(Either::Nested(listeners)) => listeners.iter().filter_map(address).collect(),
-        None => Vec::new(),
-    };
+    let addresses = addresses(process);
     match flags.listen {
         Some(listen) if listen == control.value && listen.port() != 0 => {
             let message = format!("the proxy and control both listen on {listen}");
@@ -72,6 +69,15 @@ pub(super) fn listeners(
     };
     let control_tls = process.control.tls.as_ref().and_then(|input| files.control(input));
     CompiledListeners { proxy: addresses.iter().map(listener).collect(), control_tls }
+}
+
+/// Returns the addresses of the proxy's listeners.
+fn addresses(process: &ProcessInput) -> Vec<Address<'_>> {
+    match &process.listen {
+        Some(Either::Single(input)) => vec![Address::plain(input)],
+        Some(Either::Nested(listeners)) => listeners.iter().filter_map(address).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// Returns the names of the proxy's listeners in their order, for routes.
@@ -103,8 +109,36 @@ impl<'a> Address<'a> {
     }
 }
 
+/// Reports listeners to which no peer may connect, and providers that are a listener of the gateway.
+pub(super) fn check_peers(reader: &Reader<'_>, process: &ProcessInput, traffic: &TrafficInput) {
+    check_trusted_proxies(reader, process, &traffic.trusted_proxies);
+    let addresses = addresses(process);
+    // As for duplicates, the default address is not compared.
+    let own = || addresses.iter().map(|address| address.input).filter(|input| input.source != Source::Default);
+    for entry in &traffic.providers.list {
+        let Some(url) = &entry.base_url else { continue };
+        let Ok(origin) = Origin::parse(&url.value) else { continue };
+        if own().any(|own| is_served_at(&origin, own.value)) {
+            let at = url.at().unwrap_or(entry.location.at);
+            let expected = "another server: calls to a listener of the gateway itself never end";
+            reader.bad(at, &entry.location.name("base_url"), expected);
+        }
+    }
+}
+
+/// Whether a listener at this address serves the origin, as far as the host is an address or `localhost`.
+fn is_served_at(origin: &Origin, address: SocketAddr) -> bool {
+    let own = address.ip().to_canonical();
+    let is_local = own.is_loopback() || own.is_unspecified();
+    let is_own_host = match origin.host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(ip) => ip == own || is_local && ip.is_unspecified() || own.is_unspecified() && ip.is_loopback(),
+        Err(_) => is_local && origin.host.eq_ignore_ascii_case("localhost"),
+    };
+    is_own_host && origin.port == address.port()
+}
+
 /// Reports listeners to which no peer may connect, because there are no trusted proxies.
-pub(super) fn check_trusted_proxies(reader: &Reader<'_>, process: &ProcessInput, trusted: &Values<Vec<IpNet>>) {
+fn check_trusted_proxies(reader: &Reader<'_>, process: &ProcessInput, trusted: &Values<Vec<IpNet>>) {
     let Some(Either::Nested(listeners)) = &process.listen else { return };
     if !trusted.list.is_empty() {
         return;

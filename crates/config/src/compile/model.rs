@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Credits;
+use access::{Credits, Tokens};
 
 use super::UsedNames;
 use super::llm::Providers;
@@ -14,7 +14,7 @@ use crate::resolve::pattern::ANY;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{ModelInput, TargetInput};
 use crate::section::Reader;
-use crate::snapshot::{CooldownRules, FallbackRules, MockModel, MockTarget, Model, Target};
+use crate::snapshot::{CooldownRules, FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
 
 /// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(
@@ -32,7 +32,9 @@ pub(super) fn models(
             return false;
         }
         let fallback = rules(reader, entry);
-        if let Some(place) = place_of_first_content(reader, entry).filter(|_| fallback.is_none()) {
+        if let Some(place) =
+            place_of_first_content(reader, entry).filter(|_| has_one_attempt(entry, fallback.as_deref()))
+        {
             notes.push(Note::FirstContentUnused { place, model: name.value.clone() });
         }
         let credits = Credits(entry.credits.value.into());
@@ -41,14 +43,15 @@ pub(super) fn models(
         for target in &entry.targets.list {
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
+            let limits = limits(target);
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
-                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight });
+                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits });
             } else if provider.value == MOCK && providers.mock.on {
-                targets.push(MockTarget { provider: None, model, weight });
+                targets.push(MockTarget { provider: None, model, weight, limits });
             } else if providers.mock.on && providers.on.is_empty() {
                 // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
                 notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
-                let target = MockTarget { provider: None, model: Arc::clone(&name), weight };
+                let target = MockTarget { provider: None, model: Arc::clone(&name), weight, limits: None };
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else {
@@ -56,8 +59,8 @@ pub(super) fn models(
             }
         }
         let on = |target: &MockTarget| {
-            let MockTarget { provider, model, weight } = target;
-            Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight })
+            let MockTarget { provider, model, weight, limits } = target;
+            Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight, limits: *limits })
         };
         match targets.iter().map(on).collect::<Option<Box<[Target]>>>() {
             Some(targets) if targets.is_empty() => return false,
@@ -75,7 +78,24 @@ fn place_of_first_content(reader: &Reader<'_>, entry: &ModelInput) -> Option<Str
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
-/// Returns the rules of the targets of an entry; `None` if it has one target and a call has one attempt.
+/// Returns the limits of a target, if it has any.
+fn limits(target: &TargetInput) -> Option<TargetLimits> {
+    let given = target.limits.as_ref()?;
+    let limits = TargetLimits {
+        requests: given.requests.as_ref().map(|limit| limit.value),
+        tokens: given.tokens.as_ref().map(|limit| Tokens(limit.value)),
+        concurrent: given.concurrent.as_ref().map(|limit| limit.value),
+    };
+    (limits != TargetLimits::default()).then_some(limits)
+}
+
+/// Whether a call of an entry with these rules has one attempt.
+fn has_one_attempt(entry: &ModelInput, rules: Option<&FallbackRules>) -> bool {
+    let is_repeated = |rules: &FallbackRules| rules.attempts > 0 && !rules.causes.is_empty();
+    entry.targets.list.len() == 1 && !rules.is_some_and(is_repeated)
+}
+
+/// Returns the rules of the targets of an entry; `None` if it has one target without limits and a call has one attempt.
 fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
     let (retry, cooldown) = (&entry.retry, &entry.cooldown);
     let has_several = entry.targets.list.len() > 1;
@@ -102,7 +122,8 @@ fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> 
     if rules.cooldown.max < rules.cooldown.time {
         reader.bad(at(&cooldown.max), &cooldown.location.name("max"), "at least `time`");
     }
-    (has_several || rules.attempts > 0 && !rules.causes.is_empty()).then(|| Box::new(rules))
+    let is_limited = entry.targets.list.iter().any(|target| limits(target).is_some());
+    (!has_one_attempt(entry, Some(&rules)) || is_limited).then(|| Box::new(rules))
 }
 
 /// Reports targets with a provider that the file does not define, with an invalid `*`, without any weight, or that repeat

@@ -201,13 +201,13 @@ const PER_MILLION: TextForm<u64> = price(
 const EACH: TextForm<u64> = price(
     |text| parse_each(text).map_err(|error| refused(&error)),
     |rate| Value::Text(usd::written(*rate, 12)),
-    "dollars; 12 decimal places",
+    "dollars",
     r"^[0-9]+(\.[0-9]{1,12}0*)?$",
 );
 const PER_SECOND: TextForm<u64> = price(
     |text| parse_per_second(text).map_err(|error| refused(&error)),
     |rate| Value::Text(usd::written(*rate, 9)),
-    "dollars; 9 decimal places",
+    "dollars",
     r"^[0-9]+(\.[0-9]{1,9}0*)?$",
 );
 

@@ -73,11 +73,11 @@ section! {
         traces: TracesInput = nested::<TracesInput>();
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
-        /// The address of the admin API: a short form of `control.listen`.
+        /// A short form of `control.listen`.
         addr: Option<Input<SocketAddr>> = optional(ADDRESS, "`control.listen` applies");
-        /// Maximum number of connections to the admin API: a short form of `control.connections.max`.
+        /// A short form of `control.connections.max`.
         max_connections: Option<Input<u32>> = optional(CONTROL_CONNECTIONS, "`control.connections.max` applies");
-        /// Maximum duration of a call of the admin API in seconds: a short form of `control.timeout`.
+        /// A short form of `control.timeout`, in seconds.
         timeout_seconds: Option<Input<u32>> = optional(Whole::<u32>::new(1, 600), "`control.timeout` applies");
         /// [Example files](insights.md#examples) with which the insights endpoints respond.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");

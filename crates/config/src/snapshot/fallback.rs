@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use access::Tokens;
+
 /// Maximum number of targets of one model.
 pub const TARGETS_MAX: usize = 32;
 
@@ -67,6 +69,40 @@ pub struct CooldownRules {
     pub time: Duration,
     /// The longest time, also of a provider's `Retry-After`. Default 10 min.
     pub max: Duration,
+}
+
+/// The own limits of a target. A call leaves the target out once a limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TargetLimits {
+    /// Maximum number of calls in a minute. Default no limit.
+    pub requests: Option<u32>,
+    /// The tokens of a minute after which the target gets no further call in that minute. Default no limit.
+    pub tokens: Option<Tokens>,
+    /// Maximum number of calls in flight. Default no limit.
+    pub concurrent: Option<u32>,
+}
+
+/// One of the limits of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetLimit {
+    /// The calls in a minute.
+    Requests,
+    /// The tokens in a minute.
+    Tokens,
+    /// The calls in flight.
+    Concurrent,
+}
+
+impl TargetLimit {
+    /// Returns the key of the limit in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Concurrent => "concurrent",
+        }
+    }
 }
 
 /// A failure of an attempt after which there may be another one.

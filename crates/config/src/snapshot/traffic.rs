@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use tls::UpstreamTls;
 
 use super::ambiguous::merged;
-use super::fallback::FallbackRules;
+use super::fallback::{FallbackRules, TargetLimits};
 use super::origin::Origin;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
@@ -219,6 +219,8 @@ pub struct MockTarget {
     pub model: Arc<str>,
     /// The share of calls, as [`Target::weight`].
     pub weight: u32,
+    /// The limits, as [`Target::limits`].
+    pub limits: Option<TargetLimits>,
 }
 
 /// The settings `prices_file` and `prices_key`.
@@ -241,7 +243,7 @@ pub struct Model {
     pub credits: Credits,
     /// The targets that may serve it, in the order of the file, of which there is at least one.
     pub targets: Box<[Target]>,
-    /// The rules of the targets, if a call may use more than one attempt.
+    /// The rules of the targets, if a call may use more than one attempt or a target has limits.
     pub fallback: Option<Box<FallbackRules>>,
 }
 
@@ -254,6 +256,8 @@ pub struct Target {
     pub model: Arc<str>,
     /// The share of calls of the strategy `weighted`. A target with 0 is called only after others have failed. Default 1.
     pub weight: u32,
+    /// The limits of its calls in this process. Default none.
+    pub limits: Option<TargetLimits>,
 }
 
 /// The section `ai` of the file.

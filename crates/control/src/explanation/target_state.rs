@@ -3,7 +3,7 @@
 use config::snapshot::Provider;
 use config::{ExplainedTarget, Explanation};
 use store::DatabaseError;
-use telemetry::{BackendCondition, BackendStatus, TargetStatus};
+use telemetry::{BackendCondition, BackendStatus, ReachedLimit, TargetStatus};
 
 use super::ExplanationSources;
 use super::holder::Holder;
@@ -30,7 +30,9 @@ pub(super) async fn mark(
         target.skipped = if is_missing {
             Some("the client has no credential for the provider".to_owned())
         } else {
-            breaker(provider, &backends).or_else(|| cooldown(target, &states))
+            let of = |status: &&TargetStatus| is_of(status, target);
+            let state = states.iter().find(of);
+            breaker(provider, &backends).or_else(|| state.and_then(cooldown)).or_else(|| state.and_then(limit))
         };
     }
     Ok(())
@@ -45,10 +47,19 @@ fn breaker(provider: &Provider, backends: &[BackendStatus]) -> Option<String> {
     backends.iter().any(is_open).then(|| "the circuit breaker of the provider is open".to_owned())
 }
 
+/// Whether this is the state of the target.
+fn is_of(status: &TargetStatus, target: &ExplainedTarget) -> bool {
+    *status.provider == *target.provider && *status.model == *target.configured_model
+}
+
 /// Returns for how long the target is still left out after failures.
-fn cooldown(target: &ExplainedTarget, states: &[TargetStatus]) -> Option<String> {
-    let is_of =
-        |status: &&TargetStatus| *status.provider == *target.provider && *status.model == *target.configured_model;
-    let left = states.iter().find(is_of)?.cooled_down?;
+fn cooldown(status: &TargetStatus) -> Option<String> {
+    let left = status.cooled_down?;
     Some(format!("it is left out after failures, for {} s more", left.as_secs_f64().ceil()))
+}
+
+/// Returns the configured limit that the target has reached, and for how long.
+fn limit(status: &TargetStatus) -> Option<String> {
+    let ReachedLimit { limit, left } = status.reached_limit?;
+    Some(format!("its limit `{limit}` is reached, for at least {} s more", left.as_secs_f64().ceil()))
 }

@@ -1,6 +1,7 @@
 //! Subscriptions, invoices and payments of users, and the notifications of the payment provider.
 
 pub(super) mod changes;
+pub(super) mod close;
 pub(super) mod document;
 mod enabled;
 pub(super) mod export;

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
@@ -52,7 +53,8 @@ pub enum Probe {
     },
 }
 
-/// Checks a backend, over a new connection or with a script. The code that calls this function limits its time.
+/// Checks a backend, over a new connection or with a script. The code that calls this function limits its time. `permit` is
+/// that of a script: it is returned after the script's program has ended.
 ///
 /// # Errors
 /// The reason for which the backend is not healthy.
@@ -60,9 +62,10 @@ pub(super) async fn check(
     endpoint: &CheckedEndpoint,
     probe: &Probe,
     tls: &Arc<ClientConfig>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Result<(), CheckFailure> {
     if let Probe::Script(command) = probe {
-        return script::run(command, endpoint).await;
+        return script::run(command, endpoint, permit).await;
     }
     let stream = connect(endpoint).await?;
     if endpoint.scheme != CheckedScheme::Https {

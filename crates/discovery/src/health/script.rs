@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -42,16 +43,24 @@ fn kill(group: Pid) {
 }
 
 /// Runs a program with its arguments, which must end with status 0. The code that calls this function limits its time: if
-/// the future is dropped, the program and all processes of its group are killed.
+/// the future is dropped, the program and all processes of its group are killed. `permit` is returned after the program's end.
 ///
 /// # Errors
 /// The program cannot be started, or ends otherwise; the cause has the beginning of its output.
-pub(super) async fn run(command: &[String], endpoint: &CheckedEndpoint) -> Result<(), CheckFailure> {
+pub(super) async fn run(
+    command: &[String],
+    endpoint: &CheckedEndpoint,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<(), CheckFailure> {
     let failed = |what: &str, error: io::Error| CheckFailure::Script(format!("{what}: {error}"));
     let (child, output) = start(command, endpoint).map_err(|error| failed("it cannot be started", error))?;
     let mut group = ProcessGroup(Some(Pid::from_child(&child)));
     // The thread waits no longer than the program lives, which is killed after the time of the check.
-    let mut waiting = spawn_blocking(move || end(child));
+    let mut waiting = spawn_blocking(move || {
+        let ended = end(child);
+        drop(permit);
+        ended
+    });
     let mut kept = Vec::new();
     let ended = {
         let mut reading = pin!(read(output, &mut kept));

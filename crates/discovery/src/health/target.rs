@@ -74,4 +74,7 @@ pub enum CheckFailure {
     /// The gRPC service is not `SERVING`.
     #[error("the gRPC service does not serve ({0})")]
     NotServing(String),
+    /// A defect of the gateway ended the check.
+    #[error("the check ended with an internal error")]
+    Internal,
 }

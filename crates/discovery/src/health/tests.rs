@@ -8,6 +8,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod ended;
+
 fn with_probe(probe: Probe) -> CheckRules {
     CheckRules {
         probe,
@@ -91,7 +93,7 @@ fn tls() -> Arc<ClientConfig> {
 }
 
 async fn checked(port: u16, probe: &Probe) -> Result<(), String> {
-    probe::check(&endpoint(port), probe, &tls()).await.map_err(|error| error.to_string())
+    probe::check(&endpoint(port), probe, &tls(), None).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -146,7 +148,7 @@ async fn a_check_of_h2c_is_a_request_over_http2() {
             seen
         });
         let endpoint = CheckedEndpoint { scheme: CheckedScheme::H2c, ..endpoint(port) };
-        let result = probe::check(&endpoint, &get_as("other.test"), &tls()).await;
+        let result = probe::check(&endpoint, &get_as("other.test"), &tls(), None).await;
         assert_eq!(result.map_err(|error| error.to_string()), expected);
         let seen = tasks.join_next().await.unwrap().unwrap();
         assert_eq!(seen, "GET http://other.test/v1/health \"1\"");
@@ -182,7 +184,7 @@ async fn a_check_over_tls_verifies_the_name_of_the_backend() {
         ..endpoint(port)
     };
     let check = async |authority: &str, tls| {
-        let result = probe::check(&endpoint(authority), &get(200..=299), tls).await;
+        let result = probe::check(&endpoint(authority), &get(200..=299), tls, None).await;
         result.map_err(|error| error.to_string())
     };
     assert_eq!(check("backend.test", &trusting).await, Ok(()));
@@ -211,7 +213,7 @@ async fn at_most_16_scripts_run_at_once_and_other_checks_do_not_wait_for_them() 
     }
     job.run().await.unwrap();
     assert_eq!(job.running.len(), SCRIPTS_MAX);
-    assert_eq!(job.schedules.values().filter(|known| known.is_running).count(), SCRIPTS_MAX);
+    assert_eq!(job.schedules.values().filter(|known| known.task.is_some()).count(), SCRIPTS_MAX);
     assert!(reports.lock().unwrap().iter().all(|(_, healthy)| *healthy == Some(true)), "only the other one ended");
 }
 
@@ -221,9 +223,29 @@ async fn a_check_needs_a_connection_to_a_permitted_address() {
     assert_eq!(checked(server.port, &Probe::Tcp).await, Ok(()));
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     assert!(checked(unused, &Probe::Tcp).await.unwrap_err().starts_with("no connection"));
-    let metadata = CheckedEndpoint { host: "169.254.169.254".to_owned(), ..endpoint(80) };
-    let error = probe::check(&metadata, &Probe::Tcp, &tls()).await.unwrap_err();
-    assert!(error.to_string().contains("link-local"), "{error}");
+}
+
+/// A name may resolve to such an address. Neither another port nor the `Host` of the check is a way around the rule.
+#[tokio::test]
+async fn no_check_connects_to_a_metadata_address() {
+    for host in [
+        "169.254.169.254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "fd00:ec2::254",
+        "fe80::1",
+        "100.100.100.200",
+    ] {
+        let metadata = CheckedEndpoint { host: host.to_owned(), ..endpoint(8_080) };
+        for probe in [Probe::Tcp, get_as("backend.test"), Probe::Grpc { service: String::new() }] {
+            let error = probe::check(&metadata, &probe, &tls(), None).await.unwrap_err();
+            assert!(matches!(error, CheckFailure::LinkLocal), "{host} {probe:?}: {error}");
+        }
+    }
+    // The name of a metadata service in `Host` leads nowhere else than to the backend.
+    let (server, requests) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(checked(server.port, &get_as("169.254.169.254")).await, Ok(()));
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 /// Sends a response piece by piece, up to `pieces`, until the connection ends. Returns the number of bytes that were sent.
@@ -430,29 +452,4 @@ async fn a_backend_that_is_not_checked_any_more_is_reported_once() {
     job.run().await.unwrap();
     let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
     assert_eq!(reports, [Some(true), None]);
-}
-
-#[tokio::test]
-async fn the_late_result_of_a_replaced_check_is_dropped() {
-    let (hanging, requests) = server(b"").await;
-    let (good, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let (begin, reports) = (Instant::now(), Reports::default());
-    let old = CheckRules { timeout: Duration::from_millis(300), ..with_probe(get(200..=299)) };
-    let targets: Arc<Mutex<Arc<[CheckedBackend]>>> =
-        Arc::new(Mutex::new(Arc::from([target(hanging.port, old, begin, &reports)])));
-    let current = targets.clone();
-    let mut job = HealthChecks::new(Arc::new(move || current.lock().unwrap().clone()), tls());
-    while requests.lock().unwrap().is_empty() {
-        job.run().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    // A reload replaces the check while it runs. The new one succeeds at once, and the next is due after an hour.
-    let new = CheckRules { interval: Duration::from_hours(1), ..with_probe(get(200..=299)) };
-    *targets.lock().unwrap() = Arc::from([target(good.port, new, begin, &reports)]);
-    while !job.running.is_empty() || reports.lock().unwrap().len() < 2 {
-        job.run().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let reports: Vec<Option<bool>> = reports.lock().unwrap().iter().map(|(_, healthy)| *healthy).collect();
-    assert_eq!(reports, [None, Some(true)], "the old check ended, then the new one decided alone");
 }

@@ -15,10 +15,11 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use sha2::{Digest as _, Sha256};
+use tls::outbound::{connect, encrypt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::network::{BATCH_MAX, connect, encrypt};
+use super::network::{BATCH_MAX, CONNECT_MAX};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 
@@ -60,7 +61,7 @@ impl ClickHouseTable {
     }
 
     async fn insert_slowly(&self, body: Bytes) -> Result<(), EventExportError> {
-        let stream = connect(&self.host, self.port).await?;
+        let stream = connect(&self.host, self.port, CONNECT_MAX).await?;
         if !self.is_https {
             return self.exchange(TokioIo::new(stream), body).await;
         }

@@ -8,10 +8,11 @@ use access::Secret;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::json;
+use tls::outbound::{connect, encrypt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::network::{BATCH_MAX, connect, encrypt};
+use super::network::{BATCH_MAX, CONNECT_MAX};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 
@@ -72,7 +73,8 @@ impl NatsStream {
     }
 
     async fn publish_slowly(&self, rows: &[EncodedRow]) -> Result<(), EventExportError> {
-        let mut plain = NatsConnection { stream: connect(&self.host, self.port).await?, received: Vec::new() };
+        let mut plain =
+            NatsConnection { stream: connect(&self.host, self.port, CONNECT_MAX).await?, received: Vec::new() };
         if !plain.line().await?.starts_with("INFO ") {
             return Err(EventExportError::NotNats);
         }

@@ -7,7 +7,7 @@ use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use super::invoices::StoredInvoice;
-use super::payments::StoredPayment;
+use super::payments::{PaymentFilter, StoredPayment};
 
 statements! {
     CUSTOMER = "SELECT coalesce(nullif(p.name, ''), u.name), coalesce(p.address, ''), coalesce(p.tax_number, ''),
@@ -20,6 +20,9 @@ statements! {
         (SELECT user_id FROM invoices WHERE id <= $1 AND id >= $2 AND state = $3)";
     PAYING = "SELECT id, name, email FROM users WHERE id IN
         (SELECT user_id FROM payments WHERE id <= $1 AND id >= $2 AND state IN ('held', 'reversed', 'charged_back'))";
+    PAYING_IN_STATE = "SELECT id, name, email FROM users WHERE id IN
+        (SELECT user_id FROM payments WHERE id <= $1 AND id >= $2 AND state = $3)";
+    ONE = "SELECT id, name, email FROM users WHERE id = $1";
 }
 
 /// The seller or the customer on a document. Empty texts are not printed.
@@ -121,13 +124,22 @@ pub async fn of_invoices(
     Ok(users(query.all().await?))
 }
 
-/// Returns the users of a page of [`super::payments::odd`], in one statement.
+/// Returns the users of a page of [`super::payments::listed`], in one statement.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_payments(store: &Store, page: &[StoredPayment]) -> Result<Vec<BilledUser>, DatabaseError> {
+pub async fn of_payments(
+    store: &Store,
+    page: &[StoredPayment],
+    of: PaymentFilter<'_>,
+) -> Result<Vec<BilledUser>, DatabaseError> {
     let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
-    Ok(users(store.query(PAYING).bind(first.id).bind(last.id).all().await?))
+    let query = match (of.user, of.state) {
+        (Some(user), _) => store.query(ONE).bind(user.0),
+        (None, Some(state)) => store.query(PAYING_IN_STATE).bind(first.id).bind(last.id).bind(state),
+        (None, None) => store.query(PAYING).bind(first.id).bind(last.id),
+    };
+    Ok(users(query.all().await?))
 }
 
 fn users(rows: Vec<(Uuid, String, Option<String>)>) -> Vec<BilledUser> {

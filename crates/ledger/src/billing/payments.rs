@@ -28,6 +28,9 @@ statements! {
         AND expires_at > $2 ORDER BY id DESC LIMIT 100");
     ODD = concat!("SELECT ", payment_columns!(), " WHERE id < $1 AND state IN ('held', 'reversed', 'charged_back')
         ORDER BY id DESC LIMIT $2");
+    IN_STATE = concat!("SELECT ", payment_columns!(), " WHERE state = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    OF_USER = concat!("SELECT ", payment_columns!(), " WHERE user_id = $1 AND ($2 = '' OR state = $2) AND id < $3
+        ORDER BY id DESC LIMIT $4");
     // Permata and Mandiri can take a payment back. A QR code can be paid late, and a card after a refused attempt.
     WAITING = concat!("SELECT ", payment_columns!(), " WHERE (state IN ('created', 'pending', 'held')
         OR (state = 'paid' AND method IN ('permata', 'mandiri') AND updated_at > $2)
@@ -86,6 +89,16 @@ pub struct StoredPayment {
     pub error: String,
     /// The time at which the payment was begun.
     pub created_at: Timestamp,
+}
+
+/// The payments of a list. Without values: those that finance should look at, which the fraud check holds or a bank took
+/// back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaymentFilter<'a> {
+    /// Only payments of this user.
+    pub user: Option<UserId>,
+    /// Only payments with this name of a state.
+    pub state: Option<&'a str>,
 }
 
 /// A payment that is to be stored, before the provider knows it.
@@ -259,13 +272,22 @@ pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Resul
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Returns payments of all users that finance should look at, from the newest, before `before`: those that the fraud check
-/// holds, and those that a bank took back.
+/// Returns the payments of a list before `before`, from the newest.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn odd(store: &Store, before: Uuid, limit: u32) -> Result<Vec<StoredPayment>, DatabaseError> {
-    let rows = store.query(ODD).bind(before).bind(i64::from(limit)).all::<PaymentRow>().await?;
+pub async fn listed(
+    store: &Store,
+    of: PaymentFilter<'_>,
+    before: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let query = match (of.user, of.state) {
+        (Some(user), state) => store.query(OF_USER).bind(user.0).bind(state.unwrap_or_default()),
+        (None, Some(state)) => store.query(IN_STATE).bind(state),
+        (None, None) => store.query(ODD),
+    };
+    let rows = query.bind(before).bind(i64::from(limit)).all::<PaymentRow>().await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 

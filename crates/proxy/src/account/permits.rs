@@ -5,6 +5,7 @@ use meter::{Charge, CommittedRequest, Reservation};
 
 use crate::capacity::{KeyPermit, RequestPermit, TunnelPermit};
 use crate::refusal::counted_limits::CountedLimits;
+use crate::upstream::targets::limits::TargetPermit;
 use crate::worker::aggregation::PreloggedPart;
 
 /// The permits, reservations and open records of a request.
@@ -16,6 +17,8 @@ pub(crate) struct Permits {
     pub(crate) subject: Option<KeyPermit>,
     /// The permit of a request that may become a tunnel.
     pub(crate) tunnel: Option<TunnelPermit>,
+    /// The permit of the current attempt of an LLM call, if its target has limits.
+    pub(crate) target: Option<TargetPermit>,
     /// The rate limits of the configuration in which the request counts, if any applies.
     pub(crate) rate_limits: Option<Box<CountedLimits>>,
     pub(crate) budgets: BudgetHold,
@@ -78,6 +81,7 @@ impl Permits {
             request,
             subject: None,
             tunnel: None,
+            target: None,
             rate_limits: None,
             budgets: BudgetHold::Nothing,
             further: Vec::new(),

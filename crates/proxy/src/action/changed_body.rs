@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::account::RequestAccount;
 use crate::body::buffer::{self, Buffer};
-use crate::body::inflate::{self, Coding, CompressedContent, InflationGuard};
+use crate::body::inflate::{self, Coding, CompressedContent};
 use crate::body::{self, BodyBounds, IncomingBody};
 use crate::bytes::content::length;
 use crate::capacity::MemoryPermit;
@@ -199,10 +199,13 @@ async fn decoded(
     let permit = timeout_at(account.total_at(), permit).await.map_err(|_| {
         Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
     })?;
-    let (guard, CodedBody { coding, body }) = (InflationGuard::default(), coded);
-    let content = CompressedContent { coding, body, demand: guard.demand() };
-    // The permit returns with the result, when the thread is free for the next body.
-    let (inflated, _permit) = off_worker(move || (inflate::inflate(content, bytes_max, held), permit)).await?;
+    let CodedBody { coding, body } = coded;
+    let work = inflate::while_wanted(move |demand| {
+        let inflated = inflate::inflate(CompressedContent { coding, body, demand }, bytes_max, held);
+        // The permit returns with the result, when the thread is free for the next body.
+        (inflated, permit)
+    });
+    let (inflated, _permit) = work.await?;
     inflated
 }
 

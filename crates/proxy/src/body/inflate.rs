@@ -11,8 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use http::{HeaderValue, header};
 use http1::KnownName;
 
-use self::effort::{CompressedBody, Effort, EffortExceeded, TIME_MAX};
-pub(crate) use self::effort::{InflationDemand, InflationGuard};
+pub(crate) use self::effort::InflationDemand;
+use self::effort::{CompressedBody, Effort, EffortExceeded, InflationGuard, TIME_MAX};
 use crate::body::admit;
 use crate::body::buffer;
 use crate::body::buffer::Buffer;
@@ -64,6 +64,17 @@ pub(crate) struct CompressedContent {
     pub(crate) body: Bytes,
     /// Ends the work when the client has disconnected.
     pub(crate) demand: InflationDemand,
+}
+
+/// Runs `work` outside the worker's thread: a small body can become a large one. Dropping the future ends the demand that
+/// `work` gets.
+pub(crate) async fn while_wanted<T: Send + 'static>(
+    work: impl FnOnce(InflationDemand) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let guard = InflationGuard::default();
+    let demand = guard.demand();
+    let done = tokio::task::spawn_blocking(move || work(demand)).await;
+    done.map_err(|error| Problem::new(Refusal::Internal, "the body could not be inflated").because(&error))
 }
 
 /// Returns the whole inflated body, which has at most `bytes_max` bytes. `inflated` counts each piece before the next
@@ -297,6 +308,32 @@ mod tests {
         let demand = guard.demand();
         drop(guard);
         assert!(refusal_of(gzip_of_blocks(&EMPTY_BLOCKS, 200_000), demand, AMPLE).contains("disconnected"));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_future_ends_an_inflation_that_has_begun() {
+        let capacity = Capacity::new(CONNECTIONS, 10_000, u64::MAX);
+        let held = capacity.hold(&access::Subject::ANONYMOUS);
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let work = while_wanted(move |demand| {
+            // The whole body takes more than ten seconds of an unoptimized decoder.
+            let mut blocks = EMPTY_BLOCKS.repeat(100);
+            blocks.extend(ONE_BYTE);
+            let body = gzip_of_blocks(&blocks, 20_000).into();
+            let inflated = inflate_in(AMPLE, CompressedContent { coding: Coding::Gzip, body, demand }, BOUND, held);
+            ended.send(inflated.map_err(|problem| problem.message)).unwrap();
+        });
+        let begun = async {
+            while capacity.buffered_bytes() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = work => panic!("the whole body was inflated"),
+            () = begun => {}
+        }
+        assert_eq!(end.await.unwrap(), Err("the client has disconnected".into()));
+        assert_eq!(capacity.buffered_bytes(), 0);
     }
 
     #[test]

@@ -183,9 +183,8 @@ mod tests {
         let document = std::fs::read_to_string(path).unwrap();
         let (head, rest) = document.split_once(BEGIN).unwrap();
         let (_, tail) = rest.split_once(END).unwrap();
-        let rows = FIELDS.iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
-        let table: String = ["| field | meaning |\n|---|---|\n".to_owned()].into_iter().chain(rows).collect();
-        let expected = format!("{head}{BEGIN}{table}{END}{tail}");
+        let list: String = FIELDS.iter().map(|(name, meaning)| format!("- `{name}`: {meaning}\n")).collect();
+        let expected = format!("{head}{BEGIN}{list}{END}{tail}");
         if std::env::var_os(UPDATE).is_some() {
             std::fs::write(path, expected).unwrap();
         } else {

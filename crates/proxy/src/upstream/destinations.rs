@@ -24,7 +24,7 @@ use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::{Pool, PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
-use crate::upstream::targets::TargetState;
+use crate::upstream::targets::EntryTarget;
 use crate::upstream::targets::sessions::Sessions;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
@@ -50,7 +50,7 @@ pub(crate) struct Destinations {
     /// The turns of routes with several upstreams, by the address of the list, which the snapshot keeps alive.
     splits: RefCell<FxHashMap<usize, Rotation>>,
     /// The states of the targets of models, by the address of the model, which the snapshot keeps alive.
-    targets: RefCell<FxHashMap<usize, Rc<[Arc<TargetState>]>>>,
+    targets: RefCell<FxHashMap<usize, Rc<[EntryTarget]>>>,
     backends: Arc<Backends>,
     pools: Rc<Pools>,
     /// The circuit breaker of providers.
@@ -151,8 +151,8 @@ impl Destinations {
         }
     }
 
-    /// Returns the states of the targets of a model, in their order; `model` is part of the snapshot.
-    pub(crate) fn targets_of(&self, model: &Arc<Model>) -> Rc<[Arc<TargetState>]> {
+    /// Returns the targets of a model with their states, in their order; `model` is part of the snapshot.
+    pub(crate) fn targets_of(&self, model: &Arc<Model>) -> Rc<[EntryTarget]> {
         let mut targets = self.targets.borrow_mut();
         let states = || self.backends.targets.of(model).into();
         targets.entry(Arc::as_ptr(model).addr()).or_insert_with(states).clone()

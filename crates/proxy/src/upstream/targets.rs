@@ -1,8 +1,9 @@
-//! The targets of models: which of them are left out for a time, how fast they are, and which one a session uses. All workers
-//! share this state, and it survives a reload of the configuration.
+//! The targets of models: which of them are left out for a time or are at their limits, how fast they are, and which one a
+//! session uses. All workers share this state, and it survives a reload of the configuration.
 
 pub(crate) mod attempts;
 pub(crate) mod cooldown;
+pub(crate) mod limits;
 pub(crate) mod sessions;
 
 use std::collections::{HashMap, HashSet};
@@ -10,12 +11,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use config::snapshot::{FallbackCause, Model, Target};
+use config::snapshot::{FallbackCause, Model, Target, TargetLimits};
+use meter::SkipReason;
 use rustc_hash::FxHasher;
-use telemetry::{TARGET_RESULTS, TargetStatus};
+use telemetry::{ReachedLimit, TARGET_RESULTS, TargetStatus};
 use tokio::time::Instant;
 
 use crate::upstream::targets::cooldown::Cooldown;
+use crate::upstream::targets::limits::{LimitedUse, TargetPermit};
 use crate::upstream::targets::sessions::Sessions;
 
 /// The weight of a new duration in the mean: 1/8, as in TCP's mean round trip (RFC 6298).
@@ -29,6 +32,8 @@ const SUCCEEDED: &str = TARGET_RESULTS[0];
 #[derive(Debug)]
 pub(crate) struct TargetState {
     pub(crate) cooldown: Cooldown,
+    /// The calls of entries in which the target has limits.
+    limited: Arc<LimitedUse>,
     /// The moving mean of the time until the first content, in microseconds; 0 before the first call.
     content_us: AtomicU64,
     /// When the mean last changed, in milliseconds after `created`.
@@ -36,16 +41,20 @@ pub(crate) struct TargetState {
     created: Instant,
     /// The attempts by their result.
     attempts: [AtomicU64; TARGET_RESULTS.len()],
+    /// How often a call skipped the target because of its limits.
+    limit_skips: AtomicU64,
 }
 
 impl TargetState {
     fn new() -> Self {
         Self {
             cooldown: Cooldown::default(),
+            limited: Arc::default(),
             content_us: AtomicU64::new(0),
             observed_ms: AtomicU64::new(0),
             created: Instant::now(),
             attempts: [const { AtomicU64::new(0) }; TARGET_RESULTS.len()],
+            limit_skips: AtomicU64::new(0),
         }
     }
 
@@ -83,7 +92,50 @@ impl TargetState {
     }
 }
 
-/// The states of all targets of models that may have more than one attempt.
+/// A target of one entry of `models`: its state, which it shares with other entries, and its limits in this one.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryTarget {
+    pub(crate) state: Arc<TargetState>,
+    limits: Option<TargetLimits>,
+}
+
+/// Why and until when no call uses a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TargetUnavailable {
+    pub(crate) reason: SkipReason,
+    pub(crate) until: Instant,
+}
+
+impl EntryTarget {
+    /// Returns why no call may use the target at `now`, if none may.
+    pub(crate) fn unavailable(&self, now: Instant) -> Option<TargetUnavailable> {
+        if let Some(until) = self.state.cooldown.until(now) {
+            return Some(TargetUnavailable { reason: SkipReason::Cooldown, until });
+        }
+        let hit = self.state.limited.reached(self.limits.as_ref()?, now)?;
+        Some(TargetUnavailable { reason: SkipReason::Limit, until: hit.until })
+    }
+
+    /// Begins a call at `now`. Returns its permit if the target has limits.
+    ///
+    /// # Errors
+    /// The reason why the call must skip the target.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<TargetPermit>, SkipReason> {
+        let permit = self.limits.as_ref().map(|limits| self.state.limited.admit(limits, now)).transpose();
+        let permit = permit.map_err(|_| SkipReason::Limit)?;
+        self.state.cooldown.admit(now).map_err(|_| SkipReason::Cooldown)?;
+        Ok(permit)
+    }
+
+    /// Counts a call that skips the target for this reason.
+    pub(crate) fn skipped(&self, reason: SkipReason) {
+        if reason == SkipReason::Limit {
+            self.state.limit_skips.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The states of all targets of models that may have more than one attempt or have limits.
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
     states: Mutex<HashMap<TargetKey, Arc<TargetState>>>,
@@ -94,12 +146,15 @@ pub(crate) struct Targets {
 type TargetKey = (Arc<str>, Arc<str>);
 
 impl Targets {
-    /// Returns the states of the targets of a model, in their order.
-    pub(crate) fn of(&self, model: &Model) -> Vec<Arc<TargetState>> {
+    /// Returns the targets of a model with their states, in their order.
+    pub(crate) fn of(&self, model: &Model) -> Vec<EntryTarget> {
         let mut states = self.states();
         let key = |target: &Target| (target.provider.name.clone(), target.model.clone());
-        let keys: Vec<TargetKey> = model.targets.iter().map(key).collect();
-        keys.into_iter().map(|key| states.entry(key).or_insert_with(|| Arc::new(TargetState::new())).clone()).collect()
+        let known = |target: &Target| {
+            let state = states.entry(key(target)).or_insert_with(|| Arc::new(TargetState::new()));
+            EntryTarget { state: Arc::clone(state), limits: target.limits }
+        };
+        model.targets.iter().map(known).collect()
     }
 
     /// Removes the states of targets that `models` do not have and no call uses.
@@ -114,11 +169,20 @@ impl Targets {
         let (now, configured) = (Instant::now(), names(models));
         let states = self.states();
         let shown = states.iter().filter(|((provider, model), _)| configured.contains(&(&**provider, &**model)));
+        let targets = models.iter().flat_map(|model| &model.targets);
+        let limited: Vec<_> = targets.filter_map(|target| Some((target, target.limits.as_ref()?))).collect();
+        let reached = |provider: &str, model: &str, state: &TargetState| {
+            let of = limited.iter().filter(|(of, _)| *of.provider.name == *provider && *of.model == *model);
+            let hit = of.map(|(_, limits)| limits).find_map(|limits| state.limited.reached(limits, now))?;
+            Some(ReachedLimit { limit: hit.limit.word(), left: hit.until.saturating_duration_since(now) })
+        };
         let status = |((provider, model), state): (&TargetKey, &Arc<TargetState>)| TargetStatus {
             provider: provider.clone(),
             model: model.clone(),
             attempts: state.attempts.each_ref().map(|count| count.load(Ordering::Relaxed)),
             cooled_down: state.cooldown.until(now).map(|until| until.saturating_duration_since(now)),
+            reached_limit: reached(provider, model, state),
+            limit_skips: state.limit_skips.load(Ordering::Relaxed),
             content_us: Some(state.content_us()).filter(|mean| *mean > 0),
         };
         shown.map(status).collect()

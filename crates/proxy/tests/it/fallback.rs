@@ -1,7 +1,9 @@
 //! Models with several targets: calls whose first target fails, and their cost.
 
+mod bad_input;
 mod last_attempt;
 mod sessions;
+mod target_limits;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
 use spool::Record;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::gateway::{Gateway, USER};
+use crate::gateway::{Gateway, NOON, USER};
 use crate::raw::{Conn, Raw};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,6 +97,10 @@ fn before(raws: &[&Raw], rules: &str) -> Gateway {
 }
 
 fn before_addresses(addresses: &[SocketAddr], rules: &str) -> Gateway {
+    Gateway::plain(&configuration(addresses, rules))
+}
+
+fn configuration(addresses: &[SocketAddr], rules: &str) -> String {
     let named = |(n, address): (usize, &SocketAddr)| {
         format!("  - {{name: p{n}, kind: openai, base_url: \"http://{address}/v1\", credential: sk-far}}\n")
     };
@@ -102,11 +108,11 @@ fn before_addresses(addresses: &[SocketAddr], rules: &str) -> Gateway {
     let price = |n: usize| format!("{{model: p{n}/m{n}, input: '{}', output: '{}'}}", 2 * n + 1, 2 * n + 2);
     let prices = (0..addresses.len()).map(price).collect::<Vec<_>>().join(", ");
     let targets: Vec<String> = (0..addresses.len()).map(|n| format!("{{provider: p{n}, model: m{n}}}")).collect();
-    Gateway::plain(&format!(
+    format!(
         "timeouts: {{connect: 2s}}\nai: {{timeouts: {{first_byte: 2s, first_content: 1s}}}}\nproviders:\n{providers}\
          models: [{{name: smart, credits: 3, targets: [{}]{rules}}}]\nprices: [{prices}]\n",
         targets.join(", ")
-    ))
+    )
 }
 
 /// A response as the client gets it.
@@ -352,6 +358,18 @@ fn before_cheapest(raws: &[Raw; 2]) -> String {
          models: [{{name: smart, strategy: cheapest, targets: [{{provider: p0, model: m0}}, {{provider: p1, model: m1}}]}}]\n\
          prices: [{{model: p0/m0, input: '5', output: '20'}}, {{model: p1/m1, input: '3', output: '4'}}]\n"
     )
+}
+
+#[tokio::test]
+async fn the_cheapest_target_is_that_of_the_prices_when_the_call_begins() {
+    let raws = [provider(Script::Serves).await, provider(Script::Serves).await];
+    let of_today = "output: '20', until: 2026-11-20}, {model: p0/m0, input: '1', output: '1', from: 2026-11-21}";
+    let gateway = Gateway::plain(&before_cheapest(&raws).replace("output: '20'}", of_today));
+    let midnight = NOON.after(Duration::from_secs(12 * 3_600));
+    for (time, model) in [(midnight.before(Duration::from_secs(1)), "p1/m1"), (midnight, "p0/m0")] {
+        gateway.clock().jump(time);
+        assert_eq!(ask(&gateway, true, "").await.model, model, "{time:?}");
+    }
 }
 
 /// Gives the principal a budget of money a day, in nano-USD.

@@ -41,10 +41,15 @@ async fn shouting(accepted: &'static str) -> Raw {
 
 /// A gateway that permits WebSockets below `/api`.
 fn permitting(raw: &Raw, more: &str) -> Gateway {
+    permitting_on(raw, "", more)
+}
+
+/// The same with further keys of the route.
+fn permitting_on(raw: &Raw, route: &str, more: &str) -> Gateway {
     Gateway::plain(&format!(
         "ai: {{enabled: false}}\n\
          upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\n\
-         routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: none}}, upgrades: [websocket]}}]\n{more}",
+         routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: none}}, upgrades: [websocket]{route}}}]\n{more}",
         raw.address
     ))
 }
@@ -169,6 +174,43 @@ async fn idle_tunnel_ends_and_one_that_moves_in_either_direction_does_not() {
     }
     timeout(Duration::from_secs(5), client.end()).await.expect("an idle tunnel ends");
     ended(&raw).await;
+}
+
+#[tokio::test]
+async fn tunnels_end_with_a_close_frame_at_the_timeouts_of_their_route() {
+    // An empty ping of a client, which the upstream sends back.
+    const PING: &[u8] = &[0x89, 0x80, 1, 2, 3, 4];
+    const GOING_AWAY: &[u8] = &[0x88, 0x02, 0x03, 0xe9];
+    for (timeouts, pings) in [("idle: 300ms", 0), ("total: 1s", usize::MAX)] {
+        let raw = shouting(ACCEPTED).await;
+        // The route's timeouts replace those of all routes.
+        let gateway = permitting_on(&raw, &format!(", timeouts: {{{timeouts}}}"), "timeouts: {idle: 1m}\n");
+        let mut client = opened(&gateway).await;
+        let (mut reading, mut writing) = client.stream.split();
+        let pinging = async {
+            for _ in 0..pings {
+                if writing.write_all(PING).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut received = Vec::new();
+        let both = async {
+            tokio::select! {
+                biased;
+                // A ping after the end may reset the connection.
+                _ = reading.read_to_end(&mut received) => {}
+                () = pinging => {}
+            }
+        };
+        timeout(Duration::from_secs(20), both).await.expect("the tunnel ends");
+        let echoed = received.strip_suffix(GOING_AWAY).unwrap_or_else(|| panic!("{timeouts}: {received:x?}"));
+        assert!(echoed.chunks(PING.len()).all(|frame| frame == PING), "{timeouts}: {received:x?}");
+        assert_eq!(echoed.is_empty(), pings == 0, "{timeouts}: {received:x?}");
+        ended(&raw).await;
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The names of events in the log, which do not change with the text of their messages. `docs/logs.md` has the table of them.
+//! The names of events in the log, which do not change with the text of their messages. `docs/logs.md` has the list of them.
 
 /// Declares each event: its constant, its name, its level, and the meaning of its line.
 macro_rules! events {
@@ -31,7 +31,7 @@ events! {
 mod tests {
     use super::*;
 
-    /// Writes the table instead of comparing it.
+    /// Writes the list instead of comparing it.
     const UPDATE: &str = "UPDATE_LOG_DOCS";
     const BEGIN: &str = "<!-- begin: events -->\n";
     const END: &str = "<!-- end: events -->\n";
@@ -42,10 +42,9 @@ mod tests {
         let document = std::fs::read_to_string(path).unwrap();
         let (head, rest) = document.split_once(BEGIN).unwrap();
         let (_, tail) = rest.split_once(END).unwrap();
-        let rows = ALL.iter().map(|[name, level, meaning]| format!("| `{name}` | {level} | {meaning} |\n"));
-        let table: String =
-            ["| event | level | meaning |\n|---|---|---|\n".to_owned()].into_iter().chain(rows).collect();
-        let expected = format!("{head}{BEGIN}{table}{END}{tail}");
+        let list: String =
+            ALL.iter().map(|[name, level, meaning]| format!("- `{name}` ({level}): {meaning}\n")).collect();
+        let expected = format!("{head}{BEGIN}{list}{END}{tail}");
         if std::env::var_os(UPDATE).is_some() {
             std::fs::write(path, expected).unwrap();
         } else {

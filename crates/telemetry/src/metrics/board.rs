@@ -82,7 +82,16 @@ pub struct BackendStatus {
 pub const TARGET_RESULTS: [&str; 10] =
     ["succeeded", "connect", "reset", "timeout", "5xx", "status", "quota", "credential", "not_found", "context"];
 
-/// One target of models that may have more than one attempt. Counts begin with the process.
+/// A limit of a target that its calls have reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReachedLimit {
+    /// The key of the limit: `requests`, `tokens` or `concurrent`.
+    pub limit: &'static str,
+    /// For how long no call uses the target at least.
+    pub left: Duration,
+}
+
+/// One target of models that may have more than one attempt or have limits. Counts begin with the process.
 #[derive(Debug, Clone)]
 pub struct TargetStatus {
     /// The name of the provider.
@@ -93,6 +102,10 @@ pub struct TargetStatus {
     pub attempts: [u64; TARGET_RESULTS.len()],
     /// For how long the target is still left out after failures; `None` if calls may use it.
     pub cooled_down: Option<Duration>,
+    /// The own limit that is reached, in any entry of `models`; `None` below all of them.
+    pub reached_limit: Option<ReachedLimit>,
+    /// How often a call skipped the target because of its limits.
+    pub limit_skips: u64,
     /// The moving mean of the time until the first content, in microseconds; `None` before the first call.
     pub content_us: Option<u64>,
 }

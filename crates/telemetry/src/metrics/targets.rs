@@ -1,4 +1,4 @@
-//! Metrics of the targets of models that may have more than one attempt. Each scrape reads them from the states of the targets,
+//! Metrics of the targets of models that may have more than one attempt or have limits. Each scrape reads them from the states of the targets,
 //! so a removed target has no series.
 
 use std::collections::BTreeMap;
@@ -37,6 +37,7 @@ struct TargetResultLabels {
 struct TargetValues {
     attempts: [u64; TARGET_RESULTS.len()],
     cooled_down: i64,
+    limit_skips: u64,
 }
 
 /// Registers the metrics of the targets on the board.
@@ -63,6 +64,11 @@ impl Collector for TargetCollector {
         for (labels, values) in &targets {
             metric.encode_family(labels)?.encode_gauge(&values.cooled_down)?;
         }
+        let help = "Calls that skipped a target of a model because of its limits.";
+        let mut metric = encoder.encode_descriptor("tollgate_target_limit_skips", help, None, MetricType::Counter)?;
+        for (labels, values) in targets.iter().filter(|(_, values)| values.limit_skips > 0) {
+            metric.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(&values.limit_skips, None)?;
+        }
         Ok(())
     }
 }
@@ -78,6 +84,7 @@ fn by_labels(statuses: &[TargetStatus]) -> BTreeMap<ModelLabels, TargetValues> {
         let values = targets.entry(labels).or_default();
         values.attempts.iter_mut().zip(status.attempts).for_each(|(count, more)| *count += more);
         values.cooled_down += i64::from(status.cooled_down.is_some());
+        values.limit_skips += status.limit_skips;
     }
     targets
 }
@@ -92,7 +99,10 @@ mod tests {
     fn status(model: &str, cooled_down: Option<Duration>) -> TargetStatus {
         let mut attempts = [0; TARGET_RESULTS.len()];
         (attempts[0], attempts[4]) = (3, 1);
-        TargetStatus { provider: "p".into(), model: model.into(), attempts, cooled_down, content_us: None }
+        let (provider, model) = ("p".into(), model.into());
+        let limit_skips = u64::from(cooled_down.is_some());
+        let (reached_limit, content_us) = (None, None);
+        TargetStatus { provider, model, attempts, cooled_down, reached_limit, limit_skips, content_us }
     }
 
     #[test]
@@ -109,9 +119,12 @@ mod tests {
             r#"tollgate_target_cooled_down{provider="p",model="m7"} 0"#,
             r#"tollgate_target_cooled_down{provider="p",model="m8"} 1"#,
             r#"tollgate_target_cooled_down{provider="other",model="other"} 2"#,
+            r#"tollgate_target_limit_skips_total{provider="p",model="m8"} 1"#,
+            r#"tollgate_target_limit_skips_total{provider="other",model="other"} 2"#,
         ] {
             assert!(text.lines().any(|known| known == line), "{line} is missing in {}", &text[..2_000.min(text.len())]);
         }
         assert!(!text.contains(r#"result="reset""#), "results that did not occur have no series");
+        assert!(!text.contains(r#"skips_total{provider="p",model="m7"}"#), "nor has a target that no call skipped");
     }
 }

@@ -1,23 +1,32 @@
-//! `tollgate billing`: closes the billing periods that have ended.
+//! `tollgate billing`: closes the billing periods that have ended, lists periods, and tries the price of a plan.
 
 use std::process::ExitCode;
 
-use access::Day;
+use access::{Currency, Money, PlanPrice};
+use anyhow::Context;
+use billing::Books;
+use billing::books::ShadowDraft;
 use billing::close::CloseCounts;
-use billing::{BillingError, Books};
 use config::Flags;
+use ledger::billing::{BilledPeriod, PeriodFilter, PeriodState, billed_periods};
+use store::{Actor, Store};
+use uuid::Uuid;
 
 use crate::cli::{BillingCommand, BillingCommands};
-use crate::commands::{block_on, load, open};
+use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
 use crate::wire::billing::settings_of;
 
 /// Exit code if a period could not be closed.
 const FAILED: u8 = 1;
+/// Number of periods or users that are read at a time.
+const PAGE: u32 = 200;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
-    let BillingCommand::Close { last_day, place } = &args.command;
+    let (BillingCommand::Close { place, .. }
+    | BillingCommand::List { place, .. }
+    | BillingCommand::Shadow { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     let process = &snapshot.process;
     if !process.billing.is_enabled {
@@ -28,25 +37,75 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     block_on(async {
         let store = open(process).await?;
         let books = Books::new(store.clone(), settings_of(process), None);
-        let counts = close_all(&books, *last_day).await;
+        let done = match &args.command {
+            BillingCommand::Close { last_day, .. } => close(&books, *last_day).await,
+            BillingCommand::List { state, .. } => list(&store, *state).await,
+            BillingCommand::Shadow { plan, months, .. } => {
+                shadow(&books, plan, &snapshot.traffic.plan_prices, *months).await
+            }
+        };
         store.close().await;
-        let counts = counts?;
-        say(&in_words(counts));
-        Ok(if counts.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+        done
     })
 }
 
-/// Closes periods until none is left: a subscription may have several that ended.
-async fn close_all(books: &Books, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-    let mut all = CloseCounts::default();
+async fn close(books: &Books, last_day: Option<access::Day>) -> anyhow::Result<ExitCode> {
+    let counts = books.close_all(&Actor::COMMAND, last_day).await?;
+    say(&in_words(counts));
+    Ok(if counts.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Lists periods page by page.
+async fn list(store: &Store, state: Option<PeriodState>) -> anyhow::Result<ExitCode> {
+    let (of, today) = (PeriodFilter { user: None, state }, store.clock().now().day());
+    let (mut before, mut count) = (Uuid::max(), 0);
     loop {
-        let counts = books.close_periods(last_day).await?;
-        let CloseCounts { made, closed, waiting, failed, overdue } = counts;
-        all = CloseCounts { made: all.made + made, closed: all.closed + closed, waiting, failed, overdue };
-        if closed == 0 {
-            return Ok(all);
+        let page = billed_periods::page(store, of, today, before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = last.id;
+        count += page.len();
+        say(&page.iter().map(line).collect::<String>());
+    }
+    if count == 0 {
+        say("no subscription has such a period\n");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(of: &BilledPeriod) -> String {
+    let BilledPeriod { first_day, last_day, plan, version, user, .. } = of;
+    let invoice = of.invoice.as_ref().map_or_else(
+        || "no invoice".to_owned(),
+        |invoice| format!("{} ({})", invoice.number.as_deref().unwrap_or("no number"), invoice.state),
+    );
+    let (state, plan, name) = (of.state.as_str(), printable(plan), printable(&user.name));
+    format!("{first_day} to {last_day}  {state:<7}  {plan} version {version}  {invoice}  user {} {name}\n", user.id)
+}
+
+/// Prints the amounts of users page by page, and their sums.
+async fn shadow(books: &Books, plan: &str, prices: &[(String, PlanPrice)], months: u32) -> anyhow::Result<ExitCode> {
+    let found = prices.iter().find(|(name, _)| name == plan);
+    let (_, price) =
+        found.with_context(|| format!("the configuration has no plan {} with a price", printable(plan)))?;
+    let (mut after, mut count, mut now, mut then) = (Uuid::nil(), 0, 0_i64, 0_i64);
+    loop {
+        let bills = books.shadow(&ShadowDraft { price, months, after, limit: PAGE }).await?;
+        let Some(last) = bills.users.last() else { break };
+        after = last.user.0;
+        for of in &bills.users {
+            count += 1;
+            (now, then) = (now.saturating_add(of.now), then.saturating_add(of.then));
+            say(&format!("{}  {}\n", of.user, compared(of.now, of.then, bills.currency)));
         }
     }
+    say(&format!("{count} users: {}\n", compared(now, then, price.price.currency)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compared(now: i64, then: i64, currency: Currency) -> String {
+    let [now, then, difference] =
+        [now, then, then.saturating_sub(now)].map(|amount| Money { amount, currency }.to_string());
+    format!("{now} now, {then} then, difference {difference}")
 }
 
 fn in_words(counts: CloseCounts) -> String {
@@ -70,5 +129,11 @@ mod tests {
         assert_eq!(in_words(CloseCounts::default()), "0 new invoices of 0 periods\n");
         let counts = CloseCounts { made: 2, closed: 3, waiting: 1, failed: 1, overdue: 0 };
         assert_eq!(in_words(counts).lines().count(), 3);
+    }
+
+    #[test]
+    fn a_lower_price_is_a_negative_difference() {
+        let text = compared(150_000, 100_000, Currency::Idr);
+        assert_eq!(text, "150000 IDR now, 100000 IDR then, difference -50000 IDR");
     }
 }

@@ -16,7 +16,7 @@ built binary and generates this page.
 
 ## Client settings
 
-Each client with its versions, base URL, credential, and path of a first request:
+Versions, base URL, credential, and path of a first request:
 
 ";
 const RESULTS: &str = "
@@ -27,7 +27,7 @@ All scenarios of the listed kinds passed; a number is that of a note.
 - **ok**: a complete response in the client's own types.
 - **stream**: the stream is read to its end, and is an error if the upstream cuts it.
 - **tool**: the model calls a tool, and the client sends the tool's result.
-- **error**: the client's own error class, with message, code and request id, without a repetition that cannot succeed.
+- **error**: the client's own error class, with message, code and request id, without a useless repetition.
 - **cancel**: Tollgate aborts the upstream request and settles the usage.
 - **retry**: a repetition after 429 and after 503 succeeds.
 - **timeout**: the client's own timeout expires first.
@@ -37,8 +37,8 @@ All scenarios of the listed kinds passed; a number is that of a note.
 const TAIL: &str = "
 ## Truncated streams
 
-If the upstream closes the connection before the last event of a stream, Tollgate adds the format's error event with the code `upstream_reset`, and
-logs the request as `upstream_cut`.
+If the upstream closes the connection before the last event, Tollgate adds the format's error event with the code `upstream_reset`, and logs
+`upstream_cut`.
 
 ## Exhausted quotas
 
@@ -50,24 +50,23 @@ logs the request as `upstream_cut`.
 
 Such a response has no `Retry-After`. A client sends this number of requests for one call:
 
-| client | `User-Agent` | 429 | 402 | 403 | `auto` |
-|---|---|--:|--:|--:|--:|
-| SDKs of OpenAI (not Python), Anthropic and Google | `OpenAI/JS`, `Anthropic/…`, `google-genai-sdk/` | 1 | 1 | 1 | 429 |
-| OpenAI, Python, also within LangChain and LiteLLM | `OpenAI/Python`, `AsyncOpenAI/Python` | 1 | 1 | 1 | 402 |
-| LlamaIndex (OpenAI) | `OpenAI/Python` | 3 | 1 | 1 | 402 |
-| aider | `aider/`, `litellm/` or `OpenAI/Python` | 10 and more | 8 | 8 | 402 |
-| Claude Code 2.1.197 | `claude-cli/` | 1 | 1 | 1 | 429 |
-| Codex 0.169 | `codex…` | 1 | 6 | 6 | 429 |
-| AI SDK 6.0.326 (OpenAI, Anthropic, Google) | `ai/`, `ai-sdk/` | 3 | 1 | 1 | 402 |
-| opencode | `opencode/` | 8 and more | 2 | 2 | 402 |
-| LiteLLM 1.106.2 (OpenAI, Anthropic) | `litellm/` or `OpenAI/Python` | 1 | 1 | 1 | 402 |
-| LangChain OpenAI 1.7.3 | `OpenAI/JS` or `OpenAI/Python` | 1 | 1 | 1 | 429 or 402 |
-| LangChain Google 4.4.1 | `langchain-google…` | 6, in 35 s | 1 | 1 | 402 |
-| gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 | 1 | 402 |
-| others | | | | | 429 |
+| client | `User-Agent` | 429 | 402, 403 |
+|---|---|---|---|
+| official SDKs, Claude Code 2.1.197, LiteLLM 1.106.2, LangChain OpenAI 1.7.3 | below | 1 | 1 |
+| Codex 0.169 | `codex…` | 1 | 6 |
+| AI SDK 6.0.326 | `ai/`, `ai-sdk/` | 3 | 1 |
+| LlamaIndex (OpenAI) | `OpenAI/Python` | 3 | 1 |
+| aider | `aider/`, `litellm/` or `OpenAI/Python` | 10 and more | 8 |
+| opencode | `opencode/` | 8 and more | 2 |
+| LangChain Google 4.4.1 | `langchain-google…` | 6, in 35 s | 1 |
+| gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 |
 
-Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the last column by `User-Agent`. (Measured on 2026-11-20 and
-2026-11-21, except LlamaIndex, aider, opencode and gemini-cli, which are from external audits.)
+Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the status by `User-Agent`:
+
+- 402: `OpenAI/Python`, `AsyncOpenAI/Python`, `litellm/`, and those of the last six rows
+- 429: all others, such as `OpenAI/JS`, `Anthropic/…`, `google-genai-sdk/`, `claude-cli/` and `codex…`
+
+(Measured on 2026-11-20 and 2026-11-21, except LlamaIndex, aider, opencode and gemini-cli, which are from external audits.)
 
 ## Paths that are not served
 

@@ -30,7 +30,7 @@ async fn each_client_reads_responses_and_streams_over_tls() {
     ]);
     let chosen: Vec<Client> = clients::ALL.into_iter().filter(|client| NAMES.contains(&client.name)).collect();
     assert_eq!(chosen.len(), NAMES.len());
-    let (lines, _) = run(&chosen, stage).await;
+    let (lines, _) = run(&chosen, &stage).await;
     for (client, lines) in chosen.iter().zip(&lines) {
         for case in ["ok", "stream"] {
             assert!(lines.iter().any(|line| line["case"] == case), "{} has no scenario of {case}", client.name);

@@ -10,7 +10,7 @@ use crate::store;
 const ASKS: [&str; 8] =
     ["embeddings", "images", "speech-events", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"];
 
-/// Model names that make the mock damage its responses; `docs/mock.md` describes them.
+/// Model names that make the mock damage its responses; `tollgate mock --help` describes them.
 const DAMAGES: [&str; 18] = [
     "broken-json",
     "deep",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::vitals::raise_descriptors;
 use e2e::{Call, Canary, Gateway, Setup, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format};
@@ -21,6 +21,10 @@ const SPREAD_MAX: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(2);
 /// Descriptors for both ends of a thousand connections.
 const DESCRIPTORS: u64 = 5_000;
+/// The number of clients of each kind that read nothing.
+const UNREAD: usize = 100;
+/// The window of a client that reads nothing.
+const WINDOW_BYTES: u32 = 2_048;
 const SOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A client of live figures, of which only the texts are read.
@@ -32,15 +36,29 @@ struct LiveClient {
 impl LiveClient {
     /// Connects, and waits for the first message.
     async fn open(gateway: &Gateway, key: &str, is_socket: bool) -> Self {
-        let mut stream = TcpStream::connect(gateway.control).await.unwrap();
-        let upgrade = if is_socket { SOCKET } else { "" };
-        let head =
-            format!("GET /api/live?topics=usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{upgrade}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
+        let stream = TcpStream::connect(gateway.control).await.unwrap();
         let mut client = Self { stream, read: Vec::new() };
+        client.ask(key, is_socket).await;
         client.until(if is_socket { b"HTTP/1.1 101 " } else { b"HTTP/1.1 200 " }).await;
         client.until(b"\"requests\":0,").await;
         client
+    }
+
+    /// Connects with a small window, and reads nothing.
+    async fn open_unread(gateway: &Gateway, key: &str, is_socket: bool) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(WINDOW_BYTES).unwrap();
+        let mut client = Self { stream: socket.connect(gateway.control).await.unwrap(), read: Vec::new() };
+        client.ask(key, is_socket).await;
+        client.stream.readable().await.unwrap();
+        client
+    }
+
+    async fn ask(&mut self, key: &str, is_socket: bool) {
+        let upgrade = if is_socket { SOCKET } else { "" };
+        let head =
+            format!("GET /api/live?topics=usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{upgrade}\r\n");
+        self.stream.write_all(head.as_bytes()).await.unwrap();
     }
 
     /// Reads until this text.
@@ -106,4 +124,32 @@ async fn a_thousand_live_clients_need_little_memory_and_get_each_message() {
         Some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn clients_that_read_nothing_need_little_memory_and_delay_no_other() {
+    let gateway =
+        Gateway::start(Setup::mocked().section("control", "{connections: {max: 4000, per_address: 4000}}")).await;
+    let key = gateway.key().await;
+    let mut reading = [LiveClient::open(&gateway, &key, true).await, LiveClient::open(&gateway, &key, false).await];
+    let before = gateway.vitals().memory_bytes();
+    let mut unread = Vec::new();
+    for nth in 0..UNREAD * 2 {
+        unread.push(LiveClient::open_unread(&gateway, &key, nth % 2 == 0).await);
+    }
+    // Each of these figures is a message to all clients.
+    for requests in 1..=5_u64 {
+        gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
+        gateway.counted(&key, requests).await;
+        for client in &mut reading {
+            client.until(format!("\"requests\":{requests},").as_bytes()).await;
+        }
+    }
+    let used = gateway.vitals().memory_bytes().saturating_sub(before);
+    let each = used / u64::try_from(UNREAD * 2).unwrap();
+    assert!(each <= CLIENT_BYTES_MAX, "{each} bytes per client");
+    // A client that reads again finds the newest figures.
+    for client in unread.iter_mut().take(2) {
+        client.until(b"\"requests\":5,").await;
+    }
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
 use e2e::python::python;
-use e2e::{Gateway, Setup, eventually, sdk};
+use e2e::{Gateway, Setup, eventually, is_long, sdk};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -88,23 +88,58 @@ async fn check_close(mut client: Command) {
     assert_eq!([client.line().await, client.line().await], ["late 0, late 1, late 2", "1000"]);
 }
 
-/// Returns the verdicts of Autobahn's cases about a server.
-async fn verdicts(url: &str) -> String {
-    let output = python("autobahn", "autobahn.py").env("URL", url).kill_on_drop(true).output().await.unwrap();
+/// A client reads the same code at a timeout of its route as at a shutdown.
+async fn check_timeouts(client: impl Fn() -> Command) {
+    let mut server = Script::start(python("current", "serve_websocket.py"));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
+    let route = |path: &str, timeouts: &str| {
+        format!("{{path: {path}, upstreams: backend, upgrades: [websocket], timeouts: {{{timeouts}}}}}")
+    };
+    let routes = [route("/idle", "idle: 1s"), route("/total", "total: 2s")].join(", ");
+    let gateway = Gateway::start(Setup::routed(address, &routes)).await;
+    let key = gateway.key().await;
+    for path in ["/idle", "/total"] {
+        let mut command = client();
+        command.env("URL", format!("ws://{}{path}", gateway.proxy)).env("KEY", &key);
+        let mut client = Script::start(command);
+        client.tell("wait").await;
+        assert_eq!(client.line().await, "1001", "{path}");
+    }
+}
+
+/// Returns the verdicts of Autobahn about a server, on the cases with these patterns or on all usual ones.
+async fn verdicts(url: &str, cases: &str) -> String {
+    let mut client = python("autobahn", "autobahn.py");
+    let output = client.env("URL", url).env("CASES", cases).kill_on_drop(true).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[tokio::test]
-async fn the_cases_of_autobahn_end_as_without_the_gateway() {
+/// Returns the verdicts about a server, which are the same behind the gateway.
+async fn same_verdicts(cases: &str) -> String {
     let mut server = Script::start(python("current", "serve_websocket.py"));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.line().await.parse().unwrap()));
     let route = "{path: /socket, upstreams: backend, upgrades: [websocket], auth: none}";
     let gateway = Gateway::start(Setup::routed(address, route)).await;
-    let direct = verdicts(&format!("ws://{address}")).await;
-    let routed = verdicts(&format!("ws://{}/socket", gateway.proxy)).await;
-    assert!(direct.lines().count() > 240 && direct.matches(" | OK | OK | ").count() > 200, "{direct}");
+    let direct = verdicts(&format!("ws://{address}"), cases).await;
+    let routed = verdicts(&format!("ws://{}/socket", gateway.proxy), cases).await;
     assert_eq!(direct, routed);
+    direct
+}
+
+#[tokio::test]
+async fn the_cases_of_autobahn_end_as_without_the_gateway() {
+    let verdicts = same_verdicts("").await;
+    assert!(verdicts.lines().count() > 240 && verdicts.matches(" | OK | OK | ").count() > 200, "{verdicts}");
+}
+
+#[tokio::test]
+async fn the_large_messages_of_autobahn_end_as_without_the_gateway() {
+    // Whole messages of up to 1 MiB, and one of 4 MiB in fragments. At length: up to 16 MiB, in fragments and writes of 64 bytes too.
+    let (cases, count_min) = if is_long() { ("9.*", 50) } else { ("9.1.1 9.1.3 9.2.1 9.2.3 9.3.7 9.4.7", 6) };
+    let verdicts = same_verdicts(cases).await;
+    let is_ok = verdicts.lines().all(|line| line.contains(" | OK | OK | "));
+    assert!(is_ok && verdicts.lines().count() >= count_min, "{verdicts}");
 }
 
 #[tokio::test]
@@ -120,6 +155,16 @@ async fn node_ws_reads_after_its_close_frame() {
 #[tokio::test]
 async fn python_websockets_reads_after_its_close_frame() {
     check_close(python("current", "calls_websocket.py")).await;
+}
+
+#[tokio::test]
+async fn node_ws_is_closed_at_a_timeout() {
+    check_timeouts(|| sdk::node("websocket.mjs")).await;
+}
+
+#[tokio::test]
+async fn python_websockets_is_closed_at_a_timeout() {
+    check_timeouts(|| python("current", "calls_websocket.py")).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod backend;
 mod client;
 mod incoming;
 mod model;
+mod receivers;
 mod request;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};

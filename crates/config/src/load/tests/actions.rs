@@ -2,6 +2,7 @@
 
 use super::errors::check;
 use super::*;
+use crate::snapshot::{ReceivedTarget, RequestedOrigin};
 
 #[test]
 fn a_route_has_one_action() {
@@ -44,4 +45,28 @@ error[bad_value]: `routes[0]` has `respond` and `redirect`
     }
     let error = read_text("routes: [{path: /a, redirect: {}}]\n").map(|_| ()).unwrap_err();
     assert_eq!(error.problems.len(), 1, "{error}");
+}
+
+#[test]
+fn a_redirect_replaces_the_parts_that_it_names() {
+    let received = ReceivedTarget { path: "/old/a%20b", query: Some("q=1&r") };
+    let from = RequestedOrigin { scheme: "http", host: "a.example:8080" };
+    let all = "scheme: https, host: b.example, port: 8443, path: {prefix: /new}, status: 308";
+    for (keys, status, expected) in [
+        (all, 308, "https://b.example:8443/new/a%20b?q=1&r"),
+        ("scheme: https", 307, "https://a.example/old/a%20b?q=1&r"),
+        ("host: b.example", 307, "http://b.example:8080/old/a%20b?q=1&r"),
+        ("port: 81, status: 302", 302, "http://a.example:81/old/a%20b?q=1&r"),
+        ("path: {prefix: /new}, status: 301", 301, "/new/a%20b?q=1&r"),
+        ("path: {prefix: /}", 307, "/a%20b?q=1&r"),
+        ("path: {regex: '^/old/', to: /x/}", 307, "/x/a%20b?q=1&r"),
+        ("path: /whole, host: b.example, status: 303", 303, "http://b.example:8080/whole?q=1&r"),
+    ] {
+        let source = format!("routes: [{{path: {{prefix: /old}}, redirect: {{{keys}}}}}]\n");
+        let snapshot = snapshot(&source);
+        let action = &snapshot.traffic.router.routes()[0].action;
+        let Action::Redirect(redirect) = action else { panic!("{keys}: {action:?}") };
+        assert_eq!(redirect.status.as_u16(), status, "{keys}");
+        assert_eq!(redirect.location(received, from).unwrap(), expected, "{keys}");
+    }
 }

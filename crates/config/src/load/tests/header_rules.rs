@@ -98,6 +98,26 @@ error[unknown_name]: `${path.name}` is no value of a request
 }
 
 #[test]
+fn fields_of_framing_and_statuses_without_content_are_no_part_of_a_change() {
+    let check = |rules: String| {
+        let error = read_text(&file("/a", "key", &rules)).map(|_| ()).expect_err(&rules);
+        assert!(error.problems.iter().all(|problem| problem.code == Code::BadValue), "{error}");
+        assert!(error.problems.iter().all(|problem| problem.place.is_some()), "{error}");
+    };
+    for status in [100, 101, 199, 204, 205, 304, 600] {
+        check(format!("{{response: {{status: {{{status}: 200}}}}}}"));
+        check(format!("{{response: {{status: {{200: {status}}}}}}}"));
+    }
+    for name in ["Connection", "content-length", "Keep-Alive", "TE", "Trailer", "Transfer_Encoding", "upgrade"] {
+        for side in ["request", "response"] {
+            for list in ["remove_headers: [NAME]", "add_headers: {NAME: a}", "append_headers: {NAME: a}"] {
+                check(format!("{{{side}: {{{}}}}}", list.replace("NAME", name)));
+            }
+        }
+    }
+}
+
+#[test]
 fn credentials_of_the_vault_are_read_and_shown_as_references() {
     let folder = tempfile::tempdir().unwrap();
     let of_file = folder.path().join("value");

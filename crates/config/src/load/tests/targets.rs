@@ -1,7 +1,10 @@
 //! Errors in the targets of models.
 
+use access::Tokens;
+
 use super::errors::check_codes;
 use super::*;
+use crate::snapshot::TargetLimits;
 
 #[test]
 fn targets_that_cannot_be_tried_are_errors_at_their_place() {
@@ -19,10 +22,55 @@ fn targets_that_cannot_be_tried_are_errors_at_their_place() {
         (format!("{two}, cooldown: {{failures: 0}}"), 108),
         (format!("{two}, cooldown: {{time: 1h, max: 1m}}"), 113),
         (format!("{two}, sticky: 0s"), 95),
+        ("targets: [{provider: mock, model: a, limits: {requests: 0}}]".to_owned(), 76),
+        ("targets: [{provider: mock, model: a, limits: {tokens: 1000000000001}}]".to_owned(), 74),
+        ("targets: [{provider: mock, model: a, limits: {concurrent: -1}}]".to_owned(), 78),
     ] {
         check_codes(&model(&rest), &[("bad_value", 1, column)]);
     }
     check_codes(&model("targets: [{provider: mock, model: a}, {provider: moc, model: b}]"), &[("unknown_name", 1, 69)]);
+}
+
+#[test]
+fn a_provider_that_is_the_gateway_itself_is_an_error_at_its_url() {
+    let source = |listen: &str, url: &str| {
+        format!("listen: {listen}\nproviders: [{{name: own, kind: openai, credential: x, base_url: '{url}'}}]")
+    };
+    for (listen, url) in [
+        ("127.0.0.1:9001", "http://127.0.0.1:9001/v1"),
+        ("127.0.0.1:9001", "https://localhost:9001/v1"),
+        ("0.0.0.0:9001", "http://127.0.0.2:9001/v1"),
+        ("'[::]:9001'", "http://localhost:9001/v1"),
+        ("'[::1]:9001'", "http://[::1]:9001/v1"),
+        ("10.0.0.7:80", "http://10.0.0.7/v1"),
+        ("['127.0.0.1:9000', '127.0.0.1:9001']", "http://127.0.0.1:9001/v1"),
+    ] {
+        check_codes(&source(listen, url), &[("bad_value", 2, 64)]);
+    }
+    for (listen, url) in [
+        ("127.0.0.1:9001", "http://127.0.0.1:9002/v1"),
+        ("127.0.0.1:9001", "http://127.0.0.2:9001/v1"),
+        ("10.0.0.7:9001", "http://localhost:9001/v1"),
+        ("127.0.0.1:9001", "https://llm.example:9001/v1"),
+    ] {
+        assert_eq!(snapshot(&source(listen, url)).traffic.providers.len(), 1, "{listen} {url}");
+    }
+}
+
+#[test]
+fn a_target_with_limits_has_rules_even_if_it_is_the_only_one() {
+    let entry = |limits: &str| {
+        let source = format!("mock: true\nmodels: [{{name: a, targets: [{{provider: mock, model: a{limits}}}]}}]\n");
+        snapshot(&source).traffic.mock.models.remove(0)
+    };
+    for none in ["", ", limits: {}"] {
+        let entry = entry(none);
+        assert!(entry.fallback.is_none() && entry.targets[0].limits.is_none(), "{none}");
+    }
+    let entry = entry(", limits: {requests: 500, tokens: 300000, concurrent: 40}");
+    assert_eq!(entry.fallback.map(|rules| rules.attempts), Some(0));
+    let limits = TargetLimits { requests: Some(500), tokens: Some(Tokens(300_000)), concurrent: Some(40) };
+    assert_eq!(entry.targets[0].limits, Some(limits));
 }
 
 #[test]

@@ -70,6 +70,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "a schema compares whole entries only",
     ),
     (
+        "{name: own, kind: openai, credential: x, base_url: ",
+        "listen: 127.0.0.1:9001\nproviders: [{name: own, kind: openai, credential: x, base_url: 'http://127.0.0.1:9001/v1'}]",
+        "the schema does not compare two keys of different sections",
+    ),
+    (
         "model: a, weight: 0}, {provider: mock, model: b, weight: 0}",
         "models: [{name: a, targets: [{provider: mock, model: a, weight: 0}, {provider: mock, model: b, weight: 0}]}]",
         "a weight that is absent is 1",

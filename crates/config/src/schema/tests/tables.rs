@@ -117,7 +117,7 @@ fn joined(path: &str, key: &str) -> String {
 }
 
 fn row(key: &KeySpec, name: String, heading: Option<&str>) -> KeyRow {
-    let value = without_bounds(&key.field.cell());
+    let value = with_dashes(&without_bounds(&key.field.cell()));
     let value = match heading {
         // GitHub makes the anchor of a heading from its letters.
         Some(heading) => {
@@ -127,7 +127,21 @@ fn row(key: &KeySpec, name: String, heading: Option<&str>) -> KeyRow {
         }
         None => value,
     };
-    KeyRow { names: vec![name], value, default: key.field.default_cell(), meaning: key.doc.trim().to_owned() }
+    // A key without a default is unset, which the page says once.
+    let default = Some(key.field.default_cell()).filter(|default| default != "none").unwrap_or_default();
+    KeyRow { names: vec![name], value, default, meaning: key.doc.trim().to_owned() }
+}
+
+/// Returns the values with each range as `1–256`.
+fn with_dashes(values: &str) -> String {
+    let mut parts = values.split(" to ");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_bound = part.starts_with(|first: char| first == '`' || first.is_ascii_digit());
+        text.push_str(if is_bound { "–" } else { " to " });
+        text.push_str(part);
+    }
+    text
 }
 
 /// Returns the values without the maximum length of lists, mappings and paths, which `tollgate check` reports.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::field::{Entries, Values, default, list, nested, optional, required, sections};
+use super::super::field::{Entries, Values, default, list, maybe_nested, nested, optional, required, sections};
 use super::super::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
 use super::super::section;
 use super::{ANY_NAME, MODEL};
@@ -70,7 +70,20 @@ section! {
         model: Option<Input<String>> = required(MODEL);
         /// The share of calls with `weighted`; 0 is last.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
-        later: prompt_cache, price_as, limits;
+        /// [Limits](fallback.md#limits-of-a-target) per process. At a limit, calls use the next target.
+        limits: Option<TargetLimitsInput> = maybe_nested::<TargetLimitsInput>();
+        later: prompt_cache, price_as;
+    }
+}
+
+section! {
+    TargetLimitsInput {
+        /// Maximum calls in a minute.
+        requests: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
+        /// Maximum tokens in a minute, counted when a response ends.
+        tokens: Option<Input<u64>> = optional(Whole::<u64>::new(1, 1_000_000_000_000), "no limit");
+        /// Maximum calls in flight.
+        concurrent: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
     }
 }
 

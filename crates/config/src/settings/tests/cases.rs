@@ -4,7 +4,7 @@
 pub(super) const BASE: &str = "
 redis: redis://h
 providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b}}, {name: mock, kind: mock}]
-models: [{name: fast, targets: [{provider: openai, model: gpt}]}]
+models: [{name: fast, targets: [{provider: openai, model: gpt, limits: {requests: 5}}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [b], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]

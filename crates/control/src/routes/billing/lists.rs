@@ -7,7 +7,8 @@ use std::sync::Arc;
 use access::{Refusal, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
-use ledger::billing::{BilledUser, StoredInvoice, invoices as rows, parties, payments as payment_rows};
+use billing::rules::payment::PaymentState;
+use ledger::billing::{BilledUser, PaymentFilter, StoredInvoice, invoices as rows, parties, payments as payment_rows};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use super::invoices::{STATES, whole};
 use super::views::{InvoiceView, PaymentView};
 use crate::finance::Finance;
 use crate::input::{self, Segment};
-use crate::listing::{self, PageQuery};
+use crate::listing;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -27,6 +28,23 @@ use crate::state::App;
 #[serde(deny_unknown_fields)]
 pub(in crate::routes) struct AllInvoicesQuery {
     /// Only invoices in this state: `review`, `open`, `paid`, `void` or `uncollectible`.
+    state: Option<String>,
+    /// The maximum number of items on the page. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The value of `next` of the previous page. Without it, the first page is returned.
+    cursor: Option<String>,
+}
+
+/// The query of the payments of all users.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct AllPaymentsQuery {
+    /// Only payments of this user.
+    user_id: Option<Uuid>,
+    /// Only payments in this state: `created`, `pending`, `held`, `paid`, `failed`, `reversed`, `partly_refunded`, `refunded`
+    /// or `charged_back`.
     state: Option<String>,
     /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
@@ -134,9 +152,9 @@ pub(in crate::routes) async fn invoice(
     whole(&app, invoice.id).await
 }
 
-/// Lists the payments of all users that finance should look at, newest first: those that the fraud check holds, and those
-/// that a bank took back.
-#[utoipa::path(get, path = "/api/billing/payments", tag = "billing", params(PageQuery),
+/// Lists payments of all users, newest first. Without a filter, the list has those that finance should look at: the fraud
+/// check holds them, or a bank took them back.
+#[utoipa::path(get, path = "/api/billing/payments", tag = "billing", params(AllPaymentsQuery),
     security(("token" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = BilledPaymentsView, example = json!({
         "items": [{"user": {"id": "0199aa00-0000-7000-8000-000000000001", "name": "Ada", "email": "ada@example.com"},
@@ -151,13 +169,15 @@ pub(in crate::routes) async fn payments(
     _finance: Finance,
     request: Request,
 ) -> Result<Json<BilledPaymentsView>, Problem> {
-    let PageQuery { limit, cursor } = input::query(request.uri())?;
+    let AllPaymentsQuery { user_id, state, limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
     let store = books(&app)?.store();
-    let mut found = payment_rows::odd(store, before, limit + 1).await?;
+    let state = state.as_deref().map(payment_state).transpose()?;
+    let of = PaymentFilter { user: user_id.map(UserId), state: state.map(PaymentState::as_str) };
+    let mut found = payment_rows::listed(store, of, before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |payment| payment.id);
-    let users = by_id(parties::of_payments(store, &found).await?);
+    let users = by_id(parties::of_payments(store, &found, of).await?);
     let items = found
         .iter()
         .map(|of| BilledPaymentView {
@@ -167,6 +187,14 @@ pub(in crate::routes) async fn payments(
         })
         .collect();
     Ok(Json(BilledPaymentsView { items, next }))
+}
+
+/// Parses the name of a payment's state.
+fn payment_state(name: &str) -> Result<PaymentState, Problem> {
+    PaymentState::of_name(name).ok_or_else(|| {
+        let names = PaymentState::ALL.map(PaymentState::as_str).join(", ");
+        Problem::new(Refusal::BadRequest, format!("`state` is one of {names}"))
+    })
 }
 
 impl From<BilledUser> for BilledUserView {

@@ -65,7 +65,7 @@ struct Skip {
     model: String,
     /// `format` (the provider does not support it), `credential` (the client has none), `cooldown` (left out after
     /// failures), `breaker` (the circuit breaker is open), `price` (a budget needs an unknown price or bound), `connect`
-    /// (no connection could be opened), or a word of a newer version.
+    /// (no connection could be opened), `limit` (at one of the target's limits), or a word of a newer version.
     reason: String,
     /// The number of `attempts` that precede it.
     attempts_before: u8,

@@ -1,6 +1,7 @@
 //! Subscriptions, invoices and payments, beside a stub of the payment provider.
 
 mod bad_input;
+mod close;
 mod finance;
 mod lists;
 mod receipts;
@@ -382,6 +383,7 @@ async fn without_billing_nothing_is_sold() {
         get(world.address, path, &[&root]).await.refuses(404, "not_found");
     }
     call(world.address, "PATCH /api/billing/profile", &[&root, JSON], "{}").await.refuses(404, "not_found");
+    post(world.address, "/api/billing/close", &[&root], "{}").await.refuses(404, "not_found");
     let plan = r#"{"plan":"pro"}"#;
     post(world.address, "/api/subscription/preview", &headers, plan).await.refuses(404, "not_found");
     let top_up = r#"{"amount":20000,"method":"qris"}"#;

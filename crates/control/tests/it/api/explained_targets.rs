@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::Role;
 use serde_json::{Value, json};
-use telemetry::{BackendBoard, BackendCondition, TARGET_RESULTS, TargetStatus};
+use telemetry::{BackendBoard, BackendCondition, ReachedLimit, TARGET_RESULTS, TargetStatus};
 
 use crate::api::explain::limited;
 use crate::api::upstreams::status;
@@ -18,10 +18,11 @@ providers:
   - {name: second, kind: openai, base_url: 'http://127.0.0.2:9/v1', credential: sk-of-a-test}
   - {name: third, kind: openai, base_url: 'http://127.0.0.3:9/v1', credential: vault}
   - {name: fourth, kind: openai, base_url: 'http://127.0.0.4:9/v1', credential: sk-of-a-test}
+  - {name: fifth, kind: openai, base_url: 'http://127.0.0.6:9/v1', credential: sk-of-a-test}
   - {name: claude, kind: anthropic, base_url: 'http://127.0.0.5:9', credential: sk-of-a-test}
 models:
   - {name: smart, targets: [{provider: first, model: a}, {provider: second, model: a}, {provider: third, model: a},
-     {provider: fourth, model: a}, {provider: claude, model: a}]}
+     {provider: fourth, model: a}, {provider: claude, model: a}, {provider: fifth, model: a}]}
 ";
 
 #[tokio::test]
@@ -35,14 +36,18 @@ async fn each_skipped_target_has_its_reason() {
         ]
     });
     board.set_targets(|| {
-        let target = |provider: &str, cooled_down| TargetStatus {
+        let target = |provider: &str, cooled_down, reached_limit| TargetStatus {
             provider: provider.into(),
             model: "a".into(),
             attempts: [0; TARGET_RESULTS.len()],
             cooled_down,
+            reached_limit,
+            limit_skips: 0,
             content_us: None,
         };
-        vec![target("first", Some(Duration::from_millis(11_200))), target("fourth", None)]
+        let reached = Some(ReachedLimit { limit: "tokens", left: Duration::from_millis(20_100) });
+        let cooled = Some(Duration::from_millis(11_200));
+        vec![target("first", cooled, reached), target("fourth", None, None), target("fifth", None, reached)]
     });
     let world = World::start_with_board(Arc::new(board)).await;
     world.configure(|running| running.traffic = limited(CONFIGURED).traffic);
@@ -59,7 +64,9 @@ async fn each_skipped_target_has_its_reason() {
     let cooled = json!("it is left out after failures, for 12 s more");
     let open = json!("the circuit breaker of the provider is open");
     let format = json!("the provider does not support the format chat");
-    assert_eq!(explain(None).await, [cooled.clone(), open.clone(), Value::Null, Value::Null, format.clone()]);
+    let full = json!("its limit `tokens` is reached, for at least 21 s more");
+    let expected = [cooled.clone(), open.clone(), Value::Null, Value::Null, format.clone(), full.clone()];
+    assert_eq!(explain(None).await, expected);
     let missing = json!("the client has no credential for the provider");
-    assert_eq!(explain(Some(ada.key.0.to_string())).await, [cooled, open, missing, Value::Null, format]);
+    assert_eq!(explain(Some(ada.key.0.to_string())).await, [cooled, open, missing, Value::Null, format, full]);
 }

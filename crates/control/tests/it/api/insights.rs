@@ -1,5 +1,6 @@
 //! The insights of a day: figures of one day as classes, a brief, and savings.
 
+mod bad_input;
 mod configured;
 mod golden;
 mod labels;

@@ -36,7 +36,7 @@ fn script(text: &str) -> (TempDir, String) {
 /// system reports it as busy, and the script is started again.
 async fn ended(command: &[String], within: Duration) -> Result<(), String> {
     loop {
-        let result = timeout(within, run(command, &endpoint())).await;
+        let result = timeout(within, run(command, &endpoint(), None)).await;
         let result = result.map_or_else(|_| Err("late".to_owned()), |result| result.map_err(|error| error.to_string()));
         if !result.as_ref().is_err_and(|cause| cause.contains("Text file busy")) {
             return result;
@@ -128,6 +128,18 @@ async fn a_script_leaves_no_process_that_holds_its_output() {
     let command = [path, pid.to_str().unwrap().to_owned()];
     assert_eq!(ended(&command, PATIENCE).await, Err("the script failed: exit status: 3".to_owned()));
     is_gone(&pid).await;
+}
+
+#[tokio::test]
+async fn a_process_that_has_left_the_group_is_not_waited_for() {
+    let (folder, path) =
+        script("setsid sh -c 'echo $$ > \"$0\"; exec sleep 600' \"$1\" & while ! [ -s \"$1\" ]; do :; done; exit 3");
+    let pid = folder.path().join("pid");
+    let command = [path, pid.to_str().unwrap().to_owned()];
+    assert_eq!(ended(&command, PATIENCE).await, Err("the script failed: exit status: 3".to_owned()));
+    let left: i32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    assert!(Path::new("/proc").join(left.to_string()).exists(), "it holds the output open");
+    kill(Pid::from_raw(left).unwrap());
 }
 
 #[tokio::test]

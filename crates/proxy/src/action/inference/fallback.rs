@@ -16,15 +16,16 @@ use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
 use super::target_call::{InferenceRequest, TargetCall};
-use super::tries::{NoTry, Tries};
+use super::tries::{NoTry, SkippedTry, Tries};
 use crate::account::RequestAccount;
 use crate::action::{Handled, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::attempts::{TargetAttempt, TargetFailure};
-use crate::upstream::targets::{TargetState, id};
+use crate::upstream::targets::limits::TargetPermit;
+use crate::upstream::targets::{EntryTarget, TargetState, TargetUnavailable, id};
 
-/// A call whose model may have more than one attempt.
+/// A call whose model may have more than one attempt, or whose targets have limits.
 pub(super) struct FallbackCall<'a> {
     pub(super) of: InferenceRequest<'a>,
     pub(super) entry: &'a Arc<Model>,
@@ -74,9 +75,10 @@ impl FallbackCall<'_> {
             } else if !call.reserve_more(account).await? {
                 return self.failed(account, state, NoTry::Spent);
             }
+            account.permits.target = state.tries.take_permit().map(TargetPermit::sent);
             account.retries = state.tries.attempts - 1;
             let may_continue = state.tries.may_continue(account.request.read_clock());
-            let tried = self.tried(account, next.target, target, known);
+            let tried = self.tried(account, next.target, target, &known.state);
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
@@ -147,7 +149,7 @@ impl FallbackCall<'_> {
         &self,
         account: &mut RequestAccount,
         parsed: &ParsedCall,
-        states: &[Arc<TargetState>],
+        states: &[EntryTarget],
         session: Option<u64>,
     ) -> Result<Vec<usize>, Problem> {
         let now = account.request.read_clock();
@@ -165,10 +167,10 @@ impl FallbackCall<'_> {
         }
     }
 
-    /// Notes the targets that were left out when it was their turn.
+    /// Notes the targets that no call could use when it was their turn.
     fn skip_left_out(&self, account: &mut RequestAccount, tries: &mut Tries<'_>) {
-        for target in tries.take_left_out() {
-            self.skip(account, target, SkipReason::Cooldown);
+        for SkippedTry { target, reason } in tries.take_left_out() {
+            self.skip(account, target, reason);
         }
     }
 
@@ -220,9 +222,13 @@ impl FallbackCall<'_> {
                 Ok(Handled::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
             }
             (Some(AttemptError::Problem(problem)), _) => Err(*problem),
-            (None, NoTry::LeftOut(until)) => {
+            (None, NoTry::LeftOut(TargetUnavailable { reason, until })) => {
                 let after = until.saturating_duration_since(account.request.read_at());
-                let message = "all providers of this model have failed lately, and none is tried yet";
+                let message = if reason == SkipReason::Limit {
+                    "all providers of this model are at their limits, or have failed lately"
+                } else {
+                    "all providers of this model have failed lately, and none is tried yet"
+                };
                 Err(no_healthy_upstream(message, Some(after)))
             }
             (None, NoTry::Spent) => Err(no_healthy_upstream("no provider of this model takes calls now", None)),

@@ -1,7 +1,5 @@
 //! The order in which the targets of a model are tried.
 
-use std::sync::Arc;
-
 use access::NanoUsd;
 use config::snapshot::{Model, TargetStrategy};
 use meter::SkipReason;
@@ -13,12 +11,12 @@ use crate::account::RequestAccount;
 use crate::action::credential;
 use crate::forward::fraction;
 use crate::refusal::problem::Problem;
-use crate::upstream::targets::TargetState;
+use crate::upstream::targets::EntryTarget;
 
 /// The targets among which a call chooses.
 pub(super) struct TargetChoice<'a> {
     pub(super) entry: &'a Model,
-    pub(super) states: &'a [Arc<TargetState>],
+    pub(super) states: &'a [EntryTarget],
     pub(super) strategy: TargetStrategy,
     /// The target of the call's session.
     pub(super) kept: Option<usize>,
@@ -49,7 +47,7 @@ impl TargetChoice<'_> {
             }
             TargetStrategy::Fastest => {
                 let now = account.request.read_at();
-                order.sort_by_key(|target| states.get(*target).map_or(0, |state| state.compared_us(now)));
+                order.sort_by_key(|target| states.get(*target).map_or(0, |known| known.state.compared_us(now)));
             }
             TargetStrategy::Cheapest => {
                 let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
@@ -96,7 +94,7 @@ impl TargetChoice<'_> {
     /// Chooses a target that is not left out by weight; `chance` is from 0 to below 1.
     fn by_weight(&self, order: &[usize], now: Instant, chance: f64) -> Option<usize> {
         let Self { entry, states, .. } = self;
-        let is_used = |target: &usize| states.get(*target).is_some_and(|state| state.cooldown.until(now).is_none());
+        let is_used = |target: &usize| states.get(*target).is_some_and(|known| known.unavailable(now).is_none());
         let weight = |target: usize| f64::from(entry.targets.get(target).map_or(0, |target| target.weight));
         let weighted = || order.iter().copied().filter(is_used).map(|target| (target, weight(target)));
         let mut left = chance * weighted().map(|(_, weight)| weight).sum::<f64>();
@@ -117,6 +115,7 @@ fn to_front(order: &mut [usize], target: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use access::Credits;
@@ -132,7 +131,12 @@ mod tests {
         let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
         let provider = Arc::new(Provider { name, kind, origin, credential, tls: None });
         let weights = [(90, "a"), (10, "b"), (0, "c")];
-        let target = |(weight, model): (u32, &str)| Target { provider: provider.clone(), model: model.into(), weight };
+        let target = |(weight, model): (u32, &str)| Target {
+            provider: provider.clone(),
+            model: model.into(),
+            weight,
+            limits: None,
+        };
         let targets = weights.into_iter().map(target).collect();
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
         let (states, now) = (Targets::default().of(&entry), Instant::now());
@@ -142,7 +146,7 @@ mod tests {
         let count = |target| of_hundred.iter().filter(|chosen| **chosen == Some(target)).count();
         assert_eq!([0, 1, 2].map(count), [90, 10, 0]);
         let rules = CooldownRules { failures: 1, time: Duration::from_secs(30), max: Duration::from_secs(600) };
-        states[0].cooldown.failed(&rules, CooldownCause::Failure, now, now);
+        states[0].state.cooldown.failed(&rules, CooldownCause::Failure, now, now);
         assert_eq!((chosen(0.0), chosen(0.99)), (Some(1), Some(1)), "the first one is left out");
     }
 

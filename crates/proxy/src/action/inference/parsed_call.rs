@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::account::RequestAccount;
 use crate::body;
 use crate::body::inflate;
-use crate::body::inflate::{Coding, CompressedContent, InflationGuard};
+use crate::body::inflate::{Coding, CompressedContent};
 use crate::body::{BodyBounds, IncomingBody};
 use crate::capacity::MemoryPermit;
 use crate::client::head::{Head, text};
@@ -86,10 +86,13 @@ async fn plain(
     let permit = permit.map_err(|_| {
         Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
     })?;
-    let (guard, InflatedBounds { bytes_max, held }) = (InflationGuard::default(), bounds);
-    let content = CompressedContent { coding, body, demand: guard.demand() };
-    // The permit returns with the result, when the thread is free for the next body.
-    let (inflated, _permit) = off_worker(move || (inflate::inflate(content, bytes_max, held), permit)).await?;
+    let InflatedBounds { bytes_max, held } = bounds;
+    let work = inflate::while_wanted(move |demand| {
+        let inflated = inflate::inflate(CompressedContent { coding, body, demand }, bytes_max, held);
+        // The permit returns with the result, when the thread is free for the next body.
+        (inflated, permit)
+    });
+    let (inflated, _permit) = work.await?;
     inflated
 }
 

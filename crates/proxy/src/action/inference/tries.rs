@@ -1,18 +1,19 @@
 //! The targets of one call in the order in which they are tried, and the pauses between attempts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::FallbackRules;
+use meter::SkipReason;
 use tokio::time::Instant;
 
 use crate::forward::{fraction, pause};
-use crate::upstream::targets::TargetState;
+use crate::upstream::targets::limits::TargetPermit;
+use crate::upstream::targets::{EntryTarget, TargetUnavailable};
 
 /// The attempts of one call.
 pub(super) struct Tries<'a> {
     rules: &'a FallbackRules,
-    states: &'a [Arc<TargetState>],
+    states: &'a [EntryTarget],
     /// The targets that may be tried, in their order.
     order: Vec<TriedTarget>,
     /// The position in `order` of the target that is tried next.
@@ -21,8 +22,10 @@ pub(super) struct Tries<'a> {
     rounds: u32,
     /// The number of attempts so far.
     pub(super) attempts: u32,
-    /// The numbers of the targets whose turn it was while they were left out.
-    left_out: Vec<usize>,
+    /// The targets whose turn it was while no call could use them.
+    left_out: Vec<SkippedTry>,
+    /// The permit of the attempt that has begun, if its target has limits.
+    permit: Option<TargetPermit>,
     /// The time after which no attempt begins.
     until: Instant,
 }
@@ -33,6 +36,14 @@ struct TriedTarget {
     target: usize,
     /// How often it was its turn.
     turns: u32,
+}
+
+/// A target that a call does not try when it is its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SkippedTry {
+    /// The number of the target.
+    pub(super) target: usize,
+    pub(super) reason: SkipReason,
 }
 
 /// The next attempt of a call.
@@ -49,22 +60,23 @@ pub(super) struct NextTry {
 pub(super) enum NoTry {
     /// The rules allow none.
     Spent,
-    /// All targets are left out until this time or later.
-    LeftOut(Instant),
+    /// No target may be used. This one may be the soonest.
+    LeftOut(TargetUnavailable),
 }
 
 impl<'a> Tries<'a> {
     /// Returns the attempts of a call that begins at `now` and must end at `total_at`.
     pub(super) fn new(
         rules: &'a FallbackRules,
-        states: &'a [Arc<TargetState>],
+        states: &'a [EntryTarget],
         order: Vec<usize>,
         now: Instant,
         total_at: Instant,
     ) -> Self {
         let until = (now + rules.within).min(total_at);
         let order = order.into_iter().map(|target| TriedTarget { target, turns: 0 }).collect();
-        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out: Vec::new(), until }
+        let (left_out, permit) = (Vec::new(), None);
+        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out, permit, until }
     }
 
     /// Whether there may be a further attempt after the current one.
@@ -79,24 +91,33 @@ impl<'a> Tries<'a> {
         }
         while let Some(&TriedTarget { target, .. }) = self.order.get(self.position) {
             self.position += 1;
-            if self.state(target).is_some_and(|state| state.cooldown.until(now).is_none()) {
-                return Ok(NextTry { target, after: Duration::ZERO });
+            match self.unavailable(target, now) {
+                None => return Ok(NextTry { target, after: Duration::ZERO }),
+                Some(why) => self.leave_out(target, why.reason),
             }
-            self.left_out.push(target);
         }
         self.again(now)
     }
 
-    /// Removes and returns the numbers of the targets that were left out when it was their turn.
-    pub(super) fn take_left_out(&mut self) -> Vec<usize> {
+    /// Removes and returns the targets that no call could use when it was their turn.
+    pub(super) fn take_left_out(&mut self) -> Vec<SkippedTry> {
         std::mem::take(&mut self.left_out)
+    }
+
+    /// Removes and returns the permit of the attempt that has begun, if its target has limits.
+    pub(super) fn take_permit(&mut self) -> Option<TargetPermit> {
+        self.permit.take()
     }
 
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
     pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
-        if self.state(target).is_none_or(|state| state.cooldown.admit(now).is_err()) {
-            self.left_out.push(target);
-            return false;
+        let Some(known) = self.states.get(target) else { return false };
+        match known.admit(now) {
+            Ok(permit) => self.permit = permit,
+            Err(reason) => {
+                self.leave_out(target, reason);
+                return false;
+            }
         }
         self.attempts += 1;
         self.skip(target);
@@ -122,19 +143,21 @@ impl<'a> Tries<'a> {
     /// Returns the attempt at a target that was tried or left out before: the one that may be used soonest.
     fn again(&mut self, now: Instant) -> Result<NextTry, NoTry> {
         let free_at = |tried: &TriedTarget| {
-            let until = self.state(tried.target).and_then(|state| state.cooldown.until(now));
-            (until.unwrap_or(now), tried.turns, tried.target)
+            let why = self.unavailable(tried.target, now);
+            (why.map_or(now, |why| why.until), tried.turns, tried.target, why)
         };
         // The earliest one; of several, the one that was tried least often, and then the first in the order.
-        let sooner = |best: (Instant, u32, usize), next: (Instant, u32, usize)| {
-            if (next.0, next.1) < (best.0, best.1) { next } else { best }
-        };
-        let Some((free_at, _, target)) = self.order.iter().map(free_at).reduce(sooner) else {
+        let Some((free_at, _, target, why)) = self
+            .order
+            .iter()
+            .map(free_at)
+            .reduce(|best, next| if (next.0, next.1) < (best.0, best.1) { next } else { best })
+        else {
             return Err(NoTry::Spent);
         };
         let wait = free_at.saturating_duration_since(now);
         if self.attempts == 0 || wait > self.rules.backoff_max {
-            return Err(if wait.is_zero() { NoTry::Spent } else { NoTry::LeftOut(free_at) });
+            return Err(why.map_or(NoTry::Spent, NoTry::LeftOut));
         }
         let after = wait.max(pause(self.rules.backoff, self.rules.backoff_max, self.rounds, fraction()));
         if now + after >= self.until {
@@ -144,14 +167,25 @@ impl<'a> Tries<'a> {
         Ok(NextTry { target, after })
     }
 
-    fn state(&self, target: usize) -> Option<&Arc<TargetState>> {
-        self.states.get(target)
+    /// Returns why no call may use the target with this number, if none may.
+    fn unavailable(&self, target: usize, now: Instant) -> Option<TargetUnavailable> {
+        self.states.get(target).and_then(|known| known.unavailable(now))
+    }
+
+    /// Notes that the call does not try the target with this number now.
+    fn leave_out(&mut self, target: usize, reason: SkipReason) {
+        if let Some(known) = self.states.get(target) {
+            known.skipped(reason);
+        }
+        self.left_out.push(SkippedTry { target, reason });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use config::snapshot::{CooldownRules, Model};
+    use std::sync::Arc;
+
+    use config::snapshot::{CooldownRules, Model, TargetLimits};
     use config::snapshot::{Credential, FallbackCause, Origin, Provider, Target, TargetStrategy};
 
     use super::*;
@@ -172,12 +206,20 @@ mod tests {
         }
     }
 
-    fn states(count: usize) -> Vec<Arc<TargetState>> {
+    fn states(count: usize) -> Vec<EntryTarget> {
+        limited(count, None)
+    }
+
+    /// Returns targets, of which the first one has limits.
+    fn limited(count: usize, limits: Option<TargetLimits>) -> Vec<EntryTarget> {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let credential = Credential::None;
         let provider =
             Arc::new(Provider { name: "p".into(), kind: ai::ProviderKind::Mock, origin, credential, tls: None });
-        let target = |n: usize| Target { provider: provider.clone(), model: n.to_string().into(), weight: 1 };
+        let target = |n: usize| {
+            let limits = limits.filter(|_| n == 0);
+            Target { provider: provider.clone(), model: n.to_string().into(), weight: 1, limits }
+        };
         let targets = (0..count).map(target).collect();
         let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };
         Targets::default().of(&model)
@@ -209,21 +251,44 @@ mod tests {
         let new = || Tries::new(&rules, &states, vec![0, 1], now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
-            states[target].cooldown.failed(&rules.cooldown, cause, now, now);
+            states[target].state.cooldown.failed(&rules.cooldown, cause, now, now);
         };
         refuses(0, 2);
         let mut tries = new();
         assert_eq!(tries.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
-        assert_eq!((tries.take_left_out(), tries.take_left_out()), (vec![0], Vec::new()));
+        let skipped = SkippedTry { target: 0, reason: SkipReason::Cooldown };
+        assert_eq!((tries.take_left_out(), tries.take_left_out()), (vec![skipped], Vec::new()));
         assert!(tries.begin(1, now));
         refuses(1, 20);
         assert_eq!(tries.next(now), Ok(NextTry { target: 0, after: Duration::from_secs(2) }));
         let mut all_out = new();
-        assert_eq!(all_out.next(now), Err(NoTry::LeftOut(now + Duration::from_secs(2))));
+        let soonest = TargetUnavailable { reason: SkipReason::Cooldown, until: now + Duration::from_secs(2) };
+        assert_eq!(all_out.next(now), Err(NoTry::LeftOut(soonest)));
         assert_eq!(all_out.attempts, 0);
         let (mut other, then) = (new(), now + Duration::from_secs(2));
         assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
-        assert_eq!((tries.take_left_out(), other.take_left_out()), (Vec::new(), vec![0]));
+        assert_eq!((tries.take_left_out(), other.take_left_out()), (Vec::new(), vec![skipped]));
+    }
+
+    #[test]
+    fn a_target_at_its_limit_is_skipped_and_the_only_one_is_not_called() {
+        let limits = TargetLimits { concurrent: Some(1), ..TargetLimits::default() };
+        let (rules, states, now) = (rules(3), limited(2, Some(limits)), Instant::now());
+        let new = |order| Tries::new(&rules, &states, order, now, now + Duration::from_secs(600));
+        let mut first = new(vec![0, 1]);
+        assert!(first.next(now).is_ok() && first.begin(0, now));
+        let permit = first.take_permit();
+        assert!(permit.is_some() && first.take_permit().is_none());
+        let mut second = new(vec![0, 1]);
+        assert_eq!(second.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
+        let skipped = SkippedTry { target: 0, reason: SkipReason::Limit };
+        assert_eq!(second.take_left_out(), [skipped]);
+        assert!(second.begin(1, now) && second.take_permit().is_none(), "the other one has no limits");
+        let soonest = TargetUnavailable { reason: SkipReason::Limit, until: now + Duration::from_secs(1) };
+        assert_eq!(new(vec![0]).next(now), Err(NoTry::LeftOut(soonest)));
+        assert!(!new(vec![0]).begin(0, now));
+        drop(permit);
+        assert_eq!(new(vec![0]).next(now), Ok(NextTry { target: 0, after: Duration::ZERO }));
     }
 
     #[test]

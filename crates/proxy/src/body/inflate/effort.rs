@@ -20,7 +20,7 @@ const MIB: u64 = 1 << 20;
 
 /// Ends the inflation of a body when its client has disconnected: when the guard is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct InflationGuard(Arc<AtomicBool>);
+pub(super) struct InflationGuard(Arc<AtomicBool>);
 
 /// Whether a body is still wanted.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ pub(super) struct CompressedBody<'a> {
 }
 
 impl InflationGuard {
-    pub(crate) fn demand(&self) -> InflationDemand {
+    pub(super) fn demand(&self) -> InflationDemand {
         InflationDemand(self.0.clone())
     }
 }

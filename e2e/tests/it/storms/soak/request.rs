@@ -9,7 +9,7 @@ use super::model::{Model, content};
 use crate::bodies::CHAT;
 use crate::storms::dice::Dice;
 
-/// What the mock provider does, by the name of the model; see `docs/mock.md`.
+/// What the mock provider does, by the name of the model; see `tollgate mock --help`.
 const MODELS: [&str; 24] = [
     "instant",
     "instant",

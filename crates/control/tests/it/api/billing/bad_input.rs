@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::finance::{finance, send};
-use super::{JSON, SUBSCRIPTION, Shop};
-use crate::client::{call, get};
+use super::{JSON, NOTIFICATION, SUBSCRIPTION, Shop};
+use crate::client::{call, get, post};
 
 const TOPUPS: &str = "/api/wallet/topups";
 
@@ -97,4 +97,38 @@ async fn values_that_finance_sends_are_refused_and_nothing_is_written() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(stored(&shop, &fin).await, before);
+}
+
+#[tokio::test]
+async fn a_genuine_notification_of_an_unknown_order_is_not_found() {
+    let shop = Shop::open().await;
+    // A vector of Midtrans's documents, whose server key is the one of this test.
+    let signature = "a51d1bd2aa8b1dca9228f3827cd641b6dadf52ebb9ed40fb45db6a06dbb33de7cde8e80caa93dfb5e6beeaaf44f698dc7f6f56\
+                     edd46556eddaa2a774ff7692c6";
+    let genuine = json!({"order_id": "ORDER-sandbox-0003", "status_code": "202", "gross_amount": "50000.00",
+        "signature_key": signature, "transaction_id": "t-1", "transaction_status": "deny", "merchant_id": "M000001"});
+    post(shop.world.address, NOTIFICATION, &[], &genuine.to_string()).await.refuses(404, "not_found");
+    let waiting = ledger::billing::payments::notifications(&shop.world.store, 10).await.unwrap();
+    assert!(waiting.is_empty(), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn a_void_invoice_is_neither_paid_nor_corrected() {
+    let shop = Shop::open().await;
+    let fin = finance(&shop).await;
+    let invoice = shop.invoice().await;
+    assert_eq!(send(&shop, &fin, &format!("{invoice}/void"), json!({})).await.status, 200);
+    let before = shop.get(&invoice).await.json();
+    shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.refuses(409, "conflict");
+    shop.post(&format!("{invoice}/pay"), &json!({"method": "wallet"})).await.refuses(409, "conflict");
+    for (name, body) in [
+        ("void", json!({})),
+        ("write-off", json!({})),
+        ("approve", json!({})),
+        ("credit-notes", json!({"lines": [{"no": 1}], "reason": "outage"})),
+        ("refunds", json!({"amount": 1, "reason": "outage", "by": "midtrans"})),
+    ] {
+        send(&shop, &fin, &format!("{invoice}/{name}"), body).await.refuses(409, "conflict");
+    }
+    assert_eq!(shop.get(&invoice).await.json(), before);
 }

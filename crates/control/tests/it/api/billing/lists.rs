@@ -60,6 +60,41 @@ async fn a_payment_that_the_bank_took_back_is_listed_for_finance() {
 }
 
 #[tokio::test]
+async fn finance_finds_payments_by_user_and_state() {
+    let shop = Shop::open().await;
+    paid(&shop, json!({"method": "qris"})).await;
+    let fin = finance(&shop).await;
+    let bob = shop.world.holder("bob", "starter").await;
+    let topup = json!({"amount": 20_000, "method": "qris"}).to_string();
+    let begun = post(shop.world.address, "/api/wallet/topups", &[&bob.bearer()], &topup).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let found = async |query: &str| {
+        let items = pages(&shop, &fin, &format!("{PAYMENTS}{query}"), 1).await;
+        let figures = |of: &Value| json!([of["user"]["id"], of["user"]["name"], of["payment"]["state"]]);
+        items.iter().map(figures).collect::<Vec<_>>()
+    };
+    let name = |user: &Value| user[1].as_str().is_some_and(|name| !name.is_empty());
+    let [ada, bob] = [shop.ada.user, bob.user].map(|user| json!(user));
+    for (query, user, state) in [
+        ("?state=paid".to_owned(), &ada, "paid"),
+        ("?state=pending".to_owned(), &bob, "pending"),
+        (format!("?user_id={}", shop.ada.user), &ada, "paid"),
+        (format!("?user_id={}&state=paid", shop.ada.user), &ada, "paid"),
+    ] {
+        let items = found(&query).await;
+        assert!(items.len() == 1 && name(&items[0]), "{query}: {items:?}");
+        assert_eq!((&items[0][0], &items[0][2]), (user, &json!(state)), "{query}");
+    }
+    for query in ["", "?state=failed", "?user_id=0199aa00-0000-7000-8000-00000000dead"] {
+        assert!(found(query).await.is_empty(), "{query}");
+    }
+    assert!(found(&format!("?user_id={}&state=pending", shop.ada.user)).await.is_empty());
+    for query in ["state=", "state=odd", "user_id=1", "limit=0", "cursor=x", "method=qris"] {
+        get(shop.world.address, &format!("{PAYMENTS}?{query}"), &[&fin]).await.refuses(400, "bad_request");
+    }
+}
+
+#[tokio::test]
 async fn other_users_see_no_list() {
     let shop = Shop::open().await;
     let path = shop.invoice().await;
