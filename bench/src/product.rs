@@ -86,7 +86,7 @@ pub(crate) enum ServerVariant {
     Backends(SocketAddr),
     /// TLS, with the certificate of [`crate::tokens`].
     Tls,
-    /// The same, to a backend with TLS.
+    /// TLS for clients and to the backend, both with the certificate of [`crate::tokens`].
     TlsBoth,
     /// A route for access tokens of the issuer of [`crate::tokens`].
     Tokens,

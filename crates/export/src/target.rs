@@ -3,12 +3,18 @@
 pub mod clickhouse;
 pub mod file;
 pub mod nats;
-mod network;
+
+use std::time::Duration;
 
 use access::Timestamp;
 
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
+
+/// Maximum time for one batch, from the name look-up to the confirmation.
+const BATCH_MAX: Duration = Duration::from_secs(30);
+/// Maximum time to connect to one address.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// The target of all rows.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use super::url::WebhookUrl;
 const WITHIN: Duration = Duration::from_secs(10);
 /// The maximum size of a response head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The maximum time to connect to one address.
+/// The maximum time to connect to one address: a quarter of [`WITHIN`].
 const CONNECT_MAX: Duration = Duration::from_millis(2_500);
 
 /// A client that sends deliveries.

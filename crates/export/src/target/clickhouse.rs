@@ -19,7 +19,7 @@ use tls::outbound::{connect, encrypt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::network::{BATCH_MAX, CONNECT_MAX};
+use super::{BATCH_MAX, CONNECT_MAX};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 

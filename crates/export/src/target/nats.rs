@@ -12,7 +12,7 @@ use tls::outbound::{connect, encrypt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::network::{BATCH_MAX, CONNECT_MAX};
+use super::{BATCH_MAX, CONNECT_MAX};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 

@@ -1,5 +1,5 @@
-//! Metrics of the targets of models that may have more than one attempt or have limits. Each scrape reads them from the states of the targets,
-//! so a removed target has no series.
+//! Metrics of the targets of models that may have more than one attempt or have limits. Each scrape reads them from the
+//! states of the targets, so a removed target has no series.
 
 use std::collections::BTreeMap;
 use std::fmt;
