@@ -22,7 +22,7 @@ pub enum Class {
     Completion,
     /// The embedding of texts.
     Embedding,
-    /// Many equal requests for which no person waits.
+    /// Many requests of one key on one day, outside of sessions, for which no person waits.
     Batch,
     /// A request to an ordinary API.
     PlainApi,

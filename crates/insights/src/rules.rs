@@ -24,6 +24,8 @@ pub struct Metadata<'a> {
     pub streamed: Option<bool>,
     /// The use of tools.
     pub tools: Option<&'a str>,
+    /// The number of LLM requests of the key on the day; 0 in a session and without a key.
+    pub requests_per_key: Option<u64>,
     /// The number of requests of the session.
     pub requests_per_session: Option<u64>,
     /// The seconds since the previous request of the session.
@@ -94,6 +96,7 @@ fn matches(when: &RuleConditions, of: &Metadata<'_>) -> bool {
         && within(when.status, Some(of.status.into()))
         && when.streamed.is_none_or(|streamed| of.streamed == Some(streamed))
         && one_of(&when.tools, of.tools)
+        && within(when.requests_per_key, of.requests_per_key)
         && within(when.requests_per_session, of.requests_per_session)
         && within(when.interval_s, of.interval_s)
         && within(when.input_tokens, of.input_tokens)
@@ -122,6 +125,7 @@ pub fn covered(when: &RuleConditions, other: &RuleConditions) -> bool {
         && range(when.status, other.status)
         && (other.streamed.is_none() || when.streamed == other.streamed)
         && words(&when.tools, &other.tools)
+        && range(when.requests_per_key, other.requests_per_key)
         && range(when.requests_per_session, other.requests_per_session)
         && range(when.interval_s, other.interval_s)
         && range(when.input_tokens, other.input_tokens)
@@ -171,6 +175,18 @@ fn built_in() -> Vec<ClassRule> {
             },
         ),
         rule(
+            "batch",
+            Class::Batch,
+            6_000,
+            RuleConditions {
+                format: words(BATCH_FORMATS),
+                streamed: Some(false),
+                tools: words(&["none", "offered"]),
+                requests_per_key: Some(NumberRange { min: Some(BATCH_REQUESTS_MIN), max: None }),
+                ..any()
+            },
+        ),
+        rule(
             "health",
             Class::HealthProbe,
             9_000,
@@ -196,6 +212,10 @@ fn built_in() -> Vec<ClassRule> {
 
 /// The formats of conversations.
 const CHAT_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content"];
+/// The formats of which a batch is made.
+const BATCH_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content", "completions"];
+/// The smallest number of LLM requests of a key on one day that are a batch.
+const BATCH_REQUESTS_MIN: u64 = 1_000;
 /// The names of routes that serve probes.
 const HEALTH_ROUTES: &[&str] = &["health", "healthz", "livez", "readyz", "ping", "status"];
 
@@ -256,6 +276,34 @@ mod tests {
             RuleConditions { interval_s: Some(NumberRange { min: Some(60), max: None }), ..RuleConditions::default() };
         let own = [ClassRule { when, ..own[0].clone() }];
         assert!(!RuleSet::with(&own).has_sessions_of("called"), "a rule needs the sessions of all requests");
+    }
+
+    /// The limits of each condition, one by one.
+    #[test]
+    fn many_requests_of_a_key_outside_of_sessions_are_a_batch() {
+        let chat = Metadata { format: Some("chat"), status: 200, ..Metadata::default() };
+        let many = Metadata { streamed: Some(false), tools: Some("none"), requests_per_key: Some(1_000), ..chat };
+        for (of, class, name) in [
+            (many, Class::Batch, "batch"),
+            (Metadata { tools: Some("offered"), ..many }, Class::Batch, "batch"),
+            (Metadata { format: Some("completions"), ..many }, Class::Batch, "batch"),
+            (
+                Metadata { format: Some("completions"), requests_per_key: Some(999), ..many },
+                Class::Completion,
+                "completion",
+            ),
+            (Metadata { requests_per_key: Some(999), ..many }, Class::Chat, "chat"),
+            (Metadata { requests_per_key: None, ..many }, Class::Chat, "chat"),
+            (Metadata { streamed: Some(true), ..many }, Class::Chat, "streamed_chat"),
+            (Metadata { tools: Some("called"), ..many }, Class::Chat, "chat"),
+            (Metadata { tools: None, ..many }, Class::Chat, "chat"),
+            (Metadata { client: Some("codex"), ..many }, Class::AgentSession, "coding_agent"),
+            (Metadata { format: Some("embeddings"), ..many }, Class::Embedding, "embedding"),
+            (Metadata { format: None, route: Some("users"), ..many }, Class::PlainApi, "plain"),
+        ] {
+            assert_eq!(named(&[], of), (class, name.to_owned()), "{of:?}");
+        }
+        assert_eq!(RuleSet::with(&[]).bounds(|when| when.requests_per_key), [1_000]);
     }
 
     #[test]

@@ -95,6 +95,10 @@ pub struct RuleConditions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub tools: Option<Vec<String>>,
+    /// The range of the number of LLM requests of the key on the day; the number is 0 in a session and without a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub requests_per_key: Option<NumberRange>,
     /// The range of the number of requests of the session on the day.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -240,8 +244,10 @@ impl RuleConditions {
                 return Err(format!("a list needs 1 to {VALUES_MAX} values of 1 to {CHARS_MAX} characters"));
             }
         }
-        let ranges = [self.status, self.requests_per_session, self.interval_s, self.input_tokens];
-        for NumberRange { min, max } in ranges.into_iter().flatten() {
+        let of_events = [self.status, self.input_tokens];
+        let of_several = [self.requests_per_key, self.requests_per_session, self.interval_s];
+        let ranges = of_events.into_iter().chain(of_several);
+        for NumberRange { min, max } in ranges.flatten() {
             if min.is_none() && max.is_none() || min.zip(max).is_some_and(|(min, max)| min > max) {
                 return Err("a range needs `min` or `max`, and `min` may not exceed `max`".to_owned());
             }

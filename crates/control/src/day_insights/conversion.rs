@@ -19,6 +19,7 @@ const NO_MODEL: &str = "unknown";
 #[derive(Debug, Default)]
 pub(super) struct RuleBounds {
     input_tokens: Vec<u64>,
+    requests_per_key: Vec<u64>,
     requests_per_session: Vec<u64>,
     interval_s: Vec<u64>,
     sessions_of_called: bool,
@@ -29,6 +30,7 @@ impl RuleBounds {
     pub(super) fn of(rules: &RuleSet) -> Self {
         Self {
             input_tokens: rules.bounds(|when| when.input_tokens),
+            requests_per_key: rules.bounds(|when| when.requests_per_key),
             requests_per_session: rules.bounds(|when| when.requests_per_session),
             interval_s: rules.bounds(|when| when.interval_s),
             sessions_of_called: rules.has_sessions_of(ToolUse::Called.as_str()),
@@ -37,8 +39,13 @@ impl RuleBounds {
 
     /// Returns the bounds by which requests are grouped.
     pub(super) fn as_groups(&self) -> GroupBounds<'_> {
-        let Self { input_tokens, requests_per_session, interval_s, sessions_of_called } = self;
-        GroupBounds { input_tokens, requests_per_session, interval_s, sessions_of_called: *sessions_of_called }
+        GroupBounds {
+            input_tokens: &self.input_tokens,
+            requests_per_key: &self.requests_per_key,
+            requests_per_session: &self.requests_per_session,
+            interval_s: &self.interval_s,
+            sessions_of_called: self.sessions_of_called,
+        }
     }
 }
 
@@ -73,6 +80,7 @@ pub(super) fn groups<'a>(
             input_tokens: Some(number(&bounds.input_tokens, group.input_bounds)),
             client: Some(group.client.as_str()),
             tools: group.tools.map(ToolUse::as_str),
+            requests_per_key: Some(number(&bounds.requests_per_key, group.key_bounds)),
             requests_per_session: group.session_bounds.map(|reached| number(&bounds.requests_per_session, reached)),
             interval_s: group.interval_bounds.map(|reached| number(&bounds.interval_s, reached)),
         },
@@ -87,6 +95,7 @@ pub(super) fn groups<'a>(
             status: u16::from(group.status_class % 10) * 100,
             streamed: Some(false),
             input_tokens: Some(0),
+            requests_per_key: Some(0),
             ..Metadata::default()
         },
         requests: group.requests,

@@ -1,6 +1,7 @@
 //! Figures of UTC days for insights: totals of days and models, events of one day by their metadata, durations and prompt
 //! caches. Totals are read by day, and events by the range of their ids.
 
+mod busy_keys;
 mod caches;
 mod durations;
 mod event_group;
@@ -25,7 +26,8 @@ pub use version::DayState;
 /// Returns every SQL text that this module builds.
 #[cfg(test)]
 pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
-    [totals::texts(), groups::texts(kind), durations::texts(), caches::texts(), events::texts()].concat()
+    let built = [totals::texts(), groups::texts(kind), durations::texts(), caches::texts(), events::texts()];
+    [built.concat(), busy_keys::texts()].concat()
 }
 
 /// Returns the statements of this module.

@@ -221,3 +221,39 @@ pub(crate) async fn requests_are_grouped_by_program_tools_and_session(world: &Wo
     let plain = ledger.event_groups(UsageOf::All, TODAY, GroupBounds::default()).await.unwrap();
     assert!(plain.iter().all(|of| of.session_bounds.is_none() && of.interval_bounds.is_none()));
 }
+
+/// Requests without a session have the number of LLM requests of their key, those in sessions included.
+pub(crate) async fn requests_are_grouped_by_the_requests_of_their_key(world: &World) {
+    let store = world.store().await;
+    let ledger = Ledger::new(store.clone());
+    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let origin = RequestOrigin { session: Some(SessionHash([1; 16])), ..RequestOrigin::default() };
+    let in_session = UsageEvent { origin, ..world.event(Some(ada)) };
+    let refused = UsageEvent {
+        status: 429,
+        refusal: Some("quota_exceeded".into()),
+        attempts: Vec::new(),
+        ..world.event(Some(ada))
+    };
+    let plain = UsageEvent { format: None, model: None, ..world.event(Some(bob)) };
+    let events =
+        [world.event(Some(ada)), world.event(Some(ada)), in_session, refused, world.event(Some(bob)), plain.clone()];
+    let others = [UsageEvent { id: world.id(), ..plain }, world.event(None)];
+    let records: Vec<Record> = events.into_iter().chain(others).map(Record::Event).collect();
+    world.ingest(&store, &records).await;
+    let groups = async |of: DayUsageOf, bounds: &[u64]| {
+        let bounds = GroupBounds { requests_per_key: bounds, ..GroupBounds::default() };
+        let groups = ledger.event_groups(of, TODAY, bounds).await.unwrap();
+        let mut found: Vec<_> =
+            groups.into_iter().map(|of| (of.status, of.format.is_some(), of.key_bounds, of.requests)).collect();
+        found.sort_unstable();
+        found
+    };
+    let all = DayUsageOf::from(UsageOf::All);
+    // Four requests of the key of ada: one in a session, one refused. One LLM request of the key of bob, and two others.
+    let divided = [(200, false, 0, 2), (200, true, 0, 3), (200, true, 2, 2), (429, true, 2, 1)];
+    assert_eq!(groups(all, &[3, 4, 5]).await, divided);
+    assert_eq!(groups(all, &[5]).await, [(200, false, 0, 2), (200, true, 0, 5), (429, true, 0, 1)]);
+    let of_bob = DayUsageOf::from(UsageOf::from(bob.user));
+    assert_eq!(groups(of_bob, &[1]).await, [(200, false, 1, 2), (200, true, 1, 1)]);
+}

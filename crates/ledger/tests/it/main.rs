@@ -51,6 +51,7 @@ behaviours! {
         labels_of_a_day_add_up_to_the_day,
         label_sets_beyond_the_maximum_are_other,
         requests_are_grouped_by_program_tools_and_session,
+        requests_are_grouped_by_the_requests_of_their_key,
     }
     usage {
         a_day_is_the_sum_of_its_events,

@@ -74,6 +74,18 @@ fn tests_of_classes_run_with_the_rules() {
     };
     let passing = read_text(&tests("{class: batch, rule: nightly}")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(passing.tested().unwrap_or_else(|error| panic!("{error}")), 1);
+    let of_key = |requests: u64, expect: &str| {
+        format!(
+            "{{event: {{format: chat, streamed: false, tools: none, requests_per_key: {requests}}}, expect: {expect}}}"
+        )
+    };
+    let built_in = format!(
+        "insights: {{tests: [{}, {}]}}",
+        of_key(1_000, "{class: batch, rule: batch}"),
+        of_key(999, "{class: chat, rule: chat}")
+    );
+    let built_in = read_text(&built_in).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(built_in.tested().unwrap_or_else(|error| panic!("{error}")), 2);
     let failing = read_text(&tests("{class: chat}")).unwrap_or_else(|error| panic!("{error}"));
     let error = failing.tested().unwrap_err();
     let text = error.to_string();

@@ -68,6 +68,8 @@ section! {
         streamed: Option<Input<bool>> = optional(Boolean, "");
         /// Uses of the client's tools.
         tools: Values<&'static str> = list(TOOLS, VALUES_MAX, "any");
+        /// Range of the number of LLM requests of the key on the day; the number is 0 in a session and without a key.
+        requests_per_key: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
         /// Range of the number of requests of the session on the day.
         requests_per_session: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
         /// Range of the seconds since the previous request of the session.
@@ -113,6 +115,8 @@ section! {
         streamed: Option<Input<bool>> = optional(Boolean, "");
         /// The use of the client's tools.
         tools: Option<Input<&'static str>> = optional(TOOLS, "");
+        /// The number of LLM requests of the key on the day.
+        requests_per_key: Option<Input<u64>> = optional(NUMBER, "");
         /// The number of requests of the session on the day.
         requests_per_session: Option<Input<u64>> = optional(NUMBER, "");
         /// The seconds since the previous request of the session.

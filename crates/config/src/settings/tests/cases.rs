@@ -23,7 +23,7 @@ listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {c
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
 tests: [{request: GET /e, expect: {status: 401}}]
-insights: {rules: [{name: a, class: batch, confidence: '1', when: {status: {max: 9}, requests_per_session: {max: 9}, interval_s: {max: 9}, input_tokens: {max: 9}}}], tests: [{expect: {class: chat}}]}
+insights: {rules: [{name: a, class: batch, confidence: '1', when: {status: {max: 9}, requests_per_key: {max: 9}, requests_per_session: {max: 9}, interval_s: {max: 9}, input_tokens: {max: 9}}}], tests: [{expect: {class: chat}}]}
 ";
 
 /// Keys whose value depends on others, or has a special form: a key, a value for it, and the value that is then

@@ -27,6 +27,9 @@ pub struct EventGroup {
     pub result: RequestResult,
     /// The number of bounds of input tokens that the requests reach.
     pub input_bounds: usize,
+    /// The number of bounds that the number of LLM requests of the key on the day reaches; 0 for requests of a session, and
+    /// without a key.
+    pub key_bounds: usize,
     /// The program that sent the requests.
     pub client: ClientProgram,
     /// The use of tools; `None` if an older release stored the requests.

@@ -8,6 +8,7 @@ use store::DatabaseError;
 use store::sql::{StoreKind, unsigned};
 use uuid::Uuid;
 
+use super::busy_keys::BusyKeys;
 use super::event_group::{EVENT_GROUPS_MAX, EventGroup};
 use super::merged_groups::MergedGroups;
 use super::range::{OF_DAY, bounds};
@@ -28,6 +29,8 @@ const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 pub struct GroupBounds<'a> {
     /// Bounds of the number of input tokens.
     pub input_tokens: &'a [u64],
+    /// Bounds of the number of LLM requests of a key on the day, for requests without a session.
+    pub requests_per_key: &'a [u64],
     /// Bounds of the number of requests of a session on the day.
     pub requests_per_session: &'a [u64],
     /// Bounds of the seconds since the previous request of a session.
@@ -39,6 +42,55 @@ pub struct GroupBounds<'a> {
 impl GroupBounds<'_> {
     const fn has_sessions(&self) -> bool {
         !self.requests_per_session.is_empty() || !self.interval_s.is_empty()
+    }
+}
+
+/// Bounds with the keys that reach those of the number of their requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grouping<'a> {
+    pub(super) bounds: GroupBounds<'a>,
+    pub(super) keys: &'a BusyKeys,
+}
+
+impl Grouping<'_> {
+    /// Returns the same grouping without bounds of sessions.
+    pub(super) fn without_sessions(self) -> Self {
+        Self { bounds: GroupBounds { requests_per_session: &[], interval_s: &[], ..self.bounds }, ..self }
+    }
+
+    /// Returns the columns of reached bounds with their expressions; `None` for a column that is the same for all events.
+    fn columns(self) -> [(&'static str, Option<String>); 4] {
+        let GroupBounds { input_tokens, requests_per_session, interval_s, .. } = self.bounds;
+        let input = sum_of("", TokenTotal::is_input);
+        let reached_by = |value: &str, bounds: &[u64]| {
+            let is_bounded = !bounds.is_empty();
+            is_bounded.then(|| format!("CASE WHEN {value} IS NULL THEN NULL ELSE {} END", reached(value, bounds)))
+        };
+        [
+            ("input_bounds", (!input_tokens.is_empty()).then(|| reached(&input, input_tokens))),
+            ("key_bounds", self.keys.expression()),
+            ("session_bounds", reached_by("sent", requests_per_session)),
+            ("interval_bounds", reached_by("interval_s", interval_s)),
+        ]
+    }
+
+    /// Builds the joins for the bounds of sessions. Only requests with a session are sorted or counted by it, and only if a
+    /// rule needs it.
+    fn joins(self, of: DayUsageOf) -> String {
+        let events = format!("FROM usage_events WHERE {} AND {OF_DAY} AND session_id IS NOT NULL", of.condition());
+        let mut joins = String::new();
+        if !self.bounds.requests_per_session.is_empty() {
+            joins.push_str(&format!(
+                " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {events} GROUP BY session_id) s ON s.of_session = session_id"
+            ));
+        }
+        if !self.bounds.interval_s.is_empty() {
+            joins.push_str(&format!(
+                " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
+                    / 1000000 AS interval_s {events}) i ON i.of_id = id"
+            ));
+        }
+        joins
     }
 }
 
@@ -64,6 +116,7 @@ struct GroupRow {
     outcome: String,
     result: i64,
     input_bounds: Option<i64>,
+    key_bounds: Option<i64>,
     client: Option<i64>,
     tools: Option<i64>,
     session_bounds: Option<i64>,
@@ -77,9 +130,9 @@ struct GroupRow {
 }
 
 /// Builds the query for the groups of a slice. `called`: only requests whose model called a tool.
-fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool) -> String {
+fn events(of: DayUsageOf, kind: StoreKind, grouping: Grouping<'_>, called: bool) -> String {
     let condition = of.condition();
-    let (tokens, input) = (sum_of("", |_| true), sum_of("", TokenTotal::is_input));
+    let tokens = sum_of("", |_| true);
     let result = results::of_event();
     // PostgreSQL has no least UUID.
     let (first, last) = match kind {
@@ -88,21 +141,16 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool
     };
     // Each column by which events are grouped is stored and compared for each event.
     let (mut keys, mut divided, mut constants) = (KEYS.to_owned(), String::new(), String::new());
-    let mut key = |name: &str, value: Option<String>| match value {
-        Some(value) => {
-            keys.push_str(&format!(", {name}"));
-            divided.push_str(&format!(", {value} AS {name}"));
+    for (name, expression) in grouping.columns() {
+        match expression {
+            Some(expression) => {
+                keys.push_str(&format!(", {name}"));
+                divided.push_str(&format!(", {expression} AS {name}"));
+            }
+            None => constants.push_str(&format!(", CAST(NULL AS BIGINT) AS {name}")),
         }
-        None => constants.push_str(&format!(", CAST(NULL AS BIGINT) AS {name}")),
-    };
-    key("input_bounds", (!bounds.input_tokens.is_empty()).then(|| reached(&input, bounds.input_tokens)));
-    let reached_by = |value: &str, bounds: &[u64]| {
-        let is_bounded = !bounds.is_empty();
-        is_bounded.then(|| format!("CASE WHEN {value} IS NULL THEN NULL ELSE {} END", reached(value, bounds)))
-    };
-    key("session_bounds", reached_by("sent", bounds.requests_per_session));
-    key("interval_bounds", reached_by("interval_s", bounds.interval_s));
-    let joins = of_sessions(of, bounds);
+    }
+    let joins = grouping.joins(of);
     let of_called = if called { format!(" AND tools = {}", ToolUse::Called.number()) } else { String::new() };
     format!(
         "SELECT g.*, CAST({result} AS BIGINT) AS result{constants}, route.name AS route, model.name AS model FROM (
@@ -115,25 +163,6 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool
             GROUP BY {keys} ORDER BY requests DESC, first LIMIT {EVENT_GROUPS_MAX}) g
         LEFT JOIN names route ON route.no = g.route_no LEFT JOIN names model ON model.no = g.model_no"
     )
-}
-
-/// Builds the joins for the bounds of sessions. Only requests with a session are sorted or counted by it, and only if a rule
-/// needs it.
-fn of_sessions(of: DayUsageOf, bounds: GroupBounds<'_>) -> String {
-    let events = format!("FROM usage_events WHERE {} AND {OF_DAY} AND session_id IS NOT NULL", of.condition());
-    let mut joins = String::new();
-    if !bounds.requests_per_session.is_empty() {
-        joins.push_str(&format!(
-            " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {events} GROUP BY session_id) s ON s.of_session = session_id"
-        ));
-    }
-    if !bounds.interval_s.is_empty() {
-        joins.push_str(&format!(
-            " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
-                / 1000000 AS interval_s {events}) i ON i.of_id = id"
-        ));
-    }
-    joins
 }
 
 /// Returns the expression for the number of bounds that an expression reaches.
@@ -164,7 +193,8 @@ fn minutes(of: DayUsageOf) -> String {
 
 impl Ledger {
     /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
-    /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day, and those of sessions once more if bounds need them.
+    /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day, those of sessions once more if bounds need them, and the
+    /// totals of keys.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -175,11 +205,13 @@ impl Ledger {
         bounds: GroupBounds<'_>,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
         let of = of.into();
+        let keys = self.busy_keys(of, day, bounds.requests_per_key).await?;
+        let grouping = Grouping { bounds, keys: &keys };
         if bounds.has_sessions() && !bounds.sessions_of_called {
-            return self.groups_of(of, bounds, false, DaySlice::whole(day)).await;
+            return self.groups_of(of, grouping, false, DaySlice::whole(day)).await;
         }
         let slices = self.slices(of, day, SLICE_EVENTS).await?;
-        let plain = GroupBounds { requests_per_session: &[], interval_s: &[], ..bounds };
+        let plain = grouping.without_sessions();
         let (even, odd) = tokio::try_join!(
             self.merged(of, plain, slices.iter().step_by(2)),
             self.merged(of, plain, slices.iter().skip(1).step_by(2)),
@@ -187,7 +219,7 @@ impl Ledger {
         let mut groups = even;
         groups.add_all(odd.into_groups());
         if bounds.has_sessions() && groups.remove_called() {
-            groups.add_all(self.groups_of(of, bounds, true, DaySlice::whole(day)).await?);
+            groups.add_all(self.groups_of(of, grouping, true, DaySlice::whole(day)).await?);
         }
         Ok(groups.into_groups())
     }
@@ -196,12 +228,12 @@ impl Ledger {
     pub(super) async fn merged(
         &self,
         of: DayUsageOf,
-        bounds: GroupBounds<'_>,
+        grouping: Grouping<'_>,
         slices: impl Iterator<Item = &DaySlice>,
     ) -> Result<MergedGroups, DatabaseError> {
         let mut groups = MergedGroups::default();
         for slice in slices {
-            groups.add_all(self.groups_of(of, bounds, false, *slice).await?);
+            groups.add_all(self.groups_of(of, grouping, false, *slice).await?);
         }
         Ok(groups)
     }
@@ -210,11 +242,11 @@ impl Ledger {
     pub(super) async fn groups_of(
         &self,
         of: DayUsageOf,
-        bounds: GroupBounds<'_>,
+        grouping: Grouping<'_>,
         called: bool,
         slice: DaySlice,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
-        let text = events(of, self.store.kind(), bounds, called);
+        let text = events(of, self.store.kind(), grouping, called);
         let query = slice.bind(of.bind(self.store.query(AssertSqlSafe(text))));
         let rows: Vec<GroupRow> = query.all().await?;
         Ok(rows.into_iter().map(EventGroup::from).collect())
@@ -253,6 +285,7 @@ impl From<GroupRow> for EventGroup {
             outcome: row.outcome,
             result: result.unwrap_or(RequestResult::Failed),
             input_bounds: row.input_bounds.map_or(0, |bounds| usize::try_from(bounds).unwrap_or(0)),
+            key_bounds: row.key_bounds.map_or(0, |bounds| usize::try_from(bounds).unwrap_or(0)),
             client: ClientProgram::of_number(small(row.client.unwrap_or(0))),
             tools: row.tools.map(|tools| ToolUse::of_number(small(tools))),
             session_bounds: row.session_bounds.map(|bounds| usize::try_from(bounds).unwrap_or(0)),
@@ -268,10 +301,16 @@ impl From<GroupRow> for EventGroup {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    let bounds =
-        GroupBounds { input_tokens: &[1, 9], requests_per_session: &[3], interval_s: &[60], sessions_of_called: true };
-    DayUsageOf::kinds()
-        .into_iter()
-        .flat_map(|of| [events(of, kind, GroupBounds::default(), false), events(of, kind, bounds, true), minutes(of)])
-        .collect()
+    let (none, keys) = (BusyKeys::default(), BusyKeys::new(&[(1, 9)], &[9]));
+    let bounds = GroupBounds {
+        input_tokens: &[1, 9],
+        requests_per_key: &[9],
+        requests_per_session: &[3],
+        interval_s: &[60],
+        sessions_of_called: true,
+    };
+    let plain = Grouping { bounds: GroupBounds::default(), keys: &none };
+    let divided = Grouping { bounds, keys: &keys };
+    let texts = |of| [events(of, kind, plain, false), events(of, kind, divided, true), minutes(of)];
+    DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

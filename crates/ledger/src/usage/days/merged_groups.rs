@@ -19,7 +19,7 @@ struct GroupKey {
     outcome: String,
     client: ClientProgram,
     tools: Option<ToolUse>,
-    bounds: (usize, Option<usize>, Option<usize>),
+    bounds: (usize, usize, Option<usize>, Option<usize>),
 }
 
 /// Groups by their metadata.
@@ -69,7 +69,7 @@ impl GroupKey {
             outcome: group.outcome.clone(),
             client: group.client,
             tools: group.tools,
-            bounds: (group.input_bounds, group.session_bounds, group.interval_bounds),
+            bounds: (group.input_bounds, group.key_bounds, group.session_bounds, group.interval_bounds),
         }
     }
 }

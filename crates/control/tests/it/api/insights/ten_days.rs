@@ -1,4 +1,4 @@
-//! Ten days that are worked out by hand, with their classes, brief and ROI. An event has 187 tokens, and its cost in tenths of a dollar.
+//! Eleven days that are worked out by hand, with their classes, brief and ROI. An event has 187 tokens, and its cost in tenths of a dollar.
 
 use access::{ClientProgram, NanoUsd, Timestamp};
 use meter::{RequestOrigin, SessionHash, ToolUse, UnknownCost, UsageEvent};
@@ -211,11 +211,32 @@ fn unusual(of: &Holder) -> [GoldenDay; 5] {
     ]
 }
 
+/// A batch of one key: its requests of a session, those that are streamed, and those of another key are none.
+fn batch(of: &Holder, other: &Holder) -> GoldenDay {
+    let origin = RequestOrigin { session: Some(SessionHash([7; 16])), ..RequestOrigin::default() };
+    let in_session = UsageEvent { origin, ..chat(of, 0, 1_001, 10) };
+    let streamed = UsageEvent { streamed: true, ..chat(of, 0, 1_002, 10) };
+    let of_batch = (1..=1_000).map(|nth| chat(of, 0, nth, 1));
+    let others = (1..=2).map(|nth| chat(other, 0, nth, 10));
+    // 1,000 requests at 0.10 USD and 4 at 1.00 USD. 1,004 times the tokens would cost 1,004 USD at the earlier cost per token.
+    GoldenDay {
+        requests: 1_004,
+        classes: &[("batch", 1_000), ("chat", 4)],
+        parts: [10_030, -9_000, 0],
+        ..GoldenDay::new(
+            "batch",
+            of_batch.chain([in_session, streamed, chat(of, 7, 1, 10)]).chain(others).collect(),
+            [1_040, 0, 10],
+            "104.00 USD, 103.00 USD more than on the same weekday; 1000 of 1004 requests are batch",
+        )
+    }
+}
+
 /// Compares the responses of a server that has the usage of one golden day.
 async fn check(at_nth: usize) {
     let world = World::start().await;
-    let ada = world.holder("ada", "starter").await;
-    let golden = busy(&ada).into_iter().chain(unusual(&ada)).nth(at_nth).unwrap();
+    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "endless").await);
+    let golden = busy(&ada).into_iter().chain(unusual(&ada)).chain([batch(&ada, &bob)]).nth(at_nth).unwrap();
     let GoldenDay { name, batches, back, requests, cost, headline, .. } = golden;
     let today: Vec<&UsageEvent> = batches.iter().flatten().filter(|event| event.day == NOON.day()).collect();
     let (used_today, spent) = (today.len(), if back == 0 { cost[0] } else { 0 });
@@ -274,6 +295,11 @@ async fn five_busy_days_have_the_figures_that_were_worked_out() {
     for nth in 0..5 {
         check(nth).await;
     }
+}
+
+#[tokio::test]
+async fn a_day_with_a_batch_has_the_figures_that_were_worked_out() {
+    check(10).await;
 }
 
 #[tokio::test]
