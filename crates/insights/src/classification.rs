@@ -115,7 +115,7 @@ pub struct ClassShare {
     pub confidence: Ratio,
     /// The name of the rule that decided most of these requests.
     pub rule: String,
-    /// At most three of the requests.
+    /// Three of the requests, or all of fewer; requests that are only counted have no id.
     pub request_ids: Vec<Uuid>,
 }
 

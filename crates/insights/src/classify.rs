@@ -75,6 +75,24 @@ pub fn classify(rules: &RuleSet, groups: &[RequestGroup<'_>], day: DaySums) -> V
     shares
 }
 
+/// Returns the places of the groups that have a further request whose id their class lacks: each class names three requests if
+/// it has as many. A class has at most one such group, as two groups with two ids each suffice.
+#[must_use]
+pub fn lacking_ids(rules: &RuleSet, groups: &[RequestGroup<'_>]) -> Vec<usize> {
+    let class_of = |group: &RequestGroup<'_>| rules.decide(&group.metadata).map(|rule| rule.class);
+    let mut named: BTreeMap<Class, usize> = BTreeMap::new();
+    for group in groups {
+        if let Some(class) = class_of(group) {
+            *named.entry(class).or_default() += group.ids.len();
+        }
+    }
+    let is_lacking = |group: &RequestGroup<'_>| {
+        let has_more = !group.ids.is_empty() && u64::try_from(group.ids.len()).is_ok_and(|ids| ids < group.requests);
+        has_more && class_of(group).and_then(|class| named.get(&class)).is_some_and(|named| *named < IDS_MAX)
+    };
+    groups.iter().enumerate().filter(|(_, group)| is_lacking(group)).map(|(at, _)| at).collect()
+}
+
 impl DaySums {
     fn add(&mut self, more: Self) {
         self.requests = self.requests.saturating_add(more.requests);
@@ -139,6 +157,17 @@ mod tests {
         );
         assert_eq!(shares[0].request_ids.len(), 3);
         assert_eq!(shares[0].confidence, Ratio(8_000));
+    }
+
+    #[test]
+    fn only_a_class_of_one_group_lacks_an_id() {
+        let rules = RuleSet::with(&[]);
+        // Five requests of one group; three requests of two groups; two requests; and counts, which have no ids.
+        let counts = RequestGroup { ids: Vec::new(), ..group(Some("later"), 9, 0) };
+        let groups =
+            [group(Some("chat"), 5, 0), group(Some("completions"), 2, 0), group(None, 2, 0), group(None, 1, 0), counts];
+        assert_eq!(lacking_ids(&rules, &groups), [0]);
+        assert_eq!(lacking_ids(&rules, &[]), [0_usize; 0]);
     }
 
     #[test]

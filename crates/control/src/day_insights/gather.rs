@@ -8,6 +8,7 @@ use insights::anomalies::{DAYS_READ, DayFigures};
 use insights::briefing::{
     self, BriefFigures, CacheSavings, ClassifiedDay, DayOutcomes, FiguresHead, ResponseCacheUse, RoiFigures,
 };
+use insights::classify::{RequestGroup, lacking_ids};
 use insights::latency::latency;
 use insights::rules::RuleSet;
 use insights::{Brief, Classification, InsightSettings, Roi};
@@ -86,11 +87,30 @@ impl<'a> DayReader<'a> {
         let today = self.totals(0).await?.pop();
         let bounds = self.bounds();
         let (events, minutes) = self.requests(bounds.as_groups()).await?;
-        let groups = conversion::groups(&events, &minutes, &bounds);
+        let mut groups = conversion::groups(&events, &minutes, &bounds);
+        self.complete_ids(&mut groups, &events, bounds.as_groups()).await?;
         let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
         let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
         let classified = ClassifiedDay { figures: &figures, unpriced, groups: &groups };
         Ok(briefing::classification(&self.head, self.settings(), classified))
+    }
+
+    /// Adds the id of a further request to each class with fewer than three ids that has one. `groups` begin with those of
+    /// `events`. At most one query per class reads ids of the day.
+    async fn complete_ids(
+        &self,
+        groups: &mut [RequestGroup<'_>],
+        events: &[EventGroup],
+        bounds: GroupBounds<'_>,
+    ) -> Result<(), Problem> {
+        let (of, day) = (self.visible.of, self.head.day);
+        let lacking = lacking_ids(&RuleSet::with(&self.settings().rules), groups);
+        for at in lacking {
+            let (Some(group), Some(event)) = (groups.get_mut(at), events.get(at)) else { continue };
+            let between = self.app.ledger.request_between(of, day, bounds, event).await?;
+            group.ids.extend(between.map(|between| between.0));
+        }
+        Ok(())
     }
 
     /// Returns the brief.

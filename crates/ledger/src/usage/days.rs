@@ -1,6 +1,7 @@
 //! Figures of UTC days for insights: totals of days and models, events of one day by their metadata, durations and prompt
 //! caches. Totals are read by day, and events by the range of their ids.
 
+mod between;
 mod busy_keys;
 mod caches;
 mod durations;
@@ -27,7 +28,7 @@ pub use version::DayState;
 #[cfg(test)]
 pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
     let built = [totals::texts(), groups::texts(kind), durations::texts(), caches::texts(), events::texts()];
-    [built.concat(), busy_keys::texts()].concat()
+    [built.concat(), busy_keys::texts(), between::texts()].concat()
 }
 
 /// Returns the statements of this module.

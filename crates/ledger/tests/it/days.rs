@@ -1,6 +1,6 @@
 use access::{Day, NanoUsd, RequestId, UserId};
 use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, SettingsError, UsageOf};
-use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, UsageEvent};
+use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, SessionHash, ToolUse, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
 
@@ -192,4 +192,44 @@ pub(crate) async fn an_id_after_all_events_has_no_page(world: &World) {
     let (_, ledger, _) = recorded(world).await;
     let last = RequestId(uuid::Uuid::max());
     assert!(ledger.day_events(UsageOf::All, Day(NOW_DAY), Some(last)).await.unwrap().is_empty());
+}
+
+/// A group of three requests has one between its ends, however it is divided; a group of two has none.
+pub(crate) async fn a_request_between_two_of_a_group_belongs_to_it(world: &World) {
+    let store = world.store().await;
+    let ada = caller(&store, "ada@example.com").await;
+    let ledger = Ledger::new(store.clone());
+    let of_status = |status, tools| {
+        let origin = RequestOrigin { tools, session: Some(SessionHash([7; 16])), ..RequestOrigin::default() };
+        UsageEvent { status, origin, ..world.event(Some(ada)) }
+    };
+    let plain = GroupBounds::default();
+    let sessions = GroupBounds {
+        input_tokens: &[1],
+        requests_per_key: &[2],
+        requests_per_session: &[3],
+        interval_s: &[60],
+        sessions_of_called: false,
+    };
+    let of_called = GroupBounds { sessions_of_called: true, interval_s: &[], ..sessions };
+    // Two groups in turns, first with called tools and then without tools.
+    let in_turns = |tools| [200, 502, 200, 502, 200].map(|status| of_status(status, tools));
+    let events: Vec<UsageEvent> = [ToolUse::Called, ToolUse::None].into_iter().flat_map(in_turns).collect();
+    world.ingest(&store, &events.iter().cloned().map(Record::Event).collect::<Vec<_>>()).await;
+    for of in [UsageOf::All, ada.user.into()] {
+        for bounds in [plain, sessions, of_called] {
+            let groups = ledger.event_groups(of, Day(NOW_DAY), bounds).await.unwrap();
+            let mut found = Vec::new();
+            for group in &groups {
+                let between = ledger.request_between(of, Day(NOW_DAY), bounds, group).await.unwrap();
+                assert_eq!(between.is_some(), group.requests > 2, "{of:?} {bounds:?} {group:?}");
+                let Some(between) = between else { continue };
+                let event = events.iter().find(|event| event.id == between).unwrap();
+                assert_eq!((event.status, Some(event.origin.tools)), (group.status, group.tools), "{of:?} {bounds:?}");
+                assert!(group.ids[0] < between && between < group.ids[1], "{of:?} {bounds:?}");
+                found.push(between);
+            }
+            assert!(!found.is_empty(), "{of:?} {bounds:?}");
+        }
+    }
 }

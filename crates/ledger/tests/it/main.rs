@@ -46,6 +46,7 @@ behaviours! {
         a_decision_beside_a_late_batch_is_about_known_figures,
         settings_change_over_the_expected_version_only,
         an_id_after_all_events_has_no_page,
+        a_request_between_two_of_a_group_belongs_to_it,
     }
     labels {
         labels_of_a_day_add_up_to_the_day,

@@ -21,7 +21,7 @@ use crate::usage_columns::sum_of;
 /// Maximum number of groups of counts.
 const MINUTE_GROUPS_MAX: usize = 10_000;
 /// The columns by which events are grouped in any case.
-const KEYS: &str = "route_no, format, model_no, streamed, status, refusal, outcome, client, tools";
+pub(super) const KEYS: &str = "route_no, format, model_no, streamed, status, refusal, outcome, client, tools";
 const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 
 /// Ascending bounds of numbers, which divide requests into groups.
@@ -59,7 +59,7 @@ impl Grouping<'_> {
     }
 
     /// Returns the columns of reached bounds with their expressions; `None` for a column that is the same for all events.
-    fn columns(self) -> [(&'static str, Option<String>); 4] {
+    pub(super) fn columns(self) -> [(&'static str, Option<String>); 4] {
         let GroupBounds { input_tokens, requests_per_session, interval_s, .. } = self.bounds;
         let input = sum_of("", TokenTotal::is_input);
         let reached_by = |value: &str, bounds: &[u64]| {
@@ -76,7 +76,7 @@ impl Grouping<'_> {
 
     /// Builds the joins for the bounds of sessions. Only requests with a session are sorted or counted by it, and only if a
     /// rule needs it.
-    fn joins(self, of: DayUsageOf) -> String {
+    pub(super) fn joins(self, of: DayUsageOf) -> String {
         let events = format!("FROM usage_events WHERE {} AND {OF_DAY} AND session_id IS NOT NULL", of.condition());
         let mut joins = String::new();
         if !self.bounds.requests_per_session.is_empty() {

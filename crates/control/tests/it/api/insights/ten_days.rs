@@ -232,6 +232,19 @@ fn batch(of: &Holder, other: &Holder) -> GoldenDay {
     }
 }
 
+/// Each class names three different requests of the day, or all of fewer.
+fn names_three_requests(classification: &Value, today: &[&UsageEvent], name: &str) {
+    for class in classification["classes"].as_array().unwrap() {
+        let mut ids: Vec<&str> =
+            class["request_ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let expected = class["requests"].as_u64().unwrap().min(3);
+        assert_eq!(u64::try_from(ids.len()).unwrap(), expected, "{name}: {class}");
+        assert!(ids.iter().all(|id| today.iter().any(|event| event.id.0.to_string() == *id)), "{name}: {class}");
+    }
+}
+
 /// Compares the responses of a server that has the usage of one golden day.
 async fn check(at_nth: usize) {
     let world = World::start().await;
@@ -273,6 +286,7 @@ async fn check(at_nth: usize) {
 
     let (classes, roi) = (see("/classify/today").await, see("/roi/today").await);
     if back == 0 {
+        names_three_requests(&classes, &today, name);
         assert_eq!(by_name(&classes["classes"], "class"), owned(golden.classes), "{name}");
         assert_eq!(
             (&classes["cost"], &classes["unpriced_requests"]),
