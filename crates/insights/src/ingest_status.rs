@@ -19,7 +19,7 @@ pub struct IngestStatus {
     /// All usage before this time is stored; null if no node has reported yet.
     #[schema(format = DateTime)]
     pub complete_until: Option<String>,
-    /// The number of requests of the day that nodes received: those that are stored or in a spool.
+    /// `stored` plus `spooled`: the requests that nodes received, as far as a record in a spool is one request of the day.
     pub received: u64,
     /// The number of requests of the day in the store.
     pub stored: u64,
