@@ -24,8 +24,17 @@ const CACHED_MAX: Duration = Duration::from_millis(10);
 /// Maximum growth of a server's memory by its first export, the brief in it included.
 const EXPORT_BYTES_MAX: u64 = 100 << 20;
 
+/// Maximum time until requests at a constant rate are stored while briefs are computed, compared to the time without briefs.
+const INGEST_SLOWER_MAX: f64 = 1.05;
+/// The number of briefs that are computed beside ingest.
+const BRIEFS: u32 = 5;
+
 fn setup() -> Setup {
-    let setup = Setup::mocked().section("insights", "{cache: {today: 1m}}");
+    cached_for("1m")
+}
+
+fn cached_for(today: &str) -> Setup {
+    let setup = Setup::mocked().section("insights", &format!("{{cache: {{today: {today}}}}}"));
     setup.section("retention", "{events: forever, raw_usage: forever}")
 }
 
@@ -46,6 +55,34 @@ async fn filled(fill: impl AsyncFnOnce(&Folder)) -> (Gateway, String) {
 
 async fn read(gateway: &Gateway, key: &str, path: &str) -> Value {
     gateway.ask(Call::get(path).key(key)).await.expect(200).json()
+}
+
+/// Sends requests at a constant rate, and waits until they are stored beside `stored` others. Returns the number of all.
+async fn ingest(gateway: &Gateway, key: &str, stored: u64) -> u64 {
+    let body = Format::Chat.body("mock", false).to_string();
+    let fields = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+    let post = format!("POST {CHAT} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{fields}\r\n\r\n{body}");
+    let (per_second, requests) = if is_long() { (200, 4_000) } else { (50, 10) };
+    Load { per_second, requests, connections: 16 }.run(gateway.proxy, post).await;
+    let all = stored + u64::from(requests);
+    gateway.counted(key, all).await;
+    all
+}
+
+/// Requests are stored in the same time without briefs and beside briefs of the same day, of which none is cached.
+async fn briefs_do_not_slow_ingest(folder: Folder, key: &str, stored: u64) {
+    let gateway = Gateway::start_in(folder, cached_for("0s")).await;
+    let (stored, alone) = timed(ingest(&gateway, key, stored)).await;
+    let canary = Canary::new();
+    let briefs = async {
+        for _ in 0..BRIEFS {
+            read(&gateway, key, "/brief/today").await;
+        }
+    };
+    let ((_, beside), ()) = tokio::join!(timed(ingest(&gateway, key, stored)), briefs);
+    say(&format!("ingest without briefs: {alone:?}"));
+    within(&canary, &format!("ingest beside {BRIEFS} briefs"), beside, alone.mul_f64(INGEST_SLOWER_MAX));
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,8 +118,9 @@ async fn a_day_of_a_million_requests_is_explained_exported_and_cached() {
         zip.len()
     ));
     assert!(used <= EXPORT_BYTES_MAX, "{used} bytes");
-    gateway.stop().await;
+    let folder = gateway.stop().await.folder;
     verify(&canary, &format!("an export of {requests} requests"), &zip).await;
+    briefs_do_not_slow_ingest(folder, &key, requests).await;
 }
 
 #[tokio::test]
