@@ -3,7 +3,8 @@
 # dashboards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly RULES=infrastructure/docker/prometheus/rules.yml TESTS=infrastructure/alerts/tests.yml
+readonly RULES=infrastructure/docker/prometheus/rules.yml SCRAPES=infrastructure/docker/prometheus/prometheus.yml
+readonly TESTS=infrastructure/alerts/tests.yml
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,6 +12,12 @@ trap 'rm -rf "$work"' EXIT
 cp "$RULES" "$TESTS" "$work"
 promtool check rules "$RULES"
 promtool test rules "$work/tests.yml"
+
+# The tests have the labels that Tollgate writes. Without this key, Prometheus renames `job`.
+[ "$(grep -c 'metrics_path: /metrics' "$SCRAPES")" = "$(grep -c 'honor_labels: true' "$SCRAPES")" ] || {
+    echo "alerts: a job of $SCRAPES lacks honor_labels: true" >&2
+    exit 1
+}
 
 # A test that expects nothing would pass too.
 sed -n "s/^ *- alert: //p" "$RULES" | while read -r alert; do

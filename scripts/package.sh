@@ -4,14 +4,15 @@
 #   scripts/package.sh [BINARY [PART…]]   the binary, and its parts: archive, debian; without them target/release/tollgate and both
 #
 # VERSION replaces the version of Cargo.toml. SOURCE_DATE_EPOCH is the time of all files; without it, that of the last commit.
-# Two runs with the same binary write the same bytes.
+# Two runs with the same binary write the same bytes; scripts/reproducible.sh compares them, and the binaries.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 binary=$(realpath "${1:-$target/release/tollgate}")
 version=${VERSION:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export SOURCE_DATE_EPOCH
+# Lists are sorted alike in each language, and xz compresses alike with each number of processors.
+export SOURCE_DATE_EPOCH LC_ALL=C DPKG_DEB_THREADS_MAX=1
 architecture=$(dpkg --print-architecture)
 out=$target/packages
 # The oldest glibc on which the packages run: August 2021, as in Ubuntu 22.04, Debian 12 and RHEL 9.
@@ -33,6 +34,11 @@ for shell in bash zsh fish; do "$binary" generate completions "$shell" >"$work/$
 
 # put MODE SOURCE TARGET
 put() { install -D -m "$1" "$2" "$3"; }
+
+# The size of a folder as Debian counts it: each file in whole KiB, and 1 KiB for anything else. That of `du` depends on the disk.
+kilobytes() {
+    find "$1" \( -type f -printf '%s\n' \) -o -printf '1\n' | awk '{sum += int(($1 + 1023) / 1024)} END {print sum}'
+}
 
 archive() {
     local name page
@@ -67,14 +73,14 @@ debian() {
     put 644 infrastructure/debian/copyright "$root/usr/share/doc/tollgate/copyright"
     put 644 CHANGELOG.md "$root/usr/share/doc/tollgate/CHANGELOG.md"
     printf 'tollgate (%s) unstable; urgency=medium\n\n  * Release %s: CHANGELOG.md.\n\n -- %s  %s\n' "$version" "$version" \
-        "$(sed -n 's/^Maintainer: //p' infrastructure/debian/control.in)" "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" -R)" \
+        "$(sed -n 's/^Maintainer: //p' infrastructure/debian/control.in)" "$(date --utc --date="@$SOURCE_DATE_EPOCH" -R)" \
         >"$root/usr/share/doc/tollgate/changelog"
     gzip --no-name --best "$root/usr/share/doc/tollgate/changelog"
     for script in postinst prerm postrm; do put 755 "infrastructure/debian/$script" "$root/DEBIAN/$script"; done
     printf '/etc/tollgate/tollgate.yaml\n/etc/tollgate/environment\n' >"$root/DEBIAN/conffiles"
     (cd "$root" && find usr etc -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
     sed -e "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@GLIBC@/$GLIBC/" \
-        -e "s/@SIZE@/$(du -sk --apparent-size "$root" | cut -f 1)/" infrastructure/debian/control.in >"$root/DEBIAN/control"
+        -e "s/@SIZE@/$(kilobytes "$root")/" infrastructure/debian/control.in >"$root/DEBIAN/control"
     dpkg-deb --build --root-owner-group -Zxz "$root" "$out/$file" >/dev/null
     echo "$file"
 }

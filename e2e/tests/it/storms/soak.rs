@@ -8,8 +8,10 @@ mod backend;
 mod client;
 mod incoming;
 mod model;
+mod paced;
 mod receivers;
 mod request;
+mod trace_receiver;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;

@@ -6,33 +6,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::{Call, Canary, Gateway, Setup, Turn, Upstream, Wire, eventually_within};
+use e2e::{Call, Canary, Gateway, Setup, Wire, eventually_within};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{GROWTH_MAX, metric};
+use super::GROWTH_MAX;
+use super::trace_receiver::{NOTICED_MAX, REQUEST_MAX, Receives, TraceCounts, TraceReceiver, percentiles};
 use crate::storms::rounds::tell;
 
 const CLIENTS: usize = 8;
 /// Traces that wait in memory. Fewer than the default, so that a short load fills the queue.
 const QUEUE: u64 = 1_024;
-/// The requests whose spans are sent at once.
-const BATCH_MAX: u64 = 512;
-/// The longest pause of the export after failures, its timeout, and a busy machine.
-const PHASE_MAX: Duration = Duration::from_secs(180);
-/// A request that waits for the receiver takes at least its timeout for connections, which is 3 seconds.
-const REQUEST_MAX: Duration = Duration::from_secs(1);
 /// The 99th percentile may be a multiple of that with a receiver that accepts, and this much more.
 const NOISE: (u32, Duration) = (3, Duration::from_millis(20));
-
-/// What the receiver does with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receives {
-    All,
-    RefusesAll,
-    Hangs,
-    IsGone,
-}
 
 const PHASES: [Receives; 4] = [Receives::All, Receives::RefusesAll, Receives::Hangs, Receives::IsGone];
 
@@ -42,15 +28,6 @@ struct TracedLoad {
     phase: AtomicUsize,
     is_over: AtomicBool,
     times: [Mutex<Vec<Duration>>; PHASES.len()],
-}
-
-/// The traces that the server has exported, dropped because of a full queue, dropped for another reason, and keeps.
-#[derive(Debug, Clone, Copy)]
-struct TraceCounts {
-    exported: u64,
-    queue_full: u64,
-    refused: u64,
-    waiting: u64,
 }
 
 impl TracedLoad {
@@ -76,54 +53,17 @@ impl TracedLoad {
 
     /// Returns the median, the 99th percentile and the maximum of the times of a phase.
     fn percentiles(&self, phase: usize) -> [Duration; 3] {
-        let mut times = self.times[phase].lock().unwrap().clone();
-        times.sort_unstable();
-        [50, 99, 100].map(|percent| times[(times.len() * percent).div_ceil(100) - 1])
+        percentiles(self.times[phase].lock().unwrap().clone())
     }
-}
-
-impl TraceCounts {
-    async fn read(gateway: &Gateway) -> Self {
-        let metrics = gateway.metrics().await;
-        let dropped = |reason: &str| metric(&metrics, &format!("tollgate_traces_dropped_total{{reason=\"{reason}\"}}"));
-        Self {
-            exported: metric(&metrics, "tollgate_traces_exported_total"),
-            queue_full: dropped("queue_full"),
-            refused: dropped("refused"),
-            waiting: metric(&metrics, "tollgate_traces_waiting"),
-        }
-    }
-}
-
-/// Starts a receiver that does what `receives` says.
-async fn receiver(receives: Arc<Mutex<Receives>>) -> Upstream {
-    Upstream::start(move |mut turn: Turn| {
-        let receives = *receives.lock().unwrap();
-        async move {
-            turn.read_body().await;
-            match receives {
-                Receives::All => turn.answer("200 OK\r\ncontent-type: application/x-protobuf", b"").await,
-                Receives::RefusesAll => turn.answer("400 Bad Request", b"").await,
-                Receives::Hangs | Receives::IsGone => {
-                    turn.wire.closed().await;
-                    return None;
-                }
-            };
-            Some(turn)
-        }
-    })
-    .await
 }
 
 #[tokio::test]
 async fn a_failing_receiver_of_traces_delays_no_request_and_each_dropped_trace_is_counted() {
     let requests = if e2e::is_long() { 100_000 } else { 5_000 };
-    let receives = Arc::new(Mutex::new(Receives::All));
-    let mut receiver = Some(receiver(receives.clone()).await);
-    let address = receiver.as_ref().unwrap().address();
+    let mut receiver = TraceReceiver::start().await;
     let setup = Setup::new()
         .section("routes", "[{name: fine, path: /fine, auth: {type: none}, respond: {body: fine}}]")
-        .section("traces", &format!("{{otlp: \"http://{address}\", sample: 100%, queue: {QUEUE}}}"));
+        .section("traces", &format!("{{otlp: \"http://{}\", sample: 100%, queue: {QUEUE}}}", receiver.address));
     let gateway = Gateway::start(setup).await;
     let (phase, is_over, times) = Default::default();
     let load = Arc::new(TracedLoad { proxy: gateway.proxy, phase, is_over, times });
@@ -133,24 +73,13 @@ async fn a_failing_receiver_of_traces_delays_no_request_and_each_dropped_trace_i
     }
     let mut memory = Vec::new();
     for (nth, phase) in PHASES.into_iter().enumerate() {
-        let before = TraceCounts::read(&gateway).await;
-        let received = receiver.as_ref().map_or(0, |receiver| receiver.seen().len());
-        *receives.lock().unwrap() = phase;
-        if phase == Receives::IsGone {
-            receiver = None;
-        }
+        let change = receiver.change(phase, &gateway).await;
         load.phase.store(nth, Ordering::Relaxed);
-        eventually_within(PHASE_MAX, &format!("the server notices that the receiver {phase:?}"), async || {
+        eventually_within(NOTICED_MAX, &format!("the server notices that the receiver {phase:?}"), async || {
             let counts = TraceCounts::read(&gateway).await;
-            let is_noticed = match phase {
-                Receives::All => counts.exported > before.exported,
-                Receives::RefusesAll => counts.refused > before.refused,
-                Receives::Hangs => receiver.as_ref().is_some_and(|receiver| receiver.seen().len() > received),
-                Receives::IsGone => true,
-            };
-            let is_full = phase == Receives::All || counts.queue_full > before.queue_full;
+            let is_full = phase == Receives::All || counts.queue_full > change.counts.queue_full;
             assert!(counts.waiting <= QUEUE, "{counts:?}");
-            (is_noticed && is_full && load.sent(nth) >= requests).then_some(())
+            (receiver.is_met(&change, &counts) && is_full && load.sent(nth) >= requests).then_some(())
         })
         .await;
         memory.push(gateway.vitals().memory_bytes());
@@ -163,10 +92,8 @@ async fn a_failing_receiver_of_traces_delays_no_request_and_each_dropped_trace_i
     gateway.at_rest().await;
     let sent = (0..PHASES.len()).map(|phase| load.sent(phase) as u64).sum::<u64>();
     let counts = TraceCounts::read(&gateway).await;
-    let counted = counts.exported + counts.queue_full + counts.refused + counts.waiting;
     tell(&format!("{sent} requests, {counts:?}, memory {memory:?}"));
-    // The spans of one batch are neither sent nor dropped yet.
-    assert!(counted <= sent && sent - counted <= BATCH_MAX, "{counted} of {sent} are counted: {counts:?}");
+    counts.assert_complete(sent);
     let ended = gateway.stop().await;
     assert!(ended.stderr.contains("spans of the last requests were not exported"), "{}", ended.stderr);
 }
