@@ -200,8 +200,8 @@ impl Books {
             let mut on = self.store().change().await?;
             match self.void(&mut on, invoice.id).await {
                 Ok(()) => on.commit().await?,
-                // A part was paid meanwhile: the rest stays due.
-                Err(BillingError::Conflict(_)) => {}
+                // A part was paid meanwhile, or a credit note was spent: the rest stays due.
+                Err(BillingError::Conflict(_) | BillingError::CreditSpent) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -7,7 +7,7 @@
 //! request), `routes` (the endpoints by path), `caller` (authentication), `input` (bodies and queries), `undeclared`
 //! (parameters and bodies that no operation declares), `problem` (error responses), `scripts` (errors of the install
 //! script). For sign-in, read `sign_in` (tokens), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`; for limits,
-//! [`explanation`] (the limits of one request with their state).
+//! [`explanation`] (the limits of one request with their state) and [`limit_states`] (all limits).
 
 // The example of a full request is one `json!`, whose recursion depth grows with its fields.
 #![recursion_limit = "256"]
@@ -42,6 +42,7 @@ mod known_settings;
 mod labels_view;
 mod latency;
 mod layers;
+pub mod limit_states;
 mod limits;
 mod links;
 mod listing;

@@ -25,18 +25,12 @@ pub enum EventExportError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The name of the host does not resolve.
-    #[error("the host of the target of the export cannot be resolved")]
-    Resolve(#[source] io::Error),
-    /// The host has a link-local address, at which clouds serve the credentials of machines.
-    #[error("the target of the export has a link-local address, to which Tollgate does not connect")]
-    LinkLocal,
-    /// No address of the host accepts a connection, or the connection ended.
+    /// There is no connection to the target.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// The connection ended.
     #[error("the target of the export cannot be reached")]
-    Connect(#[source] io::Error),
-    /// The handshake of TLS failed.
-    #[error("TLS to the target of the export failed")]
-    Tls(#[source] io::Error),
+    Disconnected(#[source] io::Error),
     /// The target sent no complete HTTP/1.1 response.
     #[error("the target of the export sent no complete response")]
     Http(#[source] hyper::Error),
@@ -69,15 +63,4 @@ pub enum EventExportError {
     /// No stream stores the subject.
     #[error("no stream of JetStream has the subject of the export: create it")]
     NoStream,
-}
-
-impl From<OutboundError> for EventExportError {
-    fn from(error: OutboundError) -> Self {
-        match error {
-            OutboundError::Resolve(error) => Self::Resolve(error),
-            OutboundError::LinkLocal => Self::LinkLocal,
-            OutboundError::Connect(error) => Self::Connect(error),
-            OutboundError::Tls(error) => Self::Tls(error),
-        }
-    }
 }

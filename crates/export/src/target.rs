@@ -15,6 +15,8 @@ use crate::row::EncodedRow;
 const BATCH_MAX: Duration = Duration::from_secs(30);
 /// Maximum time to connect to one address.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// The name of the server in errors.
+const SERVER: &str = "the target of the export";
 
 /// The target of all rows.
 #[derive(Debug)]

@@ -23,6 +23,8 @@ use crate::messages::ExportTraceServiceResponse;
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// Maximum time to connect to one address.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// The name of the server in errors.
+const RECEIVER: &str = "the receiver of traces";
 /// Maximum size of a response that is read. The rest of a longer one is not received.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 /// Maximum size of the head of a response.
@@ -73,11 +75,11 @@ impl OtlpClient {
     }
 
     async fn send_slowly(&self, to: &OtlpReceiver, body: Bytes, now: Timestamp) -> Result<u64, TraceExportError> {
-        let stream = connect(&to.host, to.port, CONNECT_MAX).await?;
+        let stream = connect(RECEIVER, &to.host, to.port, CONNECT_MAX).await?;
         if !to.is_https {
             return exchange(to, TokioIo::new(stream), body, now).await;
         }
-        let stream = encrypt(stream, &to.host, &self.tls).await?;
+        let stream = encrypt(RECEIVER, stream, &to.host, &self.tls).await?;
         exchange(to, TokioIo::new(stream), body, now).await
     }
 }

@@ -1,6 +1,5 @@
 //! Why spans were not exported.
 
-use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -9,18 +8,9 @@ use tls::OutboundError;
 /// Why one request to the receiver of traces failed.
 #[derive(Debug, Error)]
 pub enum TraceExportError {
-    /// The name of the host does not resolve.
-    #[error("the host of the receiver of traces cannot be resolved")]
-    Resolve(#[source] io::Error),
-    /// The host has a link-local address, at which clouds serve the credentials of machines.
-    #[error("the receiver of traces has a link-local address, to which Tollgate does not connect")]
-    LinkLocal,
-    /// No address of the host accepts a connection.
-    #[error("the receiver of traces cannot be reached")]
-    Connect(#[source] io::Error),
-    /// The handshake of TLS failed.
-    #[error("TLS to the receiver of traces failed")]
-    Tls(#[source] io::Error),
+    /// There is no connection to the receiver.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The receiver closed the connection, or does not speak HTTP/1.1.
     #[error("the receiver of traces did not respond over HTTP/1.1")]
     Http(#[source] hyper::Error),
@@ -51,10 +41,9 @@ impl TraceExportError {
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         match self {
-            Self::Resolve(_) | Self::Connect(_) | Self::Tls(_) | Self::Http(_) | Self::TimedOut | Self::Busy { .. } => {
-                true
-            }
-            Self::LinkLocal | Self::Request(_) | Self::Refused { .. } => false,
+            Self::Outbound(error) => error.is_temporary(),
+            Self::Http(_) | Self::TimedOut | Self::Busy { .. } => true,
+            Self::Request(_) | Self::Refused { .. } => false,
         }
     }
 
@@ -63,25 +52,7 @@ impl TraceExportError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => *retry_after,
-            Self::Resolve(_)
-            | Self::Connect(_)
-            | Self::Tls(_)
-            | Self::Http(_)
-            | Self::TimedOut
-            | Self::LinkLocal
-            | Self::Request(_)
-            | Self::Refused { .. } => None,
-        }
-    }
-}
-
-impl From<OutboundError> for TraceExportError {
-    fn from(error: OutboundError) -> Self {
-        match error {
-            OutboundError::Resolve(error) => Self::Resolve(error),
-            OutboundError::LinkLocal => Self::LinkLocal,
-            OutboundError::Connect(error) => Self::Connect(error),
-            OutboundError::Tls(error) => Self::Tls(error),
+            Self::Outbound(_) | Self::Http(_) | Self::TimedOut | Self::Request(_) | Self::Refused { .. } => None,
         }
     }
 }

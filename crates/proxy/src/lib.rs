@@ -47,7 +47,6 @@ pub use connection::threads::{StartError, Workers, start};
 pub use deadlines::pause::{Pause, PausePhase};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
 pub use upstream::{BackendState, Backends, tls_config};
-pub use worker::aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub use worker::response_cache::memories::ResponseMemories;
 pub use worker::unauthenticated::UnauthenticatedClients;
 pub use worker::{Shared, WorkerResources};

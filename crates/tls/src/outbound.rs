@@ -1,4 +1,4 @@
-//! Connections to servers that are no upstreams: receivers of traces, targets of the export, and webhooks.
+//! Connections to servers that are no upstreams: receivers of traces, targets of the export, webhooks, and Midtrans.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,32 +17,62 @@ use tokio_rustls::client::TlsStream;
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
 
-/// Why there is no connection to a server.
+/// Why there is no connection to a server. The texts name it as the caller does, and contain no host.
 #[derive(Debug, Error)]
 pub enum OutboundError {
     /// The name of the host does not resolve.
-    #[error("the host cannot be resolved")]
-    Resolve(#[source] io::Error),
+    #[error("the host of {server} cannot be resolved")]
+    Resolve {
+        /// The name of the server in texts.
+        server: &'static str,
+        /// The error of the look-up.
+        source: io::Error,
+    },
     /// The host has a link-local address, at which clouds serve the credentials of machines.
-    #[error("the host has a link-local address")]
-    LinkLocal,
+    #[error("{server} has a link-local address, to which Tollgate does not connect")]
+    LinkLocal {
+        /// The name of the server in texts.
+        server: &'static str,
+    },
     /// No address of the host accepts a connection.
-    #[error("the host cannot be reached")]
-    Connect(#[source] io::Error),
+    #[error("{server} cannot be reached")]
+    Connect {
+        /// The name of the server in texts.
+        server: &'static str,
+        /// The error of the last address.
+        source: io::Error,
+    },
     /// The handshake of TLS failed.
-    #[error("TLS to the host failed")]
-    Tls(#[source] io::Error),
+    #[error("TLS to {server} failed")]
+    Tls {
+        /// The name of the server in texts.
+        server: &'static str,
+        /// The error of the handshake.
+        source: io::Error,
+    },
 }
 
-/// Connects to a host. Each of its addresses gets at most the time `each`, so that a silent one does not use up all of the
-/// caller's. The addresses are checked after the look-up, so that no name leads to metadata.
+impl OutboundError {
+    /// Returns whether a later connection may succeed without a change of the configuration.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Tls { .. } => true,
+            Self::LinkLocal { .. } => false,
+        }
+    }
+}
+
+/// Connects to a host; errors call it `server`. Each of its addresses gets at most the time `each`, so that a silent one does
+/// not use up all of the caller's. The addresses are checked after the look-up, so that no name leads to metadata.
 ///
 /// # Errors
 /// [`OutboundError`], except `Tls`.
-pub async fn connect(host: &str, port: u16, each: Duration) -> Result<TcpStream, OutboundError> {
-    let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(OutboundError::Resolve)?.collect();
+pub async fn connect(server: &'static str, host: &str, port: u16, each: Duration) -> Result<TcpStream, OutboundError> {
+    let found = lookup_host((host, port)).await.map_err(|source| OutboundError::Resolve { server, source })?;
+    let found: Vec<SocketAddr> = found.collect();
     if found.iter().any(|address| is_link_local(address.ip())) {
-        return Err(OutboundError::LinkLocal);
+        return Err(OutboundError::LinkLocal { server });
     }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in found.into_iter().take(ADDRESSES_MAX) {
@@ -52,20 +82,22 @@ pub async fn connect(host: &str, port: u16, each: Duration) -> Result<TcpStream,
             Err(late) => last = late.into(),
         }
     }
-    Err(OutboundError::Connect(last))
+    Err(OutboundError::Connect { server, source: last })
 }
 
-/// Begins TLS on a connection, and verifies the certificate of the host. The caller limits the time.
+/// Begins TLS on a connection, and verifies the certificate of the host; errors call it `server`. The caller limits the time.
 ///
 /// # Errors
 /// `Tls`, if the host is no server name or the handshake fails.
 pub async fn encrypt(
+    server: &'static str,
     stream: TcpStream,
     host: &str,
     tls: &Arc<ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, OutboundError> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| OutboundError::Tls(io::Error::other(error)))?;
-    TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(OutboundError::Tls)
+    let failed = |source| OutboundError::Tls { server, source };
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(io::Error::other(error)))?;
+    TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(failed)
 }
 
 #[cfg(test)]
@@ -75,8 +107,9 @@ mod tests {
     #[tokio::test]
     async fn no_connection_reaches_a_link_local_address() {
         for host in ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"] {
-            let refused = connect(host, 80, Duration::from_secs(1)).await;
-            assert!(matches!(refused, Err(OutboundError::LinkLocal)), "{host}: {refused:?}");
+            let refused = connect("the receiver", host, 80, Duration::from_secs(1)).await.unwrap_err();
+            let text = "the receiver has a link-local address, to which Tollgate does not connect";
+            assert_eq!((refused.to_string().as_str(), refused.is_temporary()), (text, false), "{host}");
         }
     }
 }

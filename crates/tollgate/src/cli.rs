@@ -134,7 +134,7 @@ pub(crate) enum Command {
     /// List background jobs: their owners, periods and last runs
     #[command(after_help = jobs::JOBS_EXAMPLES)]
     Jobs(JobsCommands),
-    /// Show every limit, its maximum overshoot, and how much of it is unusable while a server is dead
+    /// List limits of requests and daily quotas with their maximum overshoot, and the clients near them
     #[command(after_help = limits::LIMITS_EXAMPLES)]
     Limits(Limits),
     /// Replace the running server by another binary without a failed request

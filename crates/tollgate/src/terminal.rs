@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 use access::Secret;
 use access::password::Password;
 use anyhow::{Context, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
 use crate::signals::Signals;
@@ -18,12 +18,6 @@ const LINE_BYTES_MAX: u64 = 1_024;
 /// Whether an operator can answer questions on a terminal.
 pub(crate) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Returns the columns of the terminal of stdout; `None` if stdout is not a terminal.
-pub(crate) fn width() -> Option<usize> {
-    let size = tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Writes to stdout. A closed stdout is not an error.

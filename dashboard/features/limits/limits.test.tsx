@@ -17,7 +17,7 @@ const format = formatter("en");
 const VALUE = { dimension: "key", value: null, id: null, label: null, owner: null };
 const busy = (value: string | null, used: number, refused = 0): BusyKey => ({ values: [{ ...VALUE, dimension: "ip", value }], limit: 100, used, remaining: 100 - used, resets_at: null, refused });
 const LIMIT: RateLimit = {
-  kind: "rate_limit", name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
+  kind: "rate_limit", name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, overshoot: 100, unusable: 0, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
 };
 
 function answering(limits: Answer, budgets: Budget[] = []): void {

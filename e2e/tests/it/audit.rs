@@ -16,7 +16,7 @@ pub(crate) async fn must(folder: &Folder, words: &[&str]) -> String {
 }
 
 /// Creates an admin and returns an access token.
-async fn admin(gateway: &Gateway) -> String {
+pub(crate) async fn admin(gateway: &Gateway) -> String {
     let sign_up = json!({"email": "root@example.org", "password": PASSWORD, "name": "Root"});
     let answer = gateway.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json();
     let token = answer["access_token"].as_str().unwrap().to_owned();

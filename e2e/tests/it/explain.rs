@@ -84,13 +84,13 @@ async fn explain_shows_what_keys_have_used_of_their_quotas() {
     for _ in 0..3 {
         gateway.call(Call::get("/key").key(&account.key)).await.expect(200);
     }
-    for _ in 0..5 {
+    for _ in 0..12 {
         gateway.call(Call::get("/listed").header("x-api-key", ACME)).await.expect(200);
     }
     let folder = gateway.folder();
     let keys = must(folder, &["keys", "list", "--user", &account.email]).await;
     let id = keys.lines().find(|line| line.ends_with("  e2e")).unwrap().split_whitespace().next().unwrap();
-    for (path, client, whose, used) in [("/key", id, "user", 3), ("/listed", "partners/acme", "subject", 5)] {
+    for (path, client, whose, used) in [("/key", id, "user", 3), ("/listed", "partners/acme", "subject", 12)] {
         let words = ["explain", "--config", "tollgate.yaml", path, "--as", client];
         let quota = format!("40 credits a day for the {whose}, from the plan (");
         let state = format!("): {used} used, {} left, until ", 40 - used);
@@ -108,10 +108,12 @@ async fn explain_shows_what_keys_have_used_of_their_quotas() {
     }
     let listed: Value =
         serde_json::from_str(&must(folder, &["limits", "--config", "tollgate.yaml", "--json"]).await).unwrap();
-    let expected = json!([{"client": "acme (partners)", "plan": "forty", "limit": 40, "used": 5, "remaining": 35}]);
-    assert_eq!(listed["quotas"], expected, "{listed}");
-    let of_clients = |limit: &Value| limit["whose"] == "each client without a user on plan forty";
-    assert_eq!(listed["limits"].as_array().unwrap().iter().filter(|limit| of_clients(limit)).count(), 3, "{listed}");
+    let of_clients = |limit: &&Value| limit["dimensions"] == json!(["subject"]);
+    let quota = listed["items"].as_array().unwrap().iter().find(of_clients).unwrap_or_else(|| panic!("{listed}"));
+    assert_eq!(quota["tiers"], json!([{"name": "forty", "policy": "\"credits_per_day\";q=40;w=86400"}]), "{listed}");
+    let client = &quota["keys"][0];
+    assert_eq!((&client["limit"], &client["used"], &client["remaining"]), (&json!(40), &json!(12), &json!(28)));
+    assert_eq!(client["values"][0]["value"], "acme (partners)", "{listed}");
     let unknown = must(folder, &["explain", "--config", "tollgate.yaml", "/listed"]).await;
     assert!(unknown.contains(": 40 credits a day, 60 credits a month for each subject\n"), "{unknown}");
 }

@@ -278,7 +278,7 @@ impl Books {
         for invoice in open.iter().filter(|invoice| invoice.remaining == invoice.total) {
             match self.void(on, invoice.id).await {
                 // An invoice whose credit note was spent stays due.
-                Ok(()) | Err(BillingError::Conflict(_)) => {}
+                Ok(()) | Err(BillingError::CreditSpent) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -30,6 +30,9 @@ pub enum BillingError {
     /// The state of the object does not allow the change.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The wallet has spent a credit note of the invoice, so that voiding it would take back more than the wallet has.
+    #[error("the wallet has spent a credit note of this invoice: write it off")]
+    CreditSpent,
     /// The invoice does not exist, or belongs to another user.
     #[error("no invoice has this id")]
     NoInvoice,

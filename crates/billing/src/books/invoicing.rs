@@ -260,7 +260,7 @@ impl Books {
         let to_wallet = subtotal + tax - invoice.remaining;
         // A credit note filled the wallet, and the payment that it gave back was taken back later.
         if to_wallet < 0 && postings::wallet(on, invoice.user, invoice.currency).await? < -to_wallet {
-            return Err(BillingError::Conflict("the wallet has spent a credit note of this invoice: write it off"));
+            return Err(BillingError::CreditSpent);
         }
         invoices::set(&self.store, on, invoice.id, state.as_str(), 0).await?;
         let voided = MoneyEvent::Voided { subtotal, tax, to_wallet };

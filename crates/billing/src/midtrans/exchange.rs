@@ -1,7 +1,7 @@
 //! One request to Midtrans over HTTP/1.1, within bounds of time and size.
 
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Secret;
 use base64ct::{Base64, Encoding};
@@ -11,13 +11,12 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use serde_json::Value;
 use thiserror::Error;
+use tls::OutboundError;
+use tls::outbound::{connect, encrypt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 
 use super::endpoint::ProviderEndpoint;
 
@@ -25,6 +24,10 @@ use super::endpoint::ProviderEndpoint;
 const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 /// The maximum size of a response head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The maximum time to connect to one address: a quarter of the time of a request.
+const CONNECT_MAX: Duration = Duration::from_millis(2_500);
+/// The name of the server in errors.
+const SERVER: &str = "Midtrans";
 /// The longest message of the provider that is kept.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -45,11 +48,8 @@ pub enum MidtransError {
     #[error("Midtrans did not respond within 10 s")]
     TimedOut,
     /// No connection could be established.
-    #[error("Midtrans cannot be reached")]
-    Connect(#[source] io::Error),
-    /// The TLS handshake failed.
-    #[error("the TLS handshake with Midtrans failed")]
-    Tls(#[source] io::Error),
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The response is not valid HTTP.
     #[error("the response of Midtrans is not valid HTTP")]
     Http(#[source] hyper::Error),
@@ -77,9 +77,8 @@ impl MidtransError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Connect(_) | Self::Tls(_) | Self::Http(_) | Self::Malformed(_) | Self::Aborted => {
-                true
-            }
+            Self::Outbound(error) => error.is_temporary(),
+            Self::TimedOut | Self::Http(_) | Self::Malformed(_) | Self::Aborted => true,
             Self::Refused { code, .. } => *code >= 500 || *code == 429 || *code == 202,
             Self::NoInstructions => false,
         }
@@ -105,16 +104,12 @@ pub(super) async fn exchange(
     server_key: &Secret,
     request: &ProviderRequest,
 ) -> Result<Value, MidtransError> {
-    let address = (endpoint.host.as_str(), endpoint.port);
-    let stream = TcpStream::connect(address).await.map_err(MidtransError::Connect)?;
+    let stream = connect(SERVER, &endpoint.host, endpoint.port, CONNECT_MAX).await?;
     let built = built(endpoint, server_key, request).ok_or(MidtransError::Malformed("the server key"))?;
     if !endpoint.has_tls {
         return respond(stream, built).await;
     }
-    let name = ServerName::try_from(endpoint.host.clone());
-    let name = name.map_err(|error| MidtransError::Tls(io::Error::other(error)))?;
-    let stream = TlsConnector::from(tls.clone()).connect(name, stream).await.map_err(MidtransError::Tls)?;
-    respond(stream, built).await
+    respond(encrypt(SERVER, stream, &endpoint.host, tls).await?, built).await
 }
 
 fn built(endpoint: &ProviderEndpoint, server_key: &Secret, of: &ProviderRequest) -> Option<Request<Full<Bytes>>> {
@@ -197,5 +192,24 @@ mod tests {
         }
         let denied = judged(StatusCode::OK, br#"{"status_code":"202","transaction_status":"deny"}"#);
         assert!(denied.is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_request_is_sent_to_a_link_local_address() {
+        let endpoint = ProviderEndpoint {
+            has_tls: false,
+            host: "169.254.169.254".to_owned(),
+            port: 80,
+            authority: "169.254.169.254".to_owned(),
+            path: String::new(),
+        };
+        let roots = rustls::RootCertStore::empty();
+        let tls = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+        let request = ProviderRequest { method: Method::GET, path: "/v2".to_owned(), key: None, body: None };
+        let refused = exchange(&endpoint, &tls, &Secret::new("SB-key".to_owned()), &request).await;
+        assert!(
+            matches!(refused, Err(MidtransError::Outbound(OutboundError::LinkLocal { .. }))),
+            "no metadata: {refused:?}"
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! One request to the URL of a webhook, within bounds of time and size. Redirects are not followed, and no body is read.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The maximum time to connect to one address: a quarter of [`WITHIN`].
 const CONNECT_MAX: Duration = Duration::from_millis(2_500);
+/// The name of the server in errors.
+const RECEIVER: &str = "the receiver";
 
 /// A client that sends deliveries.
 #[derive(Debug, Clone)]
@@ -57,29 +58,12 @@ pub struct WebhookCaError;
 pub(super) enum WebhookSendError {
     #[error("it did not respond within 10 s")]
     TimedOut,
-    #[error("its name cannot be resolved")]
-    Resolve(#[source] io::Error),
-    #[error("its host has a link-local or metadata address, which receives no webhooks")]
-    LinkLocal,
-    #[error("it cannot be reached")]
-    Connect(#[source] io::Error),
-    #[error("its TLS handshake failed")]
-    Tls(#[source] io::Error),
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     #[error("its response is not HTTP/1.1")]
     Http(#[source] hyper::Error),
     #[error("its URL is invalid in a request")]
     Request(#[source] http::Error),
-}
-
-impl From<OutboundError> for WebhookSendError {
-    fn from(error: OutboundError) -> Self {
-        match error {
-            OutboundError::Resolve(error) => Self::Resolve(error),
-            OutboundError::LinkLocal => Self::LinkLocal,
-            OutboundError::Connect(error) => Self::Connect(error),
-            OutboundError::Tls(error) => Self::Tls(error),
-        }
-    }
 }
 
 impl WebhookClient {
@@ -113,11 +97,11 @@ impl WebhookClient {
             .header("webhook-signature", message.signature)
             .body(Full::new(Bytes::from(message.body)))
             .map_err(WebhookSendError::Request)?;
-        let stream = connect(&to.host, to.port, CONNECT_MAX).await?;
+        let stream = connect(RECEIVER, &to.host, to.port, CONNECT_MAX).await?;
         if !to.has_tls {
             return exchange(stream, request).await;
         }
-        let stream = encrypt(stream, &to.host, &self.tls).await?;
+        let stream = encrypt(RECEIVER, stream, &to.host, &self.tls).await?;
         exchange(stream, request).await
     }
 }

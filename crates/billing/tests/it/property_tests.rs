@@ -266,6 +266,7 @@ async fn no_order_of_changes_unbalances_the_books_or_loses_a_number() {
                     | BillingError::NoSubscription
                     | BillingError::NoInvoice
                     | BillingError::Conflict(_)
+                    | BillingError::CreditSpent
                     | BillingError::Change(_)
                     | BillingError::Credit(_)
                     | BillingError::Refund(_),

@@ -19,7 +19,7 @@ use tls::outbound::{connect, encrypt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{BATCH_MAX, CONNECT_MAX};
+use super::{BATCH_MAX, CONNECT_MAX, SERVER};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 
@@ -61,13 +61,13 @@ impl ClickHouseTable {
     }
 
     async fn insert_slowly(&self, body: Bytes) -> Result<(), EventExportError> {
-        let stream = connect(&self.host, self.port, CONNECT_MAX).await?;
+        let stream = connect(SERVER, &self.host, self.port, CONNECT_MAX).await?;
         if !self.is_https {
             return self.exchange(TokioIo::new(stream), body).await;
         }
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let stream = encrypt(stream, &self.host, &Arc::new(tls)).await?;
+        let stream = encrypt(SERVER, stream, &self.host, &Arc::new(tls)).await?;
         self.exchange(TokioIo::new(stream), body).await
     }
 
@@ -120,7 +120,7 @@ impl ClickHouseTable {
             Err(error) if error.is::<LengthLimitError>() => Err(EventExportError::LongResponse),
             Err(error) => match error.downcast::<hyper::Error>() {
                 Ok(error) => Err(EventExportError::Http(*error)),
-                Err(error) => Err(EventExportError::Connect(std::io::Error::other(error))),
+                Err(error) => Err(EventExportError::Disconnected(std::io::Error::other(error))),
             },
         }
     }

@@ -12,7 +12,7 @@ use tls::outbound::{connect, encrypt};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::{BATCH_MAX, CONNECT_MAX};
+use super::{BATCH_MAX, CONNECT_MAX, SERVER};
 use crate::error::EventExportError;
 use crate::row::EncodedRow;
 
@@ -74,14 +74,14 @@ impl NatsStream {
 
     async fn publish_slowly(&self, rows: &[EncodedRow]) -> Result<(), EventExportError> {
         let mut plain =
-            NatsConnection { stream: connect(&self.host, self.port, CONNECT_MAX).await?, received: Vec::new() };
+            NatsConnection { stream: connect(SERVER, &self.host, self.port, CONNECT_MAX).await?, received: Vec::new() };
         if !plain.line().await?.starts_with("INFO ") {
             return Err(EventExportError::NotNats);
         }
         if !self.is_tls {
             return self.exchange(plain, rows).await;
         }
-        let stream = encrypt(plain.stream, &self.host, &self.tls).await?;
+        let stream = encrypt(SERVER, plain.stream, &self.host, &self.tls).await?;
         self.exchange(NatsConnection { stream, received: Vec::new() }, rows).await
     }
 
@@ -132,17 +132,17 @@ struct NatsConnection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> NatsConnection<S> {
     async fn write(&mut self, text: &str) -> Result<(), EventExportError> {
-        self.stream.write_all(text.as_bytes()).await.map_err(EventExportError::Connect)?;
-        self.stream.flush().await.map_err(EventExportError::Connect)
+        self.stream.write_all(text.as_bytes()).await.map_err(EventExportError::Disconnected)?;
+        self.stream.flush().await.map_err(EventExportError::Disconnected)
     }
 
     async fn receive(&mut self) -> Result<(), EventExportError> {
         if self.received.len() > MESSAGE_BYTES_MAX {
             return Err(EventExportError::NotNats);
         }
-        let count = self.stream.read_buf(&mut self.received).await.map_err(EventExportError::Connect)?;
+        let count = self.stream.read_buf(&mut self.received).await.map_err(EventExportError::Disconnected)?;
         if count == 0 {
-            return Err(EventExportError::Connect(io::ErrorKind::UnexpectedEof.into()));
+            return Err(EventExportError::Disconnected(io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::Live;
-use config::snapshot::Origin;
+use config::snapshot::{Origin, Traffic};
 use telemetry::{BackendStatus, Metrics, TargetStatus};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -104,8 +104,9 @@ impl Backends {
     }
 
     /// Returns the backends that are configured or have requests in flight, as the metrics and the admin API show them, in the
-    /// order in which they were first used. The states of others are removed.
+    /// order in which they were first used or shown. The states of others are removed.
     pub(crate) fn statuses(&self, live: &Live) -> Vec<BackendStatus> {
+        self.create_configured(&live.load_full().traffic);
         let mut shown = self.shown(live);
         shown.sort_by_key(|state| state.number());
         shown.iter().map(|state| state.status()).collect()
@@ -114,6 +115,17 @@ impl Backends {
     /// Returns the targets of the configured models that have been used.
     pub(crate) fn target_statuses(&self, live: &Live) -> Vec<TargetStatus> {
         self.targets.statuses(&live.load_full().traffic.models)
+    }
+
+    /// Creates the states of backends that no request and no check has used, so that their counters begin with zero. Providers
+    /// that a stored credential switches on have none before their first call.
+    fn create_configured(&self, traffic: &Traffic) {
+        for upstream in &traffic.upstreams {
+            self.of(&upstream.name, upstream.backends().iter().map(|backend| &backend.origin));
+        }
+        for provider in &traffic.providers {
+            self.of(&provider.name, [&provider.origin]);
+        }
     }
 
     /// Removes the states of backends that are neither configured nor in use. Returns those that are configured or have requests

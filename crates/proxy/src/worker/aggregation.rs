@@ -19,13 +19,12 @@ use tokio::time::sleep;
 use crate::worker::recorder::Recorder;
 
 use prelogged::PreloggedBatches;
-pub use prelogged::{BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub(crate) use prelogged::{PrelogRequest, PreloggedPart};
 use unwritten::UnwrittenRecords;
 pub(crate) use unwritten::{PendingSettlement, settle};
 
 /// Maximum age of unwritten counts of requests that no quota limits. A crash loses at most these counts.
-pub const AGGREGATION_DELAY: Duration = Duration::from_millis(10);
+const AGGREGATION_DELAY: Duration = Duration::from_millis(10);
 /// Maximum number of counts in one record, whose size is at most 64 KiB. Further counts go to the next record.
 const RECORD_MAX: usize = 128;
 /// Maximum number of counts that wait while the spool stores nothing. Further requests are added to waiting counts with

@@ -6,25 +6,20 @@ use super::Place;
 
 pub(super) const LIMITS_EXAMPLES: &str = "Examples:
   tollgate limits
+  # As JSON, as GET /api/limits responds
   tollgate limits --config tollgate.yaml --json
-  # For servers that run with --workers 4
-  tollgate limits --workers 4
 
-Overshoot is the maximum use beyond a limit. Stranded is the maximum amount that is unusable until a dead server \
-restarts. Both depend on the store, the live servers, Redis and the configuration. Redis shares control.rate_limits, \
-rate_limits, and requests_per_minute of plans and keys between servers.
+Overshoot is the maximum of requests beyond a limit. Unusable is the maximum of credits that cannot be used until a dead \
+server restarts. Both depend on the live servers and on Redis, which shares limits of requests between servers.
 
-The use of quotas of clients without a user is that in the store: a running server records it within a second. The \
-counts of requests per minute are known to running servers only: GET /api/limits reports them.";
+The use of quotas is that in the store: a running server records it within a second. The counts of requests are known \
+to running servers only: GET /api/limits reports them. `tollgate budgets list` lists budgets.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// Print JSON; money is in nano-USD
+    /// Print JSON, as GET /api/limits responds
     #[arg(long)]
     pub(crate) json: bool,
-    /// Worker threads of each server [default: those of the configuration on this machine]
-    #[arg(long, value_name = "N", value_parser = super::settings::workers())]
-    pub(crate) workers: Option<u32>,
     #[command(flatten)]
     pub(crate) place: Place,
 }

@@ -72,7 +72,7 @@ impl Overrides {
 }
 
 /// Returns the parser of `--workers`.
-pub(super) fn workers() -> RangedU64ValueParser<u32> {
+fn workers() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(1..=u64::from(WORKERS_MAX))
 }
 

@@ -99,7 +99,7 @@ async fn a_receiver_that_no_authority_vouches_for_receives_nothing() {
     let (authority, mut tasks) = (Authority::of("localhost"), JoinSet::new());
     let (address, mut requests) = receiver(&authority, &mut tasks).await;
     let url = format!("https://localhost:{}/hook", address.port());
-    let refused = ("waiting".to_owned(), "its TLS handshake failed".to_owned());
+    let refused = ("waiting".to_owned(), "TLS to the receiver failed".to_owned());
     let other = Authority::of("localhost");
     for ca in ["", &other.pem] {
         assert_eq!(delivered(&url, ca).await, refused, "{ca}");

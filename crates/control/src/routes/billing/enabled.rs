@@ -26,7 +26,7 @@ pub(super) fn refused(error: BillingError) -> Problem {
         BillingError::Change(_) | BillingError::Credit(_) | BillingError::Refund(_) | BillingError::Method => {
             Problem::new(Refusal::Unprocessable, error.to_string())
         }
-        BillingError::AlreadySubscribed | BillingError::Conflict(_) => {
+        BillingError::AlreadySubscribed | BillingError::Conflict(_) | BillingError::CreditSpent => {
             Problem::new(Refusal::Conflict, error.to_string())
         }
         BillingError::NoSubscription

@@ -92,6 +92,18 @@ fn durations_are_the_sum_of_all_workers() {
 }
 
 #[test]
+fn a_configured_backend_is_shown_before_its_first_request_and_has_its_whole_share() {
+    let backends = Backends::new(Metrics::new());
+    let statuses = backends.statuses(&running(&[1, 2]));
+    let shown: Vec<_> = statuses.iter().map(|status| (&*status.url, status.requests, status.condition)).collect();
+    let available = telemetry::BackendCondition::Available;
+    assert_eq!(shown, [("http://127.0.0.1:1", 0, available), ("http://127.0.0.1:2", 0, available)]);
+    let used = backends.of(&"u".into(), &[origin(1), origin(2)]);
+    assert!(used.iter().all(|state| state.started_share(Duration::from_secs(10), Instant::now()) == 1.0));
+    assert_eq!(backends.statuses(&running(&[1])).len(), 1);
+}
+
+#[test]
 fn a_removed_backend_is_shown_while_it_has_requests_in_flight() {
     let backends = Backends::new(Metrics::new());
     let live = running(&[2]);

@@ -26,10 +26,10 @@ use crate::worker::recorder::Recorder;
 
 /// The divisor that limits the credits of a batch for further requests: they are at most this part of the amount that
 /// is left of the quota. At most these unused credits of a batch are charged after a crash.
-pub const BATCH_PART_OF_LEFT: u64 = 256;
+const BATCH_PART_OF_LEFT: u64 = 256;
 /// Maximum number of requests in a batch, also if some cost less than its first request. If each has other counts, and the
 /// longest name, one closing record can contain them.
-pub const BATCH_REQUESTS_MAX: u64 = 64;
+const BATCH_REQUESTS_MAX: u64 = 64;
 /// Maximum age of a batch that is looked at. A batch is closed earlier if its credits are used up, if other requests need
 /// them, or if one of its requests was not sent.
 const CLOSED_WITHIN: Duration = Duration::from_millis(500);

@@ -2,11 +2,10 @@
 
 use access::{KeyId, UserId};
 use serde::Serialize;
-use store::{DatabaseError, UserRef};
+use store::{DatabaseError, Store, UserRef};
 use utoipa::ToSchema;
 
 use super::KeyValue;
-use crate::state::App;
 
 /// The user of a counted key.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -16,7 +15,7 @@ pub(super) struct OwnerView {
     #[schema(value_type = Uuid)]
     id: UserId,
     /// The e-mail address, or the name of a service user.
-    name: String,
+    pub(super) name: String,
 }
 
 /// A key with its user.
@@ -30,9 +29,9 @@ pub(super) struct OwnedKey {
 
 impl OwnedKey {
     /// Finds a key and its user; `None` if the key does not exist any more.
-    pub(super) async fn find(app: &App, id: KeyId) -> Result<Option<Self>, DatabaseError> {
-        let Some(key) = app.store.find_key(id).await? else { return Ok(None) };
-        let user = app.store.find_user(&UserRef::Id(key.user)).await?;
+    pub(super) async fn find(store: &Store, id: KeyId) -> Result<Option<Self>, DatabaseError> {
+        let Some(key) = store.find_key(id).await? else { return Ok(None) };
+        let user = store.find_user(&UserRef::Id(key.user)).await?;
         let owner = user.map(|user| OwnerView { id: user.id, name: user.address_or_name().to_owned() });
         Ok(Some(Self { id, last4: key.last4, label: key.label, owner }))
     }
