@@ -4,17 +4,32 @@ use std::sync::{Arc, Mutex};
 
 use access::Secret;
 use export::{ClickHouseTable, EventTarget};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::certificates::trusting;
 use crate::spooled::{Spooled, ids, ids_of};
 
 /// A request that the server received.
 #[derive(Debug, Clone)]
-struct Insert {
-    head: String,
-    body: String,
+pub(crate) struct Insert {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// Reads a whole request.
+pub(crate) async fn read_insert(stream: &mut (impl AsyncRead + Unpin)) -> Insert {
+    let mut bytes = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() == length.parse::<usize>().unwrap() {
+            return Insert { head: head.to_owned(), body: body.to_owned() };
+        }
+    }
 }
 
 /// Answers one connection after another with the given bytes; without any, it closes the connection.
@@ -34,20 +49,11 @@ impl Server {
         tasks.spawn(async move {
             for answer in answers.iter().chain(std::iter::repeat(&OK)) {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let mut bytes = Vec::new();
-                let insert = loop {
-                    assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
-                    let text = String::from_utf8(bytes.clone()).unwrap();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-                    if body.len() == length.parse::<usize>().unwrap() {
-                        break Insert { head: head.to_owned(), body: body.to_owned() };
-                    }
-                };
+                let insert = read_insert(&mut stream).await;
                 received.lock().unwrap().push(insert);
                 if *answer == HANG {
                     // The client ends the connection.
-                    let _ = stream.read_buf(&mut bytes).await;
+                    let _ = stream.read_buf(&mut Vec::new()).await;
                     continue;
                 }
                 stream.write_all(answer.as_bytes()).await.unwrap();
@@ -62,14 +68,12 @@ impl Server {
     }
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const HANG: &str = "hang";
 
-fn target(port: u16) -> EventTarget {
-    let roots = rustls::RootCertStore::empty();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    EventTarget::ClickHouse(ClickHouseTable {
+/// Returns a table at this port, without TLS.
+pub(crate) fn table(port: u16) -> ClickHouseTable {
+    ClickHouseTable {
         is_https: false,
         host: "127.0.0.1".to_owned(),
         port,
@@ -79,8 +83,12 @@ fn target(port: u16) -> EventTarget {
         table: "tollgate_events".to_owned(),
         user: "writer".to_owned(),
         password: Some(Secret::new("S3CRET".to_owned())),
-        tls: Arc::new(tls.with_root_certificates(roots).with_no_client_auth()),
-    })
+        tls: trusting(&[]),
+    }
+}
+
+fn target(port: u16) -> EventTarget {
+    EventTarget::ClickHouse(table(port))
 }
 
 #[tokio::test]
