@@ -109,6 +109,9 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "optimized binary" cargo build $(LOCKED) --profile local -p tollgate
 	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live::
+	@scripts/step "upgrade of a large store on PostgreSQL" $(BESIDE_POSTGRES) \
+		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume::upgrade::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \

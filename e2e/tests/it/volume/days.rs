@@ -14,7 +14,7 @@ use crate::hostile::say;
 use crate::store;
 
 /// Requests through the server, which are copied.
-const REQUESTS: u32 = 3;
+pub(super) const REQUESTS: u32 = 3;
 /// Maximum time of each view of 10 million requests.
 const VIEW_MAX: Duration = Duration::from_secs(2);
 /// Maximum time of a brief per million requests of the day.
@@ -24,13 +24,13 @@ const CACHED_MAX: Duration = Duration::from_millis(10);
 /// Maximum memory of an export.
 const EXPORT_BYTES_MAX: u64 = 100 << 20;
 
-fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     let setup = Setup::mocked().section("insights", "{cache: {today: 1m}}");
     setup.section("retention", "{events: forever, raw_usage: forever}")
 }
 
 /// Starts a server on copies of some requests of one user, which `fill` makes. Returns the user's key too.
-async fn filled(fill: impl AsyncFnOnce(&Folder)) -> (Gateway, String) {
+pub(super) async fn filled(fill: impl AsyncFnOnce(&Folder)) -> (Gateway, String) {
     let gateway = Gateway::start(setup()).await;
     let key = gateway.key().await;
     for _ in 0..REQUESTS {
