@@ -1,6 +1,9 @@
 //! A ClickHouse that fails in many ways.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use access::Secret;
 use export::{ClickHouseTable, EventTarget};
@@ -197,4 +200,33 @@ async fn a_dead_server_is_an_error_that_names_no_credential() {
     let error = job.drain().await.unwrap_err();
     assert_eq!(error.to_string(), "the target of the export cannot be reached");
     assert!(!format!("{job:?} {error:?}").contains("S3CRET"));
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_nothing_for_a_day_gets_the_newest_rows_and_the_others_are_counted() {
+    static DOWN: [&str; 24] = ["HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"; 24];
+    const KEPT: u64 = 64 * 1024;
+    let server = Server::start(&DOWN).await;
+    let mut spooled = Spooled::new();
+    spooled.size_bytes_max = KEPT;
+    let mut job = spooled.start(target(server.port));
+    for hour in 0..24 {
+        spooled.append(hour * 100..hour * 100 + 100);
+        assert!(job.drain().await.unwrap_err().to_string().contains("status 503"));
+        // Nothing waits for the store.
+        spooled.ingest();
+        assert!(spooled.waiting_bytes() <= KEPT + 100);
+        spooled.clock.advance(Duration::from_hours(1));
+    }
+    assert_eq!(job.stats().failures.load(Ordering::Relaxed), 24);
+    // A batch whose segments are gone is given up.
+    let _ = job.drain().await;
+    job.drain().await.unwrap();
+    let (all, inserts) = (ids(0..2_400), server.inserts());
+    let received: BTreeSet<String> = inserts[DOWN.len()..].iter().flat_map(|insert| ids_of(&insert.body)).collect();
+    let newest = &all[all.len() - 100..];
+    assert!(newest.iter().all(|id| received.contains(id)) && received.len() < all.len(), "{} rows", received.len());
+    let counted = received.len() as u64 + spooled.skipped_rows();
+    assert!(spooled.skipped_rows() > 0 && counted >= all.len() as u64, "{counted} of {} rows", all.len());
+    drop(server);
 }
