@@ -92,7 +92,10 @@ unit: ## run the tests that need neither a database server nor the built binary 
 	@scripts/setup.sh build
 	@scripts/step "unit tests" env TOLLGATE_TEST_STORE=sqlite cargo test $(LOCKED) $(TESTED) --lib -- --skip postgres
 
-soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and 10 minutes of random load
+# Minutes of random load in `make soak`.
+MINUTES ?= 10
+
+soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and MINUTES of random load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
@@ -111,12 +114,16 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 		TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::paced:: -- --nocapture
 	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
-		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live::
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live:: hostile::spike::
+	@scripts/step "upgrade of a large store on PostgreSQL" $(BESIDE_POSTGRES) \
+		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume::upgrade::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \
 		$(MAKE) --no-print-directory pages ARGS=screenshots
-	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 \
+	@scripts/step "$(MINUTES) minutes of random load" env TOLLGATE_SOAK_SECONDS=$$(($(MINUTES) * 60)) \
+		TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture --test-threads=1 --skip storms::soak::paced::
 
 clients: ## run the official clients, and generate docs/clients.md from their results

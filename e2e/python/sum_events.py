@@ -4,12 +4,19 @@ import sys
 
 import chdb
 
-SQL = """
+SUMS = """
 SELECT count() AS rows, uniqExact(id) AS ids, sum(requests) AS requests, sum(counted_requests) AS counted,
     sum(credits) AS credits, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
     uniqExact(key) AS keys, min(started_at) > toDateTime64('2026-01-01 00:00:00', 6) AS is_recent
-FROM (SELECT * FROM file('{folder}/events-*.jsonl', 'JSONEachRow') LIMIT 1 BY id)
+FROM {source}
 SETTINGS output_format_json_quote_64bit_integers = 0
 """
 
-print(str(chdb.query(SQL.format(folder=sys.argv[1]), "JSONEachRow")).strip())
+
+def main() -> None:
+    files = f"(SELECT * FROM file('{sys.argv[1]}/events-*.jsonl', 'JSONEachRow') LIMIT 1 BY id)"
+    print(str(chdb.query(SUMS.format(source=files), "JSONEachRow")).strip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 //! The database of a server: SQLite in its data folder, or a separate database on a PostgreSQL server.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,9 @@ use sqlx::{ColumnIndex, ConnectOptions, Connection, Decode, Executor, Row, Type}
 const STORE: &str = "TOLLGATE_TEST_STORE";
 /// The variable with the URL of a PostgreSQL server on which databases may be created.
 const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
+
+/// The first bytes of a file of SQLite.
+const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
 /// A database on PostgreSQL; dropping the value drops the database.
 #[derive(Debug)]
@@ -175,7 +179,10 @@ impl Drop for Database {
 /// Returns the path of the `SQLite` file in a data folder.
 #[must_use]
 pub fn file(data: &Path) -> PathBuf {
-    let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
+    let is_sqlite = |path: &PathBuf| {
+        let mut first = [0; SQLITE.len()];
+        std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *SQLITE
+    };
     let mut paths = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
     paths.find(is_sqlite).unwrap_or_else(|| panic!("no SQLite file in {}", data.display()))
 }
@@ -226,13 +233,14 @@ impl Rows<'_> {
     }
 
     /// Changes rows with the statement of the database in use.
-    pub async fn execute(&self, on_sqlite: &'static str, on_postgres: &'static str) {
+    pub async fn execute(&self, on_sqlite: &str, on_postgres: &str) {
+        let statement = |text: &str| sqlx::AssertSqlSafe(text.to_owned());
         let done = match self.database {
-            Some(database) => postgres(database).await.execute(on_postgres).await.map(|_| ()),
+            Some(database) => postgres(database).await.execute(statement(on_postgres)).await.map(|_| ()),
             None => {
                 let options = SqliteConnectOptions::new().filename(file(self.data));
                 let mut connection = options.connect().await.unwrap_or_else(|error| panic!("SQLite: {error}"));
-                connection.execute(on_sqlite).await.map(|_| ())
+                connection.execute(statement(on_sqlite)).await.map(|_| ())
             }
         };
         done.unwrap_or_else(|error| panic!("{on_sqlite}: {error}"));

@@ -131,11 +131,15 @@ pub fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
     u64::from_str_radix(line.get(4)?.split_once(':')?.1, 16).ok()
 }
 
-/// Raises the descriptor limit of this process and its later children to `count`, if the system permits it.
+/// Raises the descriptor limit of this process and its later children to `count`, if the system permits it. Root may also raise
+/// the maximum.
 pub fn raise_descriptors(count: u64) {
     let now = getrlimit(Resource::Nofile);
     if now.current.is_some_and(|current| current < count)
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum: now.maximum })
+        && let Err(error) = setrlimit(
+            Resource::Nofile,
+            Rlimit { current: Some(count), maximum: now.maximum.map(|most| most.max(count)) },
+        )
     {
         panic!("{count} descriptors are needed (ulimit -n): {error}");
     }

@@ -1,5 +1,8 @@
 //! Test coverage of lines per crate, from the output of `cargo llvm-cov report --json --summary-only`.
 
+mod sources;
+mod uncovered;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -33,11 +36,14 @@ impl LineCounts {
     }
 }
 
-/// Prints the table. It fails if a percentage is below its minimum.
-pub(crate) fn run(report: &Path, root: &Path) -> anyhow::Result<ExitCode> {
-    let text = fs::read(report).with_context(|| format!("cannot read {}", report.display()))?;
-    let crates = by_crate(&serde_json::from_slice(&text)?, root)?;
+/// Prints the table, and the lines of some crates that no test ran. It fails if a percentage is below its minimum.
+pub(crate) fn run(report: &Path, lcov: &Path, root: &Path) -> anyhow::Result<ExitCode> {
+    let text = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let crates = by_crate(&serde_json::from_str(&text(report)?)?, root)?;
     let mut out = std::io::stdout().lock();
+    for line in uncovered::table(&text(lcov)?, root)? {
+        writeln!(out, "no test runs {line}")?;
+    }
     let mut all = LineCounts::default();
     let mut low = Vec::new();
     for (name, lines) in &crates {
@@ -63,10 +69,7 @@ fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, Line
     let mut crates: BTreeMap<String, LineCounts> = BTreeMap::new();
     for file in files {
         let name = file.get("filename").and_then(Value::as_str).context("a file of the report has no name")?;
-        let Some((owner, inside)) = owner(Path::new(name), root) else { continue };
-        if !inside.starts_with("src/") || inside.ends_with("tests.rs") || inside.contains("/tests/") {
-            continue;
-        }
+        let Some((owner, _)) = sources::owner(Path::new(name), root) else { continue };
         let number = |which: &str| file.pointer(&format!("/summary/lines/{which}")).and_then(Value::as_u64);
         let lines = LineCounts {
             count: number("count").with_context(|| format!("{name} has no line count"))?,
@@ -76,13 +79,6 @@ fn by_crate(report: &Value, root: &Path) -> anyhow::Result<BTreeMap<String, Line
     }
     anyhow::ensure!(!crates.is_empty(), "the report contains no file of crates/");
     Ok(crates)
-}
-
-/// The crate under `crates/` that contains the file, and the path within it.
-fn owner(file: &Path, root: &Path) -> Option<(String, String)> {
-    let inside = file.strip_prefix(root.join("crates")).ok()?;
-    let (owner, rest) = inside.to_str()?.split_once('/')?;
-    Some((owner.to_owned(), rest.to_owned()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo run -p xtask -- TASK
-  coverage REPORT       print the line coverage of each crate from a report of cargo-llvm-cov
+  coverage REPORT LINES print the line coverage of each crate from the reports of cargo-llvm-cov in JSON and LCOV, and the
+                        lines of meter, ledger, access and http1 that no test ran
   config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
                         declarations of the settings; `config-docs --check` fails if they are out of date
   dashboards            generate the dashboards of Grafana from the lists of docs/metrics.md
@@ -29,7 +30,7 @@ const USAGE: &str = "usage: cargo run -p xtask -- TASK
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["coverage", report] => coverage::run(Path::new(report), &root()?),
+        ["coverage", report, lines] => coverage::run(Path::new(report), Path::new(lines), &root()?),
         ["config-docs"] => config_docs(&root()?, DocumentTask::Write),
         ["config-docs", "--check"] => config_docs(&root()?, DocumentTask::Compare),
         ["dashboards"] => tidy::write_dashboards(&root()?).map(|()| ExitCode::SUCCESS),

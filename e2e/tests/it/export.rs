@@ -1,6 +1,8 @@
-//! The export of usage events: files that a real ClickHouse adds, crashes, upgrades, and targets that accept nothing.
+//! The export of usage events: files that a real ClickHouse adds, a real ClickHouse with the documented table, crashes, upgrades,
+//! and targets that accept nothing.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -9,8 +11,13 @@ use e2e::setup::Folder;
 use e2e::upstream::ReservedPort;
 use e2e::{Call, Gateway, Setup, Upstream, eventually};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use crate::audit::must;
 use crate::bodies::{CHAT, Format};
+
+const PASSWORD: &str = "S3CRET-of-clickhouse";
 
 /// Settings with an LLM endpoint, an ordinary route with a key, and an export.
 fn setup(upstream: &Upstream, export: &str) -> Setup {
@@ -49,6 +56,71 @@ async fn added(folder: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
+/// A real ClickHouse with the table of `docs/export.md`; dropped, it ends.
+struct ClickHouse {
+    address: SocketAddr,
+    stdin: ChildStdin,
+    printed: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl ClickHouse {
+    async fn start() -> Self {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/export.md");
+        let mut command = python("chdb", "serve_clickhouse.py");
+        command.args([page, "tollgate_events", PASSWORD]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = printed.next_line().await.unwrap().expect("a port").parse().unwrap();
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), stdin, printed, _child: child }
+    }
+
+    /// Returns the export to this server.
+    fn target(&self) -> String {
+        format!(
+            "{{clickhouse: {{url: \"http://{}\", user: writer, password: \"${{CLICKHOUSE_PASSWORD}}\"}}}}",
+            self.address
+        )
+    }
+
+    /// Sets what the server does after an insert: `accept`, or `cut` the connection before its response.
+    async fn behaves(&mut self, mode: &str) {
+        self.stdin.write_all(format!("{mode}\n").as_bytes()).await.unwrap();
+        let confirmed = self.printed.next_line().await.unwrap().unwrap_or_default();
+        assert!(confirmed.contains(mode), "{confirmed}");
+    }
+
+    /// The sums of the table without repetitions, and the number of rows that were inserted.
+    async fn sums(&self) -> Value {
+        Call::get("/sums").send(self.address).await.expect(200).json()
+    }
+
+    /// Waits until the table has this number of requests; returns the sums.
+    async fn has(&self, requests: u64) -> Value {
+        eventually(&format!("the table has {requests} requests"), async || {
+            let sums = self.sums().await;
+            (sums["requests"].as_u64() >= Some(requests)).then_some(sums)
+        })
+        .await
+    }
+}
+
+/// Compares ClickHouse's sums with the totals of the API.
+#[track_caller]
+fn assert_equal(sums: &Value, usage: &Value) {
+    for (sum, total) in [
+        ("counted", &usage["requests"]),
+        ("credits", &usage["credits"]),
+        ("input_tokens", &usage["tokens"]["input"]),
+        ("output_tokens", &usage["tokens"]["output"]),
+    ] {
+        assert_eq!(sums[sum], *total, "{sum}: {sums} {usage}");
+    }
+    assert_eq!((&sums["keys"], &sums["is_recent"]), (&json!(1), &json!(1)), "{sums}");
+    assert_eq!(sums["rows"], sums["ids"], "{sums}");
+}
+
 /// The number of rows with distinct ids in the files.
 fn exported(folder: &Path) -> u64 {
     let Ok(files) = fs::read_dir(folder.join("events")) else { return 0 };
@@ -84,16 +156,39 @@ async fn clickhouse_adds_exported_files_to_the_totals_of_the_api_also_after_a_cr
     let usage = gateway.counted(&key, 70).await;
     let folder = gateway.stop().await.folder;
     let sums = added(folder.path()).await;
-    for (sum, total) in [
-        ("counted", &usage["requests"]),
-        ("credits", &usage["credits"]),
-        ("input_tokens", &usage["tokens"]["input"]),
-        ("output_tokens", &usage["tokens"]["output"]),
-    ] {
-        assert_eq!(sums[sum], *total, "{sum}: {sums} {usage}");
-    }
-    assert_eq!((&sums["requests"], &sums["keys"], &sums["is_recent"]), (&json!(70), &json!(1), &json!(1)), "{sums}");
-    assert_eq!(sums["rows"], sums["ids"], "{sums}");
+    assert_equal(&sums, &usage);
+    assert_eq!(sums["requests"], json!(70), "{sums}");
+    must(&folder, &["audit"]).await;
+}
+
+#[tokio::test]
+async fn clickhouse_inserts_rows_into_the_documented_table_and_drops_repeated_ones() {
+    let (upstream, mut clickhouse) = (upstream().await, ClickHouse::start().await);
+    let target = clickhouse.target();
+    let setup = || setup(&upstream, &target).variable("CLICKHOUSE_PASSWORD", PASSWORD);
+    let gateway = Gateway::start(setup()).await;
+    let key = gateway.key().await;
+    send(&gateway, &key, 10).await;
+    clickhouse.has(20).await;
+    // Tollgate does not know that the server has inserted the rows.
+    clickhouse.behaves("cut").await;
+    send(&gateway, &key, 5).await;
+    eventually("rows are inserted again", async || {
+        let sums = clickhouse.sums().await;
+        (sums["inserted_rows"].as_u64() > sums["rows"].as_u64()).then_some(())
+    })
+    .await;
+    gateway.counted(&key, 30).await;
+    let folder = gateway.crash().folder;
+    clickhouse.behaves("accept").await;
+    let gateway = Gateway::start_in(folder, setup()).await;
+    send(&gateway, &key, 5).await;
+    let usage = gateway.counted(&key, 40).await;
+    let sums = clickhouse.has(40).await;
+    assert_equal(&sums, &usage);
+    assert_eq!(sums["requests"], json!(40), "{sums}");
+    let folder = gateway.stop().await.folder;
+    must(&folder, &["audit"]).await;
 }
 
 #[tokio::test]
@@ -117,7 +212,7 @@ async fn a_target_that_accepts_nothing_delays_neither_requests_nor_ingest() {
         "{{clickhouse: {{url: \"http://{}\", user: writer, password: \"${{CLICKHOUSE_PASSWORD}}\"}}}}",
         dead.address()
     );
-    let setup = setup(&upstream, &export).variable("CLICKHOUSE_PASSWORD", "S3CRET-of-clickhouse");
+    let setup = setup(&upstream, &export).variable("CLICKHOUSE_PASSWORD", PASSWORD);
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
     send(&gateway, &key, 10).await;

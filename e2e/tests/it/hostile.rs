@@ -10,6 +10,7 @@ mod inflation;
 mod judge;
 mod requests;
 mod shares;
+mod spike;
 mod table;
 
 /// Prints a measurement for runs with `--nocapture`.

@@ -1,15 +1,16 @@
 //! Speed and memory with a large store. `make soak` runs these tests at their full size (`TOLLGATE_TEST_LONG=1`) and asserts
-//! their bounds; otherwise they are small, and show that each figure is right. SQLite only.
+//! their bounds; otherwise they are small, and show that each figure is right. All but upgrades are for SQLite only.
 
 mod billing;
 mod days;
 mod fill;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Canary, Vitals, Wire, commands, is_long};
+use e2e::{Canary, Vitals, Wire, commands, is_long, timed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -54,7 +55,7 @@ impl Load {
     }
 }
 
-/// A timeout of downloads against hangs only.
+/// A timeout of downloads and commands against hangs only.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The time in which control sends the first byte of any response.
@@ -81,23 +82,28 @@ const VERIFY_MAX: Duration = Duration::from_secs(60);
 /// Maximum memory of `tollgate verify`.
 const VERIFY_BYTES_MAX: u64 = 100 << 20;
 
+/// Runs a command that may take minutes. Returns its output, and the most memory that it had.
+async fn completes(folder: &Folder, words: &[&str]) -> (String, u64) {
+    let began = Instant::now();
+    let mut child = commands::begin(folder, words, &[]);
+    let (vitals, mut peak) = (Vitals::of(child.id()), 0);
+    while child.try_wait().unwrap().is_none() {
+        peak = vitals.peak_bytes_if_running().unwrap_or(0).max(peak);
+        assert!(began.elapsed() < PATIENCE, "{words:?} ends");
+        sleep(Duration::from_millis(2)).await;
+    }
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{words:?}: {printed} {}", String::from_utf8_lossy(&output.stderr));
+    (printed, peak)
+}
+
 /// Verifies a file with `tollgate verify`, whose time and memory are printed and bounded. Returns its output.
 async fn verify(canary: &Canary, what: &str, zip: &[u8]) -> String {
     let folder = Folder::new();
     let path = folder.path().join("evidence.zip").display().to_string();
     std::fs::write(&path, zip).unwrap();
-    let began = Instant::now();
-    let mut child = commands::begin(&folder, &["verify", &path], &[]);
-    let (vitals, mut peak) = (Vitals::of(child.id()), 0);
-    while child.try_wait().unwrap().is_none() {
-        peak = vitals.peak_bytes_if_running().unwrap_or(0).max(peak);
-        assert!(began.elapsed() < PATIENCE, "the file is verified");
-        sleep(Duration::from_millis(2)).await;
-    }
-    let took = began.elapsed();
-    let output = child.wait_with_output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{printed} {}", String::from_utf8_lossy(&output.stderr));
+    let ((printed, peak), took) = timed(completes(&folder, &["verify", &path])).await;
     say(&format!("verify of {what}: {peak} bytes of memory"));
     assert!(peak <= VERIFY_BYTES_MAX, "{peak} bytes");
     within(canary, &format!("verify of {what}"), took, VERIFY_MAX);

@@ -38,7 +38,7 @@ const LOAD: &str = "storms::soak::";
 
 /// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
 /// upstreams and official clients are the same on both. Tests of several nodes and of outages always use PostgreSQL.
-const ON_POSTGRES: [&str; 29] = [
+const ON_POSTGRES: [&str; 30] = [
     "accounts::",
     "audit::",
     "auth::",
@@ -67,6 +67,7 @@ const ON_POSTGRES: [&str; 29] = [
     "usage::",
     "usage_requests::",
     "vault::",
+    "volume::upgrade::",
     "webhooks::",
 ];
 

@@ -1,20 +1,38 @@
 //! A ClickHouse that fails in many ways.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use access::Secret;
 use export::{ClickHouseTable, EventTarget};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::certificates::trusting;
 use crate::spooled::{Spooled, ids, ids_of};
 
 /// A request that the server received.
 #[derive(Debug, Clone)]
-struct Insert {
-    head: String,
-    body: String,
+pub(crate) struct Insert {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// Reads a whole request.
+pub(crate) async fn read_insert(stream: &mut (impl AsyncRead + Unpin)) -> Insert {
+    let mut bytes = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() == length.parse::<usize>().unwrap() {
+            return Insert { head: head.to_owned(), body: body.to_owned() };
+        }
+    }
 }
 
 /// Answers one connection after another with the given bytes; without any, it closes the connection.
@@ -34,20 +52,11 @@ impl Server {
         tasks.spawn(async move {
             for answer in answers.iter().chain(std::iter::repeat(&OK)) {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let mut bytes = Vec::new();
-                let insert = loop {
-                    assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
-                    let text = String::from_utf8(bytes.clone()).unwrap();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-                    if body.len() == length.parse::<usize>().unwrap() {
-                        break Insert { head: head.to_owned(), body: body.to_owned() };
-                    }
-                };
+                let insert = read_insert(&mut stream).await;
                 received.lock().unwrap().push(insert);
                 if *answer == HANG {
                     // The client ends the connection.
-                    let _ = stream.read_buf(&mut bytes).await;
+                    let _ = stream.read_buf(&mut Vec::new()).await;
                     continue;
                 }
                 stream.write_all(answer.as_bytes()).await.unwrap();
@@ -62,14 +71,12 @@ impl Server {
     }
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const HANG: &str = "hang";
 
-fn target(port: u16) -> EventTarget {
-    let roots = rustls::RootCertStore::empty();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    EventTarget::ClickHouse(ClickHouseTable {
+/// Returns a table at this port, without TLS.
+pub(crate) fn table(port: u16) -> ClickHouseTable {
+    ClickHouseTable {
         is_https: false,
         host: "127.0.0.1".to_owned(),
         port,
@@ -79,8 +86,12 @@ fn target(port: u16) -> EventTarget {
         table: "tollgate_events".to_owned(),
         user: "writer".to_owned(),
         password: Some(Secret::new("S3CRET".to_owned())),
-        tls: Arc::new(tls.with_root_certificates(roots).with_no_client_auth()),
-    })
+        tls: trusting(&[]),
+    }
+}
+
+fn target(port: u16) -> EventTarget {
+    EventTarget::ClickHouse(table(port))
 }
 
 #[tokio::test]
@@ -189,4 +200,33 @@ async fn a_dead_server_is_an_error_that_names_no_credential() {
     let error = job.drain().await.unwrap_err();
     assert_eq!(error.to_string(), "the target of the export cannot be reached");
     assert!(!format!("{job:?} {error:?}").contains("S3CRET"));
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_nothing_for_a_day_gets_the_newest_rows_and_the_others_are_counted() {
+    static DOWN: [&str; 24] = ["HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"; 24];
+    const KEPT: u64 = 64 * 1024;
+    let server = Server::start(&DOWN).await;
+    let mut spooled = Spooled::new();
+    spooled.size_bytes_max = KEPT;
+    let mut job = spooled.start(target(server.port));
+    for hour in 0..24 {
+        spooled.append(hour * 100..hour * 100 + 100);
+        assert!(job.drain().await.unwrap_err().to_string().contains("status 503"));
+        // Nothing waits for the store.
+        spooled.ingest();
+        assert!(spooled.waiting_bytes() <= KEPT + 100);
+        spooled.clock.advance(Duration::from_hours(1));
+    }
+    assert_eq!(job.stats().failures.load(Ordering::Relaxed), 24);
+    // A batch whose segments are gone is given up.
+    let _ = job.drain().await;
+    job.drain().await.unwrap();
+    let (all, inserts) = (ids(0..2_400), server.inserts());
+    let received: BTreeSet<String> = inserts[DOWN.len()..].iter().flat_map(|insert| ids_of(&insert.body)).collect();
+    let newest = &all[all.len() - 100..];
+    assert!(newest.iter().all(|id| received.contains(id)) && received.len() < all.len(), "{} rows", received.len());
+    let counted = received.len() as u64 + spooled.skipped_rows();
+    assert!(spooled.skipped_rows() > 0 && counted >= all.len() as u64, "{counted} of {} rows", all.len());
+    drop(server);
 }

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener as PortProbe;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
@@ -13,40 +12,69 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::certificates::trusting;
 use crate::spooled::{NODE, Spooled, ids, parsed, sorted};
 
-fn target(port: u16, user: Option<&str>, password: Option<&str>) -> EventTarget {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    EventTarget::Nats(NatsStream {
+/// Returns a stream at this port, without TLS.
+pub(crate) fn stream(port: u16, user: Option<&str>, password: Option<&str>) -> NatsStream {
+    NatsStream {
         is_tls: false,
         host: "127.0.0.1".to_owned(),
         port,
         subject: "usage".to_owned(),
         user: user.map(str::to_owned),
         password: password.map(|password| Secret::new(password.to_owned())),
-        tls: Arc::new(tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()),
-    })
+        tls: trusting(&[]),
+    }
+}
+
+fn target(port: u16, user: Option<&str>, password: Option<&str>) -> EventTarget {
+    EventTarget::Nats(stream(port, user, password))
 }
 
 /// A server that the test may kill and start again.
-struct Nats {
+pub(crate) struct Nats {
     folder: TempDir,
-    port: u16,
+    pub(crate) port: u16,
+    /// Lines that are added to the configuration.
+    settings: String,
     child: Child,
 }
 
 impl Nats {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    pub(crate) async fn start_with(settings: &str) -> Self {
         let port = PortProbe::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let child = launch(&folder, port).await;
-        Self { folder, port, child }
+        let child = launch(&folder, port, settings).await;
+        Self { folder, port, settings: settings.to_owned(), child }
+    }
+
+    /// Creates the stream of the export.
+    pub(crate) async fn create_stream(&self) {
+        let stream = json!({
+            "name": "USAGE", "subjects": ["usage.>"], "storage": "file", "retention": "limits",
+            "duplicate_window": 120_000_000_000_u64,
+        });
+        let created = self.client().await.ask("$JS.API.STREAM.CREATE.USAGE", &stream).await;
+        assert!(created["error"].is_null(), "{created}");
+    }
+
+    /// The rows in the stream, in its order.
+    pub(crate) async fn rows(&self) -> Vec<Value> {
+        self.client().await.rows().await
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(self.port).await.unwrap()
     }
 
     async fn restart(&mut self) {
         self.kill();
-        self.child = launch(&self.folder, self.port).await;
+        self.child = launch(&self.folder, self.port, &self.settings).await;
     }
 
     fn kill(&mut self) {
@@ -61,12 +89,12 @@ impl Drop for Nats {
     }
 }
 
-async fn launch(folder: &TempDir, port: u16) -> Child {
+async fn launch(folder: &TempDir, port: u16, settings: &str) -> Child {
     let config = folder.path().join("nats.conf");
     let store = folder.path().join("store");
     let text = format!(
         "listen: \"127.0.0.1:{port}\"\njetstream {{store_dir: \"{}\"}}\n\
-         authorization {{user: writer, password: S3CRET}}\n",
+         authorization {{user: writer, password: S3CRET}}\n{settings}\n",
         store.display()
     );
     std::fs::write(&config, text).unwrap();
@@ -122,7 +150,6 @@ impl Client {
         }
     }
 
-    /// The rows in the stream, in its order.
     async fn rows(&mut self) -> Vec<Value> {
         let info = self.ask("$JS.API.STREAM.INFO.USAGE", &json!({})).await;
         let mut rows = Vec::new();
@@ -159,12 +186,7 @@ async fn rows_are_in_the_stream_once_although_batches_are_repeated() {
     spooled.append(0..20);
     let error = job.drain().await.unwrap_err();
     assert_eq!(error.to_string(), "no stream of JetStream has the subject of the export: create it");
-    let stream = json!({
-        "name": "USAGE", "subjects": ["usage.>"], "storage": "file", "retention": "limits",
-        "duplicate_window": 120_000_000_000_u64,
-    });
-    let created = Client::connect(nats.port).await.unwrap().ask("$JS.API.STREAM.CREATE.USAGE", &stream).await;
-    assert!(created["error"].is_null(), "{created}");
+    nats.create_stream().await;
     spooled.append(20..300);
     job.drain().await.unwrap();
     nats.kill();
@@ -177,7 +199,7 @@ async fn rows_are_in_the_stream_once_although_batches_are_repeated() {
     std::fs::remove_file(spooled.folder().path().join("export/positions")).unwrap();
     let mut job = spooled.start(target(nats.port, Some("writer"), Some("S3CRET")));
     job.drain().await.unwrap();
-    let rows = Client::connect(nats.port).await.unwrap().rows().await;
+    let rows = nats.rows().await;
     let received: Vec<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(sorted(received), sorted(ids(0..400)));
     let sum: u64 = rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum();

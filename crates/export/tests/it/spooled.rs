@@ -10,7 +10,7 @@ use access::{
 use export::{CallerIds, EventExport, EventExportParts, EventTarget, IdLookup};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, RequestOrigin, Source, UnknownCost, Usage, UsageEvent};
 use serde_json::Value;
-use spool::{ExportOptions, Position, Record, Spool, SpoolOpener, SpoolOptions};
+use spool::{ExportCounter, ExportOptions, Position, Record, Spool, SpoolOpener, SpoolOptions};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ pub(crate) struct Spooled {
     folder: TempDir,
     spool: Option<Spool>,
     ingested: Vec<Position>,
+    counter: Option<ExportCounter>,
     /// Maximum size of segments that wait for the target.
     pub(crate) size_bytes_max: u64,
     pub(crate) clock: Clock,
@@ -40,6 +41,7 @@ impl Spooled {
             folder,
             spool: None,
             ingested: Vec::new(),
+            counter: None,
             size_bytes_max: 64 * 1024 * 1024,
             clock: Clock::manual(NOW),
             lookups: Arc::default(),
@@ -54,6 +56,7 @@ impl Spooled {
         let opener = SpoolOpener { export: Some(export), ..SpoolOpener::new(&spool, OPTIONS, &self.ingested) };
         let mut opened = opener.open().unwrap();
         let reader = opened.export.take().unwrap();
+        self.counter = Some(reader.counter());
         self.spool = Some(opened);
         let lookups = self.lookups.clone();
         let lookup = IdLookup::new(move |callers| {
@@ -89,6 +92,11 @@ impl Spooled {
     pub(crate) fn waiting_bytes(&self) -> u64 {
         let entries = std::fs::read_dir(self.folder.path().join("export")).unwrap();
         entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    }
+
+    /// The number of rows that were removed before the target accepted them, since the last start.
+    pub(crate) fn skipped_rows(&self) -> u64 {
+        self.counter.as_ref().unwrap().totals().skipped_rows
     }
 
     pub(crate) const fn folder(&self) -> &TempDir {

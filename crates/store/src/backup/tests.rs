@@ -50,6 +50,65 @@ async fn what_is_no_backup_is_left_as_it_is() {
     }
 }
 
+/// Restores a file into a new store.
+async fn restored(file: &Path, clock: &Clock) -> Result<Vec<CopiedTable>, BackupError> {
+    let (backup, _) = open(file, clock.clone()).await?;
+    let target = Place::sqlite();
+    let copied = restore(&backup, &target.open().await, |_| ()).await;
+    backup.close().await;
+    Ok(copied?)
+}
+
+fn rows(tables: &[CopiedTable]) -> u64 {
+    tables.iter().map(|of| of.rows).sum()
+}
+
+#[tokio::test]
+async fn a_backup_that_was_cut_is_refused_at_any_length() {
+    let place = Place::sqlite();
+    let store = filled(&place).await;
+    let file = place.folder.path().join("backup");
+    let written = write(&store, &file, "1.2.3", |_| ()).await.unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    let eighths = (0..8).map(|eighth| whole.len() * eighth / 8);
+    for length in eighths.chain([100, whole.len() - 4_096, whole.len() - 1]) {
+        let cut = place.folder.path().join(format!("cut-{length}"));
+        std::fs::write(&cut, &whole[..length]).unwrap();
+        assert!(restored(&cut, store.clock()).await.is_err(), "{length} of {} bytes", whole.len());
+    }
+    assert_eq!(rows(&restored(&file, store.clock()).await.unwrap()), rows(&written));
+}
+
+#[tokio::test]
+async fn a_backup_of_an_older_version_is_migrated_and_one_of_a_newer_version_is_refused() {
+    let place = Place::sqlite();
+    let store = filled(&place).await;
+    let file = place.folder.path().join("backup");
+    let written = write(&store, &file, "1.2.3", |_| ()).await.unwrap();
+
+    let older = tempfile::tempdir().unwrap();
+    let copied = older.path().join("tollgate.db");
+    std::fs::copy(&file, &copied).unwrap();
+    let options = crate::Options { url: None, data: older.path(), migrate: true, clock: store.clock().clone() };
+    let newest = crate::migration::undo(&options).await.unwrap().unwrap().version;
+    assert!(crate::migration::down(&options, newest).await.unwrap());
+    assert_eq!(rows(&restored(&copied, store.clock()).await.unwrap()), rows(&written));
+
+    let (backup, _) = open(&file, store.clock().clone()).await.unwrap();
+    tell(
+        &backup,
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+         VALUES (999, 'of the future', CURRENT_TIMESTAMP, true, x'00', 0)",
+    )
+    .await;
+    for floor in [1, 999] {
+        tell(&backup, &format!("UPDATE schema_floor SET version = {floor}")).await;
+        let refused = restored(&file, store.clock()).await;
+        assert!(refused.is_err(), "{floor}: {refused:?}");
+    }
+    backup.close().await;
+}
+
 #[tokio::test]
 async fn what_an_old_backup_brings_back_is_told() {
     let place = Place::sqlite();

@@ -1,5 +1,6 @@
 //! Random load on the data plane: clients and backends that are slow, cancel, reset and send nonsense in every state.
-//! Afterwards no connection, request, byte, reservation, descriptor or thread is left, and each request is counted once.
+//! Afterwards no connection, request, byte, reservation, descriptor or thread is left, and each request is counted once. During a
+//! load of minutes, memory, descriptors and latency do not grow.
 //!
 //! `TOLLGATE_SOAK_SECONDS`, `TOLLGATE_SOAK_CONNECTIONS` and `TOLLGATE_SOAK_SEED` change the load. A seed repeats the
 //! choices, but not their interleaving.
@@ -11,6 +12,7 @@ mod model;
 mod paced;
 mod receivers;
 mod request;
+mod slopes;
 mod trace_receiver;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -33,7 +35,7 @@ use client::Client;
 use model::Model;
 use request::Target;
 
-/// What two cores bear with a debug build; `make soak` sets 600 seconds and 1,000 connections.
+/// What two cores bear with a debug build; `make soak` sets its MINUTES and 1,000 connections.
 const SECONDS: u64 = 10;
 const CONNECTIONS: u64 = 300;
 /// Both ends of each connection, and those of the backend and the mock.
@@ -87,6 +89,7 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     let (backend, mock) = (Backend::start(Arc::clone(&model), dice.fork()).await, Mock::start().await);
     let gateway = Gateway::start(setup(&backend, &mock, seed)).await;
     let (plain, chat) = (gateway.account(OPEN).await, gateway.account(OPEN).await);
+    let probe = Call::json(CHAT, &Format::Chat.body("up/instant", false)).key(&gateway.key().await);
     let target = Arc::new(Target { proxy: gateway.proxy, plain_key: plain.key.clone(), chat_key: chat.key.clone() });
     let (descriptors, threads) = (gateway.vitals().descriptor_targets(), gateway.vitals().threads());
     let mut soak = Soak { gateway, model, target, dice, connections };
@@ -94,7 +97,9 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     // The first phase fills caches and pools; the second one shows what grows.
     soak.load(Duration::from_secs(seconds / 4)).await;
     let first = soak.rest().await;
-    soak.load(Duration::from_secs(seconds - seconds / 4)).await;
+    let (vitals, proxy, during) =
+        (soak.gateway.vitals(), soak.gateway.proxy, Duration::from_secs(seconds - seconds / 4));
+    let ((), samples) = tokio::join!(soak.load(during), slopes::sampled(vitals, &probe, proxy, during));
     let peak = soak.gateway.vitals().peak_bytes();
     let second = soak.rest().await;
     tell(&format!("the server used {:?} of CPU time", soak.gateway.vitals().cpu()));
@@ -105,6 +110,7 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
         peak >> 10
     ));
     tell(&soak.model.report());
+    samples.assert_flat();
     assert!(second < first + GROWTH_MAX, "memory grows from {} to {} KiB", first >> 10, second >> 10);
 
     soak.assert_counted(&mock).await;

@@ -14,7 +14,7 @@ use crate::hostile::say;
 use crate::store;
 
 /// Requests through the server, which are copied.
-const REQUESTS: u32 = 3;
+pub(super) const REQUESTS: u32 = 3;
 /// Maximum time of each view of 10 million requests.
 const VIEW_MAX: Duration = Duration::from_secs(2);
 /// Maximum time of a brief per million requests of the day.
@@ -29,7 +29,7 @@ const INGEST_SLOWER_MAX: f64 = 1.05;
 /// The number of briefs that are computed beside ingest.
 const BRIEFS: u32 = 5;
 
-fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     cached_for("1m")
 }
 
@@ -39,7 +39,7 @@ fn cached_for(today: &str) -> Setup {
 }
 
 /// Starts a server on copies of some requests of one user, which `fill` makes. Returns the user's key too.
-async fn filled(fill: impl AsyncFnOnce(&Folder)) -> (Gateway, String) {
+pub(super) async fn filled(fill: impl AsyncFnOnce(&Folder)) -> (Gateway, String) {
     let gateway = Gateway::start(setup()).await;
     let key = gateway.key().await;
     for _ in 0..REQUESTS {
