@@ -1,20 +1,22 @@
-//! Values of the configuration with their sources.
+//! ValueList of the configuration with their sources.
 
 use crate::error::At;
 use crate::variable::Variable;
 
 /// A value of the configuration, with its source.
 #[derive(Debug, Clone)]
-pub(crate) struct Input<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
+pub struct Input<T> {
+    /// The checked value.
+    pub value: T,
+    /// The source of the value.
+    pub source: ValueSource,
     /// Whether it came from a variable or a file: errors then do not repeat it.
-    pub(crate) foreign: bool,
+    pub foreign: bool,
 }
 
 /// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum ValueSource {
     /// No source sets it.
     Default,
     /// This flag of the command line.
@@ -26,28 +28,31 @@ pub(crate) enum Source {
 }
 
 impl<T> Input<T> {
-    pub(crate) const fn default(value: T) -> Self {
-        Self { value, source: Source::Default, foreign: false }
+    /// Returns a value that no source sets.
+    pub const fn default(value: T) -> Self {
+        Self { value, source: ValueSource::Default, foreign: false }
     }
 
-    pub(crate) const fn flag(value: T, flag: &'static str) -> Self {
-        Self { value, source: Source::Flag(flag), foreign: false }
+    /// Returns the value of a flag.
+    pub const fn flag(value: T, flag: &'static str) -> Self {
+        Self { value, source: ValueSource::Flag(flag), foreign: false }
     }
 
     /// Returns a value that follows from this one.
-    pub(crate) fn derived<U>(&self, value: U) -> Input<U> {
+    pub fn derived<U>(&self, value: U) -> Input<U> {
         Input { value, source: self.source.clone(), foreign: self.foreign }
     }
 
-    pub(crate) fn at(&self) -> Option<At> {
+    /// Returns the position in the file, or the variable of the setting.
+    pub fn at(&self) -> Option<At> {
         match self.source {
-            Source::At(at) => Some(at),
-            Source::Default | Source::Flag(_) | Source::Variable(_) => None,
+            ValueSource::At(at) => Some(at),
+            ValueSource::Default | ValueSource::Flag(_) | ValueSource::Variable(_) => None,
         }
     }
 
     /// Replaces the value by that of a flag.
-    pub(crate) fn set_flag(&mut self, value: Option<T>, flag: &'static str) {
+    pub fn set_flag(&mut self, value: Option<T>, flag: &'static str) {
         if let Some(value) = value {
             *self = Self::flag(value, flag);
         }

@@ -1,45 +1,35 @@
-//! The JSON Schema of the configuration (draft 2020-12), with which editors check and complete a file.
+//! The JSON Schema of declared sections (draft 2020-12), with which editors check and complete a file.
 
 use serde_json::{Value as Json, json};
 
-use super::{RootInput, SectionInput};
-use crate::json_lines::json_lines;
 use crate::spec::{KeySpec, Rule, SectionSpec};
 
 /// A text that refers to variables or to a file.
 const REFERENCE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";
 
-/// Returns the JSON Schema of a configuration file.
+/// Returns the JSON Schema of a file with the keys of `root`.
 #[must_use]
-pub fn document() -> Json {
+pub fn document(root: &'static SectionSpec, title: &str) -> Json {
     let reference = json!({
         "type": "string",
         "pattern": REFERENCE,
         "description": "${NAME}, ${NAME:-default} or file:/path",
     });
-    let mut root = section(RootInput::SPEC);
+    let mut schema = section(root);
     for (key, value) in [
         // An empty file has the defaults.
         ("type", json!(["object", "null"])),
         ("$schema", json!("https://json-schema.org/draft/2020-12/schema")),
-        ("title", json!("Configuration of Tollgate")),
+        ("title", json!(title)),
         ("$defs", json!({"reference": reference})),
     ] {
-        root = with(root, key, value);
+        schema = with(schema, key, value);
     }
-    root
-}
-
-/// The text of the schema, with a line for each key of a section.
-///
-/// # Errors
-/// The schema has no form in JSON.
-pub fn text() -> serde_json::Result<String> {
-    json_lines(&document(), 7)
+    schema
 }
 
 /// Returns the schema of a mapping with these keys, which may be empty.
-pub(super) fn section(spec: &'static SectionSpec) -> Json {
+pub fn section(spec: &'static SectionSpec) -> Json {
     let keys = spec.keys();
     let properties: serde_json::Map<String, Json> = keys
         .iter()
@@ -75,7 +65,7 @@ fn rule(rule: &Rule) -> Json {
 }
 
 /// Returns the schema of a mapping in which `key` has a value; `null` counts as absent.
-pub(super) fn given(key: &str) -> Json {
+pub fn given(key: &str) -> Json {
     json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}})
 }
 
@@ -96,12 +86,12 @@ fn or_null(schema: Json) -> Json {
 }
 
 /// Returns the schema of a single value that may also refer to variables or to a file.
-pub(super) fn reference_or(schema: Json) -> Json {
+pub fn reference_or(schema: Json) -> Json {
     any_of(vec![schema, json!({"$ref": "#/$defs/reference"})])
 }
 
 /// Returns a schema of alternatives; alternatives among them are not nested. Other members of these are kept.
-pub(super) fn any_of(schemas: Vec<Json>) -> Json {
+pub fn any_of(schemas: Vec<Json>) -> Json {
     let mut alternatives = Vec::new();
     let mut whole = serde_json::Map::new();
     for schema in schemas {
@@ -125,7 +115,7 @@ pub(super) fn any_of(schemas: Vec<Json>) -> Json {
 }
 
 /// Returns the schema with one more member.
-pub(super) fn with(mut schema: Json, key: &str, value: Json) -> Json {
+pub fn with(mut schema: Json, key: &str, value: Json) -> Json {
     if let Json::Object(members) = &mut schema {
         members.insert(key.to_owned(), value);
     }

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use access::api_key;
+use settings::error::{At, Code, Problem};
+use settings::field::Either;
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
 use super::{billing, export, limit, traces};
-use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
-use crate::input::Input;
-use crate::schema::field::Either;
 use crate::schema::process::{
     BrandInput, ConnectionsInput, ControlInput, DrainInput, LeaseInput, LogInput, ProcessInput, PublicUrlInput,
     RetentionInput, SpoolInput, StoreInput,
 };
-use crate::section::Reader;
 use crate::snapshot::{
     ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, SpoolSettings,
     StoreSettings, TlsSettings,
@@ -31,7 +31,7 @@ const PARTS_OF_ANONYMOUS: u32 = 2;
 
 /// Returns what a reload cannot change.
 pub(super) fn process(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     input: &mut ProcessInput,
     listeners: CompiledListeners,
     sources: &SourceSettings,
@@ -67,7 +67,7 @@ pub(super) fn process(
 }
 
 /// Applies the keys of the file that are the same as keys of `control`. Variables take precedence over the file.
-fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
+fn set_control_keys(reader: &SettingsReader<'_>, process: &mut ProcessInput) {
     let ControlInput { listen, connections, timeout, .. } = &mut process.control;
     let of_seconds = |seconds: &Input<u32>| seconds.derived(Duration::from_secs(seconds.value.into()));
     set_same(reader, ["addr", "control.listen"], process.addr.clone(), listen);
@@ -80,7 +80,7 @@ fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
 /// Sets the second of two keys to the value of the first. Different values of both are an error, unless only one is a
 /// variable's.
 fn set_same<T: PartialEq>(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     [name, key]: [&str; 2],
     value: Option<Input<T>>,
     current: &mut Input<T>,
@@ -103,7 +103,7 @@ fn set_same<T: PartialEq>(
 }
 
 /// Replaces values by those of short keys, and by those of the command line.
-pub(super) fn set_flags(reader: &Reader<'_>, process: &mut ProcessInput, flags: &Flags) {
+pub(super) fn set_flags(reader: &SettingsReader<'_>, process: &mut ProcessInput, flags: &Flags) {
     set_control_keys(reader, process);
     process.data.set_flag(flags.data.clone(), "--data");
     process.control.listen.set_flag(flags.addr, "--addr");
@@ -159,7 +159,7 @@ fn log(log: &LogInput) -> Log {
     }
 }
 
-fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
+fn control(reader: &SettingsReader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
     let origins = &mut control.cors.allowed_origins;
     origins.dedup();
     Control {

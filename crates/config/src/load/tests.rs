@@ -18,6 +18,7 @@ mod discovery;
 mod errors;
 mod header_rules;
 mod insights;
+mod listed;
 mod listen;
 mod matches;
 mod price_file;

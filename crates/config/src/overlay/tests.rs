@@ -3,7 +3,6 @@ use std::time::Duration;
 use crate::flags::Flags;
 use crate::load::{LoadedConfig, Sources, load_text};
 use crate::note::Note;
-use crate::schema::{RootInput, SectionInput};
 use crate::{ConfigError, Environment};
 
 fn load(source: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
@@ -232,7 +231,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
     }
     let many: Vec<String> = (0..1_000).map(|number| format!("TOLLGATE_X{number}")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
-    assert_eq!(loaded("", &many).notes.len(), super::UNKNOWN_MAX);
+    assert_eq!(loaded("", &many).notes.len(), settings::overlay::UNKNOWN_MAX);
 }
 
 #[test]
@@ -267,7 +266,7 @@ fn no_error_repeats_a_variables_value() {
         format!("file:/{SECRET}"),
         format!("${{{SECRET}"),
     ];
-    for name in super::names(RootInput::SPEC, "") {
+    for name in super::NAMES.all() {
         let variable = format!("TOLLGATE_{name}");
         for form in &forms {
             let shown = match load("plans: [{name: a}]", &[(&variable, form)]) {

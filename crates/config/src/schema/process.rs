@@ -14,6 +14,17 @@ use std::time::Duration;
 use access::{Secret, api_key};
 use meter::window;
 use serde_json::{Value as Json, json};
+use settings::field::{
+    Either, Entries, Map, ValueList, default, entries, list, maybe_nested, nested, optional, or_empty, required,
+    sections, single_or,
+};
+use settings::form::{
+    Boolean, DurationForm, FormRefusal, Scalar, SizeForm, TextForm, Whole, WordOr, Words, accept, bad,
+};
+use settings::input::Input;
+use settings::setting::Value;
+use settings::spec::{RestartKeys, Rule};
+use settings::{json, section};
 
 use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
@@ -22,17 +33,8 @@ pub(crate) use self::export::ExportInput;
 pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
-use super::field::{
-    Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
-    single_or,
-};
-use super::form::{Boolean, DurationForm, Refusal, Scalar, SizeForm, TextForm, Whole, WordOr, Words, accept, bad};
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
-use super::{json, section};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, WORKERS_MAX, browser_origin};
-use crate::spec::{RestartKeys, Rule};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -195,7 +197,7 @@ section! {
 section! {
     CorsInput {
         /// [Origins](api.md#cross-origin-requests) whose pages may call the API: `https://app.example.com`.
-        allowed_origins: Values<String> = list(ORIGIN, 64, "none");
+        allowed_origins: ValueList<String> = list(ORIGIN, 64, "none");
     }
 }
 
@@ -302,7 +304,7 @@ const KEY_PREFIX: TextForm<String> = TextForm {
         if api_key::is_prefix(prefix) {
             return Ok(prefix.to_owned());
         }
-        Err(Refusal::Bad(format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX)))
+        Err(FormRefusal::Bad(format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX)))
     },
     shown: |prefix| Value::text(prefix),
     cell: "1 to 32 of a-z, 0-9",

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use settings::place::Place;
 use tls::UpstreamTls;
 
 use super::discovery::Discovery;
 use super::origin::Backend;
 use super::retry::{PoolRules, RetryRules};
-use crate::place::Place;
 
 /// One entry of `upstreams`.
 #[derive(Debug, Clone)]

@@ -2,19 +2,20 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::super::field::{Values, list};
-use super::super::form::{Scalar, TextForm, accept};
-use super::super::section;
+use settings::field::{ValueList, list};
+use settings::form::{Scalar, TextForm, accept};
+use settings::section;
+use settings::setting::Value;
+use settings::substitute::is_variable_name;
+
 use crate::api_references::INSTALLATION_SECRETS;
-use crate::settings::Value;
-use crate::substitute::is_variable_name;
 
 section! {
     ApiReferencesInput {
         /// Folders with files (at most 4 MiB) that a [configuration of the API](live-configuration.md#references-of-the-api) may name.
-        files: Values<PathBuf> = list(PUBLIC_FOLDER, 16, "none");
+        files: ValueList<PathBuf> = list(PUBLIC_FOLDER, 16, "none");
         /// Variables that such a configuration may name: `API_PORT`.
-        variables: Values<String> = list(VARIABLE, 64, "none");
+        variables: ValueList<String> = list(VARIABLE, 64, "none");
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::field::{default, optional};
-use super::super::form::{DurationForm, Refusal, Scalar, TextForm, Whole};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
+use settings::field::{default, optional};
+use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
 
 /// Maximum of the numbers of results that change the state of a breaker.
 const COUNT_MAX: u64 = 1_000;
@@ -15,7 +15,7 @@ const PERCENT: TextForm<u32> = TextForm {
     parse: |text| {
         let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
         let percent = percent.filter(|percent| (1..=100).contains(percent));
-        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 1% to 100%".to_owned()))
+        percent.ok_or_else(|| FormRefusal::Bad("a whole percentage from 1% to 100%".to_owned()))
     },
     shown: |percent| Value::Text(format!("{percent}%")),
     cell: "`1%` to `100%`",
@@ -27,7 +27,7 @@ pub(super) const SHARE: TextForm<u32> = TextForm {
     parse: |text| {
         let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
         let percent = percent.filter(|percent| (0..=100).contains(percent));
-        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 0% to 100%".to_owned()))
+        percent.ok_or_else(|| FormRefusal::Bad("a whole percentage from 0% to 100%".to_owned()))
     },
     cell: "`0%` to `100%`",
     pattern: "^0*([0-9]|[1-9][0-9]|100)%$",

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::field::{Entries, Values, default, list, maybe_nested, nested, optional, required, sections};
-use super::super::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
-use super::super::section;
+use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
+use settings::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+
 use super::{ANY_NAME, MODEL};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{FallbackCause, TARGETS_MAX, TargetStrategy};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -98,7 +99,7 @@ section! {
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
         /// The [failures](fallback.md#failures) before another attempt.
-        on: Values<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
+        on: ValueList<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
     }
 }
 

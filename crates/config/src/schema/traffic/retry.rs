@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::field::{Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
-use super::super::section;
+use settings::field::{ValueList, default, list, optional};
+use settings::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+
 use super::breaker::SHARE;
 use super::{KIB, MIB};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{PoolRules, RetryCause};
 
 const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(60));
@@ -43,7 +44,7 @@ section! {
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
         /// The failures that are retried. 503 includes gRPC status 14.
-        on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
+        on: ValueList<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
         /// Maximum share of retries in the requests in flight; three are always allowed.
         budget: Input<u32> = default(SHARE, || 20);
         /// Maximum body kept for a retry.

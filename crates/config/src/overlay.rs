@@ -1,0 +1,55 @@
+//! Settings from variables, such as `TOLLGATE_STORE__URL`, and from those of OpenTelemetry.
+
+mod opentelemetry;
+
+use settings::environment::Environment;
+use settings::overlay::SettingNames;
+use settings::section::SettingsReader;
+use settings::section_input::SectionInput;
+use settings::yaml::{Kind, YamlNode};
+
+use crate::note::Note;
+use crate::schema::RootInput;
+
+/// `TOLLGATE_KEY` is a client's API key, `TOLLGATE_TEST_*` are parameters of tests.
+const NAMES: SettingNames = SettingNames {
+    prefix: "TOLLGATE_",
+    named: &[
+        ("ADDR", &["control", "listen"], ""),
+        ("DATABASE_URL", &["store", "url"], ""),
+        ("EXAMPLES_DIR", &["examples_dir"], ""),
+        ("MAX_CONNECTIONS", &["control", "connections", "max"], ""),
+        ("MIDTRANS_CLIENT_KEY", &["midtrans", "client_key"], ""),
+        ("MIDTRANS_SERVER_KEY", &["midtrans", "server_key"], ""),
+        ("MOCK", &["mock"], ""),
+        ("REDIS_URL", &["redis"], ""),
+        ("TIMEOUT_SECONDS", &["control", "timeout"], "s"),
+    ],
+    others: &["KEY", "TEST_*"],
+    root: RootInput::SPEC,
+};
+
+/// Merges the variables into `root`. Reports their problems and adds notes.
+pub(crate) fn lay(reader: &SettingsReader<'_>, root: &mut YamlNode, environment: &Environment, notes: &mut Vec<Note>) {
+    if !matches!(root.kind, Kind::Map(_) | Kind::Null) {
+        return;
+    }
+    // A text of the API has no note, and its references are not checked yet.
+    let watched = (!reader.is_of_api()).then_some("store.url");
+    let overruling = NAMES.lay(reader, root, environment, watched);
+    notes.extend(overruling.into_iter().map(|variable| Note::StoreFromEnvironment { variable }));
+    for (path, value) in opentelemetry::settings(reader, root, environment) {
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        root.set(&path, value.at, value);
+    }
+}
+
+/// Returns notes for variables that are named like settings but are neither settings nor named by a value. Call it
+/// after all values were read.
+pub(crate) fn unknown(reader: &SettingsReader<'_>, environment: &Environment) -> impl Iterator<Item = Note> {
+    let unknown = NAMES.unknown(reader, environment);
+    unknown.map(|unknown| Note::UnknownVariable { variable: unknown.variable, near: unknown.near })
+}
+
+#[cfg(test)]
+mod tests;
