@@ -14,10 +14,6 @@ use settings::yaml::{Kind, YamlNode};
 use crate::file::FILE_BYTES_MAX;
 use crate::snapshot::ApiReferences;
 
-/// Variables of the installation, which `control.config.variables` must not list.
-pub(crate) const INSTALLATION_SECRETS: [&str; 5] =
-    ["MASTER_ENCRYPTION_KEY", "MASTER_ENCRYPTION_KEY_PREVIOUS", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"];
-
 /// The rule for one text of the API.
 pub(crate) struct ApiRule {
     allowed: ApiReferences,
@@ -60,7 +56,7 @@ impl ApiRule {
         let refused = || ReferenceRefusal::File(path.to_owned());
         let unreadable = |reason: String| ReferenceRefusal::Unreadable { path: path.to_owned(), reason };
         let is_plain = path.components().all(|part| part != Component::ParentDir);
-        let mut folders = self.allowed.folders.iter().filter(|folder| path.starts_with(folder)).peekable();
+        let mut folders = self.allowed.files.iter().filter(|folder| path.starts_with(folder)).peekable();
         if !is_plain || folders.peek().is_none() {
             return Err(refused());
         }

@@ -11,9 +11,46 @@ pub const fn key_name(identifier: &'static str) -> &'static str {
 
 /// Declares a section: `..name: Input;` for the keys of another section in the same mapping, then
 /// `key: type = field;` for each key, `later: a, b;` for the keys of later versions, `restart: KEYS;` for keys whose
-/// change needs a restart, and `rules: a, b;` for conditions on several keys. A key that is declared twice in one mapping does not compile.
+/// change needs a restart, and `rules: a, b;` for conditions on several keys. A key that is declared twice in one mapping
+/// does not compile.
+///
+/// A section of plain values, `NameInput => pub Name {…}`, also declares the struct `Name` of its values without their
+/// sources, which [`PlainInput`](crate::plain::PlainInput) returns. A type of a key that does not have plain values does
+/// not compile there.
 #[macro_export]
 macro_rules! section {
+    (
+        $(#[doc = $about:literal])*
+        $name:ident => $(#[$attribute:meta])* $vis:vis $plain:ident {
+            $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $field:expr;)*
+            $(restart: $restart:expr;)?
+            $(rules: $($rule:expr),+;)?
+        }
+    ) => {
+        $crate::section! {
+            $(#[doc = $about])*
+            $name {
+                $($(#[doc = $doc])+ $key: $type = $field;)*
+                $(restart: $restart;)?
+                $(rules: $($rule),+;)?
+            }
+        }
+
+        $(#[doc = $about])*
+        #[derive(Debug, Clone)]
+        $(#[$attribute])*
+        $vis struct $plain {
+            $($(#[doc = $doc])+ $vis $key: <$type as $crate::plain::PlainInput>::Plain,)*
+        }
+
+        impl $crate::plain::PlainInput for $name {
+            type Plain = $plain;
+
+            fn plain(&self) -> $plain {
+                $plain { $($key: $crate::plain::PlainInput::plain(&self.$key),)* }
+            }
+        }
+    };
     (
         $(#[doc = $about:literal])*
         $name:ident {

@@ -5,9 +5,9 @@
 //! `file:/…` names.
 //!
 //! Reading order: [`declaration`] (the macro [`section!`], which declares keys), [`field`] (keys: defaults, lists, nested
-//! sections), [`form`] (single values), [`mod@section`] (reads a mapping and reports its problems), [`overlay`] (settings
-//! from the environment), [`setting`] (lists the effective settings), [`json`] (the JSON Schema), with [`spec`] and
-//! [`yaml`] below them.
+//! sections), [`form`] (single values), [`plain`] (structs of plain values), [`mod@section`] (reads a mapping and reports
+//! its problems), [`overlay`] (settings from the environment), [`setting`] (lists the effective settings), [`json`] (the
+//! JSON Schema), with [`spec`] and [`yaml`] below them.
 
 pub mod declaration;
 pub mod env_file;
@@ -22,6 +22,7 @@ pub mod json_lines;
 pub mod near;
 pub mod overlay;
 pub mod place;
+pub mod plain;
 mod range;
 pub mod secret_text;
 pub mod section;

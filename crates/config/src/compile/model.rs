@@ -6,6 +6,7 @@ use std::time::Duration;
 use access::{Credits, Tokens};
 use settings::field::Entries;
 use settings::input::Input;
+use settings::plain::PlainInput;
 use settings::section::SettingsReader;
 
 use super::UsedNames;
@@ -14,7 +15,7 @@ use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::resolve::pattern::ANY;
 use crate::schema::traffic::{ModelInput, TargetInput};
-use crate::snapshot::{CooldownRules, FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
+use crate::snapshot::{FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
 
 /// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(
@@ -107,11 +108,7 @@ fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<Fallback
         backoff: retry.backoff.value,
         backoff_max: retry.max_backoff.value,
         causes: retry.on.list.iter().map(|cause| cause.value).collect(),
-        cooldown: CooldownRules {
-            failures: cooldown.failures.value,
-            time: cooldown.time.value,
-            max: cooldown.max.value,
-        },
+        cooldown: cooldown.plain(),
         sticky: entry.sticky.value,
         first_content: entry.first_content.as_ref().map(|within| within.value),
     };

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use settings::error::{At, Code, Problem};
 use settings::field::Entries;
 use settings::input::Input;
+use settings::plain::PlainInput;
 use settings::section::SettingsReader;
 use tls::UpstreamTls;
 
@@ -15,10 +16,10 @@ use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local, retry};
 use crate::schema::traffic::{
-    BackendInput, CircuitBreakerInput, EjectionInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
+    BackendInput, CircuitBreakerInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
 };
 use crate::snapshot::{
-    Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Strategy, Upstream,
+    Backend, BreakerRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, PoolRules, Strategy, Upstream,
 };
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
@@ -58,7 +59,7 @@ pub(super) fn upstreams(
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
         let hash = entry.hash.as_ref().and_then(|hash| hashed_value(reader, hash));
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
-        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
+        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.plain());
         let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
         let upstream = Upstream {
             name: name_text,
@@ -71,7 +72,7 @@ pub(super) fn upstreams(
             health_check,
             ejection,
             retry: entry.retry.as_ref().and_then(retry::retry).map(Arc::new),
-            pool: retry::pool(entry.pool.as_ref()),
+            pool: entry.pool.plain().unwrap_or(PoolRules::DEFAULT),
             place,
         };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
@@ -160,11 +161,6 @@ fn script_of(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<Ve
         return None;
     }
     Some(input.script.list.iter().map(|argument| argument.value.clone()).collect())
-}
-
-fn ejection(input: &EjectionInput) -> EjectionRules {
-    let EjectionInput { failures, time, max, .. } = input;
-    EjectionRules { failures: failures.value, time: time.value, max_percent: max.value }
 }
 
 /// Returns the upstream as a route with this strategy uses it. The states of its backends are the same.

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use super::name::NAME;
 use super::price::PriceInput;
+use crate::snapshot::retry::PoolInput;
+use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
 use access::{NanoUsd, Per, Plan, PublicKey};
 use ai::ProviderKind;
@@ -40,7 +42,7 @@ use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
 pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
-pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
+pub(crate) use breaker::CircuitBreakerInput;
 pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
@@ -70,7 +72,7 @@ pub(crate) use model::{ModelInput, TargetInput};
 pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
-pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
+pub(crate) use retry::{RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
 pub(crate) use route::{FallbackInput, RedirectInput, RespondInput, RouteInput};
 use settings::field::{

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{FOLDER, GIB, MIB};
+use super::FOLDER;
+use crate::snapshot::process_keys::{GIB, MIB};
 use crate::snapshot::{NatsServer, Origin, Scheme};
 use access::Secret;
 use settings::field::{default, maybe_nested, optional};

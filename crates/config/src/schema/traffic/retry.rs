@@ -1,4 +1,4 @@
-//! The keys of `upstreams[].retry`, `upstreams[].pool` and `routes[].timeouts`.
+//! The keys of `upstreams[].retry` and `routes[].timeouts`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use settings::setting::Value;
 
 use super::breaker::SHARE;
 use super::{KIB, MIB};
-use crate::snapshot::{PoolRules, RetryCause};
+use crate::snapshot::RetryCause;
 
 const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(60));
 /// The time of a whole request, or none.
@@ -56,20 +56,6 @@ section! {
 fn causes() -> Vec<RetryCause> {
     let statuses = [502, 503, 504].map(RetryCause::Status);
     [RetryCause::Connect, RetryCause::Reset].into_iter().chain(statuses).collect()
-}
-
-section! {
-    PoolInput {
-        /// Maximum of idle connections to each backend, per worker.
-        idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle_max);
-        /// Time after which an idle connection is closed.
-        idle_timeout: Input<Duration> =
-            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share.
-        max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
-        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
-        pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
-    }
 }
 
 section! {
