@@ -7,14 +7,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{At, Code, Problem};
+use settings::error::{At, Code, Problem};
+use settings::section::ReferenceRule;
+use settings::yaml::{Kind, YamlNode};
+
 use crate::file::FILE_BYTES_MAX;
 use crate::snapshot::ApiReferences;
-use crate::yaml::{Kind, Node};
-
-/// Variables of the installation, which `control.config.variables` must not list.
-pub(crate) const INSTALLATION_SECRETS: [&str; 5] =
-    ["MASTER_ENCRYPTION_KEY", "MASTER_ENCRYPTION_KEY_PREVIOUS", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"];
 
 /// The rule for one text of the API.
 pub(crate) struct ApiRule {
@@ -25,7 +23,7 @@ pub(crate) struct ApiRule {
 
 /// The reason why a text of the API may not have a value.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ReferenceRefusal {
+enum ReferenceRefusal {
     /// The variable is not listed.
     Variable(String),
     /// The file is in no listed folder.
@@ -36,31 +34,9 @@ pub(crate) enum ReferenceRefusal {
 
 impl ApiRule {
     /// Returns the rule for `posted`. All trees have the settings from variables.
-    pub(crate) fn new(allowed: ApiReferences, posted: &Node, accepted: &[Node]) -> Self {
+    pub(crate) fn new(allowed: ApiReferences, posted: &YamlNode, accepted: &[YamlNode]) -> Self {
         let unchanged = accepted.iter().flat_map(|accepted| unchanged(posted, accepted)).collect();
         Self { allowed, unchanged }
-    }
-
-    /// Checks the references of a single value at `key`.
-    pub(crate) fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), ReferenceRefusal> {
-        if self.is_accepted(at, key) {
-            return Ok(());
-        }
-        // A path may contain variables, which are replaced before the file is opened.
-        self.variables(text)?;
-        text.strip_prefix("file:").map_or(Ok(()), |path| self.file(&folder.join(path)))
-    }
-
-    /// Checks a file that the value at `key` names by its path.
-    pub(crate) fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), ReferenceRefusal> {
-        if self.is_accepted(at, key) { Ok(()) } else { self.file(path) }
-    }
-
-    /// Whether the value was accepted before, or is a setting from a variable.
-    pub(crate) fn is_accepted(&self, at: At, key: &str) -> bool {
-        let entry = key.split('.').next().unwrap_or_default();
-        let list = entry.split('[').next().unwrap_or_default();
-        at.place().is_none() || self.unchanged.contains(entry) || self.unchanged.contains(list)
     }
 
     fn variables(&self, text: &str) -> Result<(), ReferenceRefusal> {
@@ -80,7 +56,7 @@ impl ApiRule {
         let refused = || ReferenceRefusal::File(path.to_owned());
         let unreadable = |reason: String| ReferenceRefusal::Unreadable { path: path.to_owned(), reason };
         let is_plain = path.components().all(|part| part != Component::ParentDir);
-        let mut folders = self.allowed.folders.iter().filter(|folder| path.starts_with(folder)).peekable();
+        let mut folders = self.allowed.files.iter().filter(|folder| path.starts_with(folder)).peekable();
         if !is_plain || folders.peek().is_none() {
             return Err(refused());
         }
@@ -99,9 +75,31 @@ impl ApiRule {
     }
 }
 
+impl ReferenceRule for ApiRule {
+    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), Problem> {
+        if self.is_accepted(at, key) {
+            return Ok(());
+        }
+        // A path may contain variables, which are replaced before the file is opened.
+        let file = || text.strip_prefix("file:").map_or(Ok(()), |path| self.file(&folder.join(path)));
+        self.variables(text).and_then(|()| file()).map_err(|refusal| refusal.problem(at, key))
+    }
+
+    fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), Problem> {
+        if self.is_accepted(at, key) { Ok(()) } else { self.file(path).map_err(|refusal| refusal.problem(at, key)) }
+    }
+
+    /// Whether the value was accepted before, or is a setting from a variable.
+    fn is_accepted(&self, at: At, key: &str) -> bool {
+        let entry = key.split('.').next().unwrap_or_default();
+        let list = entry.split('[').next().unwrap_or_default();
+        at.place().is_none() || self.unchanged.contains(entry) || self.unchanged.contains(list)
+    }
+}
+
 impl ReferenceRefusal {
     /// Returns the problem of the value at `key`.
-    pub(crate) fn problem(self, at: At, key: &str) -> Problem {
+    fn problem(self, at: At, key: &str) -> Problem {
         const SAME: &str = "or the entry as it is in force";
         let forbidden = |message: String| Problem::new(Code::ForbiddenReference, at, message);
         match self {
@@ -124,7 +122,7 @@ impl ReferenceRefusal {
 }
 
 /// Returns the keys and the entries of lists that both trees have.
-fn unchanged(posted: &Node, accepted: &Node) -> Vec<String> {
+fn unchanged(posted: &YamlNode, accepted: &YamlNode) -> Vec<String> {
     let (Kind::Map(entries), Kind::Map(known)) = (&posted.kind, &accepted.kind) else { return Vec::new() };
     let mut unchanged = Vec::new();
     for (key, value) in entries {
@@ -141,7 +139,7 @@ fn unchanged(posted: &Node, accepted: &Node) -> Vec<String> {
 
 /// Whether both values are the same, position aside. Values of variables are the same as such only, because they are read
 /// differently.
-fn is_same(a: &Node, b: &Node) -> bool {
+fn is_same(a: &YamlNode, b: &YamlNode) -> bool {
     match (&a.kind, &b.kind) {
         (Kind::Null, Kind::Null) => true,
         (Kind::Scalar(one), Kind::Scalar(other)) => one == other && a.at.place().is_some() == b.at.place().is_some(),
@@ -149,7 +147,7 @@ fn is_same(a: &Node, b: &Node) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(a, b)| is_same(a, b))
         }
         (Kind::Map(one), Kind::Map(other)) => {
-            let has = |(key, value): &(crate::yaml::Key, Node)| {
+            let has = |(key, value): &(settings::yaml::YamlKey, YamlNode)| {
                 other.iter().any(|(known, other)| known.name == key.name && is_same(value, other))
             };
             one.len() == other.len() && one.iter().all(has)

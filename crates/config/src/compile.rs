@@ -41,19 +41,20 @@ mod weighted;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::flags::Flags;
+use crate::note::Note;
+use crate::schema::RootInput;
+use crate::schema::traffic::SizesInput;
+use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Traffic};
 use discover::SourceSettings;
 pub use price_file::read_price_file;
-
-use crate::error::{At, Code, Problem};
-use crate::flags::Flags;
-use crate::input::Input;
-use crate::note::Note;
-use crate::schema::traffic::SizesInput;
-use crate::schema::{RootInput, SectionInput};
-use crate::section::Reader;
-use crate::settings::{Listing, Setting};
-use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Traffic};
-use crate::yaml::Node;
+use settings::error::{At, Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
+use settings::section_input::SectionInput;
+use settings::setting::{Listing, Setting};
+use settings::yaml::YamlNode;
+pub(crate) use upstream_tls::RunningTls;
 
 /// The result of compiling a file.
 pub(crate) struct CompiledConfig {
@@ -67,8 +68,8 @@ pub(crate) struct CompiledConfig {
 
 /// Compiles the whole file; `None` if it is not a mapping. Problems are reported to `reader`.
 pub(crate) fn compile<'a>(
-    reader: &'a Reader<'a>,
-    root: &'a Node,
+    reader: &'a SettingsReader<'a>,
+    root: &'a YamlNode,
     flags: &Flags,
     mut notes: Vec<Note>,
 ) -> Option<CompiledConfig> {
@@ -158,7 +159,7 @@ struct UsedNames(HashMap<String, Option<At>>);
 
 impl UsedNames {
     /// Records a name and reports a duplicate. Returns whether the name is new.
-    fn take(&mut self, reader: &Reader<'_>, name: &Input<String>, kind: &str) -> bool {
+    fn take(&mut self, reader: &SettingsReader<'_>, name: &Input<String>, kind: &str) -> bool {
         let first = self.0.get(&name.value).copied();
         let Some(first) = first else {
             self.0.insert(name.value.clone(), name.at());

@@ -1,13 +1,12 @@
 //! Reads the price of one plan outside of a configuration file.
 
-use access::PlanPrice;
-use serde_json::{Value, json};
-
-use crate::environment::Environment;
-use crate::error::{Code, ConfigError, Problem};
 use crate::flags::Flags;
 use crate::load::{Sources, load_in_place_of};
 use crate::running::ConfigText;
+use access::PlanPrice;
+use serde_json::{Value, json};
+use settings::environment::Environment;
+use settings::error::{Code, ConfigError, Problem};
 
 /// The name of the plan in the text that is compiled.
 const NAME: &str = "draft";

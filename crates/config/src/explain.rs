@@ -14,14 +14,13 @@ mod targets;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::snapshot::{Auth, LimitTier, PresentedCredentials as _, RateLimit, Selection, Snapshot, position};
 pub use listed::{ListedRoute, ListedUpstream, is_endpoint};
 pub use plan::{ExplainedPlan, ListedClient};
 pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
 pub use routes::disputed;
+use settings::place::Place;
 pub use targets::ExplainedTarget;
-
-use crate::place::Place;
-use crate::snapshot::{Auth, LimitTier, PresentedCredentials as _, RateLimit, Selection, Snapshot, position};
 
 /// What the gateway does with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

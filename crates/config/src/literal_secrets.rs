@@ -1,16 +1,16 @@
 //! Finds secrets that a text contains, in place of a reference to a variable or a file.
 
-use crate::error::{At, Code, Problem};
-use crate::place::Place;
-use crate::secret_text::secret_comment;
-use crate::section::Reader;
-use crate::settings::{Setting, Value};
-use crate::yaml::{Kind, Node};
+use settings::error::{At, Code, Problem};
+use settings::place::Place;
+use settings::secret_text::secret_comment;
+use settings::section::SettingsReader;
+use settings::setting::{Setting, Value};
+use settings::yaml::{Kind, YamlNode};
 
 const EXPECTED: &str = "`${NAME}`, `file:/path`, or `vault:LABEL` for the credential of a provider";
 
 /// Returns whether the text of `root` contains a secret. If it `is_refused`, each one is reported.
-pub(crate) fn check(reader: &Reader<'_>, root: &Node, settings: &[Setting], is_refused: bool) -> bool {
+pub(crate) fn check(reader: &SettingsReader<'_>, root: &YamlNode, settings: &[Setting], is_refused: bool) -> bool {
     let mut is_found = false;
     for setting in settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_))) {
         let Some(node) = root.find(&setting.key).filter(|node| node.at.place().is_some()) else { continue };
@@ -29,7 +29,7 @@ pub(crate) fn check(reader: &Reader<'_>, root: &Node, settings: &[Setting], is_r
 }
 
 /// Returns whether a comment of the text contains a secret. If it `is_refused`, each one is reported.
-pub(crate) fn check_comments(reader: &Reader<'_>, text: &str, is_refused: bool) -> bool {
+pub(crate) fn check_comments(reader: &SettingsReader<'_>, text: &str, is_refused: bool) -> bool {
     let mut is_found = false;
     for (line, number) in text.split('\n').zip(1..) {
         let Some((before, comment)) = secret_comment(line).and_then(|at| line.split_at_checked(at)) else { continue };

@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use settings::environment::Environment;
+use settings::error::{Code, Concern, ConfigError, Problem};
+use settings::section::SettingsReader;
+use settings::setting::Setting;
+use settings::yaml::{self, Kind, YamlNode};
+
 use crate::api_references::ApiRule;
-use crate::compile::{CompiledConfig, compile};
-use crate::environment::Environment;
-use crate::error::{Code, Concern, ConfigError, Problem};
+use crate::compile::{CompiledConfig, RunningTls, compile};
 use crate::file::read_bytes;
 use crate::flags::Flags;
 use crate::literal_secrets;
 use crate::note::Note;
 use crate::running::{ConfigText, RunningConfig};
-use crate::section::Reader;
-use crate::settings::Setting;
 use crate::snapshot::{Process, Snapshot};
-use crate::yaml::{Kind, Node};
-use crate::{overlay, short_forms, yaml};
+use crate::{overlay, short_forms};
 
 /// The sources of the configuration.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
         None => (String::new(), String::new()),
     };
     let source = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let reader = Reader::new(name, source, environment).beside(file);
+    let reader = SettingsReader::new(name, source, environment).beside(file);
     let mut root = match yaml::parse(source) {
         Ok(root) => root,
         Err(broken) => {
@@ -128,15 +129,16 @@ pub(crate) fn load_in_place_of(
     let Sources { file, environment, flags } = sources;
     // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let reader = Reader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
-    let mut reader = reader.in_place_of(running.map(RunningConfig::upstream_tls).unwrap_or_default());
+    let reader = SettingsReader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
+    let mut reader = reader.carrying(RunningTls(running.map(RunningConfig::upstream_tls).unwrap_or_default()));
     let mut root = yaml::parse(source);
     let mut notes = Vec::new();
     if let Ok(root) = &mut root {
         overlay::lay(&reader, root, environment, &mut notes);
         if let Some(accepted) = posted {
             let allowed = running.map(|running| running.snapshot.process.control.api_references.clone());
-            let accepted: Vec<Node> = accepted.iter().filter_map(|text| with_variables(text, environment)).collect();
+            let accepted: Vec<YamlNode> =
+                accepted.iter().filter_map(|text| with_variables(text, environment)).collect();
             reader.bound(ApiRule::new(allowed.unwrap_or_default(), root, &accepted));
         }
         short_forms::expand(root);
@@ -187,10 +189,10 @@ pub(crate) fn load_in_place_of(
 }
 
 /// Returns the tree of a text with the settings from variables; `None` if it is not YAML.
-fn with_variables(text: &str, environment: &Environment) -> Option<Node> {
+fn with_variables(text: &str, environment: &Environment) -> Option<YamlNode> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut root = yaml::parse(text).ok()?;
-    let reader = Reader::new(String::new(), text, environment).of_api(true);
+    let reader = SettingsReader::new(String::new(), text, environment).of_api(true);
     overlay::lay(&reader, &mut root, environment, &mut Vec::new());
     Some(root)
 }

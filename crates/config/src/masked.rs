@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::section::Reader;
-use crate::settings::{Setting, Value};
-use crate::yaml::{self, Kind, Node};
-use crate::{environment::Environment, literal_secrets};
+use settings::environment::Environment;
+use settings::section::SettingsReader;
+use settings::setting::{Setting, Value};
+use settings::yaml::{self, Kind, YamlNode};
+
+use crate::literal_secrets;
 
 const MASK: &str = "***";
 
@@ -16,7 +18,7 @@ const MASK: &str = "***";
 pub fn masked(text: &str, settings: &[Setting]) -> String {
     let environment = Environment::default();
     let Ok(root) = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return String::new() };
-    let reader = Reader::new(String::new(), text, &environment);
+    let reader = SettingsReader::new(String::new(), text, &environment);
     let in_comments = literal_secrets::check_comments(&reader, text, false);
     if !(in_comments || literal_secrets::check(&reader, &root, settings, false)) {
         return text.to_owned();
@@ -29,7 +31,7 @@ pub fn masked(text: &str, settings: &[Setting]) -> String {
 }
 
 /// Writes the value at `path`, whose lines have this indentation.
-fn write(out: &mut String, node: &Node, path: &str, indent: usize, secrets: &HashSet<&str>) {
+fn write(out: &mut String, node: &YamlNode, path: &str, indent: usize, secrets: &HashSet<&str>) {
     let margin = " ".repeat(indent);
     match &node.kind {
         Kind::Null => out.push_str(" null\n"),

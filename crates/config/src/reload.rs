@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use crate::error::ConfigError;
 use crate::load::{LoadedConfig, Sources, load_in_place_of};
 use crate::running::{ConfigText, RunningConfig};
-use crate::settings::{Setting, Value};
+use serde::Serialize;
+use settings::error::ConfigError;
+use settings::setting::{Setting, Value};
 
 /// Maximum number of changes that [`changes`] returns.
 pub const CHANGES_MAX: usize = 100;

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use settings::error::{At, Code, Problem};
+use settings::place::Place;
+use settings::section::SettingsReader;
+use settings::section_input::SectionInput;
+use settings::setting::{Setting, Value};
+use settings::yaml::YamlNode;
 use tls::UpstreamTls;
 
 use crate::compile::CompiledConfig;
-use crate::error::{At, Code, Problem};
-use crate::place::Place;
-use crate::schema::{RootInput, SectionInput};
-use crate::section::Reader;
-use crate::settings::{Setting, Value};
+use crate::schema::RootInput;
 use crate::snapshot::Snapshot;
-use crate::yaml::Node;
 
 /// The text of a configuration.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,7 @@ impl RunningConfig<'_> {
     }
 
     /// Reports each key of `compiled` whose change needs a restart.
-    pub(crate) fn check(&self, reader: &Reader<'_>, root: &Node, compiled: &CompiledConfig) {
+    pub(crate) fn check(&self, reader: &SettingsReader<'_>, root: &YamlNode, compiled: &CompiledConfig) {
         let fixed = |settings: &[Setting]| -> BTreeMap<String, Value> {
             let fixed = settings.iter().filter(|setting| RootInput::SPEC.needs_restart(&setting.key));
             fixed.map(|setting| (setting.key.clone(), setting.value.clone())).collect()
@@ -67,7 +68,7 @@ impl RunningConfig<'_> {
 }
 
 /// Returns the position of the setting, or of the nearest mapping around it that exists.
-fn nearest(root: &Node, key: &str) -> At {
+fn nearest(root: &YamlNode, key: &str) -> At {
     let mut path = key;
     loop {
         if let Some(node) = root.find(path) {

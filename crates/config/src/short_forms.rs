@@ -1,9 +1,9 @@
 //! Short forms of routes: a single value in place of a section with one key, such as `auth: none`.
 
-use crate::yaml::{Key, Kind, Node};
+use settings::yaml::{Kind, YamlKey, YamlNode};
 
 /// Replaces each short form by the section that it means. Positions are those of the value.
-pub(crate) fn expand(root: &mut Node) {
+pub(crate) fn expand(root: &mut YamlNode) {
     let lists = entries(root).filter(|(key, _)| key.name == "routes").map(|(_, routes)| routes);
     for (key, value) in lists.flat_map(items).flat_map(entries) {
         match key.name.as_str() {
@@ -16,19 +16,19 @@ pub(crate) fn expand(root: &mut Node) {
 }
 
 /// Replaces a single value by a section in which `key` has it.
-fn expand_value(node: &mut Node, key: &str) {
+fn expand_value(node: &mut YamlNode, key: &str) {
     if let Kind::Scalar(text) = &mut node.kind {
-        let value = Node { at: node.at, kind: Kind::Scalar(std::mem::take(text)) };
-        node.kind = Kind::Map(vec![(Key { at: node.at, name: key.to_owned() }, value)]);
+        let value = YamlNode { at: node.at, kind: Kind::Scalar(std::mem::take(text)) };
+        node.kind = Kind::Map(vec![(YamlKey { at: node.at, name: key.to_owned() }, value)]);
     }
 }
 
-fn entries(node: &mut Node) -> impl Iterator<Item = (&Key, &mut Node)> {
+fn entries(node: &mut YamlNode) -> impl Iterator<Item = (&YamlKey, &mut YamlNode)> {
     let entries = if let Kind::Map(entries) = &mut node.kind { entries.as_mut_slice() } else { &mut [] };
     entries.iter_mut().map(|(key, value)| (&*key, value))
 }
 
-fn items(node: &mut Node) -> impl Iterator<Item = &mut Node> {
+fn items(node: &mut YamlNode) -> impl Iterator<Item = &mut YamlNode> {
     let items = if let Kind::List(items) = &mut node.kind { items.as_mut_slice() } else { &mut [] };
     items.iter_mut()
 }

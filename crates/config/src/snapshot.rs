@@ -13,7 +13,7 @@ mod cors;
 pub mod credentials;
 mod discovery;
 mod export;
-mod fallback;
+pub(crate) mod fallback;
 mod fixed_response;
 mod forward_auth;
 mod header_rules;
@@ -23,9 +23,10 @@ mod origin;
 mod pattern;
 mod policy;
 mod process;
+pub(crate) mod process_keys;
 mod rate_limit;
 mod redirect;
-mod retry;
+pub(crate) mod retry;
 mod rewrite;
 mod route;
 mod router;
@@ -36,7 +37,7 @@ pub(crate) mod template;
 mod timeouts;
 mod traces;
 mod traffic;
-mod upstream;
+pub(crate) mod upstream;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -73,8 +74,11 @@ pub use origin::{Backend, Origin, Scheme};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{BuiltInPolicies, ContentCoding, Events, PolicyLabels, RoutePolicy};
 pub use process::{
-    ApiReferences, Brand, ClientMode, ConfigKey, Connections, Control, Drain, Durability, Lease, Listener, Log,
-    LogFormat, MinVersion, Process, PublicUrl, Retention, SpoolSettings, StoreSettings, TlsSettings, WORKERS_MAX,
+    Brand, ClientMode, ConfigKey, Connections, Control, Listener, MinVersion, Process, TlsSettings, WORKERS_MAX,
+};
+pub use process_keys::{
+    ApiReferences, ControlConnections, Drain, Durability, Lease, Log, LogFormat, MetricsAccess, PublicUrl, Retention,
+    SpoolSettings, StoreSettings, UpgradeSettings,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};

@@ -49,7 +49,7 @@ pub struct LogOptions<'a> {
     /// The default level: `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'a str,
     /// Pairs of a module (`proxy`, `proxy::forward`) and its level.
-    pub modules: &'a [(String, String)],
+    pub modules: &'a [(String, &'a str)],
 }
 
 /// An invalid log option, or a second initialization.
@@ -134,7 +134,7 @@ fn filter(options: LogOptions<'_>) -> Result<Targets, LogError> {
             return Err(LogError::Module { module: module.clone() });
         }
         let of_module =
-            level(word).ok_or_else(|| LogError::ModuleLevel { module: module.clone(), level: word.clone() })?;
+            level(word).ok_or_else(|| LogError::ModuleLevel { module: module.clone(), level: (*word).to_owned() })?;
         targets = targets.with_target(module.clone(), of_module);
     }
     Ok(targets)

@@ -155,7 +155,7 @@ fn write(bytes: &[u8]) -> PathBuf {
 }
 
 fn refused(bytes: &[u8], error: &ConfigError) {
-    assert!(!error.problems.is_empty() && error.problems.len() <= config::error::PROBLEMS_MAX);
+    assert!(!error.problems.is_empty() && error.problems.len() <= settings::error::PROBLEMS_MAX);
     let shown = error.to_string();
     assert!(!shown.contains(SECRET), "an error repeats the value of a variable:\n{shown}");
     assert!(shown.len() < (1 + error.problems.len()) * (bytes.len() + 8 * 1024), "an error of {} bytes", shown.len());

@@ -1,6 +1,6 @@
 //! The file `.env`.
 
-use config::env_file::{Entry, parse};
+use settings::env_file::{Entry, parse};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[

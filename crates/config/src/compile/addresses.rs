@@ -1,14 +1,13 @@
 //! Compiles `routes[].addresses`.
 
-use ipnet::IpNet;
-
-use crate::schema::field::Values;
 use crate::schema::traffic::AddressesInput;
-use crate::section::Reader;
 use crate::snapshot::AddressRules;
+use ipnet::IpNet;
+use settings::field::ValueList;
+use settings::section::SettingsReader;
 
 /// Returns the address rules of a route; `None` if the section has no network.
-pub(super) fn addresses(reader: &Reader<'_>, input: &AddressesInput) -> Option<Box<AddressRules>> {
+pub(super) fn addresses(reader: &SettingsReader<'_>, input: &AddressesInput) -> Option<Box<AddressRules>> {
     let location = &input.location;
     if !location.has("allow") && !location.has("deny") {
         location.missing(reader, &["allow", "deny"]);
@@ -18,6 +17,6 @@ pub(super) fn addresses(reader: &Reader<'_>, input: &AddressesInput) -> Option<B
 }
 
 /// Returns the networks of a list, in which a preset is several.
-fn networks(list: &Values<Vec<IpNet>>) -> Box<[IpNet]> {
+fn networks(list: &ValueList<Vec<IpNet>>) -> Box<[IpNet]> {
     list.list.iter().flat_map(|entry| entry.value.iter().copied()).collect()
 }

@@ -17,16 +17,16 @@ use access::{Plan, SubjectText};
 use tls::{UpstreamTls, UpstreamTlsSettings};
 
 use super::{UsedNames, link_local, upstream_tls};
-use crate::error::{Code, Problem};
-use crate::input::Input;
-use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthMethodInput, EntryType, auth_keys_of_other_types};
-use crate::section::Reader;
 use crate::snapshot::{
     BasicEntry, ClaimHeader, Issuer, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan,
 };
 use claims::{CLAIMS_MAX, check_count};
 pub(super) use of_route::{key_places, of_route};
+use settings::error::{Code, Problem};
+use settings::field::{Either, Entries};
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 /// The entries of `auth`. An invalid one has been reported; its name exists.
 pub(super) struct AuthEntries {
@@ -107,7 +107,7 @@ pub(super) struct AuthParts<'a> {
 }
 
 pub(super) fn entries(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &mut Entries<AuthEntryInput>,
     AuthParts { plans, has_redis }: AuthParts<'_>,
 ) -> AuthEntries {
@@ -154,7 +154,7 @@ pub(super) fn entries(
 }
 
 /// Returns the entry with the type `jwt`; `None` if it is invalid.
-fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -> Option<JwtEntry> {
+fn jwt(reader: &SettingsReader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -> Option<JwtEntry> {
     let keys = keys(reader, entry);
     if let (Some(EntryKeys::Configured(_)), Some(tls)) = (&keys, &entry.tls) {
         upstream_tls::report_unused(reader, tls, "the key is part of the configuration");
@@ -182,7 +182,7 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -
 }
 
 /// Reports keys that have no effect on this type of entry.
-fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType) {
+fn refuse_other_keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput, of_type: EntryType) {
     for key in auth_keys_of_other_types(of_type).into_iter().filter(|key| entry.location.has(key)) {
         let message =
             format!("`{}` has the type `{}`, so `{key}` has no effect", entry.location.path, of_type.as_str());
@@ -191,7 +191,7 @@ fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: Entry
 }
 
 /// Returns the keys of an entry with the type `key`.
-fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> {
+fn listed_keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> {
     if !entry.keys.is_given {
         entry.location.missing(reader, &["keys", "redis"]);
     }
@@ -224,7 +224,7 @@ fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> 
 }
 
 /// Returns the plan of the subjects of an entry.
-fn plan(reader: &Reader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<TokenPlan> {
+fn plan(reader: &SettingsReader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<TokenPlan> {
     match entry.plan.as_ref()? {
         Either::Single(name) if plans.iter().any(|plan| plan.name == name.value) => {
             Some(TokenPlan::Named(name.value.as_str().into()))
@@ -238,7 +238,7 @@ fn plan(reader: &Reader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<T
 }
 
 /// Returns the name of the plan of an entry whose subjects have no claims.
-fn named_plan(reader: &Reader<'_>, entry: &AuthEntryInput, plan: Option<TokenPlan>) -> Option<Arc<str>> {
+fn named_plan(reader: &SettingsReader<'_>, entry: &AuthEntryInput, plan: Option<TokenPlan>) -> Option<Arc<str>> {
     match plan? {
         TokenPlan::Named(name) => Some(name),
         TokenPlan::Claim(_) => {
@@ -281,7 +281,7 @@ impl EntryKeys {
 }
 
 /// Returns the keys of an entry, which has a key, a URL of keys, or an issuer that publishes them.
-fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
+fn keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
     let location = &entry.location;
     let given: Vec<&str> = AUTH_KEYS.into_iter().filter(|key| location.has(key)).collect();
     if location.has("weak_secret") && !location.has("secret") {
@@ -330,7 +330,7 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
 }
 
 /// Returns the source of published keys, unless its host is a link-local address.
-fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Option<EntryKeys> {
+fn source(reader: &SettingsReader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Option<EntryKeys> {
     let (at, key) = match &place {
         IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::at), "jwks"),
         IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
@@ -355,7 +355,7 @@ fn issuer_tls(tls: &UpstreamTls) -> IssuerTls {
 }
 
 /// Returns the headers of claims. Two that servers could read as one are reported.
-fn claims_to_headers(reader: &Reader<'_>, entry: &AuthEntryInput) -> Box<[ClaimHeader]> {
+fn claims_to_headers(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Box<[ClaimHeader]> {
     let mut headers: Vec<ClaimHeader> = Vec::new();
     check_count(reader, entry.claims_to_headers.get(CLAIMS_MAX).map(|(_, header)| header.at()));
     let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
@@ -371,7 +371,7 @@ fn claims_to_headers(reader: &Reader<'_>, entry: &AuthEntryInput) -> Box<[ClaimH
 
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
-    fn find(&self, reader: &Reader<'_>, auth: &AuthMethodInput, of_type: EntryType) -> Option<Verifier> {
+    fn find(&self, reader: &SettingsReader<'_>, auth: &AuthMethodInput, of_type: EntryType) -> Option<Verifier> {
         if let Some(name) = &auth.r#use {
             let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
                 let names = self.list.iter().map(|entry| entry.name.as_str());

@@ -1,14 +1,13 @@
 //! Compiles the sections `billing`, `midtrans` and `mail`.
 
-use access::Day;
-
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::schema::process::{BillingInput, ExchangeInput, MailInput, MidtransInput, SellerInput, TaxInput};
-use crate::section::Reader;
 use crate::snapshot::{Billing, BillingTax, Mail, MidtransAccount, Seller};
+use access::Day;
+use settings::error::{Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
 
-pub(super) fn billing(reader: &Reader<'_>, input: &BillingInput, brand: &str) -> Billing {
+pub(super) fn billing(reader: &SettingsReader<'_>, input: &BillingInput, brand: &str) -> Billing {
     Billing {
         is_enabled: input.enabled.value,
         seller: seller(&input.seller, brand),
@@ -68,7 +67,7 @@ fn tax(input: &TaxInput) -> Option<BillingTax> {
 }
 
 /// Two rates of one day would give its usage two amounts.
-fn exchange(reader: &Reader<'_>, entries: &[ExchangeInput]) -> Vec<(Day, u64)> {
+fn exchange(reader: &SettingsReader<'_>, entries: &[ExchangeInput]) -> Vec<(Day, u64)> {
     let mut rates: Vec<(Day, u64)> = Vec::new();
     for entry in entries {
         let (Some(from), Some(rate)) = (&entry.from, &entry.usd_idr) else { continue };

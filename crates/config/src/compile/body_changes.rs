@@ -3,30 +3,30 @@
 use std::sync::Arc;
 
 use json_edits::{Edits, Pointer, check};
+use settings::error::{Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use super::change_inputs::ChangeInputs;
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::schema::traffic::{BodyInput, EDITS_MAX};
-use crate::section::Reader;
 use crate::snapshot::BodyChanges;
 
 /// The default of `body_max`.
 const BYTES_MAX: u64 = 1 << 20;
 
 /// Returns the changes of the bodies of requests; `None` without one.
-pub(super) fn of_requests(reader: &Reader<'_>, inputs: ChangeInputs<'_>) -> Option<Arc<BodyChanges>> {
+pub(super) fn of_requests(reader: &SettingsReader<'_>, inputs: ChangeInputs<'_>) -> Option<Arc<BodyChanges>> {
     let body = inputs.request("body")?.body.as_ref()?;
     changes(reader, body, inputs.request("body_max").map_or(BYTES_MAX, |input| input.body_max.value))
 }
 
 /// Returns the changes of the bodies of responses; `None` without one.
-pub(super) fn of_responses(reader: &Reader<'_>, inputs: ChangeInputs<'_>) -> Option<Arc<BodyChanges>> {
+pub(super) fn of_responses(reader: &SettingsReader<'_>, inputs: ChangeInputs<'_>) -> Option<Arc<BodyChanges>> {
     let body = inputs.response("body")?.body.as_ref()?;
     changes(reader, body, inputs.response("body_max").map_or(BYTES_MAX, |input| input.body_max.value))
 }
 
-fn changes(reader: &Reader<'_>, input: &BodyInput, bytes_max: u64) -> Option<Arc<BodyChanges>> {
+fn changes(reader: &SettingsReader<'_>, input: &BodyInput, bytes_max: u64) -> Option<Arc<BodyChanges>> {
     check_count(reader, &input.set);
     check_count(reader, &input.rename);
     for (pointer, value) in input.set.iter().filter(|(_, value)| value.value.starts_with("vault:")) {
@@ -45,7 +45,7 @@ fn changes(reader: &Reader<'_>, input: &BodyInput, bytes_max: u64) -> Option<Arc
 }
 
 /// Reports too many entries of a mapping.
-fn check_count<T>(reader: &Reader<'_>, entries: &[(String, Input<T>)]) {
+fn check_count<T>(reader: &SettingsReader<'_>, entries: &[(String, Input<T>)]) {
     if let Some((_, first)) = entries.get(EDITS_MAX) {
         let problem = Problem::new(Code::BadValue, first.at(), "the route changes too many values of bodies");
         reader.report(problem.expected(format!("at most {EDITS_MAX} entries")));

@@ -1,16 +1,15 @@
 //! Compiles `budgets`, and the budgets of plans.
 
-use access::{Amount, Budget, Credits, Measure, Tokens};
-
-use crate::error::{At, Code, Problem};
-use crate::schema::field::Entries;
 use crate::schema::traffic::{BudgetInput, BudgetsInput, PlanBudgetInput, TrafficInput};
-use crate::section::{Location, Reader};
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
+use access::{Amount, Budget, Credits, Measure, Tokens};
+use settings::error::{At, Code, Problem};
+use settings::field::Entries;
+use settings::section::{Location, SettingsReader};
 
 const MEASURE: &str = "one of `money`, `credits` and `tokens`";
 
-pub(super) fn budgets(reader: &Reader<'_>, input: &BudgetsInput) -> Budgets {
+pub(super) fn budgets(reader: &SettingsReader<'_>, input: &BudgetsInput) -> Budgets {
     let mut taken = UsedBudgets::default();
     let mut limits = Vec::new();
     for BudgetInput { location, dimension, budget } in &input.limits.list {
@@ -39,7 +38,7 @@ pub(super) fn limit_places(traffic: &TrafficInput) -> LimitPlaces {
 }
 
 /// Returns the budgets of each user of a plan.
-pub(super) fn of_plan(reader: &Reader<'_>, entries: &Entries<PlanBudgetInput>) -> Vec<Budget> {
+pub(super) fn of_plan(reader: &SettingsReader<'_>, entries: &Entries<PlanBudgetInput>) -> Vec<Budget> {
     let mut taken = UsedBudgets::default();
     let budgets = entries
         .list
@@ -49,7 +48,7 @@ pub(super) fn of_plan(reader: &Reader<'_>, entries: &Entries<PlanBudgetInput>) -
 }
 
 /// Returns the single measure of an entry, and its period.
-fn budget(reader: &Reader<'_>, entry: &PlanBudgetInput) -> Option<Budget> {
+fn budget(reader: &SettingsReader<'_>, entry: &PlanBudgetInput) -> Option<Budget> {
     let location = &entry.location;
     let mut given = Measure::ALL.into_iter().filter(|measure| location.has(measure.as_str()));
     let Some(measure) = given.next() else {
@@ -77,7 +76,7 @@ impl UsedBudgets {
     /// Records a budget and reports a duplicate. Returns whether the budget is new.
     fn take(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &SettingsReader<'_>,
         location: &Location,
         dimension: Option<BudgetDimension>,
         budget: Budget,

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use access::shared_responses::ResponseScope;
-
-use crate::error::{Code, Problem};
-use crate::schema::SectionInput as _;
 use crate::schema::process::ProcessInput;
 use crate::schema::traffic::{CacheInput, CachePlace, RouteInput, TrafficInput};
-use crate::section::Reader;
-use crate::settings::Listing;
 use crate::snapshot::CacheRules;
+use access::shared_responses::ResponseScope;
+use settings::error::{Code, Problem};
+use settings::section::SettingsReader;
+use settings::section_input::SectionInput;
+use settings::setting::Listing;
 
 /// The parts of the file on which caches in Redis depend.
 pub(super) struct SharedCaches {
@@ -21,14 +20,14 @@ pub(super) struct SharedCaches {
 
 impl SharedCaches {
     /// Returns these parts. Only a file that uses Redis for a cache has a scope.
-    pub(super) fn of(reader: &Reader<'_>, process: &ProcessInput, traffic: &TrafficInput) -> Self {
+    pub(super) fn of(reader: &SettingsReader<'_>, process: &ProcessInput, traffic: &TrafficInput) -> Self {
         let is_shared = |route: &RouteInput| route.cache.as_ref().is_some_and(is_shared);
         let scope = traffic.routes.list.iter().any(is_shared).then(|| scope(reader, traffic));
         Self { has_redis: process.redis.is_some(), scope }
     }
 
     /// Compiles the cache of the route with this number.
-    pub(super) fn rules(&self, reader: &Reader<'_>, input: &CacheInput, route: usize) -> Arc<CacheRules> {
+    pub(super) fn rules(&self, reader: &SettingsReader<'_>, input: &CacheInput, route: usize) -> Arc<CacheRules> {
         let shared_scope = self.scope.filter(|_| is_shared(input)).map(|scope| scope.part(route));
         if shared_scope.is_some() && !self.has_redis {
             let location = &input.location;
@@ -48,7 +47,7 @@ impl SharedCaches {
 }
 
 /// Returns the scope of all effective values: not their places, which may differ between nodes, nor secrets.
-fn scope(reader: &Reader<'_>, traffic: &TrafficInput) -> ResponseScope {
+fn scope(reader: &SettingsReader<'_>, traffic: &TrafficInput) -> ResponseScope {
     let mut listing = Listing::new(reader);
     traffic.show(&mut listing);
     ResponseScope::of(listing.settings.into_iter().map(|setting| (setting.key, setting.value.to_string())))

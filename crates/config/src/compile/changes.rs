@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use settings::section::SettingsReader;
+
 use super::body_changes;
 use super::change_inputs::ChangeInputs;
 use super::header_rules::{self, ValueSources};
 use super::rewrite::{self, rewrite};
-use crate::section::Reader;
 use crate::snapshot::{Rewrite, RoutePolicy, UpstreamChanges};
 
 /// Returns the policy with these changes, and the rewrite.
 pub(super) fn changed(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     policy: &RoutePolicy,
     inputs: ChangeInputs<'_>,
     from: ValueSources<'_>,
@@ -29,7 +30,7 @@ pub(super) fn changed(
 
 /// Returns the changes of an upstream of a list; `None` if it has no own `transformations`.
 pub(super) fn of_upstream(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     policy: &RoutePolicy,
     inputs: ChangeInputs<'_>,
     from: ValueSources<'_>,

@@ -1,15 +1,14 @@
 //! Compiles `routes[].cors`.
 
-use http::HeaderValue;
-
-use crate::error::{Code, Problem};
-use crate::schema::field::Values;
 use crate::schema::traffic::{CORS_WITH_WILDCARD, CorsInput};
-use crate::section::Reader;
 use crate::snapshot::{AllowedOrigin, Cors};
+use http::HeaderValue;
+use settings::error::{Code, Problem};
+use settings::field::ValueList;
+use settings::section::SettingsReader;
 
 /// Returns the cross-origin rules of a route; `None` if the section is invalid.
-pub(super) fn cors(reader: &Reader<'_>, input: &CorsInput) -> Option<Box<Cors>> {
+pub(super) fn cors(reader: &SettingsReader<'_>, input: &CorsInput) -> Option<Box<Cors>> {
     if !input.location.has("allowed_origins") {
         input.location.missing(reader, &["allowed_origins"]);
         return None;
@@ -34,12 +33,12 @@ pub(super) fn cors(reader: &Reader<'_>, input: &CorsInput) -> Option<Box<Cors>> 
     }))
 }
 
-fn has_wildcard(values: &Values<String>) -> bool {
+fn has_wildcard(values: &ValueList<String>) -> bool {
     values.list.iter().any(|value| value.value == "*")
 }
 
 /// Returns the values as one field value; `None` without values.
-fn joined(values: &Values<String>) -> Option<HeaderValue> {
+fn joined(values: &ValueList<String>) -> Option<HeaderValue> {
     let texts: Vec<&str> = values.list.iter().map(|value| value.value.as_str()).collect();
     // Methods and names of fields are valid in a value.
     (!texts.is_empty()).then(|| HeaderValue::try_from(texts.join(", ")).ok()).flatten()

@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use settings::error::{Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
 use tls::UpstreamTls;
 
 use super::matches::exactly_one;
 use super::upstream_tls;
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::schema::traffic::{
     ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT, TrafficInput, UpstreamTlsInput,
 };
-use crate::section::Reader;
 use crate::snapshot::{
     Backend, ConfigKey, ConsulSettings, Discovery, DnsSettings, EtcdSettings, MemberPart, MemberSource, Origin, Scheme,
 };
@@ -36,7 +36,7 @@ struct SourceSections {
 
 impl SourceSettings {
     /// Returns the settings of the file.
-    pub(super) fn of(reader: &Reader<'_>, traffic: &TrafficInput) -> Self {
+    pub(super) fn of(reader: &SettingsReader<'_>, traffic: &TrafficInput) -> Self {
         let settings = match &traffic.dns {
             Some(DnsInput { servers, refresh_max, .. }) => DnsSettings {
                 servers: servers.list.iter().map(|server| server.value).collect(),
@@ -60,7 +60,7 @@ impl SourceSettings {
     }
 
     /// Returns the key with the configuration; `None` without the section `etcd`, which is reported.
-    pub(super) fn config_key(&self, reader: &Reader<'_>, key: &Input<String>) -> Option<ConfigKey> {
+    pub(super) fn config_key(&self, reader: &SettingsReader<'_>, key: &Input<String>) -> Option<ConfigKey> {
         missing(reader, key, Needs { used_by: "config: {etcd: …}", section: "etcd" }, self.has.etcd);
         Some(ConfigKey { key: key.value.as_str().into(), etcd: self.etcd.clone()? })
     }
@@ -68,7 +68,7 @@ impl SourceSettings {
     /// Returns the discovery of an upstream with these backends; `None` if all its members have fixed addresses.
     pub(super) fn discovery(
         &self,
-        reader: &Reader<'_>,
+        reader: &SettingsReader<'_>,
         backends: &[Backend],
         discover: Option<&DiscoverInput>,
         allow_link_local: bool,
@@ -91,7 +91,7 @@ impl SourceSettings {
     }
 
     /// Returns the members of `discover`; `None` if its value is invalid, which is reported.
-    fn found(&self, reader: &Reader<'_>, input: &DiscoverInput, allow_link_local: bool) -> Option<MemberPart> {
+    fn found(&self, reader: &SettingsReader<'_>, input: &DiscoverInput, allow_link_local: bool) -> Option<MemberPart> {
         if !exactly_one(reader, &input.location, &["dns", "etcd", "consul"]) {
             return None;
         }
@@ -106,7 +106,7 @@ impl SourceSettings {
     }
 
     /// Returns the source, and the authority of the members if the source does not determine it.
-    fn source<'a>(&self, reader: &Reader<'_>, input: &'a DiscoverInput) -> Option<(&'a str, MemberSource)> {
+    fn source<'a>(&self, reader: &SettingsReader<'_>, input: &'a DiscoverInput) -> Option<(&'a str, MemberSource)> {
         match input {
             DiscoverInput { dns: Some(name), .. } => {
                 let (name, settings) = (&name.value, self.dns.clone());
@@ -141,7 +141,7 @@ struct Needs<'a> {
 }
 
 /// Reports a source without its section.
-fn missing(reader: &Reader<'_>, input: &Input<String>, needs: Needs<'_>, is_there: bool) {
+fn missing(reader: &SettingsReader<'_>, input: &Input<String>, needs: Needs<'_>, is_there: bool) {
     if !is_there {
         let Needs { used_by, section } = needs;
         let message = format!("`{used_by}` needs the section `{section}`");
@@ -151,7 +151,7 @@ fn missing(reader: &Reader<'_>, input: &Input<String>, needs: Needs<'_>, is_ther
     }
 }
 
-fn etcd(reader: &Reader<'_>, input: &EtcdInput) -> EtcdSettings {
+fn etcd(reader: &SettingsReader<'_>, input: &EtcdInput) -> EtcdSettings {
     let location = &input.location;
     if !location.has("urls") {
         location.missing(reader, &["urls"]);
@@ -171,7 +171,7 @@ fn etcd(reader: &Reader<'_>, input: &EtcdInput) -> EtcdSettings {
     }
 }
 
-fn consul(reader: &Reader<'_>, input: &ConsulInput) -> Option<ConsulSettings> {
+fn consul(reader: &SettingsReader<'_>, input: &ConsulInput) -> Option<ConsulSettings> {
     let url = input.url.as_ref()?.value.clone();
     Some(ConsulSettings {
         tls: source_tls(reader, input.tls.as_ref(), std::slice::from_ref(&url)),
@@ -182,7 +182,11 @@ fn consul(reader: &Reader<'_>, input: &ConsulInput) -> Option<ConsulSettings> {
 }
 
 /// Returns the TLS to a source; TLS that no URL uses is reported.
-fn source_tls(reader: &Reader<'_>, input: Option<&UpstreamTlsInput>, urls: &[Origin]) -> Option<Arc<UpstreamTls>> {
+fn source_tls(
+    reader: &SettingsReader<'_>,
+    input: Option<&UpstreamTlsInput>,
+    urls: &[Origin],
+) -> Option<Arc<UpstreamTls>> {
     let input = input?;
     if !urls.iter().any(|url| url.scheme == Scheme::Https) {
         upstream_tls::report_unused(reader, input, "the source has no `https` URL");

@@ -1,13 +1,14 @@
 //! Compiles the section `export`.
 
+use settings::error::{Code, Problem};
+use settings::section::SettingsReader;
+
 use super::link_local;
-use crate::error::{Code, Problem};
 use crate::schema::process::ExportInput;
-use crate::section::Reader;
 use crate::snapshot::{ExportDestination, ExportSettings};
 
 /// Returns the export of usage events; `None` if no target is configured.
-pub(super) fn export(reader: &Reader<'_>, input: &ExportInput) -> Option<ExportSettings> {
+pub(super) fn export(reader: &SettingsReader<'_>, input: &ExportInput) -> Option<ExportSettings> {
     let given: Vec<&str> = ["file", "clickhouse", "nats"].into_iter().filter(|key| input.location.has(key)).collect();
     if let [first, second, ..] = given.as_slice() {
         let message = format!("`export` has `{first}` and `{second}`");
@@ -18,7 +19,7 @@ pub(super) fn export(reader: &Reader<'_>, input: &ExportInput) -> Option<ExportS
     Some(ExportSettings { target, size_bytes_max: input.max_size.value })
 }
 
-fn destination(reader: &Reader<'_>, input: &ExportInput) -> Option<ExportDestination> {
+fn destination(reader: &SettingsReader<'_>, input: &ExportInput) -> Option<ExportDestination> {
     if let Some(file) = &input.file {
         return Some(ExportDestination::File {
             dir: file.dir.value.clone(),

@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 use http1::HeadEdits;
+use settings::error::{Code, Problem};
+use settings::input::Input;
+use settings::section::{SettingsReader, one_of};
 
 use super::change_inputs::ChangeInputs;
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::schema::traffic::{HEADERS_MAX, HeaderPiece, HeaderText};
-use crate::section::{Reader, one_of};
 use crate::snapshot::credentials::KEY_HEADERS;
 use crate::snapshot::{Auth, HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
 
@@ -26,7 +26,7 @@ type Headers = [(String, Input<HeaderText>)];
 
 /// Returns the changes of the headers of requests to upstreams; `None` without one.
 pub(super) fn of_requests(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     inputs: ChangeInputs<'_>,
     from: ValueSources<'_>,
 ) -> Option<Box<HeaderRules>> {
@@ -38,7 +38,7 @@ pub(super) fn of_requests(
 
 /// Returns the changes of responses; `None` without one.
 pub(super) fn of_responses(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     inputs: ChangeInputs<'_>,
     from: ValueSources<'_>,
 ) -> Option<Box<ResponseRules>> {
@@ -54,7 +54,7 @@ pub(super) fn of_responses(
 }
 
 /// Reports credentials of the vault in responses, which clients see.
-fn refuse_credentials(reader: &Reader<'_>, lists: [&Headers; 2]) {
+fn refuse_credentials(reader: &SettingsReader<'_>, lists: [&Headers; 2]) {
     for (name, value) in lists.into_iter().flatten().filter(|(_, value)| value.value.has_credential()) {
         let message = format!("the header `{name}` of responses has a credential of the vault");
         reader.report(Problem::new(Code::BadValue, value.at(), message).expected("it in a header of requests"));
@@ -62,7 +62,7 @@ fn refuse_credentials(reader: &Reader<'_>, lists: [&Headers; 2]) {
 }
 
 fn rules(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     lists: (&[Input<String>], &Headers, &Headers),
     from: ValueSources<'_>,
 ) -> Option<HeaderRules> {
@@ -123,7 +123,7 @@ const fn path_template(path: &PathMatch) -> Option<&Template> {
 }
 
 /// Reports names that differ in the case of letters only, and too many of them.
-fn check_names(reader: &Reader<'_>, list: &Headers) {
+fn check_names(reader: &SettingsReader<'_>, list: &Headers) {
     for (nth, (name, value)) in list.iter().enumerate() {
         let first = list.iter().take(nth).find(|(other, _)| other.eq_ignore_ascii_case(name));
         if let Some((_, first)) = first {
@@ -139,7 +139,7 @@ fn check_names(reader: &Reader<'_>, list: &Headers) {
 
 /// Returns a field with the values that its name and text mean; `None` if one does not exist.
 fn template(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     name: &str,
     value: &Input<HeaderText>,
     from: ValueSources<'_>,

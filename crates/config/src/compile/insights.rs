@@ -6,20 +6,20 @@ use insights::settings::{
     RuleConditions, SignoffSettings,
 };
 use insights::{Class, NanoMoney};
+use settings::error::{At, Code, Problem};
+use settings::field::ValueList;
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use super::UsedNames;
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
 use crate::note::Note;
-use crate::schema::field::Values;
 use crate::schema::traffic::{
     ClassConditionsInput, ClassEventInput, ClassExpectInput, ClassRuleInput, ClassTestInput, InsightsInput,
     NumberRangeInput,
 };
-use crate::section::Reader;
 
 /// Returns the settings. A rule that no request reaches is a note.
-pub(super) fn insights(reader: &Reader<'_>, input: &InsightsInput, notes: &mut Vec<Note>) -> InsightSettings {
+pub(super) fn insights(reader: &SettingsReader<'_>, input: &InsightsInput, notes: &mut Vec<Note>) -> InsightSettings {
     let mut names = UsedNames::default();
     let read: Vec<(&Input<String>, ClassRule)> =
         input.rules.list.iter().filter_map(|rule| self::rule(reader, &mut names, rule)).collect();
@@ -53,7 +53,7 @@ pub(super) fn insights(reader: &Reader<'_>, input: &InsightsInput, notes: &mut V
 }
 
 fn rule<'a>(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     names: &mut UsedNames,
     input: &'a ClassRuleInput,
 ) -> Option<(&'a Input<String>, ClassRule)> {
@@ -64,7 +64,7 @@ fn rule<'a>(
     is_new.then(|| (name, ClassRule { name: name.value.clone(), class, when, confidence }))
 }
 
-fn conditions(reader: &Reader<'_>, input: &ClassConditionsInput) -> RuleConditions {
+fn conditions(reader: &SettingsReader<'_>, input: &ClassConditionsInput) -> RuleConditions {
     let range = |input: Option<&NumberRangeInput>| input.and_then(|range| number_range(reader, range));
     RuleConditions {
         client: names(&input.client),
@@ -82,11 +82,11 @@ fn conditions(reader: &Reader<'_>, input: &ClassConditionsInput) -> RuleConditio
 }
 
 /// Returns the values of a condition; an empty list is no condition.
-fn names<T: ToString>(input: &Values<T>) -> Option<Vec<String>> {
+fn names<T: ToString>(input: &ValueList<T>) -> Option<Vec<String>> {
     Some(input.list.iter().map(|name| name.value.to_string()).collect::<Vec<_>>()).filter(|names| !names.is_empty())
 }
 
-fn number_range(reader: &Reader<'_>, input: &NumberRangeInput) -> Option<NumberRange> {
+fn number_range(reader: &SettingsReader<'_>, input: &NumberRangeInput) -> Option<NumberRange> {
     let NumberRangeInput { location, min, max } = input;
     if !location.has("min") && !location.has("max") {
         location.missing(reader, &["min", "max"]);
@@ -103,7 +103,7 @@ fn number_range(reader: &Reader<'_>, input: &NumberRangeInput) -> Option<NumberR
 }
 
 /// Reports the tests that fail, and those that expect nothing. Tests of an invalid configuration do not run.
-fn run_tests(reader: &Reader<'_>, tests: &[ClassTestInput], settings: &InsightSettings) {
+fn run_tests(reader: &SettingsReader<'_>, tests: &[ClassTestInput], settings: &InsightSettings) {
     for ClassTestInput { expect: ClassExpectInput { location, .. }, .. } in tests {
         if !location.has("class") && !location.has("rule") {
             let problem = Problem::new(Code::Missing, location.at, format!("`{}` expects nothing", location.path));
@@ -126,7 +126,7 @@ fn run_tests(reader: &Reader<'_>, tests: &[ClassTestInput], settings: &InsightSe
     }
 }
 
-fn failed<T>(reader: &Reader<'_>, at: &Input<T>, expected: &str, found: &str) {
+fn failed<T>(reader: &SettingsReader<'_>, at: &Input<T>, expected: &str, found: &str) {
     let problem = Problem::new(Code::Test, at.at(), format!("the test fails: the result is {found}"));
     reader.report(problem.expected(expected).of_tests());
 }

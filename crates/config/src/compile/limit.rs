@@ -3,16 +3,15 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use crate::error::{Code, Problem};
-use crate::input::Input;
-use crate::schema::SectionInput;
-use crate::schema::field::{Either, Entries, Values};
 use crate::schema::process::ControlLimitInput;
 use crate::schema::traffic::{DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, NOT_WITHOUT, RateLimitInput};
-use crate::section::{Location, Reader};
 use crate::snapshot::{Dimension, LimitSubject, WindowLimit};
+use ipnet::IpNet;
+use settings::error::{Code, Problem};
+use settings::field::{Either, Entries, ValueList};
+use settings::input::Input;
+use settings::section::{Location, SettingsReader};
+use settings::section_input::SectionInput;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
@@ -35,7 +34,10 @@ const fn a_minute(dimension: Dimension, whose: LimitSubject, limit: NonZeroU32) 
 }
 
 /// Returns the file's limits, and each default whose kind the file does not limit; an empty list means no limit.
-pub(super) fn control_limits(reader: &Reader<'_>, entries: &mut Entries<ControlLimitInput>) -> Vec<WindowLimit> {
+pub(super) fn control_limits(
+    reader: &SettingsReader<'_>,
+    entries: &mut Entries<ControlLimitInput>,
+) -> Vec<WindowLimit> {
     if entries.is_given && entries.list.is_empty() {
         return Vec::new();
     }
@@ -70,7 +72,7 @@ const fn kind(limit: WindowLimit) -> (Dimension, LimitSubject) {
 
 /// Whether `limits` has room for another limit of its kind; reports a limit too many.
 fn has_room(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     location: &Location,
     limit: WindowLimit,
     limits: &[WindowLimit],
@@ -90,7 +92,7 @@ fn has_room(
     true
 }
 
-fn control_limit(reader: &Reader<'_>, entry: &ControlLimitInput) -> Option<WindowLimit> {
+fn control_limit(reader: &SettingsReader<'_>, entry: &ControlLimitInput) -> Option<WindowLimit> {
     let ControlLimitInput { location, dimension, limit, window, without, with } = entry;
     let dimension = dimension.as_ref()?.value;
     if let (Some(with), Some(_)) = (with, without) {
@@ -109,12 +111,12 @@ fn control_limit(reader: &Reader<'_>, entry: &ControlLimitInput) -> Option<Windo
     Some(WindowLimit { dimension, whose, limit, window: window.as_ref()?.value })
 }
 
-fn bad(reader: &Reader<'_>, location: &Location, key: &str, input: &Input<LimitSubject>, expected: &str) {
+fn bad(reader: &SettingsReader<'_>, location: &Location, key: &str, input: &Input<LimitSubject>, expected: &str) {
     reader.bad(input.at().unwrap_or(location.at), &location.name(key), expected);
 }
 
 /// Returns the limit of the proxy by address for requests without a valid key.
-pub(super) fn unauthenticated(reader: &Reader<'_>, entries: &mut Entries<LimitInput>) -> Option<WindowLimit> {
+pub(super) fn unauthenticated(reader: &SettingsReader<'_>, entries: &mut Entries<LimitInput>) -> Option<WindowLimit> {
     if entries.is_given && entries.list.is_empty() {
         return None;
     }
@@ -131,7 +133,7 @@ pub(super) fn unauthenticated(reader: &Reader<'_>, entries: &mut Entries<LimitIn
 }
 
 /// Returns the limit of an entry with `without`, and reports keys that such a limit does not have.
-fn unauthenticated_limit(reader: &Reader<'_>, entry: &LimitInput) -> Option<WindowLimit> {
+fn unauthenticated_limit(reader: &SettingsReader<'_>, entry: &LimitInput) -> Option<WindowLimit> {
     let LimitInput { location, rule, without } = entry;
     for key in NOT_WITHOUT.into_iter().filter(|key| location.has(key)) {
         let message = format!("`{}` has no effect beside `without`", location.name(key));
@@ -175,7 +177,7 @@ fn default_unauthenticated(nth: usize) -> LimitInput {
 }
 
 /// Returns the networks whose `X-Forwarded-For` is trusted. A preset has several networks.
-pub(super) fn trusted_proxies(proxies: &mut Values<Vec<IpNet>>) -> Vec<IpNet> {
+pub(super) fn trusted_proxies(proxies: &mut ValueList<Vec<IpNet>>) -> Vec<IpNet> {
     let each =
         |proxy: &Input<Vec<IpNet>>| proxy.value.iter().map(|network| proxy.derived(vec![*network])).collect::<Vec<_>>();
     proxies.list = proxies.list.iter().flat_map(each).collect();

@@ -1,15 +1,14 @@
 //! Refuses URLs of link-local and metadata addresses. Only the configuration file may allow them. Names are checked again
 //! after they are resolved.
 
-use access::issuer::is_link_local;
-
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
-use crate::section::{Location, Reader};
 use crate::snapshot::Origin;
+use access::issuer::is_link_local;
+use settings::error::{At, Code, Problem};
+use settings::input::Input;
+use settings::section::{Location, SettingsReader};
 
 /// Returns whether the file permits an entry to reach such addresses. A text of the API cannot, which is reported.
-pub(super) fn is_allowed(reader: &Reader<'_>, location: &Location, input: &Input<bool>) -> bool {
+pub(super) fn is_allowed(reader: &SettingsReader<'_>, location: &Location, input: &Input<bool>) -> bool {
     let key = location.name("allow_link_local");
     let is_allowed = input.value && input.at().is_none_or(|at| reader.may_allow(at, &key));
     if input.value && !is_allowed {
@@ -21,7 +20,7 @@ pub(super) fn is_allowed(reader: &Reader<'_>, location: &Location, input: &Input
 
 /// Returns the origin with this permission. An origin that is written as such an address is reported without it.
 pub(super) fn checked(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     origin: &Origin,
     allow_link_local: bool,
     place: (At, &str),

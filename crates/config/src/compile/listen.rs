@@ -6,18 +6,18 @@ use std::path::PathBuf;
 
 use access::{Clock, Timestamp};
 use ipnet::IpNet;
+use settings::error::{At, Code, Problem};
+use settings::field::{Either, ValueList};
+use settings::input::{Input, ValueSource};
+use settings::section::{Location, SettingsReader};
 use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
 
 use super::UsedNames;
-use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
-use crate::input::{Input, Source};
 use crate::note::Note;
-use crate::schema::field::{Either, Values};
 use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
 use crate::schema::process::ProcessInput;
 use crate::schema::traffic::TrafficInput;
-use crate::section::{Location, Reader};
 use crate::snapshot::{Listener, MinVersion, Origin, TlsSettings};
 
 /// The listeners of the proxy, and the TLS of control.
@@ -36,7 +36,7 @@ struct Address<'a> {
 
 /// Returns all listeners. All addresses must differ.
 pub(super) fn listeners(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     process: &ProcessInput,
     flags: &Flags,
     notes: &mut Vec<Note>,
@@ -110,11 +110,11 @@ impl<'a> Address<'a> {
 }
 
 /// Reports listeners to which no peer may connect, and providers that are a listener of the gateway.
-pub(super) fn check_peers(reader: &Reader<'_>, process: &ProcessInput, traffic: &TrafficInput) {
+pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, traffic: &TrafficInput) {
     check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let addresses = addresses(process);
     // As for duplicates, the default address is not compared.
-    let own = || addresses.iter().map(|address| address.input).filter(|input| input.source != Source::Default);
+    let own = || addresses.iter().map(|address| address.input).filter(|input| input.source != ValueSource::Default);
     for entry in &traffic.providers.list {
         let Some(url) = &entry.base_url else { continue };
         let Ok(origin) = Origin::parse(&url.value) else { continue };
@@ -138,7 +138,7 @@ fn is_served_at(origin: &Origin, address: SocketAddr) -> bool {
 }
 
 /// Reports listeners to which no peer may connect, because there are no trusted proxies.
-fn check_trusted_proxies(reader: &Reader<'_>, process: &ProcessInput, trusted: &Values<Vec<IpNet>>) {
+fn check_trusted_proxies(reader: &SettingsReader<'_>, process: &ProcessInput, trusted: &ValueList<Vec<IpNet>>) {
     let Some(Either::Nested(listeners)) = &process.listen else { return };
     if !trusted.list.is_empty() {
         return;
@@ -155,10 +155,10 @@ fn check_trusted_proxies(reader: &Reader<'_>, process: &ProcessInput, trusted: &
     }
 }
 
-fn report_duplicates(reader: &Reader<'_>, addresses: &[Address<'_>], control: &Input<SocketAddr>) {
+fn report_duplicates(reader: &SettingsReader<'_>, addresses: &[Address<'_>], control: &Input<SocketAddr>) {
     let mut taken = HashSet::new();
     // The default address is not compared: a control process alone does not listen on it.
-    let configured = addresses.iter().map(|address| address.input).filter(|input| input.source != Source::Default);
+    let configured = addresses.iter().map(|address| address.input).filter(|input| input.source != ValueSource::Default);
     for Input { value: address, .. } in configured {
         if address.port() != 0 && (*address == control.value || !taken.insert(*address)) {
             let at = addresses.iter().rfind(|other| other.input.value == *address).and_then(|other| other.input.at());
@@ -171,7 +171,7 @@ fn report_duplicates(reader: &Reader<'_>, addresses: &[Address<'_>], control: &I
 
 /// Finds listeners without TLS that other machines can reach.
 struct Exposure<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a SettingsReader<'a>,
     process: &'a ProcessInput,
     notes: &'a mut Vec<Note>,
 }
@@ -193,7 +193,7 @@ impl Exposure<'_> {
 
 /// Reads the files of certificates, so that a startup reports all that cannot be used.
 struct FileChecks<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a SettingsReader<'a>,
     now: Timestamp,
 }
 

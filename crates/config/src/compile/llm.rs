@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use ai::ProviderKind;
+use settings::error::{Code, Problem};
+use settings::field::{Either, Entries};
+use settings::input::{Input, ValueSource};
+use settings::section::{Location, SettingsReader};
+use settings::section_input::SectionInput;
 
 use super::{UsedNames, link_local, upstream_tls};
-use crate::error::{Code, Problem};
 use crate::flags::Flags;
-use crate::input::{Input, Source};
 use crate::note::Note;
 use crate::resolve::MOCK;
-use crate::schema::SectionInput;
-use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{
     AiInput, CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput,
     parse_credential,
 };
-use crate::section::{Location, Reader};
 use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
 
 /// The result of compiling `providers`.
@@ -45,7 +45,7 @@ pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
     ai.enabled.value.then_some(Ai { prefix, first_content, timeouts })
 }
 
-pub(super) fn on_hangup(reader: &Reader<'_>, input: Option<&Either<OnHangup, OnHangupInput>>) -> OnHangup {
+pub(super) fn on_hangup(reader: &SettingsReader<'_>, input: Option<&Either<OnHangup, OnHangupInput>>) -> OnHangup {
     match input {
         Some(Either::Single(on_hangup)) => on_hangup.value,
         Some(Either::Nested(OnHangupInput { drain: Some(drain), .. })) => {
@@ -64,7 +64,7 @@ pub(super) fn on_hangup(reader: &Reader<'_>, input: Option<&Either<OnHangup, OnH
 /// Returns the providers of the file, otherwise those of the environment, otherwise the mock. Only providers that are
 /// on remain in the input. Without `providers` in the file, those without a variable are offered.
 pub(super) fn providers(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     traffic: &mut TrafficInput,
     flags: &Flags,
     notes: &mut Vec<Note>,
@@ -95,7 +95,7 @@ pub(super) fn providers(
     let is_listed = |entry: &ProviderInput| entry.name.as_ref().is_some_and(|name| name.value == MOCK);
     if providers.mock.on && !entries.list.iter().any(is_listed) {
         let nth = if forced { 0 } else { given };
-        entries.list.push(builtin_mock(nth, if forced { &traffic.mock.source } else { &Source::Default }));
+        entries.list.push(builtin_mock(nth, if forced { &traffic.mock.source } else { &ValueSource::Default }));
     }
     if !providers.names.iter().any(|name| name == MOCK) {
         providers.names.push(MOCK.to_owned());
@@ -104,7 +104,7 @@ pub(super) fn providers(
 }
 
 /// Returns the entry of the built-in mock, which no source lists.
-fn builtin_mock(nth: usize, source: &Source) -> ProviderInput {
+fn builtin_mock(nth: usize, source: &ValueSource) -> ProviderInput {
     let name = Input { value: MOCK.to_owned(), source: source.clone(), foreign: false };
     ProviderInput {
         location: Location::unset(format!("providers[{nth}]"), ProviderInput::SPEC),
@@ -118,7 +118,7 @@ fn builtin_mock(nth: usize, source: &Source) -> ProviderInput {
 }
 
 fn from_environment(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &mut Entries<ProviderInput>,
     providers: &mut Providers,
     notes: &mut Vec<Note>,
@@ -143,7 +143,7 @@ fn from_environment(
             continue;
         };
         if let Ok(origin) = origin_of(kind, &url) {
-            let source = reader.environment().variable(variable).map_or(Source::Default, Source::Variable);
+            let source = reader.environment().variable(variable).map_or(ValueSource::Default, ValueSource::Variable);
             let credential = Input { value: credential, source, foreign: true };
             entries.list.push(ProviderInput {
                 location: Location::unset(format!("providers[{}]", entries.list.len()), ProviderInput::SPEC),
@@ -162,7 +162,7 @@ fn from_environment(
 }
 
 fn from_file(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &mut Entries<ProviderInput>,
     providers: &mut Providers,
     notes: &mut Vec<Note>,

@@ -8,11 +8,11 @@
 
 use std::collections::HashMap;
 
-use crate::error::{At, Code, Problem};
-use crate::schema::field::{Either, MapEntry};
 use crate::schema::traffic::{ConditionInput, PathInput, RouteInput};
-use crate::section::Reader;
 use crate::snapshot::{Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
+use settings::error::{At, Code, Problem};
+use settings::field::{Either, MapEntry};
+use settings::section::SettingsReader;
 
 /// Maximum number of regular expressions of all routes: each search keeps memory per thread.
 const EXPRESSIONS_MAX: usize = 256;
@@ -77,7 +77,11 @@ impl RouteSelectors {
 }
 
 /// Compiles the matches of a route.
-pub(super) fn selectors(reader: &Reader<'_>, route: &mut RouteInput, listeners: &[Option<&str>]) -> RouteSelectors {
+pub(super) fn selectors(
+    reader: &SettingsReader<'_>,
+    route: &mut RouteInput,
+    listeners: &[Option<&str>],
+) -> RouteSelectors {
     route.host.dedup();
     let paths = route.path.iter_mut().filter_map(|rule| path(reader, rule)).collect();
     let headers = conditions(reader, &route.headers, NameCase::Insensitive);
@@ -94,7 +98,7 @@ pub(super) fn selectors(reader: &Reader<'_>, route: &mut RouteInput, listeners: 
 }
 
 /// Returns the listeners of a route. Unknown names are reported; `names` are those of all listeners.
-fn of_listeners(reader: &Reader<'_>, route: &mut RouteInput, names: &[Option<&str>]) -> Box<[ListenerMatch]> {
+fn of_listeners(reader: &SettingsReader<'_>, route: &mut RouteInput, names: &[Option<&str>]) -> Box<[ListenerMatch]> {
     route.listen.dedup();
     let mut listeners = Vec::new();
     for name in &route.listen.list {
@@ -107,7 +111,7 @@ fn of_listeners(reader: &Reader<'_>, route: &mut RouteInput, names: &[Option<&st
 }
 
 /// Returns the path of a route with its position. A final slash of a prefix is removed.
-fn path(reader: &Reader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<(Option<At>, PathMatch)> {
+fn path(reader: &SettingsReader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<(Option<At>, PathMatch)> {
     let rule = match path {
         Either::Single(path) => return Some((path.at(), path.value.clone())),
         Either::Nested(rule) => rule,
@@ -125,7 +129,7 @@ fn path(reader: &Reader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<
 }
 
 /// Reports a section that does not have exactly one of these keys.
-pub(super) fn exactly_one(reader: &Reader<'_>, location: &crate::section::Location, keys: &[&str]) -> bool {
+pub(super) fn exactly_one(reader: &SettingsReader<'_>, location: &settings::section::Location, keys: &[&str]) -> bool {
     let given: Vec<&str> = keys.iter().copied().filter(|key| location.has(key)).collect();
     match given.as_slice() {
         [] => location.missing(reader, keys),
@@ -145,7 +149,11 @@ enum NameCase {
     Insensitive,
 }
 
-fn conditions(reader: &Reader<'_>, entries: &[MapEntry<String, ConditionInput>], case: NameCase) -> Vec<Condition> {
+fn conditions(
+    reader: &SettingsReader<'_>,
+    entries: &[MapEntry<String, ConditionInput>],
+    case: NameCase,
+) -> Vec<Condition> {
     let mut conditions: Vec<(At, Condition)> = Vec::new();
     for MapEntry { name, at, value } in entries {
         let value = match value {
@@ -178,7 +186,7 @@ fn conditions(reader: &Reader<'_>, entries: &[MapEntry<String, ConditionInput>],
 impl KnownMatches {
     /// Records the matches of a route. Reports it, and returns false, if another route takes some of its requests with
     /// the same precedence.
-    pub(super) fn take(&mut self, reader: &Reader<'_>, matches: &PlacedMatches) -> bool {
+    pub(super) fn take(&mut self, reader: &SettingsReader<'_>, matches: &PlacedMatches) -> bool {
         self.count_expressions(reader, matches);
         let same = self.by_path.entry((matches.matches.host.clone(), paths_text(&matches.matches.path))).or_default();
         let is_equal = |other: &&PlacedMatches| {
@@ -201,7 +209,7 @@ impl KnownMatches {
         true
     }
 
-    fn count_expressions(&mut self, reader: &Reader<'_>, matches: &PlacedMatches) {
+    fn count_expressions(&mut self, reader: &SettingsReader<'_>, matches: &PlacedMatches) {
         let before = self.expressions_count;
         let of = |conditions: &[Condition]| {
             conditions.iter().filter(|condition| matches!(condition.value, ValueMatch::Regex(_))).count()
@@ -217,7 +225,7 @@ impl KnownMatches {
 
     /// Reports the regular expressions that match no path, or only paths that a prefix or a rest takes first. It needs all
     /// routes, because prefixes and templates come before expressions, wherever they are in the file.
-    pub(super) fn check_expressions(&self, reader: &Reader<'_>) {
+    pub(super) fn check_expressions(&self, reader: &SettingsReader<'_>) {
         for matches in &self.expressions {
             let PathMatch::Regex(pattern) = &matches.matches.path else { continue };
             if pattern.literal_start().is_some_and(|start| !start.is_empty() && !start.starts_with('/')) {

@@ -4,21 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Tokens};
+use settings::field::Entries;
+use settings::input::Input;
+use settings::plain::PlainInput;
+use settings::section::SettingsReader;
 
 use super::UsedNames;
 use super::llm::Providers;
-use crate::input::Input;
 use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::resolve::pattern::ANY;
-use crate::schema::field::Entries;
 use crate::schema::traffic::{ModelInput, TargetInput};
-use crate::section::Reader;
-use crate::snapshot::{CooldownRules, FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
+use crate::snapshot::{FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
 
 /// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &mut Entries<ModelInput>,
     providers: &mut Providers,
     notes: &mut Vec<Note>,
@@ -73,7 +74,7 @@ pub(super) fn models(
 }
 
 /// Returns the place of the time of the first content, if the entry has one.
-fn place_of_first_content(reader: &Reader<'_>, entry: &ModelInput) -> Option<String> {
+fn place_of_first_content(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<String> {
     let place = entry.first_content.as_ref()?.at()?.place()?;
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
@@ -96,7 +97,7 @@ fn has_one_attempt(entry: &ModelInput, rules: Option<&FallbackRules>) -> bool {
 }
 
 /// Returns the rules of the targets of an entry; `None` if it has one target without limits and a call has one attempt.
-fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
+fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
     let (retry, cooldown) = (&entry.retry, &entry.cooldown);
     let has_several = entry.targets.list.len() > 1;
     let is_retried = has_several || retry.location.has("attempts");
@@ -107,11 +108,7 @@ fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> 
         backoff: retry.backoff.value,
         backoff_max: retry.max_backoff.value,
         causes: retry.on.list.iter().map(|cause| cause.value).collect(),
-        cooldown: CooldownRules {
-            failures: cooldown.failures.value,
-            time: cooldown.time.value,
-            max: cooldown.max.value,
-        },
+        cooldown: cooldown.plain(),
         sticky: entry.sticky.value,
         first_content: entry.first_content.as_ref().map(|within| within.value),
     };
@@ -128,7 +125,7 @@ fn rules(reader: &Reader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> 
 
 /// Reports targets with a provider that the file does not define, with an invalid `*`, without any weight, or that repeat
 /// another.
-fn has_valid_targets(reader: &Reader<'_>, entry: &ModelInput, providers: &Providers) -> bool {
+fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers: &Providers) -> bool {
     let mut known = Vec::new();
     let mut are_valid = !entry.targets.list.is_empty();
     for target in &entry.targets.list {
@@ -159,7 +156,7 @@ fn has_valid_targets(reader: &Reader<'_>, entry: &ModelInput, providers: &Provid
 }
 
 /// Reports a `*` that is not the last character, and one of a target that the name of the entry lacks.
-fn has_valid_stars(reader: &Reader<'_>, entry: &ModelInput, target: &TargetInput) -> bool {
+fn has_valid_stars(reader: &SettingsReader<'_>, entry: &ModelInput, target: &TargetInput) -> bool {
     let (Some(name), Some(model)) = (&entry.name, &target.model) else { return true };
     let is_inside = |text: &str| text.strip_suffix(ANY).unwrap_or(text).contains(ANY);
     if is_inside(&name.value) {

@@ -6,15 +6,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use settings::place::Place;
+use settings::section::SettingsReader;
+
 use crate::note::Note;
-use crate::place::Place;
 use crate::schema::traffic::{Ambiguity, PathsInput};
-use crate::section::Reader;
 use crate::snapshot::{Action, Auth, HostMatch, PathMatch, RefusedPaths, Route, Segment};
 
 /// Sets the paths that each route refuses. Open routes that take all paths of a protected route, in another spelling, are
 /// noted.
-pub(super) fn bound(reader: &Reader<'_>, input: &PathsInput, routes: &mut [Arc<Route>], notes: &mut Vec<Note>) {
+pub(super) fn bound(reader: &SettingsReader<'_>, input: &PathsInput, routes: &mut [Arc<Route>], notes: &mut Vec<Note>) {
     let mut protected: HashMap<&str, Vec<&Arc<Route>>> = HashMap::new();
     for route in routes.iter().filter(|route| !is_open(&route.policy.auth)) {
         upstreams(route).for_each(|name| protected.entry(name).or_default().push(route));
@@ -106,6 +107,6 @@ fn start(path: &PathMatch) -> Option<String> {
     }
 }
 
-fn at(reader: &Reader<'_>, place: Option<Place>) -> String {
+fn at(reader: &SettingsReader<'_>, place: Option<Place>) -> String {
     place.map_or_else(|| reader.file().to_owned(), |at| format!("{}:{}:{}", reader.file(), at.line, at.column))
 }

@@ -3,19 +3,22 @@
 use std::num::NonZeroU32;
 
 use access::{Credits, Plan, PlanPrice};
+use settings::field::Entries;
+use settings::input::Input;
+use settings::section::{Location, SettingsReader};
+use settings::section_input::SectionInput;
 
 use super::{UsedNames, budget, plan_price};
-use crate::input::Input;
-use crate::schema::SectionInput;
-use crate::schema::field::Entries;
 use crate::schema::traffic::{PlanInput, PlanPriceInput};
-use crate::section::{Location, Reader};
 
 /// Plans if the file has none: name, credits per day, requests per minute.
 const DEFAULT: [(&str, u64, u32); 3] = [("starter", 1_000, 60), ("pro", 10_000, 300), ("business", 100_000, 3_000)];
 
 /// Returns the plans, and the prices of those that are for sale, by name.
-pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> (Vec<Plan>, Vec<(String, PlanPrice)>) {
+pub(super) fn plans(
+    reader: &SettingsReader<'_>,
+    entries: &mut Entries<PlanInput>,
+) -> (Vec<Plan>, Vec<(String, PlanPrice)>) {
     if !entries.is_given {
         entries.list = DEFAULT
             .iter()

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, PlanCharge, PlanPrice};
-
-use crate::error::{Code, Problem};
 use crate::schema::traffic::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
-use crate::section::Reader;
+use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, PlanCharge, PlanPrice};
+use settings::error::{Code, Problem};
+use settings::section::SettingsReader;
 
 /// Seconds of a day.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Returns the price of a plan; `None` if the plan is not for sale, or if the price is invalid.
-pub(super) fn plan_price(reader: &Reader<'_>, input: &PlanPriceInput) -> Option<PlanPrice> {
+pub(super) fn plan_price(reader: &SettingsReader<'_>, input: &PlanPriceInput) -> Option<PlanPrice> {
     let location = &input.location;
     let Some(price) = &input.price else {
         if ["interval", "trial", "charges"].iter().any(|key| location.has(key)) {
@@ -43,7 +42,7 @@ pub(super) fn plan_price(reader: &Reader<'_>, input: &PlanPriceInput) -> Option<
     }
 }
 
-fn charge(reader: &Reader<'_>, input: &ChargeInput) -> Option<PlanCharge> {
+fn charge(reader: &SettingsReader<'_>, input: &ChargeInput) -> Option<PlanCharge> {
     let location = &input.location;
     let (name, metric) = (input.name.as_ref()?.value.clone(), input.metric.as_ref()?.value);
     let invalid = |expected: &str| {

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 
 use ai::price::{Long, Others, Price, PriceFigures, PricePeriod, Prices, Tier, TokenLimits};
 use meter::{Rates, UnitRates};
+use settings::error::{At, Code, Problem};
+use settings::field::Entries;
+use settings::input::Input;
+use settings::section::{Location, SettingsReader};
 
 use super::UsedNames;
 use super::llm::Providers;
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
 use crate::resolve::{MOCK, table_of};
-use crate::schema::field::Entries;
 use crate::schema::price::{FiguresInput, LongInput, PriceInput, RatesInput, TierInput};
 use crate::schema::traffic::is_model;
-use crate::section::{Location, Reader};
 
 /// Prices of units other than tokens, in place of token prices.
 const PER_UNIT: [&str; 3] = ["per_image", "per_second", "per_character"];
 
 /// Returns the prices of the configuration.
-pub(super) fn prices(reader: &Reader<'_>, entries: &mut Entries<PriceInput>, providers: &Providers) -> Prices {
+pub(super) fn prices(reader: &SettingsReader<'_>, entries: &mut Entries<PriceInput>, providers: &Providers) -> Prices {
     let mut rows = PriceRows::default();
     let mut prices = Prices::default();
     for PriceInput { location, figures: input, model } in &mut entries.list {
@@ -80,7 +80,7 @@ pub(super) struct PriceRows(HashMap<String, Vec<(PricePeriod, Option<At>)>>);
 
 impl PriceRows {
     /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
-    pub(super) fn take(&mut self, reader: &Reader<'_>, model: &Input<String>, period: PricePeriod) -> bool {
+    pub(super) fn take(&mut self, reader: &SettingsReader<'_>, model: &Input<String>, period: PricePeriod) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
         let Some((_, first)) = rows.iter().find(|(earlier, _)| earlier.overlaps(period)) else {
             rows.push((period, model.at()));
@@ -98,7 +98,7 @@ impl PriceRows {
 }
 
 /// Whether `name` is `PROVIDER/MODEL` of an existing provider: a price under another name would never be used.
-fn is_priced(reader: &Reader<'_>, location: &Location, name: &Input<String>, providers: &Providers) -> bool {
+fn is_priced(reader: &SettingsReader<'_>, location: &Location, name: &Input<String>, providers: &Providers) -> bool {
     let Some((provider, _)) = name.value.split_once('/').filter(|(_, model)| is_model(model)) else {
         let at = name.at().unwrap_or(location.at);
         reader.bad(at, &location.name("model"), "PROVIDER/MODEL: openai/gpt-5-mini");
@@ -113,7 +113,7 @@ fn is_priced(reader: &Reader<'_>, location: &Location, name: &Input<String>, pro
 }
 
 /// Returns the figures of one price. Rates that follow from others are added to the input.
-pub(super) fn figures(reader: &Reader<'_>, input: &mut FiguresInput) -> PriceFigures {
+pub(super) fn figures(reader: &SettingsReader<'_>, input: &mut FiguresInput) -> PriceFigures {
     let long = long(reader, input.long.as_mut());
     let mut tiers = tiers(reader, &mut input.tiers);
     for (_, _, of_tier) in &mut tiers {
@@ -132,7 +132,7 @@ pub(super) fn figures(reader: &Reader<'_>, input: &mut FiguresInput) -> PriceFig
 
 /// Returns the prices of tokens. Cached input, cache writes and input images without a price cost as much as input, and
 /// the long lifetime as much as the short one. No other missing price is replaced.
-fn rates(reader: &Reader<'_>, rates: &mut RatesInput) -> Rates {
+fn rates(reader: &SettingsReader<'_>, rates: &mut RatesInput) -> Rates {
     let location = &rates.location;
     let is_sold_otherwise = PER_UNIT.iter().any(|key| location.has(key));
     let needed = |key: &str| !(is_sold_otherwise || key == "output" && location.has("image_output"));
@@ -171,13 +171,13 @@ fn units(input: &FiguresInput) -> UnitRates {
     }
 }
 
-fn long(reader: &Reader<'_>, input: Option<&mut LongInput>) -> Option<Long> {
+fn long(reader: &SettingsReader<'_>, input: Option<&mut LongInput>) -> Option<Long> {
     let input = input?;
     let rates = rates(reader, &mut input.rates);
     value(&input.above_tokens).map(|above_tokens| Long { above_tokens, rates })
 }
 
-fn tiers(reader: &Reader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Rates, Option<Long>)> {
+fn tiers(reader: &SettingsReader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Rates, Option<Long>)> {
     let mut taken = UsedNames::default();
     let mut tiers = Vec::new();
     for TierInput { rates: of_tier, tier, long: of_long, .. } in &mut entries.list {
@@ -191,7 +191,7 @@ fn tiers(reader: &Reader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Ra
     tiers
 }
 
-fn period(reader: &Reader<'_>, input: &FiguresInput) -> PricePeriod {
+fn period(reader: &SettingsReader<'_>, input: &FiguresInput) -> PricePeriod {
     let period = PricePeriod { from: value(&input.from), until: value(&input.until) };
     if let (false, Some(until)) = (period.is_ordered(), &input.until) {
         let at = until.at().unwrap_or(input.location.at);
@@ -200,7 +200,7 @@ fn period(reader: &Reader<'_>, input: &FiguresInput) -> PricePeriod {
     period
 }
 
-fn limits(reader: &Reader<'_>, input: &FiguresInput) -> Option<TokenLimits> {
+fn limits(reader: &SettingsReader<'_>, input: &FiguresInput) -> Option<TokenLimits> {
     let keys = ["input_tokens_max", "output_tokens_max"];
     let location = &input.location;
     if keys.iter().any(|key| location.has(key)) {

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use access::PublicKey;
 use ai::ProviderKind;
 use ai::price::{AS_OF, Others, Price, PriceFigures, Prices};
+use settings::environment::Environment;
+use settings::error::{At, Code, ConfigError, Problem};
+use settings::input::Input;
+use settings::section::{Location, SettingsReader};
+use settings::section_input::SectionInput;
+use settings::yaml;
 
 use super::price;
-use crate::environment::Environment;
-use crate::error::{At, Code, ConfigError, Problem};
 use crate::file::read_bytes;
-use crate::input::Input;
 use crate::note::Note;
-use crate::schema::SectionInput;
 use crate::schema::price::{PriceFileInput, PriceRowInput};
 use crate::schema::traffic::{TrafficInput, is_model};
-use crate::section::{Location, Reader};
 use crate::snapshot::PriceFile;
-use crate::yaml;
 
 /// Suffix of the signature's file name.
 const SIGNATURE: &str = ".sig";
@@ -25,7 +25,11 @@ const FILE: &str = "a readable YAML or JSON file of at most 4 MiB";
 const MODEL: &str = "KIND/MODEL or HOST/MODEL: openai/gpt-5-mini, api.x.ai/grok-4.5";
 
 /// Returns the built-in table with the file's prices in place of those that both have, and the file.
-pub(super) fn table(reader: &Reader<'_>, traffic: &TrafficInput, notes: &mut Vec<Note>) -> (Option<PriceFile>, Prices) {
+pub(super) fn table(
+    reader: &SettingsReader<'_>,
+    traffic: &TrafficInput,
+    notes: &mut Vec<Note>,
+) -> (Option<PriceFile>, Prices) {
     let key = traffic.prices_key.as_ref().map(|key| key.value);
     let Some(named) = &traffic.prices_file else {
         if traffic.location.has("prices_key") {
@@ -97,7 +101,7 @@ enum PriceFileError {
 
 fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Result<PriceFileTable, PriceFileError> {
     let text = text(path, key)?;
-    let reader = Reader::verbatim(path.display().to_string(), &text, environment);
+    let reader = SettingsReader::verbatim(path.display().to_string(), &text, environment);
     let tree = yaml::parse(&text);
     let rows = match &tree {
         Ok(tree) => {
@@ -163,7 +167,7 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, PriceFileError> {
 /// Returns the day of the file, and its rows. A row gets the fees of the provider's own tools that it lacks. If a row
 /// lacks rates of long requests and the built-in table has them, their cost is unknown: a newer table must not make
 /// long requests cheaper by omission.
-fn rows(reader: &Reader<'_>, file: PriceFileInput) -> PriceFileRows {
+fn rows(reader: &SettingsReader<'_>, file: PriceFileInput) -> PriceFileRows {
     let as_of = file.as_of.unwrap_or(Input::default(AS_OF.to_owned()));
     let source = file.source.map(|source| source.value);
     let is_newer = as_of.value.as_str() >= AS_OF;
@@ -192,7 +196,7 @@ fn rows(reader: &Reader<'_>, file: PriceFileInput) -> PriceFileRows {
 }
 
 /// Whether `name` is `KIND/MODEL` or `HOST/MODEL`: a price under another name would never be used.
-fn is_priced(reader: &Reader<'_>, location: &Location, name: &Input<String>) -> bool {
+fn is_priced(reader: &SettingsReader<'_>, location: &Location, name: &Input<String>) -> bool {
     let is_host = |host: &str| {
         host.contains('.') && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
     };

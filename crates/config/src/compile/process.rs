@@ -3,23 +3,18 @@
 use std::time::Duration;
 
 use access::api_key;
+use settings::error::{At, Code, Problem};
+use settings::field::Either;
+use settings::input::Input;
+use settings::plain::PlainInput;
+use settings::section::SettingsReader;
 
 use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
 use super::{billing, export, limit, traces};
-use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
-use crate::input::Input;
-use crate::schema::field::Either;
-use crate::schema::process::{
-    BrandInput, ConnectionsInput, ControlInput, DrainInput, LeaseInput, LogInput, ProcessInput, PublicUrlInput,
-    RetentionInput, SpoolInput, StoreInput,
-};
-use crate::section::Reader;
-use crate::snapshot::{
-    ApiReferences, Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, SpoolSettings,
-    StoreSettings, TlsSettings,
-};
+use crate::schema::process::{BrandInput, ConnectionsInput, ControlInput, ProcessInput};
+use crate::snapshot::{Brand, Connections, Control, Process, TlsSettings};
 
 /// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
 const PARTS_OF_ADDRESS: u32 = 16;
@@ -31,7 +26,7 @@ const PARTS_OF_ANONYMOUS: u32 = 2;
 
 /// Returns what a reload cannot change.
 pub(super) fn process(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     input: &mut ProcessInput,
     listeners: CompiledListeners,
     sources: &SourceSettings,
@@ -42,24 +37,24 @@ pub(super) fn process(
         production: input.production.value,
         examples_dir: input.examples_dir.as_ref().map(|folder| folder.value.clone()),
         control: control(reader, &mut input.control, listeners.control_tls),
-        public_url: public_url(&input.public_url),
-        metrics_token: input.metrics.token.as_ref().map(|token| token.value.clone()),
+        public_url: input.public_url.plain(),
+        metrics: input.metrics.plain(),
         redis: input.redis.as_ref().map(|url| url.value.clone()),
         workers: input.workers.value,
         in_flight_max: input.in_flight.value,
         connections: connections(&input.connections, input.in_flight.value),
-        drain: drain(&input.drain),
+        drain: input.drain.plain(),
         config_key: input.config.etcd.as_ref().and_then(|key| sources.config_key(reader, key)),
-        upgrade_within: input.upgrade.timeout.value,
-        log: log(&input.log),
+        upgrade: input.upgrade.plain(),
+        log: input.log.plain(),
         traces: traces::traces(reader, &input.traces),
         trace_link: input.traces.link.as_ref().map(|link| link.value.clone()),
         data: input.data.value.clone(),
-        store: store(&input.store),
-        spool: spool(&input.spool),
+        store: input.store.plain(),
+        spool: input.spool.plain(),
         export: export::export(reader, &input.export),
-        retention: retention(&input.retention),
-        lease: lease(&input.lease),
+        retention: input.retention.plain(),
+        lease: input.lease.plain(),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
         mail: input.mail.as_ref().and_then(billing::mail),
@@ -67,7 +62,7 @@ pub(super) fn process(
 }
 
 /// Applies the keys of the file that are the same as keys of `control`. Variables take precedence over the file.
-fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
+fn set_control_keys(reader: &SettingsReader<'_>, process: &mut ProcessInput) {
     let ControlInput { listen, connections, timeout, .. } = &mut process.control;
     let of_seconds = |seconds: &Input<u32>| seconds.derived(Duration::from_secs(seconds.value.into()));
     set_same(reader, ["addr", "control.listen"], process.addr.clone(), listen);
@@ -80,7 +75,7 @@ fn set_control_keys(reader: &Reader<'_>, process: &mut ProcessInput) {
 /// Sets the second of two keys to the value of the first. Different values of both are an error, unless only one is a
 /// variable's.
 fn set_same<T: PartialEq>(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     [name, key]: [&str; 2],
     value: Option<Input<T>>,
     current: &mut Input<T>,
@@ -103,7 +98,7 @@ fn set_same<T: PartialEq>(
 }
 
 /// Replaces values by those of short keys, and by those of the command line.
-pub(super) fn set_flags(reader: &Reader<'_>, process: &mut ProcessInput, flags: &Flags) {
+pub(super) fn set_flags(reader: &SettingsReader<'_>, process: &mut ProcessInput, flags: &Flags) {
     set_control_keys(reader, process);
     process.data.set_flag(flags.data.clone(), "--data");
     process.control.listen.set_flag(flags.addr, "--addr");
@@ -146,58 +141,16 @@ fn connections(connections: &ConnectionsInput, in_flight: u32) -> Connections {
     }
 }
 
-fn drain(drain: &DrainInput) -> Drain {
-    Drain { delay: drain.delay.value, timeout: drain.timeout.value }
-}
-
-fn log(log: &LogInput) -> Log {
-    let modules = log.modules.iter().map(|(module, level)| (module.clone(), level.value.to_owned()));
-    Log {
-        format: log.format.as_ref().map(|format| format.value),
-        level: log.level.value.to_owned(),
-        modules: modules.collect(),
-    }
-}
-
-fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
+fn control(reader: &SettingsReader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
     let origins = &mut control.cors.allowed_origins;
     origins.dedup();
     Control {
         listen: control.listen.value,
         tls,
-        connections_max: control.connections.max.value,
-        connections_per_address_max: control.connections.per_address.value,
+        connections: control.connections.plain(),
         call_timeout: control.timeout.value,
         allowed_origins: origins.list.iter().map(|origin| origin.value.clone()).collect(),
         rate_limits: limit::control_limits(reader, &mut control.rate_limits),
-        api_references: ApiReferences {
-            folders: control.config.files.list.iter().map(|folder| folder.value.clone()).collect(),
-            variables: control.config.variables.list.iter().map(|name| name.value.clone()).collect(),
-        },
+        api_references: control.config.plain(),
     }
-}
-
-fn public_url(urls: &PublicUrlInput) -> PublicUrl {
-    let url = |url: &Option<Input<String>>| url.as_ref().map(|url| url.value.clone());
-    PublicUrl { proxy: url(&urls.proxy), control: url(&urls.control) }
-}
-
-fn store(store: &StoreInput) -> StoreSettings {
-    StoreSettings {
-        url: store.url.as_ref().map(|url| url.value.clone()),
-        migrate: store.migrate.value,
-        stale_for: store.stale_for.value,
-    }
-}
-
-fn spool(spool: &SpoolInput) -> SpoolSettings {
-    SpoolSettings { size_bytes_max: spool.max_size.value, durability: spool.durability.value }
-}
-
-fn retention(retention: &RetentionInput) -> Retention {
-    Retention { events: retention.events.value, raw_usage: retention.raw_usage.value }
-}
-
-fn lease(lease: &LeaseInput) -> Lease {
-    Lease { ttl: lease.ttl.value, recall_wait: lease.recall_wait.value }
 }

@@ -6,20 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Plan;
-use meter::limiter::{LimitTerms, RequestTerms};
-use meter::rate::Rate;
-use meter::window::Window;
-
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
-use crate::schema::field::{Either, Entries, MapEntry};
 use crate::schema::traffic::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput,
     RouteInput, TierValue,
 };
-use crate::section::Reader;
 use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
+use access::Plan;
+use meter::limiter::{LimitTerms, RequestTerms};
+use meter::rate::Rate;
+use meter::window::Window;
+use settings::error::{At, Code, Problem};
+use settings::field::{Either, Entries, MapEntry};
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 /// The key in `tiers` that is not a plan.
 const BY: &str = "by";
@@ -48,7 +47,11 @@ struct Counting {
 impl RateLimitList {
     /// Returns the limits of all routes; those with `without` are another limit. `token_plans` are the plans that access
     /// tokens may have.
-    pub(super) fn of_all_routes(reader: &Reader<'_>, entries: &Entries<LimitInput>, token_plans: &[Plan]) -> Self {
+    pub(super) fn of_all_routes(
+        reader: &SettingsReader<'_>,
+        entries: &Entries<LimitInput>,
+        token_plans: &[Plan],
+    ) -> Self {
         let mut list = Self { rules: Vec::new(), of_all_routes: 0, taken: HashMap::new() };
         for entry in entries.list.iter().filter(|entry| !entry.location.has("without")) {
             list.add(reader, &entry.rule, "");
@@ -59,7 +62,7 @@ impl RateLimitList {
     }
 
     /// Adds the limits of a route, and returns their positions; `scope` identifies the route.
-    pub(super) fn of_route(&mut self, reader: &Reader<'_>, route: &RouteInput, scope: &str) -> Range<usize> {
+    pub(super) fn of_route(&mut self, reader: &SettingsReader<'_>, route: &RouteInput, scope: &str) -> Range<usize> {
         let first = self.rules.len();
         if let Some(limit) = &route.rate_limit
             && let (Some(requests), Some(window)) = (&limit.requests, &limit.window)
@@ -83,7 +86,7 @@ impl RateLimitList {
     }
 
     /// Adds the limit of an entry; `scope` identifies its route.
-    fn add(&mut self, reader: &Reader<'_>, entry: &RateLimitInput, scope: &str) {
+    fn add(&mut self, reader: &SettingsReader<'_>, entry: &RateLimitInput, scope: &str) {
         let dimensions = dimensions(reader, entry);
         let counting = counting(reader, entry);
         let has_limit = entry.location.has("limit") || entry.location.has("tiers");
@@ -100,7 +103,7 @@ impl RateLimitList {
     }
 
     /// Adds a limit, unless another one counts the same.
-    fn push(&mut self, reader: &Reader<'_>, at: At, rule: RateLimit) {
+    fn push(&mut self, reader: &SettingsReader<'_>, at: At, rule: RateLimit) {
         let tiers = rule.usual.iter().chain(rule.tiers.iter().map(|(_, tier)| tier));
         if tiers.filter_map(LimitTier::refill).any(|refill| refill > REFILL_MAX) {
             let problem = Problem::new(Code::BadValue, at, "an empty bucket needs more than 366 days to refill");
@@ -179,7 +182,7 @@ impl Counting {
 }
 
 /// Returns the dimensions in a fixed order.
-fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitDimension]>> {
+fn dimensions(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitDimension]>> {
     let dimension = |input: &Either<DimensionWord, DimensionInput>| match input {
         Either::Single(word) => Some(match word.value {
             DimensionWord::Address => LimitDimension::Address,
@@ -201,7 +204,7 @@ fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitD
 }
 
 /// Returns the dimension of a header or a claim.
-fn named(reader: &Reader<'_>, by: &DimensionInput) -> Option<LimitDimension> {
+fn named(reader: &SettingsReader<'_>, by: &DimensionInput) -> Option<LimitDimension> {
     match (by.location.has("header"), by.location.has("claim")) {
         (true, false) => Some(LimitDimension::Header(by.header.as_ref()?.value.as_str().into())),
         (false, true) => Some(LimitDimension::Claim(by.claim.as_ref()?.value.as_str().into())),
@@ -218,7 +221,7 @@ fn named(reader: &Reader<'_>, by: &DimensionInput) -> Option<LimitDimension> {
 }
 
 /// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
-fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
+fn counting(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> Option<Counting> {
     let RateLimitInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
     let (unit, algorithm) = (unit.value, algorithm.value);
     if let Some(consistency) = consistency
@@ -257,7 +260,7 @@ fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
 }
 
 /// Returns what decides the tier of a client, and the limits of the tiers.
-fn tiers(reader: &Reader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(Box<str>, NonZeroU32)>) {
+fn tiers(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(Box<str>, NonZeroU32)>) {
     let (mut by, mut tiers) = (None, Vec::new());
     for MapEntry { name: key, at, value } in &entry.tiers {
         match (key == BY, value) {

@@ -1,17 +1,18 @@
 //! Compiles `routes[].redirect`.
 
+use settings::error::{Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
+
 use super::rewrite::{of_template, parameter, path_rewrite};
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::schema::traffic::RedirectInput;
-use crate::section::Reader;
 use crate::snapshot::{Composition, PathMatch, Redirect, RedirectParts, RedirectTarget, TextPart};
 
 /// The keys that replace a part of the requested address.
 const PARTS: [&str; 4] = ["scheme", "host", "port", "path"];
 
 /// Returns the redirect of a route with this path; `None` if it is invalid.
-pub(super) fn redirect(reader: &Reader<'_>, input: &RedirectInput, from: &PathMatch) -> Option<Redirect> {
+pub(super) fn redirect(reader: &SettingsReader<'_>, input: &RedirectInput, from: &PathMatch) -> Option<Redirect> {
     let (location, status) = (&input.location, input.status.value);
     let part = PARTS.into_iter().find(|key| location.has(key));
     let target = match (&input.to, part) {
@@ -42,7 +43,7 @@ pub(super) fn redirect(reader: &Reader<'_>, input: &RedirectInput, from: &PathMa
 }
 
 /// Returns the address of a redirect that has parameters of the route's path; `None` without parameters.
-fn composition<T>(reader: &Reader<'_>, to: &Input<T>, named: (&str, &PathMatch)) -> Option<Composition> {
+fn composition<T>(reader: &SettingsReader<'_>, to: &Input<T>, named: (&str, &PathMatch)) -> Option<Composition> {
     let (text, from) = named;
     if !text.contains(['{', '}']) {
         return None;

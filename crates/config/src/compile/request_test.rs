@@ -2,16 +2,17 @@
 
 use std::fmt::Display;
 
-use crate::error::{Code, Problem};
+use settings::error::{Code, Problem};
+use settings::field::Entries;
+use settings::input::Input;
+use settings::section::SettingsReader;
+
 use crate::explain::{Explanation, WrittenRequest};
-use crate::input::Input;
-use crate::schema::field::Entries;
 use crate::schema::traffic::{ExpectInput, RequestTestInput};
-use crate::section::Reader;
 use crate::snapshot::Snapshot;
 
 /// Reports the tests that fail, and those that cannot pass. Tests of an invalid configuration do not run.
-pub(super) fn run(reader: &Reader<'_>, tests: &Entries<RequestTestInput>, snapshot: &Snapshot) {
+pub(super) fn run(reader: &SettingsReader<'_>, tests: &Entries<RequestTestInput>, snapshot: &Snapshot) {
     for test in &tests.list {
         check_names(reader, &test.expect, snapshot);
     }
@@ -34,7 +35,7 @@ pub(super) fn run(reader: &Reader<'_>, tests: &Entries<RequestTestInput>, snapsh
 }
 
 /// Reports expectations that no configuration meets, and those of names that do not exist.
-fn check_names(reader: &Reader<'_>, expect: &ExpectInput, snapshot: &Snapshot) {
+fn check_names(reader: &SettingsReader<'_>, expect: &ExpectInput, snapshot: &Snapshot) {
     let ExpectInput { location, route, upstream, .. } = expect;
     if !["route", "upstream", "target", "status"].into_iter().any(|key| location.has(key)) {
         let problem = Problem::new(Code::Missing, location.at, format!("`{}` expects nothing", location.path));
@@ -56,7 +57,7 @@ fn check_names(reader: &Reader<'_>, expect: &ExpectInput, snapshot: &Snapshot) {
 }
 
 /// Reports each expectation that the explanation does not meet.
-fn compare(reader: &Reader<'_>, expect: &ExpectInput, explained: &Explanation) {
+fn compare(reader: &SettingsReader<'_>, expect: &ExpectInput, explained: &Explanation) {
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     if let Some(name) = &expect.route {
         let found = explained.route.as_ref().map(|route| route.name.clone());
@@ -88,7 +89,7 @@ fn compare(reader: &Reader<'_>, expect: &ExpectInput, explained: &Explanation) {
     }
 }
 
-fn check<T: Display>(reader: &Reader<'_>, expected: &Input<T>, is_met: bool, found: &str) {
+fn check<T: Display>(reader: &SettingsReader<'_>, expected: &Input<T>, is_met: bool, found: &str) {
     if !is_met {
         let problem = Problem::new(Code::Test, expected.at(), format!("the test fails: the result is {found}"));
         reader.report(problem.expected(format!("{}", expected.value)).of_tests());

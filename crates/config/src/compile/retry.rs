@@ -1,7 +1,7 @@
-//! Compiles `upstreams[].retry`, `upstreams[].pool`, and the timeouts.
+//! Compiles `upstreams[].retry`, and the timeouts.
 
-use crate::schema::traffic::{PoolInput, RetryInput, RouteTimeoutsInput, TimeoutsInput};
-use crate::snapshot::{PoolRules, RetryRules, Timeouts};
+use crate::schema::traffic::{RetryInput, RouteTimeoutsInput, TimeoutsInput};
+use crate::snapshot::{RetryRules, Timeouts};
 
 /// Returns the rules of retries; `None` if nothing is retried.
 pub(super) fn retry(input: &RetryInput) -> Option<RetryRules> {
@@ -15,16 +15,6 @@ pub(super) fn retry(input: &RetryInput) -> Option<RetryRules> {
         body_bytes_max: input.body.value,
     };
     (rules.attempts > 0 && !rules.causes.is_empty()).then_some(rules)
-}
-
-/// Returns the rules of the pools of an upstream.
-pub(super) fn pool(input: Option<&PoolInput>) -> PoolRules {
-    input.map_or(PoolRules::DEFAULT, |input| PoolRules {
-        idle_max: input.idle.value,
-        idle_timeout: input.idle_timeout.value,
-        connections_max: input.max_connections.as_ref().map(|max| max.value),
-        pending_max: input.pending.value,
-    })
 }
 
 /// Returns the timeouts of ordinary requests.

@@ -1,19 +1,20 @@
 //! Compiles the rewrites of `routes[].transformations`, and the parameters in `routes[].redirect`.
 
+use settings::error::{Code, Problem};
+use settings::field::Either;
+use settings::input::Input;
+use settings::section::{SettingsReader, one_of};
+
 use super::change_inputs::ChangeInputs;
 use super::matches::exactly_one;
-use crate::error::{Code, Problem};
-use crate::input::Input;
-use crate::schema::field::Either;
 use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput};
-use crate::section::{Reader, one_of};
 use crate::snapshot::{
     Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, UpstreamHost,
     decoded, encoded,
 };
 
 /// Returns the rewrite of a route with this path; `None` without one.
-pub(super) fn rewrite(reader: &Reader<'_>, inputs: ChangeInputs<'_>, from: &PathMatch) -> Option<Box<Rewrite>> {
+pub(super) fn rewrite(reader: &SettingsReader<'_>, inputs: ChangeInputs<'_>, from: &PathMatch) -> Option<Box<Rewrite>> {
     let input = inputs.request("rewrite")?.rewrite.as_ref()?;
     let path = input.path.as_ref().and_then(|path| path_rewrite(reader, path, from));
     if path.is_none() && input.query.is_none() {
@@ -25,7 +26,7 @@ pub(super) fn rewrite(reader: &Reader<'_>, inputs: ChangeInputs<'_>, from: &Path
 
 /// Returns the change of a path; `None` if it is invalid.
 pub(super) fn path_rewrite(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     input: &Either<PathMatch, PathRewriteInput>,
     from: &PathMatch,
 ) -> Option<PathRewrite> {
@@ -42,7 +43,7 @@ pub(super) fn upstream_host(inputs: ChangeInputs<'_>) -> UpstreamHost {
 }
 
 /// Returns a new path that may have parameters of the route.
-fn whole(reader: &Reader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Option<Composition> {
+fn whole(reader: &SettingsReader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Option<Composition> {
     check_sendable(reader, path, &path.value.to_string());
     let PathMatch::Template(template) = &path.value else {
         return Some(Composition { from: None, parts: vec![TextPart::Literal(path.value.to_string().into())] });
@@ -61,7 +62,7 @@ fn whole(reader: &Reader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Opti
 }
 
 /// Returns the number of a parameter of the route's path, and reports one that does not exist. `*name` is the rest of it.
-pub(super) fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
+pub(super) fn parameter<T>(reader: &SettingsReader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
     let (written, from) = named;
     let ends_with_rest = matches!(from, PathMatch::Template(template) if template.ends_with_rest());
     let name = written.strip_prefix('*').filter(|_| ends_with_rest).unwrap_or(written);
@@ -89,7 +90,7 @@ pub(super) fn of_template(path: &PathMatch) -> Option<Template> {
     }
 }
 
-fn by_rule(reader: &Reader<'_>, rule: &PathRewriteInput, from: &PathMatch) -> Option<PathRewrite> {
+fn by_rule(reader: &SettingsReader<'_>, rule: &PathRewriteInput, from: &PathMatch) -> Option<PathRewrite> {
     if !exactly_one(reader, &rule.location, &["prefix", "regex"]) {
         return None;
     }
@@ -115,7 +116,7 @@ fn by_rule(reader: &Reader<'_>, rule: &PathRewriteInput, from: &PathMatch) -> Op
 }
 
 /// Returns the parts of a replacement: `$1` is a group, `$$` a dollar sign.
-fn replacement(reader: &Reader<'_>, to: &Input<String>, pattern: &Pattern) -> Option<Vec<TextPart>> {
+fn replacement(reader: &SettingsReader<'_>, to: &Input<String>, pattern: &Pattern) -> Option<Vec<TextPart>> {
     let mut parts = Vec::new();
     let mut pieces = to.value.split('$');
     parts.push(TextPart::Literal(pieces.next()?.into()));
@@ -142,7 +143,7 @@ fn replacement(reader: &Reader<'_>, to: &Input<String>, pattern: &Pattern) -> Op
 }
 
 /// Reports a path that no server accepts: it has a dot segment or an invalid escape.
-fn check_sendable<T>(reader: &Reader<'_>, input: &Input<T>, path: &str) {
+fn check_sendable<T>(reader: &SettingsReader<'_>, input: &Input<T>, path: &str) {
     let is_dots = |segment: &str| matches!(&*decoded(segment), b"." | b"..");
     let is_escape = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     if path.split('/').any(is_dots) || !path.split('%').skip(1).all(is_escape) {

@@ -8,6 +8,10 @@ use access::Credits;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use settings::error::{Code, Problem};
+use settings::field::{Either, Entries};
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use super::UsedNames;
 use super::addresses::addresses;
@@ -23,12 +27,8 @@ use super::redirect::redirect;
 use super::retry;
 use super::upstream::Upstreams;
 use super::weighted::forward;
-use crate::error::{Code, Problem};
-use crate::input::Input;
 use crate::note::Note;
-use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
-use crate::section::Reader;
 use crate::snapshot::{
     Action, Auth, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy, Timeouts,
     UpstreamHost,
@@ -46,7 +46,7 @@ pub(super) struct RouteParts<'a> {
 
 /// Compiles all routes; `listeners` are the names of the listeners in their order.
 pub(super) fn routes(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &mut Entries<RouteInput>,
     listeners: &[Option<&str>],
     parts: RouteParts<'_>,
@@ -68,7 +68,7 @@ pub(super) fn routes(
 
 /// The routes so far.
 struct CompiledRoutes<'a, 'p> {
-    reader: &'a Reader<'a>,
+    reader: &'a SettingsReader<'a>,
     listeners: &'a [Option<&'a str>],
     parts: RouteParts<'p>,
     caches: SharedCaches,
@@ -150,7 +150,7 @@ impl LabelNames {
     const MAX: usize = 4;
 
     /// Returns the labels of a route. A name beyond the maximum is reported.
-    fn of(&mut self, reader: &Reader<'_>, route: &RouteInput) -> PolicyLabels {
+    fn of(&mut self, reader: &SettingsReader<'_>, route: &RouteInput) -> PolicyLabels {
         for (name, value) in &route.labels {
             self.0.insert(name.clone());
             if self.0.len() > Self::MAX {
@@ -170,14 +170,14 @@ pub(super) fn shortest_timeout(routes: &[Arc<Route>], general: Timeouts) -> Dura
 }
 
 /// Returns the position of credits that no request uses: no client of the route has a quota.
-fn unused_credits(reader: &Reader<'_>, route: &RouteInput, auth: &Auth) -> Option<String> {
+fn unused_credits(reader: &SettingsReader<'_>, route: &RouteInput, auth: &Auth) -> Option<String> {
     let is_unused = route.location.has("credits") && route.credits.value > 0 && !auth.may_have_plan();
     let place = route.credits.at().filter(|_| is_unused)?.place()?;
     Some(format!("{}:{}:{}", reader.file(), place.line, place.column))
 }
 
 /// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
-fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
+fn action(reader: &SettingsReader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
     const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
     const OF_UPSTREAMS: [&str; 9] =
         ["credits", "events", "allow_headers", "upgrades", "strategy", "timeouts", "fallback", "sizes", "cache"];
@@ -237,7 +237,7 @@ fn transformations_of_upstreams(route: &RouteInput) -> impl Iterator<Item = &'st
 
 /// Returns the action at one path, on which redirects and the changes of single upstreams depend.
 fn at_path(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     action: &Action,
     of: (&RouteInput, &RoutePolicy),
     from: ValueSources<'_>,
@@ -260,19 +260,19 @@ fn at_path(
     }
 }
 
-fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
+fn fixed_response(reader: &SettingsReader<'_>, input: &RespondInput) -> FixedResponse {
     let RespondInput { status, body, headers, .. } = input;
     of_parts(reader, status.value, body, headers)
 }
 
-fn fallback(reader: &Reader<'_>, input: &FallbackInput) -> FixedResponse {
+fn fallback(reader: &SettingsReader<'_>, input: &FallbackInput) -> FixedResponse {
     let FallbackInput { status, body, headers, .. } = input;
     of_parts(reader, status.value, body, headers)
 }
 
 /// Returns a response of the configuration.
 fn of_parts(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     status: u32,
     content: &Input<String>,
     fields: &[(String, Input<HeaderValue>)],

@@ -1,15 +1,16 @@
 //! Compiles the section `traces`.
 
+use settings::section::SettingsReader;
+
 use super::link_local;
 use crate::schema::process::TracesInput;
-use crate::section::Reader;
 use crate::snapshot::Traces;
 
 /// The path of the receiver below its base URL (OTLP 1.9, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";
 
 /// Returns the export of traces; `None` if no receiver is configured.
-pub(super) fn traces(reader: &Reader<'_>, input: &TracesInput) -> Option<Traces> {
+pub(super) fn traces(reader: &SettingsReader<'_>, input: &TracesInput) -> Option<Traces> {
     let otlp = input.otlp.as_ref()?;
     let mut receiver = match otlp.at() {
         Some(at) => link_local::checked(reader, &otlp.value, false, (at, "traces.otlp"))?,

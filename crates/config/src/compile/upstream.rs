@@ -4,21 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use settings::error::{At, Code, Problem};
+use settings::field::Entries;
+use settings::input::Input;
+use settings::plain::PlainInput;
+use settings::section::SettingsReader;
 use tls::UpstreamTls;
 
 use super::discover::SourceSettings;
 use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local, retry};
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
-use crate::schema::field::Entries;
 use crate::schema::traffic::{
-    BackendInput, CircuitBreakerInput, EjectionInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
+    BackendInput, CircuitBreakerInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
 };
-use crate::section::Reader;
 use crate::snapshot::{
-    Backend, BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, Strategy, Upstream,
+    Backend, BreakerRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, PoolRules, Strategy, Upstream,
 };
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
@@ -34,7 +35,7 @@ pub(super) struct Upstreams {
 
 /// Compiles the upstreams; `breaker` is that of upstreams without their own.
 pub(super) fn upstreams(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     entries: &Entries<UpstreamInput>,
     breaker: Option<BreakerRules>,
     sources: &SourceSettings,
@@ -58,7 +59,7 @@ pub(super) fn upstreams(
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
         let hash = entry.hash.as_ref().and_then(|hash| hashed_value(reader, hash));
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
-        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.as_ref().map(self::ejection));
+        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.plain());
         let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
         let upstream = Upstream {
             name: name_text,
@@ -71,7 +72,7 @@ pub(super) fn upstreams(
             health_check,
             ejection,
             retry: entry.retry.as_ref().and_then(retry::retry).map(Arc::new),
-            pool: retry::pool(entry.pool.as_ref()),
+            pool: entry.pool.plain().unwrap_or(PoolRules::DEFAULT),
             place,
         };
         upstreams.hashes.extend(hash.map(|hash| (name.value.clone(), hash)));
@@ -86,7 +87,7 @@ pub(super) fn upstreams(
 }
 
 /// Returns the strategy; `hash` is the value that `hash` names.
-fn strategy(reader: &Reader<'_>, input: &Input<StrategyWord>, hash: Option<&HashedValue>) -> Strategy {
+fn strategy(reader: &SettingsReader<'_>, input: &Input<StrategyWord>, hash: Option<&HashedValue>) -> Strategy {
     match (input.value, hash) {
         (StrategyWord::RoundRobin, _) => Strategy::RoundRobin,
         (StrategyWord::LeastConnections, _) => Strategy::LeastConnections,
@@ -102,7 +103,7 @@ fn strategy(reader: &Reader<'_>, input: &Input<StrategyWord>, hash: Option<&Hash
     }
 }
 
-fn hashed_value(reader: &Reader<'_>, input: &HashInput) -> Option<HashedValue> {
+fn hashed_value(reader: &SettingsReader<'_>, input: &HashInput) -> Option<HashedValue> {
     if !exactly_one(reader, &input.location, &["header", "cookie", "claim", "query"]) {
         return None;
     }
@@ -117,7 +118,7 @@ fn hashed_value(reader: &Reader<'_>, input: &HashInput) -> Option<HashedValue> {
 }
 
 /// Returns the checks; `None` if they have no kind, which is reported.
-fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthCheck> {
+fn health_check(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<HealthCheck> {
     if !exactly_one(reader, &input.location, &["path", "tcp", "grpc", "script"]) {
         return None;
     }
@@ -147,7 +148,7 @@ fn health_check(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<HealthC
 }
 
 /// Returns the program of a check. A text of the API cannot set it, because an admin is not the operator of the machine.
-fn script_of(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<Vec<String>> {
+fn script_of(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<Vec<String>> {
     let (key, first) = (input.location.name("script"), input.script.list.first()?);
     if !first.at().is_none_or(|at| reader.may_allow(at, &key)) {
         let problem = Problem::new(Code::BadValue, first.at(), format!("the API cannot set `{key}`"));
@@ -162,14 +163,9 @@ fn script_of(reader: &Reader<'_>, input: &HealthCheckInput) -> Option<Vec<String
     Some(input.script.list.iter().map(|argument| argument.value.clone()).collect())
 }
 
-fn ejection(input: &EjectionInput) -> EjectionRules {
-    let EjectionInput { failures, time, max, .. } = input;
-    EjectionRules { failures: failures.value, time: time.value, max_percent: max.value }
-}
-
 /// Returns the upstream as a route with this strategy uses it. The states of its backends are the same.
 pub(super) fn with_strategy(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     upstream: &Arc<Upstream>,
     input: Option<&Input<StrategyWord>>,
     upstreams: &Upstreams,
@@ -197,7 +193,7 @@ pub(super) fn breaker(input: &CircuitBreakerInput) -> BreakerRules {
 }
 
 /// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
-fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>, allow_link_local: bool) -> Vec<Backend> {
+fn backends(reader: &SettingsReader<'_>, entries: &Entries<BackendInput>, allow_link_local: bool) -> Vec<Backend> {
     let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
     let mut backends = Vec::new();
     for BackendInput { location, url, weight } in &entries.list {
@@ -221,7 +217,11 @@ fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>, allow_link_loc
 }
 
 /// Returns the upstream of this name; `None` if it is invalid.
-pub(super) fn upstream(reader: &Reader<'_>, name: &Input<String>, upstreams: &Upstreams) -> Option<Arc<Upstream>> {
+pub(super) fn upstream(
+    reader: &SettingsReader<'_>,
+    name: &Input<String>,
+    upstreams: &Upstreams,
+) -> Option<Arc<Upstream>> {
     let Some(upstream) = upstreams.by_name.get(&name.value) else {
         reader.unknown_name(name, "upstream", upstreams.names.iter().map(String::as_str));
         return None;

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::Clock;
-use tls::{CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
-
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
 use crate::schema::traffic::{UpstreamInput, UpstreamTlsInput};
-use crate::section::Reader;
 use crate::snapshot::{Backend, Scheme};
+use access::Clock;
+use settings::error::{At, Code, Problem};
+use settings::input::Input;
+use settings::section::SettingsReader;
+use tls::{CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
 
 /// Returns the TLS of an upstream; `None` if it has no `tls`, or files that have been reported.
 pub(super) fn upstream_tls(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     upstream: &UpstreamInput,
     backends: &[Backend],
 ) -> Option<Arc<UpstreamTls>> {
@@ -26,14 +25,25 @@ pub(super) fn upstream_tls(
 }
 
 /// Reports TLS that no connection uses, because of `reason`.
-pub(super) fn report_unused(reader: &Reader<'_>, input: &UpstreamTlsInput, reason: &str) {
+pub(super) fn report_unused(reader: &SettingsReader<'_>, input: &UpstreamTlsInput, reason: &str) {
     let location = &input.location;
     let message = format!("`{}` has no effect: {reason}", location.path);
     reader.report(Problem::new(Code::BadValue, location.at, message).expected("an `https` URL, or no `tls`"));
 }
 
+/// The TLS of upstreams of the running configuration, which the reader of its replacement carries.
+pub(crate) struct RunningTls(pub(crate) Vec<Arc<UpstreamTls>>);
+
+impl RunningTls {
+    /// Returns the TLS that an upstream has with the same settings, so that its connections remain usable. A job replaces
+    /// its changed files.
+    fn find(&self, settings: &UpstreamTlsSettings) -> Option<Arc<UpstreamTls>> {
+        self.0.iter().find(|tls| tls.settings() == settings).cloned()
+    }
+}
+
 /// Returns the TLS that a section describes; `None` if it has files that have been reported.
-pub(super) fn load(reader: &Reader<'_>, input: &UpstreamTlsInput) -> Option<Arc<UpstreamTls>> {
+pub(super) fn load(reader: &SettingsReader<'_>, input: &UpstreamTlsInput) -> Option<Arc<UpstreamTls>> {
     let location = &input.location;
     match (location.has("cert"), location.has("key")) {
         (true, false) => location.missing(reader, &["key"]),
@@ -47,8 +57,9 @@ pub(super) fn load(reader: &Reader<'_>, input: &UpstreamTlsInput) -> Option<Arc<
             .map(|(cert, key)| CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() }),
         server_name: input.server_name.as_ref().map(|name| name.value.clone()),
     };
-    if let Some(running) = reader.running_tls(&settings) {
-        return Some(running);
+    let running = reader.carried::<RunningTls>().and_then(|running| running.find(&settings));
+    if running.is_some() {
+        return running;
     }
     match UpstreamTls::load(settings, Clock::system().now()) {
         Ok(tls) => Some(Arc::new(tls)),

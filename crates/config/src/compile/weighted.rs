@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
+use settings::error::{At, Code, Problem};
+use settings::field::{Either, Entries};
+use settings::input::Input;
+use settings::section::SettingsReader;
+
 use super::upstream::{Upstreams, upstream, with_strategy};
-use crate::error::{At, Code, Problem};
-use crate::input::Input;
-use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{StrategyWord, WeightedUpstreamInput};
-use crate::section::Reader;
 use crate::snapshot::{Action, Split, WeightedUpstream};
 
 /// Returns the action of a route that forwards requests, with its own `strategy` if it has one; `None` if an upstream is invalid.
 pub(super) fn forward(
-    reader: &Reader<'_>,
+    reader: &SettingsReader<'_>,
     input: &Either<String, Entries<WeightedUpstreamInput>>,
     strategy: Option<&Input<StrategyWord>>,
     upstreams: &Upstreams,
@@ -59,7 +60,7 @@ pub(super) fn forward(
     }
 }
 
-fn report_second(reader: &Reader<'_>, name: &Input<String>, first: Option<At>) {
+fn report_second(reader: &SettingsReader<'_>, name: &Input<String>, first: Option<At>) {
     let problem = Problem::new(Code::Duplicate, name.at(), "the route has this upstream already");
     reader.report(problem.expected("one entry per upstream, with the sum of the weights").first(first));
 }

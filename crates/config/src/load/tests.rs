@@ -18,6 +18,7 @@ mod discovery;
 mod errors;
 mod header_rules;
 mod insights;
+mod listed;
 mod listen;
 mod matches;
 mod price_file;
@@ -154,11 +155,8 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
         (snapshot.process.drain.delay, snapshot.process.drain.timeout),
         (Duration::ZERO, Duration::from_secs(60))
     );
-    assert_eq!((snapshot.process.log.format, snapshot.process.log.level.as_str()), (Some(LogFormat::Text), "debug"));
-    assert_eq!(
-        snapshot.process.log.modules,
-        [("proxy".to_owned(), "trace".to_owned()), ("ledger::ingest".to_owned(), "warn".to_owned())]
-    );
+    assert_eq!((snapshot.process.log.format, snapshot.process.log.level), (Some(LogFormat::Text), "debug"));
+    assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace"), ("ledger::ingest".to_owned(), "warn")]);
     assert!(
         !snapshot.process.store.migrate
             && snapshot.process.store.url.is_none()
@@ -166,7 +164,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     );
     assert_eq!(
         (
-            snapshot.process.spool.size_bytes_max,
+            snapshot.process.spool.max_size,
             snapshot.traffic.sizes.headers_bytes_max,
             snapshot.traffic.sizes.body_bytes_max
         ),
@@ -445,10 +443,10 @@ plans: [{name: free}]
     assert_eq!(snapshot.process.public_url.control.as_deref(), Some("http://[::1]:8787"));
     assert_eq!(snapshot.process.control_url("0.0.0.0:1".parse().unwrap()), "http://[::1]:8787");
     assert_eq!((snapshot.traffic.signup.mode, snapshot.traffic.signup.plan.as_str()), (SignupMode::Invite, "free"));
-    assert_eq!(snapshot.process.metrics_token.as_ref().map(Secret::expose), Some("9000"));
+    assert_eq!(snapshot.process.metrics.token.as_ref().map(Secret::expose), Some("9000"));
     assert_eq!(loaded.notes, []);
     let empty = read_text("public_url: {proxy: ''}\nmetrics: {token: '${UNSET:-}'}\n").unwrap().snapshot;
-    assert!(empty.process.public_url.proxy.is_none() && empty.process.metrics_token.is_none());
+    assert!(empty.process.public_url.proxy.is_none() && empty.process.metrics.token.is_none());
     for (listen, url) in
         [("0.0.0.0:1", "http://localhost:1"), ("[::]:2", "http://localhost:2"), ("[::1]:3", "http://[::1]:3")]
     {

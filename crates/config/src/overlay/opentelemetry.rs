@@ -2,11 +2,10 @@
 //! They apply where neither the file nor a variable of Tollgate has a setting.
 
 use percent_encoding::percent_decode_str;
-
-use crate::environment::Environment;
-use crate::error::{Code, Problem};
-use crate::section::Reader;
-use crate::yaml::{Key, Kind, Node};
+use settings::environment::Environment;
+use settings::error::{Code, Problem};
+use settings::section::SettingsReader;
+use settings::yaml::{Kind, YamlKey, YamlNode};
 
 /// The variables of a receiver of all signals, and those of traces, which come first.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -16,11 +15,11 @@ const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 /// Returns the values of keys that the variables set; `root` has all other settings.
 pub(super) fn settings(
-    reader: &Reader<'_>,
-    root: &Node,
+    reader: &SettingsReader<'_>,
+    root: &YamlNode,
     environment: &Environment,
-) -> Vec<(&'static [&'static str], Node)> {
-    let mut settings: Vec<(&'static [&'static str], Node)> = Vec::new();
+) -> Vec<(&'static [&'static str], YamlNode)> {
+    let mut settings: Vec<(&'static [&'static str], YamlNode)> = Vec::new();
     let is_disabled = environment.get(DISABLED).is_some_and(|word| word.eq_ignore_ascii_case("true"));
     if is_disabled {
         return settings;
@@ -28,7 +27,7 @@ pub(super) fn settings(
     let service = environment.get(SERVICE).filter(|name| !name.is_empty() && root.find("traces.service").is_none());
     if let Some((service, variable)) = service.zip(environment.variable(SERVICE)) {
         let at = reader.at_variable(variable, true);
-        settings.push((&["traces", "service"], Node { at, kind: Kind::Scalar(service.to_owned()) }));
+        settings.push((&["traces", "service"], YamlNode { at, kind: Kind::Scalar(service.to_owned()) }));
     }
     if root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null)) {
         return settings;
@@ -40,7 +39,7 @@ pub(super) fn settings(
     let Some((name, endpoint)) = set_of(ENDPOINTS) else { return settings };
     let Some(variable) = environment.variable(name) else { return settings };
     let at = reader.at_variable(variable, true);
-    settings.push((&["traces", "otlp"], Node { at, kind: Kind::Scalar(endpoint.to_owned()) }));
+    settings.push((&["traces", "otlp"], YamlNode { at, kind: Kind::Scalar(endpoint.to_owned()) }));
     if root.find("traces.headers").is_some() {
         return settings;
     }
@@ -52,9 +51,9 @@ pub(super) fn settings(
         reader.report(Problem::new(Code::Environment, at, message).expected("NAME=VALUE,NAME=VALUE, percent-encoded"));
         return settings;
     };
-    let entry = |(name, value): (String, String)| (Key { at, name }, Node { at, kind: Kind::Scalar(value) });
+    let entry = |(name, value): (String, String)| (YamlKey { at, name }, YamlNode { at, kind: Kind::Scalar(value) });
     let headers = headers.into_iter().map(entry).collect();
-    settings.push((&["traces", "headers"], Node { at, kind: Kind::Map(headers) }));
+    settings.push((&["traces", "headers"], YamlNode { at, kind: Kind::Map(headers) }));
     settings
 }
 

@@ -3,7 +3,6 @@ use std::time::Duration;
 use crate::flags::Flags;
 use crate::load::{LoadedConfig, Sources, load_text};
 use crate::note::Note;
-use crate::schema::{RootInput, SectionInput};
 use crate::{ConfigError, Environment};
 
 fn load(source: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
@@ -38,8 +37,8 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
     .snapshot;
     assert_eq!(snapshot.process.listen[0].address, "127.0.0.1:2".parse().unwrap());
     assert_eq!(snapshot.process.control.listen, "127.0.0.1:3".parse().unwrap());
-    assert_eq!((snapshot.process.log.level.as_str(), snapshot.process.log.format.is_some()), ("debug", true));
-    assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
+    assert_eq!((snapshot.process.log.level, snapshot.process.log.format.is_some()), ("debug", true));
+    assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace")]);
     assert_eq!(snapshot.traffic.ai.unwrap().timeouts.idle, Duration::from_secs(7));
     assert_eq!(snapshot.process.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
 }
@@ -66,7 +65,7 @@ fn whole_lists_and_mappings_are_yaml() {
         snapshot.traffic.plans.iter().map(|plan| (plan.name.as_str(), plan.requests_per_minute)).collect();
     assert_eq!(plans, [("starter", None), ("pro", std::num::NonZeroU32::new(5))]);
     assert_eq!(
-        (snapshot.process.log.level.as_str(), snapshot.process.log.format),
+        (snapshot.process.log.level, snapshot.process.log.format),
         ("error", None),
         "a mapping is set as a whole"
     );
@@ -232,7 +231,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
     }
     let many: Vec<String> = (0..1_000).map(|number| format!("TOLLGATE_X{number}")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
-    assert_eq!(loaded("", &many).notes.len(), super::UNKNOWN_MAX);
+    assert_eq!(loaded("", &many).notes.len(), settings::overlay::UNKNOWN_MAX);
 }
 
 #[test]
@@ -267,7 +266,7 @@ fn no_error_repeats_a_variables_value() {
         format!("file:/{SECRET}"),
         format!("${{{SECRET}"),
     ];
-    for name in super::names(RootInput::SPEC, "") {
+    for name in super::NAMES.all() {
         let variable = format!("TOLLGATE_{name}");
         for form in &forms {
             let shown = match load("plans: [{name: a}]", &[(&variable, form)]) {

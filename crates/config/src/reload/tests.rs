@@ -1,10 +1,12 @@
 mod references;
 
+use settings::environment::Environment;
+use settings::section_input::SectionInput;
+
 use super::*;
-use crate::environment::Environment;
 use crate::flags::Flags;
 use crate::load::load_text;
-use crate::schema::{RootInput, SectionInput};
+use crate::schema::RootInput;
 
 const RUNNING: &str = "listen: 127.0.0.1:8080\ncontrol: {cors: {allowed_origins: [\"https://a.example\"]}}\n\
     upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\

@@ -1,7 +1,7 @@
 //! The brand's colour. Pages draw the brand's mark in it, and derive the colours of links and buttons from it.
 
-use super::form::{Refusal, Scalar, TextForm};
-use crate::settings::Value;
+use settings::form::{FormRefusal, Scalar, TextForm};
+use settings::setting::Value;
 
 /// The luminance of the page of the light theme, `#f5f7f8` (WCAG 2.2, relative luminance).
 const LIGHT_PAGE: f64 = 0.9271;
@@ -13,11 +13,11 @@ const CONTRAST_MIN: f64 = 3.0;
 pub(super) const COLOR: TextForm<String> = TextForm {
     parse: |text| {
         let expected = "'#RRGGBB' in quotes, with hexadecimal digits";
-        let Some(luminance) = luminance(text) else { return Err(Refusal::Bad(expected.to_owned())) };
+        let Some(luminance) = luminance(text) else { return Err(FormRefusal::Bad(expected.to_owned())) };
         for (background, theme, change) in [(LIGHT_PAGE, "light", "darker"), (DARK_PAGE, "dark", "lighter")] {
             let contrast = contrast(luminance, background);
             if contrast < CONTRAST_MIN {
-                return Err(Refusal::Bad(format!(
+                return Err(FormRefusal::Bad(format!(
                     "a {change} colour: its contrast with the {theme} theme is {contrast:.1}, and at least \
                      {CONTRAST_MIN:.1} is needed"
                 )));
@@ -68,7 +68,7 @@ mod tests {
     fn colours_need_six_digits_and_contrast_with_both_themes() {
         let check = |text: &str, expected: Result<&str, &str>| match ((COLOR.parse)(text), expected) {
             (Ok(color), Ok(expected)) => assert_eq!(color, expected),
-            (Err(Refusal::Bad(told)), Err(part)) => assert!(told.contains(part), "{text}: {told}"),
+            (Err(FormRefusal::Bad(told)), Err(part)) => assert!(told.contains(part), "{text}: {told}"),
             (parsed, _) => panic!("{text}: {:?}", parsed.is_ok()),
         };
         check("#0E7188", Ok("#0e7188"));

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Boolean, FILE, Scalar, TextForm, Words, bad};
+use settings::field::{Entries, default, maybe_nested, optional, required, sections};
+use settings::form::{Boolean, FILE, Scalar, TextForm, Words, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
+
 use super::name::NAME;
-use super::section;
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{ClientMode, MinVersion};
-use crate::spec::Rule;
 
 section! {
     ListenerInput {

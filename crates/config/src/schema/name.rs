@@ -1,7 +1,7 @@
 //! The names of entries.
 
-use super::form::{Scalar, TextForm, accept};
-use crate::settings::Value;
+use settings::form::{Scalar, TextForm, accept};
+use settings::setting::Value;
 
 /// Longest name of a provider, an upstream, a plan, a route or a listener.
 const NAME_LEN_MAX: usize = 64;

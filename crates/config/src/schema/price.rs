@@ -3,13 +3,12 @@
 use access::Day;
 use access::usd::{self, UsdError};
 use ai::price::{Region, Tier, parse_each, parse_per_million, parse_per_second};
-
-use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Boolean, Refusal, Scalar, TextForm, Whole, Words, accept, bad};
-use super::section;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use settings::field::{Entries, default, maybe_nested, optional, required, sections};
+use settings::form::{Boolean, FormRefusal, Scalar, TextForm, Whole, Words, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     /// One entry of `prices`.
@@ -184,7 +183,7 @@ const TIER: Words<Tier> = Words::new(&[
 ]);
 
 const fn price(
-    parse: fn(&str) -> Result<u64, Refusal>,
+    parse: fn(&str) -> Result<u64, FormRefusal>,
     shown: fn(&u64) -> Value,
     cell: &'static str,
     pattern: &'static str,
@@ -211,6 +210,6 @@ const PER_SECOND: TextForm<u64> = price(
     r"^[0-9]+(\.[0-9]{1,9}0*)?$",
 );
 
-fn refused(error: &UsdError) -> Refusal {
-    Refusal::Bad(error.to_string())
+fn refused(error: &UsdError) -> FormRefusal {
+    FormRefusal::Bad(error.to_string())
 }

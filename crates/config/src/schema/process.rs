@@ -1,6 +1,5 @@
 //! The keys whose change needs a restart: listeners, folders, stores, and the admin API.
 
-mod api_references;
 mod billing;
 mod config_source;
 mod export;
@@ -14,31 +13,28 @@ use std::time::Duration;
 use access::{Secret, api_key};
 use meter::window;
 use serde_json::{Value as Json, json};
+use settings::field::{
+    Either, Entries, ValueList, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
+    single_or,
+};
+use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
+use settings::input::Input;
+use settings::setting::Value;
+use settings::spec::{RestartKeys, Rule};
+use settings::{json, section};
 
-use self::api_references::ApiReferencesInput;
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
 use self::config_source::ConfigSourceInput;
 pub(crate) use self::export::ExportInput;
 pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
-use super::field::{
-    Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
-    single_or,
-};
-use super::form::{Boolean, DurationForm, Refusal, Scalar, SizeForm, TextForm, Whole, WordOr, Words, accept, bad};
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
-use super::{json, section};
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, WORKERS_MAX, browser_origin};
-use crate::spec::{RestartKeys, Rule};
-
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const DAY: Duration = Duration::from_secs(86_400);
-/// The longest duration that a value can have.
-const YEAR: Duration = Duration::from_secs(366 * 86_400);
+use crate::snapshot::process_keys::{
+    ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
+    PublicUrlInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput,
+};
+use crate::snapshot::{Dimension, LimitSubject, WORKERS_MAX, browser_origin};
 
 section! {
     /// What a reload cannot change.
@@ -138,33 +134,6 @@ section! {
 }
 
 section! {
-    DrainInput {
-        /// Time after SIGTERM during which connections are accepted.
-        delay: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
-        /// Time after `delay` for requests in flight.
-        timeout: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(30));
-    }
-}
-
-section! {
-    UpgradeInput {
-        /// Maximum time until the new process is ready.
-        timeout: Input<Duration> = default(UPGRADE_TIMEOUT, || Duration::from_secs(60));
-    }
-}
-
-section! {
-    LogInput {
-        /// The format of log lines.
-        format: Option<Input<LogFormat>> = optional(LOG_FORMAT, "`text` on a terminal, else `json`");
-        /// The lowest level that is logged.
-        level: Input<&'static str> = default(LEVEL, || "info");
-        /// Levels of single modules: `{proxy: debug, "ledger::ingest": warn}`.
-        modules: Vec<(String, Input<&'static str>)> = Map::new(LEVEL, is_module, MODULES, MODULE_PATTERN);
-    }
-}
-
-section! {
     ControlInput {
         /// The address of the [admin API](api.md).
         listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
@@ -184,18 +153,9 @@ section! {
 }
 
 section! {
-    ControlConnectionsInput {
-        /// Maximum of open connections; a new one replaces an idle one.
-        max: Input<u32> = default(CONTROL_CONNECTIONS, || 1_024);
-        /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
-        per_address: Input<u32> = default(CONTROL_CONNECTIONS, || 256);
-    }
-}
-
-section! {
     CorsInput {
         /// [Origins](api.md#cross-origin-requests) whose pages may call the API: `https://app.example.com`.
-        allowed_origins: Values<String> = list(ORIGIN, 64, "none");
+        allowed_origins: ValueList<String> = list(ORIGIN, 64, "none");
     }
 }
 
@@ -219,69 +179,11 @@ section! {
     }
 }
 
-section! {
-    PublicUrlInput {
-        /// The proxy: `https://llm.example.com`, with an optional path.
-        proxy: Option<Input<String>> = or_empty(PROXY_URL, "the listener's");
-        /// The admin API: `https://tollgate.example.com`.
-        control: Option<Input<String>> = or_empty(CONTROL_URL, "the listener's");
-    }
-}
-
-section! {
-    MetricsInput {
-        /// The bearer token of [`/metrics`](api.md#health-and-metrics). Without it, only loopback sees metrics.
-        token: Option<Input<Secret>> = or_empty(TOKEN, "none");
-    }
-}
-
-section! {
-    StoreInput {
-        /// A [PostgreSQL](postgresql.md) server, 15 or later.
-        url: Option<Input<Secret>> = or_empty(POSTGRES, "SQLite in `data`");
-        /// Whether migrations run at startup.
-        migrate: Input<bool> = default(Boolean, || true);
-        /// Time for which known keys are valid without the store.
-        stale_for: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(3_600));
-    }
-}
-
-section! {
-    SpoolInput {
-        /// Maximum size of all segments.
-        max_size: Input<u64> = default(SizeForm::new(MIB, 1_024 * GIB), || GIB);
-        /// Usage survives the end of the process, or also a power failure.
-        durability: Input<Durability> = default(DURABILITY, || Durability::Process);
-    }
-}
-
-section! {
-    RetentionInput {
-        /// Retention of requests, attempts and counts per minute.
-        events: Input<Option<Duration>> = default(RETENTION, || Some(90 * DAY));
-        /// Retention of the providers' usage objects.
-        raw_usage: Input<Option<Duration>> = default(RETENTION, || Some(30 * DAY));
-    }
-}
-
-section! {
-    LeaseInput {
-        /// Validity of a lease without renewal.
-        ttl: Input<Duration> = default(LEASE_TTL, || Duration::from_secs(2));
-        /// Time for which a request waits for other nodes.
-        recall_wait: Input<Duration> = default(RECALL_WAIT, || Duration::from_millis(250));
-    }
-}
-
 const WORKERS: WordOr<Whole<u32>> = WordOr::new("auto", Whole::new(1, WORKERS_MAX as u64));
 /// Each request in flight uses several kilobytes of memory.
 const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
-/// Each connection uses a file descriptor and several kilobytes of memory.
-const CONTROL_CONNECTIONS: Whole<u32> = Whole::new(1, 100_000);
 /// A connection ends after ten minutes, so that no call can take longer.
 const CALL_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
-/// A start may ingest the spool of a process that was killed.
-const UPGRADE_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 
@@ -302,25 +204,13 @@ const KEY_PREFIX: TextForm<String> = TextForm {
         if api_key::is_prefix(prefix) {
             return Ok(prefix.to_owned());
         }
-        Err(Refusal::Bad(format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX)))
+        Err(FormRefusal::Bad(format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX)))
     },
     shown: |prefix| Value::text(prefix),
     cell: "1 to 32 of a-z, 0-9",
     pattern: "^[a-z0-9]{1,32}$",
     scalar: Scalar::Whole,
 };
-const LOG_FORMAT: Words<LogFormat> = Words::new(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
-const LEVEL: Words<&str> =
-    Words::new(&[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")]);
-const MODULES: &str = "names of modules: `proxy`, `ledger::ingest`";
-const MODULE_PATTERN: &str = "^[a-z0-9_]+(::[a-z0-9_]+)*$";
-
-/// Whether `path` names a module in the syntax of the log's filter: identifiers joined by `::`.
-fn is_module(path: &str) -> bool {
-    path.split("::").all(|name| {
-        !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    })
-}
 
 const FOLDER: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),
@@ -350,66 +240,6 @@ fn condition_of_address() -> Json {
 pub(super) const LIMIT: Whole<u32> = Whole::new(1, window::LIMIT_MAX as u64);
 pub(super) const WINDOW: DurationForm = DurationForm::new(Duration::from_secs(1), window::LENGTH_MAX);
 
-const PROXY_URL: TextForm<String> = TextForm {
-    parse: |text| {
-        let expected = "http://HOST[:PORT][/PATH] or https://…; of other signs only - . _ ~ / and %";
-        public_url(text).map(|(_, url)| url).ok_or_else(|| bad(expected))
-    },
-    shown: |url| Value::text(url),
-    cell: "URL",
-    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:/._~%\[\]-]+$",
-    scalar: Scalar::Text,
-};
-const CONTROL_URL: TextForm<String> = TextForm {
-    parse: |text| {
-        let url = public_url(text).filter(|(origin, _)| origin.path.is_empty()).map(|(_, url)| url);
-        url.ok_or_else(|| bad("http://HOST[:PORT] or https://…, without a path"))
-    },
-    shown: |url| Value::text(url),
-    cell: "URL without a path",
-    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:._~%\[\]-]+/*$",
-    scalar: Scalar::Text,
-};
-
-/// Parses a URL as people write it and removes a final slash. It is written into shell scripts and files of clients, so
-/// it must not contain characters with a meaning there, or characters that need quotes.
-fn public_url(text: &str) -> Option<(Origin, String)> {
-    let is_plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'~' | b'%' | b'[' | b']')
-    };
-    if !text.bytes().all(is_plain) {
-        return None;
-    }
-    let origin = Origin::parse(text).ok()?;
-    if origin.scheme == Scheme::H2c {
-        return None;
-    }
-    let url = origin.to_string();
-    Some((origin, url))
-}
-
-/// Longest token of `/metrics`, in bytes.
-const TOKEN_LEN_MAX: usize = 4_096;
-const TOKEN: TextForm<Secret> = TextForm {
-    parse: |token| {
-        let is_valid = token.len() <= TOKEN_LEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
-        accept(token, is_valid, "1 to 4,096 visible ASCII characters without a space").map(Secret::new)
-    },
-    shown: Value::secret,
-    cell: "1 to 4,096 visible ASCII characters",
-    pattern: "^[!-~]{1,4096}$",
-    scalar: Scalar::Any,
-};
-const POSTGRES: TextForm<Secret> = TextForm {
-    parse: |url| {
-        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        accept(url, is_postgres, "postgres://USER:PASSWORD@HOST:PORT/DATABASE").map(Secret::new)
-    },
-    shown: Value::secret,
-    cell: "`postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
-    pattern: "^postgres(ql)?://",
-    scalar: Scalar::Text,
-};
 const REDIS: TextForm<Secret> = TextForm {
     parse: |url| {
         let expected = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// with TLS";
@@ -429,13 +259,6 @@ fn is_redis(url: &str) -> bool {
     host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
 }
 
-const DURABILITY: Words<Durability> =
-    Words::new(&[(Durability::Process.as_str(), Durability::Process), (Durability::Power.as_str(), Durability::Power)]);
-const RETENTION: WordOr<DurationForm> = WordOr::new("forever", DurationForm::new(DAY, YEAR));
-/// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
-const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
-const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,46 +276,6 @@ mod tests {
             ("host:6379", false),
         ] {
             assert_eq!(is_redis(url), is, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_public_url_can_stand_in_a_script() {
-        let read = |text: &str| public_url(text).map(|(_, url)| url);
-        for (text, expected) in [
-            ("http://localhost:8080", "http://localhost:8080"),
-            ("https://API.Example.com:443/", "https://api.example.com"),
-            ("https://example.com/llm/v%201/~a_b", "https://example.com/llm/v%201/~a_b"),
-            ("http://[::1]:8080/", "http://[::1]:8080"),
-        ] {
-            assert_eq!(read(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in [
-            "",
-            "localhost:8080",
-            "h2c://localhost",
-            "ftp://localhost",
-            "https://user:password@example.com",
-            "https://example.com/?a=b",
-            "https://example.com/#a",
-            "https://example.com/'",
-            "https://example.com/\"",
-            "https://example.com/$HOME",
-            "https://example.com/`id`",
-            "https://example.com/\\",
-            "https://example.com/;id",
-            "https://example.com/&id",
-            "https://example.com/|id",
-            "https://example.com/a b",
-            "https://example.com/\n",
-            "https://example.com/é",
-            "https://example.com/(a)",
-            "https://example.com/{a}",
-            "https://example.com/a,b",
-            "https://example.com/!a",
-            "https://example.com/*",
-        ] {
-            assert_eq!(read(text), None, "{text}");
         }
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use serde_json::{Value as Json, json};
+use settings::error::{Code, ConfigError, Problem};
 
 use self::beyond::BEYOND_THE_SCHEMA;
 use super::json::document;
-use crate::error::{Code, ConfigError, Problem};
 use crate::load::load_text;
 use crate::{Environment, Flags, LoadedConfig, Sources};
 

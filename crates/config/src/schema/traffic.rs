@@ -27,20 +27,13 @@ mod weighted;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{NanoUsd, Per, Plan, PublicKey};
-use ai::ProviderKind;
-use ipnet::IpNet;
-
-use super::field::{
-    Either, Entries, Values, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
-};
-use super::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
 use super::name::NAME;
 use super::price::PriceInput;
-use super::section;
-use crate::input::Input;
+use crate::snapshot::retry::PoolInput;
+use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
-use crate::spec::{RestartKeys, Rule};
+use access::{NanoUsd, Per, Plan, PublicKey};
+use ai::ProviderKind;
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -49,7 +42,7 @@ use balance::STRATEGY;
 pub(crate) use balance::{HashInput, StrategyWord};
 pub(crate) use body::{BodyInput, EDITS_MAX};
 pub(crate) use bounds::AddressesInput;
-pub(crate) use breaker::{CircuitBreakerInput, EjectionInput};
+pub(crate) use breaker::CircuitBreakerInput;
 pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
@@ -68,6 +61,7 @@ pub(crate) use insights::{
     ClassConditionsInput, ClassEventInput, ClassExpectInput, ClassRuleInput, ClassTestInput, InsightsInput,
     NumberRangeInput,
 };
+use ipnet::IpNet;
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
@@ -78,9 +72,16 @@ pub(crate) use model::{ModelInput, TargetInput};
 pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
-pub(crate) use retry::{PoolInput, RetryInput, RouteTimeoutsInput};
+pub(crate) use retry::{RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
 pub(crate) use route::{FallbackInput, RedirectInput, RespondInput, RouteInput};
+use settings::field::{
+    Either, Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
+};
+use settings::form::{Boolean, DurationForm, FILE, SizeForm, Whole, Words};
+use settings::input::Input;
+use settings::section;
+use settings::spec::{RestartKeys, Rule};
 pub(crate) use weighted::WeightedUpstreamInput;
 
 /// Maximum number of entries of `tests`, because each load runs them.
@@ -141,13 +142,13 @@ section! {
         /// The [credentials](authentication.md) that routes may require.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
         /// Exact paths that need [no credentials](authentication.md#health-checks) for GET and HEAD; `[]` is off.
-        health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
+        health_paths: ValueList<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Paths that backends may read differently than Tollgate ([ambiguous paths](routing.md#ambiguous-paths)).
         paths: PathsInput = nested::<PathsInput>();
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
         /// Proxies with a trusted `X-Forwarded-For` ([client addresses](#client-addresses)).
-        trusted_proxies: Values<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
+        trusted_proxies: ValueList<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
         /// Whether requests to upstreams have `Forwarded` (RFC 7239).
         forwarded: Input<bool> = default(Boolean, || false);
         /// Whether requests to upstreams have `Via`, with `brand.key_prefix`.

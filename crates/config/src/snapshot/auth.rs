@@ -7,9 +7,9 @@ use access::basic::BasicUsers;
 use access::issuer::IssuerSource;
 use access::jwt::{KeySet, Requirement, TokenTerms};
 use access::key_list::KeyList;
+use settings::place::Place;
 
 use super::forward_auth::ServiceEntry;
-use crate::place::Place;
 
 /// The authentication that a route requires: `routes[].auth`.
 #[derive(Debug, Clone)]

@@ -2,8 +2,7 @@
 
 use access::{Amount, Budget, BudgetId, BudgetScope, ClientProgram};
 use meter::Caller;
-
-use crate::place::Place;
+use settings::place::Place;
 
 /// The section `budgets` of the file.
 #[derive(Debug, Clone)]

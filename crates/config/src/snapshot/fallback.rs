@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use access::Tokens;
+use settings::field::default;
+use settings::form::{DurationForm, Whole};
+use settings::input::Input;
+use settings::section;
 
 /// Maximum number of targets of one model.
 pub const TARGETS_MAX: usize = 32;
@@ -60,15 +64,18 @@ impl TargetStrategy {
     }
 }
 
-/// When a target is left out for a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CooldownRules {
-    /// The failures in a row after which a target is left out. Default 3.
-    pub failures: u32,
-    /// The time for which it is left out, multiplied by the number of times in a row. Default 30 s.
-    pub time: Duration,
-    /// The longest time, also of a provider's `Retry-After`. Default 10 min.
-    pub max: Duration,
+const HOUR: Duration = Duration::from_secs(3_600);
+
+section! {
+    /// When a target is left out for a time.
+    CooldownInput => #[derive(Copy, PartialEq, Eq)] pub CooldownRules {
+        /// Consecutive failures that leave a target out.
+        failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
+        /// How long, multiplied by the number of times in a row.
+        time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
+        /// The longest such time.
+        max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
+    }
 }
 
 /// The own limits of a target. A call leaves the target out once a limit is reached.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use access::SubjectText;
 use access::issuer::host_and_port;
+use settings::place::Place;
 use tls::UpstreamTls;
 
 use super::origin::{Origin, Scheme};
-use crate::place::Place;
 
 /// An entry of `auth` with the type `forward`.
 #[derive(Debug)]

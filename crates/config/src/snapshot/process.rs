@@ -9,6 +9,10 @@ use std::time::Duration;
 use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
+use super::process_keys::{
+    ApiReferences, ControlConnections, Drain, Lease, Log, MetricsAccess, PublicUrl, Retention, SpoolSettings,
+    StoreSettings, UpgradeSettings,
+};
 use super::{Billing, EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
 /// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
@@ -29,8 +33,8 @@ pub struct Process {
     pub control: Control,
     /// The public URLs of the proxy and of control.
     pub public_url: PublicUrl,
-    /// The token that grants access to `/metrics` if control is not on loopback; `None` denies access there.
-    pub metrics_token: Option<Secret>,
+    /// Who may read `/metrics` if control is not on loopback; without a token, nobody.
+    pub metrics: MetricsAccess,
     /// A Redis that shares rate limits between nodes.
     pub redis: Option<Secret>,
     /// The number of the proxy's workers; `None` means as many as fit the machine.
@@ -43,8 +47,8 @@ pub struct Process {
     pub drain: Drain,
     /// The key of etcd with the configuration; `None` if the file is in force.
     pub config_key: Option<ConfigKey>,
-    /// Maximum time until the new process of an upgrade in place is ready. Default 60 s.
-    pub upgrade_within: Duration,
+    /// The upgrade in place.
+    pub upgrade: UpgradeSettings,
     /// Format and levels of logs.
     pub log: Log,
     /// The export of traces; `None` if it is off.
@@ -193,10 +197,8 @@ pub struct Control {
     pub listen: SocketAddr,
     /// The TLS of the control listener; `None` if it serves HTTP.
     pub tls: Option<TlsSettings>,
-    /// Maximum number of connections to control.
-    pub connections_max: u32,
-    /// Maximum number of connections to control from one address.
-    pub connections_per_address_max: u32,
+    /// Bounds of connections to control.
+    pub connections: ControlConnections,
     /// Maximum duration of one call.
     pub call_timeout: Duration,
     /// Origins whose pages may call control with credentials: `https://app.example.com`, as browsers write them.
@@ -207,30 +209,12 @@ pub struct Control {
     pub api_references: ApiReferences,
 }
 
-/// The section `control.config` of the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApiReferences {
-    /// Folders whose files a configuration of the API may name. Default none.
-    pub folders: Vec<PathBuf>,
-    /// Variables that a configuration of the API may name. Default none.
-    pub variables: Vec<String>,
-}
-
 impl Control {
     /// Returns the scheme of the listener's URLs.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         scheme(self.tls.is_some())
     }
-}
-
-/// The section `public_url` of the file.
-#[derive(Debug, Clone)]
-pub struct PublicUrl {
-    /// The proxy's URL, without a final slash; `None` means the address of its listener.
-    pub proxy: Option<String>,
-    /// The URL of control.
-    pub control: Option<String>,
 }
 
 impl Process {
@@ -258,15 +242,6 @@ pub struct Connections {
     pub in_flight_anonymous: u32,
 }
 
-/// The section `drain` of the file.
-#[derive(Debug, Clone, Copy)]
-pub struct Drain {
-    /// The time after SIGTERM during which connections are still accepted. Default 2 s.
-    pub delay: Duration,
-    /// The time after that during which requests in flight may finish. Default 30 s.
-    pub timeout: Duration,
-}
-
 /// The key of etcd whose value is the configuration.
 #[derive(Debug, Clone)]
 pub struct ConfigKey {
@@ -274,88 +249,6 @@ pub struct ConfigKey {
     pub key: Arc<str>,
     /// The cluster with the key: the section `etcd` with which the process has started.
     pub etcd: Arc<EtcdSettings>,
-}
-
-/// The section `log` of the file.
-#[derive(Debug, Clone)]
-pub struct Log {
-    /// The format; `None` means text on a terminal and JSON elsewhere.
-    pub format: Option<LogFormat>,
-    /// The level `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
-    pub level: String,
-    /// Levels of single modules.
-    pub modules: Vec<(String, String)>,
-}
-
-/// The values of `log.format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// Lines of text for people.
-    Text,
-}
-
-/// The section `store` of the file.
-#[derive(Debug, Clone)]
-pub struct StoreSettings {
-    /// The database's URL; `None` means SQLite in the data folder.
-    pub url: Option<Secret>,
-    /// Whether migrations run at startup. Default true.
-    pub migrate: bool,
-    /// The time for which known keys remain valid while the store is unavailable. Default 1 h.
-    pub stale_for: Duration,
-}
-
-/// The section `spool` of the file.
-#[derive(Debug, Clone, Copy)]
-pub struct SpoolSettings {
-    /// Maximum size of all segments together, in bytes. Default 1 GiB.
-    pub size_bytes_max: u64,
-    /// The failures that a record survives.
-    pub durability: Durability,
-}
-
-/// The values of `spool.durability`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Records survive the death of the process.
-    #[default]
-    Process,
-    /// Records survive a power failure too.
-    Power,
-}
-
-impl Durability {
-    /// Every durability, in order of declaration.
-    pub const ALL: [Self; 2] = [Self::Process, Self::Power];
-
-    /// Returns the word in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Power => "power",
-        }
-    }
-}
-
-/// The section `retention` of the file.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// The retention of requests, attempts and counts per minute, not of daily totals; `None` is unlimited. Default 90 d.
-    pub events: Option<Duration>,
-    /// The retention of the providers' literal usage reports; `None` is unlimited. Default 30 d.
-    pub raw_usage: Option<Duration>,
-}
-
-/// The section `lease`: how nodes with one PostgreSQL share quotas and budgets. All nodes must have the same values.
-#[derive(Debug, Clone, Copy)]
-pub struct Lease {
-    /// The lifetime of a lease that is not renewed. Default 2 s.
-    pub ttl: Duration,
-    /// The time for which a request waits for amounts that are lent to other nodes. Default 250 ms.
-    pub recall_wait: Duration,
 }
 
 #[cfg(test)]

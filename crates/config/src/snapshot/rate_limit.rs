@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meter::limiter::{LimitTerms, RequestTerms};
-
-use crate::place::Place;
+use settings::place::Place;
 
 /// Limits up to this number are always exact: a part of a smaller limit is of little use to a node.
 pub const EXACT_MAX: NonZeroU32 = NonZeroU32::new(100).unwrap();

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use settings::field::{default, optional};
+use settings::form::{DurationForm, Whole};
+use settings::input::Input;
+use settings::section;
+
 /// The rules of the section `upstreams[].retry`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryRules {
@@ -54,21 +59,23 @@ impl RetryRules {
     }
 }
 
-/// The rules of the section `upstreams[].pool`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PoolRules {
-    /// Maximum number of idle connections to one backend, per worker. Default 256.
-    pub idle_max: u32,
-    /// The time after which an idle connection is closed. Default 50 s: most servers keep idle connections for 60 s or more.
-    pub idle_timeout: Duration,
-    /// Maximum number of connections to one backend, of all workers. Default none.
-    pub connections_max: Option<u32>,
-    /// Maximum number of requests that wait for one of them. Default 1,024.
-    pub pending_max: u32,
+section! {
+    /// The rules of the section `upstreams[].pool`.
+    PoolInput => #[derive(Copy, PartialEq, Eq, Hash)] pub PoolRules {
+        /// Maximum of idle connections to each backend, per worker.
+        idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle);
+        /// Time after which an idle connection is closed.
+        idle_timeout: Input<Duration> =
+            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
+        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share.
+        max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
+        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
+        pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending);
+    }
 }
 
 impl PoolRules {
     /// The rules of an upstream without the section, and of providers.
     pub const DEFAULT: Self =
-        Self { idle_max: 256, idle_timeout: Duration::from_secs(50), connections_max: None, pending_max: 1_024 };
+        Self { idle: 256, idle_timeout: Duration::from_secs(50), max_connections: None, pending: 1_024 };
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use settings::place::Place;
+
 use super::ambiguous::RefusedPaths;
 use super::conditions::Conditions;
 use super::fixed_response::FixedResponse;
@@ -13,7 +15,6 @@ use super::rewrite::Rewrite;
 use super::split::Split;
 use super::template::Template;
 use super::upstream::Upstream;
-use crate::place::Place;
 
 /// One host and one path of an entry of `routes`.
 #[derive(Debug, Clone)]

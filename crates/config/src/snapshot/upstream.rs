@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use settings::field::default;
+use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole};
+use settings::input::Input;
+use settings::place::Place;
+use settings::section;
+use settings::setting::Value;
 use tls::UpstreamTls;
 
 use super::discovery::Discovery;
 use super::origin::Backend;
 use super::retry::{PoolRules, RetryRules};
-use crate::place::Place;
 
 /// One entry of `upstreams`.
 #[derive(Debug, Clone)]
@@ -137,15 +142,31 @@ pub enum HealthProbe {
     },
 }
 
-/// The rules of the section `ejection`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EjectionRules {
-    /// Failures in a row that eject a backend. Default 5.
-    pub failures: u32,
-    /// The duration of a first ejection. Default 30 s.
-    pub time: Duration,
-    /// Maximum share of the backends that are ejected at once, 1 to 100. Default 50.
-    pub max_percent: u32,
+/// The number of results that change the state of a backend.
+pub(crate) const COUNT: Whole<u32> = Whole::new(1, 1_000);
+pub(crate) const PERCENT: TextForm<u32> = TextForm {
+    parse: |text| {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        let percent = percent.filter(|percent| (1..=100).contains(percent));
+        percent.ok_or_else(|| FormRefusal::Bad("a whole percentage from 1% to 100%".to_owned()))
+    },
+    shown: |percent| Value::Text(format!("{percent}%")),
+    cell: "`1%` to `100%`",
+    pattern: "^0*([1-9][0-9]?|100)%$",
+    scalar: Scalar::Text,
+};
+
+section! {
+    /// The rules of the section `ejection`.
+    EjectionInput => #[derive(Copy, PartialEq, Eq)] pub EjectionRules {
+        /// Consecutive failures that eject a backend.
+        failures: Input<u32> = default(COUNT, || 5);
+        /// Time of ejection, multiplied by the ejections in a row, at most 5 minutes.
+        time: Input<Duration> =
+            default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
+        /// Maximum share of ejected backends. The last one stays.
+        max: Input<u32> = default(PERCENT, || 50);
+    }
 }
 
 /// The values of `upstreams[].strategy`.

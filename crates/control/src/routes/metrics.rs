@@ -30,7 +30,7 @@ pub(super) async fn show(
 ) -> Result<impl IntoResponse, Problem> {
     // A proxy on this host that adds no `Forwarded` header looks like a local client. Only the token distinguishes
     // them.
-    let (is_open, message) = match app.live.load().process.metrics_token.as_ref() {
+    let (is_open, message) = match app.live.load().process.metrics.token.as_ref() {
         Some(token) => (
             has_metrics_token(&headers, token),
             "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token",

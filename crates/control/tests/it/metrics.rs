@@ -36,7 +36,7 @@ async fn metrics_are_closed_where_others_can_connect() {
 #[tokio::test]
 async fn a_token_opens_metrics_where_others_can_connect() {
     let world = World::start_on("0.0.0.0:0").await;
-    world.configure(|snapshot| snapshot.process.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    world.configure(|snapshot| snapshot.process.metrics.token = Some(Secret::new("T0KEN".to_owned())));
     for header in ["Authorization: Bearer T0KEN", "authorization: bearer  T0KEN "] {
         let answer = get(world.address, "/metrics", &[header]).await;
         assert_eq!(answer.status, 200, "{header}");
@@ -62,7 +62,7 @@ async fn requests_that_a_proxy_forwards_to_loopback_need_the_token() {
     for header in ["X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7"] {
         get(world.address, "/metrics", &[header]).await.refuses(401, "unauthorized");
     }
-    world.configure(|snapshot| snapshot.process.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    world.configure(|snapshot| snapshot.process.metrics.token = Some(Secret::new("T0KEN".to_owned())));
     let reported = ["X-Forwarded-For: 203.0.113.7", "Authorization: Bearer T0KEN"];
     assert_eq!(get(world.address, "/metrics", &reported).await.status, 200);
 }
@@ -79,7 +79,7 @@ async fn a_configured_token_is_needed_on_loopback_too() {
         let requested = request(version, "");
         assert_eq!(raw(world.address, requested.as_bytes()).await.status, 200, "without a token loopback is open");
     }
-    world.configure(|snapshot| snapshot.process.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    world.configure(|snapshot| snapshot.process.metrics.token = Some(Secret::new("T0KEN".to_owned())));
     for version in ["1.0", "1.1"] {
         let requested = request(version, "");
         let refused = raw(world.address, requested.as_bytes()).await;
@@ -109,7 +109,7 @@ async fn requests_for_another_host_need_the_token() {
         ask(hosts).await.refuses(400, "bad_request");
     }
     let reported = World::start().await;
-    reported.configure(|snapshot| snapshot.process.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    reported.configure(|snapshot| snapshot.process.metrics.token = Some(Secret::new("T0KEN".to_owned())));
     let request =
         "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nAuthorization: Bearer T0KEN\r\n\r\n";
     assert_eq!(raw(reported.address, request.as_bytes()).await.status, 200);

@@ -47,10 +47,10 @@ pub(crate) struct TooManyPending;
 impl ConnectionLimit {
     /// Returns the limit of `rules`; `None` without a maximum. `wanted` wakes the workers.
     pub(crate) fn of(rules: &PoolRules, wanted: &Arc<Notify>) -> Option<Arc<Self>> {
-        let connections_max = rules.connections_max?;
+        let connections_max = rules.max_connections?;
         Some(Arc::new(Self {
             connections_max,
-            pending_max: rules.pending_max,
+            pending_max: rules.pending,
             free: Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS))),
             waiting: AtomicU32::new(0),
             idle: AtomicU32::new(0),
@@ -60,7 +60,7 @@ impl ConnectionLimit {
 
     /// Whether the limit is that of `rules`.
     pub(crate) fn is_of(&self, rules: &PoolRules) -> bool {
-        Some(self.connections_max) == rules.connections_max && self.pending_max == rules.pending_max
+        Some(self.connections_max) == rules.max_connections && self.pending_max == rules.pending
     }
 
     /// Returns the right to a new connection, if there is one and no request waits.

@@ -103,7 +103,7 @@ impl Ejection {
 /// Returns whether one more of `count` backends may be ejected while `out` are: at most the configured share, which counts
 /// the next one too, and never the last.
 pub(crate) fn may_eject(rules: EjectionRules, out: usize, count: usize) -> bool {
-    let max = usize::try_from(rules.max_percent).unwrap_or(usize::MAX);
+    let max = usize::try_from(rules.max).unwrap_or(usize::MAX);
     (out + 1) * 100 <= count.saturating_mul(max) && out + 1 < count
 }
 
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    const RULES: EjectionRules = EjectionRules { failures: 3, time: Duration::from_secs(30), max_percent: 50 };
+    const RULES: EjectionRules = EjectionRules { failures: 3, time: Duration::from_secs(30), max: 50 };
 
     #[test]
     fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
@@ -249,7 +249,7 @@ mod tests {
         fn no_ejection_exceeds_the_share_or_takes_the_last(
             max_percent in 0_u32..=100, count in 1_usize..30, wanted in 0_usize..40,
         ) {
-            let rules = EjectionRules { max_percent, ..RULES };
+            let rules = EjectionRules { max: max_percent, ..RULES };
             let out = (0..wanted).fold(0, |out, _| out + usize::from(may_eject(rules, out, count)));
             prop_assert!(out < count && out as f64 <= count as f64 * f64::from(max_percent) / 100.0);
             let most = (count * max_percent as usize / 100).min(count - 1);
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_share_counts_the_next_one_and_the_last_stays() {
-        let with = |max_percent| EjectionRules { max_percent, ..RULES };
+        let with = |max_percent| EjectionRules { max: max_percent, ..RULES };
         for (max_percent, out, count, expected) in [
             (50, 0, 1, false),
             (50, 0, 2, true),

@@ -118,7 +118,7 @@ impl Pool {
             origin: origin.clone(),
             tls,
             target: Rc::new(TargetOrigin { path: origin.path.clone(), authority, scheme }),
-            streams: Streams::new(rules.connections_max.map(|max| max / workers), rules.pending_max),
+            streams: Streams::new(rules.max_connections.map(|max| max / workers), rules.pending),
             rules,
             limit,
             speaks: Cell::new(speaks),
@@ -214,7 +214,7 @@ impl Pool {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < usize::try_from(self.rules.idle_max).unwrap_or(usize::MAX) {
+        if idle.len() < usize::try_from(self.rules.idle).unwrap_or(usize::MAX) {
             let permit = self.limit.as_ref().map(ConnectionLimit::rest);
             idle.push_back(IdleConnection { link, since: now, _idle: permit });
         }

@@ -25,12 +25,12 @@ impl CapturedLog {
     }
 }
 
-fn options<'a>(level: &'a str, modules: &'a [(String, String)]) -> LogOptions<'a> {
+fn options<'a>(level: &'a str, modules: &'a [(String, &'a str)]) -> LogOptions<'a> {
     LogOptions { format: None, level, modules }
 }
 
-fn module(name: &str, level: &str) -> Vec<(String, String)> {
-    vec![(name.to_owned(), level.to_owned())]
+fn module<'a>(name: &str, level: &'a str) -> Vec<(String, &'a str)> {
+    vec![(name.to_owned(), level)]
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_module_level_overrides_the_default_level() {
 
 #[test]
 fn an_error_names_the_invalid_word() {
-    fn check(level: &str, modules: &[(String, String)], expected: &str) {
+    fn check(level: &str, modules: &[(String, &str)], expected: &str) {
         let error = filter(options(level, modules)).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }

@@ -63,7 +63,7 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
             LogFormat::Json => logs::LineFormat::Json,
             LogFormat::Text => logs::LineFormat::Text,
         }),
-        level: &log.level,
+        level: log.level,
         modules: &log.modules,
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

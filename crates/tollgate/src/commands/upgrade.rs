@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Upgrade) -> anyhow::Result<ExitCode> {
             UpgradeRequest::withdraw(&process.data);
             return Err(StartFault::NoServer { folder: process.data.clone() }.into());
         }
-        let until = Instant::now() + process.upgrade_within + BEYOND;
+        let until = Instant::now() + process.upgrade.timeout + BEYOND;
         while Instant::now() < until {
             match request.take_result(&process.data).map_err(unwritable)? {
                 Some(UpgradeResult::Replaced { pid }) => {

@@ -445,8 +445,8 @@ fn ended(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'stati
 fn limits(control: &config::snapshot::Control) -> control::ServerLimits {
     let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     control::ServerLimits {
-        connections_max: number(control.connections_max),
-        connections_per_address_max: number(control.connections_per_address_max),
+        connections_max: number(control.connections.max),
+        connections_per_address_max: number(control.connections.per_address),
         call: control.call_timeout,
         ..control::ServerLimits::default()
     }

@@ -34,7 +34,7 @@ impl SpoolPlace<'_> {
     /// Opens the spool at the position of the last ingest, and collects later charges.
     pub(super) async fn open(&self) -> anyhow::Result<(Spool, GatheredCharges)> {
         let Self { node, process, folder, workers, skip_corrupt, export } = self;
-        let options = spool::SpoolOptions::new(process.spool.size_bytes_max, u32::try_from(*workers)?);
+        let options = spool::SpoolOptions::new(process.spool.max_size, u32::try_from(*workers)?);
         let failed = |error| failure::of_store(process, error);
         let ingested = ledger::ingest::positions(node).await.map_err(failed)?;
         let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;

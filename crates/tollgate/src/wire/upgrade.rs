@@ -32,7 +32,7 @@ pub(super) fn handover(
         sockets: listeners.handles()?,
         data: process.data.clone(),
         slot: options.slot,
-        within: process.upgrade_within,
+        within: process.upgrade.timeout,
         store: None,
     })
 }

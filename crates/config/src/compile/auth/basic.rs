@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use access::SubjectText;
 use access::basic::{BasicUser, BasicUsers};
+use settings::section::SettingsReader;
 
 use crate::compile::UsedNames;
 use crate::schema::traffic::AuthEntryInput;
-use crate::section::Reader;
 use crate::snapshot::BasicEntry;
 
 /// Returns the users of an entry; `None` if it is invalid.
-pub(super) fn basic(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<BasicEntry> {
+pub(super) fn basic(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<BasicEntry> {
     if !entry.users.is_given {
         entry.location.missing(reader, &["users"]);
     }

@@ -1,17 +1,17 @@
 //! Compiles the entries of `auth` with the type `forward`.
 
 use access::SubjectText;
+use settings::error::{Code, Problem};
+use settings::field::ValueList;
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use crate::compile::{link_local, upstream_tls};
-use crate::error::{Code, Problem};
-use crate::input::Input;
-use crate::schema::field::Values;
 use crate::schema::traffic::AuthEntryInput;
-use crate::section::Reader;
 use crate::snapshot::{Scheme, ServiceEntry};
 
 /// Returns the service of an entry; `None` if it is invalid.
-pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<ServiceEntry> {
+pub(super) fn forward(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<ServiceEntry> {
     if !entry.location.has("url") {
         entry.location.missing(reader, &["url"]);
     }
@@ -44,6 +44,6 @@ pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Ser
     })
 }
 
-fn names(list: &Values<String>) -> Box<[Box<str>]> {
+fn names(list: &ValueList<String>) -> Box<[Box<str>]> {
     list.list.iter().map(|Input { value, .. }| value.as_str().into()).collect()
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use access::jwt::Requirement;
+use settings::error::{Code, Problem};
+use settings::field::Either;
+use settings::input::Input;
+use settings::section::SettingsReader;
 
 use super::claims::{CLAIMS_MAX, check_count};
 use super::{AuthEntries, Verifier};
-use crate::error::{Code, Problem};
-use crate::input::Input;
-use crate::schema::field::Either;
 use crate::schema::traffic::{AlternativeInput, AuthInput, AuthMethodInput, AuthType, EntryType, KeyPlaceWord};
-use crate::section::Reader;
 use crate::snapshot::{Auth, JwtRule, KeyPlaces};
 
 /// Returns the authentication of a route. After a problem, the result is not used.
-pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
+pub(in crate::compile) fn of_route(reader: &SettingsReader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
     if !auth.location.has("any") {
         return method(reader, &auth.method, entries).unwrap_or(Auth::Key);
     }
@@ -74,7 +74,7 @@ fn decides_for(earlier: &Auth, next: &Auth) -> bool {
 }
 
 /// Returns the authentication with one credential; `None` if no entry verifies it, which has been reported.
-fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) -> Option<Auth> {
+fn method(reader: &SettingsReader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) -> Option<Auth> {
     if !auth.location.has("type") {
         auth.location.missing(reader, &["type"]);
     }

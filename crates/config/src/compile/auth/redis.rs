@@ -1,14 +1,13 @@
 //! Compiles an entry of `auth` whose keys are in Redis.
 
-use access::SubjectText;
-
-use crate::error::{Code, Problem};
 use crate::schema::traffic::AuthEntryInput;
-use crate::section::Reader;
 use crate::snapshot::RedisKeyEntry;
+use access::SubjectText;
+use settings::error::{Code, Problem};
+use settings::section::SettingsReader;
 
 /// Returns the entry without its plan; `None` if it is invalid. `has_redis` is whether the file has a Redis.
-pub(super) fn keys(reader: &Reader<'_>, entry: &AuthEntryInput, has_redis: bool) -> Option<RedisKeyEntry> {
+pub(super) fn keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput, has_redis: bool) -> Option<RedisKeyEntry> {
     let location = &entry.location;
     if location.has("keys") {
         let message = format!("`{}` has `keys` and `redis`", location.path);

@@ -1,14 +1,14 @@
 //! The issuers of subjects: the issuer of a token, or the name of an entry. They differ, so that no two clients are one
 //! subject.
 
-use crate::error::{Code, Problem};
-use crate::schema::field::Entries;
 use crate::schema::traffic::{AuthEntryInput, EntryType};
-use crate::section::Reader;
+use settings::error::{Code, Problem};
+use settings::field::Entries;
+use settings::section::SettingsReader;
 
 /// Reports an issuer of tokens that is also the name of another entry, if the subjects of that entry are of the same kind
 /// and have its name as their issuer: two persons could be one subject.
-pub(super) fn check(reader: &Reader<'_>, entries: &Entries<AuthEntryInput>) {
+pub(super) fn check(reader: &SettingsReader<'_>, entries: &Entries<AuthEntryInput>) {
     let of_type = |entry: &AuthEntryInput| entry.r#type.as_ref().map(|of_type| of_type.value);
     let name_is_issuer = |entry: &AuthEntryInput| match of_type(entry) {
         Some(EntryType::Key | EntryType::Forward) => true,

@@ -18,7 +18,7 @@ const SESSION: (Dimension, LimitSubject) = (Dimension::Address, LimitSubject::Wi
 /// Returns the address, the maximum of connections and the seconds of a call.
 fn bounds(source: &str) -> (String, u32, u64) {
     let control = snapshot(source).process.control;
-    (control.listen.to_string(), control.connections_max, control.call_timeout.as_secs())
+    (control.listen.to_string(), control.connections.max, control.call_timeout.as_secs())
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn keys_of_the_file_set_the_same_keys_of_control() {
 fn variables_take_precedence_over_both_names_of_a_key() {
     let read = |source: &str, variables: &[(&'static str, &'static str)]| {
         let environment = Environment::of(variables.iter().copied());
-        read_with(source, &environment).map(|loaded| loaded.snapshot.process.control.connections_max)
+        read_with(source, &environment).map(|loaded| loaded.snapshot.process.control.connections.max)
     };
     for source in ["max_connections: 7", "control: {connections: {max: 7}}"] {
         for name in ["MAX_CONNECTIONS", "TOLLGATE_MAX_CONNECTIONS", "TOLLGATE_CONTROL__CONNECTIONS__MAX"] {

@@ -450,7 +450,7 @@ fn errors_repeat_no_secret() {
 fn many_problems_are_bounded() {
     let source: String = (0..500).map(|index| format!("key{index}: 1\n")).collect();
     let error = read_text(&source).unwrap_err();
-    assert_eq!((error.problems.len(), error.more), (crate::error::PROBLEMS_MAX, 400));
+    assert_eq!((error.problems.len(), error.more), (settings::error::PROBLEMS_MAX, 400));
     assert!(error.to_string().ends_with("and 400 more"));
 }
 

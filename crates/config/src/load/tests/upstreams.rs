@@ -96,7 +96,7 @@ fn checks_and_ejections_are_read() {
     assert_eq!(probe(", health_check: {tcp: true}"), Some(HealthProbe::Tcp));
     assert_eq!(probe(", health_check: {grpc: pay.v1.Pay}"), Some(HealthProbe::Grpc { service: "pay.v1.Pay".into() }));
     assert_eq!(probe(""), None);
-    let rules = EjectionRules { failures: 5, time: Duration::from_secs(30), max_percent: 50 };
+    let rules = EjectionRules { failures: 5, time: Duration::from_secs(30), max: 50 };
     assert_eq!((upstream(", ejection: {}").ejection, upstream("").ejection), (Some(rules), None));
 }
 
@@ -160,7 +160,7 @@ fn retries_and_pools_are_read() {
     let rules = own.retry.as_deref().unwrap();
     assert_eq!(*rules.causes, [RetryCause::ServerErrors, RetryCause::Status(429), RetryCause::Timeout]);
     assert!([500, 511, 429].into_iter().all(|status| rules.includes_status(status)) && !rules.includes_status(400));
-    assert_eq!((own.pool.idle_max, own.pool.connections_max, own.pool.pending_max), (2, Some(9), 1_024));
+    assert_eq!((own.pool.idle, own.pool.max_connections, own.pool.pending), (2, Some(9), 1_024));
     for off in [", retry: {attempts: 0}", ", retry: {on: []}"] {
         assert_eq!(upstream(off).retry, None);
     }

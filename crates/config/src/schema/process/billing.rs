@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Day, Plan, Secret, SeriesForm, text, usd};
-
-use super::super::field::{
-    Entries, Values, default, list, maybe_nested, nested, optional, or_empty, required, sections,
-};
-use super::super::form::{Boolean, DurationForm, FILE, Refusal, Scalar, TextForm, Words, accept, bad};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{BillingReview, Origin, PaymentMethod, Scheme, TaxFraction};
+use access::{Day, Plan, Secret, SeriesForm, text, usd};
+use settings::field::{
+    Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections,
+};
+use settings::form::{Boolean, DurationForm, FILE, FormRefusal, Scalar, TextForm, Words, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -96,7 +95,7 @@ section! {
         /// The URL of the Snap API.
         snap: Input<Origin> = default(ENDPOINT, snap);
         /// The methods on the pages.
-        methods: Values<PaymentMethod> = list(METHOD, PaymentMethod::ALL.len(), "all").or(methods);
+        methods: ValueList<PaymentMethod> = list(METHOD, PaymentMethod::ALL.len(), "all").or(methods);
         /// The time in which a payment can be made.
         expiry: ExpiryInput = nested::<ExpiryInput>();
     }
@@ -173,7 +172,7 @@ const RATE: TextForm<TaxFraction> = TextForm {
         let ppm = text.strip_suffix('%').and_then(|number| usd::parse(number, 4).ok());
         let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok()).filter(|ppm| *ppm <= FRACTION_MAX);
         let rate = ppm.map(|numerator| TaxFraction { numerator, denominator: FRACTION_MAX });
-        rate.ok_or_else(|| Refusal::Bad("a percentage from 0% to 100%".to_owned()))
+        rate.ok_or_else(|| FormRefusal::Bad("a percentage from 0% to 100%".to_owned()))
     },
     shown: |rate| Value::Text(format!("{}%", usd::written(u64::from(rate.numerator), 4))),
     cell: "`0%` to `100%`",
@@ -186,7 +185,7 @@ const BASE: TextForm<TaxFraction> = TextForm {
         let part = |part: &str| part.parse::<u32>().ok().filter(|part| (1..=FRACTION_MAX).contains(part));
         let base = part(numerator).zip(part(denominator)).filter(|(numerator, denominator)| numerator <= denominator);
         let base = base.map(|(numerator, denominator)| TaxFraction { numerator, denominator });
-        base.ok_or_else(|| Refusal::Bad("a fraction of at most 1, such as 11/12".to_owned()))
+        base.ok_or_else(|| FormRefusal::Bad("a fraction of at most 1, such as 11/12".to_owned()))
     },
     shown: |base| Value::Text(format!("{}/{}", base.numerator, base.denominator)),
     cell: "fraction, `11/12`",
@@ -207,7 +206,7 @@ const RATE_MAX: u64 = 1_000_000_000_000_000;
 const USD_IDR: TextForm<u64> = TextForm {
     parse: |text| {
         let rate = usd::parse(text, RATE_PLACES).ok().filter(|rate| (1..=RATE_MAX).contains(rate));
-        rate.ok_or_else(|| Refusal::Bad("rupiah per dollar, with at most six decimal places: 16500".to_owned()))
+        rate.ok_or_else(|| FormRefusal::Bad("rupiah per dollar, with at most six decimal places: 16500".to_owned()))
     },
     shown: |rate| Value::Text(usd::written(*rate, RATE_PLACES)),
     cell: "rate, `16500`",

@@ -1,10 +1,10 @@
 //! The keys of `config`: the place of the configuration, if the file only starts the process.
 
-use super::super::field::optional;
-use super::super::form::{Scalar, TextForm, accept};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
+use settings::field::optional;
+use settings::form::{Scalar, TextForm, accept};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
 
 section! {
     ConfigSourceInput {

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use access::Secret;
-
-use super::super::field::{default, maybe_nested, optional};
-use super::super::form::{Refusal, Scalar, SizeForm, TextForm, Whole, accept, bad};
-use super::super::section;
-use super::{FOLDER, GIB, MIB};
-use crate::input::Input;
-use crate::settings::Value;
+use super::FOLDER;
+use crate::snapshot::process_keys::{GIB, MIB};
 use crate::snapshot::{NatsServer, Origin, Scheme};
-use crate::spec::Rule;
+use access::Secret;
+use settings::field::{default, maybe_nested, optional};
+use settings::form::{FormRefusal, Scalar, SizeForm, TextForm, Whole, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     ExportInput {
@@ -78,7 +78,7 @@ const URL: TextForm<Origin> = TextForm {
     parse: |text| match Origin::parse(text) {
         Ok(origin) if origin.scheme != Scheme::H2c && !text.contains('@') => Ok(origin),
         Ok(_) => Err(bad("http://HOST[:PORT][/PATH] or https://…, without a user")),
-        Err(error) => Err(Refusal::Bad(error.to_string())),
+        Err(error) => Err(FormRefusal::Bad(error.to_string())),
     },
     shown: |origin| Value::text(origin),
     cell: "URL",

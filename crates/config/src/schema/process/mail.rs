@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::field::{default, optional, required};
-use super::super::form::{DurationForm, FILE, Scalar, TextForm, bad};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
+use settings::field::{default, optional, required};
+use settings::form::{DurationForm, FILE, Scalar, TextForm, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+
 use crate::snapshot::{MailSender, SmtpServer};
 
 section! {

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use crate::snapshot::{Origin, Scheme, TraceLink, TraceSample};
 use access::{Secret, usd};
 use http::{HeaderName, HeaderValue};
-
-use super::super::field::{Map, default, optional, or_empty};
-use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, WordOr, accept, bad};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::{Origin, Scheme, TraceLink, TraceSample};
+use settings::field::{Map, default, optional, or_empty};
+use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, WordOr, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
 
 section! {
     TracesInput {
@@ -42,7 +41,7 @@ const OTLP: TextForm<Origin> = TextForm {
     parse: |text| match Origin::parse(text) {
         Ok(origin) if origin.scheme != Scheme::H2c => Ok(origin),
         Ok(_) => Err(bad("http://HOST[:PORT][/PATH] or https://…")),
-        Err(error) => Err(Refusal::Bad(error.to_string())),
+        Err(error) => Err(FormRefusal::Bad(error.to_string())),
     },
     shown: |origin| Value::text(origin),
     cell: "URL",

@@ -1,7 +1,9 @@
 //! The lists of keys in `docs/configuration.md`: each is between a comment that names its section and a final comment.
 
-use super::super::{RootInput, SectionInput};
-use crate::spec::{KeySpec, SectionSpec, Shape};
+use settings::section_input::SectionInput;
+use settings::spec::{KeySpec, SectionSpec, ValueShape};
+
+use super::super::RootInput;
 
 const BEGIN: &str = "<!-- keys: ";
 const END: &str = "<!-- end of keys -->";
@@ -67,8 +69,10 @@ fn find(path: &str) -> &'static SectionSpec {
     parts.fold(RootInput::SPEC, |spec, part| {
         let key = spec.key(part.trim_end_matches("[]")).unwrap_or_else(|| panic!("{path} is not a section"));
         match key.field.shape() {
-            Shape::Section(spec) | Shape::Sections(spec) => spec,
-            Shape::Single | Shape::List | Shape::Map | Shape::Later => panic!("{path} is not a section"),
+            ValueShape::Section(spec) | ValueShape::Sections(spec) => spec,
+            ValueShape::Single | ValueShape::List | ValueShape::Map | ValueShape::Later => {
+                panic!("{path} is not a section")
+            }
         }
     })
 }
@@ -81,14 +85,14 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
     for key in spec.keys() {
         let (path, name) = (joined(path, key.name), format!("{prefix}{}", key.name));
         let (nested, suffix) = match key.field.shape() {
-            Shape::Section(nested) => (Some(nested), ""),
-            Shape::Sections(nested) => (Some(nested), "[]"),
-            Shape::Single | Shape::List | Shape::Map | Shape::Later => (None, ""),
+            ValueShape::Section(nested) => (Some(nested), ""),
+            ValueShape::Sections(nested) => (Some(nested), "[]"),
+            ValueShape::Single | ValueShape::List | ValueShape::Map | ValueShape::Later => (None, ""),
         };
         let own = format!("{path}{suffix}");
         let same = |heading: &&&str| nested.is_some_and(|nested| covers(find_or_root(heading), nested));
         let heading = headings.iter().find(|heading| **heading == own).or_else(|| headings.iter().find(same));
-        let is_section = matches!(key.field.shape(), Shape::Section(_)) && !key.field.takes_single();
+        let is_section = matches!(key.field.shape(), ValueShape::Section(_)) && !key.field.takes_single();
         let is_row = !is_section || heading.is_some() && is_below;
         if is_row {
             let mark = if RootInput::SPEC.needs_restart(&path.replace("[]", "")) { "†" } else { "" };

@@ -3,26 +3,26 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::super::name::NAME;
+use super::UpstreamTlsInput;
+use super::forms::ANY_NAME;
+use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
+use crate::snapshot::ServiceUrl;
 use access::Secret;
 use access::basic::{BasicHash, USERS_MAX};
 use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, JwtKey};
 use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
-
-use super::super::field::{
-    Either, Entries, Map, Values, default, list, maybe_nested, nested, optional, required, sections, single_or_absent,
+use settings::field::{
+    Either, Entries, Map, ValueList, default, list, maybe_nested, nested, optional, required, sections,
+    single_or_absent,
 };
-use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
-use super::super::name::NAME;
-use super::super::{json, section};
-use super::UpstreamTlsInput;
-use super::forms::ANY_NAME;
-use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::ServiceUrl;
-use crate::spec::Rule;
+use settings::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
+use settings::input::Input;
+use settings::setting::Value;
+use settings::spec::Rule;
+use settings::{json, section};
 
 /// The values of `auth[].type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ section! {
         /// An access token, a key, a password, or the consent of a service.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The accepted algorithms, which fit the key.
-        algorithms: Values<Algorithm> =
+        algorithms: ValueList<Algorithm> =
             list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
         /// The secret of `HS256` (at least 32 bytes), `HS384` (48), `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
@@ -88,7 +88,7 @@ section! {
         /// The required `iss` of tokens, and the issuer of their subjects.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
         /// Tokens need one of these in `aud`.
-        audience: Values<String> = list(AUDIENCE, 16, "any").or_single();
+        audience: ValueList<String> = list(AUDIENCE, 16, "any").or_single();
         /// Maximum difference of clocks.
         leeway: Input<Duration> = default(LEEWAY, || Duration::from_secs(10));
         /// [Claims as headers](authentication.md#claims-as-headers) for upstreams, at most 16.
@@ -105,13 +105,13 @@ section! {
         /// With `type: forward`: the URL of the [service](authentication.md#services-that-decide).
         url: Option<Input<ServiceUrl>> = optional(SERVICE_URL, "");
         /// Response headers for upstreams. Routes accept them from no client.
-        headers_to_upstream: Values<String> = list(CLAIM_HEADER, HEADERS_MAX, "none");
+        headers_to_upstream: ValueList<String> = list(CLAIM_HEADER, HEADERS_MAX, "none");
         /// The response header with the subject.
         subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
         /// Maximum time for the service's response.
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
         /// Request headers by which a response with `max-age` is cached. They need `subject`.
-        cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
+        cache_by: ValueList<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
         /// The TLS to the service or issuer.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// With `type: key`, instead of `keys`: [keys in Redis](authentication.md#keys-in-redis).

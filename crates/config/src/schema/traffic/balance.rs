@@ -1,15 +1,15 @@
 //! The keys that choose among the backends of an upstream.
 
-use super::super::field::optional;
-use super::super::form::{Scalar, TextForm, Words, accept};
-use super::super::json::given;
-use super::super::section;
 use super::auth::CLAIM;
 use super::forms::HEADER;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
 use serde_json::{Value as Json, json};
+use settings::field::optional;
+use settings::form::{Scalar, TextForm, Words, accept};
+use settings::input::Input;
+use settings::json::given;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// The words of `strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

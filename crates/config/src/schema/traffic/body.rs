@@ -2,13 +2,12 @@
 
 use json_edits::Pointer;
 use serde_json::{Value as Json, json};
-
-use super::super::field::{Map, Values, list};
-use super::super::form::{Scalar, TextForm, accept, bad};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use settings::field::{Map, ValueList, list};
+use settings::form::{Scalar, TextForm, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// Maximum number of entries of each list.
 pub(crate) const EDITS_MAX: usize = 64;
@@ -20,7 +19,7 @@ section! {
         /// [JSON Pointers](routing.md#json-bodies) with new values.
         set: Vec<(String, Input<String>)> = Map::new(VALUE, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
         /// JSON Pointers to removed values.
-        remove: Values<Pointer> = list(POINTER, EDITS_MAX, "none");
+        remove: ValueList<Pointer> = list(POINTER, EDITS_MAX, "none");
         /// JSON Pointers to moved values.
         rename: Vec<(String, Input<Pointer>)> = Map::new(POINTER, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
         rules: Rule::Values(counts);

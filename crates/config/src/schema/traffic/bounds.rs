@@ -1,20 +1,19 @@
 //! The keys of `routes[].addresses` and `routes[].sizes`.
 
-use ipnet::IpNet;
-
-use super::super::field::{Values, list, optional};
-use super::super::form::SizeForm;
-use super::super::section;
 use super::forms::NETWORK;
-use crate::input::Input;
-use crate::spec::Rule;
+use ipnet::IpNet;
+use settings::field::{ValueList, list, optional};
+use settings::form::SizeForm;
+use settings::input::Input;
+use settings::section;
+use settings::spec::Rule;
 
 section! {
     AddressesInput {
         /// The networks whose clients may use the route.
-        allow: Values<Vec<IpNet>> = list(NETWORK, 256, "all").not_empty("at least one network");
+        allow: ValueList<Vec<IpNet>> = list(NETWORK, 256, "all").not_empty("at least one network");
         /// The networks whose clients may not, even within `allow`.
-        deny: Values<Vec<IpNet>> = list(NETWORK, 256, "none").not_empty("at least one network");
+        deny: ValueList<Vec<IpNet>> = list(NETWORK, 256, "none").not_empty("at least one network");
         rules: Rule::RequiredUnless("allow", &["deny"]);
     }
 }

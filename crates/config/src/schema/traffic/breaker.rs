@@ -1,33 +1,20 @@
-//! The keys of `circuit_breaker` and `upstreams[].ejection`.
+//! The keys of `circuit_breaker`.
 
 use std::time::Duration;
 
-use super::super::field::{default, optional};
-use super::super::form::{DurationForm, Refusal, Scalar, TextForm, Whole};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
+use settings::field::{default, optional};
+use settings::form::{DurationForm, FormRefusal, TextForm, Whole};
+use settings::input::Input;
+use settings::section;
 
-/// Maximum of the numbers of results that change the state of a breaker.
-const COUNT_MAX: u64 = 1_000;
-const COUNT: Whole<u32> = Whole::new(1, COUNT_MAX);
-const PERCENT: TextForm<u32> = TextForm {
-    parse: |text| {
-        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
-        let percent = percent.filter(|percent| (1..=100).contains(percent));
-        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 1% to 100%".to_owned()))
-    },
-    shown: |percent| Value::Text(format!("{percent}%")),
-    cell: "`1%` to `100%`",
-    pattern: "^0*([1-9][0-9]?|100)%$",
-    scalar: Scalar::Text,
-};
+use crate::snapshot::upstream::{COUNT, PERCENT};
+
 /// A share that may be nothing.
 pub(super) const SHARE: TextForm<u32> = TextForm {
     parse: |text| {
         let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
         let percent = percent.filter(|percent| (0..=100).contains(percent));
-        percent.ok_or_else(|| Refusal::Bad("a whole percentage from 0% to 100%".to_owned()))
+        percent.ok_or_else(|| FormRefusal::Bad("a whole percentage from 0% to 100%".to_owned()))
     },
     cell: "`0%` to `100%`",
     pattern: "^0*([0-9]|[1-9][0-9]|100)%$",
@@ -53,18 +40,5 @@ section! {
         half_open_requests: Input<u32> = default(COUNT, || 3);
         /// Successes after which the breaker closes.
         success_threshold: Input<u32> = default(COUNT, || 2);
-    }
-}
-
-section! {
-    /// The rules of ejections.
-    EjectionInput {
-        /// Consecutive failures that eject a backend.
-        failures: Input<u32> = default(COUNT, || 5);
-        /// Time of ejection, multiplied by the ejections in a row, at most 5 minutes.
-        time: Input<Duration> =
-            default(DurationForm::new(Duration::from_millis(100), Duration::from_secs(3_600)), || Duration::from_secs(30));
-        /// Maximum share of ejected backends. The last one stays.
-        max: Input<u32> = default(PERCENT, || 50);
     }
 }

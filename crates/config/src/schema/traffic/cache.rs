@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::field::{Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, SizeForm, Words};
-use super::super::section;
+use settings::field::{ValueList, default, list, optional};
+use settings::form::{Boolean, DurationForm, SizeForm, Words};
+use settings::input::Input;
+use settings::section;
+
 use super::forms::HEADER;
-use crate::input::Input;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -26,7 +27,7 @@ section! {
         /// Lifetime of responses without their own.
         ttl: Option<Input<Duration>> = optional(TTL, "none");
         /// Headers that distinguish responses, besides `Vary`.
-        vary: Values<String> = list(HEADER, 16, "none");
+        vary: ValueList<String> = list(HEADER, 16, "none");
         /// Memory for the route's responses. All routes together have the largest `size`.
         size: Input<u64> = default(SizeForm::new(64 * KIB, 1 << 40), || 64 * MIB);
         /// Maximum content of a stored response.

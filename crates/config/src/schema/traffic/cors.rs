@@ -2,28 +2,27 @@
 
 use std::time::Duration;
 
+use super::forms::METHOD;
+use crate::snapshot::AllowedOrigin;
 use http::HeaderName;
 use serde_json::{Value as Json, json};
-
-use super::super::field::{Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, Scalar, TextForm, accept, bad};
-use super::super::section;
-use super::forms::METHOD;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::AllowedOrigin;
-use crate::spec::Rule;
+use settings::field::{ValueList, default, list, optional};
+use settings::form::{Boolean, DurationForm, Scalar, TextForm, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     CorsInput {
         /// `https://example.com`, `https://*.example.com` (all hosts below), or `*` (all).
-        allowed_origins: Values<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
+        allowed_origins: ValueList<AllowedOrigin> = list(ALLOWED_ORIGIN, 64, "required").not_empty("at least one origin");
         /// The methods that pages may send.
-        allowed_methods: Values<String> = list(METHOD, 64, "all of the route");
+        allowed_methods: ValueList<String> = list(METHOD, 64, "all of the route");
         /// The headers that pages may send; `*` lacks `Authorization`.
-        allowed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
+        allowed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "none");
         /// The response headers that pages may read.
-        exposed_headers: Values<String> = list(NAME_OR_ALL, 64, "none");
+        exposed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "none");
         /// Whether pages may send cookies; no list may then have `*`.
         credentials: Input<bool> = default(Boolean, || false);
         /// How long browsers cache a preflight response.

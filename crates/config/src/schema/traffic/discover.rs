@@ -3,17 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use access::Secret;
-
-use super::super::field::{Values, default, list, maybe_nested, optional, required};
-use super::super::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
-use super::super::section;
 use super::UpstreamTlsInput;
 use super::forms::ANY_NAME;
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{Origin, Scheme};
-use crate::spec::Rule;
+use access::Secret;
+use settings::field::{ValueList, default, list, maybe_nested, optional, required};
+use settings::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// Maximum number of entries of `dns.servers`.
 const SERVERS_MAX: usize = 8;
@@ -106,7 +105,7 @@ const SCHEME: Words<Scheme> = Words::new(&[("http", Scheme::Http), ("https", Sch
 section! {
     DnsInput {
         /// The DNS servers, instead of the system's.
-        servers: Values<SocketAddr> = list(SERVER, SERVERS_MAX, "those of `/etc/resolv.conf`");
+        servers: ValueList<SocketAddr> = list(SERVER, SERVERS_MAX, "those of `/etc/resolv.conf`");
         /// Maximum time between look-ups. A TTL shortens it, to at least 1 s.
         refresh_max: Input<Duration> = default(REFRESH, || REFRESH_DEFAULT);
     }
@@ -129,7 +128,7 @@ section! {
 section! {
     EtcdInput {
         /// The servers of one cluster.
-        urls: Values<Origin> = list(SOURCE, SERVERS_MAX, "required").not_empty("at least one URL, such as https://etcd-1.internal:2379");
+        urls: ValueList<Origin> = list(SOURCE, SERVERS_MAX, "required").not_empty("at least one URL, such as https://etcd-1.internal:2379");
         /// The user, if the cluster requires authentication.
         user: Option<Input<String>> = optional(ANY_NAME, "none");
         /// The password of the user.

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
+use super::super::name::{NAME_EXPECTED, is_name};
+use crate::resolve::MOCK;
+use crate::snapshot::{
+    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
+};
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, bounds, usd};
 use ai::ProviderKind;
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
-
-use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
-use super::super::json;
-use super::super::name::{NAME_EXPECTED, is_name};
-use crate::resolve::MOCK;
-use crate::settings::Value;
-use crate::snapshot::{
-    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
-};
+use settings::form::{Except, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
+use settings::json;
+use settings::setting::Value;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -218,7 +217,11 @@ pub(super) const METHOD: Except<TextForm<String>> = Except(ANY_METHOD, "CONNECT"
 const ANY_METHOD: TextForm<String> = TextForm {
     parse: |method| {
         let expected = "a method in capitals: GET, POST";
-        if is_method(method) { Ok(method.to_owned()) } else { Err(Refusal::Near { expected, known: METHODS_KNOWN }) }
+        if is_method(method) {
+            Ok(method.to_owned())
+        } else {
+            Err(FormRefusal::Near { expected, known: METHODS_KNOWN })
+        }
     },
     shown: |method| Value::text(method),
     cell: "method",
@@ -252,7 +255,7 @@ pub(super) const HEADER: TextForm<String> = TextForm {
 };
 pub(super) const EVENTS: Words<Events> = Words::new(&[("folded", Events::Folded), ("rows", Events::Rows)]);
 pub(super) const BACKEND: TextForm<Origin> = TextForm {
-    parse: |url| Origin::parse(url).map_err(|error| Refusal::Bad(error.to_string())),
+    parse: |url| Origin::parse(url).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |origin| Value::text(origin),
     cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`",
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
@@ -262,7 +265,7 @@ pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
 /// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.
 const MONEY_PATTERN: &str = r"^0*([0-9]{1,9}|[1-8][0-9]{9}|9[0-1][0-9]{8}|92[0-1][0-9]{7}|922[0-2][0-9]{6}|9223[0-2][0-9]{5}|92233[0-6][0-9]{4}|922337[0-1][0-9]{3}|92233720[0-2][0-9]|922337203[0-5])(\.[0-9]{1,9}0*)? USD$|^0*9223372036(\.([0-7][0-9]{0,8}0*|8([0-4][0-9]{0,7}0*|5([0-3][0-9]{0,6}0*|4([0-6][0-9]{0,5}0*|7([0-6][0-9]{0,4}0*|7([0-4][0-9]{0,3}0*|5([0-7][0-9]{0,2}0*|8(0([0-6]0*|70*)?)?)?)?)?)?)?)?))? USD$";
 pub(super) const MONEY: TextForm<NanoUsd> = TextForm {
-    parse: |text| usd::parse_money(text).map_err(|error| Refusal::Bad(error.to_string())),
+    parse: |text| usd::parse_money(text).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |money| Value::Text(usd::written_money(*money)),
     cell: "`20 USD`",
     pattern: MONEY_PATTERN,

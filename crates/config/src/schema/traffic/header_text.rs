@@ -2,19 +2,18 @@
 
 use std::fmt;
 
+use super::forms::{FIELD_NAME_PATTERN, is_label};
 use access::Secret;
 use http::HeaderValue;
 use serde_json::{Value as Json, json};
-
-use super::super::field::{Field, Map};
-use super::super::form::{Form, Refusal, bad};
-use super::forms::{FIELD_NAME_PATTERN, is_label};
-use crate::input::Input;
-use crate::secret_text::names_secret;
-use crate::section::{Reader, Section};
-use crate::settings::{Listing, Value};
-use crate::spec::{Describe, Shape};
-use crate::yaml::{Kind, Node};
+use settings::field::{KeyField, Map};
+use settings::form::{Form, FormRefusal, bad};
+use settings::input::Input;
+use settings::secret_text::names_secret;
+use settings::section::{Section, SettingsReader};
+use settings::setting::{Listing, Value};
+use settings::spec::{Describe, ValueShape};
+use settings::yaml::{Kind, YamlNode};
 
 /// Longest value, in bytes.
 const LEN_MAX: usize = 4_096;
@@ -70,7 +69,7 @@ pub(super) struct HeaderTextForm;
 impl Form for HeaderTextForm {
     type Value = HeaderText;
 
-    fn parse(&self, text: &str) -> Result<HeaderText, Refusal> {
+    fn parse(&self, text: &str) -> Result<HeaderText, FormRefusal> {
         if let Some(reference) = text.strip_prefix(VAULT) {
             let pieces = credential(reference).ok_or_else(|| bad(EXPECTED_LABEL))?;
             return Ok(HeaderText { pieces, is_of_file: false });
@@ -100,7 +99,7 @@ impl Form for HeaderTextForm {
         json!({"anyOf": [text, {"type": ["number", "boolean"]}]})
     }
 
-    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<HeaderText>> {
+    fn read_node(&self, reader: &SettingsReader<'_>, node: &YamlNode, name: &str) -> Option<Input<HeaderText>> {
         let Kind::Scalar(text) = &node.kind else {
             return self.read_text(reader, &reader.text(node, name)?, name);
         };
@@ -110,7 +109,7 @@ impl Form for HeaderTextForm {
             (false, None) => marked(text),
             (false, Some(_)) => format!("{VAULT}{}", marked(text)),
         };
-        let marked = Node { at: node.at, kind: Kind::Scalar(text) };
+        let marked = YamlNode { at: node.at, kind: Kind::Scalar(text) };
         let input = self.read_text(reader, &reader.text(&marked, name)?, name)?;
         Some(Input { value: HeaderText { is_of_file, ..input.value }, source: input.source, foreign: input.foreign })
     }
@@ -176,7 +175,7 @@ impl HeaderTexts {
 }
 
 impl Describe for HeaderTexts {
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> ValueShape {
         self.0.shape()
     }
 
@@ -193,7 +192,7 @@ impl Describe for HeaderTexts {
     }
 }
 
-impl Field for HeaderTexts {
+impl KeyField for HeaderTexts {
     type Input = Vec<(String, Input<HeaderText>)>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {

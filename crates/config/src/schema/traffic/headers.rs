@@ -1,18 +1,17 @@
 //! The keys of `routes[].transformations`, and of those that change headers and statuses.
 
-use http::{HeaderName, StatusCode};
-use serde_json::{Value as Json, json};
-
-use super::super::field::{Map, Values, default, list, maybe_nested};
-use super::super::form::{Form, Refusal, Scalar, SizeForm, TextForm, accept, bad};
-use super::super::section;
 use super::body::BodyInput;
 use super::forms::FIELD_NAME_PATTERN;
 use super::header_text::{HeaderText, HeaderTexts};
 use super::rewrite::RewriteInput;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use http::{HeaderName, StatusCode};
+use serde_json::{Value as Json, json};
+use settings::field::{Map, ValueList, default, list, maybe_nested};
+use settings::form::{Form, FormRefusal, Scalar, SizeForm, TextForm, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     TransformationsInput {
@@ -28,7 +27,7 @@ section! {
         /// Another path and query ([rewrites](routing.md#rewrites)).
         rewrite: Option<RewriteInput> = maybe_nested::<RewriteInput>();
         /// [Headers](routing.md#headers) that are removed first.
-        remove_headers: Values<String> = list(REQUEST_NAME, HEADERS_MAX, "none");
+        remove_headers: ValueList<String> = list(REQUEST_NAME, HEADERS_MAX, "none");
         /// Headers that replace equal names, at most 24. `vault:LABEL` is a [credential](vault.md#credentials-of-upstreams).
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_request, EXPECTED);
         /// Headers that are added, at most 24.
@@ -44,7 +43,7 @@ section! {
 section! {
     ResponseTransformationsInput {
         /// [Headers](routing.md#headers) that are removed first.
-        remove_headers: Values<String> = list(RESPONSE_NAME, HEADERS_MAX, "none");
+        remove_headers: ValueList<String> = list(RESPONSE_NAME, HEADERS_MAX, "none");
         /// Headers that replace equal names, at most 24.
         add_headers: Vec<(String, Input<HeaderText>)> = HeaderTexts::new(is_of_response, EXPECTED);
         /// Headers that are added, at most 24.
@@ -89,7 +88,7 @@ const EXPECTED: &str =
 const REQUEST_NAME: TextForm<String> = name_form(|name| accept(name, is_of_request(name), EXPECTED));
 const RESPONSE_NAME: TextForm<String> = name_form(|name| accept(name, is_of_response(name), EXPECTED));
 
-const fn name_form(parse: fn(&str) -> Result<String, Refusal>) -> TextForm<String> {
+const fn name_form(parse: fn(&str) -> Result<String, FormRefusal>) -> TextForm<String> {
     TextForm { parse, shown: |name| Value::text(name), cell: "name", pattern: FIELD_NAME_PATTERN, scalar: Scalar::Any }
 }
 
@@ -154,7 +153,7 @@ const STATUS: StatusForm = StatusForm;
 impl Form for StatusForm {
     type Value = StatusCode;
 
-    fn parse(&self, text: &str) -> Result<StatusCode, Refusal> {
+    fn parse(&self, text: &str) -> Result<StatusCode, FormRefusal> {
         status(text).ok_or_else(|| bad("a status from 200 to 599, without 204, 205 and 304"))
     }
 

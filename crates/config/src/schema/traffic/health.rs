@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderName, HeaderValue};
-use serde_json::{Value as Json, json};
-
-use super::super::field::{Map, Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, accept};
-use super::super::section;
 use super::breaker::SHARE;
 use super::forms::FIELD_NAME_PATTERN;
 use super::route::FIELD_VALUE;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+use settings::field::{Map, ValueList, default, list, optional};
+use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, accept};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 const THRESHOLD: Whole<u32> = Whole::new(1, 100);
 const PATH: TextForm<String> = TextForm {
@@ -62,7 +61,7 @@ const STATUSES: TextForm<(u16, u16)> = TextForm {
         let status = |text: &str| text.parse().ok().filter(|status| (100..=599).contains(status));
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let range = status(first).zip(status(last)).filter(|(first, last)| first <= last);
-        range.ok_or_else(|| Refusal::Bad("a status or a range of statuses, such as 204 or 200-299".to_owned()))
+        range.ok_or_else(|| FormRefusal::Bad("a status or a range of statuses, such as 204 or 200-299".to_owned()))
     },
     shown: |(first, last)| Value::Text(if first == last { first.to_string() } else { format!("{first}-{last}") }),
     cell: "`204` or `200-299`",
@@ -100,7 +99,7 @@ section! {
         /// At or below this share of healthy backends, all get requests.
         panic: Input<u32> = default(SHARE, || 0);
         /// A program with arguments. Status 0 is healthy. Only in the file.
-        script: Values<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
+        script: ValueList<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
         rules: Rule::ExactlyOne(&["path", "tcp", "grpc", "script"]), Rule::Values(check_fields);
     }
 }

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
+use super::forms::MONEY;
 use access::{NanoUsd, text, usd};
 use insights::settings::{ROLE_CHARS_MAX, ROLES_MAX, RULES_MAX, TODAY_MAX, VALUES_MAX};
 use insights::{Class, Ratio};
 use serde_json::{Value as Json, json};
-
-use super::super::field::{Entries, Values, default, list, maybe_nested, nested, optional, required, sections};
-use super::super::form::{Boolean, DurationForm, Refusal, Scalar, TextForm, Whole, Words, accept, bad};
-use super::super::section;
-use super::forms::MONEY;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
+use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, Words, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// Maximum number of entries of `insights.tests`, because each load runs them.
 const TESTS_MAX: usize = 1_000;
@@ -55,19 +54,19 @@ section! {
 section! {
     ClassConditionsInput {
         /// Programs, such as `codex`.
-        client: Values<String> = list(RULE_NAME, VALUES_MAX, "any");
+        client: ValueList<String> = list(RULE_NAME, VALUES_MAX, "any");
         /// Names of configured routes.
-        route: Values<String> = list(RULE_NAME, VALUES_MAX, "any");
+        route: ValueList<String> = list(RULE_NAME, VALUES_MAX, "any");
         /// Formats of LLM requests, such as `chat`; `none` for ordinary APIs.
-        format: Values<String> = list(RULE_NAME, VALUES_MAX, "any");
+        format: ValueList<String> = list(RULE_NAME, VALUES_MAX, "any");
         /// Names of models, as clients request them.
-        model: Values<String> = list(RULE_NAME, VALUES_MAX, "any");
+        model: ValueList<String> = list(RULE_NAME, VALUES_MAX, "any");
         /// Range of the status.
         status: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
         /// Whether the response was streamed.
         streamed: Option<Input<bool>> = optional(Boolean, "");
         /// Uses of the client's tools.
-        tools: Values<&'static str> = list(TOOLS, VALUES_MAX, "any");
+        tools: ValueList<&'static str> = list(TOOLS, VALUES_MAX, "any");
         /// Range of the number of LLM requests of the key on the day; the number is 0 in a session and without a key.
         requests_per_key: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
         /// Range of the number of requests of the session on the day.
@@ -139,7 +138,7 @@ section! {
 section! {
     SignoffInput {
         /// The roles that must all approve a day.
-        roles: Values<String> = list(ROLE, ROLES_MAX, "`team_lead`, `finance`").or(roles).not_empty("at least one role");
+        roles: ValueList<String> = list(ROLE, ROLES_MAX, "`team_lead`, `finance`").or(roles).not_empty("at least one role");
     }
 }
 
@@ -190,7 +189,7 @@ const TIMEZONE: TextForm<String> = TextForm {
         let is_zone =
             zone.contains('/') && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
         if is_zone {
-            Err(Refusal::NotYet(|name, zone| format!("`{name}: {zone}`")))
+            Err(FormRefusal::NotYet(|name, zone| format!("`{name}: {zone}`")))
         } else {
             accept(zone, zone == UTC, UTC)
         }

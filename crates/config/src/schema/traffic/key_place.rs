@@ -1,10 +1,10 @@
 //! The keys of `routes[].auth.from`.
 
-use super::super::field::{OneOrMore, optional_one_or_more, required};
-use super::super::form::{Scalar, TextForm, Words, accept};
-use super::super::section;
-use crate::input::Input;
-use crate::settings::Value;
+use settings::field::{OneOrMore, optional_one_or_more, required};
+use settings::form::{Scalar, TextForm, Words, accept};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
 
 /// The words of `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
+use super::super::process::{LIMIT, WINDOW};
+use super::auth::{CLAIM, ClaimInput};
+use super::forms::HEADER;
+use crate::snapshot::LimitSubject;
 use access::Plan;
 use meter::window;
 use serde_json::{Value as Json, json};
-
-use super::super::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
-use super::super::form::{Form, Refusal, Words};
-use super::super::json::given;
-use super::super::process::{LIMIT, WINDOW};
-use super::super::section;
-use super::auth::{CLAIM, ClaimInput};
-use super::forms::HEADER;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::LimitSubject;
-use crate::spec::Rule;
+use settings::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
+use settings::form::{Form, FormRefusal, Words};
+use settings::input::Input;
+use settings::json::given;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// The words of `dimension`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,12 +203,12 @@ struct TierForm;
 impl Form for TierForm {
     type Value = TierValue;
 
-    fn parse(&self, text: &str) -> Result<TierValue, Refusal> {
+    fn parse(&self, text: &str) -> Result<TierValue, FormRefusal> {
         if text == "plan" {
             return Ok(TierValue::Plan);
         }
         let expected = format!("`plan` for `by`, and a whole number from 1 to {} for each plan", window::LIMIT_MAX);
-        LIMIT.parse(text).map(TierValue::Limit).map_err(|_| Refusal::Bad(expected))
+        LIMIT.parse(text).map(TierValue::Limit).map_err(|_| FormRefusal::Bad(expected))
     }
 
     fn shown(&self, value: &TierValue) -> Value {

@@ -1,15 +1,14 @@
 //! The keys of `routes[]` that select requests: paths, and conditions on headers and query parameters.
 
-use http::HeaderName;
-
-use super::super::field::{MapKeys, MapOf, OneOrMore, map_of, one_or_more, optional};
-use super::super::form::{Boolean, Refusal, Scalar, TextForm, accept, bad};
-use super::super::section;
 use super::forms::{FIELD_NAME_PATTERN, PATH};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{PathMatch, Pattern, Template};
-use crate::spec::Rule;
+use http::HeaderName;
+use settings::field::{MapKeys, MapOf, OneOrMore, map_of, one_or_more, optional};
+use settings::form::{Boolean, FormRefusal, Scalar, TextForm, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     PathInput {
@@ -88,7 +87,7 @@ pub(super) const PARAMETER_TEXT: TextForm<String> = TextForm {
 };
 
 pub(super) const REGEX: TextForm<Pattern> = TextForm {
-    parse: |text| Pattern::parse(text).map_err(|error| Refusal::Bad(error.to_string())),
+    parse: |text| Pattern::parse(text).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |pattern| Value::text(pattern),
     cell: "regular expression",
     pattern: r"^[\s\S]{1,1024}$",

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::field::{Entries, Values, default, list, maybe_nested, nested, optional, required, sections};
-use super::super::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
-use super::super::section;
+use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
+use settings::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+
 use super::{ANY_NAME, MODEL};
-use crate::input::Input;
-use crate::settings::Value;
+use crate::snapshot::fallback::CooldownInput;
 use crate::snapshot::{FallbackCause, TARGETS_MAX, TargetStrategy};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -98,17 +100,6 @@ section! {
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(5));
         /// The [failures](fallback.md#failures) before another attempt.
-        on: Values<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
-    }
-}
-
-section! {
-    CooldownInput {
-        /// Consecutive failures that leave a target out.
-        failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
-        /// How long, multiplied by the number of times in a row.
-        time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
-        /// The longest such time.
-        max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
+        on: ValueList<FallbackCause> = list(CAUSE, 64, "all but `context`, with `408` and `429`").or(|| FallbackCause::DEFAULT.to_vec());
     }
 }

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
+use super::forms::ANY_NAME;
 use access::money::{Money, UnitPrice};
 use access::plan_price::{
     CHARGE_MODELS_MAX, CHARGE_NAME_CHARS_MAX, CHARGES_MAX, MARKUP_PPM_MAX, TIERS_MAX, TRIAL_DAYS_MAX,
 };
 use access::{BillingInterval, ChargeMetric, NanoUsd, text, usd};
-
-use super::super::field::{Entries, Values, list, optional, required, sections};
-use super::super::form::{DurationForm, Refusal, Scalar, TextForm, Whole, Words, accept};
-use super::super::section;
-use super::forms::ANY_NAME;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use settings::field::{Entries, ValueList, list, optional, required, sections};
+use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole, Words, accept};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 /// One day, in which trials are counted.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -46,7 +45,7 @@ section! {
         /// A price per unit, per unit of a tier, or per begun package. Not for `cost`.
         model: Option<Input<ChargeModelWord>> = optional(MODEL, "`per_unit`");
         /// Only usage of these models.
-        models: Values<String> = list(ANY_NAME, CHARGE_MODELS_MAX, "all usage");
+        models: ValueList<String> = list(ANY_NAME, CHARGE_MODELS_MAX, "all usage");
         /// Free units per period; dollars for `cost`.
         included: Option<Input<Included>> = optional(INCLUDED, "none");
         /// The price of a unit or package.
@@ -103,14 +102,14 @@ const MODEL: Words<ChargeModelWord> = Words::new(&[
 ]);
 const TRIAL: DurationForm = DurationForm::new(DAY, Duration::from_secs(86_400 * TRIAL_DAYS_MAX as u64));
 const PRICE: TextForm<Money> = TextForm {
-    parse: |text| Money::parse(text).map_err(|error| Refusal::Bad(error.to_string())),
+    parse: |text| Money::parse(text).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |price| Value::text(price),
     cell: "money, `150000 IDR`",
     pattern: r"^[0-9]+(\.[0-9]+)? (IDR|USD)$",
     scalar: Scalar::Text,
 };
 const UNIT: TextForm<UnitPrice> = TextForm {
-    parse: |text| UnitPrice::parse(text).map_err(|error| Refusal::Bad(error.to_string())),
+    parse: |text| UnitPrice::parse(text).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |price| Value::text(price),
     cell: "money, `0.5 IDR`",
     pattern: r"^[0-9]+(\.[0-9]+)? (IDR|USD)$",
@@ -120,7 +119,7 @@ const INCLUDED: TextForm<Included> = TextForm {
     parse: |text| {
         let units = text.parse().ok().filter(|units| *units <= COUNT_MAX).map(Included::Units);
         let money = || usd::parse_money(text).ok().map(Included::Money);
-        units.or_else(money).ok_or_else(|| Refusal::Bad("a whole number, or dollars such as \"5 USD\"".to_owned()))
+        units.or_else(money).ok_or_else(|| FormRefusal::Bad("a whole number, or dollars such as \"5 USD\"".to_owned()))
     },
     shown: |included| match included {
         Included::Units(units) => Value::Number(*units),
@@ -145,7 +144,7 @@ const MARKUP: TextForm<u32> = TextForm {
     parse: |text| {
         let ppm = text.strip_suffix('%').and_then(|number| usd::parse(number, 4).ok());
         let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok()).filter(|ppm| *ppm <= MARKUP_PPM_MAX);
-        ppm.ok_or_else(|| Refusal::Bad("a percentage from 0% to 1000%".to_owned()))
+        ppm.ok_or_else(|| FormRefusal::Bad("a percentage from 0% to 1000%".to_owned()))
     },
     shown: |ppm| Value::Text(format!("{}%", usd::written(u64::from(*ppm), PPM_PER_PERCENT.ilog10() as usize))),
     cell: "`0%` to `1000%`",

@@ -1,17 +1,16 @@
 //! The keys of `tests[]`.
 
-use http::{HeaderName, HeaderValue};
-use serde_json::{Value as Json, json};
-
-use super::super::field::{Map, nested, optional, required};
-use super::super::form::{Scalar, TextForm, Whole, bad};
-use super::super::section;
 use super::forms::{ANY_NAME, FIELD_NAME_PATTERN};
 use super::route::FIELD_VALUE;
 use crate::explain::WrittenRequest;
-use crate::input::Input;
-use crate::settings::Value;
-use crate::spec::Rule;
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+use settings::field::{Map, nested, optional, required};
+use settings::form::{Scalar, TextForm, Whole, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     RequestTestInput {

@@ -1,15 +1,16 @@
-//! The keys of `upstreams[].retry`, `upstreams[].pool` and `routes[].timeouts`.
+//! The keys of `upstreams[].retry` and `routes[].timeouts`.
 
 use std::time::Duration;
 
-use super::super::field::{Values, default, list, optional};
-use super::super::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
-use super::super::section;
+use settings::field::{ValueList, default, list, optional};
+use settings::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+
 use super::breaker::SHARE;
 use super::{KIB, MIB};
-use crate::input::Input;
-use crate::settings::Value;
-use crate::snapshot::{PoolRules, RetryCause};
+use crate::snapshot::RetryCause;
 
 const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(60));
 /// The time of a whole request, or none.
@@ -43,7 +44,7 @@ section! {
         /// The longest pause; a longer `Retry-After` ends the attempts.
         max_backoff: Input<Duration> = default(BACKOFF, || Duration::from_secs(1));
         /// The failures that are retried. 503 includes gRPC status 14.
-        on: Values<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
+        on: ValueList<RetryCause> = list(CAUSE, 64, "`connect`, `reset`, `502`, `503`, `504`").or(causes);
         /// Maximum share of retries in the requests in flight; three are always allowed.
         budget: Input<u32> = default(SHARE, || 20);
         /// Maximum body kept for a retry.
@@ -55,20 +56,6 @@ section! {
 fn causes() -> Vec<RetryCause> {
     let statuses = [502, 503, 504].map(RetryCause::Status);
     [RetryCause::Connect, RetryCause::Reset].into_iter().chain(statuses).collect()
-}
-
-section! {
-    PoolInput {
-        /// Maximum of idle connections to each backend, per worker.
-        idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::DEFAULT.idle_max);
-        /// Time after which an idle connection is closed.
-        idle_timeout: Input<Duration> =
-            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share.
-        max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
-        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
-        pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending_max);
-    }
 }
 
 section! {

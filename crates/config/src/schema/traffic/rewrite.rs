@@ -1,14 +1,15 @@
 //! The keys of `routes[].transformations`.
 
-use super::super::field::{Either, Map, Values, list, maybe_nested, nested, optional, single_or_absent};
-use super::super::form::{Scalar, TextForm, accept};
-use super::super::section;
+use settings::field::{Either, Map, ValueList, list, maybe_nested, nested, optional, single_or_absent};
+use settings::form::{Scalar, TextForm, accept};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
+
 use super::forms::PATH;
 use super::matches::{PARAMETER_TEXT, PATH_MATCH, REGEX, is_parameter};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{PathMatch, Pattern, UpstreamHost};
-use crate::spec::Rule;
 
 section! {
     RewriteInput {
@@ -39,7 +40,7 @@ section! {
         add: Vec<(String, Input<String>)> =
             Map::new(PARAMETER_TEXT, is_parameter, "a name of 1 to 128 characters, not encoded", r"^[\s\S]{1,128}$");
         /// The names of parameters that are removed.
-        remove: Values<String> = list(PARAMETER_NAME, 64, "none");
+        remove: ValueList<String> = list(PARAMETER_NAME, 64, "none");
     }
 }
 

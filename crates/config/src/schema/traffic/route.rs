@@ -1,16 +1,6 @@
 //! The keys of `routes[]`.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::{Value as Json, json};
-
-use super::super::field::{
-    Either, Entries, Map, MapEntry, Sections, Values, default, list, maybe_nested, nested, optional, sections, short,
-    single_or_absent,
-};
-use super::super::form::{Form as _, Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::name::NAME;
-use super::super::section;
 use super::auth::{AUTH_TYPE, AuthInput};
 use super::balance::{STRATEGY, StrategyWord};
 use super::bounds::{AddressesInput, RouteSizesInput};
@@ -23,23 +13,32 @@ use super::matches::{ConditionInput, HEADERS, MATCHES_MAX, PATH_MATCH, PATHS, Pa
 use super::retry::RouteTimeoutsInput;
 use super::rewrite::PathRewriteInput;
 use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
-use crate::input::Input;
-use crate::settings::Value;
 use crate::snapshot::{ContentCoding, Events, HostMatch, PathMatch, Upgrade};
-use crate::spec::Rule;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value as Json, json};
+use settings::field::{
+    Either, Entries, Map, MapEntry, Sections, ValueList, default, list, maybe_nested, nested, optional, sections,
+    short, single_or_absent,
+};
+use settings::form::{Form as _, Scalar, TextForm, Whole, Words, accept, bad};
+use settings::input::Input;
+use settings::section;
+use settings::setting::Value;
+use settings::spec::Rule;
 
 section! {
     RouteInput {
         /// The name in logs and metrics.
         name: Option<Input<String>> = optional(NAME, "host and path");
         /// `api.example.com`, or `*.example.com` for all hosts below, without a port.
-        host: Values<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
+        host: ValueList<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
         /// `/users`, `/users/{id}`, `/files/{*rest}`; see [paths](routing.md#paths).
         path: Vec<Either<PathMatch, PathInput>> = PATHS;
         /// The [listeners](routing.md#listeners) of the route, by name.
-        listen: Values<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
+        listen: ValueList<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
         /// The methods, in capitals. `GET` includes HEAD.
-        methods: Values<String> =
+        methods: ValueList<String> =
             list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
         /// [Conditions](routing.md#headers-and-query-parameters): a value, `{present: true}` or `{regex: "^a"}`.
         headers: Vec<MapEntry<String, ConditionInput>> = HEADERS;
@@ -60,9 +59,9 @@ section! {
         /// Usage as counts per minute, or one row per request.
         events: Input<Events> = default(EVENTS, || Events::Folded);
         /// [Trusted headers](#headers-that-backends-trust) that clients may send.
-        allow_headers: Values<String> = list(HEADER, 64, "none");
+        allow_headers: ValueList<String> = list(HEADER, 64, "none");
         /// The protocols of [tunnels](routing.md#websockets).
-        upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
+        upgrades: ValueList<Upgrade> = list(PROTOCOL, 1, "none");
         /// A [rate limit](rate-limits.md) of each client.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
         /// [Rate limits](rate-limits.md) of the route, besides those of all routes.
@@ -83,7 +82,7 @@ section! {
         /// Bounds of requests, instead of those of all routes.
         sizes: Option<RouteSizesInput> = maybe_nested::<RouteSizesInput>();
         /// Codings of [compressed responses](compression.md), preferred first.
-        compression: Values<ContentCoding> = list(CODING, 3, "none");
+        compression: ValueList<ContentCoding> = list(CODING, 3, "none");
         /// The [cache of responses](cache.md).
         cache: Option<CacheInput> = maybe_nested::<CacheInput>();
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),

@@ -1,11 +1,12 @@
 //! The list of `routes[].upstreams`.
 
-use super::super::field::{default, maybe_nested, required};
-use super::super::form::Whole;
-use super::super::section;
+use settings::field::{default, maybe_nested, required};
+use settings::form::Whole;
+use settings::input::Input;
+use settings::section;
+
 use super::forms::ANY_NAME;
 use super::headers::TransformationsInput;
-use crate::input::Input;
 
 /// Maximum number of upstreams of a route.
 pub(super) const UPSTREAMS_MAX: usize = 32;

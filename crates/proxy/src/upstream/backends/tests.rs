@@ -140,7 +140,7 @@ fn a_backend_that_is_new_beside_others_starts_with_a_part_of_its_share() {
 
 #[test]
 fn workers_together_never_eject_the_last_two_backends() {
-    let ejection = Some(EjectionRules { failures: 1, time: Duration::from_secs(3_600), max_percent: 100 });
+    let ejection = Some(EjectionRules { failures: 1, time: Duration::from_secs(3_600), max: 100 });
     let rules = BackendRules { ejection, ..BackendRules::default() };
     for _ in 0..200 {
         let backends = Backends::new(Metrics::new());

@@ -26,7 +26,7 @@ impl TwoWorkers {
     async fn new(connections_max: u32, wanted: &Arc<Notify>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let rules = PoolRules { connections_max: Some(connections_max), ..PoolRules::DEFAULT };
+        let rules = PoolRules { max_connections: Some(connections_max), ..PoolRules::DEFAULT };
         let bounds = PoolBounds { rules, limit: ConnectionLimit::of(&rules, wanted), workers: 2 };
         let origin = Origin::parse(&format!("http://{address}")).unwrap();
         let pools = [Rc::<Pools>::default(), Rc::<Pools>::default()];

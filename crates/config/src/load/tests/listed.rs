@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::{Value as Json, json};
+use settings::section_input::SectionInput;
+use settings::setting::{Setting, Value};
+use settings::spec::{SectionSpec, ValueShape};
 
-use super::*;
 use crate::flags::Flags;
 use crate::json_schema;
 use crate::load::{Sources, load_text};
-use crate::schema::{RootInput, SectionInput};
-use crate::spec::{SectionSpec, Shape};
+use crate::schema::RootInput;
 use crate::{ConfigError, Environment};
 
 mod cases;
@@ -51,12 +52,12 @@ fn add_keys(spec: &'static SectionSpec, section: &str, keys: &mut Vec<(String, J
     for key in spec.keys() {
         let (path, schema) = (format!("{section}{}", key.name), key.field.schema());
         match key.field.shape() {
-            Shape::List => keys.push((format!("{path}[0]"), schema["items"].clone())),
-            Shape::Map => keys.push((format!("{path}.proxy"), schema["additionalProperties"].clone())),
-            Shape::Section(spec) => add_keys(spec, &format!("{path}."), keys),
-            Shape::Sections(spec) => add_keys(spec, &format!("{path}[0]."), keys),
-            Shape::Single => {}
-            Shape::Later => panic!("{path} is of this version"),
+            ValueShape::List => keys.push((format!("{path}[0]"), schema["items"].clone())),
+            ValueShape::Map => keys.push((format!("{path}.proxy"), schema["additionalProperties"].clone())),
+            ValueShape::Section(spec) => add_keys(spec, &format!("{path}."), keys),
+            ValueShape::Sections(spec) => add_keys(spec, &format!("{path}[0]."), keys),
+            ValueShape::Single => {}
+            ValueShape::Later => panic!("{path} is of this version"),
         }
         if key.field.takes_single() {
             keys.push((path, schema));

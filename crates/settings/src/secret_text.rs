@@ -15,7 +15,7 @@ const PROVIDER_KEYS: [&str; 5] = ["sk-", "sk_", "AIza", "gsk_", "xai-"];
 /// Returns the byte at which a comment of the line begins, if it contains a text in the form of a secret: a key of
 /// Tollgate or of a provider, a signed token, a private key, a URL with a password, or the value of a key such as
 /// `secret`. A `#` within a quoted text counts as a comment.
-pub(crate) fn secret_comment(line: &str) -> Option<usize> {
+pub fn secret_comment(line: &str) -> Option<usize> {
     let begins = |at: &usize| line.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']));
     let at = line.match_indices('#').map(|(at, _)| at).find(begins)?;
     let comment = line.get(at + 1..)?;
@@ -23,7 +23,7 @@ pub(crate) fn secret_comment(line: &str) -> Option<usize> {
 }
 
 /// Returns the byte offsets of each secret's key and of its value, on one line.
-pub(crate) fn secret_values(line: &str) -> Vec<(usize, usize)> {
+pub fn secret_values(line: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (colon, _) in line.match_indices(':') {
         let before = line.get(..colon).unwrap_or("").trim_end().trim_end_matches(['"', '\'']);
@@ -42,7 +42,7 @@ pub(crate) fn secret_values(line: &str) -> Vec<(usize, usize)> {
 }
 
 /// Whether a key that does not exist may have been meant for a secret: a part of its name is, or resembles, a word for one.
-pub(crate) fn names_secret(name: &str) -> bool {
+pub fn names_secret(name: &str) -> bool {
     const WORDS: [&str; 12] = [
         "credential",
         "credentials",

@@ -4,38 +4,41 @@ use std::marker::PhantomData;
 
 use serde_json::{Value as Json, json};
 
-use super::super::form::Form;
-use super::super::{SectionInput, json};
-use super::{Either, Field};
+use super::{Either, KeyField};
 use crate::error::At;
-use crate::input::{Input, Source};
+use crate::form::Form;
+use crate::input::{Input, ValueSource};
+use crate::json;
 use crate::section::Section;
-use crate::settings::{Listing, Value};
-use crate::spec::{Describe, Shape};
-use crate::yaml::{Kind, Node};
+use crate::section_input::SectionInput;
+use crate::setting::{Listing, Value};
+use crate::spec::{Describe, ValueShape};
+use crate::yaml::{Kind, YamlNode};
 
 /// The mappings of one list.
 #[derive(Debug, Clone)]
-pub(crate) struct Entries<S> {
+pub struct Entries<S> {
     /// Whether the list is given; it may be empty.
-    pub(crate) is_given: bool,
-    pub(crate) list: Vec<S>,
+    pub is_given: bool,
+    /// The mappings of the list.
+    pub list: Vec<S>,
 }
 
 /// A list of mappings.
-pub(crate) struct Sections<S> {
+pub struct Sections<S> {
     absent: &'static str,
     /// Describes a valid list, if an empty one is invalid.
     empty_expected: Option<&'static str>,
     entries_max: Option<usize>,
     /// Whether the list is required, and a key of a later version that replaces it.
     required_unless: Option<&'static str>,
-    /// The schema of entries that are single values, which [`short_forms`](crate::short_forms) replaces by sections.
+    /// The schema of entries that are single values, which are replaced by sections before they are read.
     single: Option<fn() -> Json>,
     section: PhantomData<fn() -> S>,
 }
 
-pub(crate) const fn sections<S: SectionInput>(absent: &'static str) -> Sections<S> {
+/// A key with a list of mappings; `absent` describes an absent list.
+pub const fn sections<S: SectionInput>(absent: &'static str) -> Sections<S> {
     Sections {
         absent,
         empty_expected: None,
@@ -47,37 +50,39 @@ pub(crate) const fn sections<S: SectionInput>(absent: &'static str) -> Sections<
 }
 
 impl<S> Sections<S> {
-    pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
+    /// The list has at least one entry.
+    pub const fn not_empty(mut self, expected: &'static str) -> Self {
         self.empty_expected = Some(expected);
         self
     }
 
-    pub(crate) const fn at_most(mut self, entries_max: usize) -> Self {
+    /// The list has at most this number of entries.
+    pub const fn at_most(mut self, entries_max: usize) -> Self {
         self.entries_max = Some(entries_max);
         self
     }
 
     /// The list is required.
-    pub(crate) const fn required(self) -> Self {
+    pub const fn required(self) -> Self {
         self.required_unless("")
     }
 
     /// Entries may be single values of this schema.
-    pub(crate) const fn or_singles(mut self, single: fn() -> Json) -> Self {
+    pub const fn or_singles(mut self, single: fn() -> Json) -> Self {
         self.single = Some(single);
         self
     }
 
     /// The list is required, unless `key`, which belongs to a later version, is given.
-    pub(crate) const fn required_unless(mut self, key: &'static str) -> Self {
+    pub const fn required_unless(mut self, key: &'static str) -> Self {
         self.required_unless = Some(key);
         self
     }
 }
 
 impl<S: SectionInput> Describe for Sections<S> {
-    fn shape(&self) -> Shape {
-        Shape::Sections(S::SPEC)
+    fn shape(&self) -> ValueShape {
+        ValueShape::Sections(S::SPEC)
     }
 
     fn cell(&self) -> String {
@@ -107,17 +112,17 @@ impl<S: SectionInput> Describe for Sections<S> {
     }
 }
 
-impl<S: SectionInput> Field for Sections<S> {
+impl<S: SectionInput> KeyField for Sections<S> {
     type Input = Entries<S>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Entries<S> {
         let given = section.get(key);
-        if let (Some(Node { at, kind: Kind::List(items) }), Some(expected)) = (given, self.empty_expected)
+        if let (Some(YamlNode { at, kind: Kind::List(items) }), Some(expected)) = (given, self.empty_expected)
             && items.is_empty()
         {
             section.reader().bad(*at, &section.name(key), expected);
         }
-        if let (Some(Node { kind: Kind::List(items), .. }), Some(max)) = (given, self.entries_max)
+        if let (Some(YamlNode { kind: Kind::List(items), .. }), Some(max)) = (given, self.entries_max)
             && let Some(first) = items.get(max)
         {
             section.reader().bad(first.at, &section.name(key), format!("at most {max} entries"));
@@ -132,26 +137,27 @@ impl<S: SectionInput> Field for Sections<S> {
     fn show(&self, input: &Entries<S>, key: &str, listing: &mut Listing<'_>) {
         input.list.iter().for_each(|entry| entry.show(listing));
         if input.list.is_empty() {
-            listing.put(key, Value::Empty([]), &Source::Default);
+            listing.put(key, Value::Empty([]), &ValueSource::Default);
         }
     }
 }
 
 /// A list, not empty, of single values and of mappings.
-pub(crate) struct SinglesOrSections<F, S> {
+pub struct SinglesOrSections<F, S> {
     form: F,
     /// A description of a list that is not empty.
     expected: &'static str,
     section: PhantomData<fn() -> S>,
 }
 
-pub(crate) const fn entries<F: Form, S: SectionInput>(form: F, expected: &'static str) -> SinglesOrSections<F, S> {
+/// A key with a list, not empty, of single values and of mappings.
+pub const fn entries<F: Form, S: SectionInput>(form: F, expected: &'static str) -> SinglesOrSections<F, S> {
     SinglesOrSections { form, expected, section: PhantomData }
 }
 
 impl<F: Form, S: SectionInput> Describe for SinglesOrSections<F, S> {
-    fn shape(&self) -> Shape {
-        Shape::Sections(S::SPEC)
+    fn shape(&self) -> ValueShape {
+        ValueShape::Sections(S::SPEC)
     }
 
     fn cell(&self) -> String {
@@ -168,12 +174,12 @@ impl<F: Form, S: SectionInput> Describe for SinglesOrSections<F, S> {
     }
 }
 
-impl<F: Form, S: SectionInput> Field for SinglesOrSections<F, S> {
+impl<F: Form, S: SectionInput> KeyField for SinglesOrSections<F, S> {
     type Input = Vec<Either<F::Value, S>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
         let reader = section.reader();
-        if let Some(Node { at, kind: Kind::List(items) }) = section.get(key)
+        if let Some(YamlNode { at, kind: Kind::List(items) }) = section.get(key)
             && items.is_empty()
         {
             reader.bad(*at, &section.name(key), self.expected);
@@ -201,13 +207,14 @@ impl<F: Form, S: SectionInput> Field for SinglesOrSections<F, S> {
 
 /// The single values of one list.
 #[derive(Debug, Clone)]
-pub(crate) struct Values<T> {
-    pub(crate) list: Vec<Input<T>>,
+pub struct ValueList<T> {
+    /// The values of the list.
+    pub list: Vec<Input<T>>,
 }
 
-impl<T: PartialEq> Values<T> {
+impl<T: PartialEq> ValueList<T> {
     /// Removes each value that an earlier one equals.
-    pub(crate) fn dedup(&mut self) {
+    pub fn dedup(&mut self) {
         let mut unique: Vec<Input<T>> = Vec::new();
         for input in std::mem::take(&mut self.list) {
             if unique.iter().all(|known| known.value != input.value) {
@@ -219,7 +226,7 @@ impl<T: PartialEq> Values<T> {
 }
 
 /// A list of single values.
-pub(crate) struct List<F: Form> {
+pub struct List<F: Form> {
     form: F,
     entries_max: usize,
     absent: &'static str,
@@ -231,31 +238,34 @@ pub(crate) struct List<F: Form> {
     default: fn() -> Vec<F::Value>,
 }
 
-pub(crate) const fn list<F: Form>(form: F, entries_max: usize, absent: &'static str) -> List<F> {
+/// A key with a list of single values; `absent` describes an absent list.
+pub const fn list<F: Form>(form: F, entries_max: usize, absent: &'static str) -> List<F> {
     List { form, entries_max, absent, empty_expected: None, takes_single: false, default: Vec::new }
 }
 
 impl<F: Form> List<F> {
-    pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
+    /// The list has at least one value.
+    pub const fn not_empty(mut self, expected: &'static str) -> Self {
         self.empty_expected = Some(expected);
         self
     }
 
     /// An absent list has these values; an empty one has none.
-    pub(crate) const fn or(mut self, default: fn() -> Vec<F::Value>) -> Self {
+    pub const fn or(mut self, default: fn() -> Vec<F::Value>) -> Self {
         self.default = default;
         self
     }
 
-    pub(crate) const fn or_single(mut self) -> Self {
+    /// A single value is a list of one value.
+    pub const fn or_single(mut self) -> Self {
         self.takes_single = true;
         self
     }
 }
 
 impl<F: Form> Describe for List<F> {
-    fn shape(&self) -> Shape {
-        Shape::List
+    fn shape(&self) -> ValueShape {
+        ValueShape::List
     }
 
     fn takes_single(&self) -> bool {
@@ -280,17 +290,17 @@ impl<F: Form> Describe for List<F> {
     }
 }
 
-impl<F: Form> Field for List<F> {
-    type Input = Values<F::Value>;
+impl<F: Form> KeyField for List<F> {
+    type Input = ValueList<F::Value>;
 
-    fn read(&self, section: &Section<'_>, key: &str) -> Values<F::Value> {
+    fn read(&self, section: &Section<'_>, key: &str) -> ValueList<F::Value> {
         let (reader, name) = (section.reader(), section.name(key));
         if section.get(key).is_none() {
-            return Values { list: (self.default)().into_iter().map(Input::default).collect() };
+            return ValueList { list: (self.default)().into_iter().map(Input::default).collect() };
         }
-        let nodes: Vec<(&Node, String)> = match section.get(key) {
+        let nodes: Vec<(&YamlNode, String)> = match section.get(key) {
             Some(node) if self.takes_single && matches!(node.kind, Kind::Scalar(_)) => vec![(node, name.clone())],
-            Some(Node { at, kind: Kind::List(items) }) if items.is_empty() => {
+            Some(YamlNode { at, kind: Kind::List(items) }) if items.is_empty() => {
                 if let Some(expected) = self.empty_expected {
                     reader.bad(*at, &name, expected);
                 }
@@ -302,21 +312,21 @@ impl<F: Form> Field for List<F> {
             reader.bad(node.at, &name, format!("at most {} entries", self.entries_max));
         }
         let nodes = nodes.into_iter().take(self.entries_max);
-        Values { list: nodes.filter_map(|(node, name)| self.form.read_node(reader, node, &name)).collect() }
+        ValueList { list: nodes.filter_map(|(node, name)| self.form.read_node(reader, node, &name)).collect() }
     }
 
-    fn show(&self, input: &Values<F::Value>, key: &str, listing: &mut Listing<'_>) {
+    fn show(&self, input: &ValueList<F::Value>, key: &str, listing: &mut Listing<'_>) {
         for (nth, input) in input.list.iter().enumerate() {
             listing.put(&format!("{key}[{nth}]"), self.form.shown(&input.value), &input.source);
         }
         if input.list.is_empty() {
-            listing.put(key, Value::Empty([]), &Source::Default);
+            listing.put(key, Value::Empty([]), &ValueSource::Default);
         }
     }
 }
 
 /// A mapping with arbitrary keys.
-pub(crate) struct Map<F> {
+pub struct Map<F> {
     form: F,
     is_key: fn(&str) -> bool,
     /// A description of valid keys.
@@ -326,19 +336,15 @@ pub(crate) struct Map<F> {
 }
 
 impl<F: Form> Map<F> {
-    pub(crate) const fn new(
-        form: F,
-        is_key: fn(&str) -> bool,
-        key_expected: &'static str,
-        key_pattern: &'static str,
-    ) -> Self {
+    /// A mapping with the keys that `is_key` accepts.
+    pub const fn new(form: F, is_key: fn(&str) -> bool, key_expected: &'static str, key_pattern: &'static str) -> Self {
         Self { form, is_key, key_expected, key_pattern }
     }
 }
 
 impl<F: Form> Describe for Map<F> {
-    fn shape(&self) -> Shape {
-        Shape::Map
+    fn shape(&self) -> ValueShape {
+        ValueShape::Map
     }
 
     fn cell(&self) -> String {
@@ -358,7 +364,7 @@ impl<F: Form> Describe for Map<F> {
     }
 }
 
-impl<F: Form> Field for Map<F> {
+impl<F: Form> KeyField for Map<F> {
     type Input = Vec<(String, Input<F::Value>)>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -383,7 +389,7 @@ impl<F: Form> Field for Map<F> {
             listing.put(&format!("{key}.{name}"), self.form.shown(&input.value), &input.source);
         }
         if input.is_empty() {
-            listing.put(key, Value::Empty([]), &Source::Default);
+            listing.put(key, Value::Empty([]), &ValueSource::Default);
         }
     }
 }

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 /// Longest duration: a longer one is a typing error.
-pub(crate) const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Largest size: 1 EiB.
-pub(crate) const SIZE_MAX: u64 = 1 << 60;
+pub const SIZE_MAX: u64 = 1 << 60;
 
 /// The units of durations, in milliseconds.
-pub(crate) const DURATION_UNITS: [(&str, u64); 5] =
+pub const DURATION_UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// The units of sizes, in bytes.
-pub(crate) const SIZE_UNITS: [(&str, u64); 5] =
+pub const SIZE_UNITS: [(&str, u64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// A description of valid durations.
-pub(crate) const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
+pub const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
 /// A description of valid sizes.
-pub(crate) const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
+pub const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
 /// Parses `250ms`, `5s`, `1m`, `2h`, `1d`; at most 366 days.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
@@ -26,7 +26,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Writes a duration in the form of [`duration`], in the largest unit that represents it exactly.
-pub(crate) fn written_duration(duration: Duration) -> String {
+pub fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match DURATION_UNITS.iter().rev().find(|(_, unit)| ms > 0 && ms.is_multiple_of(u128::from(*unit))) {
         Some((name, unit)) => format!("{}{name}", ms / u128::from(*unit)),
@@ -35,7 +35,7 @@ pub(crate) fn written_duration(duration: Duration) -> String {
 }
 
 /// Writes a size in the form of [`size`], in the largest unit that represents it exactly.
-pub(crate) fn written_size(bytes: u64) -> String {
+pub fn written_size(bytes: u64) -> String {
     match SIZE_UNITS.iter().rev().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => "0B".to_owned(),
@@ -43,12 +43,12 @@ pub(crate) fn written_size(bytes: u64) -> String {
 }
 
 /// Parses `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` into bytes.
-pub(crate) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     amount(text, &SIZE_UNITS).filter(|bytes| *bytes <= SIZE_MAX)
 }
 
 /// Parses decimal digits and nothing else.
-pub(crate) fn digits(text: &str) -> Option<u64> {
+pub fn digits(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 

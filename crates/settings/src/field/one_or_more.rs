@@ -4,16 +4,17 @@ use std::marker::PhantomData;
 
 use serde_json::{Value as Json, json};
 
-use super::super::form::Form;
-use super::super::{SectionInput, json};
-use super::{Either, Field};
+use super::{Either, KeyField};
+use crate::form::Form;
+use crate::json;
 use crate::section::Section;
-use crate::settings::Listing;
-use crate::spec::{Describe, Shape};
-use crate::yaml::{Kind, Node};
+use crate::section_input::SectionInput;
+use crate::setting::Listing;
+use crate::spec::{Describe, ValueShape};
+use crate::yaml::{Kind, YamlNode};
 
 /// A key that holds a single value, a mapping, or a list of them, which is not empty.
-pub(crate) struct OneOrMore<F, S> {
+pub struct OneOrMore<F, S> {
     form: F,
     /// A description of valid values.
     expected: &'static str,
@@ -23,7 +24,8 @@ pub(crate) struct OneOrMore<F, S> {
     section: PhantomData<fn() -> S>,
 }
 
-pub(crate) const fn one_or_more<F: Form, S: SectionInput>(
+/// Describes a key that is required.
+pub const fn one_or_more<F: Form, S: SectionInput>(
     form: F,
     expected: &'static str,
     entries_max: usize,
@@ -32,7 +34,7 @@ pub(crate) const fn one_or_more<F: Form, S: SectionInput>(
 }
 
 /// Describes a key that may be absent; `absent` is its value then, for documents.
-pub(crate) const fn optional_one_or_more<F: Form, S: SectionInput>(
+pub const fn optional_one_or_more<F: Form, S: SectionInput>(
     form: F,
     expected: &'static str,
     entries_max: usize,
@@ -42,7 +44,7 @@ pub(crate) const fn optional_one_or_more<F: Form, S: SectionInput>(
 }
 
 impl<F: Form, S: SectionInput> OneOrMore<F, S> {
-    fn one(&self, section: &Section<'_>, node: &Node, name: String) -> Option<Either<F::Value, S>> {
+    fn one(&self, section: &Section<'_>, node: &YamlNode, name: String) -> Option<Either<F::Value, S>> {
         let reader = section.reader();
         match node.kind {
             Kind::Map(_) => reader.section(node, name, S::SPEC).map(|section| Either::Nested(S::read(&section))),
@@ -54,8 +56,8 @@ impl<F: Form, S: SectionInput> OneOrMore<F, S> {
 }
 
 impl<F: Form, S: SectionInput> Describe for OneOrMore<F, S> {
-    fn shape(&self) -> Shape {
-        Shape::Sections(S::SPEC)
+    fn shape(&self) -> ValueShape {
+        ValueShape::Sections(S::SPEC)
     }
 
     fn takes_single(&self) -> bool {
@@ -81,7 +83,7 @@ impl<F: Form, S: SectionInput> Describe for OneOrMore<F, S> {
     }
 }
 
-impl<F: Form, S: SectionInput> Field for OneOrMore<F, S> {
+impl<F: Form, S: SectionInput> KeyField for OneOrMore<F, S> {
     type Input = Vec<Either<F::Value, S>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -92,7 +94,7 @@ impl<F: Form, S: SectionInput> Field for OneOrMore<F, S> {
                 section.location().missing(reader, &[key]);
                 Vec::new()
             }
-            Some(Node { at, kind: Kind::List(items) }) => {
+            Some(YamlNode { at, kind: Kind::List(items) }) => {
                 if items.is_empty() {
                     reader.bad(*at, &name, self.expected);
                 }

@@ -4,49 +4,54 @@ use std::marker::PhantomData;
 
 use serde_json::{Value as Json, json};
 
-use super::super::form::Form;
-use super::super::{SectionInput, json};
-use super::{Either, Field};
+use super::{Either, KeyField};
 use crate::error::At;
+use crate::form::Form;
+use crate::json;
 use crate::section::Section;
-use crate::settings::{Listing, Value};
-use crate::spec::{Describe, Shape};
+use crate::section_input::SectionInput;
+use crate::setting::{Listing, Value};
+use crate::spec::{Describe, ValueShape};
 use crate::yaml::Kind;
 
 /// One key of a mapping, with its value.
 #[derive(Debug, Clone)]
-pub(crate) struct MapEntry<T, S> {
-    pub(crate) name: String,
+pub struct MapEntry<T, S> {
+    /// The name of the key.
+    pub name: String,
     /// The position of the key.
-    pub(crate) at: At,
-    pub(crate) value: Either<T, S>,
+    pub at: At,
+    /// The value of the key.
+    pub value: Either<T, S>,
 }
 
 /// The valid keys of a mapping.
 #[derive(Clone, Copy)]
-pub(crate) struct MapKeys {
-    pub(crate) is_key: fn(&str) -> bool,
+pub struct MapKeys {
+    /// Whether a key is valid.
+    pub is_key: fn(&str) -> bool,
     /// A description of valid keys.
-    pub(crate) expected: &'static str,
+    pub expected: &'static str,
     /// A regular expression of valid keys.
-    pub(crate) pattern: &'static str,
+    pub pattern: &'static str,
 }
 
 /// A mapping whose values are single values or sections.
-pub(crate) struct MapOf<F, S> {
+pub struct MapOf<F, S> {
     form: F,
     keys: MapKeys,
     entries_max: usize,
     section: PhantomData<fn() -> S>,
 }
 
-pub(crate) const fn map_of<F: Form, S: SectionInput>(form: F, keys: MapKeys, entries_max: usize) -> MapOf<F, S> {
+/// A key with a mapping whose values are single values or sections.
+pub const fn map_of<F: Form, S: SectionInput>(form: F, keys: MapKeys, entries_max: usize) -> MapOf<F, S> {
     MapOf { form, keys, entries_max, section: PhantomData }
 }
 
 impl<F: Form, S: SectionInput> Describe for MapOf<F, S> {
-    fn shape(&self) -> Shape {
-        Shape::Map
+    fn shape(&self) -> ValueShape {
+        ValueShape::Map
     }
 
     fn cell(&self) -> String {
@@ -67,7 +72,7 @@ impl<F: Form, S: SectionInput> Describe for MapOf<F, S> {
     }
 }
 
-impl<F: Form, S: SectionInput> Field for MapOf<F, S> {
+impl<F: Form, S: SectionInput> KeyField for MapOf<F, S> {
     type Input = Vec<MapEntry<F::Value, S>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -107,7 +112,7 @@ impl<F: Form, S: SectionInput> Field for MapOf<F, S> {
             }
         }
         if input.is_empty() {
-            listing.put(key, Value::Empty([]), &crate::input::Source::Default);
+            listing.put(key, Value::Empty([]), &crate::input::ValueSource::Default);
         }
     }
 }

@@ -9,24 +9,26 @@ use std::marker::PhantomData;
 
 use serde_json::{Value as Json, json};
 
-use super::SectionInput;
-use super::form::Form;
-use super::json;
-use crate::input::{Input, Source};
+use crate::form::Form;
+use crate::input::{Input, ValueSource};
+use crate::json;
 use crate::section::Section;
-use crate::settings::{Listing, Value};
-use crate::spec::{Describe, Shape};
+use crate::section_input::SectionInput;
+use crate::setting::{Listing, Value};
+use crate::spec::{Describe, ValueShape};
 use crate::yaml::Kind;
 
-pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, sections};
-pub(crate) use maps::{MapEntry, MapKeys, MapOf, map_of};
-pub(crate) use one_or_more::{OneOrMore, one_or_more, optional_one_or_more};
-pub(crate) use short::short;
+pub use lists::{Entries, Map, Sections, ValueList, entries, list, sections};
+pub use maps::{MapEntry, MapKeys, MapOf, map_of};
+pub use one_or_more::{OneOrMore, one_or_more, optional_one_or_more};
+pub use short::short;
 
 /// One key of a section.
-pub(crate) trait Field: Describe {
+pub trait KeyField: Describe {
+    /// The checked value, with its source.
     type Input;
 
+    /// Reads the value of the key, and reports an invalid one.
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input;
 
     /// Adds the value to the listing under the full name of its key.
@@ -34,18 +36,19 @@ pub(crate) trait Field: Describe {
 }
 
 /// A single value with a default.
-pub(crate) struct Defaulted<F: Form> {
+pub struct Defaulted<F: Form> {
     form: F,
     default: fn() -> F::Value,
 }
 
-pub(crate) const fn default<F: Form>(form: F, default: fn() -> F::Value) -> Defaulted<F> {
+/// A key with a default.
+pub const fn default<F: Form>(form: F, default: fn() -> F::Value) -> Defaulted<F> {
     Defaulted { form, default }
 }
 
 impl<F: Form> Describe for Defaulted<F> {
-    fn shape(&self) -> Shape {
-        Shape::Single
+    fn shape(&self) -> ValueShape {
+        ValueShape::Single
     }
 
     fn cell(&self) -> String {
@@ -61,7 +64,7 @@ impl<F: Form> Describe for Defaulted<F> {
     }
 }
 
-impl<F: Form> Field for Defaulted<F> {
+impl<F: Form> KeyField for Defaulted<F> {
     type Input = Input<F::Value>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -75,7 +78,7 @@ impl<F: Form> Field for Defaulted<F> {
 }
 
 /// A single value that may be absent.
-pub(crate) struct Optional<F> {
+pub struct Optional<F> {
     form: F,
     /// The effect of its absence, in Markdown; empty if an absent key has no effect and is not listed.
     absent: &'static str,
@@ -86,23 +89,23 @@ pub(crate) struct Optional<F> {
 }
 
 /// A key without which its section is invalid.
-pub(crate) const fn required<F: Form>(form: F) -> Optional<F> {
+pub const fn required<F: Form>(form: F) -> Optional<F> {
     Optional { form, absent: "required", is_required: true, may_be_empty: false }
 }
 
 /// A key that may be absent, with the effect of its absence.
-pub(crate) const fn optional<F: Form>(form: F, absent: &'static str) -> Optional<F> {
+pub const fn optional<F: Form>(form: F, absent: &'static str) -> Optional<F> {
     Optional { form, absent, is_required: false, may_be_empty: false }
 }
 
 /// A key that may be absent or empty.
-pub(crate) const fn or_empty<F: Form>(form: F, absent: &'static str) -> Optional<F> {
+pub const fn or_empty<F: Form>(form: F, absent: &'static str) -> Optional<F> {
     Optional { form, absent, is_required: false, may_be_empty: true }
 }
 
 impl<F: Form> Describe for Optional<F> {
-    fn shape(&self) -> Shape {
-        Shape::Single
+    fn shape(&self) -> ValueShape {
+        ValueShape::Single
     }
 
     fn cell(&self) -> String {
@@ -123,7 +126,7 @@ impl<F: Form> Describe for Optional<F> {
     }
 }
 
-impl<F: Form> Field for Optional<F> {
+impl<F: Form> KeyField for Optional<F> {
     type Input = Option<Input<F::Value>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -145,21 +148,22 @@ impl<F: Form> Field for Optional<F> {
         match input {
             Some(input) => listing.put(key, self.form.shown(&input.value), &input.source),
             None if self.absent.is_empty() => {}
-            None => listing.put(key, Value::None(()), &Source::Default),
+            None => listing.put(key, Value::None(()), &ValueSource::Default),
         }
     }
 }
 
 /// A mapping with its own keys; without it, they have their defaults.
-pub(crate) struct Nested<S>(PhantomData<fn() -> S>);
+pub struct Nested<S>(PhantomData<fn() -> S>);
 
-pub(crate) const fn nested<S: SectionInput>() -> Nested<S> {
+/// A key with a mapping, which has its defaults if it is absent.
+pub const fn nested<S: SectionInput>() -> Nested<S> {
     Nested(PhantomData)
 }
 
 impl<S: SectionInput> Describe for Nested<S> {
-    fn shape(&self) -> Shape {
-        Shape::Section(S::SPEC)
+    fn shape(&self) -> ValueShape {
+        ValueShape::Section(S::SPEC)
     }
 
     fn cell(&self) -> String {
@@ -175,7 +179,7 @@ impl<S: SectionInput> Describe for Nested<S> {
     }
 }
 
-impl<S: SectionInput> Field for Nested<S> {
+impl<S: SectionInput> KeyField for Nested<S> {
     type Input = S;
 
     fn read(&self, section: &Section<'_>, key: &str) -> S {
@@ -189,14 +193,15 @@ impl<S: SectionInput> Field for Nested<S> {
 }
 
 /// A mapping that may be absent as a whole.
-pub(crate) struct MaybeNested<S>(Nested<S>);
+pub struct MaybeNested<S>(Nested<S>);
 
-pub(crate) const fn maybe_nested<S: SectionInput>() -> MaybeNested<S> {
+/// A key with a mapping that may be absent.
+pub const fn maybe_nested<S: SectionInput>() -> MaybeNested<S> {
     MaybeNested(nested())
 }
 
 impl<S: SectionInput> Describe for MaybeNested<S> {
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> ValueShape {
         self.0.shape()
     }
 
@@ -213,7 +218,7 @@ impl<S: SectionInput> Describe for MaybeNested<S> {
     }
 }
 
-impl<S: SectionInput> Field for MaybeNested<S> {
+impl<S: SectionInput> KeyField for MaybeNested<S> {
     type Input = Option<S>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Option<S> {
@@ -229,13 +234,15 @@ impl<S: SectionInput> Field for MaybeNested<S> {
 
 /// A single value, or the structure of another field.
 #[derive(Debug, Clone)]
-pub(crate) enum Either<A, B> {
+pub enum Either<A, B> {
+    /// A single value.
     Single(Input<A>),
+    /// The other structure.
     Nested(B),
 }
 
 /// A key that accepts a single value or the structure of `other`.
-pub(crate) struct SingleOr<F: Form, G> {
+pub struct SingleOr<F: Form, G> {
     form: F,
     other: G,
     /// `None` if the key is required, or if its absence has no effect.
@@ -243,21 +250,18 @@ pub(crate) struct SingleOr<F: Form, G> {
     is_optional: bool,
 }
 
-pub(crate) const fn single_or<F: Form, G: Field>(
-    form: F,
-    other: G,
-    default: Option<fn() -> F::Value>,
-) -> SingleOr<F, G> {
+/// A key that accepts a single value or the structure of `other`; without a default, it is required.
+pub const fn single_or<F: Form, G: KeyField>(form: F, other: G, default: Option<fn() -> F::Value>) -> SingleOr<F, G> {
     SingleOr { form, other, default, is_optional: false }
 }
 
 /// A key that accepts a single value or the structure of `other`, and may be absent.
-pub(crate) const fn single_or_absent<F: Form, G: Field>(form: F, other: G) -> SingleOr<F, G> {
+pub const fn single_or_absent<F: Form, G: KeyField>(form: F, other: G) -> SingleOr<F, G> {
     SingleOr { form, other, default: None, is_optional: true }
 }
 
-impl<F: Form, G: Field> Describe for SingleOr<F, G> {
-    fn shape(&self) -> Shape {
+impl<F: Form, G: KeyField> Describe for SingleOr<F, G> {
+    fn shape(&self) -> ValueShape {
         self.other.shape()
     }
 
@@ -288,7 +292,7 @@ impl<F: Form, G: Field> Describe for SingleOr<F, G> {
     }
 }
 
-impl<F: Form, G: Field> Field for SingleOr<F, G> {
+impl<F: Form, G: KeyField> KeyField for SingleOr<F, G> {
     type Input = Option<Either<F::Value, G::Input>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
@@ -300,9 +304,9 @@ impl<F: Form, G: Field> Field for SingleOr<F, G> {
             return default();
         };
         let is_nested = match self.other.shape() {
-            Shape::Section(_) | Shape::Map => matches!(node.kind, Kind::Map(_)),
-            Shape::Sections(_) | Shape::List => matches!(node.kind, Kind::List(_)),
-            Shape::Single | Shape::Later => false,
+            ValueShape::Section(_) | ValueShape::Map => matches!(node.kind, Kind::Map(_)),
+            ValueShape::Sections(_) | ValueShape::List => matches!(node.kind, Kind::List(_)),
+            ValueShape::Single | ValueShape::Later => false,
         };
         if is_nested {
             return Some(Either::Nested(self.other.read(section, key)));

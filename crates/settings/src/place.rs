@@ -13,5 +13,5 @@ pub struct Place {
 
 impl Place {
     /// The first character of a file.
-    pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
+    pub const START: Self = Self { line: 1, column: 1, width: 1 };
 }

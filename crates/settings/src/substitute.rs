@@ -10,26 +10,32 @@ use crate::error::{At, Code, Problem};
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A value after substitution; it may be a credential, so it does not print.
-pub(crate) struct SubstitutedValue {
-    pub(crate) text: String,
+pub struct SubstitutedValue {
+    /// The text after substitution.
+    pub text: String,
     /// Whether the text came from a variable or a file: errors then do not repeat it.
-    pub(crate) foreign: bool,
+    pub foreign: bool,
 }
 
 /// The reason why a value could not be substituted; no variant repeats the contents of a variable or a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SubstitutionError {
+pub enum SubstitutionError {
     /// The variable is not set.
     NotSet(String),
     /// `${` without its end, or with an invalid name.
     Form,
     /// The file cannot be read.
-    File { path: String, reason: String },
+    File {
+        /// The path as it is written.
+        path: String,
+        /// The reason why it cannot be read.
+        reason: String,
+    },
 }
 
 impl SubstitutionError {
     /// Returns the problem of the value of `path`, which is at `at`.
-    pub(crate) fn problem(self, at: At, path: &str) -> Problem {
+    pub fn problem(self, at: At, path: &str) -> Problem {
         let expected = "${NAME}, ${NAME:-default} or file:/path";
         match self {
             Self::NotSet(name) => Problem::new(
@@ -54,7 +60,10 @@ impl SubstitutionError {
 
 /// Replaces references in `text` once: the contents of variables and files are not substituted again. Relative paths begin
 /// at `folder`.
-pub(crate) fn substitute(
+///
+/// # Errors
+/// Returns the reference that has no value.
+pub fn substitute(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
     folder: &Path,
@@ -66,7 +75,7 @@ pub(crate) fn substitute(
 }
 
 /// Substitutes the value of a variable: in it, only `file:/path` is a reference.
-pub(crate) fn resolve_file(text: &str, folder: &Path) -> Result<SubstitutedValue, SubstitutionError> {
+pub fn resolve_file(text: &str, folder: &Path) -> Result<SubstitutedValue, SubstitutionError> {
     match text.strip_prefix("file:") {
         None => Ok(SubstitutedValue { text: text.to_owned(), foreign: true }),
         Some(path) => file(&folder.join(path), path),
@@ -105,7 +114,7 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substit
 }
 
 /// Whether a variable can have this name.
-pub(crate) fn is_variable_name(name: &str) -> bool {
+pub fn is_variable_name(name: &str) -> bool {
     name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -5,7 +5,7 @@ const NAME_LEN_MAX: usize = 64;
 
 /// Returns the closest of the `known` names to `asked` if at most a third of its characters differ; one difference is
 /// always allowed.
-pub(crate) fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn near<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let asked: Vec<char> = asked.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
     if asked.len() > NAME_LEN_MAX {
         return None;

@@ -20,39 +20,49 @@ const ALIAS_EVENTS_MAX: usize = 100_000;
 
 /// A value and its position. It may hold a credential, so it prints in tests only.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) struct Node {
-    pub(crate) at: At,
-    pub(crate) kind: Kind,
+pub struct YamlNode {
+    /// The position of the value.
+    pub at: At,
+    /// The kind of the value, with its parts.
+    pub kind: Kind,
 }
 
 /// The kind of a value.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) enum Kind {
+pub enum Kind {
     /// An empty value, `~` or `null`.
     Null,
+    /// A single value, as it is written.
     Scalar(String),
-    List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    /// The items of a list.
+    List(Vec<YamlNode>),
+    /// The keys and values of a mapping.
+    Map(Vec<(YamlKey, YamlNode)>),
 }
 
 /// A key and its position.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) struct Key {
-    pub(crate) at: At,
-    pub(crate) name: String,
+pub struct YamlKey {
+    /// The position of the key.
+    pub at: At,
+    /// The text of the key.
+    pub name: String,
 }
 
 /// The reason why a text is not YAML.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) struct YamlError {
-    pub(crate) at: Option<Place>,
-    pub(crate) duplicate_key: Option<String>,
-    pub(crate) message: String,
+pub struct YamlError {
+    /// The position of the error.
+    pub at: Option<Place>,
+    /// The key that occurs twice.
+    pub duplicate_key: Option<String>,
+    /// The parser's description of the error.
+    pub message: String,
 }
 
 impl YamlError {
     /// Returns the problem of a text that is not YAML.
-    pub(crate) fn problem(&self) -> Problem {
+    pub fn problem(&self) -> Problem {
         let at = self.at.map(At::File);
         match &self.duplicate_key {
             Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),
@@ -63,7 +73,7 @@ impl YamlError {
 
 impl Kind {
     /// Returns the name of the kind in errors.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Scalar(_) => "a single value",
@@ -73,9 +83,9 @@ impl Kind {
     }
 }
 
-impl Node {
+impl YamlNode {
     /// Collects the positions of keys and single values, except those below a key that `skip` selects.
-    pub(crate) fn places(&self, skip: &impl Fn(&Key) -> bool, places: &mut BTreeSet<Place>) {
+    pub fn places(&self, skip: &impl Fn(&YamlKey) -> bool, places: &mut BTreeSet<Place>) {
         match &self.kind {
             Kind::Null => {}
             Kind::Scalar(_) => places.extend(self.at.place()),
@@ -92,7 +102,7 @@ impl Node {
     }
 
     /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it.
-    pub(crate) fn find(&self, path: &str) -> Option<&Self> {
+    pub fn find(&self, path: &str) -> Option<&Self> {
         let mut found = self;
         for part in path.split('.') {
             let (name, indices) = part.split_once('[').map_or((part, ""), |(name, indices)| (name, indices));
@@ -106,13 +116,33 @@ impl Node {
         Some(found)
     }
 
+    /// Stores `value` at a path of keys, and creates missing mappings, whose position is `at`.
+    pub fn set(&mut self, path: &[String], at: At, value: Self) {
+        let Some((name, rest)) = path.split_first() else {
+            *self = value;
+            return;
+        };
+        if !matches!(self.kind, Kind::Map(_)) {
+            let at = if matches!(self.kind, Kind::Null) { self.at } else { at };
+            *self = Self { at, kind: Kind::Map(Vec::new()) };
+        }
+        let Kind::Map(entries) = &mut self.kind else { return };
+        let found = entries.iter().position(|(key, _)| key.name == *name).unwrap_or_else(|| {
+            entries.push((YamlKey { at, name: name.clone() }, Self { at, kind: Kind::Null }));
+            entries.len() - 1
+        });
+        if let Some((_, entry)) = entries.get_mut(found) {
+            entry.set(rest, at, value);
+        }
+    }
+
     /// Returns the same value with `at` as the position of all its parts.
-    pub(crate) fn moved(self, at: At) -> Self {
+    pub fn moved(self, at: At) -> Self {
         let kind = match self.kind {
             kind @ (Kind::Null | Kind::Scalar(_)) => kind,
             Kind::List(items) => Kind::List(items.into_iter().map(|item| item.moved(at)).collect()),
             Kind::Map(entries) => {
-                let moved = |(key, value): (Key, Self)| (Key { at, ..key }, value.moved(at));
+                let moved = |(key, value): (YamlKey, Self)| (YamlKey { at, ..key }, value.moved(at));
                 Kind::Map(entries.into_iter().map(moved).collect())
             }
         };
@@ -121,7 +151,10 @@ impl Node {
 }
 
 /// Parses one document; an empty one is `Null`.
-pub(crate) fn parse(source: &str) -> Result<Node, YamlError> {
+///
+/// # Errors
+/// Returns the place and the reason if the text is not YAML.
+pub fn parse(source: &str) -> Result<YamlNode, YamlError> {
     let mut options = Options::default();
     let mut budget = options.budget.take().unwrap_or_default();
     budget.max_depth = DEPTH_MAX;
@@ -160,7 +193,7 @@ fn place(location: Location) -> Option<Place> {
     })
 }
 
-fn node(source: &str, raw: Spanned<Raw>) -> Node {
+fn node(source: &str, raw: Spanned<Raw>) -> YamlNode {
     let at = At::File(place(raw.referenced).unwrap_or(Place::START));
     let kind = match raw.value {
         Raw::Null => Kind::Null,
@@ -169,17 +202,17 @@ fn node(source: &str, raw: Spanned<Raw>) -> Node {
         Raw::List(items) => Kind::List(items.into_iter().map(|item| node(source, item)).collect()),
         Raw::Map(entries) => Kind::Map(entries.into_iter().map(|(key, value)| entry(source, key, value)).collect()),
     };
-    Node { at, kind }
+    YamlNode { at, kind }
 }
 
-fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (Key, Node) {
+fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (YamlKey, YamlNode) {
     let at = At::File(place(key.referenced).unwrap_or(Place::START));
     let mut value = node(source, value);
     // A block mapping or list starts at its first entry; the position of its key is more useful.
     if !matches!(value.kind, Kind::Scalar(_)) {
         value.at = at;
     }
-    (Key { at, name: key.value }, value)
+    (YamlKey { at, name: key.value }, value)
 }
 
 /// Returns the source text of a plain scalar.
@@ -271,12 +304,12 @@ impl<'de> Visitor<'de> for RawVisitor {
 mod tests {
     use super::*;
 
-    fn map(source: &str) -> Vec<(Key, Node)> {
+    fn map(source: &str) -> Vec<(YamlKey, YamlNode)> {
         let Kind::Map(entries) = parse(source).unwrap().kind else { panic!("{source} is no mapping") };
         entries
     }
 
-    fn scalar(node: &Node) -> &str {
+    fn scalar(node: &YamlNode) -> &str {
         let Kind::Scalar(text) = &node.kind else { panic!("{node:?} is no scalar") };
         text
     }

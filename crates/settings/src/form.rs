@@ -6,20 +6,25 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::range;
 use crate::error::{Code, Problem};
-use crate::input::{Input, Source};
+use crate::input::{Input, ValueSource};
 use crate::near::near;
-use crate::section::{Reader, Text, one_of};
-use crate::settings::Value;
+use crate::range;
+use crate::section::{SettingsReader, Text, one_of};
+use crate::setting::Value;
 use crate::unit;
-use crate::yaml::Node;
+use crate::yaml::YamlNode;
 
 /// The form of a single value.
-pub(crate) trait Form: Sync {
+pub trait Form: Sync {
+    /// The value that a text means.
     type Value;
 
-    fn parse(&self, text: &str) -> Result<Self::Value, Refusal>;
+    /// Returns the value of a text.
+    ///
+    /// # Errors
+    /// Returns the reason why the form does not accept the text.
+    fn parse(&self, text: &str) -> Result<Self::Value, FormRefusal>;
 
     /// Returns the value as `config show` writes it.
     fn shown(&self, value: &Self::Value) -> Value;
@@ -31,14 +36,14 @@ pub(crate) trait Form: Sync {
     fn schema(&self) -> Json;
 
     /// Reads the node of `key`, and reports an invalid value.
-    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<Self::Value>> {
+    fn read_node(&self, reader: &SettingsReader<'_>, node: &YamlNode, name: &str) -> Option<Input<Self::Value>> {
         self.read_text(reader, &reader.text(node, name)?, name)
     }
 
     /// Reads a text of `key`, and reports an invalid value.
-    fn read_text(&self, reader: &Reader<'_>, text: &Text, name: &str) -> Option<Input<Self::Value>> {
+    fn read_text(&self, reader: &SettingsReader<'_>, text: &Text, name: &str) -> Option<Input<Self::Value>> {
         match self.parse(&text.value) {
-            Ok(value) => Some(Input { value, source: Source::At(text.at), foreign: text.foreign }),
+            Ok(value) => Some(Input { value, source: ValueSource::At(text.at), foreign: text.foreign }),
             Err(refusal) => {
                 refusal.report(reader, text, name);
                 None
@@ -48,19 +53,24 @@ pub(crate) trait Form: Sync {
 }
 
 /// The reason why a form does not accept a text.
-pub(crate) enum Refusal {
+pub enum FormRefusal {
     /// The text is invalid; the field describes valid texts.
     Bad(String),
     /// The text is not one of these words.
     Word(Vec<&'static str>),
     /// The text is invalid, but probably means one of the `known` texts.
-    Near { expected: &'static str, known: &'static [&'static str] },
+    Near {
+        /// A description of valid texts.
+        expected: &'static str,
+        /// The texts that may be meant.
+        known: &'static [&'static str],
+    },
     /// Only a later version supports the text; the function names the value by the full name of its key and the text.
     NotYet(fn(name: &str, text: &str) -> String),
 }
 
-impl Refusal {
-    fn report(self, reader: &Reader<'_>, text: &Text, name: &str) {
+impl FormRefusal {
+    fn report(self, reader: &SettingsReader<'_>, text: &Text, name: &str) {
         match self {
             Self::Bad(expected) => reader.bad(text.at, name, expected),
             Self::Word(words) => near_or(reader, text, name, one_of(words.iter().copied()), &words),
@@ -71,39 +81,43 @@ impl Refusal {
 }
 
 /// Reports an invalid text and the known text that was probably meant.
-fn near_or(reader: &Reader<'_>, text: &Text, name: &str, expected: String, known: &[&str]) {
+fn near_or(reader: &SettingsReader<'_>, text: &Text, name: &str, expected: String, known: &[&str]) {
     let near = if text.foreign { None } else { near(&text.value, known.iter().copied()) };
     let message = format!("`{name}` has an invalid value");
     reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
 }
 
 /// Returns the refusal of an invalid text.
-pub(super) fn bad(expected: &str) -> Refusal {
-    Refusal::Bad(expected.to_owned())
+pub fn bad(expected: &str) -> FormRefusal {
+    FormRefusal::Bad(expected.to_owned())
 }
 
 /// Returns the text if it is valid.
-pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
+///
+/// # Errors
+/// Returns the refusal with the description of valid texts.
+pub fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, FormRefusal> {
     if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
 }
 
 /// A whole number within bounds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Whole<T> {
+pub struct Whole<T> {
     min: u64,
     max: u64,
     number: PhantomData<fn() -> T>,
 }
 
 impl<T> Whole<T> {
-    pub(crate) const fn new(min: u64, max: u64) -> Self {
+    /// A number from `min` to `max`.
+    pub const fn new(min: u64, max: u64) -> Self {
         Self { min, max, number: PhantomData }
     }
 }
 
 impl Whole<u32> {
     /// A number of 32 bits.
-    pub(crate) const fn u32_from(min: u64) -> Self {
+    pub const fn u32_from(min: u64) -> Self {
         Self::new(min, 0xFFFF_FFFF)
     }
 }
@@ -111,12 +125,12 @@ impl Whole<u32> {
 impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
     type Value = T;
 
-    fn parse(&self, text: &str) -> Result<T, Refusal> {
+    fn parse(&self, text: &str) -> Result<T, FormRefusal> {
         let Self { min, max, .. } = *self;
         let number = unit::digits(text)
             .filter(|number| (min..=max).contains(number))
             .and_then(|number| T::try_from(number).ok());
-        number.ok_or_else(|| Refusal::Bad(format!("a whole number from {min} to {max}")))
+        number.ok_or_else(|| FormRefusal::Bad(format!("a whole number from {min} to {max}")))
     }
 
     fn shown(&self, value: &T) -> Value {
@@ -137,13 +151,14 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
 
 /// A value of a form, or a word (`None`).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WordOr<F> {
+pub struct WordOr<F> {
     word: &'static str,
     form: F,
 }
 
 impl<F> WordOr<F> {
-    pub(crate) const fn new(word: &'static str, form: F) -> Self {
+    /// A value of the form, or this word.
+    pub const fn new(word: &'static str, form: F) -> Self {
         Self { word, form }
     }
 }
@@ -151,13 +166,13 @@ impl<F> WordOr<F> {
 impl<F: Form> Form for WordOr<F> {
     type Value = Option<F::Value>;
 
-    fn parse(&self, text: &str) -> Result<Option<F::Value>, Refusal> {
+    fn parse(&self, text: &str) -> Result<Option<F::Value>, FormRefusal> {
         if text == self.word {
             return Ok(None);
         }
         self.form.parse(text).map(Some).map_err(|refusal| match refusal {
-            Refusal::Bad(expected) => Refusal::Bad(format!("{expected}, or `{}`", self.word)),
-            other @ (Refusal::Word(_) | Refusal::Near { .. } | Refusal::NotYet(_)) => other,
+            FormRefusal::Bad(expected) => FormRefusal::Bad(format!("{expected}, or `{}`", self.word)),
+            other @ (FormRefusal::Word(_) | FormRefusal::Near { .. } | FormRefusal::NotYet(_)) => other,
         })
     }
 
@@ -176,13 +191,13 @@ impl<F: Form> Form for WordOr<F> {
 
 /// The value `true` or `false`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Boolean;
+pub struct Boolean;
 
 impl Form for Boolean {
     type Value = bool;
 
-    fn parse(&self, text: &str) -> Result<bool, Refusal> {
-        text.parse().map_err(|_| Refusal::Bad("true or false".to_owned()))
+    fn parse(&self, text: &str) -> Result<bool, FormRefusal> {
+        text.parse().map_err(|_| FormRefusal::Bad("true or false".to_owned()))
     }
 
     fn shown(&self, value: &bool) -> Value {
@@ -200,18 +215,19 @@ impl Form for Boolean {
 
 /// A duration within bounds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DurationForm {
+pub struct DurationForm {
     min: Duration,
     max: Duration,
 }
 
 impl DurationForm {
     /// A duration that may be zero.
-    pub(crate) const ANY: Self = Self::new(Duration::ZERO, Duration::MAX);
+    pub const ANY: Self = Self::new(Duration::ZERO, Duration::MAX);
     /// A duration above zero.
-    pub(crate) const POSITIVE: Self = Self::new(Duration::from_millis(1), Duration::MAX);
+    pub const POSITIVE: Self = Self::new(Duration::from_millis(1), Duration::MAX);
 
-    pub(crate) const fn new(min: Duration, max: Duration) -> Self {
+    /// A duration from `min` to `max`.
+    pub const fn new(min: Duration, max: Duration) -> Self {
         Self { min, max }
     }
 
@@ -231,9 +247,9 @@ impl DurationForm {
 impl Form for DurationForm {
     type Value = Duration;
 
-    fn parse(&self, text: &str) -> Result<Duration, Refusal> {
+    fn parse(&self, text: &str) -> Result<Duration, FormRefusal> {
         let duration = unit::duration(text).filter(|duration| self.accepts(*duration));
-        duration.ok_or_else(|| Refusal::Bad(format!("{}{}", unit::DURATION, self.bounds())))
+        duration.ok_or_else(|| FormRefusal::Bad(format!("{}{}", unit::DURATION, self.bounds())))
     }
 
     fn shown(&self, value: &Duration) -> Value {
@@ -256,16 +272,17 @@ impl Form for DurationForm {
 
 /// A size in bytes within bounds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SizeForm {
+pub struct SizeForm {
     min: u64,
     max: u64,
 }
 
 impl SizeForm {
     /// A size above zero.
-    pub(crate) const POSITIVE: Self = Self::new(1, u64::MAX);
+    pub const POSITIVE: Self = Self::new(1, u64::MAX);
 
-    pub(crate) const fn new(min: u64, max: u64) -> Self {
+    /// A size from `min` to `max`.
+    pub const fn new(min: u64, max: u64) -> Self {
         Self { min, max }
     }
 }
@@ -273,14 +290,14 @@ impl SizeForm {
 impl Form for SizeForm {
     type Value = u64;
 
-    fn parse(&self, text: &str) -> Result<u64, Refusal> {
+    fn parse(&self, text: &str) -> Result<u64, FormRefusal> {
         let Self { min, max } = *self;
         let bounds = || match max {
             u64::MAX => "and greater than zero".to_owned(),
             max => format!("from {} to {}", unit::written_size(min), unit::written_size(max)),
         };
         let size = unit::size(text).filter(|size| (min..=max).contains(size));
-        size.ok_or_else(|| Refusal::Bad(format!("{}, {}", unit::SIZE, bounds())))
+        size.ok_or_else(|| FormRefusal::Bad(format!("{}, {}", unit::SIZE, bounds())))
     }
 
     fn shown(&self, value: &u64) -> Value {
@@ -302,22 +319,25 @@ impl Form for SizeForm {
 
 /// One word of a closed list.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Words<T: 'static> {
+pub struct Words<T: 'static> {
     words: &'static [(&'static str, T)],
     /// Words that only a later version supports.
     later: &'static [&'static str],
 }
 
 impl<T> Words<T> {
-    pub(crate) const fn new(words: &'static [(&'static str, T)]) -> Self {
+    /// One of these words.
+    pub const fn new(words: &'static [(&'static str, T)]) -> Self {
         Self { words, later: &[] }
     }
 
-    pub(crate) const fn or_later(words: &'static [(&'static str, T)], later: &'static [&'static str]) -> Self {
+    /// One of these words; others are those of later versions.
+    pub const fn or_later(words: &'static [(&'static str, T)], later: &'static [&'static str]) -> Self {
         Self { words, later }
     }
 
-    pub(crate) fn list(&self) -> Vec<&'static str> {
+    /// Returns the words of this version.
+    pub fn list(&self) -> Vec<&'static str> {
         self.words.iter().map(|(word, _)| *word).collect()
     }
 }
@@ -325,12 +345,12 @@ impl<T> Words<T> {
 impl<T: Copy + PartialEq + Sync> Form for Words<T> {
     type Value = T;
 
-    fn parse(&self, text: &str) -> Result<T, Refusal> {
+    fn parse(&self, text: &str) -> Result<T, FormRefusal> {
         if self.later.contains(&text) {
-            return Err(Refusal::NotYet(|name, word| format!("`{name}: {word}`")));
+            return Err(FormRefusal::NotYet(|name, word| format!("`{name}: {word}`")));
         }
         let found = self.words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        found.ok_or_else(|| Refusal::Word(self.list()))
+        found.ok_or_else(|| FormRefusal::Word(self.list()))
     }
 
     fn shown(&self, value: &T) -> Value {
@@ -354,20 +374,22 @@ impl<T: Copy + PartialEq + Sync> Form for Words<T> {
 
 /// A text that `parse` accepts.
 #[derive(Clone, Copy)]
-pub(crate) struct TextForm<T: 'static> {
-    pub(crate) parse: fn(&str) -> Result<T, Refusal>,
-    pub(crate) shown: fn(&T) -> Value,
+pub struct TextForm<T: 'static> {
+    /// Returns the value of a text, or the reason why it is invalid.
+    pub parse: fn(&str) -> Result<T, FormRefusal>,
+    /// Returns the value as `config show` writes it.
+    pub shown: fn(&T) -> Value,
     /// The description in the documentation's tables, in Markdown.
-    pub(crate) cell: &'static str,
+    pub cell: &'static str,
     /// A regular expression of the texts that may be valid.
-    pub(crate) pattern: &'static str,
+    pub pattern: &'static str,
     /// The YAML values besides strings whose text may be valid.
-    pub(crate) scalar: Scalar,
+    pub scalar: Scalar,
 }
 
 /// The numbers and booleans of YAML that a text form reads as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scalar {
+pub enum Scalar {
     /// No number or boolean is valid.
     Text,
     /// Numbers from 0 are valid.
@@ -381,7 +403,7 @@ pub(crate) enum Scalar {
 impl<T> Form for TextForm<T> {
     type Value = T;
 
-    fn parse(&self, text: &str) -> Result<T, Refusal> {
+    fn parse(&self, text: &str) -> Result<T, FormRefusal> {
         (self.parse)(text)
     }
 
@@ -406,15 +428,15 @@ impl<T> Form for TextForm<T> {
 
 /// The path of a file, relative to the folder of the configuration file. One rule decides which files the API may name.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FileForm;
+pub struct FileForm;
 
 /// The path of a file.
-pub(crate) const FILE: FileForm = FileForm;
+pub const FILE: FileForm = FileForm;
 
 impl Form for FileForm {
     type Value = PathBuf;
 
-    fn parse(&self, text: &str) -> Result<PathBuf, Refusal> {
+    fn parse(&self, text: &str) -> Result<PathBuf, FormRefusal> {
         accept(text, !text.is_empty() && !text.contains('\0'), "a file").map(PathBuf::from)
     }
 
@@ -430,11 +452,11 @@ impl Form for FileForm {
         json!({"anyOf": [{"type": "string", "pattern": "^."}, {"type": ["number", "boolean"]}]})
     }
 
-    fn read_text(&self, reader: &Reader<'_>, text: &Text, name: &str) -> Option<Input<PathBuf>> {
+    fn read_text(&self, reader: &SettingsReader<'_>, text: &Text, name: &str) -> Option<Input<PathBuf>> {
         match self.parse(&text.value) {
             Ok(path) => {
                 let value = reader.file_path(text.at, name, &path)?;
-                Some(Input { value, source: Source::At(text.at), foreign: text.foreign })
+                Some(Input { value, source: ValueSource::At(text.at), foreign: text.foreign })
             }
             Err(refusal) => {
                 refusal.report(reader, text, name);
@@ -446,12 +468,12 @@ impl Form for FileForm {
 
 /// A form that does not accept one text, although its pattern matches it.
 #[derive(Clone, Copy)]
-pub(crate) struct Except<F>(pub(crate) F, pub(crate) &'static str);
+pub struct Except<F>(pub F, pub &'static str);
 
 impl<F: Form> Form for Except<F> {
     type Value = F::Value;
 
-    fn parse(&self, text: &str) -> Result<F::Value, Refusal> {
+    fn parse(&self, text: &str) -> Result<F::Value, FormRefusal> {
         self.0.parse(text)
     }
 

@@ -9,9 +9,9 @@ use access::Secret;
 use serde::{Serialize, Serializer};
 
 use crate::error::At;
-use crate::input::Source;
+use crate::input::ValueSource;
 use crate::place::Place;
-use crate::section::Reader;
+use crate::section::SettingsReader;
 use crate::unit;
 use crate::variable::Variable;
 
@@ -50,7 +50,7 @@ impl Setting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// No value: no limit applies, the object does not exist, or Tollgate chooses.
+    /// No value: no limit applies, the object does not exist, or the program chooses.
     None(()),
     /// A text, or a value written as text: durations, sizes, addresses, money.
     Text(String),
@@ -152,48 +152,52 @@ impl fmt::Display for Value {
 }
 
 impl Value {
-    pub(crate) fn text(text: impl fmt::Display) -> Self {
+    /// Returns a value that is written as this text.
+    pub fn text(text: impl fmt::Display) -> Self {
         Self::Text(text.to_string())
     }
 
-    pub(crate) fn secret(secret: &Secret) -> Self {
+    /// Returns the digest of a secret.
+    pub fn secret(secret: &Secret) -> Self {
         Self::Secret(SecretDigest::of(secret))
     }
 
-    pub(crate) fn duration(duration: Duration) -> Self {
+    /// Returns a duration in its largest exact unit.
+    pub fn duration(duration: Duration) -> Self {
         Self::Text(unit::written_duration(duration))
     }
 
-    pub(crate) fn size(bytes: u64) -> Self {
+    /// Returns a size in its largest exact unit.
+    pub fn size(bytes: u64) -> Self {
         Self::Text(unit::written_size(bytes))
     }
 }
 
 /// The settings that were listed so far.
-pub(crate) struct Listing<'a> {
-    reader: &'a Reader<'a>,
-    pub(crate) settings: Vec<Setting>,
+pub struct Listing<'a> {
+    reader: &'a SettingsReader<'a>,
+    /// The settings, in the order of their declarations.
+    pub settings: Vec<Setting>,
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) const fn new(reader: &'a Reader<'a>) -> Self {
+    /// Returns an empty listing.
+    pub const fn new(reader: &'a SettingsReader<'a>) -> Self {
         Self { reader, settings: Vec::new() }
     }
 
-    pub(crate) fn put(&mut self, key: &str, value: Value, source: &Source) {
+    /// Adds a setting with the source of its value.
+    pub fn put(&mut self, key: &str, value: Value, source: &ValueSource) {
         let from = match source {
-            Source::Default => SettingOrigin::Default,
-            Source::Flag(flag) => SettingOrigin::Flag(flag),
-            Source::Variable(variable) => SettingOrigin::Variable(variable.clone()),
-            Source::At(At::File(Place { line, .. })) => {
+            ValueSource::Default => SettingOrigin::Default,
+            ValueSource::Flag(flag) => SettingOrigin::Flag(flag),
+            ValueSource::Variable(variable) => SettingOrigin::Variable(variable.clone()),
+            ValueSource::At(At::File(Place { line, .. })) => {
                 SettingOrigin::File { file: self.reader.file().to_owned(), line: *line }
             }
-            Source::At(at) => self.reader.variable_at(*at).map_or(SettingOrigin::Default, SettingOrigin::Variable),
+            ValueSource::At(at) => self.reader.variable_at(*at).map_or(SettingOrigin::Default, SettingOrigin::Variable),
         };
-        let is_reference = matches!(source, Source::At(at) if self.reader.is_reference(*at));
+        let is_reference = matches!(source, ValueSource::At(at) if self.reader.is_reference(*at));
         self.settings.push(Setting { key: key.to_owned(), value, from, is_reference });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -96,13 +96,13 @@ impl Environment {
     }
 
     /// Returns the name and origin of a variable that is set.
-    pub(crate) fn variable(&self, name: &str) -> Option<Variable> {
+    pub fn variable(&self, name: &str) -> Option<Variable> {
         let set = self.0.get(name)?;
         Some(Variable { name: name.to_owned(), line: set.line.clone() })
     }
 
     /// Returns the names that begin with `prefix`, in order, with their values (`None`: not UTF-8).
-    pub(crate) fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let from = self.0.range(prefix.to_owned()..);
         let named = from.take_while(move |(name, _)| name.starts_with(prefix));
         named.map(|(name, set)| (name.as_str(), set.value.as_deref()))

@@ -2,66 +2,83 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Reader;
-use crate::api_references::ApiRule;
-use crate::error::At;
+use super::SettingsReader;
+use crate::error::{At, Problem};
 
-impl Reader<'_> {
+/// A rule for the references of a text: which files and variables its values may name.
+pub trait ReferenceRule {
+    /// Checks the references of a single value at `key`; relative paths begin at `folder`.
+    ///
+    /// # Errors
+    /// Returns the problem of a value that may not have its references.
+    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), Problem>;
+
+    /// Checks a file that the value at `key` names by its path.
+    ///
+    /// # Errors
+    /// Returns the problem of a value that may not name this file.
+    fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), Problem>;
+
+    /// Whether the rule does not apply to the value at `key`.
+    fn is_accepted(&self, at: At, key: &str) -> bool;
+}
+
+impl SettingsReader<'_> {
     /// Returns the reader of a text whose relative paths begin at the folder of `file`.
-    pub(crate) fn beside(self, file: Option<&Path>) -> Self {
+    pub fn beside(self, file: Option<&Path>) -> Self {
         Self { folder: file.and_then(Path::parent).map(Path::to_owned).unwrap_or_default(), ..self }
     }
 
     /// Returns the reader of a text whose sender must not see lines of other files, if it is one of the API.
-    pub(crate) fn of_api(self, is_of_api: bool) -> Self {
+    pub fn of_api(self, is_of_api: bool) -> Self {
         Self { is_of_api, ..self }
     }
 
-    /// Bounds the references of a text of the API.
-    pub(crate) fn bound(&mut self, rule: ApiRule) {
-        self.api = Some(rule);
+    /// Bounds the references of the text.
+    pub fn bound(&mut self, rule: impl ReferenceRule + 'static) {
+        self.rule = Some(Box::new(rule));
     }
 
     /// Whether the text is one of the API, whose sender must not see lines of other files.
-    pub(crate) fn is_of_api(&self) -> bool {
+    pub fn is_of_api(&self) -> bool {
         self.is_of_api
     }
 
     /// Whether the value at `key` may permit what only the operator may.
-    pub(crate) fn may_allow(&self, at: At, key: &str) -> bool {
-        self.api.as_ref().is_none_or(|rule| rule.is_accepted(at, key))
+    pub fn may_allow(&self, at: At, key: &str) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.is_accepted(at, key))
     }
 
     /// Returns the folder at which relative paths begin.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Whether the value at this position refers to variables or a file.
-    pub(crate) fn is_reference(&self, at: At) -> bool {
+    pub fn is_reference(&self, at: At) -> bool {
         self.references.borrow().contains(&at)
     }
 
     /// Returns the path of a file that the value of `key` names, relative to the folder of the configuration file; `None` if
     /// the API may not name it, which is reported.
-    pub(crate) fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
+    pub fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
         let path = self.folder.join(path);
-        match self.api.as_ref().map(|rule| rule.check_file(at, key, &path)) {
+        match self.rule.as_ref().map(|rule| rule.check_file(at, key, &path)) {
             None | Some(Ok(())) => Some(path),
-            Some(Err(refusal)) => {
-                self.report(refusal.problem(at, key));
+            Some(Err(refused)) => {
+                self.report(refused);
                 None
             }
         }
     }
 
     /// Records a file that a value names.
-    pub(crate) fn uses_file(&self, path: &Path) {
+    pub fn uses_file(&self, path: &Path) {
         self.files.borrow_mut().insert(path.to_owned());
     }
 
     /// Returns the files that values name.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         self.files.borrow().iter().cloned().collect()
     }
 

@@ -4,30 +4,31 @@ use serde_json::Value as Json;
 
 /// The keys of one section.
 #[derive(Debug)]
-pub(crate) struct SectionSpec {
-    pub(crate) own: &'static [KeySpec],
+pub struct SectionSpec {
+    /// The keys that the section declares.
+    pub own: &'static [KeySpec],
     /// Sections whose keys follow the own keys in the same mapping.
-    pub(crate) flat: &'static [&'static SectionSpec],
+    pub flat: &'static [&'static SectionSpec],
     /// Keys that only a later version supports.
-    pub(crate) later: &'static [&'static str],
+    pub later: &'static [&'static str],
     /// Conditions on several keys.
-    pub(crate) rules: &'static [Rule],
+    pub rules: &'static [Rule],
     /// The own keys whose change needs a restart, with all keys below them.
-    pub(crate) restart: RestartKeys,
+    pub restart: RestartKeys,
 }
 
 /// The keys of a section that a reload cannot change.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum RestartKeys {
+pub enum RestartKeys {
     /// All keys of the section.
     All,
     /// Only the listed keys of the section.
     Only(&'static [&'static str]),
 }
 
-/// A condition on several keys of one mapping. The JSON Schema states it; `compile` checks it.
+/// A condition on several keys of one mapping. The JSON Schema states it; the code that uses the values checks it.
 #[derive(Debug)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// The key is required in a mapping that exists.
     Required(&'static str),
     /// The first key is required unless one of the others is given.
@@ -43,11 +44,13 @@ pub(crate) enum Rule {
 }
 
 /// The declaration of one key.
-pub(crate) struct KeySpec {
-    pub(crate) name: &'static str,
+pub struct KeySpec {
+    /// The name of the key.
+    pub name: &'static str,
     /// The meaning of the key, in Markdown.
-    pub(crate) doc: &'static str,
-    pub(crate) field: &'static dyn Describe,
+    pub doc: &'static str,
+    /// The description of the value.
+    pub field: &'static dyn Describe,
 }
 
 impl std::fmt::Debug for KeySpec {
@@ -58,17 +61,18 @@ impl std::fmt::Debug for KeySpec {
 
 impl SectionSpec {
     /// Returns the keys of this version; own keys come first, each part in order of declaration.
-    pub(crate) fn keys(&self) -> Vec<&'static KeySpec> {
+    pub fn keys(&self) -> Vec<&'static KeySpec> {
         self.own.iter().chain(self.flat.iter().flat_map(|flat| flat.keys())).collect()
     }
 
-    pub(crate) fn key(&self, name: &str) -> Option<&'static KeySpec> {
+    /// Returns the key of this name.
+    pub fn key(&self, name: &str) -> Option<&'static KeySpec> {
         let in_flat = || self.flat.iter().find_map(|flat| flat.key(name));
         self.own.iter().find(|key| key.name == name).or_else(in_flat)
     }
 
     /// Whether a change of the setting at `path`, such as `control.listen` or `plans[0].name`, needs a restart.
-    pub(crate) fn needs_restart(&self, path: &str) -> bool {
+    pub fn needs_restart(&self, path: &str) -> bool {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         let name = first.split_once('[').map_or(first, |(name, _)| name);
         let Some(key) = self.own.iter().find(|key| key.name == name) else {
@@ -79,18 +83,18 @@ impl SectionSpec {
             RestartKeys::Only(keys) => keys.contains(&name),
         };
         own || match key.field.shape() {
-            Shape::Section(nested) | Shape::Sections(nested) => nested.needs_restart(rest),
-            Shape::Single | Shape::List | Shape::Map | Shape::Later => false,
+            ValueShape::Section(nested) | ValueShape::Sections(nested) => nested.needs_restart(rest),
+            ValueShape::Single | ValueShape::List | ValueShape::Map | ValueShape::Later => false,
         }
     }
 
     /// Returns the conditions of the whole mapping.
-    pub(crate) fn rules(&self) -> Vec<&'static Rule> {
+    pub fn rules(&self) -> Vec<&'static Rule> {
         self.rules.iter().chain(self.flat.iter().flat_map(|flat| flat.rules())).collect()
     }
 
     /// Whether each name is declared once in the mapping, including the keys of its flat sections.
-    pub(crate) const fn is_unique(&self) -> bool {
+    pub const fn is_unique(&self) -> bool {
         self.names_once(self)
     }
 
@@ -142,12 +146,12 @@ impl SectionSpec {
     }
 
     /// Whether only a later version supports the key.
-    pub(crate) fn is_later(&self, name: &str) -> bool {
+    pub fn is_later(&self, name: &str) -> bool {
         self.later.contains(&name) || self.flat.iter().any(|flat| flat.is_later(name))
     }
 
     /// Returns the names of all keys, including those of later versions.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<&'static str> {
         let own = self.own.iter().map(|key| key.name).chain(self.later.iter().copied());
         own.chain(self.flat.iter().flat_map(|flat| flat.names())).collect()
     }
@@ -167,7 +171,7 @@ const fn is_same(a: &str, b: &str) -> bool {
 
 /// The structure of a key's value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
+pub enum ValueShape {
     /// A text, a number or a boolean.
     Single,
     /// A mapping with these keys.
@@ -183,12 +187,13 @@ pub(crate) enum Shape {
 }
 
 /// The description of a key's value.
-pub(crate) trait Describe: Sync {
-    fn shape(&self) -> Shape;
+pub trait Describe: Sync {
+    /// Returns the structure of the value.
+    fn shape(&self) -> ValueShape;
 
     /// Whether the key accepts a single value, besides the structure that [`shape`](Describe::shape) returns.
     fn takes_single(&self) -> bool {
-        matches!(self.shape(), Shape::Single)
+        matches!(self.shape(), ValueShape::Single)
     }
 
     /// Returns the value's description in the documentation's tables, in Markdown.
@@ -209,13 +214,23 @@ pub(crate) trait Describe: Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::SectionInput;
-    use crate::schema::traffic::AuthMethodInput;
+    use crate::field::optional;
+    use crate::form::FILE;
+    use crate::input::Input;
+    use crate::section_input::SectionInput;
+
+    crate::section! {
+        /// A section with one key.
+        TypedInput {
+            /// A key whose name is a word of Rust.
+            r#type: Option<Input<std::path::PathBuf>> = optional(FILE, "");
+        }
+    }
 
     /// Each `section!` asserts this at compile time.
     #[test]
     fn a_key_that_is_declared_twice_is_found_in_the_section_and_across_flat_sections() {
-        const OWN: &SectionSpec = <AuthMethodInput as SectionInput>::SPEC;
+        const OWN: &SectionSpec = <TypedInput as SectionInput>::SPEC;
         const LATER: &SectionSpec =
             &SectionSpec { own: &[], flat: &[], later: &["type"], rules: &[], restart: RestartKeys::Only(&[]) };
         const OTHER: &SectionSpec =

@@ -11,7 +11,7 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum At {
+pub enum At {
     /// A position in the file.
     File(Place),
     /// The variable with this number in the `Reader`.
@@ -20,7 +20,7 @@ pub(crate) enum At {
 
 impl At {
     /// Returns the position in the file.
-    pub(crate) const fn place(self) -> Option<Place> {
+    pub const fn place(self) -> Option<Place> {
         match self {
             Self::File(place) => Some(place),
             Self::Variable(_) => None,
@@ -118,12 +118,13 @@ pub struct Problem {
     /// The origin from which `place` and `variable` are set when the problem is reported.
     pub(crate) at: Option<At>,
     pub(crate) first_at: Option<At>,
-    pub(crate) concern: Concern,
+    /// The users of the configuration that it concerns.
+    pub concern: Concern,
 }
 
 /// The users of a configuration that a problem concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Concern {
+pub enum Concern {
     /// The configuration is invalid.
     All,
     /// Only a server cannot start with it; other commands ignore the problem.
@@ -133,7 +134,8 @@ pub(crate) enum Concern {
 }
 
 impl Problem {
-    pub(crate) fn new(code: Code, at: impl Into<Option<At>>, message: impl Into<String>) -> Self {
+    /// Returns a problem of the value at this position.
+    pub fn new(code: Code, at: impl Into<Option<At>>, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -151,29 +153,32 @@ impl Problem {
         }
     }
 
-    pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
+    /// Adds a description of valid input.
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
         self
     }
 
     /// Only a server cannot start with this configuration.
-    pub(crate) const fn of_startup(mut self) -> Self {
+    pub const fn of_startup(mut self) -> Self {
         self.concern = Concern::Servers;
         self
     }
 
     /// Only `tollgate check` reports the problem.
-    pub(crate) const fn of_tests(mut self) -> Self {
+    pub const fn of_tests(mut self) -> Self {
         self.concern = Concern::Tests;
         self
     }
 
-    pub(crate) fn near(mut self, near: Option<&str>) -> Self {
+    /// Adds the name that was probably meant.
+    pub fn near(mut self, near: Option<&str>) -> Self {
         self.near = near.map(str::to_owned);
         self
     }
 
-    pub(crate) fn first(mut self, first: Option<At>) -> Self {
+    /// Adds the other position of a duplicate.
+    pub fn first(mut self, first: Option<At>) -> Self {
         self.first_at = first;
         self
     }
@@ -230,7 +235,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// Limits the number of `problems`, which must be in the order of the file.
-    pub(crate) fn of(mut problems: Vec<Problem>) -> Self {
+    pub fn of(mut problems: Vec<Problem>) -> Self {
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
         Self { problems, more }

@@ -2,25 +2,26 @@
 
 use serde_json::Value as Json;
 
-use super::super::form::Form;
-use super::super::json;
-use super::Field;
+use super::KeyField;
+use crate::form::Form;
+use crate::json;
 use crate::section::Section;
-use crate::settings::Listing;
-use crate::spec::{Describe, Shape};
+use crate::setting::Listing;
+use crate::spec::{Describe, ValueShape};
 
-/// A section, or a single value of one of its keys, which [`short_forms`](crate::short_forms) replaces by the section.
-pub(crate) struct Short<F, G> {
+/// A section, or a single value of one of its keys, which is replaced by the section before it is read.
+pub struct Short<F, G> {
     form: F,
     section: G,
 }
 
-pub(crate) const fn short<F: Form, G: Field>(form: F, section: G) -> Short<F, G> {
+/// A key with a section, or with a single value in place of it.
+pub const fn short<F: Form, G: KeyField>(form: F, section: G) -> Short<F, G> {
     Short { form, section }
 }
 
-impl<F: Form, G: Field> Describe for Short<F, G> {
-    fn shape(&self) -> Shape {
+impl<F: Form, G: KeyField> Describe for Short<F, G> {
+    fn shape(&self) -> ValueShape {
         self.section.shape()
     }
 
@@ -41,7 +42,7 @@ impl<F: Form, G: Field> Describe for Short<F, G> {
     }
 }
 
-impl<F: Form, G: Field> Field for Short<F, G> {
+impl<F: Form, G: KeyField> KeyField for Short<F, G> {
     type Input = G::Input;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {

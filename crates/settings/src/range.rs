@@ -3,12 +3,12 @@
 //! They use no lookahead, which not every validator supports.
 
 /// Returns a pattern of the whole numbers from `min` to `max`; zeros may precede them.
-pub(super) fn whole(min: u64, max: u64) -> String {
+pub(crate) fn whole(min: u64, max: u64) -> String {
     format!("^{}$", number(min, max))
 }
 
 /// Returns a pattern of the amounts from `min` to `max`, each a whole number and one of the units.
-pub(super) fn amounts(min: u64, max: u64, units: &[(&str, u64)]) -> String {
+pub(crate) fn amounts(min: u64, max: u64, units: &[(&str, u64)]) -> String {
     let of_unit = units.iter().filter_map(|(name, unit)| {
         let (least, most) = (min.div_ceil(*unit), max / unit);
         (least <= most).then(|| format!("{}{name}", number(least, most)))

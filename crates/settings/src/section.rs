@@ -5,16 +5,15 @@
 
 mod references;
 
+pub use references::ReferenceRule;
+
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use tls::{UpstreamTls, UpstreamTlsSettings};
-
-use crate::api_references::ApiRule;
 use crate::environment::Environment;
 use crate::error::{At, Code, PROBLEMS_MAX, Problem};
 use crate::excerpt::Lines;
@@ -25,13 +24,13 @@ use crate::secret_text::names_secret;
 use crate::spec::SectionSpec;
 use crate::substitute::{resolve_file, substitute};
 use crate::variable::Variable;
-use crate::yaml::{Key, Kind, Node};
+use crate::yaml::{Kind, YamlKey, YamlNode};
 
 /// The number of the last problems among which a repeated one is found.
 const REPEATED_MAX: usize = 64;
 
 /// The file that is being read, and its problems so far.
-pub(crate) struct Reader<'a> {
+pub struct SettingsReader<'a> {
     file: String,
     lines: Lines<'a>,
     environment: &'a Environment,
@@ -48,8 +47,8 @@ pub(crate) struct Reader<'a> {
     elsewhere: RefCell<Vec<Problem>>,
     /// Whether values are taken literally: a file that others publish must not refer to variables or files.
     verbatim: bool,
-    /// The TLS of upstreams of the running configuration.
-    running_tls: Vec<Arc<UpstreamTls>>,
+    /// A value for the code that reads the sections.
+    carried: Option<Box<dyn Any>>,
     /// The files that values name.
     files: RefCell<BTreeSet<PathBuf>>,
     /// The positions of values that refer to variables or files.
@@ -58,8 +57,8 @@ pub(crate) struct Reader<'a> {
     folder: PathBuf,
     /// Whether the text is one of the API.
     is_of_api: bool,
-    /// The rule for the references of a text of the API.
-    api: Option<ApiRule>,
+    /// The rule for the references of the text.
+    rule: Option<Box<dyn ReferenceRule>>,
 }
 
 /// A variable that is a setting.
@@ -70,19 +69,19 @@ struct SettingVariable {
 }
 
 /// One mapping of the file.
-pub(crate) struct Section<'a> {
-    reader: &'a Reader<'a>,
+pub struct Section<'a> {
+    reader: &'a SettingsReader<'a>,
     location: Location,
-    entries: &'a [(Key, Node)],
+    entries: &'a [(YamlKey, YamlNode)],
 }
 
 /// The position and the keys of one mapping.
 #[derive(Debug, Clone)]
-pub(crate) struct Location {
+pub struct Location {
     /// The position of the mapping, or of the mapping that lacks it.
-    pub(crate) at: At,
+    pub at: At,
     /// The name of the mapping in errors: `routes[2].auth`; empty for the whole file.
-    pub(crate) path: String,
+    pub path: String,
     spec: &'static SectionSpec,
     /// The keys that have a value; `None` if the mapping is absent.
     given: Option<Vec<String>>,
@@ -91,15 +90,18 @@ pub(crate) struct Location {
 }
 
 /// A single value after substitution; it may be a credential, so it does not print.
-pub(crate) struct Text {
-    pub(crate) at: At,
-    pub(crate) value: String,
+pub struct Text {
+    /// The position of the value.
+    pub at: At,
+    /// The text of the value.
+    pub value: String,
     /// Whether it came from a variable or a file: errors then do not repeat it.
-    pub(crate) foreign: bool,
+    pub foreign: bool,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(file: String, source: &'a str, environment: &'a Environment) -> Self {
+impl<'a> SettingsReader<'a> {
+    /// Returns the reader of a text; `file` is its name in errors.
+    pub fn new(file: String, source: &'a str, environment: &'a Environment) -> Self {
         Self {
             file,
             lines: Lines::new(source),
@@ -111,50 +113,49 @@ impl<'a> Reader<'a> {
             problems: RefCell::default(),
             elsewhere: RefCell::default(),
             verbatim: false,
-            running_tls: Vec::new(),
+            carried: None,
             files: RefCell::default(),
             references: RefCell::default(),
             folder: PathBuf::new(),
             is_of_api: false,
-            api: None,
+            rule: None,
         }
     }
 
-    /// Returns the reader of a configuration that replaces the one with this TLS of upstreams.
-    pub(crate) fn in_place_of(self, running_tls: Vec<Arc<UpstreamTls>>) -> Self {
-        Self { running_tls, ..self }
+    /// Returns the reader with a value for the code that reads the sections.
+    pub fn carrying(self, value: impl Any) -> Self {
+        Self { carried: Some(Box::new(value)), ..self }
     }
 
-    /// Returns the TLS that an upstream of the running configuration has with the same settings, so that its connections
-    /// remain usable. A job replaces its changed files.
-    pub(crate) fn running_tls(&self, settings: &UpstreamTlsSettings) -> Option<Arc<UpstreamTls>> {
-        self.running_tls.iter().find(|tls| tls.settings() == settings).cloned()
+    /// Returns the value that the reader carries, if it has this type.
+    pub fn carried<T: Any>(&self) -> Option<&T> {
+        self.carried.as_ref()?.downcast_ref()
     }
 
     /// Returns a reader of another file, whose values refer to no variables and no files.
-    pub(crate) fn verbatim(file: String, source: &'a str, environment: &'a Environment) -> Self {
+    pub fn verbatim(file: String, source: &'a str, environment: &'a Environment) -> Self {
         Self { verbatim: true, ..Self::new(file, source, environment) }
     }
 
     /// Adds the problems of another file, which follow those of this one.
-    pub(crate) fn report_elsewhere(&self, problems: Vec<Problem>) {
+    pub fn report_elsewhere(&self, problems: Vec<Problem>) {
         self.elsewhere.borrow_mut().extend(problems);
     }
 
     /// Returns the environment that values may refer to.
-    pub(crate) fn environment(&self) -> &'a Environment {
+    pub fn environment(&self) -> &'a Environment {
         self.environment
     }
 
     /// Adds a problem with its position and line.
-    pub(crate) fn report(&self, mut problem: Problem) {
+    pub fn report(&self, mut problem: Problem) {
         let of = |at: Option<At>| (at.and_then(At::place), at.and_then(|at| self.variable_at(at)));
         (problem.place, problem.variable) = of(problem.at);
         (problem.first, problem.first_variable) = of(problem.first_at);
         if problem.place.is_some() || problem.first.is_some() {
             problem.file.clone_from(&self.file);
         }
-        // Each path of a route reports the problems of values that all its paths share.
+        // A value that several entries share is reported by each of them.
         let mut problems = self.problems.borrow_mut();
         let is_same = |known: &Problem| known.at == problem.at && known.message == problem.message;
         if problem.at.is_none() || !problems.iter().rev().take(REPEATED_MAX).any(is_same) {
@@ -163,18 +164,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether no problem was reported.
-    pub(crate) fn is_valid(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         self.problems.borrow().is_empty() && self.elsewhere.borrow().is_empty()
     }
 
     /// Returns the file's name as it was given; empty without a file.
-    pub(crate) fn file(&self) -> &str {
+    pub fn file(&self) -> &str {
         &self.file
     }
 
     /// Returns all problems in the order of the file, each listed one with its line. Of `root`, no value is shown whose
     /// key is not read.
-    pub(crate) fn problems(self, root: Option<&Node>) -> Vec<Problem> {
+    pub fn problems(self, root: Option<&YamlNode>) -> Vec<Problem> {
         let (mut lines, unread) = (self.lines, self.unread.into_inner());
         let mut places = BTreeSet::new();
         if let Some(root) = root {
@@ -194,19 +195,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns an environment variable that is set and not empty.
-    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+    pub fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
     /// Returns the origin of a value from the variable: a single literal value, or YAML.
-    pub(crate) fn at_variable(&self, variable: Variable, single: bool) -> At {
+    pub fn at_variable(&self, variable: Variable, single: bool) -> At {
         let mut variables = self.variables.borrow_mut();
         variables.push(SettingVariable { variable, single });
         At::Variable(variables.len() - 1)
     }
 
     /// Returns the variable that `at` refers to.
-    pub(crate) fn variable_at(&self, at: At) -> Option<Variable> {
+    pub fn variable_at(&self, at: At) -> Option<Variable> {
         let At::Variable(number) = at else { return None };
         self.variables.borrow().get(number).map(|setting| setting.variable.clone())
     }
@@ -218,13 +219,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a value refers to this variable.
-    pub(crate) fn names(&self, variable: &str) -> bool {
+    pub fn names(&self, variable: &str) -> bool {
         self.named.borrow().contains(variable)
     }
 
     /// Returns `node` as a mapping; reports every key that `spec` does not have.
-    pub(crate) fn section(&'a self, node: &'a Node, path: String, spec: &'static SectionSpec) -> Option<Section<'a>> {
-        let entries: &[(Key, Node)] = match &node.kind {
+    pub fn section(&'a self, node: &'a YamlNode, path: String, spec: &'static SectionSpec) -> Option<Section<'a>> {
+        let entries: &[(YamlKey, YamlNode)] = match &node.kind {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
             Kind::Scalar(_) | Kind::List(_) => {
@@ -246,7 +247,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns `node` as a single value.
-    pub(crate) fn text(&self, node: &Node, path: &str) -> Option<Text> {
+    pub fn text(&self, node: &YamlNode, path: &str) -> Option<Text> {
         let Kind::Scalar(text) = &node.kind else {
             self.wrong_type(node, path, "a single value");
             return None;
@@ -258,8 +259,8 @@ impl<'a> Reader<'a> {
             self.named.borrow_mut().insert(name.to_owned());
             self.environment.get(name).map(str::to_owned)
         };
-        if let Some(Err(refusal)) = self.api.as_ref().map(|rule| rule.check_text(node.at, path, text, &self.folder)) {
-            self.report(refusal.problem(node.at, path));
+        if let Some(Err(refused)) = self.rule.as_ref().map(|rule| rule.check_text(node.at, path, text, &self.folder)) {
+            self.report(refused);
             return None;
         }
         let is_single = self.is_single(node.at);
@@ -276,7 +277,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hides the value of a key that is not read, or the parts of it that may be secrets.
-    fn hide_secrets(&self, key: &Key, value: &Node) {
+    fn hide_secrets(&self, key: &YamlKey, value: &YamlNode) {
         if names_secret(&key.name) {
             self.unread.borrow_mut().extend(key.at.place());
             return;
@@ -291,7 +292,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn wrong_type(&self, node: &Node, path: &str, expected: &str) {
+    fn wrong_type(&self, node: &YamlNode, path: &str, expected: &str) {
         let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
         let message = format!("{subject} is {}", node.kind.name());
         self.report(Problem::new(Code::WrongType, node.at, message).expected(expected));
@@ -303,25 +304,20 @@ const fn is_foreign(at: At) -> bool {
     matches!(at, At::Variable(_))
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Reports a key or value that only a later version supports.
-    pub(crate) fn not_yet(&self, at: At, subject: &str) {
+    pub fn not_yet(&self, at: At, subject: &str) {
         self.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
     }
 
     /// Reports that the key with this full name does not accept the value at `at`.
-    pub(crate) fn bad(&self, at: At, name: &str, expected: impl Display) {
+    pub fn bad(&self, at: At, name: &str, expected: impl Display) {
         let message = format!("`{name}` has an invalid value");
         self.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
     }
 
     /// Reports a name that does not exist; `kind` is the kind of entry that it should name.
-    pub(crate) fn unknown_name<'n>(
-        &self,
-        name: &Input<String>,
-        kind: &str,
-        known: impl Iterator<Item = &'n str> + Clone,
-    ) {
+    pub fn unknown_name<'n>(&self, name: &Input<String>, kind: &str, known: impl Iterator<Item = &'n str> + Clone) {
         let list = match kind.strip_prefix("entry of ") {
             Some(list) => list.trim_matches('`').to_owned(),
             None => format!("{kind}s"),
@@ -346,28 +342,28 @@ impl Reader<'_> {
 
 impl Location {
     /// Returns the location of an entry that no source sets.
-    pub(crate) fn unset(path: String, spec: &'static SectionSpec) -> Self {
+    pub fn unset(path: String, spec: &'static SectionSpec) -> Self {
         Self { at: At::File(Place::START), path, spec, given: None, unknown: Vec::new() }
     }
 
     /// Returns the full name of `key`.
-    pub(crate) fn name(&self, key: &str) -> String {
+    pub fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Whether the mapping exists.
-    pub(crate) fn is_given(&self) -> bool {
+    pub fn is_given(&self) -> bool {
         self.given.is_some()
     }
 
     /// Whether `key` has a value; it may be invalid.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.given.iter().flatten().any(|given| given == key)
     }
 
     /// Reports that one of the `keys` is required, unless a reported unknown key was probably meant for it. Nothing is
     /// required of an absent mapping.
-    pub(crate) fn missing(&self, reader: &Reader<'_>, keys: &[&str]) {
+    pub fn missing(&self, reader: &SettingsReader<'_>, keys: &[&str]) {
         let was_meant = self.unknown.iter().any(|unknown| near(unknown, keys.iter().copied()).is_some());
         if !self.is_given() || was_meant {
             return;
@@ -381,20 +377,21 @@ impl Location {
 
 impl<'a> Section<'a> {
     /// Returns the full name of `key`.
-    pub(crate) fn name(&self, key: &str) -> String {
+    pub fn name(&self, key: &str) -> String {
         self.location.name(key)
     }
 
     /// Returns the reader of the file.
-    pub(crate) fn reader(&self) -> &'a Reader<'a> {
+    pub fn reader(&self) -> &'a SettingsReader<'a> {
         self.reader
     }
 
-    pub(crate) fn location(&self) -> &Location {
+    /// Returns the position and the keys of the mapping.
+    pub fn location(&self) -> &Location {
         &self.location
     }
 
-    fn check_key(&self, key: &Key, value: &Node) {
+    fn check_key(&self, key: &YamlKey, value: &YamlNode) {
         let (name, Location { path, spec, .. }) = (key.name.as_str(), &self.location);
         if spec.key(name).is_some() {
             return;
@@ -417,27 +414,27 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the value of `key`; an empty value or `null` counts as absent.
-    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub fn get(&self, key: &str) -> Option<&'a YamlNode> {
         let (_, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
         (!matches!(node.kind, Kind::Null)).then_some(node)
     }
 
     /// Returns the mapping under `key`.
-    pub(crate) fn section(&self, key: &str, spec: &'static SectionSpec) -> Option<Section<'a>> {
+    pub fn section(&self, key: &str, spec: &'static SectionSpec) -> Option<Section<'a>> {
         self.reader.section(self.get(key)?, self.name(key), spec)
     }
 
     /// Returns the absent mapping under `key`.
-    pub(crate) fn absent(&self, key: &str, spec: &'static SectionSpec) -> Section<'a> {
+    pub fn absent(&self, key: &str, spec: &'static SectionSpec) -> Section<'a> {
         let location = Location { at: self.location.at, path: self.name(key), spec, given: None, unknown: Vec::new() };
         Section { reader: self.reader, location, entries: &[] }
     }
 
     /// Returns the items of the list under `key`, each with its name; empty if the key is absent.
-    pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = (&'a Node, String)> + use<'a> {
+    pub fn list(&self, key: &str) -> impl Iterator<Item = (&'a YamlNode, String)> + use<'a> {
         let name = self.name(key);
-        let items: &'a [Node] = match self.get(key) {
-            Some(Node { kind: Kind::List(items), .. }) => items,
+        let items: &'a [YamlNode] = match self.get(key) {
+            Some(YamlNode { kind: Kind::List(items), .. }) => items,
             Some(node) => {
                 self.reader.wrong_type(node, &name, "a list");
                 &[]
@@ -448,19 +445,15 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the mappings in the list under `key`.
-    pub(crate) fn sections(
-        &self,
-        key: &str,
-        spec: &'static SectionSpec,
-    ) -> impl Iterator<Item = Section<'a>> + use<'a> {
+    pub fn sections(&self, key: &str, spec: &'static SectionSpec) -> impl Iterator<Item = Section<'a>> + use<'a> {
         let reader = self.reader;
         self.list(key).filter_map(move |(node, name)| reader.section(node, name, spec))
     }
 
     /// Returns all entries of a mapping with arbitrary keys.
-    pub(crate) fn entries(&self, key: &str) -> &'a [(Key, Node)] {
+    pub fn entries(&self, key: &str) -> &'a [(YamlKey, YamlNode)] {
         match self.get(key) {
-            Some(Node { kind: Kind::Map(entries), .. }) => entries,
+            Some(YamlNode { kind: Kind::Map(entries), .. }) => entries,
             Some(node) => {
                 self.reader.wrong_type(node, &self.name(key), "a mapping");
                 &[]
@@ -474,7 +467,7 @@ impl<'a> Section<'a> {
 const LISTED_MAX: usize = 20;
 
 /// Joins names for an error: `` `a`, `b` or `c` ``.
-pub(crate) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+pub fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if names.len() > LISTED_MAX {
         let more = names.len() - LISTED_MAX;
