@@ -20,8 +20,9 @@ use job::{Job, Outcome};
 use parts::Part;
 use report::Report;
 
-/// Tests of whole processes mostly wait, so more of them run than there are cores.
-const BESIDE_EACH_CORE: usize = 2;
+/// Tests of whole processes mostly wait, so more of them run than there are cores: on two cores four beside the two threads
+/// of one executable.
+const BESIDE_EACH_CORE: usize = 3;
 /// More failures than this have one cause, which a second run would only repeat.
 const RERUNS_MAX: usize = 20;
 

@@ -72,15 +72,22 @@ const ON_POSTGRES: [&str; 29] = [
 
 /// Tests of [`E2E`] that wait for most of 10 seconds or more, such as for the end of a lease. They start first, so that the
 /// end of a run does not wait for them alone.
-const LONG: [&str; 7] = [
+const LONG: [&str; 11] = [
+    "clients::every_client",
+    "fallback::calls_of_each_format",
     "from_document::",
     "jobs::",
     "leases::leases_of_a_dead_node",
+    "limits::leased::",
     "outage::",
     "reload::under_load::",
     "spending::a_stream_that_exhausts",
+    "texts::no_text_",
     "tls::certificate_is_replaced",
 ];
+
+/// Executables that run for half a minute or more, the longest first.
+const LONG_EXECUTABLES: [&str; 6] = ["control/control", "proxy/it", "ledger", "store", "config", "billing/it"];
 
 /// Returns the parts with these names, or all parts without a name.
 pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
@@ -94,12 +101,15 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
     names.iter().map(find).collect()
 }
 
-/// Moves jobs that take long to the front: tests of [`LONG`], then whole executables.
+/// Moves jobs that take long to the front: tests of [`LONG`], then whole executables, those of [`LONG_EXECUTABLES`] first.
 pub(super) fn longest_first(jobs: &mut [Job]) {
     jobs.sort_by_key(|job| match job.test() {
-        Some(test) if LONG.iter().any(|name| test.starts_with(name)) => 0,
-        None => 1,
-        Some(_) => 2,
+        Some(test) if LONG.iter().any(|name| test.starts_with(name)) => (0, 0),
+        None => {
+            let at = LONG_EXECUTABLES.iter().position(|name| *name == job.binary.name);
+            (1, at.unwrap_or(LONG_EXECUTABLES.len()))
+        }
+        Some(_) => (2, 0),
     });
 }
 
@@ -197,9 +207,11 @@ mod tests {
         let binary = Binary { name: E2E.into(), path: PathBuf::new(), folder: PathBuf::new() };
         let job = |selection| Job { binary: binary.clone(), selection, database: Database::Sqlite, slots: 1 };
         let one = |test: &str| job(Selection::One(test.to_owned()));
-        let mut jobs = vec![one("keys::a"), job(Selection::All), one("outage::b"), one("bytes::c"), one("jobs::d")];
+        let whole = |name: &str| Job { binary: Binary { name: name.into(), ..binary.clone() }, ..job(Selection::All) };
+        let mut jobs = vec![one("keys::a"), whole("ai"), whole("store"), one("outage::b"), one("bytes::c")];
+        jobs.extend([one("jobs::d"), whole("control/control")]);
         longest_first(&mut jobs);
-        let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or("all")).collect();
-        assert_eq!(names, ["outage::b", "jobs::d", "all", "keys::a", "bytes::c"]);
+        let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or(&job.binary.name)).collect();
+        assert_eq!(names, ["outage::b", "jobs::d", "control/control", "store", "ai", "keys::a", "bytes::c"]);
     }
 }
