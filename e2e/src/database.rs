@@ -108,7 +108,8 @@ impl Database {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("e2e_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let database = Self { server, name };
-        database.on_the_server(format!("CREATE DATABASE {} TEMPLATE {template}", database.name));
+        // Takes two thirds of the time of a copy through the log, without syncs.
+        database.on_the_server(format!("CREATE DATABASE {} TEMPLATE {template} STRATEGY file_copy", database.name));
         database
     }
 

@@ -22,9 +22,9 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 const STARTS_MAX: usize = 3;
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
-/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Not used with
-/// `--durable`.
-const WITHOUT_SYNC: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Also disables vacuuming,
+/// which would open up to ten of the tests' databases each second. Not used with `--durable`.
+const FOR_TESTS: [&str; 3] = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
 const SETTINGS: [&str; 4] =
     ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
 
@@ -162,8 +162,8 @@ fn launch(programs: &Path, user: Option<ServerUser>, options: &Launch<'_>) -> an
     let log = fs::File::create(log)?;
     let mut command = as_user(&programs.join("postgres"), user);
     command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
-    let without_sync = WITHOUT_SYNC.into_iter().filter(|_| !durable);
-    command.args(SETTINGS.into_iter().chain(without_sync).flat_map(|setting| ["-c", setting]));
+    let for_tests = FOR_TESTS.into_iter().filter(|_| !durable);
+    command.args(SETTINGS.into_iter().chain(for_tests).flat_map(|setting| ["-c", setting]));
     command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
 }
 
