@@ -111,6 +111,10 @@ impl Job {
         let mut command = Command::new(&self.binary.path);
         command.current_dir(&self.binary.folder).stdin(Stdio::null()).process_group(0);
         command.env("CARGO_MANIFEST_DIR", &self.binary.folder).env("RUST_TEST_THREADS", self.slots.to_string());
+        // From `TARGET/debug/deps/NAME` to the folder of results.
+        if let Some(target) = self.binary.path.ancestors().nth(3) {
+            command.env("TOLLGATE_TEST_MIGRATED", target.join("tests").join(super::MIGRATED));
+        }
         match &self.selection {
             Selection::All => {}
             Selection::Containing(text) => {
