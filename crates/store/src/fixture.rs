@@ -12,6 +12,9 @@ mod migrated;
 #[path = "../tests/it/postgres.rs"]
 pub(crate) mod postgres;
 
+/// Maximum time to wait for a connection, as long as tests wait for a condition on a busy machine.
+const ACQUIRE: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// A database that only one test uses.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
@@ -57,7 +60,7 @@ impl Place {
         if self.url.is_none() && !self.is_empty {
             migrated::copy_into(self.folder.path()).await;
         }
-        Store::open(self.options(true)).await
+        Store::open_waiting(self.options(true), ACQUIRE).await
     }
 
     pub(crate) async fn open(&self) -> Store {
