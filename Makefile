@@ -131,7 +131,7 @@ consul: ## follow registrations in the Consul at URL, as a test does in a small 
 
 check: quick ## check formatting, lints, house rules, the dashboard and documentation
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
-	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	@scripts/step "documentation" scripts/documentation.sh $(LOCKED)
 
 quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
