@@ -38,6 +38,8 @@ pub(super) struct Job {
 pub(super) enum Selection {
     /// All tests of the executable.
     All,
+    /// All tests except those whose names contain one of these texts.
+    Without(&'static [&'static str]),
     /// The tests whose names contain a text.
     Containing(String),
     /// One test, by its name.
@@ -80,7 +82,7 @@ impl Job {
     pub(super) fn test(&self) -> Option<&str> {
         match &self.selection {
             Selection::One(test) | Selection::Again(test) => Some(test),
-            Selection::All | Selection::Containing(_) => None,
+            Selection::All | Selection::Without(_) | Selection::Containing(_) => None,
         }
     }
 
@@ -117,6 +119,9 @@ impl Job {
         }
         match &self.selection {
             Selection::All => {}
+            Selection::Without(texts) => {
+                command.args(texts.iter().flat_map(|text| ["--skip", *text]));
+            }
             Selection::Containing(text) => {
                 command.arg(text);
             }
