@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
+.PHONY: help run install release dashboard dashboard-tests pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -17,6 +17,8 @@ OPTIMIZED ?=
 AUDIT ?=
 # CI sets --locked; developers may change dependencies.
 LOCKED ?=
+# Not empty: `.ci/run` runs `make dashboard-tests` beside the lints.
+DASHBOARD_BESIDE ?=
 
 # One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
 # would be compiled again. Therefore xtask is excluded, and binaries and tests are built together.
@@ -54,6 +56,10 @@ release: ## build target/optimized/tollgate, optimized with a profile of the loa
 dashboard: ## build the dashboard, if its sources changed; the next cargo build embeds it
 	@scripts/dashboard.sh build
 
+dashboard-tests: ## check and test the dashboard without a browser
+	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
+	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
+
 pages: ## test the dashboard's pages in Chromium, against the built binary
 	@scripts/setup.sh pages
 	@scripts/pages.sh $(ARGS)
@@ -69,7 +75,7 @@ demo: ## record docs/demo.cast and docs/demo.svg, the terminal demo of README.md
 test: ## run all tests; on PostgreSQL those whose result may depend on the database; ONLY='build|pages' runs the steps whose names match
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
-	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
+	@$(if $(DASHBOARD_BESIDE),:,scripts/step "tests of the dashboard" scripts/dashboard.sh test)
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "pages in Chromium" scripts/pages.sh
@@ -140,8 +146,8 @@ consul: ## follow registrations in the Consul at URL, as a test does in a small 
 	TOLLGATE_TEST_CONSUL=$(URL) cargo test $(LOCKED) $(TESTED) --test e2e registrations_of_a_client_of_consul
 
 check: quick ## check formatting, lints, house rules, the dashboard and documentation
-	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
-	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	@$(if $(DASHBOARD_BESIDE),:,scripts/step "dashboard's lints and types" scripts/dashboard.sh check)
+	@scripts/step "documentation" scripts/documentation.sh $(LOCKED)
 
 quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check

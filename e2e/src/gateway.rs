@@ -59,7 +59,7 @@ pub struct ServerExit {
 impl Gateway {
     /// Starts a server and waits until it is ready.
     pub async fn start(setup: Setup) -> Self {
-        Self::start_in(Folder::new(), setup).await
+        Self::start_in(Folder::new().with_tables(), setup).await
     }
 
     /// Starts a server in a folder that earlier servers may have used.

@@ -1,8 +1,10 @@
 //! The configuration of a server: sections of a file, flags and environment. The system picks the ports.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +16,10 @@ use crate::database::{Database, on_postgres};
 pub const OPEN: &str = "open";
 /// The credential of the test's providers; it must never reach a client.
 pub const CREDENTIAL: &str = "sk-upstream-credential";
+/// The variable with the data folder that `xtask test` prepares: a SQLite database to which all migrations were applied.
+const MIGRATED: &str = "TOLLGATE_TEST_MIGRATED";
+/// The files of that database: its newest pages may be in the log.
+const DATABASE: [&str; 2] = ["tollgate.db-wal", "tollgate.db"];
 
 /// The sections of a configuration file, with flags and environment variables.
 #[derive(Debug, Clone, Default)]
@@ -165,6 +171,18 @@ impl Folder {
         }
     }
 
+    /// Puts a migrated SQLite database into the folder, if `xtask test` prepared one and the store is SQLite: a server then
+    /// starts in two thirds of the time.
+    #[must_use]
+    pub fn with_tables(self) -> Self {
+        if let (None, Some(from)) = (&self.database, std::env::var_os(MIGRATED))
+            && let Err(error) = copy_database(Path::new(&from), &self.data())
+        {
+            panic!("no copy of the database in {}: {error}", Path::new(&from).display());
+        }
+        self
+    }
+
     /// Creates a folder whose store is this database.
     #[must_use]
     pub fn on_postgres(database: Database) -> Self {
@@ -210,6 +228,13 @@ impl Folder {
     pub fn read(&self, name: &str) -> String {
         fs::read(self.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
+}
+
+/// Copies a database into a new data folder, which only this user can access.
+fn copy_database(from: &Path, data: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(data)?;
+    let mut files = DATABASE.iter().filter(|name| from.join(name).exists());
+    files.try_for_each(|name| fs::copy(from.join(name), data.join(name)).map(drop))
 }
 
 impl Default for Folder {

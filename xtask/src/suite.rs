@@ -20,8 +20,11 @@ use job::{Job, Outcome};
 use parts::Part;
 use report::Report;
 
-/// Tests of whole processes mostly wait, so more of them run than there are cores.
-const BESIDE_EACH_CORE: usize = 2;
+/// Tests of whole processes mostly wait, so more of them run than there are cores: on two cores four beside the two threads
+/// of one executable.
+const BESIDE_EACH_CORE: usize = 3;
+/// The data folder that tests of the binary copy, in the folder of results.
+const MIGRATED: &str = "migrated";
 /// More failures than this have one cause, which a second run would only repeat.
 const RERUNS_MAX: usize = 20;
 
@@ -33,7 +36,7 @@ pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
     let filter = halves.next().and_then(|filter| filter.first()).copied();
     let folder = target(root).join("tests");
     let binaries = binary::build(root)?;
-    prepare_databases(&target(root).join("debug/tollgate"))?;
+    prepare_databases(&target(root).join("debug/tollgate"), &folder.join(MIGRATED))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -46,14 +49,23 @@ pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Applies all migrations to the database that PostgreSQL copies for each new one. A test then starts with the tables, which
-/// take several times as long to create as to copy. Tests of the migrations copy `template0`, which stays empty.
-fn prepare_databases(tollgate: &Path) -> anyhow::Result<()> {
+/// Applies all migrations to a SQLite database in `data`, and to the database that PostgreSQL copies for each new one. A test
+/// then starts with the tables, which take several times as long to create as to copy. Tests of the migrations begin with an
+/// empty folder, or copy `template0`, which stays empty.
+fn prepare_databases(tollgate: &Path, data: &Path) -> anyhow::Result<()> {
+    if data.exists() {
+        std::fs::remove_dir_all(data)?;
+    }
+    let mut command = Command::new(tollgate);
+    migrate(command.args(["migrate", "up", "--data"]).arg(data).env_remove("DATABASE_URL"))?;
     let Ok(server) = std::env::var("TOLLGATE_TEST_POSTGRES") else { return Ok(()) };
     let (base, _) = server.rsplit_once('/').context("TOLLGATE_TEST_POSTGRES names no database")?;
     let mut command = Command::new(tollgate);
-    command.args(["migrate", "up"]).env("DATABASE_URL", format!("{base}/template1"));
-    let output = command.output().with_context(|| format!("cannot run {}", tollgate.display()))?;
+    migrate(command.args(["migrate", "up"]).env("DATABASE_URL", format!("{base}/template1")))
+}
+
+fn migrate(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     ensure!(output.status.success(), "tollgate migrate up: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -55,8 +55,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let router = match app.serves {
         Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0.fallback(not_found),
         Serves::Api => {
-            let (router, mut document, _) = api().into_parts();
-            openapi::complete(&mut document, app.version);
+            // The inputs are those that handlers declare; the rest is added when the text is first used.
+            let (router, document, _) = api().into_parts();
             let router = match &app.examples {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,

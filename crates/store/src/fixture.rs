@@ -7,39 +7,46 @@ use store::sql::StoreKind;
 use store::{Node, OpenError, Options, Store};
 use tempfile::TempDir;
 
+#[path = "../tests/it/migrated.rs"]
+mod migrated;
 #[path = "../tests/it/postgres.rs"]
 pub(crate) mod postgres;
+
+/// Maximum time to wait for a connection, as long as tests wait for a condition on a busy machine.
+const ACQUIRE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A database that only one test uses.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) url: Option<Secret>,
+    /// Whether the first [`Place::open`] runs all migrations.
+    pub(crate) is_empty: bool,
 }
 
 impl Place {
     pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), url: None }
+        Self { folder: tempfile::tempdir().unwrap(), url: None, is_empty: false }
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), url: Some(postgres::database("").await) }
+        Self { url: Some(postgres::database("").await), ..Self::sqlite() }
     }
 
     /// Creates one place per supported database; without a server, as `make unit` does with `TOLLGATE_TEST_STORE=sqlite`, that of
     /// SQLite alone.
     pub(crate) async fn both() -> Vec<Self> {
-        Self::both_from("").await
+        Self::both_from("", false).await
     }
 
-    /// Like [`Place::both`], without tables: `xtask test` applies migrations to the database that others are copies of.
+    /// Like [`Place::both`], without tables: other places are copies of a database to which the migrations were applied.
     pub(crate) async fn both_empty() -> Vec<Self> {
-        Self::both_from("TEMPLATE template0").await
+        Self::both_from("TEMPLATE template0", true).await
     }
 
-    async fn both_from(template: &str) -> Vec<Self> {
-        let mut places = vec![Self::sqlite()];
+    async fn both_from(template: &str, is_empty: bool) -> Vec<Self> {
+        let mut places = vec![Self { is_empty, ..Self::sqlite() }];
         if std::env::var("TOLLGATE_TEST_STORE").as_deref() != Ok("sqlite") {
-            places.push(Self { url: Some(postgres::database(template).await), ..Self::sqlite() });
+            places.push(Self { url: Some(postgres::database(template).await), is_empty, ..Self::sqlite() });
         }
         places
     }
@@ -50,7 +57,10 @@ impl Place {
     }
 
     pub(crate) async fn try_open(&self) -> Result<Store, OpenError> {
-        Store::open(self.options(true)).await
+        if self.url.is_none() && !self.is_empty {
+            migrated::copy_into(self.folder.path()).await;
+        }
+        Store::open_waiting(self.options(true), ACQUIRE).await
     }
 
     pub(crate) async fn open(&self) -> Store {

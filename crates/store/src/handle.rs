@@ -6,6 +6,7 @@ pub mod last_use;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use access::{Clock, Ids, Secret};
 use sqlx::SqlSafeStr;
@@ -50,9 +51,18 @@ impl Store {
     /// For a file: [`OpenError::Folder`]. For a server: [`OpenError::Url`], [`OpenError::OldServer`],
     /// [`OpenError::Encoding`].
     pub async fn open(options: Options<'_>) -> Result<Self, OpenError> {
+        Self::open_waiting(options, postgres::ACQUIRE).await
+    }
+
+    /// Like [`Store::open`], with another maximum time to wait for a connection to PostgreSQL. On a machine that compiles, or
+    /// runs other tests, a test may wait longer than a request may; a server does not.
+    ///
+    /// # Errors
+    /// The errors of [`Store::open`].
+    pub async fn open_waiting(options: Options<'_>, acquire: Duration) -> Result<Self, OpenError> {
         let db = match options.url {
             None => open_file(options.data, options.migrate).await?,
-            Some(url) => open_server(url, options.migrate).await?,
+            Some(url) => open_server(url, options.migrate, acquire).await?,
         };
         let ids = Mutex::new(Ids::new(options.clock.clone()));
         let (doubts, last_use, numbers) = Default::default();
@@ -251,11 +261,11 @@ async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, OpenError> {
     Ok(Db::Sqlite { writer, file: FileWriter::new(file)?, readers, lookups, checkpointer, log })
 }
 
-async fn open_server(url: &Secret, migrate: bool) -> Result<Db, OpenError> {
+async fn open_server(url: &Secret, migrate: bool, acquire: Duration) -> Result<Db, OpenError> {
     let options = postgres::options(url.expose())?;
     MigrationConnection::Postgres(postgres::connect(&options).await?).bring_up_to_date(migrate).await?;
-    let lookups = postgres::lookups(options.clone()).await?;
-    Ok(Db::Postgres { pool: postgres::pool(options).await?, lookups })
+    let lookups = postgres::lookups(options.clone(), acquire).await?;
+    Ok(Db::Postgres { pool: postgres::pool(options, acquire).await?, lookups })
 }
 
 #[cfg(test)]

@@ -63,8 +63,9 @@ const UNUSED: [&str; 12] = [
 #[tokio::test]
 async fn of_two_servers_one_runs_a_job_once_a_period() {
     let (one, other) = two().await;
+    let mut stored = rows(&one).connect().await;
     let thrice =
-        async || (rows(&one).number("SELECT runs FROM jobs WHERE name = 'lease_cleanup'").await >= 3).then_some(());
+        async || (stored.number("SELECT runs FROM jobs WHERE name = 'lease_cleanup'").await >= 3).then_some(());
     eventually_within(SOON, "the job has run three times", thrice).await;
     let missing = "SELECT (updated_at - created_at) / 10000000 + 1 - runs FROM jobs WHERE name = 'lease_cleanup'";
     assert!(rows(&one).number(missing).await >= 0, "two runs are at least ten seconds apart");
@@ -91,14 +92,14 @@ async fn of_two_servers_one_runs_a_job_once_a_period() {
 #[tokio::test]
 async fn a_job_of_a_server_that_died_runs_on_the_other_after_its_claim() {
     let (dies, stays) = two().await;
+    let mut stored = rows(&stays).connect().await;
     let ran = async || {
-        (rows(&stays).number("SELECT count(*) FROM jobs WHERE name = 'lease_cleanup' AND runs > 0").await == 1)
-            .then_some(())
+        (stored.number("SELECT count(*) FROM jobs WHERE name = 'lease_cleanup' AND runs > 0").await == 1).then_some(())
     };
     eventually_within(SOON, "the job has run", ran).await;
     let dead = dies.crash();
     let silent =
-        async || (rows(&stays).number("SELECT max(seen_at) - min(seen_at) FROM nodes").await > 3_000_000).then_some(());
+        async || (stored.number("SELECT max(seen_at) - min(seen_at) FROM nodes").await > 3_000_000).then_some(());
     eventually_within(SOON, "the other server sends later heartbeats", silent).await;
     // As if it had died in a run, with 15 s of its claim left.
     const CLAIMED: &str = "UPDATE jobs SET node_id = (SELECT id FROM nodes ORDER BY seen_at LIMIT 1), incarnation = 1, runs = 0, \
@@ -107,8 +108,7 @@ async fn a_job_of_a_server_that_died_runs_on_the_other_after_its_claim() {
     rows(&stays).execute(CLAIMED, CLAIMED).await;
     let since = Canary::new();
     assert!(job(&stays, "lease_cleanup").await["running_node"].is_string());
-    let taken =
-        async || (rows(&stays).number("SELECT runs FROM jobs WHERE name = 'lease_cleanup'").await > 0).then_some(());
+    let taken = async || (stored.number("SELECT runs FROM jobs WHERE name = 'lease_cleanup'").await > 0).then_some(());
     eventually_within(SOON, "the job runs on the other server", taken).await;
     assert!(since.elapsed() >= Duration::from_secs(14), "the claim was valid: {:?}", since.elapsed());
     assert_eq!(job(&stays, "lease_cleanup").await["last_outcome"], "succeeded");

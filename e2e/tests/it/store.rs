@@ -16,8 +16,9 @@ pub(crate) async fn integrity(folder: &Folder) -> String {
 
 /// Waits until the store has exactly `count` usage events; returns them ordered by id.
 pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<EventRow> {
+    let mut connection = rows(folder, &folder.data()).connect().await;
     eventually(&format!("the store has {count} rows"), async || {
-        let all = all_events(folder).await;
+        let all = connection.events().await;
         (all.len() == count).then_some(all)
     })
     .await
@@ -26,8 +27,9 @@ pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<EventRow> {
 /// Waits for the usage event of a response and returns its row.
 pub(crate) async fn row(folder: &Folder, answer: &e2e::Answer) -> serde_json::Value {
     let id = id(&answer.head);
+    let mut connection = rows(folder, &folder.data()).connect().await;
     eventually("the store has the request's row", async || {
-        all_events(folder).await.into_iter().find(|event| event.id == id).map(|event| event.row)
+        connection.events().await.into_iter().find(|event| event.id == id).map(|event| event.row)
     })
     .await
 }

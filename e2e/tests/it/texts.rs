@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use e2e::database::RowsConnection;
 use e2e::document::{Operation, schema};
 use e2e::{Call, Document, Gateway, text};
 use serde_json::{Map, Value, json};
 
 use crate::foreign::{example, id_of, with_id};
 use crate::people::{TestUser, admin, open, somebody};
-use crate::store::number;
+use crate::store::{number, rows};
 
 const TEXTS: [&str; 6] = [
     "' OR '1'='1' --",
@@ -83,12 +84,12 @@ fn path_of(operation: &Operation<'_>, bob: &TestUser, invite: &str) -> String {
 }
 
 /// Asserts that a request causes no internal error, matches the document, and changes no row count if it is refused.
-async fn check(gateway: &Gateway, call: Call, what: &str) {
-    let before = number(gateway.folder(), ROWS).await;
+async fn check(gateway: &Gateway, rows: &mut RowsConnection, call: Call, what: &str) {
+    let before = rows.number(ROWS).await;
     let answer = gateway.ask(call).await;
     assert!(answer.status() < 500, "{what}: {} {}", answer.status(), answer.text());
     if answer.status() >= 400 {
-        assert_eq!(number(gateway.folder(), ROWS).await, before, "{what}: {}", answer.text());
+        assert_eq!(rows.number(ROWS).await, before, "{what}: {}", answer.text());
     }
 }
 
@@ -99,6 +100,7 @@ async fn no_text_in_any_field_causes_an_internal_error_or_a_partial_write() {
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);
     let mut nth = 0;
+    let mut rows = rows(gateway.folder(), &gateway.folder().data()).connect().await;
     for operation in Document::committed().operations() {
         if APART.contains(&operation.summary().as_str()) {
             continue;
@@ -114,14 +116,14 @@ async fn no_text_in_any_field_causes_an_internal_error_or_a_partial_write() {
                 let body = with(&example(&operation).unwrap_or_else(|| json!({})), at, what).to_string();
                 let call = Call::new(operation.method, &target).header("content-type", "application/json").body(body);
                 let description = format!("{} with {what:?} at {}", operation.summary(), at.join("."));
-                check(&gateway, from_elsewhere(call.key(&root.token), nth), &description).await;
+                check(&gateway, &mut rows, from_elsewhere(call.key(&root.token), nth), &description).await;
             }
             for parameter in operation.parameters().iter().filter(|parameter| parameter.place == "query") {
                 nth += 1;
                 let value: String = what.bytes().map(|byte| format!("%{byte:02X}")).collect();
                 let call = Call::new(operation.method, &format!("{target}?{}={value}", parameter.name));
                 let description = format!("{} with {what:?} as {}", operation.summary(), parameter.name);
-                check(&gateway, from_elsewhere(call.key(&root.token), nth), &description).await;
+                check(&gateway, &mut rows, from_elsewhere(call.key(&root.token), nth), &description).await;
             }
         }
     }

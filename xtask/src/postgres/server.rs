@@ -1,6 +1,7 @@
 //! The server: a cluster in a temporary folder, on a free port of 127.0.0.1 and a socket in that folder.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -20,11 +21,13 @@ const MAJOR_MIN: u32 = 15;
 const USERS: [&str; 2] = ["postgres", "nobody"];
 /// The free port may be taken before the server binds it; so the start is repeated.
 const STARTS_MAX: usize = 3;
+/// The beginning of the names of the servers' folders.
+const PREFIX: &str = "tollgate-postgres-";
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
-/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Not used with
-/// `--durable`.
-const WITHOUT_SYNC: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Also disables vacuuming,
+/// which would open up to ten of the tests' databases each second. Not used with `--durable`.
+const FOR_TESTS: [&str; 3] = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
 const SETTINGS: [&str; 4] =
     ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
 
@@ -44,11 +47,17 @@ struct ServerUser {
 }
 
 impl PostgresServer {
-    /// Creates a cluster and starts it.
+    /// Creates a cluster and starts it. Says so, and which folders of killed runs it removed.
     pub(super) async fn start(durable: bool) -> anyhow::Result<Self> {
         let programs = programs(Path::new(VERSIONS))?;
+        for folder in left_folders(&std::env::temp_dir()) {
+            // Another run may remove it too.
+            if fs::remove_dir_all(&folder).is_ok() {
+                writeln!(std::io::stderr(), "postgres: removed {}, which a killed run left", folder.display())?;
+            }
+        }
         let user = if getuid().is_root() { Some(other_user().await?) } else { None };
-        let folder = tempfile::Builder::new().prefix("tollgate-postgres-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
         if let Some(user) = user {
             chown(folder.path(), Some(user.uid), Some(user.gid))?;
@@ -69,6 +78,11 @@ impl PostgresServer {
             let mut postmaster =
                 launch(&programs, user, &Launch { data: &data, socket: folder.path(), log: &log, port, durable })?;
             if ready(&programs, &mut postmaster, port).await? {
+                let place = folder.path().display();
+                writeln!(
+                    std::io::stderr(),
+                    "postgres: started on 127.0.0.1:{port}, in {place}, until the command ends"
+                )?;
                 return Ok(Self { postmaster, port, folder });
             }
             if left == 0 {
@@ -108,6 +122,21 @@ fn programs(versions: &Path) -> anyhow::Result<PathBuf> {
         )
     };
     Ok(versions.join(major.to_string()).join("bin"))
+}
+
+/// Returns the folders of servers whose processes have ended. A server that is stopped has removed its folder, and one that
+/// only begins has no file with its process id.
+fn left_folders(temporary: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+    let is_of_server = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(PREFIX));
+    let folders = entries.filter(|entry| is_of_server(&entry.file_name())).map(|entry| entry.path());
+    let has_ended = |folder: &PathBuf| {
+        let id = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+        let id: Option<u32> = id.lines().next().and_then(|line| line.trim().parse().ok());
+        id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+    };
+    // Without Linux's list of processes, none is known to have ended.
+    folders.filter(|folder| Path::new("/proc/self").exists() && has_ended(folder)).collect()
 }
 
 async fn other_user() -> anyhow::Result<ServerUser> {
@@ -162,8 +191,8 @@ fn launch(programs: &Path, user: Option<ServerUser>, options: &Launch<'_>) -> an
     let log = fs::File::create(log)?;
     let mut command = as_user(&programs.join("postgres"), user);
     command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
-    let without_sync = WITHOUT_SYNC.into_iter().filter(|_| !durable);
-    command.args(SETTINGS.into_iter().chain(without_sync).flat_map(|setting| ["-c", setting]));
+    let for_tests = FOR_TESTS.into_iter().filter(|_| !durable);
+    command.args(SETTINGS.into_iter().chain(for_tests).flat_map(|setting| ["-c", setting]));
     command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
 }
 
@@ -187,6 +216,24 @@ async fn ready(programs: &Path, postmaster: &mut Child, port: u16) -> anyhow::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_folders_of_ended_servers_are_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = |name: &str, id: Option<&str>| {
+            let data = temporary.path().join(name).join("data");
+            fs::create_dir_all(&data).unwrap();
+            if let Some(id) = id {
+                fs::write(data.join("postmaster.pid"), format!("{id}\n/data\n")).unwrap();
+            }
+        };
+        folder("tollgate-postgres-begins", None);
+        folder("tollgate-postgres-runs", Some(&std::process::id().to_string()));
+        folder("tollgate-postgres-is-written", Some(""));
+        folder("others-ended", Some("4294967295"));
+        folder("tollgate-postgres-ended", Some("4294967295"));
+        assert_eq!(left_folders(temporary.path()), [temporary.path().join("tollgate-postgres-ended")]);
+    }
 
     #[test]
     fn the_newest_version_is_used_and_a_missing_one_is_reported() {

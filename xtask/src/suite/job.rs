@@ -38,6 +38,8 @@ pub(super) struct Job {
 pub(super) enum Selection {
     /// All tests of the executable.
     All,
+    /// All tests except those whose names contain one of these texts.
+    Without(&'static [&'static str]),
     /// The tests whose names contain a text.
     Containing(String),
     /// One test, by its name.
@@ -80,7 +82,7 @@ impl Job {
     pub(super) fn test(&self) -> Option<&str> {
         match &self.selection {
             Selection::One(test) | Selection::Again(test) => Some(test),
-            Selection::All | Selection::Containing(_) => None,
+            Selection::All | Selection::Without(_) | Selection::Containing(_) => None,
         }
     }
 
@@ -111,8 +113,15 @@ impl Job {
         let mut command = Command::new(&self.binary.path);
         command.current_dir(&self.binary.folder).stdin(Stdio::null()).process_group(0);
         command.env("CARGO_MANIFEST_DIR", &self.binary.folder).env("RUST_TEST_THREADS", self.slots.to_string());
+        // From `TARGET/debug/deps/NAME` to the folder of results.
+        if let Some(target) = self.binary.path.ancestors().nth(3) {
+            command.env("TOLLGATE_TEST_MIGRATED", target.join("tests").join(super::MIGRATED));
+        }
         match &self.selection {
             Selection::All => {}
+            Selection::Without(texts) => {
+                command.args(texts.iter().flat_map(|text| ["--skip", *text]));
+            }
             Selection::Containing(text) => {
                 command.arg(text);
             }

@@ -15,7 +15,7 @@ pub(super) async fn run(
     logs: &Path,
     ended: &mut impl FnMut(Job, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots };
+    let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots, executables: 0 };
     let (mut running, mut number) = (JoinSet::new(), 0);
     loop {
         while let Some(job) = queue.start() {
@@ -37,31 +37,53 @@ pub(super) async fn run(
 ///
 /// Free slots get the first job that fits. So a job of many slots waits for them while later jobs run, at the latest until
 /// no later job waits: no slot is kept free for it, and no job waits forever.
+///
+/// Whole executables compute, and tests of the binary mostly wait. Therefore one executable always runs beside them, as
+/// long as both are left: a run of only one kind would leave the processor idle, or would have nothing but it.
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Job>,
     free: usize,
     slots: usize,
+    /// The running jobs of whole executables.
+    executables: usize,
 }
 
 impl Queue {
-    /// Takes the first job that fits into the free slots.
+    /// Takes the first job that fits into the free slots; a second executable only if no single test fits.
     fn start(&mut self) -> Option<Job> {
-        let at = self.waiting.iter().position(|job| self.width(job) <= self.free)?;
+        let fits = |job: &Job| self.width(job) <= self.room(job);
+        let is_next = |job: &Job| fits(job) && (self.executables == 0 || !is_executable(job));
+        let at = self.waiting.iter().position(is_next).or_else(|| self.waiting.iter().position(fits))?;
         let job = self.waiting.remove(at)?;
         self.free -= self.width(&job);
+        self.executables += usize::from(is_executable(&job));
         Some(job)
     }
 
     /// Frees the slots of a job that ended.
     fn end(&mut self, job: &Job) {
         self.free += self.width(job);
+        self.executables -= usize::from(is_executable(job));
+    }
+
+    /// The free slots for a job. While no executable runs, single tests leave enough for the first one that waits.
+    fn room(&self, job: &Job) -> usize {
+        let kept = match is_executable(job) || self.executables > 0 {
+            true => None,
+            false => self.waiting.iter().find(|waiting| is_executable(waiting)).map(|first| self.width(first)),
+        };
+        self.free.saturating_sub(kept.unwrap_or(0))
     }
 
     /// The slots that a job occupies: a job of more than all slots runs alone.
     fn width(&self, job: &Job) -> usize {
         job.slots.min(self.slots)
     }
+}
+
+fn is_executable(job: &Job) -> bool {
+    job.test().is_none()
 }
 
 #[cfg(test)]
@@ -80,7 +102,7 @@ mod tests {
             database: Database::Sqlite,
             slots: *slots,
         };
-        Queue { waiting: jobs.iter().map(job).collect(), free: slots, slots }
+        Queue { waiting: jobs.iter().map(job).collect(), free: slots, slots, executables: 0 }
     }
 
     /// Starts all jobs that fit.
@@ -89,7 +111,31 @@ mod tests {
     }
 
     fn names(jobs: &[Job]) -> Vec<&str> {
-        jobs.iter().map(|job| job.test().unwrap()).collect()
+        jobs.iter().map(|job| job.test().unwrap_or("executable")).collect()
+    }
+
+    #[test]
+    fn one_executable_runs_beside_single_tests_and_more_run_when_none_is_left() {
+        let mut queue = queue(6, &[("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 1)]);
+        let executable = Job { selection: Selection::All, slots: 2, ..queue.waiting[0].clone() };
+        (0..3).for_each(|at| queue.waiting.insert(at + 1, executable.clone()));
+        let mut running = started(&mut queue);
+        assert_eq!(names(&running), ["a", "executable", "b", "c", "d"]);
+        queue.end(&running.remove(1));
+        assert_eq!(names(&started(&mut queue)), ["executable"], "single tests leave room for it");
+        queue.end(&running.remove(0));
+        queue.end(&running.remove(0));
+        let last = started(&mut queue);
+        assert_eq!(names(&last), ["e", "f"]);
+        queue.end(&running.remove(0));
+        queue.end(&last[0]);
+        assert_eq!(names(&started(&mut queue)), ["executable"], "no single test is left");
+    }
+
+    #[test]
+    fn single_tests_take_all_slots_if_no_executable_waits() {
+        let mut queue = queue(3, &[("a", 1), ("b", 1), ("c", 1), ("d", 1)]);
+        assert_eq!(names(&started(&mut queue)), ["a", "b", "c"]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod faults;
 mod look_ups;
 mod mail_servers;
 mod mails;
+#[path = "../../../store/tests/it/migrated.rs"]
+mod migrated;
 mod money;
 mod profiles;
 mod property_tests;

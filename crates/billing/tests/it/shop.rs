@@ -51,6 +51,7 @@ impl Shop {
     pub(crate) async fn open(on: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::manual(day(on).start().after(Duration::from_hours(12)));
+        crate::migrated::copy_into(data.path()).await;
         let options = Options { url: None, data: data.path(), migrate: true, clock: clock.clone() };
         let store = Store::open(options).await.unwrap();
         store.ensure_plans(&["free", "pro", "trial", "business", "annual"].map(Plan::unlimited)).await.unwrap();

@@ -16,6 +16,8 @@ mod decrypted_credentials;
 mod directory;
 mod job_claims;
 mod last_use;
+#[path = "../../../store/tests/it/migrated.rs"]
+mod migrated;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
 mod redis;

@@ -26,6 +26,9 @@ mod livez;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+#[path = "../../../store/tests/it/migrated.rs"]
+mod migrated;
+#[cfg(test)]
 mod person;
 #[cfg(test)]
 mod postgres;

@@ -149,8 +149,12 @@ impl World {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOON);
         let url = if postgres::is_chosen() { Some(postgres::database().await) } else { None };
+        if url.is_none() {
+            crate::migrated::copy_into(data.path()).await;
+        }
         let options = store::Options { url: url.as_ref(), data: data.path(), migrate: true, clock: clock.clone() };
-        let store = Store::open(options).await.unwrap();
+        // A busy machine is slow to open connections.
+        let store = Store::open_waiting(options, Duration::from_secs(20)).await.unwrap();
         let plan = |name: &str, credits_per_day| Plan { credits_per_day, ..Plan::unlimited(name) };
         store.ensure_plans(&[plan("starter", Some(Credits(1_000))), plan("endless", None)]).await.unwrap();
 

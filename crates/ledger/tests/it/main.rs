@@ -19,6 +19,8 @@ mod labels;
 mod last_use;
 #[path = "../../../store/tests/it/lossy_network.rs"]
 mod lossy_network;
+#[path = "../../../store/tests/it/migrated.rs"]
+mod migrated;
 mod overview;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;

@@ -17,6 +17,7 @@ mod keys;
 mod links;
 #[allow(dead_code, reason = "tests of the ledger use the other part of the network")]
 mod lossy_network;
+mod migrated;
 mod plans;
 mod postgres;
 mod provider_keys;

@@ -17,10 +17,11 @@ pub(crate) async fn tell_server(sql: String) {
     connection.close().await.unwrap();
 }
 
-/// Creates an empty database, with additional clauses of `CREATE DATABASE`. It is deleted with the server.
+/// Creates an empty database, with additional clauses of `CREATE DATABASE`. It is deleted with the server. A copy by files
+/// takes two thirds of the time of one through the log.
 pub(crate) async fn database(more: &str) -> Secret {
     let name = format!("tollgate_{}", Ids::new(Clock::system()).next_uuid().simple());
-    tell_server(format!("CREATE DATABASE {name} {more}")).await;
+    tell_server(format!("CREATE DATABASE {name} STRATEGY file_copy {more}")).await;
     let server = server();
     let (base, _) = server.rsplit_once('/').unwrap();
     Secret::new(format!("{base}/{name}"))

@@ -7,7 +7,7 @@ use access::{ApiKey, Clock, Credits, Ids, MasterKey, Plan, RequestId, Secret, Ti
 use store::{Email, Key, NewKey, NewUser, Node, OpenError, Options, Store, User};
 use tempfile::TempDir;
 
-use crate::postgres;
+use crate::{migrated, postgres};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
@@ -45,6 +45,9 @@ impl World {
 
     pub(crate) async fn try_store(&self) -> Result<Store, OpenError> {
         let (url, data) = (self.url.as_ref(), self.folder.path());
+        if url.is_none() {
+            migrated::copy_into(data).await;
+        }
         Store::open(Options { url, data, migrate: true, clock: self.clock.clone() }).await
     }
 

@@ -13,8 +13,8 @@ use crate::open_error::OpenError;
 /// Connections of one process in addition to those for look-ups: one each for ingest and the node's beat, the rest for
 /// the admin API.
 const CONNECTIONS_MAX: u32 = 11;
-/// Maximum time to wait for a connection, which may have to be opened.
-const ACQUIRE: Duration = Duration::from_secs(2);
+/// Maximum time that a server waits for a connection, which may have to be opened.
+pub(crate) const ACQUIRE: Duration = Duration::from_secs(2);
 /// Maximum time that the server executes one statement, including the wait for locks.
 const STATEMENT: Duration = Duration::from_secs(5);
 /// Maximum idle time of a transaction before the server ends it, so that a stopped process holds no locks.
@@ -96,19 +96,19 @@ async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
 }
 
 /// Opens the pool of this process for all statements except look-ups.
-pub(crate) async fn pool(options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
-    connections(options, CONNECTIONS_MAX).await
+pub(crate) async fn pool(options: PgConnectOptions, acquire: Duration) -> Result<PgPool, sqlx::Error> {
+    connections(options, CONNECTIONS_MAX, acquire).await
 }
 
 /// Opens the pool of this process for look-ups.
-pub(crate) async fn lookups(options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
-    connections(options, LOOKUPS).await
+pub(crate) async fn lookups(options: PgConnectOptions, acquire: Duration) -> Result<PgPool, sqlx::Error> {
+    connections(options, LOOKUPS, acquire).await
 }
 
-async fn connections(options: PgConnectOptions, max: u32) -> Result<PgPool, sqlx::Error> {
+async fn connections(options: PgConnectOptions, max: u32, acquire: Duration) -> Result<PgPool, sqlx::Error> {
     let pool = PgPoolOptions::new()
         .max_connections(max)
-        .acquire_timeout(ACQUIRE)
+        .acquire_timeout(acquire)
         // Tested in `before_acquire` instead, with a time limit: a connection that never responds would occupy its
         // place in the pool.
         .test_before_acquire(false)

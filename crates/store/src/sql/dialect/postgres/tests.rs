@@ -12,7 +12,7 @@ async fn refused(url: Option<Secret>) -> OpenError {
 #[tokio::test]
 async fn a_connection_is_waited_for_two_seconds() {
     let place = Place::postgres().await;
-    let store = place.open().await;
+    let store = Store::open(place.options(true)).await.unwrap();
     let mut held = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         held.push(store.begin().await.unwrap());
@@ -106,7 +106,7 @@ async fn a_database_that_takes_no_writes_is_refused() {
     let error = place.try_open().await.unwrap_err();
     assert!(matches!(error, OpenError::Database(DatabaseError::ReadOnly(_))), "{error:?}");
     // New connections to a running server cannot write from now on.
-    let pool = pool(options(place.url.as_ref().unwrap().expose()).unwrap()).await.unwrap();
+    let pool = pool(options(place.url.as_ref().unwrap().expose()).unwrap(), ACQUIRE).await.unwrap();
     let error = DatabaseError::from(sqlx::query("DELETE FROM plans").execute(&pool).await.unwrap_err());
     assert!(matches!(error, DatabaseError::ReadOnly(Some(_))), "{error:?}");
 }
