@@ -173,7 +173,7 @@ pub(crate) async fn check_responses(product: &Product, mock: SocketAddr, rounds:
         // Rows with a Tollgate of their own have checks of their own, in `sides` and `rounds`.
         for row in ROWS {
             let (request, keyed) = (row.request, row.request.credential == Credential::Key);
-            if row.variant().is_none() && matches!(row.kind, RowKind::Proxies(..)) {
+            if !row.has_own_tollgate() && matches!(row.kind, RowKind::Proxies(..)) {
                 pass.compare(&CheckedRequest { path: request.path, body: request.body(), keyed }).await?;
             }
         }

@@ -11,13 +11,13 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::client::Loader;
-use crate::figure::{Figure, table};
 use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
-use crate::product::{Product, ProductStart, ServerVariant};
-use crate::proxies::{Listener, ProxyKind};
+use crate::product::{Product, ServerConfig};
+use crate::proxies::PLAIN;
+use crate::report::{Figure, table};
 use crate::request::BenchRequest;
-use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, orders};
+use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, interleaved};
 use crate::rows::{LATENCY, WARM_SECONDS};
 use crate::sides::SideStart;
 use crate::stats::{MedianInterval, Target};
@@ -33,7 +33,7 @@ pub(crate) const OTHERS: u32 = 8;
 const OTHERS_RATE: u32 = 1_000;
 const SERIES_MIN: usize = 10_000;
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
-/// The end of a body that the route of [`ServerVariant::Protocols`] has changed.
+/// The end of a body that the route of [`ServerConfig::full`] has changed.
 const CHANGED: &[u8] = br#","source":"bench"}"#;
 
 /// The result of the row.
@@ -63,14 +63,12 @@ pub(crate) async fn measure(
     rounds: &Rounds<'_>,
     start: &SideStart<'_>,
     round: Duration,
-    recorder: &mut Recorder,
+    recorder: &Recorder,
 ) -> anyhow::Result<LatencyResult> {
     let request = BenchRequest::PLAIN;
-    let mut sides: Vec<(&str, SocketAddr)> = vec![("direct", start.mock.address)];
-    for kind in ProxyKind::ALL {
-        if let Some(proxy) = start.proxies.get(&kind) {
-            sides.push((kind.name(), proxy.listener(Listener::Plain)?));
-        }
+    let mut sides: Vec<(&'static str, SocketAddr)> = vec![("direct", start.mock.address)];
+    for proxy in &start.proxies.list {
+        sides.push((proxy.name, proxy.listener(PLAIN)?));
     }
     sides.push(("tollgate", start.main.product.proxy));
     let (mut maxima, mut failed) = (Vec::new(), 0);
@@ -86,9 +84,9 @@ pub(crate) async fn measure(
     }
     let rate = half(maxima.iter().min().copied().context("internal error: no side")?);
     let rates: Vec<String> = sides.iter().zip(&maxima).map(|((name, _), rate)| format!("{name} {rate}")).collect();
-    recorder.progress.step(round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
-    let mut file = File::create(rounds.out.join("latency.csv"))?;
-    writeln!(file, "{COLUMNS}")?;
+    recorder.step(round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
+    let file = File::create(rounds.out.join("latency.csv"))?;
+    writeln!(&file, "{COLUMNS}")?;
     let connections = rounds.generators.connections;
     let run = async |(name, address): (&'static str, SocketAddr), seconds| {
         let duration = Duration::from_secs(seconds);
@@ -98,21 +96,19 @@ pub(crate) async fn measure(
     for side in &sides {
         run(*side, WARM_SECONDS).await?;
     }
-    let mut measured = Vec::new();
-    for (number, order) in (0..rounds.pairs).zip(orders(sides.len()).iter().cycle()) {
-        let mut figures = vec![Percentiles::default(); sides.len()];
-        for (place, at) in order.iter().enumerate() {
-            let (side, figure) = sides.get(*at).zip(figures.get_mut(*at)).context("internal error: no such side")?;
-            let run = run(*side, rounds.seconds).await?;
-            writeln!(file, "{number},{place},{},{rate},{}", side.0, line(&run))?;
-            *figure = percentiles(&run);
-        }
+    let measure = async |number, place, at: usize| {
+        let side = sides.get(at).context("internal error: no such side")?;
+        let run = run(*side, rounds.seconds).await?;
+        writeln!(&file, "{number},{place},{},{rate},{}", side.0, line(&run))?;
+        Ok(percentiles(&run))
+    };
+    let done = |number: u32, figures: &[Percentiles]| {
         let text =
-            sides.iter().zip(&figures).map(|((name, _), [p50, _, p99])| format!("{name} p50 {p50:.0} p99 {p99:.0} µs"));
+            sides.iter().zip(figures).map(|((name, _), [p50, _, p99])| format!("{name} p50 {p50:.0} p99 {p99:.0} µs"));
         let done = format!("{LATENCY} {}/{}: {}", number + 1, rounds.pairs, text.collect::<Vec<_>>().join(" | "));
-        recorder.progress.step(round, &done);
-        measured.push(figures);
-    }
+        recorder.step(round, &done);
+    };
+    let measured = interleaved(rounds.pairs, sides.len(), measure, done).await?;
     let sides = sides.iter().zip(maxima).enumerate();
     let sides =
         sides.map(|(at, ((name, _), maximum_rate))| LatencySide { name, maximum_rate, added: added(at, &measured) });
@@ -129,14 +125,6 @@ pub(crate) enum SideLoad {
 }
 
 impl SideLoad {
-    /// The configuration, the name of the work, and the maximum of the added time.
-    const fn terms(self) -> (ServerVariant, &'static str, Target) {
-        match self {
-            Self::ChangedBodies => (ServerVariant::Protocols, "changes of JSON bodies of 1 MiB", Target::must(2.0)),
-            Self::Scrapes => (ServerVariant::Series, "scrapes of 10,000 series, two a second", Target::must(1.0)),
-        }
-    }
-
     /// Continues until an error.
     async fn run(self, product: &Product, changed: &str) -> anyhow::Result<()> {
         match self {
@@ -196,18 +184,23 @@ pub(crate) async fn added_p99(
 
 /// Measures the milliseconds that a load adds to the 99th percentile of eight connections.
 pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: SideLoad) -> anyhow::Result<Figure> {
-    let (variant, what, target) = load.terms();
-    let name = format!("tollgate-{}", if load == SideLoad::Scrapes { "scrapes" } else { "changes" });
-    let data = start.dir.join(&name);
-    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &name) };
-    let product = product.run(start.mock.address).await?;
-    let request = if load == SideLoad::Scrapes { BenchRequest::PLAIN } else { BenchRequest::EDITED };
+    let (name, config, request, what, most) = match load {
+        SideLoad::ChangedBodies => {
+            let config = ServerConfig::full(start.proxies.origin);
+            ("tollgate-changes", config, BenchRequest::EDITED, "changes of JSON bodies of 1 MiB", 2.0)
+        }
+        SideLoad::Scrapes => {
+            let what = "scrapes of 10,000 series, two a second";
+            ("tollgate-scrapes", ServerConfig::series(), BenchRequest::PLAIN, what, 1.0)
+        }
+    };
+    let product = start.product(name, config, start.mock.address).await?;
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
     let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
     let others = OtherConnections { address: product.proxy, request, rest: Duration::ZERO };
     let measured = added_p99(rounds, &others, async || load.run(&product, &body).await).await?;
     let what = format!("ms added to the p99 of {OTHERS} connections by {what}");
-    Ok(Figure { what, measured, target })
+    Ok(Figure { what, measured, target: Target::must(most) })
 }
 
 /// The percentiles of a side over the rounds, without those of the backend, which is the first side.

@@ -1,6 +1,7 @@
 //! The memory at rest, after load, and of idle connections.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -8,13 +9,13 @@ use tokio::time::sleep;
 
 use crate::client::PlainConnection;
 use crate::counts::drained;
-use crate::figure::Figure;
 use crate::load::{Load, LoadKind};
+use crate::plan::RunFlags;
 use crate::process::pss_kib;
-use crate::product::{MockProcess, ProductStart, ServerVariant};
+use crate::product::{MockProcess, ServerConfig};
+use crate::report::Figure;
 use crate::request::BenchRequest;
 use crate::rounds::Rounds;
-use crate::rows::RunPlan;
 use crate::sides::{CountedProduct, SideStart};
 use crate::stats::Target;
 
@@ -30,19 +31,19 @@ const TARGET_WEBSOCKETS: u32 = 5_000;
 pub(crate) async fn after_load(
     rounds: &Rounds<'_>,
     main: &CountedProduct,
-    plan: &RunPlan,
+    plan: &RunFlags,
     at_rest_kib: u64,
     mut requests: u64,
 ) -> anyhow::Result<Vec<Figure>> {
     let (request, keys) = (BenchRequest::KEYED, [main.product.key.clone()]);
     while requests < plan.memory_requests {
-        let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: plan.seconds };
+        let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: rounds.seconds };
         requests += rounds.generators.run(load, main.product.proxy).await?.requests.max(1);
     }
     drained(&main.product).await?;
-    sleep(plan.rest).await;
+    sleep(Duration::from_secs(plan.rest_seconds)).await;
     let loaded_kib = pss_kib(&main.product.group.account)?;
-    let what = format!("MiB after {requests} requests and {} s of rest", plan.rest.as_secs());
+    let what = format!("MiB after {requests} requests and {} s of rest", plan.rest_seconds);
     Ok(vec![
         Figure::once(String::from("MiB at rest"), kib(at_rest_kib) / 1_024.0, Target::must(30.0)),
         Figure::once(what, kib(loaded_kib) / 1_024.0, Target::must(60.0)),
@@ -71,28 +72,26 @@ impl IdleKind {
 }
 
 /// Starts another Tollgate, so that no memory of an earlier load is reused, and opens the connections.
-pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunPlan, kind: IdleKind) -> anyhow::Result<Vec<Figure>> {
-    let (name, variant, most) = match kind {
-        IdleKind::KeptAlive => ("idle", ServerVariant::Usual, u32::MAX),
-        IdleKind::WebSockets => ("idle-websockets", ServerVariant::Protocols, TARGET_WEBSOCKETS),
+pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunFlags, kind: IdleKind) -> anyhow::Result<Vec<Figure>> {
+    let (name, config, most) = match kind {
+        IdleKind::KeptAlive => ("idle", ServerConfig::default(), u32::MAX),
+        IdleKind::WebSockets => ("idle-websockets", ServerConfig::full(start.proxies.origin), TARGET_WEBSOCKETS),
     };
     let connections = plan.idle_connections.min(most);
     allow_descriptors(u64::from(connections) * 2 + OTHER_DESCRIPTORS)?;
     // A mock that was started before has a lower limit of descriptors.
     let mock = MockProcess::start(start.program, start.out, &format!("mock-{name}")).await?;
-    let (data, file) = (start.dir.join(name), format!("tollgate-{name}"));
-    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &file) };
-    let product = product.run(mock.address).await?;
+    let product = start.product(&format!("tollgate-{name}"), config, mock.address).await?;
     for _ in 0..FIRST_CONNECTIONS {
         kind.open(product.proxy).await?;
     }
-    sleep(plan.settle).await;
+    sleep(plan.settle()).await;
     let rest_kib = pss_kib(&product.group.account)?;
     let mut open = Vec::new();
     for number in 0..connections {
         open.push(kind.open(product.proxy).await.with_context(|| format!("connection {number}"))?);
     }
-    sleep(plan.settle).await;
+    sleep(plan.settle()).await;
     let open_kib = pss_kib(&product.group.account)?;
     let lost = open.iter().filter(|connection| !connection.is_idle()).count();
     ensure!(lost == 0, "Tollgate closed {lost} of {connections} idle connections");

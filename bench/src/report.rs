@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::counts::{LoadCounts, ResponseCheck};
-use crate::figure::{Figure, table};
 use crate::latency::LatencyResult;
-use crate::rounds::{CpuShare, RowRuns};
-use crate::rows::{RatioTargets, Row, RunPlan};
+use crate::plan::{RunFlags, SizeFlags};
+use crate::rounds::{CpuShare, RowRuns, SideRun};
+use crate::rows::{PairFigure, PairKind, RatioTargets, Row, RowKind};
+use crate::sides::LineCounts;
 use crate::stats::{METHOD, MedianInterval, Target};
+
+/// The proxies besides nginx that a ratio may have a target for, with their names in the report.
+const PEERS: [(&str, &str); 3] = [("haproxy", "HAProxy"), ("envoy", "Envoy"), ("traefik", "Traefik")];
 
 /// The warning of a measurement that is too small.
 const NO_RESULT: &str = "THIS IS A SMOKE CHECK: its figures must not be quoted.";
@@ -19,7 +23,7 @@ const NO_RESULT: &str = "THIS IS A SMOKE CHECK: its figures must not be quoted."
 const QUIET_LOAD: f64 = 0.3;
 
 /// All results of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct BenchReport {
     pub(crate) pairs: u32,
     pub(crate) seconds: u64,
@@ -40,7 +44,7 @@ pub(crate) struct BenchReport {
 }
 
 /// Facts about the machine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Machine {
     processor: String,
     cores: usize,
@@ -58,11 +62,8 @@ pub(crate) struct CostResult {
     micros: BTreeMap<&'static str, MedianInterval>,
     /// The ratios of Tollgate's time to each other side's, of the rounds.
     ratios: BTreeMap<&'static str, MedianInterval>,
-    /// The maximum of the ratio to nginx, and to the other proxies.
-    target: Target,
-    haproxy_target: Target,
-    envoy_target: Target,
-    traefik_target: Target,
+    /// The maxima of the ratios that have one.
+    targets: BTreeMap<&'static str, Target>,
 }
 
 impl Machine {
@@ -102,24 +103,21 @@ impl CostResult {
             let sides = || runs.names.iter().copied().enumerate();
             let micros = |(at, name)| Some((name, runs.median(|round| runs.cost(round, at, share))?));
             let ratio = |(at, name)| Some((name, runs.ratio([tollgate, at], share)?));
-            let of_total = |target| if share == CpuShare::Total { target } else { Target::NONE };
+            let of_peers = PEERS.iter().zip(targets.peers).filter(|_| share == CpuShare::Total);
+            let of_peers = of_peers.filter_map(|((peer, _), maximum)| Some((*peer, Target::must(maximum?))));
             Self {
                 what: row.what,
                 share,
                 micros: sides().filter_map(micros).collect(),
                 ratios: sides().take(tollgate).filter_map(ratio).collect(),
-                target,
-                haproxy_target: of_total(targets.haproxy),
-                envoy_target: of_total(targets.envoy),
-                traefik_target: of_total(targets.traefik),
+                targets: of_peers.chain((target != Target::NONE).then_some(("nginx", target))).collect(),
             }
         };
         shares.into_iter().map(result).collect()
     }
 
     fn row(&self, is_result: bool) -> Vec<String> {
-        let Self { share, target, .. } = *self;
-        let (what, time) = match share {
+        let (what, time) = match self.share {
             CpuShare::Total => (self.what, "all"),
             CpuShare::User => ("", "user"),
             CpuShare::System => ("", "system"),
@@ -127,16 +125,20 @@ impl CostResult {
             CpuShare::WorkersUser => ("", "Tollgate's workers, user"),
         };
         let micros = |side| self.micros.get(side).map(|side| format!("{:.2}", side.median)).unwrap_or_default();
-        let ratio = |side| if share == CpuShare::System { String::new() } else { self.ratio(side) };
-        let [must, aim] = target.cells();
-        let judged = target.verdict(self.ratios.get("nginx").copied(), is_result);
-        let [nginx, haproxy, tollgate] = ["nginx", "haproxy", "tollgate"].map(micros);
-        let (what, time) = (what.to_owned(), time.to_owned());
-        vec![what, time, nginx, haproxy, tollgate, ratio("nginx"), ratio("haproxy"), must, aim, judged]
+        let ratio = |side| if self.share == CpuShare::System { String::new() } else { self.ratio(side) };
+        let cells = ["nginx", "haproxy", "tollgate"].map(micros).into_iter().chain(["nginx", "haproxy"].map(ratio));
+        [what, time].map(str::to_owned).into_iter().chain(cells).chain(self.judged("nginx", is_result)).collect()
     }
 
     fn ratio(&self, side: &str) -> String {
         self.ratios.get(side).map_or(String::from("not measured"), |ratio| ratio.text(3))
+    }
+
+    /// The target of the ratio to a side, and the verdict.
+    fn judged(&self, side: &str, is_result: bool) -> [String; 3] {
+        let target = self.targets.get(side).copied().unwrap_or_default();
+        let [must, aim] = target.cells();
+        [must, aim, target.verdict(self.ratios.get(side).copied(), is_result)]
     }
 
     /// The rows beside Envoy and Traefik, and beside HAProxy if it has a target.
@@ -146,37 +148,22 @@ impl CostResult {
             CpuShare::User => "user",
             CpuShare::System | CpuShare::Workers | CpuShare::WorkersUser => return Vec::new(),
         };
-        let row = |(side, name, target): (&str, &str, Target)| {
-            let (micros, [must, aim]) = (self.micros.get(side)?.median, target.cells());
-            let judged = target.verdict(self.ratios.get(side).copied(), is_result);
-            let first = [self.what, time, name].map(str::to_owned);
-            let last = [format!("{micros:.2}"), self.ratio(side), must, aim, judged];
-            Some(first.into_iter().chain(last).collect())
+        let row = |(side, name): (&str, &str)| {
+            let micros = format!("{:.2}", self.micros.get(side)?.median);
+            let cells = [self.what.to_owned(), time.to_owned(), name.to_owned(), micros, self.ratio(side)];
+            Some(cells.into_iter().chain(self.judged(side, is_result)).collect())
         };
-        let haproxy = Some(("haproxy", "HAProxy", self.haproxy_target)).filter(|(.., target)| *target != Target::NONE);
-        let peers = [("envoy", "Envoy", self.envoy_target), ("traefik", "Traefik", self.traefik_target)];
-        haproxy.into_iter().chain(peers).filter_map(row).collect()
+        let is_shown = |(side, _): &(&str, &str)| *side != "haproxy" || self.targets.contains_key(side);
+        PEERS.into_iter().filter(is_shown).filter_map(row).collect()
     }
 }
 
 impl BenchReport {
     /// A report without rows.
-    pub(crate) fn of(plan: &RunPlan, machine: Machine, cpu_method: &'static str, exact: ResponseCheck) -> Self {
-        Self {
-            pairs: plan.pairs,
-            seconds: plan.seconds,
-            connections: plan.connections,
-            is_result: plan.is_result(),
-            machine,
-            versions: Vec::new(),
-            cpu_method,
-            costs: Vec::new(),
-            latency: None,
-            figures: Vec::new(),
-            exact,
-            counts: Vec::new(),
-            failed: 0,
-        }
+    pub(crate) fn of(plan: &RunFlags, machine: Machine, cpu_method: &'static str, exact: ResponseCheck) -> Self {
+        let SizeFlags { pairs, seconds, connections, .. } = plan.size;
+        let is_result = plan.is_result();
+        Self { pairs, seconds, connections, is_result, machine, cpu_method, exact, ..Self::default() }
     }
 
     /// Whether every response and every count was correct. Speed targets are reported, not enforced.
@@ -245,6 +232,87 @@ impl BenchReport {
         }
         text + &format!("- Failed requests, of all sides: {}: {}.\n", self.failed, verdict(self.failed == 0))
     }
+}
+
+/// A figure with its target.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) what: String,
+    pub(crate) measured: Option<MedianInterval>,
+    pub(crate) target: Target,
+}
+
+impl Figure {
+    /// A figure that was measured once.
+    pub(crate) fn once(what: String, measured: f64, target: Target) -> Self {
+        Self { what, measured: MedianInterval::of(vec![measured]), target }
+    }
+
+    /// The figures of a row that compares two sides.
+    pub(crate) fn of_pair(row: &Row, runs: &RowRuns, lines: Option<LineCounts>) -> Vec<Self> {
+        let RowKind::Pair(kind, target) = row.kind else { return Vec::new() };
+        let figure = kind.figure();
+        let percent = |micros: f64| row.load.rate().map_or(micros, |rate| percent(micros, rate));
+        let compared = |share: CpuShare, workers: bool| {
+            runs.median(|round| {
+                let is_known = !workers || round.iter().all(|run: &SideRun| run.workers.is_some());
+                let [first, other] = [0, 1].map(|at| runs.cost(round, at, share));
+                match figure {
+                    _ if !is_known => f64::NAN,
+                    PairFigure::Difference => other - first,
+                    PairFigure::Ratio | PairFigure::Share => other / first,
+                }
+            })
+        };
+        let of = |what, measured, target| Self { what, measured, target };
+        if let (PairKind::LogLevel, Some(LineCounts { requests, written, dropped })) = (kind, lines) {
+            let text = format!("{requests} requests, {written} lines, {dropped} dropped");
+            let what = |time| format!("µs of {time} time added to a plain request by `log.level: info` ({text})");
+            let [total, user] = [CpuShare::Total, CpuShare::User].map(|share| compared(share, false));
+            return vec![of(what("total"), total, target), of(what("user"), user, Target::NONE)];
+        }
+        let (unit, each) = match figure {
+            PairFigure::Share => ("% of one core", target),
+            PairFigure::Ratio | PairFigure::Difference => ("µs per request", Target::NONE),
+        };
+        let side = |(at, name): (usize, &&str)| {
+            let measured = runs.median(|round| percent(runs.cost(round, at, CpuShare::Total)));
+            of(format!("{unit}, {}, {name}", row.what), measured, each)
+        };
+        let mut figures: Vec<Self> = runs.names.iter().enumerate().map(side).collect();
+        let word = match figure {
+            PairFigure::Share => return figures,
+            PairFigure::Ratio => "ratio",
+            PairFigure::Difference => "µs added",
+        };
+        figures.push(of(format!("{word}, {}", row.what), compared(CpuShare::Total, false), target));
+        if let Some(workers) = compared(CpuShare::Workers, true) {
+            figures.push(of(format!("{word}, {}, worker threads", row.what), Some(workers), Target::NONE));
+        }
+        figures
+    }
+
+    pub(crate) fn row(&self, is_result: bool) -> Vec<String> {
+        let measured = self.measured.map_or(String::from("not measured"), |figure| figure.text(2));
+        let [must, aim] = self.target.cells();
+        vec![self.what.clone(), measured, must, aim, self.target.verdict(self.measured, is_result)]
+    }
+}
+
+/// The processor time of `rate` requests per second, at `micros` each, as percent of one core.
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+fn percent(micros: f64, rate: u64) -> f64 {
+    micros * rate as f64 / 10_000.0
+}
+
+/// A table in Markdown after an empty line; nothing without rows.
+pub(crate) fn table(head: &str, rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rule = "---|".repeat(head.matches('|').count() - 1);
+    let rows: String = rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
+    format!("\n{head}\n|{rule}\n{rows}")
 }
 
 #[cfg(test)]

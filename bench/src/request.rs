@@ -61,7 +61,7 @@ pub(crate) enum RequestBody {
     /// A GET request without a body.
     None,
     Unstreamed,
-    /// The same, to the model of [`crate::product::ServerVariant::Targets`].
+    /// The same, to the model of [`crate::product::ServerConfig::targets`].
     Targeted,
     /// A stream of 100 tokens with 2 ms between them.
     Streamed,

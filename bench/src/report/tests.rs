@@ -1,10 +1,7 @@
 use super::*;
 use crate::counts::ProductCounts;
 use crate::rounds::CostUnit;
-use crate::rounds::SideRun;
 use crate::rounds::tests::run;
-use crate::rows::{ROWS, RowKind};
-use crate::sides::LineCounts;
 
 const fn exactly(median: f64) -> MedianInterval {
     MedianInterval { median, low: median - 0.01, high: median + 0.01 }
@@ -12,7 +9,8 @@ const fn exactly(median: f64) -> MedianInterval {
 
 fn cost(share: CpuShare, to_nginx: Option<f64>, target: Target) -> CostResult {
     let ratios = [("nginx", to_nginx), ("haproxy", Some(0.75)), ("envoy", Some(0.4)), ("traefik", Some(0.25))];
-    let of_total = |maximum| if share == CpuShare::Total { Target::must(maximum) } else { Target::NONE };
+    let peers = [("haproxy", 0.7), ("envoy", 0.38), ("traefik", 0.3)].map(|(side, must)| (side, Target::must(must)));
+    let peers = peers.into_iter().filter(|_| share == CpuShare::Total);
     CostResult {
         what: "plain route",
         share,
@@ -20,34 +18,23 @@ fn cost(share: CpuShare, to_nginx: Option<f64>, target: Target) -> CostResult {
             .map(|(side, micros)| (side, exactly(micros)))
             .into(),
         ratios: ratios.into_iter().filter_map(|(side, ratio)| Some((side, exactly(ratio?)))).collect(),
-        target,
-        haproxy_target: of_total(0.7),
-        envoy_target: of_total(0.38),
-        traefik_target: of_total(0.3),
+        targets: peers.chain([("nginx", target)]).collect(),
     }
 }
 
 fn report(is_result: bool, counted: u64) -> BenchReport {
     let counts = ProductCounts { metrics_requests: counted, usage_requests: 0, usage_tokens: 0 };
     BenchReport {
-        pairs: 12,
-        seconds: 5,
-        connections: 64,
         is_result,
-        machine: Machine { processor: String::from("CPU"), cores: 2, kernel: String::from("6"), load: None },
-        versions: vec![String::from("nginx 1.22.1")],
-        cpu_method: "x",
         costs: vec![
             cost(CpuShare::Total, Some(0.9), Target::must(0.95).aiming(0.85)),
             cost(CpuShare::User, Some(1.2), Target::must(0.9)),
             cost(CpuShare::System, Some(0.5), Target::NONE),
             cost(CpuShare::Workers, None, Target::must(1.75)),
         ],
-        latency: None,
         figures: vec![Figure::once(String::from("MiB at rest"), 10.2, Target::must(30.0))],
-        exact: ResponseCheck::default(),
         counts: vec![LoadCounts { what: "x", forwarded: 100, forwarded_with_key: 0, counted: counts, tolerance: 4 }],
-        failed: 0,
+        ..BenchReport::default()
     }
 }
 
@@ -108,13 +95,9 @@ fn runs(sides: &[(&'static str, u64, u64)], has_workers: bool) -> RowRuns {
     RowRuns { names, unit: CostUnit::Request, rounds: [1, 2, 1].map(round).to_vec(), failed: 0 }
 }
 
-fn row(name: &str) -> Row {
-    ROWS.into_iter().find(|row| row.name == name).unwrap()
-}
-
 #[test]
 fn ratios_are_of_the_same_round() {
-    let (row, runs) = (row("llm"), runs(&[("nginx", 1, 1), ("haproxy", 2, 4), ("tollgate", 3, 2)], true));
+    let (row, runs) = (Row::of("llm").unwrap(), runs(&[("nginx", 1, 1), ("haproxy", 2, 4), ("tollgate", 3, 2)], true));
     let RowKind::Proxies(_, targets) = row.kind else { panic!("{row:?}") };
     let costs = CostResult::of(&row, &targets, &runs);
     let check = |share: CpuShare, cost: f64, to_nginx: f64, to_haproxy: f64| {
@@ -127,7 +110,7 @@ fn ratios_are_of_the_same_round() {
     check(CpuShare::Total, 30.0, 3.0, 1.5);
     check(CpuShare::User, 2.0, 2.0, 0.5);
     check(CpuShare::Workers, 15.0, 3.0, 1.5);
-    assert_eq!(costs.iter().filter(|cost| cost.target != Target::NONE).count(), 2);
+    assert_eq!(costs.iter().filter(|cost| cost.targets.contains_key("nginx")).count(), 2);
     let none = CostResult::of(&row, &targets, &RowRuns { rounds: vec![Vec::new()], ..runs });
     assert!(none.iter().all(|cost| cost.ratios.is_empty() && cost.micros.is_empty()));
 }
@@ -135,7 +118,7 @@ fn ratios_are_of_the_same_round() {
 #[test]
 fn figures_of_two_sides_are_compared_within_their_round() {
     let check = |name: &str, has_workers: bool, expected: f64, endings: &[&str]| {
-        let (row, runs) = (row(name), runs(&[("a", 5, 1), ("b", 6, 1)], has_workers));
+        let (row, runs) = (Row::of(name).unwrap(), runs(&[("a", 5, 1), ("b", 6, 1)], has_workers));
         let lines = Some(LineCounts { requests: 9, written: 8, dropped: 1 });
         let figures = Figure::of_pair(&row, &runs, lines);
         let names: Vec<&str> = figures.iter().map(|figure| figure.what.as_str()).collect();
