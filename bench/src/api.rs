@@ -1,10 +1,8 @@
 //! `api`: the latency of admin API calls at a steady rate, beside requests whose events are ingested, during key creation,
 //! and during a storm of sign-ins.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
@@ -13,17 +11,16 @@ use anyhow::{Context, ensure};
 use store::{Email, NewUser, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client::Loader;
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::load::{Generators, Load, LoadKind};
+use crate::open_loop::OpenLoop;
 use crate::people;
 use crate::plan::PlaceFlags;
 use crate::product::{MockProcess, PLAN, ProductStart, ServerConfig};
 use crate::request::BenchRequest;
 use crate::run::out_dir;
-use crate::stats::Spread;
 use crate::tools::ToolPaths;
 
 /// Rate limits of the admin API that are never reached.
@@ -37,6 +34,9 @@ const TARGET_IN_A_STORM: Duration = Duration::from_millis(20);
 /// The machine keeps up with key creation if the 99th percentile is below this; otherwise the latency grows without
 /// end.
 const KEEPS_UP: Duration = Duration::from_secs(1);
+const VALIDATION: &str = "POST /api/auth/validate";
+const CREATION: &str = "POST /api/keys";
+const VALIDATE: [&str; 1] = ["/api/auth/validate"];
 const READS: [&str; 4] = ["/api/me", "/api/keys?limit=20", "/api/usage/today", "/api/usage/history?days=30"];
 /// The number of clients in the storm. Each uses other addresses and accounts, so that no limit stops it.
 const STORM: u8 = 64;
@@ -105,60 +105,33 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
 
 /// Runs the measurements and prints a line for each. Returns whether each met its target.
 async fn measure(flags: &ApiFlags, address: SocketAddr, keys: Vec<String>) -> anyhow::Result<bool> {
-    let keys: Arc<[Arc<str>]> = keys.into_iter().map(Arc::from).collect();
-    let (calls_per_second, duration) = (flags.calls, Duration::from_secs(flags.seconds));
-    let steady = SteadyLoad { address, calls_per_second, duration, connections: flags.connections };
-    // Consecutive calls use different keys, in no particular order.
-    let key = move |nth: u64| -> Option<Arc<str>> {
-        let many = u64::try_from(keys.len()).ok()?;
-        keys.get(usize::try_from(nth.wrapping_mul(7_919).checked_rem(many)?).ok()?).cloned()
+    let (duration, connections) = (Duration::from_secs(flags.seconds), flags.connections);
+    let measure = async |what: &str, paths: &[&str], requests_per_second, most| {
+        let method = what.split(' ').next().unwrap_or_default();
+        let body = if what == CREATION { r#"{"label":"made"}"# } else { "" };
+        let request = |(key, path): (&String, &&str)| {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}");
+            format!("{head}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        };
+        let requests = keys.iter().zip(paths.iter().cycle()).map(request).collect();
+        let load = OpenLoop { address, requests, requests_per_second, duration, connections };
+        let waits = load.run().await.context(what.to_owned())?.waits;
+        let is_met = waits.percentile(99) < most;
+        let judged = if is_met { "met" } else { "MISSED" };
+        println!("  {what}, {requests_per_second}/s: {waits}; p99 under {most:?}: {judged}");
+        Ok::<bool, anyhow::Error>(is_met)
     };
-    let call =
-        move |method, path: &'static str, nth, body: &str| ApiCall { method, path, key: key(nth), body: body.into() };
-    let (validate, read, make) = (call.clone(), call.clone(), call);
-    let validate = move |nth| validate("POST", "/api/auth/validate", nth, "");
-    let read = move |nth: u64| {
-        let path = READS.into_iter().cycle().nth(usize::try_from(nth % 4).unwrap_or(0)).unwrap_or_default();
-        read("GET", path, nth, "")
-    };
-    let make = move |nth| make("POST", "/api/keys", nth, r#"{"label":"made"}"#);
-    let expected = ExpectedResult { status: 200, calls_per_second, p99: TARGET };
-    let mut good = print_result("POST /api/auth/validate", expected, &steady.run(validate.clone()).await?)?;
-    good &= print_result("reads by key", expected, &steady.run(read).await?)?;
-    let making = SteadyLoad { calls_per_second: flags.created, ..steady };
-    let created = ExpectedResult { status: 201, calls_per_second: flags.created, p99: KEEPS_UP };
-    good &= print_result("POST /api/keys", created, &making.run(make).await?)?;
+    let mut good = measure(VALIDATION, &VALIDATE, flags.calls, TARGET).await?;
+    good &= measure("GET by key", &READS, flags.calls, TARGET).await?;
+    good &= measure(CREATION, &["/api/keys"], flags.created, KEEPS_UP).await?;
     let (stop, stopped) = watch::channel(false);
     let mut storming = JoinSet::new();
     storming.spawn(storm(address, stopped));
-    let others = steady.run(validate).await?;
+    println!("  in a storm of sign-ins:");
+    good &= measure(VALIDATION, &VALIDATE, flags.calls, TARGET_IN_A_STORM).await?;
     stop.send_replace(true);
-    let storm = storming.join_next().await.context("a storm")???;
-    let expected = ExpectedResult { p99: TARGET_IN_A_STORM, ..expected };
-    good &= print_result("POST /api/auth/validate in a storm of sign-ins", expected, &others)?;
-    let [signed_in, postponed, refused] = storm;
+    let [signed_in, postponed, refused] = storming.join_next().await.context("a storm")???;
     println!("  sign-ins of the storm: {signed_in} accepted, {postponed} postponed, {refused} refused");
-    Ok(good)
-}
-
-/// The expected result of a measurement.
-#[derive(Clone, Copy)]
-struct ExpectedResult {
-    status: u16,
-    calls_per_second: u32,
-    p99: Duration,
-}
-
-/// Returns whether the latencies meet the target. Another status is an error.
-fn print_result(what: &str, expected: ExpectedResult, results: &CallResults) -> anyhow::Result<bool> {
-    let ExpectedResult { status, calls_per_second, p99 } = expected;
-    let good = results.waits.percentile(99) < p99;
-    let judged = if good { "met" } else { "MISSED" };
-    println!(
-        "  {what}, {calls_per_second}/s: {}; p99 under {p99:?}: {judged}; statuses {:?}",
-        results.waits, results.statuses
-    );
-    ensure!(results.statuses.keys().all(|seen| *seen == status), "responses other than {status}");
     Ok(good)
 }
 
@@ -207,66 +180,4 @@ async fn storm(address: SocketAddr, stopped: watch::Receiver<bool>) -> anyhow::R
         }
     }
     Ok(all)
-}
-
-/// A response that takes longer ends the measurement.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// One call of the API.
-#[derive(Debug, Clone)]
-struct ApiCall {
-    method: &'static str,
-    path: &'static str,
-    key: Option<Arc<str>>,
-    body: String,
-}
-
-/// The target of the calls, their rate, their duration, and the number of connections.
-#[derive(Debug, Clone, Copy)]
-struct SteadyLoad {
-    address: SocketAddr,
-    calls_per_second: u32,
-    duration: Duration,
-    connections: u32,
-}
-
-/// The latencies, and the number of responses by status.
-#[derive(Debug, Default)]
-struct CallResults {
-    waits: Spread,
-    statuses: BTreeMap<u16, u64>,
-}
-
-impl SteadyLoad {
-    /// Sends each call at its due time; `call` returns the call with a given number, counted from 0.
-    async fn run(self, call: impl Fn(u64) -> ApiCall + Send + Clone + 'static) -> anyhow::Result<CallResults> {
-        let calls = u64::from(self.calls_per_second) * self.duration.as_secs();
-        let begins = Instant::now() + Duration::from_millis(100);
-        let mut tasks: JoinSet<anyhow::Result<Vec<(u16, Duration)>>> = JoinSet::new();
-        for connection in 0..u64::from(self.connections) {
-            let call = call.clone();
-            tasks.spawn(async move {
-                let mut loader = Loader::connect(self.address, None).await?;
-                let mut results = Vec::new();
-                for nth in (connection..calls).step_by(usize::try_from(self.connections)?) {
-                    let after = f64::from(u32::try_from(nth)?) / f64::from(self.calls_per_second);
-                    let due = begins + Duration::from_secs_f64(after);
-                    sleep_until(due).await;
-                    let ApiCall { method, path, key, body } = call(nth);
-                    let response = timeout(PATIENCE, loader.send_as(key.as_deref(), method, path, &body));
-                    let response = response.await.context("no response in time")??;
-                    results.push((response.status, due.elapsed()));
-                }
-                Ok(results)
-            });
-        }
-        let (mut waits, mut statuses) = (Vec::new(), BTreeMap::new());
-        while let Some(done) = tasks.join_next().await {
-            for (status, wait) in done?? {
-                waits.push(wait);
-                *statuses.entry(status).or_default() += 1;
-            }
-        }
-        Ok(CallResults { waits: Spread::of(waits), statuses })
-    }
 }

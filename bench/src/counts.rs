@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -19,7 +18,7 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 const FOLD_PATIENCE: Duration = Duration::from_secs(90);
 
 /// The requests that Tollgate counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ProductCounts {
     /// The metric `tollgate_requests_total`, over all routes, methods and statuses.
     pub(crate) metrics_requests: u64,
@@ -115,7 +114,7 @@ fn sum(metrics: &str, name: &str) -> Option<u64> {
 }
 
 /// The requests that the mock received from one Tollgate, and those that it counted.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LoadCounts {
     /// The rows of the load.
     pub(crate) what: &'static str,
@@ -141,7 +140,7 @@ impl LoadCounts {
 }
 
 /// The requests that were sent, and Tollgate's counts of them.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ResponseCheck {
     pub(crate) sent: u64,
     pub(crate) sent_with_key: u64,

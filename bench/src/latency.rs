@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::client::Loader;
@@ -37,7 +36,7 @@ const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
 const CHANGED: &[u8] = br#","source":"bench"}"#;
 
 /// The result of the row.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct LatencyResult {
     requests_per_second: u32,
     sides: Vec<LatencySide>,
@@ -46,7 +45,7 @@ pub(crate) struct LatencyResult {
 }
 
 /// The figures of one side, in microseconds: the percentiles of [`PERCENTILES`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 struct LatencySide {
     name: &'static str,
     /// The requests per second with wrk.
@@ -90,7 +89,8 @@ pub(crate) async fn measure(
     let connections = rounds.generators.connections;
     let run = async |(name, address): (&'static str, SocketAddr), seconds| {
         let duration = Duration::from_secs(seconds);
-        let load = OpenLoop { address, request: request.bytes(""), requests_per_second: rate, duration, connections };
+        let requests = vec![request.bytes("")];
+        let load = OpenLoop { address, requests, requests_per_second: rate, duration, connections };
         load.run().await.context(name)
     };
     for side in &sides {
@@ -164,8 +164,8 @@ pub(crate) async fn added_p99(
 ) -> anyhow::Result<Option<MedianInterval>> {
     let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
     let others = async || {
-        let (request, requests_per_second) = (of.request.bytes(""), OTHERS_RATE);
-        OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
+        let (requests, requests_per_second) = (vec![of.request.bytes("")], OTHERS_RATE);
+        OpenLoop { address, requests, requests_per_second, duration, connections: OTHERS }.run().await
     };
     others().await?;
     let mut added = Vec::new();

@@ -36,14 +36,15 @@ pub(crate) async fn after_load(
     mut requests: u64,
 ) -> anyhow::Result<Vec<Figure>> {
     let (request, keys) = (BenchRequest::KEYED, [main.product.key.clone()]);
-    while requests < plan.memory_requests {
+    let (least, rest) = plan.memory_load();
+    while requests < least {
         let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: rounds.seconds };
         requests += rounds.generators.run(load, main.product.proxy).await?.requests.max(1);
     }
     drained(&main.product).await?;
-    sleep(Duration::from_secs(plan.rest_seconds)).await;
+    sleep(Duration::from_secs(rest)).await;
     let loaded_kib = pss_kib(&main.product.group.account)?;
-    let what = format!("MiB after {requests} requests and {} s of rest", plan.rest_seconds);
+    let what = format!("MiB after {requests} requests and {rest} s of rest");
     Ok(vec![
         Figure::once(String::from("MiB at rest"), kib(at_rest_kib) / 1_024.0, Target::must(30.0)),
         Figure::once(what, kib(loaded_kib) / 1_024.0, Target::must(60.0)),
@@ -77,7 +78,7 @@ pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunFlags, kind: IdleKind)
         IdleKind::KeptAlive => ("idle", ServerConfig::default(), u32::MAX),
         IdleKind::WebSockets => ("idle-websockets", ServerConfig::full(start.proxies.origin), TARGET_WEBSOCKETS),
     };
-    let connections = plan.idle_connections.min(most);
+    let connections = plan.idle_connections().min(most);
     allow_descriptors(u64::from(connections) * 2 + OTHER_DESCRIPTORS)?;
     // A mock that was started before has a lower limit of descriptors.
     let mock = MockProcess::start(start.program, start.out, &format!("mock-{name}")).await?;
@@ -125,7 +126,7 @@ pub(crate) fn allow_descriptors(needed: u64) -> anyhow::Result<()> {
     }
     ensure!(
         maximum.is_none_or(|maximum| maximum >= needed),
-        "{needed} open files are needed, and the limit is {}: raise it (ulimit -Hn), or use fewer --idle-connections",
+        "{needed} open files are needed, and the limit is {}: raise it (ulimit -Hn)",
         maximum.unwrap_or_default()
     );
     Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?)

@@ -28,7 +28,8 @@ const RESPONSE_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct OpenLoop {
     pub(crate) address: SocketAddr,
-    pub(crate) request: String,
+    /// The requests, which are sent in turn.
+    pub(crate) requests: Vec<String>,
     pub(crate) requests_per_second: u32,
     pub(crate) duration: Duration,
     pub(crate) connections: u32,
@@ -59,7 +60,7 @@ struct Lanes {
 }
 
 impl OpenLoop {
-    /// Sends all requests from a separate thread. Any response except 200 with a `Content-Length` is an error.
+    /// Sends all requests from a separate thread. Any response except 2xx with a `Content-Length` is an error.
     pub(crate) async fn run(self) -> anyhow::Result<OpenLoopRun> {
         tokio::task::spawn_blocking(move || self.send_all()).await?
     }
@@ -71,15 +72,17 @@ impl OpenLoop {
         let begins = Instant::now();
         let due = |nth: u64| begins + Duration::from_nanos(nth * 1_000_000_000 / u64::from(self.requests_per_second));
         let (mut sent, ends) = (0, due(requests) + PATIENCE);
+        let mut next = self.requests.iter().cycle().peekable();
         while u64::try_from(lanes.waits.len())? < requests {
             let now = Instant::now();
             ensure!(now < ends, "{} of {requests} requests have a response", lanes.waits.len());
-            while sent < requests && due(sent) <= now && lanes.send(&self.request, due(sent))? {
+            while sent < requests && due(sent) <= now && lanes.send(next.peek().context("no request")?, due(sent))? {
                 sent += 1;
+                next.next();
             }
             let is_limited = sent == requests || lanes.idle.is_empty();
-            let next = if is_limited { WAIT_MAX } else { due(sent).saturating_duration_since(Instant::now()) };
-            lanes.receive(next.min(WAIT_MAX))?;
+            let wait = if is_limited { WAIT_MAX } else { due(sent).saturating_duration_since(Instant::now()) };
+            lanes.receive(wait.min(WAIT_MAX))?;
         }
         Ok(OpenLoopRun { waits: Spread::of(lanes.waits), requests, late_max: lanes.late_max })
     }
@@ -186,8 +189,8 @@ mod tests {
     }
 
     fn load(address: SocketAddr) -> OpenLoop {
-        let request = String::from("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        OpenLoop { address, request, requests_per_second: 100, duration: Duration::from_secs(1), connections: 1 }
+        let requests = vec![String::from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")];
+        OpenLoop { address, requests, requests_per_second: 100, duration: Duration::from_secs(1), connections: 1 }
     }
 
     #[tokio::test]

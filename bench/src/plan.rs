@@ -29,22 +29,10 @@ pub(crate) struct RunFlags {
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(Row::names()))]
     pub(crate) only: Vec<String>,
     /// A smoke check in little time, with 2 rounds of 1 s; its figures are no result
-    #[arg(long, conflicts_with_all = ["pairs", "seconds", "memory_requests", "idle_connections", "rest_seconds", "check_rounds"])]
+    #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) size: SizeFlags,
-    /// Number of idle connections; the target is for 10,000
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=15_000))]
-    pub(crate) idle_connections: u32,
-    /// Requests before the second reading of the memory
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) memory_requests: u64,
-    /// Seconds of rest before the second reading of the memory
-    #[arg(long, default_value_t = 60)]
-    pub(crate) rest_seconds: u64,
-    /// Rounds of the pass that checks every response
-    #[arg(long, default_value_t = 50)]
-    pub(crate) check_rounds: u32,
 }
 
 /// The size of a comparison in rounds, and its places.
@@ -88,8 +76,7 @@ impl RunFlags {
         if !self.quick {
             return self;
         }
-        let size = SizeFlags { pairs: 2, seconds: 1, ..self.size };
-        Self { size, idle_connections: 200, memory_requests: 1, rest_seconds: 1, check_rounds: 2, ..self }
+        Self { size: SizeFlags { pairs: 2, seconds: 1, ..self.size }, ..self }
     }
 
     pub(crate) fn has(&self, row: &str) -> bool {
@@ -111,6 +98,21 @@ impl RunFlags {
         self.size.pairs >= RESULT_PAIRS && self.size.seconds >= RESULT_SECONDS
     }
 
+    /// Rounds of the pass that checks every response.
+    pub(crate) const fn check_rounds(&self) -> u32 {
+        if self.quick { 2 } else { 50 }
+    }
+
+    /// The number of idle connections.
+    pub(crate) const fn idle_connections(&self) -> u32 {
+        if self.quick { 200 } else { 10_000 }
+    }
+
+    /// The requests before the second reading of the memory, and the seconds of rest then.
+    pub(crate) const fn memory_load(&self) -> (u64, u64) {
+        if self.quick { (1, 1) } else { (1_000_000, 60) }
+    }
+
     /// The time between the start and the first reading of the memory, and before readings of idle connections.
     pub(crate) const fn settle(&self) -> Duration {
         Duration::from_secs(if self.quick { 1 } else { 5 })
@@ -123,7 +125,7 @@ impl RunFlags {
 
     /// The estimated duration of everything before the rows.
     pub(crate) fn preparation(&self) -> Duration {
-        START + self.settle() + Duration::from_millis(600) * self.check_rounds
+        START + self.settle() + Duration::from_millis(600) * self.check_rounds()
     }
 
     /// The estimated duration of a round of this number of runs.
@@ -147,8 +149,8 @@ impl RunFlags {
         }
         match name {
             LATENCY => Self::round(seconds, 6) * (pairs + 1) + Self::round(WARM_SECONDS, 6) * 2,
-            IDLE => START + self.settle() * 2 + Duration::from_secs((self.idle_connections / 3_000).into()),
-            MEMORY => Duration::from_secs(self.memory_requests / 20_000 + self.rest_seconds),
+            IDLE => START + self.settle() * 2 + Duration::from_secs((self.idle_connections() / 3_000).into()),
+            MEMORY => Duration::from_secs(self.memory_load().0 / 20_000 + self.memory_load().1),
             MEMBERS => START * 2 + Self::round(seconds + 1, 2) * pairs,
             _ => Duration::ZERO,
         }
@@ -221,10 +223,10 @@ mod tests {
 
     #[test]
     fn the_estimate_is_the_sum_of_all_runs() {
-        let plan = plan(&["--only", "plain", "--pairs", "10", "--seconds", "4", "--check-rounds", "10"]);
-        // 10 rounds of five runs, five short runs, and the start; then the start, rest, and 10 rounds of checks.
+        let plan = plan(&["--only", "plain", "--pairs", "10", "--seconds", "4"]);
+        // 10 rounds of five runs, five short runs, and the start; then the start, rest, and 50 rounds of checks.
         assert_eq!(plan.row_estimate("plain"), Duration::from_millis(10 * 5 * 4_500 + 5 * 1_500 + 4_000));
-        assert_eq!(plan.estimate(), Duration::from_millis(236_500 + 4_000 + 5_000 + 6_000));
+        assert_eq!(plan.estimate(), Duration::from_millis(236_500 + 4_000 + 5_000 + 30_000));
         assert!(Row::names().iter().all(|row| plan.row_estimate(row) > Duration::ZERO));
     }
 

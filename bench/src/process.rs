@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Serialize;
 
 /// The time for a shutdown: Tollgate's drain takes 2 s and the requests in flight.
 const END_TRIES: u32 = 100;
@@ -126,7 +125,7 @@ fn cgroup_mount(mounts: &str) -> Option<&Path> {
 const TICK_MICROS: u64 = 10_000;
 
 /// Processor time in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct CpuTime {
     pub(crate) total_micros: u64,
     pub(crate) user_micros: u64,

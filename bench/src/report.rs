@@ -1,10 +1,8 @@
-//! The results, for people (Markdown) and for programs (JSON).
+//! The results: costs, figures and counts, as tables in Markdown.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
 
 use crate::counts::{LoadCounts, ResponseCheck};
 use crate::latency::LatencyResult;
@@ -23,7 +21,7 @@ const NO_RESULT: &str = "THIS IS A SMOKE CHECK: its figures must not be quoted."
 const QUIET_LOAD: f64 = 0.3;
 
 /// All results of a run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub(crate) struct BenchReport {
     pub(crate) pairs: u32,
     pub(crate) seconds: u64,
@@ -44,7 +42,7 @@ pub(crate) struct BenchReport {
 }
 
 /// Facts about the machine.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Machine {
     processor: String,
     cores: usize,
@@ -54,7 +52,7 @@ pub(crate) struct Machine {
 }
 
 /// One share of the processor time of a row beside proxies, in microseconds per unit.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct CostResult {
     what: &'static str,
     share: CpuShare,
@@ -171,12 +169,11 @@ impl BenchReport {
         self.exact.matches() && self.counts.iter().all(LoadCounts::matches) && self.failed == 0
     }
 
-    /// Writes `report.md` and `report.json`. Returns the text and the path of the latter.
+    /// Writes `report.md`. Returns the text and the path.
     pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<(String, PathBuf)> {
-        let (text, json) = (self.markdown(), dir.join("report.json"));
-        fs::write(&json, serde_json::to_vec_pretty(self)?)?;
-        fs::write(dir.join("report.md"), &text)?;
-        Ok((text, json))
+        let (text, file) = (self.markdown(), dir.join("report.md"));
+        fs::write(&file, &text)?;
+        Ok((text, file))
     }
 
     fn markdown(&self) -> String {
@@ -235,7 +232,7 @@ impl BenchReport {
 }
 
 /// A figure with its target.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Figure {
     pub(crate) what: String,
     pub(crate) measured: Option<MedianInterval>,

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
 
 use crate::client::Loader;
 use crate::counts::drained;
@@ -48,7 +47,7 @@ pub(crate) struct Recorder {
 }
 
 /// The unit of a cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CostUnit {
     /// One complete request and response.
     Request,
@@ -58,7 +57,7 @@ pub(crate) enum CostUnit {
 }
 
 /// A part of the processor time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CpuShare {
     Total,
     User,

@@ -48,7 +48,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let product = ProductStart::new(program, &data, &out, "tollgate").run(mock.address).await?;
     sleep(plan.settle()).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
-    let exact = counts::check_responses(&product, mock.address, plan.check_rounds).await?;
+    let exact = counts::check_responses(&product, mock.address, plan.check_rounds()).await?;
     recorder.step(plan.preparation(), "all programs run, and responses are checked");
 
     let main = CountedProduct::new(product, vec![mock.address]).await?;
@@ -74,8 +74,8 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     }
     bench.others(&mut report).await?;
     report.figures.extend(memory);
-    let (text, json) = report.write(&out)?;
-    println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.path.display());
+    let (text, file) = report.write(&out)?;
+    println!("\n{text}\nReport: {}\nRaw figures of each run: {}", file.display(), recorder.path.display());
     Ok(report.correct())
 }
 

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// The probability that the interval may miss the true median.
 const MISS_MAX: f64 = 0.05;
 
@@ -12,7 +10,7 @@ const MISS_MAX: f64 = 0.05;
 pub(crate) const METHOD: &str = "the median of the rounds, and its 95% interval by order statistics";
 
 /// A median and its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct MedianInterval {
     pub(crate) median: f64,
     pub(crate) low: f64,
@@ -67,7 +65,7 @@ const fn float(count: usize) -> f64 {
 }
 
 /// The maximum of a figure. `must` is required, `aim` is intended.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Target {
     pub(crate) must: Option<f64>,
     pub(crate) aim: Option<f64>,
