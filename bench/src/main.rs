@@ -2,8 +2,8 @@
 //!
 //! Method: Tollgate and each other proxy run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
 //! run outside. The runs of all of them are interleaved. Tollgate's time is read after its spool is drained. Figures are
-//! medians; a target is met if the upper end of the 95% interval meets it. A separate pass checks every response, and
-//! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
+//! medians; a target is met if the upper end of the 95% interval meets it. Before a row, the responses of its sides are
+//! compared; Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
 //! `instructions` counts instructions per request. `ingest`, `lookup` and `stores` measure the store, `api` the admin API,
 //! `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
@@ -55,7 +55,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Processor cost of a request through Tollgate, compared with nginx, HAProxy, Envoy and Traefik
 ///
-/// Without a command: measures all rows, checks responses and counts, prints figures, targets and verdicts, and writes
+/// Without a command: measures all rows, checks counts, prints figures, targets and verdicts, and writes
 /// bench/out/. The machine must have no other work.
 #[derive(Parser)]
 #[command(name = "bench", args_conflicts_with_subcommands = true, after_help = EXAMPLES)]

@@ -98,11 +98,6 @@ impl RunFlags {
         self.size.pairs >= RESULT_PAIRS && self.size.seconds >= RESULT_SECONDS
     }
 
-    /// Rounds of the pass that checks every response.
-    pub(crate) const fn check_rounds(&self) -> u32 {
-        if self.quick { 2 } else { 50 }
-    }
-
     /// The number of idle connections.
     pub(crate) const fn idle_connections(&self) -> u32 {
         if self.quick { 200 } else { 10_000 }
@@ -125,7 +120,7 @@ impl RunFlags {
 
     /// The estimated duration of everything before the rows.
     pub(crate) fn preparation(&self) -> Duration {
-        START + self.settle() + Duration::from_millis(600) * self.check_rounds()
+        START + self.settle()
     }
 
     /// The estimated duration of a round of this number of runs.
@@ -224,9 +219,9 @@ mod tests {
     #[test]
     fn the_estimate_is_the_sum_of_all_runs() {
         let plan = plan(&["--only", "plain", "--pairs", "10", "--seconds", "4"]);
-        // 10 rounds of five runs, five short runs, and the start; then the start, rest, and 50 rounds of checks.
+        // 10 rounds of five runs, five short runs, and the start; then the start of all programs, and rest.
         assert_eq!(plan.row_estimate("plain"), Duration::from_millis(10 * 5 * 4_500 + 5 * 1_500 + 4_000));
-        assert_eq!(plan.estimate(), Duration::from_millis(236_500 + 4_000 + 5_000 + 30_000));
+        assert_eq!(plan.estimate(), Duration::from_millis(236_500 + 4_000 + 5_000));
         assert!(Row::names().iter().all(|row| plan.row_estimate(row) > Duration::ZERO));
     }
 

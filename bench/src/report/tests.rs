@@ -23,7 +23,7 @@ fn cost(share: CpuShare, to_nginx: Option<f64>, target: Target) -> CostResult {
 }
 
 fn report(is_result: bool, counted: u64) -> BenchReport {
-    let counts = ProductCounts { metrics_requests: counted, usage_requests: 0, usage_tokens: 0 };
+    let counts = ProductCounts { metrics_requests: counted, usage_requests: 0 };
     BenchReport {
         is_result,
         costs: vec![
