@@ -14,15 +14,16 @@ use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
 use crate::product::{Product, ServerConfig};
 use crate::proxies::PLAIN;
-use crate::report::{Figure, table};
+use crate::report::Figure;
 use crate::request::BenchRequest;
 use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, interleaved};
 use crate::rows::{LATENCY, WARM_SECONDS};
 use crate::sides::SideStart;
 use crate::stats::{MedianInterval, Target};
 
-/// The percentiles, with the maximum of the milliseconds that Tollgate adds.
-const PERCENTILES: [(usize, Target); 3] = [(50, Target::must(5.0)), (95, Target::must(15.0)), (99, Target::must(50.0))];
+/// The percentiles, with the maximum of the microseconds that Tollgate adds.
+const PERCENTILES: [(usize, Target); 3] =
+    [(50, Target::must(5_000.0)), (95, Target::must(15_000.0)), (99, Target::must(50_000.0))];
 /// The rate is a multiple of this number of requests per second.
 const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
@@ -35,25 +36,6 @@ const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
 /// The end of a body that the route of [`ServerConfig::full`] has changed.
 const CHANGED: &[u8] = br#","source":"bench"}"#;
 
-/// The result of the row.
-#[derive(Debug, Clone)]
-pub(crate) struct LatencyResult {
-    requests_per_second: u32,
-    sides: Vec<LatencySide>,
-    /// The number of failed requests of the runs for the maximum rates. A failure at the fixed rate is an error.
-    pub(crate) failed: u64,
-}
-
-/// The figures of one side, in microseconds: the percentiles of [`PERCENTILES`].
-#[derive(Debug, Clone)]
-struct LatencySide {
-    name: &'static str,
-    /// The requests per second with wrk.
-    maximum_rate: u64,
-    /// The backend's own, or those of a proxy without the backend's of the same round.
-    added: [Option<MedianInterval>; 3],
-}
-
 /// The percentiles of a run in microseconds.
 type Percentiles = [f64; 3];
 
@@ -63,7 +45,7 @@ pub(crate) async fn measure(
     start: &SideStart<'_>,
     round: Duration,
     recorder: &Recorder,
-) -> anyhow::Result<LatencyResult> {
+) -> anyhow::Result<(Vec<Figure>, u64)> {
     let request = BenchRequest::PLAIN;
     let mut sides: Vec<(&'static str, SocketAddr)> = vec![("direct", start.mock.address)];
     for proxy in &start.proxies.list {
@@ -109,10 +91,8 @@ pub(crate) async fn measure(
         recorder.step(round, &done);
     };
     let measured = interleaved(rounds.pairs, sides.len(), measure, done).await?;
-    let sides = sides.iter().zip(maxima).enumerate();
-    let sides =
-        sides.map(|(at, ((name, _), maximum_rate))| LatencySide { name, maximum_rate, added: added(at, &measured) });
-    Ok(LatencyResult { requests_per_second: rate, sides: sides.collect(), failed })
+    let names: Vec<&str> = sides.iter().map(|(name, _)| *name).collect();
+    Ok((figures(rate, &names, &measured), failed))
 }
 
 /// Work that Tollgate does beside other connections.
@@ -203,39 +183,23 @@ pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: Sid
     Ok(Figure { what, measured, target: Target::must(most) })
 }
 
-/// The percentiles of a side over the rounds, without those of the backend, which is the first side.
-fn added(side: usize, rounds: &[Vec<Percentiles>]) -> [Option<MedianInterval>; 3] {
-    [0, 1, 2].map(|percentile| {
-        let of = |round: &Vec<Percentiles>, side: usize| round.get(side)?.get(percentile).copied();
-        let value = |round| Some(of(round, side)? - if side == 0 { 0.0 } else { of(round, 0)? });
-        MedianInterval::of(rounds.iter().map(value).collect::<Option<_>>()?)
-    })
-}
-
-impl LatencyResult {
-    /// The table of all sides, in Markdown.
-    pub(crate) fn table(&self) -> String {
-        let row = |side: &LatencySide| {
-            let figures = side.added.map(|figure| figure.map_or(String::from("not measured"), |figure| figure.text(0)));
-            [side.name.to_owned(), side.maximum_rate.to_string()].into_iter().chain(figures).collect()
-        };
-        format!(
-            "\nLatency in µs at {} requests/s, half of the smallest maximum; proxies without the time of the backend (direct):\n{}",
-            self.requests_per_second,
-            table("| side | maximum, requests/s | p50 | p95 | p99 |", &self.sides.iter().map(row).collect::<Vec<_>>())
-        )
+/// The percentiles of each side over the rounds, those of proxies without the backend's of the same round. The backend is
+/// the first side, and Tollgate the last one.
+fn figures(rate: u32, names: &[&str], rounds: &[Vec<Percentiles>]) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (side, name) in names.iter().enumerate() {
+        let added = if side == 0 { "without a proxy" } else { "added" };
+        for (at, (percent, target)) in PERCENTILES.into_iter().enumerate() {
+            let of = |round: &Vec<Percentiles>, side: usize| round.get(side)?.get(at).copied();
+            let value = |round| Some(of(round, side)? - if side == 0 { 0.0 } else { of(round, 0)? });
+            figures.push(Figure {
+                what: format!("µs of latency {added}, p{percent} at {rate} requests/s, {name}"),
+                measured: rounds.iter().map(value).collect::<Option<_>>().and_then(MedianInterval::of),
+                target: if side + 1 == names.len() { target } else { Target::NONE },
+            });
+        }
     }
-
-    /// The figures with targets: the milliseconds that Tollgate adds.
-    pub(crate) fn figures(&self) -> Vec<Figure> {
-        let added = self.sides.last().map(|side| side.added).unwrap_or_default();
-        let figure = |((percent, target), added): ((usize, Target), Option<MedianInterval>)| Figure {
-            what: format!("ms of latency added, p{percent} at {} requests/s", self.requests_per_second),
-            measured: added.map(|micros| micros.scaled(1e-3)),
-            target,
-        };
-        PERCENTILES.into_iter().zip(added).map(figure).collect()
-    }
+    figures
 }
 
 /// Half of a rate, rounded down to a multiple of [`RATE_STEP`], which is the minimum.
@@ -264,16 +228,12 @@ mod tests {
         let rounds = [0.0, 100.0, 0.0].map(|slow| {
             [[50.0, 60.0, 70.0], [90.0, 110.0, 1_270.0]].map(|side| side.map(|micros| micros + slow)).to_vec()
         });
-        let side = |(at, name)| LatencySide { name, maximum_rate: 9_000, added: added(at, &rounds) };
-        let sides = ["direct", "tollgate"].into_iter().enumerate().map(side).collect();
-        let result = LatencyResult { requests_per_second: 4_500, sides, failed: 0 };
-        let table = result.table();
-        assert!(table.contains("| direct | 9000 | 50 (50 to 150) | 60 (60 to 160) | 70 (70 to 170) |\n"), "{table}");
-        assert!(table.contains("| tollgate | 9000 | 40 | 50 | 1200 |\n"), "{table}");
-        let figures = result.figures();
-        let Figure { what, measured, target } = figures.last().unwrap();
-        assert_eq!((what.as_str(), *target), ("ms of latency added, p99 at 4500 requests/s", Target::must(50.0)));
-        assert!((measured.unwrap().median - 1.2).abs() < 1e-9);
+        let figures = figures(4_500, &["direct", "tollgate"], &rounds);
+        let found = figures.iter().map(|figure| figure.measured.unwrap().text(0)).collect::<Vec<_>>();
+        assert_eq!(found, ["50 (50 to 150)", "60 (60 to 160)", "70 (70 to 170)", "40", "50", "1200"]);
+        let Figure { what, target, .. } = figures.last().unwrap();
+        assert_eq!(what, "µs of latency added, p99 at 4500 requests/s, tollgate");
+        assert_eq!((*target, figures[2].target), (Target::must(50_000.0), Target::NONE));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl PairKind {
     }
 }
 
-const fn must(must: f64) -> RatioTargets {
+pub(crate) const fn must(must: f64) -> RatioTargets {
     RatioTargets { total: Target::must(must), ..NO_TARGET }
 }
 
@@ -171,7 +171,7 @@ impl RatioTargets {
         Self { user: Target::must(must).aiming(aim), ..self }
     }
 
-    const fn workers(self, must: f64, aim: f64) -> Self {
+    pub(crate) const fn workers(self, must: f64, aim: f64) -> Self {
         Self { workers: Some(Target::must(must).aiming(aim)), ..self }
     }
 

@@ -122,10 +122,9 @@ impl RowBench<'_> {
         let Self { plan, start, rounds, recorder } = *self;
         if plan.has(LATENCY) {
             let round = plan.row_estimate(LATENCY) / (rounds.pairs + 1);
-            let result = latency::measure(rounds, start, round, recorder).await.context(LATENCY)?;
-            report.figures.extend(result.figures());
-            report.failed += result.failed;
-            report.latency = Some(result);
+            let (figures, failed) = latency::measure(rounds, start, round, recorder).await.context(LATENCY)?;
+            report.figures.extend(figures);
+            report.failed += failed;
         }
         for (row, kind) in [(IDLE, IdleKind::KeptAlive), (WEBSOCKET, IdleKind::WebSockets)] {
             if plan.has(row) {

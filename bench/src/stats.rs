@@ -37,10 +37,6 @@ impl MedianInterval {
         let interval = if low < high { format!(" ({low:.decimals$} to {high:.decimals$})") } else { String::new() };
         format!("{median:.decimals$}{interval}")
     }
-
-    pub(crate) fn scaled(self, factor: f64) -> Self {
-        Self { median: self.median * factor, low: self.low * factor, high: self.high * factor }
-    }
 }
 
 /// The number of values at each end that are outside of the interval.
