@@ -167,22 +167,16 @@ mod tests {
 
     const STALL: Duration = Duration::from_millis(200);
 
-    /// A server whose first response of each connection takes [`STALL`].
+    /// A server of one connection, whose first response takes [`STALL`].
     async fn stalled(response: &'static str) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
         tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    let (mut buffer, mut is_first) = ([0; 1_024], true);
-                    while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
-                        if std::mem::take(&mut is_first) {
-                            sleep(STALL).await;
-                        }
-                        stream.write_all(response.as_bytes()).await.unwrap();
-                    }
-                });
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut buffer, mut wait) = ([0; 1_024], STALL);
+            while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                sleep(std::mem::take(&mut wait)).await;
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
         (address, tasks)

@@ -27,6 +27,13 @@ request = function()
   return requests[at]
 end
 "#;
+/// The end of each script, which prints the requests, the bytes that were read, and the failures.
+const DONE: &str = r#"done = function(summary)
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  io.write(string.format("bench: %d %d %d\n", summary.requests, summary.bytes, failed))
+end
+"#;
 const FROM_THE_BEGINNING: &str = "at = at % #requests + 1";
 /// The run ends before the last keys are used. When wrk stops, each connection may have one more request.
 const ONCE: &str = "at = at + 1
@@ -148,7 +155,7 @@ impl BenchRequest {
             lua += "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n";
             lua += &format!("wrk.body = [==[{}]==]\n", self.body());
         }
-        lua
+        lua + DONE
     }
 
     /// The bytes of one request, with the same fields as the script's.
@@ -204,8 +211,8 @@ mod tests {
         let lua = BenchRequest::KEYED.lua(&keys, false);
         assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
         let one = BenchRequest::KEYED.lua(&keys[..1], false);
-        assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
-        assert_eq!(BenchRequest::PLAIN.lua(&keys, false), "");
+        assert_eq!(one, format!("wrk.headers[\"Authorization\"] = \"Bearer k1\"\n{DONE}"));
+        assert_eq!(BenchRequest::PLAIN.lua(&keys, false), DONE);
         let once = BenchRequest::TOKEN.lua(&keys, true);
         assert!(["{\"k1\",\"k2\"}", "#requests - 2 ", ":stop()"].iter().all(|part| once.contains(part)), "{once}");
     }

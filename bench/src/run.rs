@@ -8,7 +8,6 @@ use tokio::time::sleep;
 
 use crate::latency::SideLoad;
 use crate::load::Generators;
-use crate::memory::IdleKind;
 use crate::plan::{Progress, RunFlags, SizeFlags, minutes};
 use crate::process::pss_kib;
 use crate::product::{MockProcess, ProductStart};
@@ -126,9 +125,9 @@ impl RowBench<'_> {
             report.figures.extend(figures);
             report.failed += failed;
         }
-        for (row, kind) in [(IDLE, IdleKind::KeptAlive), (WEBSOCKET, IdleKind::WebSockets)] {
+        for row in [IDLE, WEBSOCKET] {
             if plan.has(row) {
-                report.figures.extend(memory::idle(start, plan, kind).await.context(row)?);
+                report.figures.extend(memory::idle(start, plan, row == WEBSOCKET).await.context(row)?);
             }
             if row == IDLE && plan.has(IDLE) {
                 recorder.step(plan.row_estimate(IDLE), IDLE);
