@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::client::Loader;
-use crate::counts::drained;
+use crate::counts::{drained, metric};
 use crate::load::{Generators, Load, LoadKind, LoadRun};
 use crate::plan::Progress;
 use crate::process::CpuTime;
@@ -17,7 +17,7 @@ use crate::product::WORKER_THREADS;
 use crate::protocols::check_call;
 use crate::request::{Credential, RequestBody};
 use crate::rows::{Row, RowKind, TOKENS_A_RUN};
-use crate::sides::{LogCheck, Side, SideKeys};
+use crate::sides::Side;
 use crate::stats::MedianInterval;
 use crate::tokens::TokenIssuer;
 
@@ -155,22 +155,28 @@ impl Rounds<'_> {
 
     /// One run of a side. The time of Tollgate includes the drain of the spool.
     async fn run(&self, row: &Row, side: &Side<'_>, seconds: u64) -> anyhow::Result<SideRun> {
-        let signed;
-        let once = matches!(side.keys, SideKeys::NewTokens);
-        let keys = match (&side.keys, self.issuer) {
-            _ if side.request.credential == Credential::None => &[],
-            (SideKeys::Listed(keys), _) => keys.as_slice(),
-            (SideKeys::NewTokens, issuer) => {
-                signed = issuer.context("internal error: no issuer")?.tokens(TOKENS_A_RUN)?;
-                signed.as_slice()
+        let once = side.has_new_tokens;
+        let signed = match (once, self.issuer) {
+            (false, _) => Vec::new(),
+            (true, issuer) => issuer.context("internal error: no issuer")?.tokens(TOKENS_A_RUN)?,
+        };
+        let keys = match side.request.credential {
+            Credential::None => &[],
+            Credential::Key | Credential::Token => {
+                if once {
+                    &*signed
+                } else {
+                    &*side.keys
+                }
             }
         };
-        let (counted, account) = (side.counted(), side.account());
+        let (counted, account) = (side.counted.as_deref(), &side.account);
         let (mut reached, mut dropped) = (0, 0);
         if let Some(counted) = counted {
             reached = counted.reached().await?;
             if side.log.is_some() {
-                dropped = LogCheck::begin(&counted.product).await?;
+                File::options().write(true).open(&counted.product.log)?.set_len(0)?;
+                dropped = metric(&counted.product, "tollgate_log_lines_dropped_total").await?;
             }
         }
         let database = || side.database.map_or(Ok(0), |database| Ok::<_, anyhow::Error>(database.cpu_micros()?.1));
@@ -192,9 +198,7 @@ impl Rounds<'_> {
             ensure!(!is_cached || reached == 0, "{reached} requests have reached the backend");
             let forwarded = if is_cached { load.requests } else { reached };
             side.count(forwarded, row.load.open(self.generators.connections));
-            if let Some(log) = &side.log {
-                log.end(&counted.product, load.requests, dropped).await.context(side.name)?;
-            }
+            side.check_lines(load.requests, dropped).await.context(side.name)?;
         }
         let workers = (counted.is_some() && workers.total_micros > 0).then_some(workers);
         Ok(SideRun { load, cpu, workers, database_micros })

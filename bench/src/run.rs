@@ -102,7 +102,7 @@ impl RowBench<'_> {
         match row.kind {
             RowKind::Proxies(_, targets) => report.costs.extend(CostResult::of(row, &targets, &runs)),
             RowKind::Pair(..) => {
-                let lines = sides.last().and_then(|side| Some(side.log.as_ref()?.counts.get()));
+                let lines = sides.last().and_then(|side| Some(side.log.as_ref()?.get()));
                 report.figures.extend(Figure::of_pair(row, &runs, lines));
             }
         }
@@ -110,7 +110,7 @@ impl RowBench<'_> {
             return Ok(());
         }
         let same = matches!(row.kind, RowKind::Pair(PairKind::Rate | PairKind::Cold, _));
-        for counted in sides.iter().filter_map(|side| side.counted()).skip(usize::from(same)) {
+        for counted in sides.iter().filter_map(|side| side.counted.as_ref()).skip(usize::from(same)) {
             report.counts.push(counted.settle(row.name).await?);
         }
         Ok(())

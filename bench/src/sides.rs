@@ -31,34 +31,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// One side while it runs.
 pub(crate) struct Side<'a> {
     pub(crate) name: &'static str,
-    pub(crate) server: SideServer<'a>,
+    pub(crate) account: CpuAccount,
+    /// The Tollgate, if the side is one.
+    pub(crate) counted: Option<Rc<CountedProduct>>,
     pub(crate) address: SocketAddr,
     pub(crate) request: BenchRequest,
-    pub(crate) keys: SideKeys,
+    /// The credentials of its requests, which are used in turn.
+    pub(crate) keys: Vec<String>,
+    /// Whether new access tokens are signed before each run instead.
+    pub(crate) has_new_tokens: bool,
     /// The PostgreSQL of the side.
     pub(crate) database: Option<&'a BenchDatabase>,
-    pub(crate) log: Option<LogCheck>,
+    /// The log lines of all runs, of a side whose name is the level.
+    pub(crate) log: Option<Cell<LineCounts>>,
     _receiver: Option<FakeServer>,
-}
-
-pub(crate) enum SideServer<'a> {
-    Proxy(&'a Proxy),
-    Tollgate(Rc<CountedProduct>),
-}
-
-/// The credentials of a side's requests.
-#[derive(Clone)]
-pub(crate) enum SideKeys {
-    /// None, or several that are used in turn.
-    Listed(Vec<String>),
-    /// New access tokens, which are signed before each run.
-    NewTokens,
-}
-
-/// The log lines of all runs of a side, whose level is `info` or `warn`.
-pub(crate) struct LogCheck {
-    level: &'static str,
-    pub(crate) counts: Cell<LineCounts>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,96 +77,67 @@ impl CountedProduct {
         Ok(sum)
     }
 
-    /// Adds forwarded requests, of which `open` may have been aborted at the end of a run.
-    pub(crate) fn add(&self, forwarded: u64, with_key: bool, open: u64) {
-        let mut counts = self.counts.get();
-        counts.forwarded += forwarded;
-        counts.forwarded_with_key += if with_key { forwarded } else { 0 };
-        counts.tolerance += open;
-        self.counts.set(counts);
-    }
-
     /// Compares the forwarded requests with Tollgate's counts.
     pub(crate) async fn settle(&self, what: &'static str) -> anyhow::Result<LoadCounts> {
         LoadCounts { what, ..self.counts.get() }.settle(&self.product, self.before).await
     }
 }
 
-impl<'a> Side<'a> {
+impl Side<'_> {
     pub(crate) fn tollgate(name: &'static str, counted: Rc<CountedProduct>, request: BenchRequest) -> Self {
-        let keys = if request.credential == Credential::None { vec![] } else { vec![counted.product.key.clone()] };
-        let Product { proxy, tls, .. } = counted.product;
+        let Product { proxy, tls, ref key, ref group, .. } = counted.product;
         let address = if request.scheme == "https" { tls } else { proxy };
-        let (server, keys) = (SideServer::Tollgate(counted), SideKeys::Listed(keys));
-        Self { name, server, address, request, keys, database: None, log: None, _receiver: None }
+        let keys = if request.credential == Credential::None { Vec::new() } else { vec![key.clone()] };
+        let (account, counted) = (group.account.clone(), Some(Rc::clone(&counted)));
+        let (has_new_tokens, database, log, _receiver) = (false, None, None, None);
+        Self { name, account, counted, address, request, keys, has_new_tokens, database, log, _receiver }
     }
 
-    /// A proxy, whose requests have the same keys as those of `like`.
-    fn proxy(proxy: &'a Proxy, listener: &str, like: &Self) -> anyhow::Result<Self> {
+    /// A proxy, whose requests have the same keys as those of this side.
+    fn proxy(&self, proxy: &Proxy, listener: &str) -> anyhow::Result<Self> {
         // Proxies that verify no tokens forward requests with a token as all others.
         let address = proxy.listener(listener).or_else(|_| proxy.listener(PLAIN))?;
-        let (name, server, keys) = (proxy.name, SideServer::Proxy(proxy), like.keys.clone());
-        Ok(Self { name, server, address, request: like.request, keys, database: None, log: None, _receiver: None })
+        let (request, keys, account) = (self.request, self.keys.clone(), proxy.group.account.clone());
+        let (has_new_tokens, database, log, _receiver) = (false, None, None, None);
+        let (name, counted) = (proxy.name, None);
+        Ok(Self { name, account, counted, address, request, keys, has_new_tokens, database, log, _receiver })
     }
 
-    pub(crate) fn counted(&self) -> Option<&Rc<CountedProduct>> {
-        match &self.server {
-            SideServer::Proxy(_) => None,
-            SideServer::Tollgate(counted) => Some(counted),
-        }
-    }
-
-    /// Adds forwarded requests to the counts of a Tollgate.
+    /// Adds forwarded requests to the counts of a Tollgate, of which `open` may have been aborted at the end of a run.
     pub(crate) fn count(&self, forwarded: u64, open: u64) {
-        if let Some(counted) = self.counted() {
-            counted.add(forwarded, self.has_counted_key(), open);
-        }
-    }
-
-    pub(crate) fn account(&self) -> &CpuAccount {
-        match &self.server {
-            SideServer::Proxy(proxy) => &proxy.group.account,
-            SideServer::Tollgate(counted) => &counted.product.group.account,
+        if let Some(counted) = &self.counted {
+            let mut counts = counted.counts.get();
+            counts.forwarded += forwarded;
+            // The usage of one key is counted.
+            let has_own_key = self.request.credential == Credential::Key && self.keys == [counted.product.key.as_str()];
+            counts.forwarded_with_key += if has_own_key { forwarded } else { 0 };
+            counts.tolerance += open;
+            counted.counts.set(counts);
         }
     }
 
     /// The first key or token of the requests.
     pub(crate) fn key(&self) -> Option<&str> {
-        match &self.keys {
-            SideKeys::Listed(keys) => keys.first().map(String::as_str),
-            SideKeys::NewTokens => None,
-        }
+        self.keys.first().map(String::as_str)
     }
 
-    /// Whether all requests have the key of the usage that is counted.
-    fn has_counted_key(&self) -> bool {
-        let own = self.counted().map(|counted| &counted.product.key);
-        self.request.credential == Credential::Key
-            && matches!(&self.keys, SideKeys::Listed(keys) if keys.iter().map(Some).eq([own]))
-    }
-}
-
-impl LogCheck {
-    /// Empties the log. Returns the number of lines that were dropped before.
-    pub(crate) async fn begin(product: &Product) -> anyhow::Result<u64> {
-        File::options().write(true).open(&product.log)?.set_len(0)?;
-        metric(product, "tollgate_log_lines_dropped_total").await
-    }
-
-    /// Waits until a line per request is written or dropped. It is an error if not, or if `warn` writes them.
-    pub(crate) async fn end(&self, product: &Product, requests: u64, dropped_before: u64) -> anyhow::Result<()> {
+    /// Waits until a line per request is written to the log or dropped. It is an error if not, or if `warn` writes them.
+    pub(crate) async fn check_lines(&self, requests: u64, dropped_before: u64) -> anyhow::Result<()> {
+        let (Some(counts), Some(CountedProduct { product, .. })) = (&self.log, self.counted.as_deref()) else {
+            return Ok(());
+        };
         let deadline = Instant::now() + LINES_PATIENCE;
         loop {
             let dropped = metric(product, "tollgate_log_lines_dropped_total").await? - dropped_before;
             let written = lines(&product.log)?;
-            if self.level == "warn" {
+            if self.name == "warn" {
                 ensure!(written < requests, "level warn logs requests: {written} lines");
                 return Ok(());
             }
             if written + dropped >= requests {
-                let LineCounts { requests: all, written: lines, dropped: lost } = self.counts.get();
+                let LineCounts { requests: all, written: lines, dropped: lost } = counts.get();
                 let (requests, written, dropped) = (all + requests, lines + written, lost + dropped);
-                self.counts.set(LineCounts { requests, written, dropped });
+                counts.set(LineCounts { requests, written, dropped });
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "{requests} requests, {written} lines written, {dropped} dropped");
@@ -240,17 +197,15 @@ impl<'a> SideStart<'a> {
             PairKind::Rate => other = Side::tollgate(other.name, of_other, BenchRequest::KEYED),
             PairKind::Keys => {
                 let store = BenchDatabase::kept(&self.dir.join(file_name(row, other.name)))?.open().await?;
-                other.keys = SideKeys::Listed(people::callers(&store, PLAN, KEYS).await?);
+                other.keys = people::callers(&store, PLAN, KEYS).await?;
                 store.close().await;
             }
             PairKind::Cold => {
-                first.keys = SideKeys::Listed(vec![self.issuer.token()?]);
-                other.keys = SideKeys::NewTokens;
+                first.keys = vec![self.issuer.token()?];
+                other.has_new_tokens = true;
             }
             PairKind::LogLevel => {
-                for side in [&mut first, &mut other] {
-                    side.log = Some(LogCheck { level: side.name, counts: Cell::default() });
-                }
+                (first.log, other.log) = (Some(Cell::default()), Some(Cell::default()));
             }
             PairKind::Routes(..) | PairKind::Backends | PairKind::Targets | PairKind::Traces(_) => {}
         }
@@ -316,11 +271,10 @@ impl<'a> SideStart<'a> {
         };
         let mut tollgate = Side::tollgate("tollgate", counted, row.request);
         if row.request.credential == Credential::Token {
-            tollgate.keys = SideKeys::Listed(vec![self.issuer.token()?]);
+            tollgate.keys = vec![self.issuer.token()?];
         }
         let proxies = self.proxies.list.iter().filter(|proxy| kinds.contains(&proxy.name));
-        let mut sides =
-            proxies.map(|proxy| Side::proxy(proxy, row.listener, &tollgate)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut sides = proxies.map(|proxy| tollgate.proxy(proxy, row.listener)).collect::<anyhow::Result<Vec<_>>>()?;
         sides.push(tollgate);
         for side in &sides {
             check_side(side, row.listener, self.mock.address).await.context(side.name)?;

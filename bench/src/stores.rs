@@ -14,7 +14,7 @@ use crate::product::{LIMITED, MockProcess, PLAN, ProductStart, RATE_LIMITED, Ser
 use crate::rounds::{CpuShare, Recorder, Rounds, RowRuns, SideRun, per};
 use crate::rows::Row;
 use crate::run::out_dir;
-use crate::sides::{CountedProduct, Side, SideKeys};
+use crate::sides::{CountedProduct, Side};
 use crate::stats::{METHOD, MedianInterval};
 use crate::tools::ToolPaths;
 
@@ -87,7 +87,7 @@ async fn compare(
     for row in rows.iter().filter_map(|name| Row::of(name)) {
         let sides = counted.iter().zip(&databases).map(|((name, counted, keys), database)| {
             let mut side = Side::tollgate(name, Rc::clone(counted), row.request);
-            (side.keys, side.database) = (SideKeys::Listed(keys.clone()), Some(database));
+            (side.keys, side.database) = (keys.clone(), Some(database));
             side
         });
         let runs = rounds.measure(&row, &sides.collect::<Vec<_>>(), round, &recorder).await?;
