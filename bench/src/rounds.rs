@@ -162,13 +162,8 @@ impl Rounds<'_> {
         };
         let keys = match side.request.credential {
             Credential::None => &[],
-            Credential::Key | Credential::Token => {
-                if once {
-                    &*signed
-                } else {
-                    &*side.keys
-                }
-            }
+            Credential::Key | Credential::Token if once => &*signed,
+            Credential::Key | Credential::Token => &*side.keys,
         };
         let (counted, account) = (side.counted.as_deref(), &side.account);
         let (mut reached, mut dropped) = (0, 0);

@@ -6,6 +6,7 @@ use access::Clock;
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
+use crate::checks::check_side;
 use crate::latency::SideLoad;
 use crate::load::Generators;
 use crate::plan::{Progress, RunFlags, SizeFlags, minutes};
@@ -96,6 +97,9 @@ impl RowBench<'_> {
         };
         let dir = tempfile::tempdir()?;
         let sides = SideStart { dir: dir.path(), ..*start }.sides(row, second.as_ref()).await?;
+        for side in &sides {
+            check_side(side, row.listener, start.mock.address).await.context(side.name)?;
+        }
         let runs = rounds.measure(row, &sides, plan.round_estimate(row), recorder).await?;
         ensure!(!plan.is_result() || reached(row, &runs, plan), "a run had less than 90% of the rate");
         report.failed += runs.failed;

@@ -12,7 +12,6 @@ use anyhow::{Context, ensure};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::{Instant, sleep};
 
-use crate::checks::check_side;
 use crate::counts::{LoadCounts, ProductCounts, metric, mock_requests};
 use crate::database::BenchDatabase;
 use crate::fake::FakeServer;
@@ -276,9 +275,6 @@ impl<'a> SideStart<'a> {
         let proxies = self.proxies.list.iter().filter(|proxy| kinds.contains(&proxy.name));
         let mut sides = proxies.map(|proxy| tollgate.proxy(proxy, row.listener)).collect::<anyhow::Result<Vec<_>>>()?;
         sides.push(tollgate);
-        for side in &sides {
-            check_side(side, row.listener, self.mock.address).await.context(side.name)?;
-        }
         Ok(sides)
     }
 }
