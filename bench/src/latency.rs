@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::client::Loader;
 use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
-use crate::product::{Product, ServerConfig};
+use crate::product::ServerConfig;
 use crate::proxies::PLAIN;
 use crate::report::Figure;
 use crate::request::BenchRequest;
@@ -28,8 +28,8 @@ const PERCENTILES: [(usize, Target); 3] =
 const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
 
-/// The connections beside a [`SideLoad`], and their requests per second.
-pub(crate) const OTHERS: u32 = 8;
+/// The connections beside some other work, and their requests per second.
+const OTHERS: u32 = 8;
 const OTHERS_RATE: u32 = 1_000;
 const SERIES_MIN: usize = 10_000;
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
@@ -95,44 +95,14 @@ pub(crate) async fn measure(
     Ok((figures(rate, &names, &measured), failed))
 }
 
-/// Work that Tollgate does beside other connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SideLoad {
-    /// Changes of JSON bodies of 1 MiB, one after the other.
-    ChangedBodies,
-    /// Readings of the metrics, of at least [`SERIES_MIN`] series, one in [`SCRAPE_INTERVAL`].
-    Scrapes,
-}
-
-impl SideLoad {
-    /// Continues until an error.
-    async fn run(self, product: &Product, changed: &str) -> anyhow::Result<()> {
-        match self {
-            Self::ChangedBodies => {
-                let mut loader = Loader::connect(product.proxy, None).await?;
-                loop {
-                    let response = loader.send("POST", "/echo/json", changed).await?;
-                    ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
-                }
-            }
-            Self::Scrapes => {
-                let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
-                loop {
-                    let response = loader.get("/metrics").await?;
-                    let series = response.body.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
-                    ensure!(series.count() > SERIES_MIN, "the metrics have too few series");
-                    sleep(SCRAPE_INTERVAL).await;
-                }
-            }
-        }
-    }
-}
-
-/// The connections whose latency is measured beside a load.
+/// Connections whose latency is measured beside some other work of Tollgate.
 pub(crate) struct OtherConnections {
     pub(crate) address: SocketAddr,
     pub(crate) request: BenchRequest,
-    /// The time after which the load has no more effect.
+    /// The work, and the maximum of the milliseconds that it may add.
+    pub(crate) work: &'static str,
+    pub(crate) added_max: f64,
+    /// The time after which the work has no more effect.
     pub(crate) rest: Duration,
 }
 
@@ -141,7 +111,7 @@ pub(crate) async fn added_p99(
     rounds: &Rounds<'_>,
     of: &OtherConnections,
     load: impl AsyncFn() -> anyhow::Result<()>,
-) -> anyhow::Result<Option<MedianInterval>> {
+) -> anyhow::Result<Figure> {
     let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
     let others = async || {
         let (requests, requests_per_second) = (vec![of.request.bytes("")], OTHERS_RATE);
@@ -159,28 +129,45 @@ pub(crate) async fn added_p99(
         let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
         added.push(p99(&beside) - p99(&alone));
     }
-    Ok(MedianInterval::of(added))
+    let what = format!("ms added to the p99 of {OTHERS} connections by {}", of.work);
+    Ok(Figure { what, measured: MedianInterval::of(added), target: Target::must(of.added_max) })
 }
 
-/// Measures the milliseconds that a load adds to the 99th percentile of eight connections.
-pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: SideLoad) -> anyhow::Result<Figure> {
-    let (name, config, request, what, most) = match load {
-        SideLoad::ChangedBodies => {
-            let config = ServerConfig::full(start.proxies.origin);
-            ("tollgate-changes", config, BenchRequest::EDITED, "changes of JSON bodies of 1 MiB", 2.0)
-        }
-        SideLoad::Scrapes => {
-            let what = "scrapes of 10,000 series, two a second";
-            ("tollgate-scrapes", ServerConfig::series(), BenchRequest::PLAIN, what, 1.0)
-        }
-    };
-    let product = start.product(name, config, start.mock.address).await?;
+/// Measures what changes of JSON bodies of 1 MiB, one after the other, add to other connections.
+pub(crate) async fn beside_changes(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
+    let config = ServerConfig::full(start.proxies.origin);
+    let product = start.product("tollgate-changes", config, start.mock.address).await?;
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
     let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
-    let others = OtherConnections { address: product.proxy, request, rest: Duration::ZERO };
-    let measured = added_p99(rounds, &others, async || load.run(&product, &body).await).await?;
-    let what = format!("ms added to the p99 of {OTHERS} connections by {what}");
-    Ok(Figure { what, measured, target: Target::must(most) })
+    let (address, request, rest) = (product.proxy, BenchRequest::EDITED, Duration::ZERO);
+    let work = "changes of JSON bodies of 1 MiB";
+    let others = OtherConnections { address, request, work, added_max: 2.0, rest };
+    added_p99(rounds, &others, async || {
+        let mut loader = Loader::connect(product.proxy, None).await?;
+        loop {
+            let response = loader.send("POST", "/echo/json", &body).await?;
+            ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
+        }
+    })
+    .await
+}
+
+/// Measures what readings of the metrics, of at least [`SERIES_MIN`] series, add to other connections.
+pub(crate) async fn beside_scrapes(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
+    let product = start.product("tollgate-scrapes", ServerConfig::series(), start.mock.address).await?;
+    let (address, request, rest) = (product.proxy, BenchRequest::PLAIN, Duration::ZERO);
+    let work = "scrapes of 10,000 series, two a second";
+    let others = OtherConnections { address, request, work, added_max: 1.0, rest };
+    added_p99(rounds, &others, async || {
+        let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+        loop {
+            let response = loader.get("/metrics").await?;
+            let series = response.body.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+            ensure!(series.count() > SERIES_MIN, "the metrics have too few series");
+            sleep(SCRAPE_INTERVAL).await;
+        }
+    })
+    .await
 }
 
 /// The percentiles of each side over the rounds, those of proxies without the backend's of the same round. The backend is

@@ -17,14 +17,13 @@ use tokio::time::{Instant, interval, sleep};
 
 use crate::counts::metric;
 use crate::fake::{FakeBody, FakeServer};
-use crate::latency::{OTHERS, OtherConnections, added_p99};
+use crate::latency::{OtherConnections, added_p99};
 use crate::memory::allow_descriptors;
 use crate::product::{MEMBERS_PREFIX, MockProcess, Product, ServerConfig};
 use crate::report::Figure;
 use crate::request::BenchRequest;
 use crate::rounds::Rounds;
 use crate::sides::SideStart;
-use crate::stats::Target;
 
 /// The list of the last change of members is in force within this time.
 const CHANGES_REST: Duration = Duration::from_secs(2);
@@ -38,7 +37,6 @@ const DESCRIPTORS: u64 = 8_192;
 const CHANGES_QUEUED: usize = 1_024;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-const ADDED_MAX: Target = Target::must(2.0);
 
 /// The members that are registered now, as the JSON gateway of etcd reports them.
 struct Registry {
@@ -64,11 +62,11 @@ pub(crate) async fn measure(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyho
     let config = ServerConfig::members(server.address);
     let product = start.product("tollgate-members", config, mock.address).await?;
     wait_for_members(&product).await?;
-    let others = OtherConnections { address: product.proxy, request: BenchRequest::PLAIN, rest: CHANGES_REST };
-    let measured = added_p99(rounds, &others, async || etcd.change_forever().await).await?;
+    let (address, request, work) = (product.proxy, BenchRequest::PLAIN, "20 changes a second of 1,000 members");
+    let others = OtherConnections { address, request, work, added_max: 2.0, rest: CHANGES_REST };
+    let figure = added_p99(rounds, &others, async || etcd.change_forever().await).await?;
     wait_for_members(&product).await?;
-    let what = format!("ms added to the p99 of {OTHERS} connections by 20 changes a second of {MEMBERS} members");
-    Ok(Figure { what, measured, target: ADDED_MAX })
+    Ok(figure)
 }
 
 /// Waits until all members are in force.

@@ -7,7 +7,6 @@ use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
 use crate::checks::check_side;
-use crate::latency::SideLoad;
 use crate::load::Generators;
 use crate::plan::{Progress, RunFlags, SizeFlags, minutes};
 use crate::process::pss_kib;
@@ -137,10 +136,11 @@ impl RowBench<'_> {
                 recorder.step(plan.row_estimate(IDLE), IDLE);
             }
         }
-        for (row, load) in [(TRANSFORM, SideLoad::ChangedBodies), (RESILIENT, SideLoad::Scrapes)] {
-            if plan.has(row) {
-                report.figures.push(latency::beside(rounds, start, load).await.context(row)?);
-            }
+        if plan.has(TRANSFORM) {
+            report.figures.push(latency::beside_changes(rounds, start).await.context(TRANSFORM)?);
+        }
+        if plan.has(RESILIENT) {
+            report.figures.push(latency::beside_scrapes(rounds, start).await.context(RESILIENT)?);
         }
         if plan.has(MEMBERS) {
             report.figures.push(members::measure(rounds, start).await.context(MEMBERS)?);
