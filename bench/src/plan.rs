@@ -6,18 +6,12 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use tokio::time::Instant;
 
-use crate::rows::{IDLE, LATENCY, MEMBERS, MEMORY, PairKind, ROWS, Row, RowKind, TRANSFORM, WARM_SECONDS, WEBSOCKET};
+use crate::rows::{IDLE, LATENCY, MEMORY, ROWS, Row, RowKind, TRANSFORM, WEBSOCKET};
 
 /// Rows whose name also selects another row.
 const ALSO: [(&str, &str); 3] = [("llm", "targets"), (WEBSOCKET, "websocket-64k"), (TRANSFORM, "tls-both")];
 /// The time of starting all programs, or the Tollgates of a row.
 const START: Duration = Duration::from_secs(4);
-/// The time of creating the users of the row with many keys.
-const MANY_USERS: Duration = Duration::from_secs(24);
-/// The time per run besides the load: starts, and the drain of the spool.
-const RUN_EXTRA: Duration = Duration::from_millis(500);
-/// The time of signing the tokens of a run.
-const SIGNING: Duration = Duration::from_secs(6);
 /// Smaller measurements are not results.
 const RESULT_PAIRS: u32 = 12;
 const RESULT_SECONDS: u64 = 2;
@@ -123,31 +117,18 @@ impl RunFlags {
         START + self.settle()
     }
 
-    /// The estimated duration of a round of this number of runs.
-    fn round(seconds: u64, runs: usize) -> Duration {
-        (Duration::from_secs(seconds) + RUN_EXTRA) * u32::try_from(runs).unwrap_or(u32::MAX)
-    }
-
-    /// The estimated duration of one round of a row.
-    pub(crate) fn round_estimate(&self, row: &Row) -> Duration {
-        let signing = if matches!(row.kind, RowKind::Pair(PairKind::Cold, _)) { SIGNING } else { Duration::ZERO };
-        Self::round(row.seconds(self.size.seconds).1, row.sides()) + signing
+    /// The estimated duration of one round of a row, with the drain of the spool after each run.
+    pub(crate) fn round_estimate(&self, name: &str) -> Duration {
+        let sides = Row::of(name).map_or(if name == LATENCY { 6 } else { 2 }, |row| row.sides());
+        Duration::from_millis(self.size.seconds * 1_000 + 500) * u32::try_from(sides).unwrap_or(u32::MAX)
     }
 
     /// The estimated duration of one row.
     pub(crate) fn row_estimate(&self, name: &str) -> Duration {
-        let (pairs, seconds) = (self.size.pairs, self.size.seconds);
-        if let Some(row) = Row::of(name) {
-            let users = if matches!(row.kind, RowKind::Pair(PairKind::Keys, _)) { MANY_USERS } else { Duration::ZERO };
-            let (warm, _) = row.seconds(seconds);
-            return START + users + Self::round(warm, row.sides()) + self.round_estimate(&row) * pairs;
-        }
         match name {
-            LATENCY => Self::round(seconds, 6) * (pairs + 1) + Self::round(WARM_SECONDS, 6) * 2,
-            IDLE => START + self.settle() * 2 + Duration::from_secs((self.idle_connections() / 3_000).into()),
+            IDLE => START + self.settle() * 3,
             MEMORY => Duration::from_secs(self.memory_load().0 / 20_000 + self.memory_load().1),
-            MEMBERS => START * 2 + Self::round(seconds + 1, 2) * pairs,
-            _ => Duration::ZERO,
+            _ => START + self.round_estimate(name) * (self.size.pairs + 1),
         }
     }
 }
@@ -219,9 +200,9 @@ mod tests {
     #[test]
     fn the_estimate_is_the_sum_of_all_runs() {
         let plan = plan(&["--only", "plain", "--pairs", "10", "--seconds", "4"]);
-        // 10 rounds of five runs, five short runs, and the start; then the start of all programs, and rest.
-        assert_eq!(plan.row_estimate("plain"), Duration::from_millis(10 * 5 * 4_500 + 5 * 1_500 + 4_000));
-        assert_eq!(plan.estimate(), Duration::from_millis(236_500 + 4_000 + 5_000));
+        // 11 rounds of five runs, and the start; then the start of all programs, and rest.
+        assert_eq!(plan.row_estimate("plain"), Duration::from_millis(11 * 5 * 4_500 + 4_000));
+        assert_eq!(plan.estimate(), Duration::from_millis(251_500 + 4_000 + 5_000));
         assert!(Row::names().iter().all(|row| plan.row_estimate(row) > Duration::ZERO));
     }
 

@@ -99,7 +99,7 @@ impl RowBench<'_> {
         for side in &sides {
             check_side(side, row.listener, start.mock.address).await.context(side.name)?;
         }
-        let runs = rounds.measure(row, &sides, plan.round_estimate(row), recorder).await?;
+        let runs = rounds.measure(row, &sides, plan.round_estimate(row.name), recorder).await?;
         ensure!(!plan.is_result() || reached(row, &runs, plan), "a run had less than 90% of the rate");
         report.failed += runs.failed;
         match row.kind {
@@ -123,7 +123,7 @@ impl RowBench<'_> {
     async fn others(&self, report: &mut BenchReport) -> anyhow::Result<()> {
         let Self { plan, start, rounds, recorder } = *self;
         if plan.has(LATENCY) {
-            let round = plan.row_estimate(LATENCY) / (rounds.pairs + 1);
+            let round = plan.round_estimate(LATENCY);
             let (figures, failed) = latency::measure(rounds, start, round, recorder).await.context(LATENCY)?;
             report.figures.extend(figures);
             report.failed += failed;
