@@ -26,15 +26,10 @@ pub(crate) enum DatabaseKind {
 /// A database. Dropping it deletes a temporary folder; a PostgreSQL database is deleted with its server.
 pub(crate) struct BenchDatabase {
     pub(crate) url: Option<Secret>,
-    folder: DatabaseFolder,
+    folder: PathBuf,
+    /// Deletes the folder.
+    temporary: Option<TempDir>,
     server: Option<LocalPostgres>,
-}
-
-/// The data folder of the database.
-enum DatabaseFolder {
-    Temporary(TempDir),
-    /// A folder that later measurements use again.
-    Kept(PathBuf),
 }
 
 /// A PostgreSQL server on this machine.
@@ -47,14 +42,16 @@ impl BenchDatabase {
     /// Returns the SQLite database in `folder`, which is created if it is missing.
     pub(crate) fn kept(folder: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        Ok(Self { url: None, folder: DatabaseFolder::Kept(folder.to_owned()), server: None })
+        Ok(Self { url: None, folder: folder.to_owned(), temporary: None, server: None })
     }
 
     /// Creates an empty database.
     pub(crate) async fn create(kind: DatabaseKind) -> anyhow::Result<Self> {
-        let folder = DatabaseFolder::Temporary(tempfile::tempdir()?);
+        let temporary = tempfile::tempdir()?;
+        let mut sqlite = Self::kept(temporary.path())?;
+        sqlite.temporary = Some(temporary);
         if kind == DatabaseKind::Sqlite {
-            return Ok(Self { url: None, folder, server: None });
+            return Ok(sqlite);
         }
         let server = std::env::var(SERVER).with_context(|| {
             format!(
@@ -74,11 +71,8 @@ impl BenchDatabase {
         connection.close().await?;
         let account = CpuAccount::Tree { root: parent(u32::try_from(pid)?)? };
         let (base, _) = server.rsplit_once('/').context("the server's URL has no database")?;
-        Ok(Self {
-            url: Some(Secret::new(format!("{base}/{name}"))),
-            folder,
-            server: Some(LocalPostgres { account, settings }),
-        })
+        let url = Some(Secret::new(format!("{base}/{name}")));
+        Ok(Self { url, server: Some(LocalPostgres { account, settings }), ..sqlite })
     }
 
     /// Opens a store on the database.
@@ -89,10 +83,7 @@ impl BenchDatabase {
 
     /// The data folder of a Tollgate process that uses the database.
     pub(crate) fn folder(&self) -> &Path {
-        match &self.folder {
-            DatabaseFolder::Temporary(folder) => folder.path(),
-            DatabaseFolder::Kept(folder) => folder,
-        }
+        &self.folder
     }
 
     /// Microseconds of this process and of the server's processes so far.
@@ -103,7 +94,7 @@ impl BenchDatabase {
 
     /// The size of SQLite's write-ahead log in bytes.
     pub(crate) fn log_bytes(&self) -> u64 {
-        fs::metadata(self.log()).map_or(0, |log| log.len())
+        fs::metadata(self.folder().join("tollgate.db-wal")).map_or(0, |log| log.len())
     }
 
     /// The path of SQLite's database file.
@@ -118,10 +109,6 @@ impl BenchDatabase {
             Some(server) => format!("PostgreSQL ({})", server.settings),
         }
     }
-
-    fn log(&self) -> PathBuf {
-        self.folder().join("tollgate.db-wal")
-    }
 }
 
 /// The parent of a process. For a PostgreSQL backend it is the postmaster, the parent of all server processes.
@@ -130,18 +117,4 @@ fn parent(pid: u32) -> anyhow::Result<u32> {
         fs::read_to_string(format!("/proc/{pid}/status")).context("PostgreSQL does not run on this machine")?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
     Ok(parent.context("the process has no parent")?.trim().parse()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_new_sqlite_file_is_created_and_opened() {
-        let database = BenchDatabase::create(DatabaseKind::Sqlite).await.unwrap();
-        let store = database.open().await.unwrap();
-        assert!(database.file().exists() && database.log_bytes() > 0);
-        assert!(database.cpu_micros().is_ok());
-        store.close().await;
-    }
 }

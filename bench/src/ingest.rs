@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use access::{Clock, UserId};
 use anyhow::{Context, ensure};
+use cluster::JobClaims;
+use jobs::Runner;
 use ledger::IngestStats;
+use ledger::ingest::{Ingest, ReaderSlot};
 use spool::{Record, Spool};
 use store::Store;
 use tokio::task::JoinSet;
@@ -15,7 +18,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people;
 use crate::people::EventMaker;
-use crate::server::RunningIngest;
 use crate::stats::Spread;
 
 const LANES: u32 = 2;
@@ -25,6 +27,8 @@ const BYTES_AN_EVENT: u64 = 512;
 const LOOK: Duration = Duration::from_millis(20);
 /// The number of users for created keys, because a user may have at most 1,000.
 const OWNERS: u32 = 100;
+/// The maximum duration of the last batch.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
 /// The maximum of concurrent key creations. More mean that the machine does not keep up.
 const WAITING_MAX: usize = 1_000;
 
@@ -73,8 +77,10 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
         store.close().await;
         return flags.report(took, (after.0 - before.0, after.1 - before.1));
     }
-    let ingest = RunningIngest::start(&node, reader, &stats);
-    let creating = keys(store.clone(), owners, flags.keys, clock.clone());
+    let mut runner = Runner::new(clock.clone(), Arc::new(JobClaims::new(node.clone())));
+    let (slot, counted) = (ReaderSlot::new(reader), stats.clone());
+    let place = slot.clone();
+    runner.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), place.clone(), counted.clone()));
     let watching = async {
         let mut log_bytes_max = 0;
         while stats.events.load(Ordering::Relaxed) < flags.events {
@@ -83,9 +89,10 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
         }
         (clock.mono().since(began), log_bytes_max)
     };
-    let (waits, (took, log_bytes_max)) = creating.until(watching).await?;
+    let (waits, (took, log_bytes_max)) = create_keys(&store, &owners, flags.keys, watching).await?;
     let after = database.cpu_micros()?;
-    let mut reader = ingest.stop().await?;
+    runner.stop(STOP_WITHIN).await;
+    let mut reader = slot.take().context("ingest did not end")?;
     ensure!(reader.depth()?.records == 0, "the spool still has records");
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;
@@ -126,52 +133,39 @@ async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Re
     filled.await?
 }
 
-/// Creates keys at a rate that does not depend on the latency.
-struct KeyCreation {
-    store: Store,
-    owners: Vec<UserId>,
-    keys_per_second: u64,
-    clock: Clock,
-}
-
-const fn keys(store: Store, owners: Vec<UserId>, keys_per_second: u64, clock: Clock) -> KeyCreation {
-    KeyCreation { store, owners, keys_per_second, clock }
-}
-
-impl KeyCreation {
-    /// Creates keys until `done` is ready. Returns the latencies and the output of `done`.
-    async fn until<T>(self, done: impl Future<Output = T>) -> anyhow::Result<(Spread, T)> {
-        tokio::pin!(done);
-        if self.keys_per_second == 0 {
-            return Ok((Spread::default(), done.await));
-        }
-        let mut ticks = interval(Duration::from_secs(1) / u32::try_from(self.keys_per_second)?);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let (mut making, mut waits) = (JoinSet::new(), Vec::new());
-        let mut owners = self.owners.iter().cycle();
-        let response = loop {
-            tokio::select! {
-                biased;
-                response = &mut done => break response,
-                Some(created) = making.join_next() => waits.push(created??),
-                due = ticks.tick() => {
-                    ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
-                    let late = due.elapsed();
-                    let owner = *owners.next().context("an owner")?;
-                    making.spawn(make(self.store.clone(), owner, self.clock.clone(), late));
-                }
-            }
-        };
-        while let Some(created) = making.join_next().await {
-            waits.push(created??);
-        }
-        Ok((Spread::of(waits), response))
+/// Creates keys at a rate that does not depend on the latency, until `done` is ready. Returns the latencies and the output
+/// of `done`.
+async fn create_keys<T>(
+    store: &Store,
+    owners: &[UserId],
+    a_second: u64,
+    done: impl Future<Output = T>,
+) -> anyhow::Result<(Spread, T)> {
+    tokio::pin!(done);
+    if a_second == 0 {
+        return Ok((Spread::default(), done.await));
     }
-}
-
-/// Creates one key. Returns the time since it was due.
-async fn make(store: Store, user: UserId, clock: Clock, late: Duration) -> anyhow::Result<Duration> {
-    let began = clock.mono();
-    people::key(&store, user).await?;
-    Ok(clock.mono().since(began) + late)
+    let mut ticks = interval(Duration::from_secs(1) / u32::try_from(a_second)?);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (mut making, mut waits) = (JoinSet::new(), Vec::new());
+    let mut owners = owners.iter().cycle();
+    let response = loop {
+        tokio::select! {
+            biased;
+            response = &mut done => break response,
+            Some(created) = making.join_next() => waits.push(created??),
+            due = ticks.tick() => {
+                ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
+                let (store, owner) = (store.clone(), *owners.next().context("an owner")?);
+                making.spawn(async move {
+                    people::key(&store, owner).await?;
+                    Ok::<_, anyhow::Error>(due.elapsed())
+                });
+            }
+        }
+    };
+    while let Some(created) = making.join_next().await {
+        waits.push(created??);
+    }
+    Ok((Spread::of(waits), response))
 }

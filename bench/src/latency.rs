@@ -7,53 +7,34 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::client::Loader;
-use crate::figure::{Figure, table};
 use crate::load::{Load, LoadKind};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
-use crate::product::{Product, ProductStart, ServerVariant};
-use crate::proxies::{Listener, ProxyKind};
+use crate::product::ServerConfig;
+use crate::proxies::PLAIN;
+use crate::report::Figure;
 use crate::request::BenchRequest;
-use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, orders};
+use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, interleaved};
 use crate::rows::{LATENCY, WARM_SECONDS};
 use crate::sides::SideStart;
 use crate::stats::{MedianInterval, Target};
 
-/// The percentiles, with the maximum of the milliseconds that Tollgate adds.
-const PERCENTILES: [(usize, Target); 3] = [(50, Target::must(5.0)), (95, Target::must(15.0)), (99, Target::must(50.0))];
+/// The percentiles, with the maximum of the microseconds that Tollgate adds.
+const PERCENTILES: [(usize, Target); 3] =
+    [(50, Target::must(5_000.0)), (95, Target::must(15_000.0)), (99, Target::must(50_000.0))];
 /// The rate is a multiple of this number of requests per second.
 const RATE_STEP: u32 = 100;
 const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
 
-/// The connections beside a [`SideLoad`], and their requests per second.
-pub(crate) const OTHERS: u32 = 8;
+/// The connections beside some other work, and their requests per second.
+const OTHERS: u32 = 8;
 const OTHERS_RATE: u32 = 1_000;
 const SERIES_MIN: usize = 10_000;
 const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
-/// The end of a body that the route of [`ServerVariant::Protocols`] has changed.
+/// The end of a body that the route of [`ServerConfig::full`] has changed.
 const CHANGED: &[u8] = br#","source":"bench"}"#;
-
-/// The result of the row.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct LatencyResult {
-    requests_per_second: u32,
-    sides: Vec<LatencySide>,
-    /// The number of failed requests of the runs for the maximum rates. A failure at the fixed rate is an error.
-    pub(crate) failed: u64,
-}
-
-/// The figures of one side, in microseconds: the percentiles of [`PERCENTILES`].
-#[derive(Debug, Clone, Serialize)]
-struct LatencySide {
-    name: &'static str,
-    /// The requests per second with wrk.
-    maximum_rate: u64,
-    /// The backend's own, or those of a proxy without the backend's of the same round.
-    added: [Option<MedianInterval>; 3],
-}
 
 /// The percentiles of a run in microseconds.
 type Percentiles = [f64; 3];
@@ -63,14 +44,12 @@ pub(crate) async fn measure(
     rounds: &Rounds<'_>,
     start: &SideStart<'_>,
     round: Duration,
-    recorder: &mut Recorder,
-) -> anyhow::Result<LatencyResult> {
+    recorder: &Recorder,
+) -> anyhow::Result<(Vec<Figure>, u64)> {
     let request = BenchRequest::PLAIN;
-    let mut sides: Vec<(&str, SocketAddr)> = vec![("direct", start.mock.address)];
-    for kind in ProxyKind::ALL {
-        if let Some(proxy) = start.proxies.get(&kind) {
-            sides.push((kind.name(), proxy.listener(Listener::Plain)?));
-        }
+    let mut sides: Vec<(&'static str, SocketAddr)> = vec![("direct", start.mock.address)];
+    for proxy in &start.proxies.list {
+        sides.push((proxy.name, proxy.listener(PLAIN)?));
     }
     sides.push(("tollgate", start.main.product.proxy));
     let (mut maxima, mut failed) = (Vec::new(), 0);
@@ -86,85 +65,44 @@ pub(crate) async fn measure(
     }
     let rate = half(maxima.iter().min().copied().context("internal error: no side")?);
     let rates: Vec<String> = sides.iter().zip(&maxima).map(|((name, _), rate)| format!("{name} {rate}")).collect();
-    recorder.progress.step(round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
-    let mut file = File::create(rounds.out.join("latency.csv"))?;
-    writeln!(file, "{COLUMNS}")?;
+    recorder.step(round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
+    let file = File::create(rounds.out.join("latency.csv"))?;
+    writeln!(&file, "{COLUMNS}")?;
     let connections = rounds.generators.connections;
     let run = async |(name, address): (&'static str, SocketAddr), seconds| {
         let duration = Duration::from_secs(seconds);
-        let load = OpenLoop { address, request: request.bytes(""), requests_per_second: rate, duration, connections };
+        let requests = vec![request.bytes("")];
+        let load = OpenLoop { address, requests, requests_per_second: rate, duration, connections };
         load.run().await.context(name)
     };
     for side in &sides {
         run(*side, WARM_SECONDS).await?;
     }
-    let mut measured = Vec::new();
-    for (number, order) in (0..rounds.pairs).zip(orders(sides.len()).iter().cycle()) {
-        let mut figures = vec![Percentiles::default(); sides.len()];
-        for (place, at) in order.iter().enumerate() {
-            let (side, figure) = sides.get(*at).zip(figures.get_mut(*at)).context("internal error: no such side")?;
-            let run = run(*side, rounds.seconds).await?;
-            writeln!(file, "{number},{place},{},{rate},{}", side.0, line(&run))?;
-            *figure = percentiles(&run);
-        }
+    let measure = async |number, place, at: usize| {
+        let side = sides.get(at).context("internal error: no such side")?;
+        let run = run(*side, rounds.seconds).await?;
+        writeln!(&file, "{number},{place},{},{rate},{}", side.0, line(&run))?;
+        Ok(percentiles(&run))
+    };
+    let done = |number: u32, figures: &[Percentiles]| {
         let text =
-            sides.iter().zip(&figures).map(|((name, _), [p50, _, p99])| format!("{name} p50 {p50:.0} p99 {p99:.0} µs"));
+            sides.iter().zip(figures).map(|((name, _), [p50, _, p99])| format!("{name} p50 {p50:.0} p99 {p99:.0} µs"));
         let done = format!("{LATENCY} {}/{}: {}", number + 1, rounds.pairs, text.collect::<Vec<_>>().join(" | "));
-        recorder.progress.step(round, &done);
-        measured.push(figures);
-    }
-    let sides = sides.iter().zip(maxima).enumerate();
-    let sides =
-        sides.map(|(at, ((name, _), maximum_rate))| LatencySide { name, maximum_rate, added: added(at, &measured) });
-    Ok(LatencyResult { requests_per_second: rate, sides: sides.collect(), failed })
+        recorder.step(round, &done);
+    };
+    let measured = interleaved(rounds.pairs, sides.len(), measure, done).await?;
+    let names: Vec<&str> = sides.iter().map(|(name, _)| *name).collect();
+    Ok((figures(rate, &names, &measured), failed))
 }
 
-/// Work that Tollgate does beside other connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SideLoad {
-    /// Changes of JSON bodies of 1 MiB, one after the other.
-    ChangedBodies,
-    /// Readings of the metrics, of at least [`SERIES_MIN`] series, one in [`SCRAPE_INTERVAL`].
-    Scrapes,
-}
-
-impl SideLoad {
-    /// The configuration, the name of the work, and the maximum of the added time.
-    const fn terms(self) -> (ServerVariant, &'static str, Target) {
-        match self {
-            Self::ChangedBodies => (ServerVariant::Protocols, "changes of JSON bodies of 1 MiB", Target::must(2.0)),
-            Self::Scrapes => (ServerVariant::Series, "scrapes of 10,000 series, two a second", Target::must(1.0)),
-        }
-    }
-
-    /// Continues until an error.
-    async fn run(self, product: &Product, changed: &str) -> anyhow::Result<()> {
-        match self {
-            Self::ChangedBodies => {
-                let mut loader = Loader::connect(product.proxy, None).await?;
-                loop {
-                    let response = loader.send("POST", "/echo/json", changed).await?;
-                    ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
-                }
-            }
-            Self::Scrapes => {
-                let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
-                loop {
-                    let response = loader.get("/metrics").await?;
-                    let series = response.body.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
-                    ensure!(series.count() > SERIES_MIN, "the metrics have too few series");
-                    sleep(SCRAPE_INTERVAL).await;
-                }
-            }
-        }
-    }
-}
-
-/// The connections whose latency is measured beside a load.
+/// Connections whose latency is measured beside some other work of Tollgate.
 pub(crate) struct OtherConnections {
     pub(crate) address: SocketAddr,
     pub(crate) request: BenchRequest,
-    /// The time after which the load has no more effect.
+    /// The work, and the maximum of the milliseconds that it may add.
+    pub(crate) work: &'static str,
+    pub(crate) added_max: f64,
+    /// The time after which the work has no more effect.
     pub(crate) rest: Duration,
 }
 
@@ -173,11 +111,11 @@ pub(crate) async fn added_p99(
     rounds: &Rounds<'_>,
     of: &OtherConnections,
     load: impl AsyncFn() -> anyhow::Result<()>,
-) -> anyhow::Result<Option<MedianInterval>> {
+) -> anyhow::Result<Figure> {
     let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
     let others = async || {
-        let (request, requests_per_second) = (of.request.bytes(""), OTHERS_RATE);
-        OpenLoop { address, request, requests_per_second, duration, connections: OTHERS }.run().await
+        let (requests, requests_per_second) = (vec![of.request.bytes("")], OTHERS_RATE);
+        OpenLoop { address, requests, requests_per_second, duration, connections: OTHERS }.run().await
     };
     others().await?;
     let mut added = Vec::new();
@@ -191,58 +129,64 @@ pub(crate) async fn added_p99(
         let p99 = |run: &OpenLoopRun| run.waits.percentile(99).as_secs_f64() * 1e3;
         added.push(p99(&beside) - p99(&alone));
     }
-    Ok(MedianInterval::of(added))
+    let what = format!("ms added to the p99 of {OTHERS} connections by {}", of.work);
+    Ok(Figure { what, measured: MedianInterval::of(added), target: Target::must(of.added_max) })
 }
 
-/// Measures the milliseconds that a load adds to the 99th percentile of eight connections.
-pub(crate) async fn beside(rounds: &Rounds<'_>, start: &SideStart<'_>, load: SideLoad) -> anyhow::Result<Figure> {
-    let (variant, what, target) = load.terms();
-    let name = format!("tollgate-{}", if load == SideLoad::Scrapes { "scrapes" } else { "changes" });
-    let data = start.dir.join(&name);
-    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &name) };
-    let product = product.run(start.mock.address).await?;
-    let request = if load == SideLoad::Scrapes { BenchRequest::PLAIN } else { BenchRequest::EDITED };
+/// Measures what changes of JSON bodies of 1 MiB, one after the other, add to other connections.
+pub(crate) async fn beside_changes(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
+    let config = ServerConfig::full(start.proxies.origin);
+    let product = start.product("tollgate-changes", config, start.mock.address).await?;
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
     let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
-    let others = OtherConnections { address: product.proxy, request, rest: Duration::ZERO };
-    let measured = added_p99(rounds, &others, async || load.run(&product, &body).await).await?;
-    let what = format!("ms added to the p99 of {OTHERS} connections by {what}");
-    Ok(Figure { what, measured, target })
-}
-
-/// The percentiles of a side over the rounds, without those of the backend, which is the first side.
-fn added(side: usize, rounds: &[Vec<Percentiles>]) -> [Option<MedianInterval>; 3] {
-    [0, 1, 2].map(|percentile| {
-        let of = |round: &Vec<Percentiles>, side: usize| round.get(side)?.get(percentile).copied();
-        let value = |round| Some(of(round, side)? - if side == 0 { 0.0 } else { of(round, 0)? });
-        MedianInterval::of(rounds.iter().map(value).collect::<Option<_>>()?)
+    let (address, request, rest) = (product.proxy, BenchRequest::EDITED, Duration::ZERO);
+    let work = "changes of JSON bodies of 1 MiB";
+    let others = OtherConnections { address, request, work, added_max: 2.0, rest };
+    added_p99(rounds, &others, async || {
+        let mut loader = Loader::connect(product.proxy, None).await?;
+        loop {
+            let response = loader.send("POST", "/echo/json", &body).await?;
+            ensure!(response.status == 200 && response.body.ends_with(CHANGED), "the body has no change");
+        }
     })
+    .await
 }
 
-impl LatencyResult {
-    /// The table of all sides, in Markdown.
-    pub(crate) fn table(&self) -> String {
-        let row = |side: &LatencySide| {
-            let figures = side.added.map(|figure| figure.map_or(String::from("not measured"), |figure| figure.text(0)));
-            [side.name.to_owned(), side.maximum_rate.to_string()].into_iter().chain(figures).collect()
-        };
-        format!(
-            "\nLatency in µs at {} requests/s, half of the smallest maximum; proxies without the time of the backend (direct):\n{}",
-            self.requests_per_second,
-            table("| side | maximum, requests/s | p50 | p95 | p99 |", &self.sides.iter().map(row).collect::<Vec<_>>())
-        )
-    }
+/// Measures what readings of the metrics, of at least [`SERIES_MIN`] series, add to other connections.
+pub(crate) async fn beside_scrapes(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
+    let product = start.product("tollgate-scrapes", ServerConfig::series(), start.mock.address).await?;
+    let (address, request, rest) = (product.proxy, BenchRequest::PLAIN, Duration::ZERO);
+    let work = "scrapes of 10,000 series, two a second";
+    let others = OtherConnections { address, request, work, added_max: 1.0, rest };
+    added_p99(rounds, &others, async || {
+        let mut loader = Loader::connect(product.control, Some(&product.key)).await?;
+        loop {
+            let response = loader.get("/metrics").await?;
+            let series = response.body.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+            ensure!(series.count() > SERIES_MIN, "the metrics have too few series");
+            sleep(SCRAPE_INTERVAL).await;
+        }
+    })
+    .await
+}
 
-    /// The figures with targets: the milliseconds that Tollgate adds.
-    pub(crate) fn figures(&self) -> Vec<Figure> {
-        let added = self.sides.last().map(|side| side.added).unwrap_or_default();
-        let figure = |((percent, target), added): ((usize, Target), Option<MedianInterval>)| Figure {
-            what: format!("ms of latency added, p{percent} at {} requests/s", self.requests_per_second),
-            measured: added.map(|micros| micros.scaled(1e-3)),
-            target,
-        };
-        PERCENTILES.into_iter().zip(added).map(figure).collect()
+/// The percentiles of each side over the rounds, those of proxies without the backend's of the same round. The backend is
+/// the first side, and Tollgate the last one.
+fn figures(rate: u32, names: &[&str], rounds: &[Vec<Percentiles>]) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for (side, name) in names.iter().enumerate() {
+        let added = if side == 0 { "without a proxy" } else { "added" };
+        for (at, (percent, target)) in PERCENTILES.into_iter().enumerate() {
+            let of = |round: &Vec<Percentiles>, side: usize| round.get(side)?.get(at).copied();
+            let value = |round| Some(of(round, side)? - if side == 0 { 0.0 } else { of(round, 0)? });
+            figures.push(Figure {
+                what: format!("µs of latency {added}, p{percent} at {rate} requests/s, {name}"),
+                measured: rounds.iter().map(value).collect::<Option<_>>().and_then(MedianInterval::of),
+                target: if side + 1 == names.len() { target } else { Target::NONE },
+            });
+        }
     }
+    figures
 }
 
 /// Half of a rate, rounded down to a multiple of [`RATE_STEP`], which is the minimum.
@@ -271,16 +215,12 @@ mod tests {
         let rounds = [0.0, 100.0, 0.0].map(|slow| {
             [[50.0, 60.0, 70.0], [90.0, 110.0, 1_270.0]].map(|side| side.map(|micros| micros + slow)).to_vec()
         });
-        let side = |(at, name)| LatencySide { name, maximum_rate: 9_000, added: added(at, &rounds) };
-        let sides = ["direct", "tollgate"].into_iter().enumerate().map(side).collect();
-        let result = LatencyResult { requests_per_second: 4_500, sides, failed: 0 };
-        let table = result.table();
-        assert!(table.contains("| direct | 9000 | 50 (50 to 150) | 60 (60 to 160) | 70 (70 to 170) |\n"), "{table}");
-        assert!(table.contains("| tollgate | 9000 | 40 | 50 | 1200 |\n"), "{table}");
-        let figures = result.figures();
-        let Figure { what, measured, target } = figures.last().unwrap();
-        assert_eq!((what.as_str(), *target), ("ms of latency added, p99 at 4500 requests/s", Target::must(50.0)));
-        assert!((measured.unwrap().median - 1.2).abs() < 1e-9);
+        let figures = figures(4_500, &["direct", "tollgate"], &rounds);
+        let found = figures.iter().map(|figure| figure.measured.unwrap().text(0)).collect::<Vec<_>>();
+        assert_eq!(found, ["50 (50 to 150)", "60 (60 to 160)", "70 (70 to 170)", "40", "50", "1200"]);
+        let Figure { what, target, .. } = figures.last().unwrap();
+        assert_eq!(what, "µs of latency added, p99 at 4500 requests/s, tollgate");
+        assert_eq!((*target, figures[2].target), (Target::must(50_000.0), Target::NONE));
     }
 
     #[test]

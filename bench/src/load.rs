@@ -13,7 +13,7 @@ use crate::request::{BenchRequest, EchoedMessage, RequestBody};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LoadRun {
     pub(crate) requests: u64,
-    /// The bytes with heads and framing, with a precision of about 10 KiB.
+    /// The bytes with heads and framing.
     pub(crate) read_bytes: u64,
     /// The number of responses other than 2xx and 3xx, and of socket errors.
     pub(crate) failed: u64,
@@ -122,33 +122,14 @@ impl Generators<'_> {
     }
 }
 
+/// Parses the line that the script of [`BenchRequest::lua`] prints.
 fn wrk_run(raw: String) -> anyhow::Result<LoadRun> {
-    let number = |text: &str| text.trim().parse::<u64>().ok();
-    let counted = raw.lines().find_map(|line| line.split_once(" requests in "));
-    let requests = counted.and_then(|(requests, _)| number(requests));
-    let read = counted.and_then(|(_, rest)| size(rest.split_once(", ")?.1.strip_suffix(" read")?));
-    let refused = raw.lines().find_map(|line| number(line.trim().strip_prefix("Non-2xx or 3xx responses:")?));
-    let sockets = raw.lines().find_map(|line| line.trim().strip_prefix("Socket errors:"));
-    let broken = sockets.map_or(0, |line| line.split([' ', ',']).filter_map(number).sum());
-    let requests = requests.with_context(|| format!("the output of wrk has no request count: {raw}"))?;
-    let read_bytes = read.with_context(|| format!("the output of wrk has no byte count: {raw}"))?;
-    Ok(LoadRun { requests, read_bytes, failed: refused.unwrap_or(0) + broken, raw })
-}
-
-/// Parses wrk's `12.01MB`: powers of 1,024 with two decimals.
-fn size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match text.get(digits.len()..)? {
-        "B" => 1,
-        "KB" => 1 << 10,
-        "MB" => 1 << 20,
-        "GB" => 1 << 30,
-        "TB" => 1 << 40,
-        _ => return None,
-    };
-    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "00"));
-    let hundredths = whole.parse::<u64>().ok()? * 100 + decimals.parse::<u64>().ok()?;
-    Some(hundredths * unit / 100)
+    let counts = raw.lines().find_map(|line| line.strip_prefix("bench:"));
+    let counts: Option<Vec<u64>> =
+        counts.and_then(|line| line.split_whitespace().map(|word| word.parse().ok()).collect());
+    let counts = counts.and_then(|counts| <[u64; 3]>::try_from(counts).ok());
+    let [requests, read_bytes, failed] = counts.with_context(|| format!("the output of wrk has no counts: {raw}"))?;
+    Ok(LoadRun { requests, read_bytes, failed, raw })
 }
 
 fn h2load_run(raw: String) -> anyhow::Result<LoadRun> {
@@ -172,24 +153,10 @@ fn h2load_run(raw: String) -> anyhow::Result<LoadRun> {
 mod tests {
     use super::*;
 
-    const CLEAN: &str = "Running 1s test @ http://127.0.0.1:1/\n  1 threads and 64 connections\n  \
-        Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency     1.33ms    1.90ms  42.21ms   97.71%\n  \
-        52931 requests in 1.00s, 12.01MB read\nRequests/sec:  52908.21\nTransfer/sec:     12.00MB\n";
-
     #[test]
     fn the_output_of_wrk_is_parsed() {
-        let check = |raw: &str, requests, failed| {
-            let run = wrk_run(raw.to_owned()).unwrap();
-            assert_eq!((run.requests, run.failed), (requests, failed));
-            assert_eq!(run.read_bytes, 1_201 * (1 << 20) / 100);
-        };
-        check(CLEAN, 52_931, 0);
-        check(&format!("{CLEAN}  Non-2xx or 3xx responses: 12\n"), 52_931, 12);
-        check(&format!("{CLEAN}  Socket errors: connect 1, read 2, write 0, timeout 4\n"), 52_931, 7);
-        assert_eq!(
-            (size("7.00B"), size("1.50KB"), size("2.00GB"), size("1.00")),
-            (Some(7), Some(1_536), Some(2 << 30), None)
-        );
+        let run = wrk_run("Running 1s test\nRequests/sec:  52908.21\nbench: 52931 12593397 7\n".to_owned()).unwrap();
+        assert_eq!((run.requests, run.read_bytes, run.failed), (52_931, 12_593_397, 7));
         assert!(wrk_run(String::from("unable to connect")).is_err());
     }
 

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Amount, Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
+use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
-use cluster::{Counting, DecryptedCredentials};
-use meter::{BudgetId, BudgetScope, Caller, Measure, Per};
+use cluster::DecryptedCredentials;
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
-use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::Store;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -23,6 +21,7 @@ const QUEUE: usize = 1_024;
 const STALE_FOR: Duration = Duration::from_secs(3_600);
 /// The number of rows per statement.
 const ROWS: usize = 1_000;
+const COLUMNS: &str = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at)";
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct LookupFlags {
@@ -35,9 +34,6 @@ pub(crate) struct LookupFlags {
     /// Lookups, each of a different key
     #[arg(long, default_value_t = 20_000)]
     lookups: u64,
-    /// Give each key a token budget per day, whose usage the first lookup reads
-    #[arg(long)]
-    budgets: bool,
     /// Concurrent lookups; each number is one measurement
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     at_once: Vec<usize>,
@@ -62,8 +58,13 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
         let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
-        let counting = counting(&database, &store, flags.budgets).await?;
-        serving.spawn(cluster::directory::serve(store.clone(), decrypted_credentials, counting, lookups, stopped));
+        serving.spawn(cluster::directory::serve(
+            store.clone(),
+            decrypted_credentials,
+            Arc::default(),
+            lookups,
+            stopped,
+        ));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);
@@ -94,19 +95,6 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// An empty meter, and the budgets of keys.
-async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> anyhow::Result<Arc<Counting>> {
-    if !budgets {
-        return Ok(Arc::default());
-    }
-    let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
-    let own = |caller: Caller| {
-        let budget = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
-        vec![(budget, Amount::MAX)]
-    };
-    Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
-}
-
 /// The hash of a key; the key itself does not exist.
 fn hash(nth: u64) -> KeyHash {
     KeyHash(Sha256::digest(nth.to_le_bytes()).into())
@@ -114,79 +102,40 @@ fn hash(nth: u64) -> KeyHash {
 
 /// Inserts keys directly into the table, because the API needs a transaction for each.
 async fn fill(database: &BenchDatabase, owner: uuid::Uuid, keys: u64) -> anyhow::Result<()> {
-    let columns = "INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, created_at, updated_at) ";
-    let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
-    let owner = KeyOwner { user: owner, now: i64::try_from(clock.now().0)? };
-    let mut inserter = match &database.url {
-        Some(url) => KeyInserter::Postgres(PgConnection::connect(url.expose()).await?),
+    match &database.url {
         None => {
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database.file());
-            KeyInserter::Sqlite(SqliteConnection::connect_with(&options).await?)
+            let mut connection = SqliteConnection::connect_with(&options).await?;
+            for statement in inserts(owner, keys, ["x'", "x'"]) {
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+            }
+            Ok(connection.close().await?)
         }
-    };
-    let numbers: Vec<u64> = (0..keys).collect();
-    for chunk in numbers.chunks(ROWS) {
-        let rows = chunk.iter().map(|nth| (ids.next_uuid(), *nth));
-        inserter.insert(columns, rows.collect(), &owner).await?;
+        Some(url) => {
+            let mut connection = PgConnection::connect(url.expose()).await?;
+            for statement in inserts(owner, keys, ["'", "'\\x"]) {
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+            }
+            // Updates the statistics, as they are after an hour of service.
+            sqlx::raw_sql("VACUUM ANALYZE api_keys").execute(&mut connection).await?;
+            Ok(connection.close().await?)
+        }
     }
-    inserter.end().await
 }
 
-/// The user of all inserted keys, and the time of their creation in microseconds.
-struct KeyOwner {
-    user: uuid::Uuid,
-    now: i64,
-}
-
-enum KeyInserter {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-/// Inserts rows on either connection. Both take the same calls with different types.
-macro_rules! insert {
-    ($database:ty, $connection:expr, $columns:expr, $rows:expr, $owner:expr, $now:expr) => {{
-        let mut query = sqlx::QueryBuilder::<$database>::new($columns);
-        query.push_values($rows, |mut row, (id, nth)| {
-            row.push_bind(id)
-                .push_bind(i64::try_from(nth).unwrap_or(i64::MAX) + 1)
-                .push_bind($owner)
-                .push_bind("bench")
-                .push_bind(hash(nth).0.to_vec())
-                .push_bind("bench")
-                .push_bind("0000")
-                .push_bind($now)
-                .push_bind($now);
+/// The statements that insert keys of one user. The marks begin a UUID and a hash in hex.
+fn inserts(owner: uuid::Uuid, keys: u64, [uuid, bytes]: [&str; 2]) -> impl Iterator<Item = String> {
+    let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
+    let (owner, now) = (owner.simple(), clock.now().0);
+    (0..keys).step_by(ROWS).map(move |first| {
+        let rows = (first..keys).take(ROWS).map(|nth| {
+            let (id, number) = (ids.next_uuid(), nth + 1);
+            let (id, hash) = (id.simple(), hash(nth).0.map(|byte| format!("{byte:02x}")).concat());
+            let text = format!("'bench', {bytes}{hash}', 'bench', '0000', {now}, {now}");
+            format!("({uuid}{id}', {number}, {uuid}{owner}', {text})")
         });
-        query.build().persistent(true).execute($connection).await?;
-    }};
-}
-
-impl KeyInserter {
-    async fn insert(&mut self, columns: &str, rows: Vec<(uuid::Uuid, u64)>, owner: &KeyOwner) -> anyhow::Result<()> {
-        let KeyOwner { user, now } = *owner;
-        match self {
-            Self::Sqlite(connection) => {
-                insert!(sqlx::Sqlite, connection, columns, rows, user, now);
-            }
-            Self::Postgres(connection) => {
-                insert!(sqlx::Postgres, connection, columns, rows, user, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Updates the statistics, as they are after an hour of service.
-    async fn end(self) -> anyhow::Result<()> {
-        match self {
-            Self::Sqlite(connection) => connection.close().await?,
-            Self::Postgres(mut connection) => {
-                sqlx::raw_sql("VACUUM ANALYZE api_keys").execute(&mut connection).await?;
-                connection.close().await?;
-            }
-        }
-        Ok(())
-    }
+        format!("{COLUMNS} VALUES {}", rows.collect::<Vec<_>>().join(", "))
+    })
 }
 
 /// Removes SQLite's file from the page cache, so that the first lookups read the disk.

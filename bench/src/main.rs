@@ -2,25 +2,25 @@
 //!
 //! Method: Tollgate and each other proxy run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
 //! run outside. The runs of all of them are interleaved. Tollgate's time is read after its spool is drained. Figures are
-//! medians; a target is met if the upper end of the 95% interval meets it. A separate pass checks every response, and
-//! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
+//! medians; a target is met if the upper end of the 95% interval meets it. Before a row, the responses of its sides are
+//! compared; Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
-//! `instructions` counts instructions per request. `ingest`, `lookup`, `overview`, `pages`, `series` and `stores` measure the store,
-//! `api` the admin API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
-//! `xtask postgres --durable` starts.
+//! `instructions` counts instructions per request. `ingest`, `lookup` and `stores` measure the store, `api` the admin API,
+//! `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
 //!
-//! Reading order: `run` (the sequence), `rows` (the comparisons), `sides` and `product` and `proxies` (the servers),
-//! `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`, `latency` with `open_loop` and
-//! `members`, `memory`, `counts` (correctness), `instructions`. Independent of those, `stores`, `ingest`, `lookup`, `replay`, and `api`
-//! with `server` and `people`.
+//! Reading order: `run` (the sequence), `plan` (its size), `rows` (the comparisons), `sides` with `checks`, `product` and
+//! `proxies` (the servers), `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`,
+//! `latency` with `open_loop`, `members` with `fake`, `memory`, `counts` (correctness), `instructions`. Independent of those,
+//! `stores`, `ingest`, `lookup`, `replay`, and `api`, with `database` and `people`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 mod api;
+mod checks;
 mod client;
 mod counts;
 mod database;
-mod figure;
+mod fake;
 mod ingest;
 mod instructions;
 mod latency;
@@ -29,8 +29,8 @@ mod lookup;
 mod members;
 mod memory;
 mod open_loop;
-mod origin;
 mod people;
+mod plan;
 mod process;
 mod product;
 mod protocols;
@@ -41,9 +41,7 @@ mod request;
 mod rounds;
 mod rows;
 mod run;
-mod server;
 mod sides;
-mod span_receiver;
 mod stats;
 mod stores;
 mod tokens;
@@ -51,14 +49,13 @@ mod tools;
 
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Processor cost of a request through Tollgate, compared with nginx, HAProxy, Envoy and Traefik
 ///
-/// Without a command: measures all rows, checks responses and counts, prints figures, targets and verdicts, and writes
+/// Without a command: measures all rows, checks counts, prints figures, targets and verdicts, and writes
 /// bench/out/. The machine must have no other work.
 #[derive(Parser)]
 #[command(name = "bench", args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
@@ -66,7 +63,7 @@ struct BenchCli {
     #[command(subcommand)]
     command: Option<BenchCommand>,
     #[command(flatten)]
-    flags: RunFlags,
+    flags: plan::RunFlags,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -91,45 +88,11 @@ enum BenchCommand {
     /// Latency of the admin API, during ingest and sign-ins
     Api(api::ApiFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
-    Stores(stores::PairFlags),
+    Stores(plan::SizeFlags),
     /// Cost of leased budgets, compared with users without them
     Leases(stores::LeasesFlags),
     /// Duration of a startup with a spool that was not ingested
     Replay(replay::ReplayFlags),
-}
-
-/// Options of the comparison. The project's method uses the defaults.
-#[derive(clap::Args, Clone)]
-pub(crate) struct RunFlags {
-    /// Rows to measure, separated by commas; by default all
-    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(rows::Row::names()))]
-    pub(crate) only: Vec<String>,
-    /// A smoke check in little time, with 2 rounds of 1 s; its figures are no result
-    #[arg(long, conflicts_with_all = ["pairs", "seconds", "memory_requests", "idle_connections", "rest_seconds", "check_rounds"])]
-    pub(crate) quick: bool,
-    /// Interleaved rounds of runs per row; results need at least 12
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
-    pub(crate) pairs: u32,
-    /// Duration of a run in seconds; results need at least 2
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub(crate) seconds: u64,
-    /// Number of connections of wrk
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=2_000))]
-    pub(crate) connections: u32,
-    /// Number of idle connections; the target is for 10,000
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=15_000))]
-    pub(crate) idle_connections: u32,
-    /// Requests before the second reading of the memory
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) memory_requests: u64,
-    /// Seconds of rest before the second reading of the memory
-    #[arg(long, default_value_t = 60)]
-    pub(crate) rest_seconds: u64,
-    /// Rounds of the pass that checks every response
-    #[arg(long, default_value_t = 50)]
-    pub(crate) check_rounds: u32,
-    #[command(flatten)]
-    pub(crate) places: run::PlaceFlags,
 }
 
 fn main() -> anyhow::Result<ExitCode> {

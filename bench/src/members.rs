@@ -1,31 +1,32 @@
 //! The latency of requests while the members of their upstream change. A fake etcd in the benchmark's process has 1,000
 //! members, which are addresses of one mock, and replaces 20 of them a second.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::ensure;
 use base64ct::{Base64, Encoding as _};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
 use crate::counts::metric;
-use crate::figure::Figure;
-use crate::latency::{OTHERS, OtherConnections, added_p99};
+use crate::fake::{FakeBody, FakeServer};
+use crate::latency::{OtherConnections, added_p99};
 use crate::memory::allow_descriptors;
-use crate::product::{MEMBERS_PREFIX, MockProcess, Product, ProductStart, ServerVariant};
+use crate::product::{MEMBERS_PREFIX, MockProcess, Product, ServerConfig};
+use crate::report::Figure;
 use crate::request::BenchRequest;
 use crate::rounds::Rounds;
-use crate::rows::CHANGES_REST;
 use crate::sides::SideStart;
-use crate::span_receiver::first_request;
-use crate::stats::Target;
 
+/// The list of the last change of members is in force within this time.
+const CHANGES_REST: Duration = Duration::from_secs(2);
 /// The members of the upstream.
 const MEMBERS: usize = 1_000;
 /// The time between two changes, each of which replaces the address of one member.
@@ -36,21 +37,13 @@ const DESCRIPTORS: u64 = 8_192;
 const CHANGES_QUEUED: usize = 1_024;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-const ADDED_MAX: Target = Target::must(2.0);
 
-/// A server of the JSON gateway of etcd, which ends when it is dropped.
-struct FakeEtcd {
-    address: SocketAddr,
-    registry: Arc<Registry>,
-    _tasks: JoinSet<()>,
-}
-
-/// The members that are registered now.
+/// The members that are registered now, as the JSON gateway of etcd reports them.
 struct Registry {
     /// The port of all members.
     port: u16,
     members: Mutex<Members>,
-    changes: broadcast::Sender<Arc<str>>,
+    changes: broadcast::Sender<Bytes>,
 }
 
 /// Which members have their second address, and the member that changes next.
@@ -63,16 +56,17 @@ struct Members {
 pub(crate) async fn measure(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
     allow_descriptors(DESCRIPTORS)?;
     let mock = MockProcess::start_on(Ipv4Addr::UNSPECIFIED, start.program, start.out, "mock-members").await?;
-    let etcd = FakeEtcd::start(mock.address.port()).await?;
-    let (data, variant) = (start.dir.join("tollgate-members"), ServerVariant::Members(etcd.address));
-    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, "tollgate-members") };
-    let product = product.run(mock.address).await?;
+    let etcd = Registry::new(mock.address.port());
+    let registry = etcd.clone();
+    let server = FakeServer::start(move |path| registry.respond(path)).await?;
+    let config = ServerConfig::members(server.address);
+    let product = start.product("tollgate-members", config, mock.address).await?;
     wait_for_members(&product).await?;
-    let others = OtherConnections { address: product.proxy, request: BenchRequest::PLAIN, rest: CHANGES_REST };
-    let measured = added_p99(rounds, &others, async || etcd.change_forever().await).await?;
+    let (address, request, work) = (product.proxy, BenchRequest::PLAIN, "20 changes a second of 1,000 members");
+    let others = OtherConnections { address, request, work, added_max: 2.0, rest: CHANGES_REST };
+    let figure = added_p99(rounds, &others, async || etcd.change_forever().await).await?;
     wait_for_members(&product).await?;
-    let what = format!("ms added to the p99 of {OTHERS} connections by 20 changes a second of {MEMBERS} members");
-    Ok(Figure { what, measured, target: ADDED_MAX })
+    Ok(figure)
 }
 
 /// Waits until all members are in force.
@@ -88,21 +82,22 @@ async fn wait_for_members(product: &Product) -> anyhow::Result<()> {
     }
 }
 
-impl FakeEtcd {
-    /// Starts a server whose members have this port.
-    async fn start(port: u16) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let (address, mut tasks) = (listener.local_addr()?, JoinSet::new());
+impl Registry {
+    /// All members have this port.
+    fn new(port: u16) -> Arc<Self> {
         let members = Mutex::new(Members { moved: vec![false; MEMBERS], next: 0 });
-        let registry = Arc::new(Registry { port, members, changes: broadcast::channel(CHANGES_QUEUED).0 });
-        let served = registry.clone();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, served.clone()));
-            }
-        });
-        Ok(Self { address, registry, _tasks: tasks })
+        Arc::new(Self { port, members, changes: broadcast::channel(CHANGES_QUEUED).0 })
+    }
+
+    /// Returns all members, or sends all further changes.
+    fn respond(&self, path: &str) -> FakeBody {
+        if path != "/v3/watch" {
+            return Full::from(self.range()).boxed_unsync();
+        }
+        let next = |mut changes: broadcast::Receiver<Bytes>| async move {
+            Some((Ok(Frame::data(changes.recv().await.ok()?)), changes))
+        };
+        StreamBody::new(stream::unfold(self.changes.subscribe(), next)).boxed_unsync()
     }
 
     /// Replaces the address of one member after the other. It ends only when it is dropped.
@@ -110,14 +105,11 @@ impl FakeEtcd {
         let mut due = interval(CHANGE_EVERY);
         loop {
             due.tick().await;
-            let change = self.registry.change();
             // Without a watch, the next whole read has the change.
-            drop(self.registry.changes.send(change));
+            drop(self.changes.send(self.change()));
         }
     }
-}
 
-impl Registry {
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,7 +131,7 @@ impl Registry {
     }
 
     /// Replaces the address of the next member, and returns the message of a watch.
-    fn change(&self) -> Arc<str> {
+    fn change(&self) -> Bytes {
         let mut members = self.members();
         let member = members.next % MEMBERS;
         members.next += 1;
@@ -151,49 +143,22 @@ impl Registry {
     }
 }
 
-/// Responds to the only request of a connection.
-async fn serve(mut stream: TcpStream, registry: Arc<Registry>) -> std::io::Result<()> {
-    let mut received = Vec::new();
-    while first_request(&received).is_none_or(|length| length > received.len()) {
-        if stream.read_buf(&mut received).await? == 0 {
-            return Ok(());
-        }
-    }
-    if received.starts_with(b"POST /v3/watch") {
-        return watch(stream, &registry).await;
-    }
-    let members = registry.range();
-    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", members.len());
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(members.as_bytes()).await
-}
-
-/// Sends all further changes as the chunks of a response.
-async fn watch(mut stream: TcpStream, registry: &Registry) -> std::io::Result<()> {
-    let mut changes = registry.changes.subscribe();
-    stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
-    while let Ok(change) = changes.recv().await {
-        stream.write_all(format!("{:x}\r\n{change}\r\n", change.len()).as_bytes()).await?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
 
-    #[tokio::test]
-    async fn each_change_replaces_one_of_a_thousand_members() {
-        let etcd = FakeEtcd::start(9_000).await.unwrap();
+    #[test]
+    fn each_change_replaces_one_of_a_thousand_members() {
+        let etcd = Registry::new(9_000);
         let values = || {
-            let read: Value = serde_json::from_str(&etcd.registry.range()).unwrap();
+            let read: Value = serde_json::from_str(&etcd.range()).unwrap();
             let value = |stored: &Value| stored["value"].as_str().unwrap().to_owned();
             read["kvs"].as_array().unwrap().iter().map(value).collect::<BTreeSet<_>>()
         };
         let before = values();
-        let change: Value = serde_json::from_str(&etcd.registry.change()).unwrap();
+        let change: Value = serde_json::from_slice(&etcd.change()).unwrap();
         let after = values();
         assert_eq!((before.len(), after.len(), before.intersection(&after).count()), (MEMBERS, MEMBERS, MEMBERS - 1));
         let changed = change["result"]["events"][0]["kv"]["value"].as_str().unwrap();

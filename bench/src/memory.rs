@@ -1,6 +1,6 @@
 //! The memory at rest, after load, and of idle connections.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -8,13 +8,13 @@ use tokio::time::sleep;
 
 use crate::client::PlainConnection;
 use crate::counts::drained;
-use crate::figure::Figure;
 use crate::load::{Load, LoadKind};
+use crate::plan::RunFlags;
 use crate::process::pss_kib;
-use crate::product::{MockProcess, ProductStart, ServerVariant};
+use crate::product::{MockProcess, ServerConfig};
+use crate::report::Figure;
 use crate::request::BenchRequest;
 use crate::rounds::Rounds;
-use crate::rows::RunPlan;
 use crate::sides::{CountedProduct, SideStart};
 use crate::stats::Target;
 
@@ -30,79 +30,68 @@ const TARGET_WEBSOCKETS: u32 = 5_000;
 pub(crate) async fn after_load(
     rounds: &Rounds<'_>,
     main: &CountedProduct,
-    plan: &RunPlan,
+    plan: &RunFlags,
     at_rest_kib: u64,
     mut requests: u64,
 ) -> anyhow::Result<Vec<Figure>> {
     let (request, keys) = (BenchRequest::KEYED, [main.product.key.clone()]);
-    while requests < plan.memory_requests {
-        let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: plan.seconds };
+    let (least, rest) = plan.memory_load();
+    while requests < least {
+        let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: rounds.seconds };
         requests += rounds.generators.run(load, main.product.proxy).await?.requests.max(1);
     }
     drained(&main.product).await?;
-    sleep(plan.rest).await;
+    sleep(Duration::from_secs(rest)).await;
     let loaded_kib = pss_kib(&main.product.group.account)?;
-    let what = format!("MiB after {requests} requests and {} s of rest", plan.rest.as_secs());
+    let what = format!("MiB after {requests} requests and {rest} s of rest");
     Ok(vec![
         Figure::once(String::from("MiB at rest"), kib(at_rest_kib) / 1_024.0, Target::must(30.0)),
         Figure::once(what, kib(loaded_kib) / 1_024.0, Target::must(60.0)),
     ])
 }
 
-/// The kind of idle connections.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum IdleKind {
-    /// Keep-alive connections, each of which has sent one request.
-    KeptAlive,
-    WebSockets,
-}
-
-impl IdleKind {
-    async fn open(self, address: SocketAddr) -> anyhow::Result<PlainConnection> {
-        match self {
-            Self::KeptAlive => {
-                let mut connection = PlainConnection::open(address).await?;
-                connection.exchange(&BenchRequest::PLAIN.bytes("")).await?;
-                Ok(connection)
-            }
-            Self::WebSockets => PlainConnection::websocket(address).await,
-        }
-    }
-}
-
-/// Starts another Tollgate, so that no memory of an earlier load is reused, and opens the connections.
-pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunPlan, kind: IdleKind) -> anyhow::Result<Vec<Figure>> {
-    let (name, variant, most) = match kind {
-        IdleKind::KeptAlive => ("idle", ServerVariant::Usual, u32::MAX),
-        IdleKind::WebSockets => ("idle-websockets", ServerVariant::Protocols, TARGET_WEBSOCKETS),
+/// Starts another Tollgate, so that no memory of an earlier load is reused, and opens connections: keep-alive ones, each of
+/// which has sent one request, or WebSockets.
+pub(crate) async fn idle(start: &SideStart<'_>, plan: &RunFlags, websockets: bool) -> anyhow::Result<Vec<Figure>> {
+    let (name, config, connections) = if websockets {
+        let connections = plan.idle_connections().min(TARGET_WEBSOCKETS);
+        ("idle-websockets", ServerConfig::full(start.proxies.origin), connections)
+    } else {
+        ("idle", ServerConfig::default(), plan.idle_connections())
     };
-    let connections = plan.idle_connections.min(most);
     allow_descriptors(u64::from(connections) * 2 + OTHER_DESCRIPTORS)?;
     // A mock that was started before has a lower limit of descriptors.
     let mock = MockProcess::start(start.program, start.out, &format!("mock-{name}")).await?;
-    let (data, file) = (start.dir.join(name), format!("tollgate-{name}"));
-    let product = ProductStart { variant, ..ProductStart::new(start.program, &data, start.out, &file) };
-    let product = product.run(mock.address).await?;
+    let product = start.product(&format!("tollgate-{name}"), config, mock.address).await?;
+    let open = async || {
+        if websockets {
+            return PlainConnection::websocket(product.proxy).await;
+        }
+        let mut connection = PlainConnection::open(product.proxy).await?;
+        connection.exchange(&BenchRequest::PLAIN.bytes("")).await?;
+        Ok(connection)
+    };
     for _ in 0..FIRST_CONNECTIONS {
-        kind.open(product.proxy).await?;
+        open().await?;
     }
-    sleep(plan.settle).await;
+    sleep(plan.settle()).await;
     let rest_kib = pss_kib(&product.group.account)?;
-    let mut open = Vec::new();
+    let mut all = Vec::new();
     for number in 0..connections {
-        open.push(kind.open(product.proxy).await.with_context(|| format!("connection {number}"))?);
+        all.push(open().await.with_context(|| format!("connection {number}"))?);
     }
-    sleep(plan.settle).await;
+    sleep(plan.settle()).await;
     let open_kib = pss_kib(&product.group.account)?;
-    let lost = open.iter().filter(|connection| !connection.is_idle()).count();
+    let lost = all.iter().filter(|connection| !connection.is_idle()).count();
     ensure!(lost == 0, "Tollgate closed {lost} of {connections} idle connections");
-    Ok(idle_figures(kind, connections, kib(open_kib) - kib(rest_kib)))
+    Ok(idle_figures(websockets, connections, kib(open_kib) - kib(rest_kib)))
 }
 
-fn idle_figures(kind: IdleKind, connections: u32, above_rest_kib: f64) -> Vec<Figure> {
-    let (name, all, target) = match kind {
-        IdleKind::KeptAlive => ("connection", TARGET_CONNECTIONS, Target::must(4.0).aiming(2.0)),
-        IdleKind::WebSockets => ("WebSocket", TARGET_WEBSOCKETS, Target::NONE),
+fn idle_figures(websockets: bool, connections: u32, above_rest_kib: f64) -> Vec<Figure> {
+    let (name, all, target) = if websockets {
+        ("WebSocket", TARGET_WEBSOCKETS, Target::NONE)
+    } else {
+        ("connection", TARGET_CONNECTIONS, Target::must(4.0).aiming(2.0))
     };
     let target_of_all = if connections >= all { Target::must(40.0) } else { Target::NONE };
     let each = above_rest_kib / f64::from(connections.max(1));
@@ -126,7 +115,7 @@ pub(crate) fn allow_descriptors(needed: u64) -> anyhow::Result<()> {
     }
     ensure!(
         maximum.is_none_or(|maximum| maximum >= needed),
-        "{needed} open files are needed, and the limit is {}: raise it (ulimit -Hn), or use fewer --idle-connections",
+        "{needed} open files are needed, and the limit is {}: raise it (ulimit -Hn)",
         maximum.unwrap_or_default()
     );
     Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?)
@@ -138,12 +127,13 @@ mod tests {
 
     #[test]
     fn memory_is_divided_among_the_connections() {
-        let [each, all] = idle_figures(IdleKind::KeptAlive, 10_000, 25_600.0).try_into().unwrap();
-        assert!(
-            (each.measured.unwrap().median - 2.56).abs() < 1e-9 && (all.measured.unwrap().median - 25.0).abs() < 1e-9
-        );
-        let [_, few] = idle_figures(IdleKind::KeptAlive, 200, 25_600.0).try_into().unwrap();
-        assert_eq!((all.target, few.target), (Target::must(40.0), Target::NONE));
+        for (connections, each, all, target) in
+            [(10_000, 2.56, 25.0, Target::must(40.0)), (200, 128.0, 25.0, Target::NONE)]
+        {
+            let figures = idle_figures(false, connections, 25_600.0);
+            let found: Vec<f64> = figures.iter().map(|figure| figure.measured.unwrap().median).collect();
+            assert_eq!((found, figures[1].target), (vec![each, all], target));
+        }
     }
 
     #[test]

@@ -28,7 +28,8 @@ const RESPONSE_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct OpenLoop {
     pub(crate) address: SocketAddr,
-    pub(crate) request: String,
+    /// The requests, which are sent in turn.
+    pub(crate) requests: Vec<String>,
     pub(crate) requests_per_second: u32,
     pub(crate) duration: Duration,
     pub(crate) connections: u32,
@@ -59,7 +60,7 @@ struct Lanes {
 }
 
 impl OpenLoop {
-    /// Sends all requests from a separate thread. Any response except 200 with a `Content-Length` is an error.
+    /// Sends all requests from a separate thread. Any response except 2xx with a `Content-Length` is an error.
     pub(crate) async fn run(self) -> anyhow::Result<OpenLoopRun> {
         tokio::task::spawn_blocking(move || self.send_all()).await?
     }
@@ -71,15 +72,17 @@ impl OpenLoop {
         let begins = Instant::now();
         let due = |nth: u64| begins + Duration::from_nanos(nth * 1_000_000_000 / u64::from(self.requests_per_second));
         let (mut sent, ends) = (0, due(requests) + PATIENCE);
+        let mut next = self.requests.iter().cycle().peekable();
         while u64::try_from(lanes.waits.len())? < requests {
             let now = Instant::now();
             ensure!(now < ends, "{} of {requests} requests have a response", lanes.waits.len());
-            while sent < requests && due(sent) <= now && lanes.send(&self.request, due(sent))? {
+            while sent < requests && due(sent) <= now && lanes.send(next.peek().context("no request")?, due(sent))? {
                 sent += 1;
+                next.next();
             }
             let is_limited = sent == requests || lanes.idle.is_empty();
-            let next = if is_limited { WAIT_MAX } else { due(sent).saturating_duration_since(Instant::now()) };
-            lanes.receive(next.min(WAIT_MAX))?;
+            let wait = if is_limited { WAIT_MAX } else { due(sent).saturating_duration_since(Instant::now()) };
+            lanes.receive(wait.min(WAIT_MAX))?;
         }
         Ok(OpenLoopRun { waits: Spread::of(lanes.waits), requests, late_max: lanes.late_max })
     }
@@ -164,30 +167,24 @@ mod tests {
 
     const STALL: Duration = Duration::from_millis(200);
 
-    /// A server whose first response of each connection takes [`STALL`].
+    /// A server of one connection, whose first response takes [`STALL`].
     async fn stalled(response: &'static str) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
         tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    let (mut buffer, mut is_first) = ([0; 1_024], true);
-                    while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
-                        if std::mem::take(&mut is_first) {
-                            sleep(STALL).await;
-                        }
-                        stream.write_all(response.as_bytes()).await.unwrap();
-                    }
-                });
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut buffer, mut wait) = ([0; 1_024], STALL);
+            while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                sleep(std::mem::take(&mut wait)).await;
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
         (address, tasks)
     }
 
     fn load(address: SocketAddr) -> OpenLoop {
-        let request = String::from("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        OpenLoop { address, request, requests_per_second: 100, duration: Duration::from_secs(1), connections: 1 }
+        let requests = vec![String::from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")];
+        OpenLoop { address, requests, requests_per_second: 100, duration: Duration::from_secs(1), connections: 1 }
     }
 
     #[tokio::test]

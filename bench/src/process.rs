@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Serialize;
 
 /// The time for a shutdown: Tollgate's drain takes 2 s and the requests in flight.
 const END_TRIES: u32 = 100;
@@ -62,18 +61,12 @@ impl ProcessGroup {
     }
 
     /// Terminates the program, waits, and kills the remaining processes of the group.
-    #[expect(clippy::disallowed_methods, reason = "in a drop, after all measurements")]
     fn end(&mut self) {
         let members = self.account.pids().unwrap_or_default();
         if matches!(self.child.try_wait(), Ok(None)) {
             signal(self.child.id(), Signal::TERM);
         }
-        for _ in 0..END_TRIES {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                break;
-            }
-            std::thread::sleep(END_PAUSE);
-        }
+        wait_until(|| !matches!(self.child.try_wait(), Ok(None)));
         let left = match &self.account {
             CpuAccount::Cgroup(_) => self.account.pids().unwrap_or_default(),
             // The root has ended, so its children cannot be found any more.
@@ -83,13 +76,18 @@ impl ProcessGroup {
         drop(self.child.kill());
         drop(self.child.wait());
         if let CpuAccount::Cgroup(dir) = &self.account {
-            for _ in 0..END_TRIES {
-                if fs::remove_dir(dir).is_ok() {
-                    break;
-                }
-                std::thread::sleep(END_PAUSE);
-            }
+            wait_until(|| fs::remove_dir(dir).is_ok());
         }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "in a drop, after all measurements")]
+fn wait_until(mut done: impl FnMut() -> bool) {
+    for _ in 0..END_TRIES {
+        if done() {
+            break;
+        }
+        std::thread::sleep(END_PAUSE);
     }
 }
 
@@ -114,11 +112,20 @@ fn make_cgroup(name: &str) -> Option<PathBuf> {
     dir.join("cpu.stat").is_file().then_some(dir)
 }
 
+/// The mount point of cgroup v2, which differs between systems.
+fn cgroup_mount(mounts: &str) -> Option<&Path> {
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    mounts.find_map(|fields| match fields.as_slice() {
+        [_, place, "cgroup2", ..] => Some(Path::new(*place)),
+        _ => None,
+    })
+}
+
 /// The length of a clock tick in `/proc/PID/stat`, which the kernel's interface fixes.
 const TICK_MICROS: u64 = 10_000;
 
 /// Processor time in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct CpuTime {
     pub(crate) total_micros: u64,
     pub(crate) user_micros: u64,
@@ -127,19 +134,19 @@ pub(crate) struct CpuTime {
 
 impl CpuTime {
     /// The time since an earlier reading.
-    pub(crate) const fn since(self, before: Self) -> Self {
-        Self {
-            total_micros: self.total_micros.saturating_sub(before.total_micros),
-            user_micros: self.user_micros.saturating_sub(before.user_micros),
-            system_micros: self.system_micros.saturating_sub(before.system_micros),
-        }
+    pub(crate) fn since(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
     }
 
     fn plus(self, other: Self) -> Self {
+        self.with(other, |one, other| one + other)
+    }
+
+    fn with(self, other: Self, of: fn(u64, u64) -> u64) -> Self {
         Self {
-            total_micros: self.total_micros + other.total_micros,
-            user_micros: self.user_micros + other.user_micros,
-            system_micros: self.system_micros + other.system_micros,
+            total_micros: of(self.total_micros, other.total_micros),
+            user_micros: of(self.user_micros, other.user_micros),
+            system_micros: of(self.system_micros, other.system_micros),
         }
     }
 }
@@ -211,15 +218,6 @@ impl CpuAccount {
             Self::Tree { .. } => "utime + stime of /proc/PID/stat over the process tree (cgroup v2 is not available)",
         }
     }
-}
-
-/// The mount point of cgroup v2, which differs between systems.
-pub(crate) fn cgroup_mount(mounts: &str) -> Option<&Path> {
-    let mut mounts = mounts.lines().map(|line| line.split(' '));
-    mounts.find_map(|mut fields| {
-        let (_, place, kind) = (fields.next()?, fields.next()?, fields.next()?);
-        (kind == "cgroup2").then(|| Path::new(place))
-    })
 }
 
 fn children(pid: u32) -> Vec<u32> {
@@ -312,12 +310,9 @@ mod tests {
 
     #[test]
     fn cgroup_mount_is_found_wherever_it_is() {
-        let check = |mounts: &str, expected: Option<&str>| assert_eq!(cgroup_mount(mounts), expected.map(Path::new));
-        check(
-            "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0",
-            Some("/sys/fs/cgroup/unified"),
-        );
-        check("tmpfs /sys/fs/cgroup tmpfs rw 0 0", None);
+        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0";
+        assert_eq!(cgroup_mount(mounts), Some(Path::new("/sys/fs/cgroup/unified")));
+        assert_eq!(cgroup_mount("tmpfs /sys/fs/cgroup tmpfs rw 0 0"), None);
     }
 
     #[test]

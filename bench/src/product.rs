@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Loader;
 use crate::process::{ProcessGroup, ProcessStart};
+use crate::proxies::filled;
 use crate::tokens::{self, AUDIENCE, CLAIMS, ISSUER};
 use crate::tools::free_address;
 
@@ -21,9 +22,17 @@ const EMAIL: &str = "bench@example.com";
 /// The plan of the users.
 pub(crate) const PLAN: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The patience with a process that valgrind runs.
-const SLOW_PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(100);
+/// The key of an etcd before the name of each member.
+pub(crate) const MEMBERS_PREFIX: &str = "/members/";
+/// The backends of each of two upstreams of [`ServerConfig::series`], which no request reaches.
+const MANY_BACKENDS: u32 = 150;
+/// The routes of the usual configuration.
+const ROUTES_MIN: u32 = 4;
+/// A rate limit for each user, so high that it is checked but never reached.
+pub(crate) const RATE_LIMITED: &str = ", requests_per_minute: 2000000000";
+/// The same with a quota.
+pub(crate) const LIMITED: &str = ", credits_per_day: 4000000000, requests_per_minute: 2000000000";
 
 /// The backend of both sides.
 pub(crate) struct MockProcess {
@@ -53,14 +62,147 @@ impl MockProcess {
 pub(crate) struct Product {
     pub(crate) group: ProcessGroup,
     pub(crate) proxy: SocketAddr,
+    /// The listener with TLS of a full configuration.
+    pub(crate) tls: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) key: String,
     /// The file of its output.
     pub(crate) log: PathBuf,
+    /// The time from its start until it was ready.
+    pub(crate) ready_after: Duration,
+    /// The processor time until then, in microseconds.
+    pub(crate) cpu_micros: u64,
+}
+
+/// The texts in which configurations differ.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerConfig {
+    /// Further fields of the users' plan.
+    pub(crate) plan: &'static str,
+    pub(crate) log_level: &'static str,
+    pub(crate) spool_mib: u64,
+    /// Further fields of the admin API.
+    pub(crate) control: &'static str,
+    /// The backend with TLS of a full configuration, whose features rows beside proxies measure.
+    pub(crate) origin: Option<SocketAddr>,
+    /// The fields of the upstream, instead of one backend.
+    pub(crate) backends: Option<String>,
+    pub(crate) upstreams: String,
+    pub(crate) routes: String,
+    pub(crate) sections: String,
+}
+
+impl Default for ServerConfig {
+    /// A quota and a rate limit for each user, and no log line per request.
+    fn default() -> Self {
+        Self {
+            plan: LIMITED,
+            log_level: "warn",
+            spool_mib: 1_024,
+            control: "",
+            origin: None,
+            backends: None,
+            upstreams: String::new(),
+            routes: String::new(),
+            sections: String::new(),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// All features of rows beside proxies; `origin` is the backend with TLS.
+    pub(crate) fn full(origin: SocketAddr) -> Self {
+        let sections = include_str!("../tollgate/full-sections.yaml").to_owned();
+        let upstreams = include_str!("../tollgate/full-upstreams.yaml").to_owned();
+        let routes = include_str!("../tollgate/full-routes.yaml").to_owned();
+        Self { origin: Some(origin), sections, upstreams, routes, ..Self::default() }
+    }
+
+    /// This number of routes: exact paths, prefixes and templates in turn, which no request matches.
+    pub(crate) fn routes(count: u32) -> Self {
+        let path = |number: u32| match number % 3 {
+            0 => format!("/service/{number}/items"),
+            1 => format!("{{prefix: /service/{number}}}"),
+            _ => format!("\"/service/{number}/users/{{id}}\""),
+        };
+        let route = |number| format!("  - {{path: {}, upstreams: backend}}\n", path(number));
+        Self { routes: (0..count.saturating_sub(ROUTES_MIN)).map(route).collect(), ..Self::default() }
+    }
+
+    /// Two backends in turn.
+    pub(crate) fn backends(first: SocketAddr, second: SocketAddr) -> Self {
+        let backends = format!("backends: [{{url: \"http://{first}\"}}, {{url: \"http://{second}\"}}]");
+        Self { backends: Some(backends), ..Self::default() }
+    }
+
+    /// A model with this number of targets at the mock.
+    pub(crate) fn targets(count: u32) -> Self {
+        let model = |number: u32| if number == 0 { "instant".into() } else { format!("tokens-{number}-0") };
+        let targets: Vec<String> =
+            (0..count).map(|number| format!("{{provider: mock, model: {}}}", model(number))).collect();
+        let sections = format!("models:\n  - {{name: targeted, targets: [{}]}}\n", targets.join(", "));
+        Self { sections, ..Self::default() }
+    }
+
+    /// Two more upstreams, so that the metrics have at least 10,000 series. The first check of a backend begins its series.
+    pub(crate) fn series() -> Self {
+        let upstream = |name: &str| {
+            let backend = |number: u32| format!("{{url: \"http://127.0.1.{}:9/{name}\"}}", number + 1);
+            let backends: Vec<String> = (0..MANY_BACKENDS).map(backend).collect();
+            let check = "health_check: {tcp: true, interval: 1h}";
+            format!("  - {{name: {name}, backends: [{}], {check}}}\n", backends.join(", "))
+        };
+        Self { upstreams: ["many", "more"].map(upstream).concat(), ..Self::default() }
+    }
+
+    /// The backends of the upstream are members from the etcd at this address.
+    pub(crate) fn members(etcd: SocketAddr) -> Self {
+        let backends = Some(format!("discover: {{etcd: {MEMBERS_PREFIX}}}"));
+        Self { backends, sections: format!("etcd: {{urls: [\"http://{etcd}\"]}}\n"), ..Self::default() }
+    }
+
+    /// Traces of this share of the requests, for the receiver at this address.
+    pub(crate) fn traces(sample: &str, receiver: SocketAddr) -> Self {
+        let sections = format!("traces: {{otlp: \"http://{receiver}\", sample: {sample}}}\n");
+        Self { sections, ..Self::default() }
+    }
+
+    /// The whole file; `addresses` are those of the proxy, of TLS, of the admin API and of the mock.
+    fn text(&self, [proxy, tls, control, backend]: [SocketAddr; 4], out: &Path) -> String {
+        let [certificate, key] = tokens::certificate_files(out).map(|file| text(&file));
+        let listen = match self.origin {
+            None => proxy.to_string(),
+            Some(_) => {
+                format!("[{{address: \"{proxy}\"}}, {{address: \"{tls}\", tls: {{cert: {certificate}, key: {key}}}}}]")
+            }
+        };
+        let backends = self.backends.clone().unwrap_or_else(|| format!("backends: [{{url: \"http://{backend}\"}}]"));
+        let claims: Vec<String> = CLAIMS.iter().map(|(claim, header, _)| format!("{claim}: {header}")).collect();
+        // The first holes contain further ones.
+        let holes = [
+            ("sections", self.sections.clone()),
+            ("upstreams", self.upstreams.clone()),
+            ("routes", self.routes.clone()),
+            ("backends", backends),
+            ("listen", listen),
+            ("limits", self.control.to_owned()),
+            ("level", self.log_level.to_owned()),
+            ("spool", format!("{}MiB", self.spool_mib)),
+            ("plan", format!("{PLAN}{}", self.plan)),
+            ("control", control.to_string()),
+            ("backend", backend.to_string()),
+            ("origin", self.origin.map(|origin| origin.to_string()).unwrap_or_default()),
+            ("out", text(out)),
+            ("issuer", ISSUER.to_owned()),
+            ("audience", AUDIENCE.to_owned()),
+            ("claims", format!("{{{}}}", claims.join(", "))),
+        ];
+        filled(include_str!("../tollgate/tollgate.yaml"), &holes.map(|(hole, text)| (hole.to_owned(), text)))
+    }
 }
 
 /// The start of a Tollgate. The configuration and the log stay in `out`; the data is deleted.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct ProductStart<'a> {
     pub(crate) program: &'a Path,
     pub(crate) data: &'a Path,
@@ -69,260 +211,44 @@ pub(crate) struct ProductStart<'a> {
     pub(crate) name: &'a str,
     /// The URL of its PostgreSQL; `None` means SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
-    pub(crate) limits: LimitSettings,
+    pub(crate) config: ServerConfig,
     pub(crate) workers: u32,
-    pub(crate) variant: ServerVariant,
     /// A program with arguments that runs Tollgate; empty to start Tollgate itself.
     pub(crate) under: &'a [String],
+    /// The maximum time of the start.
+    pub(crate) patience: Duration,
 }
-
-/// A difference from the usual configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ServerVariant {
-    Usual,
-    /// This number of routes, of which at least [`ROUTES_MIN`].
-    Routes(u32),
-    /// The second backend of the upstream.
-    Backends(SocketAddr),
-    /// TLS, with the certificate of [`crate::tokens`].
-    Tls,
-    /// TLS for clients and to the backend, both with the certificate of [`crate::tokens`].
-    TlsBoth,
-    /// A route for access tokens of the issuer of [`crate::tokens`].
-    Tokens,
-    /// This level of the log.
-    Log(&'static str),
-    /// Health checks, a circuit breaker, ejection, retries and limits of the pool.
-    Resilient,
-    /// A model with this number of targets at the mock.
-    Targets(u32),
-    /// Two more upstreams, so that the metrics have at least 10,000 series.
-    Series,
-    /// The backends of the upstream are members from the etcd at this address.
-    Members(SocketAddr),
-    /// Routes with edits of headers and bodies, for gRPC, and for WebSockets.
-    Protocols,
-    /// Routes whose responses are stored or compressed.
-    Responses,
-    /// Traces of this share of the requests, for the receiver at this address.
-    Traces(&'static str, SocketAddr),
-}
-
-/// The prefix of the keys of [`ServerVariant::Members`].
-pub(crate) const MEMBERS_PREFIX: &str = "/members/";
-
-/// The routes of [`ServerVariant::Responses`].
-const RESPONSES: &str =
-    "  - {name: cached, path: /plain/bytes/4096, auth: none, upstreams: backend, events: folded, cache: {ttl: 1d}}
-  - {name: gzip, path: /plain/json, auth: none, upstreams: backend, events: folded, compression: [gzip]}
-";
-
-/// The routes of [`ServerVariant::Protocols`].
-const PROTOCOLS: &str = "  - name: edited
-    path: /plain/edited
-    auth: none
-    upstreams: backend
-    events: folded
-    transformations:
-      request: {remove_headers: [X-Internal], add_headers: {X-Tenant: acme, X-Source: gateway}}
-      response: {add_headers: {X-Frame-Options: DENY, X-Content-Type-Options: nosniff, Cache-Control: no-store}}
-  - name: changed
-    path: /echo/json
-    auth: none
-    upstreams: backend
-    events: folded
-    transformations: {request: {body: {set: {/source: bench}}, body_max: 2MiB}}
-  - {name: calls, path: {prefix: /bench.Echo}, auth: none, upstreams: calls, events: folded}
-  - {name: socket, path: /plain/socket, auth: none, upstreams: backend, events: folded, upgrades: [websocket]}
-";
-
-/// The keys of the upstream of [`ServerVariant::Resilient`].
-const RESILIENT: &str = "
-    health_check: {path: /mock/seen, interval: 1s}
-    circuit_breaker: {failure_threshold: 5, error_rate: 50%}
-    ejection: {failures: 5}
-    retry: {attempts: 2}
-    pool: {idle: 128, max_connections: 1024, pending: 1024}";
-
-/// The backends of each of two upstreams of [`ServerVariant::Series`], which no request reaches.
-const MANY_BACKENDS: u32 = 150;
-
-/// The routes of the usual configuration.
-const ROUTES_MIN: u32 = 4;
-
-/// Limits of the users, so high that they are checked but never reached.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LimitSettings {
-    /// Additional fields of the plan.
-    pub(crate) plan: &'static str,
-    /// A section of the configuration.
-    pub(crate) budgets: &'static str,
-}
-
-/// A rate limit and a quota for each user.
-pub(crate) const LIMITED: LimitSettings =
-    LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 2000000000", budgets: "" };
 
 impl<'a> ProductStart<'a> {
-    /// As many workers as nginx and HAProxy have, SQLite, and no log line per request.
-    pub(crate) const fn new(program: &'a Path, data: &'a Path, out: &'a Path, name: &'a str) -> Self {
-        let (limits, variant) = (LIMITED, ServerVariant::Usual);
-        Self { program, data, out, name, url: None, limits, workers: 2, variant, under: &[] }
+    /// As many workers as nginx and HAProxy have, and SQLite.
+    pub(crate) fn new(program: &'a Path, data: &'a Path, out: &'a Path, name: &'a str) -> Self {
+        let config = ServerConfig::default();
+        Self { program, data, out, name, url: None, config, workers: 2, under: &[], patience: PATIENCE }
     }
 
     pub(crate) async fn run(&self, backend: SocketAddr) -> anyhow::Result<Product> {
-        let places = self;
-        let (proxy, control) = (free_address()?, free_address()?);
-        let file = places.out.join(format!("{}.yaml", places.name));
-        let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config(Addresses { proxy, control, backend }, places) + &store)?;
-        let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
-        let words = [String::from("serve"), String::from("--workers"), places.workers.to_string()];
-        let serve = words.into_iter().chain(common.clone());
-        let (program, arguments, patience) = match places.under {
-            [] => (places.program, serve.collect(), PATIENCE),
-            [runner, words @ ..] => {
-                let program = path(places.program);
-                (Path::new(runner), words.iter().cloned().chain([program]).chain(serve).collect(), SLOW_PATIENCE)
-            }
-        };
-        let log = places.out.join(format!("{}.log", places.name));
-        let mut group = ProcessGroup::start(&ProcessStart { name: places.name, program, arguments, log: log.clone() })?;
-        ready(&mut group, control, patience).await.context("tollgate serve did not become ready; see its log")?;
-        let command = |words: &[&str]| run_command(places.program, words, &common);
+        let (proxy, tls, control) = (free_address()?, free_address()?, free_address()?);
+        let file = self.out.join(format!("{}.yaml", self.name));
+        let store = self.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
+        std::fs::write(&file, self.config.text([proxy, tls, control, backend], self.out) + &store)?;
+        let common = [String::from("--config"), text(&file), String::from("--data"), text(self.data)];
+        let words = [text(self.program), String::from("serve"), String::from("--workers"), self.workers.to_string()];
+        let mut arguments: Vec<String> = self.under.iter().cloned().chain(words).chain(common.clone()).collect();
+        let (program, log) = (PathBuf::from(arguments.remove(0)), self.out.join(format!("{}.log", self.name)));
+        let (start, began) = (ProcessStart { name: self.name, program: &program, arguments, log }, Instant::now());
+        let mut group = ProcessGroup::start(&start)?;
+        ready(&mut group, control, self.patience).await.context("tollgate serve did not become ready; see its log")?;
+        let (ready_after, cpu_micros) = (began.elapsed(), group.account.time()?.total_micros);
+        let command = |words: &[&str]| run_command(self.program, words, &common);
         command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
         let key = find_key(&printed).context("tollgate keys create printed no key")?;
-        Ok(Product { group, proxy, control, key, log })
+        Ok(Product { group, proxy, tls, control, key, log: start.log, ready_after, cpu_micros })
     }
-}
-
-/// The addresses in the configuration.
-#[derive(Clone, Copy)]
-struct Addresses {
-    proxy: SocketAddr,
-    control: SocketAddr,
-    backend: SocketAddr,
-}
-
-fn config(addresses: Addresses, places: &ProductStart<'_>) -> String {
-    let (LimitSettings { plan, budgets }, mut log_level) = (places.limits, "warn");
-    let Addresses { proxy, control, backend } = addresses;
-    let (mut listen, mut more) = (proxy.to_string(), String::new());
-    let mut backends = format!("backends: [{{url: \"http://{backend}\"}}]");
-    let (mut auth, mut guards, mut calls) = (String::new(), String::new(), String::new());
-    match places.variant {
-        ServerVariant::Usual => {}
-        ServerVariant::Log(level) => log_level = level,
-        ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
-        ServerVariant::Backends(second) => {
-            backends = format!("backends: [{{url: \"http://{backend}\"}}, {{url: \"http://{second}\"}}]");
-        }
-        ServerVariant::Resilient => guards = RESILIENT.to_owned(),
-        ServerVariant::Protocols => {
-            calls = format!("\n  - {{name: calls, backends: [{{url: \"h2c://{backend}\"}}]}}");
-            more = PROTOCOLS.to_owned();
-        }
-        ServerVariant::Targets(count) => {
-            let model = |number: u32| if number == 0 { "instant".into() } else { format!("tokens-{number}-0") };
-            let targets: Vec<String> =
-                (0..count).map(|number| format!("{{provider: mock, model: {}}}", model(number))).collect();
-            more = format!("models:\n  - {{name: targeted, targets: [{}]}}\n", targets.join(", "));
-        }
-        ServerVariant::Series => calls = many_upstreams(),
-        ServerVariant::Members(etcd) => {
-            backends = format!("discover: {{etcd: {MEMBERS_PREFIX}}}");
-            more = format!("etcd: {{urls: [\"http://{etcd}\"]}}\n");
-        }
-        ServerVariant::Responses => more = RESPONSES.to_owned(),
-        ServerVariant::Traces(sample, receiver) => {
-            more = format!("traces: {{otlp: \"http://{receiver}\", sample: {sample}}}\n");
-        }
-        ServerVariant::Tls | ServerVariant::TlsBoth => {
-            let [certificate, key] = tokens::certificate_files(places.out).map(|file| path(&file));
-            listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
-            if places.variant == ServerVariant::TlsBoth {
-                backends = format!("backends: [{{url: \"https://{backend}\"}}]");
-                guards = format!("\n    tls: {{ca: {certificate}}}");
-            }
-        }
-        ServerVariant::Tokens => {
-            auth = issuer(places.out);
-            more = TOKEN_ROUTE.to_owned();
-        }
-    }
-    format!(
-        "listen: {listen}
-control: {{listen: {control}}}
-log: {{format: json, level: {log_level}}}
-connections: {{max: 20000, per_address: 20000, in_flight_per_address: 20000}}
-spool: {{max_size: 1GiB}}
-providers:
-  - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}
-plans:
-  - {{name: {PLAN}{plan}}}
-{auth}upstreams:
-  - name: backend
-    {backends}{guards}{calls}
-routes:
-  - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
-  - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
-  - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
-  - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
-{more}{budgets}"
-    )
-}
-
-/// Returns two upstreams with backends that no request reaches. The first check of a backend begins its series.
-fn many_upstreams() -> String {
-    let upstream = |name: &str| {
-        let backend = |number: u32| format!("{{url: \"http://127.0.1.{}:9/{name}\"}}", number + 1);
-        let backends: Vec<String> = (0..MANY_BACKENDS).map(backend).collect();
-        let check = "health_check: {tcp: true, interval: 1h}";
-        format!("\n  - {{name: {name}, backends: [{}], {check}}}", backends.join(", "))
-    };
-    ["many", "more"].map(upstream).concat()
-}
-
-/// The route for access tokens. The limit is never reached; as in Envoy, all workers and clients share it.
-const TOKEN_ROUTE: &str = "  - name: jwt
-    path: /plain/jwt
-    auth: {type: jwt, use: bench}
-    upstreams: backend
-    events: folded
-    rate_limits: [{dimension: global, limit: 1000000, window: 1s, algorithm: token_bucket}]
-";
-
-/// Returns the section of the issuer, whose public key is in a file of `out`.
-fn issuer(out: &Path) -> String {
-    let headers: Vec<String> = CLAIMS.iter().map(|(claim, header, _)| format!("{claim}: {header}")).collect();
-    format!(
-        "auth:
-  - name: bench
-    type: jwt
-    algorithms: [RS256]
-    public_key: \"file:{}\"
-    issuer: {ISSUER}
-    audience: {AUDIENCE}
-    claims_to_headers: {{{}}}
-",
-        path(&tokens::public_key_file(out)),
-        headers.join(", ")
-    )
-}
-
-/// Returns exact paths, prefixes and templates in turn, which no request of the measurements matches.
-fn more_routes(count: u32) -> String {
-    let path = |number: u32| match number % 3 {
-        0 => format!("/service/{number}/items"),
-        1 => format!("{{prefix: /service/{number}}}"),
-        _ => format!("\"/service/{number}/users/{{id}}\""),
-    };
-    (0..count).map(|number| format!("  - {{path: {}, upstreams: backend}}\n", path(number))).collect()
 }
 
 /// Waits until the admin API reports that Tollgate is ready.
-pub(crate) async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
+async fn ready(group: &mut ProcessGroup, control: SocketAddr, patience: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
     loop {
         group.lives()?;
@@ -358,50 +284,41 @@ fn find_key(printed: &str) -> Option<String> {
     words.into_iter().find(is_key).map(str::to_owned)
 }
 
-fn path(path: &Path) -> String {
-    PathBuf::from(path).display().to_string()
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    /// Loads the configuration as Tollgate does. Defaults and bounds of the settings change.
-    pub(crate) fn check_variant(limits: LimitSettings, variant: ServerVariant) {
-        let [proxy, control, backend] = [7, 8, 9].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    /// Loads each configuration as Tollgate does. Defaults and bounds of the settings change.
+    #[test]
+    fn the_configurations_are_valid() {
+        let addresses = [7, 8, 9, 10].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [first, second, ..] = addresses;
         let dir = tempfile::tempdir().unwrap();
         tokens::create_certificate(dir.path()).unwrap();
         tokens::TokenIssuer::create(dir.path()).unwrap();
-        let (data, file) = (dir.path(), dir.path().join("tollgate.yaml"));
-        let places = ProductStart { limits, variant, ..ProductStart::new(data, data, data, "x") };
-        let text = config(Addresses { proxy, control, backend }, &places);
-        std::fs::write(&file, &text).unwrap();
-        let environment = ::config::Environment::default();
-        let flags = ::config::Flags::default();
-        let loaded = ::config::load(::config::Sources { file: Some(&file), environment: &environment, flags });
-        assert!(loaded.is_ok(), "{:?}\n{text}", loaded.err());
-    }
-
-    #[test]
-    fn the_configuration_is_valid() {
-        let backend = SocketAddr::from(([127, 0, 0, 1], 10));
-        let backends = ServerVariant::Backends(backend);
-        for variant in [
-            ServerVariant::Log("info"),
-            ServerVariant::Routes(10),
-            backends,
-            ServerVariant::Tls,
-            ServerVariant::TlsBoth,
-            ServerVariant::Tokens,
-            ServerVariant::Resilient,
-            ServerVariant::Targets(2),
-            ServerVariant::Series,
-            ServerVariant::Members(backend),
-            ServerVariant::Protocols,
-            ServerVariant::Responses,
-            ServerVariant::Traces("100%", backend),
+        for config in [
+            ServerConfig::default(),
+            ServerConfig { plan: RATE_LIMITED, log_level: "info", ..ServerConfig::default() },
+            ServerConfig { control: crate::api::LIMITS, spool_mib: 20_000, ..ServerConfig::default() },
+            ServerConfig::full(first),
+            ServerConfig::routes(10),
+            ServerConfig::backends(first, second),
+            ServerConfig::targets(2),
+            ServerConfig::series(),
+            ServerConfig::members(first),
+            ServerConfig::traces("100%", first),
         ] {
-            check_variant(LIMITED, variant);
+            let (file, text) = (dir.path().join("tollgate.yaml"), config.text(addresses, dir.path()));
+            std::fs::write(&file, &text).unwrap();
+            let environment = ::config::Environment::default();
+            let sources =
+                ::config::Sources { file: Some(&file), environment: &environment, flags: ::config::Flags::default() };
+            let loaded = ::config::load(sources);
+            assert!(loaded.is_ok(), "{:?}\n{text}", loaded.err());
         }
     }
 

@@ -1,20 +1,20 @@
 //! `replay`: the duration of a startup of the binary with a spool that was not ingested.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use access::{Clock, NanoUsd, Secret, Tokens};
+use access::{Clock, NanoUsd, Tokens};
 use anyhow::Context;
 use meter::Charge;
 use spool::{OpenRequest, Record, Spool, SpoolOptions};
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::people::EventMaker;
-use crate::process::{ProcessGroup, ProcessStart};
-use crate::product::ready;
-use crate::run::{PlaceFlags, out_dir};
-use crate::tools::free_address;
+use crate::plan::PlaceFlags;
+use crate::product::{ProductStart, ServerConfig};
+use crate::run::out_dir;
+use crate::tools::{ToolPaths, free_address};
 
 /// The number of the binary's workers in this measurement.
 const LANES: u32 = 2;
@@ -45,15 +45,12 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
     let database = BenchDatabase::create(flags.store).await?;
     println!("{}", database.describe());
     let clock = Clock::system();
-    let (folder, events) = (spool_of(&database), flags.events);
+    let (folder, events) = (database.folder().join("spool"), flags.events);
     // The folder must belong to a node that the store knows.
     let store = database.open().await?;
     store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let began = clock.mono();
-    let bytes = {
-        let folder = folder.clone();
-        tokio::task::spawn_blocking(move || fill(&folder, events)).await??
-    };
+    let bytes = tokio::task::spawn_blocking(move || fill(&folder, events)).await??;
     println!(
         "{events} events opened and closed, {} left open, {} MiB, written in {:.1} s",
         OPEN * usize::try_from(LANES)?,
@@ -61,20 +58,14 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
         clock.mono().since(began).as_secs_f64()
     );
     store.close().await;
-    let took = serve(&flags, &database).await?;
+    let (took, cpu_micros) = serve(&flags, &database).await?;
+    let cpu = Duration::from_micros(cpu_micros).as_secs_f64();
+    println!("  `tollgate serve` until it is ready: {:.1} s, {cpu:.1} s of CPU", took.as_secs_f64());
     let most = Duration::from_secs(TARGET.as_secs() * events / OF_EVENTS);
-    let is_met = took <= most;
-    println!(
-        "time until the ports are open: {:.1} s; at most {} s: {}",
-        took.as_secs_f64(),
-        most.as_secs(),
-        if is_met { "met" } else { "missed" }
-    );
-    Ok(is_met)
-}
-
-fn spool_of(database: &BenchDatabase) -> PathBuf {
-    database.folder().join("spool")
+    let judged = if took <= most { "met" } else { "missed" };
+    let took_seconds = took.as_secs_f64();
+    println!("time until the ports are open: {took_seconds:.1} s; at most {} s: {judged}", most.as_secs());
+    Ok(took <= most)
 }
 
 /// A size limit of the spool that is never reached.
@@ -82,23 +73,17 @@ fn size_bytes_max(events: u64) -> u64 {
     (events * BYTES_AN_EVENT).max(256 << 20)
 }
 
-fn options(events: u64) -> SpoolOptions {
-    SpoolOptions::new(size_bytes_max(events), LANES)
-}
-
 /// Writes the spool as workers do: some requests of each partition are always open, also at the end. Returns its size
 /// in bytes.
 fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
-    let mut spool = Spool::open(folder, options(events), &[])?;
+    let mut spool = Spool::open(folder, SpoolOptions::new(size_bytes_max(events), LANES), &[])?;
     let mut maker = EventMaker::new(&Clock::system());
     let mut open: Vec<VecDeque<_>> = (0..LANES).map(|_| VecDeque::new()).collect();
     let all = events + u64::from(LANES) * u64::try_from(OPEN)?;
     for nth in 0..all {
         let lane = usize::try_from(nth % u64::from(LANES))?;
-        let (writer, open) = (
-            spool.writers.get_mut(lane).context("the spool has no partition")?,
-            open.get_mut(lane).context("the spool has no partition")?,
-        );
+        let writer = spool.writers.get_mut(lane).context("the spool has no partition")?;
+        let open = open.get_mut(lane).context("the spool has no partition")?;
         let event = maker.next();
         let reserved = Charge { tokens: Tokens(4_096), money: NanoUsd(41_000_000), ..event.charge };
         writer.append(&Record::Open(OpenRequest {
@@ -121,37 +106,13 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
     Ok(spool.reader.depth()?.bytes)
 }
 
-/// The time from the start of the binary until it is ready.
-async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<Duration> {
-    let own = std::env::current_exe().context("cannot find the path of this binary")?;
-    let dir = flags.places.profile_dir.as_deref().or_else(|| own.parent()).context("this binary has no folder")?;
-    let (out, program) = (out_dir(&flags.places.out)?, dir.join("tollgate"));
-    let (proxy, control) = (free_address()?, free_address()?);
-    let file = out.join("replay.yaml");
-    let url = database.url.as_ref().map(Secret::expose);
-    let store = url.map(|url| format!("store: {{url: \"{url}\"}}\n")).unwrap_or_default();
-    std::fs::write(
-        &file,
-        format!(
-            "listen: {proxy}\ncontrol: {{listen: {control}}}\nlog: {{format: json, level: warn}}\n\
-             spool: {{max_size: {}MiB}}\n{store}",
-            size_bytes_max(flags.events) >> 20
-        ),
-    )?;
-    let arguments = ["serve", "--mock", "--workers", "2", "--config"].map(str::to_owned).into_iter();
-    let data = database.folder().display().to_string();
-    let arguments = arguments.chain([file.display().to_string(), "--data".to_owned(), data]).collect();
-    let clock = Clock::system();
-    let began = clock.mono();
-    let start = ProcessStart { name: "replay", program: &program, arguments, log: out.join("replay.log") };
-    let mut group = ProcessGroup::start(&start)?;
-    ready(&mut group, control, PATIENCE).await.context("tollgate serve did not become ready; see its log")?;
-    let took = clock.mono().since(began);
-    println!("  `tollgate serve` until it is ready: {:.1} s, {:.1} s of CPU", took.as_secs_f64(), cpu_seconds(&group)?);
-    Ok(took)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn cpu_seconds(group: &ProcessGroup) -> anyhow::Result<f64> {
-    Ok(group.account.micros()? as f64 / 1e6)
+/// The time from the start of the binary until it is ready, and its processor time until then, in microseconds.
+async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<(Duration, u64)> {
+    let tools = ToolPaths::find(&[], flags.places.profile_dir.as_deref())?;
+    let (out, url) = (out_dir(&flags.places.out)?, database.url.as_ref());
+    let config = ServerConfig { spool_mib: size_bytes_max(flags.events) >> 20, ..ServerConfig::default() };
+    let start = ProductStart::new(&tools.tollgate, database.folder(), &out, "replay");
+    // No request reaches a backend.
+    let product = ProductStart { url, config, patience: PATIENCE, ..start }.run(free_address()?).await?;
+    Ok((product.ready_after, product.cpu_micros))
 }

@@ -1,29 +1,29 @@
-//! The results, for people (Markdown) and for programs (JSON).
+//! The results: figures of sides and of comparisons with their targets, and counts, as tables in Markdown.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::counts::{LoadCounts, ResponseCheck};
-use crate::figure::{Figure, table};
-use crate::latency::LatencyResult;
-use crate::rounds::{CpuShare, RowRuns};
-use crate::rows::{RatioTargets, Row, RunPlan};
+use crate::counts::LoadCounts;
+use crate::plan::{RunFlags, SizeFlags};
+use crate::rounds::{CpuShare, RowRuns, SideRun};
+use crate::rows::{PairFigure, PairKind, RatioTargets, Row, RowKind};
+use crate::sides::LineCounts;
 use crate::stats::{METHOD, MedianInterval, Target};
 
 /// The warning of a measurement that is too small.
 const NO_RESULT: &str = "THIS IS A SMOKE CHECK: its figures must not be quoted.";
 /// The load above which other programs disturb a measurement.
 const QUIET_LOAD: f64 = 0.3;
+/// The proxies besides nginx that may have a target of the total time.
+const PEERS: [&str; 3] = ["haproxy", "envoy", "traefik"];
+/// The heads of the tables of costs, and of other figures.
+const COSTS: &str = "| request | time | side | µs | Tollgate to it | must | aim | |";
+const FIGURES: &str = "| figure | measured | must | aim | |";
 
 /// All results of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default)]
 pub(crate) struct BenchReport {
-    pub(crate) pairs: u32,
-    pub(crate) seconds: u64,
-    pub(crate) connections: u32,
+    pub(crate) size: String,
     /// Whether the measurement is large enough to be quoted.
     pub(crate) is_result: bool,
     pub(crate) machine: Machine,
@@ -31,16 +31,14 @@ pub(crate) struct BenchReport {
     pub(crate) versions: Vec<String>,
     pub(crate) cpu_method: &'static str,
     pub(crate) costs: Vec<CostResult>,
-    pub(crate) latency: Option<LatencyResult>,
     pub(crate) figures: Vec<Figure>,
-    pub(crate) exact: ResponseCheck,
     pub(crate) counts: Vec<LoadCounts>,
     /// The number of failed requests of all sides.
     pub(crate) failed: u64,
 }
 
 /// Facts about the machine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Machine {
     processor: String,
     cores: usize,
@@ -49,20 +47,25 @@ pub(crate) struct Machine {
     load: Option<f64>,
 }
 
-/// One share of the processor time of a row beside proxies, in microseconds per unit.
-#[derive(Debug, Clone, Serialize)]
+/// One share of the processor time of a side of a row beside proxies.
+#[derive(Debug, Clone)]
 pub(crate) struct CostResult {
     what: &'static str,
     share: CpuShare,
-    /// The medians of the sides. A side that was not measured is missing.
-    micros: BTreeMap<&'static str, MedianInterval>,
-    /// The ratios of Tollgate's time to each other side's, of the rounds.
-    ratios: BTreeMap<&'static str, MedianInterval>,
-    /// The maximum of the ratio to nginx, and to the other proxies.
+    side: &'static str,
+    /// In microseconds per unit.
+    micros: Option<MedianInterval>,
+    /// The ratio of Tollgate's time to that of this side, of the rounds; `None` for Tollgate.
+    ratio: Option<MedianInterval>,
     target: Target,
-    haproxy_target: Target,
-    envoy_target: Target,
-    traefik_target: Target,
+}
+
+/// A figure with its target.
+#[derive(Debug, Clone)]
+pub(crate) struct Figure {
+    pub(crate) what: String,
+    pub(crate) measured: Option<MedianInterval>,
+    pub(crate) target: Target,
 }
 
 impl Machine {
@@ -90,149 +93,161 @@ fn processor(cpuinfo: &str) -> Option<&str> {
 }
 
 impl CostResult {
-    /// The results of each share that a row beside proxies reports. Tollgate is the last side.
+    /// The results of each share and side that a row beside proxies reports. Tollgate is the last side.
     pub(crate) fn of(row: &Row, targets: &RatioTargets, runs: &RowRuns) -> Vec<Self> {
-        let mut shares =
-            vec![(CpuShare::Total, targets.total), (CpuShare::User, targets.user), (CpuShare::System, Target::NONE)];
-        if let Some(target) = targets.workers {
-            shares.extend([(CpuShare::Workers, target), (CpuShare::WorkersUser, Target::NONE)]);
+        let mut shares = vec![CpuShare::Total, CpuShare::User, CpuShare::System];
+        if targets.workers.is_some() {
+            shares.extend([CpuShare::Workers, CpuShare::WorkersUser]);
         }
         let tollgate = runs.names.len().saturating_sub(1);
-        let result = |(share, target)| {
-            let sides = || runs.names.iter().copied().enumerate();
-            let micros = |(at, name)| Some((name, runs.median(|round| runs.cost(round, at, share))?));
-            let ratio = |(at, name)| Some((name, runs.ratio([tollgate, at], share)?));
-            let of_total = |target| if share == CpuShare::Total { target } else { Target::NONE };
-            Self {
-                what: row.what,
-                share,
-                micros: sides().filter_map(micros).collect(),
-                ratios: sides().take(tollgate).filter_map(ratio).collect(),
-                target,
-                haproxy_target: of_total(targets.haproxy),
-                envoy_target: of_total(targets.envoy),
-                traefik_target: of_total(targets.traefik),
+        let mut results = Vec::new();
+        for share in shares {
+            for (at, side) in runs.names.iter().enumerate() {
+                let micros = runs.median(|round| runs.cost(round, at, share));
+                let ratio = if at == tollgate { None } else { runs.ratio([tollgate, at], share) };
+                results.push(Self { what: row.what, share, side, micros, ratio, target: target(targets, share, side) });
             }
-        };
-        shares.into_iter().map(result).collect()
+        }
+        results
     }
 
     fn row(&self, is_result: bool) -> Vec<String> {
-        let Self { share, target, .. } = *self;
-        let (what, time) = match share {
-            CpuShare::Total => (self.what, "all"),
-            CpuShare::User => ("", "user"),
-            CpuShare::System => ("", "system"),
-            CpuShare::Workers => ("", "Tollgate's workers, all"),
-            CpuShare::WorkersUser => ("", "Tollgate's workers, user"),
-        };
-        let micros = |side| self.micros.get(side).map(|side| format!("{:.2}", side.median)).unwrap_or_default();
-        let ratio = |side| if share == CpuShare::System { String::new() } else { self.ratio(side) };
-        let [must, aim] = target.cells();
-        let judged = target.verdict(self.ratios.get("nginx").copied(), is_result);
-        let [nginx, haproxy, tollgate] = ["nginx", "haproxy", "tollgate"].map(micros);
-        let (what, time) = (what.to_owned(), time.to_owned());
-        vec![what, time, nginx, haproxy, tollgate, ratio("nginx"), ratio("haproxy"), must, aim, judged]
-    }
-
-    fn ratio(&self, side: &str) -> String {
-        self.ratios.get(side).map_or(String::from("not measured"), |ratio| ratio.text(3))
-    }
-
-    /// The rows beside Envoy and Traefik, and beside HAProxy if it has a target.
-    fn peer_rows(&self, is_result: bool) -> Vec<Vec<String>> {
         let time = match self.share {
             CpuShare::Total => "all",
             CpuShare::User => "user",
-            CpuShare::System | CpuShare::Workers | CpuShare::WorkersUser => return Vec::new(),
+            CpuShare::System => "system",
+            CpuShare::Workers => "Tollgate's workers, all",
+            CpuShare::WorkersUser => "Tollgate's workers, user",
         };
-        let row = |(side, name, target): (&str, &str, Target)| {
-            let (micros, [must, aim]) = (self.micros.get(side)?.median, target.cells());
-            let judged = target.verdict(self.ratios.get(side).copied(), is_result);
-            let first = [self.what, time, name].map(str::to_owned);
-            let last = [format!("{micros:.2}"), self.ratio(side), must, aim, judged];
-            Some(first.into_iter().chain(last).collect())
-        };
-        let haproxy = Some(("haproxy", "HAProxy", self.haproxy_target)).filter(|(.., target)| *target != Target::NONE);
-        let peers = [("envoy", "Envoy", self.envoy_target), ("traefik", "Traefik", self.traefik_target)];
-        haproxy.into_iter().chain(peers).filter_map(row).collect()
+        let text =
+            |found: Option<MedianInterval>, decimals| found.map(|found| found.text(decimals)).unwrap_or_default();
+        let [must, aim] = self.target.cells();
+        let judged = self.target.verdict(self.ratio, is_result);
+        let first = [self.what, time, self.side].map(str::to_owned).into_iter();
+        first.chain([text(self.micros, 2), text(self.ratio, 3), must, aim, judged]).collect()
     }
+}
+
+/// The target of the ratio of a share to that of a side.
+fn target(targets: &RatioTargets, share: CpuShare, side: &str) -> Target {
+    match (share, side) {
+        (CpuShare::Total, "nginx") => targets.total,
+        (CpuShare::User, "nginx") => targets.user,
+        (CpuShare::Workers, "nginx") => targets.workers.unwrap_or_default(),
+        (CpuShare::Total, side) => {
+            let peer = PEERS.iter().zip(targets.peers).find(|(peer, _)| **peer == side);
+            Target { must: peer.and_then(|(_, must)| must), aim: None }
+        }
+        (CpuShare::User | CpuShare::System | CpuShare::Workers | CpuShare::WorkersUser, _) => Target::NONE,
+    }
+}
+
+impl Figure {
+    /// A figure that was measured once.
+    pub(crate) fn once(what: String, measured: f64, target: Target) -> Self {
+        Self { what, measured: MedianInterval::of(vec![measured]), target }
+    }
+
+    /// The figures of a row that compares two sides.
+    pub(crate) fn of_pair(row: &Row, runs: &RowRuns, lines: Option<LineCounts>) -> Vec<Self> {
+        let RowKind::Pair(kind, target) = row.kind else { return Vec::new() };
+        let figure = kind.figure();
+        let compared = |share: CpuShare| {
+            runs.median(|round| {
+                let [first, other] = [0, 1].map(|at| runs.cost(round, at, share));
+                if figure == PairFigure::Difference { other - first } else { other / first }
+            })
+        };
+        let of = |what, measured, target| Self { what, measured, target };
+        if let (PairKind::LogLevel, Some(LineCounts { requests, written, dropped })) = (kind, lines) {
+            let text = format!("{requests} requests, {written} lines, {dropped} dropped");
+            let what = |time| format!("µs of {time} time added to a plain request by `log.level: info` ({text})");
+            let [total, user] = [CpuShare::Total, CpuShare::User].map(compared);
+            return vec![of(what("total"), total, target), of(what("user"), user, Target::NONE)];
+        }
+        let (unit, each) = match figure {
+            PairFigure::Share => ("% of one core", target),
+            PairFigure::Ratio | PairFigure::Difference => ("µs per request", Target::NONE),
+        };
+        let side = |(at, name): (usize, &&str)| {
+            let micros = |round: &[SideRun]| runs.cost(round, at, CpuShare::Total);
+            let measured = runs.median(|round| row.load.rate().map_or(1.0, percent) * micros(round));
+            of(format!("{unit}, {}, {name}", row.what), measured, each)
+        };
+        let mut figures: Vec<Self> = runs.names.iter().enumerate().map(side).collect();
+        let word = match figure {
+            PairFigure::Share => return figures,
+            PairFigure::Ratio => "ratio",
+            PairFigure::Difference => "µs added",
+        };
+        figures.push(of(format!("{word}, {}", row.what), compared(CpuShare::Total), target));
+        if runs.rounds.iter().flatten().all(|run| run.workers.is_some()) {
+            let workers = compared(CpuShare::Workers);
+            figures.push(of(format!("{word}, {}, worker threads", row.what), workers, Target::NONE));
+        }
+        figures
+    }
+
+    fn row(&self, is_result: bool) -> Vec<String> {
+        let measured = self.measured.map_or(String::from("not measured"), |figure| figure.text(2));
+        let [must, aim] = self.target.cells();
+        vec![self.what.clone(), measured, must, aim, self.target.verdict(self.measured, is_result)]
+    }
+}
+
+/// The percent of one core that `rate` requests per second need for each microsecond of a request.
+#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+fn percent(rate: u64) -> f64 {
+    rate as f64 / 10_000.0
+}
+
+/// A table in Markdown after an empty line; nothing without rows.
+fn table(head: &str, rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rule = "---|".repeat(head.matches('|').count() - 1);
+    let rows: String = rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
+    format!("\n{head}\n|{rule}\n{rows}")
 }
 
 impl BenchReport {
     /// A report without rows.
-    pub(crate) fn of(plan: &RunPlan, machine: Machine, cpu_method: &'static str, exact: ResponseCheck) -> Self {
-        Self {
-            pairs: plan.pairs,
-            seconds: plan.seconds,
-            connections: plan.connections,
-            is_result: plan.is_result(),
-            machine,
-            versions: Vec::new(),
-            cpu_method,
-            costs: Vec::new(),
-            latency: None,
-            figures: Vec::new(),
-            exact,
-            counts: Vec::new(),
-            failed: 0,
-        }
+    pub(crate) fn of(plan: &RunFlags, machine: Machine, cpu_method: &'static str) -> Self {
+        let SizeFlags { pairs, seconds, connections, .. } = plan.size;
+        let size = format!("{pairs} rounds of {seconds} s, {connections} connections");
+        Self { size, is_result: plan.is_result(), machine, cpu_method, ..Self::default() }
     }
 
-    /// Whether every response and every count was correct. Speed targets are reported, not enforced.
+    /// Whether every request succeeded and every count was correct. Speed targets are reported, not enforced.
     pub(crate) fn correct(&self) -> bool {
-        self.exact.matches() && self.counts.iter().all(LoadCounts::matches) && self.failed == 0
+        self.counts.iter().all(LoadCounts::matches) && self.failed == 0
     }
 
-    /// Writes `report.md` and `report.json`. Returns the text and the path of the latter.
+    /// Writes `report.md`. Returns the text and the path.
     pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<(String, PathBuf)> {
-        let (text, json) = (self.markdown(), dir.join("report.json"));
-        fs::write(&json, serde_json::to_vec_pretty(self)?)?;
-        fs::write(dir.join("report.md"), &text)?;
-        Ok((text, json))
+        let (text, file) = (self.markdown(), dir.join("report.md"));
+        fs::write(&file, &text)?;
+        Ok((text, file))
     }
 
     fn markdown(&self) -> String {
         let Machine { processor, cores, kernel, .. } = &self.machine;
         let mut text = format!(
-            "Processor time of Tollgate and {}, each with two workers: {} rounds of {} s, {} connections\n\
+            "Processor time of Tollgate and {}, each with two workers: {}\n\
              Machine: {processor}, {cores} cores, Linux {kernel}. Processor time: {}.\n\
              Figures: {METHOD}; a target is met if the upper end meets it.\n",
             self.versions.join(", "),
-            self.pairs,
-            self.seconds,
-            self.connections,
+            self.size,
             self.cpu_method
         );
         for line in self.machine.warning().as_deref().into_iter().chain((!self.is_result).then_some(NO_RESULT)) {
             text += &format!("{line}\n");
         }
         let costs: Vec<_> = self.costs.iter().map(|cost| cost.row(self.is_result)).collect();
-        let peers: Vec<_> = self.costs.iter().flat_map(|cost| cost.peer_rows(self.is_result)).collect();
         let figures: Vec<_> = self.figures.iter().map(|figure| figure.row(self.is_result)).collect();
-        text += &table(
-            "| request | time | nginx µs | HAProxy µs | Tollgate µs | to nginx | to HAProxy | must | aim | |",
-            &costs,
-        );
-        text += &table("| request | time | proxy | its µs | Tollgate to it | must | aim | |", &peers);
-        text += &self.latency.as_ref().map(LatencyResult::table).unwrap_or_default();
-        text += &table("| figure | measured | must | aim | |", &figures);
-        text += &self.count_lines();
-        if self.is_result { text } else { format!("{text}\n{NO_RESULT}\n") }
-    }
-
-    fn count_lines(&self) -> String {
+        text += &format!("{}{}\n", table(COSTS, &costs), table(FIGURES, &figures));
         let verdict = |good| if good { "good" } else { "NOT GOOD" };
-        let ResponseCheck { sent, sent_with_key, tokens_answered, counted } = self.exact;
-        let mut text = format!(
-            "\n- Responses: {sent} compared byte by byte with the mock's, all equal.\n\
-             - Counts of that pass: sent {sent}, /metrics {}; with a key {sent_with_key}, usage {}; tokens in responses \
-             {tokens_answered}, usage {}: {}.\n",
-            counted.metrics_requests,
-            counted.usage_requests,
-            counted.usage_tokens,
-            verdict(self.exact.matches())
-        );
         for counts in &self.counts {
             let LoadCounts { what, forwarded, forwarded_with_key, counted, tolerance } = counts;
             text += &format!(
@@ -243,7 +258,8 @@ impl BenchReport {
                 verdict(counts.matches())
             );
         }
-        text + &format!("- Failed requests, of all sides: {}: {}.\n", self.failed, verdict(self.failed == 0))
+        text += &format!("- Failed requests, of all sides: {}: {}.\n", self.failed, verdict(self.failed == 0));
+        if self.is_result { text } else { format!("{text}\n{NO_RESULT}\n") }
     }
 }
 

@@ -14,25 +14,9 @@ pub(crate) const SDK_HEADERS: [(&str, &str); 9] = [
     ("X-Stainless-Runtime-Version", "3.11.7"),
     ("X-Stainless-Async", "false"),
 ];
-/// The script builds all requests before the first one is sent; `NEXT` selects one of them.
-const IN_TURNS: &str = r#"local keys, requests, at = {KEYS}, {}, 0
-init = function()
-  for nth, key in ipairs(keys) do
-    wrk.headers["Authorization"] = "Bearer " .. key
-    requests[nth] = wrk.format()
-  end
-end
-request = function()
-  NEXT
-  return requests[at]
-end
-"#;
-const FROM_THE_BEGINNING: &str = "at = at % #requests + 1";
-/// The run ends before the last keys are used. When wrk stops, each connection may have one more request.
-const ONCE: &str = "at = at + 1
-  if at >= #requests - RESERVE then
-    wrk.thread:stop()
-  end";
+/// The script for several keys, and the end of each script.
+const KEYS: &str = include_str!("../wrk/keys.lua");
+const DONE: &str = include_str!("../wrk/done.lua");
 /// The number of keys for the requests after the stop: the maximum of connections.
 const RESERVE: usize = 2_000;
 
@@ -61,7 +45,7 @@ pub(crate) enum RequestBody {
     /// A GET request without a body.
     None,
     Unstreamed,
-    /// The same, to the model of [`crate::product::ServerVariant::Targets`].
+    /// The same, to the model of [`crate::product::ServerConfig::targets`].
     Targeted,
     /// A stream of 100 tokens with 2 ms between them.
     Streamed,
@@ -136,19 +120,20 @@ impl BenchRequest {
     pub(crate) fn lua(&self, keys: &[String], once: bool) -> String {
         let mut lua: String =
             self.headers.iter().map(|(name, value)| format!("wrk.headers[\"{name}\"] = \"{value}\"\n")).collect();
-        let script =
-            |next: &str| IN_TURNS.replace("NEXT", next).replace("KEYS", &format!("\"{}\"", keys.join("\",\"")));
         match keys {
             _ if self.credential == Credential::None => {}
-            keys if once => lua += &script(&ONCE.replace("RESERVE", &RESERVE.min(keys.len()).to_string())),
-            [key] => lua += &format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n"),
-            _ => lua += &script(FROM_THE_BEGINNING),
+            [key] if !once => lua += &format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n"),
+            keys => {
+                let script = KEYS.replace("{{keys}}", &format!("\"{}\"", keys.join("\",\"")));
+                let script = script.replace("{{reserve}}", &RESERVE.min(keys.len()).to_string());
+                lua += &script.replace("{{once}}", if once { "true" } else { "false" });
+            }
         }
         if self.body != RequestBody::None {
             lua += "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n";
             lua += &format!("wrk.body = [==[{}]==]\n", self.body());
         }
-        lua
+        lua + DONE
     }
 
     /// The bytes of one request, with the same fields as the script's.
@@ -202,12 +187,15 @@ mod tests {
     fn a_script_has_each_key_once() {
         let keys = ["k1", "k2"].map(str::to_owned);
         let lua = BenchRequest::KEYED.lua(&keys, false);
-        assert!(lua.contains("{\"k1\",\"k2\"}") && lua.contains("request = function"), "{lua}");
+        assert!(["{ \"k1\",\"k2\" }", "if false and at"].iter().all(|part| lua.contains(part)), "{lua}");
         let one = BenchRequest::KEYED.lua(&keys[..1], false);
-        assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
-        assert_eq!(BenchRequest::PLAIN.lua(&keys, false), "");
+        assert_eq!(one, format!("wrk.headers[\"Authorization\"] = \"Bearer k1\"\n{DONE}"));
+        assert_eq!(BenchRequest::PLAIN.lua(&keys, false), DONE);
         let once = BenchRequest::TOKEN.lua(&keys, true);
-        assert!(["{\"k1\",\"k2\"}", "#requests - 2 ", ":stop()"].iter().all(|part| once.contains(part)), "{once}");
+        assert!(
+            ["{ \"k1\",\"k2\" }", "if true and at >= #requests - 2 "].iter().all(|part| once.contains(part)),
+            "{once}"
+        );
     }
 
     #[test]

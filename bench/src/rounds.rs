@@ -1,23 +1,23 @@
 //! Interleaved runs of the sides of a row, and the processor time of each.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
 
 use crate::client::Loader;
-use crate::counts::drained;
+use crate::counts::{drained, metric};
 use crate::load::{Generators, Load, LoadKind, LoadRun};
+use crate::plan::Progress;
 use crate::process::CpuTime;
 use crate::product::WORKER_THREADS;
 use crate::protocols::check_call;
-use crate::proxies::Listener;
 use crate::request::{Credential, RequestBody};
-use crate::rows::{Progress, Row, RowKind, TOKENS_A_RUN};
-use crate::sides::{LogCheck, Side, SideKeys};
+use crate::rows::{Row, RowKind, TOKENS_A_RUN};
+use crate::sides::Side;
 use crate::stats::MedianInterval;
 use crate::tokens::TokenIssuer;
 
@@ -43,11 +43,11 @@ pub(crate) struct Rounds<'a> {
 pub(crate) struct Recorder {
     file: File,
     pub(crate) path: PathBuf,
-    pub(crate) progress: Progress,
+    progress: RefCell<Progress>,
 }
 
 /// The unit of a cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CostUnit {
     /// One complete request and response.
     Request,
@@ -57,7 +57,7 @@ pub(crate) enum CostUnit {
 }
 
 /// A part of the processor time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CpuShare {
     Total,
     User,
@@ -93,12 +93,17 @@ impl Recorder {
         let path = dir.join("runs.csv");
         let mut file = File::create(&path)?;
         writeln!(file, "{COLUMNS}")?;
-        Ok(Self { file, path, progress })
+        Ok(Self { file, path, progress: RefCell::new(progress) })
     }
 
     /// Appends a run; `place` is its position within the round.
-    pub(crate) fn append(&mut self, place: &str, run: &SideRun, unit: CostUnit) -> anyhow::Result<()> {
-        Ok(writeln!(self.file, "{place},{}", line(run, unit))?)
+    pub(crate) fn append(&self, place: &str, run: &SideRun, unit: CostUnit) -> anyhow::Result<()> {
+        Ok(writeln!(&self.file, "{place},{}", line(run, unit))?)
+    }
+
+    /// Prints a finished step; `estimate` is its estimated duration.
+    pub(crate) fn step(&self, estimate: Duration, what: &str) {
+        self.progress.borrow_mut().step(estimate, what);
     }
 }
 
@@ -116,7 +121,7 @@ impl Rounds<'_> {
         row: &Row,
         sides: &[Side<'_>],
         round: Duration,
-        recorder: &mut Recorder,
+        recorder: &Recorder,
     ) -> anyhow::Result<RowRuns> {
         let ((warm, seconds), unit) = (row.seconds(self.seconds), unit(row, sides).await?);
         let names = sides.iter().map(|side| side.name).collect();
@@ -124,45 +129,49 @@ impl Rounds<'_> {
         for side in sides {
             runs.failed += self.run(row, side, warm).await?.load.failed;
         }
-        for (number, order) in (0..self.pairs).zip(orders(sides.len()).iter().cycle()) {
-            let mut measured = vec![SideRun::default(); sides.len()];
-            for (place, at) in order.iter().enumerate() {
-                let (side, slot) = sides.get(*at).zip(measured.get_mut(*at)).context("internal error: no such side")?;
-                if self.warm_each > 0 {
-                    runs.failed += self.run(row, side, self.warm_each).await?.load.failed;
-                }
-                let run = self.run(row, side, seconds).await?;
-                recorder.append(&format!("{},{number},{place},{}", row.name, side.name), &run, unit)?;
-                let output = format!("{}-{number:02}-{}.txt", row.name, side.name.replace([' ', ','], "-"));
-                std::fs::write(self.out.join(output), &run.load.raw)?;
-                runs.failed += run.load.failed;
-                *slot = run;
+        let measure = async |number, place, at: usize| {
+            let side = sides.get(at).context("internal error: no such side")?;
+            let mut failed = 0;
+            if self.warm_each > 0 {
+                failed += self.run(row, side, self.warm_each).await?.load.failed;
             }
-            runs.rounds.push(measured);
-            let done = format!("{} {}/{}: {}", row.name, number + 1, self.pairs, runs.last());
-            recorder.progress.step(round, &done);
+            let run = self.run(row, side, seconds).await?;
+            recorder.append(&format!("{},{number},{place},{}", row.name, side.name), &run, unit)?;
+            let output = format!("{}-{number:02}-{}.txt", row.name, side.name.replace([' ', ','], "-"));
+            std::fs::write(self.out.join(output), &run.load.raw)?;
+            Ok((failed + run.load.failed, run))
+        };
+        let done = |number: u32, measured: &[(u64, SideRun)]| {
+            let text = format!("{} {}/{}: {}", row.name, number + 1, self.pairs, last(&runs.names, measured, unit));
+            recorder.step(round, &text);
+        };
+        let rounds = interleaved(self.pairs, sides.len(), measure, done).await?;
+        for measured in rounds {
+            runs.failed += measured.iter().map(|(failed, _)| failed).sum::<u64>();
+            runs.rounds.push(measured.into_iter().map(|(_, run)| run).collect());
         }
         Ok(runs)
     }
 
     /// One run of a side. The time of Tollgate includes the drain of the spool.
     async fn run(&self, row: &Row, side: &Side<'_>, seconds: u64) -> anyhow::Result<SideRun> {
-        let signed;
-        let once = matches!(side.keys, SideKeys::NewTokens);
-        let keys = match (&side.keys, self.issuer) {
-            _ if side.request.credential == Credential::None => &[],
-            (SideKeys::Listed(keys), _) => keys.as_slice(),
-            (SideKeys::NewTokens, issuer) => {
-                signed = issuer.context("internal error: no issuer")?.tokens(TOKENS_A_RUN)?;
-                signed.as_slice()
-            }
+        let once = side.has_new_tokens;
+        let signed = match (once, self.issuer) {
+            (false, _) => Vec::new(),
+            (true, issuer) => issuer.context("internal error: no issuer")?.tokens(TOKENS_A_RUN)?,
         };
-        let (counted, account) = (side.counted(), side.account());
+        let keys = match side.request.credential {
+            Credential::None => &[],
+            Credential::Key | Credential::Token if once => &*signed,
+            Credential::Key | Credential::Token => &*side.keys,
+        };
+        let (counted, account) = (side.counted.as_deref(), &side.account);
         let (mut reached, mut dropped) = (0, 0);
         if let Some(counted) = counted {
             reached = counted.reached().await?;
             if side.log.is_some() {
-                dropped = LogCheck::begin(&counted.product).await?;
+                File::options().write(true).open(&counted.product.log)?.set_len(0)?;
+                dropped = metric(&counted.product, "tollgate_log_lines_dropped_total").await?;
             }
         }
         let database = || side.database.map_or(Ok(0), |database| Ok::<_, anyhow::Error>(database.cpu_micros()?.1));
@@ -180,13 +189,11 @@ impl Rounds<'_> {
         let database_micros = database()?.saturating_sub(database_before);
         if let Some(counted) = counted {
             let reached = counted.reached().await? - reached;
-            let is_cached = row.listener == Listener::Cached;
+            let is_cached = row.listener == "cached";
             ensure!(!is_cached || reached == 0, "{reached} requests have reached the backend");
             let forwarded = if is_cached { load.requests } else { reached };
-            counted.add(forwarded, side.has_counted_key(), row.load.open(self.generators.connections));
-            if let Some(log) = &side.log {
-                log.end(&counted.product, load.requests, dropped).await.context(side.name)?;
-            }
+            side.count(forwarded, row.load.open(self.generators.connections));
+            side.check_lines(load.requests, dropped).await.context(side.name)?;
         }
         let workers = (counted.is_some() && workers.total_micros > 0).then_some(workers);
         Ok(SideRun { load, cpu, workers, database_micros })
@@ -197,23 +204,21 @@ impl Rounds<'_> {
 async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
     let mut bodies = Vec::new();
     for side in sides.iter().filter(|_| matches!(row.kind, RowKind::Proxies(..))) {
-        let (SideKeys::Listed(keys), request) = (&side.keys, &side.request) else { continue };
+        let request = &side.request;
         match (row.load, request.body) {
             (LoadKind::Wrk, _) if request.scheme == "http" => {}
             (_, RequestBody::Message) => {
                 check_call(side.address, request).await.context(side.name)?;
-                side.counted().into_iter().for_each(|counted| counted.add(1, false, 0));
+                side.count(1, 0);
                 continue;
             }
             // The load compares each echo. Other requests are those of a row over HTTP/1.1 without TLS.
             _ => continue,
         }
-        let mut loader = Loader::connect(side.address, keys.first().map(String::as_str)).await?;
+        let mut loader = Loader::connect(side.address, side.key()).await?;
         let response = loader.send(request.method(), request.path, &request.body()).await?;
         ensure!(response.status == 200, "{}, {}: {} {:?}", side.name, request.path, response.status, response.body);
-        if let Some(counted) = side.counted() {
-            counted.add(1, side.has_counted_key(), 0);
-        }
+        side.count(1, 0);
         bodies.push(String::from_utf8_lossy(&response.body).into_owned());
     }
     let is_equal = bodies.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
@@ -241,16 +246,16 @@ impl RowRuns {
     pub(crate) fn ratio(&self, [of, to]: [usize; 2], share: CpuShare) -> Option<MedianInterval> {
         self.median(|round| self.cost(round, of, share) / self.cost(round, to, share))
     }
+}
 
-    fn last(&self) -> String {
-        let side = |(name, run): (&&str, &SideRun)| {
-            let [total, user] = [CpuShare::Total, CpuShare::User].map(|share| run.share(share, self.unit));
-            let failed = if run.load.failed > 0 { format!(", {} failed", run.load.failed) } else { String::new() };
-            format!("{name} {total:.2} µs (user {user:.2}{failed})")
-        };
-        let sides = self.rounds.last().into_iter().flat_map(|round| self.names.iter().zip(round).map(side));
-        sides.collect::<Vec<_>>().join(" | ")
-    }
+/// The text of the runs of a round.
+fn last(names: &[&str], round: &[(u64, SideRun)], unit: CostUnit) -> String {
+    let side = |(name, (failed, run)): (&&str, &(u64, SideRun))| {
+        let [total, user] = [CpuShare::Total, CpuShare::User].map(|share| run.share(share, unit));
+        let failed = if *failed > 0 { format!(", {failed} failed") } else { String::new() };
+        format!("{name} {total:.2} µs (user {user:.2}{failed})")
+    };
+    names.iter().zip(round).map(side).collect::<Vec<_>>().join(" | ")
 }
 
 impl SideRun {
@@ -281,9 +286,29 @@ pub(crate) fn per(micros: u64, units: u64) -> f64 {
     if units == 0 { f64::NAN } else { micros as f64 / units as f64 }
 }
 
+/// Runs each of `count` sides once in each round, in balanced orders. `run` gets the number of the round, the place in it,
+/// and the side; `done` gets the runs of a round.
+pub(crate) async fn interleaved<T: Clone + Default>(
+    rounds: u32,
+    count: usize,
+    run: impl AsyncFn(u32, usize, usize) -> anyhow::Result<T>,
+    done: impl Fn(u32, &[T]),
+) -> anyhow::Result<Vec<Vec<T>>> {
+    let mut measured = Vec::new();
+    for (number, order) in (0..rounds).zip(orders(count).iter().cycle()) {
+        let mut round = vec![T::default(); count];
+        for (place, at) in order.iter().enumerate() {
+            *round.get_mut(*at).context("internal error: no such side")? = run(number, place, *at).await?;
+        }
+        done(number, &round);
+        measured.push(round);
+    }
+    Ok(measured)
+}
+
 /// Returns the orders of `count` sides, which rounds use in turn. Over all orders, each side runs equally often at each
 /// place and equally often after each other side (a Latin square of Williams).
-pub(crate) fn orders(count: usize) -> Vec<Vec<usize>> {
+fn orders(count: usize) -> Vec<Vec<usize>> {
     // 0, 1, n - 1, 2, n - 2, …: the distances between neighbours differ.
     let place = |nth: usize| if nth % 2 == 1 { nth.div_ceil(2) } else { count - nth / 2 };
     let mut orders: Vec<Vec<usize>> = Vec::new();

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// The probability that the interval may miss the true median.
 const MISS_MAX: f64 = 0.05;
 
@@ -12,7 +10,7 @@ const MISS_MAX: f64 = 0.05;
 pub(crate) const METHOD: &str = "the median of the rounds, and its 95% interval by order statistics";
 
 /// A median and its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct MedianInterval {
     pub(crate) median: f64,
     pub(crate) low: f64,
@@ -32,18 +30,12 @@ impl MedianInterval {
         let (lower, upper) = (at(count.checked_sub(1)? / 2)?, at(count / 2)?);
         Some(Self { median: f64::midpoint(lower, upper), low: at(skipped)?, high: at(count - 1 - skipped)? })
     }
-}
 
-impl MedianInterval {
     /// The text for the report, with an interval unless all values are equal.
     pub(crate) fn text(self, decimals: usize) -> String {
         let Self { median, low, high } = self;
         let interval = if low < high { format!(" ({low:.decimals$} to {high:.decimals$})") } else { String::new() };
         format!("{median:.decimals$}{interval}")
-    }
-
-    pub(crate) fn scaled(self, factor: f64) -> Self {
-        Self { median: self.median * factor, low: self.low * factor, high: self.high * factor }
     }
 }
 
@@ -69,23 +61,10 @@ const fn float(count: usize) -> f64 {
 }
 
 /// The maximum of a figure. `must` is required, `aim` is intended.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Target {
     pub(crate) must: Option<f64>,
     pub(crate) aim: Option<f64>,
-}
-
-/// Whether a figure meets its target. The whole interval decides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) enum Verdict {
-    /// The figure has no target.
-    None,
-    AimMet,
-    Met,
-    /// The interval contains the target.
-    Uncertain,
-    /// The median exceeds the target by this share of it.
-    Missed(f64),
 }
 
 impl Target {
@@ -99,47 +78,22 @@ impl Target {
         Self { aim: Some(aim), ..self }
     }
 
-    /// The verdict on a figure. Without `must`, the aim decides.
-    pub(crate) fn judge(self, figure: MedianInterval) -> Verdict {
-        let MedianInterval { median, low, high } = figure;
-        let Some(required) = self.must.or(self.aim) else { return Verdict::None };
-        if self.aim.is_some_and(|aim| high <= aim) {
-            Verdict::AimMet
-        } else if high <= required {
-            Verdict::Met
-        } else if low <= required {
-            Verdict::Uncertain
-        } else {
-            Verdict::Missed(median / required - 1.0)
-        }
-    }
-}
-
-impl Target {
     /// The cells of a table: `must` and `aim`.
     pub(crate) fn cells(self) -> [String; 2] {
         [self.must, self.aim].map(|maximum| maximum.map(|maximum| maximum.to_string()).unwrap_or_default())
     }
 
-    /// The text of the verdict for the report; small measurements are not results.
+    /// Whether a figure meets the target; the whole interval decides. Without `must`, the aim does. Small measurements are
+    /// not results.
     pub(crate) fn verdict(self, figure: Option<MedianInterval>, is_result: bool) -> String {
+        let Some(required) = self.must.or(self.aim) else { return String::new() };
         match figure {
-            _ if self == Self::NONE => String::new(),
             _ if !is_result => String::from("no result"),
             None => String::from("not measured"),
-            Some(figure) => self.judge(figure).to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => Ok(()),
-            Self::AimMet => f.write_str("met, also the aim"),
-            Self::Met => f.write_str("met"),
-            Self::Uncertain => f.write_str("uncertain"),
-            Self::Missed(share) => write!(f, "missed by {:.0}%", share * 100.0),
+            Some(figure) if self.aim.is_some_and(|aim| figure.high <= aim) => String::from("met, also the aim"),
+            Some(figure) if figure.high <= required => String::from("met"),
+            Some(figure) if figure.low <= required => String::from("uncertain"),
+            Some(figure) => format!("missed by {:.0}%", (figure.median / required - 1.0) * 100.0),
         }
     }
 }
@@ -173,11 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_are_in_the_middle() {
-        let median = |values: &[f64]| MedianInterval::of(values.to_vec()).unwrap().median;
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
-        assert!((median(&[4.0, 1.0, 3.0, 2.0]) - 2.5).abs() < 1e-12);
-        assert!((median(&[7.0]) - 7.0).abs() < 1e-12);
+    fn medians_are_in_the_middle_of_finite_values() {
+        let median = |values: &[f64]| MedianInterval::of(values.to_vec()).map(|found| found.median);
+        assert_eq!(
+            [&[3.0, 1.0, 2.0][..], &[4.0, 1.0, 3.0, 2.0], &[7.0]].map(median),
+            [Some(2.0), Some(2.5), Some(7.0)]
+        );
+        assert_eq!([&[][..], &[1.0, f64::INFINITY], &[1.0, f64::NAN]].map(median), [None; 3]);
     }
 
     #[test]
@@ -191,32 +147,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_not_finite_values_have_no_median() {
-        assert_eq!(MedianInterval::of(Vec::new()), None);
-        assert_eq!(MedianInterval::of(vec![1.0, f64::INFINITY]), None);
-        assert_eq!(MedianInterval::of(vec![1.0, f64::NAN]), None);
-    }
-
-    #[test]
     fn the_whole_interval_decides() {
-        let target = Target::must(1.0).aiming(0.5);
-        let check = |low: f64, median: f64, high: f64, expected: &str| {
-            assert_eq!(target.judge(MedianInterval { median, low, high }).to_string(), expected);
-        };
-        check(0.3, 0.4, 0.5, "met, also the aim");
-        check(0.3, 0.4, 0.6, "met");
-        check(0.8, 0.9, 1.0, "met");
-        check(0.8, 0.9, 1.1, "uncertain");
-        check(1.0, 1.1, 1.2, "uncertain");
-        check(1.1, 1.22, 1.3, "missed by 22%");
-    }
-
-    #[test]
-    fn an_aim_alone_decides_and_no_target_has_no_verdict() {
-        let figure = MedianInterval { median: 0.9, low: 0.8, high: 1.0 };
-        assert_eq!(Target::NONE.aiming(0.5).judge(figure), Verdict::Missed(0.9 / 0.5 - 1.0));
-        assert_eq!(Target::NONE.aiming(1.0).judge(figure), Verdict::AimMet);
-        assert_eq!(Target::NONE.judge(figure), Verdict::None);
+        let (both, aim) = (Target::must(1.0).aiming(0.5), Target::NONE.aiming(1.0));
+        for (target, low, median, high, expected) in [
+            (both, 0.3, 0.4, 0.5, "met, also the aim"),
+            (both, 0.3, 0.4, 0.6, "met"),
+            (both, 0.8, 0.9, 1.0, "met"),
+            (both, 0.8, 0.9, 1.1, "uncertain"),
+            (both, 1.0, 1.1, 1.2, "uncertain"),
+            (both, 1.1, 1.22, 1.3, "missed by 22%"),
+            (aim, 1.6, 1.8, 2.0, "missed by 80%"),
+            (aim, 0.8, 0.9, 1.0, "met, also the aim"),
+            (Target::NONE, 0.8, 0.9, 1.0, ""),
+        ] {
+            assert_eq!(target.verdict(Some(MedianInterval { median, low, high }), true), expected);
+        }
+        assert_eq!(
+            (both.verdict(None, true).as_str(), both.verdict(None, false).as_str()),
+            ("not measured", "no result")
+        );
     }
 
     #[test]

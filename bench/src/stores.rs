@@ -1,18 +1,22 @@
 //! `stores` and `leases`: two Tollgates in interleaved runs, which differ in their database or in the budgets of their users.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 
 use crate::counts::metric;
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::load::Generators;
 use crate::people;
-use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, ProductStart};
+use crate::plan::{Progress, SizeFlags};
+use crate::product::{LIMITED, MockProcess, PLAN, ProductStart, RATE_LIMITED, ServerConfig};
 use crate::rounds::{CpuShare, Recorder, Rounds, RowRuns, SideRun, per};
-use crate::rows::{Progress, ROWS};
-use crate::run::{PlaceFlags, out_dir};
-use crate::sides::{CountedProduct, Side, SideKeys};
+use crate::rows::Row;
+use crate::run::out_dir;
+use crate::sides::{CountedProduct, Side};
 use crate::stats::{METHOD, MedianInterval};
-use crate::tools::{BenchTool, ToolPaths};
+use crate::tools::ToolPaths;
 
 /// The maximum ratio of the workers' time on PostgreSQL to that on SQLite.
 const STORES_TARGET: f64 = 1.10;
@@ -21,23 +25,6 @@ const LEASES_TARGET: f64 = 1.03;
 /// The warm-up before each run: clients receive their leases, and those of the other side return two seconds after the
 /// last call.
 const LEASES_WARM_SECONDS: u64 = 3;
-/// A rate limit, without quota or budget.
-const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 2000000000", budgets: "" };
-
-#[derive(clap::Args, Clone)]
-pub(crate) struct PairFlags {
-    /// Interleaved pairs of runs
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
-    pairs: u32,
-    /// Duration of a run in seconds
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: u64,
-    /// Number of connections of wrk
-    #[arg(long, default_value_t = 64)]
-    connections: u32,
-    #[command(flatten)]
-    places: PlaceFlags,
-}
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct LeasesFlags {
@@ -45,42 +32,43 @@ pub(crate) struct LeasesFlags {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
     #[command(flatten)]
-    pairs: PairFlags,
+    size: SizeFlags,
 }
 
-/// A side of a comparison: its name, whether its store is PostgreSQL, and its limits.
-type PairSetting = (&'static str, DatabaseKind, LimitSettings);
+/// A side of a comparison: its name, whether its store is PostgreSQL, and the limits of its plan.
+type PairSetting = (&'static str, DatabaseKind, &'static str);
 
 /// Compares an LLM call on SQLite and PostgreSQL. A failed request is an error.
-pub(crate) async fn stores(flags: PairFlags) -> anyhow::Result<bool> {
+pub(crate) async fn stores(flags: SizeFlags) -> anyhow::Result<bool> {
     let sides = [("sqlite", DatabaseKind::Sqlite, LIMITED), ("postgres", DatabaseKind::Postgres, LIMITED)];
     compare(&flags, sides, None, &["llm"]).await
 }
 
 /// Compares users with leased quotas and users without quotas on PostgreSQL. A failed request is an error.
 pub(crate) async fn leases(flags: LeasesFlags) -> anyhow::Result<bool> {
-    let sides = [("free", DatabaseKind::Postgres, RATE), ("lent", DatabaseKind::Postgres, LIMITED)];
-    compare(&flags.pairs, sides, Some(flags.users), &["keyed", "llm"]).await
+    let sides = [("free", DatabaseKind::Postgres, RATE_LIMITED), ("lent", DatabaseKind::Postgres, LIMITED)];
+    compare(&flags.size, sides, Some(flags.users), &["keyed", "llm"]).await
 }
 
 /// Runs the measurements and prints them; `users` is the number of callers if budgets are compared.
 async fn compare(
-    flags: &PairFlags,
+    flags: &SizeFlags,
     settings: [PairSetting; 2],
     users: Option<u32>,
     rows: &[&str],
 ) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(&[BenchTool::Wrk], flags.places.profile_dir.as_deref())?;
-    let (out, dir) = (out_dir(&flags.places.out)?, tempfile::tempdir()?);
+    let SizeFlags { pairs, seconds, connections, ref places } = *flags;
+    let tools = ToolPaths::find(&["wrk"], places.profile_dir.as_deref())?;
+    let (out, dir) = (out_dir(&places.out)?, tempfile::tempdir()?);
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let (mut databases, mut counted) = (Vec::new(), Vec::new());
-    for (name, kind, limits) in settings {
+    for (name, kind, plan) in settings {
         let database = BenchDatabase::create(kind).await?;
         println!("{name}: {}", database.describe());
         // SQLite's file is in the data folder.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
-        let url = database.url.as_ref();
-        let start = ProductStart { url, limits, ..ProductStart::new(&tools.tollgate, &data, &out, name) };
+        let (url, config) = (database.url.as_ref(), ServerConfig { plan, ..ServerConfig::default() });
+        let start = ProductStart { url, config, ..ProductStart::new(&tools.tollgate, &data, &out, name) };
         let product = start.run(mock.address).await.context(name)?;
         let mut keys = vec![product.key.clone()];
         if let Some(users) = users {
@@ -91,33 +79,28 @@ async fn compare(
         counted.push((name, CountedProduct::new(product, vec![mock.address]).await?, keys));
         databases.push(database);
     }
-    let generators =
-        Generators { wrk: tools.path(BenchTool::Wrk)?, h2load: None, dir: dir.path(), connections: flags.connections };
-    let (pairs, seconds) = (flags.pairs, flags.seconds);
+    let generators = Generators { wrk: tools.path("wrk")?, h2load: None, dir: dir.path(), connections };
     let warm_each = if users.is_some() { LEASES_WARM_SECONDS } else { 0 };
     let rounds = Rounds { generators, issuer: None, out: &out, pairs, seconds, warm_each };
-    let round = std::time::Duration::from_secs((seconds + warm_each) * 2);
-    let mut recorder = Recorder::create(&out, Progress::begin(round * pairs * u32::try_from(rows.len())?))?;
-    for row in ROWS.into_iter().filter(|row| rows.contains(&row.name)) {
-        let side = |((name, counted, keys), database): (&(&'static str, _, Vec<String>), _)| {
-            let side = Side::tollgate(name, std::rc::Rc::clone(counted), row.request);
-            Side { keys: SideKeys::Listed(keys.clone()), database: Some(database), ..side }
-        };
-        let sides: Vec<Side<'_>> = counted.iter().zip(&databases).map(side).collect();
-        let runs = rounds.measure(&row, &sides, round, &mut recorder).await?;
+    let round = Duration::from_secs((seconds + warm_each) * 2);
+    let recorder = Recorder::create(&out, Progress::begin(round * pairs * u32::try_from(rows.len())?))?;
+    for row in rows.iter().filter_map(|name| Row::of(name)) {
+        let sides = counted.iter().zip(&databases).map(|((name, counted, keys), database)| {
+            let mut side = Side::tollgate(name, Rc::clone(counted), row.request);
+            (side.keys, side.database) = (keys.clone(), Some(database));
+            side
+        });
+        let runs = rounds.measure(&row, &sides.collect::<Vec<_>>(), round, &recorder).await?;
         ensure!(runs.failed == 0, "{} requests failed", runs.failed);
         let names: Vec<&str> = runs.names.iter().rev().copied().collect();
         println!("{}, {}: {pairs} pairs of {seconds} s; {METHOD}", row.what, names.join(" to "));
         print_ratios(&runs, users.is_some(), seconds)?;
     }
     for (name, counted, _) in counted.iter().filter(|_| users.is_some()) {
-        let (ticks, waits) = (
-            metric(&counted.product, "tollgate_lease_ticks_total").await?,
-            metric(&counted.product, "tollgate_lease_waits_total").await?,
-        );
+        let ticks = metric(&counted.product, "tollgate_lease_ticks_total").await?;
+        let waits = metric(&counted.product, "tollgate_lease_waits_total").await?;
         println!("{name}: {ticks} lease ticks, {waits} waits");
-        let is_lent = *name == "lent";
-        ensure!(if is_lent { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
+        ensure!(if *name == "lent" { ticks > 0 } else { waits == 0 }, "{name}: {ticks} lease ticks, {waits} waits");
     }
     println!("Raw output: {}", out.display());
     Ok(true)
@@ -146,17 +129,4 @@ fn print_ratio(what: &str, ratio: Option<MedianInterval>, target: Option<f64>) -
     });
     println!("  {what}: {}{verdict}", ratio.text(3));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::product::ServerVariant;
-    use crate::product::tests::check_variant;
-
-    #[test]
-    fn the_limits_of_all_sides_are_valid() {
-        check_variant(RATE, ServerVariant::Usual);
-        check_variant(LIMITED, ServerVariant::Usual);
-    }
 }
