@@ -76,17 +76,17 @@ impl ApiRule {
 }
 
 impl ReferenceRule for ApiRule {
-    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), Problem> {
+    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Option<Problem> {
         if self.is_accepted(at, key) {
-            return Ok(());
+            return None;
         }
         // A path may contain variables, which are replaced before the file is opened.
         let file = || text.strip_prefix("file:").map_or(Ok(()), |path| self.file(&folder.join(path)));
-        self.variables(text).and_then(|()| file()).map_err(|refusal| refusal.problem(at, key))
+        self.variables(text).and_then(|()| file()).err().map(|refusal| refusal.problem(at, key))
     }
 
-    fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), Problem> {
-        if self.is_accepted(at, key) { Ok(()) } else { self.file(path).map_err(|refusal| refusal.problem(at, key)) }
+    fn check_file(&self, at: At, key: &str, path: &Path) -> Option<Problem> {
+        if self.is_accepted(at, key) { None } else { self.file(path).err().map(|refusal| refusal.problem(at, key)) }
     }
 
     /// Whether the value was accepted before, or is a setting from a variable.

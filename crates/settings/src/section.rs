@@ -259,7 +259,7 @@ impl<'a> SettingsReader<'a> {
             self.named.borrow_mut().insert(name.to_owned());
             self.environment.get(name).map(str::to_owned)
         };
-        if let Some(Err(refused)) = self.rule.as_ref().map(|rule| rule.check_text(node.at, path, text, &self.folder)) {
+        if let Some(refused) = self.rule.as_ref().and_then(|rule| rule.check_text(node.at, path, text, &self.folder)) {
             self.report(refused);
             return None;
         }

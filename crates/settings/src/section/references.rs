@@ -7,17 +7,11 @@ use crate::error::{At, Problem};
 
 /// A rule for the references of a text: which files and variables its values may name.
 pub trait ReferenceRule {
-    /// Checks the references of a single value at `key`; relative paths begin at `folder`.
-    ///
-    /// # Errors
-    /// Returns the problem of a value that may not have its references.
-    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Result<(), Problem>;
+    /// Returns the problem of a single value at `key` that may not have its references; relative paths begin at `folder`.
+    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Option<Problem>;
 
-    /// Checks a file that the value at `key` names by its path.
-    ///
-    /// # Errors
-    /// Returns the problem of a value that may not name this file.
-    fn check_file(&self, at: At, key: &str, path: &Path) -> Result<(), Problem>;
+    /// Returns the problem of a value at `key` that may not name this file by its path.
+    fn check_file(&self, at: At, key: &str, path: &Path) -> Option<Problem>;
 
     /// Whether the rule does not apply to the value at `key`.
     fn is_accepted(&self, at: At, key: &str) -> bool;
@@ -63,9 +57,9 @@ impl SettingsReader<'_> {
     /// the API may not name it, which is reported.
     pub fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
         let path = self.folder.join(path);
-        match self.rule.as_ref().map(|rule| rule.check_file(at, key, &path)) {
-            None | Some(Ok(())) => Some(path),
-            Some(Err(refused)) => {
+        match self.rule.as_ref().and_then(|rule| rule.check_file(at, key, &path)) {
+            None => Some(path),
+            Some(refused) => {
                 self.report(refused);
                 None
             }
