@@ -139,6 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_goes_back_repeats_no_id() {
+        let start = Timestamp(1_700_000_000_000_000);
+        let clock = Clock::manual(start);
+        let mut ids = Ids::new(clock.clone());
+        let mut created = std::collections::HashSet::new();
+        for round in 0..1_000 {
+            clock.jump(Timestamp(start.0 - round % 3 * 1_000));
+            created.insert(ids.next_uuid());
+        }
+        assert_eq!(created.len(), 1_000);
+    }
+
+    #[test]
     fn two_sources_create_different_ids_at_one_time() {
         let clock = Clock::manual(Timestamp(1_700_000_000_000_000));
         let mut sources = [Ids::new(clock.clone()), Ids::new(clock)];

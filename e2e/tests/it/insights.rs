@@ -4,4 +4,5 @@ mod days;
 mod examples;
 mod labels;
 mod live;
+mod nodes;
 mod redis;

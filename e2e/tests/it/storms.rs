@@ -8,7 +8,7 @@ mod fallback;
 mod fleet;
 mod full;
 mod midnight;
-mod noon;
+pub(crate) mod noon;
 mod nth;
 mod power;
 mod rounds;

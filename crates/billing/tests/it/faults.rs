@@ -48,9 +48,7 @@ struct Figures {
 
 impl Faults {
     fn install(shop: &Shop) -> Self {
-        let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
-        let mut files = std::fs::read_dir(shop.folder()).unwrap().map(|entry| entry.unwrap().path());
-        let faults = Self(Connection::open(files.find(is_sqlite).unwrap()).unwrap());
+        let faults = Self(database(shop));
         faults.after(i64::MAX);
         for table in TABLES {
             faults.0.execute_batch(&include_str!("faults.sql").replace("{table}", table)).unwrap();
@@ -83,6 +81,13 @@ impl Faults {
         }
         panic!("the change never succeeded");
     }
+}
+
+/// Opens the SQLite file of a shop.
+fn database(shop: &Shop) -> Connection {
+    let is_sqlite = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"));
+    let mut files = std::fs::read_dir(shop.folder()).unwrap().map(|entry| entry.unwrap().path());
+    Connection::open(files.find(is_sqlite).unwrap()).unwrap()
 }
 
 async fn figures(shop: &Shop, user: UserId) -> Figures {
@@ -167,4 +172,29 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
     let expected = ["CN-2026-000001", "INV-2026-000001", "INV-2026-000002", "INV-2027-000001"];
     assert!(numbers.iter().eq(expected), "{numbers:?}");
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+}
+
+/// Only a spent credit note leaves an invoice due that should be void.
+#[tokio::test]
+async fn nothing_changes_while_the_open_invoice_of_an_upgrade_cannot_be_voided() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let first = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let database = database(&shop);
+    database.execute_batch(include_str!("fault_of_void.sql")).unwrap();
+    let before = figures(&shop, ada).await;
+    for result in [
+        shop.books.change(BY, ada, "annual").await.map(drop),
+        shop.books.change(BY, ada, "free").await.map(drop),
+        shop.books.cancel(BY, ada, CancelAt::Now).await.map(drop),
+    ] {
+        assert!(matches!(result, Err(BillingError::Database(_))), "{result:?}");
+    }
+    assert_eq!(figures(&shop, ada).await, before);
+    shop.agrees().await;
+
+    database.execute_batch("DROP TRIGGER fault_of_void").unwrap();
+    let second = shop.books.change(BY, ada, "annual").await.unwrap().unwrap();
+    assert_eq!((shop.invoice(first).await.state.as_str(), shop.invoice(second).await.state.as_str()), ("void", "open"));
+    shop.agrees().await;
 }

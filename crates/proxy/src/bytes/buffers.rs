@@ -24,11 +24,11 @@ impl Buffers {
         self.received.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Keeps a buffer for the next reader.
+    /// Keeps a buffer for the next reader. The memory before the buffer, whose bytes were split off, counts as well.
     pub(crate) fn give_back(&self, mut buffer: BytesMut) {
         let mut unused = self.received.borrow_mut();
-        if unused.len() < BUFFERS_MAX && buffer.capacity() <= KEPT_BYTES_MAX {
-            buffer.clear();
+        buffer.clear();
+        if unused.len() < BUFFERS_MAX && !buffer.try_reclaim(KEPT_BYTES_MAX + 1) {
             unused.push(buffer);
         }
     }
@@ -45,5 +45,37 @@ impl Buffers {
             queue.clear();
             unused.push(queue);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_a_large_head_has_filled_is_freed() {
+        let buffers = Buffers::default();
+        for (capacity, head, is_kept) in [
+            (8 * 1024, 200, true),
+            (KEPT_BYTES_MAX, KEPT_BYTES_MAX - 100, true),
+            (KEPT_BYTES_MAX + 1, 0, false),
+            (64 * 1024, 200, false),
+            (64 * 1024, 63 * 1024, false),
+        ] {
+            let mut buffer = BytesMut::with_capacity(capacity);
+            buffer.resize(head, b'a');
+            drop(buffer.split_to(head).freeze());
+            buffers.give_back(buffer);
+            assert_eq!(buffers.received.borrow_mut().pop().is_some(), is_kept, "{head} of {capacity} bytes");
+        }
+    }
+
+    #[test]
+    fn few_buffers_are_kept() {
+        let buffers = Buffers::default();
+        for _ in 0..BUFFERS_MAX + 10 {
+            buffers.give_back(BytesMut::with_capacity(8 * 1024));
+        }
+        assert_eq!(buffers.received.borrow().len(), BUFFERS_MAX);
     }
 }

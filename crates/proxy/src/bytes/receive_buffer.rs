@@ -67,3 +67,27 @@ impl ReceiveBuffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_large_head_is_bounded_and_freed() {
+        let (buffers, mut received) = (Buffers::default(), ReceiveBuffer::default());
+        for head_bytes in [READ_BYTES_MAX, 50_000, 20_000] {
+            let head = vec![b'a'; head_bytes];
+            let (mut socket, mut cx) = (head.as_slice(), Context::from_waker(Waker::noop()));
+            while received.bytes.len() < head_bytes {
+                assert!(matches!(received.poll_read(&mut cx, &mut socket, &buffers), Poll::Ready(Ok(1..))));
+            }
+            assert!(received.bytes.capacity() <= 3 * READ_BYTES_MAX, "{}", received.bytes.capacity());
+            drop(received.bytes.split_to(head_bytes));
+            received.rest(&buffers);
+            assert_eq!((received.bytes.capacity(), received.read_bytes), (0, READ_BYTES_MIN));
+            assert_eq!(buffers.take().capacity(), 0, "after a head of {head_bytes} bytes");
+        }
+    }
+}

@@ -45,6 +45,11 @@ mod tests {
         let dates = DateCache::default();
         assert_eq!(at(&dates, 784_111_777_999_999), "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
         assert_eq!(at(&dates, 784_111_778_000_000), "date: Sun, 06 Nov 1994 08:49:38 GMT\r\n");
+        assert_eq!(
+            at(&dates, 784_111_777_000_000),
+            "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            "the clock has gone back"
+        );
         assert_eq!(at(&DateCache::default(), 0), "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
     }
 }

@@ -10,7 +10,7 @@ use e2e::setup::Folder;
 
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
-/// A shifted clock, and the PostgreSQL server that has it if the suite runs on PostgreSQL.
+/// A shifted clock, and the PostgreSQL server that has it if the store is PostgreSQL.
 pub(crate) struct Noon {
     pub(crate) shim: Shim,
     ahead: i64,
@@ -26,12 +26,21 @@ pub(crate) fn micros() -> i64 {
 
 impl Noon {
     pub(crate) async fn begin() -> Self {
+        Self::with_server(on_postgres()).await
+    }
+
+    /// Like [`Noon::begin`], with a PostgreSQL server even if the suite runs on SQLite: several nodes share it.
+    pub(crate) async fn begin_on_postgres() -> Self {
+        Self::with_server(true).await
+    }
+
+    async fn with_server(has_server: bool) -> Self {
         let shim = Shim::new();
         let now = micros();
         let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
         shim.set_ahead(ahead);
         // Leases compare the clocks of servers and of PostgreSQL.
-        let server = if on_postgres() { Some(PostgresServer::start_with(&shim.clock()).await) } else { None };
+        let server = if has_server { Some(PostgresServer::start_with(&shim.clock()).await) } else { None };
         Self { shim, ahead, server }
     }
 

@@ -122,6 +122,31 @@ async fn large_queries_are_refused_before_anything_is_read() {
     assert_eq!(refused["errors"][0]["message"], "a query calls at most 10 operations");
 }
 
+/// Data is at most six deep in the document, so the schema beside it is the deepest part of these queries.
+#[tokio::test]
+async fn a_query_beside_data_is_at_most_eight_deep_and_has_a_thousand_fields() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let deep = |depth: usize| {
+        let inner = depth - 5;
+        let of = format!("{}kind{}", "ofType {".repeat(inner), "}".repeat(inner));
+        format!("{{me {{user {{email}}}} __schema {{types {{fields {{type {{{of}}}}}}}}}}}")
+    };
+    let aliased = |count: usize| {
+        let aliases: Vec<String> = (0..count).map(|nth| format!("a{nth}: email")).collect();
+        format!("{{me {{user {{{}}}}}}}", aliases.join(" "))
+    };
+    let passed = ask(&world, &ada, &deep(8)).await;
+    assert!(passed["errors"].is_null() && passed["data"]["me"]["user"]["email"].is_string(), "{passed}");
+    let passed = ask(&world, &ada, &aliased(998)).await;
+    assert_eq!(passed["data"]["me"]["user"].as_object().map(serde_json::Map::len), Some(998), "{passed}");
+    for (query, reason) in [(deep(9), "too deep"), (aliased(999), "too complex"), (aliased(1_000), "too complex")] {
+        let refused = ask_with(&world, &[&ada.bearer()], &json!({"query": query})).await;
+        let message = refused.refuses(400, "bad_request");
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn tools_can_read_the_schema() {
     let world = World::start().await;
