@@ -91,11 +91,13 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
     let (request, keyed) = (BenchRequest { path: "/echo/api", ..BenchRequest::KEYED }, [product.key.clone()]);
     let load = Load { kind, request: &request, keys: &keyed, once: false, seconds: flags.seconds };
     let events = async || {
-        while flags.events > 0 {
+        if flags.events == 0 {
+            return std::future::pending().await;
+        }
+        loop {
             let run = generators.run(load, product.proxy).await?;
             ensure!(run.failed == 0, "{} requests to the proxy failed", run.failed);
         }
-        std::future::pending().await
     };
     tokio::select! {
         good = measure(&flags, product.control, keys) => good,

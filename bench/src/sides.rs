@@ -83,11 +83,11 @@ impl CountedProduct {
 }
 
 impl Side<'_> {
-    pub(crate) fn tollgate(name: &'static str, counted: Rc<CountedProduct>, request: BenchRequest) -> Self {
+    pub(crate) fn tollgate(name: &'static str, counted: &Rc<CountedProduct>, request: BenchRequest) -> Self {
         let Product { proxy, tls, ref key, ref group, .. } = counted.product;
         let address = if request.scheme == "https" { tls } else { proxy };
         let keys = if request.credential == Credential::None { Vec::new() } else { vec![key.clone()] };
-        let (account, counted) = (group.account.clone(), Some(Rc::clone(&counted)));
+        let (account, counted) = (group.account.clone(), Some(Rc::clone(counted)));
         let (has_new_tokens, database, log, _receiver) = (false, None, None, None);
         Self { name, account, counted, address, request, keys, has_new_tokens, database, log, _receiver }
     }
@@ -190,10 +190,10 @@ impl<'a> SideStart<'a> {
             None => of_first.clone(),
             Some(config) => self.counted(row, other, config, &backends).await?,
         };
-        let mut first = Side::tollgate(first, of_first, row.request);
-        let mut other = Side { _receiver: receiver, ..Side::tollgate(other, of_other.clone(), row.request) };
+        let mut first = Side::tollgate(first, &of_first, row.request);
+        let mut other = Side { _receiver: receiver, ..Side::tollgate(other, &of_other, row.request) };
         match pair {
-            PairKind::Rate => other = Side::tollgate(other.name, of_other, BenchRequest::KEYED),
+            PairKind::Rate => other = Side::tollgate(other.name, &of_other, BenchRequest::KEYED),
             PairKind::Keys => {
                 let store = BenchDatabase::kept(&self.dir.join(file_name(row, other.name)))?.open().await?;
                 other.keys = people::callers(&store, PLAN, KEYS).await?;
@@ -268,7 +268,7 @@ impl<'a> SideStart<'a> {
         } else {
             self.main.clone()
         };
-        let mut tollgate = Side::tollgate("tollgate", counted, row.request);
+        let mut tollgate = Side::tollgate("tollgate", &counted, row.request);
         if row.request.credential == Credential::Token {
             tollgate.keys = vec![self.issuer.token()?];
         }

@@ -86,7 +86,7 @@ async fn compare(
     let recorder = Recorder::create(&out, Progress::begin(round * pairs * u32::try_from(rows.len())?))?;
     for row in rows.iter().filter_map(|name| Row::of(name)) {
         let sides = counted.iter().zip(&databases).map(|((name, counted, keys), database)| {
-            let mut side = Side::tollgate(name, Rc::clone(counted), row.request);
+            let mut side = Side::tollgate(name, counted, row.request);
             (side.keys, side.database) = (keys.clone(), Some(database));
             side
         });
