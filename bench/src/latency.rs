@@ -1,5 +1,5 @@
-//! The latency that proxies add at half of the smallest maximum rate: the percentiles of each proxy without those of the backend,
-//! of interleaved runs at the same fixed rate.
+//! The latency that proxies add at a fixed rate, by default half of the smallest maximum: the percentiles of each proxy without
+//! those of the backend, of interleaved runs; beside its processor time, memory, maximum rate and errors.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,26 +7,43 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::client::Loader;
-use crate::load::{Load, LoadKind};
+use crate::load::{Load, LoadKind, LoadRun};
 use crate::open_loop::{OpenLoop, OpenLoopRun};
+use crate::process::CpuAccount;
 use crate::product::ServerConfig;
 use crate::proxies::PLAIN;
-use crate::report::Figure;
+use crate::report::{Figure, table};
 use crate::request::BenchRequest;
-use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, interleaved};
+use crate::rounds::{CostUnit, Recorder, Rounds, SideRun, interleaved, per};
 use crate::rows::{LATENCY, WARM_SECONDS};
 use crate::sides::SideStart;
 use crate::stats::{MedianInterval, Target};
 
-/// The percentiles, with the maximum of the microseconds that Tollgate adds.
-const PERCENTILES: [(usize, Target); 3] =
-    [(50, Target::must(5_000.0)), (95, Target::must(15_000.0)), (99, Target::must(50_000.0))];
+/// The columns of the table, with their decimals, and the maxima of Tollgate. Those of the processor time are for
+/// [`CPU_RATE`].
+const TABLE: [(&str, usize, Target); 8] = [
+    ("p50 µs", 0, Target::must(5_000.0)),
+    ("p95 µs", 0, Target::must(15_000.0)),
+    ("p99 µs", 0, Target::must(50_000.0)),
+    (CPU, 1, Target::must(50.0)),
+    ("user %", 1, Target::NONE),
+    ("system %", 1, Target::NONE),
+    ("MiB at rest", 1, Target::must(95.0)),
+    ("errors %", 3, Target::must(0.1)),
+];
+const PERCENTILES: [usize; 3] = [50, 95, 99];
+/// The processor time as a percentage of one core.
+const CPU: &str = "CPU %";
+const CPU_RATE: u32 = 5_000;
+/// The minimum of Tollgate's maximum rate.
+const MAXIMUM_MIN: u64 = 10_000;
 /// The rate is a multiple of this number of requests per second.
 const RATE_STEP: u32 = 100;
-const COLUMNS: &str = "round,place,side,requests_per_second,requests,p50_us,p95_us,p99_us,max_us,late_max_us";
+const COLUMNS: &str = "round,place,side,requests_per_second,requests,failed,p50_us,p95_us,p99_us,cpu_percent,user_percent,\
+    system_percent,max_us,late_max_us";
 
 /// The connections beside some other work, and their requests per second.
 const OTHERS: u32 = 8;
@@ -36,63 +53,131 @@ const SCRAPE_INTERVAL: Duration = Duration::from_millis(500);
 /// The end of a body that the route of [`ServerConfig::full`] has changed.
 const CHANGED: &[u8] = br#","source":"bench"}"#;
 
-/// The percentiles of a run in microseconds.
-type Percentiles = [f64; 3];
+/// The percentiles of a run in microseconds, then all, user and system time in percent of one core.
+type RunFigures = [f64; 6];
 
-/// Measures the maximum rates, then the latencies at half of the smallest. `round` is the estimated duration of a round.
+/// What latencies are measured with.
+pub(crate) struct LatencyPlan<'a> {
+    /// The estimated duration of a round.
+    pub(crate) round: Duration,
+    pub(crate) rate: Option<u32>,
+    /// The memory at rest of the proxies and, last, of Tollgate.
+    pub(crate) at_rest_kib: &'a [u64],
+    /// Whether the measurement is large enough to be quoted.
+    pub(crate) is_result: bool,
+}
+
+/// A server, and its load at the maximum rate.
+struct LatencySide<'a> {
+    name: &'static str,
+    address: SocketAddr,
+    /// The processor time and the memory at rest, except of the backend.
+    program: Option<(&'a CpuAccount, u64)>,
+    maximum: LoadRun,
+}
+
+/// The figures of one run, and its failed requests of all.
+#[derive(Debug, Clone, Copy, Default)]
+struct LatencyRun {
+    figures: RunFigures,
+    failed: u64,
+    requests: u64,
+}
+
+/// Measures the maximum rates, then the latencies at the rate of the plan. Returns the table and the number of failed requests.
 pub(crate) async fn measure(
     rounds: &Rounds<'_>,
     start: &SideStart<'_>,
-    round: Duration,
+    plan: &LatencyPlan<'_>,
     recorder: &Recorder,
-) -> anyhow::Result<(Vec<Figure>, u64)> {
-    let request = BenchRequest::PLAIN;
-    let mut sides: Vec<(&'static str, SocketAddr)> = vec![("direct", start.mock.address)];
-    for proxy in &start.proxies.list {
-        sides.push((proxy.name, proxy.listener(PLAIN)?));
+) -> anyhow::Result<(String, u64)> {
+    let mut sides = sides(start, plan.at_rest_kib)?;
+    for side in &mut sides {
+        side.maximum = maximum(rounds, side, recorder).await.context(side.name)?;
     }
-    sides.push(("tollgate", start.main.product.proxy));
-    let (mut maxima, mut failed) = (Vec::new(), 0);
-    for (name, address) in &sides {
-        let load = |seconds| Load { kind: LoadKind::Wrk, request: &request, keys: &[], once: false, seconds };
-        rounds.generators.run(load(WARM_SECONDS), *address).await.context(*name)?;
-        let load = rounds.generators.run(load(rounds.seconds), *address).await.context(*name)?;
-        ensure!(load.requests > 0, "{name}: no request has a response");
-        maxima.push(load.requests / rounds.seconds);
-        failed += load.failed;
-        let run = SideRun { load, ..SideRun::default() };
-        recorder.append(&format!("latency-maximum,0,0,{name}"), &run, CostUnit::Request)?;
-    }
-    let rate = half(maxima.iter().min().copied().context("internal error: no side")?);
-    let rates: Vec<String> = sides.iter().zip(&maxima).map(|((name, _), rate)| format!("{name} {rate}")).collect();
-    recorder.step(round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
+    let maxima = sides.iter().map(|side| side.maximum.requests / rounds.seconds);
+    let lowest = maxima.clone().min().context("internal error: no side")?;
+    let rate = plan.rate.unwrap_or_else(|| half(lowest));
+    ensure!(
+        plan.rate.is_none() || u64::from(rate) < lowest,
+        "one side has at most {lowest} requests/s, less than {rate}"
+    );
+    let rates: Vec<String> = sides.iter().zip(maxima).map(|(side, rate)| format!("{} {rate}", side.name)).collect();
+    recorder.step(plan.round, &format!("{LATENCY}: {rate} requests/s, at most {}", rates.join(", ")));
     let file = File::create(rounds.out.join("latency.csv"))?;
     writeln!(&file, "{COLUMNS}")?;
-    let connections = rounds.generators.connections;
-    let run = async |(name, address): (&'static str, SocketAddr), seconds| {
-        let duration = Duration::from_secs(seconds);
-        let requests = vec![request.bytes("")];
-        let load = OpenLoop { address, requests, requests_per_second: rate, duration, connections };
-        load.run().await.context(name)
-    };
     for side in &sides {
-        run(*side, WARM_SECONDS).await?;
+        run(rounds, side, rate, WARM_SECONDS).await?;
     }
     let measure = async |number, place, at: usize| {
         let side = sides.get(at).context("internal error: no such side")?;
-        let run = run(*side, rounds.seconds).await?;
-        writeln!(&file, "{number},{place},{},{rate},{}", side.0, line(&run))?;
-        Ok(percentiles(&run))
+        let (figures, run) = run(rounds, side, rate, rounds.seconds).await?;
+        writeln!(&file, "{number},{place},{},{rate},{}", side.name, line(&figures, &run))?;
+        Ok(LatencyRun { figures, failed: run.failed, requests: run.requests })
     };
-    let done = |number: u32, figures: &[Percentiles]| {
-        let text =
-            sides.iter().zip(figures).map(|((name, _), [p50, _, p99])| format!("{name} p50 {p50:.0} p99 {p99:.0} µs"));
+    let done = |number: u32, runs: &[LatencyRun]| {
+        let text = sides.iter().zip(runs).map(|(side, LatencyRun { figures: [p50, _, p99, ..], .. })| {
+            format!("{} p50 {p50:.0} p99 {p99:.0} µs", side.name)
+        });
         let done = format!("{LATENCY} {}/{}: {}", number + 1, rounds.pairs, text.collect::<Vec<_>>().join(" | "));
-        recorder.step(round, &done);
+        recorder.step(plan.round, &done);
     };
     let measured = interleaved(rounds.pairs, sides.len(), measure, done).await?;
-    let names: Vec<&str> = sides.iter().map(|(name, _)| *name).collect();
-    Ok((figures(rate, &names, &measured), failed))
+    let failed =
+        measured.iter().flatten().map(|run| run.failed).chain(sides.iter().map(|side| side.maximum.failed)).sum();
+    Ok((latencies(rate, &sides, &measured, rounds.seconds, plan.is_result), failed))
+}
+
+/// The backend, the proxies, and Tollgate.
+fn sides<'a>(start: &'a SideStart<'_>, at_rest_kib: &[u64]) -> anyhow::Result<Vec<LatencySide<'a>>> {
+    let side = |name, address, program| LatencySide { name, address, program, maximum: LoadRun::default() };
+    let mut sides = vec![side("without a proxy", start.mock.address, None)];
+    let tollgate = &start.main.product;
+    let mut programs: Vec<(&'static str, SocketAddr, &CpuAccount)> = Vec::new();
+    for proxy in &start.proxies.list {
+        programs.push((proxy.name, proxy.listener(PLAIN)?, &proxy.group.account));
+    }
+    programs.push(("tollgate", tollgate.proxy, &tollgate.group.account));
+    let with_memory = programs.into_iter().zip(at_rest_kib);
+    sides.extend(with_memory.map(|((name, address, account), kib)| side(name, address, Some((account, *kib)))));
+    Ok(sides)
+}
+
+/// Measures the maximum rate of a side.
+async fn maximum(rounds: &Rounds<'_>, side: &LatencySide<'_>, recorder: &Recorder) -> anyhow::Result<LoadRun> {
+    let request = BenchRequest::PLAIN;
+    let load = |seconds| Load { kind: LoadKind::Wrk, request: &request, keys: &[], once: false, seconds };
+    rounds.generators.run(load(WARM_SECONDS), side.address).await?;
+    let load = rounds.generators.run(load(rounds.seconds), side.address).await?;
+    ensure!(load.requests > 0, "no request has a response");
+    let run = SideRun { load: load.clone(), ..SideRun::default() };
+    recorder.append(&format!("latency-maximum,0,0,{}", side.name), &run, CostUnit::Request)?;
+    Ok(load)
+}
+
+/// Runs one side at a fixed rate.
+async fn run(
+    rounds: &Rounds<'_>,
+    side: &LatencySide<'_>,
+    rate: u32,
+    seconds: u64,
+) -> anyhow::Result<(RunFigures, OpenLoopRun)> {
+    let (requests, duration) = (vec![BenchRequest::PLAIN.bytes("")], Duration::from_secs(seconds));
+    let connections = rounds.generators.connections;
+    let load = OpenLoop { address: side.address, requests, requests_per_second: rate, duration, connections };
+    let time = || side.program.map(|(account, _)| account.time()).transpose();
+    let (before, began) = (time()?, Instant::now());
+    let run = load.run().await.context(side.name)?;
+    let micros = u64::try_from(began.elapsed().as_micros())?;
+    if let Some(failure) = &run.first_failure {
+        println!("warning: {}: {} requests failed, the first with: {failure}", side.name, run.failed);
+    }
+    let cpu = time()?.zip(before).map(|(after, before)| after.since(before));
+    let cpu = cpu.map_or([f64::NAN; 3], |cpu| {
+        [cpu.total_micros, cpu.user_micros, cpu.system_micros].map(|time| per(time * 100, micros))
+    });
+    let [[p50, p95, p99], [total, user, system]] = [percentiles(&run), cpu];
+    Ok(([p50, p95, p99, total, user, system], run))
 }
 
 /// Connections whose latency is measured beside some other work of Tollgate.
@@ -115,7 +200,8 @@ pub(crate) async fn added_p99(
     let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
     let others = async || {
         let (requests, requests_per_second) = (vec![of.request.bytes("")], OTHERS_RATE);
-        OpenLoop { address, requests, requests_per_second, duration, connections: OTHERS }.run().await
+        let load = OpenLoop { address, requests, requests_per_second, duration, connections: OTHERS };
+        load.run().await?.succeeded()
     };
     others().await?;
     let mut added = Vec::new();
@@ -170,23 +256,60 @@ pub(crate) async fn beside_scrapes(rounds: &Rounds<'_>, start: &SideStart<'_>) -
     .await
 }
 
-/// The percentiles of each side over the rounds, those of proxies without the backend's of the same round. The backend is
-/// the first side, and Tollgate the last one.
-fn figures(rate: u32, names: &[&str], rounds: &[Vec<Percentiles>]) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    for (side, name) in names.iter().enumerate() {
-        let added = if side == 0 { "without a proxy" } else { "added" };
-        for (at, (percent, target)) in PERCENTILES.into_iter().enumerate() {
-            let of = |round: &Vec<Percentiles>, side: usize| round.get(side)?.get(at).copied();
-            let value = |round| Some(of(round, side)? - if side == 0 { 0.0 } else { of(round, 0)? });
-            figures.push(Figure {
-                what: format!("µs of latency {added}, p{percent} at {rate} requests/s, {name}"),
-                measured: rounds.iter().map(value).collect::<Option<_>>().and_then(MedianInterval::of),
-                target: if side + 1 == names.len() { target } else { Target::NONE },
-            });
+/// The table of all sides over the rounds. The latencies are without those of the backend in the same round; the backend is
+/// the first side, and Tollgate, which has targets, the last one.
+fn latencies(
+    rate: u32,
+    sides: &[LatencySide<'_>],
+    rounds: &[Vec<LatencyRun>],
+    seconds: u64,
+    is_result: bool,
+) -> String {
+    let names: Vec<&str> = TABLE.iter().map(|(name, ..)| *name).collect();
+    let head = format!("| added at {rate} requests/s | {} | requests/s at most |", names.join(" | "));
+    let target =
+        |(name, _, most): (&str, usize, Target)| if name == CPU && rate != CPU_RATE { Target::NONE } else { most };
+    let [mut must, mut verdicts] = ["must", "verdict"].map(|name| vec![name.to_owned()]);
+    must.extend(TABLE.map(|column| target(column).cells()).map(|[must, _]| must));
+    must.push(format!("at least {MAXIMUM_MIN}"));
+    let mut rows = Vec::new();
+    for (at, side) in sides.iter().enumerate() {
+        let found = side_figures(at, side, rounds);
+        let cells = found.iter().zip(TABLE).map(|(found, (_, decimals, _))| found.map(|found| found.text(decimals)));
+        let maximum = side.maximum.requests / seconds;
+        let mut row = vec![side.name.to_owned()];
+        row.extend(cells.map(Option::unwrap_or_default).chain([maximum.to_string()]));
+        rows.push(row);
+        if at + 1 == sides.len() {
+            verdicts.extend(found.iter().zip(TABLE).map(|(found, column)| target(column).verdict(*found, is_result)));
+            let is_met = if maximum >= MAXIMUM_MIN { "met" } else { "missed" };
+            verdicts.push(if is_result { is_met.to_owned() } else { String::from("no result") });
         }
     }
-    figures
+    rows.extend([must, verdicts]);
+    table(&head, &rows)
+}
+
+/// The figures of a side, in the order of [`TABLE`].
+fn side_figures(at: usize, side: &LatencySide<'_>, rounds: &[Vec<LatencyRun>]) -> Vec<Option<MedianInterval>> {
+    let added = |round: &Vec<LatencyRun>| {
+        let (mut figures, direct) = (round.get(at)?.figures, round.first()?.figures);
+        let latencies = figures.iter_mut().zip(direct).take(if at == 0 { 0 } else { PERCENTILES.len() });
+        for (figure, direct) in latencies {
+            *figure -= direct;
+        }
+        Some(figures)
+    };
+    let runs: Vec<RunFigures> = rounds.iter().filter_map(added).collect();
+    let of_column = |column: usize| runs.iter().filter_map(|run| run.get(column).copied()).collect();
+    let mut found: Vec<_> =
+        (0..RunFigures::default().len()).map(|column| MedianInterval::of(of_column(column))).collect();
+    let of_side = || rounds.iter().filter_map(|round| round.get(at));
+    let failed = side.maximum.failed + of_side().map(|run| run.failed).sum::<u64>();
+    let requests = side.maximum.requests + of_side().map(|run| run.requests).sum::<u64>();
+    found.push(side.program.and_then(|(_, kib)| MedianInterval::of(vec![per(kib, 1_024)])));
+    found.push(MedianInterval::of(vec![per(failed * 100, requests)]));
+    found
 }
 
 /// Half of a rate, rounded down to a multiple of [`RATE_STEP`], which is the minimum.
@@ -195,14 +318,14 @@ fn half(requests_per_second: u64) -> u32 {
     (half / RATE_STEP * RATE_STEP).max(RATE_STEP)
 }
 
-fn percentiles(run: &OpenLoopRun) -> Percentiles {
-    PERCENTILES.map(|(percent, _)| run.waits.percentile(percent).as_secs_f64() * 1e6)
+fn percentiles(run: &OpenLoopRun) -> [f64; 3] {
+    PERCENTILES.map(|percent| run.waits.percentile(percent).as_secs_f64() * 1e6)
 }
 
-fn line(run: &OpenLoopRun) -> String {
-    let [p50, p95, p99] = percentiles(run);
+fn line(figures: &RunFigures, run: &OpenLoopRun) -> String {
     let [max, late] = [run.waits.percentile(100), run.late_max].map(|time| time.as_secs_f64() * 1e6);
-    format!("{},{p50:.1},{p95:.1},{p99:.1},{max:.1},{late:.1}", run.requests)
+    let figures = figures.map(|figure| format!("{figure:.1}")).join(",");
+    format!("{},{},{figures},{max:.1},{late:.1}", run.requests, run.failed)
 }
 
 #[cfg(test)]
@@ -210,23 +333,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn added_latency_is_that_of_the_same_round() {
+    fn added_latency_is_that_of_the_same_round_and_errors_are_of_all_requests() {
         // The second round is slower by 100 µs for all sides.
         let rounds = [0.0, 100.0, 0.0].map(|slow| {
-            [[50.0, 60.0, 70.0], [90.0, 110.0, 1_270.0]].map(|side| side.map(|micros| micros + slow)).to_vec()
+            let run = |micros: [f64; 3], [total, user, system]: [f64; 3], failed| {
+                let [p50, p95, p99] = micros.map(|micros| micros + slow);
+                LatencyRun { figures: [p50, p95, p99, total, user, system], failed, requests: 1_000 }
+            };
+            vec![run([50.0, 60.0, 70.0], [f64::NAN; 3], 0), run([90.0, 110.0, 1_270.0], [60.0, 40.0, 20.0], 2)]
         });
-        let figures = figures(4_500, &["direct", "tollgate"], &rounds);
-        let found = figures.iter().map(|figure| figure.measured.unwrap().text(0)).collect::<Vec<_>>();
-        assert_eq!(found, ["50 (50 to 150)", "60 (60 to 160)", "70 (70 to 170)", "40", "50", "1200"]);
-        let Figure { what, target, .. } = figures.last().unwrap();
-        assert_eq!(what, "µs of latency added, p99 at 4500 requests/s, tollgate");
-        assert_eq!((*target, figures[2].target), (Target::must(50_000.0), Target::NONE));
+        let account = CpuAccount::Tree { root: 1 };
+        let side = |name, program, requests| {
+            let (address, maximum) =
+                (SocketAddr::from(([127, 0, 0, 1], 1)), LoadRun { requests, ..LoadRun::default() });
+            LatencySide { name, address, program, maximum }
+        };
+        let sides = [side("without a proxy", None, 100_000), side("tollgate", Some((&account, 10_240)), 17_000)];
+        let lines = |rate, is_result| {
+            let table = latencies(rate, &sides, &rounds, 1, is_result);
+            table.trim().lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lines(5_000, true),
+            [
+                "| without a proxy | 50 (50 to 150) | 60 (60 to 160) | 70 (70 to 170) |  |  |  |  | 0.000 | 100000 |",
+                "| tollgate | 40 | 50 | 1200 | 60.0 | 40.0 | 20.0 | 10.0 | 0.030 | 17000 |",
+                "| must | 5000 | 15000 | 50000 | 50 |  |  | 95 | 0.1 | at least 10000 |",
+                "| verdict | met | met | met | missed by 20% |  |  | met | met | met |",
+            ]
+        );
+        let other = lines(6_000, false);
+        assert_eq!(other[2], "| must | 5000 | 15000 | 50000 |  |  |  | 95 | 0.1 | at least 10000 |");
+        assert!(other[3].contains("no result") && !other[3].contains("met"), "{}", other[3]);
     }
 
     #[test]
     fn the_rate_is_a_multiple_of_a_hundred() {
         assert_eq!([13_999, 200, 7, 0].map(half), [6_900, 100, 100, 100]);
-        let columns = format!("0,0,x,100,{}", line(&OpenLoopRun::default()));
+        let columns = format!("0,0,x,100,{}", line(&RunFigures::default(), &OpenLoopRun::default()));
         assert_eq!(columns.split(',').count(), COLUMNS.split(',').count());
     }
 }

@@ -35,14 +35,6 @@ pub(crate) enum LoadKind {
 }
 
 impl LoadKind {
-    /// Returns the requests per second, if they are fixed.
-    pub(crate) const fn rate(self) -> Option<u64> {
-        match self {
-            Self::Wrk | Self::Streams { .. } | Self::Echoes { .. } => None,
-            Self::Rate { connections, each } => Some(connections as u64 * each as u64),
-        }
-    }
-
     /// Returns the requests that may be open when a run ends; wrk has these connections.
     pub(crate) const fn open(self, connections: u32) -> u64 {
         match self {

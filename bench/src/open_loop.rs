@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::set_current_timer_slack;
 use tokio::time::Instant;
@@ -35,12 +35,16 @@ pub(crate) struct OpenLoop {
     pub(crate) connections: u32,
 }
 
-/// The latencies of all requests, and the longest time that a request was sent after it was due.
+/// The latencies of the requests with a response, and the longest time that a request was sent after it was due.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OpenLoopRun {
     pub(crate) waits: Spread,
     pub(crate) requests: u64,
     pub(crate) late_max: Duration,
+    /// The number of requests without a response of 2xx.
+    pub(crate) failed: u64,
+    /// The error of the first of them.
+    pub(crate) first_failure: Option<String>,
 }
 
 /// A connection, with the due time of its request.
@@ -52,15 +56,18 @@ struct Lane {
 
 /// The state of a running load.
 struct Lanes {
+    address: SocketAddr,
     lanes: Vec<Lane>,
     /// The connections without a request, those that were idle for the longest time first.
     idle: VecDeque<usize>,
     waits: Vec<Duration>,
     late_max: Duration,
+    failed: u64,
+    first_failure: Option<String>,
 }
 
 impl OpenLoop {
-    /// Sends all requests from a separate thread. Any response except 2xx with a `Content-Length` is an error.
+    /// Sends all requests from a separate thread. With any response except 2xx with a `Content-Length`, a request fails.
     pub(crate) async fn run(self) -> anyhow::Result<OpenLoopRun> {
         tokio::task::spawn_blocking(move || self.send_all()).await?
     }
@@ -73,7 +80,7 @@ impl OpenLoop {
         let due = |nth: u64| begins + Duration::from_nanos(nth * 1_000_000_000 / u64::from(self.requests_per_second));
         let (mut sent, ends) = (0, due(requests) + PATIENCE);
         let mut next = self.requests.iter().cycle().peekable();
-        while u64::try_from(lanes.waits.len())? < requests {
+        while u64::try_from(lanes.waits.len())? + lanes.failed < requests {
             let now = Instant::now();
             ensure!(now < ends, "{} of {requests} requests have a response", lanes.waits.len());
             while sent < requests && due(sent) <= now && lanes.send(next.peek().context("no request")?, due(sent))? {
@@ -84,20 +91,26 @@ impl OpenLoop {
             let wait = if is_limited { WAIT_MAX } else { due(sent).saturating_duration_since(Instant::now()) };
             lanes.receive(wait.min(WAIT_MAX))?;
         }
-        Ok(OpenLoopRun { waits: Spread::of(lanes.waits), requests, late_max: lanes.late_max })
+        let Lanes { waits, late_max, failed, first_failure, .. } = lanes;
+        Ok(OpenLoopRun { waits: Spread::of(waits), requests, late_max, failed, first_failure })
+    }
+}
+
+impl OpenLoopRun {
+    /// Returns the run, or an error if a request failed.
+    pub(crate) fn succeeded(self) -> anyhow::Result<Self> {
+        match &self.first_failure {
+            None => Ok(self),
+            Some(failure) => bail!("{} of {} requests failed, the first with: {failure}", self.failed, self.requests),
+        }
     }
 }
 
 impl Lanes {
     fn connect(address: SocketAddr, connections: u32) -> anyhow::Result<Self> {
-        let lane = |_| {
-            let stream = TcpStream::connect(address).with_context(|| address.to_string())?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            Ok(Lane { stream, due: None, received: Vec::new() })
-        };
-        let lanes = (0..connections).map(lane).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Self { idle: (0..lanes.len()).collect(), lanes, waits: Vec::new(), late_max: Duration::ZERO })
+        let lanes = (0..connections).map(|_| Lane::connect(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        let (idle, waits, late_max) = ((0..lanes.len()).collect(), Vec::new(), Duration::ZERO);
+        Ok(Self { address, lanes, idle, waits, late_max, failed: 0, first_failure: None })
     }
 
     /// Sends a request on an idle connection. Returns `false` if none is idle.
@@ -105,11 +118,22 @@ impl Lanes {
         let Some(at) = self.idle.pop_front() else { return Ok(false) };
         let lane = self.lanes.get_mut(at).context("internal error: no such connection")?;
         // The kernel's buffer is empty, so it takes the request as a whole.
-        let written = lane.stream.write(request.as_bytes())?;
-        ensure!(written == request.len(), "the connection took {written} bytes of a request");
-        lane.due = Some(due);
+        match lane.stream.write(request.as_bytes()) {
+            Ok(written) if written == request.len() => lane.due = Some(due),
+            Ok(written) => self.fail(at, &anyhow!("the connection took {written} bytes of a request"))?,
+            Err(error) => self.fail(at, &error.into())?,
+        }
         self.late_max = self.late_max.max(due.elapsed());
         Ok(true)
+    }
+
+    /// Counts a failed request, and replaces its connection.
+    fn fail(&mut self, at: usize, error: &anyhow::Error) -> anyhow::Result<()> {
+        self.failed += 1;
+        self.first_failure.get_or_insert_with(|| format!("{error:#}"));
+        *self.lanes.get_mut(at).context("internal error: no such connection")? = Lane::connect(self.address)?;
+        self.idle.push_back(at);
+        Ok(())
     }
 
     /// Waits for responses for at most `wait`, and reads those that have arrived.
@@ -127,9 +151,13 @@ impl Lanes {
             busy.iter().zip(&polled).filter(|(_, fd)| !fd.revents().is_empty()).map(|(at, _)| *at).collect();
         for at in ready {
             let lane = self.lanes.get_mut(at).context("internal error: no such connection")?;
-            if let Some(wait) = lane.read()? {
-                self.waits.push(wait);
-                self.idle.push_back(at);
+            match lane.read() {
+                Ok(None) => {}
+                Ok(Some(wait)) => {
+                    self.waits.push(wait);
+                    self.idle.push_back(at);
+                }
+                Err(error) => self.fail(at, &error)?,
             }
         }
         Ok(())
@@ -137,6 +165,13 @@ impl Lanes {
 }
 
 impl Lane {
+    fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).with_context(|| address.to_string())?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, due: None, received: Vec::new() })
+    }
+
     /// Reads the bytes that have arrived. Returns the latency if the response is complete.
     fn read(&mut self) -> anyhow::Result<Option<Duration>> {
         let mut buffer = [0; 4_096];
@@ -167,16 +202,17 @@ mod tests {
 
     const STALL: Duration = Duration::from_millis(200);
 
-    /// A server of one connection, whose first response takes [`STALL`].
+    /// A server of one connection at a time, whose first response takes [`STALL`].
     async fn stalled(response: &'static str) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
         tasks.spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
             let (mut buffer, mut wait) = ([0; 1_024], STALL);
-            while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
-                sleep(std::mem::take(&mut wait)).await;
-                stream.write_all(response.as_bytes()).await.unwrap();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
+                    sleep(std::mem::take(&mut wait)).await;
+                    stream.write_all(response.as_bytes()).await.unwrap();
+                }
             }
         });
         (address, tasks)
@@ -191,7 +227,8 @@ mod tests {
     async fn requests_that_wait_for_a_slow_response_count_from_their_due_time() {
         let (address, _server) = stalled("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
         let run = load(address).run().await.unwrap();
-        assert_eq!(run.requests, 100);
+        let run = run.succeeded().unwrap();
+        assert_eq!((run.requests, run.failed), (100, 0));
         // The first request takes the whole time, and the ones that are due 10, 20, … ms later take the rest of it.
         let longest = |percent| run.waits.percentile(percent);
         assert!(longest(100) >= STALL && longest(99) >= STALL - Duration::from_millis(10), "{}", run.waits);
@@ -200,8 +237,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_response_ends_the_load() {
+    async fn error_responses_are_counted_and_have_no_latency() {
         let (address, _server) = stalled("HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n").await;
-        assert!(load(address).run().await.unwrap_err().to_string().contains("503"));
+        let run = load(address).run().await.unwrap();
+        assert_eq!((run.requests, run.failed, run.waits.percentile(100)), (100, 100, Duration::ZERO));
+        assert!(run.succeeded().unwrap_err().to_string().contains("503"));
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct RunFlags {
     /// A smoke check in little time, with 2 rounds of 1 s; its figures are no result
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     pub(crate) quick: bool,
+    /// Requests per second of the row `latency`; by default half of the smallest maximum
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
     #[command(flatten)]
     pub(crate) size: SizeFlags,
 }
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn flags_select_rows_and_size() {
-        assert_eq!((plan(&[]).only.len(), plan(&[]).size.pairs, plan(&[]).is_result()), (33, 12, true));
+        assert_eq!((plan(&[]).only.len(), plan(&[]).size.pairs, plan(&[]).is_result()), (32, 12, true));
         let chosen = plan(&["--only", "keyed,plain,idle"]);
         let names: Vec<&str> = chosen.compared().map(|row| row.name).collect();
         assert_eq!((names, chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));

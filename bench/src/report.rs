@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::counts::LoadCounts;
 use crate::plan::{RunFlags, SizeFlags};
-use crate::rounds::{CpuShare, RowRuns, SideRun};
+use crate::rounds::{CpuShare, RowRuns};
 use crate::rows::{PairFigure, PairKind, RatioTargets, Row, RowKind};
 use crate::sides::LineCounts;
 use crate::stats::{METHOD, MedianInterval, Target};
@@ -32,6 +32,8 @@ pub(crate) struct BenchReport {
     pub(crate) cpu_method: &'static str,
     pub(crate) costs: Vec<CostResult>,
     pub(crate) figures: Vec<Figure>,
+    /// The table of added latencies; empty if they were not measured.
+    pub(crate) latency: String,
     pub(crate) counts: Vec<LoadCounts>,
     /// The number of failed requests of all sides.
     pub(crate) failed: u64,
@@ -165,18 +167,12 @@ impl Figure {
             let [total, user] = [CpuShare::Total, CpuShare::User].map(compared);
             return vec![of(what("total"), total, target), of(what("user"), user, Target::NONE)];
         }
-        let (unit, each) = match figure {
-            PairFigure::Share => ("% of one core", target),
-            PairFigure::Ratio | PairFigure::Difference => ("µs per request", Target::NONE),
-        };
         let side = |(at, name): (usize, &&str)| {
-            let micros = |round: &[SideRun]| runs.cost(round, at, CpuShare::Total);
-            let measured = runs.median(|round| row.load.rate().map_or(1.0, percent) * micros(round));
-            of(format!("{unit}, {}, {name}", row.what), measured, each)
+            let measured = runs.median(|round| runs.cost(round, at, CpuShare::Total));
+            of(format!("µs per request, {}, {name}", row.what), measured, Target::NONE)
         };
         let mut figures: Vec<Self> = runs.names.iter().enumerate().map(side).collect();
         let word = match figure {
-            PairFigure::Share => return figures,
             PairFigure::Ratio => "ratio",
             PairFigure::Difference => "µs added",
         };
@@ -195,14 +191,8 @@ impl Figure {
     }
 }
 
-/// The percent of one core that `rate` requests per second need for each microsecond of a request.
-#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn percent(rate: u64) -> f64 {
-    rate as f64 / 10_000.0
-}
-
 /// A table in Markdown after an empty line; nothing without rows.
-fn table(head: &str, rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &str, rows: &[Vec<String>]) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -246,7 +236,7 @@ impl BenchReport {
         }
         let costs: Vec<_> = self.costs.iter().map(|cost| cost.row(self.is_result)).collect();
         let figures: Vec<_> = self.figures.iter().map(|figure| figure.row(self.is_result)).collect();
-        text += &format!("{}{}\n", table(COSTS, &costs), table(FIGURES, &figures));
+        text += &format!("{}{}{}\n", table(COSTS, &costs), table(FIGURES, &figures), self.latency);
         let verdict = |good| if good { "good" } else { "NOT GOOD" };
         for counts in &self.counts {
             let LoadCounts { what, forwarded, forwarded_with_key, counted, tolerance } = counts;

@@ -36,8 +36,6 @@ const STREAM: BenchRequest = BenchRequest { body: RequestBody::Streamed, ..LLM }
 const HTTPS: BenchRequest = BenchRequest { scheme: "https", ..PLAIN };
 const CLOSE: BenchRequest = BenchRequest { headers: &[("Connection", "close")], ..HTTPS };
 const STREAMS: LoadKind = LoadKind::Streams { connections: 4, streams: 64 };
-/// 5,000 requests per second.
-const RATE: LoadKind = LoadKind::Rate { connections: 50, each: 100 };
 const ALL: &[&str] = &["nginx", "haproxy", "envoy", "traefik"];
 /// The proxies that are compared in compression.
 const COMPRESSING: &[&str] = &["nginx", "envoy", "traefik"];
@@ -52,7 +50,7 @@ const NO_TARGET: RatioTargets =
 /// The rows that are compared in rounds, in the order of the report. Of the proxies, nginx and HAProxy forward a token
 /// unseen, Envoy does the same work as Tollgate.
 #[rustfmt::skip]
-pub(crate) const ROWS: [Row; 29] = [
+pub(crate) const ROWS: [Row; 28] = [
     Row::beside("plain", "plain route", PLAIN, total(0.95, 0.85).user(0.9, 0.7)).and(ALL),
     Row::beside(RESILIENT, "plain route with checks, breaker, retries, limits of a pool", PLAIN.at("/plain/resilient"), total(1.05, 0.95).peers([Some(1.05), Some(0.45), Some(0.3)])).and(ALL).on("resilient"),
     Row::beside("keyed", "with key, quota, rate limit, aggregated events", KEYED, total(1.05, 0.95).user(1.2, 0.9)),
@@ -76,7 +74,6 @@ pub(crate) const ROWS: [Row; 29] = [
     Row::beside("tls", "TLS 1.3 with keep-alive", HTTPS, must(1.05)).and(NGINX).on("tls"),
     Row::beside("tls-both", "TLS 1.3 with keep-alive on both sides", HTTPS.at("/plain/origin"), TUNNEL).and(NGINX_AND_ENVOY).on("tls_both"),
     Row::beside("handshakes", "TLS 1.3, a full handshake per request", CLOSE, must(1.1)).and(NGINX).on("tls"),
-    Row::pair("rate", "5,000 requests/s over HTTP/1.1", PLAIN, PairKind::Rate, Target::NONE.aiming(10.0)).with(RATE),
     Row::pair("keys", "keys of 10,000 users in turn, to one key", KEYED, PairKind::Keys, Target::must(1.1)),
     Row::pair("cold", "first verification of an RS256 token", TOKEN, PairKind::Cold, Target::must(30.0)),
     Row::pair("info", "`log.level: info`, to `warn`", PLAIN, PairKind::LogLevel, Target::NONE.aiming(0.5)),
@@ -125,8 +122,6 @@ pub(crate) enum PairKind {
     Backends,
     /// A model with one target, and with two of which the first responds.
     Targets,
-    /// One side without and one with a key, at a fixed rate.
-    Rate,
     /// One key, and [`KEYS`] in turn.
     Keys,
     /// One access token, which is cached, and a new one for each request.
@@ -144,14 +139,11 @@ pub(crate) enum PairFigure {
     Ratio,
     /// The microseconds per request that the second side needs more than the first.
     Difference,
-    /// The processor time of each side, as share of a core.
-    Share,
 }
 
 impl PairKind {
     pub(crate) const fn figure(self) -> PairFigure {
         match self {
-            Self::Rate => PairFigure::Share,
             Self::Cold | Self::LogLevel | Self::Targets | Self::Traces(_) => PairFigure::Difference,
             Self::Routes(..) | Self::Backends | Self::Keys => PairFigure::Ratio,
         }

@@ -193,7 +193,6 @@ impl<'a> SideStart<'a> {
         let mut first = Side::tollgate(first, &of_first, row.request);
         let mut other = Side { _receiver: receiver, ..Side::tollgate(other, &of_other, row.request) };
         match pair {
-            PairKind::Rate => other = Side::tollgate(other.name, &of_other, BenchRequest::KEYED),
             PairKind::Keys => {
                 let store = BenchDatabase::kept(&self.dir.join(file_name(row, other.name)))?.open().await?;
                 other.keys = people::callers(&store, PLAN, KEYS).await?;
@@ -233,7 +232,6 @@ impl<'a> SideStart<'a> {
             PairKind::Targets => {
                 [("one target", Some(ServerConfig::targets(1))), ("two targets", Some(ServerConfig::targets(2)))]
             }
-            PairKind::Rate => [("plain", Some(usual())), ("with a key", None)],
             PairKind::Keys => [("one key", Some(usual())), ("10,000 keys", Some(usual()))],
             PairKind::Cold => [("cached token", Some(ServerConfig::full(self.proxies.origin))), ("new tokens", None)],
             PairKind::Traces(sample) => {

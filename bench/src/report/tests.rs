@@ -1,8 +1,8 @@
 use super::*;
 use crate::counts::ProductCounts;
 use crate::process::CpuTime;
-use crate::rounds::CostUnit;
 use crate::rounds::tests::run;
+use crate::rounds::{CostUnit, SideRun};
 
 fn report(is_result: bool, counted: u64) -> BenchReport {
     let exactly = |median: f64| Some(MedianInterval { median, low: median - 0.01, high: median + 0.01 });
@@ -115,8 +115,6 @@ fn figures_of_two_sides_are_compared_within_their_round() {
     check("keys", true, 1.2, &[first, other, "ratio, WHAT", "ratio, WHAT, worker threads"]);
     check("cold", true, 10.0, &[first, other, "µs added, WHAT", "µs added, WHAT, worker threads"]);
     check("backends", false, 1.2, &[first, other, "ratio, WHAT"]);
-    // 60 µs 5,000 times a second.
-    check("rate", true, 30.0, &["% of one core, WHAT, a", "% of one core, WHAT, b"]);
     let what = |time| {
         format!("µs of {time} time added to a plain request by `log.level: info` (9 requests, 8 lines, 1 dropped)")
     };
