@@ -6,12 +6,12 @@
 //! compared; Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
 //! `instructions` counts instructions per request. `ingest`, `lookup` and `stores` measure the store, `api` the admin API,
-//! `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
+//! `replay` the startup, `leases` budgets, also simulated. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `plan` (its size), `rows` (the comparisons), `sides` with `checks`, `product` and
 //! `proxies` (the servers), `rounds` with `load` and `process` (runs and processor time), `stats`, `report`; `protocols`,
 //! `latency` with `open_loop`, `members` with `fake`, `memory`, `counts` (correctness), `instructions`. Independent of those,
-//! `stores`, `ingest`, `lookup`, `replay`, and `api`, with `database` and `people`.
+//! `stores` with `lease_nodes`, `ingest`, `lookup`, `replay`, and `api`, with `database` and `people`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -24,6 +24,7 @@ mod fake;
 mod ingest;
 mod instructions;
 mod latency;
+mod lease_nodes;
 mod load;
 mod lookup;
 mod members;
@@ -89,7 +90,7 @@ enum BenchCommand {
     Api(api::ApiFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
     Stores(plan::SizeFlags),
-    /// Cost of leased budgets, compared with users without them
+    /// Cost of leased budgets, compared with users without them; with `--nodes`, a simulation of nodes that share a quota
     Leases(stores::LeasesFlags),
     /// Duration of a startup with a spool that was not ingested
     Replay(replay::ReplayFlags),

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 
 use crate::counts::metric;
 use crate::database::{BenchDatabase, DatabaseKind};
+use crate::lease_nodes::{self, SimulatedLoad};
 use crate::load::Generators;
 use crate::people;
 use crate::plan::{Progress, SizeFlags};
@@ -32,6 +33,8 @@ pub(crate) struct LeasesFlags {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     users: u32,
     #[command(flatten)]
+    simulated: SimulatedLoad,
+    #[command(flatten)]
     size: SizeFlags,
 }
 
@@ -44,8 +47,11 @@ pub(crate) async fn stores(flags: SizeFlags) -> anyhow::Result<bool> {
     compare(&flags, sides, None, &["llm"]).await
 }
 
-/// Compares users with leased quotas and users without quotas on PostgreSQL. A failed request is an error.
+/// Compares users with leased quotas and users without quotas on PostgreSQL, or simulates nodes. A failed request is an error.
 pub(crate) async fn leases(flags: LeasesFlags) -> anyhow::Result<bool> {
+    if let Some(nodes) = flags.simulated.nodes {
+        return lease_nodes::run(nodes, flags.simulated);
+    }
     let sides = [("free", DatabaseKind::Postgres, RATE_LIMITED), ("lent", DatabaseKind::Postgres, LIMITED)];
     compare(&flags.size, sides, Some(flags.users), &["keyed", "llm"]).await
 }
