@@ -143,6 +143,18 @@ impl PlainConnection {
         Ok(())
     }
 
+    /// Sends a request and reads its stream to the end. Returns the number of events. Any status except 200 is an error.
+    pub(crate) async fn stream(&mut self, request: &str) -> anyhow::Result<u32> {
+        self.0.write_all(request.as_bytes()).await?;
+        let mut received = Vec::with_capacity(1_024);
+        while !received.ends_with(b"\r\n0\r\n\r\n") {
+            let is_open = received.len() < RESPONSE_BYTES_MAX && self.0.read_buf(&mut received).await? > 0;
+            let is_good = received.starts_with(b"HTTP/1.1 200 ");
+            ensure!(is_open && is_good, "no whole stream: {:?}", String::from_utf8_lossy(&received));
+        }
+        Ok(u32::try_from(received.windows(2).filter(|pair| *pair == b"\n\n").count())?)
+    }
+
     /// Opens a WebSocket. Any status except 101 is an error.
     pub(crate) async fn websocket(address: SocketAddr) -> anyhow::Result<Self> {
         let mut connection = Self::open(address).await?;

@@ -4,8 +4,11 @@
 //! figure is the difference between two numbers of requests, so that constant work cancels out. That of the worker's
 //! thread repeats almost exactly, and has a bound. That of all threads includes the ingest of events; background work per
 //! second is measured without requests and subtracted, and periodic jobs remain, so it is measured several times.
-//! Figures include no kernel time: they show the effect of a change, not the cost of a request.
+//! Figures include no kernel time: they show the effect of a change, not the cost of a request. With `--max`, the worker's
+//! thread is compared with recorded figures. The ingest of LLM events runs on other threads, which are not compared.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +20,8 @@ use tokio::time::{Instant, sleep};
 use crate::client::PlainConnection;
 use crate::counts::{drained, metric};
 use crate::plan::{PlaceFlags, Progress, minutes};
-use crate::product::{MockProcess, Product, ProductStart};
+use crate::product::{MockProcess, Product, ProductStart, ServerConfig};
+use crate::request::{BenchRequest, RequestBody};
 use crate::rows::Row;
 use crate::run::out_dir;
 use crate::stats::MedianInterval;
@@ -25,8 +29,23 @@ use crate::tools::ToolPaths;
 
 /// The rows that can be counted, with the bound of the worker's thread. A count of a build without link-time optimization
 /// may exceed it.
-const COUNTED: [(&str, Option<f64>); 4] =
-    [("plain", Some(22_900.0)), ("keyed", Some(32_000.0)), ("sdk", None), ("llm", None)];
+const COUNTED: [(&str, Option<f64>); 7] = [
+    ("plain", Some(22_900.0)),
+    ("keyed", Some(32_000.0)),
+    (LIMITED, None),
+    ("sdk", None),
+    ("hit", None),
+    ("llm", None),
+    (STREAM, None),
+];
+/// The counted row that is not one of the comparison, and the one whose events are counted instead of requests.
+const LIMITED: &str = "limited";
+const STREAM: &str = "stream";
+/// The events of a stream, about. A row of streams has fewer requests by this factor.
+const STREAM_EVENTS: u32 = 100;
+/// A recorded figure may be exceeded by this factor. How many events of a stream arrive together depends on the time.
+const TOLERANCE: f64 = 1.03;
+const STREAM_TOLERANCE: f64 = 1.1;
 /// A function that only the worker's thread calls.
 const OF_WORKER: &str = "proxy::connection::http1::serve";
 /// The smaller number of requests.
@@ -57,6 +76,12 @@ pub(crate) struct InstructionFlags {
     /// Requests of the difference
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     requests: u32,
+    /// Compares the worker's thread with the figures of this file: it is an error if a row costs 3% more, an event 10%
+    #[arg(long, value_name = "FILE")]
+    max: Option<PathBuf>,
+    /// Writes the figures into that file instead
+    #[arg(long, requires = "max")]
+    record: bool,
     #[command(flatten)]
     places: PlaceFlags,
 }
@@ -80,8 +105,9 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
         format!("--callgrind-out-file={}", out.join(FILE).display()),
     ];
     let data = dir.path().join("data");
-    let start = ProductStart::new(&tools.tollgate, &data, &out, "tollgate");
-    let product = ProductStart { workers: 1, under: &under, patience: PATIENCE, ..start }.run(mock.address).await?;
+    let (start, config) = (ProductStart::new(&tools.tollgate, &data, &out, "tollgate"), ServerConfig::counted());
+    let start = ProductStart { config, workers: 1, under: &under, patience: PATIENCE, ..start };
+    let product = start.run(mock.address).await?;
     let control = tools.path("callgrind_control")?;
     let mut callgrind = Callgrind { control, product: &product, dir: &out, dumps: 0, began: Instant::now() };
     callgrind.command("--instr=on")?;
@@ -89,22 +115,69 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     sleep(BACKGROUND).await;
     let background = callgrind.count()?;
     progress.step(START + BACKGROUND, "Tollgate runs under callgrind");
-    let (mut rows, mut holds) = (Vec::new(), true);
+    let (mut rows, mut holds, mut found) = (Vec::new(), true, Vec::new());
     for (name, bound) in chosen {
-        let row = Row::of(name).context("internal error: no such row")?;
-        let request = row.request.bytes(&product.key);
+        let (what, request) = request_of(name).context("internal error: no such row")?;
+        let request = (request.bytes(&product.key), request.body == RequestBody::Streamed);
         let [of_worker, of_all] = callgrind.measure(&request, &background, flags.requests).await.context(name)?;
         let [worker, all] = [of_worker, of_all].map(|of| format!("{:.0} ({:.0} to {:.0})", of.median, of.low, of.high));
         progress.step(each, &format!("{name}: {worker} instructions per request on the worker's thread"));
+        found.push((name, of_worker.median));
+        // A recorded figure is of another build than the bound.
+        let bound = bound.filter(|_| flags.max.is_none());
         let is_missed = bound.is_some_and(|bound| of_worker.median > bound);
         holds &= !is_missed;
         let judged = if is_missed { "missed" } else { "met" };
         let verdict = bound.map(|bound| format!("at most {bound}: {judged}")).unwrap_or_default();
         let files = callgrind.last_files().display().to_string();
-        rows.push(format!("| {} | {worker} | {verdict} | {all} | {files} |", row.what));
+        rows.push(format!("| {what} | {worker} | {verdict} | {all} | {files} |"));
     }
     println!("{HEADER}\n{}", rows.join("\n"));
-    Ok(holds)
+    Ok(match flags.max {
+        Some(file) => holds && compare(&file, &found, flags.record)?,
+        None => holds,
+    })
+}
+
+/// The words and the request of a row.
+fn request_of(name: &str) -> Option<(&'static str, BenchRequest)> {
+    let limited = BenchRequest::KEYED.at("/plain/limited").with(BenchRequest::EDITED.headers);
+    match name {
+        LIMITED => Some(("with key, quota, two rate limits, three edits of headers each way", limited)),
+        _ => Row::of(name).map(|row| (row.what, row.request)),
+    }
+}
+
+/// Compares figures with those of a file, or writes them into it. Returns whether none costs more.
+fn compare(file: &Path, found: &[(&str, f64)], record: bool) -> anyhow::Result<bool> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let recorded = figures(&text);
+    if record {
+        let (mut all, comments) = (recorded, text.lines().filter(|line| line.starts_with('#')));
+        all.extend(found.iter().copied());
+        let lines: Vec<String> = all.iter().map(|(name, figure)| format!("{name} {figure:.0}")).collect();
+        let lines: Vec<&str> = comments.chain(lines.iter().map(String::as_str)).collect();
+        fs::write(file, lines.join("\n") + "\n")?;
+        return Ok(true);
+    }
+    let more: Vec<String> = found.iter().filter_map(|(name, figure)| excess(name, *figure, &recorded)).collect();
+    println!("{}", if more.is_empty() { String::from("no row costs more than recorded") } else { more.join("\n") });
+    Ok(more.is_empty())
+}
+
+/// The figures of a file, by row.
+fn figures(text: &str) -> BTreeMap<&str, f64> {
+    let figure = |line| str::split_once(line, ' ').and_then(|(name, figure)| Some((name, figure.parse::<f64>().ok()?)));
+    text.lines().filter_map(figure).collect()
+}
+
+/// What is wrong with the figure of a row; `None` if it is within the tolerance.
+fn excess(name: &str, figure: f64, recorded: &BTreeMap<&str, f64>) -> Option<String> {
+    let Some(old) = recorded.get(name) else { return Some(format!("{name}: no figure is recorded; use --record")) };
+    let factor = if name == STREAM { STREAM_TOLERANCE } else { TOLERANCE };
+    let percent = (figure / old - 1.0) * 100.0;
+    (figure > old * factor)
+        .then(|| format!("{name}: {figure:.0} instructions, {percent:.1}% more than recorded ({old:.0})"))
 }
 
 /// A running process, its tool for commands, and the folder of its counts.
@@ -128,34 +201,39 @@ struct InstructionCount {
 }
 
 impl Callgrind<'_> {
-    /// The instructions per request, of the worker's thread and of all threads: the difference between [`FEW`] requests
-    /// and `more` than that. From that of all threads, `background` is subtracted. As many requests precede without a count.
+    /// The instructions per request, or per event of a stream, of the worker's thread and of all threads: the difference
+    /// between [`FEW`] requests and `more` than that, fewer for streams. From that of all threads, `background` is subtracted.
+    /// As many requests precede without a count.
     async fn measure(
         &mut self,
-        request: &str,
+        request: &CountedRequest,
         background: &InstructionCount,
         more: u32,
     ) -> anyhow::Result<[MedianInterval; 2]> {
+        let fewer = if request.1 { STREAM_EVENTS } else { 1 };
+        let (few, more) = (FEW / fewer, more.div_ceil(fewer));
         let mut connection = PlainConnection::open(self.product.proxy).await?;
-        send(&mut connection, request, FEW).await?;
+        send(&mut connection, request, few).await?;
         drained(self.product).await?;
         let (mut of_worker, mut of_all) = (Vec::new(), Vec::new());
         for _ in 0..REPEATS {
             let mut counts = Vec::new();
-            for requests in [FEW, FEW + more] {
+            for requests in [few, few + more] {
                 self.zero()?;
-                send(&mut connection, request, requests).await?;
-                counts.push(self.count()?);
+                let units = send(&mut connection, request, requests).await?;
+                counts.push((self.count()?, units));
                 let left = metric(self.product, "tollgate_spool_bytes").await?;
                 ensure!(left == 0, "{left} bytes of events were not ingested within {} s", INGEST.as_secs());
             }
-            let [few, many] = counts.try_into().ok().context("internal error: two counts")?;
-            let all = (many.without(background) - few.without(background)) / f64::from(more);
+            let [(few, few_units), (many, many_units)] =
+                counts.try_into().ok().context("internal error: two counts")?;
+            let units = f64::from(many_units - few_units);
+            let all = (many.without(background) - few.without(background)) / units;
             ensure!(
                 all > 0.0 && many.worker > few.worker,
                 "more requests had fewer instructions: {few:?} {many:?} {background:?}"
             );
-            of_worker.push(as_float(many.worker - few.worker) / f64::from(more));
+            of_worker.push(as_float(many.worker - few.worker) / units);
             of_all.push(all);
         }
         let median = |found| MedianInterval::of(found).context("no difference was measured");
@@ -198,13 +276,22 @@ impl Callgrind<'_> {
     }
 }
 
-/// Sends requests one after the other, and waits until their events are ingested.
-async fn send(connection: &mut PlainConnection, request: &str, requests: u32) -> anyhow::Result<()> {
+/// The bytes of a request, and whether its response is a stream.
+type CountedRequest = (String, bool);
+
+/// Sends requests one after the other, and waits until their usage is ingested. Returns the number of requests or events.
+async fn send(connection: &mut PlainConnection, request: &CountedRequest, requests: u32) -> anyhow::Result<u32> {
+    let ((bytes, is_stream), mut units) = (request, 0);
     for _ in 0..requests {
-        connection.exchange(request).await?;
+        if *is_stream {
+            units += connection.stream(bytes).await?;
+        } else {
+            connection.exchange(bytes).await?;
+            units += 1;
+        }
     }
     sleep(INGEST).await;
-    Ok(())
+    Ok(units)
 }
 
 impl InstructionCount {
@@ -236,7 +323,6 @@ fn total(file: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::RequestBody;
 
     #[test]
     fn background_work_is_subtracted_by_time() {
@@ -246,10 +332,28 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_a_scenario_with_a_whole_response() {
+    fn every_row_has_a_request_and_one_is_a_stream() {
         for (name, _) in COUNTED {
-            assert!(Row::of(name).is_some_and(|row| row.request.body != RequestBody::Streamed), "{name}");
+            let (_, request) = request_of(name).unwrap();
+            assert_eq!(request.body == RequestBody::Streamed, name == STREAM, "{name}");
         }
+    }
+
+    #[test]
+    fn a_row_that_costs_more_than_recorded_is_reported() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "# Instructions 1\nplain 1000\nstream 500\n").unwrap();
+        let compared = |found: &[(&str, f64)], record| compare(file.path(), found, record).unwrap();
+        assert!(compared(&[("plain", 1_030.0), (STREAM, 550.0)], false));
+        assert!(!compared(&[("plain", 1_031.0)], false) && !compared(&[(STREAM, 551.0)], false));
+        let recorded = BTreeMap::from([("plain", 1_000.0)]);
+        let expected = "plain: 1100 instructions, 10.0% more than recorded (1000)";
+        assert_eq!(excess("plain", 1_100.0, &recorded).as_deref(), Some(expected));
+        assert!(!compared(&[("keyed", 1.0)], false));
+        assert!(compared(&[("plain", 1_100.4), ("keyed", 2_000.0)], true));
+        let written = fs::read_to_string(file.path()).unwrap();
+        assert_eq!(written, "# Instructions 1\nkeyed 2000\nplain 1100\nstream 500\n");
+        assert!(compared(&[("plain", 1_100.0), ("keyed", 2_050.0)], false));
     }
 
     #[test]

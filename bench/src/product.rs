@@ -118,6 +118,11 @@ impl ServerConfig {
         Self { origin: Some(origin), sections, upstreams, routes, ..Self::default() }
     }
 
+    /// The routes whose instructions are counted, besides the usual ones.
+    pub(crate) fn counted() -> Self {
+        Self { routes: include_str!("../tollgate/counted-routes.yaml").to_owned(), ..Self::default() }
+    }
+
     /// This number of routes: exact paths, prefixes and templates in turn, which no request matches.
     pub(crate) fn routes(count: u32) -> Self {
         let path = |number: u32| match number % 3 {
@@ -305,6 +310,7 @@ mod tests {
             ServerConfig { plan: RATE_LIMITED, log_level: "info", ..ServerConfig::default() },
             ServerConfig { control: crate::api::LIMITS, spool_mib: 20_000, ..ServerConfig::default() },
             ServerConfig::full(first),
+            ServerConfig::counted(),
             ServerConfig::routes(10),
             ServerConfig::backends(first, second),
             ServerConfig::targets(2),
