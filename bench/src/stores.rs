@@ -1,6 +1,5 @@
 //! `stores` and `leases`: two Tollgates in interleaved runs, which differ in their database or in the budgets of their users.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
