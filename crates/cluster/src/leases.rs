@@ -253,7 +253,7 @@ impl LeaseLoop {
     /// Returns the time until something may be due.
     fn pause(&self) -> Duration {
         let since = self.now().since(self.sent_at);
-        self.due().min(LOOK).saturating_sub(since).max(SOONEST)
+        self.due().saturating_sub(since).clamp(SOONEST, LOOK)
     }
 
     fn is_due(&self) -> bool {
