@@ -27,7 +27,7 @@ pub(crate) enum DatabaseKind {
 pub(crate) struct BenchDatabase {
     pub(crate) url: Option<Secret>,
     folder: PathBuf,
-    /// Deletes the folder.
+    /// Deletes the folder at the end.
     temporary: Option<TempDir>,
     server: Option<LocalPostgres>,
 }

@@ -171,7 +171,7 @@ fn figures(text: &str) -> BTreeMap<&str, f64> {
     text.lines().filter_map(figure).collect()
 }
 
-/// What is wrong with the figure of a row; `None` if it is within the tolerance.
+/// The fault of a row's figure; `None` if it is within the tolerance.
 fn excess(name: &str, figure: f64, recorded: &BTreeMap<&str, f64>) -> Option<String> {
     let Some(old) = recorded.get(name) else { return Some(format!("{name}: no figure is recorded; use --record")) };
     let factor = if name == STREAM { STREAM_TOLERANCE } else { TOLERANCE };

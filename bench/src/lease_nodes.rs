@@ -194,7 +194,8 @@ impl LeaseSimulation {
         Timestamp(Day(20_000).start().0 + self.now)
     }
 
-    fn within(&mut self, (from, to): (u64, u64)) -> u64 {
+    fn within(&mut self, bounds: (u64, u64)) -> u64 {
+        let (from, to) = bounds;
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

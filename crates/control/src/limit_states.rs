@@ -209,7 +209,7 @@ impl LimitStates {
         let rules = sources.snapshot.traffic.rate_limits.all();
         let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
             let keys = keys.into_iter().map(|key| view(sources.clock, rule, key, &names)).collect();
-            let view = LimitView::of_rule(sources, nodes, (position, rule));
+            let view = LimitView::of_rule(sources, nodes, position, rule);
             LimitView { busy_keys, keys, ..view }
         });
         let unauthenticated = sources.snapshot.traffic.unauthenticated.map(|limit| without_key(sources, nodes, limit));
@@ -221,7 +221,7 @@ impl LimitStates {
 
 impl LimitView {
     /// Returns a limit of `rate_limits` without keys. It is listed with its position in the snapshot.
-    fn of_rule(sources: LimitSources<'_>, nodes: LimitNodes, (position, rule): (usize, &RateLimit)) -> Self {
+    fn of_rule(sources: LimitSources<'_>, nodes: LimitNodes, position: usize, rule: &RateLimit) -> Self {
         let explained = sources.snapshot.limit(rule);
         let tiers = rule.usual.iter().chain(rule.tiers.iter().map(|(_, tier)| tier));
         Self {

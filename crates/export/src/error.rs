@@ -28,7 +28,7 @@ pub enum EventExportError {
     /// There is no connection to the target.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
-    /// The connection ended.
+    /// The connection to the target ended.
     #[error("the target of the export cannot be reached")]
     Disconnected(#[source] io::Error),
     /// The target sent no complete HTTP/1.1 response.

@@ -235,9 +235,9 @@ impl<S: SectionInput> KeyField for MaybeNested<S> {
 /// A single value, or the structure of another field.
 #[derive(Debug, Clone)]
 pub enum Either<A, B> {
-    /// A single value.
+    /// The form of a single value.
     Single(Input<A>),
-    /// The other structure.
+    /// The structure of another field.
     Nested(B),
 }
 

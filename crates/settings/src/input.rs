@@ -6,7 +6,7 @@ use crate::variable::Variable;
 /// A value of the configuration, with its source.
 #[derive(Debug, Clone)]
 pub struct Input<T> {
-    /// The checked value.
+    /// The value after its checks.
     pub value: T,
     /// The source of the value.
     pub source: ValueSource,

@@ -67,19 +67,19 @@ mod tests {
     use crate::yaml;
 
     crate::section! {
-        /// The inner section.
+        /// A section inside of another.
         InnerInput => #[derive(Copy, PartialEq, Eq)] pub(crate) Inner {
-            /// A time.
+            /// A time with a default.
             after: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
         }
     }
 
     crate::section! {
-        /// The outer section.
+        /// A section with another one.
         OuterInput => pub(crate) Outer {
-            /// A section.
+            /// A section of plain values.
             inner: InnerInput = nested::<InnerInput>();
-            /// A list.
+            /// A list of plain numbers.
             numbers: ValueList<u32> = list(Whole::<u32>::new(1, 9), 3, "none");
             /// A value that may be absent.
             r#type: Option<Input<bool>> = optional(Boolean, "none");

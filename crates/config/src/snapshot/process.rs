@@ -33,7 +33,7 @@ pub struct Process {
     pub control: Control,
     /// The public URLs of the proxy and of control.
     pub public_url: PublicUrl,
-    /// Who may read `/metrics` if control is not on loopback; without a token, nobody.
+    /// The clients that may read `/metrics` if control is not on loopback; without a token, nobody.
     pub metrics: MetricsAccess,
     /// A Redis that shares rate limits between nodes.
     pub redis: Option<Secret>,

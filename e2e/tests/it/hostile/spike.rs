@@ -1,4 +1,4 @@
-//! A spike: beside one client, many connections open at once, and all of them remain. Each is served, and the client goes on.
+//! A spike: beside one client, many connections open at once, and all of them remain. Each is served, and the client continues.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A connection each of whose requests has another route than the one before.
+//! A connection on which each request has another route than the one before.
 
 use crate::gateway::Gateway;
 use crate::wire::{Client, answer, upstream, values};

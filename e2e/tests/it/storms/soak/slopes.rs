@@ -1,4 +1,4 @@
-//! What may not grow during the load: memory, descriptors, and the latency of one client, measured once a second.
+//! Memory, descriptors, and the latency of one client, which must not grow during the load; measured once a second.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -211,7 +211,7 @@ fn unusual(of: &Holder) -> [GoldenDay; 5] {
     ]
 }
 
-/// A batch of one key: its requests of a session, those that are streamed, and those of another key are none.
+/// A batch of one key: requests of a session, streamed ones, and those of another key do not belong to it.
 fn batch(of: &Holder, other: &Holder) -> GoldenDay {
     let origin = RequestOrigin { session: Some(SessionHash([7; 16])), ..RequestOrigin::default() };
     let in_session = UsageEvent { origin, ..chat(of, 0, 1_001, 10) };
