@@ -6,21 +6,22 @@ use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use uuid::Uuid;
 
-use super::event_group::EventGroup;
+use super::event_group::{EventGroup, ReachedBounds};
 use super::groups::{GroupBounds, Grouping, KEYS};
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
 use super::slices::DaySlice;
 use crate::handle::Ledger;
 
-/// Builds the query for one event of a group between its events `$7` and `$8`. `reached`: the numbers of reached bounds, in
-/// the order of [`Grouping::columns`].
-fn between(of: DayUsageOf, grouping: Grouping<'_>, reached: [Option<usize>; 4]) -> String {
+/// Builds the query for one event of a group between its events `$7` and `$8`.
+fn between(of: DayUsageOf, grouping: Grouping<'_>, reached: ReachedBounds) -> String {
     let (condition, joins) = (of.condition(), grouping.joins(of));
     let (mut divided, mut equal) = (String::new(), String::new());
     for key in KEYS.split(", ") {
         equal.push_str(&format!(" AND e.{key} IS NOT DISTINCT FROM f.{key}"));
     }
+    // In the order of the columns.
+    let reached = [Some(reached.input), Some(reached.key), reached.session, reached.interval];
     for ((name, expression), reached) in grouping.columns().into_iter().zip(reached) {
         let Some(expression) = expression else { continue };
         divided.push_str(&format!(", {expression} AS {name}"));
@@ -56,8 +57,7 @@ impl Ledger {
         let grouping = Grouping { bounds, keys: &keys };
         let has_no_sessions = bounds.sessions_of_called && group.tools != Some(ToolUse::Called);
         let grouping = if has_no_sessions { grouping.without_sessions() } else { grouping };
-        let reached = [Some(group.input_bounds), Some(group.key_bounds), group.session_bounds, group.interval_bounds];
-        let query = self.store.query(AssertSqlSafe(between(of, grouping, reached)));
+        let query = self.store.query(AssertSqlSafe(between(of, grouping, group.reached())));
         let query = DaySlice::whole(day).bind(of.bind(query));
         let [first, last] = group.ids;
         let found: Option<(Uuid,)> = query.bind(first.0).bind(last.0).find().await?;
@@ -77,7 +77,7 @@ pub(super) fn texts() -> Vec<String> {
         sessions_of_called: true,
     };
     let grouping = Grouping { bounds, keys: &keys };
-    let reached = [Some(1), Some(0), None, Some(1)];
+    let reached = ReachedBounds { input: 1, key: 0, session: None, interval: Some(1) };
     let texts = |of| [between(of, grouping, reached), between(of, grouping.without_sessions(), reached)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

@@ -49,7 +49,26 @@ pub struct EventGroup {
     pub ids: [RequestId; 2],
 }
 
+/// The numbers of bounds that the requests of a group reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ReachedBounds {
+    pub(super) input: usize,
+    pub(super) key: usize,
+    pub(super) session: Option<usize>,
+    pub(super) interval: Option<usize>,
+}
+
 impl EventGroup {
+    /// Returns the numbers of bounds that the requests reach.
+    pub(super) const fn reached(&self) -> ReachedBounds {
+        ReachedBounds {
+            input: self.input_bounds,
+            key: self.key_bounds,
+            session: self.session_bounds,
+            interval: self.interval_bounds,
+        }
+    }
+
     /// Adds the requests of another group with the same metadata.
     pub(super) fn add(&mut self, more: &Self) {
         let ([first, last], [more_first, more_last]) = (self.ids, more.ids);
