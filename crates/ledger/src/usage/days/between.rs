@@ -7,22 +7,22 @@ use store::DatabaseError;
 use uuid::Uuid;
 
 use super::event_group::{EventGroup, ReachedBounds};
-use super::groups::{GroupBounds, Grouping, KEYS};
+use super::groups::{GroupBounds, KEYS};
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
 use super::slices::DaySlice;
 use crate::handle::Ledger;
 
 /// Builds the query for one event of a group between its events `$7` and `$8`.
-fn between(of: DayUsageOf, grouping: Grouping<'_>, reached: ReachedBounds) -> String {
-    let (condition, joins) = (of.condition(), grouping.joins(of));
+fn between(of: DayUsageOf, bounds: GroupBounds<'_>, reached: ReachedBounds) -> String {
+    let (condition, joins) = (of.condition(), bounds.joins(of));
     let (mut divided, mut equal) = (String::new(), String::new());
     for key in KEYS.split(", ") {
         equal.push_str(&format!(" AND e.{key} IS NOT DISTINCT FROM f.{key}"));
     }
     // In the order of the columns.
     let reached = [Some(reached.input), Some(reached.key), reached.session, reached.interval];
-    for ((name, expression), reached) in grouping.columns().into_iter().zip(reached) {
+    for ((name, expression), reached) in bounds.columns().into_iter().zip(reached) {
         let Some(expression) = expression else { continue };
         divided.push_str(&format!(", {expression} AS {name}"));
         let value = reached.map_or_else(|| "IS NULL".to_owned(), |reached| format!("= {reached}"));
@@ -53,11 +53,9 @@ impl Ledger {
             return Ok(None);
         }
         let of = of.into();
-        let keys = self.busy_keys(of, day, bounds.requests_per_key).await?;
-        let grouping = Grouping { bounds, keys: &keys };
         let has_no_sessions = bounds.sessions_of_called && group.tools != Some(ToolUse::Called);
-        let grouping = if has_no_sessions { grouping.without_sessions() } else { grouping };
-        let query = self.store.query(AssertSqlSafe(between(of, grouping, group.reached())));
+        let bounds = if has_no_sessions { bounds.without_sessions() } else { bounds };
+        let query = self.store.query(AssertSqlSafe(between(of, bounds, group.reached()))).once();
         let query = DaySlice::whole(day).bind(of.bind(query));
         let [first, last] = group.ids;
         let found: Option<(Uuid,)> = query.bind(first.0).bind(last.0).find().await?;
@@ -68,7 +66,6 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    let keys = super::busy_keys::BusyKeys::new(&[(1, 9)], &[9]);
     let bounds = GroupBounds {
         input_tokens: &[1, 9],
         requests_per_key: &[9],
@@ -76,8 +73,7 @@ pub(super) fn texts() -> Vec<String> {
         interval_s: &[60],
         sessions_of_called: true,
     };
-    let grouping = Grouping { bounds, keys: &keys };
     let reached = ReachedBounds { input: 1, key: 0, session: None, interval: Some(1) };
-    let texts = |of| [between(of, grouping, reached), between(of, grouping.without_sessions(), reached)];
+    let texts = |of| [between(of, bounds, reached), between(of, bounds.without_sessions(), reached)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

@@ -1,6 +1,5 @@
 use super::DayUsageOf;
-use super::busy_keys::BusyKeys;
-use super::groups::{GroupBounds, Grouping};
+use super::groups::GroupBounds;
 use super::merged_groups::MergedGroups;
 use super::slices::DaySlice;
 use crate::fixture::Place;
@@ -18,17 +17,15 @@ async fn slices_of_any_size_have_each_event_once() {
         node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
     }
     let ledger = Ledger::new(store);
-    let keys = BusyKeys::new(&[(1, 9)], &[5]);
     let bounds = GroupBounds { input_tokens: &[50], requests_per_key: &[5], ..GroupBounds::default() };
-    let grouping = Grouping { bounds, keys: &keys };
     for of in DayUsageOf::kinds() {
-        let whole = ledger.groups_of(of, grouping, false, DaySlice::whole(TODAY)).await.unwrap();
+        let whole = ledger.groups_of(of, bounds, false, DaySlice::whole(TODAY)).await.unwrap();
         let mut expected = MergedGroups::default();
         expected.add_all(whole);
         let expected = expected.into_groups();
         for events in [1, 2, 7, 1_000] {
             let slices = ledger.slices(of, TODAY, events).await.unwrap();
-            let merged = ledger.merged(of, grouping, slices.iter()).await.unwrap().into_groups();
+            let merged = ledger.merged(of, bounds, slices.iter()).await.unwrap().into_groups();
             assert_eq!(merged, expected, "{of:?} in {} slices", slices.len());
         }
     }
