@@ -22,7 +22,8 @@ pub enum Class {
     Completion,
     /// The embedding of texts.
     Embedding,
-    /// Many requests of one key on one day, outside of sessions, for which no person waits.
+    /// By default, a chat or completion outside of sessions, without a stream and without called tools, of a key with many LLM
+    /// requests on the day. Requests of the key in sessions or of other formats count too; refused ones do not.
     Batch,
     /// A request to an ordinary API.
     PlainApi,

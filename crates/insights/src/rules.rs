@@ -24,7 +24,7 @@ pub struct Metadata<'a> {
     pub streamed: Option<bool>,
     /// The use of tools.
     pub tools: Option<&'a str>,
-    /// The number of LLM requests of the key on the day; 0 in a session and without a key.
+    /// The number of LLM requests of the key on the day that were not refused; 0 in a session and without a key.
     pub requests_per_key: Option<u64>,
     /// The number of requests of the session.
     pub requests_per_session: Option<u64>,
@@ -214,7 +214,7 @@ fn built_in() -> Vec<ClassRule> {
 const CHAT_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content"];
 /// The formats of which a batch is made.
 const BATCH_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content", "completions"];
-/// The smallest number of LLM requests of a key on one day that are a batch.
+/// The smallest number of LLM requests of a key on one day, without refused ones, that make a batch.
 const BATCH_REQUESTS_MIN: u64 = 1_000;
 /// The names of routes that serve probes.
 const HEALTH_ROUTES: &[&str] = &["health", "healthz", "livez", "readyz", "ping", "status"];

@@ -1,4 +1,4 @@
-//! The number of LLM requests of each key on one day, by the totals per hour.
+//! The number of LLM requests of each key on one day that were not refused, by the totals per hour.
 
 use access::Day;
 use sqlx::AssertSqlSafe;
@@ -8,8 +8,8 @@ use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::usage::scope::UsageOf;
 
-/// The number of LLM requests of a key.
-const MADE: &str = "CAST(sum(succeeded + refused + errors) AS BIGINT)";
+/// The number of LLM requests of a key that succeeded or failed. Refused ones do not count.
+const MADE: &str = "CAST(sum(succeeded + errors) AS BIGINT)";
 
 /// Returns the users whose keys a scope has. Requests with a label can be of any key, whose other requests count too.
 const fn users(of: DayUsageOf) -> UsageOf {
@@ -28,7 +28,8 @@ fn totals(condition: &str, day: &str) -> String {
     )
 }
 
-/// Builds the join of events with `made`, the number of LLM requests of their key on the day `$6`. Keys without any have none.
+/// Builds the join of events with `made`, the number of LLM requests of their key on the day `$6` that were not refused. It is
+/// null for keys without any.
 pub(super) fn join(of: DayUsageOf) -> String {
     let condition = match of {
         DayUsageOf::Users(of) => of.condition(),

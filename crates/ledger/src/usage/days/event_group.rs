@@ -27,8 +27,8 @@ pub struct EventGroup {
     pub result: RequestResult,
     /// The number of bounds of input tokens that the requests reach.
     pub input_bounds: usize,
-    /// The number of bounds that the number of LLM requests of the key on the day reaches; 0 for requests of a session, and
-    /// without a key.
+    /// The number of bounds that the number of LLM requests of the key on the day, without refused ones, reaches; 0 for
+    /// requests of a session, and without a key.
     pub key_bounds: usize,
     /// The program that sent the requests.
     pub client: ClientProgram,

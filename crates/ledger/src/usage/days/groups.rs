@@ -29,7 +29,7 @@ const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 pub struct GroupBounds<'a> {
     /// Bounds of the number of input tokens.
     pub input_tokens: &'a [u64],
-    /// Bounds of the number of LLM requests of a key on the day, for requests without a session.
+    /// Bounds of the number of LLM requests of a key on the day that were not refused, for requests without a session.
     pub requests_per_key: &'a [u64],
     /// Bounds of the number of requests of a session on the day.
     pub requests_per_session: &'a [u64],
