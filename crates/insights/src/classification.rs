@@ -116,7 +116,7 @@ pub struct ClassShare {
     pub confidence: Ratio,
     /// The name of the rule that decided most of these requests.
     pub rule: String,
-    /// Three of the requests, or all of fewer; requests that are only counted have no id.
+    /// Up to three of the requests; requests that are only counted have no id.
     pub request_ids: Vec<Uuid>,
 }
 

@@ -13,9 +13,17 @@ use super::scope::DayUsageOf;
 use super::slices::DaySlice;
 use crate::handle::Ledger;
 
+/// Maximum number of events among which one of a group is searched: the next ones after its oldest one.
+const EVENTS_READ_MAX: u32 = 10_000;
+
 /// Builds the query for one event of a group between its events `$7` and `$8`.
 fn between(of: DayUsageOf, bounds: GroupBounds<'_>, reached: ReachedBounds) -> String {
     let (condition, joins) = (of.condition(), bounds.joins(of));
+    // Events with a label have no index, so the events of all labels are read.
+    let of_users = match of {
+        DayUsageOf::Users(_) => format!("{condition} AND {OF_DAY} AND "),
+        DayUsageOf::Label(_) => String::new(),
+    };
     let (mut divided, mut equal) = (String::new(), String::new());
     for key in KEYS.split(", ") {
         equal.push_str(&format!(" AND e.{key} IS NOT DISTINCT FROM f.{key}"));
@@ -29,16 +37,17 @@ fn between(of: DayUsageOf, bounds: GroupBounds<'_>, reached: ReachedBounds) -> S
         equal.push_str(&format!(" AND e.{name} {value}"));
     }
     format!(
-        "SELECT e.id FROM (SELECT id, {KEYS}{divided} FROM usage_events{joins}
-            WHERE {condition} AND {OF_DAY} AND id > $7 AND id < $8) e
+        "SELECT e.id FROM (SELECT id, {KEYS}{divided} FROM (SELECT * FROM usage_events
+                WHERE {of_users}id > $7 AND id < $8 ORDER BY id LIMIT {EVENTS_READ_MAX}) u{joins}
+            WHERE {condition} AND {OF_DAY}) e
         JOIN usage_events f ON f.id = $7{equal} LIMIT 1"
     )
 }
 
 impl Ledger {
-    /// Returns a request of a group between its oldest and its newest one, with the bounds that the group was made with. It
-    /// reads events in the range of their ids until one belongs to the group, at most those of the day; and the day's
-    /// sessions once more, if bounds of sessions divide the group.
+    /// Returns a request of a group between its oldest and its newest one, with the bounds that the group was made with;
+    /// `None` if it has none, or none among the next 10,000 requests after its oldest one. It reads these, the totals of keys
+    /// if bounds need them, and the day's sessions once more if bounds of sessions divide the group.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -49,8 +58,8 @@ impl Ledger {
         bounds: GroupBounds<'_>,
         group: &EventGroup,
     ) -> Result<Option<RequestId>, DatabaseError> {
-        if group.requests < 3 {
-            return Ok(None);
+        if group.requests < 3 || group.between.is_some() {
+            return Ok(group.between);
         }
         let of = of.into();
         let has_no_sessions = bounds.sessions_of_called && group.tools != Some(ToolUse::Called);

@@ -47,6 +47,8 @@ pub struct EventGroup {
     pub cost_nano: i128,
     /// The oldest and the newest request.
     pub ids: [RequestId; 2],
+    /// A request between them, if one is known.
+    pub between: Option<RequestId>,
 }
 
 /// The numbers of bounds that the requests of a group reach.
@@ -72,9 +74,12 @@ impl EventGroup {
     /// Adds the requests of another group with the same metadata.
     pub(super) fn add(&mut self, more: &Self) {
         let ([first, last], [more_first, more_last]) = (self.ids, more.ids);
+        let ends = [first.min(more_first), last.max(more_last)];
+        let known = [self.between, more.between, Some(last), Some(more_first), Some(first), Some(more_last)];
+        self.between = known.into_iter().flatten().find(|id| !ends.contains(id));
         self.requests = self.requests.saturating_add(more.requests);
         self.tokens = self.tokens.saturating_add(more.tokens);
         self.cost_nano = self.cost_nano.saturating_add(more.cost_nano);
-        self.ids = [first.min(more_first), last.max(more_last)];
+        self.ids = ends;
     }
 }

@@ -295,6 +295,7 @@ impl From<GroupRow> for EventGroup {
             tokens: unsigned(row.used_tokens),
             cost_nano: i128::from(row.cost_dollars) * NANO_PER_DOLLAR + i128::from(row.cost_rest),
             ids: [RequestId(row.first), RequestId(row.last)],
+            between: None,
         }
     }
 }
