@@ -7,6 +7,9 @@ use crate::settings::{ClassRule, NumberRange, RULES_MAX, RuleConditions};
 /// The word of ordinary APIs in the condition `format`.
 pub const NO_FORMAT: &str = "none";
 
+/// The version of the built-in rules. A change of the rules adds 1.
+pub const BUILT_IN_VERSION: u64 = 1;
+
 /// The metadata of requests. An unknown value matches no condition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Metadata<'a> {
@@ -141,7 +144,7 @@ const fn dashed(byte: u8) -> u8 {
     if byte == b'_' { b'-' } else { byte }
 }
 
-/// Returns the built-in rules. The last one matches every request.
+/// Returns the built-in rules, of [`BUILT_IN_VERSION`]. The last one matches every request.
 fn built_in() -> Vec<ClassRule> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     let rule = |name: &str, class, confidence, when| ClassRule {
