@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use insights::InsightSettings;
+use insights::rules::BUILT_IN_VERSION;
 use ledger::Ledger;
 use sha2::{Digest, Sha256};
 
@@ -64,10 +65,11 @@ pub(crate) async fn in_force(ledger: &Ledger, configured: &InsightSettings) -> R
     Ok(InsightSettings { version: number, ..settings })
 }
 
-/// Returns a digest of settings, so that responses of other settings are not taken for theirs. The version does not suffice:
-/// another configuration has the same one.
+/// Returns a digest of settings and of the version of the built-in rules, so that responses of others are not taken for
+/// theirs. The version of the settings does not suffice: another configuration has the same one.
 fn digest(settings: &InsightSettings) -> u64 {
     // Numbers and texts can always be written.
     let text = serde_json::to_vec(settings).unwrap_or_default();
-    Sha256::digest(text).first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
+    let digest = Sha256::new().chain_update(text).chain_update(BUILT_IN_VERSION.to_be_bytes()).finalize();
+    digest.first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
 }

@@ -27,8 +27,12 @@ pub struct Brief {
     pub complete: bool,
     /// The version of the day's figures; it grows with each stored batch that changes an earlier day.
     pub figures_version: u64,
-    /// The version of the rules.
+    /// The version of the settings with the configured rules.
     pub rules_version: u64,
+    /// The version of the built-in rules; it grows with each release that changes them. Example files may lack it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub built_in_rules_version: Option<u64>,
     /// The day in one sentence.
     pub headline: String,
     /// The cost of the day and of the days beside it.

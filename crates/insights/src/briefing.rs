@@ -12,7 +12,7 @@ use crate::forecast::forecast;
 use crate::money::{NanoMoney, shown};
 use crate::movers::{ModelChange, movers};
 use crate::roi::{NotCounted, Roi, RoiCost, Saving};
-use crate::rules::RuleSet;
+use crate::rules::{BUILT_IN_VERSION, RuleSet};
 use crate::scope::DayScope;
 use crate::settings::InsightSettings;
 
@@ -118,6 +118,7 @@ pub fn classification(head: &FiguresHead, settings: &InsightSettings, day: Class
         complete: head.complete,
         figures_version: head.figures_version,
         rules_version: settings.version,
+        built_in_rules_version: Some(BUILT_IN_VERSION),
         requests: figures.requests,
         tokens: figures.tokens,
         cost: NanoMoney::of(NanoUsd(figures.cost_nano)),
@@ -150,6 +151,7 @@ pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
         complete: head.complete,
         figures_version: head.figures_version,
         rules_version: settings.version,
+        built_in_rules_version: Some(BUILT_IN_VERSION),
         headline: headline(&head.scope, &today, &week_before, &classes),
         spend: Spend {
             cost: money(today.cost_nano),

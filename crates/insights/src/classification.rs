@@ -22,7 +22,8 @@ pub enum Class {
     Completion,
     /// The embedding of texts.
     Embedding,
-    /// Many requests of one key on one day, outside of sessions, for which no person waits.
+    /// By default, a chat or completion outside of sessions, without a stream and without called tools, of a key with many LLM
+    /// requests on the day. Requests of the key in sessions or of other formats count too; refused ones do not.
     Batch,
     /// A request to an ordinary API.
     PlainApi,
@@ -81,8 +82,12 @@ pub struct Classification {
     pub complete: bool,
     /// The version of the day's figures; it grows with each stored batch that changes an earlier day.
     pub figures_version: u64,
-    /// The version of the rules.
+    /// The version of the settings with the configured rules.
     pub rules_version: u64,
+    /// The version of the built-in rules; it grows with each release that changes them. Example files may lack it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub built_in_rules_version: Option<u64>,
     /// The number of all requests of the day.
     pub requests: u64,
     /// The number of tokens of the day.
@@ -115,7 +120,7 @@ pub struct ClassShare {
     pub confidence: Ratio,
     /// The name of the rule that decided most of these requests.
     pub rule: String,
-    /// Three of the requests, or all of fewer; requests that are only counted have no id.
+    /// Up to three of the requests; requests that are only counted have no id.
     pub request_ids: Vec<Uuid>,
 }
 

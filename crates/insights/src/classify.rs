@@ -75,8 +75,8 @@ pub fn classify(rules: &RuleSet, groups: &[RequestGroup<'_>], day: DaySums) -> V
     shares
 }
 
-/// Returns the places of the groups that have a further request whose id their class lacks: each class names three requests if
-/// it has as many. A class has at most one such group, as two groups with two ids each suffice.
+/// Returns the places of the groups that have a further request whose id their class lacks. A class names up to three
+/// requests. It has at most one such group, as two groups with two ids each suffice.
 #[must_use]
 pub fn lacking_ids(rules: &RuleSet, groups: &[RequestGroup<'_>]) -> Vec<usize> {
     let class_of = |group: &RequestGroup<'_>| rules.decide(&group.metadata).map(|rule| rule.class);

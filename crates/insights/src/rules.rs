@@ -7,6 +7,9 @@ use crate::settings::{ClassRule, NumberRange, RULES_MAX, RuleConditions};
 /// The word of ordinary APIs in the condition `format`.
 pub const NO_FORMAT: &str = "none";
 
+/// The version of the built-in rules. A change of the rules adds 1.
+pub const BUILT_IN_VERSION: u64 = 1;
+
 /// The metadata of requests. An unknown value matches no condition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Metadata<'a> {
@@ -24,7 +27,7 @@ pub struct Metadata<'a> {
     pub streamed: Option<bool>,
     /// The use of tools.
     pub tools: Option<&'a str>,
-    /// The number of LLM requests of the key on the day; 0 in a session and without a key.
+    /// The number of LLM requests of the key on the day that were not refused; 0 in a session and without a key.
     pub requests_per_key: Option<u64>,
     /// The number of requests of the session.
     pub requests_per_session: Option<u64>,
@@ -141,7 +144,7 @@ const fn dashed(byte: u8) -> u8 {
     if byte == b'_' { b'-' } else { byte }
 }
 
-/// Returns the built-in rules. The last one matches every request.
+/// Returns the built-in rules, of [`BUILT_IN_VERSION`]. The last one matches every request.
 fn built_in() -> Vec<ClassRule> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     let rule = |name: &str, class, confidence, when| ClassRule {
@@ -214,7 +217,7 @@ fn built_in() -> Vec<ClassRule> {
 const CHAT_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content"];
 /// The formats of which a batch is made.
 const BATCH_FORMATS: &[&str] = &["chat", "responses", "messages", "generate_content", "completions"];
-/// The smallest number of LLM requests of a key on one day that are a batch.
+/// The smallest number of LLM requests of a key on one day, without refused ones, that make a batch.
 const BATCH_REQUESTS_MIN: u64 = 1_000;
 /// The names of routes that serve probes.
 const HEALTH_ROUTES: &[&str] = &["health", "healthz", "livez", "readyz", "ping", "status"];

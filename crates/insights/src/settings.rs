@@ -95,7 +95,8 @@ pub struct RuleConditions {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub tools: Option<Vec<String>>,
-    /// The range of the number of LLM requests of the key on the day; the number is 0 in a session and without a key.
+    /// The range of the number of LLM requests of the key on the day that were not refused, streams, embeddings and those in
+    /// sessions included; the number is 0 for a request in a session or without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub requests_per_key: Option<NumberRange>,

@@ -131,8 +131,11 @@ fn failed<T>(reader: &SettingsReader<'_>, at: &Input<T>, expected: &str, found: 
     reader.report(problem.expected(expected).of_tests());
 }
 
+/// Returns the metadata of an event. As in the server, requests of a session have no number of requests of their key.
 fn metadata(event: &ClassEventInput) -> Metadata<'_> {
     let number = |input: Option<&Input<u64>>| input.map(|input| input.value);
+    let has_session = event.requests_per_session.is_some() || event.interval_s.is_some();
+    let requests_per_key = number(event.requests_per_key.as_ref()).filter(|_| !has_session);
     Metadata {
         client: text_of(event.client.as_ref()),
         route: text_of(event.route.as_ref()),
@@ -141,7 +144,7 @@ fn metadata(event: &ClassEventInput) -> Metadata<'_> {
         status: u16::try_from(event.status.value).unwrap_or(0),
         streamed: event.streamed.as_ref().map(|streamed| streamed.value),
         tools: event.tools.as_ref().map(|tools| tools.value),
-        requests_per_key: number(event.requests_per_key.as_ref()),
+        requests_per_key: Some(requests_per_key.unwrap_or(0)),
         requests_per_session: number(event.requests_per_session.as_ref()),
         interval_s: number(event.interval_s.as_ref()),
         input_tokens: number(event.input_tokens.as_ref()),

@@ -106,7 +106,8 @@ pub(super) fn groups<'a>(
 
 fn ids(group: &EventGroup) -> Vec<Uuid> {
     let [first, last] = group.ids;
-    if first == last { vec![first.0] } else { vec![first.0, last.0] }
+    let last = (first != last).then_some(last);
+    [Some(first), last, group.between].into_iter().flatten().map(|id| id.0).collect()
 }
 
 /// Returns the requests that failed or were refused, by code: the code of the refusal, otherwise the outcome, otherwise the

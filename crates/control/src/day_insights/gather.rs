@@ -88,29 +88,28 @@ impl<'a> DayReader<'a> {
         let bounds = self.bounds();
         let (events, minutes) = self.requests(bounds.as_groups()).await?;
         let mut groups = conversion::groups(&events, &minutes, &bounds);
-        self.complete_ids(&mut groups, &events, bounds.as_groups()).await?;
+        self.complete_ids(&mut groups, &events, bounds.as_groups()).await;
         let figures = today.as_ref().map(conversion::figures).unwrap_or_default();
         let unpriced = today.map_or(0, |of| of.totals.unpriced_requests);
         let classified = ClassifiedDay { figures: &figures, unpriced, groups: &groups };
         Ok(briefing::classification(&self.head, self.settings(), classified))
     }
 
-    /// Adds the id of a further request to each class with fewer than three ids that has one. `groups` begin with those of
-    /// `events`. At most one query per class reads ids of the day.
-    async fn complete_ids(
-        &self,
-        groups: &mut [RequestGroup<'_>],
-        events: &[EventGroup],
-        bounds: GroupBounds<'_>,
-    ) -> Result<(), Problem> {
+    /// Adds the id of a further request to each class of one group that has fewer than three ids. `groups` begin with those
+    /// of `events`. At most one query per class reads events. After an error, classes keep the ids that they have.
+    async fn complete_ids(&self, groups: &mut [RequestGroup<'_>], events: &[EventGroup], bounds: GroupBounds<'_>) {
         let (of, day) = (self.visible.of, self.head.day);
         let lacking = lacking_ids(&RuleSet::with(&self.settings().rules), groups);
         for at in lacking {
             let (Some(group), Some(event)) = (groups.get_mut(at), events.get(at)) else { continue };
-            let between = self.app.ledger.request_between(of, day, bounds, event).await?;
-            group.ids.extend(between.map(|between| between.0));
+            match self.app.ledger.request_between(of, day, bounds, event).await {
+                Ok(between) => group.ids.extend(between.map(|between| between.0)),
+                Err(error) => {
+                    tracing::warn!(%error, "a third request of a class could not be read; the class names two");
+                    return;
+                }
+            }
         }
-        Ok(())
     }
 
     /// Returns the brief.

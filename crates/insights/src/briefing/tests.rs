@@ -45,6 +45,7 @@ fn a_quiet_day_names_its_cost_and_its_largest_class() {
         "all users spent 12.50 USD, 2.50 USD more than on the same weekday; 100 of 100 requests are chat"
     );
     assert_eq!((told.id.as_str(), told.figures_version), (TODAY, 3));
+    assert_eq!((told.rules_version, told.built_in_rules_version), (1, Some(BUILT_IN_VERSION)));
     assert_eq!(told.spend.cost.amount_nano, 12_500_000_000);
     assert_eq!(told.spend.yesterday.amount_nano, 9_000_000_000);
     assert_eq!(told.spend.same_weekday.amount_nano, 10_000_000_000);

@@ -73,6 +73,10 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
         (.., true) if has("usage_events") && has("outcome = 'budget_cut'") => {
             (&["INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)"], &["using usage_events_user"])
         }
+        (.., true) if has("AS of_key") => (
+            &["INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)"],
+            &["using hourly_usage_user_no_hour", "using usage_events_"],
+        ),
         (.., true) if has("usage_events") => (
             &[
                 "INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)",

@@ -222,7 +222,7 @@ pub(crate) async fn requests_are_grouped_by_program_tools_and_session(world: &Wo
     assert!(plain.iter().all(|of| of.session_bounds.is_none() && of.interval_bounds.is_none()));
 }
 
-/// Requests without a session have the number of LLM requests of their key, those in sessions included.
+/// Requests without a session have the number of LLM requests of their key: those in sessions count, refused ones do not.
 pub(crate) async fn requests_are_grouped_by_the_requests_of_their_key(world: &World) {
     let store = world.store().await;
     let ledger = Ledger::new(store.clone());
@@ -250,8 +250,9 @@ pub(crate) async fn requests_are_grouped_by_the_requests_of_their_key(world: &Wo
         found
     };
     let all = DayUsageOf::from(UsageOf::All);
-    // Four requests of the key of ada: one in a session, one refused. One LLM request of the key of bob, and two others.
-    let divided = [(200, false, 0, 2), (200, true, 0, 3), (200, true, 2, 2), (429, true, 2, 1)];
+    // Three requests of the key of ada, one of them in a session, and a refused one. One LLM request of the key of bob, and
+    // two others.
+    let divided = [(200, false, 0, 2), (200, true, 0, 3), (200, true, 1, 2), (429, true, 1, 1)];
     assert_eq!(groups(all, &[3, 4, 5]).await, divided);
     assert_eq!(groups(all, &[5]).await, [(200, false, 0, 2), (200, true, 0, 5), (429, true, 0, 1)]);
     let of_bob = DayUsageOf::from(UsageOf::from(bob.user));

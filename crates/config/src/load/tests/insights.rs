@@ -86,6 +86,14 @@ fn tests_of_classes_run_with_the_rules() {
     );
     let built_in = read_text(&built_in).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(built_in.tested().unwrap_or_else(|error| panic!("{error}")), 2);
+    // As in the server, the number is 0 if it is not given, and in a session.
+    let few = "{name: few, class: other, when: {requests_per_key: {max: 0}}, confidence: 1}";
+    let event =
+        |more: &str| format!("{{event: {{format: chat, streamed: false, tools: none{more}}}, expect: {{rule: few}}}}");
+    let events = ["", ", requests_per_key: 1000, requests_per_session: 2", ", requests_per_key: 1000, interval_s: 5"];
+    let source = format!("insights: {{rules: [{few}], tests: [{}]}}", events.map(event).join(", "));
+    let of_server = read_text(&source).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(of_server.tested().unwrap_or_else(|error| panic!("{error}")), 3);
     let failing = read_text(&tests("{class: chat}")).unwrap_or_else(|error| panic!("{error}"));
     let error = failing.tested().unwrap_err();
     let text = error.to_string();

@@ -67,7 +67,7 @@ section! {
         streamed: Option<Input<bool>> = optional(Boolean, "");
         /// Uses of the client's tools.
         tools: ValueList<&'static str> = list(TOOLS, VALUES_MAX, "any");
-        /// Range of the number of LLM requests of the key on the day; the number is 0 in a session and without a key.
+        /// Range of the number of the key's LLM requests on the day, without refused ones; 0 in a session or without a key.
         requests_per_key: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
         /// Range of the number of requests of the session on the day.
         requests_per_session: Option<NumberRangeInput> = maybe_nested::<NumberRangeInput>();
@@ -114,7 +114,7 @@ section! {
         streamed: Option<Input<bool>> = optional(Boolean, "");
         /// The use of the client's tools.
         tools: Option<Input<&'static str>> = optional(TOOLS, "");
-        /// The number of LLM requests of the key on the day.
+        /// The number of the key's LLM requests on the day, without refused ones; 0 if it is not given, and in a session.
         requests_per_key: Option<Input<u64>> = optional(NUMBER, "");
         /// The number of requests of the session on the day.
         requests_per_session: Option<Input<u64>> = optional(NUMBER, "");

@@ -6,38 +6,48 @@ use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use uuid::Uuid;
 
-use super::event_group::EventGroup;
-use super::groups::{GroupBounds, Grouping, KEYS};
+use super::event_group::{EventGroup, ReachedBounds};
+use super::groups::{GroupBounds, KEYS};
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
 use super::slices::DaySlice;
 use crate::handle::Ledger;
 
-/// Builds the query for one event of a group between its events `$7` and `$8`. `reached`: the numbers of reached bounds, in
-/// the order of [`Grouping::columns`].
-fn between(of: DayUsageOf, grouping: Grouping<'_>, reached: [Option<usize>; 4]) -> String {
-    let (condition, joins) = (of.condition(), grouping.joins(of));
+/// Maximum number of events among which one of a group is searched: the next ones after its oldest one.
+const EVENTS_READ_MAX: u32 = 10_000;
+
+/// Builds the query for one event of a group between its events `$7` and `$8`.
+fn between(of: DayUsageOf, bounds: GroupBounds<'_>, reached: ReachedBounds) -> String {
+    let (condition, joins) = (of.condition(), bounds.joins(of));
+    // Events with a label have no index, so the events of all labels are read.
+    let of_users = match of {
+        DayUsageOf::Users(_) => format!("{condition} AND {OF_DAY} AND "),
+        DayUsageOf::Label(_) => String::new(),
+    };
     let (mut divided, mut equal) = (String::new(), String::new());
     for key in KEYS.split(", ") {
         equal.push_str(&format!(" AND e.{key} IS NOT DISTINCT FROM f.{key}"));
     }
-    for ((name, expression), reached) in grouping.columns().into_iter().zip(reached) {
+    // In the order of the columns.
+    let reached = [Some(reached.input), Some(reached.key), reached.session, reached.interval];
+    for ((name, expression), reached) in bounds.columns().into_iter().zip(reached) {
         let Some(expression) = expression else { continue };
         divided.push_str(&format!(", {expression} AS {name}"));
         let value = reached.map_or_else(|| "IS NULL".to_owned(), |reached| format!("= {reached}"));
         equal.push_str(&format!(" AND e.{name} {value}"));
     }
     format!(
-        "SELECT e.id FROM (SELECT id, {KEYS}{divided} FROM usage_events{joins}
-            WHERE {condition} AND {OF_DAY} AND id > $7 AND id < $8) e
+        "SELECT e.id FROM (SELECT id, {KEYS}{divided} FROM (SELECT * FROM usage_events
+                WHERE {of_users}id > $7 AND id < $8 ORDER BY id LIMIT {EVENTS_READ_MAX}) u{joins}
+            WHERE {condition} AND {OF_DAY}) e
         JOIN usage_events f ON f.id = $7{equal} LIMIT 1"
     )
 }
 
 impl Ledger {
-    /// Returns a request of a group between its oldest and its newest one, with the bounds that the group was made with. It
-    /// reads events in the range of their ids until one belongs to the group, at most those of the day; and the day's
-    /// sessions once more, if bounds of sessions divide the group.
+    /// Returns a request of a group between its oldest and its newest one, with the bounds that the group was made with;
+    /// `None` if it has none, or none among the next 10,000 requests after its oldest one. It reads these, the totals of keys
+    /// if bounds need them, and the day's sessions once more if bounds of sessions divide the group.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -48,16 +58,13 @@ impl Ledger {
         bounds: GroupBounds<'_>,
         group: &EventGroup,
     ) -> Result<Option<RequestId>, DatabaseError> {
-        if group.requests < 3 {
-            return Ok(None);
+        if group.requests < 3 || group.between.is_some() {
+            return Ok(group.between);
         }
         let of = of.into();
-        let keys = self.busy_keys(of, day, bounds.requests_per_key).await?;
-        let grouping = Grouping { bounds, keys: &keys };
         let has_no_sessions = bounds.sessions_of_called && group.tools != Some(ToolUse::Called);
-        let grouping = if has_no_sessions { grouping.without_sessions() } else { grouping };
-        let reached = [Some(group.input_bounds), Some(group.key_bounds), group.session_bounds, group.interval_bounds];
-        let query = self.store.query(AssertSqlSafe(between(of, grouping, reached)));
+        let bounds = if has_no_sessions { bounds.without_sessions() } else { bounds };
+        let query = self.store.query(AssertSqlSafe(between(of, bounds, group.reached()))).once();
         let query = DaySlice::whole(day).bind(of.bind(query));
         let [first, last] = group.ids;
         let found: Option<(Uuid,)> = query.bind(first.0).bind(last.0).find().await?;
@@ -68,7 +75,6 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    let keys = super::busy_keys::BusyKeys::new(&[(1, 9)], &[9]);
     let bounds = GroupBounds {
         input_tokens: &[1, 9],
         requests_per_key: &[9],
@@ -76,8 +82,7 @@ pub(super) fn texts() -> Vec<String> {
         interval_s: &[60],
         sessions_of_called: true,
     };
-    let grouping = Grouping { bounds, keys: &keys };
-    let reached = [Some(1), Some(0), None, Some(1)];
-    let texts = |of| [between(of, grouping, reached), between(of, grouping.without_sessions(), reached)];
+    let reached = ReachedBounds { input: 1, key: 0, session: None, interval: Some(1) };
+    let texts = |of| [between(of, bounds, reached), between(of, bounds.without_sessions(), reached)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

@@ -27,8 +27,8 @@ pub struct EventGroup {
     pub result: RequestResult,
     /// The number of bounds of input tokens that the requests reach.
     pub input_bounds: usize,
-    /// The number of bounds that the number of LLM requests of the key on the day reaches; 0 for requests of a session, and
-    /// without a key.
+    /// The number of bounds that the number of LLM requests of the key on the day, without refused ones, reaches; 0 for
+    /// requests of a session, and without a key.
     pub key_bounds: usize,
     /// The program that sent the requests.
     pub client: ClientProgram,
@@ -47,15 +47,39 @@ pub struct EventGroup {
     pub cost_nano: i128,
     /// The oldest and the newest request.
     pub ids: [RequestId; 2],
+    /// A request between them, if one is known.
+    pub between: Option<RequestId>,
+}
+
+/// The numbers of bounds that the requests of a group reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ReachedBounds {
+    pub(super) input: usize,
+    pub(super) key: usize,
+    pub(super) session: Option<usize>,
+    pub(super) interval: Option<usize>,
 }
 
 impl EventGroup {
+    /// Returns the numbers of bounds that the requests reach.
+    pub(super) const fn reached(&self) -> ReachedBounds {
+        ReachedBounds {
+            input: self.input_bounds,
+            key: self.key_bounds,
+            session: self.session_bounds,
+            interval: self.interval_bounds,
+        }
+    }
+
     /// Adds the requests of another group with the same metadata.
     pub(super) fn add(&mut self, more: &Self) {
         let ([first, last], [more_first, more_last]) = (self.ids, more.ids);
+        let ends = [first.min(more_first), last.max(more_last)];
+        let known = [self.between, more.between, Some(last), Some(more_first), Some(first), Some(more_last)];
+        self.between = known.into_iter().flatten().find(|id| !ends.contains(id));
         self.requests = self.requests.saturating_add(more.requests);
         self.tokens = self.tokens.saturating_add(more.tokens);
         self.cost_nano = self.cost_nano.saturating_add(more.cost_nano);
-        self.ids = [first.min(more_first), last.max(more_last)];
+        self.ids = ends;
     }
 }

@@ -8,7 +8,7 @@ use store::DatabaseError;
 use store::sql::{StoreKind, unsigned};
 use uuid::Uuid;
 
-use super::busy_keys::BusyKeys;
+use super::busy_keys;
 use super::event_group::{EVENT_GROUPS_MAX, EventGroup};
 use super::merged_groups::MergedGroups;
 use super::range::{OF_DAY, bounds};
@@ -29,7 +29,7 @@ const NANO_PER_DOLLAR: i128 = 1_000_000_000;
 pub struct GroupBounds<'a> {
     /// Bounds of the number of input tokens.
     pub input_tokens: &'a [u64],
-    /// Bounds of the number of LLM requests of a key on the day, for requests without a session.
+    /// Bounds of the number of LLM requests of a key on the day that were not refused, for requests without a session.
     pub requests_per_key: &'a [u64],
     /// Bounds of the number of requests of a session on the day.
     pub requests_per_session: &'a [u64],
@@ -43,48 +43,46 @@ impl GroupBounds<'_> {
     const fn has_sessions(&self) -> bool {
         !self.requests_per_session.is_empty() || !self.interval_s.is_empty()
     }
-}
 
-/// Bounds with the keys that reach those of the number of their requests.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Grouping<'a> {
-    pub(super) bounds: GroupBounds<'a>,
-    pub(super) keys: &'a BusyKeys,
-}
-
-impl Grouping<'_> {
-    /// Returns the same grouping without bounds of sessions.
-    pub(super) fn without_sessions(self) -> Self {
-        Self { bounds: GroupBounds { requests_per_session: &[], interval_s: &[], ..self.bounds }, ..self }
+    /// Returns the same bounds without those of sessions.
+    pub(super) const fn without_sessions(self) -> Self {
+        Self { requests_per_session: &[], interval_s: &[], ..self }
     }
 
     /// Returns the columns of reached bounds with their expressions; `None` for a column that is the same for all events.
     pub(super) fn columns(self) -> [(&'static str, Option<String>); 4] {
-        let GroupBounds { input_tokens, requests_per_session, interval_s, .. } = self.bounds;
+        let GroupBounds { input_tokens, requests_per_key, requests_per_session, interval_s, .. } = self;
         let input = sum_of("", TokenTotal::is_input);
         let reached_by = |value: &str, bounds: &[u64]| {
             let is_bounded = !bounds.is_empty();
             is_bounded.then(|| format!("CASE WHEN {value} IS NULL THEN NULL ELSE {} END", reached(value, bounds)))
         };
+        let of_key = (!requests_per_key.is_empty()).then(|| {
+            let of_totals = reached("coalesce(made, 0)", requests_per_key);
+            format!("CASE WHEN session_id IS NULL THEN {of_totals} ELSE CAST(0 AS BIGINT) END")
+        });
         [
             ("input_bounds", (!input_tokens.is_empty()).then(|| reached(&input, input_tokens))),
-            ("key_bounds", self.keys.expression()),
+            ("key_bounds", of_key),
             ("session_bounds", reached_by("sent", requests_per_session)),
             ("interval_bounds", reached_by("interval_s", interval_s)),
         ]
     }
 
-    /// Builds the joins for the bounds of sessions. Only requests with a session are sorted or counted by it, and only if a
-    /// rule needs it.
+    /// Builds the joins for the bounds of keys and sessions. Only requests with a session are sorted or counted by it, and
+    /// only if a rule needs it.
     pub(super) fn joins(self, of: DayUsageOf) -> String {
         let events = format!("FROM usage_events WHERE {} AND {OF_DAY} AND session_id IS NOT NULL", of.condition());
         let mut joins = String::new();
-        if !self.bounds.requests_per_session.is_empty() {
+        if !self.requests_per_key.is_empty() {
+            joins.push_str(&busy_keys::join(of));
+        }
+        if !self.requests_per_session.is_empty() {
             joins.push_str(&format!(
                 " LEFT JOIN (SELECT session_id AS of_session, count(*) AS sent {events} GROUP BY session_id) s ON s.of_session = session_id"
             ));
         }
-        if !self.bounds.interval_s.is_empty() {
+        if !self.interval_s.is_empty() {
             joins.push_str(&format!(
                 " LEFT JOIN (SELECT id AS of_id, (started_at - lag(started_at) OVER (PARTITION BY session_id ORDER BY started_at, id))
                     / 1000000 AS interval_s {events}) i ON i.of_id = id"
@@ -130,7 +128,7 @@ struct GroupRow {
 }
 
 /// Builds the query for the groups of a slice. `called`: only requests whose model called a tool.
-fn events(of: DayUsageOf, kind: StoreKind, grouping: Grouping<'_>, called: bool) -> String {
+fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool) -> String {
     let condition = of.condition();
     let tokens = sum_of("", |_| true);
     let result = results::of_event();
@@ -141,7 +139,7 @@ fn events(of: DayUsageOf, kind: StoreKind, grouping: Grouping<'_>, called: bool)
     };
     // Each column by which events are grouped is stored and compared for each event.
     let (mut keys, mut divided, mut constants) = (KEYS.to_owned(), String::new(), String::new());
-    for (name, expression) in grouping.columns() {
+    for (name, expression) in bounds.columns() {
         match expression {
             Some(expression) => {
                 keys.push_str(&format!(", {name}"));
@@ -150,7 +148,7 @@ fn events(of: DayUsageOf, kind: StoreKind, grouping: Grouping<'_>, called: bool)
             None => constants.push_str(&format!(", CAST(NULL AS BIGINT) AS {name}")),
         }
     }
-    let joins = grouping.joins(of);
+    let joins = bounds.joins(of);
     let of_called = if called { format!(" AND tools = {}", ToolUse::Called.number()) } else { String::new() };
     format!(
         "SELECT g.*, CAST({result} AS BIGINT) AS result{constants}, route.name AS route, model.name AS model FROM (
@@ -205,13 +203,16 @@ impl Ledger {
         bounds: GroupBounds<'_>,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
         let of = of.into();
-        let keys = self.busy_keys(of, day, bounds.requests_per_key).await?;
-        let grouping = Grouping { bounds, keys: &keys };
+        let bounds = if self.has_busy_key(of, day, bounds.requests_per_key).await? {
+            bounds
+        } else {
+            GroupBounds { requests_per_key: &[], ..bounds }
+        };
         if bounds.has_sessions() && !bounds.sessions_of_called {
-            return self.groups_of(of, grouping, false, DaySlice::whole(day)).await;
+            return self.groups_of(of, bounds, false, DaySlice::whole(day)).await;
         }
         let slices = self.slices(of, day, SLICE_EVENTS).await?;
-        let plain = grouping.without_sessions();
+        let plain = bounds.without_sessions();
         let (even, odd) = tokio::try_join!(
             self.merged(of, plain, slices.iter().step_by(2)),
             self.merged(of, plain, slices.iter().skip(1).step_by(2)),
@@ -219,7 +220,7 @@ impl Ledger {
         let mut groups = even;
         groups.add_all(odd.into_groups());
         if bounds.has_sessions() && groups.remove_called() {
-            groups.add_all(self.groups_of(of, grouping, true, DaySlice::whole(day)).await?);
+            groups.add_all(self.groups_of(of, bounds, true, DaySlice::whole(day)).await?);
         }
         Ok(groups.into_groups())
     }
@@ -228,12 +229,12 @@ impl Ledger {
     pub(super) async fn merged(
         &self,
         of: DayUsageOf,
-        grouping: Grouping<'_>,
+        bounds: GroupBounds<'_>,
         slices: impl Iterator<Item = &DaySlice>,
     ) -> Result<MergedGroups, DatabaseError> {
         let mut groups = MergedGroups::default();
         for slice in slices {
-            groups.add_all(self.groups_of(of, grouping, false, *slice).await?);
+            groups.add_all(self.groups_of(of, bounds, false, *slice).await?);
         }
         Ok(groups)
     }
@@ -242,11 +243,11 @@ impl Ledger {
     pub(super) async fn groups_of(
         &self,
         of: DayUsageOf,
-        grouping: Grouping<'_>,
+        bounds: GroupBounds<'_>,
         called: bool,
         slice: DaySlice,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
-        let text = events(of, self.store.kind(), grouping, called);
+        let text = events(of, self.store.kind(), bounds, called);
         let query = slice.bind(of.bind(self.store.query(AssertSqlSafe(text))));
         let rows: Vec<GroupRow> = query.all().await?;
         Ok(rows.into_iter().map(EventGroup::from).collect())
@@ -294,6 +295,7 @@ impl From<GroupRow> for EventGroup {
             tokens: unsigned(row.used_tokens),
             cost_nano: i128::from(row.cost_dollars) * NANO_PER_DOLLAR + i128::from(row.cost_rest),
             ids: [RequestId(row.first), RequestId(row.last)],
+            between: None,
         }
     }
 }
@@ -301,7 +303,6 @@ impl From<GroupRow> for EventGroup {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    let (none, keys) = (BusyKeys::default(), BusyKeys::new(&[(1, 9)], &[9]));
     let bounds = GroupBounds {
         input_tokens: &[1, 9],
         requests_per_key: &[9],
@@ -309,8 +310,7 @@ pub(super) fn texts(kind: StoreKind) -> Vec<String> {
         interval_s: &[60],
         sessions_of_called: true,
     };
-    let plain = Grouping { bounds: GroupBounds::default(), keys: &none };
-    let divided = Grouping { bounds, keys: &keys };
-    let texts = |of| [events(of, kind, plain, false), events(of, kind, divided, true), minutes(of)];
+    let plain = GroupBounds::default();
+    let texts = |of| [events(of, kind, plain, false), events(of, kind, bounds, true), minutes(of)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use access::ClientProgram;
 use meter::ToolUse;
 
-use super::event_group::{EVENT_GROUPS_MAX, EventGroup};
+use super::event_group::{EVENT_GROUPS_MAX, EventGroup, ReachedBounds};
 
 /// The metadata of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,7 +19,7 @@ struct GroupKey {
     outcome: String,
     client: ClientProgram,
     tools: Option<ToolUse>,
-    bounds: (usize, usize, Option<usize>, Option<usize>),
+    reached: ReachedBounds,
 }
 
 /// Groups by their metadata.
@@ -69,7 +69,7 @@ impl GroupKey {
             outcome: group.outcome.clone(),
             client: group.client,
             tools: group.tools,
-            bounds: (group.input_bounds, group.key_bounds, group.session_bounds, group.interval_bounds),
+            reached: group.reached(),
         }
     }
 }

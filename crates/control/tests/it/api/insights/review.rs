@@ -221,6 +221,7 @@ async fn settings_are_changed_over_a_known_version_only() {
     // The new rule decides, and one role is sufficient.
     let brief = get(world.address, &format!("/brief/{}", date(1)), &[&finance]).await.json();
     assert_eq!((&brief["classes"], &brief["rules_version"]), (&json!([{"class": "batch", "requests": 1}]), &json!(3)));
+    assert_eq!(brief["built_in_rules_version"], json!(insights::rules::BUILT_IN_VERSION));
     let approved = sign(&world, &finance, json!({"role": "finance", "approve": true})).await.json();
     assert_eq!(approved["state"], "approved");
 
