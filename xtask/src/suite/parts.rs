@@ -223,6 +223,8 @@ async fn single(
     for (list, names) in [("ON_POSTGRES", &ON_POSTGRES[..]), ("LONG", &LONG)] {
         all_have_a_test(list, names, |name| tests.iter().any(|test| test.starts_with(name)))?;
     }
+    let is_built = |name: &str| binaries.iter().any(|binary| binary.name == name);
+    all_have_a_test("LONG_EXECUTABLES", &LONG_EXECUTABLES, is_built)?;
     let is_wanted = |test: &String| is_selected(test) && filter.is_none_or(|text| test.contains(text));
     let job = |test| Job {
         binary: binary.clone(),
