@@ -1,18 +1,17 @@
 //! Runs jobs at once, as far as the slots of the machine suffice.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use super::job::{Job, Outcome};
+use super::job::{Job, Outcome, Places};
 
 /// Runs all jobs and passes each result to `ended`. If the future is dropped, running jobs are killed.
 pub(super) async fn run(
     jobs: Vec<Job>,
     slots: usize,
-    logs: &Path,
+    places: Places<'_>,
     ended: &mut impl FnMut(Job, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots, executables: 0 };
@@ -20,9 +19,9 @@ pub(super) async fn run(
     loop {
         while let Some(job) = queue.start() {
             number += 1;
-            let log = logs.join(format!("{number}.log"));
+            let (log, migrated) = (places.logs.join(format!("{number}.log")), places.migrated.to_owned());
             running.spawn(async move {
-                let outcome = job.run(&log).await;
+                let outcome = job.run(&log, &migrated).await;
                 outcome.map(|outcome| (job, outcome))
             });
         }
