@@ -23,6 +23,10 @@ use report::Report;
 /// Tests of whole processes mostly wait, so more of them run than there are cores: on two cores four beside the two threads
 /// of one executable.
 const BESIDE_EACH_CORE: usize = 3;
+/// The memory for each slot: for a test with its servers, clients and databases.
+const SLOT_MB: usize = 600;
+/// Fewer slots than this would leave the processor idle.
+const SLOTS_MIN: usize = 3;
 /// The beginning of the name of the data folder that tests of the binary copy, in the folder of results.
 const MIGRATED: &str = "migrated-";
 /// More failures than this have one cause, which a second run would only repeat.
@@ -75,6 +79,20 @@ fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
+/// Returns the number of slots for this many cores and this memory, if it is known.
+fn slots(cores: usize, available_mb: Option<usize>) -> usize {
+    let by_memory = available_mb.map_or(usize::MAX, |memory| memory / SLOT_MB);
+    (cores * BESIDE_EACH_CORE).min(by_memory).max(SLOTS_MIN)
+}
+
+/// Returns the memory that processes may take without swapping, from Linux's `/proc/meminfo`.
+fn available_mb() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib / 1024)
+}
+
 async fn run_parts(
     parts: &[Part],
     binaries: &[Binary],
@@ -83,7 +101,7 @@ async fn run_parts(
     migrated: &Path,
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let slots = std::thread::available_parallelism()?.get() * BESIDE_EACH_CORE;
+    let slots = slots(std::thread::available_parallelism()?.get(), available_mb());
     let mut jobs = Vec::new();
     for part in parts {
         jobs.extend(part.jobs(binaries, filter, slots).await?);
@@ -121,4 +139,19 @@ async fn rerun(failed: Vec<(Job, String)>, report: &mut Report, places: Places<'
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_and_memory_limit_the_slots_of_which_there_are_at_least_three() {
+        assert_eq!(slots(2, None), 6);
+        assert_eq!(slots(2, Some(64_000)), 6);
+        assert_eq!(slots(16, Some(12_000)), 20);
+        assert_eq!(slots(2, Some(2_999)), 4);
+        assert_eq!(slots(2, Some(500)), 3);
+        assert_eq!(slots(1, None), 3);
+    }
 }
