@@ -33,7 +33,7 @@ SUITE := $(BESIDE_POSTGRES) $(TARGET)/debug/xtask test
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## install missing tools, build, and serve the demo on loopback; V=1 shows the output of the build
 	@QUIET=1 scripts/step "missing tools" scripts/setup.sh build

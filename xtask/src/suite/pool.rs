@@ -34,11 +34,12 @@ pub(super) async fn run(
 
 /// The jobs that wait for slots, in the order in which they start if enough slots are free.
 ///
-/// Free slots get the first job that fits. So a job of many slots waits for them while later jobs run, at the latest until
+/// Free slots get the first job that fits. So a test of many slots waits for them while later jobs run, at the latest until
 /// no later job waits: no slot is kept free for it, and no job waits forever.
 ///
-/// Whole executables compute, and tests of the binary mostly wait. Therefore one executable always runs beside them, as
-/// long as both are left: a run of only one kind would leave the processor idle, or would have nothing but it.
+/// Whole executables compute, and tests of the binary mostly wait. Therefore one executable runs beside single tests as long
+/// as both are left, and slots are kept free for it alone: a run of only one kind would leave the processor idle, or would
+/// overload it.
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Job>,
