@@ -117,12 +117,12 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
 	@scripts/step "optimized binary" cargo build $(LOCKED) --profile local -p tollgate
 	@scripts/step "10,000 traced requests a second, with failing receivers" env TOLLGATE_SOAK_RATE=10000 TOLLGATE_TEST_LONG=1 \
-		TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::paced:: -- --nocapture
-	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live:: hostile::spike::
 	@scripts/step "upgrade of a large store on PostgreSQL" $(BESIDE_POSTGRES) \
-		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume::upgrade::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
