@@ -28,7 +28,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Runs parts of the suite beside a temporary PostgreSQL. Tests that fail run once more, alone (xtask/src/suite.rs).
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
-SUITE := $(BESIDE_POSTGRES) $(TARGET)/debug/xtask test
+SUITE := $(BESIDE_POSTGRES) --suite $(TARGET)/debug/xtask test
 # The Node that scripts/setup.sh installed, if it had to; and cargo, if it is not yet in PATH.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
