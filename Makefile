@@ -28,12 +28,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Runs parts of the suite beside a temporary PostgreSQL. Tests that fail run once more, alone (xtask/src/suite.rs).
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
-SUITE := $(BESIDE_POSTGRES) $(TARGET)/debug/xtask test
+SUITE := $(BESIDE_POSTGRES) --suite $(TARGET)/debug/xtask test
 # The Node that scripts/setup.sh installed, if it had to; and cargo, if it is not yet in PATH.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## install missing tools, build, and serve the demo on loopback; V=1 shows the output of the build
 	@QUIET=1 scripts/step "missing tools" scripts/setup.sh build
@@ -117,12 +117,12 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
 	@scripts/step "optimized binary" cargo build $(LOCKED) --profile local -p tollgate
 	@scripts/step "10,000 traced requests a second, with failing receivers" env TOLLGATE_SOAK_RATE=10000 TOLLGATE_TEST_LONG=1 \
-		TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::paced:: -- --nocapture
-	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live:: hostile::spike::
 	@scripts/step "upgrade of a large store on PostgreSQL" $(BESIDE_POSTGRES) \
-		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(CURDIR)/target/local/tollgate \
+		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume::upgrade::
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests

@@ -14,4 +14,4 @@ RUSTC_WORKSPACE_WRAPPER=$(dirname "$(realpath "$clippy")")/clippy-driver
 # As cargo-clippy writes its arguments.
 CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS
-RUSTDOCFLAGS="-D warnings" cargo doc "$@" --workspace --no-deps --lib --bin xtask --bin bench --examples
+RUSTDOCFLAGS="-D warnings" cargo doc "$@" --workspace --no-deps --lib --bin xtask --bin bench --bin api --examples

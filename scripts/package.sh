@@ -11,8 +11,8 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 binary=$(realpath "${1:-$target/release/tollgate}")
 version=${VERSION:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-# Lists are sorted alike in each language, and xz compresses alike with each number of processors.
-export SOURCE_DATE_EPOCH LC_ALL=C DPKG_DEB_THREADS_MAX=1
+# Lists are sorted alike in each language.
+export SOURCE_DATE_EPOCH LC_ALL=C
 architecture=$(dpkg --print-architecture)
 out=$target/packages
 # The oldest glibc on which the packages run: August 2021, as in Ubuntu 22.04, Debian 12 and RHEL 9.
@@ -81,7 +81,8 @@ debian() {
     (cd "$root" && find usr etc -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
     sed -e "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@GLIBC@/$GLIBC/" \
         -e "s/@SIZE@/$(kilobytes "$root")/" infrastructure/debian/control.in >"$root/DEBIAN/control"
-    dpkg-deb --build --root-owner-group -Zxz "$root" "$out/$file" >/dev/null
+    # The bytes that dpkg-deb writes with xz depend on the number of processors.
+    dpkg-deb --build --root-owner-group -Zgzip -z9 "$root" "$out/$file" >/dev/null
     echo "$file"
 }
 

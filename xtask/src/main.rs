@@ -12,6 +12,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context;
 
+use postgres::ServerUse;
+
 const USAGE: &str = "usage: cargo run -p xtask -- TASK
   coverage REPORT LINES print the line coverage of each crate from the reports of cargo-llvm-cov in JSON and LCOV, and the
                         lines of meter, ledger, access and http1 that no test ran
@@ -21,7 +23,7 @@ const USAGE: &str = "usage: cargo run -p xtask -- TASK
   tidy                  check the house rules
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
-                        `postgres --durable COMMAND…` syncs commits to disk
+                        `postgres --durable COMMAND…` syncs commits to disk, and `postgres --suite COMMAND…` never vacuums
   test [PART…] [-- TEXT]
                         run tests: crates, sqlite, postgres, crashes, load (all without a part), those whose names contain
                         TEXT; each failed test runs once more, alone. `postgres` starts the server that most of them need:
@@ -36,8 +38,11 @@ fn main() -> anyhow::Result<ExitCode> {
         ["dashboards"] => tidy::write_dashboards(&root()?).map(|()| ExitCode::SUCCESS),
         ["tidy"] => print(&tidy::check(&root()?)?),
         ["language"] => language(),
-        ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
-        ["postgres", command, arguments @ ..] => postgres::run(command, arguments, false),
+        ["postgres", "--durable", command, arguments @ ..] => {
+            postgres::run(command, arguments, ServerUse::Measurements)
+        }
+        ["postgres", "--suite", command, arguments @ ..] => postgres::run(command, arguments, ServerUse::Suite),
+        ["postgres", command, arguments @ ..] => postgres::run(command, arguments, ServerUse::Tests),
         ["test", words @ ..] => suite::run(words, &root()?),
         _ => {
             writeln!(std::io::stdout(), "{USAGE}")?;

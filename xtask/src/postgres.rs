@@ -2,6 +2,8 @@
 
 mod server;
 
+pub(crate) use server::ServerUse;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
@@ -18,9 +20,8 @@ const VARIABLE: &str = "TOLLGATE_TEST_POSTGRES";
 /// The time that an interrupted command has to end before it is killed.
 const END: Duration = Duration::from_secs(10);
 
-/// Runs the command and returns its exit code. With `durable`, the server syncs commits to disk. The server and its
-/// folder are removed in any case.
-pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::Result<ExitCode> {
+/// Runs the command with a server for this use and returns its exit code. The server and its folder are removed in any case.
+pub(crate) fn run(command: &str, arguments: &[&str], server_use: ServerUse) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -32,7 +33,7 @@ pub(crate) fn run(command: &str, arguments: &[&str], durable: bool) -> anyhow::R
         };
         tokio::pin!(interrupted);
         let server = tokio::select! {
-            started = PostgresServer::start(durable) => started?,
+            started = PostgresServer::start(server_use) => started?,
             () = &mut interrupted => return Ok(ExitCode::FAILURE),
         };
         let mut child = Command::new(command)

@@ -1,6 +1,6 @@
 //! The server: a cluster in a temporary folder, on a free port of 127.0.0.1 and a socket in that folder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -25,11 +25,35 @@ const STARTS_MAX: usize = 3;
 const PREFIX: &str = "tollgate-postgres-";
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
-/// Disables syncs: the data is deleted after the command, so it need not survive a power failure. Also disables vacuuming,
-/// which would open up to ten of the tests' databases each second. Not used with `--durable`.
-const FOR_TESTS: [&str; 3] = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
+/// Disables syncs: the data is deleted after the command, so it need not survive a power failure.
+const WITHOUT_SYNCS: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+/// Also disables vacuuming, which would open up to ten of the suite's databases each second.
+const WITHOUT_VACUUM: [&str; 3] = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
 const SETTINGS: [&str; 4] =
     ["max_connections=300", "shared_buffers=64MB", "logging_collector=off", "listen_addresses=127.0.0.1"];
+
+/// The file in a server's folder that is locked while xtask lives.
+const LOCK: &str = "lock";
+
+/// The use of a server, which decides its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerUse {
+    /// Commits are synced to disk.
+    Measurements,
+    Tests,
+    /// The many short tests of `xtask test`, each with a database.
+    Suite,
+}
+
+impl ServerUse {
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Measurements => &[],
+            Self::Tests => &WITHOUT_SYNCS,
+            Self::Suite => &WITHOUT_VACUUM,
+        }
+    }
+}
 
 /// A running server. Dropping it deletes its folder.
 #[derive(Debug)]
@@ -37,6 +61,8 @@ pub(super) struct PostgresServer {
     postmaster: Child,
     port: u16,
     folder: TempDir,
+    /// Other runs do not remove the folder while this file is locked.
+    _lock: File,
 }
 
 /// The user that runs the server in place of root.
@@ -48,7 +74,7 @@ struct ServerUser {
 
 impl PostgresServer {
     /// Creates a cluster and starts it. Says so, and which folders of killed runs it removed.
-    pub(super) async fn start(durable: bool) -> anyhow::Result<Self> {
+    pub(super) async fn start(server_use: ServerUse) -> anyhow::Result<Self> {
         let programs = programs(Path::new(VERSIONS))?;
         for folder in left_folders(&std::env::temp_dir()) {
             // Another run may remove it too.
@@ -58,6 +84,7 @@ impl PostgresServer {
         }
         let user = if getuid().is_root() { Some(other_user().await?) } else { None };
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let lock = locked(folder.path())?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
         if let Some(user) = user {
             chown(folder.path(), Some(user.uid), Some(user.gid))?;
@@ -76,14 +103,14 @@ impl PostgresServer {
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
             let log = folder.path().join("log");
             let mut postmaster =
-                launch(&programs, user, &Launch { data: &data, socket: folder.path(), log: &log, port, durable })?;
+                launch(&programs, user, &Launch { data: &data, socket: folder.path(), log: &log, port, server_use })?;
             if ready(&programs, &mut postmaster, port).await? {
                 let place = folder.path().display();
                 writeln!(
                     std::io::stderr(),
                     "postgres: started on 127.0.0.1:{port}, in {place}, until the command ends"
                 )?;
-                return Ok(Self { postmaster, port, folder });
+                return Ok(Self { postmaster, port, folder, _lock: lock });
             }
             if left == 0 {
                 bail!("PostgreSQL did not start: {}", fs::read_to_string(&log).unwrap_or_default());
@@ -124,19 +151,22 @@ fn programs(versions: &Path) -> anyhow::Result<PathBuf> {
     Ok(versions.join(major.to_string()).join("bin"))
 }
 
-/// Returns the folders of servers whose processes have ended. A server that is stopped has removed its folder, and one that
-/// only begins has no file with its process id.
+/// Creates the locked file of a folder. It gets its name when it is locked, so that no other run locks it first.
+fn locked(folder: &Path) -> anyhow::Result<File> {
+    let unnamed = folder.join("lock.new");
+    let lock = File::create(&unnamed)?;
+    lock.lock()?;
+    fs::rename(unnamed, folder.join(LOCK))?;
+    Ok(lock)
+}
+
+/// Returns the folders of killed runs: each other run has locked a file in its folder, or has not created this file yet.
 fn left_folders(temporary: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     let is_of_server = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(PREFIX));
     let folders = entries.filter(|entry| is_of_server(&entry.file_name())).map(|entry| entry.path());
-    let has_ended = |folder: &PathBuf| {
-        let id = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
-        let id: Option<u32> = id.lines().next().and_then(|line| line.trim().parse().ok());
-        id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
-    };
-    // Without Linux's list of processes, none is known to have ended.
-    folders.filter(|folder| Path::new("/proc/self").exists() && has_ended(folder)).collect()
+    let is_unlocked = |folder: &PathBuf| File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+    folders.filter(is_unlocked).collect()
 }
 
 async fn other_user() -> anyhow::Result<ServerUser> {
@@ -183,16 +213,16 @@ struct Launch<'a> {
     socket: &'a Path,
     log: &'a Path,
     port: u16,
-    durable: bool,
+    server_use: ServerUse,
 }
 
 fn launch(programs: &Path, user: Option<ServerUser>, options: &Launch<'_>) -> anyhow::Result<Child> {
-    let Launch { data, socket, log, port, durable } = *options;
-    let log = fs::File::create(log)?;
+    let Launch { data, socket, log, port, server_use } = *options;
+    let log = File::create(log)?;
     let mut command = as_user(&programs.join("postgres"), user);
     command.arg("-D").arg(data).arg("-k").arg(socket).args(["-p", &port.to_string()]);
-    let for_tests = FOR_TESTS.into_iter().filter(|_| !durable);
-    command.args(SETTINGS.into_iter().chain(for_tests).flat_map(|setting| ["-c", setting]));
+    let settings = SETTINGS.into_iter().chain(server_use.settings().iter().copied());
+    command.args(settings.flat_map(|setting| ["-c", setting]));
     command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot run postgres")
 }
 
@@ -218,21 +248,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_folders_of_ended_servers_are_left() {
+    fn only_folders_of_ended_runs_are_left() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = |name: &str, id: Option<&str>| {
-            let data = temporary.path().join(name).join("data");
-            fs::create_dir_all(&data).unwrap();
-            if let Some(id) = id {
-                fs::write(data.join("postmaster.pid"), format!("{id}\n/data\n")).unwrap();
-            }
+        let folder = |name: &str| {
+            let folder = temporary.path().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            folder
         };
-        folder("tollgate-postgres-begins", None);
-        folder("tollgate-postgres-runs", Some(&std::process::id().to_string()));
-        folder("tollgate-postgres-is-written", Some(""));
-        folder("others-ended", Some("4294967295"));
-        folder("tollgate-postgres-ended", Some("4294967295"));
+        folder("tollgate-postgres-begins");
+        let runs = locked(&folder("tollgate-postgres-runs")).unwrap();
+        locked(&folder("others-ended")).unwrap().unlock().unwrap();
+        locked(&folder("tollgate-postgres-ended")).unwrap().unlock().unwrap();
         assert_eq!(left_folders(temporary.path()), [temporary.path().join("tollgate-postgres-ended")]);
+        runs.unlock().unwrap();
+        assert_eq!(left_folders(temporary.path()).len(), 2);
     }
 
     #[test]

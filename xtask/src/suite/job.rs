@@ -48,6 +48,15 @@ pub(super) enum Selection {
     Again(String),
 }
 
+/// The folders that the jobs of a run use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// The folder of the outputs.
+    pub(super) logs: &'a Path,
+    /// The data folder with a migrated database, which tests of the binary copy. Its path is absolute.
+    pub(super) migrated: &'a Path,
+}
+
 /// The result of a job.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
@@ -94,12 +103,12 @@ impl Job {
         Self { selection: Selection::Again(test.to_owned()), slots: 1, ..self.clone() }
     }
 
-    /// Runs the process to its end, with its output in `log`. If the future is dropped, or after [`TIMEOUT`], the process
-    /// and all that it started are killed.
-    pub(super) async fn run(&self, log: &Path) -> anyhow::Result<Outcome> {
+    /// Runs the process to its end, with its output in `log`; its tests copy the data folder `migrated`. If the future is
+    /// dropped, or after [`TIMEOUT`], the process and all that it started are killed.
+    pub(super) async fn run(&self, log: &Path, migrated: &Path) -> anyhow::Result<Outcome> {
         let began = Instant::now();
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = self.command();
+        let mut command = self.command(migrated);
         command.stdout(file.try_clone()?).stderr(file);
         let mut child = command.spawn().with_context(|| format!("cannot run {self}"))?;
         let group = ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
@@ -109,14 +118,11 @@ impl Job {
         Ok(self.outcome(ended.ok().transpose()?, output, began.elapsed()))
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, migrated: &Path) -> Command {
         let mut command = Command::new(&self.binary.path);
         command.current_dir(&self.binary.folder).stdin(Stdio::null()).process_group(0);
         command.env("CARGO_MANIFEST_DIR", &self.binary.folder).env("RUST_TEST_THREADS", self.slots.to_string());
-        // From `TARGET/debug/deps/NAME` to the folder of results.
-        if let Some(target) = self.binary.path.ancestors().nth(3) {
-            command.env("TOLLGATE_TEST_MIGRATED", target.join("tests").join(super::MIGRATED));
-        }
+        command.env("TOLLGATE_TEST_MIGRATED", migrated);
         match &self.selection {
             Selection::All => {}
             Selection::Without(texts) => {

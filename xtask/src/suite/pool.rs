@@ -1,18 +1,17 @@
 //! Runs jobs at once, as far as the slots of the machine suffice.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use super::job::{Job, Outcome};
+use super::job::{Job, Outcome, Places};
 
 /// Runs all jobs and passes each result to `ended`. If the future is dropped, running jobs are killed.
 pub(super) async fn run(
     jobs: Vec<Job>,
     slots: usize,
-    logs: &Path,
+    places: Places<'_>,
     ended: &mut impl FnMut(Job, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots, executables: 0 };
@@ -20,9 +19,9 @@ pub(super) async fn run(
     loop {
         while let Some(job) = queue.start() {
             number += 1;
-            let log = logs.join(format!("{number}.log"));
+            let (log, migrated) = (places.logs.join(format!("{number}.log")), places.migrated.to_owned());
             running.spawn(async move {
-                let outcome = job.run(&log).await;
+                let outcome = job.run(&log, &migrated).await;
                 outcome.map(|outcome| (job, outcome))
             });
         }
@@ -35,11 +34,12 @@ pub(super) async fn run(
 
 /// The jobs that wait for slots, in the order in which they start if enough slots are free.
 ///
-/// Free slots get the first job that fits. So a job of many slots waits for them while later jobs run, at the latest until
+/// Free slots get the first job that fits. So a test of many slots waits for them while later jobs run, at the latest until
 /// no later job waits: no slot is kept free for it, and no job waits forever.
 ///
-/// Whole executables compute, and tests of the binary mostly wait. Therefore one executable always runs beside them, as
-/// long as both are left: a run of only one kind would leave the processor idle, or would have nothing but it.
+/// Whole executables compute, and tests of the binary mostly wait. Therefore one executable runs beside single tests as long
+/// as both are left, and slots are kept free for it alone: a run of only one kind would leave the processor idle, or would
+/// overload it.
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Job>,

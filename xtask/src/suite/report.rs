@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::job::{Job, Outcome};
 
-/// The file in which runs of tests list flaky tests; `scripts/flaky` prints it.
+/// The file in which runs of tests list flaky tests; `scripts/step --summary` prints it.
 const FLAKY: &str = "flaky.tsv";
 /// The file with the duration of each job of the last run, the slowest first.
 const DURATIONS: &str = "durations.tsv";

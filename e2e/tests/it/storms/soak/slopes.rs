@@ -13,6 +13,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const BLOCKS: usize = 20;
 /// Fewer samples (five minutes) say nothing about a slope.
 const SAMPLES_MIN: usize = 300;
+/// At most one in this many samples may have no response, or another status than 200.
+const REFUSED_ONE_IN: usize = 100;
 /// A slope is noise up to this multiple of its standard error.
 const ERRORS: f64 = 4.0;
 /// The growth that buffers and pools may need: memory in KiB, and files.
@@ -28,6 +30,8 @@ pub(super) struct Samples {
     descriptors: Vec<f64>,
     latency_ms: Vec<f64>,
     unanswered: usize,
+    /// Responses with another status than 200, whose latencies are not of the same work.
+    refused: usize,
 }
 
 /// How much a figure grows over all samples, and how much of it is noise.
@@ -47,10 +51,10 @@ pub(super) async fn sampled(vitals: Vitals, probe: &Call, to: SocketAddr, durati
         samples.descriptors.push(vitals.descriptor_targets().len() as f64);
         let sent = Instant::now();
         match probe.attempt(to).await {
-            Ok(exchange) => {
-                exchange.rest().await;
-                samples.latency_ms.push(sent.elapsed().as_secs_f64() * 1_000.0);
-            }
+            Ok(exchange) => match exchange.rest().await.status() {
+                200 => samples.latency_ms.push(sent.elapsed().as_secs_f64() * 1_000.0),
+                _ => samples.refused += 1,
+            },
             Err(_) => samples.unanswered += 1,
         }
         due += PERIOD;
@@ -60,10 +64,16 @@ pub(super) async fn sampled(vitals: Vitals, probe: &Call, to: SocketAddr, durati
 }
 
 impl Samples {
-    /// Prints how much each figure grows. In a load that is long enough, growth beyond noise fails.
+    /// Prints how much each figure grows. In a load that is long enough, growth beyond noise and too few responses fail.
     pub(super) fn assert_flat(&self) {
-        let (count, unanswered) = (self.memory_kib.len(), self.unanswered);
-        tell(&format!("{count} samples, {unanswered} requests without a response"));
+        let (count, unanswered, refused) = (self.memory_kib.len(), self.unanswered, self.refused);
+        tell(&format!(
+            "{count} samples, {unanswered} requests without a response, {refused} with another status than 200"
+        ));
+        assert!(
+            count < SAMPLES_MIN || (unanswered + refused) * REFUSED_ONE_IN <= count,
+            "of {count} samples, {unanswered} have no response, and {refused} another status than 200"
+        );
         let mut grown = Vec::new();
         for (name, values, percent, allowed) in [
             ("memory, KiB (median)", &self.memory_kib, 50, MEMORY_KIB),
