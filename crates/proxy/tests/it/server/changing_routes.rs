@@ -8,7 +8,7 @@ const REQUESTS: usize = 1_000;
 
 /// Returns the name that a route adds to requests and responses. Every third route adds nothing.
 fn added(route: usize) -> Option<String> {
-    (route % 3 != 0).then(|| format!("r{route}"))
+    (!route.is_multiple_of(3)).then(|| format!("r{route}"))
 }
 
 #[tokio::test]
