@@ -99,9 +99,9 @@ enum LimitKind {
     RateLimit,
     /// The limit of requests without a valid key.
     WithoutKey,
-    /// `requests_per_minute` of plans and keys.
+    /// `requests_per_minute` of plans, for keys or for clients without a user, and of keys.
     RequestsPerMinute,
-    /// `credits_per_day` of plans, for users or for clients without a user.
+    /// `credits_per_day` of plans, for users or for clients without a user, and of keys.
     CreditsPerDay,
 }
 
@@ -118,7 +118,8 @@ struct LimitView {
     dimensions: Vec<String>,
     /// The number of requests with its window, as in `RateLimit-Policy`; null if only some tiers are limited.
     policy: Option<String>,
-    /// The limits of clients of these tiers: plans, or values of a claim.
+    /// The limits of clients of these tiers: plans, or values of a claim. The last one may be the largest of the limits that
+    /// keys have of their own.
     tiers: Vec<ExplainedTier>,
     /// Whether it counts only requests without a valid key, by their addresses. Its keys are not listed.
     is_without_key: bool,
