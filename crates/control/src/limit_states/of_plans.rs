@@ -18,8 +18,8 @@ use super::{BusyKeyView, KEYS_MAX, KeyValue, LimitKind, LimitSources, LimitState
 use crate::budgets::{self, BudgetSources};
 use crate::moment::rfc3339;
 
-/// The part of a quota from which on a client is listed, in thousandths.
-const BUSY_THOUSANDTHS: u64 = 250;
+/// Clients are listed from this part of a quota on: a quarter.
+const BUSY_PARTS: u64 = 4;
 /// The dimension of quotas of users.
 const USER: &str = "user";
 /// The dimension of quotas of clients without a user.
@@ -162,17 +162,21 @@ fn keys_max() -> u32 {
 /// Returns the clients without a user that have used the largest part of their quota, as far as the store knows, and their
 /// number. Clients whose plan does not follow from the configuration are left out.
 async fn stored_quotas(sources: LimitSources<'_>, day: Day) -> Result<(Vec<BusyQuota>, usize), DatabaseError> {
-    let busiest = sources.ledger.busiest_subjects(day, keys_max()).await?;
-    let ids = sources.store.scope_ids(busiest.iter().map(|of| BudgetScope::Subject(of.subject))).await?;
-    let quota = |SubjectCredits { subject, credits }: SubjectCredits| {
-        let plan = sources.snapshot.plan_of_issuer(&ids.subject(subject)?.issuer)?;
-        let limit = plan.subject_credits_per_day().filter(|quota| !quota.is_zero())?;
-        Some(BusyQuota { subject, limit: Amount::of_credits(limit), used: Amount::of_credits(credits) })
-    };
-    let mut quotas: Vec<BusyQuota> =
-        busiest.into_iter().filter_map(quota).filter(|quota| quota.fullness() >= BUSY_THOUSANDTHS).collect();
-    quotas.sort_by_key(|quota| Reverse(quota.fullness()));
-    let all = quotas.len();
+    let (mut quotas, mut all) = (Vec::new(), 0);
+    for (issuer, plan) in sources.snapshot.plans_of_issuers() {
+        let Some(limit) = plan.subject_credits_per_day().filter(|quota| !quota.is_zero()) else { continue };
+        let least = Credits(limit.0.div_ceil(BUSY_PARTS));
+        let (busiest, found) = sources.ledger.busiest_subjects(day, issuer, least, keys_max()).await?;
+        // Clients of one issuer have the same quota, so the most credits are the largest part.
+        quotas.extend(busiest.into_iter().map(|SubjectCredits { subject, credits }| BusyQuota {
+            subject,
+            limit: Amount::of_credits(limit),
+            used: Amount::of_credits(credits),
+        }));
+        all += found;
+    }
+    quotas.sort_by_key(|quota: &BusyQuota| Reverse(quota.fullness()));
+    quotas.truncate(KEYS_MAX);
     Ok((quotas, all))
 }
 
