@@ -133,10 +133,10 @@ struct LimitView {
     /// of plans, whose refusals are not counted by limit, and in a process without the proxy.
     refused: Option<u64>,
     /// The maximum number of requests beyond the limit, that of the largest tier, that the running nodes admit together within its
-    /// window; 0 for quotas.
+    /// window; 0 for quotas. While Redis is unavailable, each node counts separately, and the maximum is that without Redis.
     overshoot: u64,
     /// The maximum number of credits of one quota, that of the largest tier, that are unusable while a dead node is not
-    /// restarted; 0 for limits of requests.
+    /// restarted; 0 for limits of requests. A crash also leaves the reservations of requests in flight unusable.
     unusable: u64,
     /// The number of keys that have used at least a quarter of the limit, or were refused within a minute. For limits of plans,
     /// only the first counts.
