@@ -139,8 +139,9 @@ struct LimitView {
     /// restarted; 0 for limits of requests. A crash also leaves the reservations of requests in flight unusable.
     unusable: u64,
     /// The number of keys that have used at least a quarter of the limit, or were refused within a minute. For limits of plans,
-    /// only the first counts.
-    busy_keys: usize,
+    /// only the first counts. Null if they are not counted: without the proxy, except for quotas of plans; and for keys with
+    /// quotas of their own, rates of clients without a user, and requests without a valid key.
+    busy_keys: Option<usize>,
     /// Of these keys, those that have used the largest part: at most 50 over all limits.
     keys: Vec<BusyKeyView>,
 }
@@ -211,7 +212,7 @@ impl LimitStates {
         let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
             let keys = keys.into_iter().map(|key| view(sources.clock, rule, key, &names)).collect();
             let view = LimitView::of_rule(sources, nodes, (position, rule));
-            LimitView { busy_keys, keys, ..view }
+            LimitView { busy_keys: sources.live.map(|_| busy_keys), keys, ..view }
         });
         let unauthenticated = sources.snapshot.traffic.unauthenticated.map(|limit| without_key(sources, nodes, limit));
         let mut items: Vec<LimitView> = items.chain(unauthenticated).collect();
@@ -239,7 +240,7 @@ impl LimitView {
             overshoot: tiers.map(|tier| nodes.overshoot(tier.terms)).max().unwrap_or(0),
             unusable: 0,
             name: explained.name,
-            busy_keys: 0,
+            busy_keys: None,
             keys: Vec::new(),
         }
     }
@@ -271,7 +272,7 @@ fn without_key(
         refused: refused(sources, UNAUTHENTICATED),
         overshoot: nodes.overshoot_of_window(limit.get()),
         unusable: 0,
-        busy_keys: 0,
+        busy_keys: None,
         keys: Vec::new(),
     }
 }

@@ -99,14 +99,14 @@ impl BusyClients {
             for rate in rates {
                 keys.extend(rate_view(sources, rate, &ids).await?);
             }
-            views.push(LimitView { busy_keys: all_rates, keys, ..rates_of_keys });
+            views.push(LimitView { busy_keys: sources.live.map(|_| all_rates), keys, ..rates_of_keys });
         }
         let rates_of_subjects = rates_view(SUBJECT, nodes, subject_plans.iter().copied(), BoundCount::default());
         views.extend(Some(rates_of_subjects).filter(|view| !view.tiers.is_empty()));
         let of_users: Vec<(&Plan, Option<Credits>)> = stored.iter().map(|plan| (plan, plan.credits_per_day)).collect();
         if of_users.iter().any(|(_, credits)| credits.is_some()) || all_users > 0 {
             let keys = users.iter().map(|user| user_view(sources, user)).collect();
-            views.push(LimitView { busy_keys: all_users, keys, ..quotas_view(USER, nodes, &of_users) });
+            views.push(LimitView { busy_keys: Some(all_users), keys, ..quotas_view(USER, nodes, &of_users) });
         }
         views.extend(own_quotas_view(nodes, own.credits_per_day));
         let of_subjects: Vec<(&Plan, Option<Credits>)> =
@@ -116,7 +116,7 @@ impl BusyClients {
             for quota in quotas {
                 keys.push(quota_view(sources, quota, &ids).await?);
             }
-            views.push(LimitView { busy_keys: all_quotas, keys, ..quotas_view(SUBJECT, nodes, &of_subjects) });
+            views.push(LimitView { busy_keys: Some(all_quotas), keys, ..quotas_view(SUBJECT, nodes, &of_subjects) });
         }
         Ok(views)
     }
@@ -148,7 +148,7 @@ impl LimitKind {
             refused: None,
             overshoot: 0,
             unusable: 0,
-            busy_keys: 0,
+            busy_keys: None,
             keys: Vec::new(),
         }
     }
