@@ -196,15 +196,7 @@ impl Books {
     /// Database errors of any kind.
     pub async fn dun(&self) -> Result<(), BillingError> {
         let now = self.store().clock().now();
-        for invoice in invoices::lapsed_changes(self.store(), now, PAGE).await? {
-            let mut on = self.store().change().await?;
-            match self.void(&mut on, invoice.id).await {
-                Ok(()) => on.commit().await?,
-                // A part was paid meanwhile, or a credit note was spent: the rest stays due.
-                Err(BillingError::Conflict(_) | BillingError::CreditSpent) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.void_lapsed_changes(now).await?;
         let mut after = Uuid::nil();
         loop {
             let page = subscriptions::owing(self.store(), now, after, PAGE).await?;
@@ -213,6 +205,33 @@ impl Books {
             for subscription in &page {
                 self.dun_one(subscription.id, now).await?;
             }
+        }
+    }
+
+    /// Voids open invoices of changes whose time to pay has passed. One that stays due does not hide later ones.
+    async fn void_lapsed_changes(&self, now: Timestamp) -> Result<(), BillingError> {
+        let mut after = Uuid::nil();
+        loop {
+            let page = invoices::lapsed_changes(self.store(), now, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for invoice in &page {
+                self.void_lapsed(invoice.id).await?;
+            }
+        }
+    }
+
+    /// Voids the invoice of a change, unless a part was paid or credited, or a credit note was spent: the rest stays due.
+    async fn void_lapsed(&self, id: Uuid) -> Result<(), BillingError> {
+        let mut on = self.store().change().await?;
+        let invoice = self.invoice(&mut on, id).await?;
+        if invoice.state != "open" || invoice.remaining != invoice.total {
+            return Ok(());
+        }
+        match self.void(&mut on, id).await {
+            Ok(()) => Ok(on.commit().await?),
+            Err(BillingError::CreditSpent) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

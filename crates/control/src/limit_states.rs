@@ -99,9 +99,9 @@ enum LimitKind {
     RateLimit,
     /// The limit of requests without a valid key.
     WithoutKey,
-    /// `requests_per_minute` of plans and keys.
+    /// `requests_per_minute` of plans, for keys or for clients without a user, and of keys.
     RequestsPerMinute,
-    /// `credits_per_day` of plans, for users or for clients without a user.
+    /// `credits_per_day` of plans, for users or for clients without a user, and of keys.
     CreditsPerDay,
 }
 
@@ -118,7 +118,8 @@ struct LimitView {
     dimensions: Vec<String>,
     /// The number of requests with its window, as in `RateLimit-Policy`; null if only some tiers are limited.
     policy: Option<String>,
-    /// The limits of clients of these tiers: plans, or values of a claim.
+    /// The limits of clients of these tiers: plans, or values of a claim. The last one may be the largest of the limits that
+    /// keys have of their own.
     tiers: Vec<ExplainedTier>,
     /// Whether it counts only requests without a valid key, by their addresses. Its keys are not listed.
     is_without_key: bool,
@@ -132,14 +133,15 @@ struct LimitView {
     /// of plans, whose refusals are not counted by limit, and in a process without the proxy.
     refused: Option<u64>,
     /// The maximum number of requests beyond the limit, that of the largest tier, that the running nodes admit together within its
-    /// window; 0 for quotas.
+    /// window; 0 for quotas. While Redis is unavailable, each node counts separately, and the maximum is that without Redis.
     overshoot: u64,
     /// The maximum number of credits of one quota, that of the largest tier, that are unusable while a dead node is not
-    /// restarted; 0 for limits of requests.
+    /// restarted; 0 for limits of requests. A crash also leaves the reservations of requests in flight unusable.
     unusable: u64,
     /// The number of keys that have used at least a quarter of the limit, or were refused within a minute. For limits of plans,
-    /// only the first counts.
-    busy_keys: usize,
+    /// only the first counts. Null if they are not counted: without the proxy, except for quotas of plans; and for keys with
+    /// quotas of their own, rates of clients without a user, and requests without a valid key.
+    busy_keys: Option<usize>,
     /// Of these keys, those that have used the largest part: at most 50 over all limits.
     keys: Vec<BusyKeyView>,
 }
@@ -210,7 +212,7 @@ impl LimitStates {
         let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
             let keys = keys.into_iter().map(|key| view(sources.clock, rule, key, &names)).collect();
             let view = LimitView::of_rule(sources, nodes, position, rule);
-            LimitView { busy_keys, keys, ..view }
+            LimitView { busy_keys: sources.live.map(|_| busy_keys), keys, ..view }
         });
         let unauthenticated = sources.snapshot.traffic.unauthenticated.map(|limit| without_key(sources, nodes, limit));
         let mut items: Vec<LimitView> = items.chain(unauthenticated).collect();
@@ -238,7 +240,7 @@ impl LimitView {
             overshoot: tiers.map(|tier| nodes.overshoot(tier.terms)).max().unwrap_or(0),
             unusable: 0,
             name: explained.name,
-            busy_keys: 0,
+            busy_keys: None,
             keys: Vec::new(),
         }
     }
@@ -270,7 +272,7 @@ fn without_key(
         refused: refused(sources, UNAUTHENTICATED),
         overshoot: nodes.overshoot_of_window(limit.get()),
         unusable: 0,
-        busy_keys: 0,
+        busy_keys: None,
         keys: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; `repeated` recognises repeated
 //! requests; `row` maps a key to its columns.
 
+pub(crate) mod bound;
 pub mod change;
 pub(crate) mod repeated;
 pub(crate) mod row;

@@ -164,7 +164,9 @@ pub(crate) async fn check_indexes_of_sqlite(hot: Vec<(String, &'static str)>) {
             store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{sql}: {plan:?}");
+        // The rows that a window function counts are those of a subquery.
+        let is_scan = |step: &String| step.starts_with("SCAN") && !step.starts_with("SCAN (subquery");
+        assert!(!plan.iter().any(is_scan), "{sql}: {plan:?}");
     }
 }
 

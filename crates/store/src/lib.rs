@@ -54,6 +54,7 @@ pub mod scope_ids;
 pub mod users;
 pub mod vault;
 
+pub use api_keys::bound::{BoundCount, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::repeated::{REPEATABLE_MAX, RepeatableRequest};
 pub use api_keys::{

@@ -33,7 +33,7 @@ export function maximumText({ kind, policy, tiers }: RateLimit, t: Messages, for
 /** What a limit counts, in words where its dimensions do not say it. */
 export function countsText({ kind, dimensions }: RateLimit, t: Messages): string {
   const ofDimensions = dimensions.join() === "global" ? t.limits.allTogether : t.limits.requestsPer(dimensionsText(dimensions, t));
-  const named = kind === "credits_per_day" && dimensions.join() === "user" ? t.limits.kinds.credits_per_day_user : t.limits.kinds[kind];
+  const named = t.limits.kinds[`${kind}_${dimensions.join()}`] ?? t.limits.kinds[kind];
   return named ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? ofDimensions;
 }
 

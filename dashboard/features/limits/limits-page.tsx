@@ -171,7 +171,7 @@ function RuleRow({ limit }: { limit: RateLimit }) {
       <td className="x3 num cut" title={maximum}>{maximum}</td>
       <td className="x2 t2">{t.limits.algorithms[limit.algorithm] ?? limit.algorithm}</td>
       <td className="x1 t2">{limit.is_shared ? shared : t.limits.local}</td>
-      <td className="r num x4">{format.count(limit.busy_keys)}</td>
+      <td className="r num x4">{typeof limit.busy_keys === "number" ? format.count(limit.busy_keys) : NONE}</td>
       <td className="r num">{typeof limit.refused === "number" ? format.count(limit.refused) : NONE}</td>
     </tr>
   );

@@ -50,6 +50,7 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
     let folder = gateway.folder();
     let token = admin(&gateway).await;
     let account = gateway.account("paid").await;
+    must(folder, &["keys", "create", "--user", &account.email, "--label", "small", "--credits-per-day", "7"]).await;
     for _ in 0..2 {
         let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false));
         gateway.call(call.key(&account.key)).await.expect(200);
@@ -71,7 +72,11 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
         let limit = find(&reported, kind, dimension);
         assert_eq!((&limit["overshoot"], &limit["unusable"]), (&json!(overshoot), &json!(0)), "{limit}");
     }
+    let own = "the largest of 1 keys with their own";
+    let expected = json!([{"name": own, "policy": "\"credits_per_day\";q=7;w=86400"}]);
+    assert_eq!(find(&reported, "credits_per_day", "key")["tiers"], expected);
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
+    assert!(text.lines().any(|line| line.starts_with("7 credits a day ") && line.ends_with(own)), "{text}");
     let row = text.lines().find(|line| line.starts_with("3 credits a day ")).unwrap_or_else(|| panic!("{text}"));
     let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
     assert_eq!(cells, ["3 credits a day", "0", "0", "1", "each user on plan paid"], "{text}");

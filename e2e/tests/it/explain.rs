@@ -108,8 +108,13 @@ async fn explain_shows_what_keys_have_used_of_their_quotas() {
     }
     let listed: Value =
         serde_json::from_str(&must(folder, &["limits", "--config", "tollgate.yaml", "--json"]).await).unwrap();
-    let of_clients = |limit: &&Value| limit["dimensions"] == json!(["subject"]);
-    let quota = listed["items"].as_array().unwrap().iter().find(of_clients).unwrap_or_else(|| panic!("{listed}"));
+    let of_clients = |kind: &str| {
+        let is_of = |limit: &&Value| limit["dimensions"] == json!(["subject"]) && limit["kind"] == kind;
+        listed["items"].as_array().unwrap().iter().find(is_of).unwrap_or_else(|| panic!("{kind}: {listed}"))
+    };
+    let rates = of_clients("requests_per_minute");
+    assert_eq!(rates["tiers"][0]["name"], "forty", "{listed}");
+    let quota = of_clients("credits_per_day");
     assert_eq!(quota["tiers"], json!([{"name": "forty", "policy": "\"credits_per_day\";q=40;w=86400"}]), "{listed}");
     let client = &quota["keys"][0];
     assert_eq!((&client["limit"], &client["used"], &client["remaining"]), (&json!(40), &json!(12), &json!(28)));

@@ -2,9 +2,10 @@
 
 use access::UserId;
 use billing::BillingError;
-use billing::books::CancelAt;
+use billing::books::{CancelAt, CreditedLine};
 use ledger::billing::{StoredSubscription, invoices, subscriptions};
 use store::Actor;
+use uuid::Uuid;
 
 use crate::shop::{Shop, day};
 
@@ -166,6 +167,32 @@ async fn a_pending_subscription_is_cancelled_with_its_invoice() {
     assert!(is_conflict(&shop.books.change(BY, ada, "business").await));
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("void", 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_other() {
+    let shop = Shop::open("2026-12-01").await;
+    let mut changes = Vec::new();
+    for name in ["ada", "bob"] {
+        let user = shop.subscriber(name, "pro").await;
+        changes.push(shop.books.change(BY, user, "business").await.unwrap().unwrap());
+    }
+    let line = [CreditedLine { no: 2, amount: Some(50_000) }];
+    shop.books.credit_invoice(BY, changes[0], &line, "outage").await.unwrap();
+    shop.move_to("2026-12-03");
+    let (now, mut after, mut read) = (shop.store().clock().now(), Uuid::nil(), Vec::new());
+    while let [invoice] = invoices::lapsed_changes(shop.store(), now, after, 1).await.unwrap().as_slice() {
+        after = invoice.id;
+        read.push(invoice.id);
+    }
+    assert_eq!(read, changes);
+    shop.books.dun().await.unwrap();
+    let mut states = Vec::new();
+    for change in &changes {
+        states.push(shop.invoice(*change).await.state);
+    }
+    assert_eq!(states, ["open", "void"]);
     shop.agrees().await;
 }
 

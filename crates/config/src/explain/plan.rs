@@ -1,5 +1,7 @@
 //! The plans of clients without a user, and the clients that the configuration lists by name.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use access::{Plan, Subject};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -87,9 +89,15 @@ impl Snapshot {
         self.traffic.plans.iter().filter(is_named).collect()
     }
 
-    /// Returns the plan of the subjects of an issuer; `None` if the configuration alone does not decide it.
+    /// Returns the issuers of subjects whose plan the configuration alone decides, with that plan.
     #[must_use]
-    pub fn plan_of_issuer(&self, issuer: &str) -> Option<&Plan> {
+    pub fn plans_of_issuers(&self) -> BTreeMap<&str, &Plan> {
+        let issuers: BTreeSet<&str> = self.auths().filter_map(issuer_of).collect();
+        issuers.into_iter().filter_map(|issuer| Some((issuer, self.plan_of_issuer(issuer)?))).collect()
+    }
+
+    /// Returns the plan of the subjects of an issuer; `None` if the configuration alone does not decide it.
+    fn plan_of_issuer(&self, issuer: &str) -> Option<&Plan> {
         let of_issuer = self.auths().filter(|auth| issuer_of(auth) == Some(issuer));
         let mut names = of_issuer.map(|auth| match self.plan_of(auth) {
             Some(ExplainedPlan { name, named_by: None, .. }) => name,

@@ -1,4 +1,5 @@
-//! The limits of plans: `requests_per_minute` of each key, and `credits_per_day` of each user and of each client without a user.
+//! The limits of plans and of keys: `requests_per_minute` of each key, and `credits_per_day` of each user and of each client
+//! without a user.
 
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
@@ -8,7 +9,7 @@ use access::{Amount, BudgetScope, Credits, Day, KeyId, Plan};
 use config::ExplainedTier;
 use ledger::{SubjectCredits, UserCredits};
 use meter::{BudgetId, BusyQuota, BusyRate};
-use store::{DatabaseError, ScopeIds, Store, UserRef};
+use store::{BoundCount, DatabaseError, ScopeIds, Store, UserRef};
 use tokio::task::spawn_blocking;
 
 use super::nodes::LimitNodes;
@@ -17,14 +18,16 @@ use super::{BusyKeyView, KEYS_MAX, KeyValue, LimitKind, LimitSources, LimitState
 use crate::budgets::{self, BudgetSources};
 use crate::moment::rfc3339;
 
-/// The part of a quota from which on a client is listed, in thousandths.
-const BUSY_THOUSANDTHS: u64 = 250;
+/// Clients are listed from this part of a quota on: a quarter.
+const BUSY_PARTS: u64 = 4;
 /// The dimension of quotas of users.
 const USER: &str = "user";
 /// The dimension of quotas of clients without a user.
 const SUBJECT: &str = "subject";
-/// The dimension of `requests_per_minute`.
+/// The dimension of `requests_per_minute`, and of quotas that keys have of their own.
 const KEY: &str = "key";
+/// The beginning of the name of a tier for limits that keys have of their own. The name of a plan has no space.
+pub(super) const OWN: &str = "the largest of ";
 
 /// The keys and the clients without a user that have used the largest part of the limits of plans, in this process, and the
 /// users that have, as far as the store knows. Without the proxy, clients are those of the store too, and no key is known.
@@ -87,23 +90,25 @@ impl BusyClients {
         let ids =
             sources.store.scope_ids(of_keys.chain(quotas.iter().map(|of| BudgetScope::Subject(of.subject)))).await?;
         let stored: Vec<Plan> = sources.store.stored_plans().await?.into_iter().map(|stored| stored.plan).collect();
+        let own = sources.store.bound_keys().await?;
+        let subject_plans = sources.snapshot.subject_plans();
         let mut views = Vec::new();
-        let tiers = rate_tiers(&stored);
-        if !tiers.is_empty() || all_rates > 0 {
+        let rates_of_keys = rates_view(KEY, nodes, stored.iter(), own.requests_per_minute);
+        if !rates_of_keys.tiers.is_empty() || all_rates > 0 {
             let mut keys = Vec::with_capacity(rates.len());
             for rate in rates {
                 keys.extend(rate_view(sources, rate, &ids).await?);
             }
-            let overshoot = overshoot(nodes, &stored);
-            let view = LimitView { algorithm: "token_bucket", overshoot, ..LimitKind::RequestsPerMinute.view(KEY) };
-            views.push(LimitView { is_shared: nodes.has_redis, tiers, busy_keys: all_rates, keys, ..view });
+            views.push(LimitView { busy_keys: sources.live.map(|_| all_rates), keys, ..rates_of_keys });
         }
+        let rates_of_subjects = rates_view(SUBJECT, nodes, subject_plans.iter().copied(), BoundCount::default());
+        views.extend(Some(rates_of_subjects).filter(|view| !view.tiers.is_empty()));
         let of_users: Vec<(&Plan, Option<Credits>)> = stored.iter().map(|plan| (plan, plan.credits_per_day)).collect();
         if of_users.iter().any(|(_, credits)| credits.is_some()) || all_users > 0 {
             let keys = users.iter().map(|user| user_view(sources, user)).collect();
-            views.push(LimitView { busy_keys: all_users, keys, ..quotas_view(USER, nodes, &of_users) });
+            views.push(LimitView { busy_keys: Some(all_users), keys, ..quotas_view(USER, nodes, &of_users) });
         }
-        let subject_plans = sources.snapshot.subject_plans();
+        views.extend(own_quotas_view(nodes, own.credits_per_day));
         let of_subjects: Vec<(&Plan, Option<Credits>)> =
             subject_plans.into_iter().map(|plan| (plan, plan.subject_credits_per_day())).collect();
         if of_subjects.iter().any(|(_, credits)| credits.is_some()) || all_quotas > 0 {
@@ -111,7 +116,7 @@ impl BusyClients {
             for quota in quotas {
                 keys.push(quota_view(sources, quota, &ids).await?);
             }
-            views.push(LimitView { busy_keys: all_quotas, keys, ..quotas_view(SUBJECT, nodes, &of_subjects) });
+            views.push(LimitView { busy_keys: Some(all_quotas), keys, ..quotas_view(SUBJECT, nodes, &of_subjects) });
         }
         Ok(views)
     }
@@ -143,7 +148,7 @@ impl LimitKind {
             refused: None,
             overshoot: 0,
             unusable: 0,
-            busy_keys: 0,
+            busy_keys: None,
             keys: Vec::new(),
         }
     }
@@ -157,24 +162,61 @@ fn keys_max() -> u32 {
 /// Returns the clients without a user that have used the largest part of their quota, as far as the store knows, and their
 /// number. Clients whose plan does not follow from the configuration are left out.
 async fn stored_quotas(sources: LimitSources<'_>, day: Day) -> Result<(Vec<BusyQuota>, usize), DatabaseError> {
-    let busiest = sources.ledger.busiest_subjects(day, keys_max()).await?;
-    let ids = sources.store.scope_ids(busiest.iter().map(|of| BudgetScope::Subject(of.subject))).await?;
-    let quota = |SubjectCredits { subject, credits }: SubjectCredits| {
-        let plan = sources.snapshot.plan_of_issuer(&ids.subject(subject)?.issuer)?;
-        let limit = plan.subject_credits_per_day().filter(|quota| !quota.is_zero())?;
-        Some(BusyQuota { subject, limit: Amount::of_credits(limit), used: Amount::of_credits(credits) })
-    };
-    let mut quotas: Vec<BusyQuota> =
-        busiest.into_iter().filter_map(quota).filter(|quota| quota.fullness() >= BUSY_THOUSANDTHS).collect();
-    quotas.sort_by_key(|quota| Reverse(quota.fullness()));
-    let all = quotas.len();
+    let (mut quotas, mut all) = (Vec::new(), 0);
+    for (issuer, plan) in sources.snapshot.plans_of_issuers() {
+        let Some(limit) = plan.subject_credits_per_day().filter(|quota| !quota.is_zero()) else { continue };
+        let least = Credits(limit.0.div_ceil(BUSY_PARTS));
+        let (busiest, found) = sources.ledger.busiest_subjects(day, issuer, least, keys_max()).await?;
+        // Clients of one issuer have the same quota, so the most credits are the largest part.
+        quotas.extend(busiest.into_iter().map(|SubjectCredits { subject, credits }| BusyQuota {
+            subject,
+            limit: Amount::of_credits(limit),
+            used: Amount::of_credits(credits),
+        }));
+        all += found;
+    }
+    quotas.sort_by_key(|quota: &BusyQuota| Reverse(quota.fullness()));
+    quotas.truncate(KEYS_MAX);
     Ok((quotas, all))
 }
 
-/// Returns the maximum of requests beyond the largest `requests_per_minute` of these plans.
-fn overshoot(nodes: LimitNodes, plans: &[Plan]) -> u64 {
-    let limits = plans.iter().filter_map(|plan| plan.requests_per_minute);
-    limits.map(|limit| nodes.overshoot_per_minute(limit)).max().unwrap_or(0)
+/// Returns `requests_per_minute` of plans, and the largest that keys have of their own, for this dimension, without keys.
+fn rates_view<'a>(
+    dimension: &str,
+    nodes: LimitNodes,
+    plans: impl Iterator<Item = &'a Plan>,
+    own: BoundCount,
+) -> LimitView {
+    let of_plans = plans.filter_map(|plan| Some((plan.name.clone(), plan.requests_per_minute?)));
+    let largest = own.most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
+    let limits: Vec<(String, NonZeroU32)> = of_plans.chain(largest.map(|limit| (own_name(own), limit))).collect();
+    let tier = |(name, limit): &(String, NonZeroU32)| ExplainedTier {
+        name: name.clone(),
+        policy: format!("\"requests_per_minute\";q={limit};w=60"),
+    };
+    LimitView {
+        algorithm: "token_bucket",
+        is_shared: nodes.has_redis,
+        tiers: limits.iter().map(tier).collect(),
+        overshoot: limits.iter().map(|(_, limit)| nodes.overshoot_per_minute(*limit)).max().unwrap_or(0),
+        ..LimitKind::RequestsPerMinute.view(dimension)
+    }
+}
+
+/// Returns the largest of the daily quotas that keys have of their own; `None` if no key has one.
+fn own_quotas_view(nodes: LimitNodes, own: BoundCount) -> Option<LimitView> {
+    let largest = Credits(own.most?);
+    let tier = ExplainedTier { name: own_name(own), policy: quota_policy(largest) };
+    Some(LimitView { tiers: vec![tier], unusable: nodes.unusable(largest), ..quotas_view(KEY, nodes, &[]) })
+}
+
+/// Returns the name of the tier for limits that keys have of their own. There may be many keys, so only the largest is shown.
+fn own_name(own: BoundCount) -> String {
+    format!("{OWN}{} keys with their own", own.keys)
+}
+
+fn quota_policy(quota: Credits) -> String {
+    format!("\"credits_per_day\";q={};w=86400", quota.0)
 }
 
 /// Returns the daily quotas of plans for this dimension, without keys.
@@ -188,20 +230,10 @@ fn quotas_view(dimension: &str, nodes: LimitNodes, quotas: &[(&Plan, Option<Cred
     }
 }
 
-/// Returns `requests_per_minute` of each plan in the store.
-fn rate_tiers(plans: &[Plan]) -> Vec<ExplainedTier> {
-    let tier = |plan: &Plan| {
-        let policy = format!("\"requests_per_minute\";q={};w=60", plan.requests_per_minute?);
-        Some(ExplainedTier { name: plan.name.clone(), policy })
-    };
-    plans.iter().filter_map(tier).collect()
-}
-
 /// Returns the daily quota of each plan that has one.
 fn quota_tiers(plans: &[(&Plan, Option<Credits>)]) -> Vec<ExplainedTier> {
     let tier = |(plan, credits): &(&Plan, Option<Credits>)| {
-        let policy = format!("\"credits_per_day\";q={};w=86400", (*credits)?.0);
-        Some(ExplainedTier { name: plan.name.clone(), policy })
+        Some(ExplainedTier { name: plan.name.clone(), policy: quota_policy((*credits)?) })
     };
     plans.iter().filter_map(tier).collect()
 }

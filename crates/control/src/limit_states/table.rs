@@ -1,5 +1,6 @@
 //! The limits as text for a terminal.
 
+use super::of_plans::OWN;
 use super::{BusyKeyView, KeyValue, LimitKind, LimitStates, LimitView};
 
 const HEADER: [&str; 5] = ["LIMIT", "OVERSHOOT", "UNUSABLE", "BUSY", "APPLIES TO"];
@@ -30,6 +31,7 @@ impl LimitView {
         let scope = self.scope();
         let of_tier = |tier: &str| match self.kind {
             LimitKind::RateLimit | LimitKind::WithoutKey => format!("{scope}, tier {tier}"),
+            LimitKind::RequestsPerMinute | LimitKind::CreditsPerDay if tier.starts_with(OWN) => tier.to_owned(),
             LimitKind::RequestsPerMinute | LimitKind::CreditsPerDay => format!("{scope} on plan {tier}"),
         };
         let usual = self.policy.iter().map(|policy| (self.limit(policy), scope.clone()));
@@ -38,7 +40,8 @@ impl LimitView {
         if limits.is_empty() {
             limits.push((self.name.clone(), scope.clone()));
         }
-        let mut shared = Some([self.overshoot.to_string(), self.unusable.to_string(), self.busy_keys.to_string()]);
+        let busy = self.busy_keys.map_or_else(|| "-".to_owned(), |busy| busy.to_string());
+        let mut shared = Some([self.overshoot.to_string(), self.unusable.to_string(), busy]);
         let row = |(limit, scope): (String, String)| {
             let [overshoot, unusable, busy] = shared.take().unwrap_or_default();
             [limit, overshoot, unusable, busy, scope]
@@ -103,16 +106,20 @@ mod tests {
         let quotas = LimitView {
             tiers: vec![tier("paid", "\"credits_per_day\";q=100;w=86400")],
             unusable: 8,
+            busy_keys: Some(3),
             ..LimitKind::CreditsPerDay.view("subject")
         };
-        let states = LimitStates { is_live: false, is_shared: false, items: vec![rates, quotas], next: None };
+        let own = tier("the largest of 2 keys with their own", "\"credits_per_day\";q=7;w=86400");
+        let of_keys = LimitView { tiers: vec![own], ..LimitKind::CreditsPerDay.view("key") };
+        let states = LimitStates { is_live: false, is_shared: false, items: vec![rates, quotas, of_keys], next: None };
         assert_eq!(
             states.rows(),
             [
                 HEADER,
-                ["7 requests in 10 s", "20", "0", "0", "each ip, all routes"],
+                ["7 requests in 10 s", "20", "0", "-", "each ip, all routes"],
                 ["20 requests in 10 s", "", "", "", "each ip, all routes, tier gold"],
-                ["100 credits a day", "0", "8", "0", "each client without a user on plan paid"],
+                ["100 credits a day", "0", "8", "3", "each client without a user on plan paid"],
+                ["7 credits a day", "0", "0", "-", "the largest of 2 keys with their own"],
             ]
         );
         let in_flight = LimitView { algorithm: "concurrent", ..LimitKind::RequestsPerMinute.view("key") };

@@ -60,7 +60,8 @@ struct BackendView {
     url: String,
     /// The share relative to the other backends; null for a provider.
     weight: Option<u32>,
-    /// Whether the backend gets requests, and if not, why; null if this process does not serve the proxy.
+    /// Whether the backend gets requests, and if not, why; null if this process does not serve the proxy, and for a backend
+    /// of weight 0 that it has not used.
     state: Option<BackendStateWord>,
     /// The requests that use the backend now.
     in_flight: Option<u64>,

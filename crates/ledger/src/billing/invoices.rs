@@ -34,7 +34,8 @@ statements! {
         ORDER BY id LIMIT 1000");
     // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
     LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1
-        AND target_version_id <> (SELECT s.plan_version_id FROM subscriptions s WHERE s.id = subscription_id) ORDER BY id LIMIT $2");
+        AND target_version_id <> (SELECT s.plan_version_id FROM subscriptions s WHERE s.id = subscription_id)
+        AND id > $2 ORDER BY id LIMIT $3");
     PAID_OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'paid'
         AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
     CREDIT_NOTES = concat!("SELECT ", invoice_columns!(), " WHERE of_invoice_id = $1 ORDER BY id LIMIT 1000");
@@ -372,12 +373,17 @@ pub async fn open_of_user(
     read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all().await?)
 }
 
-/// Returns open invoices of changes whose time to pay has passed.
+/// Returns open invoices of changes whose time to pay has passed, in the order of ids after `after`.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn lapsed_changes(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(store.query(LAPSED_CHANGES).bind(micros(now)).bind(i64::from(limit)).all().await?)
+pub async fn lapsed_changes(
+    store: &Store,
+    now: Timestamp,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(store.query(LAPSED_CHANGES).bind(micros(now)).bind(after).bind(i64::from(limit)).all().await?)
 }
 
 /// Returns paid invoices of a subscription whose days contain a day, from the newest.
@@ -461,16 +467,9 @@ pub async fn number(
     state: &str,
     given: GivenNumber<'_>,
 ) -> Result<(), DatabaseError> {
-    let set = on
-        .query(NUMBER)
-        .bind(id)
-        .bind(state)
-        .bind(given.series)
-        .bind(given.number)
-        .bind(given.text)
-        .bind(store.now())
-        .bind(micros(given.due_at));
-    set.run().await?;
+    let GivenNumber { series, number, text, due_at } = given;
+    let query = on.query(NUMBER).bind(id).bind(state).bind(series).bind(number).bind(text);
+    query.bind(store.now()).bind(micros(due_at)).run().await?;
     Ok(())
 }
 

@@ -104,28 +104,20 @@ impl Backends {
     }
 
     /// Returns the backends that are configured or have requests in flight, as the metrics and the admin API show them, in the
-    /// order in which they were first used or shown. The states of others are removed.
+    /// order in which they were first used, then the configured ones without a state. The states of others are removed. It
+    /// creates no state: the time at which a backend is read has no effect on its share.
     pub(crate) fn statuses(&self, live: &Live) -> Vec<BackendStatus> {
-        self.create_configured(&live.load_full().traffic);
         let mut shown = self.shown(live);
         shown.sort_by_key(|state| state.number());
-        shown.iter().map(|state| state.status()).collect()
+        let mut statuses: Vec<BackendStatus> = shown.iter().map(|state| state.status()).collect();
+        let unused = unused(&statuses, &live.load_full().traffic);
+        statuses.extend(unused);
+        statuses
     }
 
     /// Returns the targets of the configured models that have been used.
     pub(crate) fn target_statuses(&self, live: &Live) -> Vec<TargetStatus> {
         self.targets.statuses(&live.load_full().traffic.models)
-    }
-
-    /// Creates the states of backends that no request and no check has used, so that their counters begin with zero. Providers
-    /// that a stored credential switches on have none before their first call.
-    fn create_configured(&self, traffic: &Traffic) {
-        for upstream in &traffic.upstreams {
-            self.of(&upstream.name, upstream.backends().iter().map(|backend| &backend.origin));
-        }
-        for provider in &traffic.providers {
-            self.of(&provider.name, [&provider.origin]);
-        }
     }
 
     /// Removes the states of backends that are neither configured nor in use. Returns those that are configured or have requests
@@ -144,6 +136,24 @@ impl Backends {
         let shown = states.iter().filter(|(key, state)| is_configured(key) || state.in_flight() > 0);
         shown.map(|(_, state)| state.clone()).collect()
     }
+}
+
+/// Returns the configured backends that get a share of the requests and are not in `used`, with counters at zero. Providers
+/// that a stored credential switches on are left out.
+fn unused(used: &[BackendStatus], traffic: &Traffic) -> Vec<BackendStatus> {
+    let key = |status: &BackendStatus| (status.upstream.clone(), status.url.clone());
+    let mut known: HashSet<(Arc<str>, Arc<str>)> = used.iter().map(key).collect();
+    let mut unused = Vec::new();
+    for upstream in &traffic.upstreams {
+        let backends = upstream.backends();
+        let with_share = backends.iter().filter(|backend| backend.weight > 0);
+        unused.extend(with_share.map(|backend| BackendStatus::unused(&upstream.name, &backend.origin.to_string())));
+    }
+    for provider in &traffic.providers {
+        unused.push(BackendStatus::unused(&provider.name, &provider.origin.to_string()));
+    }
+    unused.retain(|status| known.insert(key(status)));
+    unused
 }
 
 #[cfg(test)]

@@ -78,6 +78,31 @@ pub struct BackendStatus {
     pub checks_failed: u64,
 }
 
+impl BackendStatus {
+    /// Returns the status of a backend that no request and no check has used yet.
+    #[must_use]
+    pub fn unused(upstream: &Arc<str>, url: &str) -> Self {
+        Self {
+            upstream: upstream.clone(),
+            url: url.into(),
+            condition: BackendCondition::Available,
+            cause: None,
+            ends_in: None,
+            in_flight: 0,
+            requests: 0,
+            failures: [0; FAILURE_CAUSES.len()],
+            durations: HistogramCounts::default(),
+            is_unhealthy: false,
+            is_ejected: false,
+            is_broken: false,
+            ejections: 0,
+            openings: 0,
+            checks_succeeded: 0,
+            checks_failed: 0,
+        }
+    }
+}
+
 /// The results of attempts at targets: `succeeded`, or why they failed.
 pub const TARGET_RESULTS: [&str; 10] =
     ["succeeded", "connect", "reset", "timeout", "5xx", "status", "quota", "credential", "not_found", "context"];

@@ -13,8 +13,10 @@ use crate::failure;
 use crate::terminal::say;
 
 const LEGEND: &str = "Overshoot: the maximum of requests beyond the limit within its window, of the largest tier.
+While Redis is unavailable, each node counts separately, and the maximum is that without Redis.
 Unusable: the maximum of credits that cannot be used while a dead node is not restarted.
-Busy: clients that have used at least a quarter. GET /api/limits also has the counts of a running server.
+A crash also leaves the reservations of requests in flight unusable.
+Busy: clients that have used at least a quarter; - if unknown. GET /api/limits has the counts of a running server.
 ";
 
 /// Runs the command against the store.

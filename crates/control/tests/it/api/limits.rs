@@ -135,6 +135,8 @@ async fn a_process_without_the_proxy_lists_limits_without_their_state() {
     // Quotas of users are those of the store.
     let expected = ["rate_limit", "rate_limit", "rate_limit", "without_key", "credits_per_day"];
     assert_eq!((&listed["is_live"], kinds.as_slice()), (&json!(false), &expected.map(Value::from).each_ref()[..]));
+    let busy: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|limit| &limit["busy_keys"]).collect();
+    assert_eq!(busy, [&Value::Null, &Value::Null, &Value::Null, &Value::Null, &json!(0)], "{listed}");
 }
 
 #[tokio::test]

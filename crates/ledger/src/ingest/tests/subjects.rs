@@ -3,6 +3,7 @@
 use access::{BudgetScope, SubjectId, SubjectText};
 
 use super::*;
+use crate::SubjectCredits;
 
 fn ada() -> Subject {
     Subject::Token { issuer: SubjectText::parse("https://id").unwrap(), sub: SubjectText::parse("ada").unwrap() }
@@ -58,7 +59,7 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
 }
 
 #[tokio::test]
-async fn subjects_are_listed_by_the_credits_of_a_day() {
+async fn subjects_of_an_issuer_are_listed_and_counted_by_the_credits_of_a_day() {
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
@@ -68,12 +69,16 @@ async fn subjects_are_listed_by_the_credits_of_a_day() {
             name: SubjectText::parse(name).unwrap(),
         };
         let of_day = [("bob", 9), ("carl", 1), ("dora", 7)].map(|(name, credits)| counted(&named(name), day, credits));
-        ingest(&node, Vec::new(), [of_day.to_vec(), vec![counted(&ada(), day.next(), 70)]].concat()).await;
+        let others = vec![counted(&ada(), day, 80), counted(&named("bob"), day.next(), 70)];
+        ingest(&node, Vec::new(), [of_day.to_vec(), others].concat()).await;
         ingest(&node, Vec::new(), vec![counted(&named("dora"), day, 4)]).await;
-        let listed = crate::Ledger::new(store.clone()).busiest_subjects(day, 2).await.unwrap();
-        let of = |name, credits| (SubjectId::of(&named(name)).unwrap(), Credits(credits));
-        let listed: Vec<_> = listed.iter().map(|one| (one.subject, one.credits)).collect();
-        assert_eq!(listed, [of("dora", 11), of("bob", 9)]);
+        let ledger = crate::Ledger::new(store.clone());
+        let of =
+            |name, credits| SubjectCredits { subject: SubjectId::of(&named(name)).unwrap(), credits: Credits(credits) };
+        let listed = async |least, max| ledger.busiest_subjects(day, "ops", Credits(least), max).await.unwrap();
+        assert_eq!(listed(1, 2).await, (vec![of("dora", 11), of("bob", 9)], 3));
+        assert_eq!(listed(9, 1).await, (vec![of("dora", 11)], 2));
+        assert_eq!(listed(12, 9).await, (Vec::new(), 0));
     }
 }
 

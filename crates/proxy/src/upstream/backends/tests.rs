@@ -14,10 +14,14 @@ fn origin(port: u16) -> Origin {
 
 /// Returns a configuration whose only upstream has backends at these ports.
 fn running(ports: &[u16]) -> Live {
+    weighted(ports.iter().map(|port| Backend { origin: origin(*port), weight: 1 }).collect())
+}
+
+/// Returns a configuration whose only upstream has these backends.
+fn weighted(backends: Vec<Backend>) -> Live {
     let environment = config::Environment::default();
     let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
     let mut snapshot = config::load(sources).unwrap().snapshot;
-    let backends = ports.iter().map(|port| Backend { origin: origin(*port), weight: 1 }).collect();
     snapshot.traffic.upstreams = [Arc::new(Upstream::plain("u", backends))].into();
     Live::new(Arc::new(snapshot))
 }
@@ -92,15 +96,36 @@ fn durations_are_the_sum_of_all_workers() {
 }
 
 #[test]
-fn a_configured_backend_is_shown_before_its_first_request_and_has_its_whole_share() {
+fn configured_backends_with_a_share_are_shown_before_their_first_request_and_after_used_ones() {
     let backends = Backends::new(Metrics::new());
-    let statuses = backends.statuses(&running(&[1, 2]));
-    let shown: Vec<_> = statuses.iter().map(|status| (&*status.url, status.requests, status.condition)).collect();
-    let available = telemetry::BackendCondition::Available;
-    assert_eq!(shown, [("http://127.0.0.1:1", 0, available), ("http://127.0.0.1:2", 0, available)]);
-    let used = backends.of(&"u".into(), &[origin(1), origin(2)]);
-    assert!(used.iter().all(|state| state.started_share(Duration::from_secs(10), Instant::now()) == 1.0));
-    assert_eq!(backends.statuses(&running(&[1])).len(), 1);
+    let members = [(1, 1), (2, 0), (3, 1)].map(|(port, weight)| Backend { origin: origin(port), weight });
+    let live = weighted(Vec::from(members));
+    let shown = || {
+        let statuses = backends.statuses(&live);
+        statuses.iter().map(|status| (status.url.to_string(), status.requests, status.condition)).collect::<Vec<_>>()
+    };
+    let zero = |port: u16| (format!("http://127.0.0.1:{port}"), 0, telemetry::BackendCondition::Available);
+    assert_eq!(shown(), [zero(1), zero(3)]);
+    assert_eq!(backends.states.lock().unwrap().len(), 0);
+    drop(backends.of(&"u".into(), [&origin(3)]));
+    assert_eq!(shown(), [zero(3), zero(1)]);
+}
+
+#[test]
+fn a_scrape_does_not_change_the_share_of_a_backend_that_appears_later() {
+    let (slow, all) = (Duration::from_secs(10), [origin(1), origin(2)]);
+    let shares = |states: &[Arc<BackendState>]| {
+        states.iter().map(|state| state.started_share(slow, Instant::now()) == 1.0).collect::<Vec<_>>()
+    };
+    let backends = Backends::new(Metrics::new());
+    drop(backends.statuses(&running(&[1, 2])));
+    assert_eq!(shares(&backends.of(&"u".into(), [&origin(1)])), [true]);
+    drop(backends.statuses(&running(&[1, 2])));
+    assert_eq!(shares(&backends.of(&"u".into(), &all)), [true, false]);
+
+    let together = Backends::new(Metrics::new());
+    drop(together.statuses(&running(&[1, 2])));
+    assert_eq!(shares(&together.of(&"u".into(), &all)), [true, true]);
 }
 
 #[test]

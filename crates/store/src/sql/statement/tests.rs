@@ -13,6 +13,7 @@ use crate::{
 /// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
 const LISTS: &[&Statements] = &[
     api_keys::STATEMENTS,
+    api_keys::bound::STATEMENTS,
     api_keys::change::STATEMENTS,
     api_keys::repeated::STATEMENTS,
     key_numbers::STATEMENTS,
