@@ -301,7 +301,7 @@ fn relay(
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
-    let head = ClientHead::relayed(*head, status, &fields);
+    let head = ClientHead::relayed(head, status, &fields);
     let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap);
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -366,7 +366,7 @@ fn finish_changed(
     account.finish(Outcome::Completed, None);
     let limit = account.reported_limit(rate);
     let fields = gateway_fields(account, page, limit, account.request.wall_at());
-    let head = ClientHead::relayed(*head, status, &fields);
+    let head = ClientHead::relayed(head, status, &fields);
     Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
 
