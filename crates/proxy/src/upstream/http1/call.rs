@@ -149,8 +149,8 @@ impl Http1Call {
             Sending::Written => (None, false),
             Sending::Refused(_) => (None, true),
         };
-        let content = ContentReader::after(head.over(&bytes).fields(), framing);
-        let body = Http1Download::new(self.connection, content, upload, persists && !is_refused);
+        self.connection.content = ContentReader::after(head.over(&bytes).fields(), framing);
+        let body = Http1Download::new(self.connection, upload, persists && !is_refused);
         (RelayedHead::new(UpstreamHead::new(bytes, head)), body)
     }
 
