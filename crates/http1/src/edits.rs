@@ -99,12 +99,20 @@ impl HeadEdits {
         }
     }
 
-    /// Returns a copy with room for added lines of this many bytes.
+    /// Returns a copy with room for added lines of this many bytes, in the memory of [`into_memory`](Self::into_memory).
     #[must_use]
-    pub fn clone_with_room(&self, bytes: usize) -> Self {
-        let mut lines = Vec::with_capacity(self.lines.len() + bytes);
+    pub fn clone_with_room(&self, bytes: usize, memory: Vec<u8>) -> Self {
+        let mut lines = memory;
+        lines.clear();
+        lines.reserve(self.lines.len() + bytes);
         lines.extend_from_slice(&self.lines);
         Self { others: self.others.clone(), lines, ..*self }
+    }
+
+    /// Returns the memory of edits that are no longer needed, for other ones.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.lines
     }
 
     /// Reserves room for added lines of this many bytes.

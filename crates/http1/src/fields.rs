@@ -61,6 +61,19 @@ impl FieldTable {
         (self.present, self.repeated) = (KnownNames::EMPTY, KnownNames::EMPTY);
     }
 
+    /// Takes the memory of the fields, which are forgotten.
+    pub(crate) fn take_memory(&mut self) -> FieldMemory {
+        self.clear();
+        FieldMemory(std::mem::take(&mut self.list))
+    }
+
+    /// Uses memory that was taken, unless the table has its own.
+    pub(crate) fn reuse(&mut self, memory: FieldMemory) {
+        if self.list.capacity() == 0 {
+            self.list = memory.0;
+        }
+    }
+
     /// Adds the field whose line is `bytes[start..line_end]` and whose name ends at `name_end`.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], line: FieldLine, fields_max: usize) -> Result<(), Violation> {
@@ -148,6 +161,10 @@ impl FieldTable {
         Fields { bytes, table: self }
     }
 }
+
+/// The memory of the fields of a head, which a parser uses for another head.
+#[derive(Debug, Default)]
+pub struct FieldMemory(Vec<FieldSpans>);
 
 /// Positions of a field line that was scanned.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,10 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
+use http1::{
+    Announced, FieldMemory, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields,
+    write_status_line,
+};
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
@@ -183,6 +186,14 @@ impl ClientHead {
         out.extend_from_slice(&self.id.response_fields());
         if !self.has_date() {
             dates.write(out, self.now);
+        }
+    }
+
+    /// Takes the memory of the received fields, after the head was written.
+    pub(crate) fn take_memory(&mut self) -> Option<FieldMemory> {
+        match &mut self.source {
+            HeadSource::Relayed(relayed) => Some(relayed.head.take_memory()),
+            HeadSource::Own(_) => None,
         }
     }
 
