@@ -46,15 +46,22 @@ pub struct HeadEdits {
     kept: KnownNames,
     /// Well-known names with added fields, also in a spelling with underscores.
     added: KnownNames,
-    /// Other names that are removed, in lower case, each with a final LF.
-    removed_names: Vec<u8>,
-    removed_names_count: usize,
-    /// The numbers of received fields that are removed, as bits.
-    removed_numbers: [u64; NUMBER_WORDS],
+    /// What else is removed. Most edits have none, so it is boxed: edits pass many functions.
+    others: Option<Box<OtherRemovals>>,
     /// Whether other names have added fields without being removed before.
     has_appended_others: bool,
     /// The lines of added fields.
     lines: Vec<u8>,
+}
+
+/// Removed fields that are not known by a well-known name.
+#[derive(Clone, Default)]
+struct OtherRemovals {
+    /// Names in lower case, each with a final LF.
+    names: Vec<u8>,
+    names_count: usize,
+    /// The numbers of received fields, as bits.
+    numbers: [u64; NUMBER_WORDS],
 }
 
 impl Default for HeadEdits {
@@ -86,20 +93,26 @@ impl HeadEdits {
             removed_explicitly: KnownNames::EMPTY,
             kept: KnownNames::EMPTY,
             added: KnownNames::EMPTY,
-            removed_names: Vec::new(),
-            removed_names_count: 0,
-            removed_numbers: [0; NUMBER_WORDS],
+            others: None,
             has_appended_others: false,
             lines: Vec::new(),
         }
     }
 
-    /// Returns a copy with room for added lines of this many bytes.
+    /// Returns a copy with room for added lines of this many bytes, in the memory of [`into_memory`](Self::into_memory).
     #[must_use]
-    pub fn clone_with_room(&self, bytes: usize) -> Self {
-        let mut lines = Vec::with_capacity(self.lines.len() + bytes);
+    pub fn clone_with_room(&self, bytes: usize, memory: Vec<u8>) -> Self {
+        let mut lines = memory;
+        lines.clear();
+        lines.reserve(self.lines.len() + bytes);
         lines.extend_from_slice(&self.lines);
-        Self { removed_names: self.removed_names.clone(), lines, ..*self }
+        Self { others: self.others.clone(), lines, ..*self }
+    }
+
+    /// Returns the memory of edits that are no longer needed, for other ones.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.lines
     }
 
     /// Reserves room for added lines of this many bytes.
@@ -109,10 +122,9 @@ impl HeadEdits {
 
     /// Forgets all edits and keeps the memory.
     pub fn clear(&mut self) {
-        let (mut removed_names, mut lines) = (std::mem::take(&mut self.removed_names), std::mem::take(&mut self.lines));
-        removed_names.clear();
+        let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
-        *self = Self { removed_names, lines, ..Self::for_forwarding() };
+        *self = Self { lines, ..Self::for_forwarding() };
     }
 
     /// Removes every field of this name, received or added before.
@@ -153,12 +165,13 @@ impl HeadEdits {
         if is_removed {
             return Ok(());
         }
-        if self.removed_names_count >= EDITED_NAMES_MAX {
+        let others = self.others.get_or_insert_default();
+        if others.names_count >= EDITED_NAMES_MAX {
             return Err(InvalidPart::TooMany);
         }
-        self.removed_names_count += 1;
-        self.removed_names.extend(name.iter().map(u8::to_ascii_lowercase));
-        self.removed_names.push(b'\n');
+        others.names_count += 1;
+        others.names.extend(name.iter().map(u8::to_ascii_lowercase));
+        others.names.push(b'\n');
         Ok(())
     }
 
@@ -167,7 +180,7 @@ impl HeadEdits {
     pub fn remove_fields<'a>(&mut self, fields: Fields<'a>, mut is_removed: impl FnMut(Field<'a>) -> bool) {
         for (number, field) in fields.iter().enumerate() {
             if is_removed(field)
-                && let Some(word) = self.removed_numbers.get_mut(number / 64)
+                && let Some(word) = self.others.get_or_insert_default().numbers.get_mut(number / 64)
             {
                 *word |= 1 << (number % 64);
             }
@@ -256,8 +269,9 @@ impl HeadEdits {
         for name in other.removed_names() {
             self.remove_named(name)?;
         }
-        for (word, other) in self.removed_numbers.iter_mut().zip(other.removed_numbers) {
-            *word |= other;
+        if let Some(other) = &other.others {
+            let others = self.others.get_or_insert_default();
+            others.numbers.iter_mut().zip(other.numbers).for_each(|(word, other)| *word |= other);
         }
         let removed = other.removed_explicitly;
         if self.added.overlaps(removed) {
@@ -285,7 +299,8 @@ impl HeadEdits {
     }
 
     fn removed_names(&self) -> impl Iterator<Item = &[u8]> {
-        self.removed_names.split(|octet| *octet == b'\n').filter(|name| !name.is_empty())
+        let names = self.others.as_ref().map_or(&[][..], |others| &others.names);
+        names.split(|octet| *octet == b'\n').filter(|name| !name.is_empty())
     }
 
     /// The received fields that remain, in order: those that [`write_fields`](crate::write_fields) writes.
@@ -308,15 +323,15 @@ impl HeadEdits {
     /// Whether a received field is not written.
     #[inline]
     pub(crate) fn removes(&self, number: usize, field: &FieldSpans, bytes: &[u8]) -> bool {
-        let word = self.removed_numbers.get(number / 64).copied().unwrap_or(0);
-        if field.is_named_by_connection || word & (1 << (number % 64)) != 0 {
+        let others = self.others.as_deref();
+        if field.is_named_by_connection || others.is_some_and(|others| others.has_number(number)) {
             return true;
         }
         match field.known {
             NameMatch::Exact(known) | NameMatch::Lookalike(known) if self.removed.contains(known) => true,
             NameMatch::Exact(known) if known != KnownName::XForwardedOther => false,
             NameMatch::Exact(_) | NameMatch::Lookalike(_) | NameMatch::Unknown => {
-                self.is_name_removed(field.name(bytes))
+                others.is_some() && self.is_name_removed(field.name(bytes))
             }
         }
     }
@@ -324,6 +339,12 @@ impl HeadEdits {
     /// The added field lines.
     pub(crate) fn lines(&self) -> &[u8] {
         &self.lines
+    }
+}
+
+impl OtherRemovals {
+    fn has_number(&self, number: usize) -> bool {
+        self.numbers.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 }
 

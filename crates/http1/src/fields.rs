@@ -1,6 +1,6 @@
 //! The fields of a head: positions of names and values, with an index of the well-known ones.
 
-use crate::known_name::{KNOWN_NAMES, KnownName, NameMatch};
+use crate::known_name::{KnownName, KnownNames, NameMatch};
 use crate::octets::is_blank;
 use crate::violation::Violation;
 
@@ -43,40 +43,45 @@ pub(crate) struct FieldSpans {
     pub(crate) is_named_by_connection: bool,
 }
 
-/// The fields in the order in which they were received. For each well-known name it stores the first field's number.
-#[derive(Debug, Clone)]
+/// The fields in the order in which they were received, with the sets of the well-known names that they have.
+///
+/// Most look-ups are for names that a head lacks. A table of positions would be moved with each head.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FieldTable {
     pub(crate) list: Vec<FieldSpans>,
-    /// By id: the number of the first field plus one; 0 if the field is missing.
-    first: [u8; KNOWN_NAMES],
-    /// By id: whether there is more than one field.
-    repeated: u64,
-}
-
-impl Default for FieldTable {
-    fn default() -> Self {
-        Self { list: Vec::new(), first: [0; KNOWN_NAMES], repeated: 0 }
-    }
+    present: KnownNames,
+    /// The names of more than one field.
+    repeated: KnownNames,
 }
 
 impl FieldTable {
     /// Forgets the fields and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
-        self.first = [0; KNOWN_NAMES];
-        self.repeated = 0;
+        (self.present, self.repeated) = (KnownNames::EMPTY, KnownNames::EMPTY);
+    }
+
+    /// Takes the memory of the fields, which are forgotten.
+    pub(crate) fn take_memory(&mut self) -> FieldMemory {
+        self.clear();
+        FieldMemory(std::mem::take(&mut self.list))
+    }
+
+    /// Uses memory that was taken, unless the table has its own.
+    pub(crate) fn reuse(&mut self, memory: FieldMemory) {
+        if self.list.capacity() == 0 {
+            self.list = memory.0;
+        }
     }
 
     /// Adds the field whose line is `bytes[start..line_end]` and whose name ends at `name_end`.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], line: FieldLine, fields_max: usize) -> Result<(), Violation> {
-        let number = self.list.len() + 1;
-        if number > fields_max {
+        if self.list.len() >= fields_max {
             return Err(Violation::TooManyFields);
         }
-        let known = NameMatch::of(bytes.get(line.start..line.name_end).unwrap_or_default());
-        match known {
-            NameMatch::Exact(name) => self.index(name, number),
+        match line.known {
+            NameMatch::Exact(name) => self.index(name),
             NameMatch::Lookalike(KnownName::ContentLength | KnownName::TransferEncoding) => {
                 return Err(Violation::Underscore);
             }
@@ -100,22 +105,20 @@ impl FieldTable {
             line: Span::new(line.start, line.end + 2),
             name_end: u32::try_from(line.name_end).unwrap_or(u32::MAX),
             value: Span::new(start, end),
-            known,
+            known: line.known,
             is_plain,
             is_named_by_connection: false,
         });
         Ok(())
     }
 
-    /// Adds a field of a well-known name to the index; `number` counts from 1.
+    /// Notes a field of a well-known name.
     #[inline]
-    fn index(&mut self, name: KnownName, number: usize) {
-        if let Some(first) = self.first.get_mut(usize::from(name as u8)) {
-            if *first == 0 {
-                *first = u8::try_from(number).unwrap_or(u8::MAX);
-            } else {
-                self.repeated |= 1 << name as u8;
-            }
+    fn index(&mut self, name: KnownName) {
+        if self.present.contains(name) {
+            self.repeated = self.repeated.with(name);
+        } else {
+            self.present = self.present.with(name);
         }
     }
 
@@ -124,9 +127,9 @@ impl FieldTable {
         let mut list = std::mem::take(&mut self.list);
         list.retain(is_kept);
         self.clear();
-        for (before, field) in list.iter().enumerate() {
+        for field in &list {
             if let NameMatch::Exact(name) = field.known {
-                self.index(name, before + 1);
+                self.index(name);
             }
         }
         self.list = list;
@@ -134,29 +137,34 @@ impl FieldTable {
 
     #[inline]
     pub(crate) fn first(&self, name: KnownName) -> Option<&FieldSpans> {
-        self.list.get(self.first_index(name)?)
-    }
-
-    fn first_index(&self, name: KnownName) -> Option<usize> {
-        let number = self.first.get(usize::from(name as u8)).copied().unwrap_or(0);
-        usize::from(number).checked_sub(1)
+        self.candidates(name).first()
     }
 
     /// The fields from the first one of this name on; only that one if the name is not repeated.
+    #[inline]
     fn candidates(&self, name: KnownName) -> &[FieldSpans] {
-        let rest = self.first_index(name).and_then(|first| self.list.get(first..)).unwrap_or_default();
+        if !self.present.contains(name) {
+            return &[];
+        }
+        let first = self.list.iter().position(|field| field.known == NameMatch::Exact(name));
+        let rest = first.and_then(|first| self.list.get(first..)).unwrap_or_default();
         let len = if self.is_repeated(name) { rest.len() } else { rest.len().min(1) };
         rest.get(..len).unwrap_or_default()
     }
 
-    pub(crate) fn is_repeated(&self, name: KnownName) -> bool {
-        self.repeated & (1 << name as u8) != 0
+    #[inline]
+    pub(crate) const fn is_repeated(&self, name: KnownName) -> bool {
+        self.repeated.contains(name)
     }
 
     pub(crate) fn over<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
         Fields { bytes, table: self }
     }
 }
+
+/// The memory of the fields of a head, which a parser uses for another head.
+#[derive(Debug, Default)]
+pub struct FieldMemory(Vec<FieldSpans>);
 
 /// Positions of a field line that was scanned.
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +173,8 @@ pub(crate) struct FieldLine {
     pub(crate) name_end: usize,
     /// The end of the line without CR LF.
     pub(crate) end: usize,
+    /// What the name matches.
+    pub(crate) known: NameMatch,
 }
 
 /// The fields of a head or a trailer section.
@@ -186,7 +196,7 @@ pub struct Field<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The value of the first field of a well-known name, by one look-up.
+    /// The value of the first field of a well-known name. A name that the head lacks costs one look-up.
     /// [`KnownName::XForwardedOther`] finds the first field of all its names.
     #[must_use]
     #[inline]
@@ -196,7 +206,7 @@ impl<'a> Fields<'a> {
 
     /// Whether there is more than one field of this name, by one look-up.
     #[must_use]
-    pub fn is_repeated(&self, name: KnownName) -> bool {
+    pub const fn is_repeated(&self, name: KnownName) -> bool {
         self.table.is_repeated(name)
     }
 

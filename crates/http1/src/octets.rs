@@ -12,8 +12,12 @@ const HOST: u8 = 8;
 const HIDING: u8 = 16;
 /// The usual length of a line with its end.
 const SHORT_LINE: usize = 64;
-/// Printable ASCII without the space (RFC 5234, VCHAR).
-const VISIBLE: u8 = 32;
+
+/// Words of eight equal octets.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * ONES;
+const SPACES: u64 = b' ' as u64 * ONES;
+const COLONS: u64 = b':' as u64 * ONES;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -41,9 +45,6 @@ const fn classes() -> [u8; 256] {
         }
         if matches!(octet, b'.' | b'%') {
             class |= HIDING;
-        }
-        if octet.is_ascii_graphic() {
-            class |= VISIBLE;
         }
         #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         {
@@ -117,9 +118,16 @@ pub(crate) fn host_name_len(octets: &[u8]) -> usize {
     octets.iter().position(|octet| class(*octet) & HOST == 0).unwrap_or(octets.len())
 }
 
-/// Whether all octets are visible ASCII.
+/// Whether all octets are visible ASCII: neither control octets nor spaces, and below 128.
+#[inline]
 pub(crate) fn is_visible(octets: &[u8]) -> bool {
-    all(octets, VISIBLE)
+    let Some(end) = octets.last_chunk::<8>() else { return octets.iter().all(u8::is_ascii_graphic) };
+    let (words, _) = octets.as_chunks::<8>();
+    let found = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        controls(word) | zeros(word ^ SPACES) | word & HIGH
+    };
+    words.iter().fold(found(end), |any, word| any | found(word)) == 0
 }
 
 /// Whether an octet may be part of a chunk extension: visible ASCII, space or tab (RFC 9112, 7.1.1).
@@ -167,7 +175,7 @@ fn control_in_words(octets: &[u8]) -> Option<usize> {
     for (number, word) in words.iter().enumerate() {
         let found = controls(u64::from_le_bytes(*word));
         if found != 0 {
-            return Some(8 * number + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
+            return Some(8 * number + first_octet(found));
         }
     }
     rest.iter().position(|octet| is_control(*octet)).map(|place| 8 * words.len() + place)
@@ -180,14 +188,37 @@ fn first_block_with_control(octets: &[u8]) -> usize {
     32 * blocks.iter().position(has_control).unwrap_or(blocks.len())
 }
 
+/// The place of the first octet whose highest bit is set.
+#[inline]
+fn first_octet(found: u64) -> usize {
+    usize::try_from(found.trailing_zeros() / 8).unwrap_or(0)
+}
+
+/// The highest bit of the first octet that is zero. Octets after it may be marked too.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
 /// The highest bit of each octet that is a control octet; no sum carries into the next octet.
 const fn controls(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
     let low = word & !HIGH;
     let is_printed = low + 0x60 * ONES;
     let is_delete = low + ONES;
     (!is_printed | is_delete) & !word & HIGH
+}
+
+/// The octets before the first colon, if no control octet is among them.
+#[inline]
+pub(crate) fn before_colon(octets: &[u8]) -> Option<&[u8]> {
+    let (words, rest) = octets.as_chunks::<8>();
+    let mut places = words.iter().enumerate().filter_map(|(number, word)| {
+        let word = u64::from_le_bytes(*word);
+        let found = controls(word) | zeros(word ^ COLONS);
+        (found != 0).then(|| 8 * number + first_octet(found))
+    });
+    let in_rest = || rest.iter().position(|octet| *octet == b':' || is_control(*octet));
+    let place = places.next().or_else(|| in_rest().map(|place| 8 * words.len() + place))?;
+    octets.get(..place).filter(|_| octets.get(place) == Some(&b':'))
 }
 
 /// Optional whitespace around a value (RFC 9110, 5.6.3): spaces and tabs.
@@ -234,6 +265,26 @@ mod tests {
             assert_eq!((token_len(&octets), token_len(&octets[..place])), (place, place));
         }
         assert!(!is_token(b"") && !is_token(b"a b") && is_token(b"M-SEARCH"));
+    }
+
+    #[test]
+    fn names_end_at_a_colon_without_control_octets() {
+        for len in 0..30 {
+            for octet in 0..=255_u8 {
+                let mut octets = vec![b'a'; len];
+                octets.extend([octet, b'b', b':', b'c', b'c', b'c', b'c', b'c', b'c']);
+                let expected = if octet == b':' { Some(len) } else { (!is_control(octet)).then_some(len + 2) };
+                assert_eq!(before_colon(&octets).map(<[u8]>::len), expected, "{octet} at {len}");
+                let expected = octet.is_ascii_graphic();
+                assert_eq!(
+                    (is_visible(&octets), is_visible(&octets[..=len])),
+                    (expected, expected),
+                    "{octet} at {len}"
+                );
+            }
+        }
+        assert_eq!((before_colon(b""), before_colon(b"abcdefgh")), (None, None));
+        assert!(is_visible(b""));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Heads of requests: the parser, and the head that it returns.
 
 use crate::connection::{ConnectionOptions, Expectation};
-use crate::fields::{FieldTable, Fields, Span};
+use crate::fields::{FieldMemory, FieldTable, Fields, Span};
 use crate::framing::{Announced, Framing, Version};
 use crate::known_name::KnownName;
 use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
@@ -73,11 +73,13 @@ impl RequestParser {
     }
 
     /// Takes a head that is no longer needed, and uses its memory for the next one.
-    pub fn recycle(&mut self, head: RequestHead) {
-        if self.fields.list.capacity() == 0 {
-            self.fields = head.fields;
-            self.fields.clear();
-        }
+    pub fn recycle(&mut self, mut head: RequestHead) {
+        self.reuse(head.take_memory());
+    }
+
+    /// Uses memory of a head that is no longer needed, unless the parser has some.
+    pub fn reuse(&mut self, memory: FieldMemory) {
+        self.fields.reuse(memory);
     }
 
     /// Whether a head has begun to arrive. Empty lines before a request are not a beginning.
@@ -190,6 +192,11 @@ impl RequestHead {
     #[must_use]
     pub const fn over<'a>(&'a self, bytes: &'a [u8]) -> Request<'a> {
         Request { bytes, head: self }
+    }
+
+    /// Takes the memory of the fields of a head that is no longer needed: the head then has none.
+    pub fn take_memory(&mut self) -> FieldMemory {
+        self.fields.take_memory()
     }
 
     /// The length of the head with its final empty line, and with an empty line before it.

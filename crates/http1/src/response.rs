@@ -1,7 +1,7 @@
 //! Heads of responses, judged as strictly as those of requests.
 
 use crate::connection::ConnectionOptions;
-use crate::fields::{FieldTable, Fields, Span};
+use crate::fields::{FieldMemory, FieldTable, Fields, Span};
 use crate::framing::{Announced, Framing, ResponseTo, Version};
 use crate::limits::HeadLimits;
 use crate::section::SectionScan;
@@ -57,6 +57,11 @@ impl ResponseParser {
             return Err(violation);
         }
         self.step(bytes).inspect_err(|violation| self.violation = Some(*violation))
+    }
+
+    /// Uses memory of a head that is no longer needed, unless the parser has some.
+    pub fn reuse(&mut self, memory: FieldMemory) {
+        self.fields.reuse(memory);
     }
 
     /// Whether a head has begun to arrive.
@@ -134,6 +139,11 @@ impl ResponseHead {
     #[must_use]
     pub const fn over<'a>(&'a self, bytes: &'a [u8]) -> Response<'a> {
         Response { bytes, head: self }
+    }
+
+    /// Takes the memory of the fields of a head that is no longer needed: the head then has none.
+    pub fn take_memory(&mut self) -> FieldMemory {
+        self.fields.take_memory()
     }
 
     /// The length of the head with its final empty line.

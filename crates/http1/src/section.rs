@@ -1,9 +1,13 @@
 //! Lines of a head or trailer section, scanned once: each call continues where the last one stopped.
 
 use crate::fields::{FieldLine, FieldTable};
+use crate::known_name::{KnownName, NameMatch};
 use crate::limits::NAME_BYTES_MAX;
-use crate::octets::{control, token_len};
+use crate::octets::{before_colon, control, is_token, token_len};
 use crate::violation::Violation;
+
+/// The length of names that are looked for as a whole first.
+const SHORT_NAME: usize = 64;
 
 /// The scan of a field section, with its final empty line. Positions are those of the bytes that are given.
 #[derive(Debug, Default, Clone, Copy)]
@@ -12,8 +16,8 @@ pub(crate) struct SectionScan {
     pub(crate) at: usize,
     /// The beginning of its line.
     pub(crate) line: usize,
-    /// The end of the name, while its value is scanned.
-    name_end: Option<usize>,
+    /// The end of the name and what it matches, while its value is scanned.
+    name: Option<(usize, NameMatch)>,
 }
 
 impl SectionScan {
@@ -29,17 +33,18 @@ impl SectionScan {
         // A copy stays in registers; it is stored only where the input ends.
         let mut scan = *self;
         loop {
-            let continues = match scan.name_end {
+            let continues = match scan.name {
                 None => match bytes.get(scan.line..) {
                     Some([b'\r', b'\n', ..]) => return Ok(Some(scan.line + 2)),
                     Some([b'\r', _, ..]) => return Err(Violation::BareCr),
                     Some([b'\r']) => false,
+                    Some(line) if scan.short_name(line) => true,
                     _ => scan.name(bytes)?,
                 },
-                Some(name_end) => match scan.line_end(bytes, true)? {
+                Some((name_end, known)) => match scan.line_end(bytes, true)? {
                     Some(end) => {
-                        fields.push(bytes, FieldLine { start: scan.line, name_end, end }, fields_max)?;
-                        (scan.line, scan.name_end) = (scan.at, None);
+                        fields.push(bytes, FieldLine { start: scan.line, name_end, end, known }, fields_max)?;
+                        (scan.line, scan.name) = (scan.at, None);
                         true
                     }
                     None => false,
@@ -50,6 +55,21 @@ impl SectionScan {
                 return Ok(None);
             }
         }
+    }
+
+    /// Scans a short name with its colon, from the beginning of its line. A name without control octets that equals a
+    /// well-known one is a token: its octets need no look-up. Returns false if there is no such name; [`Self::name`] says why.
+    #[inline]
+    fn short_name(&mut self, line: &[u8]) -> bool {
+        let Some(name) = before_colon(line.get(..SHORT_NAME).unwrap_or(line)) else { return false };
+        let known = NameMatch::of(name);
+        let is_whole = matches!(known, NameMatch::Exact(known) if known != KnownName::XForwardedOther);
+        if !is_whole && !is_token(name) {
+            return false;
+        }
+        let end = self.line + name.len();
+        (self.at, self.name) = (end + 1, Some((end, known)));
+        true
     }
 
     /// Scans a field name and its colon. Returns whether both are complete.
@@ -63,7 +83,8 @@ impl SectionScan {
         }
         match bytes.get(end) {
             Some(b':') if end > self.line => {
-                (self.at, self.name_end) = (end + 1, Some(end));
+                let known = NameMatch::of(bytes.get(self.line..end).unwrap_or_default());
+                (self.at, self.name) = (end + 1, Some((end, known)));
                 Ok(true)
             }
             Some(b' ' | b'\t') if end == self.line => Err(Violation::Fold),

@@ -43,7 +43,7 @@ pub(crate) enum Action<'a> {
 /// The response of an action.
 pub(crate) enum Handled {
     /// A response that the gateway created, with the state of the client's rate limit.
-    Own(Response<Bytes>, Option<RateLevel>),
+    Own(Box<Response<Bytes>>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.
     Relayed(RelayedResponse),
     /// An upstream's response whose body the route has changed, with the state of the client's rate limit.

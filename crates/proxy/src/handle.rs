@@ -87,7 +87,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
                 exchange.respond(response.of(active));
                 continue;
             }
-            Ok(Handled::Own(response, rate)) => OwnResponse::of(response, rate),
+            Ok(Handled::Own(response, rate)) => OwnResponse::of(*response, rate),
             Err(EarlyResponse::Respond(response)) => OwnResponse::of(*response, None),
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
@@ -186,7 +186,7 @@ async fn serve(
             let response = respond::redirect(to, &account.request)?;
             respond::respond(response, account, client).await?
         }
-        Action::Status => Handled::Own(render::json(br#"{"status":"ok"}"#.to_vec()), None),
+        Action::Status => Handled::Own(Box::new(render::json(br#"{"status":"ok"}"#.to_vec())), None),
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
@@ -301,7 +301,7 @@ fn relay(
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
-    let head = ClientHead::relayed(*head, status, &fields);
+    let head = ClientHead::relayed(head, status, &fields);
     let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap);
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -366,7 +366,7 @@ fn finish_changed(
     account.finish(Outcome::Completed, None);
     let limit = account.reported_limit(rate);
     let fields = gateway_fields(account, page, limit, account.request.wall_at());
-    let head = ClientHead::relayed(*head, status, &fields);
+    let head = ClientHead::relayed(head, status, &fields);
     Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
 

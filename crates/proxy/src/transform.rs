@@ -83,13 +83,13 @@ pub(crate) struct ProviderTarget<'a> {
 }
 
 impl RequestEdits<'_> {
-    /// Returns the edits with which the client's head is written. Every request passes these rules, in this order: the host, the fields
+    /// Returns the edits with which the client's head is written, in memory of earlier ones. Every request passes these rules, in this order: the host, the fields
     /// of the connection, credentials, identity, forwarding or the provider's rules, the trace, and the changes of the route.
     ///
     /// # Errors
     /// An added value is not a field value, or the edits have too many names.
-    pub(crate) fn of(&self, head: &Head) -> Result<HeadEdits, InvalidPart> {
-        let mut edits = self.destination.clone_with_room(ADDED_BYTES_USUAL);
+    pub(crate) fn of(&self, head: &Head, memory: Vec<u8>) -> Result<HeadEdits, InvalidPart> {
+        let mut edits = self.destination.clone_with_room(ADDED_BYTES_USUAL, memory);
         match &self.receiver {
             Receiver::Upstream(client) => {
                 edits.append(KnownName::Host, client.host)?;

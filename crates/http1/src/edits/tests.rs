@@ -141,7 +141,7 @@ fn fields_are_removed_by_number_however_many_they_are() {
     // Joined and copied edits remove the same fields; cleared ones remove none.
     let mut joined = HeadEdits::for_forwarding();
     joined.append_all(&edits).unwrap();
-    assert_eq!(joined.clone_with_room(9).kept(fields).count(), 3);
+    assert_eq!(joined.clone_with_room(9, b"x: y".to_vec()).kept(fields).count(), 3);
     edits.clear();
     assert_eq!(edits.kept(fields).count(), 254);
 }
@@ -151,7 +151,7 @@ fn a_copy_has_the_same_edits() {
     let mut edits = HeadEdits::for_forwarding();
     edits.set_named(b"x-b", b"4").unwrap();
     edits.remove(KnownName::Cookie);
-    let mut copy = edits.clone_with_room(64);
+    let mut copy = edits.clone_with_room(64, Vec::new());
     assert_eq!(listed(&copy), listed(&edits));
     copy.append(KnownName::Cookie, b"d").unwrap();
     assert_eq!(listed(&copy), listed(&edits) + "cookie: d\r\n");

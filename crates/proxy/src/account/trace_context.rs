@@ -115,8 +115,8 @@ fn write_hex(text: &mut [u8; TEXT_LEN], start: usize, bytes: &[u8]) {
     }
 }
 
-/// Returns the lowercase hexadecimal digits of four bytes. All are computed at once: every traced request has six such words.
-const fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
+/// Returns the lowercase hexadecimal digits of four bytes. All are computed at once: every request has ten such words.
+pub(crate) const fn hex_digits(bytes: [u8; 4]) -> [u8; 8] {
     const ONES: u64 = 0x0101_0101_0101_0101;
     // Spreads the 32 bits over eight octets of four bits each.
     let halves = u32::from_be_bytes(bytes) as u64;

@@ -150,6 +150,7 @@ pub(crate) async fn forward_to(
     let head = OutgoingHead { head, edits, target, origin: destination.pool.target.clone(), upgrades };
     let mut outgoing = Outgoing { head, group, key, progress, repeatable, retry };
     let mut answered = forward(account, &mut outgoing, destination, upload).await?;
+    account.request.worker().buffers.give_back_lines(outgoing.head.edits.into_memory());
     if answered.head.head.status() == SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }
@@ -272,7 +273,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     };
     let receiver = Receiver::Upstream(client);
     let edits = RequestEdits { trace: request.trace(), destination: &destination.edits, receiver };
-    let mut edits = edits.of(&request.head).map_err(unwritable)?;
+    let mut edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
     if policy.response_body.is_some() {
         changed_body::asks_for_whole(&mut edits).map_err(unwritable)?;
     }

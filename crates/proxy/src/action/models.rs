@@ -33,5 +33,5 @@ pub(crate) async fn models(
         }
         Some(name) => return Err(no_model(name)),
     };
-    Ok(Handled::Own(render::json(body), admission.rate))
+    Ok(Handled::Own(Box::new(render::json(body)), admission.rate))
 }

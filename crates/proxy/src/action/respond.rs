@@ -20,7 +20,7 @@ pub(crate) async fn respond(
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
     let admission = limit_free(account, client).await?;
-    Ok(Handled::Own(response, admission.rate))
+    Ok(Handled::Own(Box::new(response), admission.rate))
 }
 
 /// Returns the response of a route with `respond`.

@@ -21,12 +21,12 @@ use crate::client::head::is_one_of;
 use crate::client::trusted::is_trusted_by_backends;
 use crate::client::{RequestBody, RequestBodyError};
 
-/// The body of a request as it is sent upstream.
+/// The body of a request as it is sent upstream. Most requests have none, so the state of a stream is boxed.
 pub(crate) enum Upload {
     /// Held in memory; segments are sent in order.
     Segments(VecDeque<Bytes>),
     /// Forwarded as it arrives from the client.
-    Stream(UploadStream),
+    Stream(Box<UploadStream>),
 }
 
 /// A request body that is forwarded as it arrives.
@@ -119,7 +119,7 @@ impl Upload {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
         let (again, shared) = (VecDeque::new(), progress.clone());
-        let stream = UploadStream {
+        let stream = Box::new(UploadStream {
             again,
             incoming,
             trailers: None,
@@ -129,7 +129,7 @@ impl Upload {
             messages: None,
             claim_headers: None,
             kept: None,
-        };
+        });
         (Self::Stream(stream), progress)
     }
 

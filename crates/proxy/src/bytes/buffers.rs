@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use bytes::BytesMut;
+use http1::FieldMemory;
 
 use crate::bytes::write_queue::WriteQueue;
 
@@ -16,6 +17,8 @@ const KEPT_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Buffers {
     received: RefCell<Vec<BytesMut>>,
     queues: RefCell<Vec<WriteQueue>>,
+    fields: RefCell<Vec<FieldMemory>>,
+    lines: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Buffers {
@@ -36,6 +39,32 @@ impl Buffers {
     /// Returns an empty queue.
     pub(crate) fn take_queue(&self) -> WriteQueue {
         self.queues.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Returns memory for the fields of a head.
+    pub(crate) fn take_fields(&self) -> FieldMemory {
+        self.fields.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a head's fields for the next parser.
+    pub(crate) fn give_back_fields(&self, memory: FieldMemory) {
+        let mut unused = self.fields.borrow_mut();
+        if unused.len() < BUFFERS_MAX {
+            unused.push(memory);
+        }
+    }
+
+    /// Returns memory for the added lines of a head.
+    pub(crate) fn take_lines(&self) -> Vec<u8> {
+        self.lines.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of added lines for the next head.
+    pub(crate) fn give_back_lines(&self, memory: Vec<u8>) {
+        let mut unused = self.lines.borrow_mut();
+        if unused.len() < BUFFERS_MAX && memory.capacity() <= KEPT_BYTES_MAX {
+            unused.push(memory);
+        }
     }
 
     /// Keeps a queue for the next writer.

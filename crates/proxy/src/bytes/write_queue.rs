@@ -193,7 +193,10 @@ impl WriteQueue {
             written -= len;
             self.parts.pop_front();
         }
-        if self.own_written >= WRITTEN_BYTES_MAX || self.parts.is_empty() {
+        if self.parts.is_empty() {
+            self.own.clear();
+            self.own_written = 0;
+        } else if self.own_written >= WRITTEN_BYTES_MAX {
             self.own.drain(..self.own_written);
             self.own_written = 0;
         }

@@ -10,6 +10,7 @@
 //! A key may have `in_flight_per_key` requests in flight, and a user twice as many. One key alone leaves half of its
 //! user's requests to the user's other keys.
 
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 /// Number of maps. Workers rarely wait for each other's lock with this number.
 const SHARDS: usize = 16;
 const SHARDS_U64: u64 = SHARDS as u64;
+/// A map with more entries keeps none without load. A holder's next request needs no new entry.
+const KEPT_MAX: usize = 64;
 /// The divisor of the bound that gives the maximum share of a key that is alone.
 const PARTS_OF_ONE_KEY: u64 = 4;
 /// The factor from a key's maximum of requests in flight to that of its user.
@@ -185,16 +188,16 @@ impl Shares {
         let user_calls_max = self.key_calls_max.saturating_mul(KEYS_OF_ONE_USER);
         let Holders { member, group } = subject.into();
         let mut shard = self.shard(&group);
-        let key = shard.members.get(&member).copied().unwrap_or_default();
-        let user = shard.groups.get(&group).copied().unwrap_or_default();
-        if key.calls >= self.key_calls_max {
+        let Shard { members, groups } = &mut *shard;
+        let (key, user) = (members.entry(member), groups.entry(group));
+        if calls(&key) >= self.key_calls_max {
             return Err(CallBound::Key(self.key_calls_max));
         }
-        if user.calls >= user_calls_max {
+        if calls(&user) >= user_calls_max {
             return Err(CallBound::User(user_calls_max));
         }
-        shard.members.insert(member, CallerLoad { calls: key.calls + 1, ..key });
-        shard.groups.insert(group, CallerLoad { calls: user.calls + 1, ..user });
+        key.or_default().calls += 1;
+        user.or_default().calls += 1;
         Ok(())
     }
 
@@ -218,23 +221,31 @@ impl Shares {
     fn is_empty(&self) -> bool {
         let empty = |shard: &Mutex<Shard>| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.groups.is_empty() && shard.members.is_empty()
+            [&shard.groups, &shard.members].into_iter().flat_map(FxHashMap::values).all(|load| load.is_empty())
         };
         self.bytes() == 0 && self.shards.iter().all(empty)
     }
 }
 
 impl Shard {
-    /// Reduces the load of a subject and of its group. The entry of a holder without load is removed.
+    /// Reduces the load of a subject and of its group. The entry of a holder without load is removed, if there are many.
     fn reduce(&mut self, holders: &Holders, reduce: impl Fn(&mut CallerLoad)) {
         for (loads, holder) in [(&mut self.members, &holders.member), (&mut self.groups, &holders.group)] {
             if let Some(load) = loads.get_mut(holder) {
                 reduce(load);
-                if load.is_empty() {
+                if load.is_empty() && loads.len() > KEPT_MAX {
                     loads.remove(holder);
                 }
             }
         }
+    }
+}
+
+/// Returns the number of requests in flight of a holder.
+fn calls(entry: &Entry<'_, Holder, CallerLoad>) -> u32 {
+    match entry {
+        Entry::Occupied(load) => load.get().calls,
+        Entry::Vacant(_) => 0,
     }
 }
 
@@ -309,6 +320,17 @@ mod tests {
         }
         assert!(shares.is_empty());
         assert_eq!(shares.enter(&caller(1, 1)), Ok(()));
+    }
+
+    #[test]
+    fn few_holders_without_load_are_kept() {
+        let shares = Shares::new(MAX, 1);
+        for key in 0..1_000 {
+            shares.enter(&caller(1, key)).unwrap();
+            shares.leave(&caller(1, key));
+        }
+        let kept = |shard: &Mutex<Shard>| shard.lock().unwrap().members.len();
+        assert_eq!(shares.shards.iter().map(kept).sum::<usize>(), KEPT_MAX);
     }
 
     #[test]

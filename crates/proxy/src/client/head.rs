@@ -9,8 +9,8 @@ use bytes::Bytes;
 use config::RequestParts;
 use config::snapshot::merged;
 use http1::{
-    Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, RequestTarget, Version,
-    Violation,
+    Announced, Expectation, FieldMemory, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser,
+    RequestTarget, Version, Violation,
 };
 
 use super::moved_keys::MovedKeys;
@@ -77,6 +77,11 @@ impl Head {
     /// The rule that the received head breaks. The head then has no fields.
     pub(crate) const fn violation(&self) -> Option<Violation> {
         self.violation
+    }
+
+    /// Takes the memory of the fields of a head that is no longer needed.
+    pub(crate) fn take_memory(&mut self) -> FieldMemory {
+        self.parsed.take_memory()
     }
 
     /// The bytes that all fields of the head point into.

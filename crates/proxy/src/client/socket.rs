@@ -75,6 +75,9 @@ impl ClientSocket {
         if self.received.bytes.is_empty() {
             return Ok(None);
         }
+        if !parser.has_begun() {
+            parser.reuse(self.buffers.take_fields());
+        }
         let Some(parsed) = parser.parse(&self.received.bytes)? else { return Ok(None) };
         let (bytes, framing) = (self.received.bytes.split_to(parsed.len()).freeze(), parsed.framing());
         let head = Rc::new(Head::new(bytes, parsed));

@@ -120,10 +120,16 @@ fn is_client_subject(name: &[u8]) -> bool {
 
 /// Whether backends may trust a header of this name, in any case.
 pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
-    // Most names begin with another letter.
-    let first = name.first().map(u8::to_ascii_lowercase);
-    matches!(first, Some(b'c' | b'f' | b'p' | b'r' | b't' | b'x'))
-        && OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
+    // Most names begin otherwise than all of these.
+    let Some(start) = start(name) else { return false };
+    let is_same = |known: &NamePattern| known.text().as_bytes().starts_with(&start) && known.is(name);
+    OVERRIDES.iter().any(is_same) || IDENTITIES.iter().any(is_same)
+}
+
+/// The first octets of a name, as a backend behind CGI or WSGI reads it. Each pattern is longer.
+fn start(name: &[u8]) -> Option<[u8; 4]> {
+    let plain = |octet: u8| if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
+    name.first_chunk().map(|first| first.map(plain))
 }
 
 /// Whether `name` begins with `known`, in any case, as a backend behind CGI or WSGI reads it: underscores are hyphens there.
@@ -133,6 +139,12 @@ fn begins_like(name: &[u8], known: &str) -> bool {
 }
 
 impl NamePattern {
+    const fn text(&self) -> &'static str {
+        match self {
+            Self::Whole(text) | Self::Begins(text) => text,
+        }
+    }
+
     fn is(&self, name: &[u8]) -> bool {
         match self {
             Self::Whole(known) => name.len() == known.len() && begins_like(name, known),

@@ -169,10 +169,14 @@ impl Connection {
             {
                 return true;
             }
-            let (head, traits) = self.head(received);
-            let Ok((response, interim)) = self.respond(head).await else { return false };
+            let (mut head, traits) = self.head(received);
+            let Ok((response, interim)) = self.respond(head.clone()).await else { return false };
             match self.write(response, interim, traits).await {
-                Ok(true) => {}
+                Ok(true) => {
+                    if let Some(head) = Rc::get_mut(&mut head) {
+                        self.at.worker.buffers.give_back_fields(head.take_memory());
+                    }
+                }
                 Ok(false) => {
                     // The client may still send the rest of this request, or further requests.
                     if traits.is_refused || self.socket.borrow().is_unread() {

@@ -5,7 +5,10 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
+use http1::{
+    Announced, FieldMemory, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields,
+    write_status_line,
+};
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
@@ -22,14 +25,18 @@ const LIMIT_BYTES_USUAL: usize = 256;
 #[derive(Debug)]
 pub(crate) struct ClientHead {
     status: StatusCode,
-    /// The head that the upstream sent; `None` for a response of the gateway.
-    received: Option<UpstreamHead>,
-    edits: HeadEdits,
-    may_have_trailers: bool,
-    /// Whether the content is not that of the upstream.
-    is_changed: bool,
+    source: HeadSource,
     id: RequestIdText,
     now: Timestamp,
+}
+
+/// What the head of a response consists of. Both are boxed, because they pass many functions.
+#[derive(Debug)]
+enum HeadSource {
+    /// The head that the upstream sent, with its edits.
+    Relayed(Box<RelayedHead>),
+    /// The fields of a response of the gateway.
+    Own(Box<HeadEdits>),
 }
 
 /// What the gateway adds to the head of every response. These fields replace the upstream's fields of the same names.
@@ -46,38 +53,15 @@ pub(crate) struct GatewayFields<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl ClientHead {
-    /// Returns the head of an upstream's response, whose status becomes `status`.
-    pub(crate) fn relayed(relayed: RelayedHead, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
-        let RelayedHead { head, edits, may_have_trailers, is_changed } = relayed;
-        let (id, now) = (gateway.id, gateway.now);
-        Self { status, received: Some(head), edits, may_have_trailers, is_changed, id, now }.finished(gateway)
-    }
-
-    /// Returns the head of a response of the gateway, and its content.
-    pub(crate) fn own(response: Response<Bytes>, gateway: &GatewayFields<'_>) -> (Self, Bytes) {
-        let (parts, content) = response.into_parts();
-        let mut edits = HeadEdits::for_forwarding();
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | DATE)) {
-            report(edits.append_named(name.as_str().as_bytes(), value.as_bytes()));
-        }
-        let (id, now) = (gateway.id, gateway.now);
-        let head =
-            Self { status: parts.status, received: None, edits, may_have_trailers: false, is_changed: false, id, now };
-        (head.finished(gateway), content)
-    }
-
-    /// Applies the rules of every response. The fields of the request id and the date are written last, without edits.
-    fn finished(mut self, gateway: &GatewayFields<'_>) -> Self {
-        report(self.apply(gateway));
-        self
-    }
-
+impl HeadSource {
     /// Applies the rules in their order: CORS, limits, request id, changes of the route.
     fn apply(&mut self, gateway: &GatewayFields<'_>) -> Result<(), InvalidPart> {
-        let edits = &mut self.edits;
+        let (received, edits) = match self {
+            Self::Relayed(relayed) => (Some(&relayed.head), &mut relayed.edits),
+            Self::Own(edits) => (None, &mut **edits),
+        };
         if let Some(sharing) = &gateway.sharing {
-            sharing.apply(edits, self.received.as_ref())?;
+            sharing.apply(edits, received)?;
         }
         if let Some(limit) = &gateway.limit {
             edits.reserve(LIMIT_BYTES_USUAL);
@@ -96,6 +80,44 @@ impl ClientHead {
         }
     }
 
+    /// The head that the upstream sent.
+    fn received(&self) -> Option<&UpstreamHead> {
+        match self {
+            Self::Relayed(relayed) => Some(&relayed.head),
+            Self::Own(_) => None,
+        }
+    }
+
+    fn edits(&self) -> &HeadEdits {
+        match self {
+            Self::Relayed(relayed) => &relayed.edits,
+            Self::Own(edits) => edits,
+        }
+    }
+}
+
+impl ClientHead {
+    /// Returns the head of an upstream's response, whose status becomes `status`.
+    pub(crate) fn relayed(relayed: Box<RelayedHead>, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
+        Self::of(HeadSource::Relayed(relayed), status, gateway)
+    }
+
+    /// Returns the head of a response of the gateway, and its content.
+    pub(crate) fn own(response: Response<Bytes>, gateway: &GatewayFields<'_>) -> (Self, Bytes) {
+        let (parts, content) = response.into_parts();
+        let mut edits = Box::new(HeadEdits::for_forwarding());
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | DATE)) {
+            report(edits.append_named(name.as_str().as_bytes(), value.as_bytes()));
+        }
+        (Self::of(HeadSource::Own(edits), parts.status, gateway), content)
+    }
+
+    /// Applies the rules of every response. The fields of the request id and the date are written last, without edits.
+    fn of(mut source: HeadSource, status: StatusCode, gateway: &GatewayFields<'_>) -> Self {
+        report(source.apply(gateway));
+        Self { status, source, id: gateway.id, now: gateway.now }
+    }
+
     /// Returns the status code.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
@@ -103,54 +125,63 @@ impl ClientHead {
 
     /// Returns the values of a field that the client receives.
     pub(crate) fn values(&self, name: KnownName) -> impl Iterator<Item = &[u8]> {
-        let received = self.received.as_ref().map(|received| self.edits.kept(received.fields()));
-        let fields = received.into_iter().flatten().chain(self.edits.added());
+        let edits = self.source.edits();
+        let received = self.source.received().map(|received| edits.kept(received.fields()));
+        let fields = received.into_iter().flatten().chain(edits.added());
         fields.filter(move |field| field.known == Some(name)).map(|field| field.value)
     }
 
     /// Returns the edits, for changes after the rules of every response.
-    pub(crate) const fn edits_mut(&mut self) -> &mut HeadEdits {
-        &mut self.edits
+    pub(crate) fn edits_mut(&mut self) -> &mut HeadEdits {
+        match &mut self.source {
+            HeadSource::Relayed(relayed) => &mut relayed.edits,
+            HeadSource::Own(edits) => edits,
+        }
     }
 
     /// Notes that the content is not that of the upstream: its length and trailers are not those of the head.
-    pub(crate) const fn changes_content(&mut self) {
-        self.is_changed = true;
-        self.may_have_trailers = false;
+    pub(crate) fn changes_content(&mut self) {
+        if let HeadSource::Relayed(relayed) = &mut self.source {
+            relayed.is_changed = true;
+            relayed.may_have_trailers = false;
+        }
     }
 
     /// Returns what the head announces; `length` is that of the content, if it is known.
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
-        match &self.received {
+        match &self.source {
             // The length of the content is known if there is content.
-            Some(_) if self.is_changed => Announced::Nothing,
-            Some(received) => received.announced(),
+            HeadSource::Relayed(relayed) if relayed.is_changed => Announced::Nothing,
+            HeadSource::Relayed(relayed) => relayed.head.announced(),
             // RFC 9110, 8.6.
-            None if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Announced::Nothing,
-            None => Announced::Length(length.unwrap_or(0)),
+            HeadSource::Own(_) if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
+                Announced::Nothing
+            }
+            HeadSource::Own(_) => Announced::Length(length.unwrap_or(0)),
         }
     }
 
     /// Keeps the list of trailers that an upstream announced. Returns false if no trailers may follow the head.
     pub(crate) fn keep_trailers(&mut self) -> bool {
-        if self.may_have_trailers {
-            self.edits.keep(KnownName::Trailer);
+        let HeadSource::Relayed(relayed) = &mut self.source else { return false };
+        if relayed.may_have_trailers {
+            relayed.edits.keep(KnownName::Trailer);
         }
-        self.may_have_trailers
+        relayed.may_have_trailers
     }
 
     /// Whether the head of the upstream has `Date`.
     fn has_date(&self) -> bool {
-        self.received.as_ref().is_some_and(|received| received.fields().get(KnownName::Date).is_some())
+        self.source.received().is_some_and(|received| received.fields().get(KnownName::Date).is_some())
     }
 
     /// Writes the head as HTTP/1.1 has it, without the fields of the connection and of framing.
     pub(crate) fn write(&self, out: &mut Vec<u8>, dates: &DateCache) {
-        let same = self.received.as_ref().filter(|received| received.status() == self.status.as_u16());
+        let same = self.source.received().filter(|received| received.status() == self.status.as_u16());
         write_status(out, self.status, same.map_or(b"", UpstreamHead::reason));
-        match &self.received {
-            Some(received) => write_edited_fields(out, received.fields(), &self.edits),
-            None => write_added_fields(out, &self.edits),
+        match &self.source {
+            HeadSource::Relayed(relayed) => write_edited_fields(out, relayed.head.fields(), &relayed.edits),
+            HeadSource::Own(edits) => write_added_fields(out, edits),
         }
         out.extend_from_slice(&self.id.response_fields());
         if !self.has_date() {
@@ -158,13 +189,21 @@ impl ClientHead {
         }
     }
 
+    /// Takes the memory of the received fields, after the head was written.
+    pub(crate) fn take_memory(&mut self) -> Option<FieldMemory> {
+        match &mut self.source {
+            HeadSource::Relayed(relayed) => Some(relayed.head.take_memory()),
+            HeadSource::Own(_) => None,
+        }
+    }
+
     /// Returns the fields as HTTP/2 has them, without the length of the content.
     pub(crate) fn http2_fields(&self, dates: &DateCache) -> HeaderMap {
-        let mut fields = HeaderMap::new();
-        if let Some(received) = &self.received {
-            add_fields(&mut fields, self.edits.kept(received.fields()));
+        let (mut fields, edits) = (HeaderMap::new(), self.source.edits());
+        if let Some(received) = self.source.received() {
+            add_fields(&mut fields, edits.kept(received.fields()));
         }
-        add_fields(&mut fields, self.edits.added());
+        add_fields(&mut fields, edits.added());
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             add_field(&mut fields, name.as_str().as_bytes(), self.id.as_bytes());
         }

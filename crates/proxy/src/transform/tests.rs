@@ -82,7 +82,7 @@ fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written 
 
 fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
     let (destination, receiver) = (&upstream_edits(), Receiver::Upstream(client));
-    RequestEdits { trace: &TraceContext::of(head, id(), None), destination, receiver }.of(head).unwrap()
+    RequestEdits { trace: &TraceContext::of(head, id(), None), destination, receiver }.of(head, Vec::new()).unwrap()
 }
 
 fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
@@ -121,7 +121,7 @@ fn with_credential(
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
     let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential });
     let trace = &TraceContext::of(&head, id(), None);
-    let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head).unwrap();
+    let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
     Written::new(&head, &edits)
 }
@@ -395,7 +395,7 @@ fn a_credential_that_could_end_its_line_is_an_error() {
     let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential: Some(&secret) });
     let head = get(&[]);
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &edits, receiver };
-    assert_eq!(edits.of(&head).err(), Some(InvalidPart::Value));
+    assert_eq!(edits.of(&head, Vec::new()).err(), Some(InvalidPart::Value));
 }
 
 #[test]

@@ -14,9 +14,10 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use ::http1::{HeadLimits, ResponseParser};
+use ::http1::{Framing, HeadLimits, ResponseParser};
 
 use crate::bytes::buffers::Buffers;
+use crate::bytes::content::ContentReader;
 use crate::bytes::receive_buffer::ReceiveBuffer;
 use crate::deadlines::probe::{Gauge, Probe};
 use crate::upstream::HEAD_BYTES_MAX;
@@ -33,6 +34,8 @@ pub(crate) struct Http1Connection {
     parser: ResponseParser,
     /// Received bytes that are not parsed yet. An idle connection has no buffer.
     received: ReceiveBuffer,
+    /// The content of the current response.
+    content: ContentReader,
     buffers: Rc<Buffers>,
     /// Whether the connection served a request before.
     pub(crate) reused: bool,
@@ -54,6 +57,7 @@ impl Http1Connection {
             gauge,
             parser: ResponseParser::new(limits),
             received: ReceiveBuffer::default(),
+            content: ContentReader::new(Framing::Empty),
             buffers,
             reused: false,
             _permit: permit,

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http1::{
-    Fields, HeadEdits, HeadLimits, InvalidPart, KnownName, ResponseHead, ResponseParser, ResponseTo, Violation,
+    FieldMemory, Fields, HeadEdits, HeadLimits, InvalidPart, KnownName, ResponseHead, ResponseParser, ResponseTo,
+    Violation,
 };
 use thiserror::Error;
 
@@ -87,6 +88,11 @@ impl UpstreamHead {
         }
         bytes.extend_from_slice(b"\r\n");
         Self::parsed(bytes)
+    }
+
+    /// Takes the memory of the fields of a head that is no longer needed.
+    pub(crate) fn take_memory(&mut self) -> FieldMemory {
+        self.parsed.take_memory()
     }
 
     /// Returns the head as it was received or written.

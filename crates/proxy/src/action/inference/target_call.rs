@@ -138,7 +138,7 @@ impl<'a> TargetCall<'a> {
         let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential: *credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
-        let edits = edits.of(&request.head).map_err(unwritable)?;
+        let edits = edits.of(&request.head, Vec::new()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let target = transform::to_endpoint(called, &request.head, prefix, &call.model);

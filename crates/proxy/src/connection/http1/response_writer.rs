@@ -101,6 +101,9 @@ impl ResponseWriter {
             Ok(())
         });
         let Ok(()) = written;
+        if let Some(memory) = head.take_memory() {
+            context.worker.buffers.give_back_fields(memory);
+        }
         let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
         Self { queue, framing, body: response.body, has_trailers, has_ended, failed: None, persists }
     }

@@ -21,14 +21,14 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
 }
 
 /// A head of an upstream that has each field of the gateway itself.
-fn received() -> RelayedHead {
+fn received() -> Box<RelayedHead> {
     let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-request-id: up\r\nRequest-Id: up\r\nvary: accept\r\n\
         x-ratelimit-limit: 1\r\nX-RateLimit-Remaining: 1\r\nx-ratelimit-reset: 1\r\nRateLimit: up\r\n\
         ratelimit-policy: up\r\naccess-control-allow-origin: *\r\naccess-control-expose-headers: x\r\nx-kept: 1\r\n\
         date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
     let limits = HeadLimits::new(usize::MAX, usize::MAX, usize::MAX);
     let parsed = ResponseParser::new(limits).parse(bytes).unwrap().unwrap();
-    *RelayedHead::new(UpstreamHead::new(Bytes::from_static(bytes), parsed))
+    RelayedHead::new(UpstreamHead::new(Bytes::from_static(bytes), parsed))
 }
 
 /// The kinds of responses.

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::Http1Connection;
 use super::request_writer::{RequestWriter, UploadTask};
 use crate::body::upload::{Upload, UploadError};
-use crate::bytes::content::{ContentReader, Trailers};
+use crate::bytes::content::Trailers;
 
 /// The reason for an incomplete response.
 #[derive(Debug, Error)]
@@ -26,9 +26,10 @@ pub(crate) enum Http1BodyError {
 
 /// The content of a response. Dropping it before its end closes the connection.
 pub(crate) struct Http1Download {
-    /// The connection; `None` after the end of the content.
+    /// The connection, which reads the content; `None` after the end of the content.
     connection: Option<Box<Http1Connection>>,
-    content: ContentReader,
+    /// What remains after the end of complete content.
+    end: Option<ContentEnd>,
     upload: Option<UploadTask>,
     /// Whether another request may use the connection after a complete request and response.
     persists: bool,
@@ -36,17 +37,18 @@ pub(crate) struct Http1Download {
     reusable: Option<Box<Http1Connection>>,
 }
 
+/// What remains of complete content.
+struct ContentEnd {
+    /// The rest of the announced length, which is zero; `None` if no length was announced.
+    left: Option<u64>,
+    trailers: Option<Trailers>,
+}
+
 impl Http1Download {
-    /// Returns the content that follows a head on this connection. `upload` is the task that writes the rest of the
+    /// Returns the content of the current response of this connection. `upload` is the task that writes the rest of the
     /// request. `persists`: another request may use the connection afterwards.
-    pub(super) fn new(
-        connection: Box<Http1Connection>,
-        content: ContentReader,
-        upload: Option<UploadTask>,
-        persists: bool,
-    ) -> Self {
-        let connection = Some(connection);
-        let mut download = Self { connection, content, upload, persists, reusable: None };
+    pub(super) fn new(connection: Box<Http1Connection>, upload: Option<UploadTask>, persists: bool) -> Self {
+        let mut download = Self { connection: Some(connection), end: None, upload, persists, reusable: None };
         download.leave_if_ended();
         download
     }
@@ -59,17 +61,21 @@ impl Http1Download {
     }
 
     /// Returns whether all of the content and its trailers were taken.
-    pub(crate) const fn is_end(&self) -> bool {
-        self.content.is_over() && !self.content.has_trailers()
+    pub(crate) fn is_end(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.trailers.is_none())
     }
 
     /// Takes the trailers after the end of the content.
-    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
-        self.content.take_trailers()
+    pub(crate) fn take_trailers(&mut self) -> Option<Trailers> {
+        self.end.as_mut()?.trailers.take()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.content.size_hint()
+        match (&self.connection, &self.end) {
+            (Some(connection), _) => connection.content.size_hint(),
+            (None, Some(end)) => end.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            (None, None) => SizeHint::default(),
+        }
     }
 
     /// Returns the next piece of the content, or `None` at its end.
@@ -81,12 +87,11 @@ impl Http1Download {
                 Err(violation) => return self.fail(Http1BodyError::Violation(violation)),
             }
             let Some(connection) = &mut self.connection else {
-                let is_whole = self.content.is_over();
                 let truncated = Http1BodyError::Violation(Violation::Truncated);
-                return Poll::Ready(if is_whole { None } else { Some(Err(truncated)) });
+                return Poll::Ready(if self.end.is_some() { None } else { Some(Err(truncated)) });
             };
             match connection.poll_receive(cx) {
-                Poll::Ready(Ok(0)) => match self.content.close() {
+                Poll::Ready(Ok(0)) => match connection.content.close() {
                     Ok(()) => self.leave_if_ended(),
                     Err(violation) => return self.fail(Http1BodyError::Violation(violation)),
                 },
@@ -108,7 +113,7 @@ impl Http1Download {
 
     fn next(&mut self) -> Result<Option<Bytes>, Violation> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
-        let data = self.content.next(&mut connection.received.bytes);
+        let data = connection.content.next(&mut connection.received.bytes);
         self.leave_if_ended();
         data
     }
@@ -120,10 +125,9 @@ impl Http1Download {
 
     /// At the end of the content, keeps the connection if another request may use it, and closes it otherwise.
     fn leave_if_ended(&mut self) {
-        if !self.content.is_over() {
-            return;
-        }
-        let Some(mut connection) = self.connection.take() else { return };
+        let Some(mut connection) = self.connection.take_if(|connection| connection.content.is_over()) else { return };
+        let trailers = connection.content.take_trailers();
+        self.end = Some(ContentEnd { left: connection.content.size_hint().exact(), trailers });
         let is_written = self.upload.take().is_none_or(|upload| upload.is_written());
         // Further bytes would be a response without a request.
         if self.persists && is_written && connection.received.bytes.is_empty() {

@@ -119,9 +119,12 @@ impl Http1Call {
     }
 
     fn parse(&mut self) -> Result<Option<ResponseHead>, Http1CallError> {
-        let Http1Connection { parser, received, .. } = &mut *self.connection;
+        let Http1Connection { parser, received, buffers, .. } = &mut *self.connection;
         if received.bytes.is_empty() {
             return Ok(None);
+        }
+        if !parser.has_begun() {
+            parser.reuse(buffers.take_fields());
         }
         parser.parse(&received.bytes).map_err(Http1CallError::Violation)
     }
@@ -149,8 +152,8 @@ impl Http1Call {
             Sending::Written => (None, false),
             Sending::Refused(_) => (None, true),
         };
-        let content = ContentReader::after(head.over(&bytes).fields(), framing);
-        let body = Http1Download::new(self.connection, content, upload, persists && !is_refused);
+        self.connection.content = ContentReader::after(head.over(&bytes).fields(), framing);
+        let body = Http1Download::new(self.connection, upload, persists && !is_refused);
         (RelayedHead::new(UpstreamHead::new(bytes, head)), body)
     }
 
