@@ -54,6 +54,10 @@ const IDENTITIES: [NamePattern; 22] = [
     NamePattern::Begins("x-ssl-client-"),
 ];
 
+/// The first octets of these names.
+const OVERRIDE_STARTS: [u32; OVERRIDES.len()] = starts(&OVERRIDES);
+const IDENTITY_STARTS: [u32; IDENTITIES.len()] = starts(&IDENTITIES);
+
 /// The header with the subject of the client's certificate (RFC 4514), as nginx and other proxies name it.
 const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
 
@@ -121,15 +125,35 @@ fn is_client_subject(name: &[u8]) -> bool {
 /// Whether backends may trust a header of this name, in any case.
 pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
     // Most names begin otherwise than all of these.
-    let Some(start) = start(name) else { return false };
-    let is_same = |known: &NamePattern| known.text().as_bytes().starts_with(&start) && known.is(name);
-    OVERRIDES.iter().any(is_same) || IDENTITIES.iter().any(is_same)
+    let begins_alike = name.first_chunk().is_some_and(|first| {
+        let start = start(*first);
+        OVERRIDE_STARTS.contains(&start) || IDENTITY_STARTS.contains(&start)
+    });
+    begins_alike && OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
 }
 
-/// The first octets of a name, as a backend behind CGI or WSGI reads it. Each pattern is longer.
-fn start(name: &[u8]) -> Option<[u8; 4]> {
-    let plain = |octet: u8| if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
-    name.first_chunk().map(|first| first.map(plain))
+/// The first octets of a name in one word, as a backend behind CGI or WSGI reads them.
+const fn start(first: [u8; 4]) -> u32 {
+    let [a, b, c, d] = first;
+    u32::from_le_bytes([plain(a), plain(b), plain(c), plain(d)])
+}
+
+const fn plain(octet: u8) -> u8 {
+    if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() }
+}
+
+const fn starts<const N: usize>(patterns: &[NamePattern; N]) -> [u32; N] {
+    let (mut all, mut at) = ([0; N], 0);
+    while at < N {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        let Some(first) = patterns[at].text().as_bytes().first_chunk() else { break };
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            all[at] = start(*first);
+        }
+        at += 1;
+    }
+    all
 }
 
 /// Whether `name` begins with `known`, in any case, as a backend behind CGI or WSGI reads it: underscores are hyphens there.
@@ -149,6 +173,29 @@ impl NamePattern {
         match self {
             Self::Whole(known) => name.len() == known.len() && begins_like(name, known),
             Self::Begins(known) => begins_like(name, known),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusted_names_are_found_in_every_spelling() {
+        for known in OVERRIDES.iter().chain(&IDENTITIES) {
+            let text = known.text();
+            for name in [text.to_owned(), text.to_ascii_uppercase(), text.replace('-', "_")] {
+                assert!(is_trusted_by_backends(name.as_bytes()), "{name}");
+                let longer = format!("{name}z");
+                let begins = matches!(known, NamePattern::Begins(_));
+                assert_eq!(is_trusted_by_backends(longer.as_bytes()), begins, "{longer}");
+            }
+            assert!(!is_trusted_by_backends(&text.as_bytes()[1..]), "{text}");
+            assert!(!is_trusted_by_backends(&text.as_bytes()[..text.len() - 1]), "{text} is cut");
+        }
+        for name in ["", "x", "x-s", "x-stainless-os", "traceparent", "cache-control"] {
+            assert!(!is_trusted_by_backends(name.as_bytes()), "{name}");
         }
     }
 }
