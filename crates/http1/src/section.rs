@@ -16,7 +16,7 @@ pub(crate) struct SectionScan {
     pub(crate) at: usize,
     /// The beginning of its line.
     pub(crate) line: usize,
-    /// The end of the name and what it matches, while its value is scanned.
+    /// The end of the name and its match, while its value is scanned.
     name: Option<(usize, NameMatch)>,
 }
 
