@@ -67,6 +67,7 @@ pub(super) struct ResponseWriter {
 impl ResponseWriter {
     /// Creates the writer without writing anything. `queue` may contain interim responses; `first` is sent after them and
     /// before the head.
+    #[expect(clippy::boxed_local, reason = "a future moves only the box")]
     pub(super) fn new(
         mut queue: WriteQueue,
         first: &'static [u8],

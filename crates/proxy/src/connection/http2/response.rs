@@ -55,6 +55,7 @@ pub(super) struct ResponseSender {
 
 impl ResponseSender {
     /// Sends the head of a response.
+    #[expect(clippy::boxed_local, reason = "a future moves only the box")]
     pub(super) fn begin(
         respond: &mut SendResponse<Bytes>,
         response: Box<ClientResponse>,
