@@ -91,7 +91,11 @@ impl DayExport {
                 if matches!(export.next, ExportStep::Done) {
                     return Ok::<_, io::Error>(None);
                 }
-                export.step().await?;
+                if let Err(error) = export.step().await {
+                    // The connection sends the parts that it has before it is aborted.
+                    tokio::task::yield_now().await;
+                    return Err(error);
+                }
                 let bytes = export.writer.take();
                 if !bytes.is_empty() {
                     return Ok(Some((Bytes::from(bytes), export)));
