@@ -3,7 +3,8 @@
 mod draft;
 mod successor;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use access::{Clock, Credits, Timestamp};
@@ -44,8 +45,8 @@ pub enum BackupError {
     /// The file, or one next to it, cannot be created or written to.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The file is not a backup.
-    #[error("{} is not a backup made by `tollgate backup`", file.display())]
+    /// The file is not a backup, or is cut.
+    #[error("{} is not a whole backup made by `tollgate backup`", file.display())]
     NoBackup {
         /// Path of the file.
         file: PathBuf,
@@ -161,11 +162,27 @@ pub async fn restore(
 /// [`BackupError::NoBackup`], and [`BackupError::Open`].
 pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), BackupError> {
     let none = || BackupError::NoBackup { file: file.to_owned() };
-    if !file.is_file() {
+    if !file.is_file() || !is_whole(file).map_err(|_| none())? {
         return Err(none());
     }
     let taken = sqlite::first_number(file, TAKEN).await.map_err(|_| none())?;
     Ok((Store::open_file(file, clock).await?, timestamp(taken)))
+}
+
+/// Whether a database has all pages that its head counts. SQLite itself takes a missing end of the last page for zeros. Source:
+/// SQLite, "Database File Format".
+fn is_whole(file: &Path) -> io::Result<bool> {
+    let mut head = [0; 32];
+    let mut opened = File::open(file)?;
+    opened.read_exact(&mut head)?;
+    let [.., size_high, size_low, _, _, _, _, _, _, _, _, _, _, count_3, count_2, count_1, count_0] = head;
+    // 1 stands for 65,536 octets.
+    let page = match u16::from_be_bytes([size_high, size_low]) {
+        1 => 65_536,
+        octets => u64::from(octets),
+    };
+    let pages = u64::from(u32::from_be_bytes([count_3, count_2, count_1, count_0]));
+    Ok(opened.metadata()?.len() >= pages.saturating_mul(page))
 }
 
 /// Compares a backup with the store that it would replace.

@@ -107,7 +107,7 @@ pub(crate) enum StartFault {
         file.display()
     )]
     BackupUnwritable { file: PathBuf, source: io::Error },
-    #[error("no_backup: {} was not created by `tollgate backup`", file.display())]
+    #[error("no_backup: {} was not created by `tollgate backup`, or is cut: copy it again", file.display())]
     NoBackup { file: PathBuf },
     #[error("replaces_files_only: --replace works only with SQLite; restore into an empty PostgreSQL database instead")]
     ReplacesFilesOnly,
