@@ -176,7 +176,7 @@ fn is_whole(file: &Path) -> io::Result<bool> {
     let mut opened = File::open(file)?;
     opened.read_exact(&mut head)?;
     let [.., size_high, size_low, _, _, _, _, _, _, _, _, _, _, count_3, count_2, count_1, count_0] = head;
-    // 1 stands for 65,536 octets.
+    // The number 1 is a page of 65,536 octets.
     let page = match u16::from_be_bytes([size_high, size_low]) {
         1 => 65_536,
         octets => u64::from(octets),
