@@ -7,7 +7,7 @@ use store::DatabaseError;
 use store::sql::{timestamp, unsigned};
 use uuid::Uuid;
 
-use super::range::{OF_DAY, bind_day};
+use super::range::{OF_DAY, bind_day_from};
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::recorded_labels::RecordedLabels;
@@ -102,8 +102,9 @@ impl Ledger {
         after: Option<RequestId>,
     ) -> Result<Vec<DayEvent>, DatabaseError> {
         let of = of.into();
-        let query = bind_day(of.bind(self.store.query(AssertSqlSafe(page(of)))), day);
-        let rows: Vec<EventRow> = query.bind(after.map_or(Uuid::nil(), |after| after.0)).all().await?;
+        let after = after.map_or(Uuid::nil(), |after| after.0);
+        let query = bind_day_from(of.bind(self.store.query(AssertSqlSafe(page(of)))), day, after);
+        let rows: Vec<EventRow> = query.bind(after).all().await?;
         Ok(rows.into_iter().map(DayEvent::from).collect())
     }
 }

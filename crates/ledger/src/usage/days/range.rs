@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use access::{Day, Timestamp};
 use store::sql::{Query, micros};
+use uuid::Uuid;
 
 use crate::row_ids::first_id;
 
@@ -15,8 +16,14 @@ pub(super) const OF_DAY: &str = "id >= $2 AND id < $3 AND started_at >= $4 AND s
 
 /// Binds the parameters of [`OF_DAY`].
 pub(super) fn bind_day(query: Query<'_>, day: Day) -> Query<'_> {
+    bind_day_from(query, day, Uuid::nil())
+}
+
+/// Binds the parameters of [`OF_DAY`] for the events from an id on. SQLite begins at the first lower bound of several, so a page
+/// whose id is only compared later would read all pages before it.
+pub(super) fn bind_day_from(query: Query<'_>, day: Day, first: Uuid) -> Query<'_> {
     let (from, until) = bounds(day);
-    let query = query.bind(first_id(from)).bind(first_id(until)).bind(micros(from)).bind(micros(until));
+    let query = query.bind(first_id(from).max(first)).bind(first_id(until)).bind(micros(from)).bind(micros(until));
     query.bind(i64::from(day.0))
 }
 
