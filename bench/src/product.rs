@@ -31,7 +31,7 @@ const MANY_BACKENDS: u32 = 150;
 const ROUTES_MIN: u32 = 4;
 /// A rate limit for each user, so high that it is checked but never reached.
 pub(crate) const RATE_LIMITED: &str = ", requests_per_minute: 2000000000";
-/// The same with a quota.
+/// A quota and a rate limit for each user, both so high that no request reaches them.
 pub(crate) const LIMITED: &str = ", credits_per_day: 4000000000, requests_per_minute: 2000000000";
 
 /// The backend of both sides.

@@ -39,7 +39,7 @@ const KEYS_MAX: usize = 50;
 const SECRET_WORDS: [&str; 11] =
     ["auth", "cookie", "cred", "jwt", "key", "password", "secret", "session", "sid", "sign", "token"];
 
-/// What the limits and their use are read from.
+/// The sources of limits and of their use.
 #[derive(Debug, Clone, Copy)]
 pub struct LimitSources<'a> {
     /// The plans, the users and the keys.
