@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use access::{Day, RequestId};
+use access::Day;
 use axum::body::Body;
 use bytes::Bytes;
 use evidence::manifest::FORMAT_VERSION;
@@ -13,7 +13,7 @@ use insights::Brief;
 use insights::charts::{ChartKind, ChartTheme, draw};
 use insights::day::rfc3339;
 use insights::page::html;
-use ledger::{DayEvent, DayUsageOf};
+use ledger::{DayEvent, DayUsageOf, RequestPlace};
 use serde::Serialize;
 
 use crate::csv;
@@ -47,7 +47,7 @@ pub(crate) enum ExportSource {
 /// The part of the export that is written next.
 enum ExportStep {
     Brief,
-    Events(Option<RequestId>),
+    Events(Option<RequestPlace>),
     Counts,
     Manifest,
     Done,
@@ -119,7 +119,7 @@ impl DayExport {
                     }
                     ExportSource::Example => Vec::new(),
                 };
-                match page.last().map(|event| event.id) {
+                match page.last().map(DayEvent::place) {
                     None => ExportStep::Counts,
                     Some(last) => {
                         for event in &page {

@@ -95,10 +95,6 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
             ],
             &["using usage_events_user", "using usage_counts_user"],
         ),
-        // The events of a day in the order of their ids: PostgreSQL may also read the ids of the day.
-        _ if has("AND id > $7 ORDER BY id") => {
-            (&["INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"], &["using usage_events_"])
-        }
         // The counts of a day by route and status.
         _ if has("usage_counts") && has("AND day = $4") => {
             (&["INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)"], &["using usage_counts_user"])
@@ -177,6 +173,22 @@ async fn answers_about_usage_read_no_table_through_on_sqlite() {
             assert!(plan.iter().any(|step| step.contains(found)), "{found}: {sql}: {plan:#?}");
         }
         assert!(!plan.iter().any(|step| reads_all(step)), "{sql}: {plan:#?}");
+    }
+}
+
+/// Only the rows of a page are sorted, after they are joined: each page would otherwise sort all events of the day.
+#[tokio::test]
+async fn pages_of_the_events_of_a_day_are_read_in_their_order_on_sqlite() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    let page = format!("LIMIT {}) e", super::DAY_EVENTS_MAX);
+    let pages: Vec<String> = super::built(StoreKind::Sqlite).into_iter().filter(|sql| sql.contains(&page)).collect();
+    assert_eq!(pages.len(), 4);
+    for sql in pages {
+        let plan: Vec<(i64, i64, i64, String)> =
+            store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
+        let sorts = plan.iter().filter(|(.., step)| step.contains("TEMP B-TREE")).count();
+        assert_eq!(sorts, 1, "{sql}: {plan:#?}");
     }
 }
 

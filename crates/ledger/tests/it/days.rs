@@ -1,5 +1,5 @@
-use access::{Day, NanoUsd, RequestId, UserId};
-use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, SettingsError, UsageOf};
+use access::{Day, NanoUsd, Timestamp, UserId};
+use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, RequestPlace, SettingsError, UsageOf};
 use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, SessionHash, ToolUse, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
@@ -50,7 +50,7 @@ pub(crate) async fn a_day_adds_up_by_its_totals_groups_and_events(world: &World)
         assert!(events.is_sorted_by_key(|event| event.id.0));
         let tokens: u64 = events.iter().map(|event| event.tokens).sum();
         assert_eq!(tokens, groups.iter().map(|group| group.tokens).sum::<u64>());
-        let rest = ledger.day_events(of, Day(NOW_DAY), Some(events[0].id)).await.unwrap();
+        let rest = ledger.day_events(of, Day(NOW_DAY), Some(events[0].place())).await.unwrap();
         assert_eq!(rest, events[1..]);
     }
     let groups = ledger
@@ -189,9 +189,11 @@ pub(crate) async fn settings_change_over_the_expected_version_only(world: &World
 
 /// The page after the last event is empty.
 pub(crate) async fn an_id_after_all_events_has_no_page(world: &World) {
-    let (_, ledger, _) = recorded(world).await;
-    let last = RequestId(uuid::Uuid::max());
-    assert!(ledger.day_events(UsageOf::All, Day(NOW_DAY), Some(last)).await.unwrap().is_empty());
+    let (_, ledger, ada) = recorded(world).await;
+    let last = RequestPlace { at: Timestamp(u64::MAX >> 1), id: uuid::Uuid::max() };
+    for of in [UsageOf::All, ada] {
+        assert!(ledger.day_events(of, Day(NOW_DAY), Some(last)).await.unwrap().is_empty());
+    }
 }
 
 /// A group of three requests has one between its ends, however it is divided; a group of two has none.

@@ -1,16 +1,17 @@
-//! The events of one day, page by page, in the order of their ids.
+//! The events of one day, page by page: those of one user in the order of their begin, and others in the order of their ids.
 
 use access::{Day, NanoUsd, RequestId, Timestamp, UserId};
 use meter::TraceId;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
-use store::sql::{timestamp, unsigned};
+use store::sql::{micros, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::range::{OF_DAY, bind_day_from};
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::recorded_labels::RecordedLabels;
+use crate::usage::requests::RequestPlace;
 use crate::usage_columns::sum_of;
 
 /// Maximum number of events in a page.
@@ -74,20 +75,34 @@ struct EventRow {
     labels: Option<String>,
 }
 
-/// Builds the query for the events of a day after the id `$7`.
+/// Builds the query for the events of a day after the place (`$8`, `$7`). Each scope is read in the order of its index: in
+/// another, each page would read and sort all events of the day. The `+` keeps SQLite from the index of users.
 fn page(of: DayUsageOf) -> String {
     let (condition, tokens) = (of.condition(), sum_of("", |_| true));
+    let (condition, after, order) = if of.is_wide() {
+        (format!("+{condition}"), "id > $7", "id")
+    } else {
+        (condition.to_owned(), "(started_at > $8 OR id > $7)", "started_at, id")
+    };
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
             provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us, e.trace_id,
             e.label_set_no, labels.labels
         FROM (SELECT id, user_no, started_at, route_no, format, model_no, provider_no, streamed, status, outcome, refusal,
             CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us, trace_id, label_set_no
-            FROM usage_events WHERE {condition} AND {OF_DAY} AND id > $7 ORDER BY id LIMIT {DAY_EVENTS_MAX}) e
+            FROM usage_events WHERE {condition} AND {OF_DAY} AND {after} ORDER BY {order} LIMIT {DAY_EVENTS_MAX}) e
         LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
         LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
-        LEFT JOIN label_sets labels ON labels.no = e.label_set_no ORDER BY e.id"
+        LEFT JOIN label_sets labels ON labels.no = e.label_set_no ORDER BY {order}"
     )
+}
+
+impl DayEvent {
+    /// Returns the place after which the next page begins.
+    #[must_use]
+    pub const fn place(&self) -> RequestPlace {
+        RequestPlace { at: self.started_at, id: self.id.0 }
+    }
 }
 
 impl Ledger {
@@ -99,12 +114,17 @@ impl Ledger {
         &self,
         of: impl Into<DayUsageOf>,
         day: Day,
-        after: Option<RequestId>,
+        after: Option<RequestPlace>,
     ) -> Result<Vec<DayEvent>, DatabaseError> {
         let of = of.into();
-        let after = after.map_or(Uuid::nil(), |after| after.0);
-        let query = bind_day_from(of.bind(self.store.query(AssertSqlSafe(page(of)))), day, after);
-        let rows: Vec<EventRow> = query.bind(after).all().await?;
+        let after = after.unwrap_or(RequestPlace { at: Timestamp(0), id: Uuid::nil() });
+        let query = of.bind(self.store.query(AssertSqlSafe(page(of))));
+        let query = if of.is_wide() {
+            bind_day_from(query, day, RequestPlace { at: Timestamp(0), ..after }).bind(after.id)
+        } else {
+            bind_day_from(query, day, RequestPlace { id: Uuid::nil(), ..after }).bind(after.id).bind(micros(after.at))
+        };
+        let rows: Vec<EventRow> = query.all().await?;
         Ok(rows.into_iter().map(DayEvent::from).collect())
     }
 }

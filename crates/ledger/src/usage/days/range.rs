@@ -7,6 +7,7 @@ use store::sql::{Query, micros};
 use uuid::Uuid;
 
 use crate::row_ids::first_id;
+use crate::usage::requests::RequestPlace;
 
 /// Maximum difference between the time in the id of a request and the day on which it was admitted.
 const SLACK: Duration = Duration::from_secs(600);
@@ -16,15 +17,15 @@ pub(super) const OF_DAY: &str = "id >= $2 AND id < $3 AND started_at >= $4 AND s
 
 /// Binds the parameters of [`OF_DAY`].
 pub(super) fn bind_day(query: Query<'_>, day: Day) -> Query<'_> {
-    bind_day_from(query, day, Uuid::nil())
+    bind_day_from(query, day, RequestPlace { at: Timestamp(0), id: Uuid::nil() })
 }
 
-/// Binds the parameters of [`OF_DAY`] for the events from an id on. SQLite begins at the first lower bound of several, so a page
-/// whose id is only compared later would read all pages before it.
-pub(super) fn bind_day_from(query: Query<'_>, day: Day, first: Uuid) -> Query<'_> {
+/// Binds the parameters of [`OF_DAY`] for the events from a time and an id on. SQLite begins at the first lower bound of several,
+/// so a page whose place is only compared later would read all pages before it.
+pub(super) fn bind_day_from(query: Query<'_>, day: Day, first: RequestPlace) -> Query<'_> {
     let (from, until) = bounds(day);
-    let query = query.bind(first_id(from).max(first)).bind(first_id(until)).bind(micros(from)).bind(micros(until));
-    query.bind(i64::from(day.0))
+    let query = query.bind(first_id(from).max(first.id)).bind(first_id(until));
+    query.bind(micros(from.max(first.at))).bind(micros(until)).bind(i64::from(day.0))
 }
 
 /// Returns the times between which requests of a day can begin.

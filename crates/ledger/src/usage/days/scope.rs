@@ -37,6 +37,14 @@ impl DayUsageOf {
         }
     }
 
+    /// Whether the requests of several users are read, for which the events have no index but that of their ids.
+    pub(super) const fn is_wide(self) -> bool {
+        match self {
+            Self::Users(of) => of.is_wide(),
+            Self::Label(_) => true,
+        }
+    }
+
     /// Returns the table of the totals of days.
     pub(super) const fn totals(self) -> &'static str {
         match self {
