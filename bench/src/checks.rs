@@ -2,18 +2,25 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
-use crate::client::Loader;
+use crate::client::{Loader, LoaderResponse};
 use crate::counts::mock_requests;
+use crate::proxies::PLAIN;
+use crate::rows::{Row, RowKind};
 use crate::sides::Side;
 use crate::tokens::CLAIMS;
 
-/// Checks a side that has this listener. Other listeners than these need no check.
-pub(crate) async fn check_side(side: &Side<'_>, listener: &str, mock: SocketAddr) -> anyhow::Result<()> {
-    match listener {
+/// The number of requests of a side whose responses are compared with those of the backend.
+const COMPARED_REQUESTS: u32 = 10;
+
+/// Checks a side of a row. Other listeners than these need no check.
+pub(crate) async fn check_side(side: &Side<'_>, row: &Row, mock: SocketAddr) -> anyhow::Result<()> {
+    match row.listener {
+        PLAIN | "stream" | "resilient" if matches!(row.kind, RowKind::Proxies(..)) => check_bytes(side, mock).await,
         "jwt" if matches!(side.name, "envoy" | "tollgate") => check_token(side, mock).await,
         "edited" => check_edits(side, mock).await,
         "cached" => check_hit(side, mock).await,
@@ -38,6 +45,38 @@ async fn loader(side: &Side<'_>) -> anyhow::Result<Loader> {
 async fn seen(mock: SocketAddr) -> anyhow::Result<Value> {
     let seen = Loader::connect(mock, None).await?.get("/mock/seen").await?.json()?;
     seen.pointer("/models/plain/headers").cloned().context("/mock/seen has no headers")
+}
+
+/// Checks that responses are those of the backend, byte by byte. Tollgate removes the provider from the name of a model.
+async fn check_bytes(side: &Side<'_>, mock: SocketAddr) -> anyhow::Result<()> {
+    let (request, body) = (side.request, side.request.body());
+    let forwarded = if side.counted.is_some() { body.replace("\"mock/", "\"") } else { body.clone() };
+    let (mut through, mut direct) = (loader(side).await?, Loader::connect(mock, None).await?);
+    direct.headers = request.headers;
+    for _ in 0..COMPARED_REQUESTS {
+        let response = through.send(request.method(), request.path, &body).await?;
+        let expected = direct.send(request.method(), request.path, &forwarded).await?;
+        if let Some(found) = difference(&response, &expected) {
+            bail!("the response to {} is not the backend's: {found}", request.path);
+        }
+        side.count(1, 0);
+    }
+    Ok(())
+}
+
+/// The first difference of two responses: the status, the type, or the number of equal bytes before it.
+fn difference(response: &LoaderResponse, expected: &LoaderResponse) -> Option<String> {
+    let [(status, kind, body), (expected_status, expected_kind, expected_body)] =
+        [response, expected].map(|response| (response.status, response.headers.get(CONTENT_TYPE), &response.body));
+    if status != expected_status {
+        return Some(format!("the status is {status} instead of {expected_status}"));
+    }
+    if kind != expected_kind {
+        return Some(format!("the type is {kind:?} instead of {expected_kind:?}"));
+    }
+    let equal = body.iter().zip(expected_body).take_while(|(one, other)| one == other).count();
+    let lengths = [body.len(), expected_body.len()];
+    (lengths != [equal; 2]).then(|| format!("{equal} bytes are equal, the lengths are {lengths:?}"))
 }
 
 /// Checks three edits of the headers each way.
@@ -96,7 +135,31 @@ fn forged(token: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
     use super::*;
+
+    #[test]
+    fn responses_that_differ_in_one_byte_are_not_equal() {
+        let response = |status: u16, kind: &'static str, body: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            LoaderResponse { status, headers, body: Bytes::from_static(body.as_bytes()) }
+        };
+        let expected = response(200, "text/plain", "abc");
+        assert_eq!(difference(&expected, &expected.clone()), None);
+        for (other, text) in [
+            (response(502, "text/plain", "abc"), "the status is 502"),
+            (response(200, "text/html", "abc"), "the type is"),
+            (response(200, "text/plain", "abd"), "2 bytes are equal"),
+            (response(200, "text/plain", "ab"), "2 bytes are equal"),
+            (response(200, "text/plain", "abcd"), "3 bytes are equal"),
+        ] {
+            let found = difference(&other, &expected).unwrap();
+            assert!(found.starts_with(text), "{found}");
+        }
+    }
 
     #[test]
     fn a_forged_token_has_another_signature_of_the_same_length() {

@@ -2,8 +2,8 @@
 //!
 //! Method: Tollgate and each other proxy run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
 //! run outside. The runs of all of them are interleaved. Tollgate's time is read after its spool is drained. Figures are
-//! medians; a target is met if the upper end of the 95% interval meets it. Before a row, the responses of its sides are
-//! compared; Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
+//! medians; a target is met if the upper end of the 95% interval meets it. Before a row, responses are compared
+//! with the backend's, byte by byte; Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
 //! `instructions` counts instructions per request. `ingest`, `lookup` and `stores` measure the store, `api` the admin API,
 //! `replay` the startup, `leases` budgets, also simulated. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.

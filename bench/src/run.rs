@@ -103,7 +103,7 @@ impl RowBench<'_> {
         let dir = tempfile::tempdir()?;
         let sides = SideStart { dir: dir.path(), ..*start }.sides(row, second.as_ref()).await?;
         for side in &sides {
-            check_side(side, row.listener, start.mock.address).await.context(side.name)?;
+            check_side(side, row, start.mock.address).await.context(side.name)?;
         }
         let runs = rounds.measure(row, &sides, plan.round_estimate(row.name), recorder).await?;
         report.failed += runs.failed;

@@ -2,10 +2,12 @@
 //! with JSON is a field of `Query`. The field calls the operation's handler with the credential of the query, so scopes, limits
 //! and errors are those of REST, and the JSON is passed on.
 //!
-//! Reading order: this module (a query and its bounds), `call` (one operation), [`schema`] (types from the document).
+//! Reading order: this module (a query and its bounds), `size` (bounds before the validation), `call` (one operation),
+//! [`schema`] (types from the document).
 
 mod call;
 mod schema;
+mod size;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -94,6 +96,7 @@ impl GraphQl {
         variables: Value,
     ) -> Result<Response, Problem> {
         let document = parse_query(&query).map_err(|error| refused(&unreadable(&error)))?;
+        size::check(&document).map_err(|error| refused(&error.to_string()))?;
         let schemas = self.schemas()?;
         let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
         let calls = QueryCalls { handlers: self.handlers.clone(), parts, called: AtomicUsize::new(0) };

@@ -113,7 +113,7 @@ pub struct StoreMetrics {
 pub struct VaultMetrics {
     /// `tollgate_vault_key_age_seconds`: time since the store first saw the current master key.
     pub key_age_seconds: Gauge,
-    /// `tollgate_vault_unopened_total`: provider credentials that could not be decrypted when they were looked up.
+    /// `tollgate_vault_undecryptable_total`: provider credentials that could not be decrypted when they were looked up.
     pub unopened: Counter,
 }
 
@@ -267,7 +267,7 @@ impl VaultMetrics {
             vault.key_age_seconds.clone(),
         );
         registry.register(
-            "tollgate_vault_unopened",
+            "tollgate_vault_undecryptable",
             "Provider credentials that could not be decrypted when they were looked up",
             vault.unopened.clone(),
         );

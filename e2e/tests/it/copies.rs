@@ -83,8 +83,13 @@ async fn a_backup_is_restored_with_a_list_of_its_effects() {
     store::events(gateway.folder(), 2).await;
     let id = commands::keys_list(gateway.folder(), &account.email).await.split_whitespace().next().unwrap().to_owned();
     commands::keys_revoke(gateway.folder(), &id).await;
-    let reported = refused(gateway.folder(), &["restore", &file, "--data", &data]).await;
-    assert!(reported.contains("data_in_use"), "{reported}");
+    for flags in [&[][..], &["--replace", "--yes"]] {
+        let words = [&["restore", file.as_str(), "--data", data.as_str()], flags].concat();
+        let reported = refused(gateway.folder(), &words).await;
+        assert!(reported.contains("data_in_use"), "{reported}");
+    }
+    // The server has continued.
+    gateway.ask(Call::get("/readyz")).await.expect(200);
     let folder = gateway.stop().await.folder;
 
     let reported = refused(&folder, &["restore", &file, "--data", &data]).await;
@@ -98,6 +103,10 @@ async fn a_backup_is_restored_with_a_list_of_its_effects() {
     let reported = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(!output.status.success() && reported.contains("confirmation_missing"), "{reported}");
     assert!(reported.contains("(users: 1, keys: 1, recorded requests: 2)"), "{reported}");
+    let (cut, whole) = (format!("{file}.cut"), std::fs::read(&file).unwrap());
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let reported = refused(&folder, &["restore", &cut, "--data", &data, "--replace", "--yes"]).await;
+    assert!(reported.contains("no_backup"), "{reported}");
     assert_eq!(store::number(&folder, "SELECT count(*) FROM usage_events").await, 2);
     let restored = must(&folder, &["restore", &file, "--data", &data, "--replace", "--yes"]).await;
     assert_eq!(sums(&restored), sums(&written));

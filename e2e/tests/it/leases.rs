@@ -167,18 +167,18 @@ async fn leases_of_a_dead_node_are_listed_and_reclaimed() {
     dies.counted(&key, 10).await;
     let folder = dies.crash().folder;
     let nothing = must(one.folder(), &["leases", "reclaim"]).await;
-    assert!(nothing.contains("no lease is stranded"), "{nothing}");
+    assert!(nothing.contains("no lease is unusable"), "{nothing}");
     // The node has been silent for long and holds unused credits.
     let data = folder.data();
     let rows = Rows { data: &data, database: folder.database() };
     let long_ago = "UPDATE leases SET heard_at = heard_at - 100000000, granted = 30, spent = 10, used = 10";
     rows.execute(long_ago, long_ago).await;
     let listed: Value = serde_json::from_str(&must(one.folder(), &["leases", "list", "--json"]).await).unwrap();
-    assert_eq!((&listed[0]["granted"], &listed[0]["stranded"]), (&json!(30), &json!(true)), "{listed}");
+    assert_eq!((&listed[0]["granted"], &listed[0]["unusable"]), (&json!(30), &json!(true)), "{listed}");
     let users = must(one.folder(), &["users", "list"]).await;
     let id = users.split_whitespace().next().unwrap();
     assert_eq!((&listed[0]["subject"], &listed[0]["subject_id"]), (&json!("user"), &json!(id)), "{listed}");
-    let stranded = "tollgate_lease_stranded_amount{measure=\"credits\"} 20";
+    let stranded = "tollgate_lease_unusable_amount{measure=\"credits\"} 20";
     eventually("stranded credits are reported", async || one.metrics().await.contains(stranded).then_some(())).await;
     let reported = must(one.folder(), &["leases", "reclaim"]).await;
     assert!(reported.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{reported}");

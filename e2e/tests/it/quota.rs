@@ -170,7 +170,7 @@ async fn requests_that_are_not_sent_hold_no_credits() {
         gateway.call(Call::get("/down").key(&key)).await.expect(502);
     }
     gateway.at_rest().await;
-    assert_eq!(gateway.gauge("tollgate_meter_held").await, 0);
+    assert_eq!(gateway.gauge("tollgate_meter_in_flight").await, 0);
     assert_eq!(gateway.gauge("tollgate_meter_released_total").await, 5);
     assert_eq!(gateway.used(&key).await, 0);
 }

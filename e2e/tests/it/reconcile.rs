@@ -289,7 +289,7 @@ async fn leases_are_checked_against_their_limits_and_stranded_ones_are_reported(
     rows.execute(silent, silent).await;
     let (code, audit_output) = audit(one.folder(), &[]).await;
     assert_eq!(code, AGREES, "{audit_output}");
-    assert!(audit_output.contains("stranded: 7 credits of user"), "{audit_output}");
+    assert!(audit_output.contains("unusable: 7 credits of user"), "{audit_output}");
     assert!(audit_output.contains(&format!("leased to node {}", id.trim())), "{audit_output}");
     let beyond: &'static str = Box::leak(silent.replace("spent + 7", "spent + 700").into_boxed_str());
     rows.execute(beyond, beyond).await;

@@ -89,7 +89,7 @@ async fn metrics_count_served_and_refused_requests_and_usage() {
         "tollgate_meter_dropped_total 0",
         "tollgate_meter_interrupted_total 0",
         "tollgate_meter_reserved_total 3",
-        "tollgate_meter_held{measure=\"credits\"} 0",
+        "tollgate_meter_in_flight{measure=\"credits\"} 0",
         "tollgate_meter_used_total{measure=\"credits\"} 3",
         "tollgate_meter_bounded_total 0",
         "tollgate_panics_total 0",
@@ -121,7 +121,7 @@ async fn shows(gateway: &Gateway, series: &str, expected_value: f64) {
 
 #[tokio::test]
 async fn reservations_bounds_and_interruptions_are_reported_in_requests_and_amounts() {
-    const HELD: &str = "tollgate_meter_held{measure=\"tokens\"}";
+    const HELD: &str = "tollgate_meter_in_flight{measure=\"tokens\"}";
     let mock = Mock::start().await;
     let setup = || {
         Setup::provider("mock", mock.address())

@@ -242,7 +242,7 @@ async fn a_moved_ciphertext_does_not_decrypt_and_no_other_credential_replaces_it
 }
 
 async fn unopened(gateway: &Gateway) -> i64 {
-    gateway.gauge("tollgate_vault_unopened_total").await
+    gateway.gauge("tollgate_vault_undecryptable_total").await
 }
 
 #[tokio::test]

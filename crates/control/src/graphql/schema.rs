@@ -79,7 +79,7 @@ impl<'a> Operations<'a> {
             .register(Scalar::new(LONG).description("An integer of 64 bits, as a JSON number."))
             .register(Scalar::new(ANY).description("A JSON value of any form."))
             .limit_depth(bound.depth)
-            .limit_complexity(if bound.is_introspection { FIELDS_MAX * 10 } else { FIELDS_MAX });
+            .limit_complexity(FIELDS_MAX);
         if bound.is_introspection {
             builder = builder.introspection_only();
         }

@@ -1,5 +1,6 @@
 //! A real NATS server with JetStream, and servers that fail.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener as PortProbe;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -205,6 +206,35 @@ async fn rows_are_in_the_stream_once_although_batches_are_repeated() {
     let sum: u64 = rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum();
     assert_eq!(sum, 360 + 40 * 10);
     assert!(rows.iter().all(|row| row["node"] == json!(NODE)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_day_gets_the_newest_rows_and_the_others_are_counted() {
+    const KEPT: u64 = 64 * 1024;
+    let mut nats = Nats::start().await;
+    nats.create_stream().await;
+    nats.kill();
+    let mut spooled = Spooled::new();
+    spooled.size_bytes_max = KEPT;
+    let mut job = spooled.start(target(nats.port, Some("writer"), Some("S3CRET")));
+    for hour in 0..24 {
+        spooled.append(hour * 100..hour * 100 + 100);
+        assert_eq!(job.drain().await.unwrap_err().to_string(), "the target of the export cannot be reached");
+        // Nothing waits for the store.
+        spooled.ingest();
+        assert!(spooled.waiting_bytes() <= KEPT + 100);
+        spooled.clock.advance(Duration::from_hours(1));
+    }
+    nats.restart().await;
+    // A batch whose segments are gone is given up.
+    let _ = job.drain().await;
+    job.drain().await.unwrap();
+    let (all, rows) = (ids(0..2_400), nats.rows().await);
+    let received: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    let newest = &all[all.len() - 100..];
+    assert!(newest.iter().all(|id| received.contains(id)) && received.len() < all.len(), "{} rows", received.len());
+    let counted = received.len() as u64 + spooled.skipped_rows();
+    assert!(spooled.skipped_rows() > 0 && counted >= all.len() as u64, "{counted} of {} rows", all.len());
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub struct MeterMetrics {
     pub bounded: Counter,
     /// `tollgate_meter_interrupted_total`: requests that a crash interrupted, found at startup.
     pub interrupted: Counter,
-    /// `tollgate_meter_held`: amount reserved by requests in flight.
+    /// `tollgate_meter_in_flight`: amount reserved by requests in flight.
     pub in_flight: PerMeasure<Gauge>,
     /// `tollgate_meter_used_total`: amount that requests were settled with.
     pub used: PerMeasure<Counter>,
@@ -81,9 +81,9 @@ pub struct LeaseMetrics {
     pub used_up: Counter,
     /// `tollgate_lease_withheld_total`: waiting requests refused because the remaining budget was unknown.
     pub withheld: Counter,
-    /// `tollgate_lease_stranded`: unused leases of nodes that do not respond.
+    /// `tollgate_lease_unusable`: unused leases of nodes that do not respond.
     pub stranded: Gauge,
-    /// `tollgate_lease_stranded_amount`: unused amount of those leases.
+    /// `tollgate_lease_unusable_amount`: unused amount of those leases.
     pub stranded_amount: PerMeasure<Gauge>,
 }
 
@@ -155,7 +155,7 @@ impl MeterMetrics {
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry.register("tollgate_meter_held", "Amount reserved by requests in flight", meter.in_flight.clone());
+        registry.register("tollgate_meter_in_flight", "Amount reserved by requests in flight", meter.in_flight.clone());
         for (name, help, counters) in [
             ("tollgate_meter_used", "Amount that requests were settled with", &meter.used),
             ("tollgate_meter_overrun", "Used amount above the reserved amount", &meter.overrun),
@@ -191,13 +191,13 @@ impl LeaseMetrics {
             registry.register(name, help, counter.clone());
         }
         registry.register(
-            "tollgate_lease_stranded",
+            "tollgate_lease_unusable",
             "Unused leases of nodes that do not respond",
             leases.stranded.clone(),
         );
         let amount = leases.stranded_amount.clone();
         registry.register(
-            "tollgate_lease_stranded_amount",
+            "tollgate_lease_unusable_amount",
             "Unused amount of the leases of nodes that do not respond",
             amount,
         );

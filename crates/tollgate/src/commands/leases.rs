@@ -43,7 +43,7 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
         LeasesCommand::Reclaim { node, .. } => {
             let reclaimed = cluster.reclaim_leases(&Actor::COMMAND, *node).await?;
             if reclaimed.is_empty() {
-                return Ok("no lease is stranded: nothing was reclaimed\n".to_owned());
+                return Ok("no lease is unusable: nothing was reclaimed\n".to_owned());
             }
             let ids = store.scope_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.scope)).await?;
             let reclaimed_line = |(lease, unspent): &(OpenLease, Amount)| {
@@ -56,7 +56,7 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
 
 fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
-    let stranded = if *stranded { "  stranded" } else { "" };
+    let stranded = if *stranded { "  unusable" } else { "" };
     let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
     let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
@@ -78,7 +78,7 @@ fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
         json!({
             "budget": of_what(*cell, ids), "subject": scope, "subject_id": id, "key_last4": last4, "node": node,
             "incarnation": incarnation, "granted": granted, "used": used, "spent": spent, "heard_at": moment(*heard_at),
-            "stranded": stranded,
+            "unusable": stranded,
         })
     };
     leases.iter().map(one).collect()
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             line(&lease, &ScopeIds::default()),
             "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of a deleted key \
-             (number 7) in the day of 2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
+             (number 7) in the day of 2025-11-20; heard 2025-11-20T00:00:00Z  unusable\n"
         );
         assert_eq!(in_json(&[lease], &ScopeIds::default())[0]["granted"], 25);
     }

@@ -397,11 +397,11 @@ async fn the_lease_of_a_node_is_stranded_only_while_the_node_is_down() {
         dies.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
     }
     rests(&dies).await;
-    assert_eq!(stays.gauge("tollgate_lease_stranded").await, 0);
+    assert_eq!(stays.gauge("tollgate_lease_unusable").await, 0);
     let folder = dies.crash().folder;
     let node = folder.read("data/node").trim().to_owned();
     eventually("the stranded lease is reported", async || {
-        (stays.gauge("tollgate_lease_stranded").await == 1).then_some(())
+        (stays.gauge("tollgate_lease_unusable").await == 1).then_some(())
     })
     .await;
     let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
@@ -409,7 +409,7 @@ async fn the_lease_of_a_node_is_stranded_only_while_the_node_is_down() {
     assert!(stranded > 0 && stranded <= BUDGET.unsigned_abs() / 4 / 2 + RESERVED, "{listed}");
     let _back = Gateway::start_in(folder, setup()).await;
     eventually("the lease is no longer reported", async || {
-        (stays.gauge("tollgate_lease_stranded").await == 0).then_some(())
+        (stays.gauge("tollgate_lease_unusable").await == 0).then_some(())
     })
     .await;
     let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();

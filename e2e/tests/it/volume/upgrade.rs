@@ -110,6 +110,8 @@ async fn an_upgrade_of_ten_million_requests_is_killed_at_each_migration_and_star
     let migrations = usize::try_from(newest - FIRST + 1).unwrap();
     assert!(kills >= if is_long() { migrations } else { 1 }, "{kills} kills");
     assert_eq!((store::integrity(&folder).await, totals(&folder).await), ("ok".to_owned(), before));
+    let (_, took) = timed(completes(&folder, &["audit", "--data", &data])).await;
+    say(&format!("{requests} requests: the audit takes {took:?}"));
     let gateway = Gateway::start_in(folder, setup()).await;
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
     gateway.counted(&key, used + 1).await;

@@ -211,7 +211,7 @@ const LLM: Board = Board {
                 panel(
                     "Reserved by requests in flight",
                     "short",
-                    &[query("tollgate_meter_held", Computation::Sum, &["measure"])],
+                    &[query("tollgate_meter_in_flight", Computation::Sum, &["measure"])],
                 ),
             ],
         ),
@@ -327,7 +327,7 @@ const NODE: Board = Board {
                         query("tollgate_lease_waits_total", Computation::Rate, &[]),
                     ],
                 ),
-                panel("Stranded leases", "short", &[query("tollgate_lease_stranded", Computation::Max, &[])]),
+                panel("Unusable leases", "short", &[query("tollgate_lease_unusable", Computation::Max, &[])]),
                 panel(
                     "Redis counts (1), and requests counted alone",
                     "short",

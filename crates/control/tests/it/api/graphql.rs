@@ -122,6 +122,34 @@ async fn large_queries_are_refused_before_anything_is_read() {
     assert_eq!(refused["errors"][0]["message"], "a query calls at most 10 operations");
 }
 
+#[tokio::test]
+async fn fragments_in_fragments_and_large_schemas_are_refused_before_their_validation() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let double = |nth: usize| format!("fragment F{nth} on Query {{...F{0} ...F{0}}}", nth + 1);
+    let bomb: Vec<String> = (0..20).map(double).collect();
+    let bomb = format!("{{...F0}} {} fragment F20 on Query {{me {{user {{email}}}}}}", bomb.join(" "));
+    let cyclic = "{me {user {email}} ...A} fragment A on Query {...B ...B} fragment B on Query {...A ...A}";
+    let deep = "{me {user {email}} __schema {types {...A}}} fragment A on __Type {fields {type {...B}}} \
+        fragment B on __Type {ofType {ofType {ofType {ofType {kind}}}}}";
+    let types: Vec<String> = (0..150).map(|nth| format!("a{nth}: types {{name}}")).collect();
+    let types = types.join(" ");
+    let (schema, beside) =
+        (format!("{{__schema {{{types}}}}}"), format!("{{me {{user {{email}}}} __schema {{{types}}}}}"));
+    for (query, reason) in [
+        (bomb.as_str(), "its fragments repeat too many fields"),
+        (cyclic, "a fragment contains itself"),
+        (deep, "too deep"),
+        (schema.as_str(), "more than 300 fields of the schema"),
+        (beside.as_str(), "more than 300 fields of the schema"),
+    ] {
+        let refused = ask_with(&world, &[&ada.bearer()], &json!({"query": query})).await;
+        let message = refused.refuses(400, "bad_request");
+        assert!(message.contains(reason), "{message}");
+        ask_with(&world, &[], &json!({"query": query})).await.refuses(401, "unauthorized");
+    }
+}
+
 /// Data is at most six deep in the document, so the schema beside it is the deepest part of these queries.
 #[tokio::test]
 async fn a_query_beside_data_is_at_most_eight_deep_and_has_a_thousand_fields() {

@@ -7,6 +7,8 @@ use store::DatabaseError;
 use uuid::Uuid;
 
 use super::event_group::{EventGroup, ReachedBounds};
+#[cfg(test)]
+use super::groups::ALL_BOUNDS;
 use super::groups::{GroupBounds, KEYS};
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
@@ -75,14 +77,7 @@ impl Ledger {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    let bounds = GroupBounds {
-        input_tokens: &[1, 9],
-        requests_per_key: &[9],
-        requests_per_session: &[3],
-        interval_s: &[60],
-        sessions_of_called: true,
-    };
     let reached = ReachedBounds { input: 1, key: 0, session: None, interval: Some(1) };
-    let texts = |of| [between(of, bounds, reached), between(of, bounds.without_sessions(), reached)];
+    let texts = |of| [between(of, ALL_BOUNDS, reached), between(of, ALL_BOUNDS.without_sessions(), reached)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

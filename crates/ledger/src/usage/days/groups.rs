@@ -300,17 +300,20 @@ impl From<GroupRow> for EventGroup {
     }
 }
 
+/// Bounds of each kind, for the tests of SQL texts.
+#[cfg(test)]
+pub(super) const ALL_BOUNDS: GroupBounds<'static> = GroupBounds {
+    input_tokens: &[1, 9],
+    requests_per_key: &[9],
+    requests_per_session: &[3],
+    interval_s: &[60],
+    sessions_of_called: true,
+};
+
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    let bounds = GroupBounds {
-        input_tokens: &[1, 9],
-        requests_per_key: &[9],
-        requests_per_session: &[3],
-        interval_s: &[60],
-        sessions_of_called: true,
-    };
     let plain = GroupBounds::default();
-    let texts = |of| [events(of, kind, plain, false), events(of, kind, bounds, true), minutes(of)];
+    let texts = |of| [events(of, kind, plain, false), events(of, kind, ALL_BOUNDS, true), minutes(of)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

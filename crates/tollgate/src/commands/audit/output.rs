@@ -129,7 +129,7 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
 fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent).0;
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
-    format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
+    format!("unusable: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 
 /// Returns every scope of a budget in the report.
@@ -184,7 +184,7 @@ pub(super) fn in_json(
             json!({"reason": reason, "requests": requests, "charged": charged.0, "cost": cost.0})
         }).collect::<Value>(),
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
-        "stranded": stranded.iter().map(lease_in_json).collect::<Value>(),
+        "unusable": stranded.iter().map(lease_in_json).collect::<Value>(),
         "unleased": found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
             json!({"budget": of_what(*cell, ids), "amount": amount})
         }).collect::<Value>(),

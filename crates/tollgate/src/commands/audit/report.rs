@@ -190,7 +190,7 @@ impl ReportComparison {
             "days": {"since": days.first.to_string(), "until": days.last.to_string()},
             "compared_from": self.kept_from.unwrap_or(days.first).to_string(),
             "lines": self.lines,
-            "untold": self.untold,
+            "unreported": self.untold,
             "differences": self.differences.iter().map(one).collect::<Value>(),
         })
     }
