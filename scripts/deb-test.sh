@@ -71,6 +71,9 @@ start
 [ "$(awk '/^Uid:/ {print $2}' "/proc/$node/status")" = "$(inside id -u tollgate)" ] ||
     fail "the node does not run as its user"
 say "$version is installed, and serves as its user"
+# As docs/installation.md has it.
+link=$(as_service tollgate setup-link --config /etc/tollgate/tollgate.yaml)
+[[ $link == *http://127.0.0.1:8787/link#* ]] || fail "tollgate setup-link prints no link of control: $link"
 as_service tollgate users create --email ada@example.com --plan pro >/dev/null
 stop
 
