@@ -5,6 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly RULES=infrastructure/docker/prometheus/rules.yml SCRAPES=infrastructure/docker/prometheus/prometheus.yml
 readonly TESTS=infrastructure/alerts/tests.yml
+# The same PATH as in the Makefile.
+tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools
+export PATH=$tools/bin:$PATH
+command -v promtool >/dev/null || { echo "alerts: promtool is missing: run  scripts/setup.sh packages" >&2; exit 1; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || exec sudo -n --preserve-env=CARGO_TARGET_DIR scripts/deb-test.sh "$@"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/release/tollgate}")
+binary=$(realpath -m "${1:-$target/release/tollgate}")
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 base=$target/packages/debian.tar
 root=$(mktemp -d)

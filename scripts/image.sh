@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || exec sudo -n --preserve-env=CARGO_TARGET_DIR scripts/image.sh "$@"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/release/tollgate}")
+binary=$(realpath -m "${1:-$target/release/tollgate}")
 base=$target/packages/image-base.tar
 readonly NAME=localhost/tollgate:checked
 work=$(mktemp -d)

@@ -5,8 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/debug/tollgate}")
+binary=$(realpath -m "${1:-$target/debug/tollgate}")
 server=${TOLLGATE_TEST_POSTGRES:?run this script with: cargo run -p xtask -- postgres}
+
+[ -x "$binary" ] || { echo "runbook: $binary is missing: run  cargo build --locked --package tollgate" >&2; exit 1; }
 
 page=$PWD/docs/runbook.md
 work=$(mktemp -d)
@@ -32,6 +34,7 @@ for port in 26379 26380 26381 26382; do
     done
     kill -0 $redis 2>/dev/null && break
 done
+kill -0 "$redis" 2>/dev/null || { echo "runbook: Redis did not start: $(tail -n 1 "$work/redis.log")" >&2; exit 1; }
 export REDIS_URL=redis://127.0.0.1:$port
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
     -keyout "$work/tls-key.pem" -out "$work/tls.pem" 2>/dev/null
