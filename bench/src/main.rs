@@ -77,7 +77,7 @@ const EXAMPLES: &str = "Examples:
   make bench ARGS=\"--only hit,compress,members\"       cache, compression, 1,000 members that change
   make bench ARGS=\"--only traces,unsampled\"           what traces add to a request
   make bench ARGS=\"instructions\"                      instructions per request, no times
-  make bench ARGS=\"instructions --only plain\"         those of one row";
+  make bench ARGS=\"instructions --only plain\"         those of one row; with `--traces 0%`, of one with traces";
 
 #[derive(Subcommand)]
 enum BenchCommand {
