@@ -25,8 +25,11 @@ tar -xzf "$archive"
 (exec env -i PATH=/usr/bin:/bin HOME="$work" TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 TOLLGATE_LOG__FORMAT=json \
     tollgate-*/bin/tollgate serve --demo 2>log >/dev/null) &
 node=$!
+tries=0
 until grep -q '"message":"listening"' log; do
-    kill -0 "$node" 2>/dev/null || fail "the demo does not start: $(cat log)"
+    if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+        fail "the demo does not start: $(cat log)"
+    fi
     sleep 0.1
 done
 control=http://$(sed -n 's/.*"message":"listening",.*"control":"\([^"]*\)".*/\1/p' log)

@@ -40,7 +40,7 @@ install_version() { inside dpkg --install "/tmp/tollgate_$1_$(dpkg --print-archi
 
 # As the unit: its user, its variables, its command. Ports are free ones.
 start() {
-    local unit=$root/usr/lib/systemd/system/tollgate.service variables command
+    local unit=$root/usr/lib/systemd/system/tollgate.service variables command tries=0
     variables=$(sed -n 's/^Environment=//p' "$unit")
     command=$(sed -n 's/^ExecStart=//p' "$unit")
     # shellcheck disable=SC2086
@@ -48,7 +48,9 @@ start() {
         env $variables TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 $command 2>"$root/tmp/log" >/dev/null &
     node=$!
     until grep -q '"message":"listening"' "$root/tmp/log"; do
-        kill -0 "$node" 2>/dev/null || fail "the installed node does not start: $(cat "$root/tmp/log")"
+        if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+            fail "the installed node does not start: $(cat "$root/tmp/log")"
+        fi
         sleep 0.1
     done
     control=http://$(sed -n 's/.*"message":"listening",.*"control":"\([^"]*\)".*/\1/p' "$root/tmp/log")

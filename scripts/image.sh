@@ -57,9 +57,11 @@ touch "$work/log"
 # The listeners of the image have fixed ports, which may be in use here.
 (exec env -i "${variables[@]}" TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 \
     chroot --userspec="$user" "$root" "${command[@]}" 2>"$work/log" >/dev/null) &
-node=$!
+node=$! tries=0
 until grep -q '"message":"listening"' "$work/log"; do
-    kill -0 "$node" 2>/dev/null || fail "the image does not start: $(cat "$work/log")"
+    if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+        fail "the image does not start: $(cat "$work/log")"
+    fi
     sleep 0.1
 done
 control=http://$(sed -n 's/.*"message":"listening",.*"control":"\([^"]*\)".*/\1/p' "$work/log")

@@ -55,8 +55,12 @@ YAML
 node=$!
 
 listening() { sed -n 's/.*"message":"listening",.*"'"$1"'":"\([^"]*\)".*/\1/p' "$work/log"; }
+tries=0
 until [ -n "$(listening control)" ]; do
-    kill -0 "$node" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+    if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+        cat "$work/log" >&2
+        exit 1
+    fi
     sleep 0.1
 done
 CONTROL=http://$(listening control)
