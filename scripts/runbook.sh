@@ -75,5 +75,10 @@ awk '
     inside
 ' "$page" >"$work/commands"
 export CONTROL CONFIG=$work/tollgate.yaml LOG=$work/log
-PATH=$(dirname "$binary"):$PATH bash -eu "$work/commands"
+PATH=$(dirname "$binary"):$PATH bash -eu "$work/commands" | tee "$work/output"
+# `metrics` of the page succeeds without a series too, so that of the requests above must be there.
+if ! grep -q '^tollgate_requests_total{.*result="failed"} [1-9]' "$work/output"; then
+    echo "runbook: the commands show none of the requests that failed" >&2
+    exit 1
+fi
 printf '\nrunbook: the commands of %d sections succeeded\n' "$(grep -c '^## Tollgate' "$page")"
