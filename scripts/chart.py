@@ -159,6 +159,11 @@ def check_versions():
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     if (about["version"], about["appVersion"]) != (version, version):
         fail(f"Chart.yaml has the versions {about['version']} and {about['appVersion']}: set both to {version}, that of Cargo.toml")
+    if about["kubeVersion"] != f">={VERSIONS[0]}.0-0":
+        fail(f"Chart.yaml requires Kubernetes {about['kubeVersion']}, the oldest checked schemas are of {VERSIONS[0]}")
+    claim = f"schemas of Kubernetes {' and '.join(VERSIONS)}"
+    if claim not in PAGE.read_text():
+        fail(f"{PAGE.relative_to(ROOT)} does not say which versions are checked: write \"{claim}\"")
 
 
 def check_page(text):
