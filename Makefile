@@ -176,7 +176,7 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "alerts" scripts/alerts.sh
 	@scripts/step "linters" scripts/lint.sh
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
-	@scripts/step "release build" scripts/anywhere.sh cargo build --locked --release --package tollgate
+	@scripts/step "release build" scripts/anywhere.sh cargo build --locked --release --package tollgate --package api
 	@scripts/step "unit" scripts/unit.sh
 	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
 	@scripts/step "demo of the archive" scripts/archive-test.sh

@@ -4,12 +4,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly RULES=infrastructure/docker/prometheus/rules.yml SCRAPES=infrastructure/docker/prometheus/prometheus.yml
-readonly TESTS=infrastructure/alerts/tests.yml
+readonly TESTS=infrastructure/alerts/tests.yml KUBERNETES=docs/kubernetes.md
+# The same PATH as in the Makefile.
+tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools
+export PATH=$tools/bin:$PATH
+command -v promtool >/dev/null || { echo "alerts: promtool is missing: run  scripts/setup.sh packages" >&2; exit 1; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The tests name the rules by a path relative to their own folder.
 cp "$RULES" "$TESTS" "$work"
+# The jobs of the page are a part of the file of Prometheus. Debian's promtool does not know the discovery in Kubernetes.
+awk '/^```yaml$/ {inside = 1; next} /^```$/ {inside = 0} inside && !/ kubernetes_sd_configs:/' "$KUBERNETES" >"$work/kubernetes.yml"
+promtool check config --syntax-only "$SCRAPES" "$work/kubernetes.yml"
 promtool check rules "$RULES"
 promtool test rules "$work/tests.yml"
 
@@ -19,7 +26,7 @@ awk '
     /^ *- job_name:/ { check(); jobs++; name = $3; honors = 0 }
     /^ *honor_labels: true/ { honors = 1 }
     END { check(); if (!jobs) lacking = " each"; if (lacking) print "alerts: jobs without honor_labels: true:" lacking; exit lacking != "" }
-' "$SCRAPES" >&2 || exit 1
+' "$SCRAPES" "$work/kubernetes.yml" >&2 || exit 1
 
 # A test that expects nothing would pass too.
 sed -n "s/^ *- alert: //p" "$RULES" | while read -r alert; do

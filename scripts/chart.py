@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "infrastructure/helm/tollgate"
 VALUES = ROOT / "infrastructure/helm/values"
 MANIFESTS = ROOT / "infrastructure/kubernetes"
+PAGE = ROOT / "docs/kubernetes.md"
+# The values with which the page installs Tollgate.
+INSTALLED = "production"
 # The oldest and the newest version of Kubernetes whose schemas are checked.
 VERSIONS = ["1.27", "1.37"]
 HEADER = """# Rendered from infrastructure/helm/tollgate with the values of {values} by scripts/chart.py --write.
@@ -41,6 +44,13 @@ CONTRADICTIONS = [
     ("a key of the chart in config", "single-node", {"config.listen": "0.0.0.0:1"}, "/config/listen"),
     ("a secret in config", "single-node", {"config.store": {"url": "postgres://a:b@c/d"}}, "/config/store/url"),
     ("an unknown key", "single-node", {"replica": 2}, "replica"),
+    ("production with a removed TLS", "production", {"tls.secretName": None}, "/tls"),
+    ("production with a removed plaintext", "digitalocean-singapore", {"plaintext": None}, "plaintext"),
+    ("two replicas with a removed store", "single-node", {"replicas": 2, "secrets.name": "a", "store.urlSecret.name": None}, "/store/urlSecret"),
+    ("more nodes at least than at most", "digitalocean-singapore", {"autoscaling.minReplicas": 7}, "autoscaling.minReplicas"),
+    ("a budget that keeps machines from being drained", "production", {"podDisruptionBudget.maxUnavailable": 0}, "/podDisruptionBudget/maxUnavailable"),
+    ("a policy that would allow all ports", "production", {"networkPolicy.egressPorts": []}, "/networkPolicy/egressPorts"),
+    ("a volume with a name of the chart", "production", {"volumes": [{"name": "data"}]}, "/volumes/0/name"),
 ]
 
 
@@ -142,8 +152,46 @@ def serve(name, command, environment, container):
             node.wait(timeout=60)
 
 
+def check_versions():
+    """The chart has the version of Tollgate, whose image it starts."""
+    lines = (ROOT / "Cargo.toml").read_text().split("[workspace.package]", 1)[1].splitlines()
+    version = next(line.split('"')[1] for line in lines if line.startswith("version = "))
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    if (about["version"], about["appVersion"]) != (version, version):
+        fail(f"Chart.yaml has the versions {about['version']} and {about['appVersion']}: set both to {version}, that of Cargo.toml")
+    if about["kubeVersion"] != f">={VERSIONS[0]}.0-0":
+        fail(f"Chart.yaml requires Kubernetes {about['kubeVersion']}, the oldest checked schemas are of {VERSIONS[0]}")
+    claim = f"schemas of Kubernetes {' and '.join(VERSIONS)}"
+    if claim not in PAGE.read_text():
+        fail(f"{PAGE.relative_to(ROOT)} does not say which versions are checked: write \"{claim}\"")
+
+
+def check_page(text):
+    """The page creates each Secret that the manifests name, with its keys."""
+    objects = {document["kind"]: document for document in yaml.safe_load_all(text)}
+    pod = objects["StatefulSet"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    volumes = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    secrets = {name: set() for name in volumes.values()}
+    for source in container["envFrom"]:
+        secrets.setdefault(source["secretRef"]["name"], set())
+    for variable in container["env"]:
+        if "valueFrom" in variable:
+            reference = variable["valueFrom"]["secretKeyRef"]
+            secrets.setdefault(reference["name"], set()).add(reference["key"])
+        elif variable["value"].startswith("file:/secrets/"):
+            secrets[volumes["secrets"]].add(variable["value"].removeprefix("file:/secrets/"))
+    commands = PAGE.read_text().replace("\\\n", " ").splitlines()
+    for name, keys in secrets.items():
+        command = next((line for line in commands if any(f" secret {kind} {name} " in line for kind in ["generic", "tls"])), "")
+        missing = sorted(key for key in keys if f"--from-literal={key}=" not in command)
+        if not command or missing:
+            fail(f"{PAGE.relative_to(ROOT)} lacks the command that creates the Secret {name} of {INSTALLED}, with {', '.join(missing) or 'any keys'}")
+    print(f"chart: {PAGE.name} creates {len(secrets)} Secrets")
+
+
 def refused(name, changes):
-    """The message with which the schema refuses changed values."""
+    """The message with which the schema, or a template that compares two values, refuses changed values."""
     values = copy.deepcopy(values_of(name))
     for path, value in changes.items():
         *folders, last = path.split(".")
@@ -154,6 +202,7 @@ def refused(name, changes):
     try:
         with Chart.load(CHART) as chart:
             chart.validate_schema(values)
+            chart.render(values, name="tollgate", namespace="tollgate")
     except helm_python.HelmError as error:
         return str(error)
     return None
@@ -169,6 +218,7 @@ def main(arguments):
     if arguments and not binary:
         fail("usage: chart.py [--write | --binary FILE]")
     print(f"chart: Helm {helm_python.helm_sdk_version()}, schemas of Kubernetes {' and '.join(VERSIONS)}")
+    check_versions()
     for name in names():
         report = helm_python.lint(CHART, values_of(name))
         # 1 is a suggestion, such as an icon.
@@ -179,12 +229,14 @@ def main(arguments):
         if not path.exists() or path.read_text() != text:
             fail(f"{path.relative_to(ROOT)} is out of date: run scripts/chart.py --write")
         print(f"chart: {name}: {', '.join(check_objects(name, text))}")
+        if name == INSTALLED:
+            check_page(text)
         if binary:
             run(binary, name, text)
     for what, name, changes, key in CONTRADICTIONS:
         message = refused(name, changes)
         if message is None or key not in message:
-            fail(f"{what}: the schema does not refuse it with {key}: {message}")
+            fail(f"{what}: the chart does not refuse it with {key}: {message}")
         print(f"chart: {what} is refused: {' '.join(message.split())}")
 
 

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || exec sudo -n --preserve-env=CARGO_TARGET_DIR scripts/deb-test.sh "$@"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/release/tollgate}")
+binary=$(realpath -m "${1:-$target/release/tollgate}")
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 base=$target/packages/debian.tar
 root=$(mktemp -d)
@@ -40,7 +40,7 @@ install_version() { inside dpkg --install "/tmp/tollgate_$1_$(dpkg --print-archi
 
 # As the unit: its user, its variables, its command. Ports are free ones.
 start() {
-    local unit=$root/usr/lib/systemd/system/tollgate.service variables command
+    local unit=$root/usr/lib/systemd/system/tollgate.service variables command tries=0
     variables=$(sed -n 's/^Environment=//p' "$unit")
     command=$(sed -n 's/^ExecStart=//p' "$unit")
     # shellcheck disable=SC2086
@@ -48,7 +48,9 @@ start() {
         env $variables TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 $command 2>"$root/tmp/log" >/dev/null &
     node=$!
     until grep -q '"message":"listening"' "$root/tmp/log"; do
-        kill -0 "$node" 2>/dev/null || fail "the installed node does not start: $(cat "$root/tmp/log")"
+        if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+            fail "the installed node does not start: $(cat "$root/tmp/log")"
+        fi
         sleep 0.1
     done
     control=http://$(sed -n 's/.*"message":"listening",.*"control":"\([^"]*\)".*/\1/p' "$root/tmp/log")
@@ -71,6 +73,9 @@ start
 [ "$(awk '/^Uid:/ {print $2}' "/proc/$node/status")" = "$(inside id -u tollgate)" ] ||
     fail "the node does not run as its user"
 say "$version is installed, and serves as its user"
+# As docs/installation.md has it.
+link=$(as_service tollgate setup-link --config /etc/tollgate/tollgate.yaml)
+[[ $link == *http://127.0.0.1:8787/link#* ]] || fail "tollgate setup-link prints no link of control: $link"
 as_service tollgate users create --email ada@example.com --plan pro >/dev/null
 stop
 

@@ -3,12 +3,12 @@
 # user, with its variables and its command. Its base is a minimal Debian with the libraries of the distroless image, because a
 # registry may be out of reach. Prints the size. Needs root, for chroot.
 #
-#   scripts/image.sh [BINARY]   the binary; target/release/tollgate without it
+#   scripts/image.sh [BINARY]   the binary, beside which `api` is; target/release/tollgate without it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || exec sudo -n --preserve-env=CARGO_TARGET_DIR scripts/image.sh "$@"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/release/tollgate}")
+binary=$(realpath -m "${1:-$target/release/tollgate}")
 base=$target/packages/image-base.tar
 readonly NAME=localhost/tollgate:checked
 work=$(mktemp -d)
@@ -26,14 +26,19 @@ fail() {
     exit 1
 }
 
+for program in "$binary" "${binary%/*}/api"; do
+    [ -x "$program" ] || fail "$program is missing: run  cargo build --locked --release --package tollgate --package api"
+done
+
 mkdir -p "$target/packages" "$work/context/target/release" "$work/context/empty"
 [ -s "$base" ] || mmdebstrap --quiet --variant=extract --include=libc6,libgcc-s1,ca-certificates,tzdata,base-files bookworm "$base"
 cp "$base" "$work/context/base.tar"
 install -m 755 "$binary" "$work/context/target/release/tollgate"
+install -m 755 "${binary%/*}/api" "$work/context/target/release/api"
 # The last stage on the other base: what it copies from the stage `build` is in the context.
 {
     printf 'FROM scratch\nADD base.tar /\n'
-    sed '1,/^FROM .* AS runtime$/d' Dockerfile | sed -e 's|--from=build ||' -e 's|/src/target/release|target/release|' -e 's|65532:65532 /empty|65532:65532 empty|'
+    sed '1,/^FROM .* AS runtime$/d' Dockerfile | sed -e 's|--from=build ||' -e 's|/src/target/release|target/release|g' -e 's|65532:65532 /empty|65532:65532 empty|'
 } >"$work/context/Dockerfile"
 buildah "${storage[@]}" build --quiet --tag "$NAME" "$work/context" >/dev/null
 container=$(buildah "${storage[@]}" from "$NAME")
@@ -47,13 +52,16 @@ mapfile -t variables < <(config '{{range .OCIv1.Config.Env}}{{println .}}{{end}}
 mapfile -t command < <(config '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}{{range .OCIv1.Config.Cmd}}{{println .}}{{end}}' | sed '/^$/d')
 mknod -m 666 "$root/dev/null" c 1 3 2>/dev/null || true
 mknod -m 666 "$root/dev/urandom" c 1 9 2>/dev/null || true
+chroot --userspec="$user" "$root" /usr/local/bin/api --help >/dev/null || fail "the image has no \`api\` that starts"
 touch "$work/log"
 # The listeners of the image have fixed ports, which may be in use here.
 (exec env -i "${variables[@]}" TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 \
     chroot --userspec="$user" "$root" "${command[@]}" 2>"$work/log" >/dev/null) &
-node=$!
+node=$! tries=0
 until grep -q '"message":"listening"' "$work/log"; do
-    kill -0 "$node" 2>/dev/null || fail "the image does not start: $(cat "$work/log")"
+    if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+        fail "the image does not start: $(cat "$work/log")"
+    fi
     sleep 0.1
 done
 control=http://$(sed -n 's/.*"message":"listening",.*"control":"\([^"]*\)".*/\1/p' "$work/log")

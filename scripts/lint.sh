@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools/python-packages/bin
+for tool in "$bin/hadolint" "$bin/actionlint" "$bin/zizmor" shellcheck; do
+    command -v "$tool" >/dev/null || { echo "lint: ${tool##*/} is missing: run  scripts/setup.sh packages" >&2; exit 1; }
+done
 
 "$bin/hadolint" Dockerfile
 "$bin/actionlint" .github/workflows/*.yml

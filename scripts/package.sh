@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/release/tollgate}")
+binary=$(realpath -m "${1:-$target/release/tollgate}")
 version=${VERSION:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 # Lists are sorted alike in each language.
@@ -18,6 +18,7 @@ out=$target/packages
 # The oldest glibc on which the packages run: August 2021, as in Ubuntu 22.04, Debian 12 and RHEL 9.
 readonly GLIBC=2.34
 
+[ -x "$binary" ] || { echo "package: $binary is missing: run  cargo build --locked --release --package tollgate" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022

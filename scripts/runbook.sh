@@ -5,8 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-binary=$(realpath "${1:-$target/debug/tollgate}")
+binary=$(realpath -m "${1:-$target/debug/tollgate}")
 server=${TOLLGATE_TEST_POSTGRES:?run this script with: cargo run -p xtask -- postgres}
+
+[ -x "$binary" ] || { echo "runbook: $binary is missing: run  cargo build --locked --package tollgate" >&2; exit 1; }
 
 page=$PWD/docs/runbook.md
 work=$(mktemp -d)
@@ -32,6 +34,7 @@ for port in 26379 26380 26381 26382; do
     done
     kill -0 $redis 2>/dev/null && break
 done
+kill -0 "$redis" 2>/dev/null || { echo "runbook: Redis did not start: $(tail -n 1 "$work/redis.log")" >&2; exit 1; }
 export REDIS_URL=redis://127.0.0.1:$port
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
     -keyout "$work/tls-key.pem" -out "$work/tls.pem" 2>/dev/null
@@ -52,8 +55,12 @@ YAML
 node=$!
 
 listening() { sed -n 's/.*"message":"listening",.*"'"$1"'":"\([^"]*\)".*/\1/p' "$work/log"; }
+tries=0
 until [ -n "$(listening control)" ]; do
-    kill -0 "$node" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+    if ! kill -0 "$node" 2>/dev/null || ((++tries > 600)); then
+        cat "$work/log" >&2
+        exit 1
+    fi
     sleep 0.1
 done
 CONTROL=http://$(listening control)
@@ -68,5 +75,10 @@ awk '
     inside
 ' "$page" >"$work/commands"
 export CONTROL CONFIG=$work/tollgate.yaml LOG=$work/log
-PATH=$(dirname "$binary"):$PATH bash -eu "$work/commands"
+PATH=$(dirname "$binary"):$PATH bash -eu "$work/commands" | tee "$work/output"
+# `metrics` of the page succeeds without a series too, so that of the requests above must be there.
+if ! grep -q '^tollgate_requests_total{.*result="failed"} [1-9]' "$work/output"; then
+    echo "runbook: the commands show none of the requests that failed" >&2
+    exit 1
+fi
 printf '\nrunbook: the commands of %d sections succeeded\n' "$(grep -c '^## Tollgate' "$page")"

@@ -6,7 +6,7 @@
 #   setup.sh pages      those of dashboard, and Chromium
 #   setup.sh release    those of build, and git, PostgreSQL, llvm-profdata
 #   setup.sh check      those of build, and rustfmt, clippy, git
-#   setup.sh audit      those of build, and cargo-deny
+#   setup.sh audit      those of build, and cargo-deny, Node 22 or later with npm
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, NATS, OpenSMTPD, shellcheck,
 #                       Python 3.11 or later, the official clients, curl, h2load, a client in Go, qpdf, pdftotext
 #   setup.sh packages   those of build, and promtool, mmdebstrap, buildah, systemd-analyze, openssl, PostgreSQL, Redis, and Python packages:
@@ -401,7 +401,10 @@ check)
     components
     git_here
     ;;
-audit) deny_here ;;
+audit)
+    deny_here
+    node_here
+    ;;
 packages) packaging ;;
 wheel) environment wheel ;;
 python)

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly UNIT=infrastructure/systemd/tollgate.service EXPOSURE_MAX=2.0
+command -v systemd-analyze >/dev/null || { echo "unit: systemd-analyze is missing: run  scripts/setup.sh packages" >&2; exit 1; }
 
 # The command of the unit is not installed here, so it is replaced by one that is.
 work=$(mktemp -d)

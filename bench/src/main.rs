@@ -75,8 +75,9 @@ const EXAMPLES: &str = "Examples:
   make bench ARGS=\"--only jwt,cold\"                   access tokens
   make bench ARGS=\"--only latency --rate 5000\"        added latency, CPU and memory at 5,000 requests/s
   make bench ARGS=\"--only hit,compress,members\"       cache, compression, 1,000 members that change
+  make bench ARGS=\"--only traces,unsampled\"           what traces add to a request
   make bench ARGS=\"instructions\"                      instructions per request, no times
-  make bench ARGS=\"instructions --only plain\"         those of one row";
+  make bench ARGS=\"instructions --only plain\"         those of one row; with `--traces 0%`, of one with traces";
 
 #[derive(Subcommand)]
 enum BenchCommand {

@@ -49,6 +49,11 @@ pub enum Note {
         /// The name of the variable.
         variable: String,
     },
+    /// A variable of OpenTelemetry names a protocol with which Tollgate sends no traces.
+    OtherProtocol {
+        /// The name of the variable.
+        variable: &'static str,
+    },
     /// A variable is named like a setting, but no such key exists.
     UnknownVariable {
         /// The name of the variable.
@@ -166,6 +171,9 @@ impl fmt::Display for Note {
             Self::StoreFromEnvironment { variable } => {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }
+            Self::OtherProtocol { variable } => {
+                write!(f, "{variable} has no effect: traces are sent with http/protobuf, whose port is usually 4318")
+            }
             Self::UnknownVariable { variable, near } => {
                 write!(f, "{variable} is set but matches no setting")?;
                 near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
@@ -205,11 +213,14 @@ impl fmt::Display for Note {
                     "prices of provider {provider} begin on {from}, {before}: {models}; set the prices of today beside them"
                 )
             }
-            Self::PricesEnd { provider, until, over, models } => {
-                let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
-                write!(f, "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: ")?;
-                write!(f, "{}; set later prices in `prices` or in a `prices_file`", models.join(", "))
-            }
+            Self::PricesEnd { provider, until, over, models } => write_end(f, provider, *until, *over, models),
         }
     }
+}
+
+/// Writes that the prices of a provider end.
+fn write_end(f: &mut fmt::Formatter<'_>, provider: &str, until: Day, over: bool, models: &[String]) -> fmt::Result {
+    let (ended, is) = if over { ("ended", "is") } else { ("end", "will be") };
+    write!(f, "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: ")?;
+    write!(f, "{}; set later prices in `prices` or in a `prices_file`", models.join(", "))
 }

@@ -38,7 +38,9 @@ pub(crate) fn lay(reader: &SettingsReader<'_>, root: &mut YamlNode, environment:
     let watched = (!reader.is_of_api()).then_some("store.url");
     let overruling = NAMES.lay(reader, root, environment, watched);
     notes.extend(overruling.into_iter().map(|variable| Note::StoreFromEnvironment { variable }));
-    for (path, value) in opentelemetry::settings(reader, root, environment) {
+    let settings = opentelemetry::settings(reader, root, environment);
+    notes.extend(opentelemetry::note(&settings, environment));
+    for (path, value) in settings {
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         root.set(&path, value.at, value);
     }

@@ -141,8 +141,65 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
+    use crate::messages::PartialSuccess;
+
+    /// The result of spans to which the receiver responds with these bytes, before it closes the connection.
+    async fn result(response: &[u8]) -> Result<u64, TraceExportError> {
+        let (host, authority, path) = ("h".to_owned(), "h:4318".to_owned(), "/v1/traces".to_owned());
+        let to = OtlpReceiver { is_https: false, host, port: 4_318, authority, path, headers: Vec::new() };
+        let (ours, mut theirs) = duplex(RESPONSE_BYTES_MAX);
+        let responds = async move {
+            let read = theirs.read(&mut [0; 1_024]).await;
+            // The client does not read a long response to its end.
+            let written = theirs.write_all(response).await;
+            (read, written)
+        };
+        let sends = exchange(&to, TokioIo::new(ours), Bytes::from_static(b"spans"), Timestamp(0));
+        tokio::join!(sends, responds).0
+    }
+
+    #[tokio::test]
+    async fn a_response_says_whether_the_spans_are_sent_again() {
+        let (ok, text) = ("HTTP/1.1 200 OK\r\n", "x".repeat(10 << 20));
+        let long = |head: &str| format!("{head}content-length: {}\r\n\r\n{text}", text.len());
+        assert_eq!(result(long(ok).as_bytes()).await.unwrap(), 0);
+        assert_eq!(result(format!("{ok}content-length: 0\r\n\r\n").as_bytes()).await.unwrap(), 0);
+        let rejected = PartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() };
+        let body = ExportTraceServiceResponse { partial_success: Some(rejected) }.encode_to_vec();
+        let head = format!("{ok}content-length: {}\r\n\r\n", body.len());
+        assert_eq!(result(&[head.as_bytes(), &body].concat()).await.unwrap(), 3);
+
+        let seconds = |wait: u64| Some(Duration::from_secs(wait));
+        for (head, is_temporary, retry_after) in [
+            ("429 Busy\r\nretry-after: 7", true, seconds(7)),
+            ("429 Busy\r\nretry-after: soon", true, None),
+            ("503 Later\r\nretry-after: 86400", true, seconds(300)),
+            ("502 Bad", true, None),
+            ("504 Late", true, None),
+            ("307 Elsewhere\r\nlocation: http://elsewhere.example/", false, None),
+            ("400 Bad", false, None),
+            ("401 Who", false, None),
+            ("500 No", false, None),
+        ] {
+            for response in [format!("HTTP/1.1 {head}\r\n\r\n"), long(&format!("HTTP/1.1 {head}\r\n"))] {
+                let error = result(response.as_bytes()).await.unwrap_err();
+                assert_eq!((error.is_temporary(), error.retry_after()), (is_temporary, retry_after), "{head}: {error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_without_http_1_is_told_from_its_port() {
+        let endless = format!("HTTP/1.1 200 OK\r\nx-long: {}", "x".repeat(10 << 20));
+        // The first frame of HTTP/2, no response, and a head without an end.
+        for response in [&b"\0\0\0\x04\0\0\0\0\0"[..], b"", endless.as_bytes()] {
+            let error = result(response).await.unwrap_err();
+            assert!(error.is_temporary() && error.to_string().contains("4318"), "{error}");
+        }
+    }
 
     #[test]
     fn a_receiver_may_ask_for_a_bounded_pause() {

@@ -12,7 +12,10 @@ pub enum TraceExportError {
     #[error(transparent)]
     Outbound(#[from] OutboundError),
     /// The receiver closed the connection, or does not speak HTTP/1.1.
-    #[error("the receiver of traces did not respond over HTTP/1.1")]
+    #[error(
+        "the receiver of traces did not respond over HTTP/1.1: check the port in `traces.otlp`, which is usually 4318 (4317 is \
+         that of gRPC)"
+    )]
     Http(#[source] hyper::Error),
     /// A configured value is not valid in a request.
     #[error("the request to the receiver of traces is invalid")]

@@ -8,6 +8,8 @@ use crate::snapshot::Traces;
 
 /// The path of the receiver below its base URL (OTLP 1.9, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";
+/// The variable whose path is that of the receiver (OpenTelemetry, "Endpoint URLs for OTLP/HTTP").
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 /// Returns the export of traces; `None` if no receiver is configured.
 pub(super) fn traces(reader: &SettingsReader<'_>, input: &TracesInput) -> Option<Traces> {
@@ -16,7 +18,9 @@ pub(super) fn traces(reader: &SettingsReader<'_>, input: &TracesInput) -> Option
         Some(at) => link_local::checked(reader, &otlp.value, false, (at, "traces.otlp"))?,
         None => otlp.value.clone(),
     };
-    if !receiver.path.ends_with(PATH) {
+    let variable = otlp.at().and_then(|at| reader.variable_at(at));
+    let is_endpoint = !receiver.path.is_empty() && variable.is_some_and(|variable| variable.name == ENDPOINT);
+    if !receiver.path.ends_with(PATH) && !is_endpoint {
         receiver.path.push_str(PATH);
     }
     Some(Traces {

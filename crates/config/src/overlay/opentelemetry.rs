@@ -7,9 +7,16 @@ use settings::error::{Code, Problem};
 use settings::section::SettingsReader;
 use settings::yaml::{Kind, YamlKey, YamlNode};
 
+use crate::note::Note;
+
 /// The variables of a receiver of all signals, and those of traces, which come first.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+/// The protocol of the exporter.
+const PROTOCOL: &str = "http/protobuf";
+/// The key that has the address of the receiver.
+const OTLP: &[&str] = &["traces", "otlp"];
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
@@ -32,18 +39,14 @@ pub(super) fn settings(
     if root.find("traces.otlp").is_some_and(|node| !matches!(node.kind, Kind::Null)) {
         return settings;
     }
-    let set_of = |names: [&'static str; 2]| {
-        let mut set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?.trim())));
-        set.find(|(_, value)| !value.is_empty())
-    };
-    let Some((name, endpoint)) = set_of(ENDPOINTS) else { return settings };
+    let Some((name, endpoint)) = set_of(ENDPOINTS, environment) else { return settings };
     let Some(variable) = environment.variable(name) else { return settings };
     let at = reader.at_variable(variable, true);
-    settings.push((&["traces", "otlp"], YamlNode { at, kind: Kind::Scalar(endpoint.to_owned()) }));
+    settings.push((OTLP, YamlNode { at, kind: Kind::Scalar(endpoint.to_owned()) }));
     if root.find("traces.headers").is_some() {
         return settings;
     }
-    let Some((name, headers)) = set_of(HEADERS) else { return settings };
+    let Some((name, headers)) = set_of(HEADERS, environment) else { return settings };
     let Some(variable) = environment.variable(name) else { return settings };
     let at = reader.at_variable(variable, true);
     let Some(headers) = pairs(headers) else {
@@ -55,6 +58,19 @@ pub(super) fn settings(
     let headers = headers.into_iter().map(entry).collect();
     settings.push((&["traces", "headers"], YamlNode { at, kind: Kind::Map(headers) }));
     settings
+}
+
+/// Returns a note if the variables set a receiver of another protocol. It may accept this one too, so it is no error.
+pub(super) fn note(settings: &[(&[&str], YamlNode)], environment: &Environment) -> Option<Note> {
+    let has_receiver = settings.iter().any(|(path, _)| *path == OTLP);
+    let (variable, protocol) = set_of(PROTOCOLS, environment).filter(|_| has_receiver)?;
+    (protocol != PROTOCOL).then_some(Note::OtherProtocol { variable })
+}
+
+/// Returns the first of the variables that is set, with its value.
+fn set_of<'a>(names: [&'static str; 2], environment: &'a Environment) -> Option<(&'static str, &'a str)> {
+    let mut set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?.trim())));
+    set.find(|(_, value)| !value.is_empty())
 }
 
 /// Returns the names and values of a list `NAME=VALUE,…` as W3C Baggage has it, without properties.
@@ -95,6 +111,10 @@ mod tests {
         assert_eq!(receiver("", &[all]).as_deref(), Some("http://a:4318/v1/traces"));
         assert_eq!(receiver("", &[all, of_traces]).as_deref(), Some("http://b/v1/traces"));
         assert_eq!(receiver(file, &[all, of_traces]).as_deref(), Some("https://c/x/v1/traces"));
+        // Only the variable of traces has the whole path, if it has one.
+        assert_eq!(receiver("", &[(ENDPOINTS[0], "http://b:4318")]).as_deref(), Some("http://b:4318/v1/traces"));
+        assert_eq!(receiver("", &[(ENDPOINTS[0], "http://b/v2/otlp")]).as_deref(), Some("http://b/v2/otlp"));
+        assert_eq!(receiver("", &[(ENDPOINTS[1], "http://b/v2/otlp")]).as_deref(), Some("http://b/v2/otlp/v1/traces"));
         let own = ("TOLLGATE_TRACES__OTLP", "http://d");
         assert_eq!(receiver(file, &[all, own]).as_deref(), Some("http://d/v1/traces"));
         assert_eq!(receiver("", &[all, (DISABLED, "true")]), None);
@@ -116,6 +136,24 @@ mod tests {
         assert!(traces("", &[name]).unwrap().is_none(), "the name exports nothing");
         let error = traces(file, &[(SERVICE, "a\nb")]).unwrap_err();
         assert!(error.contains(SERVICE) && error.contains("control characters"), "{error}");
+    }
+
+    #[test]
+    fn another_protocol_of_the_receiver_is_noted() {
+        let noted = |source: &str, variables: &[(&str, &str)]| {
+            let environment = Environment::of(variables.iter().copied());
+            let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+            let notes = load_text("t.yaml", source, sources).unwrap().notes;
+            notes.into_iter().find(|note| matches!(note, Note::OtherProtocol { .. })).map(|note| note.to_string())
+        };
+        let (endpoint, all) = (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317"), (PROTOCOLS[1], "grpc"));
+        let note = noted("", &[endpoint, all]).unwrap();
+        assert!(note.starts_with(PROTOCOLS[1]) && note.contains("4318"), "{note}");
+        assert!(noted("", &[endpoint, (PROTOCOLS[0], "http/json"), all]).unwrap().starts_with(PROTOCOLS[0]));
+        for silent in [&[endpoint][..], &[all], &[endpoint, all, (PROTOCOLS[0], "http/protobuf")]] {
+            assert_eq!(noted("", silent), None, "{silent:?}");
+        }
+        assert_eq!(noted("traces: {otlp: 'https://c'}", &[endpoint, all]), None, "the file names the receiver");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::*;
@@ -156,6 +156,21 @@ fn a_call_of_a_model_has_the_attributes_of_genai() {
     ] {
         assert_eq!(attributes.get(key).map(String::as_str), Some(value), "{key}");
     }
+}
+
+/// The page writes the first of them in full, as `tollgate.route`, and the last part of the others, as `.code`.
+#[test]
+fn the_page_names_the_attributes_of_tollgate() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/traces.md")).unwrap();
+    let sentence = page.lines().find(|line| line.contains("`tollgate.")).unwrap();
+    let words = sentence.split('`').skip(1).step_by(2);
+    let listed = words.filter_map(|word| word.strip_prefix("tollgate").unwrap_or(word).strip_prefix('.'));
+    let call = TracedCall { cost_nano_usd: Some(1), ..TracedCall::default() };
+    let called = TracedAttempt { call: Some(Box::new(call)), ..attempt(4, Some(200), None) };
+    let spans = received(TracedRequest { code: Some("internal"), attempts: vec![called], ..traced() });
+    let attributes: Vec<_> = spans.iter().flat_map(|span| shown(&span.attributes).into_keys()).collect();
+    let own = attributes.iter().filter_map(|key| key.strip_prefix("tollgate."));
+    assert_eq!(listed.collect::<BTreeSet<_>>(), own.collect::<BTreeSet<_>>(), "{sentence}");
 }
 
 #[test]

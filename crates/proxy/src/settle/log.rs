@@ -174,22 +174,33 @@ mod tests {
     const FIELDS: &[(&str, &str)] = with_fields!(meanings, account, summary);
     /// Writes the list instead of comparing it.
     const UPDATE: &str = "UPDATE_LOG_DOCS";
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/logs.md");
     const BEGIN: &str = "<!-- begin: fields -->\n";
     const END: &str = "<!-- end: fields -->\n";
 
     #[test]
     fn the_document_lists_the_fields_of_a_line() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/logs.md");
-        let document = std::fs::read_to_string(path).unwrap();
+        let document = std::fs::read_to_string(PAGE).unwrap();
         let (head, rest) = document.split_once(BEGIN).unwrap();
         let (_, tail) = rest.split_once(END).unwrap();
         let list: String = FIELDS.iter().map(|(name, meaning)| format!("- `{name}`: {meaning}\n")).collect();
         let expected = format!("{head}{BEGIN}{list}{END}{tail}");
         if std::env::var_os(UPDATE).is_some() {
-            std::fs::write(path, expected).unwrap();
+            std::fs::write(PAGE, expected).unwrap();
         } else {
             assert!(document == expected, "run {UPDATE}=1 cargo test --workspace --lib the_document_lists");
         }
+    }
+
+    #[test]
+    fn the_line_in_the_document_has_the_fields_in_their_order() {
+        const OF_EACH_LINE: [&str; 4] = ["timestamp", "level", "message", "target"];
+        let document = std::fs::read_to_string(PAGE).unwrap();
+        let line = document.lines().find_map(|line| line.strip_prefix("{\"")).unwrap();
+        let keys = line.split(",\"").map(|field| field.split_once('"').unwrap().0);
+        let keys = keys.filter(|key| !OF_EACH_LINE.contains(key));
+        let places: Vec<_> = keys.map(|key| FIELDS.iter().position(|(name, _)| *name == key)).collect();
+        assert!(places.len() > 9 && places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} of {line}");
     }
 
     #[test]

@@ -115,8 +115,10 @@ impl Query {
             (_, false) => legend.join(" "),
         };
         let is_range = self.computes == Computation::Increase;
+        // Grafana shows the exemplars of a histogram that has some.
         let target = json!({
             "refId": letter, "expr": self.expression(), "legendFormat": legend, "instant": is_range, "range": !is_range,
+            "exemplar": metric.is_histogram(),
         });
         Ok((target, format!("`{name}`: {}", metric.meaning)))
     }
