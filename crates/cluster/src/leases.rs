@@ -65,9 +65,9 @@ pub struct LeaseStats {
     /// Waiting requests that were refused because the budget's state is unknown.
     pub withheld: AtomicU64,
     /// Leases with unspent amounts on nodes that do not respond.
-    pub stranded: AtomicU64,
+    pub unusable: AtomicU64,
     /// Unspent amounts of those leases: credits, tokens, nano-USD.
-    pub stranded_left: [AtomicU64; 3],
+    pub unusable_left: [AtomicU64; 3],
 }
 
 /// Configuration and inputs of the lease loop.
@@ -88,10 +88,10 @@ pub struct LeaseLoopOptions {
 }
 
 impl LeaseStats {
-    fn note(&self, stranded: &UnreturnedLeases) {
-        self.stranded.store(stranded.leases, Ordering::Relaxed);
-        for (left, measure) in self.stranded_left.iter().zip(Measure::ALL) {
-            left.store(stranded.left.of(measure).0, Ordering::Relaxed);
+    fn note(&self, unusable: &UnreturnedLeases) {
+        self.unusable.store(unusable.leases, Ordering::Relaxed);
+        for (left, measure) in self.unusable_left.iter().zip(Measure::ALL) {
+            left.store(unusable.left.of(measure).0, Ordering::Relaxed);
         }
     }
 }
@@ -102,7 +102,7 @@ type Looking = Pin<Box<dyn Future<Output = LeftoverLeases> + Send>>;
 /// Leases that earlier runs left behind, as far as the database responded in time.
 struct LeftoverLeases {
     unreported: Vec<UnreportedLease>,
-    stranded: Option<UnreturnedLeases>,
+    unusable: Option<UnreturnedLeases>,
 }
 
 /// A run lasts from one response of the lease server to the next; it ends earlier after a check for leases left behind.
@@ -155,7 +155,7 @@ impl Job for Leases {
         };
         if !ended {
             tracing::warn!(
-                "leases of this node are stranded until it starts again, their period ends, or `tollgate leases reclaim` \
+                "leases of this node are unusable until it starts again, their period ends, or `tollgate leases reclaim` \
                  ends them"
             );
         }
@@ -281,10 +281,10 @@ impl LeaseLoop {
         })
     }
 
-    fn keep(&mut self, LeftoverLeases { unreported, stranded }: LeftoverLeases) {
+    fn keep(&mut self, LeftoverLeases { unreported, unusable }: LeftoverLeases) {
         self.looked = Some((self.now(), if unreported.len() < CLOSED_MAX { KEEPING } else { KEEPING_ON }));
-        if let Some(stranded) = stranded {
-            self.leasing.stats.note(&stranded);
+        if let Some(unusable) = unusable {
+            self.leasing.stats.note(&unusable);
         }
         for lease in unreported {
             self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
@@ -401,7 +401,7 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
 async fn look_after(node: Node, ttl: Duration) -> LeftoverLeases {
     let cluster = Cluster::new(node.store().clone());
     let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(warn_later).unwrap_or_default();
-    LeftoverLeases { unreported, stranded: in_time(cluster.unreturned_leases(ttl)).await.inspect_err(warn_later).ok() }
+    LeftoverLeases { unreported, unusable: in_time(cluster.unreturned_leases(ttl)).await.inspect_err(warn_later).ok() }
 }
 
 fn warn_later(error: &impl std::error::Error) {

@@ -114,7 +114,7 @@ pub struct ResealResult {
     /// Number of credentials that this batch sealed with the current master key.
     pub done: u64,
     /// Credentials that no master key of the vault can decrypt; they are unchanged. That of a webhook has its id.
-    pub unopened: Vec<ProviderKeyId>,
+    pub undecryptable: Vec<ProviderKeyId>,
     /// Id after which the next batch begins; `None` after the last batch.
     pub next: Option<ProviderKeyId>,
 }
@@ -302,7 +302,7 @@ impl Store {
             let master = fingerprint("provider_keys", "master", &row.master)?;
             let before = SealedCredential { master, bytes: row.sealed };
             let Ok(secret) = vault.open(id, owner, &before) else {
-                resealed.unopened.push(id);
+                resealed.undecryptable.push(id);
                 continue;
             };
             let anew = vault.seal(id, owner, &secret).map_err(SealingError)?;

@@ -114,7 +114,7 @@ pub struct VaultMetrics {
     /// `tollgate_vault_key_age_seconds`: time since the store first saw the current master key.
     pub key_age_seconds: Gauge,
     /// `tollgate_vault_undecryptable_total`: provider credentials that could not be decrypted when they were looked up.
-    pub unopened: Counter,
+    pub undecryptable: Counter,
 }
 
 /// Metrics of the log.
@@ -269,7 +269,7 @@ impl VaultMetrics {
         registry.register(
             "tollgate_vault_undecryptable",
             "Provider credentials that could not be decrypted when they were looked up",
-            vault.unopened.clone(),
+            vault.undecryptable.clone(),
         );
         vault
     }

@@ -37,7 +37,7 @@ fn of_store(mut reported: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
+async fn every_limit_is_listed_with_overshoot_and_unusable_amount() {
     let setup = Setup::mocked()
         .limited()
         .plans("{name: paid, credits_per_day: 3, requests_per_minute: 60}")
@@ -86,7 +86,7 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
 }
 
 #[tokio::test]
-async fn a_dead_server_strands_at_most_the_reported_amount() {
+async fn a_dead_server_makes_at_most_the_reported_amount_unusable() {
     let folder = Folder::on_postgres(Database::new());
     let (second, third) = (folder.beside(), folder.beside());
     let setup = || Setup::mocked().plans("{name: hundred, credits_per_day: 100}");

@@ -82,7 +82,7 @@ async fn of_600_at_once_over_three_nodes_exactly_100_pass() {
 }
 
 #[tokio::test]
-async fn a_killed_nodes_leases_are_stranded_until_it_returns_and_nothing_is_spent_twice() {
+async fn a_killed_nodes_leases_are_unusable_until_it_returns_and_nothing_is_spent_twice() {
     let ([one, other, dies], key) = three(MORTAL).await;
     // A node that has served requests has leased more than they needed.
     for _ in 0..10 {
@@ -178,8 +178,8 @@ async fn leases_of_a_dead_node_are_listed_and_reclaimed() {
     let users = must(one.folder(), &["users", "list"]).await;
     let id = users.split_whitespace().next().unwrap();
     assert_eq!((&listed[0]["subject"], &listed[0]["subject_id"]), (&json!("user"), &json!(id)), "{listed}");
-    let stranded = "tollgate_lease_unusable_amount{measure=\"credits\"} 20";
-    eventually("stranded credits are reported", async || one.metrics().await.contains(stranded).then_some(())).await;
+    let unusable = "tollgate_lease_unusable_amount{measure=\"credits\"} 20";
+    eventually("unusable credits are reported", async || one.metrics().await.contains(unusable).then_some(())).await;
     let reported = must(one.folder(), &["leases", "reclaim"]).await;
     assert!(reported.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{reported}");
     assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);

@@ -261,7 +261,7 @@ async fn an_invalid_report_is_refused_with_the_position() {
 }
 
 #[tokio::test]
-async fn leases_are_checked_against_their_limits_and_stranded_ones_are_reported() {
+async fn leases_are_checked_against_their_limits_and_unusable_ones_are_reported() {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
     let setup = || {

@@ -225,7 +225,7 @@ async fn a_moved_ciphertext_does_not_decrypt_and_no_other_credential_replaces_it
     soon_with(&gateway, &mock, numbered(&ada, "up", 3), "sk-adas-own").await;
     let test = Call::new("POST", &format!("{KEYS}/{eves}/test")).key(&eve);
     gateway.ask(test).await.expect(503);
-    assert!(unopened(&gateway).await > 0);
+    assert!(undecryptable(&gateway).await > 0);
     gateway.logs("cannot be decrypted").await;
     let log = gateway.stderr();
     let reported = log.lines().filter(|line| line.contains("cannot be decrypted") && line.contains(&eves)).count();
@@ -241,7 +241,7 @@ async fn a_moved_ciphertext_does_not_decrypt_and_no_other_credential_replaces_it
     soon_with(&gateway, &mock, numbered(&eve, "up", 4), "sk-eves-new").await;
 }
 
-async fn unopened(gateway: &Gateway) -> i64 {
+async fn undecryptable(gateway: &Gateway) -> i64 {
     gateway.gauge("tollgate_vault_undecryptable_total").await
 }
 
@@ -250,7 +250,7 @@ async fn the_age_of_the_master_key_is_a_metric() {
     let (gateway, _mock) = served().await;
     let age = gateway.gauge("tollgate_vault_key_age_seconds").await;
     assert!((0..60).contains(&age), "{age}");
-    assert_eq!(unopened(&gateway).await, 0);
+    assert_eq!(undecryptable(&gateway).await, 0);
 }
 
 /// A process with credentials must not write a core file when it crashes.

@@ -17,7 +17,7 @@ use super::accounts::LockedAccounts;
 use super::{LeaseError, live, now};
 use crate::handle::Cluster;
 
-/// A lease is stranded after its node was silent for this time, whatever TTL nodes use; the TTL is at most this.
+/// A lease is unusable after its node was silent for this time, whatever TTL nodes use; the TTL is at most this.
 pub const SILENT: Duration = Duration::from_secs(60);
 
 statements! {
@@ -45,7 +45,7 @@ pub struct OpenLease {
     /// Time of the node's last tick for the lease.
     pub heard_at: Timestamp,
     /// Whether the node has been silent for long and the lease has an unspent amount.
-    pub stranded: bool,
+    pub unusable: bool,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -72,7 +72,7 @@ impl OpenLeaseRow {
             used: amount(self.used),
             spent,
             heard_at,
-            stranded: granted > spent && heard_at.after(SILENT) < at,
+            unusable: granted > spent && heard_at.after(SILENT) < at,
         })
     }
 }
@@ -94,9 +94,9 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn stranded_leases(&self) -> Result<Vec<OpenLease>, DatabaseError> {
+    pub async fn unusable_leases(&self) -> Result<Vec<OpenLease>, DatabaseError> {
         let open = self.open_leases().await?;
-        Ok(open.into_iter().filter(|lease| lease.stranded).collect())
+        Ok(open.into_iter().filter(|lease| lease.unusable).collect())
     }
 
     /// Returns the number of nodes that are alive to the lease server; each lease is a share for this many nodes.
@@ -111,14 +111,14 @@ impl Cluster {
         Ok(u64::try_from(lessees.len()).unwrap_or(u64::MAX))
     }
 
-    /// Reclaims the unspent amounts of stranded leases, of one node or of all. Returns each lease with its reclaimed
+    /// Reclaims the unspent amounts of unusable leases, of one node or of all. Returns each lease with its reclaimed
     /// amount. If a node returns nevertheless, its reported usage counts, and may exceed the limit.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, Amount)>, LeaseError> {
         let mut reclaimed = Vec::new();
-        for lease in self.stranded_leases().await? {
+        for lease in self.unusable_leases().await? {
             if of.is_none_or(|of| of == lease.node) {
                 let unspent = self.reclaim(by, &lease).await?;
                 reclaimed.extend(unspent.map(|unspent| (lease, unspent)));

@@ -360,7 +360,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         lend(&store, &needs(NODES[1], 20), TTL, Some(at)).await.unwrap();
         let open = Cluster::new(store.clone()).open_leases().await.unwrap();
         assert_eq!(
-            open.iter().map(|lease| (lease.granted.0, lease.stranded)).collect::<Vec<_>>(),
+            open.iter().map(|lease| (lease.granted.0, lease.unusable)).collect::<Vec<_>>(),
             [(30, true), (20, false)]
         );
         let by = store::Actor::COMMAND;

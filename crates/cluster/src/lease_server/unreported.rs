@@ -76,7 +76,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`LeaseError`].
-    pub async fn close_untold_leases(&self, node: &Node, ttl: Duration) -> Result<(), LeaseError> {
+    pub async fn close_unreported_leases(&self, node: &Node, ttl: Duration) -> Result<(), LeaseError> {
         loop {
             let unreported = self.unreported_leases(node).await?;
             let close = |lease: &UnreportedLease| LeaseClose {

@@ -18,7 +18,7 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 /// Maximum number of accounts that one check deletes: those of a day end at the same time, and may be hundreds of
 /// thousands.
 const AT_ONCE: i64 = 500;
-/// A lease is stranded if its node has not sent a tick for this number of lease TTLs.
+/// A lease is unusable if its node has not sent a tick for this number of lease TTLs.
 const LIVES: u32 = 2;
 
 statements! {

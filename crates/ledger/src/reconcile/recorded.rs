@@ -26,7 +26,7 @@ pub struct RecordedUsage {
     /// Number of calls without an error response.
     pub requests: u64,
     /// Number of those calls for which no usage was reported.
-    pub untold: u64,
+    pub unreported: u64,
     /// All input: text, audio, images, read from and written to caches.
     pub input: u64,
     /// Input that was read from a cache.
@@ -67,7 +67,7 @@ fn figures() -> [(&'static str, String); 8] {
     let tokens = |total| sum_of("x.", |of| of == total);
     [
         ("requests", "CASE WHEN x.upstream_status < 400 THEN 1 ELSE 0 END".to_owned()),
-        ("untold", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END".to_owned()),
+        ("unreported", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END".to_owned()),
         ("input", sum_of("x.", TokenTotal::is_input)),
         ("cached", tokens(TokenTotal::CachedInput)),
         ("short", tokens(TokenTotal::CacheWriteShort)),
@@ -103,7 +103,7 @@ impl From<RecordedUsageRow> for RecordedUsage {
             provider: row.provider.unwrap_or_default(),
             model: row.model.unwrap_or_default(),
             requests: sum(0),
-            untold: sum(1),
+            unreported: sum(1),
             input: sum(2),
             cached_input: sum(3),
             cache_write_short: sum(4),

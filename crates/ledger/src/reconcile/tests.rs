@@ -178,7 +178,7 @@ async fn what_providers_answered_is_told_by_day_and_model() {
             provider: "up".to_owned(),
             model: "fast-1-2026".to_owned(),
             requests: 8 * 8,
-            untold: 8 * 2,
+            unreported: 8 * 2,
             input: 3 * tokens + 8 * 6 * (3 + 4 + 7),
             cached_input: 2 * tokens,
             cache_write_short: 8 * 6 * 3,

@@ -103,11 +103,11 @@ impl Oracle {
         self.watches.retain(|(of, _), _| *of != request);
     }
 
-    /// Records the amounts that nodes keep from the others (`stranded`, by node) when a node gets a final reply.
-    pub(crate) fn strands(&mut self, counter: CounterId, node: usize, stranded: &[u64]) {
+    /// Records the amounts that nodes keep from the others (`unusable`, by node) when a node gets a final reply.
+    pub(crate) fn make_unusable(&mut self, counter: CounterId, node: usize, unusable: &[u64]) {
         for watch in self.watches.values_mut().filter(|watch| watch.counter == counter && watch.node == node) {
-            for (peak, stranded) in watch.peaks.iter_mut().zip(stranded) {
-                *peak = (*peak).max(*stranded);
+            for (peak, unusable) in watch.peaks.iter_mut().zip(unusable) {
+                *peak = (*peak).max(*unusable);
             }
         }
     }
@@ -121,7 +121,7 @@ impl Oracle {
         }
     }
 
-    /// Checks a request that was refused as exhausted: every unit that it needed was used or stranded at some time
+    /// Checks a request that was refused as exhausted: every unit that it needed was used or unusable at some time
     /// since it arrived.
     pub(crate) fn refuses(&mut self, request: u64, counter: CounterId, amount: u64) -> Checked {
         let Some(watch) = self.watches.remove(&(request, counter)) else {

@@ -101,9 +101,9 @@ mod tests {
         for credential in [&fixed, &any, &labelled] {
             for shares in [true, false] {
                 check(credential, &principal(shares, own(), shared()), Ok(Some("own")));
-                let unopened =
+                let undecryptable =
                     principal(shares, vec![key("openai", "new", None), key("openai", "old", Some("old"))], shared());
-                check(credential, &unopened, Err(Refusal::Unavailable));
+                check(credential, &undecryptable, Err(Refusal::Unavailable));
             }
             check(credential, &principal(false, Vec::new(), shared()), Err(Refusal::Forbidden));
             check(
@@ -134,8 +134,8 @@ mod tests {
                 &principal(shares, vec![key("openai", "new", Some("own"))], shared()),
                 Ok(Some("own")),
             );
-            let unopened = principal(shares, vec![key("openai", "new", None)], shared());
-            check(&Credential::None, &unopened, Err(Refusal::Unavailable));
+            let undecryptable = principal(shares, vec![key("openai", "new", None)], shared());
+            check(&Credential::None, &undecryptable, Err(Refusal::Unavailable));
         }
         check(&Credential::None, &principal(true, Vec::new(), shared()), Ok(Some("all")));
         check(&Credential::None, &principal(false, Vec::new(), shared()), Ok(None));

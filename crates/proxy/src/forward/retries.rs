@@ -170,8 +170,8 @@ impl Retries {
         if !may_repeat || self.configured >= rules.attempts || !includes(rules, result) {
             return None;
         }
-        let is_unopened = result == AttemptResult::ConnectFailed;
-        let upload = if is_unopened { None } else { Some(body.again(ended.progress)?) };
+        let is_unconnected = result == AttemptResult::ConnectFailed;
+        let upload = if is_unconnected { None } else { Some(body.again(ended.progress)?) };
         let now = account.request.read_clock();
         let wait = match ended.response.and_then(|head| retry_after(head, account.request.worker().shared.clock.now()))
         {
@@ -192,7 +192,7 @@ impl Retries {
         self.configured += 1;
         account.retried(&to.name, result);
         let is_other = destination.backend.index != to.backend.index;
-        let after = if is_unopened && is_other { Duration::ZERO } else { wait };
+        let after = if is_unconnected && is_other { Duration::ZERO } else { wait };
         Some(Retry { destination, upload, after })
     }
 

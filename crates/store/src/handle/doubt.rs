@@ -20,7 +20,7 @@ pub(crate) struct UncertainRenewals(Mutex<VecDeque<UncertainRenewal>>);
 #[derive(Debug, Clone, Copy)]
 struct UncertainRenewal {
     presented: TicketHash,
-    untold: TicketHash,
+    unreported: TicketHash,
 }
 
 /// A renewal during its commit. It is not remembered yet, because a concurrent request with the same token comes from
@@ -32,15 +32,15 @@ pub(crate) struct RenewalGuard<'a> {
 }
 
 impl UncertainRenewals {
-    /// Begins a renewal that uses `presented` and replaces it by `untold`.
-    pub(crate) const fn begin(&self, presented: TicketHash, untold: TicketHash) -> RenewalGuard<'_> {
-        RenewalGuard { doubts: self, renewal: Some(UncertainRenewal { presented, untold }) }
+    /// Begins a renewal that uses `presented` and replaces it by `unreported`.
+    pub(crate) const fn begin(&self, presented: TicketHash, unreported: TicketHash) -> RenewalGuard<'_> {
+        RenewalGuard { doubts: self, renewal: Some(UncertainRenewal { presented, unreported }) }
     }
 
     /// Returns the successors of `presented` that no client received, newest first.
-    pub(crate) fn untold(&self, presented: TicketHash) -> Vec<TicketHash> {
+    pub(crate) fn unreported(&self, presented: TicketHash) -> Vec<TicketHash> {
         let doubts = self.lock();
-        doubts.iter().rev().filter(|doubt| doubt.presented == presented).map(|doubt| doubt.untold).collect()
+        doubts.iter().rev().filter(|doubt| doubt.presented == presented).map(|doubt| doubt.unreported).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<UncertainRenewal>> {
@@ -82,18 +82,18 @@ mod tests {
         drop(doubts.begin(hash(1), hash(2)));
         drop(doubts.begin(hash(1), hash(3)));
         drop(doubts.begin(hash(4), hash(5)));
-        assert_eq!(doubts.untold(hash(1)), [hash(3), hash(2)]);
+        assert_eq!(doubts.unreported(hash(1)), [hash(3), hash(2)]);
         doubts.begin(hash(1), hash(6)).settle();
-        assert_eq!((doubts.untold(hash(1)), doubts.untold(hash(4))), (Vec::new(), vec![hash(5)]));
+        assert_eq!((doubts.unreported(hash(1)), doubts.unreported(hash(4))), (Vec::new(), vec![hash(5)]));
     }
 
     #[test]
     fn what_is_under_way_is_no_doubt() {
         let doubts = UncertainRenewals::default();
         let under_way = doubts.begin(hash(1), hash(2));
-        assert_eq!(doubts.untold(hash(1)), []);
+        assert_eq!(doubts.unreported(hash(1)), []);
         drop(under_way);
-        assert_eq!(doubts.untold(hash(1)), [hash(2)]);
+        assert_eq!(doubts.unreported(hash(1)), [hash(2)]);
     }
 
     #[test]
@@ -103,6 +103,6 @@ mod tests {
         for _ in 0..DOUBTS_MAX {
             drop(doubts.begin(hash(3), hash(4)));
         }
-        assert_eq!((doubts.untold(hash(1)).len(), doubts.untold(hash(3)).len()), (0, DOUBTS_MAX));
+        assert_eq!((doubts.unreported(hash(1)).len(), doubts.unreported(hash(3)).len()), (0, DOUBTS_MAX));
     }
 }

@@ -12,7 +12,7 @@ use crate::sql::{Transaction, micros, statements};
 statements! {
     // The row is the lock: if two requests present the same token at once, the second waits here and finds it used.
     USE = "UPDATE refresh_tokens SET used_at = $2, updated_at = $2 WHERE hash = $1 AND used_at IS NULL RETURNING session_id";
-    REPLACE_UNTOLD = "UPDATE refresh_tokens SET hash = $2, updated_at = $3 WHERE hash = $1 AND used_at IS NULL
+    REPLACE_UNREPORTED = "UPDATE refresh_tokens SET hash = $2, updated_at = $3 WHERE hash = $1 AND used_at IS NULL
         RETURNING session_id";
     SESSION_OF = "SELECT session_id, used_at FROM refresh_tokens WHERE hash = $1";
     // A key's session cannot be renewed after the key is revoked or expired.
@@ -94,8 +94,9 @@ impl Store {
             self.add_token(transaction, session, next).await?;
             return Ok(Some(session));
         }
-        for untold in self.doubts().untold(presented) {
-            let replace = transaction.query(REPLACE_UNTOLD).bind(untold.0.to_vec()).bind(next.0.to_vec()).bind(now);
+        for unreported in self.doubts().unreported(presented) {
+            let replace =
+                transaction.query(REPLACE_UNREPORTED).bind(unreported.0.to_vec()).bind(next.0.to_vec()).bind(now);
             if let Some((session,)) = replace.find::<(Uuid,)>().await? {
                 return Ok(Some(SessionId(session)));
             }
@@ -131,7 +132,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let Some((session, used)) = session_of(&mut transaction, presented).await? else { return Ok(None) };
         let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(None) };
-        let stolen = used && self.doubts().untold(presented).is_empty();
+        let stolen = used && self.doubts().unreported(presented).is_empty();
         let (action, by) = if stolen {
             (AuditAction::SessionTheft, *by)
         } else {

@@ -95,7 +95,7 @@ pub(crate) async fn a_rotation_goes_on_where_it_was_stopped_and_loses_nothing(wo
     let vault = following(2, 1);
     assert!(admit(&store, &vault).await.unwrap());
     let first = store.reseal(&vault, None).await.unwrap();
-    assert_eq!((first.done, first.unopened.len(), first.next.is_some()), (100, 0, true));
+    assert_eq!((first.done, first.undecryptable.len(), first.next.is_some()), (100, 0, true));
     assert_eq!(sealed(&store).await, [(print(1), 140), (print(2), 100)]);
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
     // Another process starts from the beginning; no credential is sealed twice.
@@ -149,7 +149,7 @@ pub(crate) async fn what_no_key_opens_is_left_and_keeps_its_master_key_in_use(wo
     admit(&store, &vault).await.unwrap();
     // A third node, whose previous key differs: it must not begin a rotation, and reseals nothing.
     let resealed = store.reseal(&following(2, 3), None).await.unwrap();
-    assert_eq!((resealed.done, resealed.unopened), (0, vec![made.id]));
+    assert_eq!((resealed.done, resealed.undecryptable), (0, vec![made.id]));
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
     assert_eq!(store.find_provider_key(made.id).await.unwrap(), Some(made));
 }

@@ -82,9 +82,9 @@ pub struct LeaseMetrics {
     /// `tollgate_lease_withheld_total`: waiting requests refused because the remaining budget was unknown.
     pub withheld: Counter,
     /// `tollgate_lease_unusable`: unused leases of nodes that do not respond.
-    pub stranded: Gauge,
+    pub unusable: Gauge,
     /// `tollgate_lease_unusable_amount`: unused amount of those leases.
-    pub stranded_amount: PerMeasure<Gauge>,
+    pub unusable_amount: PerMeasure<Gauge>,
 }
 
 /// Metrics of the spool.
@@ -193,9 +193,9 @@ impl LeaseMetrics {
         registry.register(
             "tollgate_lease_unusable",
             "Unused leases of nodes that do not respond",
-            leases.stranded.clone(),
+            leases.unusable.clone(),
         );
-        let amount = leases.stranded_amount.clone();
+        let amount = leases.unusable_amount.clone();
         registry.register(
             "tollgate_lease_unusable_amount",
             "Unused amount of the leases of nodes that do not respond",

@@ -28,7 +28,7 @@ const DIFFERS: u8 = 3;
 struct AuditReport {
     found: Reconciliation,
     /// Leases of nodes that do not respond, as of now.
-    stranded: Vec<OpenLease>,
+    unusable: Vec<OpenLease>,
     /// The corrected totals; `None` if none were to be corrected.
     repaired: Option<RepairedTotals>,
     /// Differences of the books of billing.
@@ -69,9 +69,9 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
     let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
     let read = async |repaired| {
         let found = ledger.reconcile(days).await.map_err(failed)?;
-        let stranded = cluster.stranded_leases().await.map_err(failed)?;
+        let unusable = cluster.unusable_leases().await.map_err(failed)?;
         let books = books::compare(store).await.map_err(failed)?;
-        anyhow::Ok(AuditReport { found, stranded, repaired, books })
+        anyhow::Ok(AuditReport { found, unusable, repaired, books })
     };
     let render = async |report: &AuditReport| {
         let ids = store.scope_ids(output::scopes(report)).await.map_err(failed)?;

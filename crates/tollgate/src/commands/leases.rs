@@ -55,16 +55,16 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
 }
 
 fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
-    let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
-    let stranded = if *stranded { "  unusable" } else { "" };
+    let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, unusable } = lease;
+    let unusable = if *unusable { "  unusable" } else { "" };
     let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
     let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
-    format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
+    format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{unusable}\n")
 }
 
 fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
     let one = |lease: &OpenLease| {
-        let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
+        let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, unusable } = lease;
         let (scope, id, last4) = match cell.budget.scope {
             BudgetScope::Key(no) => {
                 let (id, last4) = ids.key(no).unzip();
@@ -78,7 +78,7 @@ fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
         json!({
             "budget": of_what(*cell, ids), "subject": scope, "subject_id": id, "key_last4": last4, "node": node,
             "incarnation": incarnation, "granted": granted, "used": used, "spent": spent, "heard_at": moment(*heard_at),
-            "unusable": stranded,
+            "unusable": unusable,
         })
     };
     leases.iter().map(one).collect()
@@ -155,7 +155,7 @@ mod tests {
             used: Amount(11),
             spent: Amount(10),
             heard_at: Day(20_412).start(),
-            stranded: true,
+            unusable: true,
         };
         assert_eq!(
             line(&lease, &ScopeIds::default()),

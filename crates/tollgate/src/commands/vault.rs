@@ -93,19 +93,19 @@ async fn rotate(store: &Store, process: &Process, found: &InstallationSecrets) -
         bail!("the store has a newer master key than this MASTER_ENCRYPTION_KEY: rotate with the key of the servers");
     }
     let mut done = 0;
-    let mut unopened = Vec::new();
+    let mut undecryptable = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let left = others(&store.master_keys().await?, &vault);
         if left == 0 {
             break;
         }
-        unopened.clear();
+        undecryptable.clear();
         let (mut next, mut of_round) = (None, 0);
         loop {
             let batch = store.reseal(&vault, next).await?;
             done += batch.done;
             of_round += batch.done;
-            unopened.extend(batch.unopened);
+            undecryptable.extend(batch.undecryptable);
             if batch.done > 0 {
                 say(&format!("{of_round} of {left}\n"));
             }
@@ -135,7 +135,7 @@ async fn rotate(store: &Store, process: &Process, found: &InstallationSecrets) -
              restart\n");
         return Ok(ExitCode::SUCCESS);
     }
-    for id in unopened.iter().take(NAMED) {
+    for id in undecryptable.iter().take(NAMED) {
         say(&format!("credential {id} cannot be decrypted with either key\n"));
     }
     bail!(

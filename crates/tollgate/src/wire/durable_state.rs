@@ -164,7 +164,7 @@ async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter
     let store = node.store();
     if store.is_shared() {
         let cluster = Cluster::new(store.clone());
-        let closing = cluster.close_untold_leases(node, process.lease.ttl);
+        let closing = cluster.close_unreported_leases(node, process.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
             // Another transaction holds their rows; the lease job closes these leases as well, every 10 s.

@@ -62,9 +62,9 @@ fn watch_leases(metrics: &Metrics, stats: Arc<LeaseStats>) {
         for (metric, counted) in counters {
             metrics::set_total(metric, counted.load(Ordering::Relaxed));
         }
-        let stranded = stats.stranded.load(Ordering::Relaxed);
-        all.leases.stranded.set(i64::try_from(stranded).unwrap_or(i64::MAX));
-        let [credits, tokens, nano_usd] = stats.stranded_left.each_ref().map(|left| left.load(Ordering::Relaxed));
-        all.leases.stranded_amount.set(MeasureAmounts { credits, tokens, nano_usd });
+        let unusable = stats.unusable.load(Ordering::Relaxed);
+        all.leases.unusable.set(i64::try_from(unusable).unwrap_or(i64::MAX));
+        let [credits, tokens, nano_usd] = stats.unusable_left.each_ref().map(|left| left.load(Ordering::Relaxed));
+        all.leases.unusable_amount.set(MeasureAmounts { credits, tokens, nano_usd });
     }));
 }

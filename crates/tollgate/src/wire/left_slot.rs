@@ -87,7 +87,7 @@ impl LeftSlot {
         drained.map_err(|error| failure::of_ingest(process, &at.folder, error))?;
         Box::pin(export::drain_left(process, &node, spool.export.take())).await;
         let cluster = Cluster::new(store.clone());
-        let closing = tokio::time::timeout(CLOSING_MAX, cluster.close_untold_leases(&node, process.lease.ttl));
+        let closing = tokio::time::timeout(CLOSING_MAX, cluster.close_unreported_leases(&node, process.lease.ttl));
         if store.is_shared() && !matches!(closing.await, Ok(Ok(()))) {
             tracing::warn!("leases of an earlier process are not returned yet; other nodes return them");
         }

@@ -179,7 +179,7 @@ fn watch_vault(base: &ServerContext, decrypted_credentials: Arc<DecryptedCredent
             let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
             all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
         }
-        metrics::set_total(&all.vault.unopened, decrypted_credentials.failures());
+        metrics::set_total(&all.vault.undecryptable, decrypted_credentials.failures());
     }));
 }
 

@@ -169,10 +169,10 @@ struct SeedReport {
     /// The unused rest of the budget in nano-USD.
     left: i64,
     restarts: usize,
-    stranded: u64,
+    unusable: u64,
 }
 
-/// Kills one server at a random time and restarts it in its folder. Returns the amount that its leases stranded in
+/// Kills one server at a random time and restarts it in its folder. Returns the amount that its leases unusable in
 /// between.
 async fn kill_a_node(
     story: &FleetState,
@@ -189,15 +189,15 @@ async fn kill_a_node(
     // A server does not start without its store.
     let up = postgres.lock().await;
     let listed: Value = serde_json::from_str(&must(&folder, &["leases", "list", "--json"]).await).unwrap();
-    let stranded = held_by(&listed, folder.read("data/node").trim());
+    let unusable = held_by(&listed, folder.read("data/node").trim());
     // A quarter of the rest divided by the number of servers, and the requests in flight on that server.
     let printed = BUDGET.unsigned_abs() / 4 / NODES as u64 + CALLERS.div_ceil(NODES) as u64 * RESERVED;
-    assert!(stranded <= printed, "{stranded} is stranded, at most {printed} is allowed: {listed}");
+    assert!(unusable <= printed, "{unusable} is unusable, at most {printed} is allowed: {listed}");
     let back = Gateway::start_in(folder, setup(mock)).await;
     drop(up);
     *story.at[dies].lock().unwrap() = back.proxy;
     *nodes[dies].lock().unwrap() = Some(back);
-    stranded
+    unusable
 }
 
 /// Returns the unspent amount of a node's leases.
@@ -268,7 +268,7 @@ async fn run(seed: u64, postgres: &Mutex<PostgresServer>) -> SeedReport {
     let nodes = nodes.map(|node| Lock::new(Some(node)));
     let loaded = Instant::now();
     let mut callers: JoinSet<()> = (0..CALLERS).map(|caller| Arc::clone(&story).spend(caller)).collect();
-    let (stranded, restarts, ()) = tokio::join!(
+    let (unusable, restarts, ()) = tokio::join!(
         kill_a_node(&story, &nodes, postgres, &mock, dice.fork()),
         restart_postgres(&story, postgres, dice.fork()),
         async {
@@ -282,7 +282,7 @@ async fn run(seed: u64, postgres: &Mutex<PostgresServer>) -> SeedReport {
     let mut seen = judge(&story, &mock, &nodes).await;
     let drained = loaded.elapsed();
     seen.left = at_rest(&story, nodes).await;
-    SeedReport { seed, under_load, drained, took: begun.elapsed(), restarts, stranded, ..seen }
+    SeedReport { seed, under_load, drained, took: begun.elapsed(), restarts, unusable, ..seen }
 }
 
 /// Checks the results, and uses the rest of the budget.
@@ -381,7 +381,7 @@ async fn a_budget_of_money_holds_1000_streams_over_three_nodes_while_one_is_kill
 }
 
 #[tokio::test]
-async fn the_lease_of_a_node_is_stranded_only_while_the_node_is_down() {
+async fn the_lease_of_a_node_is_unusable_only_while_the_node_is_down() {
     if !on_postgres() {
         return;
     }
@@ -400,13 +400,13 @@ async fn the_lease_of_a_node_is_stranded_only_while_the_node_is_down() {
     assert_eq!(stays.gauge("tollgate_lease_unusable").await, 0);
     let folder = dies.crash().folder;
     let node = folder.read("data/node").trim().to_owned();
-    eventually("the stranded lease is reported", async || {
+    eventually("the unusable lease is reported", async || {
         (stays.gauge("tollgate_lease_unusable").await == 1).then_some(())
     })
     .await;
     let listed: Value = serde_json::from_str(&must(stays.folder(), &["leases", "list", "--json"]).await).unwrap();
-    let stranded = held_by(&listed, &node);
-    assert!(stranded > 0 && stranded <= BUDGET.unsigned_abs() / 4 / 2 + RESERVED, "{listed}");
+    let unusable = held_by(&listed, &node);
+    assert!(unusable > 0 && unusable <= BUDGET.unsigned_abs() / 4 / 2 + RESERVED, "{listed}");
     let _back = Gateway::start_in(folder, setup()).await;
     eventually("the lease is no longer reported", async || {
         (stays.gauge("tollgate_lease_unusable").await == 0).then_some(())

@@ -161,7 +161,7 @@ async fn a_killed_rotation_loses_nothing_and_can_be_continued() {
         assert_eq!(came_with(&mock, person.number + USERS).await, person.secret());
     }
     soon_with(&gateway, &mock, numbered(&people[0].key, "up", 50), secret).await;
-    assert_eq!(unopened(&gateway).await, 0);
+    assert_eq!(undecryptable(&gateway).await, 0);
     let printed = status(gateway.folder(), &keys(AFTER, "")).await;
     assert!(printed.contains("retired 2") && !printed.contains("being replaced"), "{printed}");
 }

@@ -44,8 +44,8 @@ fn openai_reports_the_tier_beside_the_usage() {
         let event = format!(r#"data: {{"type":"response.completed","response":{}}}"#, responses(tier));
         assert_eq!(terms(Format::Responses, ResponseFraming::Events, &event), expected, "{event}");
     }
-    let untold = r#"{"service_tier":"default"}"#;
-    assert_eq!(terms(Format::Chat, ResponseFraming::Json, untold), None, "there is nothing to price");
+    let unreported = r#"{"service_tier":"default"}"#;
+    assert_eq!(terms(Format::Chat, ResponseFraming::Json, unreported), None, "there is nothing to price");
 }
 
 #[test]

@@ -208,7 +208,7 @@ async fn what_a_book_began_with_was_charged() {
 }
 
 #[tokio::test]
-async fn what_a_silent_node_holds_is_stranded() {
+async fn what_a_silent_node_holds_is_unusable() {
     for database in Database::both().await {
         let store = database.open().await;
         let nodes = lent(&database, &store).await;
@@ -217,10 +217,10 @@ async fn what_a_silent_node_holds_is_stranded() {
             id_text(&store, nodes[0].node.id())
         );
         tell(&store, &long_ago).await;
-        let stranded = Cluster::new(store.clone()).stranded_leases().await.unwrap();
+        let unusable = Cluster::new(store.clone()).unusable_leases().await.unwrap();
         let of = |lease: &OpenLease| (NodeId(lease.node.as_u128()), lease.granted.0 - lease.spent.0);
-        let stranded: Vec<_> = stranded.iter().map(of).collect();
-        assert!(stranded.contains(&(nodes[0].node.lessee(), 30)), "{stranded:?}");
+        let unusable: Vec<_> = unusable.iter().map(of).collect();
+        assert!(unusable.contains(&(nodes[0].node.lessee(), 30)), "{unusable:?}");
         assert_eq!(differences(&store).await, []);
     }
 }

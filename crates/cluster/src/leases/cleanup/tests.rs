@@ -54,17 +54,17 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             let tick = Tick { node: NodeId(node), incarnation: 1, requests, closes: Vec::new() };
             lend(&store, &tick, TTL, Some(at)).await.unwrap();
         }
-        let stranded = Cluster::new(store.clone()).unreturned_leases(TTL).await.unwrap();
+        let unusable = Cluster::new(store.clone()).unreturned_leases(TTL).await.unwrap();
         assert_eq!(
-            stranded,
+            unusable,
             UnreturnedLeases {
                 leases: 3,
                 left: Charge { credits: Credits(30), tokens: Tokens(0), money: NanoUsd(570) }
             }
         );
         let stats = super::super::LeaseStats::default();
-        stats.note(&stranded);
-        let left = stats.stranded_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));
+        stats.note(&unusable);
+        let left = stats.unusable_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));
         assert_eq!(left, [30, 0, 570]);
     }
 }

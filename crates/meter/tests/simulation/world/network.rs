@@ -94,8 +94,8 @@ impl World {
         }
         if let TickReply::Accepted(response) = &answer {
             for grant in response.grants.iter().filter(|grant| grant.drained > 0) {
-                let stranded = self.stranded(grant.counter);
-                self.oracle.strands(grant.counter, node, &stranded);
+                let unusable = self.unusable(grant.counter);
+                self.oracle.make_unusable(grant.counter, node, &unusable);
             }
         }
         self.post(node, Event::ToNode(node, tick.incarnation, answer));
@@ -144,7 +144,7 @@ impl World {
     }
 
     /// Returns the amount of each node that it can neither use nor return now.
-    pub(crate) fn stranded(&self, counter: CounterId) -> Vec<u64> {
+    pub(crate) fn unusable(&self, counter: CounterId) -> Vec<u64> {
         let wall = self.server_wall().0;
         let of = |node: &Node| {
             let lost = |lent: &LeaseSummary| {

@@ -14,7 +14,7 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(
     days: Days,
-    AuditReport { found, stranded, repaired, .. }: &AuditReport,
+    AuditReport { found, unusable, repaired, .. }: &AuditReport,
     ids: &ScopeIds,
 ) -> String {
     let mut lines = Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn in_words(
             found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
         lines.push(format!("open: {} requests are recorded as in flight{oldest}", found.open.requests));
     }
-    lines.extend(stranded.iter().map(|lease| stranded_line(lease, ids)));
+    lines.extend(unusable.iter().map(|lease| unusable_line(lease, ids)));
     lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
         let cell = of_what(*cell, ids);
         format!("unleased: {} {cell} were charged without a lease, for example before a limit was set", amount.0)
@@ -126,14 +126,14 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
 
-fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
+fn unusable_line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent).0;
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
     format!("unusable: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 
 /// Returns every scope of a budget in the report.
-pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<BudgetScope> {
+pub(super) fn scopes(AuditReport { found, unusable, .. }: &AuditReport) -> Vec<BudgetScope> {
     let of_place = |difference: &Difference| match difference.place {
         DifferencePlace::BudgetAccount(cell) | DifferencePlace::Lease { cell, .. } => Some(cell.budget.scope),
         DifferencePlace::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
@@ -146,14 +146,14 @@ pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<B
         | DifferencePlace::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
-    let stranded = stranded.iter().map(|lease| lease.cell.budget.scope);
-    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.scope)).collect()
+    let unusable = unusable.iter().map(|lease| lease.cell.budget.scope);
+    places.chain(unusable).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.scope)).collect()
 }
 
 /// Returns the result for programs.
 pub(super) fn in_json(
     days: Days,
-    AuditReport { found, stranded, repaired, .. }: &AuditReport,
+    AuditReport { found, unusable, repaired, .. }: &AuditReport,
     ids: &ScopeIds,
 ) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
@@ -184,7 +184,7 @@ pub(super) fn in_json(
             json!({"reason": reason, "requests": requests, "charged": charged.0, "cost": cost.0})
         }).collect::<Value>(),
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
-        "unusable": stranded.iter().map(lease_in_json).collect::<Value>(),
+        "unusable": unusable.iter().map(lease_in_json).collect::<Value>(),
         "unleased": found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
             json!({"budget": of_what(*cell, ids), "amount": amount})
         }).collect::<Value>(),

@@ -98,7 +98,7 @@ struct ReportComparison {
     /// Number of compared pairs of day and model.
     lines: usize,
     /// Number of requests whose usage no provider reported.
-    untold: u64,
+    unreported: u64,
     /// First day whose events are complete; requests of earlier days may have been deleted by retention.
     kept_from: Option<Day>,
 }
@@ -149,8 +149,8 @@ impl ReportComparison {
         let lines = sides.len();
         let differences =
             sides.iter().flat_map(|(of, (recorded, reported))| differences(of, recorded, reported, &columns)).collect();
-        let untold = recorded.iter().map(|line| line.untold).sum();
-        Self { differences, days: compared.len(), lines, untold, kept_from: (first > days.first).then_some(first) }
+        let unreported = recorded.iter().map(|line| line.unreported).sum();
+        Self { differences, days: compared.len(), lines, unreported, kept_from: (first > days.first).then_some(first) }
     }
 
     const fn agrees(&self) -> bool {
@@ -165,8 +165,8 @@ impl ReportComparison {
                 "not comparable: days from {from} to before {first}, whose events were deleted by retention"
             ));
         }
-        if self.untold > 0 {
-            lines.push(format!("unreported: {} requests were answered without reported usage", self.untold));
+        if self.unreported > 0 {
+            lines.push(format!("unreported: {} requests were answered without reported usage", self.unreported));
         }
         let (first, last, count) = (days.first, days.last, self.lines);
         lines.push(match self.differences.len() {
@@ -190,7 +190,7 @@ impl ReportComparison {
             "days": {"since": days.first.to_string(), "until": days.last.to_string()},
             "compared_from": self.kept_from.unwrap_or(days.first).to_string(),
             "lines": self.lines,
-            "unreported": self.untold,
+            "unreported": self.unreported,
             "differences": self.differences.iter().map(one).collect::<Value>(),
         })
     }
