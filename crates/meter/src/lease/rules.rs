@@ -10,7 +10,7 @@ use crate::budget::Period;
 
 /// The lease server lends for the periods that are current by its clock, with this tolerance.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
-/// A share is the amount left, divided by this number and by the number of live nodes. A node that dies strands at most
+/// A share is the amount left, divided by this number and by the number of live nodes. The leases of a dead node are at most
 /// this.
 const SHARE: u64 = 4;
 
