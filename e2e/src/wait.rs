@@ -12,11 +12,27 @@ use tokio::time::Instant;
 /// Maximum wait for a condition. It asserts no duration: a busy machine is slow, and a condition that never becomes
 /// true still fails. Tests that assert a duration use a [`Canary`].
 pub const SOON: Duration = Duration::from_secs(20);
-const STEP: Duration = Duration::from_millis(25);
+/// The first pause between two questions. Most conditions are true soon.
+const PAUSE_MIN: Duration = Duration::from_millis(3);
+const PAUSE_MAX: Duration = Duration::from_millis(25);
 /// Sleep of a canary between two measurements.
 const TICK: Duration = Duration::from_millis(20);
 /// Timers are up to this late on an idle machine.
 const LATE_MIN: Duration = Duration::from_millis(1);
+
+/// The pauses between questions: each takes twice as long as the one before, up to a maximum.
+struct Pauses(Duration);
+
+impl Pauses {
+    const fn new() -> Self {
+        Self(PAUSE_MIN)
+    }
+
+    async fn pass(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(PAUSE_MAX);
+    }
+}
 
 /// Calls `ask` until it returns `Some`, for at most [`SOON`].
 pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
@@ -25,13 +41,13 @@ pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T
 
 /// Calls `ask` until it returns `Some`; panics with `what` after `limit`.
 pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + limit;
+    let (end, mut pauses) = (Instant::now() + limit, Pauses::new());
     loop {
         if let Some(found) = ask().await {
             return found;
         }
         assert!(Instant::now() < end, "not within {limit:?}: {what}");
-        tokio::time::sleep(STEP).await;
+        pauses.pass().await;
     }
 }
 
@@ -41,7 +57,7 @@ pub async fn with_progress<T, P: PartialEq + std::fmt::Debug>(
     what: &str,
     mut ask: impl AsyncFnMut() -> Result<T, P>,
 ) -> T {
-    let (mut last, mut since) = (None, Instant::now());
+    let (mut last, mut since, mut pauses) = (None, Instant::now(), Pauses::new());
     loop {
         let progress = match ask().await {
             Ok(found) => return found,
@@ -51,7 +67,7 @@ pub async fn with_progress<T, P: PartialEq + std::fmt::Debug>(
             (last, since) = (progress, Instant::now());
         }
         assert!(since.elapsed() < SOON, "no progress for {SOON:?} after {last:?}: {what}");
-        tokio::time::sleep(STEP).await;
+        pauses.pass().await;
     }
 }
 
@@ -123,6 +139,7 @@ impl Canary {
     /// Calls `ask` until it returns `Some`. A call that begins after `limit` plus the machine's delay must succeed:
     /// the bound applies to the condition, not to the duration of the call.
     pub async fn within<T>(&self, limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+        let mut pauses = Pauses::new();
         loop {
             let began = self.elapsed();
             if let Some(found) = ask().await {
@@ -133,7 +150,7 @@ impl Canary {
                 began < allowed,
                 "not within {limit:?} (on this machine {allowed:?}), but not yet after {began:?}: {what}"
             );
-            tokio::time::sleep(STEP).await;
+            pauses.pass().await;
         }
     }
 
