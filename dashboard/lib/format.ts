@@ -1,5 +1,6 @@
 /** Money, tokens, times and durations as people read them. No other module formats them. */
-import { differenceInMinutes, differenceInSeconds } from "date-fns";
+import { differenceInMinutes } from "date-fns/differenceInMinutes";
+import { differenceInSeconds } from "date-fns/differenceInSeconds";
 
 import type { Schemas } from "@/lib/api";
 

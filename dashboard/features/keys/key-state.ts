@@ -1,4 +1,4 @@
-import { differenceInDays } from "date-fns";
+import { differenceInDays } from "date-fns/differenceInDays";
 
 import type { Schemas } from "@/lib/api";
 import type { Format } from "@/lib/format";
