@@ -42,6 +42,7 @@ use crate::upstream::backends::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;
+use crate::upstream::response_head::RelayedHeads;
 use crate::worker::aggregation::Aggregation;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
@@ -128,6 +129,7 @@ pub(crate) struct Worker {
     pub(crate) pools: Rc<Pools>,
     pub(crate) connector: Connector,
     pub(crate) buffers: Rc<Buffers>,
+    pub(crate) relayed_heads: RelayedHeads,
     pub(crate) date: DateCache,
     pub(crate) wall_clock: WallClock,
     pub(crate) deadlines: WorkerDeadlines,
@@ -200,6 +202,7 @@ impl Worker {
             recorder,
             pools,
             buffers,
+            relayed_heads: RelayedHeads::default(),
             date: DateCache::default(),
             wall_clock,
             deadlines: WorkerDeadlines::default(),

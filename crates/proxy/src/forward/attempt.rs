@@ -28,7 +28,7 @@ use crate::upstream::pool::http2::Http2Session;
 use crate::upstream::pool::http2::call;
 use crate::upstream::pool::http2::call::{Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::pool::http2::streams::StreamSlot;
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::upstream::response_head::UpstreamHead;
 
 /// Maximum size of a body that is kept for a retry until the response. Larger bodies are kept only while they are sent,
 /// because they count against their client's memory.
@@ -75,7 +75,7 @@ impl SendAttempt<'_> {
         let error = match wait(account, progress, |cx| call.poll_head(cx, |head| account.relay_interim(head))).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
-                let body = Download::Http1(body);
+                let (head, body) = (account.request.worker().relayed_heads.take(head), Download::Http1(body));
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
@@ -135,7 +135,7 @@ impl SendAttempt<'_> {
                 let left = head.content_length(ResponseTo::method(self.head.head.method_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
-                let head = RelayedHead::new(head);
+                let head = account.request.worker().relayed_heads.take(head);
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => error,

@@ -5,10 +5,7 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{
-    Announced, FieldMemory, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields,
-    write_status_line,
-};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
@@ -189,10 +186,10 @@ impl ClientHead {
         }
     }
 
-    /// Takes the memory of the received fields, after the head was written.
-    pub(crate) fn take_memory(&mut self) -> Option<FieldMemory> {
-        match &mut self.source {
-            HeadSource::Relayed(relayed) => Some(relayed.head.take_memory()),
+    /// Returns the head of the upstream, whose memory another response may use; `None` for a response of the gateway.
+    pub(crate) fn into_relayed(self) -> Option<Box<RelayedHead>> {
+        match self.source {
+            HeadSource::Relayed(relayed) => Some(relayed),
             HeadSource::Own(_) => None,
         }
     }
