@@ -9,7 +9,6 @@ use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, wr
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
-use crate::refusal::limit_fields;
 use crate::response::sharing::Sharing;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
@@ -62,11 +61,7 @@ impl HeadSource {
         }
         if let Some(limit) = &gateway.limit {
             edits.reserve(LIMIT_BYTES_USUAL);
-            let mut digits = itoa::Buffer::new();
-            for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
-                edits.set(name, digits.format(figure).as_bytes())?;
-            }
-            limit.draft_fields(|name, value| edits.set_parts(name, value))?;
+            limit.fields(gateway.now, |name, value| edits.set_parts(name, value))?;
         }
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             edits.remove(name);
