@@ -70,8 +70,7 @@ impl SendAttempt<'_> {
         let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
         })?;
-        let probe = call.probe();
-        account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
+        account.begin_attempt(Attempt::new(call.probe(), progress.clone(), self.now));
         let error = match wait(account, progress, |cx| call.poll_head(cx, |head| account.relay_interim(head))).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
@@ -80,6 +79,7 @@ impl SendAttempt<'_> {
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => {
+                let probe = call.probe();
                 let is_lost = !(error.is_of_client() || error.is_protocol());
                 let had_no_effect = is_lost && !probe.anything_written();
                 let is_repeatable = is_lost && self.repeatable && !probe.anything_read();
