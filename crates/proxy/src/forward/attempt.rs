@@ -57,7 +57,7 @@ pub(super) struct SendAttempt<'a> {
     pub(super) account: &'a mut RequestAccount,
     pub(super) head: &'a OutgoingHead,
     pub(super) pool: &'a Rc<Pool>,
-    pub(super) progress: &'a Rc<Progress>,
+    pub(super) progress: &'a Progress,
     pub(super) repeatable: bool,
     pub(super) retries: &'a Retries,
     pub(super) now: Instant,
