@@ -35,6 +35,7 @@ use telemetry::{BackendStatus, Metrics, TargetStatus};
 
 use crate::bytes::buffers::Buffers;
 use crate::capacity::Capacity;
+use crate::client::head::UnusedHeads;
 use crate::deadlines::WorkerDeadlines;
 use crate::deadlines::shutdown::Shutdown;
 use crate::metrics::{Handles, RequestHandles};
@@ -129,6 +130,7 @@ pub(crate) struct Worker {
     pub(crate) pools: Rc<Pools>,
     pub(crate) connector: Connector,
     pub(crate) buffers: Rc<Buffers>,
+    pub(crate) heads: UnusedHeads,
     pub(crate) relayed_heads: RelayedHeads,
     pub(crate) date: DateCache,
     pub(crate) wall_clock: WallClock,
@@ -202,6 +204,7 @@ impl Worker {
             recorder,
             pools,
             buffers,
+            heads: UnusedHeads::default(),
             relayed_heads: RelayedHeads::default(),
             date: DateCache::default(),
             wall_clock,
