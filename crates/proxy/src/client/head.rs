@@ -120,7 +120,12 @@ impl Head {
 
     /// The method: a token, case-sensitive.
     pub(crate) fn method(&self) -> &str {
-        ascii(self.request().method())
+        match self.method_bytes() {
+            // The octets of the usual methods need no check.
+            b"GET" => "GET",
+            b"POST" => "POST",
+            other => ascii(other),
+        }
     }
 
     /// The method as it was received.
