@@ -182,17 +182,17 @@ impl Directory {
         }
     }
 
-    /// Looks up the principal of a key that a client sent. The future may be cancelled at any point.
+    /// Looks up the principal of a key that a client sent; `now` is the current time. The future may be cancelled at any point.
     ///
     /// # Errors
     /// [`ApiKeyError::Malformed`] if it does not have the form of a key. The result of the look-up is [`Directory::find`]'s.
-    pub async fn find_key(&self, key: &[u8]) -> Result<LookupResult, ApiKeyError> {
+    pub async fn find_key(&self, key: &[u8], now: Mono) -> Result<LookupResult, ApiKeyError> {
         let tag = self.hashes.tag(key);
         if let Some(hash) = tag.and_then(|tag| self.hashes.get(tag)) {
-            return Ok(self.find(hash).await);
+            return Ok(self.find_at(hash, now).await);
         }
         let hash = KeyHash::of(key)?;
-        let found = self.find(hash).await;
+        let found = self.find_at(hash, now).await;
         if let Some(tag) = tag.filter(|_| found.is_ok()) {
             self.hashes.insert(tag, hash);
         }
@@ -204,8 +204,12 @@ impl Directory {
     /// # Errors
     /// [`NotFound`]: the key is not accepted, or the store could not be asked.
     pub async fn find(&self, hash: KeyHash) -> LookupResult {
+        self.find_at(hash, self.clock.mono()).await
+    }
+
+    async fn find_at(&self, hash: KeyHash, mut now: Mono) -> LookupResult {
         loop {
-            let mut flight = match self.look(hash) {
+            let mut flight = match self.look(hash, now) {
                 LookupStep::Cached(found) => return found,
                 LookupStep::Join(flight) => flight,
                 LookupStep::Ask { revision, landing } => return self.request(hash, revision, landing).await,
@@ -216,12 +220,12 @@ impl Directory {
             {
                 return found;
             }
+            now = self.clock.mono();
         }
     }
 
-    fn look(&self, hash: KeyHash) -> LookupStep {
+    fn look(&self, hash: KeyHash, now: Mono) -> LookupStep {
         let revision = self.revision.get();
-        let now = self.clock.mono();
         let heard = self.revision.age(now);
         let mut state = self.state();
         if let Some(entry) = state.known.get(&hash)

@@ -120,6 +120,12 @@ impl HeadEdits {
         self.lines.reserve(bytes);
     }
 
+    /// Returns the number of bytes of added lines that need no further memory.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.lines.capacity()
+    }
+
     /// Forgets all edits and keeps the memory.
     pub fn clear(&mut self) {
         let mut lines = std::mem::take(&mut self.lines);

@@ -47,7 +47,7 @@ pub(crate) struct Outgoing {
     /// The hash of the value that determines the backend, if the strategy needs one.
     pub(crate) key: Option<u64>,
     /// The progress of the request's body.
-    pub(crate) progress: Rc<Progress>,
+    pub(crate) progress: Progress,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
     /// The rules by which the request is sent again after a failure.
@@ -96,7 +96,7 @@ impl UpstreamResponse {
     }
 
     /// Sends `upload` over a connection that has become a tunnel; `progress` is that of `upload`.
-    pub(crate) fn tunnel(&mut self, upload: Upload, progress: Rc<Progress>) {
+    pub(crate) fn tunnel(&mut self, upload: Upload, progress: Progress) {
         if let UpstreamContent { body: Download::Http1(download), connection: Some(connection) } = &mut *self.content {
             download.tunnel(upload);
             connection.0 = match &connection.0 {
@@ -114,14 +114,14 @@ pub(crate) struct BorrowedConnection(Lender);
 enum Lender {
     Pool {
         pool: Rc<Pool>,
-        progress: Rc<Progress>,
+        progress: Progress,
     },
     /// The content comes from the cache, since this time.
     Cache(Instant),
 }
 
 impl BorrowedConnection {
-    pub(super) const fn new(pool: Rc<Pool>, progress: Rc<Progress>) -> Self {
+    pub(super) const fn new(pool: Rc<Pool>, progress: Progress) -> Self {
         Self(Lender::Pool { pool, progress })
     }
 

@@ -72,10 +72,10 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let page = PageRequest::of(head, &account.request.snapshot, account.request.at.listener);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
-            let (at, deadlines) = (account.request.at.clone(), active.deadlines.clone());
+            let (at, deadlines) = (account.request.at.clone(), &active.deadlines);
             let preflight = page.as_ref().and_then(PageRequest::preflight);
             let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
-            poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, &deadlines, || serving.as_mut().poll(cx)))).await
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, deadlines, || serving.as_mut().poll(cx)))).await
         };
         let own = match served {
             Ok(Handled::Relayed(relayed)) => {

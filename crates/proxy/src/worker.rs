@@ -35,6 +35,7 @@ use telemetry::{BackendStatus, Metrics, TargetStatus};
 
 use crate::bytes::buffers::Buffers;
 use crate::capacity::Capacity;
+use crate::client::head::UnusedHeads;
 use crate::deadlines::WorkerDeadlines;
 use crate::deadlines::shutdown::Shutdown;
 use crate::metrics::{Handles, RequestHandles};
@@ -42,6 +43,7 @@ use crate::upstream::backends::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;
+use crate::upstream::response_head::RelayedHeads;
 use crate::worker::aggregation::Aggregation;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
@@ -128,6 +130,8 @@ pub(crate) struct Worker {
     pub(crate) pools: Rc<Pools>,
     pub(crate) connector: Connector,
     pub(crate) buffers: Rc<Buffers>,
+    pub(crate) heads: UnusedHeads,
+    pub(crate) relayed_heads: RelayedHeads,
     pub(crate) date: DateCache,
     pub(crate) wall_clock: WallClock,
     pub(crate) deadlines: WorkerDeadlines,
@@ -200,6 +204,8 @@ impl Worker {
             recorder,
             pools,
             buffers,
+            heads: UnusedHeads::default(),
+            relayed_heads: RelayedHeads::default(),
             date: DateCache::default(),
             wall_clock,
             deadlines: WorkerDeadlines::default(),

@@ -70,18 +70,18 @@ async fn a_key_is_hashed_once_and_a_revocation_still_applies() {
     const KEY: &[u8] = b"tollgate_0123456789abcdef0123456789abcdef";
     let mut desk = desk(4);
     let directory = desk.directory.clone();
-    assert_eq!(directory.find_key(b"tollgate_0").await, Err(ApiKeyError::Malformed));
+    assert_eq!(directory.find_key(b"tollgate_0", desk.clock.mono()).await, Err(ApiKeyError::Malformed));
     let tag = directory.hashes.tag(KEY).unwrap();
     for (revision, answer) in [(1, Ok(principal(None))), (2, Err(NotFound::Revoked))] {
         desk.revision.confirm(revision, desk.clock.mono());
-        let of_key = directory.clone();
-        let finding = tokio::spawn(async move { of_key.find_key(KEY).await });
+        let (of_key, now) = (directory.clone(), desk.clock.mono());
+        let finding = tokio::spawn(async move { of_key.find_key(KEY, now).await });
         let lookup = desk.lookups.recv().await.unwrap();
         assert_eq!(lookup.hash, KeyHash::of(KEY).unwrap());
         lookup.reply.send(answer.clone()).unwrap();
         assert_eq!(finding.await.unwrap(), Ok(answer.clone()));
         assert_eq!(directory.hashes.get(tag), Some(lookup.hash));
-        assert_eq!(directory.find_key(KEY).await, Ok(answer));
+        assert_eq!(directory.find_key(KEY, now).await, Ok(answer));
     }
 }
 

@@ -1,6 +1,5 @@
 //! One attempt: a call to one upstream or provider.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::deadlines::probe::Probe;
 /// A call to one destination, until its response has ended.
 pub(crate) struct Attempt {
     pub(crate) probe: Probe,
-    pub(crate) progress: Rc<Progress>,
+    pub(crate) progress: Progress,
     /// When the attempt began.
     pub(crate) since: Instant,
     pub(crate) status: Option<u16>,
@@ -25,7 +24,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Returns an attempt that begins at `since`.
-    pub(crate) const fn new(probe: Probe, progress: Rc<Progress>, since: Instant) -> Self {
+    pub(crate) const fn new(probe: Probe, progress: Progress, since: Instant) -> Self {
         let (status, upstream_id, first_byte_us) = (None, None, None);
         Self { probe, progress, since, status, upstream_id, first_byte_us, had_no_effect: false }
     }

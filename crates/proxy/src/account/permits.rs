@@ -17,8 +17,8 @@ pub(crate) struct Permits {
     pub(crate) subject: Option<KeyPermit>,
     /// The permit of a request that may become a tunnel.
     pub(crate) tunnel: Option<TunnelPermit>,
-    /// The permit of the current attempt of an LLM call, if its target has limits.
-    pub(crate) target: Option<TargetPermit>,
+    /// The permit of the current attempt of an LLM call, if its target has limits. Boxed, because few requests have one.
+    pub(crate) target: Option<Box<TargetPermit>>,
     /// The rate limits of the configuration in which the request counts, if any applies.
     pub(crate) rate_limits: Option<Box<CountedLimits>>,
     pub(crate) budgets: BudgetHold,

@@ -48,6 +48,8 @@ pub(crate) struct RequestContext {
     pub(crate) begun: Instant,
     pub(crate) started_at: Timestamp,
     read_at: Cell<Instant>,
+    /// The same time on the clock of rate limits, once it was asked for.
+    mono: Cell<Option<Mono>>,
     pub(crate) head: Rc<Head>,
     interim: Rc<InterimResponses>,
     trace: OnceCell<TraceContext>,
@@ -68,7 +70,7 @@ impl RequestContext {
         let snapshot = worker.snapshot();
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
-        let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
+        let (id_text, read_at, mono) = (RequestIdText::new(id), Cell::new(begun), Cell::new(None));
         let (trace, spans) = match &snapshot.process.traces {
             None => (OnceCell::new(), None),
             Some(traces) => {
@@ -78,7 +80,7 @@ impl RequestContext {
                 (OnceCell::from(trace), spans)
             }
         };
-        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head, interim, trace, spans }
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, mono, head, interim, trace, spans }
     }
 
     /// Returns the same request without its client, which the gateway sends itself.
@@ -95,6 +97,7 @@ impl RequestContext {
             begun,
             started_at,
             read_at: Cell::new(begun),
+            mono: Cell::new(None),
             head: self.head.clone(),
             interim: Rc::default(),
             trace: OnceCell::new(),
@@ -195,6 +198,7 @@ impl RequestContext {
     pub(crate) fn read_clock(&self) -> Instant {
         let now = Instant::now();
         self.read_at.set(now);
+        self.mono.set(None);
         now
     }
 
@@ -205,12 +209,17 @@ impl RequestContext {
 
     /// Returns the same time on the clock of rate limits.
     pub(crate) fn mono(&self) -> Mono {
-        self.worker().shared.clock.mono_at(self.read_at().into_std())
+        let mono = self.mono.get().unwrap_or_else(|| self.worker().shared.clock.mono_at(self.read_at().into_std()));
+        self.mono.set(Some(mono));
+        mono
     }
 
     /// Returns the wall time at which the monotonic clock was last read.
     pub(crate) fn wall_at(&self) -> Timestamp {
-        let elapsed = self.read_at.get() - self.begun;
-        self.worker().shared.clock.wall_after(self.started_at, elapsed)
+        let read_at = self.read_at();
+        if read_at == self.begun {
+            return self.started_at;
+        }
+        self.worker().shared.clock.wall_after(self.started_at, read_at - self.begun)
     }
 }

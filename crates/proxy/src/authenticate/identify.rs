@@ -30,7 +30,7 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 /// Looks the client's credential up.
 pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {
     let credential = credential(&request.head)?;
-    let mut look_up = pin!(request.worker().directory.find_key(credential));
+    let mut look_up = pin!(request.worker().directory.find_key(credential, request.mono()));
     // A cached key needs no timer, which would read the clock.
     let found = match poll_fn(|cx| Poll::Ready(look_up.as_mut().poll(cx))).await {
         Poll::Ready(found) => found,

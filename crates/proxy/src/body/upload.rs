@@ -38,7 +38,7 @@ pub(crate) struct UploadStream {
     trailers: Option<Trailers>,
     /// Whether this attempt has taken the trailers.
     has_sent_trailers: bool,
-    progress: Rc<Progress>,
+    progress: Rc<StreamProgress>,
     bytes_max: u64,
     /// The messages of a gRPC call, of which `bytes_max` bounds each.
     messages: Option<MessageScanner>,
@@ -48,9 +48,18 @@ pub(crate) struct UploadStream {
     kept: Option<Rc<KeptBody>>,
 }
 
-/// The progress of a request's body, shared between the body and the request that waits.
+/// The progress of a request's body.
+#[derive(Debug, Clone)]
+pub(crate) enum Progress {
+    /// The body was in memory when the attempt began.
+    Whole { bytes: u64, begun: Instant },
+    /// The body is streamed. It shares its progress with the request that waits.
+    Stream(Rc<StreamProgress>),
+}
+
+/// The progress of a streamed body.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct StreamProgress {
     bytes: Cell<u64>,
     whole: Cell<bool>,
     at: Cell<Instant>,
@@ -72,52 +81,71 @@ pub(crate) enum UploadError {
 }
 
 impl Progress {
-    fn new(whole: bool, bytes: u64, now: Instant) -> Rc<Self> {
+    /// Returns whether the whole body was passed to the upstream connection.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Whole { .. } => true,
+            Self::Stream(stream) => stream.whole.get(),
+        }
+    }
+
+    /// Begins an attempt at `now`.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        match self {
+            Self::Whole { begun, .. } => *begun = now,
+            Self::Stream(stream) => {
+                stream.at.set(now);
+                // An earlier attempt may have requested bytes that this attempt does not need yet.
+                stream.awaits_client.set(false);
+            }
+        }
+    }
+
+    /// Returns the time at which a byte last moved.
+    pub(crate) fn moved_at(&self) -> Instant {
+        match self {
+            Self::Whole { begun, .. } => *begun,
+            Self::Stream(stream) => stream.at.get(),
+        }
+    }
+
+    /// Returns whether the upstream can take bytes that the client has not sent yet.
+    pub(crate) fn awaits_client(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.awaits_client.get())
+    }
+
+    pub(crate) fn failed(&self) -> Option<UploadError> {
+        match self {
+            Self::Whole { .. } => None,
+            Self::Stream(stream) => stream.failed.get(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Whole { bytes, .. } => *bytes,
+            Self::Stream(stream) => stream.bytes.get(),
+        }
+    }
+}
+
+impl StreamProgress {
+    fn new(now: Instant) -> Rc<Self> {
         Rc::new(Self {
-            bytes: Cell::new(bytes),
-            whole: Cell::new(whole),
+            bytes: Cell::new(0),
+            whole: Cell::new(false),
             at: Cell::new(now),
             awaits_client: Cell::new(false),
             failed: Cell::new(None),
         })
     }
-
-    /// Returns whether the whole body was passed to the upstream connection.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.whole.get()
-    }
-
-    /// Begins an attempt at `now`.
-    pub(crate) fn begin(&self, now: Instant) {
-        self.at.set(now);
-        // An earlier attempt may have requested bytes that this attempt does not need yet.
-        self.awaits_client.set(false);
-    }
-
-    /// Returns the time at which a byte last moved.
-    pub(crate) fn moved_at(&self) -> Instant {
-        self.at.get()
-    }
-
-    /// Returns whether the upstream can take bytes that the client has not sent yet.
-    pub(crate) fn awaits_client(&self) -> bool {
-        self.awaits_client.get()
-    }
-
-    pub(crate) fn failed(&self) -> Option<UploadError> {
-        self.failed.get()
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
 }
 
 impl Upload {
     /// Returns a body that is forwarded as it arrives, up to `bytes_max` bytes.
-    pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
+    pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Progress) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
-        let progress = Progress::new(false, 0, now);
+        let progress = StreamProgress::new(now);
         let (again, shared) = (VecDeque::new(), progress.clone());
         let stream = Box::new(UploadStream {
             again,
@@ -130,7 +158,7 @@ impl Upload {
             claim_headers: None,
             kept: None,
         });
-        (Self::Stream(stream), progress)
+        (Self::Stream(stream), Progress::Stream(progress))
     }
 
     /// Removes trailers with the names of headers that only claims of access tokens may set.
@@ -167,10 +195,10 @@ impl Upload {
     }
 
     /// Returns a body that is held in memory.
-    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Rc<Progress>) {
+    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Progress) {
         let segments: VecDeque<_> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
         let bytes = segments.iter().map(length).sum();
-        (Self::Segments(segments), Progress::new(true, bytes, now))
+        (Self::Segments(segments), Progress::Whole { bytes, begun: now })
     }
 
     /// Returns a copy of a body that is held in memory; `None` for any other body.
@@ -216,7 +244,7 @@ impl http_body::Body for Upload {
             Self::Segments(segments) => segments.is_empty(),
             Self::Stream(stream) => {
                 let has_trailers = stream.trailers.is_some() && !stream.has_sent_trailers;
-                stream.again.is_empty() && stream.progress.is_whole() && !has_trailers
+                stream.again.is_empty() && stream.progress.whole.get() && !has_trailers
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The head of a client's request: immutable, as it was received. Changes for an upstream are `http1::HeadEdits`, which are
 //! applied when the head is written.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::str;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use super::moved_keys::MovedKeys;
 const CORRELATION_LEN_MAX: usize = 128;
 /// Maximum number of fields in a request's head.
 pub(crate) const FIELDS_MAX: usize = 100;
+/// Maximum number of unused heads of a worker.
+const UNUSED_MAX: usize = 64;
 /// The head that represents a refused one whose request line is invalid.
 const UNREADABLE: &[u8] = b"- / HTTP/1.0\r\n\r\n";
 
@@ -28,6 +31,37 @@ pub(crate) struct Head {
     parsed: RequestHead,
     violation: Option<Violation>,
     keys: Option<Box<MovedKeys>>,
+}
+
+/// Unused heads of a worker, whose memory further requests use.
+#[derive(Default)]
+pub(crate) struct UnusedHeads(RefCell<Vec<Rc<Head>>>);
+
+impl UnusedHeads {
+    /// Joins a parsed head with the bytes from which it was parsed, in the memory of an earlier one if there is any.
+    pub(crate) fn join(&self, bytes: Bytes, parsed: RequestHead) -> Rc<Head> {
+        let (head, unused) = (Head::new(bytes, parsed), self.0.borrow_mut().pop());
+        let Some(mut unused) = unused else { return Rc::new(head) };
+        match Rc::get_mut(&mut unused) {
+            Some(place) => {
+                *place = head;
+                unused
+            }
+            None => Rc::new(head),
+        }
+    }
+
+    /// Keeps the memory of a head, unless something still refers to it. Returns the memory of its fields.
+    pub(crate) fn give_back(&self, mut head: Rc<Head>) -> Option<FieldMemory> {
+        let used = Rc::get_mut(&mut head)?;
+        let memory = used.parsed.take_memory();
+        (used.bytes, used.keys) = (Bytes::new(), None);
+        let mut unused = self.0.borrow_mut();
+        if unused.len() < UNUSED_MAX {
+            unused.push(head);
+        }
+        Some(memory)
+    }
 }
 
 impl Head {
@@ -79,11 +113,6 @@ impl Head {
         self.violation
     }
 
-    /// Takes the memory of the fields of a head that is no longer needed.
-    pub(crate) fn take_memory(&mut self) -> FieldMemory {
-        self.parsed.take_memory()
-    }
-
     /// The bytes that all fields of the head point into.
     pub(crate) const fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -91,7 +120,12 @@ impl Head {
 
     /// The method: a token, case-sensitive.
     pub(crate) fn method(&self) -> &str {
-        ascii(self.request().method())
+        match self.method_bytes() {
+            // The octets of the usual methods need no check.
+            b"GET" => "GET",
+            b"POST" => "POST",
+            other => ascii(other),
+        }
     }
 
     /// The method as it was received.
@@ -288,6 +322,20 @@ pub(crate) mod tests {
     /// The head of a GET request with these fields.
     pub(crate) fn get(fields: &[(&str, &str)]) -> Head {
         head("GET /", fields)
+    }
+
+    #[test]
+    fn the_memory_of_a_head_serves_another_one_unless_it_is_in_use() {
+        let (heads, first) = (UnusedHeads::default(), Rc::new(get(&[("a", "1")]).with_keys(MovedKeys::default())));
+        let user = first.clone();
+        assert!(heads.give_back(first).is_none() && heads.0.borrow().is_empty());
+        let address = Rc::as_ptr(&user);
+        assert!(heads.give_back(user).is_some());
+        assert!(heads.0.borrow()[0].bytes.is_empty() && heads.0.borrow()[0].keys.is_none());
+        let bytes = Bytes::from_static(UNREADABLE);
+        let second = heads.join(bytes.clone(), parse(&bytes).unwrap());
+        assert_eq!((Rc::as_ptr(&second), second.method(), second.fields().len()), (address, "-", 0));
+        assert!(heads.0.borrow().is_empty() && second.violation().is_none());
     }
 
     #[test]

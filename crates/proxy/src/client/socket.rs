@@ -17,7 +17,7 @@ use crate::bytes::buffers::Buffers;
 use crate::bytes::content::{ContentReader, Trailers};
 use crate::bytes::receive_buffer::ReceiveBuffer;
 use crate::bytes::write_queue::WriteQueue;
-use crate::client::head::Head;
+use crate::client::head::{Head, UnusedHeads};
 use crate::deadlines::ConnectionDeadlines;
 
 /// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
@@ -70,8 +70,12 @@ impl ClientSocket {
         }
     }
 
-    /// Parses the head of the next request, if it has arrived completely.
-    pub(crate) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<Rc<Head>>, Violation> {
+    /// Parses the head of the next request, if it has arrived completely. It uses the memory of `heads`.
+    pub(crate) fn parse(
+        &mut self,
+        parser: &mut RequestParser,
+        heads: &UnusedHeads,
+    ) -> Result<Option<Rc<Head>>, Violation> {
         if self.received.bytes.is_empty() {
             return Ok(None);
         }
@@ -80,7 +84,7 @@ impl ClientSocket {
         }
         let Some(parsed) = parser.parse(&self.received.bytes)? else { return Ok(None) };
         let (bytes, framing) = (self.received.bytes.split_to(parsed.len()).freeze(), parsed.framing());
-        let head = Rc::new(Head::new(bytes, parsed));
+        let head = heads.join(bytes, parsed);
         self.content = ContentReader::after(head.fields(), framing);
         self.request += 1;
         self.interim = if head.expects_continue() { InterimResponse::Expected } else { InterimResponse::NotExpected };

@@ -169,12 +169,13 @@ impl Connection {
             {
                 return true;
             }
-            let (mut head, traits) = self.head(received);
+            let (head, traits) = self.head(received);
             let Ok((response, interim)) = self.respond(head.clone()).await else { return false };
             match self.write(response, interim, traits).await {
                 Ok(true) => {
-                    if let Some(head) = Rc::get_mut(&mut head) {
-                        self.at.worker.buffers.give_back_fields(head.take_memory());
+                    let worker = &self.at.worker;
+                    if let Some(memory) = worker.heads.give_back(head) {
+                        worker.buffers.give_back_fields(memory);
                     }
                 }
                 Ok(false) => {
@@ -204,7 +205,7 @@ impl Connection {
         let mut receive = |cx: &mut Context<'_>| {
             let mut socket = socket.borrow_mut();
             loop {
-                match socket.parse(parser) {
+                match socket.parse(parser, &at.worker.heads) {
                     Ok(Some(head)) => return Poll::Ready(Ok(Received::Head(head))),
                     Ok(None) => {}
                     Err(violation) => return Poll::Ready(Ok(Received::Refused(violation))),

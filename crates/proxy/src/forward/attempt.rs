@@ -28,7 +28,7 @@ use crate::upstream::pool::http2::Http2Session;
 use crate::upstream::pool::http2::call;
 use crate::upstream::pool::http2::call::{Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::pool::http2::streams::StreamSlot;
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::upstream::response_head::UpstreamHead;
 
 /// Maximum size of a body that is kept for a retry until the response. Larger bodies are kept only while they are sent,
 /// because they count against their client's memory.
@@ -57,7 +57,7 @@ pub(super) struct SendAttempt<'a> {
     pub(super) account: &'a mut RequestAccount,
     pub(super) head: &'a OutgoingHead,
     pub(super) pool: &'a Rc<Pool>,
-    pub(super) progress: &'a Rc<Progress>,
+    pub(super) progress: &'a Progress,
     pub(super) repeatable: bool,
     pub(super) retries: &'a Retries,
     pub(super) now: Instant,
@@ -70,16 +70,16 @@ impl SendAttempt<'_> {
         let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
         })?;
-        let probe = call.probe();
-        account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
+        account.begin_attempt(Attempt::new(call.probe(), progress.clone(), self.now));
         let error = match wait(account, progress, |cx| call.poll_head(cx, |head| account.relay_interim(head))).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
-                let body = Download::Http1(body);
+                let (head, body) = (account.request.worker().relayed_heads.take(head), Download::Http1(body));
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => {
+                let probe = call.probe();
                 let is_lost = !(error.is_of_client() || error.is_protocol());
                 let had_no_effect = is_lost && !probe.anything_written();
                 let is_repeatable = is_lost && self.repeatable && !probe.anything_read();
@@ -135,7 +135,7 @@ impl SendAttempt<'_> {
                 let left = head.content_length(ResponseTo::method(self.head.head.method_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
-                let head = RelayedHead::new(head);
+                let head = account.request.worker().relayed_heads.take(head);
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => error,

@@ -84,7 +84,7 @@ async fn admit(
 ) -> Result<Reservation, Problem> {
     let shared = &account.request.worker().shared;
     let ask = || {
-        let now = shared.clock.mono_at(account.request.read_at().into_std());
+        let now = account.request.mono();
         let at = shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.at(&shared.clock));
         AdmissionRequest { limits, charge, at, now, rate }
     };

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Mono, Refusal};
+use access::{Mono, Refusal, Timestamp};
 use http1::KnownName;
 use meter::limiter::key::LimitKey;
 use meter::limiter::sharing::{LimitSharing, SharedRequest};
@@ -12,6 +12,7 @@ use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
 use meter::rate::{RateExceeded, RateLevel};
 use smallvec::SmallVec;
 
+use crate::refusal::limit_fields::reset_at;
 use crate::refusal::seconds::seconds_up;
 
 /// Number of limits of one request that need no allocation.
@@ -157,26 +158,34 @@ impl ReportedLimit {
         Self { level, policy: None }
     }
 
-    /// Passes the parts of the values of `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) to
-    /// `write`.
-    pub(crate) fn draft_fields<E>(&self, mut write: impl FnMut(KnownName, &[&[u8]]) -> Result<(), E>) -> Result<(), E> {
-        let [mut limit, mut remaining, mut reset] = [(); 3].map(|()| itoa::Buffer::new());
-        let name = match &self.policy {
-            Some(policy) => {
-                write(KnownName::RateLimitPolicy, &[policy.as_bytes()])?;
-                policy.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default()
-            }
-            None => {
-                let limit = limit.format(self.level.limit).as_bytes();
-                write(KnownName::RateLimitPolicy, &[PER_MINUTE, b";q=", limit, b";w=60"])?;
-                PER_MINUTE
-            }
-        };
+    /// Passes the parts of the values of all fields of the limit to `write`: of `X-RateLimit-*` (GW-3.3), then of
+    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). Each number is formatted once.
+    pub(crate) fn fields<E>(
+        &self,
+        now: Timestamp,
+        mut write: impl FnMut(KnownName, &[&[u8]]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let [mut limit, mut remaining, mut at, mut reset] = [(); 4].map(|()| itoa::Buffer::new());
+        let limit = limit.format(self.level.limit).as_bytes();
         let remaining = remaining.format(self.level.remaining).as_bytes();
         let reset = reset.format(seconds_up(self.level.reset)).as_bytes();
-        write(KnownName::RateLimit, &[name, b";r=", remaining, b";t=", reset])
+        write(KnownName::XRatelimitLimit, &[limit])?;
+        write(KnownName::XRatelimitRemaining, &[remaining])?;
+        write(KnownName::XRatelimitReset, &[at.format(reset_at(self.level, now)).as_bytes()])?;
+        match &self.policy {
+            Some(policy) => {
+                write(KnownName::RateLimitPolicy, &[policy.as_bytes()])?;
+                let name = policy.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+                write(KnownName::RateLimit, &[name, b";r=", remaining, b";t=", reset])
+            }
+            None => {
+                write(KnownName::RateLimitPolicy, &[PER_MINUTE_LIMIT, limit, b";w=60"])?;
+                write(KnownName::RateLimit, &[PER_MINUTE_REMAINING, remaining, b";t=", reset])
+            }
+        }
     }
 }
 
-/// The name of the limits of plans and keys.
-const PER_MINUTE: &[u8] = b"\"requests_per_minute\"";
+/// The name of the limits of plans and keys, and that of the number that follows.
+const PER_MINUTE_LIMIT: &[u8] = b"\"requests_per_minute\";q=";
+const PER_MINUTE_REMAINING: &[u8] = b"\"requests_per_minute\";r=";

@@ -2,7 +2,6 @@
 
 use access::Timestamp;
 use http::{HeaderName, HeaderValue};
-use http1::KnownName;
 use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{BudgetExceeded, Measure};
@@ -16,17 +15,16 @@ pub(super) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-rate
 
 /// Returns the `X-RateLimit-*` headers of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
 pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
-    limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
+    [
+        (X_RATELIMIT_LIMIT, HeaderValue::from(level.limit)),
+        (X_RATELIMIT_REMAINING, HeaderValue::from(level.remaining)),
+        (X_RATELIMIT_RESET, HeaderValue::from(reset_at(level, now))),
+    ]
 }
 
-/// Returns the values of [`limit_headers`].
-pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u64); 3] {
-    let reset = now.unix_seconds() + seconds_up(level.reset);
-    [
-        (KnownName::XRatelimitLimit, u64::from(level.limit)),
-        (KnownName::XRatelimitRemaining, u64::from(level.remaining)),
-        (KnownName::XRatelimitReset, reset),
-    ]
+/// Returns the time at which the limit is unused again, in Unix seconds.
+pub(super) fn reset_at(level: RateLevel, now: Timestamp) -> u64 {
+    now.unix_seconds() + seconds_up(level.reset)
 }
 
 /// Returns the `X-RateLimit-*` headers of a budget. `-Limit` and `-Remaining` are in credits: they are omitted for budgets

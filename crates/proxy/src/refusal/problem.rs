@@ -13,7 +13,7 @@ use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
 use crate::refusal::budget_words::too_little;
 use crate::refusal::challenge;
 use crate::refusal::counted_limits::ReportedLimit;
-use crate::refusal::limit_fields::{budget_headers, limit_headers};
+use crate::refusal::limit_fields::budget_headers;
 use crate::refusal::seconds::seconds_up;
 
 /// The reason why a request is not served, and the content of the response.
@@ -121,13 +121,13 @@ impl Problem {
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem.headers.extend(limit_headers(level, clock.now()));
                 // Numbers and a constant are a valid value.
-                let _: Result<(), InvalidHeaderValue> = ReportedLimit::of_plan(level).draft_fields(|name, value| {
-                    let value = HeaderValue::from_bytes(&value.concat())?;
-                    problem.headers.push((HeaderName::from_static(name.as_str()), value));
-                    Ok(())
-                });
+                let _: Result<(), InvalidHeaderValue> =
+                    ReportedLimit::of_plan(level).fields(clock.now(), |name, value| {
+                        let value = HeaderValue::from_bytes(&value.concat())?;
+                        problem.headers.push((HeaderName::from_static(name.as_str()), value));
+                        Ok(())
+                    });
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {

@@ -5,14 +5,10 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{
-    Announced, FieldMemory, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields,
-    write_status_line,
-};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
-use crate::refusal::limit_fields;
 use crate::response::sharing::Sharing;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
@@ -65,11 +61,7 @@ impl HeadSource {
         }
         if let Some(limit) = &gateway.limit {
             edits.reserve(LIMIT_BYTES_USUAL);
-            let mut digits = itoa::Buffer::new();
-            for (name, figure) in limit_fields::limit_figures(limit.level, gateway.now) {
-                edits.set(name, digits.format(figure).as_bytes())?;
-            }
-            limit.draft_fields(|name, value| edits.set_parts(name, value))?;
+            limit.fields(gateway.now, |name, value| edits.set_parts(name, value))?;
         }
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             edits.remove(name);
@@ -189,10 +181,10 @@ impl ClientHead {
         }
     }
 
-    /// Takes the memory of the received fields, after the head was written.
-    pub(crate) fn take_memory(&mut self) -> Option<FieldMemory> {
-        match &mut self.source {
-            HeadSource::Relayed(relayed) => Some(relayed.head.take_memory()),
+    /// Returns the head of the upstream, whose memory another response may use; `None` for a response of the gateway.
+    pub(crate) fn into_relayed(self) -> Option<Box<RelayedHead>> {
+        match self.source {
+            HeadSource::Relayed(relayed) => Some(relayed),
             HeadSource::Own(_) => None,
         }
     }

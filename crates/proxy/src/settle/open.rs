@@ -38,7 +38,7 @@ impl RequestAccount {
         let durable = {
             let worker = self.request.worker();
             let (day, route, started_at) = (self.day(), &self.policy().name, self.request.started_at);
-            let now = worker.shared.clock.mono_at(self.request.read_at().into_std());
+            let now = self.request.mono();
             let labels = self.labels();
             let ask = PrelogRequest { subject, day, route, labels: &labels, started_at, credits, reservation, now };
             self.permits.prelogged =

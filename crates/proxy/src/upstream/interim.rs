@@ -37,6 +37,9 @@ impl InterimResponses {
 
     /// Moves the interim responses to the end of `to`, in order.
     pub(crate) fn move_to(&self, to: &mut Vec<RelayedHead>) {
-        to.append(&mut self.heads.borrow_mut());
+        let mut heads = self.heads.borrow_mut();
+        if !heads.is_empty() {
+            to.append(&mut heads);
+        }
     }
 }

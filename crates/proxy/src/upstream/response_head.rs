@@ -1,6 +1,8 @@
 //! The head of an upstream's response: immutable, as it was received. Changes for the client are `http1::HeadEdits`, which
 //! are applied when the head is written.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http1::{
@@ -10,6 +12,11 @@ use http1::{
 use thiserror::Error;
 
 use crate::client::head::text;
+
+/// Maximum number of unused heads of a worker.
+const UNUSED_MAX: usize = 64;
+/// A head with more memory for added lines is freed.
+const KEPT_BYTES_MAX: usize = 4096;
 
 /// A response head with its bytes.
 #[derive(Debug, Clone)]
@@ -29,6 +36,11 @@ pub(crate) struct RelayedHead {
     pub(crate) is_changed: bool,
 }
 
+/// Unused heads of a worker, whose memory further responses use.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "the boxes themselves are used again")]
+pub(crate) struct RelayedHeads(RefCell<Vec<Box<RelayedHead>>>);
+
 /// Why the head of a response over HTTP/2 is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum InvalidHead {
@@ -42,6 +54,28 @@ impl RelayedHead {
     /// Returns a head with the edits of every head that is relayed. It is boxed, because it passes many functions.
     pub(crate) fn new(head: UpstreamHead) -> Box<Self> {
         Box::new(Self { head, edits: HeadEdits::for_forwarding(), may_have_trailers: true, is_changed: false })
+    }
+}
+
+impl RelayedHeads {
+    /// Returns a head as [`RelayedHead::new`] does, in the memory of an earlier one if there is any.
+    pub(crate) fn take(&self, head: UpstreamHead) -> Box<RelayedHead> {
+        let unused = self.0.borrow_mut().pop();
+        let Some(mut relayed) = unused else { return RelayedHead::new(head) };
+        relayed.head = head;
+        (relayed.may_have_trailers, relayed.is_changed) = (true, false);
+        relayed
+    }
+
+    /// Keeps the memory of a head that is no longer needed. Returns the memory of its fields.
+    pub(crate) fn give_back(&self, mut relayed: Box<RelayedHead>) -> FieldMemory {
+        let memory = relayed.head.take_memory();
+        let mut unused = self.0.borrow_mut();
+        if unused.len() < UNUSED_MAX && relayed.edits.capacity() <= KEPT_BYTES_MAX {
+            relayed.edits.clear();
+            unused.push(relayed);
+        }
+        memory
     }
 }
 
@@ -90,8 +124,10 @@ impl UpstreamHead {
         Self::parsed(bytes)
     }
 
-    /// Takes the memory of the fields of a head that is no longer needed.
-    pub(crate) fn take_memory(&mut self) -> FieldMemory {
+    /// Takes the memory of the fields of a head that is no longer needed, and frees its bytes, which are a part of the buffer
+    /// of its connection.
+    fn take_memory(&mut self) -> FieldMemory {
+        self.bytes = Bytes::new();
         self.parsed.take_memory()
     }
 
@@ -157,6 +193,34 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         UpstreamHead::of_http2(StatusCode::OK, &headers)
+    }
+
+    #[test]
+    fn a_head_in_used_memory_has_nothing_of_the_earlier_one() {
+        let heads = RelayedHeads::default();
+        let mut first = heads.take(of_http2(&[("a", "1")]).unwrap());
+        first.edits.set(KnownName::Server, b"x").unwrap();
+        first.edits.remove(KnownName::Via);
+        (first.may_have_trailers, first.is_changed) = (false, true);
+        heads.give_back(first);
+        assert!(heads.0.borrow()[0].head.as_bytes().is_empty(), "the buffer of the connection is not kept");
+        let second = heads.take(of_http2(&[("b", "2"), ("via", "1.1 x")]).unwrap());
+        assert!(heads.0.borrow().is_empty());
+        let names: Vec<_> = second.edits.kept(second.head.fields()).map(|field| field.name).collect();
+        assert_eq!((names, second.edits.added().count()), (vec![&b"b"[..], b"via"], 0));
+        assert_eq!((second.may_have_trailers, second.is_changed), (true, false));
+    }
+
+    #[test]
+    fn few_and_small_heads_are_kept() {
+        let heads = RelayedHeads::default();
+        let mut large = heads.take(of_http2(&[]).unwrap());
+        large.edits.append(KnownName::Server, &[b'x'; KEPT_BYTES_MAX]).unwrap();
+        heads.give_back(large);
+        assert!(heads.0.borrow().is_empty());
+        let used: Vec<_> = (0..UNUSED_MAX + 10).map(|_| heads.take(of_http2(&[]).unwrap())).collect();
+        used.into_iter().for_each(|head| drop(heads.give_back(head)));
+        assert_eq!(heads.0.borrow().len(), UNUSED_MAX);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn head_of(
     let result = account.cache.unwrap_or(CacheResult::Bypass);
     let (now, freshness) = (account.request.wall_at(), stored.freshness());
     let head = stored.head.with_status(status).ok_or_else(|| unwritable(InvalidPart::Status))?;
-    let mut head = RelayedHead::new(head);
+    let mut head = account.request.worker().relayed_heads.take(head);
     head.may_have_trailers = false;
     let edits = &mut head.edits;
     let mut edit = || {

@@ -22,7 +22,6 @@ use crate::action::{Handled, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::attempts::{TargetAttempt, TargetFailure};
-use crate::upstream::targets::limits::TargetPermit;
 use crate::upstream::targets::{EntryTarget, TargetState, TargetUnavailable, id};
 
 /// A call whose model may have more than one attempt, or whose targets have limits.
@@ -75,7 +74,7 @@ impl FallbackCall<'_> {
             } else if !call.reserve_more(account).await? {
                 return self.failed(account, state, NoTry::Spent);
             }
-            account.permits.target = state.tries.take_permit().map(TargetPermit::sent);
+            account.permits.target = state.tries.take_permit().map(|permit| Box::new(permit.sent()));
             account.retries = state.tries.attempts - 1;
             let may_continue = state.tries.may_continue(account.request.read_clock());
             let tried = self.tried(account, next.target, target, &known.state);

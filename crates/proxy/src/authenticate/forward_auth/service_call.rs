@@ -58,7 +58,7 @@ async fn send(
     let (nothing, _) = Upload::segments(std::iter::empty(), Instant::now());
     let mut call = Http1Call::start(link, outgoing, nothing).map_err(ServiceError::Request)?;
     let head = poll_fn(|cx| call.poll_head(cx, drop)).await.map_err(ServiceError::Call)?;
-    let (relayed, mut download) = call.into_response(head);
+    let (head, mut download) = call.into_response(head);
     let mut body = BytesMut::new();
     while let Some(data) = poll_fn(|cx| download.poll_data(cx)).await {
         body.extend_from_slice(&data.map_err(ServiceError::Body)?);
@@ -70,7 +70,7 @@ async fn send(
     if let Some(link) = download.take_reusable() {
         pool.give_back(link, Instant::now());
     }
-    Ok(ServiceResponse { head: relayed.head, body: body.freeze() })
+    Ok(ServiceResponse { head, body: body.freeze() })
 }
 
 /// Returns the head of the request to the service.

@@ -102,11 +102,12 @@ impl ResponseWriter {
             Ok(())
         });
         let Ok(()) = written;
-        if let Some(memory) = head.take_memory() {
-            context.worker.buffers.give_back_fields(memory);
+        let ClientResponse { head, body, closes: _ } = *response;
+        if let Some(relayed) = head.into_relayed() {
+            context.worker.buffers.give_back_fields(context.worker.relayed_heads.give_back(relayed));
         }
         let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
-        Self { queue, framing, body: response.body, has_trailers, has_ended, failed: None, persists }
+        Self { queue, framing, body, has_trailers, has_ended, failed: None, persists }
     }
 
     /// Returns the memory of the queue for another response, after this one was written.

@@ -15,7 +15,7 @@ use crate::body::upload::Upload;
 use crate::bytes::content::ContentReader;
 use crate::deadlines::probe::Probe;
 use crate::upstream::outgoing::OutgoingHead;
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX, SWITCHING_PROTOCOLS};
 
 /// The state of writing the request.
@@ -140,7 +140,7 @@ impl Http1Call {
     }
 
     /// Returns the response to this request.
-    pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Http1Download) {
+    pub(crate) fn into_response(mut self, head: ResponseHead) -> (UpstreamHead, Http1Download) {
         let mut bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         if head.status() == SWITCHING_PROTOCOLS {
             // A tunnel keeps its head, and with it the whole buffer, except if it is copied.
@@ -154,7 +154,7 @@ impl Http1Call {
         };
         self.connection.content = ContentReader::after(head.over(&bytes).fields(), framing);
         let body = Http1Download::new(self.connection, upload, persists && !is_refused);
-        (RelayedHead::new(UpstreamHead::new(bytes, head)), body)
+        (UpstreamHead::new(bytes, head), body)
     }
 
     /// Returns the whole body if nothing of the request was written. Otherwise returns it only if it is empty.
