@@ -1,6 +1,6 @@
 //! `tollgate serve`: runs a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use config::snapshot::LogFormat;
@@ -26,6 +26,12 @@ const SERVICE_THREADS: usize = 2;
 /// Threads for blocking calls: files, host names, passwords.
 const BLOCKING_THREADS_MAX: usize = 16;
 
+/// Returns the binary that an upgrade starts: this one, or without `/proc`, as in a chroot, the one that its command names.
+fn own_program() -> PathBuf {
+    std::env::current_exe()
+        .unwrap_or_else(|_| std::env::args_os().next().map_or_else(|| "tollgate".into(), PathBuf::from))
+}
+
 /// Serves until a signal arrives, then drains. A process that upgrades another one reports its errors to that one.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let inherited = InheritedSockets::of_environment().map_err(|source| StartFault::InheritedSockets { source })?;
@@ -38,7 +44,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
-    let program = std::env::current_exe()?;
+    let program = own_program();
     let flags = Flags { examples_dir: args.examples.clone(), ..args.overrides.flags() };
     let mut place = args.place.clone();
     let mut loaded = load(&place, &flags)?;
