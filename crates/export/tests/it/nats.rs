@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener as PortProbe;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use access::Secret;
@@ -48,8 +49,7 @@ impl Nats {
     }
 
     pub(crate) async fn start_with(settings: &str) -> Self {
-        let port = PortProbe::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         let child = launch(&folder, port, settings).await;
         Self { folder, port, settings: settings.to_owned(), child }
     }
@@ -87,6 +87,18 @@ impl Nats {
 impl Drop for Nats {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Returns a free port below those that connections have at their own end: while the server is down, its port stays free.
+fn free_port() -> u16 {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let nth = std::process::id().wrapping_mul(16).wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(nth % 20_000).unwrap();
+        if PortProbe::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

@@ -79,10 +79,10 @@ struct EventRow {
 /// another, each page would read and sort all events of the day. The `+` keeps SQLite from the index of users.
 fn page(of: DayUsageOf) -> String {
     let (condition, tokens) = (of.condition(), sum_of("", |_| true));
-    let (condition, after, order) = if of.is_wide() {
-        (format!("+{condition}"), "id > $7", "id")
+    let (condition, after, order, joined) = if of.is_wide() {
+        (format!("+{condition}"), "id > $7", "id", "e.id")
     } else {
-        (condition.to_owned(), "(started_at > $8 OR id > $7)", "started_at, id")
+        (condition.to_owned(), "(started_at > $8 OR id > $7)", "started_at, id", "e.started_at, e.id")
     };
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
@@ -93,7 +93,7 @@ fn page(of: DayUsageOf) -> String {
             FROM usage_events WHERE {condition} AND {OF_DAY} AND {after} ORDER BY {order} LIMIT {DAY_EVENTS_MAX}) e
         LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
         LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
-        LEFT JOIN label_sets labels ON labels.no = e.label_set_no ORDER BY {order}"
+        LEFT JOIN label_sets labels ON labels.no = e.label_set_no ORDER BY {joined}"
     )
 }
 
