@@ -43,6 +43,7 @@ start() {
     local unit=$root/usr/lib/systemd/system/tollgate.service variables command tries=0
     variables=$(sed -n 's/^Environment=//p' "$unit")
     command=$(sed -n 's/^ExecStart=//p' "$unit")
+    : >"$root/tmp/log"
     # shellcheck disable=SC2086
     exec_inside setpriv --reuid tollgate --regid tollgate --init-groups --inh-caps=-all --no-new-privs \
         env $variables TOLLGATE_LISTEN=127.0.0.1:0 TOLLGATE_CONTROL__LISTEN=127.0.0.1:0 $command 2>"$root/tmp/log" >/dev/null &
