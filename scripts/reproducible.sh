@@ -14,7 +14,8 @@ work=$target/reproducible
 # The same PATH as in the Makefile: both folders are built with the Node that setup.sh installs for this one.
 export PATH=$target/tools/bin:$PATH:$HOME/.cargo/bin
 unset CARGO_TARGET_DIR VERSION
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+commit=$(git rev-parse --short HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 # The names differ in length too: some differences of paths would otherwise not show.
 readonly NAMES=(first a-second-folder-with-a-longer-name)
@@ -35,7 +36,7 @@ trap remove EXIT
 # build NAME: builds everything in the folder NAME, and moves the results to NAME.built.
 build() {
     local folder=$work/$1 built=$work/$1.built
-    git worktree add --quiet --force --detach "$folder" HEAD
+    git worktree add --quiet --force --detach "$folder" "$commit"
     cd "$folder"
     if [ -n "$pages" ]; then
         cp -r "$pages" dashboard/out
@@ -73,6 +74,6 @@ if ! diff <(sums "${NAMES[0]}") <(sums "${NAMES[1]}"); then
     exit 1
 fi
 (cd "$work/${NAMES[0]}.built" && sha256sum tollgate*)
-printf 'reproducible: two builds of %s with the profile %s%s are the same bytes\n' "$(git rev-parse --short HEAD)" "$profile" \
+printf 'reproducible: two builds of %s with the profile %s%s are the same bytes\n' "$commit" "$profile" \
     "$kind"
 rm -rf "$work"
