@@ -187,8 +187,25 @@ pub(crate) async fn settings_change_over_the_expected_version_only(world: &World
     assert_eq!(ledger.insight_settings().await.unwrap(), Some((3, "{\"n\":3}".to_owned())));
 }
 
+/// The requests of one user are in the order of their begin, and those of all users in the order of their ids.
+pub(crate) async fn a_later_id_that_began_earlier_is_on_one_page(world: &World) {
+    let store = world.store().await;
+    let ada = caller(&store, "ada@example.com").await;
+    let first = world.event(Some(ada));
+    let second = UsageEvent { started_at: Timestamp(NOW.0 - 1_000_000), ..world.event(Some(ada)) };
+    let (first_id, second_id) = (first.id, second.id);
+    world.ingest(&store, &[first, second].map(Record::Event)).await;
+    let ledger = Ledger::new(store);
+    for (of, order) in [(ada.user.into(), [second_id, first_id]), (UsageOf::All, [first_id, second_id])] {
+        let events = ledger.day_events(of, Day(NOW_DAY), None).await.unwrap();
+        assert_eq!(events.iter().map(|event| event.id).collect::<Vec<_>>(), order);
+        let rest = ledger.day_events(of, Day(NOW_DAY), Some(events[0].place())).await.unwrap();
+        assert_eq!(rest, events[1..]);
+    }
+}
+
 /// The page after the last event is empty.
-pub(crate) async fn an_id_after_all_events_has_no_page(world: &World) {
+pub(crate) async fn a_place_after_all_events_has_no_page(world: &World) {
     let (_, ledger, ada) = recorded(world).await;
     let last = RequestPlace { at: Timestamp(u64::MAX >> 1), id: uuid::Uuid::max() };
     for of in [UsageOf::All, ada] {

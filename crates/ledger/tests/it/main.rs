@@ -47,7 +47,8 @@ behaviours! {
         concurrent_decisions_have_one_outcome_each,
         a_decision_beside_a_late_batch_is_about_known_figures,
         settings_change_over_the_expected_version_only,
-        an_id_after_all_events_has_no_page,
+        a_later_id_that_began_earlier_is_on_one_page,
+        a_place_after_all_events_has_no_page,
         a_request_between_two_of_a_group_belongs_to_it,
     }
     labels {
