@@ -172,7 +172,7 @@ struct SeedReport {
     unusable: u64,
 }
 
-/// Kills one server at a random time and restarts it in its folder. Returns the amount that its leases unusable in
+/// Kills one server at a random time and restarts it in its folder. Returns the amount that was unusable in
 /// between.
 async fn kill_a_node(
     story: &FleetState,
