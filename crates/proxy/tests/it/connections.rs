@@ -61,6 +61,20 @@ impl HeldBackend {
             sleep(Duration::from_millis(5)).await;
         }
     }
+
+    /// Sends a request in a task. Returns when it is in flight, as the last one of `tasks`, and the first of them has arrived.
+    ///
+    /// From then on the key is known, so that no later request overtakes this one.
+    async fn begin(&self, gateway: &Gateway, tasks: &mut JoinSet<Response<Incoming>>, path: &'static str) {
+        let caller = gateway.caller();
+        tasks.spawn(async move { caller.send(Method::GET, path, "").await });
+        let (begin, expected) = (Instant::now(), u32::try_from(tasks.len()).unwrap());
+        while gateway.in_flight() != expected {
+            assert!(begin.elapsed() < PATIENCE, "{} requests are in flight", gateway.in_flight());
+            sleep(Duration::from_millis(1)).await;
+        }
+        self.has_received(1).await;
+    }
 }
 
 fn before(address: SocketAddr, scheme: &str, pool: &str, route: &str) -> Gateway {
@@ -70,26 +84,14 @@ fn before(address: SocketAddr, scheme: &str, pool: &str, route: &str) -> Gateway
     ))
 }
 
-/// Sends a request in a task. Returns when it is in flight, as the last one of `tasks`.
-async fn begin(gateway: &Gateway, tasks: &mut JoinSet<Response<Incoming>>, path: &'static str) {
-    let caller = gateway.caller();
-    tasks.spawn(async move { caller.send(Method::GET, path, "").await });
-    let (begin, expected) = (Instant::now(), u32::try_from(tasks.len()).unwrap());
-    while gateway.in_flight() != expected {
-        assert!(begin.elapsed() < PATIENCE, "{} requests are in flight", gateway.in_flight());
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
 #[tokio::test]
 async fn requests_wait_in_turn_for_the_connections_of_a_backend() {
     let held = HeldBackend::start().await;
     let gateway = before(held.raw.address, "http", "max_connections: 1", ", timeouts: {connect: 20s}");
     let mut tasks = JoinSet::new();
     for path in ["/a", "/b", "/c", "/d"] {
-        begin(&gateway, &mut tasks, path).await;
+        held.begin(&gateway, &mut tasks, path).await;
     }
-    held.has_received(1).await;
     assert_eq!(held.raw.asked().len(), 1, "the others wait");
     held.go.add_permits(4);
     while let Some(response) = timeout(PATIENCE, tasks.join_next()).await.expect("responses in time") {
@@ -122,7 +124,7 @@ async fn requests_beyond_those_that_may_wait_are_refused_at_once() {
     let gateway = before(held.raw.address, "http", "max_connections: 1, pending: 1", ", timeouts: {connect: 1h}");
     let mut tasks = JoinSet::new();
     for path in ["/a", "/b"] {
-        begin(&gateway, &mut tasks, path).await;
+        held.begin(&gateway, &mut tasks, path).await;
     }
     let third = timeout(PATIENCE, gateway.caller().send(Method::GET, "/c", "")).await.expect("it does not wait");
     got(third).await.is_refusal(503, "overloaded");
@@ -137,8 +139,7 @@ async fn a_request_that_waits_in_vain_is_refused_and_no_backend_has_failed() {
     let held = HeldBackend::start().await;
     let gateway = before(held.raw.address, "http", "max_connections: 1", ", timeouts: {connect: 300ms}");
     let mut tasks = JoinSet::new();
-    begin(&gateway, &mut tasks, "/a").await;
-    held.has_received(1).await;
+    held.begin(&gateway, &mut tasks, "/a").await;
     let begun = Instant::now();
     let late = timeout(PATIENCE, gateway.caller().send(Method::GET, "/b", "")).await.expect("a response in time");
     got(late).await.is_refusal(503, "overloaded");

@@ -111,7 +111,7 @@ async fn check_timeouts(client: impl Fn() -> Command) {
 async fn verdicts(url: &str, cases: &str) -> String {
     let mut client = python("autobahn", "autobahn.py");
     let output = client.env("URL", url).env("CASES", cases).kill_on_drop(true).output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
