@@ -21,13 +21,15 @@ LOCKED ?=
 DASHBOARD_BESIDE ?=
 
 # One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
-# would be compiled again. Therefore xtask is excluded, and binaries and tests are built together.
-TESTED := --workspace --exclude xtask
+# would be compiled again. Therefore binaries and tests are built together, and scripts/xtask.sh builds xtask with their features.
+TESTED := --workspace
+# Scripts read it.
+export LOCKED
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # Runs parts of the suite beside a temporary PostgreSQL. Tests that fail run once more, alone (xtask/src/suite.rs).
-BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
+BESIDE_POSTGRES := scripts/xtask.sh postgres
 SUITE := $(BESIDE_POSTGRES) --suite $(TARGET)/debug/xtask test
 # The Node that scripts/setup.sh installed, if it had to; and cargo, if it is not yet in PATH.
 export PATH := $(abspath $(TARGET))/tools/bin:$(PATH):$(HOME)/.cargo/bin
@@ -74,7 +76,6 @@ demo: ## record docs/demo.cast and docs/demo.svg, the terminal demo of README.md
 
 test: ## run all tests; on PostgreSQL those whose result may depend on the database; ONLY='build|pages' runs the steps whose names match
 	@scripts/setup.sh test
-	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
 	@$(if $(DASHBOARD_BESIDE),:,scripts/step "tests of the dashboard" scripts/dashboard.sh test)
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
@@ -153,7 +154,7 @@ quick: ## check formatting, lints and house rules (the pre-commit hook; under tw
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
 	@scripts/step "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
+	@scripts/step "house rules" scripts/xtask.sh tidy
 
 bench: ## measure the cost of a request beside nginx, HAProxy, Envoy and Traefik (builds the optimized release; 90 minutes; ARGS=--help)
 	@scripts/release.sh

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 /// One selection of packages for all commands, as in the Makefile: another selection has other features.
-const SELECTION: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--tests"];
+const SELECTION: [&str; 3] = ["--workspace", "--bins", "--tests"];
 
 /// A test executable of a package.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 /// Returns the URL of a database on the tests' server.
 pub(crate) fn server() -> String {
     std::env::var("TOLLGATE_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("this test needs PostgreSQL: cargo run -p xtask -- postgres cargo test --workspace --exclude xtask --test it (make test does so)")
+        panic!("this test needs PostgreSQL: cargo run -p xtask -- postgres cargo test --workspace --test it (make test does so)")
     })
 }
 
