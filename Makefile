@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard dashboard-tests pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
+.PHONY: help run install release dashboard dashboard-tests dashboard-beside pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -17,7 +17,7 @@ OPTIMIZED ?=
 AUDIT ?=
 # CI sets --locked; developers may change dependencies.
 LOCKED ?=
-# Not empty: `.ci/run` runs `make dashboard-tests` beside the lints.
+# Not empty: `.ci/run` runs `make dashboard-beside` beside the lints.
 DASHBOARD_BESIDE ?=
 
 # One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
@@ -61,6 +61,10 @@ dashboard: ## build the dashboard, if its sources changed; the next cargo build 
 dashboard-tests: ## check and test the dashboard without a browser
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
 	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
+
+# What .ci/run does beside the lints.
+dashboard-beside: dashboard-tests
+	@scripts/step "export of the dashboard" scripts/dashboard.sh export
 
 pages: ## test the dashboard's pages in Chromium, against the built binary
 	@scripts/setup.sh pages

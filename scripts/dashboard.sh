@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Builds or checks the dashboard.
 #
-#   dashboard.sh build   exports the pages to dashboard/out, unless they are newer than their sources
-#   dashboard.sh check   lints and types
-#   dashboard.sh test    unit tests
+#   dashboard.sh build    exports the pages to dashboard/out, unless they are newer than their sources
+#   dashboard.sh export   the same for a run that has none yet, while cargo may compile; `build` then has cargo embed them
+#   dashboard.sh check    lints and types
+#   dashboard.sh test     unit tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export NEXT_TELEMETRY_DISABLED=1
 
 readonly BUILT=dashboard/out/manifest.tsv
+readonly EMBEDDING=crates/dashboard/build.rs
 
 # Whether the pages are newer than all files from which they are built.
 is_built() {
@@ -23,10 +25,20 @@ is_built() {
 
 case ${1:-} in
 build)
-    if is_built; then exit; fi
+    if is_built; then
+        if [ "$BUILT" -nt "$EMBEDDING" ]; then touch "$EMBEDDING"; fi
+        exit
+    fi
     scripts/setup.sh dashboard
     cd dashboard
     npm run --silent build
+    ;;
+export)
+    # A compiler may read the files of an earlier build.
+    if [ -e dashboard/out ]; then exit; fi
+    scripts/setup.sh dashboard
+    cd dashboard
+    EMBED=later npm run --silent build
     ;;
 check)
     scripts/setup.sh dashboard
@@ -43,7 +55,7 @@ test)
     npm run --silent test
     ;;
 *)
-    echo "usage: dashboard.sh build|check|test" >&2
+    echo "usage: dashboard.sh build|export|check|test" >&2
     exit 2
     ;;
 esac
