@@ -2,8 +2,8 @@
 //! with JSON is a field of `Query`. The field calls the operation's handler with the credential of the query, so scopes, limits
 //! and errors are those of REST, and the JSON is passed on.
 //!
-//! Reading order: this module (a query and its bounds), `size` (bounds before the validation), `call` (one operation),
-//! [`schema`] (types from the document).
+//! Reading order: this module (a query and its bounds), `size` (bounds that the library does not have), `call` (one
+//! operation), [`schema`] (types from the document).
 
 mod call;
 mod schema;
@@ -33,6 +33,8 @@ const INTROSPECTION_DEPTH_MAX: usize = 16;
 const FIELDS_MAX: usize = 1_000;
 /// The maximum number of operations that a query calls.
 const CALLS_MAX: usize = 10;
+/// The maximum number of values in the result of a query. All fields of a year's series in eleven groups are about 105,000.
+const VALUES_MAX: usize = 200_000;
 
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {
@@ -56,12 +58,19 @@ struct QueryCalls {
     handlers: Router,
     parts: Parts,
     called: AtomicUsize,
+    /// The number of values of all responses that the query selects, or more than the maximum.
+    values: AtomicUsize,
 }
 
 impl QueryCalls {
     /// Counts a call; `false` if there were too many.
     fn begin(&self) -> bool {
         self.called.fetch_add(1, Ordering::Relaxed) < CALLS_MAX
+    }
+
+    /// Counts the values of a response; `false` if the result has too many.
+    fn admit(&self, values: usize) -> bool {
+        self.values.fetch_add(values, Ordering::Relaxed).saturating_add(values) <= VALUES_MAX
     }
 }
 
@@ -99,12 +108,15 @@ impl GraphQl {
         size::check(&document).map_err(|error| refused(&error.to_string()))?;
         let schemas = self.schemas()?;
         let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
-        let calls = QueryCalls { handlers: self.handlers.clone(), parts, called: AtomicUsize::new(0) };
-        let calls = Arc::new(calls);
+        let (called, values) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let calls = Arc::new(QueryCalls { handlers: self.handlers.clone(), parts, called, values });
         let mut request = Request::new(query).variables(Variables::from_json(variables)).data(Arc::clone(&calls));
         request.operation_name = operation;
         request.set_parsed_query(document);
         let mut response = schema.execute(request).await;
+        if calls.values.load(Ordering::Relaxed) > VALUES_MAX {
+            return Err(refused(&size::QuerySizeError::Values.to_string()));
+        }
         // Calls end in any order.
         response.errors.sort_by_key(|error| error.locations.first().map(|place| (place.line, place.column)));
         let has_run = calls.called.load(Ordering::Relaxed) > 0;
@@ -126,7 +138,8 @@ fn unreadable(error: &parser::Error) -> String {
 }
 
 fn refused(reason: &str) -> Problem {
-    let bounds = format!("at most {DEPTH_MAX} deep, {FIELDS_MAX} fields and {CALLS_MAX} operations");
+    let bounds =
+        format!("at most {DEPTH_MAX} deep, {FIELDS_MAX} fields, {CALLS_MAX} operations and {VALUES_MAX} values");
     Problem::new(Refusal::BadRequest, format!("the GraphQL query was refused ({bounds}): {reason}"))
 }
 
@@ -140,3 +153,6 @@ fn is_introspection(document: &ExecutableDocument) -> bool {
         operation.node.selection_set.node.items.iter().all(|selection| is_schema(&selection.node))
     })
 }
+
+#[cfg(test)]
+mod tests;

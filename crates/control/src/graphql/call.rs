@@ -12,6 +12,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 
+use super::size::{self, QuerySizeError};
 use super::{CALLS_MAX, QueryCalls};
 
 /// The maximum size of a response of an operation. The largest list has 1,000 entries.
@@ -71,7 +72,8 @@ impl CalledOperation {
         let (status, body) = (response.status(), to_bytes(response.into_body(), RESPONSE_BYTES_MAX).await?);
         let body: Value = serde_json::from_slice(&body)?;
         if status.is_success() {
-            return Ok(body);
+            let is_admitted = calls.admit(size::values(&body, field.field()));
+            return if is_admitted { Ok(body) } else { Err(QuerySizeError::Values.into()) };
         }
         let member = |name: &str| body.pointer(&format!("/error/{name}")).and_then(Value::as_str).unwrap_or_default();
         let (code, status) = (member("code").to_owned(), status.as_u16());

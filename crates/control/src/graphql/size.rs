@@ -1,11 +1,15 @@
-//! The size of a query before the library validates it. The library follows each repetition of a fragment, so that a short
-//! query with fragments in fragments would take years; and it does not bound what fields of the schema return.
+//! The size of a query before the library validates it, and of its result before the library resolves it. The library follows
+//! each repetition of a fragment, so that a short query with fragments in fragments would take years. It does not bound what
+//! fields of the schema return, nor the length of lists.
 
 use std::collections::HashMap;
 
-use async_graphql::Name;
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
+use async_graphql::{Name, SelectionField};
+use serde_json::Value;
 use thiserror::Error;
+
+use super::VALUES_MAX;
 
 /// The maximum number of selections in all operations and fragments, with repetitions by fragments.
 const SELECTIONS_MAX: usize = 20_000;
@@ -16,8 +20,10 @@ const OF_SCHEMA_MAX: usize = 300;
 const NESTED_MAX: usize = 32;
 /// The fields that return the schema.
 const SCHEMA_FIELDS: [&str; 2] = ["__schema", "__type"];
+/// A text counts as one more value per this number of bytes.
+const TEXT_BYTES: usize = 256;
 
-/// The reason why a query is refused before its validation.
+/// The reason why a query is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum QuerySizeError {
     #[error("a fragment contains itself")]
@@ -28,6 +34,8 @@ pub(super) enum QuerySizeError {
     Repeated,
     #[error("it reads more than {OF_SCHEMA_MAX} fields of the schema")]
     OfSchema,
+    #[error("its result has more than {VALUES_MAX} values")]
+    Values,
 }
 
 /// Checks that a query can be validated in a short time.
@@ -48,6 +56,37 @@ pub(super) fn check(document: &ExecutableDocument) -> Result<(), QuerySizeError>
         whole.add(sizes.of_fragment(name, 0)?);
     }
     if whole.selections > SELECTIONS_MAX { Err(QuerySizeError::Repeated) } else { Ok(()) }
+}
+
+/// Returns the number of values that a field has in the result if its value is this JSON. Counting ends after the maximum.
+///
+/// The JSON itself, each item of a list and each selected member of an object is a value; without a selection, each member.
+pub(super) fn values(json: &Value, field: SelectionField<'_>) -> usize {
+    let mut count = 0;
+    add_values(json, field, &mut count);
+    count
+}
+
+fn add_values(json: &Value, field: SelectionField<'_>, count: &mut usize) {
+    if *count > VALUES_MAX {
+        return;
+    }
+    *count += 1;
+    match json {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => *count += text.len() / TEXT_BYTES,
+        Value::Array(items) => items.iter().for_each(|item| add_values(item, field, count)),
+        Value::Object(members) => {
+            let mut selected = field.selection_set().peekable();
+            if selected.peek().is_none() {
+                // A map, which the library copies as a whole.
+                members.values().for_each(|member| add_values(member, field, count));
+            }
+            for inner in selected {
+                add_values(members.get(inner.name()).unwrap_or(&Value::Null), inner, count);
+            }
+        }
+    }
 }
 
 /// The size of some selections with all that they contain.

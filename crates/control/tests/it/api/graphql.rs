@@ -176,6 +176,24 @@ async fn a_query_beside_data_is_at_most_eight_deep_and_has_a_thousand_fields() {
 }
 
 #[tokio::test]
+async fn a_result_has_at_most_two_hundred_thousand_values() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let query = |count: usize| {
+        let aliases: Vec<String> = (0..count).map(|nth| format!("a{nth}: date")).collect();
+        format!("{{usageHistory(days: 366) {{days {{...D}}}}}} fragment D on UsageOfDay {{{}}}", aliases.join(" "))
+    };
+    // The object, the list, and 366 days with 545 members each: 199,838 values. With 546 members: 200,204.
+    let passed = ask(&world, &ada, &query(545)).await;
+    assert!(passed["errors"].is_null(), "{}", passed["errors"]);
+    let days = passed["data"]["usageHistory"]["days"].as_array().unwrap();
+    assert!(days.len() == 366 && days.iter().all(|day| day["a544"].is_string()), "{} days", days.len());
+    let refused = ask_with(&world, &[&ada.bearer()], &json!({"query": query(546)})).await;
+    let message = refused.refuses(400, "bad_request");
+    assert!(message.contains("its result has more than 200000 values"), "{message}");
+}
+
+#[tokio::test]
 async fn tools_can_read_the_schema() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
