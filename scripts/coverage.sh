@@ -17,18 +17,21 @@ if [ -z "${LLVM_COV:-}" ] && ! ls "$(rustc --print sysroot)"/lib/rustlib/*/bin/l
     }
 fi
 
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/coverage
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR=$target/coverage
 export CARGO_INCREMENTAL=0
+# Tests look for the clients that scripts/setup.sh installed beside the built programs.
+mkdir -p "$CARGO_TARGET_DIR"
+ln -sfn "$target/tools" "$CARGO_TARGET_DIR/tools"
 # The output assigns the instrumentation flags and the files for the counts.
 eval "$(cargo llvm-cov show-env --sh)"
+# A file for each of the thousands of processes would fill the disk: those of a program share four.
+export LLVM_PROFILE_FILE=$CARGO_TARGET_DIR/tollgate-%4m.profraw
 cargo llvm-cov clean --workspace
-tested=(--workspace --exclude xtask)
-cargo build "${tested[@]}" --bins --tests
-beside_postgres=(cargo run --quiet --package xtask -- postgres)
-"${beside_postgres[@]}" cargo test "${tested[@]}"
-"${beside_postgres[@]}" env TOLLGATE_TEST_STORE=postgres cargo test "${tested[@]}" --test e2e
-cargo test --package xtask
+cargo build --workspace --bins --tests
+scripts/xtask.sh postgres --suite "$CARGO_TARGET_DIR/debug/xtask" test crates sqlite postgres crashes load
 report=$CARGO_TARGET_DIR/coverage.json
-cargo llvm-cov report --json --summary-only --output-path "$report"
-cargo llvm-cov report --lcov --output-path "$CARGO_TARGET_DIR/coverage.lcov"
-cargo run --quiet --package xtask -- coverage "$report" "$CARGO_TARGET_DIR/coverage.lcov"
+# Tests kill programs that may be writing their counts.
+cargo llvm-cov report --failure-mode all --json --summary-only --output-path "$report"
+cargo llvm-cov report --failure-mode all --lcov --output-path "$CARGO_TARGET_DIR/coverage.lcov"
+scripts/xtask.sh coverage "$report" "$CARGO_TARGET_DIR/coverage.lcov"
